@@ -1,0 +1,54 @@
+/** What can be wrong with a dataset or a file. Errors keep a dataset from READY; warnings are for a person to know. */
+export type ErrorProblemCode =
+  | 'FILE_EMPTY'
+  | 'NOT_AN_IMAGE'
+  | 'IMAGE_CORRUPT'
+  | 'IMAGE_TOO_LARGE'
+  | 'NOT_A_VIDEO'
+  | 'VIDEO_CORRUPT'
+  | 'CAPTION_NOT_UTF8'
+  | 'INSPECTION_FAILED'
+  | 'UPLOAD_EXPIRED'
+  | 'NAME_COLLISION'
+  | 'MISSING_CAPTION'
+  | 'NO_MEDIA'
+  | 'NO_TRAINABLE_MEDIA';
+
+export type WarningCode =
+  | 'BLANK_CAPTION'
+  | 'CAPTION_BOM'
+  | 'CONTENT_DIFFERS'
+  | 'NOT_TRAINED_ON'
+  | 'ANIMATED_IMAGE'
+  | 'NOT_FULLY_CHECKED'
+  | 'ORPHAN_CAPTION'
+  | 'SHARED_STEM'
+  | 'SIMILAR_STEM'
+  | 'MIXED_MEDIA';
+
+export interface ErrorProblem {
+  readonly severity: 'error';
+  readonly code: ErrorProblemCode;
+  readonly filename?: string;
+  /** One sentence or two a person can act on; names the file. */
+  readonly message: string;
+}
+
+export interface Warning {
+  readonly severity: 'warning';
+  readonly code: WarningCode;
+  readonly filename?: string;
+  readonly message: string;
+}
+
+export type Problem = ErrorProblem | Warning;
+
+/** An error of one file. */
+export function errorIn(filename: string, code: ErrorProblemCode, message: string): ErrorProblem {
+  return { severity: 'error', code, filename, message };
+}
+
+/** A warning about one file. */
+export function warningIn(filename: string, code: WarningCode, message: string): Warning {
+  return { severity: 'warning', code, filename, message };
+}
