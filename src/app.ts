@@ -1,0 +1,107 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { microsClock } from './clock.js';
+import type { Config } from './config.js';
+import { createServer } from './http/server.js';
+import { InspectionPool } from './service/inspection-pool.js';
+import type { ServiceParts } from './service/parts.js';
+import { Reading } from './service/reading.js';
+import { DatasetService } from './service/service.js';
+import { sweep } from './service/sweep.js';
+import { UploadLinks } from './service/upload-link.js';
+import { Uploads } from './service/uploads.js';
+import { watchDataset } from './service/watch.js';
+import { Accounts } from './storage/accounts.js';
+import { Catalog } from './storage/catalog.js';
+import { openDatabase } from './storage/database.js';
+import { DiskBlobs } from './storage/disk-blobs.js';
+import { lockFolder } from './storage/folder-lock.js';
+import { sqliteDialect } from './storage/sqlite.js';
+import { packageVersion } from './version.js';
+
+const SWEEP_INTERVAL_MS = 30_000;
+const THUMBNAIL_PIXELS = 320;
+
+/** The catalog and accounts of a data folder, which is made where it is missing. Several processes may open it at once. */
+export async function openMetadata(config: Pick<Config, 'dataFolder' | 'blobGrace'>) {
+  await mkdir(config.dataFolder, { recursive: true });
+  const db = await openDatabase(sqliteDialect(join(config.dataFolder, 'catalog.sqlite')));
+  return {
+    catalog: new Catalog(db, { blobGrace: config.blobGrace }),
+    accounts: new Accounts(db),
+    close: () => db.destroy(),
+  };
+}
+
+/**
+ * A whole serving process over a data folder, listening once it returns.
+ *
+ * @throws FolderInUse where another process serves the folder
+ */
+export async function openApp(config: Config, logger: Logger) {
+  await mkdir(config.dataFolder, { recursive: true });
+  const lock = lockFolder(join(config.dataFolder, 'serving.lock'));
+  const metadata = await openMetadata(config);
+  const blobs = await DiskBlobs.open(join(config.dataFolder, 'blobs'));
+  const pool = new InspectionPool();
+  const { catalog, accounts } = metadata;
+  const now = microsClock();
+  const parts: ServiceParts = {
+    catalog,
+    blobs,
+    now,
+    rules: config.rules,
+    inspect: (file, signal) => pool.inspect(file, signal),
+    newId: () => randomUUID().replaceAll('-', ''),
+  };
+  // Nobody else can be taking anything in: this process holds the lock, and has not begun.
+  await sweep(parts, { everything: true });
+  const linkKey = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
+  const server = await createServer(
+    {
+      accounts,
+      now,
+      datasets: new DatasetService(parts),
+      uploads: new Uploads(parts),
+      reading: new Reading(parts, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
+      links: new UploadLinks(Buffer.from(linkKey, 'base64')),
+      watch: (key, signal) => watchDataset(parts, key, signal),
+      checkReady: async () => {
+        await Promise.all([catalog.ping(), blobs.ping()]);
+      },
+      inspectionLoad: () => pool.load,
+    },
+    {
+      logger,
+      publicUrl: config.publicUrl,
+      trustedProxies: config.trustedProxies,
+      times: config.times,
+      version: packageVersion(),
+    },
+  );
+  await server.listen({ host: config.host, port: config.port });
+
+  let sweeping: Promise<void> = Promise.resolve();
+  const sweeper = setInterval(() => {
+    sweeping = sweep(parts).catch((err) => logger.error({ err }, 'the sweep failed and will be tried again'));
+  }, SWEEP_INTERVAL_MS);
+
+  /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
+  const stop = async () => {
+    clearInterval(sweeper);
+    server.beginStopping();
+    const cutOff = setTimeout(() => server.server.closeAllConnections(), config.stopSeconds * 1000);
+    await server.close();
+    clearTimeout(cutOff);
+    await sweeping;
+    await pool.close();
+    await blobs.close();
+    await metadata.close();
+    lock.release();
+  };
+  const [address] = server.addresses();
+  const port = typeof address === 'object' ? address.port : config.port;
+  return { accounts, now, port, stop };
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { packageVersion } from '../version.js';
+import { addServeCommand } from './serve.js';
+import { addTokenCommands } from './token.js';
+
+const program = new Command('trainyard')
+  .description('A self-hosted training-dataset service for LoRA training.')
+  .version(packageVersion())
+  .showHelpAfterError('Run with --help to see what there is.');
+
+addServeCommand(program);
+addTokenCommands(program);
+
+await program.parseAsync();

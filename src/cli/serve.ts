@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { pino } from 'pino';
+import { openApp } from '../app.js';
+import { type Config, SETTINGS } from '../config.js';
+import { hasErrno } from '../dataset/errors.js';
+import { FolderInUse } from '../storage/folder-lock.js';
+import { EXIT, fail } from './exit.js';
+import { addSettings, configFrom } from './settings.js';
+
+type App = Awaited<ReturnType<typeof openApp>>;
+
+/** `trainyard serve` */
+export function addServeCommand(program: Command): void {
+  const command = program
+    .command('serve')
+    .description('Serve the dataset API. The first start makes an account and prints a token.')
+    .action(serve);
+  addSettings(command, Object.keys(SETTINGS) as (keyof typeof SETTINGS)[]);
+}
+
+async function serve(options: Record<string, string>): Promise<void> {
+  const config = configFrom(options);
+  const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const app = await openApp(config, logger).catch((error) => {
+    if (error instanceof FolderInUse) return fail(EXIT.temporaryFailure, error.message);
+    if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {
+      return fail(EXIT.configError, `can't start: ${error.message}`);
+    }
+    throw error;
+  });
+  process.stdout.write(await greeting(config, app));
+  stopOnSignal(app);
+}
+
+/** Ends with 0 after the first signal; a second one does not wait for requests in flight. */
+function stopOnSignal(app: App): void {
+  let isStopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    process.stdout.write(`trainyard: ${signal}, finishing what is under way …\n`);
+    app.stop().then(
+      () => process.exit(0),
+      (error) => fail(EXIT.unavailable, `stopping failed: ${error instanceof Error ? error.stack : error}`),
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function greeting(config: Config, { accounts, now, port }: App): Promise<string> {
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const url = config.publicUrl ?? `http://${host}:${port}`;
+  const where = `trainyard serves ${url}\n  data in ${config.dataFolder}, documentation at ${url}/docs\n`;
+  if (await accounts.hasTokens()) {
+    return `${where}  Tokens are shown once, when they are made: trainyard token create --data ${config.dataFolder}\n`;
+  }
+  const { token } = await accounts.createToken('default', now());
+  const api = '$TRAINYARD_URL/prod/v1/trainers/datasets';
+  return `${where}
+This is the first start, so here are an account, "default", and its token. It is not shown again.
+Paste this into another terminal:
+
+export TRAINYARD_URL=${url}
+export TRAINYARD_TOKEN=${token}
+curl -H "Authorization: Bearer $TRAINYARD_TOKEN" --json '{"name": "my first dataset"}' ${api}
+curl -H "Authorization: Bearer $TRAINYARD_TOKEN" ${api}
+curl ${url}/readyz
+
+`;
+}

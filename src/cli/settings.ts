@@ -1,0 +1,28 @@
+import { type Command, Option } from 'commander';
+import { type Config, ConfigError, loadConfig, SETTINGS } from '../config.js';
+import { EXIT, fail } from './exit.js';
+
+type SettingName = keyof typeof SETTINGS;
+
+/** Gives a command the flags of these settings. */
+export function addSettings(command: Command, names: readonly SettingName[]): Command {
+  for (const name of names) {
+    const { flag, env, fallback, help } = SETTINGS[name];
+    const origin = fallback === undefined ? `env: ${env}` : `default: ${fallback}, env: ${env}`;
+    command.addOption(new Option(flag, `${help} (${origin})`));
+  }
+  return command;
+}
+
+/** The configuration that flags and environment give; with faults in it, the process ends with 78 and names them all. */
+export function configFrom(options: Record<string, string>): Config {
+  try {
+    return loadConfig(options, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return fail(
+      EXIT.configError,
+      `the settings can't be used:\n${error.faults.map((fault) => `  ${fault}`).join('\n')}`,
+    );
+  }
+}

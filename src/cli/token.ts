@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import { openMetadata } from '../app.js';
+import { microsClock } from '../clock.js';
+import { MICROS_PER_SECOND } from '../dataset/dataset.js';
+import { ServiceError } from '../dataset/errors.js';
+import type { Accounts } from '../storage/accounts.js';
+import { EXIT, fail } from './exit.js';
+import { addSettings, configFrom } from './settings.js';
+
+/** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
+export function addTokenCommands(program: Command): void {
+  const token = program.command('token').description('Make, list and revoke the tokens that clients send.');
+
+  const create = token
+    .command('create')
+    .description('Make a token and print it, for the only time.')
+    .option('--account <name>', 'the account it speaks for; made where it is new', 'default')
+    .action((options) =>
+      withAccounts(options, async (accounts, now) => {
+        const { token: secret, id } = await accounts.createToken(options.account, now());
+        process.stderr.write(`Token ${id} for the account "${options.account}". It is not shown again:\n`);
+        return secret;
+      }),
+    );
+
+  const list = token
+    .command('list')
+    .description('List tokens, without their secrets.')
+    .option('--account <name>', 'of this account only')
+    .action((options) =>
+      withAccounts(options, async (accounts) => {
+        const rows = (await accounts.tokens(options.account)).map((row) => [
+          row.id,
+          `${row.hint}…`,
+          dateOf(row.createdAt),
+          row.revokedAt === null ? 'active' : `revoked ${dateOf(row.revokedAt)}`,
+          row.account,
+        ]);
+        return tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]);
+      }),
+    );
+
+  const revoke = token
+    .command('revoke')
+    .description('Revoke a token, by the id that list shows. It works no more from the next request on.')
+    .argument('<id>')
+    .action((id: string, options) =>
+      withAccounts(options, async (accounts, now) => {
+        await accounts.revokeToken(id, now());
+        return `Token ${id} is revoked.`;
+      }),
+    );
+
+  for (const command of [create, list, revoke]) addSettings(command, ['data']);
+}
+
+async function withAccounts(
+  options: Record<string, string>,
+  work: (accounts: Accounts, now: () => number) => Promise<string>,
+): Promise<void> {
+  const metadata = await openMetadata(configFrom(options));
+  try {
+    process.stdout.write(`${await work(metadata.accounts, microsClock())}\n`);
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    fail(EXIT.dataError, error.message);
+  } finally {
+    await metadata.close();
+  }
+}
+
+function dateOf(micros: number): string {
+  return new Date((micros / MICROS_PER_SECOND) * 1000).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+function tableOf(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

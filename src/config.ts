@@ -1,0 +1,229 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { MICROS_PER_SECOND } from './dataset/dataset.js';
+import type { BodyTimes } from './http/bodies.js';
+import type { ServiceRules } from './service/parts.js';
+
+/** Everything that may be chosen about a serving process. */
+export interface Config {
+  /** The folder that holds catalog and bytes; absolute. */
+  readonly dataFolder: string;
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl: string | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly rules: ServiceRules;
+  /** How long the bytes of a removed or replaced file stay for readers under way, in microseconds. */
+  readonly blobGrace: number;
+  readonly times: BodyTimes;
+  /** How long requests in flight may take to finish once the process is told to stop, in seconds. */
+  readonly stopSeconds: number;
+  readonly logLevel: string;
+}
+
+/** All faults of the configuration at once, one line each. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'));
+    this.faults = faults;
+  }
+}
+
+interface Setting<T> {
+  /** As commander writes them. */
+  readonly flag: string;
+  readonly env: string;
+  readonly fallback: string | undefined;
+  readonly help: string;
+  /** @throws Error whose message completes "SETTING " */
+  readonly parse: (text: string) => T;
+}
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/** The one list of settings: flags, environment, defaults, help and the README's table come from here. */
+export const SETTINGS = {
+  data: {
+    flag: '--data <folder>',
+    env: 'TRAINYARD_DATA',
+    fallback: './data',
+    help: 'folder for the catalog and all files',
+    parse: (text: string) => resolve(text),
+  },
+  host: {
+    flag: '--host <address>',
+    env: 'TRAINYARD_HOST',
+    fallback: '127.0.0.1',
+    help: 'address to listen on; 0.0.0.0 for all',
+    parse: (text: string) => text,
+  },
+  port: {
+    flag: '--port <number>',
+    env: 'TRAINYARD_PORT',
+    fallback: '8787',
+    help: 'port to listen on; 0 for any free one',
+    parse: wholeNumber({ min: 0, max: 65535 }),
+  },
+  publicUrl: {
+    flag: '--public-url <url>',
+    env: 'TRAINYARD_PUBLIC_URL',
+    fallback: undefined,
+    help: 'where clients reach the service, for upload links; without it, the host each client used',
+    parse: httpUrl,
+  },
+  trustedProxies: {
+    flag: '--trusted-proxies <list>',
+    env: 'TRAINYARD_TRUSTED_PROXIES',
+    fallback: undefined,
+    help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers count',
+    parse: addressList,
+  },
+  linkSeconds: {
+    flag: '--link-seconds <number>',
+    env: 'TRAINYARD_LINK_SECONDS',
+    fallback: '3600',
+    help: 'how long an upload link may be used',
+    parse: wholeNumber({ min: 1, max: 604_800 }),
+  },
+  maxFileBytes: {
+    flag: '--max-file-bytes <number>',
+    env: 'TRAINYARD_MAX_FILE_BYTES',
+    fallback: '107374182400',
+    help: 'largest file an upload link is given for',
+    parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  },
+  captionGraceSeconds: {
+    flag: '--caption-grace-seconds <number>',
+    env: 'TRAINYARD_CAPTION_GRACE_SECONDS',
+    fallback: '15',
+    help: 'how long a missing caption counts as still on its way',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
+  blobGraceSeconds: {
+    flag: '--blob-grace-seconds <number>',
+    env: 'TRAINYARD_BLOB_GRACE_SECONDS',
+    fallback: '600',
+    help: 'how long removed or replaced files stay on disk for readers under way',
+    parse: wholeNumber({ min: 0, max: 2_592_000 }),
+  },
+  idleSeconds: {
+    flag: '--idle-seconds <number>',
+    env: 'TRAINYARD_IDLE_SECONDS',
+    fallback: '120',
+    help: 'a PUT that brings no byte for so long is cut off',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
+  directSeconds: {
+    flag: '--direct-seconds <number>',
+    env: 'TRAINYARD_DIRECT_SECONDS',
+    fallback: '115',
+    help: 'a direct upload is answered within so long of its start',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
+  stopSeconds: {
+    flag: '--stop-seconds <number>',
+    env: 'TRAINYARD_STOP_SECONDS',
+    fallback: '25',
+    help: 'how long requests in flight may take to finish after SIGTERM',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
+  logLevel: {
+    flag: '--log-level <level>',
+    env: 'TRAINYARD_LOG_LEVEL',
+    fallback: 'info',
+    help: `${LOG_LEVELS.join(', ')}; the log is JSON lines on standard error`,
+    parse: oneOf(LOG_LEVELS),
+  },
+} as const satisfies Record<string, Setting<unknown>>;
+
+type SettingName = keyof typeof SETTINGS;
+type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['parse']> | undefined };
+
+/**
+ * The configuration from flags, which win, and the environment.
+ *
+ * @throws ConfigError with every fault found
+ */
+export function loadConfig(
+  flags: Partial<Record<SettingName, string>>,
+  environment: Record<string, string | undefined>,
+): Config {
+  const faults: string[] = [];
+  const value = <T>(name: SettingName, { flag, env, fallback, parse }: Setting<T>): T | undefined => {
+    // An empty variable is how a compose file says that it leaves a setting alone.
+    const text = flags[name] ?? (environment[env] || undefined) ?? fallback;
+    if (text === undefined) return undefined;
+    try {
+      return parse(text);
+    } catch (error) {
+      const source = flags[name] === undefined ? env : flag.split(' ')[0];
+      faults.push(`${source} ${error instanceof Error ? error.message : error} (it is ${JSON.stringify(text)})`);
+      return undefined;
+    }
+  };
+  const values = Object.fromEntries(
+    Object.entries(SETTINGS).map(([name, setting]) => [name, value(name as SettingName, setting as Setting<unknown>)]),
+  ) as Values;
+  if (faults.length > 0) throw new ConfigError(faults);
+  return configOf(values);
+}
+
+function configOf(values: Values): Config {
+  const must = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('A setting without a default was taken for one that has it.');
+    return value;
+  };
+  return {
+    dataFolder: must(values.data),
+    host: must(values.host),
+    port: must(values.port),
+    publicUrl: values.publicUrl,
+    trustedProxies: values.trustedProxies ?? [],
+    rules: {
+      captionGrace: must(values.captionGraceSeconds) * MICROS_PER_SECOND,
+      linkLifetime: must(values.linkSeconds) * MICROS_PER_SECOND,
+      maxLinkBytes: must(values.maxFileBytes),
+    },
+    blobGrace: must(values.blobGraceSeconds) * MICROS_PER_SECOND,
+    times: { directSeconds: must(values.directSeconds), idleSeconds: must(values.idleSeconds) },
+    stopSeconds: must(values.stopSeconds),
+    logLevel: must(values.logLevel),
+  };
+}
+
+function wholeNumber({ min, max }: { min: number; max: number }) {
+  return (text: string): number => {
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+
+function oneOf(choices: readonly string[]) {
+  return (text: string): string => {
+    if (!choices.includes(text)) throw new Error(`must be one of ${choices.join(', ')}`);
+    return text;
+  };
+}
+
+function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Error('must be an http or https URL without query and fragment');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+function addressList(text: string): string[] {
+  return text.split(',').map((item) => {
+    const [address = '', bits, ...rest] = item.trim().split('/');
+    const family = isIP(address);
+    const isPrefix = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+    if (family === 0 || !isPrefix || rest.length > 0) {
+      throw new Error('must be IP addresses or networks such as 10.0.0.0/8, separated by commas');
+    }
+    return item.trim();
+  });
+}

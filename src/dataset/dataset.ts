@@ -1,0 +1,124 @@
+import type { Facts } from './inspect/inspection.js';
+import type { FileKind } from './media.js';
+import type { ErrorProblem, Warning } from './problems.js';
+
+/** A moment in microseconds since 1970 UTC; the contract's times have six digits after the second. */
+export type Micros = number;
+
+export const MICROS_PER_SECOND = 1_000_000;
+
+/** The contract's four statuses, `contract/API.md`. */
+export type Status = 'DRAFT' | 'UPLOADING' | 'READY' | 'FAILED';
+
+export interface Dataset {
+  readonly id: string;
+  readonly accountId: string;
+  readonly name: string;
+  readonly createdAt: Micros;
+  readonly updatedAt: Micros;
+  readonly tally: Tally;
+}
+
+/** One attempt to bring a file: a promise that is still open, was kept, or was broken. */
+export type Upload =
+  | {
+      readonly state: 'pending';
+      /** A signed link waits for its PUT until `expiresAt`; a direct upload's bytes are on their way already. */
+      readonly via: 'link' | 'direct';
+      readonly promisedBytes: number | null;
+      /** Bytes may begin to arrive until then. */
+      readonly expiresAt: Micros;
+      /** A lease, renewed while bytes are arriving: an upload that began in time may take hours. */
+      readonly arrivingUntil: Micros | null;
+    }
+  | {
+      readonly state: 'stored';
+      readonly sizeBytes: number;
+      /** Lower-case hexadecimal. */
+      readonly sha256: string;
+      readonly contentType: string;
+      readonly facts: Facts;
+      readonly warnings: readonly Warning[];
+      readonly settledAt: Micros;
+    }
+  | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly settledAt: Micros };
+
+/** A row of a dataset. The id also names the bytes in the blob store, and is never used twice. */
+export interface DatasetFile<U extends Upload = Upload> {
+  readonly id: string;
+  readonly datasetId: string;
+  readonly filename: string;
+  readonly kind: FileKind;
+  readonly createdAt: Micros;
+  readonly upload: U;
+}
+
+export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
+export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
+
+/** The moment from which nobody waits for this upload any more. */
+export function aliveUntilOf(upload: PendingFile['upload']): Micros {
+  return Math.max(upload.expiresAt, upload.arrivingUntil ?? upload.expiresAt);
+}
+
+/** What `statusOf` needs to know of a dataset's files, kept up to date so that no file has to be read for it. */
+export interface Tally {
+  /** Pending uploads, alive or expired. */
+  readonly pending: number;
+  /** When the last of the pending uploads stops being alive; `null` without any. */
+  readonly pendingUntil: Micros | null;
+  readonly rejected: number;
+  readonly images: number;
+  readonly videos: number;
+  readonly captions: number;
+  /** Images and videos whose type the trainer reads. */
+  readonly trainable: number;
+  /** Images and videos without a caption of the same stem. */
+  readonly uncaptioned: number;
+  /** Files that would overwrite another one when mounted: `a.JPG` beside `a.jpg`. */
+  readonly collisions: number;
+  /** Of stored files. */
+  readonly bytes: number;
+  /** The last promise, settling or removal. */
+  readonly lastActivity: Micros;
+}
+
+/** How long after the last activity a missing caption may still be on its way, in microseconds. */
+export interface StatusRules {
+  readonly captionGrace: Micros;
+}
+
+/** The status of a dataset at a moment, from its tally alone. The first line that fits decides. */
+export function statusOf(tally: Tally, now: Micros, rules: StatusRules): Status {
+  if (isEmpty(tally)) return 'DRAFT';
+  if (isUploadAlive(tally, now)) return 'UPLOADING';
+  if (isBroken(tally)) return 'FAILED';
+  if (!isIncomplete(tally)) return 'READY';
+  return now < tally.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
+}
+
+/** When time alone may change the status next; `undefined` where only an upload or a removal can. */
+export function nextChangeOf(tally: Tally, now: Micros, rules: StatusRules): Micros | undefined {
+  const graceEnds = tally.lastActivity + rules.captionGrace;
+  if (isEmpty(tally)) return undefined;
+  if (isUploadAlive(tally, now)) return tally.pendingUntil ?? undefined;
+  return !isBroken(tally) && isIncomplete(tally) && now < graceEnds ? graceEnds : undefined;
+}
+
+function isEmpty(tally: Tally): boolean {
+  return tally.pending + tally.rejected + tally.images + tally.videos + tally.captions === 0;
+}
+
+function isUploadAlive(tally: Tally, now: Micros): boolean {
+  return tally.pendingUntil !== null && tally.pendingUntil > now;
+}
+
+/** Wrong in a way that waiting can't mend: refused or never-kept uploads, files that would overwrite each other. */
+function isBroken(tally: Tally): boolean {
+  return tally.rejected > 0 || tally.pending > 0 || tally.collisions > 0;
+}
+
+/** Something that may simply not have been sent yet is missing: a caption, or anything to train on. */
+function isIncomplete(tally: Tally): boolean {
+  return tally.uncaptioned > 0 || tally.trainable === 0;
+}

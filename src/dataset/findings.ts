@@ -1,0 +1,181 @@
+import { closest, distance } from 'fastest-levenshtein';
+import { aliveUntilOf, type DatasetFile, type Micros, type StoredFile } from './dataset.js';
+import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
+import { stemGroupsOf } from './tally.js';
+
+/** Everything that is wrong with a dataset's files, and everything a person would want to know. */
+export interface Findings {
+  readonly errors: readonly ErrorProblem[];
+  readonly warnings: readonly Warning[];
+}
+
+/** Searching the nearest name is quadratic; past this many orphans nobody reads the suggestions. */
+const MAX_SUGGESTIONS = 20;
+
+/**
+ * Reads the findings off all files of a dataset, in the order of their names. What counts as an error is what makes
+ * `statusOf` say FAILED once nothing is on its way any more.
+ */
+export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
+  const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
+  const findings: Problem[] = [
+    ...files.flatMap((file) => uploadFindings(file, now)),
+    ...pairFindings(stored),
+    ...mediaFindings(stored),
+  ];
+  findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
+  return {
+    errors: findings.filter((finding) => finding.severity === 'error'),
+    warnings: findings.filter((finding) => finding.severity === 'warning'),
+  };
+}
+
+function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonly Problem[] {
+  switch (upload.state) {
+    case 'pending':
+      if (aliveUntilOf(upload) > now) return [];
+      return [
+        errorIn(
+          filename,
+          'UPLOAD_EXPIRED',
+          `${filename} was promised but never arrived in full. Upload it again, or delete it from the dataset.`,
+        ),
+      ];
+    case 'stored':
+      return upload.warnings;
+    case 'rejected':
+      return [upload.problem];
+  }
+}
+
+function pairFindings(stored: readonly StoredFile[]): Problem[] {
+  const findings: Problem[] = [];
+  const groups = stemGroupsOf(stored);
+  const orphans: StoredFile[] = [];
+  const mediaStems: string[] = [];
+  for (const [stem, group] of groups) {
+    const media = group.filter((file) => file.kind !== 'caption');
+    const captions = group.filter((file) => file.kind === 'caption');
+    if (media.length > 0) mediaStems.push(stem);
+    if (captions.length === 0) findings.push(...media.map(missingCaption));
+    if (media.length === 0) orphans.push(...captions);
+    if (media.length > 1) findings.push(sharedStem(media));
+    findings.push(...collisions(group));
+  }
+  findings.push(...orphanFindings(orphans, mediaStems), ...similarStems(mediaStems));
+  return findings;
+}
+
+function missingCaption({ filename }: StoredFile): ErrorProblem {
+  return errorIn(filename, 'MISSING_CAPTION', `${filename} has no caption. Upload ${stemOf(filename)}.txt.`);
+}
+
+function sharedStem(media: readonly StoredFile[]): Warning {
+  const names = media.map((file) => file.filename);
+  const first = names[0] ?? '';
+  return warningIn(
+    first,
+    'SHARED_STEM',
+    `${names.join(' and ')} share one name before the extension, so the trainer gives them the same caption.`,
+  );
+}
+
+function collisions(group: readonly StoredFile[]): ErrorProblem[] {
+  const owners = new Map<string, string>();
+  const findings: ErrorProblem[] = [];
+  for (const { filename } of group) {
+    const mounted = mountedNameOf(filename);
+    const owner = owners.get(mounted);
+    if (owner === undefined) owners.set(mounted, filename);
+    else {
+      findings.push(
+        errorIn(
+          filename,
+          'NAME_COLLISION',
+          `${filename} and ${owner} differ only in the case of the extension and would overwrite each other. Delete or rename one.`,
+        ),
+      );
+    }
+  }
+  return findings;
+}
+
+function orphanFindings(orphans: readonly StoredFile[], mediaStems: readonly string[]): Warning[] {
+  return orphans.map(({ filename }, index) => {
+    const near = index < MAX_SUGGESTIONS ? nearest(stemOf(filename), mediaStems) : undefined;
+    const hint = near === undefined ? '' : ` The nearest name is ${near}.`;
+    return warningIn(
+      filename,
+      'ORPHAN_CAPTION',
+      `${filename} belongs to no image or video, so nothing is trained on it.${hint}`,
+    );
+  });
+}
+
+function nearest(stem: string, candidates: readonly string[]): string | undefined {
+  if (candidates.length === 0) return undefined;
+  const near = closest(stem, candidates);
+  return distance(stem, near) <= Math.max(2, stem.length / 2) ? near : undefined;
+}
+
+/** On a disk that ignores case, such as macOS or Windows, these would be one file. */
+function similarStems(mediaStems: readonly string[]): Warning[] {
+  const seen = new Map<string, string>();
+  const findings: Warning[] = [];
+  for (const stem of mediaStems) {
+    const folded = stem.toLowerCase();
+    const other = seen.get(folded);
+    if (other === undefined) seen.set(folded, stem);
+    else {
+      findings.push(
+        warningIn(
+          stem,
+          'SIMILAR_STEM',
+          `${stem} and ${other} differ only in case and are easily taken for one another.`,
+        ),
+      );
+    }
+  }
+  return findings;
+}
+
+function mediaFindings(stored: readonly StoredFile[]): Problem[] {
+  if (stored.length === 0) return [];
+  const images = stored.filter((file) => file.kind === 'image').length;
+  const videos = stored.filter((file) => file.kind === 'video').length;
+  const media = images + videos;
+  if (media === 0) {
+    return [
+      {
+        severity: 'error',
+        code: 'NO_MEDIA',
+        message: 'The dataset has captions but no image or video. Upload the files they belong to.',
+      },
+    ];
+  }
+  const findings: Problem[] = [];
+  if (stored.every((file) => file.kind === 'caption' || isIgnored(file))) {
+    findings.push({
+      severity: 'error',
+      code: 'NO_TRAINABLE_MEDIA',
+      message: 'The trainer reads none of these image types. Convert them to JPEG, PNG or WebP and upload those.',
+    });
+  }
+  if (images > 0 && videos > 0) {
+    findings.push({
+      severity: 'warning',
+      code: 'MIXED_MEDIA',
+      message: `${images} images and ${videos} videos are mixed: a training job for images leaves the videos out.`,
+    });
+  }
+  return findings;
+}
+
+function isIgnored(file: StoredFile): boolean {
+  return mediaTypeOf(file.filename)?.trainable === false;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

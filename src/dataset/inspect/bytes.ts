@@ -1,0 +1,76 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { cutShort, Damage } from './fault.js';
+
+const MOST_AT_ONCE = 1 << 20;
+
+/**
+ * A file read through one small window, so that no walk over it ever holds more than that. Reads are synchronous:
+ * inspection has a worker thread to itself, and a hop through libuv's pool costs ten times such a read.
+ */
+export class FileBytes {
+  readonly size: number;
+  private readonly fd: number;
+  private readonly owner: boolean;
+  private window: Buffer;
+  private start = 0;
+  private length = 0;
+
+  private constructor(options: { fd: number; size: number; windowBytes: number; owner: boolean }) {
+    this.fd = options.fd;
+    this.size = options.size;
+    this.owner = options.owner;
+    this.window = Buffer.allocUnsafeSlow(options.windowBytes);
+  }
+
+  /** @throws the operating system's error where the file can't be opened. */
+  static open(path: string): FileBytes {
+    const fd = openSync(path, 'r');
+    try {
+      return new FileBytes({ fd, size: fstatSync(fd).size, windowBytes: 1 << 16, owner: true });
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** A second place to read at in the same file; `windowBytes` small where few bytes are wanted at each of many places. */
+  cursor(windowBytes: number): FileBytes {
+    return new FileBytes({ fd: this.fd, size: this.size, windowBytes, owner: false });
+  }
+
+  /**
+   * Exactly `length` bytes from `offset`, valid until the next call.
+   *
+   * @throws Damage where the file ends before that.
+   */
+  at(offset: number, length: number, what = 'its structure'): Buffer {
+    if (offset + length > this.size) throw cutShort({ needed: offset + length, size: this.size, what });
+    if (length > MOST_AT_ONCE) throw new Damage('is damaged: one of its headers claims an absurd length');
+    if (offset < this.start || offset + length > this.start + this.length) this.fill(offset, length);
+    return this.window.subarray(offset - this.start, offset - this.start + length);
+  }
+
+  /** What there is from `offset`, at most `most` bytes and perhaps fewer; empty at the end of the file. */
+  upTo(offset: number, most: number): Buffer {
+    const wanted = Math.max(0, Math.min(most, this.size - offset, this.window.length));
+    if (offset >= this.start && offset < this.start + this.length) {
+      return this.window.subarray(offset - this.start, Math.min(this.length, offset - this.start + wanted));
+    }
+    return this.at(offset, wanted);
+  }
+
+  close(): void {
+    if (this.owner) closeSync(this.fd);
+  }
+
+  private fill(offset: number, needed: number): void {
+    if (needed > this.window.length) this.window = Buffer.allocUnsafeSlow(needed);
+    this.length = 0;
+    this.start = offset;
+    while (this.length < needed) {
+      const read = readSync(this.fd, this.window, this.length, this.window.length - this.length, offset + this.length);
+      if (read === 0) throw cutShort({ needed: offset + needed, size: offset + this.length, what: 'it' });
+      this.length += read;
+    }
+  }
+}

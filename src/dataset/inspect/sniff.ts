@@ -1,0 +1,99 @@
+import { fileTypeFromBuffer } from 'file-type';
+import type { FileBytes } from './bytes.js';
+
+export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif' | 'heic';
+export type VideoFormat = 'mp4' | 'mov' | 'webm' | 'mkv' | 'avi' | 'wmv' | 'flv';
+
+/** What the first bytes say a file is. `words` has its article: `a PNG image`. */
+export type Content =
+  | { readonly kind: 'image'; readonly format: ImageFormat; readonly words: string }
+  | { readonly kind: 'video'; readonly format: VideoFormat; readonly words: string }
+  | { readonly kind: 'other'; readonly words: string };
+
+export const HEADER_BYTES = 4096;
+
+const IMAGE_WORDS: Record<ImageFormat, string> = {
+  jpeg: 'a JPEG image',
+  png: 'a PNG image',
+  webp: 'a WebP image',
+  gif: 'a GIF image',
+  bmp: 'a BMP image',
+  tiff: 'a TIFF image',
+  avif: 'an AVIF image',
+  heic: 'a HEIC image',
+};
+
+const VIDEO_WORDS: Record<VideoFormat, string> = {
+  mp4: 'an MP4 video',
+  mov: 'a QuickTime video',
+  webm: 'a WebM video',
+  mkv: 'a Matroska video',
+  avi: 'an AVI video',
+  wmv: 'a Windows Media video',
+  flv: 'a Flash video',
+};
+
+const image = (format: ImageFormat): Content => ({ kind: 'image', format, words: IMAGE_WORDS[format] });
+const video = (format: VideoFormat): Content => ({ kind: 'video', format, words: VIDEO_WORDS[format] });
+const other = (words: string): Content => ({ kind: 'other', words });
+
+/** Identifies a file by its first bytes; only what is none of ours takes more than a few comparisons. */
+export async function sniff(file: FileBytes): Promise<Content> {
+  const header = file.upTo(0, HEADER_BYTES);
+  return ours(header) ?? (await foreign(Buffer.from(header)));
+}
+
+function ours(header: Buffer): Content | undefined {
+  const text = (start: number, end: number) => header.toString('latin1', start, end);
+  if (text(0, 3) === '\xff\xd8\xff') return image('jpeg');
+  if (text(0, 4) === '\x89PNG') return image('png');
+  if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return image('webp');
+  if (/^GIF8[79]a/.test(text(0, 6))) return image('gif');
+  if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(text(0, 4))) return image('tiff');
+  if (text(0, 2) === 'BM' && header.length >= 26 && header.readUInt32LE(14) <= 124 && header.readUInt32LE(14) >= 12) {
+    return image('bmp');
+  }
+  if (text(0, 4) === 'RIFF' && text(8, 12) === 'AVI ') return video('avi');
+  if (header.toString('hex', 0, 16) === '3026b2758e66cf11a6d900aa0062ce6c') return video('wmv');
+  if (text(0, 4) === 'FLV\x01') return video('flv');
+  if (header.toString('hex', 0, 4) === '1a45dfa3') return matroska(header);
+  if (/^(?:ftyp|moov|mdat|wide|free|skip|pnot)$/.test(text(4, 8))) return isoMedia(header);
+  return undefined;
+}
+
+/** Both are Matroska; the document type in the EBML header, which is short, tells which. */
+function matroska(header: Buffer): Content {
+  const at = header.indexOf(Buffer.from([0x42, 0x82]), 4);
+  const bytes = at === -1 ? 0 : (header[at + 2] ?? 0x80) & 0x7f;
+  return video(header.toString('latin1', at + 3, at + 3 + bytes).replace(/\0+$/, '') === 'webm' ? 'webm' : 'mkv');
+}
+
+/** By the brands in `ftyp`; QuickTime files older than that box begin with another. */
+function isoMedia(header: Buffer): Content {
+  if (header.toString('latin1', 4, 8) !== 'ftyp') return video('mov');
+  const end = Math.min(header.readUInt32BE(0), header.length);
+  const major = header.toString('latin1', 8, 12);
+  const brands = new Set([major]);
+  for (let at = 16; at + 4 <= end; at += 4) brands.add(header.toString('latin1', at, at + 4));
+  if (major === 'qt  ') return video('mov');
+  const pictures = ['avif', 'avis', 'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
+  if (pictures.includes(major)) return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
+  if (major === 'crx ') return other('a Canon raw photo');
+  return video('mp4');
+}
+
+/** Words for what is none of ours. Text is looked at first: file-type knows formats only by their magic numbers. */
+async function foreign(header: Buffer): Promise<Content> {
+  const text = header.toString('utf8').trimStart().toLowerCase();
+  if (/^(?:<!doctype html|<html|<head|<body)/.test(text)) return other('HTML text');
+  if (/^(?:<\?xml[\s\S]*)?<svg/.test(text)) return other('an SVG drawing');
+  if (text.startsWith('<?xml')) return other('XML text');
+  if (text.startsWith('%pdf')) return other('a PDF document');
+  if (text.startsWith('version https://git-lfs')) return other('a Git LFS pointer instead of the file');
+  if (header.every((byte) => byte === 0)) return other('nothing but zeros');
+  const type = await fileTypeFromBuffer(header).catch(() => undefined);
+  if (type !== undefined) return other(`${type.ext.toUpperCase()} data (${type.mime})`);
+  if (/^[[{]\s*["\]}[{]/.test(text)) return other('JSON text');
+  const printable = header.every((byte) => byte >= 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d);
+  return other(printable ? 'plain text' : 'data of an unknown kind');
+}

@@ -1,0 +1,80 @@
+import { aliveUntilOf, type DatasetFile, type Micros, type Tally } from './dataset.js';
+import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+
+/** The part of a tally that adds up stem by stem. */
+export type Counts = Omit<Tally, 'pendingUntil' | 'lastActivity'>;
+
+const NOTHING: Counts = {
+  pending: 0,
+  rejected: 0,
+  images: 0,
+  videos: 0,
+  captions: 0,
+  trainable: 0,
+  uncaptioned: 0,
+  collisions: 0,
+  bytes: 0,
+};
+
+const COUNTED = Object.keys(NOTHING) as (keyof Counts)[];
+
+/**
+ * What the files of one stem add to their dataset's tally. Whether a picture has its caption, and whether two files would
+ * be mounted under one name, is decided among files of one stem; so a change to a file needs only its group recounted.
+ */
+export function countsOfStem(group: readonly DatasetFile[]): Counts {
+  const counts = { ...NOTHING };
+  const mountedNames = new Set<string>();
+  for (const { filename, kind, upload } of group) {
+    if (upload.state === 'pending') counts.pending++;
+    else if (upload.state === 'rejected') counts.rejected++;
+    else {
+      counts.bytes += upload.sizeBytes;
+      if (kind === 'image') counts.images++;
+      else if (kind === 'video') counts.videos++;
+      else counts.captions++;
+      if (mediaTypeOf(filename)?.trainable) counts.trainable++;
+      if (mountedNames.has(mountedNameOf(filename))) counts.collisions++;
+      mountedNames.add(mountedNameOf(filename));
+    }
+  }
+  if (counts.captions === 0) counts.uncaptioned = counts.images + counts.videos;
+  return counts;
+}
+
+/** The counts of a dataset after one of its stem groups went from `before` to `after`. */
+export function recount(counts: Counts, before: readonly DatasetFile[], after: readonly DatasetFile[]): Counts {
+  const minus = countsOfStem(before);
+  const plus = countsOfStem(after);
+  const changed = { ...NOTHING };
+  for (const key of COUNTED) changed[key] = counts[key] - minus[key] + plus[key];
+  return changed;
+}
+
+/** When the last pending upload among these stops being alive. */
+export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
+  let latest: Micros | null = null;
+  for (const { upload } of files) {
+    if (upload.state === 'pending') latest = Math.max(latest ?? 0, aliveUntilOf(upload));
+  }
+  return latest;
+}
+
+/** Files by the stem they share, case and all. */
+export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<string, F[]> {
+  const groups = new Map<string, F[]>();
+  for (const file of files) {
+    const stem = stemOf(file.filename);
+    const group = groups.get(stem);
+    if (group === undefined) groups.set(stem, [file]);
+    else group.push(file);
+  }
+  return groups;
+}
+
+/** The tally of a whole dataset, counted from nothing: what the kept one must always equal. */
+export function tallyOf(files: readonly DatasetFile[], lastActivity: Micros): Tally {
+  let counts = NOTHING;
+  for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
+  return { ...counts, pendingUntil: pendingUntilOf(files), lastActivity };
+}

@@ -1,0 +1,111 @@
+import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dataset.js';
+
+/**
+ * What happens to the files of one stem. Each function takes the group as it is and returns it as it becomes; the catalog
+ * writes the difference and moves the tally by it. `undefined` means that the change has lost its subject, because
+ * somebody settled, replaced or removed it first.
+ */
+export type StemGroup = readonly DatasetFile[];
+
+/** A new promise. One made through a link retires the older link promises of that name. */
+export function promise(group: StemGroup, file: PendingFile): StemGroup {
+  const isRetired = ({ filename, upload }: DatasetFile) =>
+    filename === file.filename && upload.state === 'pending' && upload.via === 'link';
+  return [...(file.upload.via === 'link' ? group.filter((other) => !isRetired(other)) : group), file];
+}
+
+/**
+ * The bytes begin to arrive, and whoever takes them in gives a sign of life by `until`. `undefined` also where somebody
+ * else is taking them in already.
+ */
+export function beginArrival(
+  group: StemGroup,
+  id: string,
+  lease: { now: Micros; until: Micros },
+): StemGroup | undefined {
+  const arrivingUntil = pendingOf(group, id)?.upload.arrivingUntil ?? null;
+  if (arrivingUntil !== null && arrivingUntil > lease.now) return undefined;
+  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
+}
+
+/** A sign of life: the bytes are still arriving. `undefined` also where the lease has run out. */
+export function renewArrival(
+  group: StemGroup,
+  id: string,
+  lease: { now: Micros; until: Micros },
+): StemGroup | undefined {
+  if (!isArriving(group, id, lease.now)) return undefined;
+  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
+}
+
+/** The bytes stopped arriving. A link's promise stays open for another try; a direct upload is over. */
+export function endArrival(group: StemGroup, id: string): StemGroup | undefined {
+  const pending = pendingOf(group, id);
+  if (pending?.upload.via === 'direct') return withdraw(group, id);
+  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: null }));
+}
+
+/**
+ * The promise is kept. The file displaces what stood under its name, good or rejected, and fulfils every other link
+ * promise of that name whose bytes are not arriving. `undefined` also where the lease has run out: then `sweep` may have
+ * removed the bytes.
+ */
+export function store(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
+  const filename = pendingOf(group, id)?.filename;
+  if (filename === undefined || !isArriving(group, id, stored.settledAt)) return undefined;
+  const isDisplaced = (other: DatasetFile) =>
+    other.id !== id &&
+    other.filename === filename &&
+    (other.upload.state !== 'pending' ||
+      (other.upload.via === 'link' && (other.upload.arrivingUntil ?? 0) <= stored.settledAt));
+  return replacePending(
+    group.filter((other) => !isDisplaced(other)),
+    id,
+    () => stored,
+  );
+}
+
+/**
+ * The promise is broken: the bytes are not what they claim to be. Over a good file of that name nothing is recorded,
+ * since a failed second attempt leaves the first file untouched; the uploader has its answer.
+ */
+export function reject(
+  group: StemGroup,
+  id: string,
+  rejected: Extract<Upload, { state: 'rejected' }>,
+): StemGroup | undefined {
+  const filename = pendingOf(group, id)?.filename;
+  if (filename === undefined) return undefined;
+  if (group.some((file) => file.filename === filename && file.upload.state === 'stored')) return withdraw(group, id);
+  const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
+  return replacePending(others, id, () => rejected);
+}
+
+function withdraw(group: StemGroup, id: string): StemGroup | undefined {
+  return pendingOf(group, id) === undefined ? undefined : group.filter((file) => file.id !== id);
+}
+
+/** Everything under a name goes, but for uploads whose bytes are arriving directly. */
+export function remove(group: StemGroup, filename: string): StemGroup | undefined {
+  const isRemoved = ({ filename: name, upload }: DatasetFile) =>
+    name === filename && !(upload.state === 'pending' && upload.via === 'direct');
+  return group.some(isRemoved) ? group.filter((file) => !isRemoved(file)) : undefined;
+}
+
+function isArriving(group: StemGroup, id: string, now: Micros): boolean {
+  return (pendingOf(group, id)?.upload.arrivingUntil ?? 0) > now;
+}
+
+function pendingOf(group: StemGroup, id: string): PendingFile | undefined {
+  return group.find((file): file is PendingFile => file.id === id && file.upload.state === 'pending');
+}
+
+function replacePending(
+  group: StemGroup,
+  id: string,
+  next: (upload: PendingFile['upload']) => Upload,
+): StemGroup | undefined {
+  const pending = pendingOf(group, id);
+  if (pending === undefined) return undefined;
+  return group.map((file) => (file === pending ? { ...pending, upload: next(pending.upload) } : file));
+}

@@ -1,0 +1,183 @@
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, Readable } from 'node:stream';
+import { Busboy } from '@fastify/busboy';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from '../dataset/errors.js';
+import type { Refusal } from './errors.js';
+
+/** What a client may still send after it has been refused, so that one that reads last gets to see the answer. */
+const LINGER_BYTES = 8 * 1024 * 1024;
+const LINGER_MS = 2000;
+
+/** How often a connection is looked at for new bytes. */
+const IDLE_CHECKS = 8;
+
+/** How long bodies may take. */
+export interface BodyTimes {
+  /** From the start of a direct upload to the beginning of its answer, in seconds. */
+  readonly directSeconds: number;
+  /** Without a single byte, in seconds. */
+  readonly idleSeconds: number;
+}
+
+function cutShort(): ServiceError {
+  return new ServiceError('upload_cut_short', 'The connection ended before the whole file had arrived. Try again.');
+}
+
+/**
+ * The body of a request as a stream that may be destroyed: Node would take the connection down with its own, and with it
+ * the answer that says what was wrong.
+ */
+export function bodyOf(raw: IncomingMessage): Readable {
+  const body = new PassThrough({ highWaterMark: 256 * 1024 });
+  raw.once('close', () => {
+    if (!raw.complete) body.destroy(cutShort());
+  });
+  return raw.pipe(body);
+}
+
+/**
+ * The one file of a `multipart/form-data` body. Its stream ends only after the whole body has been read to its closing
+ * boundary, and fails where that is missing or where a second file comes.
+ *
+ * @throws ServiceError `unsupported_body`, `malformed_body`
+ */
+export async function filePartOf(raw: IncomingMessage): Promise<{ filename: string; body: Readable }> {
+  const parser = multipartParser(raw);
+  const body = bodyOf(raw);
+  let parts = 0;
+  const finished = new Promise<void>((resolve, reject) => {
+    parser.on('error', reject);
+    parser.once('finish', resolve);
+    body.on('error', reject);
+  });
+  const first = new Promise<{ filename: string; part: Readable }>((resolve, reject) => {
+    parser.on('file', (field: string, part: Readable, filename: string | undefined) => {
+      // An error that comes while nobody reads the part would otherwise end the process.
+      part.on('error', () => {});
+      body.on('error', (error) => part.destroy(error));
+      if (field !== 'file' || ++parts > 1) part.resume();
+      else resolve({ filename: filename ?? '', part });
+    });
+    const message = 'The form has no file part named "file". Send one part named file, with a filename.';
+    finished.then(() => reject(new ServiceError('malformed_body', message)), reject);
+  });
+  body.pipe(parser);
+  const { filename, part } = await first.catch((error) => {
+    throw malformed(error);
+  });
+  const whole = Readable.from(
+    (async function* () {
+      yield* part;
+      await finished.catch((error) => {
+        throw malformed(error);
+      });
+      if (parts > 1) throw new ServiceError('malformed_body', 'The form has more than one file. Send one per request.');
+    })(),
+    { objectMode: false },
+  );
+  return { filename: unescapeQuotes(filename), body: whole };
+}
+
+function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
+  const contentType = raw.headers['content-type'] ?? '';
+  if (!/^multipart\/form-data\s*(;|$)/i.test(contentType)) {
+    throw new ServiceError(
+      'unsupported_body',
+      'An upload must be multipart/form-data with one part named file, as curl --form "file=@picture.jpg" sends it.',
+    );
+  }
+  try {
+    return new Busboy({
+      headers: { ...raw.headers, 'content-type': contentType },
+      // The path is kept so that a name with a slash can be refused instead of silently changed.
+      preservePath: true,
+      limits: { fields: 100, fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY, headerPairs: 100 },
+    });
+  } catch (error) {
+    throw malformed(error);
+  }
+}
+
+function malformed(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  return new ServiceError(
+    'malformed_body',
+    `The multipart body can't be read: ${error instanceof Error ? error.message : error}`,
+    { cause: error },
+  );
+}
+
+/** Browsers and curl send a quotation mark in a filename as %22 (https://html.spec.whatwg.org/#multipart-form-data). */
+function unescapeQuotes(filename: string): string {
+  return filename.replaceAll('%22', '"');
+}
+
+/**
+ * A signal for an upload under way: it fires when the client is gone, when no byte has come for the idle time, and, for a
+ * direct upload, when its answer is due. Its reason is what to answer.
+ */
+export function uploadSignal(request: FastifyRequest, reply: FastifyReply, times: Partial<BodyTimes>): AbortSignal {
+  const abort = new AbortController();
+  const { raw } = request;
+  const timers: NodeJS.Timeout[] = [];
+  if (times.directSeconds !== undefined) {
+    const message = `The upload took more than ${times.directSeconds} s. Use get-upload-endpoint for large files and slow connections.`;
+    timers.push(
+      setTimeout(() => abort.abort(new ServiceError('upload_too_slow', message)), times.directSeconds * 1000),
+    );
+  }
+  if (times.idleSeconds !== undefined) {
+    const message = `No byte has arrived for ${times.idleSeconds} s. The link stays valid until it expires; try again.`;
+    let quietChecks = 0;
+    let seenBytes = raw.socket.bytesRead;
+    const check = () => {
+      quietChecks = raw.complete || raw.socket.bytesRead !== seenBytes ? 0 : quietChecks + 1;
+      seenBytes = raw.socket.bytesRead;
+      if (quietChecks >= IDLE_CHECKS) abort.abort(new ServiceError('upload_too_slow', message));
+    };
+    timers.push(setInterval(check, (times.idleSeconds * 1000) / IDLE_CHECKS));
+  }
+  reply.raw.once('close', () => {
+    for (const timer of timers) clearTimeout(timer);
+    abort.abort(cutShort());
+  });
+  return abort.signal;
+}
+
+/** Whether there is more of the body to come than has been read. */
+export function hasUnreadBody({ raw }: FastifyRequest): boolean {
+  return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
+}
+
+/**
+ * Answers a request whose body is still arriving. The excess is not read to its end; but a connection that is closed under
+ * a client's feet loses the answer with it, so a little more is taken in and thrown away first.
+ */
+export function refuseEarly(request: FastifyRequest, reply: FastifyReply, { status, body, headers }: Refusal): void {
+  const { raw } = request;
+  const payload = JSON.stringify(body);
+  reply.hijack();
+  reply.raw.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(payload),
+    connection: 'close',
+  });
+  reply.raw.write(payload);
+  const end = () => {
+    clearTimeout(timer);
+    reply.raw.end();
+    raw.socket.destroySoon();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  let lingered = 0;
+  raw.unpipe();
+  raw.on('data', (chunk: Buffer) => {
+    lingered += chunk.length;
+    if (lingered > LINGER_BYTES) end();
+  });
+  raw.once('end', end);
+  raw.once('close', end);
+  raw.resume();
+}

@@ -1,0 +1,56 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Reading } from '../service/reading.js';
+import type { DatasetKey, DatasetService, DatasetSummary } from '../service/service.js';
+import type { UploadLinks } from '../service/upload-link.js';
+import type { Uploads } from '../service/uploads.js';
+import type { Accounts } from '../storage/accounts.js';
+import type { BodyTimes } from './bodies.js';
+import type { Metrics } from './metrics.js';
+
+/** The contract's base path; no trailing slash, no redirects. */
+export const BASE_PATH = '/prod/v1/trainers/datasets';
+
+/** Fastify with schemas from Zod. */
+export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
+
+/** What the server serves. */
+export interface ServerParts {
+  readonly datasets: DatasetService;
+  readonly uploads: Uploads;
+  readonly reading: Reading;
+  readonly accounts: Accounts;
+  readonly links: UploadLinks;
+  readonly now: () => number;
+  /** As `watchDataset`. */
+  readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
+  /** Rejects where the service could not do its work right now. */
+  readonly checkReady: () => Promise<void>;
+  /** How many files are being inspected or wait for it. */
+  readonly inspectionLoad: () => number;
+}
+
+export interface ServerOptions {
+  /** Where clients reach the service, without a trailing slash; else what each client itself used counts. */
+  readonly publicUrl: string | undefined;
+  /** Addresses or networks (CIDR) whose forwarded headers are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly times: BodyTimes;
+  readonly version: string;
+  readonly logger: FastifyBaseLogger;
+}
+
+/** What routes are given. */
+export interface RouteContext extends ServerParts, ServerOptions {
+  readonly metrics: Metrics;
+  /** Fires when the server begins to stop. */
+  readonly stopping: AbortSignal;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The account that the request's token speaks for; set under the base path only. */
+    accountId: string;
+  }
+}

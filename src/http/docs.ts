@@ -1,0 +1,34 @@
+import swagger from '@fastify/swagger';
+import scalar from '@scalar/fastify-api-reference';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import type { App, ServerOptions } from './context.js';
+
+const DESCRIPTION = `The dataset service for LoRA training: upload images, videos and captions, poll until READY, mount.
+
+Every client of the hosted Trainer dataset API works here with another base URL and token.`;
+
+/** `/openapi.json` from the schemas that check the requests, and `/docs` to read and try it. */
+export async function registerDocs(app: App, { version, publicUrl }: ServerOptions): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'trainyard', version, description: DESCRIPTION },
+      servers: [{ url: publicUrl ?? '/' }],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  await app.register(scalar, {
+    routePrefix: '/docs',
+    configuration: {
+      url: '/openapi.json',
+      // By default the page asks other hosts for fonts, a proxy and telemetry.
+      withDefaultFonts: false,
+      proxyUrl: '',
+      telemetry: false,
+      agent: { disabled: true },
+    },
+  });
+}

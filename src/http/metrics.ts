@@ -1,0 +1,58 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What Prometheus is told. Labels are routes and outcomes, never names or ids. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #requests = new Histogram({
+    name: 'trainyard_http_request_duration_seconds',
+    help: 'Time from the start of a request to the end of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
+    registers: [this.#registry],
+  });
+  readonly #uploads = new Counter({
+    name: 'trainyard_uploads_total',
+    help: 'Uploads that were settled, by way and outcome.',
+    labelNames: ['via', 'outcome'],
+    registers: [this.#registry],
+  });
+  readonly #uploadedBytes = new Counter({
+    name: 'trainyard_uploaded_bytes_total',
+    help: 'Bytes of uploads that were stored.',
+    registers: [this.#registry],
+  });
+
+  constructor(inspectionLoad: () => number) {
+    collectDefaultMetrics({ register: this.#registry });
+    new Gauge({
+      name: 'trainyard_inspections',
+      help: 'Files being inspected or waiting for it.',
+      registers: [this.#registry],
+      collect() {
+        this.set(inspectionLoad());
+      },
+    });
+  }
+
+  answered(request: { method: string; route: string; status: number; seconds: number }): void {
+    const { method, route, status, seconds } = request;
+    this.#requests.observe({ method, route, status }, seconds);
+  }
+
+  uploaded(via: 'direct' | 'link', sizeBytes: number): void {
+    this.#uploads.inc({ via, outcome: 'stored' });
+    this.#uploadedBytes.inc(sizeBytes);
+  }
+
+  refused(via: 'direct' | 'link'): void {
+    this.#uploads.inc({ via, outcome: 'refused' });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}

@@ -1,0 +1,179 @@
+import { z } from 'zod';
+
+/*
+ * What goes over the wire, once: these schemas check the requests, make the OpenAPI document and type the client.
+ * `contract/API.md` decides names and meanings; what it doesn't name is an addition of ours.
+ */
+
+const time = z.string().meta({
+  description: 'ISO 8601 in UTC with microseconds and without a zone suffix.',
+  examples: ['2025-07-22T13:05:16.143086'],
+});
+
+const sha256 = z.string().meta({ description: 'SHA-256, lower-case hexadecimal.' });
+
+export const wireStatus = z.enum(['DRAFT', 'UPLOADING', 'READY', 'FAILED']).meta({
+  id: 'Status',
+  description:
+    'DRAFT: nothing uploaded or promised. UPLOADING: something is promised, arriving or may still come. READY: proved fit to train on. FAILED: `error` says what is wrong; uploading what was missing or refused heals it.',
+});
+
+export const wireProblem = z
+  .object({
+    code: z.string().meta({ examples: ['MISSING_CAPTION'] }),
+    filename: z.string().optional(),
+    message: z.string().meta({ description: 'What is wrong with which file, and what to do.' }),
+  })
+  .meta({ id: 'Problem' });
+
+const wireError = z
+  .object({
+    code: z.string(),
+    message: z.string(),
+    problems: z.array(wireProblem).meta({ description: 'One by one, 1,000 at the most; empty in lists of datasets.' }),
+  })
+  .meta({ id: 'DatasetError' });
+
+export const wireDataset = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    status: wireStatus,
+    created_at: time,
+    updated_at: time,
+    error: wireError.optional().meta({ description: 'Only where the status is FAILED.' }),
+    size_bytes: z.number().meta({ description: 'Of all good files together.' }),
+    counts: z.object({
+      images: z.number(),
+      videos: z.number(),
+      captions: z.number(),
+      uncaptioned: z.number().meta({ description: 'Images and videos without a caption.' }),
+      pending: z.number().meta({ description: 'Uploads promised or under way, and promises that were never kept.' }),
+      rejected: z.number().meta({ description: 'Uploads refused for what was in them.' }),
+    }),
+  })
+  .meta({ id: 'Dataset' });
+
+export const wireFile = z
+  .object({
+    filename: z.string(),
+    size_bytes: z.number(),
+    content_type: z.string().meta({ description: 'By content, whatever the upload declared.' }),
+    sha256,
+    uploaded_at: time,
+    kind: z.enum(['image', 'video', 'caption']),
+    format: z
+      .string()
+      .optional()
+      .meta({ description: 'By content: `jpeg`, `mp4`, …', examples: ['jpeg'] }),
+    width: z.number().optional().meta({ description: 'Pixels, as a viewer shows it.' }),
+    height: z.number().optional(),
+    duration_seconds: z.number().optional(),
+    frames: z.number().optional(),
+    frames_per_second: z.number().optional(),
+    codec: z.string().optional(),
+    has_audio: z.boolean().optional(),
+    characters: z.number().optional().meta({ description: 'Of a caption, in code points.' }),
+    warnings: z.array(wireProblem).optional(),
+  })
+  .meta({ id: 'File' });
+
+const digest = sha256.meta({
+  description:
+    'Names exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. Only where the dataset is READY.',
+});
+
+export const wireDatasetWithFiles = wireDataset
+  .extend({
+    files: z.array(wireFile).meta({ description: 'Only files that are complete and valid.' }),
+    warnings: z.array(wireProblem),
+    digest: digest.optional(),
+  })
+  .meta({ id: 'DatasetWithFiles' });
+
+export const wireManifest = z
+  .object({
+    dataset_id: z.string(),
+    name: z.string(),
+    status: wireStatus,
+    digest: digest.optional(),
+    files: z.array(wireFile),
+  })
+  .meta({ id: 'Manifest' });
+
+export const wireDatasetList = z
+  .object({
+    datasets: z.array(wireDataset),
+    next_cursor: z.string().nullable().optional().meta({
+      description: 'Where `limit` was given: the `cursor` of the next page, `null` on the last.',
+    }),
+  })
+  .meta({ id: 'DatasetList' });
+
+export const wireUploadedFile = wireFile.extend({ dataset_id: z.string() }).meta({ id: 'UploadedFile' });
+
+export const wireUploadLinks = z
+  .object({
+    uploads: z.record(
+      z.string(),
+      z.object({
+        upload_url: z.string(),
+        method: z.literal('PUT'),
+        headers: z.record(z.string(), z.string()).meta({ description: 'To be sent with the PUT.' }),
+        expires_at: time,
+      }),
+    ),
+  })
+  .meta({ id: 'UploadLinks' });
+
+export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(true) });
+export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
+
+/** Anything but JSON. */
+export const wireBytes = z.unknown().meta({ description: 'The bytes.' });
+
+export const wireRefusal = z
+  .object({
+    error_code: z.number().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
+    error_message: z.string().meta({ description: 'What was wrong, with what, and what to do.' }),
+    detail: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Error' });
+
+export const createBody = z
+  .object({
+    name: z.string().nullish().meta({
+      description:
+        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Made up where there is none.',
+    }),
+  })
+  .nullish();
+
+export const promiseBody = z.object({
+  filenameToByteSize: z.record(z.string(), z.number()).meta({
+    description: 'The exact size in bytes of each file.',
+    examples: [{ 'clip.mp4': 200_000_000 }],
+  }),
+});
+
+export const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  cursor: z.string().optional(),
+  status: wireStatus.optional(),
+  name: z.string().optional().meta({ description: 'Exactly this name.' }),
+});
+
+export const statusQuery = z.object({
+  wait: z.coerce.number().min(0).max(60).optional().meta({
+    description: 'Seconds to wait, 60 at the most, for the status to become READY or FAILED or to change.',
+  }),
+});
+
+export const datasetParams = z.object({ id: z.string() });
+export const fileParams = z.object({ id: z.string(), filename: z.string() });
+
+export type WireDataset = z.infer<typeof wireDataset>;
+export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
+export type WireFile = z.infer<typeof wireFile>;
+export type WireProblem = z.infer<typeof wireProblem>;
+export type WireManifest = z.infer<typeof wireManifest>;

@@ -1,0 +1,26 @@
+import type { Micros, StatusRules } from '../dataset/dataset.js';
+import type { Inspection } from '../dataset/inspect/inspection.js';
+import type { BlobStore } from '../storage/blobs.js';
+import type { Catalog } from '../storage/catalog.js';
+
+/** Looks at all the bytes of a file at `path` that claims to be `filename`; rejects with the signal's reason. */
+export type Inspector = (file: { path: string; filename: string }, signal: AbortSignal) => Promise<Inspection>;
+
+/** What may be chosen about the service; see `config.ts` for the defaults. */
+export interface ServiceRules extends StatusRules {
+  /** How long a signed link may be used, counted from its making. */
+  readonly linkLifetime: Micros;
+  /** The largest file a signed link is given for. */
+  readonly maxLinkBytes: number;
+}
+
+/** What the service is made of, and everything in it that is not a function of its input. */
+export interface ServiceParts {
+  readonly catalog: Catalog;
+  readonly blobs: BlobStore;
+  readonly inspect: Inspector;
+  readonly rules: ServiceRules;
+  readonly now: () => Micros;
+  /** A new id: URL-safe, never the same twice, not to be guessed; begins with two lower-case hexadecimal digits. */
+  readonly newId: () => string;
+}

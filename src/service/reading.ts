@@ -1,0 +1,72 @@
+import { Readable } from 'node:stream';
+import type { StoredFile } from '../dataset/dataset.js';
+import { ServiceError } from '../dataset/errors.js';
+import type { ServiceParts } from './parts.js';
+import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
+
+/** Makes a WebP of an image. Rejects where that kind of file has no picture to show. */
+export type Thumbnailer = (path: string) => Promise<Buffer>;
+
+/** Where the thumbnail of a blob is kept: beside it, and swept with it. */
+export function thumbnailKeyOf(fileId: string): string {
+  return `${fileId}.thumbnail`;
+}
+
+/** How the bytes of files come out again. */
+export class Reading {
+  readonly #parts: ServiceParts;
+  readonly #makeThumbnail: Thumbnailer;
+  readonly #inTheMaking = new Map<string, Promise<void>>();
+
+  constructor(parts: ServiceParts, makeThumbnail: Thumbnailer) {
+    this.#parts = parts;
+    this.#makeThumbnail = makeThumbnail;
+  }
+
+  /** @throws ServiceError `dataset_not_found`, `file_not_found` */
+  async file(key: DatasetKey, filename: string): Promise<StoredFile> {
+    const { catalog } = this.#parts;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const file = await catalog.storedFile({ datasetId: key.id, filename: filename.normalize('NFC') });
+    if (file === undefined) throw fileNotFound(filename);
+    return file;
+  }
+
+  /** The bytes of a file from `start` up to and without `end`. */
+  async bytes(file: StoredFile, range?: { start: number; end: number }): Promise<Readable> {
+    const body = await this.#parts.blobs.read(file.id, range);
+    if (body === undefined) throw new Error(`The bytes of ${file.filename} (${file.id}) are gone from the store.`);
+    return body;
+  }
+
+  /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable` */
+  async thumbnail(file: StoredFile): Promise<Readable> {
+    const { blobs } = this.#parts;
+    const key = thumbnailKeyOf(file.id);
+    const kept = await blobs.read(key);
+    if (kept !== undefined) return kept;
+    let made = this.#inTheMaking.get(key);
+    if (made === undefined) {
+      made = this.#make(file, key).finally(() => this.#inTheMaking.delete(key));
+      this.#inTheMaking.set(key, made);
+    }
+    await made;
+    return (await blobs.read(key)) ?? Readable.from([]);
+  }
+
+  async #make(file: StoredFile, key: string): Promise<void> {
+    const { blobs } = this.#parts;
+    if (file.kind !== 'image') {
+      throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
+    }
+    const picture = await this.#makeThumbnail(blobs.localPath(file.id)).catch((error) => {
+      throw new ServiceError('thumbnail_unavailable', `No thumbnail can be made of ${file.filename}.`, {
+        cause: error,
+      });
+    });
+    const body = Readable.from([picture]);
+    const limit = { bytes: picture.length, message: '' };
+    const staged = await blobs.stage(body, { limit, signal: new AbortController().signal });
+    await staged.commit(key);
+  }
+}

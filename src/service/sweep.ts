@@ -1,0 +1,25 @@
+import { endArrival } from '../dataset/transitions.js';
+import type { ServiceParts } from './parts.js';
+import { thumbnailKeyOf } from './reading.js';
+
+/**
+ * Removes what a crash or a hang-up has left behind: uploads nobody is taking in any more, with what they may have
+ * stored, and the bytes of files that were displaced or removed long enough ago.
+ *
+ * @param everything true where no other process can be taking anything in, so that every arrival is abandoned
+ */
+export async function sweep({ catalog, blobs, now }: ServiceParts, { everything = false } = {}): Promise<void> {
+  const abandoned = await catalog.abandonedUploads(everything ? Number.MAX_SAFE_INTEGER : now());
+  for (const file of abandoned) {
+    // Bytes first: once the promise is open again, another upload may bring its own under the same key.
+    await blobs.delete([file.id]);
+    const change = { datasetId: file.datasetId, filenames: [file.filename], now: now(), isActivity: true };
+    await catalog.change(change, (group) => endArrival(group, file.id));
+  }
+  for (;;) {
+    const due = await catalog.dueTrash(now());
+    if (due.length === 0) return;
+    await blobs.delete(due.flatMap((id) => [id, thumbnailKeyOf(id)]));
+    await catalog.forgetTrash(due);
+  }
+}

@@ -1,0 +1,224 @@
+import type { Readable } from 'node:stream';
+import { MICROS_PER_SECOND, type PendingFile, type StoredFile } from '../dataset/dataset.js';
+import { ServiceError } from '../dataset/errors.js';
+import { mediaTypeOf } from '../dataset/media.js';
+import { parseFilename } from '../dataset/names.js';
+import { stemGroupsOf } from '../dataset/tally.js';
+import {
+  beginArrival,
+  endArrival,
+  promise,
+  reject,
+  renewArrival,
+  type StemGroup,
+  store,
+} from '../dataset/transitions.js';
+import type { StagedBlob } from '../storage/blobs.js';
+import { parseBatch } from './batch.js';
+import type { ServiceParts } from './parts.js';
+import { type DatasetKey, datasetNotFound } from './service.js';
+import type { SignedUpload } from './upload-link.js';
+
+/** The contract's limit for one file of a direct upload. */
+export const MAX_DIRECT_BYTES = 150_000_000;
+
+/** While bytes arrive, the next sign of life is due within this time, and is given five times as often. */
+const LEASE = 300 * MICROS_PER_SECOND;
+const RENEWAL_MS = LEASE / 1000 / 5;
+
+/** A body on its way in; the signal's reason says why it must stop. */
+export interface Arrival {
+  readonly body: Readable;
+  readonly signal: AbortSignal;
+}
+
+/** How files come in: promised, received, judged, and then kept or refused with a reason. */
+export class Uploads {
+  readonly #parts: ServiceParts;
+  /** What this process is taking in through links, by file id. */
+  readonly #arriving = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Promises a batch of files, name to size in bytes, to be brought through signed links.
+   *
+   * @returns a promise for each name as it was given.
+   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others with all faults in `detail`.
+   * Nothing is promised then.
+   */
+  async promiseBatch(key: DatasetKey, sizes: ReadonlyMap<string, number>): Promise<Map<string, PendingFile>> {
+    const { catalog, now, rules } = this.#parts;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const createdAt = now();
+    const expiresAt = createdAt + rules.linkLifetime;
+    const promises = new Map<string, PendingFile>();
+    for (const { raw, filename, sizeBytes } of parseBatch(sizes, rules.maxLinkBytes)) {
+      const upload = { via: 'link', promisedBytes: sizeBytes, expiresAt, arrivingUntil: null } as const;
+      promises.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
+    }
+    const ofStem = stemGroupsOf([...promises.values()]);
+    const change = {
+      datasetId: key.id,
+      filenames: [...promises.values()].map((file) => file.filename),
+      now: createdAt,
+      isActivity: true,
+    };
+    const changed = await catalog.change(change, (group, stem) =>
+      (ofStem.get(stem) ?? []).reduce<StemGroup>(promise, group),
+    );
+    if (changed === undefined) throw datasetNotFound(key.id);
+    return promises;
+  }
+
+  /**
+   * Takes in a file of at most `MAX_DIRECT_BYTES`: promised, received and judged before it returns.
+   *
+   * @throws ServiceError `invalid_content` where the file isn't fit to train on, `too_large`, `no_space` and others. The
+   * file is not added then.
+   */
+  async receiveDirect(key: DatasetKey, rawFilename: string, { body, signal }: Arrival): Promise<StoredFile> {
+    const { catalog, now } = this.#parts;
+    const filename = parseFilename(rawFilename);
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const createdAt = now();
+    const arrivingUntil = createdAt + LEASE;
+    const upload = { via: 'direct', promisedBytes: null, expiresAt: arrivingUntil, arrivingUntil } as const;
+    const file = this.#pendingFile(key, filename, { createdAt, upload });
+    if (!(await this.#change(file, (group) => promise(group, file)))) throw datasetNotFound(key.id);
+    const limit = {
+      bytes: MAX_DIRECT_BYTES,
+      message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
+    };
+    return this.#receive(file, { body, signal }, limit);
+  }
+
+  /**
+   * Keeps the promise of a signed link. A second request for one link takes over from a first that is still under way:
+   * its client has given up on that one.
+   *
+   * @param sizeBytes what the request announces
+   * @throws ServiceError `link_withdrawn`, `upload_settled`, `wrong_size`, `too_large`, and as `receiveDirect`. But for a
+   * file that was judged, the promise stays open for another try.
+   */
+  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: Arrival): Promise<StoredFile> {
+    const { catalog, now } = this.#parts;
+    const earlier = this.#arriving.get(link.fileId);
+    earlier?.replace.abort(new ServiceError('upload_settled', 'A newer request uploads the same file.'));
+    await earlier?.ended;
+    const file = await catalog.file(link.fileId);
+    if (file === undefined) {
+      throw new ServiceError(
+        'link_withdrawn',
+        'This upload link was replaced by a newer one or its file was removed. Call get-upload-endpoint again.',
+      );
+    }
+    if (file.upload.state !== 'pending') {
+      throw new ServiceError(
+        'upload_settled',
+        `The upload of ${file.filename} through this link is complete. Call get-upload-endpoint again to replace the file.`,
+      );
+    }
+    const message = `${file.filename} was promised with ${link.sizeBytes} bytes, and ${sizeBytes} were announced. Call get-upload-endpoint again with the true size.`;
+    if (sizeBytes > link.sizeBytes) throw new ServiceError('too_large', message);
+    if (sizeBytes < link.sizeBytes) throw new ServiceError('wrong_size', message);
+    const lease = { now: now(), until: now() + LEASE };
+    if (!(await this.#change(file, (group) => beginArrival(group, file.id, lease)))) {
+      throw new ServiceError('upload_settled', `${file.filename} is already being uploaded through this link.`);
+    }
+    const replace = new AbortController();
+    const arrival = { body, signal: AbortSignal.any([signal, replace.signal]) };
+    const received = this.#receive(file as PendingFile, arrival, { bytes: link.sizeBytes, message });
+    const ended = received.catch(() => {}).finally(() => this.#arriving.delete(file.id));
+    this.#arriving.set(file.id, { replace, ended });
+    return received;
+  }
+
+  async #receive(
+    file: PendingFile,
+    { body, signal }: Arrival,
+    limit: { bytes: number; message: string },
+  ): Promise<StoredFile> {
+    const heartbeat = setInterval(() => {
+      const lease = { now: this.#parts.now(), until: this.#parts.now() + LEASE };
+      // A renewal that fails is made up for by the next; the lease outlives several.
+      this.#change(file, (group) => renewArrival(group, file.id, lease), { isActivity: false }).catch(() => {});
+    }, RENEWAL_MS);
+    try {
+      const staged = await this.#parts.blobs.stage(body, { limit, signal });
+      if (file.upload.promisedBytes !== null && file.upload.promisedBytes !== staged.sizeBytes) {
+        await staged.discard();
+        throw new ServiceError(
+          'upload_cut_short',
+          `Only ${staged.sizeBytes} bytes of ${file.filename} arrived. Try again.`,
+        );
+      }
+      return await this.#settle(file, staged, signal);
+    } catch (error) {
+      // Should this fail too, the lease runs out by itself, and what went wrong first is the better thing to tell.
+      await this.#change(file, (group) => endArrival(group, file.id)).catch(() => {});
+      throw error;
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  /** Judges bytes that have arrived, and keeps or refuses them. */
+  async #settle(file: PendingFile, staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
+    const { blobs, inspect, now } = this.#parts;
+    const inspection = await inspect({ path: staged.path, filename: file.filename }, signal).catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
+    if (!inspection.ok) {
+      await staged.discard();
+      const { problem } = inspection;
+      await this.#change(file, (group) => reject(group, file.id, { state: 'rejected', problem, settledAt: now() }));
+      throw new ServiceError('invalid_content', problem.message);
+    }
+    await staged.commit(file.id);
+    const upload = {
+      state: 'stored',
+      sizeBytes: staged.sizeBytes,
+      sha256: staged.sha256,
+      contentType: inspection.contentType,
+      facts: inspection.facts,
+      warnings: inspection.warnings,
+      settledAt: now(),
+    } as const;
+    if (await this.#change(file, (group) => store(group, file.id, upload))) return { ...file, upload };
+    await blobs.delete([file.id]);
+    throw new ServiceError(
+      'link_withdrawn',
+      `${file.filename} was removed, or its dataset was, while it was being uploaded. Nothing was kept.`,
+    );
+  }
+
+  #pendingFile(
+    key: DatasetKey,
+    filename: string,
+    { createdAt, upload }: { createdAt: number; upload: Omit<PendingFile['upload'], 'state'> },
+  ): PendingFile {
+    const type = mediaTypeOf(filename);
+    if (type === undefined) throw new Error(`${filename} has not been through parseFilename.`);
+    return {
+      id: this.#parts.newId(),
+      datasetId: key.id,
+      filename,
+      kind: type.kind,
+      createdAt,
+      upload: { state: 'pending', ...upload },
+    };
+  }
+
+  async #change(
+    file: { datasetId: string; filename: string },
+    transition: (group: StemGroup) => StemGroup | undefined,
+    { isActivity = true } = {},
+  ): Promise<boolean> {
+    const change = { datasetId: file.datasetId, filenames: [file.filename], now: this.#parts.now(), isActivity };
+    return (await this.#parts.catalog.change(change, transition)) !== undefined;
+  }
+}

@@ -1,0 +1,43 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { nextChangeOf, statusOf } from '../dataset/dataset.js';
+import type { ServiceParts } from './parts.js';
+import { type DatasetKey, type DatasetSummary, datasetNotFound } from './service.js';
+
+/** A timer takes no longer delay; the loop simply looks again then. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/**
+ * The dataset as it is now, and again after every change of its status or its counts, those included that time alone
+ * makes. Ends when the dataset is removed, or without an error when the signal fires.
+ *
+ * @throws ServiceError `dataset_not_found` where there is none to begin with
+ */
+export async function* watchDataset(
+  { catalog, rules, now }: ServiceParts,
+  key: DatasetKey,
+  signal: AbortSignal,
+): AsyncGenerator<DatasetSummary> {
+  let changed = new AbortController();
+  const stopListening = catalog.onChange(key.id, () => changed.abort());
+  try {
+    let shown: string | undefined;
+    while (!signal.aborted) {
+      changed = new AbortController();
+      const dataset = await catalog.dataset(key);
+      if (dataset === undefined) {
+        if (shown === undefined) throw datasetNotFound(key.id);
+        return;
+      }
+      const { tally } = dataset;
+      const status = statusOf(tally, now(), rules);
+      const face = JSON.stringify({ status, ...tally, lastActivity: 0, pendingUntil: 0 });
+      if (face !== shown) yield { dataset, status };
+      shown = face;
+      const nextChange = nextChangeOf(tally, now(), rules) ?? Number.POSITIVE_INFINITY;
+      const delayMs = Math.min(Math.max((nextChange - now()) / 1000, 1), MAX_TIMEOUT_MS);
+      await wait(delayMs, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => {});
+    }
+  } finally {
+    stopListening();
+  }
+}

@@ -1,0 +1,23 @@
+import { DatabaseSync } from '@photostructure/sqlite';
+
+/** Another process has the data folder. */
+export class FolderInUse extends Error {}
+
+/**
+ * Holds a folder for one serving process, until `release` or the end of the process, however it ends: the lock is an open
+ * exclusive transaction on a database of its own, which the kernel lets go of with the process.
+ *
+ * @throws FolderInUse
+ */
+export function lockFolder(path: string): { release: () => void } {
+  const db = new DatabaseSync(path);
+  try {
+    db.exec('begin exclusive');
+  } catch (error) {
+    db.close();
+    throw new FolderInUse(`Another process is serving the same data (${path} is locked). Stop it first.`, {
+      cause: error,
+    });
+  }
+  return { release: () => db.close() };
+}

@@ -1,0 +1,137 @@
+import type { Selectable } from 'kysely';
+import { aliveUntilOf, type Dataset, type DatasetFile, type Tally, type Upload } from '../dataset/dataset.js';
+import { type FileKind, stemOf } from '../dataset/media.js';
+import type { Schema } from './schema.js';
+
+type FileRow = Selectable<Schema['file']>;
+type DatasetRow = Selectable<Schema['dataset']>;
+
+/** A dataset as it was read. */
+export function datasetOf(row: DatasetRow): Dataset {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    name: row.name,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    tally: {
+      pending: row.pending,
+      pendingUntil: row.pending_until,
+      rejected: row.rejected,
+      images: row.images,
+      videos: row.videos,
+      captions: row.captions,
+      trainable: row.trainable,
+      uncaptioned: row.uncaptioned,
+      collisions: row.collisions,
+      bytes: row.bytes,
+      lastActivity: row.updated_at,
+    },
+  };
+}
+
+/** The columns that a tally is kept in. */
+export function tallyColumns({ lastActivity, pendingUntil, ...counts }: Tally) {
+  return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
+}
+
+/** A file as it was read. */
+export function fileOf(row: FileRow): DatasetFile {
+  return {
+    id: row.id,
+    datasetId: row.dataset_id,
+    filename: row.filename,
+    kind: row.kind as FileKind,
+    createdAt: row.created_at,
+    upload: uploadOf(row),
+  };
+}
+
+function uploadOf(row: FileRow): Upload {
+  switch (row.state) {
+    case 'pending':
+      return {
+        state: 'pending',
+        via: present(row.via) as 'link' | 'direct',
+        promisedBytes: row.promised_bytes,
+        expiresAt: present(row.expires_at),
+        arrivingUntil: row.arriving_until,
+      };
+    case 'stored':
+      return {
+        state: 'stored',
+        sizeBytes: present(row.size_bytes),
+        sha256: present(row.sha256),
+        contentType: present(row.content_type),
+        facts: JSON.parse(present(row.facts)),
+        warnings: JSON.parse(present(row.warnings)),
+        settledAt: present(row.settled_at),
+      };
+    case 'rejected':
+      return { state: 'rejected', problem: JSON.parse(present(row.problem)), settledAt: present(row.settled_at) };
+    default:
+      throw new Error(`The catalog holds a file in the state ${row.state}, which this version does not know.`);
+  }
+}
+
+function present<T>(value: T | null): T {
+  if (value === null) throw new Error('The catalog holds a file whose columns do not fit its state.');
+  return value;
+}
+
+type UploadColumns = Omit<FileRow, 'id' | 'dataset_id' | 'filename' | 'stem' | 'kind' | 'state' | 'created_at'>;
+
+const NO_UPLOAD: UploadColumns = {
+  settled_at: null,
+  via: null,
+  promised_bytes: null,
+  expires_at: null,
+  arriving_until: null,
+  alive_until: null,
+  size_bytes: null,
+  sha256: null,
+  content_type: null,
+  facts: null,
+  warnings: null,
+  problem: null,
+};
+
+/** The columns of a file, all of them. */
+export function fileColumns(file: DatasetFile): FileRow {
+  return {
+    id: file.id,
+    dataset_id: file.datasetId,
+    filename: file.filename,
+    stem: stemOf(file.filename),
+    kind: file.kind,
+    state: file.upload.state,
+    created_at: file.createdAt,
+    ...uploadColumns(file.upload),
+  };
+}
+
+function uploadColumns(upload: Upload): UploadColumns {
+  switch (upload.state) {
+    case 'pending':
+      return {
+        ...NO_UPLOAD,
+        via: upload.via,
+        promised_bytes: upload.promisedBytes,
+        expires_at: upload.expiresAt,
+        arriving_until: upload.arrivingUntil,
+        alive_until: aliveUntilOf(upload),
+      };
+    case 'stored':
+      return {
+        ...NO_UPLOAD,
+        size_bytes: upload.sizeBytes,
+        sha256: upload.sha256,
+        content_type: upload.contentType,
+        facts: JSON.stringify(upload.facts),
+        warnings: JSON.stringify(upload.warnings),
+        settled_at: upload.settledAt,
+      };
+    case 'rejected':
+      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.settledAt };
+  }
+}

@@ -1,0 +1,156 @@
+import { type Kysely, type Migration, sql } from 'kysely';
+
+/** The tables as Kysely sees them. Times are microseconds since 1970 UTC; JSON is kept as text. */
+export interface Schema {
+  account: { id: string; name: string; created_at: number };
+  token: {
+    id: string;
+    account_id: string;
+    /** SHA-256 of the token, hexadecimal: the token itself is kept nowhere. */
+    digest: string;
+    /** The first characters, so that a person can tell tokens apart. */
+    hint: string;
+    created_at: number;
+    revoked_at: number | null;
+  };
+  dataset: {
+    id: string;
+    account_id: string;
+    name: string;
+    created_at: number;
+    /** The last promise, settling or removal. */
+    updated_at: number;
+    pending: number;
+    pending_until: number | null;
+    rejected: number;
+    images: number;
+    videos: number;
+    captions: number;
+    trainable: number;
+    uncaptioned: number;
+    collisions: number;
+    bytes: number;
+  };
+  file: {
+    id: string;
+    dataset_id: string;
+    filename: string;
+    stem: string;
+    kind: string;
+    state: string;
+    created_at: number;
+    settled_at: number | null;
+    /** Of a pending row. */
+    via: string | null;
+    promised_bytes: number | null;
+    expires_at: number | null;
+    arriving_until: number | null;
+    /** The later of the two above, for the index. */
+    alive_until: number | null;
+    /** Of a stored row. */
+    size_bytes: number | null;
+    sha256: string | null;
+    content_type: string | null;
+    facts: string | null;
+    warnings: string | null;
+    /** Of a rejected row. */
+    problem: string | null;
+  };
+  /** Blobs that nothing refers to any more, kept for a while for readers that are under way. */
+  trash: { blob_id: string; delete_after: number };
+  setting: { name: string; value: string };
+}
+
+/** In the order of their names; one that has shipped never changes. */
+export const MIGRATIONS: Record<string, Migration> = {
+  '0001_initial': { up: createInitialTables },
+};
+
+async function createInitialTables(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('account')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('name', 'text', (c) => c.notNull().unique())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable('token')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('account_id', 'text', (c) => c.notNull().references('account.id').onDelete('cascade'))
+    .addColumn('digest', 'text', (c) => c.notNull().unique())
+    .addColumn('hint', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('revoked_at', 'bigint')
+    .execute();
+  await db.schema
+    .createTable('dataset')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('account_id', 'text', (c) => c.notNull().references('account.id').onDelete('cascade'))
+    .addColumn('name', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .addColumn('pending', 'bigint', (c) => c.notNull())
+    .addColumn('pending_until', 'bigint')
+    .addColumn('rejected', 'bigint', (c) => c.notNull())
+    .addColumn('images', 'bigint', (c) => c.notNull())
+    .addColumn('videos', 'bigint', (c) => c.notNull())
+    .addColumn('captions', 'bigint', (c) => c.notNull())
+    .addColumn('trainable', 'bigint', (c) => c.notNull())
+    .addColumn('uncaptioned', 'bigint', (c) => c.notNull())
+    .addColumn('collisions', 'bigint', (c) => c.notNull())
+    .addColumn('bytes', 'bigint', (c) => c.notNull())
+    .addUniqueConstraint('dataset_name_unique', ['account_id', 'name'])
+    .execute();
+  await db.schema
+    .createIndex('dataset_newest')
+    .on('dataset')
+    .columns(['account_id', 'created_at desc', 'id desc'])
+    .execute();
+  await db.schema
+    .createTable('file')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('dataset_id', 'text', (c) => c.notNull().references('dataset.id').onDelete('cascade'))
+    .addColumn('filename', 'text', (c) => c.notNull())
+    .addColumn('stem', 'text', (c) => c.notNull())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('settled_at', 'bigint')
+    .addColumn('via', 'text')
+    .addColumn('promised_bytes', 'bigint')
+    .addColumn('expires_at', 'bigint')
+    .addColumn('arriving_until', 'bigint')
+    .addColumn('alive_until', 'bigint')
+    .addColumn('size_bytes', 'bigint')
+    .addColumn('sha256', 'text')
+    .addColumn('content_type', 'text')
+    .addColumn('facts', 'text')
+    .addColumn('warnings', 'text')
+    .addColumn('problem', 'text')
+    .execute();
+  await db.schema.createIndex('file_stem').on('file').columns(['dataset_id', 'stem']).execute();
+  await db.schema
+    .createIndex('file_one_settled')
+    .unique()
+    .on('file')
+    .columns(['dataset_id', 'filename'])
+    .where(sql.ref('state'), '<>', 'pending')
+    .execute();
+  await db.schema
+    .createIndex('file_pending')
+    .on('file')
+    .columns(['dataset_id', 'alive_until'])
+    .where(sql.ref('state'), '=', 'pending')
+    .execute();
+  await db.schema
+    .createTable('trash')
+    .addColumn('blob_id', 'text', (c) => c.primaryKey())
+    .addColumn('delete_after', 'bigint', (c) => c.notNull())
+    .execute();
+  await db.schema.createIndex('trash_due').on('trash').columns(['delete_after']).execute();
+  await db.schema
+    .createTable('setting')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .execute();
+}

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openMetadata } from '../../src/app.js';
+import { microsClock } from '../../src/clock.js';
+import { Api } from './api.js';
+
+/** The built command, as `npm start` runs it. */
+export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export interface TestServer {
+  readonly url: string;
+  readonly dataFolder: string;
+  readonly process: ChildProcess;
+  /** All that the process has printed so far. */
+  readonly output: () => string;
+  /** A client with a fresh token of the account, which is made where it is new. */
+  readonly api: (account?: string) => Promise<Api>;
+  /** Sends a signal and returns the exit code, `null` for a process that was killed. */
+  readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>;
+}
+
+/** A new folder below the system's own for temporary files. */
+export function temporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'trainyard-test-'));
+}
+
+/**
+ * Starts the real server as a process of its own on a free port, and returns once it listens.
+ *
+ * @param settings flags as `{ 'link-seconds': 1 }`
+ */
+export async function startServer(
+  settings: Record<string, string | number> = {},
+  options: { dataFolder?: string; env?: Record<string, string> } = {},
+): Promise<TestServer> {
+  const dataFolder = options.dataFolder ?? (await temporaryFolder());
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
+  let output = '';
+  const exited = once(child, 'exit');
+  const listening = new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk;
+      const url = /trainyard serves (\S+)/.exec(output)?.[1];
+      if (url !== undefined && output.includes('documentation at')) resolve(url);
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    exited.then(() => reject(new Error(`the server ended before it listened:\n${output}`)));
+  });
+  await listening;
+  const port = /Server listening at http:\/\/[^"]*:(\d+)/.exec(output)?.[1];
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    dataFolder,
+    process: child,
+    output: () => output,
+    api: async (account = 'default') => new Api(url, await newToken(dataFolder, account)),
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      await exited;
+      return child.exitCode;
+    },
+  };
+}
+
+/** Makes a token as `trainyard token create` does, on the same catalog and beside the running server. */
+export async function newToken(dataFolder: string, account: string): Promise<string> {
+  const metadata = await openMetadata({ dataFolder, blobGrace: 0 });
+  try {
+    return (await metadata.accounts.createToken(account, microsClock()())).token;
+  } finally {
+    await metadata.close();
+  }
+}
+
+/** Stops the server and removes its folder. */
+export async function discardServer(server: TestServer | undefined): Promise<void> {
+  if (server === undefined) return;
+  if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
+  await rm(server.dataFolder, { recursive: true, force: true });
+}
+
+/** Looks again and again until the answer is not undefined. @throws Error after `timeoutMs` */
+export async function eventually<T>(
+  look: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 20_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`nothing after ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
