@@ -86,6 +86,7 @@ export function refusalOf(error: unknown, request: FastifyRequest): Refusal {
   const { code, statusCode = 500, message } = error as FastifyError;
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return refusal('too_large', 'The JSON body is too large. Send smaller batches.');
+  if (statusCode === 415) return refusal('unsupported_body', message);
   if (statusCode >= 400 && statusCode < 500) return refusal('bad_request', message);
   return refusal('internal', `Something went wrong on the server; its log says more under request ${request.id}.`);
 }

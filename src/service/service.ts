@@ -82,14 +82,15 @@ export class DatasetService {
     const files = await catalog.files(key.id);
     // Counted from the very files that are shown, so that no change between the two reads can make them disagree.
     const dataset = { ...found, tally: tallyOf(files, found.tally.lastActivity) };
-    const status = statusOf(dataset.tally, now(), rules);
+    const at = now();
+    const status = statusOf(dataset.tally, at, rules);
     const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
     stored.sort((a, b) => (a.filename < b.filename ? -1 : 1));
     return {
       dataset,
       status,
       files: stored,
-      findings: findingsOf(files, now()),
+      findings: findingsOf(files, at),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
   }

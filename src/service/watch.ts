@@ -29,12 +29,14 @@ export async function* watchDataset(
         return;
       }
       const { tally } = dataset;
-      const status = statusOf(tally, now(), rules);
+      // One reading of the clock for both: between two, the moment of the next change could slip by unseen.
+      const at = now();
+      const status = statusOf(tally, at, rules);
       const face = JSON.stringify({ status, ...tally, lastActivity: 0, pendingUntil: 0 });
       if (face !== shown) yield { dataset, status };
       shown = face;
-      const nextChange = nextChangeOf(tally, now(), rules) ?? Number.POSITIVE_INFINITY;
-      const delayMs = Math.min(Math.max((nextChange - now()) / 1000, 1), MAX_TIMEOUT_MS);
+      const nextChange = nextChangeOf(tally, at, rules) ?? Number.POSITIVE_INFINITY;
+      const delayMs = Math.min(Math.max((nextChange - at) / 1000, 1), MAX_TIMEOUT_MS);
       await wait(delayMs, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => {});
     }
   } finally {

@@ -156,6 +156,9 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
+/** What is no byte range must be ignored, while one that is and lies beyond the end is refused (RFC 9110, 14.2). */
+const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
+
 /** A body that announces far more than the limit needs not be sent at all. */
 function refuseHopeless({ headers }: FastifyRequest): void {
   if (Number(headers['content-length'] ?? 0) > MAX_DIRECT_BYTES + MAX_FRAMING_BYTES) {
@@ -185,7 +188,8 @@ async function sendFile(
   if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
   reply.type(upload.contentType);
   const isRangeWanted = headers['if-range'] === undefined || headers['if-range'] === etag;
-  const ranges = isRangeWanted && headers.range ? parseRange(upload.sizeBytes, headers.range) : undefined;
+  const wanted = isRangeWanted && RANGES.test(headers.range ?? '') ? headers.range : undefined;
+  const ranges = wanted && parseRange(upload.sizeBytes, wanted);
   if (ranges === -1) {
     const refused = refusal('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
     return reply
@@ -194,8 +198,8 @@ async function sendFile(
       .type('application/json; charset=utf-8')
       .send(refused.body);
   }
-  // Several ranges at once, and other units than bytes, may be answered with the whole (RFC 9110, 14.2).
-  const [range] = Array.isArray(ranges) && ranges.type === 'bytes' && ranges.length === 1 ? ranges : [];
+  // Several ranges at once may be answered with the whole (RFC 9110, 14.2).
+  const [range] = Array.isArray(ranges) && ranges.length === 1 ? ranges : [];
   if (range === undefined) return reply.header('content-length', upload.sizeBytes).send(await open());
   const end = range.end + 1;
   return reply

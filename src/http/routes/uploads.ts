@@ -12,6 +12,10 @@ const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z
 export function registerUploadRoutes(app: App, { uploads, links, times, now, metrics }: RouteContext): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async () => undefined);
+  app.addHook('onRequest', async ({ headers }) => {
+    // Whatever a client says here means nothing, and even what is no media type must not turn a good upload away.
+    delete headers['content-type'];
+  });
 
   app.put(
     '/uploads/:id',

@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer();
+  api = await server.api('datasets');
+});
+afterAll(() => discardServer(server));
+
+const MICROSECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/;
+
+describe('create', () => {
+  test('answers with a DRAFT dataset, times in microseconds', async () => {
+    const { status, headers, body } = await api.create('first');
+    expect(status).toBe(200);
+    expect(headers.get('content-type')).toMatch(/^application\/json/);
+    expect(body).toMatchObject({ name: 'first', status: 'DRAFT', size_bytes: 0 });
+    expect(body.created_at).toMatch(MICROSECONDS);
+    expect(body.updated_at).toBe(body.created_at);
+    expect(body.id).toMatch(/^[A-Za-z0-9_-]+$/);
+    expect(body).not.toHaveProperty('error');
+    expect(body).not.toHaveProperty('error_code');
+  });
+
+  test.each([
+    ['{}', '{}', 'application/json'],
+    ['no body', undefined, undefined],
+    ['an empty body of any type', '', 'application/x-www-form-urlencoded'],
+    ['a null name', '{"name":null}', 'application/json; charset=utf-8'],
+    ['no content type', Buffer.from('{}'), undefined],
+  ])('makes up a name for %s', async (_, body, type) => {
+    const headers = type === undefined ? {} : { 'content-type': type };
+    const answer = await api.request<{ name: string }>('POST', '', { body: body ?? null, headers });
+    expect(answer.status).toBe(200);
+    expect(answer.body.name).toMatch(/^ds_[0-9a-f]+$/);
+  });
+
+  test('trims white space and keeps names of all scripts', async () => {
+    expect((await api.create('  Züge & '.replace('& ', ' '))).body.name).toBe('Züge');
+    expect((await api.create('हिन्दी 1')).status).toBe(200);
+    expect((await api.create('a'.repeat(128))).status).toBe(200);
+  });
+
+  test.each([
+    ['', 'is empty'],
+    ['   ', 'is empty'],
+    ['.hidden', 'begins with a dot'],
+    ['a/b', 'contains "/"'],
+    ['a\\b', 'contains'],
+    ['a\u0000b', 'contains'],
+    ['a\nb', 'contains'],
+    ['what?', 'contains "?"'],
+    ['é'.repeat(65), 'is 130 bytes long'],
+  ])('refuses the name %j with 422', async (name, reason) => {
+    const { status, body } = await api.create(name);
+    expect(status).toBe(422);
+    expect(body.error_code).toBe(422003);
+    expect(body.error_message).toContain(reason);
+  });
+
+  test('refuses a taken name with 409, in any Unicode form, and frees it on deletion', async () => {
+    const { body } = await api.create('caf\u00e9');
+    const again = await api.create('cafe\u0301');
+    expect(again.status).toBe(409);
+    expect(again.body.error_message).toContain('already exists');
+    await api.request('DELETE', `/${body.id}`);
+    expect((await api.create('café')).status).toBe(200);
+  });
+
+  test('one of many creates of one name at once wins', async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => api.create('raced')));
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(409)]);
+  });
+
+  test.each([
+    ['{"name":', 422, 'not valid JSON'],
+    ['[]', 422, 'not valid'],
+    ['{"name":5}', 422, 'name: '],
+  ])('refuses the body %s with %i', async (body, status, reason) => {
+    const answer = await api.request('POST', '', { body, headers: { 'content-type': 'application/json' } });
+    expect(answer.status).toBe(status);
+    expect(answer.body.error_message).toContain(reason);
+    if (reason === 'name: ') expect(answer.body.detail).toEqual([{ path: 'name', message: expect.any(String) }]);
+  });
+
+  test('refuses a body that is not JSON with 415', async () => {
+    const headers = { 'content-type': 'text/plain' };
+    const answer = await api.request('POST', '', { body: 'name=x', headers });
+    expect([answer.status, answer.body.error_code]).toEqual([415, 415002]);
+  });
+});
+
+describe('list', () => {
+  test('has all datasets of the account, newest first, without files', async () => {
+    const mine = await server.api('lister');
+    const names = Array.from({ length: 30 }, (_, i) => `set ${i}`);
+    for (const name of names) await mine.create(name);
+    const { status, body } = await mine.list();
+    expect(status).toBe(200);
+    expect(body.datasets.map((dataset) => dataset.name)).toEqual(names.toReversed());
+    expect(body).not.toHaveProperty('next_cursor');
+    expect(body.datasets[0]).not.toHaveProperty('files');
+  });
+
+  test('goes page by page with limit and cursor', async () => {
+    const mine = await server.api('pager');
+    for (let i = 0; i < 5; i++) await mine.create(`set ${i}`);
+    const seen: string[] = [];
+    let cursor: string | null | undefined;
+    do {
+      const page = await mine.list(`?limit=2${cursor ? `&cursor=${cursor}` : ''}`);
+      expect(page.body.datasets.length).toBeLessThanOrEqual(2);
+      seen.push(...page.body.datasets.map((dataset) => dataset.name));
+      cursor = page.body.next_cursor;
+    } while (cursor !== null);
+    expect(seen).toEqual(['set 4', 'set 3', 'set 2', 'set 1', 'set 0']);
+  });
+
+  test('filters by name and by status, across pages', async () => {
+    const mine = await server.api('filterer');
+    for (let i = 0; i < 6; i++) {
+      const id = await mine.newDataset(`set ${i}`);
+      if (i % 2 === 0) await mine.link(id, 'a.jpg', 10);
+    }
+    const named = await mine.list('?name=set%203');
+    expect(named.body.datasets.map((dataset) => dataset.name)).toEqual(['set 3']);
+    const uploading = await mine.list('?status=UPLOADING&limit=2');
+    expect(uploading.body.datasets.map((dataset) => dataset.name)).toEqual(['set 4', 'set 2']);
+    const rest = await mine.list(`?status=UPLOADING&limit=2&cursor=${uploading.body.next_cursor}`);
+    expect(rest.body).toMatchObject({ datasets: [{ name: 'set 0' }], next_cursor: null });
+  });
+
+  test.each(['?limit=0', '?limit=x', '?status=ready', '?cursor=garbage'])('refuses %s with 422', async (query) => {
+    const { status, body } = await api.list(query);
+    expect(status).toBe(422);
+    expect(body.detail?.[0]?.path).toBe(/\?(\w+)/.exec(query)?.[1]);
+  });
+});
+
+describe('delete', () => {
+  test('answers once, and then the dataset is unknown to every call', async () => {
+    const id = await api.newDataset();
+    const { status, body } = await api.request('DELETE', `/${id}`);
+    expect([status, body]).toEqual([200, { id, deleted: true }]);
+    const answers = [
+      await api.status(id),
+      await api.manifest(id),
+      await api.upload(id, 'a.txt', 'x'),
+      await api.links(id, { 'a.jpg': 1 }),
+      await api.request('GET', `/${id}/files/a.txt`),
+      await api.request('GET', `/${id}/events`),
+      await api.request('DELETE', `/${id}/files/a.txt`),
+      await api.request('DELETE', `/${id}`),
+    ];
+    for (const answer of answers) {
+      expect([answer.status, answer.body]).toEqual([
+        404,
+        { error_code: 404001, error_message: `Dataset ${id} does not exist.` },
+      ]);
+    }
+  });
+});
+
+describe('accounts', () => {
+  test('an account sees nothing of another: its ids answer as unknown ones, its names are free', async () => {
+    const [mine, theirs] = [await server.api('alice'), await server.api('bob')];
+    const id = await mine.newDataset('secret');
+    await mine.upload(id, 'a.txt', 'a caption');
+    const unknown = 'f'.repeat(id.length);
+    const calls = (target: string) => [
+      theirs.status(target),
+      theirs.status(target, '?wait=1'),
+      theirs.manifest(target),
+      theirs.upload(target, 'b.txt', 'x'),
+      theirs.links(target, { 'b.jpg': 5 }),
+      theirs.request('GET', `/${target}/files/a.txt`),
+      theirs.request('GET', `/${target}/files/a.txt/thumbnail`),
+      theirs.request('GET', `/${target}/events`),
+      theirs.request('DELETE', `/${target}/files/a.txt`),
+      theirs.request('DELETE', `/${target}`),
+    ];
+    const ofTheirs = await Promise.all(calls(id));
+    const ofNobody = await Promise.all(calls(unknown));
+    for (const [i, answer] of ofTheirs.entries()) {
+      expect(answer.status).toBe(404);
+      expect(JSON.stringify(answer.body).replaceAll(id, unknown)).toBe(JSON.stringify(ofNobody[i]?.body));
+    }
+    expect((await theirs.list()).body.datasets).toEqual([]);
+    expect((await theirs.create('secret')).status).toBe(200);
+    expect(await mine.filenames(id)).toEqual(['a.txt']);
+  });
+
+  test.each([
+    ['no header', undefined],
+    ['another scheme', 'Basic abc'],
+    ['an empty token', 'Bearer '],
+    ['an unknown token', `Bearer ty_${'A'.repeat(43)}`],
+  ])('%s is answered 401 on every endpoint', async (_, authorization) => {
+    const headers = authorization === undefined ? {} : { authorization };
+    const paths = [
+      ['GET', ''],
+      ['POST', ''],
+      ['GET', '/x/status'],
+      ['POST', '/x/upload'],
+      ['POST', '/x/get-upload-endpoint'],
+      ['DELETE', '/x'],
+    ] as const;
+    for (const [method, path] of paths) {
+      const response = await fetch(`${server.url}/prod/v1/trainers/datasets${path}`, { method, headers });
+      expect(response.status).toBe(401);
+      expect(response.headers.get('www-authenticate')).toBe('Bearer');
+      expect(await response.json()).toMatchObject({ error_code: 401001, error_message: expect.any(String) });
+    }
+  });
+
+  test('the scheme may be written in any case', async () => {
+    const headers = { authorization: `bearer ${api.token}` };
+    expect((await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers })).status).toBe(200);
+  });
+});

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import sharp from 'sharp';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let id: string;
+let image: Buffer;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  image = await media.jpeg({ width: 640, height: 400 });
+});
+afterAll(() => discardServer(server));
+beforeEach(async () => {
+  id = await api.newDataset();
+  await api.upload(id, 'dog 1.jpg', image);
+  await api.upload(id, 'dog 1.txt', 'a dog');
+});
+
+const get = (path: string, headers: Record<string, string> = {}) => api.raw('GET', `/${id}/files/${path}`, { headers });
+
+describe('reading a file', () => {
+  test('gives the bytes with type, length, ETag and safe headers', async () => {
+    const response = await get('dog%201.jpg');
+    expect(response.status).toBe(200);
+    expect(Buffer.from(await response.arrayBuffer()).equals(image)).toBe(true);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'image/jpeg',
+      'content-length': String(image.length),
+      etag: `"${createHash('sha256').update(image).digest('hex')}"`,
+      'accept-ranges': 'bytes',
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': expect.stringContaining('sandbox'),
+      'content-disposition': expect.stringContaining('dog 1.jpg'),
+    });
+  });
+
+  test('serves HTML in a caption as plain text', async () => {
+    await api.upload(id, 'x.txt', '<script>alert(1)</script>');
+    expect((await get('x.txt')).headers.get('content-type')).toBe('text/plain; charset=utf-8');
+  });
+
+  test.each([
+    ['bytes=0-9', 0, 10],
+    ['bytes=100-', 100, undefined],
+    ['bytes=-7', -7, undefined],
+    ['bytes=5-99999999', 5, undefined],
+  ])('honours the range %s', async (range, start, end) => {
+    const response = await get('dog%201.jpg', { range });
+    const expected = image.subarray(start, end);
+    const first = start < 0 ? image.length + start : start;
+    expect(response.status).toBe(206);
+    expect(response.headers.get('content-range')).toBe(`bytes ${first}-${first + expected.length - 1}/${image.length}`);
+    expect(Buffer.from(await response.arrayBuffer()).equals(expected)).toBe(true);
+  });
+
+  test('answers 416 for a range beyond the end, and the whole for several ranges or other units', async () => {
+    const beyond = await get('dog%201.jpg', { range: `bytes=${image.length}-` });
+    expect([beyond.status, beyond.headers.get('content-range')]).toEqual([416, `bytes */${image.length}`]);
+    for (const range of ['bytes=0-1,5-6', 'lines=1-2', 'bytes=x']) {
+      expect((await get('dog%201.jpg', { range })).status).toBe(200);
+    }
+  });
+
+  test('answers 304 to a known ETag, and ignores a range of other bytes', async () => {
+    const etag = (await get('dog%201.jpg')).headers.get('etag')!;
+    expect((await get('dog%201.jpg', { 'if-none-match': `"x", ${etag}` })).status).toBe(304);
+    expect((await get('dog%201.jpg', { 'if-none-match': '"x"' })).status).toBe(200);
+    expect((await get('dog%201.jpg', { 'if-range': etag, range: 'bytes=0-1' })).status).toBe(206);
+    expect((await get('dog%201.jpg', { 'if-range': '"x"', range: 'bytes=0-1' })).status).toBe(200);
+  });
+
+  test('HEAD has the headers alone', async () => {
+    const response = await api.raw('HEAD', `/${id}/files/dog%201.jpg`);
+    expect([response.status, response.headers.get('content-length')]).toEqual([200, String(image.length)]);
+  });
+
+  test('an empty file is read as such', async () => {
+    await api.upload(id, 'empty.txt', '');
+    const response = await get('empty.txt');
+    expect([response.status, await response.text()]).toEqual([200, '']);
+  });
+
+  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.png'])('%s is 404', async (path) => {
+    const response = await get(path);
+    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
+  });
+
+  test('is found under any Unicode form of its name', async () => {
+    await api.upload(id, 'caf\u00e9.txt', 'x');
+    expect((await get(encodeURIComponent('cafe\u0301.txt'))).status).toBe(200);
+  });
+});
+
+describe('a thumbnail', () => {
+  test('is a WebP of 320 pixels, the same each time', async () => {
+    const responses = await Promise.all([1, 2, 3].map(() => get('dog%201.jpg/thumbnail')));
+    const [first, ...others] = await Promise.all(responses.map(async (r) => Buffer.from(await r.arrayBuffer())));
+    expect(responses[0]!.headers.get('content-type')).toBe('image/webp');
+    expect(await sharp(first!).metadata()).toMatchObject({ format: 'webp', width: 320, height: 200 });
+    for (const other of others) expect(other.equals(first!)).toBe(true);
+    const etag = responses[0]!.headers.get('etag')!;
+    expect((await get('dog%201.jpg/thumbnail', { 'if-none-match': etag })).status).toBe(304);
+  });
+
+  test('of a caption or a clip is 404 with the reason', async () => {
+    await api.upload(id, 'clip.mp4', media.clip('faststart.mp4'));
+    for (const name of ['dog%201.txt', 'clip.mp4']) {
+      const response = await get(`${name}/thumbnail`);
+      expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404004 })]);
+    }
+  });
+
+  test('follows the file when it is replaced', async () => {
+    await get('dog%201.jpg/thumbnail');
+    await api.upload(id, 'dog 1.jpg', await media.jpeg({ width: 100, height: 300 }));
+    const bytes = Buffer.from(await (await get('dog%201.jpg/thumbnail')).arrayBuffer());
+    expect(await sharp(bytes).metadata()).toMatchObject({ width: 100, height: 300 });
+  });
+});
+
+describe('removing a file', () => {
+  test('takes it out of the dataset; its caption is an orphan then, and the image can come back', async () => {
+    const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
+    expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true }]);
+    expect((await get('dog%201.jpg')).status).toBe(404);
+    const after = await api.status(id);
+    expect(after.body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });
+    await api.upload(id, 'dog 1.jpg', image);
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+
+  test('of a name that is not there is 404', async () => {
+    const { status, body } = await api.request('DELETE', `/${id}/files/cat.jpg`);
+    expect([status, body.error_code]).toEqual([404, 404002]);
+  });
+
+  test('drops a refused upload and an open promise of that name', async () => {
+    await api.upload(id, 'bad.png', media.damaged.html());
+    expect((await api.status(id)).body.status).toBe('FAILED');
+    await api.request('DELETE', `/${id}/files/bad.png`);
+    expect((await api.status(id)).body.status).toBe('READY');
+    await api.link(id, 'late.png', 9);
+    expect((await api.status(id)).body.status).toBe('UPLOADING');
+    await api.request('DELETE', `/${id}/files/late.png`);
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+});
+
+describe('the manifest', () => {
+  test('names every file with size, SHA-256 and facts, and a digest of them all', async () => {
+    const { body } = await api.manifest(id);
+    const sums = body.files.map(({ sha256, filename }) => `${sha256}  ${filename}\n`).join('');
+    expect(body).toMatchObject({
+      dataset_id: id,
+      status: 'READY',
+      digest: createHash('sha256').update(sums).digest('hex'),
+      files: [
+        { filename: 'dog 1.jpg', size_bytes: image.length, width: 640, height: 400 },
+        { filename: 'dog 1.txt', size_bytes: 5, characters: 5 },
+      ],
+    });
+    expect((await api.status(id)).body.digest).toBe(body.digest);
+  });
+
+  test('has the same digest for the same files, another for others, and none where it is not READY', async () => {
+    const twin = await api.newDataset();
+    await api.upload(twin, 'dog 1.txt', 'a dog');
+    await api.upload(twin, 'dog 1.jpg', image);
+    const { digest } = (await api.manifest(id)).body;
+    expect((await api.manifest(twin)).body.digest).toBe(digest);
+    await api.upload(twin, 'dog 1.txt', 'a cat');
+    expect((await api.manifest(twin)).body.digest).not.toBe(digest);
+    await api.upload(twin, 'cat.jpg', image);
+    expect((await api.manifest(twin)).body).not.toHaveProperty('digest');
+  });
+});

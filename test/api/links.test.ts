@@ -1,0 +1,281 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { type Api, put } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+describe('get-upload-endpoint', () => {
+  test('gives a link for each file, keyed byte for byte as it was asked for', async () => {
+    const id = await api.newDataset();
+    const names = ['clip.mp4', 'e\u0301 "1".jpg', '100%.png', '猫.txt', '1.jpg'];
+    const { status, body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 5])));
+    expect(status).toBe(200);
+    expect(Object.keys(body.uploads).sort()).toEqual(names.toSorted());
+    for (const { upload_url, method, headers, expires_at } of Object.values(body.uploads)) {
+      expect(upload_url).toMatch(new RegExp(`^${server.url}/uploads/`));
+      expect(method).toBe('PUT');
+      expect(headers).toEqual({});
+      expect(Date.parse(`${expires_at}Z`)).toBeGreaterThan(Date.now() + 3500_000);
+    }
+  });
+
+  test.each([
+    [{ 'a.exe': 5 }, 415, 'not an image'],
+    [{ '../a.jpg': 5 }, 422, 'slash'],
+    [{ 'a.jpg': 0 }, 422, 'at least 1'],
+    [{ 'a.jpg': -1 }, 422, 'at least 1'],
+    [{ 'a.jpg': 1.5 }, 422, 'at least 1'],
+    [{ 'a.jpg': 1e15 }, 413, 'up to'],
+    [{ '\u00e9.jpg': 5, 'e\u0301.jpg': 5 }, 422, 'twice'],
+  ])('refuses %j and promises nothing', async (sizes, status, reason) => {
+    const id = await api.newDataset();
+    const answer = await api.links(id, { 'good.jpg': 5, ...(sizes as Record<string, number>) });
+    expect([answer.status, answer.body.error_message]).toEqual([status, expect.stringContaining(reason)]);
+    expect(answer.body.detail?.[0]?.path).toMatch(/^filenameToByteSize\./);
+    expect((await api.status(id)).body.status).toBe('DRAFT');
+  });
+
+  test.each([
+    ['{}'],
+    ['{"filenameToByteSize":[]}'],
+    ['{"filenameToByteSize":{"a.jpg":"5"}}'],
+    ['{"filenameToByteSize":{"a.jpg":null}}'],
+    [''],
+  ])('refuses the body %j with 422', async (text) => {
+    const id = await api.newDataset();
+    const headers = { 'content-type': 'application/json' };
+    const { status, body } = await api.request('POST', `/${id}/get-upload-endpoint`, { body: text, headers });
+    expect([status, body.error_code]).toEqual([422, 422002]);
+  });
+
+  test('names every fault of a batch at once', async () => {
+    const id = await api.newDataset();
+    const { body } = await api.links(id, { 'a.exe': 5, 'b/c.jpg': 5, 'ok.jpg': 5 });
+    expect(body.detail?.map(({ path }) => path)).toEqual(['filenameToByteSize.a.exe', 'filenameToByteSize.b/c.jpg']);
+  });
+
+  test('takes ten thousand names in one call', async () => {
+    const id = await api.newDataset();
+    const sizes = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`image ${i}.jpg`, i + 1]));
+    const { body } = await api.links(id, sizes);
+    expect(Object.keys(body.uploads)).toHaveLength(10_000);
+    expect((await api.status(id)).body.counts.pending).toBe(10_000);
+  });
+});
+
+describe('a PUT to a signed link', () => {
+  test('keeps the promise: UPLOADING until the last file of the batch, then READY', async () => {
+    const id = await api.newDataset();
+    const image = await media.webp();
+    const caption = Buffer.from('a dog');
+    const { body } = await api.links(id, { 'dog.webp': image.length, 'dog.txt': caption.length });
+    expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
+    const first = await put(body.uploads['dog.webp']!.upload_url, image);
+    expect([first.status, first.body.filename]).toEqual([200, 'dog.webp']);
+    const between = await api.status(id);
+    expect([between.body.status, between.body.files.length]).toEqual(['UPLOADING', 1]);
+    await put(body.uploads['dog.txt']!.upload_url, caption);
+    const after = await api.status(id);
+    expect([after.body.status, after.body.files.length]).toEqual(['READY', 2]);
+  });
+
+  test('needs no content type and takes any', async () => {
+    const id = await api.newDataset();
+    for (const type of [undefined, 'application/json', 'multipart/form-data', 'text/plain; charset=x', 'x']) {
+      const url = await api.link(id, 'a.txt', 5);
+      const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
+      const response = await fetch(url, { method: 'PUT', body: Buffer.from('{"a":'), headers });
+      expect(response.status).toBe(200);
+    }
+  });
+
+  test('is good for one upload: 409 afterwards', async () => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    expect((await put(url, 'hello')).status).toBe(200);
+    const again = await put(url, 'world');
+    expect([again.status, again.body.error_code]).toEqual([409, 409002]);
+    expect(await (await api.raw('GET', `/${id}/files/a.txt`)).text()).toBe('hello');
+  });
+
+  test.each([
+    [4, 'hell', 422],
+    [6, 'hello!', 413],
+    [0, '', 422],
+  ])('of %i bytes instead of 5 is refused, nothing is kept, and the link stays open', async (_, bytes, status) => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    const refused = await put(url, bytes);
+    expect([refused.status, refused.body.error_message]).toEqual([status, expect.stringContaining('5 bytes')]);
+    expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
+    expect((await put(url, 'hello')).status).toBe(200);
+    expect((await api.status(id)).body.files).toHaveLength(1);
+  });
+
+  test('of bytes that are not what the name claims is refused, and a fresh link heals it', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'a.txt', 'a caption');
+    const html = media.damaged.html();
+    const url = await api.link(id, 'a.jpg', html.length);
+    const refused = await put(url, html);
+    expect([refused.status, refused.body.error_code]).toEqual([422, 422004]);
+    const failed = await api.status(id);
+    expect(failed.body).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
+    expect(failed.body.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
+    expect((await put(url, html)).status).toBe(409);
+    const good = await media.jpeg();
+    await put(await api.link(id, 'a.jpg', good.length), good);
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+
+  test.each(['id', 'size', 'expires', 'signature'])(
+    'with another %s than was signed is refused with 403',
+    async (part) => {
+      const id = await api.newDataset();
+      const url = new URL(await api.link(id, 'a.txt', 5));
+      const other = new URL(await api.link(await api.newDataset(), 'b.txt', 6));
+      if (part === 'id') url.pathname = other.pathname;
+      else url.searchParams.set(part, other.searchParams.get(part) ?? '');
+      const { status, body } = await put(url.href, 'hello');
+      expect([status, body.error_code]).toEqual([403, 403001]);
+      url.search = '';
+      expect((await put(url.href, 'hello')).status).toBe(403);
+    },
+  );
+
+  test('with a link of another service is refused', async () => {
+    const stranger = await startServer();
+    try {
+      const theirs = await stranger.api();
+      const url = new URL(await theirs.link(await theirs.newDataset(), 'a.txt', 5));
+      expect((await put(`${server.url}${url.pathname}${url.search}`, 'hello')).body.error_code).toBe(403001);
+    } finally {
+      await discardServer(stranger);
+    }
+  });
+
+  test('with a link that a newer one has replaced is refused with 403', async () => {
+    const id = await api.newDataset();
+    const [old, fresh] = [await api.link(id, 'a.txt', 5), await api.link(id, 'a.txt', 6)];
+    expect((await put(old, 'hello')).body.error_code).toBe(403003);
+    expect((await put(fresh, 'hello!')).status).toBe(200);
+  });
+
+  test('a direct upload fulfils an open promise of its name', async () => {
+    const id = await api.newDataset();
+    const image = await media.jpeg();
+    await api.link(id, 'a.jpg', image.length);
+    await api.upload(id, 'a.jpg', image);
+    await api.upload(id, 'a.txt', 'a caption');
+    expect((await api.status(id)).body).toMatchObject({ status: 'READY', counts: { pending: 0 } });
+  });
+
+  test('other methods find nothing', async () => {
+    const url = await api.link(await api.newDataset(), 'a.txt', 5);
+    for (const method of ['POST', 'GET', 'DELETE']) {
+      const response = await fetch(url, { method });
+      expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404003 })]);
+    }
+  });
+});
+
+describe('expiry', () => {
+  test('a link is refused once it has expired; the dataset says so, and a fresh link or a removal heals it', async () => {
+    const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 });
+    try {
+      const mine = await brief.api();
+      const id = await mine.newDataset();
+      const image = await media.jpeg();
+      await mine.upload(id, 'a.jpg', image);
+      await mine.upload(id, 'a.txt', 'a caption');
+      const url = await mine.link(id, 'b.txt', 5);
+      const failed = await mine.status(id, '?wait=30');
+      expect(failed.body).toMatchObject({
+        status: 'FAILED',
+        error: { code: 'UPLOAD_EXPIRED', problems: [{ code: 'UPLOAD_EXPIRED', filename: 'b.txt' }] },
+      });
+      const late = await put(url, 'hello');
+      expect([late.status, late.body.error_code]).toEqual([403, 403002]);
+      expect(late.body.error_message).toContain('expired');
+      expect((await mine.request('DELETE', `/${id}/files/b.txt`)).status).toBe(200);
+      expect((await mine.status(id)).body.status).toBe('READY');
+      await mine.link(id, 'a.txt', 3);
+      await mine.status(id, '?wait=30');
+      await put(await mine.link(id, 'a.txt', 3), 'dog');
+      expect((await mine.status(id)).body.status).toBe('READY');
+    } finally {
+      await discardServer(brief);
+    }
+  });
+});
+
+describe('the address in a link', () => {
+  const hostOf = async (from: TestServer, headers: Record<string, string>) => {
+    const mine = await from.api();
+    const id = await mine.newDataset();
+    const { body } = await mine.request<{ uploads: Record<string, { upload_url: string }> }>(
+      'POST',
+      `/${id}/get-upload-endpoint`,
+      {
+        body: '{"filenameToByteSize":{"a.txt":5}}',
+        headers: { 'content-type': 'application/json', ...headers },
+      },
+    );
+    return body.uploads['a.txt']?.upload_url.replace(/\/uploads\/.*/, '');
+  };
+  const forwarded = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+
+  test('is the host that the client used, and forwarded headers of strangers do not count', async () => {
+    expect(await hostOf(server, forwarded)).toBe(server.url);
+    const port = new URL(server.url).port;
+    const mine = await server.api();
+    const id = await mine.newDataset();
+    const response = await fetch(`http://localhost:${port}/prod/v1/trainers/datasets/${id}/get-upload-endpoint`, {
+      method: 'POST',
+      body: '{"filenameToByteSize":{"a.txt":5}}',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${mine.token}` },
+    });
+    expect(JSON.stringify(await response.json())).toContain(`http://localhost:${port}/uploads/`);
+  });
+
+  test('is what a proxy that the settings name says', async () => {
+    const behind = await startServer({ 'trusted-proxies': '10.0.0.0/8,127.0.0.1' });
+    try {
+      expect(await hostOf(behind, forwarded)).toBe('https://evil.example');
+    } finally {
+      await discardServer(behind);
+    }
+  });
+
+  test('is the public URL where one is set', async () => {
+    const known = await startServer({ 'public-url': 'https://data.example/train/' });
+    try {
+      expect(await hostOf(known, forwarded)).toBe('https://data.example/train');
+    } finally {
+      await discardServer(known);
+    }
+  });
+});
+
+test('links outlive a restart', async () => {
+  const first = await startServer();
+  const mine = await first.api();
+  const id = await mine.newDataset();
+  const url = new URL(await mine.link(id, 'a.txt', 5));
+  await first.stop();
+  const second = await startServer({}, { dataFolder: first.dataFolder });
+  try {
+    expect((await put(`${second.url}${url.pathname}${url.search}`, 'hello')).status).toBe(200);
+    const again = await second.api();
+    expect(await eventually(async () => (await again.filenames(id)).at(0))).toBe('a.txt');
+  } finally {
+    await discardServer(second);
+  }
+});

@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto';
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
+
+/** A form exactly as written here, with the `Content-Disposition` that is given. */
+async function rawForm(id: string, disposition: string, content = 'a caption', boundary = 'B'): Promise<Response> {
+  const body = `--${boundary}\r\nContent-Disposition: ${disposition}\r\n\r\n${content}\r\n--${boundary}--\r\n`;
+  return api.raw('POST', `/${id}/upload`, {
+    body: Buffer.from(body),
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+  });
+}
+
+const FILE = 'form-data; name="file"; filename="a.txt"';
+
+function form(disposition: string): string {
+  return `--B\r\nContent-Disposition: ${disposition}\r\nContent-Type: text/plain\r\n\r\na caption\r\n--B--\r\n`;
+}
+
+describe('a direct upload', () => {
+  test('of an image and its caption makes a dataset READY on the next poll', async () => {
+    const id = await api.newDataset();
+    const bytes = await media.jpeg({ width: 64, height: 48 });
+    const image = await api.upload(id, 'dog.jpg', bytes);
+    expect(image.status).toBe(200);
+    expect(image.body).toMatchObject({
+      dataset_id: id,
+      filename: 'dog.jpg',
+      size_bytes: bytes.length,
+      content_type: 'image/jpeg',
+      sha256: sha256(bytes),
+      kind: 'image',
+      width: 64,
+      height: 48,
+    });
+    await api.upload(id, 'dog.txt', 'a dog');
+    const { body } = await api.status(id);
+    expect(body.status).toBe('READY');
+    expect(body.files.map((file) => file.filename)).toEqual(['dog.jpg', 'dog.txt']);
+    expect(body.counts).toMatchObject({ images: 1, captions: 1, uncaptioned: 0 });
+    expect(body).not.toHaveProperty('error');
+  });
+
+  test('of the same name again replaces the file', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'a.txt', 'first');
+    await api.upload(id, 'a.txt', 'second');
+    const { body } = await api.status(id);
+    expect(body.files).toMatchObject([{ filename: 'a.txt', sha256: sha256('second') }]);
+  });
+
+  test('that is refused leaves the earlier file of its name, and the status, as they were', async () => {
+    const id = await api.newDataset();
+    const good = await media.jpeg();
+    await api.upload(id, 'a.jpg', good);
+    await api.upload(id, 'a.txt', 'a caption');
+    const refused = await api.upload(id, 'a.jpg', good.subarray(0, good.length / 2));
+    expect([refused.status, refused.body.error_code]).toEqual([422, 422004]);
+    expect(refused.body.error_message).toContain('a.jpg');
+    const { body } = await api.status(id);
+    expect(body.status).toBe('READY');
+    expect(body.files[0]?.sha256).toBe(sha256(good));
+  });
+
+  test('of a bad file makes the dataset FAILED with the reason, and a good one heals it', async () => {
+    const id = await api.newDataset();
+    const good = await media.png();
+    await api.upload(id, 'a.txt', 'a caption');
+    expect((await api.upload(id, 'a.png', media.damaged.html())).status).toBe(422);
+    const failed = await api.status(id);
+    expect(failed.body.status).toBe('FAILED');
+    expect(failed.body.files.map((file) => file.filename)).toEqual(['a.txt']);
+    expect(failed.body.error?.problems).toContainEqual({
+      code: 'NOT_AN_IMAGE',
+      filename: 'a.png',
+      message: expect.stringContaining('a.png'),
+    });
+    expect(failed.body.error?.message).toBeTruthy();
+    await api.upload(id, 'a.png', good);
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+
+  test.each([
+    ['quotes as %22', 'form-data; name="file"; filename="a %22b%22.txt"', 'a "b".txt'],
+    ['quotes escaped', 'form-data; name="file"; filename="a \\"b\\".txt"', 'a "b".txt'],
+    ['UTF-8', 'form-data; name="file"; filename="猫 é.txt"', '猫 é.txt'],
+    ['NFD, stored as NFC', 'form-data; name="file"; filename="e\u0301.txt"', '\u00e9.txt'],
+    ['unquoted', 'form-data; name=file; filename=plain.txt', 'plain.txt'],
+    ['filename before name', 'form-data; filename="x.txt"; name="file"', 'x.txt'],
+    ['a percent sign', 'form-data; name="file"; filename="100%.txt"', '100%.txt'],
+    ['markup', 'form-data; name="file"; filename="<img onerror=x>.txt"', '<img onerror=x>.txt'],
+  ])('takes a filename with %s', async (_, disposition, filename) => {
+    const id = await api.newDataset();
+    const response = await rawForm(id, disposition);
+    expect(await response.json()).toMatchObject({ filename });
+    expect(await api.filenames(id)).toEqual([filename]);
+  });
+
+  test.each([
+    ['../a.txt', 422, 'slash'],
+    ['/etc/passwd.txt', 422, 'slash'],
+    ['a\\\\b.txt', 422, 'slash'],
+    ['.a.txt', 422, 'begins with a dot'],
+    ['.txt', 422, 'begins with a dot'],
+    ['', 422, 'is empty'],
+    ['a\u0001.txt', 422, 'control character'],
+    [`${'é'.repeat(126)}.txt`, 422, 'is 256 bytes long'],
+    ['a.exe', 415, 'not an image'],
+    ['a', 415, 'not an image'],
+    ['a.svg', 415, 'not an image'],
+    ['a.txt.zip', 415, 'not an image'],
+  ])('refuses the filename %j with %i', async (filename, status, reason) => {
+    const id = await api.newDataset();
+    const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
+    const body = (await response.json()) as { error_message: string };
+    expect([response.status, body.error_message]).toEqual([status, expect.stringContaining(reason)]);
+    expect((await api.status(id)).body.status).toBe('DRAFT');
+  });
+
+  test('takes a filename of exactly 255 bytes', async () => {
+    const id = await api.newDataset();
+    const filename = `${'é'.repeat(125)}x.txt`;
+    expect((await api.upload(id, filename, 'a caption')).status).toBe(200);
+    const read = await api.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
+    expect([read.status, await read.text()]).toEqual([200, 'a caption']);
+  });
+
+  test.each([
+    ['not multipart', 'application/json', '{}', 415],
+    ['multipart without a boundary', 'multipart/form-data', 'x', 422],
+    ['no part named file', 'multipart/form-data; boundary=B', form('form-data; name="other"; filename="a.txt"'), 422],
+    ['a field and no file', 'multipart/form-data; boundary=B', form('form-data; name="file"'), 422],
+    ['an empty body', 'multipart/form-data; boundary=B', '', 422],
+    ['no closing boundary', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', ''), 422],
+    ['two files', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', form(FILE)), 422],
+  ])('with %s is refused and adds nothing', async (_, type, body, status) => {
+    const id = await api.newDataset();
+    const headers = { 'content-type': type };
+    const answer = await api.request('POST', `/${id}/upload`, { body: Buffer.from(body), headers });
+    expect([answer.status, answer.body.error_code]).toEqual([status, expect.any(Number)]);
+    expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [] });
+  });
+
+  test('reads past other fields and parts', async () => {
+    const id = await api.newDataset();
+    const extra = `--B\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n`;
+    const body = Buffer.from(extra + form(FILE).replace('--B--', `${extra}--B--`));
+    const headers = { 'content-type': 'multipart/form-data; boundary=B' };
+    expect((await api.request('POST', `/${id}/upload`, { body, headers })).status).toBe(200);
+    expect(await api.filenames(id)).toEqual(['a.txt']);
+  });
+
+  test('may come in chunks of unknown length', async () => {
+    const id = await api.newDataset();
+    const status = await new Promise((resolve, reject) => {
+      const sent = request(
+        `${server.url}/prod/v1/trainers/datasets/${id}/upload`,
+        {
+          method: 'POST',
+          headers: {
+            authorization: `Bearer ${api.token}`,
+            'content-type': 'multipart/form-data; boundary=B',
+            'transfer-encoding': 'chunked',
+          },
+        },
+        (response) => resolve(response.statusCode),
+      );
+      sent.on('error', reject);
+      for (const byte of form(FILE)) sent.write(byte);
+      sent.end();
+    });
+    expect(status).toBe(200);
+    expect(await api.filenames(id)).toEqual(['a.txt']);
+  });
+});
+
+describe('what the extension claims is held against the bytes', () => {
+  test.each([
+    ['a PNG named .jpg', 'a.jpg', () => media.png(), 200, 'CONTENT_DIFFERS'],
+    ['a GIF', 'a.gif', () => media.gif(), 200, 'NOT_TRAINED_ON'],
+    ['a clip', 'a.mp4', () => media.clip('faststart.mp4'), 200, undefined],
+    ['a blank caption', 'a.txt', () => Buffer.from(' \n'), 200, 'BLANK_CAPTION'],
+    ['an empty caption', 'a.txt', () => Buffer.alloc(0), 200, 'BLANK_CAPTION'],
+    ['a zero-byte image', 'a.png', () => Buffer.alloc(0), 422, undefined],
+    ['HTML named .png', 'a.png', () => media.damaged.html(), 422, undefined],
+    ['a bomb', 'a.png', () => media.damaged.bomb(), 422, undefined],
+    ['an image named .mp4', 'a.mp4', () => media.jpeg(), 422, undefined],
+  ])('%s', async (_, filename, bytes, status, warning) => {
+    const id = await api.newDataset();
+    const answer = await api.upload(id, filename, await bytes());
+    expect(answer.status).toBe(status);
+    const { body } = await api.status(id);
+    expect(body.files.length).toBe(status === 200 ? 1 : 0);
+    if (warning) expect(body.warnings.map(({ code }) => code)).toContain(warning);
+  });
+});
