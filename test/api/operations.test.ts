@@ -1,0 +1,123 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer({ 'log-level': 'debug' });
+});
+afterAll(() => discardServer(server));
+
+const get = (path: string) => fetch(`${server.url}${path}`);
+
+describe('the OpenAPI document', () => {
+  test('describes every endpoint, with schemas for requests, answers and errors', async () => {
+    const document = (await (await get('/openapi.json')).json()) as {
+      openapi: string;
+      paths: Record<string, Record<string, { security?: unknown; responses: Record<string, unknown> }>>;
+      components: { schemas: Record<string, { properties?: Record<string, unknown> }> };
+    };
+    expect(document.openapi).toBe('3.1.0');
+    const base = '/prod/v1/trainers/datasets';
+    const endpoints = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(endpoints.sort()).toEqual(
+      [
+        `GET ${base}`,
+        `POST ${base}`,
+        `DELETE ${base}/{id}`,
+        `GET ${base}/{id}/status`,
+        `GET ${base}/{id}/manifest`,
+        `GET ${base}/{id}/events`,
+        `POST ${base}/{id}/upload`,
+        `POST ${base}/{id}/get-upload-endpoint`,
+        `GET ${base}/{id}/files/{filename}`,
+        `DELETE ${base}/{id}/files/{filename}`,
+        `GET ${base}/{id}/files/{filename}/thumbnail`,
+        'PUT /uploads/{id}',
+        'GET /healthz',
+        'GET /readyz',
+        'GET /metrics',
+      ].sort(),
+    );
+    for (const [path, methods] of Object.entries(document.paths)) {
+      for (const operation of Object.values(methods)) {
+        expect(operation.security !== undefined).toBe(path.startsWith(base));
+        if (path.startsWith(base)) expect(operation.responses).toHaveProperty('4XX');
+      }
+    }
+    const { Dataset, Error: refusal } = document.components.schemas;
+    expect(Object.keys(Dataset?.properties ?? {})).toEqual(expect.arrayContaining(['id', 'status', 'created_at']));
+    expect(Object.keys(refusal?.properties ?? {})).toEqual(['error_code', 'error_message', 'detail']);
+  });
+
+  test('can be browsed at /docs', async () => {
+    const response = await get('/docs');
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(await response.text()).toContain('/openapi.json');
+  });
+});
+
+describe('operations', () => {
+  test('/healthz and /readyz answer without a token', async () => {
+    expect(await (await get('/healthz')).json()).toEqual({ status: 'ok' });
+    expect(await (await get('/readyz')).json()).toEqual({ status: 'ready' });
+  });
+
+  test('/metrics counts requests by route, and uploads by outcome', async () => {
+    const api = await server.api();
+    const id = await api.newDataset();
+    await api.upload(id, 'a.txt', 'hello');
+    await api.upload(id, 'a.png', 'hello');
+    const metrics = await (await get('/metrics')).text();
+    expect(metrics).toMatch(/trainyard_http_request_duration_seconds_count\{[^}]*route="\/prod[^"]*:id\/upload"/);
+    expect(metrics).toContain('trainyard_uploads_total{via="direct",outcome="stored"} 1');
+    expect(metrics).toContain('trainyard_uploads_total{via="direct",outcome="refused"} 1');
+    expect(metrics).toContain('trainyard_uploaded_bytes_total 5');
+    expect(metrics).not.toContain(id);
+  });
+});
+
+describe('what is nowhere', () => {
+  test.each(['/nowhere', '/prod/v1/trainers/datasets/', '/prod/v1/trainers', '/%zz'])(
+    '%s is 404 or 400 in our form',
+    async (path) => {
+      const api = await server.api();
+      const response = await fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${api.token}` } });
+      expect(response.redirected).toBe(false);
+      expect([400, 404]).toContain(response.status);
+      expect(await response.json()).toMatchObject({
+        error_code: expect.any(Number),
+        error_message: expect.any(String),
+      });
+    },
+  );
+
+  test('bytes that are no HTTP are answered in our form', async () => {
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.write('NONSENSE\r\n\r\n');
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(JSON.parse(answer.slice(answer.indexOf('{')))).toMatchObject({ error_code: 400000 });
+  });
+});
+
+test('neither tokens nor signatures reach the log', async () => {
+  const api = await server.api();
+  const id = await api.newDataset();
+  const url = await api.link(id, 'a.txt', 5);
+  await fetch(url, { method: 'PUT', body: 'wrong size' });
+  await fetch(`${url}x`, { method: 'PUT', body: 'hello' });
+  await fetch(url, { method: 'PUT', body: 'hello' });
+  await api.raw('GET', `/${id}/files/nothing.txt`);
+  const log = server
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .join('\n');
+  expect(log).toContain(`/uploads/`);
+  expect(log).not.toContain(api.token);
+  expect(log).not.toContain(new URL(url).searchParams.get('signature'));
+});

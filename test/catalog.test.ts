@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'vitest';
+import type { DatasetFile, PendingFile, StoredFile } from '../src/dataset/dataset.js';
+import { mediaTypeOf } from '../src/dataset/media.js';
+import { tallyOf } from '../src/dataset/tally.js';
+import { beginArrival, promise, reject, remove, store } from '../src/dataset/transitions.js';
+import type { Catalog } from '../src/storage/catalog.js';
+import { catalogs, onEach } from './harness/backends.js';
+
+let ids = 0;
+const newId = () => `id-${++ids}`;
+
+function pending(datasetId: string, filename: string): PendingFile {
+  const upload = { state: 'pending', via: 'direct', promisedBytes: null, expiresAt: 900, arrivingUntil: 900 } as const;
+  return { id: newId(), datasetId, filename, kind: mediaTypeOf(filename)!.kind, createdAt: 1, upload };
+}
+
+const stored = (sizeBytes: number): StoredFile['upload'] => ({
+  state: 'stored',
+  sizeBytes,
+  sha256: 'ab'.repeat(32),
+  contentType: 'image/jpeg',
+  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
+  warnings: [{ severity: 'warning', code: 'CONTENT_DIFFERS', filename: 'x', message: 'differs' }],
+  settledAt: 100,
+});
+
+const at = (datasetId: string, filename: string, now = 50) => ({
+  datasetId,
+  filenames: [filename],
+  now,
+  isActivity: true,
+});
+
+/** Promised and stored. */
+async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
+  const file = pending(datasetId, filename);
+  await catalog.change(at(datasetId, filename), (group) => promise(group, file));
+  await catalog.change(at(datasetId, filename), (group) => store(group, file.id, stored(sizeBytes)));
+  return file.id;
+}
+
+onEach(catalogs, (open) => {
+  const openDataset = async () => {
+    const opened = await open();
+    const dataset = await opened.catalog.createDataset({
+      id: newId(),
+      accountId: opened.accountId,
+      name: 'dogs',
+      createdAt: 10,
+    });
+    return { ...opened, dataset, datasetId: dataset.id };
+  };
+
+  test('gives a file back as it was written, in every state', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const open = pending(datasetId, 'a.jpg');
+    const good: DatasetFile = { ...pending(datasetId, 'b "1" é.jpg'), upload: stored(2 ** 40) };
+    const bad: DatasetFile = {
+      ...pending(datasetId, 'c.jpg'),
+      upload: {
+        state: 'rejected',
+        problem: { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' },
+        settledAt: 5,
+      },
+    };
+    for (const file of [open, good, bad]) {
+      await catalog.change(at(datasetId, file.filename), (group) => [...group, file]);
+      expect(await catalog.file(file.id)).toEqual(file);
+    }
+    const byName = (a: DatasetFile, b: DatasetFile) => (a.filename < b.filename ? -1 : 1);
+    expect((await catalog.files(datasetId)).sort(byName)).toEqual([open, good, bad]);
+    expect(await catalog.storedFile({ datasetId, filename: good.filename })).toEqual(good);
+    expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
+  });
+
+  test('moves the tally with every change, as a recount would have it', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const open = pending(datasetId, 'e.jpg');
+    await upload(catalog, datasetId, 'a.jpg', 5);
+    await upload(catalog, datasetId, 'a.txt', 7);
+    await upload(catalog, datasetId, 'a.jpg', 50);
+    await upload(catalog, datasetId, 'b.mp4', 500);
+    await catalog.change(at(datasetId, 'e.jpg', 60), (group) => promise(group, open));
+    await catalog.change(at(datasetId, 'a.txt', 70), (group) => remove(group, 'a.txt'));
+    const { tally, updatedAt } = (await catalog.dataset({ accountId, id: datasetId }))!;
+    expect(tally).toEqual(tallyOf(await catalog.files(datasetId), 70));
+    expect(tally).toMatchObject({ images: 1, videos: 1, captions: 0, uncaptioned: 2, pending: 1, bytes: 550 });
+    expect([tally.pendingUntil, updatedAt]).toEqual([900, 70]);
+  });
+
+  test('a transition that has lost its subject changes nothing, in any of the stems', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await upload(catalog, datasetId, 'a.txt');
+    const before = await catalog.dataset({ accountId, id: datasetId });
+    const change = { datasetId, filenames: ['a.txt', 'b.txt'], now: 99, isActivity: true };
+    const outcome = await catalog.change(change, (group, stem) => (stem === 'a' ? [] : remove(group, 'b.txt')));
+    expect(outcome).toBeUndefined();
+    expect(await catalog.dataset({ accountId, id: datasetId })).toEqual(before);
+    expect(await catalog.files(datasetId)).toHaveLength(1);
+  });
+
+  test('changes of one dataset at once all count', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await Promise.all(Array.from({ length: 40 }, (_, i) => upload(catalog, datasetId, `${i}.jpg`)));
+    const dataset = await catalog.dataset({ accountId, id: datasetId });
+    expect(dataset?.tally).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
+  });
+
+  test('takes a batch larger than one statement', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const files = Array.from({ length: 1700 }, (_, i) => pending(datasetId, `${i}.jpg`));
+    const filenames = files.map((file) => file.filename);
+    await catalog.change({ datasetId, filenames, now: 50, isActivity: true }, (group, stem) =>
+      promise(group, files[Number(stem)]!),
+    );
+    expect((await catalog.dataset({ accountId, id: datasetId }))?.tally.pending).toBe(1700);
+    expect(await catalog.files(datasetId)).toHaveLength(1700);
+  });
+
+  test('nothing comes into a dataset that is gone', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+    const file = pending(datasetId, 'a.jpg');
+    expect(await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file))).toBeUndefined();
+    expect(await catalog.files(datasetId)).toEqual([]);
+  });
+
+  describe('the trash', () => {
+    test('gets the bytes of displaced, removed and deleted files, and of nothing else, after the grace', async () => {
+      const { catalog, accountId, datasetId } = await openDataset();
+      const displaced = await upload(catalog, datasetId, 'a.jpg');
+      const removed = await upload(catalog, datasetId, 'b.jpg');
+      const last = await upload(catalog, datasetId, 'a.jpg');
+      await catalog.change(at(datasetId, 'b.jpg'), (group) => remove(group, 'b.jpg'));
+      const refused = pending(datasetId, 'c.jpg');
+      const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
+      await catalog.change(at(datasetId, 'c.jpg'), (group) => promise(group, refused));
+      await catalog.change(at(datasetId, 'c.jpg'), (group) =>
+        reject(group, refused.id, { state: 'rejected', problem, settledAt: 50 }),
+      );
+      expect(await catalog.dueTrash(1049)).toEqual([]);
+      expect((await catalog.dueTrash(1050)).sort()).toEqual([displaced, removed].sort());
+      await catalog.forgetTrash([displaced, removed]);
+      await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+      expect(await catalog.dueTrash(1060)).toEqual([last]);
+    });
+
+    test('gets nothing when somebody else tries to delete', async () => {
+      const { catalog, accounts, datasetId } = await openDataset();
+      await upload(catalog, datasetId, 'a.jpg');
+      const { token } = await accounts.createToken('stranger', 1);
+      const stranger = (await accounts.accountOf(token))!;
+      expect(await catalog.deleteDataset({ accountId: stranger, id: datasetId }, 60)).toBe(false);
+      expect(await catalog.dueTrash(10_000)).toEqual([]);
+      expect(await catalog.files(datasetId)).toHaveLength(1);
+    });
+  });
+
+  test('finds uploads whose lease has run out', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const file = pending(datasetId, 'a.jpg');
+    const idle: PendingFile = {
+      ...pending(datasetId, 'b.jpg'),
+      upload: { ...file.upload, via: 'link', arrivingUntil: null },
+    };
+    await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file));
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, idle));
+    expect(await catalog.abandonedUploads(899)).toEqual([]);
+    expect((await catalog.abandonedUploads(900)).map(({ id }) => id)).toEqual([file.id]);
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => beginArrival(group, idle.id, { now: 50, until: 70 }));
+    expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
+  });
+
+  test('tells listeners of changes and of the end, and no more once they have gone', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    let told = 0;
+    const stop = catalog.onChange(datasetId, () => told++);
+    await upload(catalog, datasetId, 'a.txt');
+    expect(told).toBe(2);
+    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+    expect(told).toBe(3);
+    stop();
+    const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
+    await upload(catalog, id, 'a.txt');
+    expect(told).toBe(3);
+  });
+
+  test('a setting is made once', async () => {
+    const { catalog } = await open();
+    expect(await catalog.setting('key', () => 'first')).toBe('first');
+    expect(await catalog.setting('key', () => 'second')).toBe('first');
+  });
+});

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, loadConfig, SETTINGS } from '../src/config.js';
+
+const faultsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
+  try {
+    loadConfig(flags, environment);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.faults;
+  }
+};
+
+describe('the configuration', () => {
+  test('has a default for everything', () => {
+    expect(loadConfig({}, {})).toMatchObject({
+      host: '127.0.0.1',
+      port: 8787,
+      publicUrl: undefined,
+      rules: { captionGrace: 15_000_000, linkLifetime: 3_600_000_000 },
+      times: { directSeconds: 115, idleSeconds: 120 },
+    });
+  });
+
+  test('comes from the environment, and flags win', () => {
+    expect(loadConfig({}, { TRAINYARD_PORT: '99' }).port).toBe(99);
+    expect(loadConfig({ port: '98' }, { TRAINYARD_PORT: '99' }).port).toBe(98);
+    expect(loadConfig({}, { TRAINYARD_PORT: '' }).port).toBe(8787);
+  });
+
+  test('reports all faults at once, each with its source and its value', () => {
+    const faults = faultsOf({ port: '70000', publicUrl: 'ftp://x' }, { TRAINYARD_LINK_SECONDS: 'soon' });
+    expect(faults).toEqual([
+      '--port must be a whole number from 0 to 65535 (it is "70000")',
+      '--public-url must be an http or https URL without query and fragment (it is "ftp://x")',
+      expect.stringMatching(/^TRAINYARD_LINK_SECONDS must be a whole number/),
+    ]);
+  });
+
+  test.each([
+    ['port', '-1'],
+    ['port', '80.5'],
+    ['port', ''],
+    ['publicUrl', 'https://x/?a=1'],
+    ['publicUrl', 'example.com'],
+    ['trustedProxies', '10.0.0.0/33'],
+    ['trustedProxies', 'proxy.local'],
+    ['trustedProxies', '10.0.0.1,'],
+    ['logLevel', 'loud'],
+    ['linkSeconds', '0'],
+  ])('refuses --%s %j', (name, value) => {
+    expect(faultsOf({ [name]: value })).toHaveLength(1);
+  });
+
+  test('keeps a path prefix of the public URL and drops its last slash', () => {
+    expect(loadConfig({ publicUrl: 'https://x.example/train/' }, {}).publicUrl).toBe('https://x.example/train');
+    expect(loadConfig({ publicUrl: 'https://x.example' }, {}).publicUrl).toBe('https://x.example');
+  });
+
+  test('is in the README, every setting with its variable and default', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+    for (const { flag, env, fallback } of Object.values(SETTINGS)) {
+      const row = readme.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
+      expect(row, flag).toContain(`\`${env}\``);
+      if (fallback !== undefined) expect(row, flag).toContain(`\`${fallback}\``);
+    }
+  });
+});
