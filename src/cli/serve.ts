@@ -56,16 +56,16 @@ async function greeting(config: Config, { accounts, now, port }: App): Promise<s
     return `${where}  Tokens are shown once, when they are made: trainyard token create --data ${config.dataFolder}\n`;
   }
   const { token } = await accounts.createToken('default', now());
-  const api = '$TRAINYARD_URL/prod/v1/trainers/datasets';
   return `${where}
 This is the first start, so here are an account, "default", and its token. It is not shown again.
-Paste this into another terminal:
+Paste this into another terminal, in this folder, to make a first dataset:
 
 export TRAINYARD_URL=${url}
 export TRAINYARD_TOKEN=${token}
-curl -H "Authorization: Bearer $TRAINYARD_TOKEN" --json '{"name": "my first dataset"}' ${api}
-curl -H "Authorization: Bearer $TRAINYARD_TOKEN" ${api}
-curl ${url}/readyz
+api=$TRAINYARD_URL/prod/v1/trainers/datasets; auth="Authorization: Bearer $TRAINYARD_TOKEN"
+id=$(curl -sS -X POST -H "$auth" $api | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')
+curl -sS -H "$auth" --form file=@examples/railway/yard_01.jpg $api/$id/upload
+curl -sS -H "$auth" $api/$id/status
 
 `;
 }
