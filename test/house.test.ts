@@ -96,7 +96,8 @@ describe('the house', () => {
 
   test('only the commands see the environment', () => {
     const readers = files.filter(({ text }) => /process\.env/.test(text)).map(({ path }) => path);
-    expect(readers).toEqual(['cli/settings.ts']);
+    expect(readers.filter((path) => !path.startsWith('cli/'))).toEqual([]);
+    expect(readers).toContain('cli/settings.ts');
   });
 
   test('no file holds two ideas', () => {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
+import { endingOf, fail } from './exit.js';
 import { addServeCommand } from './serve.js';
 import { addTokenCommands } from './token.js';
 
@@ -12,4 +13,9 @@ const program = new Command('trainyard')
 addServeCommand(program);
 addTokenCommands(program);
 
-await program.parseAsync();
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, message } = endingOf(error);
+  fail(code, message);
+}

@@ -2,9 +2,7 @@ import type { Command } from 'commander';
 import { openMetadata } from '../app.js';
 import { microsClock } from '../clock.js';
 import { MICROS_PER_SECOND } from '../dataset/dataset.js';
-import { ServiceError } from '../dataset/errors.js';
 import type { Accounts } from '../storage/accounts.js';
-import { EXIT, fail } from './exit.js';
 import { addSettings, configFrom } from './settings.js';
 
 /** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
@@ -61,9 +59,6 @@ async function withAccounts(
   const metadata = await openMetadata(configFrom(options));
   try {
     process.stdout.write(`${await work(metadata.accounts, microsClock())}\n`);
-  } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
-    fail(EXIT.dataError, error.message);
   } finally {
     await metadata.close();
   }

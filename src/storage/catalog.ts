@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { stemOf } from '../dataset/media.js';
-import { recount, stemGroupsOf } from '../dataset/tally.js';
+import { recount, stemGroupsOf, tallyOf } from '../dataset/tally.js';
 import type { StemGroup } from '../dataset/transitions.js';
 import { type Database, isUniqueViolation } from './database.js';
 import { datasetOf, fileColumns, fileOf, tallyColumns } from './rows.js';
@@ -46,17 +46,7 @@ export class Catalog {
       account_id: dataset.accountId,
       name: dataset.name,
       created_at: dataset.createdAt,
-      updated_at: dataset.createdAt,
-      pending: 0,
-      pending_until: null,
-      rejected: 0,
-      images: 0,
-      videos: 0,
-      captions: 0,
-      trainable: 0,
-      uncaptioned: 0,
-      collisions: 0,
-      bytes: 0,
+      ...tallyColumns(tallyOf([], dataset.createdAt)),
     };
     try {
       await this.#db.insertInto('dataset').values(row).execute();

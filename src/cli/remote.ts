@@ -1,0 +1,85 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { hasErrno } from '../dataset/errors.js';
+import { TrainyardClient } from '../http/client.js';
+import type { WireDataset } from '../http/wire.js';
+import { CommandError, EXIT } from './exit.js';
+
+/** Where a service is, and the token for it. */
+export interface Remote {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** What every command that talks to a service understands. */
+export interface RemoteOptions {
+  readonly url?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+}
+
+/** Gives a command `--url`, `--token` and `--json`. */
+export function addRemoteOptions(command: Command): Command {
+  return command
+    .option('--url <url>', 'the service (env: TRAINYARD_URL, else what login has saved)')
+    .option('--token <token>', 'your token (env: TRAINYARD_TOKEN, else what login has saved)')
+    .option('--json', 'print JSON for scripts');
+}
+
+/** The service and token to use: flags win over the environment, and that over what `login` has saved. */
+export function remoteFrom({ url, token }: RemoteOptions): Remote {
+  const saved = readSaved();
+  const found = {
+    url: url ?? process.env.TRAINYARD_URL ?? saved.url,
+    token: token ?? process.env.TRAINYARD_TOKEN ?? saved.token,
+  };
+  if (!found.url || !found.token) {
+    const missing = found.url ? 'token' : 'service';
+    throw new CommandError(
+      EXIT.configError,
+      `no ${missing} is known. Run "trainyard login URL", or set TRAINYARD_URL and TRAINYARD_TOKEN.`,
+    );
+  }
+  if (!URL.canParse(found.url)) throw new CommandError(EXIT.configError, `${found.url} is not a URL.`);
+  return { url: found.url, token: found.token };
+}
+
+/** A client of that service. */
+export function clientFrom(options: RemoteOptions): TrainyardClient {
+  const { url, token } = remoteFrom(options);
+  return new TrainyardClient({ baseUrl: url, token });
+}
+
+/** The dataset of that name or id. @throws CommandError with 66 where there is none */
+export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
+  const dataset = await client.find(nameOrId, { signal });
+  if (dataset !== undefined) return dataset;
+  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}". "trainyard ls" shows them all.`);
+}
+
+/** Keeps a service and its token for later commands, readable by nobody else. Returns where. */
+export function saveRemote(remote: Remote): string {
+  const path = configPath();
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(path, `${JSON.stringify(remote, null, 2)}\n`, { mode: 0o600 });
+  return path;
+}
+
+function readSaved(): Partial<Remote> {
+  const path = configPath();
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Partial<Remote>;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
+    throw new CommandError(
+      EXIT.configError,
+      `${path} can't be read: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+}
+
+function configPath(): string {
+  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'trainyard', 'config.json');
+}
