@@ -24,9 +24,14 @@ import { packageVersion } from './version.js';
 const SWEEP_INTERVAL_MS = 30_000;
 const THUMBNAIL_PIXELS = 320;
 
+/** Makes the data folder where it is missing; nobody else on the machine may look into it. */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
 /** The catalog and accounts of a data folder, which is made where it is missing. Several processes may open it at once. */
 export async function openMetadata(config: Pick<Config, 'dataFolder' | 'blobGrace'>) {
-  await mkdir(config.dataFolder, { recursive: true });
+  await makeFolder(config.dataFolder);
   const db = await openDatabase(sqliteDialect(join(config.dataFolder, 'catalog.sqlite')));
   return {
     catalog: new Catalog(db, { blobGrace: config.blobGrace }),
@@ -41,7 +46,7 @@ export async function openMetadata(config: Pick<Config, 'dataFolder' | 'blobGrac
  * @throws FolderInUse where another process serves the folder
  */
 export async function openApp(config: Config, logger: Logger) {
-  await mkdir(config.dataFolder, { recursive: true });
+  await makeFolder(config.dataFolder);
   const lock = lockFolder(join(config.dataFolder, 'serving.lock'));
   const metadata = await openMetadata(config);
   const blobs = await DiskBlobs.open(join(config.dataFolder, 'blobs'));

@@ -30,6 +30,8 @@ function cutShort(): ServiceError {
  */
 export function bodyOf(raw: IncomingMessage): Readable {
   const body = new PassThrough({ highWaterMark: 256 * 1024 });
+  // A request may be refused before anybody reads its body; that this then breaks off must not end the process.
+  body.on('error', () => {});
   raw.once('close', () => {
     if (!raw.complete) body.destroy(cutShort());
   });

@@ -4,6 +4,9 @@ import { parseFilename } from '../dataset/names.js';
 /** Enough to see what is wrong; a batch of thousands tends to be wrong in one way. */
 const MAX_FAULTS_SHOWN = 100;
 
+/** A batch is one transaction, during which nobody else is served. */
+const MAX_BATCH_FILES = 50_000;
+
 export interface BatchEntry {
   /** The name as it was given, byte for byte. */
   readonly raw: string;
@@ -18,6 +21,10 @@ export interface BatchEntry {
  * @throws ServiceError with the code of the first fault, and all of them in `detail`
  */
 export function parseBatch(sizes: ReadonlyMap<string, number>, maxBytes: number): BatchEntry[] {
+  if (sizes.size > MAX_BATCH_FILES) {
+    const message = `The batch has ${sizes.size} files; at most ${MAX_BATCH_FILES} go into one. Send several.`;
+    throw new ServiceError('too_large', message);
+  }
   const entries: BatchEntry[] = [];
   const faults: { code: ServiceError['code']; problem: FieldProblem }[] = [];
   const rawNames = new Map<string, string>();
