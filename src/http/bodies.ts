@@ -42,11 +42,21 @@ export function bodyOf(raw: IncomingMessage): Readable {
  * The one file of a `multipart/form-data` body. Its stream ends only after the whole body has been read to its closing
  * boundary, and fails where that is missing or where a second file comes.
  *
- * @throws ServiceError `unsupported_body`, `malformed_body`
+ * @param limit of the whole body: what stands around the file is not read without end either
+ * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large` with the limit's message; the signal's reason
  */
-export async function filePartOf(raw: IncomingMessage): Promise<{ filename: string; body: Readable }> {
+export async function filePartOf(
+  raw: IncomingMessage,
+  { limit, signal }: { limit: { bytes: number; message: string }; signal: AbortSignal },
+): Promise<{ filename: string; body: Readable }> {
   const parser = multipartParser(raw);
   const body = bodyOf(raw);
+  signal.addEventListener('abort', () => body.destroy(signal.reason), { once: true });
+  let bytes = 0;
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > limit.bytes) body.destroy(new ServiceError('too_large', limit.message));
+  });
   let parts = 0;
   const finished = new Promise<void>((resolve, reject) => {
     parser.on('error', reject);
@@ -70,10 +80,12 @@ export async function filePartOf(raw: IncomingMessage): Promise<{ filename: stri
   });
   const whole = Readable.from(
     (async function* () {
-      yield* part;
-      await finished.catch((error) => {
+      try {
+        yield* part;
+        await finished;
+      } catch (error) {
         throw malformed(error);
-      });
+      }
       if (parts > 1) throw new ServiceError('malformed_body', 'The form has more than one file. Send one per request.');
     })(),
     { objectMode: false },

@@ -59,6 +59,15 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   app.addHook('onRequest', async () => {
     if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
   });
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping.signal.aborted) reply.header('connection', 'close');
+  });
+  // Answers that had begun before could not say so: their connections would be kept for a next request.
+  app.server.on('request', (_request, response) => {
+    response.once('close', () => {
+      if (stopping.signal.aborted) app.server.closeIdleConnections();
+    });
+  });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;

@@ -37,6 +37,8 @@ export class Uploads {
   readonly #parts: ServiceParts;
   /** What this process is taking in through links, by file id. */
   readonly #arriving = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
+  /** Uploads that are over without the catalog knowing: a full disk takes no row either. */
+  readonly #unended = new Set<PendingFile>();
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
@@ -83,6 +85,7 @@ export class Uploads {
     const { catalog, now } = this.#parts;
     const filename = parseFilename(rawFilename);
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    await this.#endArrivals();
     const createdAt = now();
     const arrivingUntil = createdAt + LEASE;
     const upload = { via: 'direct', promisedBytes: null, expiresAt: arrivingUntil, arrivingUntil } as const;
@@ -108,6 +111,7 @@ export class Uploads {
     const earlier = this.#arriving.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_settled', 'A newer request uploads the same file.'));
     await earlier?.ended;
+    await this.#endArrivals();
     const file = await catalog.file(link.fileId);
     if (file === undefined) {
       throw new ServiceError(
@@ -157,8 +161,8 @@ export class Uploads {
       }
       return await this.#settle(file, staged, signal);
     } catch (error) {
-      // Should this fail too, the lease runs out by itself, and what went wrong first is the better thing to tell.
-      await this.#change(file, (group) => endArrival(group, file.id)).catch(() => {});
+      this.#unended.add(file);
+      await this.#endArrivals();
       throw error;
     } finally {
       clearInterval(heartbeat);
@@ -167,7 +171,7 @@ export class Uploads {
 
   /** Judges bytes that have arrived, and keeps or refuses them. */
   async #settle(file: PendingFile, staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
-    const { blobs, inspect, now } = this.#parts;
+    const { blobs, catalog, inspect, now } = this.#parts;
     const inspection = await inspect({ path: staged.path, filename: file.filename }, signal).catch(async (error) => {
       await staged.discard();
       throw error;
@@ -188,12 +192,32 @@ export class Uploads {
       warnings: inspection.warnings,
       settledAt: now(),
     } as const;
-    if (await this.#change(file, (group) => store(group, file.id, upload))) return { ...file, upload };
+    const stored = { ...file, upload };
+    const isStored = await this.#change(file, (group) => store(group, file.id, upload)).catch(async (error) => {
+      // The answer was lost, and perhaps the change was not: only the catalog can say whether the bytes are litter.
+      const state = (await catalog.file(file.id))?.upload.state;
+      if (state === 'stored') return true;
+      await blobs.delete([file.id]);
+      throw error;
+    });
+    if (isStored) return stored;
     await blobs.delete([file.id]);
     throw new ServiceError(
       'link_withdrawn',
       `${file.filename} was removed, or its dataset was, while it was being uploaded. Nothing was kept.`,
     );
+  }
+
+  /**
+   * Gives up arrivals. What fails is tried again with the next upload, and at the latest the lease runs out by itself;
+   * what went wrong first is the better thing to tell.
+   */
+  async #endArrivals(): Promise<void> {
+    for (const file of [...this.#unended]) {
+      // Taken out first: ended twice, an arrival could be the next attempt's.
+      if (!this.#unended.delete(file)) continue;
+      await this.#change(file, (group) => endArrival(group, file.id)).catch(() => this.#unended.add(file));
+    }
   }
 
   #pendingFile(

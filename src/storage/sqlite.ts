@@ -37,6 +37,16 @@ class ImmediateSqliteDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
+
+  /**
+   * After some errors, a full disk among them, SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html,
+   * section 3); that there is nothing left to roll back must not hide what went wrong.
+   */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    await super.rollbackTransaction(connection).catch((error) => {
+      if (!/no transaction is active/.test(String(error))) throw error;
+    });
+  }
 }
 
 function open(path: string) {

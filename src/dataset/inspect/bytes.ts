@@ -3,6 +3,9 @@ import { cutShort, Damage } from './fault.js';
 
 const MOST_AT_ONCE = 1 << 20;
 
+/** Who asks for no more than this gets all of it, though the window may end in between: no header is cut in two. */
+const FEW = 64;
+
 /**
  * A file read through one small window, so that no walk over it ever holds more than that. Reads are synchronous:
  * inspection has a worker thread to itself, and a hop through libuv's pool costs ten times such a read.
@@ -50,10 +53,10 @@ export class FileBytes {
     return this.window.subarray(offset - this.start, offset - this.start + length);
   }
 
-  /** What there is from `offset`, at most `most` bytes and perhaps fewer; empty at the end of the file. */
+  /** What there is from `offset`, at most `most` bytes and perhaps fewer than many; empty at the end of the file. */
   upTo(offset: number, most: number): Buffer {
     const wanted = Math.max(0, Math.min(most, this.size - offset, this.window.length));
-    if (offset >= this.start && offset < this.start + this.length) {
+    if (offset >= this.start && offset + Math.min(wanted, FEW) <= this.start + this.length) {
       return this.window.subarray(offset - this.start, Math.min(this.length, offset - this.start + wanted));
     }
     return this.at(offset, wanted);

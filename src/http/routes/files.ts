@@ -24,8 +24,11 @@ import {
 const security = [{ token: [] }];
 const tags = ['files'];
 
-/** More than this beyond the file itself is no multipart framing. */
-const MAX_FRAMING_BYTES = 1024 * 1024;
+/** Of a direct upload's body: more than this beyond the file itself is no multipart framing. */
+const DIRECT_LIMIT = {
+  bytes: MAX_DIRECT_BYTES + 1024 * 1024,
+  message: `A direct upload takes files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
+};
 
 /** Bytes never change under an ETag, but a name may get other bytes at any time. */
 const CACHE_CONTROL = 'private, no-cache';
@@ -87,7 +90,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         const { id } = request.params as { id: string };
         refuseHopeless(request);
         const signal = uploadSignal(request, reply, { directSeconds: times.directSeconds });
-        const { filename, body } = await filePartOf(raw);
+        const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
         const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal });
         const file = await received.catch((error) => {
           metrics.refused('direct');
@@ -161,11 +164,8 @@ const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
 
 /** A body that announces far more than the limit needs not be sent at all. */
 function refuseHopeless({ headers }: FastifyRequest): void {
-  if (Number(headers['content-length'] ?? 0) > MAX_DIRECT_BYTES + MAX_FRAMING_BYTES) {
-    throw new ServiceError(
-      'too_large',
-      `A direct upload takes files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
-    );
+  if (Number(headers['content-length'] ?? 0) > DIRECT_LIMIT.bytes) {
+    throw new ServiceError('too_large', DIRECT_LIMIT.message);
   }
 }
 

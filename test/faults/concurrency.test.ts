@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Api, put } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { contentOf, notedJpeg, sha256 } from './contents.js';
+import { putBytes, RawClient } from './raw-client.js';
+import { faultsOf, NOTHING_REMAINS, remainsAfterRestart, remainsIn } from './remains.js';
+
+let server: TestServer;
+let api: Api;
+
+beforeEach(async () => {
+  server = await startServer({ 'blob-grace-seconds': 0 });
+  api = await server.api();
+});
+
+afterEach(async () => {
+  const faults = faultsOf(server);
+  await discardServer(server);
+  expect(faults).toEqual([]);
+});
+
+async function bytesOf(id: string, filename: string): Promise<Buffer> {
+  return Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer());
+}
+
+/** One row, whose bytes are those of one of the uploads. */
+async function expectOneWhole(id: string, filename: string, uploads: readonly Buffer[]): Promise<void> {
+  const { files } = (await api.status(id)).body;
+  expect(files).toMatchObject([{ filename }]);
+  expect(uploads.map(sha256)).toContain(files[0]?.sha256);
+  expect(sha256(await bytesOf(id, filename))).toBe(files[0]?.sha256);
+}
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+test('many direct uploads of one name at once end in one of them, whole', async () => {
+  const id = await api.newDataset();
+  const contents = numbered(24).map((i) => notedJpeg(`upload ${i}`, 3_000 * i));
+  const answers = await Promise.all(contents.map((bytes) => api.upload(id, 'same.jpg', bytes)));
+  expect(answers.map(({ status }) => status)).toEqual(contents.map(() => 200));
+  await expectOneWhole(id, 'same.jpg', contents);
+  expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});
+
+test('direct uploads and links of one name at once end in one of them, whole', async () => {
+  const id = await api.newDataset();
+  const contents = numbered(20).map((i) => notedJpeg(`upload ${i}`, 3_000 * i));
+  const answers = await Promise.all(
+    contents.map(async (bytes, i) => {
+      if (i % 2 === 0) return api.upload(id, 'same.jpg', bytes);
+      return put(await api.link(id, 'same.jpg', bytes.length), bytes);
+    }),
+  );
+  // A link may have been retired by a newer one, or fulfilled by an upload, before its PUT came.
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => ![200, 403, 409].includes(status))).toEqual([]);
+  expect(statuses.filter((_, i) => i % 2 === 0)).toEqual(numbered(10).map(() => 200));
+  const acknowledged = contents.filter((_, i) => statuses[i] === 200);
+  await expectOneWhole(id, 'same.jpg', acknowledged);
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});
+
+test('fifty uploads at once to one dataset are all there', async () => {
+  const id = await api.newDataset();
+  const names = numbered(25).flatMap((i) => [`img_${i}.jpg`, `img_${i}.txt`]);
+  const sent = new Map(names.map((name) => [name, contentOf(name, `for ${name}`)]));
+  const answers = await Promise.all(names.map((name) => api.upload(id, name, sent.get(name)!)));
+  expect(answers.map(({ status }) => status)).toEqual(names.map(() => 200));
+  const { status, files, size_bytes } = (await api.status(id)).body;
+  expect(status).toBe('READY');
+  expect(new Map(files.map((file) => [file.filename, file.sha256]))).toEqual(
+    new Map(names.toSorted().map((name) => [name, sha256(sent.get(name)!)])),
+  );
+  expect(size_bytes).toBe([...sent.values()].reduce((sum, bytes) => sum + bytes.length, 0));
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});
+
+test('of PUTs at once to one link, one is kept whole and the others are refused', async () => {
+  const id = await api.newDataset();
+  for (const round of numbered(8)) {
+    const filename = `round_${round}.jpg`;
+    const contents = numbered(4).map((i) => notedJpeg(`round ${round} upload ${i}`, 100_000));
+    const url = await api.link(id, filename, contents[0]!.length);
+    const answers = await Promise.all(contents.map((bytes) => put(url, bytes)));
+    const kept = contents.filter((_, i) => answers[i]?.status === 200);
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409, 409, 409]);
+    expect(sha256(await bytesOf(id, filename))).toBe(sha256(kept[0]!));
+    await api.request('DELETE', `/${id}/files/${filename}`);
+  }
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});
+
+test('a second PUT takes over from one that is stuck', async () => {
+  const id = await api.newDataset();
+  const [first, second] = [notedJpeg('first', 50_000), notedJpeg('other', 50_000)];
+  const url = await api.link(id, 'stuck.jpg', first.length);
+  const stuck = await RawClient.open(server.url);
+  await stuck.send(putBytes(url, first).subarray(0, -1000));
+  expect((await put(url, second)).status).toBe(200);
+  await stuck.closed();
+  expect(stuck.answer()?.status).toBe(409);
+  await expectOneWhole(id, 'stuck.jpg', [second]);
+});
+
+test('uploads that race with the end of their dataset leave nothing behind', async () => {
+  for (const round of numbered(10)) {
+    const id = await api.newDataset();
+    const uploads = numbered(12).map(async (i) => {
+      const bytes = notedJpeg(`round ${round} upload ${i}`, 20_000);
+      const filename = `img_${i}.jpg`;
+      if (i % 2 === 0) return (await api.upload(id, filename, bytes)).status;
+      const { status, body } = await api.links(id, { [filename]: bytes.length });
+      const link = status === 200 ? body.uploads[filename] : undefined;
+      return link === undefined ? status : (await put(link.upload_url, bytes)).status;
+    });
+    // In the middle: some uploads have been answered, others not.
+    await Promise.race(uploads.slice(round % uploads.length));
+    expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
+    const statuses = await Promise.all(uploads);
+    expect(statuses.filter((status) => ![200, 403, 404].includes(status))).toEqual([]);
+    expect((await api.status(id)).status).toBe(404);
+    expect(remainsIn(server.dataFolder)).toMatchObject({ staged: [], strays: [], missing: [] });
+  }
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});
+
+test('uploads that race with the removal of their file leave nothing behind', async () => {
+  const id = await api.newDataset();
+  const url = (filename: string) => `/${id}/files/${filename}`;
+  const rounds = numbered(24).map(async (i) => {
+    const filename = `img_${i}.jpg`;
+    const bytes = notedJpeg(`upload ${i}`, 20_000);
+    const link = await api.link(id, filename, bytes.length);
+    const [uploaded, removed] = await Promise.all([put(link, bytes), api.request('DELETE', url(filename))]);
+    return { filename, uploaded: uploaded.status, removed: removed.status };
+  });
+  const outcomes = await Promise.all(rounds);
+  expect(outcomes.filter(({ uploaded }) => ![200, 403].includes(uploaded))).toEqual([]);
+  expect(outcomes.filter(({ removed }) => removed !== 200)).toEqual([]);
+  expect(await api.filenames(id)).toEqual([]);
+  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+});

@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Api, put } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { captionPieces, contentOf } from './contents.js';
+import { directHead, formOf, pourDirect, pourLink, putBytes, RawClient } from './raw-client.js';
+import { faultsOf, isAlive, NOTHING_REMAINS, remainsIn, stagedBytes, stagedIn } from './remains.js';
+import { mountSmallDisk, type SmallDisk } from './small-disk.js';
+
+const MEGABYTE = 1_000_000;
+const DISK_MEGABYTES = 24;
+
+let mounted: SmallDisk | { refusal: string };
+let disk: SmallDisk;
+let server: TestServer;
+let api: Api;
+
+beforeAll(async () => {
+  mounted = await mountSmallDisk(DISK_MEGABYTES);
+  if ('refusal' in mounted && process.env.CI === 'true') throw new Error(mounted.refusal);
+});
+
+beforeEach(async ({ skip }) => {
+  if ('refusal' in mounted) return skip(mounted.refusal);
+  disk = mounted;
+  server = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder: join(disk.folder, 'data') });
+  api = await server.api();
+});
+
+afterEach(async () => {
+  if ('refusal' in mounted) return;
+  disk.release();
+  const end = { isAlive: isAlive(server), faults: faultsOf(server) };
+  await discardServer(server);
+  expect(end).toEqual({ isAlive: true, faults: [] });
+});
+
+afterAll(async () => {
+  if (!('refusal' in mounted)) await mounted.unmount();
+});
+
+const caption = (megabytes: number) => Buffer.concat([...captionPieces(megabytes * MEGABYTE)]);
+
+async function expectEmpty(id: string, counts: { pending: number }): Promise<void> {
+  const { body } = await api.status(id);
+  expect(body).toMatchObject({ files: [], size_bytes: 0, counts: { ...counts, rejected: 0 } });
+  expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
+}
+
+test('a direct upload larger than what is left is answered with 507 and leaves nothing', async () => {
+  const id = await api.newDataset();
+  const before = disk.freeBytes();
+  const bytes = 40 * MEGABYTE;
+  const { status, body } = await pourDirect(api, id, 'large.txt', {
+    pieces: captionPieces(bytes),
+    contentLength: bytes,
+  });
+  expect({ status, code: body.error_code }).toEqual({ status: 507, code: 507001 });
+  await expectEmpty(id, { pending: 0 });
+  // The catalog's journal may have grown a little.
+  expect(disk.freeBytes()).toBeGreaterThan(before - MEGABYTE);
+  expect((await api.upload(id, 'small.txt', 'a red wagon')).status).toBe(200);
+});
+
+test('a PUT larger than what is left is answered with 507, and its link can be used again', async () => {
+  const id = await api.newDataset();
+  const [blocking, bytes] = [caption(14), 12 * MEGABYTE];
+  expect((await api.upload(id, 'blocking.txt', blocking)).status).toBe(200);
+  const url = await api.link(id, 'large.txt', bytes);
+  const { status, body } = await pourLink(url, { pieces: captionPieces(bytes), contentLength: bytes });
+  expect({ status, code: body.error_code }).toEqual({ status: 507, code: 507001 });
+  expect(await api.filenames(id)).toEqual(['blocking.txt']);
+  expect(stagedIn(server.dataFolder)).toEqual([]);
+
+  // Space that a removed file took is given back by the sweep, which the next start begins with.
+  expect((await api.request('DELETE', `/${id}/files/blocking.txt`)).status).toBe(200);
+  const { dataFolder } = server;
+  await server.stop();
+  server = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder });
+  api = await server.api();
+  const again = new URL(url);
+  again.port = new URL(server.url).port;
+  expect((await put(again.href, caption(12))).status).toBe(200);
+  expect(await api.filenames(id)).toEqual(['large.txt']);
+  expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
+});
+
+test('uploads at once that do not all fit are each kept whole or refused with 507', async () => {
+  const id = await api.newDataset();
+  const bytes = caption(3);
+  const names = Array.from({ length: 12 }, (_, i) => `part_${i}.txt`);
+  const answers = await Promise.all(names.map((name) => api.upload(id, name, bytes)));
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => ![200, 507].includes(status))).toEqual([]);
+  expect(statuses).toContain(507);
+  expect(await api.filenames(id)).toEqual(names.filter((_, i) => statuses[i] === 200).toSorted());
+  expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
+});
+
+test('on a full disk everything that writes is answered with 507, what reads goes on, and all is well afterwards', async () => {
+  const id = await api.newDataset();
+  expect((await api.upload(id, 'before.jpg', contentOf('before.jpg', 'before'))).status).toBe(200);
+  const url = await api.link(id, 'waiting.jpg', contentOf('waiting.jpg', 'waiting').length);
+  disk.fill();
+
+  // The journal of the catalog has some room of its own, so that some writes go on for a while.
+  const writes = [
+    () => api.create(),
+    () => api.links(id, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`promised_${i}.jpg`, 1000]))),
+    () => api.upload(id, 'during.jpg', contentOf('during.jpg', 'during')),
+    () => put(url, contentOf('waiting.jpg', 'waiting')),
+  ];
+  for (const write of writes) {
+    let status = 200;
+    for (let tries = 0; status === 200 && tries < 1000; tries++) ({ status } = await write());
+    expect(status).toBe(507);
+  }
+  const names = await api.filenames(id);
+  expect(names).toEqual(['before.jpg']);
+  expect((await api.raw('GET', `/${id}/files/before.jpg`)).status).toBe(200);
+  expect((await api.list()).status).toBe(200);
+
+  disk.release();
+  expect((await put(url, contentOf('waiting.jpg', 'waiting'))).status).toBe(200);
+  expect((await api.upload(id, 'during.jpg', contentOf('during.jpg', 'during'))).status).toBe(200);
+  expect(await api.filenames(id)).toEqual(['before.jpg', 'during.jpg', 'waiting.jpg']);
+  expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
+});
+
+/** Small enough that its removal does not make room for a row. */
+const text = Buffer.from('a red wagon on a siding');
+
+/** Fills the disk when all bytes but the `last` are there, sends those, and makes room again after the answer. */
+async function sendOverFullDisk(first: Buffer, last: Buffer | string): Promise<number> {
+  const client = await RawClient.open(server.url);
+  await client.send(first);
+  await eventually(() => (stagedBytes(server.dataFolder) >= text.length - 1 ? true : undefined));
+  disk.fill();
+  await client.send(last);
+  const { status } = await eventually(() => client.answer());
+  disk.release();
+  await client.hangUp();
+  return status;
+}
+
+test('a disk that is full when bytes have arrived and their row is to be written costs a link one attempt only', async () => {
+  const id = await api.newDataset();
+  const url = await api.link(id, 'late.txt', text.length);
+  const bytes = putBytes(url, text);
+  expect(await sendOverFullDisk(bytes.subarray(0, -1), bytes.subarray(-1))).toBe(507);
+  await expectEmpty(id, { pending: 1 });
+  expect((await put(url, text)).status).toBe(200);
+  expect((await api.status(id)).body).toMatchObject({ files: [{ filename: 'late.txt' }], counts: { pending: 0 } });
+});
+
+test('a disk that is full when bytes have arrived and their row is to be written costs one direct upload', async () => {
+  const id = await api.newDataset();
+  const { head, tail } = formOf('late.txt');
+  const first = [directHead(api, id, { 'Content-Length': head.length + text.length + tail.length }), head, text];
+  expect(await sendOverFullDisk(Buffer.concat(first.map((part) => Buffer.from(part))), tail)).toBe(507);
+  expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
+  expect((await api.upload(id, 'late.txt', text)).status).toBe(200);
+  expect((await api.status(id)).body).toMatchObject({ files: [{ filename: 'late.txt' }], counts: { pending: 0 } });
+});

@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MAX_DIRECT_BYTES } from '../../src/service/uploads.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { captionPieces } from './contents.js';
+import { formOf, pourDirect, pourLink } from './raw-client.js';
+import { faultsOf, peakMegabytes, remainsIn } from './remains.js';
+
+const MEGABYTE = 1_000_000;
+const TWO_GIGABYTES = 2_000_000_000;
+
+const MAX_MEGABYTES = 250;
+
+/** What may be on its way when the server has seen enough: buffers of both kernels, and what it lingers for. */
+const MAX_EXCESS_BYTES = 64 * MEGABYTE;
+
+let server: TestServer;
+let api: Api;
+
+beforeEach(async () => {
+  server = await startServer();
+  api = await server.api();
+});
+
+afterEach(async () => {
+  const end = { peak: peakMegabytes(server), faults: faultsOf(server), remains: remainsIn(server.dataFolder) };
+  await discardServer(server);
+  expect(end).toMatchObject({ faults: [], remains: { staged: [], strays: [], missing: [] } });
+  expect(end.peak).toBeLessThan(MAX_MEGABYTES);
+});
+
+test('a file of exactly the limit is taken by direct upload, and one of a byte more is not', async () => {
+  const id = await api.newDataset();
+  const upload = (filename: string, bytes: number) =>
+    pourDirect(api, id, filename, { pieces: captionPieces(bytes), contentLength: bytes });
+  expect(await upload('limit.txt', MAX_DIRECT_BYTES)).toMatchObject({
+    status: 200,
+    body: { size_bytes: 150_000_000, kind: 'caption' },
+  });
+  const { status, body } = await upload('more.txt', MAX_DIRECT_BYTES + 1);
+  expect({ status, code: body.error_code }).toEqual({ status: 413, code: 413001 });
+  expect(body.error_message).toContain('get-upload-endpoint');
+  expect((await api.status(id)).body).toMatchObject({ files: [{ filename: 'limit.txt' }], counts: { pending: 0 } });
+});
+
+const ENDLESS = [
+  ['its file', 'endless.txt', captionPieces(TWO_GIGABYTES)],
+  ['a field nobody asked for', formOf('endless.txt', { field: 'other' }), captionPieces(TWO_GIGABYTES)],
+] as const;
+
+test.each(ENDLESS)(
+  'a body that does not say how long %s is gets cut off at the limit, and its client reads why',
+  async (_, form, pieces) => {
+    const id = await api.newDataset();
+    const { status, body, bytesSent } = await pourDirect(api, id, form, { pieces });
+    expect({ status, code: body.error_code }).toEqual({ status: 413, code: 413001 });
+    expect(body.error_message).toContain('get-upload-endpoint');
+    expect(bytesSent).toBeGreaterThan(MAX_DIRECT_BYTES);
+    expect(bytesSent).toBeLessThan(MAX_DIRECT_BYTES + MAX_EXCESS_BYTES);
+    expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [], counts: { pending: 0 } });
+  },
+);
+
+test('a body that announces far more than the limit is hardly read at all', async () => {
+  const id = await api.newDataset();
+  const pieces = captionPieces(TWO_GIGABYTES);
+  const { status, bytesSent } = await pourDirect(api, id, 'huge.txt', { pieces, contentLength: TWO_GIGABYTES });
+  expect(status).toBe(413);
+  expect(bytesSent).toBeLessThan(MAX_EXCESS_BYTES);
+});
+
+test('a PUT of more or fewer bytes than promised is refused before they are read', async () => {
+  const id = await api.newDataset();
+  const url = await api.link(id, 'promised.txt', 500 * MEGABYTE);
+  for (const [bytes, code] of [
+    [TWO_GIGABYTES, 413001],
+    [400 * MEGABYTE, 422005],
+  ] as const) {
+    const { body, bytesSent } = await pourLink(url, { pieces: captionPieces(bytes), contentLength: bytes });
+    expect(body.error_code).toBe(code);
+    expect(bytesSent).toBeLessThan(MAX_EXCESS_BYTES);
+  }
+});

@@ -1,0 +1,195 @@
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { BASE_PATH } from '../../src/http/context.js';
+import type { Api } from '../harness/api.js';
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly body: { error_code?: number; error_message?: string; [field: string]: unknown };
+}
+
+/** A connection on which the test decides which bytes go out when, and how it ends. */
+export class RawClient {
+  readonly #socket: Socket;
+  #received = '';
+  readonly #ended: Promise<void>;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => {
+      this.#received += chunk.toString('latin1');
+    });
+    // A server that cuts a connection is what some tests wait for.
+    socket.on('error', () => {});
+    this.#ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  }
+
+  static async open(url: string): Promise<RawClient> {
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname);
+    await once(socket, 'connect');
+    return new RawClient(socket);
+  }
+
+  /** All that has come so far. */
+  get received(): string {
+    return this.#received;
+  }
+
+  get isClosed(): boolean {
+    return this.#socket.closed;
+  }
+
+  /** Returns once the kernel has taken the bytes, or the connection is gone. */
+  async send(...pieces: (string | Uint8Array)[]): Promise<void> {
+    for (const piece of pieces) {
+      await new Promise<void>((resolve) => this.#socket.write(piece, () => resolve()));
+    }
+  }
+
+  /** Ends the sending side only, as a client that has said all it had to. */
+  finish(): void {
+    this.#socket.end();
+  }
+
+  async hangUp(): Promise<void> {
+    this.#socket.destroy();
+    await this.#ended;
+  }
+
+  /** Closes with a reset, as a process that was killed with unread bytes does. */
+  async reset(): Promise<void> {
+    this.#socket.resetAndDestroy();
+    await this.#ended;
+  }
+
+  /** Returns once the server has closed the connection. */
+  async closed(): Promise<void> {
+    await this.#ended;
+  }
+
+  /** The final answer, or `undefined` for as long as it has not come. */
+  answer(): RawAnswer | undefined {
+    const final = this.#received.replace(/^(HTTP\/1\.1 1\d\d .*?\r\n\r\n)+/s, '');
+    const [, status, headers = '', rest = ''] = /^HTTP\/1\.1 (\d+) .*?\r\n(.*?)\r\n\r\n(.*)$/s.exec(final) ?? [];
+    const length = Number(/^content-length: (\d+)/im.exec(headers)?.[1] ?? 0);
+    if (status === undefined || rest.length < length) return undefined;
+    return { status: Number(status), body: JSON.parse(Buffer.from(rest.slice(0, length), 'latin1').toString()) };
+  }
+}
+
+const BOUNDARY = 'between-the-parts';
+
+/** A form with one file: what comes before its bytes and behind them. */
+export function formOf(filename: string, { field = 'file' } = {}): { head: string; tail: string } {
+  const disposition = `form-data; name="${field}"; filename="${filename}"`;
+  return {
+    head: `--${BOUNDARY}\r\nContent-Disposition: ${disposition}\r\nContent-Type: application/octet-stream\r\n\r\n`,
+    tail: `\r\n--${BOUNDARY}--\r\n`,
+  };
+}
+
+/** The head of a direct upload's request. */
+export function directHead(api: Api, id: string, headers: Record<string, string | number>): string {
+  return headOf('POST', new URL(`${api.url}${BASE_PATH}/${id}/upload`), { ...directHeaders(api), ...headers });
+}
+
+function directHeaders(api: Api): Record<string, string> {
+  return { Authorization: `Bearer ${api.token}`, 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` };
+}
+
+/** The head of any request. */
+export function headOf(method: string, url: URL, headers: Record<string, string | number>): string {
+  const lines = Object.entries({ Host: url.host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${url.pathname}${url.search} HTTP/1.1\r\n${lines.join('')}\r\n`;
+}
+
+/** A whole direct upload as bytes, for tests that cut it somewhere. */
+export function directBytes(api: Api, id: string, filename: string, content: Uint8Array): Buffer {
+  const { head, tail } = formOf(filename);
+  const body = Buffer.concat([Buffer.from(head), content, Buffer.from(tail)]);
+  return Buffer.concat([Buffer.from(directHead(api, id, { 'Content-Length': body.length })), body]);
+}
+
+/** A whole PUT as bytes. */
+export function putBytes(url: string, content: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(headOf('PUT', new URL(url), { 'Content-Length': content.length })), content]);
+}
+
+/**
+ * Sends a body of any length piece by piece and reads the answer whenever it comes; stops sending then, as curl does.
+ * `bytesSent` is how much the kernels of both sides took.
+ */
+export async function pour(
+  url: string,
+  {
+    method,
+    headers,
+    pieces,
+  }: { method: string; headers: Record<string, string | number>; pieces: Iterable<Uint8Array> },
+): Promise<RawAnswer & { bytesSent: number }> {
+  const request = httpRequest(url, { method, headers, agent: false });
+  let bytesSent = 0;
+  let text: string | undefined;
+  const answered = new Promise<number>((resolve, reject) => {
+    request.on('response', (response) => {
+      text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    // Once the answer is on its way, a connection that breaks under the body is how the server ends it.
+    request.on('error', (error) => text === undefined && reject(error));
+  });
+  answered.catch(() => {});
+  let isOver = false;
+  const over = once(request, 'close').then(() => {
+    isOver = true;
+  });
+  const send = async () => {
+    for (const piece of pieces) {
+      if (text !== undefined || isOver) return;
+      const written = new Promise<void>((resolve, reject) => {
+        request.write(piece, (error) => (error ? reject(error) : resolve()));
+      });
+      await Promise.race([written.then(() => (bytesSent += piece.length)), over]).catch(() => {});
+    }
+    request.end();
+  };
+  await Promise.race([send(), answered]);
+  const status = await answered;
+  request.destroy();
+  return { status, body: JSON.parse(text ?? ''), bytesSent };
+}
+
+/** A direct upload of any length, given its filename or its form; without `contentLength` it is sent in chunks. */
+export function pourDirect(
+  api: Api,
+  id: string,
+  form: string | ReturnType<typeof formOf>,
+  { pieces, contentLength }: { pieces: Iterable<Uint8Array>; contentLength?: number },
+): Promise<RawAnswer & { bytesSent: number }> {
+  const { head, tail } = typeof form === 'string' ? formOf(form) : form;
+  const whole = function* () {
+    yield Buffer.from(head);
+    yield* pieces;
+    yield Buffer.from(tail);
+  };
+  const length = contentLength === undefined ? {} : { 'Content-Length': contentLength + head.length + tail.length };
+  return pour(`${api.url}${BASE_PATH}/${id}/upload`, {
+    method: 'POST',
+    headers: { ...directHeaders(api), ...length },
+    pieces: whole(),
+  });
+}
+
+/** A PUT to a signed link, of as many bytes as the pieces have. */
+export function pourLink(
+  url: string,
+  { pieces, contentLength }: { pieces: Iterable<Uint8Array>; contentLength: number },
+): Promise<RawAnswer & { bytesSent: number }> {
+  return pour(url, { method: 'PUT', headers: { 'Content-Length': contentLength }, pieces });
+}

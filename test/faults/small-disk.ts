@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '../harness/server.js';
+
+/** A file system of its own of few bytes, in memory. */
+export interface SmallDisk {
+  readonly folder: string;
+  readonly freeBytes: () => number;
+  /** Takes every byte that is left, until `release`. */
+  readonly fill: () => void;
+  readonly release: () => void;
+  readonly unmount: () => Promise<void>;
+}
+
+/** Mounts one, or says why that is not possible here: only root may. */
+export async function mountSmallDisk(megabytes: number): Promise<SmallDisk | { refusal: string }> {
+  const folder = await temporaryFolder();
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder], {
+    encoding: 'utf8',
+  });
+  if (mounted.status !== 0) {
+    await rm(folder, { recursive: true });
+    return { refusal: `no small disk can be mounted: ${mounted.error?.message ?? mounted.stderr.trim()}` };
+  }
+  const filler = join(folder, 'filler');
+  return {
+    folder,
+    freeBytes: () => {
+      const { bavail, bsize } = statfsSync(folder);
+      return bavail * bsize;
+    },
+    fill: () => fillUp(filler),
+    release: () => rmSync(filler, { force: true }),
+    unmount: async () => {
+      // Lazily: a server that a failed test left behind would keep it busy.
+      spawnSync('umount', ['-l', folder]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function fillUp(path: string): void {
+  const page = Buffer.alloc(4096, 1);
+  const file = openSync(path, 'a');
+  try {
+    for (;;) writeSync(file, page);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,177 @@
+import { execFile } from 'node:child_process';
+import { Agent, get as httpGet } from 'node:http';
+import { promisify } from 'node:util';
+import { afterEach, expect, test } from 'vitest';
+import type { Api } from '../harness/api.js';
+import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { notedJpeg, sha256 } from './contents.js';
+import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
+import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
+
+/** Longer than a test may take: only what ends by itself lets the server end. */
+const FOR_EVER = { 'stop-seconds': 86_400, 'idle-seconds': 86_400, 'direct-seconds': 86_400 };
+
+let server: TestServer;
+
+afterEach(async () => {
+  const faults = faultsOf(server);
+  server.process.kill('SIGKILL');
+  await discardServer(server);
+  expect(faults).toEqual([]);
+});
+
+const picture = notedJpeg('on its way while the server stops', 100_000);
+const { head, tail } = formOf('direct.jpg');
+
+function authorized(api: Api): Record<string, string> {
+  return { Authorization: `Bearer ${api.token}` };
+}
+
+function urlOf(api: Api, path: string): URL {
+  return new URL(`${api.url}/prod/v1/trainers/datasets${path}`);
+}
+
+/** The process has been told to stop, and says so. */
+async function stopping(signal: NodeJS.Signals): Promise<{ exitCode: Promise<number | null> }> {
+  const exitCode = server.stop(signal);
+  await eventually(() => (server.output().includes('finishing what is under way') ? true : undefined));
+  return { exitCode };
+}
+
+/** Uploads of both kinds of which the last bytes are held back. */
+async function uploadsUnderWay(api: Api, id: string) {
+  const url = await api.link(id, 'link.jpg', picture.length);
+  const [direct, linked] = [await RawClient.open(server.url), await RawClient.open(server.url)];
+  await direct.send(
+    directHead(api, id, { 'Content-Length': head.length + picture.length + tail.length }),
+    head,
+    picture,
+  );
+  await linked.send(putBytes(url, picture).subarray(0, -1));
+  await eventually(() => (stagedIn(server.dataFolder).length === 2 ? true : undefined));
+  return { direct, linked };
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s lets uploads finish, ends what waits, and turns the rest away',
+  async (signal) => {
+    server = await startServer(FOR_EVER);
+    const api = await server.api();
+    const id = await api.newDataset();
+    const { direct, linked } = await uploadsUnderWay(api, id);
+
+    const status = await RawClient.open(server.url);
+    await status.send(headOf('GET', urlOf(api, `/${id}/status?wait=60`), authorized(api)));
+    const events = await RawClient.open(server.url);
+    await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
+    await eventually(() => (events.received.includes('event: dataset') ? true : undefined));
+    const idle = await RawClient.open(server.url);
+    await idle.send(headOf('GET', new URL(`${server.url}/healthz`), {}));
+    expect((await eventually(() => idle.answer())).status).toBe(200);
+
+    const { exitCode } = await stopping(signal);
+    expect(await eventually(() => status.answer())).toMatchObject({
+      status: 200,
+      body: { status: 'UPLOADING', files: [] },
+    });
+    await events.closed();
+    expect(events.received).not.toContain('event: deleted');
+    await idle.closed();
+    const newcomer = await fetch(`${server.url}/healthz`).then(
+      (response) => response.status,
+      (error) => error.cause.code,
+    );
+    expect(['ECONNREFUSED', 503]).toContain(newcomer);
+    expect(server.process.exitCode).toBeNull();
+
+    await direct.send(tail);
+    await linked.send(picture.subarray(-1));
+    for (const [client, filename] of [
+      [direct, 'direct.jpg'],
+      [linked, 'link.jpg'],
+    ] as const) {
+      expect(await eventually(() => client.answer())).toMatchObject({
+        status: 200,
+        body: { filename, sha256: sha256(picture) },
+      });
+    }
+    // These connections are kept open by their clients; that must not keep the server.
+    expect(await exitCode).toBe(0);
+
+    const { dataFolder } = server;
+    expect(stagedIn(dataFolder)).toEqual([]);
+    server = await startServer({}, { dataFolder });
+    expect(await (await server.api()).filenames(id)).toEqual(['direct.jpg', 'link.jpg']);
+  },
+);
+
+test('an upload that does not finish is cut off after the time for it, and its link can be used after the next start', async () => {
+  server = await startServer({ ...FOR_EVER, 'stop-seconds': 1 });
+  const api = await server.api();
+  const id = await api.newDataset();
+  const { direct, linked } = await uploadsUnderWay(api, id);
+  const events = await RawClient.open(server.url);
+  await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
+  expect(await server.stop()).toBe(0);
+  await Promise.all([direct.closed(), linked.closed(), events.closed()]);
+
+  const { dataFolder } = server;
+  const faults = faultsOf(server);
+  server = await startServer({}, { dataFolder });
+  expect(faults).toEqual([]);
+  expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
+  const { body } = await (await server.api()).status(id);
+  expect(body).toMatchObject({ status: 'UPLOADING', files: [], counts: { pending: 1 } });
+});
+
+test('a client that keeps its connection and asks again and again does not keep the server', async () => {
+  server = await startServer(FOR_EVER);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ask = () =>
+    new Promise<number | string>((resolve) => {
+      const request = httpGet(`${server.url}/healthz`, { agent }, (response) => {
+        response.resume();
+        response.on('end', () => resolve(response.statusCode ?? 0));
+      });
+      request.on('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+    });
+  const seen = new Set<number | string>();
+  const asking = (async () => {
+    while (server.process.exitCode === null) seen.add(await ask());
+  })();
+  await eventually(() => (seen.has(200) ? true : undefined));
+  expect(await server.stop()).toBe(0);
+  await asking;
+  agent.destroy();
+  expect([...seen].filter((answer) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(answer))).toEqual([]);
+});
+
+test('a second signal does not wait', async () => {
+  server = await startServer(FOR_EVER);
+  const api = await server.api();
+  await uploadsUnderWay(api, await api.newDataset());
+  const { exitCode } = await stopping('SIGTERM');
+  server.process.kill('SIGINT');
+  expect(await exitCode).toBe(1);
+});
+
+test('a folder is served by one process, and the other commands work beside it', async () => {
+  server = await startServer();
+  const { dataFolder } = server;
+  const run = (...args: string[]) => promisify(execFile)(process.execPath, [COMMAND, ...args, '--data', dataFolder]);
+  const second = await run('serve', '--port', '0').then(
+    () => ({ code: 0, stderr: '' }),
+    (error: { code: number; stderr: string }) => error,
+  );
+  expect(second.code).toBe(75);
+  expect(second.stderr).toContain(dataFolder);
+  expect((await run('token', 'list')).stdout).toContain('active');
+  expect((await run('token', 'create', '--account', 'studio')).stdout).not.toBe('');
+
+  const api = await server.api();
+  const id = await api.newDataset();
+  expect((await api.upload(id, 'still.jpg', picture)).status).toBe(200);
+  await server.stop('SIGKILL');
+  server = await startServer({}, { dataFolder });
+  expect(await (await server.api()).filenames(id)).toEqual(['still.jpg']);
+});
