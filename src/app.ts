@@ -50,7 +50,7 @@ export async function openApp(config: Config, logger: Logger) {
   const lock = lockFolder(join(config.dataFolder, 'serving.lock'));
   const metadata = await openMetadata(config);
   const blobs = await DiskBlobs.open(join(config.dataFolder, 'blobs'));
-  const pool = new InspectionPool();
+  const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
   const { catalog, accounts } = metadata;
   const now = microsClock();
   const parts: ServiceParts = {

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { StoredFile } from './dataset.js';
 
 /**
  * One name for exactly this set of files: the SHA-256, in lower-case hexadecimal, over the lines `sha256  filename\n` in
  * the byte order of the filenames. It is what `sha256sum *` prints in the C locale, so that `sha256sum * | sha256sum` in
  * a mounted folder gives it again wherever the extensions were lower-case already.
  */
-export function digestOf(files: readonly StoredFile[]): string {
+export function digestOf(
+  files: readonly { readonly filename: string; readonly upload: { readonly sha256: string } }[],
+): string {
   const lines = files.map((file) => ({
     name: Buffer.from(file.filename),
     line: `${file.upload.sha256}  ${file.filename}\n`,

@@ -154,7 +154,7 @@ export function uploadSignal(request: FastifyRequest, reply: FastifyReply, times
   }
   reply.raw.once('close', () => {
     for (const timer of timers) clearTimeout(timer);
-    abort.abort(cutShort());
+    if (!reply.raw.writableFinished) abort.abort(cutShort());
   });
   return abort.signal;
 }

@@ -1,13 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
+import { inspect } from '../dataset/inspect/inspect.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
+import { mediaTypeOf } from '../dataset/media.js';
 import { errorIn } from '../dataset/problems.js';
 
 /** A file that keeps a decoder busy for longer is not what it claims to be. */
 const MAX_INSPECTION_SECONDS = 600;
 
+/** Read in a tenth of the time that the way to a thread and back takes. */
+const SMALL_CAPTION_BYTES = 64 * 1024;
+
 /** JavaScript memory of one worker; what decoders take beyond it is bounded where they are called. */
 const MAX_WORKER_HEAP_MB = 256;
+
+/** Read windows come and go; a large nursery would only let them pile up. */
+const MAX_WORKER_YOUNG_MB = 4;
 
 /**
  * Looks at files beside the request loop: one worker thread per core, each with one file at a time, so that neither a
@@ -19,21 +27,42 @@ export class InspectionPool {
     minThreads: 0,
     maxThreads: availableParallelism(),
     idleTimeout: 60_000,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_WORKER_HEAP_MB },
+    resourceLimits: { maxOldGenerationSizeMb: MAX_WORKER_HEAP_MB, maxYoungGenerationSizeMb: MAX_WORKER_YOUNG_MB },
   });
 
+  #load = 0;
+
+  /** @param onError told of a worker that died with no file in its hands; the pool makes another */
+  constructor(onError: (error: unknown) => void = () => {}) {
+    this.#pool.on('error', onError);
+  }
+
   /** A file that a decoder hangs or dies on is refused, not an accident of ours; rejects only with the signal's reason. */
-  async inspect(file: { path: string; filename: string }, signal: AbortSignal): Promise<Inspection> {
-    const tooLong = AbortSignal.timeout(MAX_INSPECTION_SECONDS * 1000);
+  async inspect(file: { path: string; filename: string; sizeBytes: number }, signal: AbortSignal): Promise<Inspection> {
+    signal.throwIfAborted();
+    if (file.sizeBytes <= SMALL_CAPTION_BYTES && mediaTypeOf(file.filename)?.kind === 'caption') return inspect(file);
+    this.#load++;
+    const stop = new AbortController();
+    let tookTooLong = false;
+    const timer = setTimeout(() => {
+      tookTooLong = true;
+      stop.abort();
+    }, MAX_INSPECTION_SECONDS * 1000);
+    const onAbort = () => stop.abort();
+    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await this.#pool.run(file, { name: 'inspect', signal: AbortSignal.any([signal, tooLong]) });
+      return await this.#pool.run(file, { name: 'inspect', signal: stop.signal });
     } catch (error) {
       signal.throwIfAborted();
-      if (!tooLong.aborted && !isWorkerDeath(error)) throw error;
+      if (!tookTooLong && !isWorkerDeath(error)) throw error;
       const { filename } = file;
-      const reason = tooLong.aborted ? `took more than ${MAX_INSPECTION_SECONDS} s` : 'broke off';
+      const reason = tookTooLong ? `took more than ${MAX_INSPECTION_SECONDS} s` : 'broke off';
       const message = `The inspection of ${filename} ${reason}, so the file may be damaged. Export it again and upload that.`;
       return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
+    } finally {
+      this.#load--;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
     }
   }
 
@@ -43,9 +72,9 @@ export class InspectionPool {
     return Buffer.from(await this.#pool.run({ path, maxPixels }, { filename, name: 'makeThumbnail' }));
   }
 
-  /** Files being looked at or waiting for it. */
+  /** How many files are being looked at or wait for it. */
   get load(): number {
-    return this.#pool.queueSize + this.#pool.threads.length;
+    return this.#load;
   }
 
   async close(): Promise<void> {

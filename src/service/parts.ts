@@ -4,7 +4,10 @@ import type { BlobStore } from '../storage/blobs.js';
 import type { Catalog } from '../storage/catalog.js';
 
 /** Looks at all the bytes of a file at `path` that claims to be `filename`; rejects with the signal's reason. */
-export type Inspector = (file: { path: string; filename: string }, signal: AbortSignal) => Promise<Inspection>;
+export type Inspector = (
+  file: { path: string; filename: string; sizeBytes: number },
+  signal: AbortSignal,
+) => Promise<Inspection>;
 
 /** What may be chosen about the service; see `config.ts` for the defaults. */
 export interface ServiceRules extends StatusRules {

@@ -90,7 +90,9 @@ export class Uploads {
     const arrivingUntil = createdAt + LEASE;
     const upload = { via: 'direct', promisedBytes: null, expiresAt: arrivingUntil, arrivingUntil } as const;
     const file = this.#pendingFile(key, filename, { createdAt, upload });
-    if (!(await this.#change(file, (group) => promise(group, file)))) throw datasetNotFound(key.id);
+    // A promise without its bytes is worth nothing after a crash, so nobody waits for the disk to have it.
+    const isPromised = await this.#change(file, (group) => promise(group, file), { isDurable: false });
+    if (!isPromised) throw datasetNotFound(key.id);
     const limit = {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
@@ -172,7 +174,8 @@ export class Uploads {
   /** Judges bytes that have arrived, and keeps or refuses them. */
   async #settle(file: PendingFile, staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
     const { blobs, catalog, inspect, now } = this.#parts;
-    const inspection = await inspect({ path: staged.path, filename: file.filename }, signal).catch(async (error) => {
+    const { path, sizeBytes } = staged;
+    const inspection = await inspect({ path, sizeBytes, filename: file.filename }, signal).catch(async (error) => {
       await staged.discard();
       throw error;
     });
@@ -240,9 +243,10 @@ export class Uploads {
   async #change(
     file: { datasetId: string; filename: string },
     transition: (group: StemGroup) => StemGroup | undefined,
-    { isActivity = true } = {},
+    { isActivity = true, isDurable = true } = {},
   ): Promise<boolean> {
-    const change = { datasetId: file.datasetId, filenames: [file.filename], now: this.#parts.now(), isActivity };
+    const { datasetId, filename } = file;
+    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity, isDurable };
     return (await this.#parts.catalog.change(change, transition)) !== undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { type Dialect, Kysely, Migrator } from 'kysely';
+import { type Dialect, Kysely, Migrator, sql } from 'kysely';
 import { ServiceError } from '../dataset/errors.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
@@ -14,6 +14,24 @@ export async function openDatabase(dialect: Dialect): Promise<Database> {
     throw error;
   }
   return db;
+}
+
+/**
+ * Runs work on one connection. Without durability a power cut may take its commits back, all together and in order, and
+ * never half of one; the next durable commit makes them durable too (https://sqlite.org/pragma.html#pragma_synchronous).
+ */
+export async function inDurability<T>(
+  connection: Database,
+  isDurable: boolean,
+  work: (db: Database) => Promise<T>,
+): Promise<T> {
+  if (isDurable) return work(connection);
+  await sql`pragma synchronous = normal`.execute(connection);
+  try {
+    return await work(connection);
+  } finally {
+    await sql`pragma synchronous = full`.execute(connection);
+  }
 }
 
 /** True for a unique constraint's refusal, in the words of SQLite and of Postgres. */

@@ -102,7 +102,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   localPath(key: string): string {
-    return join(this.#root, key.slice(0, 2), key);
+    return blobPathOf(this.#root, key);
   }
 
   async ping(): Promise<void> {
@@ -124,6 +124,11 @@ export class DiskBlobs implements BlobStore {
     }
     return shard;
   }
+}
+
+/** The file of a blob in a store's folder, for those who read beside the process that holds it. */
+export function blobPathOf(root: string, key: string): string {
+  return join(root, key.slice(0, 2), key);
 }
 
 /** Counts and hashes what flows through, and stops the flow past the limit. */

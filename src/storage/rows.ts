@@ -1,6 +1,14 @@
 import type { Selectable } from 'kysely';
-import { aliveUntilOf, type Dataset, type DatasetFile, type Tally, type Upload } from '../dataset/dataset.js';
+import {
+  aliveUntilOf,
+  type Dataset,
+  type DatasetFile,
+  type StoredFile,
+  type Tally,
+  type Upload,
+} from '../dataset/dataset.js';
 import { type FileKind, stemOf } from '../dataset/media.js';
+import type { Warning } from '../dataset/problems.js';
 import type { Schema } from './schema.js';
 
 type FileRow = Selectable<Schema['file']>;
@@ -58,21 +66,57 @@ function uploadOf(row: FileRow): Upload {
         arrivingUntil: row.arriving_until,
       };
     case 'stored':
-      return {
-        state: 'stored',
-        sizeBytes: present(row.size_bytes),
-        sha256: present(row.sha256),
-        contentType: present(row.content_type),
-        facts: JSON.parse(present(row.facts)),
-        warnings: JSON.parse(present(row.warnings)),
-        settledAt: present(row.settled_at),
-      };
+      return storedUploadOf(row);
     case 'rejected':
       return { state: 'rejected', problem: JSON.parse(present(row.problem)), settledAt: present(row.settled_at) };
     default:
       throw new Error(`The catalog holds a file in the state ${row.state}, which this version does not know.`);
   }
 }
+
+/** The columns that a stored file fills, but for its dataset and its state. */
+export const STORED_COLUMNS = [
+  'id',
+  'filename',
+  'kind',
+  'created_at',
+  'settled_at',
+  'size_bytes',
+  'sha256',
+  'content_type',
+  'facts',
+  'warnings',
+] as const;
+
+type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
+
+/** A stored file as it was read by those columns. */
+export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
+  return {
+    id: row.id,
+    datasetId,
+    filename: row.filename,
+    kind: row.kind as FileKind,
+    createdAt: row.created_at,
+    upload: storedUploadOf(row),
+  };
+}
+
+function storedUploadOf(row: StoredRow): StoredFile['upload'] {
+  const warnings = present(row.warnings);
+  return {
+    state: 'stored',
+    sizeBytes: present(row.size_bytes),
+    sha256: present(row.sha256),
+    contentType: present(row.content_type),
+    facts: JSON.parse(present(row.facts)),
+    // Nearly every file has none.
+    warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
+    settledAt: present(row.settled_at),
+  };
+}
+
+const NO_WARNINGS: readonly Warning[] = [];
 
 function present<T>(value: T | null): T {
   if (value === null) throw new Error('The catalog holds a file whose columns do not fit its state.');

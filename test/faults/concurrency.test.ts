@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Api, put } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { contentOf, notedJpeg, sha256 } from './contents.js';
 import { putBytes, RawClient } from './raw-client.js';
-import { faultsOf, NOTHING_REMAINS, remainsAfterRestart, remainsIn } from './remains.js';
+import { faultsOf, NOTHING_REMAINS, remainsAfterRestart, remainsIn, stagedIn } from './remains.js';
 
 let server: TestServer;
 let api: Api;
@@ -97,6 +97,8 @@ test('a second PUT takes over from one that is stuck', async () => {
   const url = await api.link(id, 'stuck.jpg', first.length);
   const stuck = await RawClient.open(server.url);
   await stuck.send(putBytes(url, first).subarray(0, -1000));
+  // Requests that begin at the same moment are another case, above.
+  await eventually(() => (stagedIn(server.dataFolder).length === 1 ? true : undefined));
   expect((await put(url, second)).status).toBe(200);
   await stuck.closed();
   expect(stuck.answer()?.status).toBe(409);

@@ -146,4 +146,4 @@ test('whatever the moment of a crash, what was acknowledged is there and everyth
   } finally {
     await discardServer(server);
   }
-});
+}, 120_000);

@@ -3,7 +3,7 @@ import { MAX_DIRECT_BYTES } from '../../src/service/uploads.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
-import { formOf, pourDirect, pourLink } from './raw-client.js';
+import { directHead, formOf, pourDirect, pourLink, RawClient } from './raw-client.js';
 import { faultsOf, peakMegabytes, remainsIn } from './remains.js';
 
 const MEGABYTE = 1_000_000;
@@ -60,6 +60,25 @@ test.each(ENDLESS)(
     expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [], counts: { pending: 0 } });
   },
 );
+
+test('a client that only sends is cut off soon after the limit, and finds the answer', async () => {
+  const id = await api.newDataset();
+  const client = await RawClient.open(server.url);
+  const { head } = formOf('deaf.txt');
+  await client.send(directHead(api, id, { 'Transfer-Encoding': 'chunked' }), chunkOf(Buffer.from(head)));
+  let bytesSent = 0;
+  for (const piece of captionPieces(MAX_DIRECT_BYTES + TWO_GIGABYTES)) {
+    if (!(await client.send(chunkOf(piece)))) break;
+    bytesSent += piece.length;
+  }
+  await client.closed();
+  expect(client.answer()).toMatchObject({ status: 413, body: { error_code: 413001 } });
+  expect(bytesSent).toBeLessThan(MAX_DIRECT_BYTES + MAX_EXCESS_BYTES);
+});
+
+function chunkOf(piece: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]);
+}
 
 test('a body that announces far more than the limit is hardly read at all', async () => {
   const id = await api.newDataset();

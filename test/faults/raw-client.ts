@@ -42,11 +42,13 @@ export class RawClient {
     return this.#socket.closed;
   }
 
-  /** Returns once the kernel has taken the bytes, or the connection is gone. */
-  async send(...pieces: (string | Uint8Array)[]): Promise<void> {
+  /** Returns once the kernel has taken the bytes; false where the connection is gone. */
+  async send(...pieces: (string | Uint8Array)[]): Promise<boolean> {
     for (const piece of pieces) {
-      await new Promise<void>((resolve) => this.#socket.write(piece, () => resolve()));
+      const isTaken = await new Promise<boolean>((resolve) => this.#socket.write(piece, (error) => resolve(!error)));
+      if (!isTaken) return false;
     }
+    return true;
   }
 
   /** Ends the sending side only, as a client that has said all it had to. */

@@ -4,10 +4,7 @@ import { FileBytes } from './bytes.js';
 import { readCaption } from './caption.js';
 import { briefly } from './decode.js';
 import { Damage, Fault, isInputOutputError } from './fault.js';
-import { inspectImage } from './image.js';
 import type { Inspect, Inspection } from './inspection.js';
-import { sniff } from './sniff.js';
-import { inspectVideo } from './video.js';
 
 const MOST_SHOWN = 80;
 
@@ -44,8 +41,11 @@ async function look(file: FileBytes, named: Named): Promise<Inspection> {
   if (file.size === 0) {
     throw new Fault('FILE_EMPTY', 'is empty: it has no bytes at all. Check the original and upload it again.');
   }
+  // Loaded when they are first needed: a decoder is megabytes of code, and a caption or a clip needs none of it.
+  const { sniff } = await import('./sniff.js');
   const content = await sniff(file);
-  return kind === 'video' ? inspectVideo(file, named, content) : inspectImage(file, named, content);
+  if (kind === 'video') return (await import('./video.js')).inspectVideo(file, named, content);
+  return (await import('./image.js')).inspectImage(file, named, content);
 }
 
 function inspectCaption(file: FileBytes, { filename, shown }: Named): Inspection {

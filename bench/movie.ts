@@ -1,0 +1,98 @@
+import { randomFillSync } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { clip } from '../test/fixtures/media.js';
+
+const MIB = 2 ** 20;
+const TIMESCALE = 30_000;
+const FRAME_DURATION = 1000;
+/** Fifty megabits a second, as a camera writes. */
+const FRAME_BYTES = 208_000;
+/** A chunk is what lies together of one track. */
+const FRAMES_PER_CHUNK = 30;
+const NOISE_BYTES = 8 * MIB;
+
+/**
+ * Writes an MP4 of H.264 whose boxes and tables are all there, with frames that begin as frames do and go on as noise: as
+ * much work for whoever parses it as a real one of that size, and nothing that compresses.
+ */
+export async function writeMovie(path: string, bytes: number): Promise<void> {
+  const frames = Math.floor(bytes / FRAME_BYTES);
+  const ftyp = box('ftyp', Buffer.from('isom'), words(512), Buffer.from('isomiso2avc1mp41'));
+  // The header's length does not depend on where the frames lie.
+  const dataAt = ftyp.length + header(frames, 0).length + 8;
+  const moov = header(frames, dataAt);
+  const dataBytes = bytes - dataAt;
+  const file = await open(path, 'w');
+  try {
+    await file.write(Buffer.concat([ftyp, moov, words(dataBytes + 8), Buffer.from('mdat')]));
+    const noise = Buffer.alloc(NOISE_BYTES);
+    randomFillSync(noise);
+    for (let at = 0; at < dataBytes; at += NOISE_BYTES) {
+      await file.write(noise, 0, Math.min(NOISE_BYTES, dataBytes - at));
+    }
+    const frameStart = Buffer.concat([words(FRAME_BYTES - 4), Buffer.from([0x65])]);
+    for (let frame = 0; frame < frames; frame++) {
+      await file.write(frameStart, 0, frameStart.length, dataAt + frame * FRAME_BYTES);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The `moov` box (ISO/IEC 14496-12, 8.2) of one video track. */
+function header(frames: number, dataAt: number): Buffer {
+  const duration = frames * FRAME_DURATION;
+  const matrix = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000);
+  const chunks = Math.ceil(frames / FRAMES_PER_CHUNK);
+  const places = Array.from({ length: chunks }, (_, chunk) => dataAt + chunk * FRAMES_PER_CHUNK * FRAME_BYTES);
+  const lastChunk = frames - (chunks - 1) * FRAMES_PER_CHUNK;
+  const table = box(
+    'stbl',
+    sampleDescription(),
+    box('stts', words(0, 1, frames, FRAME_DURATION)),
+    box('stsc', words(0, 2, 1, FRAMES_PER_CHUNK, 1, chunks, lastChunk, 1)),
+    // A size for each frame, though all are alike: real ones differ, and reading the table is part of the work.
+    box('stsz', words(0, 0, frames, ...Array.from({ length: frames }, () => FRAME_BYTES))),
+    box('stco', words(0, chunks, ...places)),
+  );
+  const dataInfo = box('dinf', box('dref', words(0, 1), box('url ', words(1))));
+  const media = box(
+    'mdia',
+    box('mdhd', words(0, 0, 0, TIMESCALE, duration, 0x55c40000)),
+    box('hdlr', words(0, 0), Buffer.from('vide'), words(0, 0, 0), Buffer.from('\0')),
+    box('minf', box('vmhd', words(1, 0, 0)), dataInfo, table),
+  );
+  const trackHeader = box(
+    'tkhd',
+    words(3, 0, 0, 1, 0, duration, 0, 0, 0, 0),
+    matrix,
+    words(1920 * 65_536, 1080 * 65_536),
+  );
+  const movieHeader = box(
+    'mvhd',
+    words(0, 0, 0, TIMESCALE, duration, 0x10000, 0x01000000, 0, 0),
+    matrix,
+    words(0, 0, 0, 0, 0, 0, 2),
+  );
+  return box('moov', movieHeader, box('trak', trackHeader, media));
+}
+
+/** Taken from a real clip: codec, profile and parameter sets. */
+function sampleDescription(): Buffer {
+  const bytes = clip('faststart.mp4');
+  const at = bytes.indexOf('stsd') - 4;
+  return bytes.subarray(at, at + bytes.readUInt32BE(at));
+}
+
+function box(type: string, ...payload: readonly Buffer[]): Buffer {
+  const bytes = payload.reduce((sum, part) => sum + part.length, 8);
+  return Buffer.concat([words(bytes), Buffer.from(type, 'latin1'), ...payload]);
+}
+
+function words(...values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => {
+    bytes.writeUInt32BE(value, i * 4);
+  });
+  return bytes;
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { BASE_PATH } from '../../src/http/context.js';
+import { discardServer, startServer } from '../../test/harness/server.js';
+import type { Benchmark } from '../bench.js';
+import { Connection, mustSucceed } from '../connection.js';
+import { fillCatalog } from '../fill.js';
+import { median } from '../measure.js';
+import { figure, judged } from '../table.js';
+
+const SMALL = { images: 2, captions: 2 };
+const STATUS_LIMIT_MS = 50;
+
+/** What asking costs: the status of a dataset among few and among many, and a list of small and of large ones. */
+export const benchLatency: Benchmark = async ({ folder, isQuick, say }) => {
+  const many = isQuick ? 2000 : 10_000;
+  const listed = isQuick ? 200 : 1000;
+  const folders = { few: join(folder, 'few'), many: join(folder, 'many') };
+  const [amongFew] = await fillCatalog(folders.few, [{ account: 'few', datasets: 10, ...SMALL }]);
+  const [amongMany, thin, thick, big] = await fillCatalog(folders.many, [
+    { account: 'many', datasets: many, ...SMALL },
+    { account: 'thin', datasets: listed, images: 2, captions: 3 },
+    { account: 'thick', datasets: listed, images: 250, captions: 250 },
+    { account: 'big', datasets: 1, images: 5000, captions: 5000 },
+  ]);
+  say('the catalogs are filled');
+  const few = await startServer({}, { dataFolder: folders.few });
+  const full = await startServer({}, { dataFolder: folders.many });
+  try {
+    const toFew = await Connection.open(few.url);
+    const toFull = await Connection.open(full.url);
+    const statusOf = (filled: { token: string; datasetIds: readonly string[] } | undefined) => {
+      const { token, datasetIds } = filled!;
+      return requestFor(`/${datasetIds[datasetIds.length >> 1]}/status`, token);
+    };
+    const status = await latencies(isQuick ? 300 : 1000, {
+      few: [toFew, statusOf(amongFew)],
+      many: [toFull, statusOf(amongMany)],
+    });
+    const list = await latencies(isQuick ? 11 : 31, {
+      thin: [toFull, requestFor('', thin!.token)],
+      thick: [toFull, requestFor('', thick!.token)],
+      big: [toFull, statusOf(big)],
+    });
+    toFew.close();
+    toFull.close();
+    const flat = {
+      what: `status of a dataset of 4 files among ${many.toLocaleString('en-US')} datasets`,
+      measured: `${figure(status.many)} ms`,
+      reference: `among 10: ${figure(status.few)} ms`,
+      ratio: status.many / status.few,
+    };
+    const listing = {
+      what: `list of ${listed} datasets of 500 files`,
+      measured: `${figure(list.thick)} ms`,
+      reference: `${listed} datasets of 5 files: ${figure(list.thin)} ms`,
+      ratio: list.thick / list.thin,
+    };
+    const bigStatus = {
+      what: 'status of a dataset of 10,000 files',
+      measured: `${figure(list.big)} ms`,
+      reference: `limit ${STATUS_LIMIT_MS} ms`,
+      ratio: list.big / STATUS_LIMIT_MS,
+    };
+    return [judged(flat, { atMost: 1.2 }), judged(listing, { atMost: 3 }), judged(bigStatus, { atMost: 1 })];
+  } finally {
+    await discardServer(few);
+    await discardServer(full);
+  }
+};
+
+function requestFor(path: string, token: string): string {
+  return `GET ${BASE_PATH}${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+}
+
+/** Medians in milliseconds of requests that take turns; those before `rounds` warm up. */
+async function latencies<Name extends string>(
+  rounds: number,
+  requests: Readonly<Record<Name, readonly [Connection, string]>>,
+): Promise<Record<Name, number>> {
+  const names = Object.keys(requests) as Name[];
+  const results = new Map<Name, number[]>(names.map((name) => [name, []]));
+  for (let round = -Math.ceil(rounds / 2); round < rounds; round++) {
+    for (const name of names) {
+      const [connection, request] = requests[name];
+      const startedAt = performance.now();
+      mustSucceed(await connection.request(request));
+      if (round >= 0) results.get(name)!.push(performance.now() - startedAt);
+    }
+  }
+  return Object.fromEntries(names.map((name) => [name, median(results.get(name)!)])) as Record<Name, number>;
+}

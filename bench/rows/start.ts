@@ -1,0 +1,61 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { COMMAND, startServer } from '../../test/harness/server.js';
+import type { Benchmark } from '../bench.js';
+import { Connection, mustSucceed } from '../connection.js';
+import { takeTurns } from '../measure.js';
+import { freePort } from '../nginx.js';
+import { figure, judged } from '../table.js';
+
+const ROUNDS = 7;
+const LIMIT_SECONDS = 0.7;
+const RETRY_MS = 2;
+
+/** From the command to the first answer, on a folder that has been served before. */
+export const benchStart: Benchmark = async ({ folder, say }) => {
+  const data = join(folder, 'data');
+  const server = await startServer({}, { dataFolder: data });
+  try {
+    await (await server.api()).newDataset();
+  } finally {
+    await server.stop();
+  }
+
+  const serve = async () => {
+    const port = await freePort();
+    const startedAt = performance.now();
+    const flags = ['serve', '--data', data, '--port', String(port), '--log-level', 'error'];
+    const child = spawn(process.execPath, [COMMAND, ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const connection = await firstConnection(`http://127.0.0.1:${port}`, child);
+    mustSucceed(await connection.request(`GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`));
+    const seconds = (performance.now() - startedAt) / 1000;
+    connection.close();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    say(`${figure(seconds)} s`);
+    return seconds;
+  };
+  const nothing = async () => {
+    const startedAt = performance.now();
+    await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit');
+    return (performance.now() - startedAt) / 1000;
+  };
+  const seconds = await takeTurns({ serve, nothing }, ROUNDS);
+  const row = {
+    what: 'start to first answer',
+    measured: `${figure(seconds.serve)} s`,
+    reference: `limit ${LIMIT_SECONDS} s (node -e 0: ${figure(seconds.nothing)} s)`,
+    ratio: seconds.serve / LIMIT_SECONDS,
+  };
+  return [judged(row, { atMost: 1 })];
+};
+
+async function firstConnection(url: string, child: ChildProcess): Promise<Connection> {
+  for (;;) {
+    const connection = await Connection.open(url).catch(() => undefined);
+    if (connection !== undefined) return connection;
+    if (child.exitCode !== null) throw new Error('the server ended before it answered');
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}

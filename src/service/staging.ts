@@ -1,0 +1,191 @@
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { Piscina } from 'piscina';
+import { mediaTypeOf, mountedNameOf } from '../dataset/media.js';
+import { type CopyOutcome, type FileToCopy, MISMATCH } from './copy-files.js';
+import { eachOf } from './each.js';
+import { type MountableDataset, MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
+import type { RecordedFile } from './mounted-folder.js';
+import { receiveFile } from './receive-file.js';
+
+/** Where a mount stands; all bytes that count have been written and checked, or are just being. */
+export interface MountProgress {
+  readonly totalFiles: number;
+  readonly doneFiles: number;
+  readonly totalBytes: number;
+  readonly doneBytes: number;
+}
+
+export interface StagingOptions {
+  /** Hard links in place of copies of images and videos. */
+  readonly isLinked: boolean;
+  /** Files under way at once over the network. */
+  readonly connections: number;
+  /** Threads that copy and hash where the bytes are on this machine. */
+  readonly threads: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: ((progress: MountProgress) => void) | undefined;
+}
+
+/** Enough threads for any disk; more would only be in each other's way. */
+export const COPY_THREADS = Math.min(availableParallelism(), 4);
+
+const PROGRESS_INTERVAL_MS = 100;
+
+/** A thread is given so much at a time: a message for every caption would cost more than the caption. */
+const MAX_JOB_FILES = 64;
+const MAX_JOB_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Fills `folder` with the files of a dataset, each checked against its size and SHA-256, and nothing else.
+ *
+ * What an earlier attempt received over the network is kept where it still fits.
+ *
+ * @throws MountError; SourceChanged; the signal's reason
+ */
+export async function stage(
+  folder: string,
+  dataset: MountableDataset,
+  source: MountSource,
+  options: StagingOptions,
+): Promise<RecordedFile[]> {
+  const totalFiles = dataset.files.length;
+  const totalBytes = dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  // `[files, bytes]`, where other threads can count too.
+  const done = new BigInt64Array(new SharedArrayBuffer(16));
+  const tell = () => {
+    const [doneFiles, doneBytes] = [Number(Atomics.load(done, 0)), Number(Atomics.load(done, 1))];
+    options.onProgress?.({ totalFiles, doneFiles, totalBytes, doneBytes });
+  };
+  const telling = setInterval(tell, PROGRESS_INTERVAL_MS);
+  try {
+    const staged =
+      source.read === undefined
+        ? await copyAll(folder, dataset.files, { ...options, done })
+        : await receiveAll(folder, dataset.files, source.read, { ...options, done });
+    tell();
+    return staged;
+  } finally {
+    clearInterval(telling);
+  }
+}
+
+type Counted = StagingOptions & { readonly done: BigInt64Array };
+
+async function copyAll(folder: string, files: readonly MountFile[], options: Counted): Promise<RecordedFile[]> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const pool = new Piscina<{ files: FileToCopy[]; done: BigInt64Array }, CopyOutcome>({
+    filename: new URL('./copy-files.js', import.meta.url).href,
+    name: 'copyFiles',
+    minThreads: 0,
+    maxThreads: options.threads,
+  });
+  try {
+    const staged: RecordedFile[] = [];
+    await eachOf(jobsOf(files), options.threads * 2, async (job) => {
+      const toCopy = job.map((file) => fileToCopy(folder, file, options.isLinked));
+      const outcome = await pool.run({ files: toCopy, done: options.done }, { signal: options.signal });
+      if (!outcome.ok) throw copyError(outcome, job);
+      staged.push(...job.map((file, i) => recorded(file, outcome.mtimesMs[i] ?? 0)));
+    });
+    return staged;
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw error;
+  } finally {
+    await pool.destroy();
+  }
+}
+
+function fileToCopy(folder: string, file: MountFile, isLinked: boolean): FileToCopy {
+  const { path, sizeBytes, sha256, filename } = file;
+  if (path === undefined) throw new Error(`${filename} is not on this machine, and its source can't read it.`);
+  return {
+    from: path,
+    to: join(folder, mountedNameOf(filename)),
+    sizeBytes,
+    sha256,
+    // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would reach into the store.
+    isLinked: isLinked && mediaTypeOf(filename)?.kind !== 'caption',
+  };
+}
+
+function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
+  let job: MountFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (job.length === MAX_JOB_FILES || (job.length > 0 && bytes + file.sizeBytes > MAX_JOB_BYTES)) {
+      yield job;
+      [job, bytes] = [[], 0];
+    }
+    job.push(file);
+    bytes += file.sizeBytes;
+  }
+  if (job.length > 0) yield job;
+}
+
+function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: readonly MountFile[]): Error {
+  const file = job[index];
+  const name = JSON.stringify(file?.filename);
+  switch (errno) {
+    case MISMATCH:
+      return new MountError(
+        'damaged',
+        `The stored bytes of ${name} are not any more what was uploaded: their SHA-256 differs. Upload the file again.`,
+      );
+    // The source's file is named first; the folder's own can't be missing, since it was made for this.
+    case 'ENOENT':
+      return new SourceChanged(`${name} has left the store`);
+    case 'EXDEV':
+      return new MountError('cannot_link', 'Hard links need the data and the mounted folder on the same file system.');
+    case 'EPERM':
+      return new MountError('cannot_link', `A hard link to the stored ${name} is not allowed here: ${message}`);
+    default:
+      return Object.assign(new Error(message), { code: errno, syscall: 'copy' });
+  }
+}
+
+async function receiveAll(
+  folder: string,
+  files: readonly MountFile[],
+  read: NonNullable<MountSource['read']>,
+  { connections, signal, done }: Counted,
+): Promise<RecordedFile[]> {
+  await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
+  const staged: RecordedFile[] = [];
+  // The first failure ends the others, which would only go on in vain.
+  const abort = new AbortController();
+  const either = AbortSignal.any([signal, abort.signal]);
+  await eachOf(files, connections, async (file) => {
+    const path = join(folder, mountedNameOf(file.filename));
+    const onBytes = (bytes: number) => void Atomics.add(done, 1, BigInt(bytes));
+    try {
+      const { mtimeMs } = await receiveFile(read, file, { path, signal: either, onBytes });
+      Atomics.add(done, 0, 1n);
+      staged.push(recorded(file, mtimeMs));
+    } catch (error) {
+      abort.abort(error);
+      throw error;
+    }
+  });
+  return staged;
+}
+
+/** Makes the folder, or leaves nothing in it but files of these names. */
+async function keepOnly(folder: string, names: ReadonlySet<string>): Promise<void> {
+  const stats = await lstat(folder).catch(() => undefined);
+  if (stats?.isDirectory()) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (!entry.isFile() || !names.has(entry.name)) await rm(join(folder, entry.name), { recursive: true });
+    }
+    return;
+  }
+  await rm(folder, { force: true });
+  await mkdir(folder);
+}
+
+function recorded({ filename, sha256, sizeBytes }: MountFile, mtimeMs: number): RecordedFile {
+  return { filename, mounted_name: mountedNameOf(filename), sha256, size_bytes: sizeBytes, mtime_ms: mtimeMs };
+}
