@@ -55,7 +55,7 @@ export class Reading {
   }
 
   async #make(file: StoredFile, key: string): Promise<void> {
-    const { blobs } = this.#parts;
+    const { blobs, catalog } = this.#parts;
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
@@ -68,5 +68,7 @@ export class Reading {
     const limit = { bytes: picture.length, message: '' };
     const staged = await blobs.stage(body, { limit, signal: new AbortController().signal });
     await staged.commit(key);
+    // Removed in the meantime, and perhaps swept already: nobody would come for the thumbnail any more.
+    if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
   }
 }

@@ -2,15 +2,24 @@ import { endArrival } from '../dataset/transitions.js';
 import type { ServiceParts } from './parts.js';
 import { thumbnailKeyOf } from './reading.js';
 
+/** What is swept: all that is abandoned by now; at the start of the only process, all that any earlier one had begun. */
+export interface SweepOptions {
+  readonly everything?: boolean;
+  /** Uploads of this very process, which are not abandoned even where the catalog missed their signs of life. */
+  readonly isArrivingHere?: (fileId: string) => boolean;
+}
+
 /**
  * Removes what a crash or a hang-up has left behind: uploads nobody is taking in any more, with what they may have
  * stored, and the bytes of files that were displaced or removed long enough ago.
- *
- * @param everything true where no other process can be taking anything in, so that every arrival is abandoned
  */
-export async function sweep({ catalog, blobs, now }: ServiceParts, { everything = false } = {}): Promise<void> {
+export async function sweep(
+  { catalog, blobs, now }: ServiceParts,
+  { everything = false, isArrivingHere = () => false }: SweepOptions = {},
+): Promise<void> {
   const abandoned = await catalog.abandonedUploads(everything ? Number.MAX_SAFE_INTEGER : now());
   for (const file of abandoned) {
+    if (isArrivingHere(file.id)) continue;
     // Bytes first: once the promise is open again, another upload may bring its own under the same key.
     await blobs.delete([file.id]);
     const change = { datasetId: file.datasetId, filenames: [file.filename], now: now(), isActivity: true };

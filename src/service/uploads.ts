@@ -35,8 +35,10 @@ export interface Arrival {
 /** How files come in: promised, received, judged, and then kept or refused with a reason. */
 export class Uploads {
   readonly #parts: ServiceParts;
-  /** What this process is taking in through links, by file id. */
+  /** What this process is taking in through links, by file id, so that a newer request can take over. */
   readonly #arriving = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
+  /** Everything that this process is taking in. */
+  readonly #receiving = new Set<string>();
   /** Uploads that are over without the catalog knowing: a full disk takes no row either. */
   readonly #unended = new Set<PendingFile>();
 
@@ -142,6 +144,11 @@ export class Uploads {
     return received;
   }
 
+  /** Whether this process is taking in an upload right now. */
+  isArriving(fileId: string): boolean {
+    return this.#receiving.has(fileId);
+  }
+
   async #receive(
     file: PendingFile,
     { body, signal }: Arrival,
@@ -152,6 +159,7 @@ export class Uploads {
       // A renewal that fails is made up for by the next; the lease outlives several.
       this.#change(file, (group) => renewArrival(group, file.id, lease), { isActivity: false }).catch(() => {});
     }, RENEWAL_MS);
+    this.#receiving.add(file.id);
     try {
       const staged = await this.#parts.blobs.stage(body, { limit, signal });
       if (file.upload.promisedBytes !== null && file.upload.promisedBytes !== staged.sizeBytes) {
@@ -167,6 +175,7 @@ export class Uploads {
       await this.#endArrivals();
       throw error;
     } finally {
+      this.#receiving.delete(file.id);
       clearInterval(heartbeat);
     }
   }

@@ -77,13 +77,15 @@ export class Catalog {
   /** An account's datasets, or everybody's, newest first; those older than `after` where it is given. */
   async datasets(query: {
     accountId?: string | undefined;
+    id?: string | undefined;
     name?: string | undefined;
     after?: { createdAt: Micros; id: string } | undefined;
     limit?: number | undefined;
   }): Promise<Dataset[]> {
-    const { accountId, after, limit, name } = query;
+    const { accountId, id, after, limit, name } = query;
     let select = this.#db.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
     if (accountId !== undefined) select = select.where('account_id', '=', accountId);
+    if (id !== undefined) select = select.where('id', '=', id);
     if (name !== undefined) select = select.where('name', '=', name);
     if (after !== undefined) {
       select = select.where(({ eb, refTuple, tuple }) =>
@@ -195,7 +197,7 @@ export class Catalog {
             .select(['file.id', eb.val(now + this.#blobGrace).as('delete_after')])
             .where('dataset.id', '=', key.id)
             .where('dataset.account_id', '=', key.accountId)
-            .where('file.state', '=', 'stored'),
+            .where('file.state', '<>', 'rejected'),
         )
         .execute();
       const { numDeletedRows } = await tx

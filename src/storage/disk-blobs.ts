@@ -121,6 +121,8 @@ export class DiskBlobs implements BlobStore {
     if (shard === undefined) {
       shard = open(join(this.#root, name));
       this.#shards.set(name, shard);
+      // A failure such as too many open files may pass; the next commit tries again.
+      shard.catch(() => this.#shards.delete(name));
     }
     return shard;
   }

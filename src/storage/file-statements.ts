@@ -27,15 +27,24 @@ export async function replaceFiles(
 ): Promise<void> {
   const { removed, written, deleteAfter } = change;
   const writtenIds = new Set(written.map((file) => file.id));
-  const discarded = removed.filter((file) => file.upload.state === 'stored' && !writtenIds.has(file.id));
+  const discarded = removed.filter((file) => mayHaveBytes(file) && !writtenIds.has(file.id));
   for (const chunk of chunksOf(removed.map((file) => file.id))) {
     await tx.deleteFrom('file').where('id', 'in', chunk).execute();
   }
   for (const chunk of chunksOf(written)) await tx.insertInto('file').values(chunk.map(fileColumns)).execute();
   for (const chunk of chunksOf(discarded)) {
     const rows = chunk.map((file) => ({ blob_id: file.id, delete_after: deleteAfter }));
-    await tx.insertInto('trash').values(rows).execute();
+    await tx
+      .insertInto('trash')
+      .values(rows)
+      .onConflict((conflict) => conflict.column('blob_id').doNothing())
+      .execute();
   }
+}
+
+/** Bytes that are arriving may be in place already while their row is not settled yet. */
+function mayHaveBytes({ upload }: DatasetFile): boolean {
+  return upload.state === 'stored' || (upload.state === 'pending' && upload.arrivingUntil !== null);
 }
 
 /** When the last pending upload of a dataset stops being alive; `null` where there is none. */

@@ -15,9 +15,16 @@ export function lockFolder(path: string): { release: () => void } {
     db.exec('begin exclusive');
   } catch (error) {
     db.close();
+    if (!isBusy(error)) throw error;
     throw new FolderInUse(`Another process is serving the same data (${path} is locked). Stop it first.`, {
       cause: error,
     });
   }
   return { release: () => db.close() };
+}
+
+const SQLITE_BUSY = 5;
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

@@ -45,7 +45,7 @@ export function readPng(file: FileBytes): ImageClaims {
     if (type === 'IDAT') firstData ??= offset;
     if (type === 'PLTE') hasPalette = true;
     if (type === 'acTL') animated = true;
-    if (type === 'eXIf') orientation = orientationOf(file.upTo(chunk.payload, Math.min(chunk.length, 1 << 16)));
+    if (type === 'eXIf') orientation = orientationOf(file.at(chunk.payload, Math.min(chunk.length, 1 << 16)));
     offset = chunk.payload + chunk.length + 4;
   }
   if (firstData === undefined) throw new Damage('is damaged: it has no pixels');

@@ -29,8 +29,7 @@ export function readWebp(file: FileBytes): ImageClaims {
   let picture: Picture | undefined;
   for (const chunk of chunksOf(file, { start: 12, end })) {
     if (chunk.type === 'VP8X') canvas = canvasOf(file, chunk);
-    else if (chunk.type === 'EXIF')
-      orientation = orientationOf(file.upTo(chunk.payload, Math.min(chunk.length, 65_536)));
+    else if (chunk.type === 'EXIF') orientation = orientationOf(file.at(chunk.payload, Math.min(chunk.length, 65_536)));
     else if (chunk.type === 'ANMF') {
       frames++;
       const inside = chunksOf(file, { start: chunk.payload + FRAME_HEADER_BYTES, end: chunk.payload + chunk.length });
