@@ -22,7 +22,8 @@ export async function sweep(
     if (isArrivingHere(file.id)) continue;
     // Bytes first: once the promise is open again, another upload may bring its own under the same key.
     await blobs.delete([file.id]);
-    const change = { datasetId: file.datasetId, filenames: [file.filename], now: now(), isActivity: true };
+    const { datasetId, filename } = file;
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, mayLeaveBytes: false };
     await catalog.change(change, (group) => endArrival(group, file.id));
   }
   for (;;) {

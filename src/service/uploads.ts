@@ -191,7 +191,8 @@ export class Uploads {
     if (!inspection.ok) {
       await staged.discard();
       const { problem } = inspection;
-      await this.#change(file, (group) => reject(group, file.id, { state: 'rejected', problem, settledAt: now() }));
+      const rejected = { state: 'rejected', problem, settledAt: now() } as const;
+      await this.#change(file, (group) => reject(group, file.id, rejected), { mayLeaveBytes: false });
       throw new ServiceError('invalid_content', problem.message);
     }
     await staged.commit(file.id);
@@ -228,7 +229,8 @@ export class Uploads {
     for (const file of [...this.#unended]) {
       // Taken out first: ended twice, an arrival could be the next attempt's.
       if (!this.#unended.delete(file)) continue;
-      await this.#change(file, (group) => endArrival(group, file.id)).catch(() => this.#unended.add(file));
+      const ended = this.#change(file, (group) => endArrival(group, file.id), { mayLeaveBytes: false });
+      await ended.catch(() => this.#unended.add(file));
     }
   }
 
@@ -252,10 +254,10 @@ export class Uploads {
   async #change(
     file: { datasetId: string; filename: string },
     transition: (group: StemGroup) => StemGroup | undefined,
-    { isActivity = true, isDurable = true } = {},
+    options: { isActivity?: boolean; isDurable?: boolean; mayLeaveBytes?: boolean } = {},
   ): Promise<boolean> {
     const { datasetId, filename } = file;
-    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity, isDurable };
+    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity: true, ...options };
     return (await this.#parts.catalog.change(change, transition)) !== undefined;
   }
 }

@@ -25,6 +25,8 @@ interface Change {
   readonly isActivity: boolean;
   /** Whether it must outlive a power cut before it returns; what only a crash could lose needs not wait for the disk. */
   readonly isDurable?: boolean;
+  /** Whether uploads that were arriving and go may have left bytes; whoever ended them cleanly knows that they did not. */
+  readonly mayLeaveBytes?: boolean;
 }
 
 /**
@@ -154,7 +156,7 @@ export class Catalog {
 
   async #changeIn(
     tx: Database,
-    { datasetId, filenames, now, isActivity }: Change,
+    { datasetId, filenames, now, isActivity, mayLeaveBytes = true }: Change,
     transition: (group: StemGroup, stem: string) => StemGroup | undefined,
   ): Promise<Dataset | undefined> {
     const row = await tx.selectFrom('dataset').selectAll().where('id', '=', datasetId).executeTakeFirst();
@@ -174,7 +176,7 @@ export class Catalog {
       written.push(...next.filter((file) => !unchanged.has(file)));
       counts = recount(counts, old, next);
     }
-    await replaceFiles(tx, { removed, written, deleteAfter: now + this.#blobGrace });
+    await replaceFiles(tx, { removed, written, mayLeaveBytes, deleteAfter: now + this.#blobGrace });
     const tally = {
       ...counts,
       pendingUntil: counts.pending === 0 ? null : await pendingUntil(tx, datasetId),

@@ -23,11 +23,18 @@ export async function filesOfStems(tx: Database, datasetId: string, stems: reado
 /** Writes the difference that a change made; bytes whose row went away for good go to the trash. */
 export async function replaceFiles(
   tx: Database,
-  change: { removed: readonly DatasetFile[]; written: readonly DatasetFile[]; deleteAfter: Micros },
+  change: {
+    removed: readonly DatasetFile[];
+    written: readonly DatasetFile[];
+    mayLeaveBytes: boolean;
+    deleteAfter: Micros;
+  },
 ): Promise<void> {
-  const { removed, written, deleteAfter } = change;
+  const { removed, written, mayLeaveBytes, deleteAfter } = change;
   const writtenIds = new Set(written.map((file) => file.id));
-  const discarded = removed.filter((file) => mayHaveBytes(file) && !writtenIds.has(file.id));
+  const discarded = removed.filter(
+    (file) => !writtenIds.has(file.id) && (file.upload.state === 'stored' || (mayLeaveBytes && isArriving(file))),
+  );
   for (const chunk of chunksOf(removed.map((file) => file.id))) {
     await tx.deleteFrom('file').where('id', 'in', chunk).execute();
   }
@@ -42,9 +49,9 @@ export async function replaceFiles(
   }
 }
 
-/** Bytes that are arriving may be in place already while their row is not settled yet. */
-function mayHaveBytes({ upload }: DatasetFile): boolean {
-  return upload.state === 'stored' || (upload.state === 'pending' && upload.arrivingUntil !== null);
+/** Its bytes may be in place already while the row is not settled yet. */
+function isArriving({ upload }: DatasetFile): boolean {
+  return upload.state === 'pending' && upload.arrivingUntil !== null;
 }
 
 /** When the last pending upload of a dataset stops being alive; `null` where there is none. */
