@@ -1,6 +1,6 @@
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../media.js';
-import { Damage } from './fault.js';
+import { briefly, Damage } from './fault.js';
 
 // One inspection runs on each core already, and nothing is decoded twice.
 sharp.cache(false);
@@ -41,15 +41,4 @@ export async function proveDecodes(path: string): Promise<void> {
   } catch (error) {
     throw new Damage(`is damaged: its pixels can't be decoded (${briefly(error)})`);
   }
-}
-
-/** The last line of what a library said, its reason, without paths and short enough for a message. */
-export function briefly(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  const line = text.split('\n').findLast((each) => each.trim() !== '') ?? 'no reason given';
-  const plain = line
-    .replace(/(?:\/[^\s/:]+)+/g, '')
-    .replace(/\s+/g, ' ')
-    .replace(/^[\s:]+|\s+$/g, '');
-  return plain.length > 80 ? `${plain.slice(0, 79)}…` : plain;
 }

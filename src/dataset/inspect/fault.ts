@@ -45,3 +45,14 @@ export function count(value: number): string {
 export function isInputOutputError(error: unknown): boolean {
   return hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EIO', 'ENOMEM', 'EMFILE', 'ENFILE', 'ESTALE', 'EBADF', 'EISDIR');
 }
+
+/** The last line of what a library said, its reason, without paths and short enough for a message. */
+export function briefly(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  const line = text.split('\n').findLast((each) => each.trim() !== '') ?? 'no reason given';
+  const plain = line
+    .replace(/(?:\/[^\s/:]+)+/g, '')
+    .replace(/\s+/g, ' ')
+    .replace(/^[\s:]+|\s+$/g, '');
+  return plain.length > 80 ? `${plain.slice(0, 79)}…` : plain;
+}

@@ -3,6 +3,7 @@ import { type Warning, warningIn } from '../problems.js';
 import { readBmp } from './bmp.js';
 import type { FileBytes } from './bytes.js';
 import type { ImageClaims } from './claims.js';
+import { contentDiffers } from './content-differs.js';
 import { proveDecodes } from './decode.js';
 import { count, Fault } from './fault.js';
 import { readGif } from './gif.js';
@@ -91,11 +92,6 @@ export async function inspectImage(
 function claimedFormat(filename: string): Format | undefined {
   const extension = extensionOf(filename);
   return Object.values(IMAGE_FORMATS).find((each) => each.extensions.includes(extension));
-}
-
-export function contentDiffers(named: { filename: string; shown: string }, words: string): Warning {
-  const advice = 'It is used as what it is; rename it to avoid confusion.';
-  return warningIn(named.filename, 'CONTENT_DIFFERS', `${named.shown} is ${words} by its content. ${advice}`);
 }
 
 /** Decodes what can be decoded in bounded memory. Returns, in words, what could not be checked. */

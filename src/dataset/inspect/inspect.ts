@@ -2,8 +2,7 @@ import { extensionOf, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './bytes.js';
 import { readCaption } from './caption.js';
-import { briefly } from './decode.js';
-import { Damage, Fault, isInputOutputError } from './fault.js';
+import { briefly, Damage, Fault, isInputOutputError } from './fault.js';
 import type { Inspect, Inspection } from './inspection.js';
 
 const MOST_SHOWN = 80;

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { FileBytes } from './bytes.js';
-import { briefly, CAREFUL } from './decode.js';
-import { Damage, Fault } from './fault.js';
+import { CAREFUL } from './decode.js';
+import { briefly, Damage, Fault } from './fault.js';
 import { DECODER_BUDGET_BYTES, IMAGE_FORMATS } from './image.js';
 import { sniff } from './sniff.js';
 

@@ -1,8 +1,8 @@
 import { extensionOf, MEDIA } from '../media.js';
 import { type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './bytes.js';
+import { contentDiffers } from './content-differs.js';
 import { Fault } from './fault.js';
-import { contentDiffers } from './image.js';
 import type { Inspection } from './inspection.js';
 import { checkLegacy } from './legacy.js';
 import { readMatroska } from './matroska.js';
