@@ -8,7 +8,7 @@ import { hasErrno, ServiceError } from '../dataset/errors.js';
 import type { BlobStore, StagedBlob } from './blobs.js';
 
 /** Chunks from a socket are gathered to writes of up to this many bytes. */
-const WRITE_BYTES = 1024 * 1024;
+const WRITE_BYTES = 512 * 1024;
 
 /**
  * A long upload is written to the platters while it still arrives, whenever this many bytes are new; otherwise the whole
