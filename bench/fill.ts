@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
-import { openMetadata } from '../src/app.js';
 import { tallyOf } from '../src/dataset/tally.js';
+import { openMetadata } from '../src/storage/metadata.js';
 
 /** Datasets to make: so many, each with so many images, and no fewer captions. */
 export interface Filling {

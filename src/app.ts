@@ -6,6 +6,7 @@ import { microsClock } from './clock.js';
 import type { Config } from './config.js';
 import { createServer } from './http/server.js';
 import { InspectionPool } from './service/inspection-pool.js';
+import { MountRoot } from './service/mount-root.js';
 import type { ServiceParts } from './service/parts.js';
 import { Reading } from './service/reading.js';
 import { DatasetService } from './service/service.js';
@@ -13,12 +14,9 @@ import { sweep } from './service/sweep.js';
 import { UploadLinks } from './service/upload-link.js';
 import { Uploads } from './service/uploads.js';
 import { watchDataset } from './service/watch.js';
-import { Accounts } from './storage/accounts.js';
-import { Catalog } from './storage/catalog.js';
-import { openDatabase } from './storage/database.js';
 import { DiskBlobs } from './storage/disk-blobs.js';
 import { lockFolder } from './storage/folder-lock.js';
-import { sqliteDialect } from './storage/sqlite.js';
+import { openMetadata } from './storage/metadata.js';
 import { packageVersion } from './version.js';
 
 const SWEEP_INTERVAL_MS = 30_000;
@@ -27,17 +25,6 @@ const THUMBNAIL_PIXELS = 320;
 /** Makes the data folder where it is missing; nobody else on the machine may look into it. */
 async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
-}
-
-/** The catalog and accounts of a data folder, which is made where it is missing. Several processes may open it at once. */
-export async function openMetadata(config: Pick<Config, 'dataFolder' | 'blobGrace'>) {
-  await makeFolder(config.dataFolder);
-  const db = await openDatabase(sqliteDialect(join(config.dataFolder, 'catalog.sqlite')));
-  return {
-    catalog: new Catalog(db, { blobGrace: config.blobGrace }),
-    accounts: new Accounts(db),
-    close: () => db.destroy(),
-  };
 }
 
 /**
@@ -63,13 +50,14 @@ export async function openApp(config: Config, logger: Logger) {
   };
   // Nobody else can be taking anything in: this process holds the lock, and has not begun.
   await sweep(parts, { everything: true });
+  const uploads = new Uploads(parts);
   const linkKey = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
   const server = await createServer(
     {
       accounts,
       now,
       datasets: new DatasetService(parts),
-      uploads: new Uploads(parts),
+      uploads,
       reading: new Reading(parts, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
       links: new UploadLinks(Buffer.from(linkKey, 'base64')),
       watch: (key, signal) => watchDataset(parts, key, signal),
@@ -86,11 +74,16 @@ export async function openApp(config: Config, logger: Logger) {
       version: packageVersion(),
     },
   );
+  const { mountRoot: root, dataFolder } = config;
+  const mountRoot = root === undefined ? undefined : new MountRoot(parts, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
+  mountRoot?.start();
   let sweeping: Promise<void> = Promise.resolve();
   const sweeper = setInterval(() => {
-    sweeping = sweep(parts).catch((err) => logger.error({ err }, 'the sweep failed and will be tried again'));
+    sweeping = sweep(parts, { isArrivingHere: (id) => uploads.isArriving(id) }).catch((err) =>
+      logger.error({ err }, 'the sweep failed and will be tried again'),
+    );
   }, SWEEP_INTERVAL_MS);
 
   /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
@@ -98,6 +91,7 @@ export async function openApp(config: Config, logger: Logger) {
     clearInterval(sweeper);
     server.beginStopping();
     const cutOff = setTimeout(() => server.server.closeAllConnections(), config.stopSeconds * 1000);
+    await mountRoot?.stop();
     await server.close();
     clearTimeout(cutOff);
     await sweeping;

@@ -13,6 +13,8 @@ export interface Config {
   readonly publicUrl: string | undefined;
   readonly trustedProxies: readonly string[];
   readonly rules: ServiceRules;
+  /** The folder that READY datasets are mounted in by themselves; absolute. */
+  readonly mountRoot: string | undefined;
   /** How long the bytes of a removed or replaced file stay for readers under way, in microseconds. */
   readonly blobGrace: number;
   readonly times: BodyTimes;
@@ -79,6 +81,13 @@ export const SETTINGS = {
     fallback: undefined,
     help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers count',
     parse: addressList,
+  },
+  mountRoot: {
+    flag: '--mount-root <folder>',
+    env: 'TRAINYARD_MOUNT_ROOT',
+    fallback: undefined,
+    help: 'folder in which READY datasets appear for a trainer on this machine',
+    parse: (text: string) => resolve(text),
   },
   linkSeconds: {
     flag: '--link-seconds <number>',
@@ -186,6 +195,7 @@ function configOf(values: Values): Config {
       linkLifetime: must(values.linkSeconds) * MICROS_PER_SECOND,
       maxLinkBytes: must(values.maxFileBytes),
     },
+    mountRoot: values.mountRoot,
     blobGrace: must(values.blobGraceSeconds) * MICROS_PER_SECOND,
     times: { directSeconds: must(values.directSeconds), idleSeconds: must(values.idleSeconds) },
     stopSeconds: must(values.stopSeconds),

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { COMMAND, startServer } from '../../test/harness/server.js';
+import { COMMAND, NODE_FLAGS, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';
 import { takeTurns } from '../measure.js';
@@ -26,7 +26,9 @@ export const benchStart: Benchmark = async ({ folder, say }) => {
     const port = await freePort();
     const startedAt = performance.now();
     const flags = ['serve', '--data', data, '--port', String(port), '--log-level', 'error'];
-    const child = spawn(process.execPath, [COMMAND, ...flags], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(process.execPath, [...NODE_FLAGS, COMMAND, ...flags], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const connection = await firstConnection(`http://127.0.0.1:${port}`, child);
     mustSucceed(await connection.request(`GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`));
     const seconds = (performance.now() - startedAt) / 1000;

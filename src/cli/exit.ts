@@ -1,3 +1,4 @@
+import { CommanderError } from 'commander';
 import { ServiceError } from '../dataset/errors.js';
 import { TrainyardError } from '../http/client-error.js';
 
@@ -10,6 +11,7 @@ export const EXIT = {
   noInput: 66,
   unavailable: 69,
   software: 70,
+  cannotCreate: 73,
   ioError: 74,
   temporaryFailure: 75,
   noPermission: 77,
@@ -20,10 +22,13 @@ export const EXIT = {
 /** An end with a message, thrown by commands and shown without a stack. */
 export class CommandError extends Error {
   readonly exitCode: number;
+  /** What `--json` tells beside the message. */
+  readonly details: Record<string, unknown>;
 
-  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+  constructor(exitCode: number, message: string, options: ErrorOptions & { details?: Record<string, unknown> } = {}) {
     super(message, options);
     this.exitCode = exitCode;
+    this.details = options.details ?? {};
   }
 }
 
@@ -33,15 +38,52 @@ export function fail(code: number, message: string): never {
   process.exit(code);
 }
 
+/**
+ * Ends the process after what a command threw. With `--json` among its arguments, standard output holds one document there
+ * too, `{"error": …}`, and standard error nothing.
+ */
+export function endWith(error: unknown, args: readonly string[]): never {
+  const { code, message } = endingOf(error);
+  if (code === 0 || !wantsJson(args)) {
+    // Commander has said by itself what is wrong with the arguments.
+    if (error instanceof CommanderError) process.exit(code);
+    fail(code, message);
+  }
+  process.stdout.write(`${JSON.stringify({ error: errorDocument(error) }, null, 2)}\n`);
+  process.exit(code);
+}
+
+/** Whether the arguments of a command ask for JSON; those behind `--` are none of ours. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end < 0 ? args.length : end).includes('--json');
+}
+
+/** An error in the words of `--json`: the name of its exit code, that code, a message, and what the service said. */
+export function errorDocument(error: unknown): Record<string, unknown> {
+  const { code, message } = endingOf(error);
+  const name = Object.entries(EXIT).find(([, value]) => value === code)?.[0] ?? 'software';
+  return {
+    code: name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+    exit_code: code,
+    message,
+    ...(error instanceof CommandError && error.details),
+    ...(error instanceof TrainyardError && { error_code: error.errorCode, detail: error.detail }),
+  };
+}
+
 /** How a command ends that threw: the exit code, and what to tell. */
 export function endingOf(error: unknown): { code: number; message: string } {
+  if (error instanceof CommanderError) {
+    return { code: error.exitCode === 0 ? 0 : EXIT.usage, message: error.message.replace(/^error: /, '') };
+  }
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
   if (error instanceof ServiceError) return { code: EXIT.dataError, message: error.message };
-  if (error instanceof DOMException && error.name === 'AbortError')
-    return { code: EXIT.interrupted, message: 'stopped' };
-  // What fetch throws where there was no answer; its cause has the operating system's words.
-  if (error instanceof TypeError && error.message === 'fetch failed') {
+  // Node's own is no DOMException as that of fetch is.
+  if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
+  // What fetch throws where there was no answer, or half of one; its cause has the operating system's words.
+  if (error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message)) {
     const { cause } = error;
     const reason = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
     return { code: EXIT.unavailable, message: `the service does not answer: ${reason}` };

@@ -1,21 +1,50 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
-import { endingOf, fail } from './exit.js';
+import { addCheckCommand } from './check.js';
+import { addDatasetCommands } from './datasets.js';
+import { endWith, wantsJson } from './exit.js';
+import { addLoginCommand } from './login.js';
+import { addMountCommand } from './mount.js';
+import { addMountConfigCommand } from './mount-config.js';
+import { addPullCommand } from './pull.js';
+import { addPushCommand } from './push.js';
 import { addServeCommand } from './serve.js';
+import { addShowCommands } from './show.js';
 import { addTokenCommands } from './token.js';
 
+const EXAMPLES = `
+Examples:
+  $ trainyard login http://127.0.0.1:8787   once, with the token that "trainyard serve" printed
+  $ trainyard check photos                  is the folder fit to train on?
+  $ trainyard push photos                   bring it into the dataset "photos"
+  $ trainyard ls
+
+Every command has examples in its own --help, and --json for scripts.`;
+
+const args = process.argv.slice(2);
 const program = new Command('trainyard')
   .description('A self-hosted training-dataset service for LoRA training.')
   .version(packageVersion())
-  .showHelpAfterError('Run with --help to see what there is.');
+  .showHelpAfterError('Run with --help to see what there is.')
+  // Everything ends below, so that every command ends the same way; with --json the one document says what was wrong.
+  .exitOverride()
+  .configureOutput(wantsJson(args) ? { writeErr: () => {} } : {})
+  .addHelpText('after', EXAMPLES);
 
+addLoginCommand(program);
+addCheckCommand(program);
+addPushCommand(program);
+addDatasetCommands(program);
+addShowCommands(program);
+addPullCommand(program);
+addMountCommand(program);
+addMountConfigCommand(program);
 addServeCommand(program);
 addTokenCommands(program);
 
 try {
   await program.parseAsync();
 } catch (error) {
-  const { code, message } = endingOf(error);
-  fail(code, message);
+  endWith(error, args);
 }

@@ -28,13 +28,16 @@ export function addRemoteOptions(command: Command): Command {
     .option('--json', 'print JSON for scripts');
 }
 
-/** The service and token to use: flags win over the environment, and that over what `login` has saved. */
+/**
+ * The service and token to use: flags win over the environment, and that over what `login` has saved. A saved token is for
+ * the service it was saved with, and is sent to no other.
+ */
 export function remoteFrom({ url, token }: RemoteOptions): Remote {
   const saved = readSaved();
-  const found = {
-    url: url ?? process.env.TRAINYARD_URL ?? saved.url,
-    token: token ?? process.env.TRAINYARD_TOKEN ?? saved.token,
-  };
+  // An empty variable is how a compose file says that it leaves a setting alone.
+  const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
+  const given = token ?? (process.env.TRAINYARD_TOKEN || undefined);
+  const found = { url: wanted && serviceUrl(wanted), token: given ?? savedTokenFor(saved, wanted) };
   if (!found.url || !found.token) {
     const missing = found.url ? 'token' : 'service';
     throw new CommandError(
@@ -42,8 +45,22 @@ export function remoteFrom({ url, token }: RemoteOptions): Remote {
       `no ${missing} is known. Run "trainyard login URL", or set TRAINYARD_URL and TRAINYARD_TOKEN.`,
     );
   }
-  if (!URL.canParse(found.url)) throw new CommandError(EXIT.configError, `${found.url} is not a URL.`);
   return { url: found.url, token: found.token };
+}
+
+/** The address of a service in one form, however it was written. @throws CommandError with 78 where it is none */
+export function serviceUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    const message = `${JSON.stringify(text)} is no address of a service. Write it as in http://127.0.0.1:8787.`;
+    throw new CommandError(EXIT.configError, message);
+  }
+  return url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+function savedTokenFor(saved: Partial<Remote>, url: string | undefined): string | undefined {
+  if (url === undefined || saved.url === undefined) return undefined;
+  return serviceUrl(url) === serviceUrl(saved.url) ? saved.token : undefined;
 }
 
 /** A client of that service. */

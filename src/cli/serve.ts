@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { pino } from 'pino';
-import { openApp } from '../app.js';
+import type { openApp } from '../app.js';
 import { type Config, SETTINGS } from '../config.js';
 import { hasErrno } from '../dataset/errors.js';
 import { FolderInUse } from '../storage/folder-lock.js';
@@ -21,6 +21,8 @@ export function addServeCommand(program: Command): void {
 async function serve(options: Record<string, string>): Promise<void> {
   const config = configFrom(options);
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  // Loaded here, so that no other command waits for the web server's code.
+  const { openApp } = await import('../app.js');
   const app = await openApp(config, logger).catch((error) => {
     if (error instanceof FolderInUse) return fail(EXIT.temporaryFailure, error.message);
     if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import { openMetadata } from '../app.js';
 import { microsClock } from '../clock.js';
 import { MICROS_PER_SECOND } from '../dataset/dataset.js';
 import type { Accounts } from '../storage/accounts.js';
+import { openMetadata } from '../storage/metadata.js';
 import { addSettings, configFrom } from './settings.js';
+import { tableOf } from './terminal.js';
 
 /** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
 export function addTokenCommands(program: Command): void {
@@ -66,16 +67,4 @@ async function withAccounts(
 
 function dateOf(micros: number): string {
   return new Date((micros / MICROS_PER_SECOND) * 1000).toISOString().slice(0, 19).replace('T', ' ');
-}
-
-function tableOf(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

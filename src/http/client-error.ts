@@ -21,6 +21,20 @@ export class TrainyardError extends Error {
   }
 }
 
+/**
+ * The JSON that a successful answer holds.
+ *
+ * @throws TrainyardError for anything else, such as the page of a web server that is no dataset service
+ */
+export async function jsonOf<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new TrainyardError(response.status, quoted(response, text));
+  }
+}
+
 /** The error that an answer stands for. Answers of proxies and object stores, which are not JSON, are quoted. */
 export async function errorOf(response: Response): Promise<TrainyardError> {
   const text = await response.text().catch(() => '');
@@ -39,6 +53,10 @@ function refusalIn(text: string): WireRefusal | undefined {
 }
 
 function quoted({ status, statusText }: Response, text: string): WireRefusal {
-  const excerpt = text.trim().slice(0, 200);
-  return { error_code: status, error_message: `The server answered ${status} ${statusText}: ${excerpt}` };
+  const excerpt = text.trim().replace(/\s+/g, ' ').slice(0, 200);
+  const answer = `${status} ${statusText}`.trim();
+  return {
+    error_code: status,
+    error_message: `The server answered ${answer} and not as a dataset service: ${excerpt}`,
+  };
 }

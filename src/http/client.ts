@@ -1,5 +1,6 @@
-import { errorOf } from './client-error.js';
-import { type PushFile, type PushOptions, type PushResult, pushFiles } from './push.js';
+import { errorOf, jsonOf, TrainyardError } from './client-error.js';
+import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
+import type { PushResult } from './push-progress.js';
 import { sleep, withRetries } from './retry.js';
 import type {
   WireDataset,
@@ -11,8 +12,8 @@ import type {
   WireUploadLink,
 } from './wire.js';
 
-export type { TrainyardError } from './client-error.js';
-export type { PushFile, PushOptions, PushProgress, PushResult } from './push.js';
+export type { PushFile, PushOptions, SendBody } from './push.js';
+export type { PushProgress, PushResult } from './push-progress.js';
 export type {
   WireDataset as Dataset,
   WireDatasetWithFiles as DatasetWithFiles,
@@ -21,6 +22,8 @@ export type {
   WireProblem as Problem,
   WireStatus as Status,
 } from './wire.js';
+// What `catch` finds, so that callers can ask `error instanceof TrainyardError`.
+export { TrainyardError };
 
 const BASE_PATH = '/prod/v1/trainers/datasets';
 
@@ -57,8 +60,10 @@ export class TrainyardClient {
   readonly #attempts: number;
   readonly #fetch: typeof fetch;
 
+  /** @throws TypeError where `baseUrl` is no URL */
   constructor({ baseUrl, token, attempts = 5, fetch = globalThis.fetch }: ClientOptions) {
-    this.#base = baseUrl.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
+    const { origin, pathname } = new URL(baseUrl);
+    this.#base = origin + pathname.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
     this.#token = token;
     this.#attempts = attempts;
     // Called as a method, the browser's own fetch refuses to work.
@@ -98,24 +103,28 @@ export class TrainyardClient {
     return this.#json('GET', `${path(id)}/status${query}`, { signal: options.signal });
   }
 
-  /** Polls until the dataset is READY or FAILED. `onStatus` is given what each poll found. */
+  /** Asks until the dataset is READY or FAILED. `onStatus` is given every answer, the first one at once. */
   async waitUntilReady(
     id: string,
     options: CallOptions & { onStatus?: (dataset: WireDatasetWithFiles) => void } = {},
   ): Promise<WireDatasetWithFiles> {
     const { signal, onStatus } = options;
-    for (;;) {
+    let dataset = await this.status(id, { signal });
+    onStatus?.(dataset);
+    while (dataset.status !== 'READY' && dataset.status !== 'FAILED') {
       const asked = Date.now();
-      const dataset = await this.status(id, { waitSeconds: LONGEST_WAIT, signal });
+      dataset = await this.status(id, { waitSeconds: LONGEST_WAIT, signal });
       onStatus?.(dataset);
-      if (dataset.status === 'READY' || dataset.status === 'FAILED') return dataset;
-      await sleep(Math.max(0, asked + POLL_MS - Date.now()), signal);
+      if (dataset.status === 'UPLOADING' || dataset.status === 'DRAFT') {
+        await sleep(Math.max(0, asked + POLL_MS - Date.now()), signal);
+      }
     }
+    return dataset;
   }
 
   /** The dataset now, and after every change of its status or counts, until it is deleted. trainyard only. */
   async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDataset> {
-    const response = await this.#request('GET', `${path(id)}/events`, options);
+    const response = await this.#response('GET', `${path(id)}/events`, options);
     if (response.body === null) return;
     let text = '';
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -139,8 +148,9 @@ export class TrainyardClient {
     const send = async () => {
       const form = new FormData();
       form.append('file', bytes, filename);
-      const response = await this.#once('POST', `${path(id)}/upload`, { body: form, signal: options.signal });
-      return (await response.json()) as WireUploadedFile;
+      return jsonOf<WireUploadedFile>(
+        await this.#once('POST', `${path(id)}/upload`, { body: form, signal: options.signal }),
+      );
     };
     return withRetries(send, { attempts: this.#attempts, signal: options.signal });
   }
@@ -168,6 +178,15 @@ export class TrainyardClient {
     return pushFiles(this, dataset.id, files, { attempts: this.#attempts, fetch: this.#fetch, ...options });
   }
 
+  /** Those of the files that `push` would send: all but those that are there already with the same SHA-256. */
+  missing(
+    dataset: { id: string },
+    files: readonly PushFile[],
+    options: Pick<PushOptions, 'concurrency' | 'signal'> = {},
+  ): Promise<PushFile[]> {
+    return missingFiles(this, dataset.id, files, options);
+  }
+
   /** Every file with size, SHA-256 and facts, and the digest of them all. trainyard only. */
   manifest(id: string, options: CallOptions = {}): Promise<WireManifest> {
     return this.#json('GET', `${path(id)}/manifest`, options);
@@ -176,33 +195,56 @@ export class TrainyardClient {
   /** The bytes of a file, from `from` on where that is given. trainyard only. */
   file(id: string, filename: string, options: CallOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    return this.#request('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
+    return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
   }
 
   /** A WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
-    return this.#request('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
+    return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
   }
 
   /** Removes a file, and what was refused or promised under its name. trainyard only. */
-  async removeFile(id: string, filename: string, options: CallOptions = {}): Promise<void> {
-    await this.#request('DELETE', `${path(id)}/files/${encodeURIComponent(filename)}`, options);
+  removeFile(id: string, filename: string, options: CallOptions = {}): Promise<void> {
+    return this.#delete(`${path(id)}/files/${encodeURIComponent(filename)}`, options);
   }
 
   /** Deletes a dataset for good. */
-  async remove(id: string, options: CallOptions = {}): Promise<void> {
-    await this.#request('DELETE', path(id), options);
+  remove(id: string, options: CallOptions = {}): Promise<void> {
+    return this.#delete(path(id), options);
   }
 
-  async #json<T>(method: string, target: string, init: RequestOptions): Promise<T> {
-    return (await this.#request(method, target, init)).json() as Promise<T>;
+  async #delete(target: string, { signal }: CallOptions): Promise<void> {
+    let tries = 0;
+    const work = async () => {
+      tries++;
+      await (await this.#once('DELETE', target, { signal })).body?.cancel();
+    };
+    await withRetries(work, { attempts: this.#attempts, signal }).catch((error) => {
+      // The first try may have done it although its answer got lost.
+      if (tries === 1 || !(error instanceof TrainyardError) || error.status !== 404) throw error;
+    });
   }
 
-  #request(method: string, target: string, { body, ...init }: RequestOptions): Promise<Response> {
-    const { attempts = this.#attempts, signal } = init;
-    const headers = body === undefined ? init.headers : { ...init.headers, 'content-type': 'application/json' };
-    const request = { headers, signal, ...(body !== undefined && { body: JSON.stringify(body) }) };
-    return withRetries(() => this.#once(method, target, request), { attempts, signal });
+  #json<T>(method: string, target: string, options: RequestOptions): Promise<T> {
+    // Read within the retries: a connection may break in the middle of an answer.
+    return this.#request(method, target, options, (response) => jsonOf<T>(response));
+  }
+
+  #response(method: string, target: string, options: RequestOptions): Promise<Response> {
+    return this.#request(method, target, options, async (response) => response);
+  }
+
+  #request<T>(
+    method: string,
+    target: string,
+    { body, headers, attempts = this.#attempts, signal }: RequestOptions,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T> {
+    const request =
+      body === undefined
+        ? { headers, signal }
+        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body), signal };
+    return withRetries(async () => read(await this.#once(method, target, request)), { attempts, signal });
   }
 
   async #once(

@@ -1,5 +1,6 @@
 import type { TrainyardClient } from './client.js';
 import { errorOf, TrainyardError } from './client-error.js';
+import { Progress, type PushProgress, type PushResult } from './push-progress.js';
 import { withRetries } from './retry.js';
 import type { WireFile, WireUploadLink } from './wire.js';
 
@@ -22,19 +23,6 @@ export interface PushFile {
   readonly sha256?: () => Promise<string>;
 }
 
-/** Where a push stands. Bytes count once the service has acknowledged the file that they belong to. */
-export interface PushProgress {
-  readonly totalBytes: number;
-  /** Of files that were stored, or were there already. */
-  readonly acknowledgedBytes: number;
-  /** Of files that could not be sent. */
-  readonly failedBytes: number;
-  readonly totalFiles: number;
-  readonly settledFiles: number;
-  /** Files under way; `sentBytes` have left here, and nobody has said yet that they arrived. */
-  readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
-}
-
 /** Sends a body to a link, and says how many bytes of it have left. */
 export type SendBody = (
   link: WireUploadLink,
@@ -51,11 +39,14 @@ export interface PushOptions {
   readonly send?: SendBody;
 }
 
-export interface PushResult {
-  readonly stored: readonly string[];
-  /** Were there already, with the same bytes. */
-  readonly unchanged: readonly string[];
-  readonly failed: readonly { readonly name: string; readonly error: Error }[];
+/** As `TrainyardClient.missing`. */
+export async function missingFiles(
+  client: TrainyardClient,
+  id: string,
+  files: readonly PushFile[],
+  { concurrency = CONCURRENCY, signal }: Pick<PushOptions, 'concurrency' | 'signal'>,
+): Promise<PushFile[]> {
+  return missingAmong(files, await filesThere(client, id, signal), { concurrency, signal });
 }
 
 /** As `TrainyardClient.push`. */
@@ -65,83 +56,173 @@ export async function pushFiles(
   files: readonly PushFile[],
   options: PushOptions & { attempts: number; fetch: typeof fetch },
 ): Promise<PushResult> {
-  const { signal, attempts, concurrency = CONCURRENCY } = options;
+  const { signal, attempts, concurrency = CONCURRENCY, send = sendBy(options.fetch) } = options;
   const progress = new Progress(files, options.onProgress);
-  const there = new Map((await client.status(id, { signal })).files.map((file) => [file.filename, file]));
-  await eachOf(files, concurrency, async (file) => {
-    signal?.throwIfAborted();
-    // A file that can't be read here can't be sent either, and says so then.
-    const isThere = await isUnchanged(file, there.get(file.name.normalize('NFC'))).catch(() => false);
-    if (isThere) progress.settle(file, 'unchanged');
-  });
-  const missing = files.filter((file) => !progress.isSettled(file));
-  const sizes = missing.filter((file) => file.size > 0).map((file) => [file.name, file.size] as const);
-  const links = new Map<string, WireUploadLink>();
-  const promise = async (wanted: readonly (readonly [string, number])[]) => {
-    const fresh = await client.uploadLinks(id, Object.fromEntries(wanted), { signal });
-    for (const [name, link] of Object.entries(fresh)) links.set(name, link);
-  };
-  if (sizes.length > 0) await promise(sizes);
+  const there = await filesThere(client, id, signal);
+  const onUnchanged = (file: PushFile) => progress.settle(file, 'unchanged');
+  const missing = await missingAmong(files, there, { concurrency, signal, onUnchanged });
+  // An empty file can't be promised; there is nothing of it to be sent in pieces either.
+  const { links, refused } = await promise(
+    client,
+    id,
+    missing.filter((file) => file.size > 0),
+    signal,
+  );
+  for (const [file, error] of refused) progress.settle(file, error);
 
   const sendOnce = async (file: PushFile): Promise<void> => {
-    const body = await file.open();
-    if (body.size !== file.size) {
-      throw new Error(`${file.name} changed while it was being sent: it has ${body.size} bytes now, not ${file.size}.`);
-    }
-    const link = links.get(file.name);
-    // An empty file can't be promised; there is nothing of it to be sent twice either.
+    progress.sent(file, 0);
+    const body = await opened(file);
+    const link = links.get(file);
     if (link === undefined) return void (await client.upload(id, file.name, body, { signal }));
-    const response = await (options.send ?? sendBy(options.fetch))(link, body, {
-      signal,
-      onSent: (sentBytes) => progress.sent(file, sentBytes),
-    });
+    const response = await send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
     if (!response.ok) throw await errorOf(response);
     await response.body?.cancel();
   };
-  const send = async (file: PushFile): Promise<void> => {
-    for (let tries = 1; ; tries++) {
+  const hasArrived = async (file: PushFile): Promise<boolean> => {
+    const found = await likeness(file, (await filesThere(client, id, signal)).get(kept(file.name)));
+    // Where no hashes are told, a file of this size that was there before may still be the old one.
+    return found === 'same' || (found === 'unknown' && there.get(kept(file.name))?.size_bytes !== file.size);
+  };
+  const sendFile = async (file: PushFile): Promise<void> => {
+    // A direct upload is tried again by `upload` itself.
+    if (!links.has(file)) return sendOnce(file);
+    for (let used = 1; ; used++) {
       try {
         return await withRetries(() => sendOnce(file), { attempts, signal });
       } catch (error) {
-        if (!(error instanceof TrainyardError)) throw error;
+        const status = error instanceof TrainyardError ? error.status : undefined;
         // The first try may have arrived although its answer did not.
-        if (error.status === 409 && (await isThere(client, id, file, signal))) return;
-        if (error.status !== 403 || tries >= MAX_LINKS) throw error;
-        await promise([[file.name, file.size]]);
+        if (status === 409 && (await hasArrived(file))) return;
+        // 403: the link has run out, or a newer one has taken its place. 409: it is spent.
+        if ((status !== 403 && status !== 409) || used >= MAX_LINKS) throw error;
+        const fresh = await promise(client, id, [file], signal);
+        links.set(file, fresh.links.get(file) ?? raise(fresh.refused.get(file) ?? error));
       }
     }
   };
   await eachOf(missing, concurrency, async (file) => {
-    progress.begin(file);
+    if (progress.isSettled(file)) return;
+    signal?.throwIfAborted();
     try {
-      await send(file);
+      await sendFile(file);
       progress.settle(file, 'stored');
     } catch (error) {
       signal?.throwIfAborted();
+      // Ten thousand files need not find out one by one that nobody answers, or that the dataset is gone.
+      if (isOfTheService(error)) await client.status(id, { signal });
+      if (error instanceof TrainyardError && error.status === 507) throw error;
       progress.settle(file, error instanceof Error ? error : new Error(String(error)));
+      // Left open, its promise would keep the dataset from READY until the link runs out.
+      const isLost = !isAnswer(error) && !there.has(kept(file.name));
+      if (isLost) await client.removeFile(id, file.name, { signal }).catch(() => {});
     }
   });
   return progress.result();
 }
 
-async function isUnchanged(file: PushFile, there: WireFile | undefined): Promise<boolean> {
-  if (there === undefined || there.size_bytes !== file.size || there.sha256 === undefined) return false;
-  if (file.sha256 !== undefined) return (await file.sha256()) === there.sha256;
-  if (file.size > MAX_BYTES_HASHED_HERE) return false;
-  const digest = await crypto.subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
-  const hexadecimal = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hexadecimal === there.sha256;
+/** The name as the service keeps and shows it. */
+function kept(name: string): string {
+  return name.normalize('NFC');
 }
 
-async function isThere(
+async function filesThere(
   client: TrainyardClient,
   id: string,
-  file: PushFile,
   signal: AbortSignal | undefined,
-): Promise<boolean> {
+): Promise<Map<string, WireFile>> {
   const { files } = await client.status(id, { signal });
-  const name = file.name.normalize('NFC');
-  return files.some(({ filename, size_bytes }) => filename === name && size_bytes === file.size);
+  return new Map(files.map((file) => [file.filename, file]));
+}
+
+async function missingAmong(
+  files: readonly PushFile[],
+  there: ReadonlyMap<string, WireFile>,
+  options: { concurrency: number; signal: AbortSignal | undefined; onUnchanged?: (file: PushFile) => void },
+): Promise<PushFile[]> {
+  const missing = new Set(files);
+  await eachOf(files, options.concurrency, async (file) => {
+    options.signal?.throwIfAborted();
+    if ((await likeness(file, there.get(kept(file.name)))) !== 'same') return;
+    missing.delete(file);
+    options.onUnchanged?.(file);
+  });
+  return [...missing];
+}
+
+/** Promises all of these files together; those that the service refuses are left out, each with the reason. */
+async function promise(
+  client: TrainyardClient,
+  id: string,
+  files: readonly PushFile[],
+  signal: AbortSignal | undefined,
+): Promise<{ links: Map<PushFile, WireUploadLink>; refused: Map<PushFile, Error> }> {
+  const refused = new Map<PushFile, Error>();
+  for (let wanted = files; ; wanted = wanted.filter((file) => !refused.has(file))) {
+    if (wanted.length === 0) return { links: new Map(), refused };
+    try {
+      const sizes = Object.fromEntries(wanted.map(({ name, size }) => [name, size]));
+      const links = await client.uploadLinks(id, sizes, { signal });
+      return {
+        links: new Map(wanted.flatMap((file) => (links[file.name] ? [[file, links[file.name]!]] : []))),
+        refused,
+      };
+    } catch (error) {
+      const faults = error instanceof TrainyardError ? faultsOf(error) : new Map<string, TrainyardError>();
+      const guilty = wanted.filter(({ name }) => faults.has(name));
+      if (guilty.length === 0) throw error;
+      for (const file of guilty) refused.set(file, faults.get(file.name)!);
+    }
+  }
+}
+
+/** What a refused batch says of single files, by name. */
+function faultsOf({ status, errorCode, detail }: TrainyardError): Map<string, TrainyardError> {
+  const prefix = 'filenameToByteSize.';
+  return new Map(
+    detail
+      .filter(({ path }) => path.startsWith(prefix))
+      .map(({ path, message }) => [
+        path.slice(prefix.length),
+        new TrainyardError(status, { error_code: errorCode, error_message: message }),
+      ]),
+  );
+}
+
+async function opened(file: PushFile): Promise<Blob> {
+  const body = await file.open();
+  if (body.size === file.size) return body;
+  throw new Error(`${file.name} changed while it was being sent: it has ${body.size} bytes now, not ${file.size}.`);
+}
+
+/** Whether a file here and one there have the same bytes; `unknown` where nobody tells the hash of one of them. */
+async function likeness(file: PushFile, there: WireFile | undefined): Promise<'same' | 'differs' | 'unknown'> {
+  if (there === undefined || there.size_bytes !== file.size) return 'differs';
+  if (there.sha256 === undefined) return 'unknown';
+  // A file that can't be read here can't be sent either, and says so then.
+  const sha256 = await (file.sha256 ?? (() => hashed(file)))().catch(() => undefined);
+  if (sha256 === undefined) return 'unknown';
+  return sha256 === there.sha256 ? 'same' : 'differs';
+}
+
+async function hashed(file: PushFile): Promise<string | undefined> {
+  if (file.size > MAX_BYTES_HASHED_HERE) return undefined;
+  const digest = await crypto.subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** An answer of the service, or what `fetch` throws where there was none; all else went wrong on this side. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof TrainyardError || error instanceof TypeError;
+}
+
+/** Whether the next file may fare no better: anything but a refusal of this very file. */
+function isOfTheService(error: unknown): boolean {
+  return isAnswer(error) && !(error instanceof TrainyardError && [413, 415, 422].includes(error.status));
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 /** With `fetch` alone nobody knows what has left before the answer. */
@@ -150,71 +231,18 @@ function sendBy(fetch: typeof globalThis.fetch): SendBody {
     fetch(link.upload_url, { method: link.method, headers: link.headers, body, ...(signal && { signal }) });
 }
 
-/** Runs `work` over all items, `concurrency` at a time, and throws the first error once nothing is under way any more. */
+/** Runs `work` over all items, `concurrency` at a time; after an error no more are begun, and it is thrown once all rest. */
 async function eachOf<T>(items: readonly T[], concurrency: number, work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
+  const queue = [...items].reverse();
   const worker = async () => {
-    for (const item of queue) await work(item);
+    for (let item = queue.pop(); item !== undefined; item = queue.pop()) {
+      await work(item).catch((error) => {
+        queue.length = 0;
+        throw error;
+      });
+    }
   };
   const outcomes = await Promise.allSettled(Array.from({ length: concurrency }, worker));
   const failure = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-}
-
-class Progress {
-  readonly #files: readonly PushFile[];
-  readonly #report: ((progress: PushProgress) => void) | undefined;
-  readonly #outcomes = new Map<PushFile, 'stored' | 'unchanged' | Error>();
-  readonly #inFlight = new Map<PushFile, number>();
-  readonly #totalBytes: number;
-  #acknowledgedBytes = 0;
-  #failedBytes = 0;
-
-  constructor(files: readonly PushFile[], report: ((progress: PushProgress) => void) | undefined) {
-    this.#files = files;
-    this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
-    this.#report = report;
-  }
-
-  isSettled(file: PushFile): boolean {
-    return this.#outcomes.has(file);
-  }
-
-  begin(file: PushFile): void {
-    this.sent(file, 0);
-  }
-
-  sent(file: PushFile, bytes: number): void {
-    this.#inFlight.set(file, bytes);
-    this.#tell();
-  }
-
-  settle(file: PushFile, outcome: 'stored' | 'unchanged' | Error): void {
-    this.#outcomes.set(file, outcome);
-    this.#inFlight.delete(file);
-    if (outcome instanceof Error) this.#failedBytes += file.size;
-    else this.#acknowledgedBytes += file.size;
-    this.#tell();
-  }
-
-  result(): PushResult {
-    const outcomes = [...this.#outcomes];
-    const namesOf = (wanted: string) => outcomes.filter(([, outcome]) => outcome === wanted).map(([file]) => file.name);
-    return {
-      stored: namesOf('stored'),
-      unchanged: namesOf('unchanged'),
-      failed: outcomes.flatMap(([{ name }, outcome]) => (outcome instanceof Error ? [{ name, error: outcome }] : [])),
-    };
-  }
-
-  #tell(): void {
-    this.#report?.({
-      totalBytes: this.#totalBytes,
-      acknowledgedBytes: this.#acknowledgedBytes,
-      failedBytes: this.#failedBytes,
-      totalFiles: this.#files.length,
-      settledFiles: this.#outcomes.size,
-      inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
-    });
-  }
 }

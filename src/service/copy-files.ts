@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   closeSync,
   constants,
   copyFileSync,
@@ -91,6 +92,8 @@ function clone({ from, to }: FileToCopy): boolean {
   if (!canClone) return false;
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    // The store's own mode comes along, which may keep others from reading.
+    chmodSync(to, 0o666 & ~process.umask());
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,7 +1,6 @@
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { Piscina } from 'piscina';
 import { mediaTypeOf, mountedNameOf } from '../dataset/media.js';
 import { type CopyOutcome, type FileToCopy, MISMATCH } from './copy-files.js';
 import { eachOf } from './each.js';
@@ -76,6 +75,8 @@ type Counted = StagingOptions & { readonly done: BigInt64Array };
 async function copyAll(folder: string, files: readonly MountFile[], options: Counted): Promise<RecordedFile[]> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
+  // Loaded here: what comes over the network has no need of it.
+  const { Piscina } = await import('piscina');
   const pool = new Piscina<{ files: FileToCopy[]; done: BigInt64Array }, CopyOutcome>({
     filename: new URL('./copy-files.js', import.meta.url).href,
     name: 'copyFiles',
@@ -156,20 +157,33 @@ async function receiveAll(
   await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
   const staged: RecordedFile[] = [];
   // The first failure ends the others, which would only go on in vain.
-  const abort = new AbortController();
-  const either = AbortSignal.any([signal, abort.signal]);
-  await eachOf(files, connections, async (file) => {
-    const path = join(folder, mountedNameOf(file.filename));
-    const onBytes = (bytes: number) => void Atomics.add(done, 1, BigInt(bytes));
-    try {
-      const { mtimeMs } = await receiveFile(read, file, { path, signal: either, onBytes });
-      Atomics.add(done, 0, 1n);
-      staged.push(recorded(file, mtimeMs));
-    } catch (error) {
-      abort.abort(error);
-      throw error;
-    }
-  });
+  const underWay = new Set<AbortController>();
+  const abortAll = (reason: unknown) => {
+    for (const each of underWay) each.abort(reason);
+  };
+  const onAbort = () => abortAll(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  try {
+    await eachOf(files, connections, async (file) => {
+      signal.throwIfAborted();
+      // One for each file: fetch lets go of a signal only when memory is tidied up.
+      const own = new AbortController();
+      underWay.add(own);
+      const path = join(folder, mountedNameOf(file.filename));
+      const onBytes = (bytes: number) => void Atomics.add(done, 1, BigInt(bytes));
+      try {
+        staged.push(recorded(file, await receiveFile(read, file, { path, signal: own.signal, onBytes })));
+        Atomics.add(done, 0, 1n);
+      } catch (error) {
+        abortAll(error);
+        throw error;
+      } finally {
+        underWay.delete(own);
+      }
+    });
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
   return staged;
 }
 

@@ -1,15 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openMetadata } from '../../src/app.js';
 import { microsClock } from '../../src/clock.js';
+import { openMetadata } from '../../src/storage/metadata.js';
 import { Api } from './api.js';
 
 /** The built command, as `npm start` runs it. */
 export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** The flags that `npm start` gives Node. */
+export const NODE_FLAGS: readonly string[] = startScript().match(/--\S+(?= .*dist)/g) ?? [];
+
+function startScript(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(manifest) as { scripts: { start: string } }).scripts.start;
+}
 
 export interface TestServer {
   readonly url: string;
@@ -39,10 +48,14 @@ export async function startServer(
 ): Promise<TestServer> {
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...options.env },
-  });
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+    },
+  );
   let output = '';
   const exited = once(child, 'exit');
   const listening = new Promise<string>((resolve, reject) => {

@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
+
+/** Whether there is somebody to ask. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/** A question that only `y` or `yes` affirms. */
+export async function isAffirmed(question: string, signal: AbortSignal): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    // In a line editor ctrl-C is a key, and not yet a signal.
+    lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
+  } finally {
+    lines.close();
+  }
+}
+
+const ENTER = /[\r\n\u0004]/;
+
+/** One line typed or pasted on the terminal without being shown there. @throws the signal's reason */
+export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
+  const { stdin, stderr } = process;
+  stderr.write(prompt);
+  stdin.setRawMode(true);
+  stdin.setEncoding('utf8');
+  let typed = '';
+  try {
+    for (;;) {
+      const [keys]: string[] = await once(stdin, 'data', { signal });
+      const [text = '', ...rest] = (keys ?? '').split(ENTER);
+      for (const key of text) {
+        if (key === '\u0003') process.kill(process.pid, 'SIGINT');
+        else if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
+        else if (key === '\u0015') typed = '';
+        else typed += key;
+      }
+      if (rest.length > 0) return typed.trim();
+    }
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+    stderr.write('\n');
+  }
+}
+
+/** All that is piped in. */
+export async function readInput(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
+  return text.trim();
+}

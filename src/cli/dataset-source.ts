@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { microsClock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { TrainyardClient } from '../http/client.js';
+import { TrainyardError } from '../http/client-error.js';
+import { type Arrival, localSource, type MountFile, type MountSource, SourceChanged } from '../service/mount-source.js';
+import { blobPathOf } from '../storage/disk-blobs.js';
+import { openMetadata } from '../storage/metadata.js';
+import { CommandError, EXIT } from './exit.js';
+
+/** A dataset of a service, file by file over HTTP. */
+export function remoteSource(client: TrainyardClient, { id, url }: { id: string; url: string }): MountSource {
+  return {
+    name: url,
+    manifest: async (signal) => {
+      const { dataset_id: datasetId, name, status, digest, files } = await client.manifest(id, { signal });
+      return {
+        datasetId,
+        name,
+        status,
+        digest,
+        files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
+      };
+    },
+    read: async (file, from, signal) => {
+      const response = await client.file(id, file.filename, { from, signal }).catch((error) => {
+        const isGone = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
+        throw isGone ? new SourceChanged(`${file.filename} is not there any more`, { cause: error }) : error;
+      });
+      return arrivalOf(response, file);
+    },
+  };
+}
+
+async function arrivalOf(response: Response, { filename, sha256 }: MountFile): Promise<Arrival> {
+  // The service's ETag is the SHA-256; whatever else a proxy may have made of it is no proof of a change.
+  const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
+  if (etag !== undefined && etag !== sha256) {
+    await response.body?.cancel();
+    throw new SourceChanged(`${filename} was replaced`);
+  }
+  const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
+  return { from: response.status === 206 ? Number(start) : 0, body: response.body ?? emptyBody() };
+}
+
+async function* emptyBody(): AsyncGenerator<Uint8Array> {}
+
+/** The datasets of a data folder on this machine, beside the server that may have it. */
+export async function openLocal(config: Config) {
+  const metadata = await openMetadata(config);
+  const { catalog } = metadata;
+  const now = microsClock();
+  const pathOf = (fileId: string) => blobPathOf(join(config.dataFolder, 'blobs'), fileId);
+  const { dataFolder, rules } = config;
+  return {
+    /** @throws CommandError with 66 where there is none of that name or id, 65 where several accounts have one */
+    find: async (nameOrId: string): Promise<MountSource> => {
+      const all = await catalog.datasets({});
+      const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
+      const [found, other] = all.filter(({ id }) => id === nameOrId).concat(named);
+      if (found === undefined) {
+        throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}" in ${dataFolder}.`);
+      }
+      if (found.id !== nameOrId && other !== undefined) {
+        const ids = named.map(({ id }) => id).join(', ');
+        throw new CommandError(EXIT.dataError, `several accounts have a dataset "${nameOrId}". Name its id: ${ids}`);
+      }
+      return localSource({ catalog, dataFolder, pathOf, rules, now }, { accountId: found.accountId, id: found.id });
+    },
+    close: metadata.close,
+  };
+}

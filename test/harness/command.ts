@@ -1,0 +1,59 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { COMMAND } from './server.js';
+
+export interface Ended {
+  /** 128 and the signal's number where it was killed, as a shell would say. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output as the one JSON document that `--json` promises. */
+  readonly json: () => ReturnType<typeof JSON.parse>;
+}
+
+export interface Running {
+  readonly process: ChildProcess;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly ended: Promise<Ended>;
+}
+
+export interface RunOptions {
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  readonly input?: string | Buffer;
+  /** The user it runs as, where we may choose. */
+  readonly uid?: number;
+}
+
+/** Starts the built command, without a terminal. */
+export function startCommand(args: readonly string[], options: RunOptions = {}): Running {
+  const { env = {}, input, ...rest } = options;
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    ...rest,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+    stderr += chunk;
+  });
+  // A command that does not read may end before it has been written to.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
+  const ended = once(child, 'close').then(([code]) => ({
+    code: code ?? 128,
+    stdout,
+    stderr,
+    json: () => JSON.parse(stdout),
+  }));
+  return { process: child, stdout: () => stdout, stderr: () => stderr, ended };
+}
+
+/** Runs the built command to its end. */
+export function trainyard(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  return startCommand(args, options).ended;
+}

@@ -1,0 +1,211 @@
+import { once } from 'node:events';
+import { createServer, request as forward, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Transform } from 'node:stream';
+import type { WireDatasetWithFiles } from '../../src/http/wire.js';
+
+/** A request as the proxy saw it. */
+export interface Seen {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  /** How often this method and path, the query left out, have come, this time included. */
+  readonly time: number;
+  /** Of the body, that have come so far. */
+  bytes: number;
+  /** What was answered; `undefined` where nothing was, or not yet. */
+  status: number | undefined;
+}
+
+/** What the proxy does instead of passing a request on as it is. */
+export type Fault =
+  /** The connection breaks as soon as so many bytes of the body have come. */
+  | { readonly resetAfterBytes: number }
+  /** The request is carried out, and the connection breaks before its answer. */
+  | 'lose-answer'
+  /** The request is carried out, and the connection breaks in the middle of its answer. */
+  | 'cut-answer'
+  /** So many bytes go on to the service, and the others wait until `release` is called or the client goes. */
+  | { readonly holdAfterBytes: number }
+  | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string };
+
+/** Decides what happens to a request; `undefined` passes it on. */
+export type Rule = (seen: Seen) => Fault | undefined | Promise<Fault | undefined>;
+
+export interface BreakingProxy {
+  readonly url: string;
+  readonly seen: readonly Seen[];
+  /** The requests of this method whose path holds that. */
+  readonly requests: (method: string, part: string) => readonly Seen[];
+  /** The one rule from now on; without one, all is passed on. */
+  readonly rule: (rule?: Rule) => void;
+  /** Lets go what is being held. */
+  readonly release: () => void;
+  /** Breaks every connection, and refuses new ones until `comeBack`. */
+  readonly goAway: () => Promise<void>;
+  readonly comeBack: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * A proxy in front of the real server that breaks things on command. Links that the service signs lead through it as well.
+ *
+ * @param options.isContractOnly makes of our service one that has nothing but what the contract says
+ */
+export async function startProxy(target: string, options: { isContractOnly?: boolean } = {}): Promise<BreakingProxy> {
+  const seen: Seen[] = [];
+  const held = new Set<() => void>();
+  let rule: Rule | undefined;
+  const listener = async (request: IncomingMessage, response: ServerResponse) => {
+    const { method = '', url = '' } = request;
+    const isSame = (other: Seen) => other.method === method && bare(other.path) === bare(url);
+    const entry: Seen = { method, path: url, time: seen.filter(isSame).length + 1, bytes: 0, status: undefined };
+    seen.push(entry);
+    request.on('error', () => {});
+    response.on('error', () => {});
+    if (options.isContractOnly && isExtension(method, url)) return answer(response, entry, NOT_FOUND);
+    const fault = await rule?.(entry);
+    if (typeof fault === 'object' && 'status' in fault) {
+      request.resume();
+      return answer(response, entry, fault);
+    }
+    const { host, port } = new URL(target);
+    const path = options.isContractOnly ? bareStatus(url) : url;
+    const outgoing = forward({ host: host.split(':')[0], port, method, path, headers: request.headers, agent: false });
+    outgoing.on('error', () => request.socket.destroy());
+    response.once('close', () => {
+      if (!response.writableEnded) outgoing.destroy();
+    });
+    outgoing.once('response', (incoming) => {
+      pass(incoming, { request, response, entry, fault }).catch(() => request.socket.destroy());
+    });
+    request.pipe(watched({ request, entry, fault, held })).pipe(outgoing);
+  };
+  const pass = async (
+    incoming: IncomingMessage,
+    context: { request: IncomingMessage; response: ServerResponse; entry: Seen; fault: Fault | undefined },
+  ) => {
+    const { request, response, entry, fault } = context;
+    const body = Buffer.concat(await incoming.toArray());
+    if (fault === 'lose-answer') return void request.socket.resetAndDestroy();
+    const { 'transfer-encoding': _, ...headers } = incoming.headers;
+    entry.status = incoming.statusCode;
+    const sent = options.isContractOnly ? contractOnly(body) : body;
+    response.writeHead(incoming.statusCode ?? 502, { ...headers, 'content-length': sent.length });
+    if (fault !== 'cut-answer') return void response.end(sent);
+    response.write(sent.subarray(0, sent.length >> 1), () => request.socket.resetAndDestroy());
+  };
+  let server = await listening(listener, 0);
+  const { port } = server.address() as AddressInfo;
+  const goAway = async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    seen,
+    requests: (method, part) => seen.filter((entry) => entry.method === method && entry.path.includes(part)),
+    rule: (next) => {
+      rule = next;
+    },
+    release: () => {
+      for (const release of held) release();
+    },
+    goAway,
+    comeBack: async () => {
+      server = await listening(listener, port);
+    },
+    close: async () => {
+      if (server.listening) await goAway();
+    },
+  };
+}
+
+async function listening(
+  listener: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  port: number,
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    listener(request, response).catch(() => request.socket.destroy());
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function watched(context: {
+  request: IncomingMessage;
+  entry: Seen;
+  fault: Fault | undefined;
+  held: Set<() => void>;
+}): Transform {
+  const { request, entry, fault, held } = context;
+  return new Transform({
+    transform(chunk: Buffer, _, done) {
+      entry.bytes += chunk.length;
+      if (typeof fault === 'object' && 'resetAfterBytes' in fault && entry.bytes >= fault.resetAfterBytes) {
+        request.socket.resetAndDestroy();
+        return done();
+      }
+      if (typeof fault === 'object' && 'holdAfterBytes' in fault && entry.bytes >= fault.holdAfterBytes) {
+        const release = () => {
+          held.delete(release);
+          done(null, chunk);
+        };
+        held.add(release);
+        request.socket.once('close', () => held.delete(release));
+        return;
+      }
+      done(null, chunk);
+    },
+  });
+}
+
+const NOT_FOUND = {
+  status: 404,
+  body: JSON.stringify({ error_code: 404003, error_message: 'There is no such route.' }),
+};
+
+function answer(response: ServerResponse, entry: Seen, fault: Extract<Fault, { status: number }>): void {
+  entry.status = fault.status;
+  const body = fault.body ?? '';
+  response.writeHead(fault.status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...fault.headers,
+  });
+  response.end(body);
+}
+
+function bare(path: string): string {
+  return path.split('?')[0] ?? '';
+}
+
+function bareStatus(path: string): string {
+  return path.includes('/status?') ? bare(path) : path;
+}
+
+/** What the contract's table does not have. */
+function isExtension(method: string, path: string): boolean {
+  return (
+    /\/(manifest|events)(\?|$)/.test(path) || /\/files\//.test(path) || (method === 'GET' && /datasets\?/.test(path))
+  );
+}
+
+/** Takes our own fields out of an answer. */
+function contractOnly(body: Buffer): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(stripped(JSON.parse(body.toString()))));
+  } catch {
+    return body;
+  }
+}
+
+function stripped(answer: Partial<WireDatasetWithFiles> & { datasets?: WireDatasetWithFiles[] }): unknown {
+  if (answer.datasets !== undefined) return { datasets: answer.datasets.map(stripped) };
+  const { counts: _, warnings: __, digest: ___, size_bytes: ____, ...rest } = answer;
+  if (rest.files === undefined) return rest;
+  return { ...rest, files: rest.files.map(({ filename, size_bytes }) => ({ filename, size_bytes })) };
+}
