@@ -22,6 +22,12 @@ Examples:
 
 Every command has examples in its own --help, and --json for scripts.`;
 
+// Whoever reads us, `head` for one, may have had enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 const args = process.argv.slice(2);
 const program = new Command('trainyard')
   .description('A self-hosted training-dataset service for LoRA training.')

@@ -166,7 +166,7 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
     findings.push({
       severity: 'warning',
       code: 'MIXED_MEDIA',
-      message: `${images} images and ${videos} videos are mixed: a training job for images leaves the videos out.`,
+      message: `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images leaves videos out.`,
     });
   }
   return findings;
@@ -174,6 +174,10 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
 
 function isIgnored(file: StoredFile): boolean {
   return mediaTypeOf(file.filename)?.trainable === false;
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }
 
 function compare(a: string, b: string): number {
