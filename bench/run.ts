@@ -7,6 +7,8 @@ import { machineLine } from './machine.js';
 import { benchGrowth } from './rows/growth.js';
 import { benchLatency } from './rows/latency.js';
 import { benchMemory } from './rows/memory.js';
+import { benchMount } from './rows/mount.js';
+import { benchPush } from './rows/push.js';
 import { benchStart } from './rows/start.js';
 import { benchUploads } from './rows/uploads.js';
 import { benchVideo } from './rows/video.js';
@@ -19,6 +21,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   growth: benchGrowth,
   video: benchVideo,
   memory: benchMemory,
+  push: benchPush,
+  mount: benchMount,
 };
 
 const HELP = `npm run bench -- [--quick] [--only NAME]… [--dir FOLDER]

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Api } from '../../test/harness/api.js';
+import { COMMAND, discardServer, startServer } from '../../test/harness/server.js';
+import type { Benchmark } from '../bench.js';
+import { secondsOf, takeTurns } from '../measure.js';
+import { writePhotos } from '../photos.js';
+import { figure, judged, unmeasured } from '../table.js';
+
+const run = promisify(execFile);
+
+/** A folder of pairs brought in by the command, against the same files sent one after another by curl. */
+export const benchPush: Benchmark = async ({ folder, isQuick, say }) => {
+  const pairs = isQuick ? 200 : 1000;
+  const what = `push of ${figure(pairs)} pairs of a 200 kB JPEG and its caption`;
+  if (!(await hasCurl())) return [unmeasured(what, 'curl is not installed', '≤ 0.33')];
+  const files = await writePairs(folder, pairs);
+  const server = await startServer({}, { dataFolder: join(folder, 'data') });
+  try {
+    const api = await server.api();
+    let pushes = 0;
+    const push = async () => {
+      const name = `push ${++pushes}`;
+      const env = { ...process.env, TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+      const args = [COMMAND, 'push', join(folder, 'pairs'), '--name', name, '--json'];
+      const seconds = await secondsOf(() => run(process.execPath, args, { env, maxBuffer: 1 << 26 }));
+      say(`pushed in ${figure(seconds)} s`);
+      return seconds;
+    };
+    const curl = async () => {
+      const id = await api.newDataset();
+      const seconds = await secondsOf(async () => {
+        for (const path of files) await uploadByCurl(api, id, path);
+      });
+      say(`sent by curl in ${figure(seconds)} s`);
+      return seconds;
+    };
+    const seconds = await takeTurns({ curl, push }, isQuick ? 1 : 2);
+    const row = {
+      what,
+      measured: `${figure(seconds.push)} s`,
+      reference: `curl, one after another: ${figure(seconds.curl)} s`,
+      ratio: seconds.push / seconds.curl,
+    };
+    return [judged(row, { atMost: 0.33 })];
+  } finally {
+    await discardServer(server);
+  }
+};
+
+async function hasCurl(): Promise<boolean> {
+  return run('curl', ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function uploadByCurl(api: Api, id: string, path: string): Promise<void> {
+  const url = `${api.url}/prod/v1/trainers/datasets/${id}/upload`;
+  await run('curl', [
+    '-fsS',
+    '-o',
+    '/dev/null',
+    '-H',
+    `authorization: Bearer ${api.token}`,
+    '-F',
+    `file=@${path}`,
+    url,
+  ]);
+}
+
+/** Writes pairs into `pairs` of the folder and returns all paths. */
+export async function writePairs(folder: string, count: number): Promise<string[]> {
+  const target = join(folder, 'pairs');
+  await mkdir(target);
+  const photos = await writePhotos(folder, 50);
+  const paths: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const stem = join(target, `photo_${String(i).padStart(5, '0')}`);
+    await copyFile(photos[i % photos.length]!, `${stem}.jpg`);
+    await writeFile(`${stem}.txt`, `photograph number ${i}, slopes and grain`);
+    paths.push(`${stem}.jpg`, `${stem}.txt`);
+  }
+  return paths;
+}
