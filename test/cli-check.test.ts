@@ -152,11 +152,18 @@ describe('reading a folder', () => {
   });
 
   test('names what no dataset can have a file called', async () => {
-    const folder = await folderWith({ ...(await pairsOf(1)), 'a\\b.jpg': 'x', 'a\u0007.jpg': 'x' });
+    const folder = await folderWith({
+      ...(await pairsOf(1)),
+      'a\\b.jpg': 'x',
+      'a\u0007.jpg': 'x',
+      'a\u001b[2J.md': 'x',
+    });
     await writeFile(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9]), Buffer.from('.jpg')]), 'x');
     const { errors } = await noticesIn(folder);
     expect(errors).toEqual(['a\u0007.jpg INVALID_NAME', 'a\\b.jpg INVALID_NAME', 'caf\ufffd.jpg INVALID_NAME']);
-    expect((await trainyard(['check', folder])).stdout).not.toContain('\u0007');
+    const { stdout } = await trainyard(['check', folder]);
+    expect(stdout).toContain('- a\\u{1b}[2J.md is no image');
+    expect(stdout).not.toMatch(/[\u0007\u001b]/);
   });
 
   test('goes on after a file that can not be read, and ends with 74', async () => {

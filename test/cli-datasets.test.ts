@@ -147,6 +147,12 @@ describe('ls, status and show', () => {
     expect((await run(['show', 'railway', '--no-captions'])).stdout).toContain('yard_01.txt');
   });
 
+  test('end quietly when nobody reads on', async () => {
+    const running = startCommand(['show', 'railway', '--json'], { env: { XDG_CONFIG_HOME: home } });
+    running.process.stdout!.destroy();
+    expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('do with what a service tells that has nothing but the contract', async () => {
     const proxy = await startProxy(server.url, { isContractOnly: true });
     const args = ['--url', proxy.url, '--token', api.token];

@@ -1,16 +1,22 @@
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { COMMAND, discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { flushDisks, secondsOf, takeTurns } from '../measure.js';
-import { figure, judged } from '../table.js';
+import { figure, judged, type Row, unmeasured } from '../table.js';
 import { writePairs } from './push.js';
 
 const run = promisify(execFile);
 
-/** A dataset mounted on the same machine and over HTTP, each file checked, against `cp -r` of the same files and a sync. */
+const MEMORY_LIMIT_MB = 250;
+
+/**
+ * A dataset mounted on the same machine and over HTTP, each file checked, against `cp -r` of the same files and a sync; and
+ * the memory that many files take.
+ */
 export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
   const pairs = isQuick ? 500 : 2000;
   await writePairs(folder, pairs);
@@ -19,14 +25,17 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
   try {
     const api = await server.api();
     const env = { ...process.env, TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
-    const trainyard = (...args: string[]) =>
-      run(process.execPath, [COMMAND, ...args, '--json'], { env, maxBuffer: 1 << 26 });
+    const trainyard = (...args: string[]) => run(process.execPath, [COMMAND, ...args], { env, maxBuffer: 1 << 26 });
     await trainyard('push', join(folder, 'pairs'), '--name', 'pairs');
-    const timed = async (name: string, work: () => Promise<unknown>) => {
-      await rm(join(folder, name), { recursive: true, force: true });
+    let times = 0;
+    const timed = async (name: string, work: (into: string) => Promise<unknown>) => {
+      // A new place each time, and nothing removed in between: ext4 takes long to make files where it has just removed
+      // some, since it looks for an inode that has been free for some seconds (`recently_deleted` in `fs/ext4/ialloc.c`).
+      const into = join(folder, `${name}-${++times}`);
+      await mkdir(into);
       await flushDisks();
       const seconds = await secondsOf(async () => {
-        await work();
+        await work(into);
         await flushDisks();
       });
       say(`${name} in ${figure(seconds)} s`);
@@ -34,14 +43,13 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
     };
     const seconds = await takeTurns(
       {
-        copy: () => timed('copy', () => run('cp', ['-r', join(folder, 'pairs'), join(folder, 'copy')])),
-        local: () =>
-          timed('local', () => trainyard('mount', 'pairs', '--into', join(folder, 'local'), '--data', dataFolder)),
-        http: () => timed('http', () => trainyard('mount', 'pairs', '--into', join(folder, 'http'))),
+        copy: () => timed('copy', (into) => run('cp', ['-r', join(folder, 'pairs'), into])),
+        local: () => timed('local', (into) => trainyard('mount', 'pairs', '--into', into, '--data', dataFolder)),
+        http: () => timed('http', (into) => trainyard('mount', 'pairs', '--into', into)),
       },
       isQuick ? 2 : 5,
     );
-    await sameFiles(join(folder, 'copy'), join(folder, 'local', 'pairs'));
+    await sameFiles(join(folder, 'copy-1', 'pairs'), join(folder, 'local-2', 'pairs'));
     const reference = `cp -r: ${figure(seconds.copy)} s`;
     const what = `mount of ${figure(pairs)} pairs, every file checked`;
     const rowOf = (where: string, measured: number) => ({
@@ -53,11 +61,40 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
     return [
       judged(rowOf('same machine', seconds.local), { atMost: 1.1 }),
       judged(rowOf('over HTTP', seconds.http), { atMost: 1.5 }),
+      await memoryRow({ folder, trainyard, pairs: isQuick ? 500 : 5000 }),
     ];
   } finally {
     await discardServer(server);
   }
 };
+
+/** The most that a mount over HTTP holds in memory: a small shell in its place afterwards looks up what it was. */
+async function memoryRow({
+  folder,
+  trainyard,
+  pairs,
+}: {
+  folder: string;
+  trainyard: (...args: string[]) => Promise<{ stdout: string }>;
+  pairs: number;
+}): Promise<Row> {
+  const what = `peak RSS of a mount of ${figure(pairs * 2)} files`;
+  if (process.platform !== 'linux') return unmeasured(what, 'needs /proc', `≤ ${MEMORY_LIMIT_MB} MB`);
+  const many = join(folder, 'many');
+  await mkdir(many);
+  const image = await readFile(fileURLToPath(new URL('../../examples/railway/yard_01.jpg', import.meta.url)));
+  for (let i = 0; i < pairs; i++) {
+    await writeFile(join(many, `${i}.jpg`), image);
+    await writeFile(join(many, `${i}.txt`), `a red wagon on siding ${i}`);
+  }
+  await trainyard('push', many);
+  const probe = ['--exec', 'sh', '-c', 'cat /proc/$PPID/status'];
+  const { stdout } = await trainyard('mount', 'many', '--into', join(folder, 'memory'), ...probe);
+  const megabytes = (Number(/^VmHWM:\s+(\d+) kB$/m.exec(stdout)?.[1]) * 1024) / 1e6;
+  const limit = `limit ${MEMORY_LIMIT_MB} MB`;
+  const row = { what, measured: `${figure(megabytes)} MB`, reference: limit, ratio: megabytes / MEMORY_LIMIT_MB };
+  return judged(row, { atMost: 1 });
+}
 
 /** A mount that is fast because it is not whole would be worth nothing. @throws Error */
 async function sameFiles(a: string, b: string): Promise<void> {

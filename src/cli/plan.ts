@@ -1,5 +1,6 @@
-import { openAsBlob } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { constants, openAsBlob } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { hasErrno } from '../dataset/errors.js';
 import { stemOf } from '../dataset/media.js';
 import type { PushFile } from '../http/client.js';
 import { type Examiner, findingsIn } from './examine.js';
@@ -100,21 +101,16 @@ function pushFile(file: LocalFile, examiner: Examiner): PushFile {
   };
 }
 
-async function opened({ filename, path, sizeBytes }: LocalFile): Promise<Blob> {
-  const name = shown(filename);
-  const found = await stat(path).catch((error) => {
-    const reason = error.code === 'ENOENT' ? 'is gone: it was there when the folder was read' : `(${error.message})`;
-    throw new CommandError(EXIT.ioError, `${name} ${reason}.`, { cause: error });
-  });
-  if (found.size !== sizeBytes) {
-    const message = `${name} changed while it was being sent: it has ${found.size} bytes now, not ${sizeBytes}.`;
-    throw new CommandError(EXIT.ioError, message);
-  }
+/** The bytes as they are now; `push` itself compares their number with what was promised. */
+async function opened({ filename, path }: LocalFile): Promise<Blob> {
   try {
+    await access(path, constants.R_OK);
     // Bytes are read as they are sent, and reading fails once the file is no longer what it was here.
     return await openAsBlob(path);
   } catch (error) {
-    throw new CommandError(EXIT.ioError, `${name} can't be opened.`, { cause: error });
+    const isGone = hasErrno(error, 'ENOENT');
+    const reason = isGone ? 'is gone: it was there when the folder was read' : `can't be opened: ${String(error)}`;
+    throw new CommandError(EXIT.ioError, `${shown(filename)} ${reason}.`, { cause: error });
   }
 }
 

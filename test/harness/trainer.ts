@@ -55,13 +55,3 @@ function captionOf(path: string, extension: string): string | undefined {
   if (!readdirSync(join(captionPath, '..')).includes(basename(captionPath))) return undefined;
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(captionPath));
 }
-
-/** What a run leaves behind: size cache, latents, text embeddings, and thumbnails of the UI (TRAINER's own names). */
-export const TRAINER_LITTER = [
-  '.aitk_size.json',
-  '_latent_cache/a_0123.safetensors',
-  '_t_e_cache/a_0123.safetensors',
-  '_clip_vision_cache/a_0123.safetensors',
-  '_controls/a.depth.jpg',
-  '.thumbs/a.jpg.jpg',
-] as const;

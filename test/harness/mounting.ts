@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Api } from './api.js';
+import { temporaryFolder } from './server.js';
+
+/** An empty folder to mount into, removed with the test. */
+export async function newRoot(): Promise<string> {
+  const root = await temporaryFolder();
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  return root;
+}
+
+/** A READY dataset with these files; returns its id. */
+export async function datasetOf(api: Api, files: Record<string, Buffer | string>, name: string): Promise<string> {
+  const id = await api.newDataset(name);
+  for (const [filename, bytes] of Object.entries(files)) await api.upload(id, filename, bytes);
+  const { body } = await api.status(id);
+  if (body.status !== 'READY') throw new Error(JSON.stringify(body));
+  return id;
+}
+
+/** What is in a root, but for the lock that all mounts share. */
+export async function mountedIn(root: string): Promise<string[]> {
+  return (await readdir(root)).filter((name) => name !== '.trainyard.lock').sort();
+}
+
+/** Every file below a folder, with what would tell that it was touched. */
+export async function stateOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const states = entries
+    .filter((entry) => entry.isFile() && entry.name !== '.trainyard.lock')
+    .map(async ({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      const { mtimeMs, ino } = await stat(path);
+      return `${path} ${mtimeMs} ${ino} ${createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex')}`;
+    });
+  return (await Promise.all(states)).sort();
+}
+
+/** The digest of what a mounted folder really holds, worked out as `sha256sum` would, without a look at our record. */
+export async function digestOfFolder(folder: string): Promise<string> {
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('.'));
+  names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const hash = createHash('sha256');
+  for (const name of names) {
+    const sha256 = createHash('sha256').update(await readFile(join(folder, name)));
+    hash.update(`${sha256.digest('hex')}  ${name}\n`);
+  }
+  return hash.digest('hex');
+}
+
+/** What a run of the trainer, and its UI, leave in a dataset's folder. */
+const TRAINER_LITTER = [
+  '.aitk_size.json',
+  '_latent_cache/a_0123.safetensors',
+  '_t_e_cache/a_0123.safetensors',
+  '_clip_vision_cache/a_0123.safetensors',
+  '_controls/a.depth.jpg',
+  '.thumbs/a.jpg.jpg',
+] as const;
+
+export async function leaveLitter(folder: string): Promise<void> {
+  for (const path of TRAINER_LITTER) {
+    await mkdir(join(folder, path, '..'), { recursive: true });
+    await writeFile(join(folder, path), 'cached');
+  }
+}

@@ -1,0 +1,118 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from './fixtures/media.js';
+import type { Api } from './harness/api.js';
+import { type Ended, type RunOptions, startCommand, trainyard } from './harness/command.js';
+import { pairsOf } from './harness/folder.js';
+import { datasetOf, mountedIn, newRoot } from './harness/mounting.js';
+import { startProxy } from './harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from './harness/server.js';
+import { trainerWalk } from './harness/trainer.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
+  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+
+describe('over a network that breaks', () => {
+  let id: string;
+  let big: Buffer;
+  beforeAll(async () => {
+    big = await media.png({ width: 700, height: 700, seed: 3 });
+    id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
+  });
+
+  test('goes on within a file from where the connection broke', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule(({ path, time }) => (path.endsWith('/files/big.png') && time < 3 ? 'cut-answer' : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+    // The first gave 200 and a half, the others what was missing.
+    expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([200, 206, 206]);
+  });
+
+  test('interrupted and begun again, fetches only what is missing', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    let isHeld = false;
+    // The last file never comes, and all others have.
+    proxy.rule(({ path }) => {
+      if (!path.endsWith('/files/big.txt')) return undefined;
+      isHeld = true;
+      return new Promise(() => {});
+    });
+    const root = await newRoot();
+    const first = startCommand(['mount', 'far', '--into', root, '--concurrency', '1'], { env: environment(proxy.url) });
+    await eventually(() => isHeld || undefined);
+    first.process.kill('SIGINT');
+    expect((await first.ended).code).toBe(130);
+    expect(existsSync(join(root, 'far'))).toBe(false);
+    const before = proxy.requests('GET', '/files/').length;
+    proxy.rule();
+    expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
+    const fetched = proxy
+      .requests('GET', '/files/')
+      .slice(before)
+      .map(({ path }) => path.split('/').at(-1));
+    expect(before).toBeGreaterThan(1);
+    expect(fetched.length + before).toBe(11);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+    expect(await mountedIn(root)).toEqual(['far']);
+  });
+
+  test('what an earlier attempt left is checked before it is kept', async () => {
+    const root = await newRoot();
+    const staging = join(root, '.far.mounting');
+    await mkdir(join(staging, 'folder'), { recursive: true });
+    await writeFile(join(staging, '01.jpg'), Buffer.alloc((await media.jpeg({ seed: 1 })).length));
+    await writeFile(join(staging, '02.jpg'), 'another file of that name');
+    await writeFile(join(staging, 'stranger.jpg'), 'not of this dataset');
+    expect((await run(['mount', 'far', '--into', root])).code).toBe(0);
+    expect((await readFile(join(root, 'far', '01.jpg'))).equals(await media.jpeg({ seed: 1 }))).toBe(true);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
+  test('a dataset that changes meanwhile is mounted as it is then, and never as a mix', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    let isChanged = false;
+    proxy.rule(async ({ path }) => {
+      if (isChanged || !path.includes('/files/')) return undefined;
+      isChanged = true;
+      for (const [seed, stem] of ['01', '02', '03', '04'].entries()) {
+        await api.upload(id, `${stem}.jpg`, await media.jpeg({ seed: 60 + seed }));
+        await api.upload(id, `${stem}.txt`, `changed ${stem}`);
+      }
+      return undefined;
+    });
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root, '--json'], { env: environment(proxy.url) });
+    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
+    const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
+    expect(captions).toEqual(['changed 01', 'changed 02', 'changed 03', 'changed 04', 'big']);
+    const demanded = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
+    expect(demanded.code).toBe(65);
+  });
+
+  test('bytes that are not what the manifest says are refused, and nothing is left', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule(({ path }) => (path.endsWith('/files/01.txt') ? { status: 200, body: 'changed XX' } : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('01.txt')]);
+    expect(await mountedIn(root)).toEqual([]);
+  });
+});
