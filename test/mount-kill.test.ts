@@ -9,7 +9,7 @@ import * as media from './fixtures/media.js';
 import type { Api } from './harness/api.js';
 import { type Running, startCommand, trainyard } from './harness/command.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from './harness/mounting.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 import { trainerWalk } from './harness/trainer.js';
 
 const NAME = 'killed';
@@ -46,7 +46,7 @@ const environment = (path = process.env.PATH ?? '') => ({
   PATH: path,
 });
 const begin = (root: string, way: readonly string[], path?: string): Running =>
-  startCommand(['mount', NAME, '--into', root, ...way], { env: environment(path) });
+  startCommand(['mount', NAME, '--into', root, ...way], { env: environment(path), detached: true });
 
 const WAYS = [
   ['from a service', () => []],
@@ -74,8 +74,7 @@ describe.each(WAYS)('killed at any moment %s', (_, way) => {
       const momentMs = random() * (round % 2 === 0 ? 8 : usualMs);
       const from = performance.now();
       await until(running, () => performance.now() - from >= momentMs);
-      running.process.kill('SIGKILL');
-      await running.ended;
+      await killGroup(running);
       if (existsSync(join(root, `.${NAME}.mounting`))) found.inStaging++;
       expect(trainerWalk(folder)).toHaveLength(PAIRS);
       const state = digests.indexOf(await digestOf(folder));
@@ -102,6 +101,20 @@ async function digestOf(folder: string): Promise<string> {
     if (name.startsWith('._')) await rename(join(folder, name), join(folder, name.slice(1)));
   }
   return digest;
+}
+
+/** Kills a command with what it has started: an exchange that outlived it would still be at work while we look. */
+async function killGroup({ process: { pid }, ended }: Running): Promise<void> {
+  const signal = (name: NodeJS.Signals | 0) => {
+    try {
+      return process.kill(-pid!, name);
+    } catch {
+      return false;
+    }
+  };
+  signal('SIGKILL');
+  await ended;
+  await eventually(() => (signal(0) ? undefined : true));
 }
 
 async function until(running: Running, isTrue: () => boolean): Promise<void> {

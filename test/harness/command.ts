@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   /** The user it runs as, where we may choose. */
   readonly uid?: number;
+  /** In a process group of its own, so that it can be killed together with what it has started. */
+  readonly detached?: boolean;
 }
 
 /** Starts the built command, without a terminal. */
