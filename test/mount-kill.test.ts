@@ -58,6 +58,8 @@ describe.each(WAYS)('killed at any moment %s', (_, way) => {
     const random = seededRandom(20_240_607);
     const root = await newRoot();
     const folder = join(root, NAME);
+    // Whatever the test before has left the dataset at.
+    await turnTo(0);
     await begin(root, way()).ended;
     const startedAt = performance.now();
     await begin(await newRoot(), way()).ended;
