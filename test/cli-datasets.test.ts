@@ -20,10 +20,15 @@ const RAILWAY = fileURLToPath(new URL('../examples/railway', import.meta.url));
 let server: TestServer;
 let api: Api;
 let home: string;
+/** An address where somebody was and nobody is. */
+let deserted: string;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
   api = await server.api();
   home = await temporaryFolder();
+  const proxy = await startProxy(server.url);
+  await proxy.close();
+  deserted = proxy.url;
   await run(['login', `${server.url}/`], { input: `${api.token}\n` });
   await run(['push', RAILWAY]);
   const id = await api.newDataset('broken');
@@ -59,7 +64,7 @@ describe('login', () => {
     ['a token that is not known', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
     ['no token', () => [server.url], '', 64, 'no token'],
     ['an address without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
-    ['an address where nobody is', () => ['http://127.0.0.1:59999'], 'x', 69, 'ECONNREFUSED'],
+    ['an address where nobody is', () => [deserted], 'x', 69, 'ECONNREFUSED'],
     ['a page that is no service', () => [`${server.url}/docs?`], 'x', 66, 'There is no GET'],
   ])('refuses %s', async (_, args, input, code, reason) => {
     const fresh = await temporaryFolder();

@@ -4,7 +4,7 @@ import { appendFile, chmod, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from './fixtures/media.js';
-import type { Api } from './harness/api.js';
+import { type Api, put } from './harness/api.js';
 import { type Running, startCommand, trainyard } from './harness/command.js';
 import { folderWith, pairsOf } from './harness/folder.js';
 import { type BreakingProxy, startProxy } from './harness/proxy.js';
@@ -188,6 +188,19 @@ describe('push', () => {
       code: 78,
       stderr: expect.stringContaining('login'),
     });
+  });
+
+  test('waits for what others have promised, unless told not to', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const id = await api.newDataset(basename(folder));
+    const theirs = await api.link(id, 'theirs.txt', 5);
+    const hasty = await push([folder, '--no-wait'], proxy.url);
+    expect([hasty.code, hasty.stdout]).toEqual([0, expect.stringMatching(/^UPLOADING$/m)]);
+    const running = startPush([folder], proxy.url);
+    await eventually(() => (proxy.requests('GET', 'wait=').length > 0 ? true : undefined));
+    await put(theirs, 'wagon');
+    expect(await running.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^READY {2}digest/m) });
   });
 
   test('works with a service that has nothing but the contract', async () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { microsClock } from '../clock.js';
 import type { Config } from '../config.js';
@@ -45,8 +46,15 @@ async function arrivalOf(response: Response, { filename, sha256 }: MountFile): P
 
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 
-/** The datasets of a data folder on this machine, beside the server that may have it. */
+/**
+ * The datasets of a data folder on this machine, beside the server that may have it.
+ *
+ * @throws CommandError with 66 where it is no data folder, rather than making it one
+ */
 export async function openLocal(config: Config) {
+  if (!existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
+    throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
+  }
   const metadata = await openMetadata(config);
   const { catalog } = metadata;
   const now = microsClock();

@@ -53,9 +53,9 @@ export function endWith(error: unknown, args: readonly string[]): never {
   process.exit(code);
 }
 
-/** Whether the arguments of a command ask for JSON; those behind `--` are none of ours. */
+/** Whether the arguments of a command ask for JSON; those behind `--`, and behind `mount --exec`, are none of ours. */
 export function wantsJson(args: readonly string[]): boolean {
-  const end = args.indexOf('--');
+  const end = args.findIndex((arg) => arg === '--' || arg === '--exec');
   return args.slice(0, end < 0 ? args.length : end).includes('--json');
 }
 

@@ -25,6 +25,8 @@ export interface Sync {
   readonly waits: boolean;
 }
 
+type Counts = Pick<PushProgress, 'totalFiles' | 'settledFiles' | 'failedFiles'>;
+
 /** What came of it. */
 export interface Outcome {
   readonly dataset: DatasetWithFiles;
@@ -47,7 +49,7 @@ export async function planSync(sync: Sync): Promise<{ plan: Plan; dataset: Datas
 /** Creates the dataset where it is new, sends what is missing, removes what is too much, and waits. */
 export async function carryOut(sync: Sync, plan: Plan): Promise<Outcome> {
   const { client, signal, ticker, name } = sync;
-  let last: PushProgress | undefined;
+  let last: Counts = { totalFiles: plan.files.length, settledFiles: 0, failedFiles: 0 };
   try {
     const dataset = await findOrCreate(sync);
     let since: { ms: number; bytes: number } | undefined;
@@ -69,16 +71,24 @@ export async function carryOut(sync: Sync, plan: Plan): Promise<Outcome> {
     const ended = waits ? await waitFor(sync, dataset) : await client.status(dataset.id, { signal });
     return { dataset: ended, result, removed };
   } catch (error) {
-    ticker.clear();
-    const { code, message } = endingOf(error);
-    const counts = last && `${last.settledFiles.toLocaleString('en')} of ${counted(last.totalFiles, 'file')}`;
-    const isAllThere = last !== undefined && last.settledFiles === last.totalFiles;
-    const there = isAllThere ? 'All files are' : `${counts ?? 'No file'} ${last?.settledFiles === 1 ? 'is' : 'are'}`;
-    const advice = `${there} in "${name}". The same command ${isAllThere ? 'goes on waiting' : 'sends the rest'}.`;
-    throw new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
+    throw withAdvice(error, last, name);
   } finally {
     ticker.clear();
   }
+}
+
+/** What comes and goes ends with how far it got, and what to do. */
+function withAdvice(error: unknown, last: Counts, name: string): unknown {
+  const { code, message } = endingOf(error);
+  if (code !== EXIT.interrupted && code !== EXIT.unavailable && code !== EXIT.temporaryFailure) return error;
+  if (error instanceof CommandError) return error;
+  const { totalFiles } = last;
+  const there = last.settledFiles - last.failedFiles;
+  const advice =
+    there > 0 && there === totalFiles
+      ? `All files are in "${name}". The same command goes on waiting.`
+      : `${there.toLocaleString('en')} of ${counted(totalFiles, 'file')} ${there === 1 ? 'is' : 'are'} in "${name}". The same command sends the rest.`;
+  return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
 async function findOrCreate({ client, name, signal }: Sync): Promise<Dataset> {

@@ -7,7 +7,7 @@ type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 /** Colours text for a stream: on a terminal only, and not where `NO_COLOR` is set (https://no-color.org). */
 export function painterOf(stream: Stream): (style: Style, text: string) => string {
   const hasColours = stream.isTTY === true && stream.hasColors();
-  return (style, text) => (hasColours ? styleText(style, text) : text);
+  return (style, text) => (hasColours ? styleText(style, text, { validateStream: false }) : text);
 }
 
 /** Whether lines may be drawn over again. */

@@ -8,7 +8,9 @@ export interface PushProgress {
   /** Of files that could not be sent. */
   readonly failedBytes: number;
   readonly totalFiles: number;
+  /** Stored, there already, or failed. */
   readonly settledFiles: number;
+  readonly failedFiles: number;
   /** Files under way; `sentBytes` have left here, and nobody has said yet that they arrived. */
   readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
 }
@@ -29,6 +31,7 @@ export class Progress {
   readonly #totalBytes: number;
   #acknowledgedBytes = 0;
   #failedBytes = 0;
+  #failedFiles = 0;
 
   constructor(files: readonly PushFile[], report: ((progress: PushProgress) => void) | undefined) {
     this.#files = files;
@@ -48,8 +51,10 @@ export class Progress {
   settle(file: PushFile, outcome: 'stored' | 'unchanged' | Error): void {
     this.#outcomes.set(file, outcome);
     this.#inFlight.delete(file);
-    if (outcome instanceof Error) this.#failedBytes += file.size;
-    else this.#acknowledgedBytes += file.size;
+    if (outcome instanceof Error) {
+      this.#failedBytes += file.size;
+      this.#failedFiles++;
+    } else this.#acknowledgedBytes += file.size;
     this.#tell();
   }
 
@@ -70,6 +75,7 @@ export class Progress {
       failedBytes: this.#failedBytes,
       totalFiles: this.#files.length,
       settledFiles: this.#outcomes.size,
+      failedFiles: this.#failedFiles,
       inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
     });
   }
