@@ -80,6 +80,13 @@ describe('the command', () => {
     }
   });
 
+  test('makes no data folder where there is none', async () => {
+    const root = await newRoot();
+    const ended = await run(['mount', 'one', '--into', root, '--data', join(root, 'none')]);
+    expect([ended.code, ended.stderr]).toEqual([66, expect.stringContaining('holds no datasets')]);
+    expect(await mountedIn(root)).toEqual([]);
+  });
+
   test('says of a root that it can not write to what is wrong', async () => {
     const root = await newRoot();
     await writeFile(join(root, 'file'), '');
@@ -92,6 +99,7 @@ describe('the command', () => {
     [['two', '--digest', 'a'.repeat(64)], 'one dataset'],
     [['--concurrency', '0'], '1 to 64'],
     [['--exec'], 'argument missing'],
+    [['--digest', 'x', '--exec', 'trainer', '--json'], 'SHA-256'],
   ])('refuses %j', async (args, reason) => {
     const ended = await run(['mount', 'one', '--into', await newRoot(), ...args]);
     expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -70,27 +70,45 @@ describe.each(WAYS)('killed at any moment %s', (_, way) => {
       const wanted = 1 - mounted;
       await turnTo(wanted);
       await leaveLitter(folder);
+      const before = statSync(folder).ino;
       const running = begin(root, way());
-      // Every other time just when the new folder is whole, and is about to be put into place.
-      if (round % 2 === 0) await until(running, () => existsSync(join(root, `.${NAME}.mounting`, '.mount.json')));
-      const momentMs = random() * (round % 2 === 0 ? 8 : usualMs);
+      const moment = MOMENTS[round % MOMENTS.length]!;
+      await until(running, () => hasCome(moment, root, before));
+      const laterMs = random() * (moment === 'at any time' ? usualMs : moment === 'when it begins' ? 0 : 8);
       const from = performance.now();
-      await until(running, () => performance.now() - from >= momentMs);
+      await until(running, () => performance.now() - from >= laterMs);
       await killGroup(running);
       expect(trainerWalk(folder)).toHaveLength(PAIRS);
       const state = digests.indexOf(await digestOf(folder));
-      expect(state, `round ${round}, after ${momentMs} ms`).toBeGreaterThanOrEqual(0);
+      expect(state, `round ${round}, ${laterMs} ms after ${moment}`).toBeGreaterThanOrEqual(0);
       // With the new files come none of the caches that were made from the old ones.
       expect(existsSync(join(folder, '_latent_cache'))).toBe(state !== wanted);
       found[state === wanted ? 'new' : 'old']++;
       mounted = state;
     }
-    // Which moments are hit depends on how busy the machine is; that some were hit does not.
-    expect(found.old + found.new).toBe(ROUNDS);
+    // However busy the machine is: what begins is killed too early, and what is in place too late.
+    expect([found.old >= ROUNDS / MOMENTS.length, found.new >= ROUNDS / MOMENTS.length]).toEqual([true, true]);
     await begin(root, way()).ended;
     expect(await mountedIn(root)).toEqual([NAME]);
   });
 });
+
+/** When a mount is killed: those after the first are where most can go wrong, and are soon over. */
+const MOMENTS = ['at any time', 'when it begins', 'when all is there', 'when it is in place'] as const;
+
+function hasCome(moment: (typeof MOMENTS)[number], root: string, inodeBefore: number): boolean {
+  const staging = join(root, `.${NAME}.mounting`);
+  switch (moment) {
+    case 'at any time':
+      return true;
+    case 'when it begins':
+      return existsSync(staging);
+    case 'when all is there':
+      return existsSync(join(staging, '.mount.json'));
+    case 'when it is in place':
+      return statSync(join(root, NAME)).ino !== inodeBefore;
+  }
+}
 
 /** Without the caches, which are no part of the digest. */
 async function digestOf(folder: string): Promise<string> {

@@ -6,7 +6,6 @@ import type { TrainyardClient } from '../http/client.js';
 import { TrainyardError } from '../http/client-error.js';
 import { type Arrival, localSource, type MountFile, type MountSource, SourceChanged } from '../service/mount-source.js';
 import { blobPathOf } from '../storage/disk-blobs.js';
-import { openMetadata } from '../storage/metadata.js';
 import { CommandError, EXIT } from './exit.js';
 
 /** A dataset of a service, file by file over HTTP. */
@@ -55,6 +54,8 @@ export async function openLocal(config: Config) {
   if (!existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
+  // Loaded here, so that no other command waits for the code of a database.
+  const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(config);
   const { catalog } = metadata;
   const now = microsClock();

@@ -152,6 +152,7 @@ function optionsFor(
     isLinked: options.link === true,
     connections: options.concurrency,
     threads: Math.min(COPY_THREADS, options.concurrency),
+    copiesHere: true,
     signal,
     onProgress: (progress) => line.show(name, progress),
     onWaiting: () => line.say(`waiting for another process that mounts into ${options.into} …`),

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { microsClock } from '../clock.js';
 import { MICROS_PER_SECOND } from '../dataset/dataset.js';
 import type { Accounts } from '../storage/accounts.js';
-import { openMetadata } from '../storage/metadata.js';
 import { addSettings, configFrom } from './settings.js';
 import { tableOf } from './terminal.js';
 
@@ -57,6 +56,8 @@ async function withAccounts(
   options: Record<string, string>,
   work: (accounts: Accounts, now: () => number) => Promise<string>,
 ): Promise<void> {
+  // Loaded here, so that no other command waits for the code of a database.
+  const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(configFrom(options));
   try {
     process.stdout.write(`${await work(metadata.accounts, microsClock())}\n`);

@@ -134,6 +134,7 @@ export class MountRoot {
         isLinked: false,
         connections: 1,
         threads: 1,
+        copiesHere: false,
         onProgress: undefined,
       });
       this.#said.delete(dataset.id);

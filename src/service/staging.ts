@@ -1,8 +1,10 @@
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Piscina } from 'piscina';
 import { mediaTypeOf, mountedNameOf } from '../dataset/media.js';
-import { type CopyOutcome, type FileToCopy, MISMATCH } from './copy-files.js';
+import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
 import { eachOf } from './each.js';
 import { type MountableDataset, MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
 import type { RecordedFile } from './mounted-folder.js';
@@ -23,6 +25,8 @@ export interface StagingOptions {
   readonly connections: number;
   /** Threads that copy and hash where the bytes are on this machine. */
   readonly threads: number;
+  /** This thread is one of them: for a process that has nothing else to do. */
+  readonly copiesHere: boolean;
   readonly signal: AbortSignal;
   readonly onProgress: ((progress: MountProgress) => void) | undefined;
 }
@@ -72,31 +76,71 @@ export async function stage(
 
 type Counted = StagingOptions & { readonly done: BigInt64Array };
 
+/** Copies in other threads, and where there is nothing else to do here, in this one too: it need not be started first. */
 async function copyAll(folder: string, files: readonly MountFile[], options: Counted): Promise<RecordedFile[]> {
+  const { signal, done, isLinked } = options;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
-  // Loaded here: what comes over the network has no need of it.
-  const { Piscina } = await import('piscina');
-  const pool = new Piscina<{ files: FileToCopy[]; done: BigInt64Array }, CopyOutcome>({
-    filename: new URL('./copy-files.js', import.meta.url).href,
-    name: 'copyFiles',
-    minThreads: 0,
-    maxThreads: options.threads,
+  const threads = new CopyThreads(options.threads - (options.copiesHere ? 1 : 0));
+  const staged: RecordedFile[] = [];
+  const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
+    const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, isLinked)), done });
+    if (!outcome.ok) throw copyError(outcome, job);
+    staged.push(...job.map((file, i) => recorded(file, outcome.mtimesMs[i] ?? 0)));
+  };
+  const elsewhere = copyWith((job) => threads.copy(job, signal));
+  const here = copyWith(async (job) => {
+    // Ctrl-C and the progress have their turn; a large file would not let them.
+    await turn();
+    signal.throwIfAborted();
+    return job.files.some(({ sizeBytes }) => sizeBytes > MAX_JOB_BYTES) ? threads.copy(job, signal) : copyFiles(job);
   });
+  const jobs = jobsOf(files);
+  const loops = [
+    ...(options.copiesHere ? [eachOf(jobs, 1, here)] : []),
+    ...(threads.count > 0 ? [eachOf(jobs, threads.count * 2, elsewhere)] : []),
+  ];
   try {
-    const staged: RecordedFile[] = [];
-    await eachOf(jobsOf(files), options.threads * 2, async (job) => {
-      const toCopy = job.map((file) => fileToCopy(folder, file, options.isLinked));
-      const outcome = await pool.run({ files: toCopy, done: options.done }, { signal: options.signal });
-      if (!outcome.ok) throw copyError(outcome, job);
-      staged.push(...job.map((file, i) => recorded(file, outcome.mtimesMs[i] ?? 0)));
-    });
+    await Promise.all(loops);
     return staged;
   } catch (error) {
-    options.signal.throwIfAborted();
+    // No more jobs for the other loop, which must not write any more once this has returned.
+    jobs.return(undefined);
+    await threads.end();
+    await Promise.allSettled(loops);
+    signal.throwIfAborted();
     throw error;
   } finally {
-    await pool.destroy();
+    await threads.end();
+  }
+}
+
+/** Threads that copy, started when they are first needed. */
+class CopyThreads {
+  readonly count: number;
+  #pool: Promise<Piscina<CopyJob, CopyOutcome>> | undefined;
+
+  constructor(count: number) {
+    this.count = count;
+  }
+
+  async copy(job: CopyJob, signal: AbortSignal): Promise<CopyOutcome> {
+    this.#pool ??= this.#start();
+    return (await this.#pool).run(job, { signal });
+  }
+
+  async #start(): Promise<Piscina<CopyJob, CopyOutcome>> {
+    const { Piscina } = await import('piscina');
+    return new Piscina<CopyJob, CopyOutcome>({
+      filename: new URL('./copy-files.js', import.meta.url).href,
+      name: 'copyFiles',
+      minThreads: 0,
+      maxThreads: Math.max(this.count, 1),
+    });
+  }
+
+  async end(): Promise<void> {
+    await (await this.#pool)?.destroy();
   }
 }
 
