@@ -23,6 +23,10 @@ const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   trainyard(args, { ...options, env: { ...environment(), ...options.env } });
 
+/** As a service answers that has no archives, so that every file is asked for by itself. */
+const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
+const isArchive = ({ path }: { path: string }) => path.endsWith('/archive');
+
 describe('over a network that breaks', () => {
   let id: string;
   let big: Buffer;
@@ -31,10 +35,55 @@ describe('over a network that breaks', () => {
     id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
   });
 
+  test('small files come together, in one answer', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
+    expect(proxy.requests('GET', '/files/')).toEqual([]);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+  });
+
+  test('an answer with many files that breaks off is made up for file by file', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => (isArchive(seen) ? 'cut-answer' : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    // The archive is mostly big.png, so that it broke in the middle of that; the small ones before it had come.
+    expect(proxy.requests('GET', '/files/').map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([
+      ['big.png', 206],
+      ['big.txt', 200],
+    ]);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
+  test.each([
+    ['is no archive', Buffer.alloc(4096, 'x').toString()],
+    ['is empty', ''],
+  ])('an answer that %s does no harm', async (_what, body) => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => (isArchive(seen) ? { status: 200, body } : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect(proxy.requests('GET', '/files/')).toHaveLength(10);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
   test('goes on within a file from where the connection broke', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
-    proxy.rule(({ path, time }) => (path.endsWith('/files/big.png') && time < 3 ? 'cut-answer' : undefined));
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      return seen.path.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
+    });
     const root = await newRoot();
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
     expect([ended.code, ended.stderr]).toEqual([0, '']);
@@ -48,8 +97,9 @@ describe('over a network that breaks', () => {
     onTestFinished(() => proxy.close());
     let isHeld = false;
     // The last file never comes, and all others have.
-    proxy.rule(({ path }) => {
-      if (!path.endsWith('/files/big.txt')) return undefined;
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      if (!seen.path.endsWith('/files/big.txt')) return undefined;
       isHeld = true;
       return new Promise(() => {});
     });
@@ -60,7 +110,7 @@ describe('over a network that breaks', () => {
     expect((await first.ended).code).toBe(130);
     expect(existsSync(join(root, 'far'))).toBe(false);
     const before = proxy.requests('GET', '/files/').length;
-    proxy.rule();
+    proxy.rule((seen) => (isArchive(seen) ? NO_ARCHIVE : undefined));
     expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
     const fetched = proxy
       .requests('GET', '/files/')
@@ -97,8 +147,8 @@ describe('over a network that breaks', () => {
       for (const n of [1, 2, 3, 4]) await api.upload(id, `0${n}.txt`, `WAGON ${n}`);
     };
     let changed: Promise<void> | undefined;
-    proxy.rule(async ({ path }) => {
-      if (!path.includes('/files/')) return undefined;
+    proxy.rule(async (seen) => {
+      if (!isArchive(seen)) return undefined;
       changed ??= change();
       await changed;
       return undefined;
@@ -115,7 +165,10 @@ describe('over a network that breaks', () => {
   test('bytes that are not what the manifest says are refused, and nothing is left', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
-    proxy.rule(({ path }) => (path.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined));
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      return seen.path.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
+    });
     const root = await newRoot();
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
     expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('01.txt')]);

@@ -29,6 +29,15 @@ export function remoteSource(client: TrainyardClient, { id, url }: { id: string;
       });
       return arrivalOf(response, file);
     },
+    readTogether: async (files, signal) => {
+      const names = files.map(({ filename }) => filename);
+      const response = await client.archive(id, names, { signal }).catch((error) => {
+        // A service without archives, or without one of the files: asked one by one, it tells which.
+        if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
+        throw error;
+      });
+      return response?.body ?? undefined;
+    },
   };
 }
 

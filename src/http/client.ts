@@ -198,6 +198,11 @@ export class TrainyardClient {
     return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
   }
 
+  /** The bytes of up to 1,000 files, as one tar archive in the order of the names. trainyard only. */
+  archive(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<Response> {
+    return this.#response('POST', `${path(id)}/archive`, { body: { filenames }, ...options });
+  }
+
   /** A WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
     return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);

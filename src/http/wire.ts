@@ -156,6 +156,10 @@ export const promiseBody = z.object({
   }),
 });
 
+export const archiveBody = z.object({
+  filenames: z.array(z.string()).min(1).max(1000).meta({ description: 'Names of files of the dataset.' }),
+});
+
 export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).optional(),
   cursor: z.string().optional(),

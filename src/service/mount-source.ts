@@ -40,6 +40,14 @@ export interface MountSource {
   readonly manifest: (signal: AbortSignal) => Promise<Manifest>;
   /** For files without `path`. @throws SourceChanged where the source has no such bytes under that name any more */
   readonly read?: (file: MountFile, from: number, signal: AbortSignal) => Promise<Arrival>;
+  /**
+   * A tar archive of the files, in that order; `undefined` where the source makes none. Whatever it gets wrong is found out
+   * by `read`.
+   */
+  readonly readTogether?: (
+    files: readonly MountFile[],
+    signal: AbortSignal,
+  ) => Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
 /** The dataset is not any more what its manifest said. */

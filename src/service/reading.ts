@@ -32,9 +32,26 @@ export class Reading {
     return file;
   }
 
+  /** Files in the order of their names as given. @throws ServiceError `dataset_not_found`, `file_not_found` */
+  async files(key: DatasetKey, filenames: readonly string[]): Promise<StoredFile[]> {
+    const { catalog } = this.#parts;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const names = filenames.map((filename) => filename.normalize('NFC'));
+    const found = await catalog.storedFiles({ datasetId: key.id, filenames: names });
+    const byName = new Map(found.map((file) => [file.filename, file]));
+    return names.map((filename) => {
+      const file = byName.get(filename);
+      if (file === undefined) throw fileNotFound(filename);
+      return file;
+    });
+  }
+
   /** The bytes of a file from `start` up to and without `end`. */
   async bytes(file: StoredFile, range?: { start: number; end: number }): Promise<Readable> {
-    const body = await this.#parts.blobs.read(file.id, range);
+    const { sizeBytes } = file.upload;
+    // Where the end is known, nobody has to read once more to find it.
+    const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
+    const body = await this.#parts.blobs.read(file.id, range ?? whole);
     if (body === undefined) throw new Error(`The bytes of ${file.filename} (${file.id}) are gone from the store.`);
     return body;
   }

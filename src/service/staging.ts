@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } 
 import { eachOf } from './each.js';
 import { type MountableDataset, MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
 import type { RecordedFile } from './mounted-folder.js';
-import { receiveFile } from './receive-file.js';
+import { receiveAll } from './receive-all.js';
 
 /** Where a mount stands; all bytes that count have been written and checked, or are just being. */
 export interface MountProgress {
@@ -63,10 +63,25 @@ export async function stage(
   };
   const telling = setInterval(tell, PROGRESS_INTERVAL_MS);
   try {
-    const staged =
-      source.read === undefined
-        ? await copyAll(folder, dataset.files, { ...options, done })
-        : await receiveAll(folder, dataset.files, source.read, { ...options, done });
+    const staged: RecordedFile[] = [];
+    const onFile = (file: MountFile, mtimeMs: number) => void staged.push(recorded(file, mtimeMs));
+    const { read, readTogether } = source;
+    if (read === undefined) await copyAll(folder, dataset.files, { ...options, done, onFile });
+    else {
+      await receiveAll(
+        folder,
+        dataset.files,
+        { read, readTogether },
+        {
+          ...options,
+          onBytes: (bytes) => void Atomics.add(done, 1, BigInt(bytes)),
+          onFile: (file, mtimeMs) => {
+            Atomics.add(done, 0, 1n);
+            onFile(file, mtimeMs);
+          },
+        },
+      );
+    }
     tell();
     return staged;
   } finally {
@@ -74,19 +89,21 @@ export async function stage(
   }
 }
 
-type Counted = StagingOptions & { readonly done: BigInt64Array };
+type CopyOptions = StagingOptions & {
+  readonly done: BigInt64Array;
+  readonly onFile: (file: MountFile, mtimeMs: number) => void;
+};
 
 /** Copies in other threads, and where there is nothing else to do here, in this one too: it need not be started first. */
-async function copyAll(folder: string, files: readonly MountFile[], options: Counted): Promise<RecordedFile[]> {
-  const { signal, done, isLinked } = options;
+async function copyAll(folder: string, files: readonly MountFile[], options: CopyOptions): Promise<void> {
+  const { signal, done, isLinked, onFile } = options;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
   const threads = new CopyThreads(options.threads - (options.copiesHere ? 1 : 0));
-  const staged: RecordedFile[] = [];
   const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
     const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, isLinked)), done });
     if (!outcome.ok) throw copyError(outcome, job);
-    staged.push(...job.map((file, i) => recorded(file, outcome.mtimesMs[i] ?? 0)));
+    for (const [i, file] of job.entries()) onFile(file, outcome.mtimesMs[i] ?? 0);
   };
   const elsewhere = copyWith((job) => threads.copy(job, signal));
   const here = copyWith(async (job) => {
@@ -102,7 +119,6 @@ async function copyAll(folder: string, files: readonly MountFile[], options: Cou
   ];
   try {
     await Promise.all(loops);
-    return staged;
   } catch (error) {
     // No more jobs for the other loop, which must not write any more once this has returned.
     jobs.return(undefined);
@@ -190,58 +206,6 @@ function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: 
     default:
       return Object.assign(new Error(message), { code: errno, syscall: 'copy' });
   }
-}
-
-async function receiveAll(
-  folder: string,
-  files: readonly MountFile[],
-  read: NonNullable<MountSource['read']>,
-  { connections, signal, done }: Counted,
-): Promise<RecordedFile[]> {
-  await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
-  const staged: RecordedFile[] = [];
-  // The first failure ends the others, which would only go on in vain.
-  const underWay = new Set<AbortController>();
-  const abortAll = (reason: unknown) => {
-    for (const each of underWay) each.abort(reason);
-  };
-  const onAbort = () => abortAll(signal.reason);
-  signal.addEventListener('abort', onAbort);
-  try {
-    await eachOf(files, connections, async (file) => {
-      signal.throwIfAborted();
-      // One for each file: fetch lets go of a signal only when memory is tidied up.
-      const own = new AbortController();
-      underWay.add(own);
-      const path = join(folder, mountedNameOf(file.filename));
-      const onBytes = (bytes: number) => void Atomics.add(done, 1, BigInt(bytes));
-      try {
-        staged.push(recorded(file, await receiveFile(read, file, { path, signal: own.signal, onBytes })));
-        Atomics.add(done, 0, 1n);
-      } catch (error) {
-        abortAll(error);
-        throw error;
-      } finally {
-        underWay.delete(own);
-      }
-    });
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-  return staged;
-}
-
-/** Makes the folder, or leaves nothing in it but files of these names. */
-async function keepOnly(folder: string, names: ReadonlySet<string>): Promise<void> {
-  const stats = await lstat(folder).catch(() => undefined);
-  if (stats?.isDirectory()) {
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
-      if (!entry.isFile() || !names.has(entry.name)) await rm(join(folder, entry.name), { recursive: true });
-    }
-    return;
-  }
-  await rm(folder, { force: true });
-  await mkdir(folder);
 }
 
 function recorded({ filename, sha256, sizeBytes }: MountFile, mtimeMs: number): RecordedFile {

@@ -119,6 +119,13 @@ export class Catalog {
     return row && (fileOf(row) as StoredFile);
   }
 
+  /** The good files among these names, in no particular order. */
+  async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
+    const wanted = new Set(key.filenames);
+    const files = await filesOfStems(this.#db, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
+    return files.filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
+  }
+
   /** A file in any state, by the id that links and blobs carry. */
   async file(id: string): Promise<DatasetFile | undefined> {
     const row = await this.#db.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();

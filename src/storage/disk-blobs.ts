@@ -10,6 +10,9 @@ import type { BlobStore, StagedBlob } from './blobs.js';
 /** Chunks from a socket are gathered to writes of up to this many bytes. */
 const WRITE_BYTES = 512 * 1024;
 
+/** A picture is mostly read in one go. */
+const READ_BYTES = 256 * 1024;
+
 /**
  * A long upload is written to the platters while it still arrives, whenever this many bytes are new; otherwise the whole
  * file would wait in the page cache for the fsync at its end.
@@ -90,7 +93,10 @@ export class DiskBlobs implements BlobStore {
   async read(key: string, range?: { start: number; end: number }): Promise<Readable | undefined> {
     try {
       const handle = await open(this.localPath(key));
-      return handle.createReadStream(range && { start: range.start, end: range.end - 1 });
+      const whole = { highWaterMark: READ_BYTES };
+      return handle.createReadStream(
+        range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 },
+      );
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       throw error;

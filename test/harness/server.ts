@@ -15,6 +15,13 @@ export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.me
 /** The flags that `npm start` gives Node. */
 export const NODE_FLAGS: readonly string[] = startScript().match(/--\S+(?= .*dist)/g) ?? [];
 
+/** The environment that `npm start` gives it. */
+const NODE_ENVIRONMENT = Object.fromEntries(
+  startScript()
+    .match(/\b[A-Z_]+=\S+/g)
+    ?.map((pair) => pair.split('=')) ?? [],
+);
+
 function startScript(): string {
   const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(manifest) as { scripts: { start: string } }).scripts.start;
@@ -53,7 +60,7 @@ export async function startServer(
     [...NODE_FLAGS, COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, ...NODE_ENVIRONMENT, ...options.env },
     },
   );
   let output = '';

@@ -5,12 +5,14 @@ import parseRange from 'range-parser';
 import { z } from 'zod';
 import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { archiveOf } from '../../service/archive.js';
 import { MAX_DIRECT_BYTES } from '../../service/uploads.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
 import { fileOnWire, timeOf } from '../present.js';
 import {
+  archiveBody,
   datasetParams,
   fileParams,
   promiseBody,
@@ -137,6 +139,26 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       reply.headers({ etag, 'cache-control': CACHE_CONTROL, 'x-content-type-options': 'nosniff' });
       if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
       return reply.type('image/webp').send(await reading.thumbnail(file));
+    },
+  );
+
+  app.post(
+    '/:id/archive',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'The bytes of several files at once, as a tar archive in the order of the names',
+        params: datasetParams,
+        body: archiveBody,
+        response: { 200: wireBytes, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params, body }, reply) => {
+      const files = await reading.files({ accountId, id: params.id }, body.filenames);
+      const archive = archiveOf(files, (file) => reading.bytes(file));
+      reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
+      return reply.type('application/x-tar').send(archive.body);
     },
   );
 
