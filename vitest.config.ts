@@ -1,11 +1,27 @@
 import { defineConfig } from 'vitest/config';
+import { COMBINATIONS } from './test/harness/available.js';
+
+/** What speaks to a service as a client does, and so must hold wherever the service keeps things. */
+const THE_WHOLE_API = ['test/api/**/*.test.ts', 'test/client.test.ts'];
+
+const [own, ...others] = COMBINATIONS;
+for (const { name, leftOut } of others) if (leftOut) console.warn(`The tests on ${name} are left out: ${leftOut}`);
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/harness/shared-postgres.ts'],
     // Two cores: more workers would only make each other's servers wait.
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: own?.name ?? '', include: ['test/**/*.test.ts'] } },
+      ...others
+        .filter(({ leftOut }) => leftOut === undefined)
+        .map(({ name }) => ({
+          extends: true as const,
+          test: { name, include: THE_WHOLE_API, env: { TRAINYARD_TEST_COMBINATION: name } },
+        })),
+    ],
   },
 });

@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { microsClock } from './clock.js';
 import type { Config } from './config.js';
 import { createServer } from './http/server.js';
 import { InspectionPool } from './service/inspection-pool.js';
@@ -19,7 +18,7 @@ import { lockFolder } from './storage/folder-lock.js';
 import { openMetadata } from './storage/metadata.js';
 import { packageVersion } from './version.js';
 
-const SWEEP_INTERVAL_MS = 30_000;
+const LONGEST_SWEEP_INTERVAL_MS = 30_000;
 const THUMBNAIL_PIXELS = 320;
 
 /** Makes the data folder where it is missing; nobody else on the machine may look into it. */
@@ -38,8 +37,7 @@ export async function openApp(config: Config, logger: Logger) {
   const metadata = await openMetadata(config);
   const blobs = await DiskBlobs.open(join(config.dataFolder, 'blobs'));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
-  const { catalog, accounts } = metadata;
-  const now = microsClock();
+  const { catalog, accounts, now } = metadata;
   const parts: ServiceParts = {
     catalog,
     blobs,
@@ -48,8 +46,9 @@ export async function openApp(config: Config, logger: Logger) {
     inspect: (file, signal) => pool.inspect(file, signal),
     newId: () => randomUUID().replaceAll('-', ''),
   };
-  // Nobody else can be taking anything in: this process holds the lock, and has not begun.
-  await sweep(parts, { everything: true });
+  // With the catalog in the folder that this process holds, nobody else can be taking anything in; another process on the
+  // same database may.
+  await sweep(parts, { everything: config.databaseUrl === undefined });
   const uploads = new Uploads(parts);
   const linkKey = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
   const server = await createServer(
@@ -80,11 +79,13 @@ export async function openApp(config: Config, logger: Logger) {
 
   mountRoot?.start();
   let sweeping: Promise<void> = Promise.resolve();
+  // An upload whose process died is ended one lease later, and half of one at most.
+  const sweepIntervalMs = Math.min(LONGEST_SWEEP_INTERVAL_MS, config.rules.lease / 1000 / 2);
   const sweeper = setInterval(() => {
     sweeping = sweep(parts, { isArrivingHere: (id) => uploads.isArriving(id) }).catch((err) =>
       logger.error({ err }, 'the sweep failed and will be tried again'),
     );
-  }, SWEEP_INTERVAL_MS);
+  }, sweepIntervalMs);
 
   /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
   const stop = async () => {
@@ -102,5 +103,5 @@ export async function openApp(config: Config, logger: Logger) {
   };
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
-  return { accounts, now, port, stop };
+  return { accounts, now, port, databaseName: metadata.databaseName, stop };
 }

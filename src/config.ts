@@ -8,6 +8,8 @@ import type { ServiceRules } from './service/parts.js';
 export interface Config {
   /** The folder that holds catalog and bytes; absolute. */
   readonly dataFolder: string;
+  /** Of the Postgres database that holds the catalog, with its password; without it the catalog is in the folder. */
+  readonly databaseUrl: string | undefined;
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
@@ -39,6 +41,8 @@ interface Setting<T> {
   readonly env: string;
   readonly fallback: string | undefined;
   readonly help: string;
+  /** Its value may hold a password, and is never shown. */
+  readonly isSecret?: boolean;
   /** @throws Error whose message completes "SETTING " */
   readonly parse: (text: string) => T;
 }
@@ -53,6 +57,14 @@ export const SETTINGS = {
     fallback: './data',
     help: 'folder for the catalog and all files',
     parse: (text: string) => resolve(text),
+  },
+  databaseUrl: {
+    flag: '--database-url <url>',
+    env: 'DATABASE_URL',
+    fallback: undefined,
+    help: 'Postgres 15 or later that holds the catalog instead of the folder: postgres://user:password@host/database',
+    isSecret: true,
+    parse: postgresUrl,
   },
   host: {
     flag: '--host <address>',
@@ -117,6 +129,13 @@ export const SETTINGS = {
     help: 'how long removed or replaced files stay on disk for readers under way',
     parse: wholeNumber({ min: 0, max: 2_592_000 }),
   },
+  leaseSeconds: {
+    flag: '--lease-seconds <number>',
+    env: 'TRAINYARD_LEASE_SECONDS',
+    fallback: '120',
+    help: 'an upload whose server has given no sign of life for so long is over, or taken over by another',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
   idleSeconds: {
     flag: '--idle-seconds <number>',
     env: 'TRAINYARD_IDLE_SECONDS',
@@ -160,7 +179,7 @@ export function loadConfig(
   environment: Record<string, string | undefined>,
 ): Config {
   const faults: string[] = [];
-  const value = <T>(name: SettingName, { flag, env, fallback, parse }: Setting<T>): T | undefined => {
+  const value = <T>(name: SettingName, { flag, env, fallback, isSecret, parse }: Setting<T>): T | undefined => {
     // An empty variable is how a compose file says that it leaves a setting alone.
     const text = flags[name] ?? (environment[env] || undefined) ?? fallback;
     if (text === undefined) return undefined;
@@ -168,7 +187,8 @@ export function loadConfig(
       return parse(text);
     } catch (error) {
       const source = flags[name] === undefined ? env : flag.split(' ')[0];
-      faults.push(`${source} ${error instanceof Error ? error.message : error} (it is ${JSON.stringify(text)})`);
+      const shown = isSecret ? '' : ` (it is ${JSON.stringify(text)})`;
+      faults.push(`${source} ${error instanceof Error ? error.message : error}${shown}`);
       return undefined;
     }
   };
@@ -186,6 +206,7 @@ function configOf(values: Values): Config {
   };
   return {
     dataFolder: must(values.data),
+    databaseUrl: values.databaseUrl,
     host: must(values.host),
     port: must(values.port),
     publicUrl: values.publicUrl,
@@ -194,6 +215,7 @@ function configOf(values: Values): Config {
       captionGrace: must(values.captionGraceSeconds) * MICROS_PER_SECOND,
       linkLifetime: must(values.linkSeconds) * MICROS_PER_SECOND,
       maxLinkBytes: must(values.maxFileBytes),
+      lease: must(values.leaseSeconds) * MICROS_PER_SECOND,
     },
     mountRoot: values.mountRoot,
     blobGrace: must(values.blobGraceSeconds) * MICROS_PER_SECOND,
@@ -224,6 +246,18 @@ function httpUrl(text: string): string {
     throw new Error('must be an http or https URL without query and fragment');
   }
   return url.href.replace(/\/+$/, '');
+}
+
+function postgresUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
+    throw new Error('must be a URL such as postgres://user:password@host:5432/database');
+  }
+  const poolSize = url.searchParams.get('pool_size');
+  if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) {
+    throw new Error('must have a pool_size, if any, from 1 to 9999');
+  }
+  return text;
 }
 
 function addressList(text: string): string[] {

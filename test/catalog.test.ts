@@ -3,6 +3,7 @@ import type { DatasetFile, PendingFile, StoredFile } from '../src/dataset/datase
 import { mediaTypeOf } from '../src/dataset/media.js';
 import { tallyOf } from '../src/dataset/tally.js';
 import { beginArrival, promise, reject, remove, store } from '../src/dataset/transitions.js';
+import { blobKeyOf } from '../src/storage/blobs.js';
 import type { Catalog } from '../src/storage/catalog.js';
 import { catalogs, onEach } from './harness/backends.js';
 
@@ -10,9 +11,19 @@ let ids = 0;
 const newId = () => `id-${++ids}`;
 
 function pending(datasetId: string, filename: string): PendingFile {
-  const upload = { state: 'pending', via: 'direct', promisedBytes: null, expiresAt: 900, arrivingUntil: 900 } as const;
-  return { id: newId(), datasetId, filename, kind: mediaTypeOf(filename)!.kind, createdAt: 1, upload };
+  const upload = { state: 'pending', via: 'direct', promisedBytes: null, expiresAt: 900 } as const;
+  return {
+    id: newId(),
+    datasetId,
+    filename,
+    kind: mediaTypeOf(filename)!.kind,
+    createdAt: 1,
+    upload: { ...upload, arrivingUntil: 900, arrivingBy: 'me' },
+  };
 }
+
+/** As whoever took it in first. */
+const held = ({ id }: PendingFile) => ({ id, by: 'me' });
 
 const stored = (sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -21,6 +32,7 @@ const stored = (sizeBytes: number): StoredFile['upload'] => ({
   contentType: 'image/jpeg',
   facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
   warnings: [{ severity: 'warning', code: 'CONTENT_DIFFERS', filename: 'x', message: 'differs' }],
+  blobVersion: '"etag"',
   settledAt: 100,
 });
 
@@ -35,8 +47,8 @@ const at = (datasetId: string, filename: string, now = 50) => ({
 async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
   const file = pending(datasetId, filename);
   await catalog.change(at(datasetId, filename), (group) => promise(group, file));
-  await catalog.change(at(datasetId, filename), (group) => store(group, file.id, stored(sizeBytes)));
-  return file.id;
+  await catalog.change(at(datasetId, filename), (group) => store(group, held(file), stored(sizeBytes)));
+  return blobKeyOf(file);
 }
 
 onEach(catalogs, (open) => {
@@ -136,7 +148,7 @@ onEach(catalogs, (open) => {
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'c.jpg'), (group) => promise(group, refused));
       await catalog.change(at(datasetId, 'c.jpg'), (group) =>
-        reject(group, refused.id, { state: 'rejected', problem, settledAt: 50 }),
+        reject(group, held(refused), { state: 'rejected', problem, settledAt: 50 }),
       );
       expect(await catalog.dueTrash(1049)).toEqual([]);
       expect((await catalog.dueTrash(1050)).sort()).toEqual([displaced, removed].sort());
@@ -161,13 +173,15 @@ onEach(catalogs, (open) => {
     const file = pending(datasetId, 'a.jpg');
     const idle: PendingFile = {
       ...pending(datasetId, 'b.jpg'),
-      upload: { ...file.upload, via: 'link', arrivingUntil: null },
+      upload: { ...file.upload, via: 'link', arrivingUntil: null, arrivingBy: null },
     };
     await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file));
     await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, idle));
     expect(await catalog.abandonedUploads(899)).toEqual([]);
     expect((await catalog.abandonedUploads(900)).map(({ id }) => id)).toEqual([file.id]);
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => beginArrival(group, idle.id, { now: 50, until: 70 }));
+    await catalog.change(at(datasetId, 'b.jpg'), (group) =>
+      beginArrival(group, idle.id, { now: 50, until: 70, by: 'me' }),
+    );
     expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 

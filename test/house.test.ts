@@ -14,6 +14,7 @@ const KEEPERS: Record<string, RegExp> = {
   mediabunny: /^dataset\/inspect\//,
   'file-type': /^dataset\/inspect\//,
   kysely: /^storage\//,
+  pg: /^storage\//,
   '@photostructure/sqlite': /^storage\//,
   fastify: /^http\//,
   commander: /^cli\//,

@@ -30,6 +30,7 @@ import {
 const RULES: StatusRules = { captionGrace: 15 * MICROS_PER_SECOND };
 const LINK_LIFETIME = 60 * MICROS_PER_SECOND;
 const LEASE = 20 * MICROS_PER_SECOND;
+const HOLDER = 'holder';
 const FILENAMES = ['a.jpg', 'a.JPG', 'a.png', 'a.txt', 'a.mp4', 'b.gif', 'b.txt', 'c.webp', 'c.txt'];
 
 /** A dataset kept as the catalog keeps it: files, and a tally that every change moves by the difference it makes. */
@@ -55,6 +56,7 @@ class Model {
         promisedBytes: via === 'link' ? 100 : null,
         expiresAt,
         arrivingUntil: via === 'link' ? null : expiresAt,
+        arrivingBy: via === 'link' ? null : HOLDER,
       },
     };
   }
@@ -83,6 +85,8 @@ class Model {
   }
 }
 
+const heldBy = ({ id }: PendingFile) => ({ id, by: HOLDER });
+
 const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
   sizeBytes,
@@ -90,6 +94,7 @@ const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => 
   contentType: 'image/jpeg',
   facts: { kind: 'caption', characters: 1 },
   warnings: [],
+  blobVersion: null,
   settledAt: model.now,
 });
 
@@ -126,7 +131,7 @@ function take(model: Model, action: Step): void {
   if (action.do === 'upload') {
     const file = model.newPending(action.filename, 'direct');
     model.change(action.filename, (group) => promise(group, file));
-    model.change(action.filename, (group) => store(group, file.id, storedUpload(model, 100)));
+    model.change(action.filename, (group) => store(group, heldBy(file), storedUpload(model, 100)));
     return;
   }
   if (action.do === 'remove') {
@@ -137,14 +142,15 @@ function take(model: Model, action: Step): void {
   const file = pending[action.pick % Math.max(pending.length, 1)];
   if (file === undefined) return;
   const { id } = file;
-  const lease = { now: model.now, until: model.now + LEASE };
+  const lease = { now: model.now, until: model.now + LEASE, by: HOLDER };
+  const held = { id, by: HOLDER };
   const problem = errorIn(file.filename, 'IMAGE_CORRUPT', 'is broken');
   const transitions = {
     begin: (group: StemGroup) => beginArrival(group, id, lease),
-    renew: (group: StemGroup) => renewArrival(group, id, lease),
-    end: (group: StemGroup) => endArrival(group, id),
-    store: (group: StemGroup) => store(group, id, storedUpload(model, 100 + action.pick)),
-    reject: (group: StemGroup) => reject(group, id, { state: 'rejected', problem, settledAt: model.now }),
+    renew: (group: StemGroup) => renewArrival(group, held, lease),
+    end: (group: StemGroup) => endArrival(group, held),
+    store: (group: StemGroup) => store(group, held, storedUpload(model, 100 + action.pick)),
+    reject: (group: StemGroup) => reject(group, held, { state: 'rejected', problem, settledAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
 }
@@ -269,8 +275,8 @@ describe('the transitions', () => {
   test('the latest upload that ends well wins', () => {
     const model = new Model();
     const [first, second] = [arriving(model, 'a.jpg'), arriving(model, 'a.jpg')];
-    expect(model.change('a.jpg', (group) => store(group, second.id, storedUpload(model, 2)))).toBe(true);
-    expect(model.change('a.jpg', (group) => store(group, first.id, storedUpload(model, 1)))).toBe(true);
+    expect(model.change('a.jpg', (group) => store(group, heldBy(second), storedUpload(model, 2)))).toBe(true);
+    expect(model.change('a.jpg', (group) => store(group, heldBy(first), storedUpload(model, 1)))).toBe(true);
     expect(model.stored('a.jpg')?.upload.sizeBytes).toBe(1);
     expect(model.tally.images).toBe(1);
   });
@@ -278,10 +284,10 @@ describe('the transitions', () => {
   test('a refused second attempt leaves the first file and records nothing', () => {
     const model = new Model();
     const good = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => store(group, good.id, storedUpload(model, 1)));
+    model.change('a.jpg', (group) => store(group, heldBy(good), storedUpload(model, 1)));
     const bad = arriving(model, 'a.jpg');
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
-    model.change('a.jpg', (group) => reject(group, bad.id, { state: 'rejected', problem, settledAt: model.now }));
+    model.change('a.jpg', (group) => reject(group, heldBy(bad), { state: 'rejected', problem, settledAt: model.now }));
     expect(model.files.map((file) => file.id)).toEqual([good.id]);
     expect(model.tally.rejected).toBe(0);
   });
@@ -291,7 +297,7 @@ describe('the transitions', () => {
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => promise(group, link));
     const direct = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => store(group, direct.id, storedUpload(model, 1)));
+    model.change('a.jpg', (group) => store(group, heldBy(direct), storedUpload(model, 1)));
     expect(model.files.map((file) => file.id)).toEqual([direct.id]);
   });
 
@@ -299,9 +305,11 @@ describe('the transitions', () => {
     const model = new Model();
     const [old, fresh] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
     model.change('a.jpg', (group) => promise(group, old));
-    model.change('a.jpg', (group) => beginArrival(group, old.id, { now: model.now, until: model.now + LEASE }));
+    model.change('a.jpg', (group) =>
+      beginArrival(group, old.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+    );
     model.change('a.jpg', (group) => promise(group, fresh));
-    expect(model.change('a.jpg', (group) => store(group, old.id, storedUpload(model, 1)))).toBe(false);
+    expect(model.change('a.jpg', (group) => store(group, heldBy(old), storedUpload(model, 1)))).toBe(false);
     expect(model.files.map((file) => file.id)).toEqual([fresh.id]);
   });
 
@@ -309,7 +317,7 @@ describe('the transitions', () => {
     const model = new Model();
     const file = arriving(model, 'a.jpg');
     model.now += LEASE;
-    expect(model.change('a.jpg', (group) => store(group, file.id, storedUpload(model, 1)))).toBe(false);
+    expect(model.change('a.jpg', (group) => store(group, heldBy(file), storedUpload(model, 1)))).toBe(false);
   });
 
   test('two cannot take in one promise at once', () => {
@@ -317,7 +325,9 @@ describe('the transitions', () => {
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => promise(group, link));
     const begin = () =>
-      model.change('a.jpg', (group) => beginArrival(group, link.id, { now: model.now, until: model.now + LEASE }));
+      model.change('a.jpg', (group) =>
+        beginArrival(group, link.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+      );
     expect([begin(), begin()]).toEqual([true, false]);
     model.now += LEASE;
     expect(begin()).toBe(true);
@@ -328,8 +338,8 @@ describe('the transitions', () => {
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => promise(group, link));
     const direct = arriving(model, 'a.txt');
-    model.change('a.jpg', (group) => endArrival(group, link.id));
-    model.change('a.txt', (group) => endArrival(group, direct.id));
+    model.change('a.jpg', (group) => endArrival(group, heldBy(link)));
+    model.change('a.txt', (group) => endArrival(group, heldBy(direct)));
     expect(model.files.map((file) => file.id)).toEqual([link.id]);
   });
 });

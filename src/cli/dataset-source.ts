@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { microsClock } from '../clock.js';
 import type { Config } from '../config.js';
 import type { TrainyardClient } from '../http/client.js';
 import { TrainyardError } from '../http/client-error.js';
@@ -60,14 +59,13 @@ async function* emptyBody(): AsyncGenerator<Uint8Array> {}
  * @throws CommandError with 66 where it is no data folder, rather than making it one
  */
 export async function openLocal(config: Config) {
-  if (!existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
+  if (config.databaseUrl === undefined && !existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
   // Loaded here, so that no other command waits for the code of a database.
   const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(config);
-  const { catalog } = metadata;
-  const now = microsClock();
+  const { catalog, now } = metadata;
   const pathOf = (fileId: string) => blobPathOf(join(config.dataFolder, 'blobs'), fileId);
   const { dataFolder, rules } = config;
   return {

@@ -103,7 +103,7 @@ function uploadOf({ sizeBytes }: LocalFile, inspection: Inspection): DatasetFile
 }
 
 function stored(upload: { sizeBytes: number; facts: Facts; warnings?: readonly Warning[] }): DatasetFile['upload'] {
-  return { state: 'stored', sha256: '', contentType: '', warnings: [], settledAt: 0, ...upload };
+  return { state: 'stored', sha256: '', contentType: '', warnings: [], blobVersion: null, settledAt: 0, ...upload };
 }
 
 function datasetFile(filename: string, upload: DatasetFile['upload']): DatasetFile {

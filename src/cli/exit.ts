@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { ServiceError } from '../dataset/errors.js';
 import { TrainyardError } from '../http/client-error.js';
+import { DatabaseUnfit } from '../storage/database-unfit.js';
 
 /** Exit codes as in sysexits.h (https://man.freebsd.org/sysexits), so that scripts can tell what happened. */
 export const EXIT = {
@@ -80,6 +81,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
   if (error instanceof ServiceError) return { code: EXIT.dataError, message: error.message };
+  if (error instanceof DatabaseUnfit) return { code: EXIT.unavailable, message: error.message };
   // Node's own is no DOMException as that of fetch is.
   if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
   // What fetch throws where there was no answer, or half of one; its cause has the operating system's words.

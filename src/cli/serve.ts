@@ -50,12 +50,14 @@ function stopOnSignal(app: App): void {
   process.on('SIGINT', onSignal);
 }
 
-async function greeting(config: Config, { accounts, now, port }: App): Promise<string> {
+async function greeting(config: Config, { accounts, now, port, databaseName }: App): Promise<string> {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   const url = config.publicUrl ?? `http://${host}:${port}`;
-  const where = `trainyard serves ${url}\n  data in ${config.dataFolder}, documentation at ${url}/docs\n`;
+  const catalog = databaseName === undefined ? '' : `catalog in ${databaseName}, `;
+  const where = `trainyard serves ${url}\n  ${catalog}data in ${config.dataFolder}, documentation at ${url}/docs\n`;
   if (await accounts.hasTokens()) {
-    return `${where}  Tokens are shown once, when they are made: trainyard token create --data ${config.dataFolder}\n`;
+    const flags = databaseName === undefined ? ` --data ${config.dataFolder}` : ', with the same DATABASE_URL';
+    return `${where}  Tokens are shown once, when they are made: trainyard token create${flags}\n`;
   }
   const { token } = await accounts.createToken('default', now());
   return `${where}

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { microsClock } from '../clock.js';
 import { MICROS_PER_SECOND } from '../dataset/dataset.js';
 import type { Accounts } from '../storage/accounts.js';
 import { addSettings, configFrom } from './settings.js';
@@ -49,7 +48,7 @@ export function addTokenCommands(program: Command): void {
       }),
     );
 
-  for (const command of [create, list, revoke]) addSettings(command, ['data']);
+  for (const command of [create, list, revoke]) addSettings(command, ['data', 'databaseUrl']);
 }
 
 async function withAccounts(
@@ -60,7 +59,7 @@ async function withAccounts(
   const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(configFrom(options));
   try {
-    process.stdout.write(`${await work(metadata.accounts, microsClock())}\n`);
+    process.stdout.write(`${await work(metadata.accounts, metadata.now)}\n`);
   } finally {
     await metadata.close();
   }

@@ -30,6 +30,8 @@ export type Upload =
       readonly expiresAt: Micros;
       /** A lease, renewed while bytes are arriving: an upload that began in time may take hours. */
       readonly arrivingUntil: Micros | null;
+      /** Who holds the lease: a token of that one arrival, so that whoever lost the lease can't act on it any more. */
+      readonly arrivingBy: string | null;
     }
   | {
       readonly state: 'stored';
@@ -39,6 +41,8 @@ export type Upload =
       readonly contentType: string;
       readonly facts: Facts;
       readonly warnings: readonly Warning[];
+      /** What the store calls these very bytes, such as an ETag; `null` where it has no such name. */
+      readonly blobVersion: string | null;
       readonly settledAt: Micros;
     }
   | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly settledAt: Micros };

@@ -7,6 +7,15 @@ import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dat
  */
 export type StemGroup = readonly DatasetFile[];
 
+/**
+ * Whoever takes in the bytes of a promise holds it under a token of their own, until `endArrival` or until somebody else
+ * has taken over a lease that ran out. From then on nothing is found under the old token: who slept can do no harm.
+ */
+export interface Holder {
+  readonly id: string;
+  readonly by: string;
+}
+
 /** A new promise. One made through a link retires the older link promises of that name. */
 export function promise(group: StemGroup, file: PendingFile): StemGroup {
   const isRetired = ({ filename, upload }: DatasetFile) =>
@@ -21,28 +30,28 @@ export function promise(group: StemGroup, file: PendingFile): StemGroup {
 export function beginArrival(
   group: StemGroup,
   id: string,
-  lease: { now: Micros; until: Micros },
+  lease: { now: Micros; until: Micros; by: string },
 ): StemGroup | undefined {
   const arrivingUntil = pendingOf(group, id)?.upload.arrivingUntil ?? null;
   if (arrivingUntil !== null && arrivingUntil > lease.now) return undefined;
-  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
+  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until, arrivingBy: lease.by }));
 }
 
 /** A sign of life: the bytes are still arriving. `undefined` also where the lease has run out. */
 export function renewArrival(
   group: StemGroup,
-  id: string,
+  holder: Holder,
   lease: { now: Micros; until: Micros },
 ): StemGroup | undefined {
-  if (!isArriving(group, id, lease.now)) return undefined;
-  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
+  if (!isArriving(group, holder, lease.now)) return undefined;
+  return replacePending(group, holder.id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
 }
 
 /** The bytes stopped arriving. A link's promise stays open for another try; a direct upload is over. */
-export function endArrival(group: StemGroup, id: string): StemGroup | undefined {
-  const pending = pendingOf(group, id);
-  if (pending?.upload.via === 'direct') return withdraw(group, id);
-  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: null }));
+export function endArrival(group: StemGroup, holder: Holder): StemGroup | undefined {
+  const pending = heldBy(group, holder);
+  if (pending === undefined || pending.upload.via === 'direct') return withdraw(group, holder);
+  return replacePending(group, holder.id, (upload) => ({ ...upload, arrivingUntil: null, arrivingBy: null }));
 }
 
 /**
@@ -50,9 +59,10 @@ export function endArrival(group: StemGroup, id: string): StemGroup | undefined 
  * promise of that name whose bytes are not arriving. `undefined` also where the lease has run out: then `sweep` may have
  * removed the bytes.
  */
-export function store(group: StemGroup, id: string, stored: StoredFile['upload']): StemGroup | undefined {
-  const filename = pendingOf(group, id)?.filename;
-  if (filename === undefined || !isArriving(group, id, stored.settledAt)) return undefined;
+export function store(group: StemGroup, holder: Holder, stored: StoredFile['upload']): StemGroup | undefined {
+  const { id } = holder;
+  const filename = heldBy(group, holder)?.filename;
+  if (filename === undefined || !isArriving(group, holder, stored.settledAt)) return undefined;
   const isDisplaced = (other: DatasetFile) =>
     other.id !== id &&
     other.filename === filename &&
@@ -71,18 +81,19 @@ export function store(group: StemGroup, id: string, stored: StoredFile['upload']
  */
 export function reject(
   group: StemGroup,
-  id: string,
+  holder: Holder,
   rejected: Extract<Upload, { state: 'rejected' }>,
 ): StemGroup | undefined {
-  const filename = pendingOf(group, id)?.filename;
+  const filename = heldBy(group, holder)?.filename;
   if (filename === undefined) return undefined;
-  if (group.some((file) => file.filename === filename && file.upload.state === 'stored')) return withdraw(group, id);
+  if (group.some((file) => file.filename === filename && file.upload.state === 'stored'))
+    return withdraw(group, holder);
   const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
-  return replacePending(others, id, () => rejected);
+  return replacePending(others, holder.id, () => rejected);
 }
 
-function withdraw(group: StemGroup, id: string): StemGroup | undefined {
-  return pendingOf(group, id) === undefined ? undefined : group.filter((file) => file.id !== id);
+function withdraw(group: StemGroup, holder: Holder): StemGroup | undefined {
+  return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
 /** Everything under a name goes, but for uploads whose bytes are arriving directly. */
@@ -92,8 +103,13 @@ export function remove(group: StemGroup, filename: string): StemGroup | undefine
   return group.some(isRemoved) ? group.filter((file) => !isRemoved(file)) : undefined;
 }
 
-function isArriving(group: StemGroup, id: string, now: Micros): boolean {
-  return (pendingOf(group, id)?.upload.arrivingUntil ?? 0) > now;
+function isArriving(group: StemGroup, holder: Holder, now: Micros): boolean {
+  return (heldBy(group, holder)?.upload.arrivingUntil ?? 0) > now;
+}
+
+function heldBy(group: StemGroup, { id, by }: Holder): PendingFile | undefined {
+  const pending = pendingOf(group, id);
+  return pending?.upload.arrivingBy === by ? pending : undefined;
 }
 
 function pendingOf(group: StemGroup, id: string): PendingFile | undefined {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
+import { blobKeyOf } from '../storage/blobs.js';
 import type { ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
 
@@ -8,8 +9,8 @@ import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
 export type Thumbnailer = (path: string) => Promise<Buffer>;
 
 /** Where the thumbnail of a blob is kept: beside it, and swept with it. */
-export function thumbnailKeyOf(fileId: string): string {
-  return `${fileId}.thumbnail`;
+export function thumbnailKeyOf(blobKey: string): string {
+  return `${blobKey}.thumbnail`;
 }
 
 /** How the bytes of files come out again. */
@@ -51,7 +52,7 @@ export class Reading {
     const { sizeBytes } = file.upload;
     // Where the end is known, nobody has to read once more to find it.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
-    const body = await this.#parts.blobs.read(file.id, range ?? whole);
+    const body = await this.#parts.blobs.read(blobKeyOf(file), range ?? whole);
     if (body === undefined) throw new Error(`The bytes of ${file.filename} (${file.id}) are gone from the store.`);
     return body;
   }
@@ -59,7 +60,7 @@ export class Reading {
   /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable` */
   async thumbnail(file: StoredFile): Promise<Readable> {
     const { blobs } = this.#parts;
-    const key = thumbnailKeyOf(file.id);
+    const key = thumbnailKeyOf(blobKeyOf(file));
     const kept = await blobs.read(key);
     if (kept !== undefined) return kept;
     let made = this.#inTheMaking.get(key);
@@ -76,7 +77,7 @@ export class Reading {
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    const picture = await this.#makeThumbnail(blobs.localPath(file.id)).catch((error) => {
+    const picture = await this.#makeThumbnail(blobs.localPath(blobKeyOf(file))).catch((error) => {
       throw new ServiceError('thumbnail_unavailable', `No thumbnail can be made of ${file.filename}.`, {
         cause: error,
       });

@@ -1,4 +1,5 @@
-import { endArrival } from '../dataset/transitions.js';
+import { beginArrival, endArrival } from '../dataset/transitions.js';
+import { blobKeyOf } from '../storage/blobs.js';
 import type { ServiceParts } from './parts.js';
 import { thumbnailKeyOf } from './reading.js';
 
@@ -13,23 +14,35 @@ export interface SweepOptions {
  * Removes what a crash or a hang-up has left behind: uploads nobody is taking in any more, with what they may have
  * stored, and the bytes of files that were displaced or removed long enough ago.
  */
-export async function sweep(
-  { catalog, blobs, now }: ServiceParts,
-  { everything = false, isArrivingHere = () => false }: SweepOptions = {},
-): Promise<void> {
-  const abandoned = await catalog.abandonedUploads(everything ? Number.MAX_SAFE_INTEGER : now());
-  for (const file of abandoned) {
-    if (isArrivingHere(file.id)) continue;
-    // Bytes first: once the promise is open again, another upload may bring its own under the same key.
-    await blobs.delete([file.id]);
-    const { datasetId, filename } = file;
-    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, mayLeaveBytes: false };
-    await catalog.change(change, (group) => endArrival(group, file.id));
-  }
+export async function sweep(parts: ServiceParts, options: SweepOptions = {}): Promise<void> {
+  const { catalog, blobs, now } = parts;
+  await sweepAbandoned(parts, options);
   for (;;) {
     const due = await catalog.dueTrash(now());
     if (due.length === 0) return;
-    await blobs.delete(due.flatMap((id) => [id, thumbnailKeyOf(id)]));
+    await blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)]));
     await catalog.forgetTrash(due);
+  }
+}
+
+async function sweepAbandoned(
+  { catalog, blobs, now, rules, newId }: ServiceParts,
+  { everything = false, isArrivingHere = () => false }: SweepOptions,
+): Promise<void> {
+  const until = everything ? Number.MAX_SAFE_INTEGER : now();
+  for (const file of await catalog.abandonedUploads(until)) {
+    if (isArrivingHere(file.id)) continue;
+    const { id, datasetId, filename } = file;
+    const by = newId();
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, mayLeaveBytes: false };
+    // Taken over as any other attempt would: only who holds the promise may touch its bytes, and another process may have
+    // had the same idea, or a client be uploading again.
+    const lease = { now: until, until: now() + rules.lease, by };
+    const isOurs = await catalog.change({ ...change, isActivity: false, isDurable: false }, (group) =>
+      beginArrival(group, id, lease),
+    );
+    if (isOurs === undefined) continue;
+    await blobs.delete([blobKeyOf(file)]);
+    await catalog.change(change, (group) => endArrival(group, { id, by }));
   }
 }

@@ -1,20 +1,12 @@
 import type { Readable } from 'node:stream';
-import { MICROS_PER_SECOND, type PendingFile, type StoredFile } from '../dataset/dataset.js';
+import type { PendingFile, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { mediaTypeOf } from '../dataset/media.js';
 import { parseFilename } from '../dataset/names.js';
 import { stemGroupsOf } from '../dataset/tally.js';
-import {
-  beginArrival,
-  endArrival,
-  promise,
-  reject,
-  renewArrival,
-  type StemGroup,
-  store,
-} from '../dataset/transitions.js';
-import type { StagedBlob } from '../storage/blobs.js';
+import { beginArrival, promise, type StemGroup } from '../dataset/transitions.js';
 import { parseBatch } from './batch.js';
+import { HeldPromise } from './held-promise.js';
 import type { ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound } from './service.js';
 import type { SignedUpload } from './upload-link.js';
@@ -22,9 +14,8 @@ import type { SignedUpload } from './upload-link.js';
 /** The contract's limit for one file of a direct upload. */
 export const MAX_DIRECT_BYTES = 150_000_000;
 
-/** While bytes arrive, the next sign of life is due within this time, and is given five times as often. */
-const LEASE = 300 * MICROS_PER_SECOND;
-const RENEWAL_MS = LEASE / 1000 / 5;
+/** Signs of life in the time within which one is due. */
+const RENEWALS_PER_LEASE = 5;
 
 /** A body on its way in; the signal's reason says why it must stop. */
 export interface Arrival {
@@ -40,7 +31,7 @@ export class Uploads {
   /** Everything that this process is taking in. */
   readonly #receiving = new Set<string>();
   /** Uploads that are over without the catalog knowing: a full disk takes no row either. */
-  readonly #unended = new Set<PendingFile>();
+  readonly #unended = new Set<HeldPromise>();
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
@@ -60,7 +51,13 @@ export class Uploads {
     const expiresAt = createdAt + rules.linkLifetime;
     const promises = new Map<string, PendingFile>();
     for (const { raw, filename, sizeBytes } of parseBatch(sizes, rules.maxLinkBytes)) {
-      const upload = { via: 'link', promisedBytes: sizeBytes, expiresAt, arrivingUntil: null } as const;
+      const upload = {
+        via: 'link',
+        promisedBytes: sizeBytes,
+        expiresAt,
+        arrivingUntil: null,
+        arrivingBy: null,
+      } as const;
       promises.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
     const ofStem = stemGroupsOf([...promises.values()]);
@@ -84,22 +81,22 @@ export class Uploads {
    * file is not added then.
    */
   async receiveDirect(key: DatasetKey, rawFilename: string, { body, signal }: Arrival): Promise<StoredFile> {
-    const { catalog, now } = this.#parts;
+    const { catalog, now, rules, newId } = this.#parts;
     const filename = parseFilename(rawFilename);
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     await this.#endArrivals();
     const createdAt = now();
-    const arrivingUntil = createdAt + LEASE;
-    const upload = { via: 'direct', promisedBytes: null, expiresAt: arrivingUntil, arrivingUntil } as const;
-    const file = this.#pendingFile(key, filename, { createdAt, upload });
-    // A promise without its bytes is worth nothing after a crash, so nobody waits for the disk to have it.
-    const isPromised = await this.#change(file, (group) => promise(group, file), { isDurable: false });
-    if (!isPromised) throw datasetNotFound(key.id);
+    const [expiresAt, by] = [createdAt + rules.lease, newId()];
+    const file = this.#pendingFile(key, filename, {
+      createdAt,
+      upload: { via: 'direct', promisedBytes: null, expiresAt, arrivingUntil: expiresAt, arrivingBy: by },
+    });
+    const dataset = await catalog.promiseDirect({ accountId: key.accountId, file });
+    if (dataset === undefined) throw datasetNotFound(key.id);
     const limit = {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    return this.#receive(file, { body, signal }, limit);
+    return this.#receive(new HeldPromise(this.#parts, file, by), { body, signal }, limit);
   }
 
   /**
@@ -111,7 +108,7 @@ export class Uploads {
    * file that was judged, the promise stays open for another try.
    */
   async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: Arrival): Promise<StoredFile> {
-    const { catalog, now } = this.#parts;
+    const { catalog, now, rules, newId } = this.#parts;
     const earlier = this.#arriving.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_settled', 'A newer request uploads the same file.'));
     await earlier?.ended;
@@ -132,13 +129,17 @@ export class Uploads {
     const message = `${file.filename} was promised with ${link.sizeBytes} bytes, and ${sizeBytes} were announced. Call get-upload-endpoint again with the true size.`;
     if (sizeBytes > link.sizeBytes) throw new ServiceError('too_large', message);
     if (sizeBytes < link.sizeBytes) throw new ServiceError('wrong_size', message);
-    const lease = { now: now(), until: now() + LEASE };
-    if (!(await this.#change(file, (group) => beginArrival(group, file.id, lease)))) {
+    const by = newId();
+    const lease = { now: now(), until: now() + rules.lease, by };
+    const { datasetId, filename } = file;
+    const change = { datasetId, filenames: [filename], now: lease.now, isActivity: true };
+    if ((await catalog.change(change, (group) => beginArrival(group, file.id, lease))) === undefined) {
       throw new ServiceError('upload_settled', `${file.filename} is already being uploaded through this link.`);
     }
     const replace = new AbortController();
     const arrival = { body, signal: AbortSignal.any([signal, replace.signal]) };
-    const received = this.#receive(file as PendingFile, arrival, { bytes: link.sizeBytes, message });
+    const held = new HeldPromise(this.#parts, file as PendingFile, by);
+    const received = this.#receive(held, arrival, { bytes: link.sizeBytes, message });
     const ended = received.catch(() => {}).finally(() => this.#arriving.delete(file.id));
     this.#arriving.set(file.id, { replace, ended });
     return received;
@@ -150,75 +151,30 @@ export class Uploads {
   }
 
   async #receive(
-    file: PendingFile,
+    held: HeldPromise,
     { body, signal }: Arrival,
     limit: { bytes: number; message: string },
   ): Promise<StoredFile> {
-    const heartbeat = setInterval(() => {
-      const lease = { now: this.#parts.now(), until: this.#parts.now() + LEASE };
-      // A renewal that fails is made up for by the next; the lease outlives several.
-      this.#change(file, (group) => renewArrival(group, file.id, lease), { isActivity: false }).catch(() => {});
-    }, RENEWAL_MS);
-    this.#receiving.add(file.id);
+    const { filename, id, upload } = held.file;
+    const renewalMs = this.#parts.rules.lease / 1000 / RENEWALS_PER_LEASE;
+    // A renewal that fails is made up for by the next; the lease outlives several.
+    const heartbeat = setInterval(() => held.renew().catch(() => {}), renewalMs);
+    this.#receiving.add(id);
     try {
       const staged = await this.#parts.blobs.stage(body, { limit, signal });
-      if (file.upload.promisedBytes !== null && file.upload.promisedBytes !== staged.sizeBytes) {
+      if (upload.promisedBytes !== null && upload.promisedBytes !== staged.sizeBytes) {
         await staged.discard();
-        throw new ServiceError(
-          'upload_cut_short',
-          `Only ${staged.sizeBytes} bytes of ${file.filename} arrived. Try again.`,
-        );
+        throw new ServiceError('upload_cut_short', `Only ${staged.sizeBytes} bytes of ${filename} arrived. Try again.`);
       }
-      return await this.#settle(file, staged, signal);
+      return await held.settle(staged, signal);
     } catch (error) {
-      this.#unended.add(file);
+      this.#unended.add(held);
       await this.#endArrivals();
       throw error;
     } finally {
-      this.#receiving.delete(file.id);
+      this.#receiving.delete(id);
       clearInterval(heartbeat);
     }
-  }
-
-  /** Judges bytes that have arrived, and keeps or refuses them. */
-  async #settle(file: PendingFile, staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
-    const { blobs, catalog, inspect, now } = this.#parts;
-    const { path, sizeBytes } = staged;
-    const inspection = await inspect({ path, sizeBytes, filename: file.filename }, signal).catch(async (error) => {
-      await staged.discard();
-      throw error;
-    });
-    if (!inspection.ok) {
-      await staged.discard();
-      const { problem } = inspection;
-      const rejected = { state: 'rejected', problem, settledAt: now() } as const;
-      await this.#change(file, (group) => reject(group, file.id, rejected), { mayLeaveBytes: false });
-      throw new ServiceError('invalid_content', problem.message);
-    }
-    await staged.commit(file.id);
-    const upload = {
-      state: 'stored',
-      sizeBytes: staged.sizeBytes,
-      sha256: staged.sha256,
-      contentType: inspection.contentType,
-      facts: inspection.facts,
-      warnings: inspection.warnings,
-      settledAt: now(),
-    } as const;
-    const stored = { ...file, upload };
-    const isStored = await this.#change(file, (group) => store(group, file.id, upload)).catch(async (error) => {
-      // The answer was lost, and perhaps the change was not: only the catalog can say whether the bytes are litter.
-      const state = (await catalog.file(file.id))?.upload.state;
-      if (state === 'stored') return true;
-      await blobs.delete([file.id]);
-      throw error;
-    });
-    if (isStored) return stored;
-    await blobs.delete([file.id]);
-    throw new ServiceError(
-      'link_withdrawn',
-      `${file.filename} was removed, or its dataset was, while it was being uploaded. Nothing was kept.`,
-    );
   }
 
   /**
@@ -226,11 +182,8 @@ export class Uploads {
    * what went wrong first is the better thing to tell.
    */
   async #endArrivals(): Promise<void> {
-    for (const file of [...this.#unended]) {
-      // Taken out first: ended twice, an arrival could be the next attempt's.
-      if (!this.#unended.delete(file)) continue;
-      const ended = this.#change(file, (group) => endArrival(group, file.id), { mayLeaveBytes: false });
-      await ended.catch(() => this.#unended.add(file));
+    for (const held of [...this.#unended]) {
+      if (this.#unended.delete(held)) await held.end().catch(() => this.#unended.add(held));
     }
   }
 
@@ -249,15 +202,5 @@ export class Uploads {
       createdAt,
       upload: { state: 'pending', ...upload },
     };
-  }
-
-  async #change(
-    file: { datasetId: string; filename: string },
-    transition: (group: StemGroup) => StemGroup | undefined,
-    options: { isActivity?: boolean; isDurable?: boolean; mayLeaveBytes?: boolean } = {},
-  ): Promise<boolean> {
-    const { datasetId, filename } = file;
-    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity: true, ...options };
-    return (await this.#parts.catalog.change(change, transition)) !== undefined;
   }
 }

@@ -1,7 +1,9 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Micros } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
+import type { TellOthers } from './changes.js';
 import { type Database, isUniqueViolation } from './database.js';
+import type { TokenCache } from './token-cache.js';
 
 /** A token as it may be shown again and again: without its secret. */
 export interface TokenSummary {
@@ -22,24 +24,34 @@ const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
  */
 export class Accounts {
   readonly #db: Database;
+  readonly #tokens: TokenCache | undefined;
+  readonly #tellOthers: TellOthers;
 
-  constructor(db: Database) {
+  /** @param options.tokens where looking a token up is dear, and a revocation heard of */
+  constructor(db: Database, options: { tokens?: TokenCache; tellOthers?: TellOthers } = {}) {
     this.#db = db;
+    this.#tokens = options.tokens;
+    this.#tellOthers = options.tellOthers ?? (() => []);
   }
 
   /** The account a token speaks for; `undefined` for one that is unknown or revoked. */
   async accountOf(token: string): Promise<string | undefined> {
-    const row = await this.#db
+    const digest = digestOf(token);
+    return this.#tokens === undefined ? this.#lookUp(digest) : this.#tokens.get(digest, () => this.#lookUp(digest));
+  }
+
+  async #lookUp(digest: string): Promise<string | undefined> {
+    const row = await this.#db.query
       .selectFrom('token')
       .select('account_id')
-      .where('digest', '=', digestOf(token))
+      .where('digest', '=', digest)
       .where('revoked_at', 'is', null)
       .executeTakeFirst();
     return row?.account_id;
   }
 
   async hasTokens(): Promise<boolean> {
-    return (await this.#db.selectFrom('token').select('id').limit(1).executeTakeFirst()) !== undefined;
+    return (await this.#db.query.selectFrom('token').select('id').limit(1).executeTakeFirst()) !== undefined;
   }
 
   /**
@@ -59,7 +71,7 @@ export class Accounts {
     const accountId = await this.#ensureAccount(name, now);
     const token = `ty_${randomBytes(32).toString('base64url')}`;
     const id = randomBytes(4).toString('hex');
-    await this.#db
+    await this.#db.query
       .insertInto('token')
       .values({
         id,
@@ -76,25 +88,29 @@ export class Accounts {
   async #ensureAccount(name: string, now: Micros): Promise<string> {
     try {
       const id = randomUUID();
-      await this.#db.insertInto('account').values({ id, name, created_at: now }).execute();
+      await this.#db.query.insertInto('account').values({ id, name, created_at: now }).execute();
       return id;
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      const row = await this.#db.selectFrom('account').select('id').where('name', '=', name).executeTakeFirstOrThrow();
+      const row = await this.#db.query
+        .selectFrom('account')
+        .select('id')
+        .where('name', '=', name)
+        .executeTakeFirstOrThrow();
       return row.id;
     }
   }
 
   /** All tokens, or those of one account, oldest first. @throws ServiceError `account_not_found` */
   async tokens(accountName?: string): Promise<TokenSummary[]> {
-    let select = this.#db
+    let select = this.#db.query
       .selectFrom('token')
       .innerJoin('account', 'account.id', 'token.account_id')
       .select(['token.id', 'account.name', 'token.hint', 'token.created_at', 'token.revoked_at'])
       .orderBy('token.created_at')
       .orderBy('token.id');
     if (accountName !== undefined) {
-      const account = await this.#db
+      const account = await this.#db.query
         .selectFrom('account')
         .select('id')
         .where('name', '=', accountName)
@@ -115,12 +131,17 @@ export class Accounts {
 
   /** From now on the token opens nothing. @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros): Promise<void> {
-    const { numUpdatedRows } = await this.#db
+    const { query, transact } = this.#db;
+    const revocation = query
       .updateTable('token')
       .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(now)) }))
       .where('id', '=', id)
-      .executeTakeFirstOrThrow();
-    if (numUpdatedRows === 0n) {
+      .returning('id');
+    const [revoked] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([revocation, ...this.#tellOthers('tokens')]),
+    );
+    this.#tokens?.clear();
+    if (revoked.length === 0) {
       throw new ServiceError('token_not_found', `There is no token ${id}. "trainyard token list" shows them all.`);
     }
   }

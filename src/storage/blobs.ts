@@ -47,3 +47,8 @@ export interface StagedBlob {
   commit(key: string): Promise<void>;
   discard(): Promise<void>;
 }
+
+/** The key of a file's bytes. */
+export function blobKeyOf(file: { id: string; datasetId: string }): string {
+  return `${file.datasetId}/${file.id}`;
+}

@@ -1,32 +1,19 @@
-import { EventEmitter } from 'node:events';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { stemOf } from '../dataset/media.js';
-import { recount, stemGroupsOf, tallyOf } from '../dataset/tally.js';
-import type { StemGroup } from '../dataset/transitions.js';
-import { type Database, inDurability, isUniqueViolation } from './database.js';
-import { chunksOf, filesOfStems, pendingUntil, ROWS_PER_STATEMENT, replaceFiles } from './file-statements.js';
+import { tallyOf } from '../dataset/tally.js';
+import { Changes, type TellOthers } from './changes.js';
+import { type Database, isUniqueViolation } from './database.js';
+import { addPromise, type Change, type ChangeOptions, changeFiles, type Transition } from './file-changes.js';
+import { chunksOf, discardDataset, filesOfStems, IS_LINK, IS_PENDING, ROWS_PER_STATEMENT } from './file-statements.js';
 import { datasetOf, fileOf, STORED_COLUMNS, storedFileOf, tallyColumns } from './rows.js';
-
-/** The event that every change is, beside the one named by its dataset's id. */
-const ANY = Symbol('any');
 
 export interface CatalogOptions {
   /** How long the bytes of a displaced or removed file stay readable. */
   readonly blobGrace: Micros;
-}
-
-/** A change to the files of some stems of one dataset. */
-interface Change {
-  readonly datasetId: string;
-  readonly filenames: readonly string[];
-  readonly now: Micros;
-  /** Whether it counts as activity: a lease that is renewed does not. */
-  readonly isActivity: boolean;
-  /** Whether it must outlive a power cut before it returns; what only a crash could lose needs not wait for the disk. */
-  readonly isDurable?: boolean;
-  /** Whether uploads that were arriving and go may have left bytes; whoever ended them cleanly knows that they did not. */
-  readonly mayLeaveBytes?: boolean;
+  /** Where changes are heard, those of other processes as well where there are any. */
+  readonly changes?: Changes;
+  readonly tellOthers?: TellOthers;
 }
 
 /**
@@ -36,12 +23,13 @@ interface Change {
  */
 export class Catalog {
   readonly #db: Database;
-  readonly #blobGrace: Micros;
-  readonly #changes = new EventEmitter().setMaxListeners(0);
+  readonly #changes: Changes;
+  readonly #changeOptions: ChangeOptions;
 
-  constructor(db: Database, options: CatalogOptions) {
+  constructor(db: Database, { blobGrace, changes = new Changes(), tellOthers = () => [] }: CatalogOptions) {
     this.#db = db;
-    this.#blobGrace = options.blobGrace;
+    this.#changes = changes;
+    this.#changeOptions = { blobGrace, announcement: (datasetId) => tellOthers(`dataset ${datasetId}`) };
   }
 
   /** @throws ServiceError `name_taken` */
@@ -54,7 +42,7 @@ export class Catalog {
       ...tallyColumns(tallyOf([], dataset.createdAt)),
     };
     try {
-      await this.#db.insertInto('dataset').values(row).execute();
+      await this.#db.query.insertInto('dataset').values(row).execute();
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new ServiceError(
@@ -67,7 +55,7 @@ export class Catalog {
   }
 
   async dataset(key: { accountId: string; id: string }): Promise<Dataset | undefined> {
-    const row = await this.#db
+    const row = await this.#db.query
       .selectFrom('dataset')
       .selectAll()
       .where('id', '=', key.id)
@@ -85,7 +73,7 @@ export class Catalog {
     limit?: number | undefined;
   }): Promise<Dataset[]> {
     const { accountId, id, after, limit, name } = query;
-    let select = this.#db.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
+    let select = this.#db.query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
     if (accountId !== undefined) select = select.where('account_id', '=', accountId);
     if (id !== undefined) select = select.where('id', '=', id);
     if (name !== undefined) select = select.where('name', '=', name);
@@ -100,7 +88,7 @@ export class Catalog {
 
   /** All rows of a dataset, in no particular order. */
   async files(datasetId: string): Promise<DatasetFile[]> {
-    const ofDataset = this.#db.selectFrom('file').where('dataset_id', '=', datasetId);
+    const ofDataset = this.#db.query.selectFrom('file').where('dataset_id', '=', datasetId);
     // Nearly all rows are stored ones, and the columns they leave empty are a third of the cost of reading them.
     const stored = await ofDataset.select(STORED_COLUMNS).where('state', '=', 'stored').execute();
     const others = await ofDataset.selectAll().where('state', '<>', 'stored').execute();
@@ -108,7 +96,7 @@ export class Catalog {
   }
 
   async storedFile(key: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {
-    const row = await this.#db
+    const row = await this.#db.query
       .selectFrom('file')
       .selectAll()
       .where('dataset_id', '=', key.datasetId)
@@ -122,149 +110,143 @@ export class Catalog {
   /** The good files among these names, in no particular order. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const wanted = new Set(key.filenames);
-    const files = await filesOfStems(this.#db, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
-    return files.filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
+    const selects = filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
+    const rows = await Promise.all(selects.map((select) => select.execute()));
+    return rows
+      .flat()
+      .map(fileOf)
+      .filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
   }
 
   /** A file in any state, by the id that links and blobs carry. */
   async file(id: string): Promise<DatasetFile | undefined> {
-    const row = await this.#db.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
+    const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
   }
 
   /** Pending uploads that were arriving when their lease ran out at or before `until`. */
   async abandonedUploads(until: Micros): Promise<PendingFile[]> {
-    const rows = await this.#db
-      .selectFrom('file')
-      .selectAll()
-      .where('state', '=', 'pending')
-      .where('arriving_until', '<=', until)
-      .execute();
+    const rows = await this.#db.query.selectFrom('file').selectAll().where('arriving_until', '<=', until).execute();
     return rows.map((row) => fileOf(row) as PendingFile);
   }
 
   /**
-   * Applies a transition to the stem groups that `filenames` belong to, all in one transaction.
+   * Uploads promised through a link that nobody is taking in at `now`, be they expired or not: those of one dataset, or of
+   * all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
+   */
+  async pendingUploads(query: {
+    now: Micros;
+    datasetId?: string | undefined;
+    after?: { expiresAt: Micros; id: string } | undefined;
+    limit?: number | undefined;
+  }): Promise<PendingFile[]> {
+    const { now, datasetId, after, limit } = query;
+    let select = this.#db.query
+      .selectFrom('file')
+      .selectAll()
+      .where('state', '=', IS_PENDING)
+      .where('via', '=', IS_LINK)
+      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]))
+      .orderBy('expires_at')
+      .orderBy('id');
+    if (datasetId !== undefined) select = select.where('dataset_id', '=', datasetId);
+    if (after !== undefined) {
+      select = select.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('expires_at', 'id'), '>', tuple(after.expiresAt, after.id)),
+      );
+    }
+    if (limit !== undefined) select = select.limit(limit);
+    return (await select.execute()).map((row) => fileOf(row) as PendingFile);
+  }
+
+  /**
+   * Applies a transition to the stem groups that `filenames` belong to, all in one transaction. The transition may be
+   * called again where the database broke the transaction off.
    *
    * @returns the dataset as it now is; `undefined` where it does not exist any more, or where the transition had lost
    * its subject in one of the groups: then nothing has changed.
    */
-  async change(change: Change, transition: (group: StemGroup, stem: string) => StemGroup | undefined) {
-    const dataset = await this.#db
-      .connection()
-      .execute((connection) =>
-        inDurability(connection, change.isDurable ?? true, (db) =>
-          db.transaction().execute((tx) => this.#changeIn(tx, change, transition)),
-        ),
-      );
-    if (dataset !== undefined) this.#announce(change.datasetId);
+  async change(change: Change, transition: Transition): Promise<Dataset | undefined> {
+    const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
+    if (dataset !== undefined) this.#changes.announce(change.datasetId);
     return dataset;
   }
 
-  async #changeIn(
-    tx: Database,
-    { datasetId, filenames, now, isActivity, mayLeaveBytes = true }: Change,
-    transition: (group: StemGroup, stem: string) => StemGroup | undefined,
-  ): Promise<Dataset | undefined> {
-    const row = await tx.selectFrom('dataset').selectAll().where('id', '=', datasetId).executeTakeFirst();
-    if (row === undefined) return undefined;
-    const stems = [...new Set(filenames.map(stemOf))];
-    const before = stemGroupsOf(await filesOfStems(tx, datasetId, stems));
-    const removed: DatasetFile[] = [];
-    const written: DatasetFile[] = [];
-    const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).tally;
-    let counts = kept;
-    for (const stem of stems) {
-      const old = before.get(stem) ?? [];
-      const next = transition(old, stem);
-      if (next === undefined) return undefined;
-      const unchanged = new Set(old.filter((file) => next.includes(file)));
-      removed.push(...old.filter((file) => !unchanged.has(file)));
-      written.push(...next.filter((file) => !unchanged.has(file)));
-      counts = recount(counts, old, next);
-    }
-    await replaceFiles(tx, { removed, written, mayLeaveBytes, deleteAfter: now + this.#blobGrace });
-    const tally = {
-      ...counts,
-      pendingUntil: counts.pending === 0 ? null : await pendingUntil(tx, datasetId),
-      lastActivity: isActivity ? now : lastActivity,
-    };
-    await tx.updateTable('dataset').set(tallyColumns(tally)).where('id', '=', datasetId).execute();
-    return { ...datasetOf(row), updatedAt: tally.lastActivity, tally };
+  /**
+   * Adds the promise of a direct upload, without durability.
+   *
+   * @returns the dataset as it now is; `undefined` where the account has none of that id: then nothing has changed.
+   */
+  async promiseDirect(promise: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
+    const dataset = await addPromise(this.#db, promise, this.#changeOptions);
+    if (dataset !== undefined) this.#changes.announce(dataset.id);
+    return dataset;
   }
 
   /** @returns false where there was no such dataset. */
   async deleteDataset(key: { accountId: string; id: string }, now: Micros): Promise<boolean> {
-    const isDeleted = await this.#db.transaction().execute(async (tx) => {
-      await tx
-        .insertInto('trash')
-        .columns(['blob_id', 'delete_after'])
-        .expression((eb) =>
-          eb
-            .selectFrom('file')
-            .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-            .select(['file.id', eb.val(now + this.#blobGrace).as('delete_after')])
-            .where('dataset.id', '=', key.id)
-            .where('dataset.account_id', '=', key.accountId)
-            .where('file.state', '<>', 'rejected'),
-        )
-        .execute();
-      const { numDeletedRows } = await tx
-        .deleteFrom('dataset')
-        .where('id', '=', key.id)
-        .where('account_id', '=', key.accountId)
-        .executeTakeFirstOrThrow();
-      return numDeletedRows > 0n;
-    });
-    if (isDeleted) this.#announce(key.id);
-    return isDeleted;
+    const { query, hasRowLocks, transact } = this.#db;
+    const dataset = query
+      .selectFrom('dataset')
+      .select('id')
+      .where('id', '=', key.id)
+      .where('account_id', '=', key.accountId);
+    // The lock first, so that a change under way is over before its files are gone through.
+    const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([
+        hasRowLocks ? dataset.forUpdate() : dataset,
+        discardDataset(query, key, now + this.#changeOptions.blobGrace),
+        query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
+        ...this.#changeOptions.announcement(key.id),
+      ]),
+    );
+    if (deleted.length > 0) this.#changes.announce(key.id);
+    return deleted.length > 0;
   }
 
   /** Calls back after every change to the dataset, its removal included, until the returned function is called. */
   onChange(datasetId: string, listener: () => void): () => void {
-    this.#changes.on(datasetId, listener);
-    return () => this.#changes.off(datasetId, listener);
+    return this.#changes.onChange(datasetId, listener);
   }
 
-  /** As `onChange`, for every dataset; the listener is given its id. */
-  onAnyChange(listener: (datasetId: string) => void): () => void {
-    this.#changes.on(ANY, listener);
-    return () => this.#changes.off(ANY, listener);
+  /** As `onChange`, for every dataset; the listener is given its id, and `onGap` called where some may have been missed. */
+  onAnyChange(listener: (datasetId: string) => void, onGap?: () => void): () => void {
+    return this.#changes.onAnyChange(listener, onGap);
   }
 
-  #announce(datasetId: string): void {
-    this.#changes.emit(datasetId);
-    this.#changes.emit(ANY, datasetId);
-  }
-
-  /** Blobs that may be deleted now, some hundreds at a time. */
+  /** Keys of blobs that may be deleted now, some hundreds at a time. */
   async dueTrash(now: Micros): Promise<string[]> {
-    const rows = await this.#db
+    const rows = await this.#db.query
       .selectFrom('trash')
-      .select('blob_id')
+      .select('blob_key')
       .where('delete_after', '<=', now)
       .limit(ROWS_PER_STATEMENT)
       .execute();
-    return rows.map((row) => row.blob_id);
+    return rows.map((row) => row.blob_key);
   }
 
-  async forgetTrash(blobIds: readonly string[]): Promise<void> {
-    for (const chunk of chunksOf(blobIds)) await this.#db.deleteFrom('trash').where('blob_id', 'in', chunk).execute();
+  async forgetTrash(blobKeys: readonly string[]): Promise<void> {
+    for (const chunk of chunksOf(blobKeys))
+      await this.#db.query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
   }
 
   /** The value of a setting of the installation, made on first use and the same for ever after. */
   async setting(name: string, make: () => string): Promise<string> {
-    await this.#db
+    await this.#db.query
       .insertInto('setting')
       .values({ name, value: make() })
       .onConflict((conflict) => conflict.column('name').doNothing())
       .execute();
-    const row = await this.#db.selectFrom('setting').select('value').where('name', '=', name).executeTakeFirstOrThrow();
+    const row = await this.#db.query
+      .selectFrom('setting')
+      .select('value')
+      .where('name', '=', name)
+      .executeTakeFirstOrThrow();
     return row.value;
   }
 
   /** Answers when the database does. */
   async ping(): Promise<void> {
-    await this.#db.selectFrom('setting').select('name').limit(1).execute();
+    await this.#db.query.selectFrom('setting').select('name').limit(1).execute();
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { access, constants, type FileHandle, link, mkdir, open, rm, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../dataset/errors.js';
@@ -122,7 +122,7 @@ export class DiskBlobs implements BlobStore {
 
   /** The folder a key lies in, kept open: its fsync makes the new name durable. */
   #shard(key: string): Promise<FileHandle> {
-    const name = key.slice(0, 2);
+    const name = basename(key).slice(0, 2);
     let shard = this.#shards.get(name);
     if (shard === undefined) {
       shard = open(join(this.#root, name));
@@ -136,7 +136,8 @@ export class DiskBlobs implements BlobStore {
 
 /** The file of a blob in a store's folder, for those who read beside the process that holds it. */
 export function blobPathOf(root: string, key: string): string {
-  return join(root, key.slice(0, 2), key);
+  const name = basename(key);
+  return join(root, name.slice(0, 2), name);
 }
 
 /** Counts and hashes what flows through, and stops the flow past the limit. */

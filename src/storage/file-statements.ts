@@ -1,52 +1,74 @@
-import type { DatasetFile, Micros } from '../dataset/dataset.js';
-import type { Database } from './database.js';
-import { fileColumns, fileOf } from './rows.js';
+import { sql } from 'kysely';
+import { aliveUntilOf, type DatasetFile, type Micros, type PendingFile } from '../dataset/dataset.js';
+import type { Counts } from '../dataset/tally.js';
+import { blobKeyOf } from './blobs.js';
+import type { Query } from './database.js';
+import { fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
 /** Stays below the number of parameters a statement may have: 32,766 in SQLite, 65,535 in Postgres. */
 export const ROWS_PER_STATEMENT = 500;
 
+/** In the text rather than among the parameters: SQLite takes an index over some rows only where the text names them. */
+export const IS_PENDING = sql<string>`'pending'`;
+export const IS_LINK = sql<string>`'link'`;
+
 /** All rows of some stems of a dataset. */
-export async function filesOfStems(tx: Database, datasetId: string, stems: readonly string[]): Promise<DatasetFile[]> {
-  const files: DatasetFile[] = [];
-  for (const chunk of chunksOf(stems)) {
-    const rows = await tx
-      .selectFrom('file')
-      .selectAll()
-      .where('dataset_id', '=', datasetId)
-      .where('stem', 'in', chunk)
-      .execute();
-    files.push(...rows.map(fileOf));
-  }
-  return files;
+export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
+  return chunksOf(stems).map((chunk) =>
+    query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
+  );
 }
 
-/** Writes the difference that a change made; bytes whose row went away for good go to the trash. */
-export async function replaceFiles(
-  tx: Database,
-  change: {
-    removed: readonly DatasetFile[];
-    written: readonly DatasetFile[];
-    mayLeaveBytes: boolean;
-    deleteAfter: Micros;
-  },
-): Promise<void> {
-  const { removed, written, mayLeaveBytes, deleteAfter } = change;
-  const writtenIds = new Set(written.map((file) => file.id));
-  const discarded = removed.filter(
-    (file) => !writtenIds.has(file.id) && (file.upload.state === 'stored' || (mayLeaveBytes && isArriving(file))),
-  );
-  for (const chunk of chunksOf(removed.map((file) => file.id))) {
-    await tx.deleteFrom('file').where('id', 'in', chunk).execute();
-  }
-  for (const chunk of chunksOf(written)) await tx.insertInto('file').values(chunk.map(fileColumns)).execute();
-  for (const chunk of chunksOf(discarded)) {
-    const rows = chunk.map((file) => ({ blob_id: file.id, delete_after: deleteAfter }));
-    await tx
-      .insertInto('trash')
-      .values(rows)
-      .onConflict((conflict) => conflict.column('blob_id').doNothing())
-      .execute();
-  }
+/** The difference that a change made; bytes whose row went away for good go to the trash. */
+export interface Difference {
+  readonly removed: readonly DatasetFile[];
+  readonly written: readonly DatasetFile[];
+  readonly mayLeaveBytes: boolean;
+  readonly deleteAfter: Micros;
+}
+
+export function writeDifference(query: Query, { removed, written, mayLeaveBytes, deleteAfter }: Difference) {
+  const discarded = removed.filter((file) => file.upload.state === 'stored' || (mayLeaveBytes && isArriving(file)));
+  return [
+    // What goes makes room for what takes its name.
+    ...chunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
+    ...chunksOf(written).map((chunk) => upsert(query, chunk)),
+    ...chunksOf(discarded).map((chunk) =>
+      query
+        .insertInto('trash')
+        .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: deleteAfter })))
+        .onConflict((conflict) => conflict.column('blob_key').doNothing()),
+    ),
+  ];
+}
+
+function upsert(query: Query, files: readonly DatasetFile[]) {
+  return query
+    .insertInto('file')
+    .values(files.map(fileColumns))
+    .onConflict((conflict) =>
+      conflict
+        .column('id')
+        .doUpdateSet((eb) =>
+          Object.fromEntries(UPLOAD_COLUMNS.map((column) => [column, eb.ref(`excluded.${column}`)])),
+        ),
+    );
+}
+
+/** Adds a file where its dataset exists and is the account's. */
+export function insertFile(query: Query, accountId: string, file: PendingFile) {
+  const columns = fileColumns(file);
+  const names = Object.keys(columns) as (keyof typeof columns)[];
+  return query
+    .insertInto('file')
+    .columns(names)
+    .expression((eb) =>
+      eb
+        .selectFrom('dataset')
+        .select(names.map((name) => eb.val(columns[name]).as(name)))
+        .where('id', '=', file.datasetId)
+        .where('account_id', '=', accountId),
+    );
 }
 
 /** Its bytes may be in place already while the row is not settled yet. */
@@ -54,15 +76,59 @@ function isArriving({ upload }: DatasetFile): boolean {
   return upload.state === 'pending' && upload.arrivingUntil !== null;
 }
 
-/** When the last pending upload of a dataset stops being alive; `null` where there is none. */
-export async function pendingUntil(tx: Database, datasetId: string): Promise<Micros | null> {
-  const { latest } = await tx
+/** Moves the counts of a dataset by a promise that is added; gives the dataset. */
+export function countPromise(query: Query, accountId: string, { datasetId, createdAt, upload }: PendingFile) {
+  const aliveUntil = aliveUntilOf(upload);
+  return query
+    .updateTable('dataset')
+    .set((eb) => ({
+      pending: eb('pending', '+', 1),
+      pending_until: eb
+        .case()
+        .when('pending_until', '>', aliveUntil)
+        .then(eb.ref('pending_until'))
+        .else(eb.val(aliveUntil))
+        .end(),
+      updated_at: createdAt,
+    }))
+    .where('id', '=', datasetId)
+    .where('account_id', '=', accountId)
+    .returningAll();
+}
+
+/** Writes the counts of a dataset, and works out when the last of its pending uploads stops being alive. */
+export function writeCounts(
+  query: Query,
+  datasetId: string,
+  { lastActivity, ...counts }: Counts & { lastActivity: Micros },
+) {
+  const pendingUntil = query
     .selectFrom('file')
     .select(({ fn }) => fn.max('alive_until').as('latest'))
     .where('dataset_id', '=', datasetId)
-    .where('state', '=', 'pending')
-    .executeTakeFirstOrThrow();
-  return latest;
+    .where('state', '=', IS_PENDING);
+  return query
+    .updateTable('dataset')
+    .set({ ...counts, updated_at: lastActivity, pending_until: counts.pending === 0 ? null : pendingUntil })
+    .where('id', '=', datasetId)
+    .returning('pending_until');
+}
+
+/** Gives the bytes of a whole dataset to the trash, those that may be there included. */
+export function discardDataset(query: Query, key: { accountId: string; id: string }, deleteAfter: Micros) {
+  return query
+    .insertInto('trash')
+    .columns(['blob_key', 'delete_after'])
+    .expression((eb) =>
+      eb
+        .selectFrom('file')
+        .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
+        // As `blobKeyOf` has it.
+        .select([sql<string>`dataset.id || '/' || file.id`.as('blob_key'), eb.val(deleteAfter).as('delete_after')])
+        .where('dataset.id', '=', key.id)
+        .where('dataset.account_id', '=', key.accountId)
+        .where('file.state', '<>', 'rejected'),
+    );
 }
 
 /** Pieces that fit into one statement. */

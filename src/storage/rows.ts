@@ -64,6 +64,7 @@ function uploadOf(row: FileRow): Upload {
         promisedBytes: row.promised_bytes,
         expiresAt: present(row.expires_at),
         arrivingUntil: row.arriving_until,
+        arrivingBy: row.arriving_by,
       };
     case 'stored':
       return storedUploadOf(row);
@@ -86,6 +87,7 @@ export const STORED_COLUMNS = [
   'content_type',
   'facts',
   'warnings',
+  'blob_version',
 ] as const;
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
@@ -112,6 +114,7 @@ function storedUploadOf(row: StoredRow): StoredFile['upload'] {
     facts: JSON.parse(present(row.facts)),
     // Nearly every file has none.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
+    blobVersion: row.blob_version,
     settledAt: present(row.settled_at),
   };
 }
@@ -131,14 +134,19 @@ const NO_UPLOAD: UploadColumns = {
   promised_bytes: null,
   expires_at: null,
   arriving_until: null,
+  arriving_by: null,
   alive_until: null,
   size_bytes: null,
   sha256: null,
   content_type: null,
   facts: null,
   warnings: null,
+  blob_version: null,
   problem: null,
 };
+
+/** The columns that an upload moves through its states. */
+export const UPLOAD_COLUMNS = ['state', ...(Object.keys(NO_UPLOAD) as (keyof UploadColumns)[])] as const;
 
 /** The columns of a file, all of them. */
 export function fileColumns(file: DatasetFile): FileRow {
@@ -163,6 +171,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         promised_bytes: upload.promisedBytes,
         expires_at: upload.expiresAt,
         arriving_until: upload.arrivingUntil,
+        arriving_by: upload.arrivingBy,
         alive_until: aliveUntilOf(upload),
       };
     case 'stored':
@@ -173,6 +182,7 @@ function uploadColumns(upload: Upload): UploadColumns {
         content_type: upload.contentType,
         facts: JSON.stringify(upload.facts),
         warnings: JSON.stringify(upload.warnings),
+        blob_version: upload.blobVersion,
         settled_at: upload.settledAt,
       };
     case 'rejected':

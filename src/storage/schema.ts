@@ -45,7 +45,9 @@ export interface Schema {
     promised_bytes: number | null;
     expires_at: number | null;
     arriving_until: number | null;
-    /** The later of the two above, for the index. */
+    /** The token of whoever is taking the bytes in. */
+    arriving_by: string | null;
+    /** The later of the two moments above, for the index. */
     alive_until: number | null;
     /** Of a stored row. */
     size_bytes: number | null;
@@ -53,11 +55,13 @@ export interface Schema {
     content_type: string | null;
     facts: string | null;
     warnings: string | null;
+    /** What the store calls these very bytes, where it has a name for them. */
+    blob_version: string | null;
     /** Of a rejected row. */
     problem: string | null;
   };
   /** Blobs that nothing refers to any more, kept for a while for readers that are under way. */
-  trash: { blob_id: string; delete_after: number };
+  trash: { blob_key: string; delete_after: number };
   setting: { name: string; value: string };
 }
 
@@ -120,12 +124,14 @@ async function createInitialTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('promised_bytes', 'bigint')
     .addColumn('expires_at', 'bigint')
     .addColumn('arriving_until', 'bigint')
+    .addColumn('arriving_by', 'text')
     .addColumn('alive_until', 'bigint')
     .addColumn('size_bytes', 'bigint')
     .addColumn('sha256', 'text')
     .addColumn('content_type', 'text')
     .addColumn('facts', 'text')
     .addColumn('warnings', 'text')
+    .addColumn('blob_version', 'text')
     .addColumn('problem', 'text')
     .execute();
   await db.schema.createIndex('file_stem').on('file').columns(['dataset_id', 'stem']).execute();
@@ -143,8 +149,20 @@ async function createInitialTables(db: Kysely<unknown>): Promise<void> {
     .where(sql.ref('state'), '=', 'pending')
     .execute();
   await db.schema
+    .createIndex('file_arriving')
+    .on('file')
+    .columns(['arriving_until'])
+    .where(sql.ref('arriving_until'), 'is not', null)
+    .execute();
+  await db.schema
+    .createIndex('file_awaited')
+    .on('file')
+    .columns(['expires_at', 'id'])
+    .where(sql.ref('via'), '=', 'link')
+    .execute();
+  await db.schema
     .createTable('trash')
-    .addColumn('blob_id', 'text', (c) => c.primaryKey())
+    .addColumn('blob_key', 'text', (c) => c.primaryKey())
     .addColumn('delete_after', 'bigint', (c) => c.notNull())
     .execute();
   await db.schema.createIndex('trash_due').on('trash').columns(['delete_after']).execute();

@@ -1,70 +1,142 @@
 import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite';
 import {
+  type Compilable,
   CompiledQuery,
   type DatabaseConnection,
   type Dialect,
+  Kysely,
   SqliteAdapter,
   SqliteDriver,
   SqliteIntrospector,
   SqliteQueryCompiler,
   type SqliteStatement,
 } from 'kysely';
+import { type Database, migrate, type RowsOf, type Transaction } from './database.js';
+import type { Schema } from './schema.js';
 
 /** Compiled statements kept by their text; the catalog has some dozens, and bulk inserts vary in length. */
 const MAX_CACHED_STATEMENTS = 200;
 
 /**
- * Kysely over one SQLite file with the API of `node:sqlite`, which Node has built in from version 22 on: the package
- * behind it brings the same module, prebuilt, to Node 20.
+ * One SQLite file with the API of `node:sqlite`, which Node has built in from version 22 on: the package behind it brings
+ * the same module, prebuilt, to Node 20.
  *
  * WAL lets the command line read and write beside a running server. `synchronous=FULL` makes every commit durable before
  * it returns: what the service acknowledges, a power cut can't take back.
  */
-export function sqliteDialect(path: string): Dialect {
+export async function openSqlite(path: string): Promise<Database> {
+  const file = openFile(path);
+  const query = new Kysely<Schema>({ dialect: dialectOver(file) });
+  try {
+    await migrate(query);
+  } catch (error) {
+    await query.destroy();
+    throw error;
+  }
+  return {
+    query,
+    hasRowLocks: false,
+    // The connection is lent to one at a time, so that nobody else's statement gets between those of a transaction.
+    transact: ({ isDurable }, work) =>
+      query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
+    close: () => query.destroy(),
+  };
+}
+
+type SqliteFile = ReturnType<typeof openFile>;
+
+function dialectOver(file: SqliteFile): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new ImmediateSqliteDriver({ database: async () => open(path) }),
+    createDriver: () => new ImmediateSqliteDriver({ database: async () => file }),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
 }
 
+/** For transactions of Kysely's own, which are those of migrations. */
 class ImmediateSqliteDriver extends SqliteDriver {
-  /**
-   * A transaction that reads first and writes later fails at once when another process wrote in between; one that takes
-   * the write lock at its beginning waits for its turn instead (https://sqlite.org/lang_transaction.html).
-   */
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
   }
+}
 
-  /**
-   * After some errors, a full disk among them, SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html,
-   * section 3); that there is nothing left to roll back must not hide what went wrong.
-   */
-  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await super.rollbackTransaction(connection).catch((error) => {
-      if (!/no transaction is active/.test(String(error))) throw error;
+/**
+ * A transaction that reads first and writes later fails at once when another process wrote in between; one that takes the
+ * write lock at its beginning waits for its turn instead (https://sqlite.org/lang_transaction.html).
+ */
+async function transact<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  const send = async <const S extends readonly Compilable<unknown>[]>(statements: S) =>
+    statements.map((statement) => {
+      const { sql, parameters } = statement.compile();
+      const prepared = file.prepare(sql);
+      if (prepared.reader) return prepared.all(parameters);
+      prepared.run(parameters);
+      return [];
+    }) as RowsOf<S>;
+  file.run('begin immediate');
+  let isOpen = true;
+  try {
+    return await work({
+      send,
+      commit: async (statements) => {
+        const rows = await send(statements);
+        file.run('commit');
+        isOpen = false;
+        return rows;
+      },
     });
+  } finally {
+    if (isOpen) rollBack(file);
   }
 }
 
-function open(path: string) {
+/**
+ * After some errors, a full disk among them, SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html,
+ * section 3); that there is nothing left to roll back must not hide what went wrong.
+ */
+function rollBack(file: SqliteFile): void {
+  try {
+    file.run('rollback');
+  } catch (error) {
+    if (!/no transaction is active/.test(String(error))) throw error;
+  }
+}
+
+/**
+ * A power cut may take these commits back, all together and in order, and never half of one; the next durable commit makes
+ * them durable too (https://sqlite.org/pragma.html#pragma_synchronous).
+ */
+async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  file.run('pragma synchronous = normal');
+  try {
+    return await transact(file, work);
+  } finally {
+    file.run('pragma synchronous = full');
+  }
+}
+
+function openFile(path: string) {
   const db = new DatabaseSync(path);
   db.exec('pragma busy_timeout = 5000');
   db.exec('pragma journal_mode = wal');
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
   const cache = new Map<string, SqliteStatement>();
+  const prepare = (sql: string): SqliteStatement => {
+    const cached = cache.get(sql);
+    if (cached !== undefined) return cached;
+    const statement = adapt(db.prepare(sql));
+    const oldest = cache.keys().next();
+    if (cache.size >= MAX_CACHED_STATEMENTS && !oldest.done) cache.delete(oldest.value);
+    cache.set(sql, statement);
+    return statement;
+  };
   return {
-    prepare(sql: string): SqliteStatement {
-      const cached = cache.get(sql);
-      if (cached !== undefined) return cached;
-      const statement = adapt(db.prepare(sql));
-      const oldest = cache.keys().next();
-      if (cache.size >= MAX_CACHED_STATEMENTS && !oldest.done) cache.delete(oldest.value);
-      cache.set(sql, statement);
-      return statement;
+    prepare,
+    /** A statement without parameters and rows. */
+    run: (sql: string): void => {
+      prepare(sql).run([]);
     },
     close: () => db.close(),
   };

@@ -5,9 +5,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { microsClock } from '../../src/clock.js';
 import { openMetadata } from '../../src/storage/metadata.js';
 import { Api } from './api.js';
+import type { World } from './world.js';
 
 /** The built command, as `npm start` runs it. */
 export const COMMAND = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -54,13 +54,14 @@ export async function startServer(
   options: { dataFolder?: string; env?: Record<string, string> } = {},
 ): Promise<TestServer> {
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
+  const env = { ...(await worldOf(dataFolder)).env, ...options.env };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const child = spawn(
     process.execPath,
     [...NODE_FLAGS, COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...NODE_ENVIRONMENT, ...options.env },
+      env: { ...process.env, ...NODE_ENVIRONMENT, ...env },
     },
   );
   let output = '';
@@ -83,7 +84,7 @@ export async function startServer(
     dataFolder,
     process: child,
     output: () => output,
-    api: async (account = 'default') => new Api(url, await newToken(dataFolder, account)),
+    api: async (account = 'default') => new Api(url, await newToken(dataFolder, account, env)),
     stop: async (signal = 'SIGTERM') => {
       child.kill(signal);
       await exited;
@@ -92,21 +93,35 @@ export async function startServer(
   };
 }
 
+/** Where the servers on a data folder keep the rest, for as long as the folder is there. */
+const worlds = new Map<string, Promise<World>>();
+
+/** By itself a server needs no more than its folder; the tests on other combinations are told so by `vitest.config.ts`. */
+function worldOf(dataFolder: string): Promise<World> {
+  const combination = process.env.TRAINYARD_TEST_COMBINATION;
+  if (combination === undefined) return Promise.resolve({ env: {}, discard: async () => {} });
+  const world = worlds.get(dataFolder) ?? import('./world.js').then(({ newWorld }) => newWorld(combination));
+  worlds.set(dataFolder, world);
+  return world;
+}
+
 /** Makes a token as `trainyard token create` does, on the same catalog and beside the running server. */
-export async function newToken(dataFolder: string, account: string): Promise<string> {
-  const metadata = await openMetadata({ dataFolder, blobGrace: 0 });
+export async function newToken(dataFolder: string, account: string, env: Record<string, string> = {}): Promise<string> {
+  const metadata = await openMetadata({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {
-    return (await metadata.accounts.createToken(account, microsClock()())).token;
+    return (await metadata.accounts.createToken(account, metadata.now())).token;
   } finally {
     await metadata.close();
   }
 }
 
-/** Stops the server and removes its folder. */
+/** Stops the server and removes what it had. */
 export async function discardServer(server: TestServer | undefined): Promise<void> {
   if (server === undefined) return;
   if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
   await rm(server.dataFolder, { recursive: true, force: true });
+  await (await worldOf(server.dataFolder)).discard();
+  worlds.delete(server.dataFolder);
 }
 
 /** Looks again and again until the answer is not undefined. @throws Error after `timeoutMs` */

