@@ -123,7 +123,7 @@ function queryOver(pool: pg.Pool): Kysely<Schema> {
   const connect = async () => {
     const client = await checkOut(pool);
     return {
-      query: (text: string, values: readonly unknown[]) => send(client, { text, values: [...values] }),
+      query: (text: string, values: readonly unknown[]) => send(client, { text, values: values.map(storable) }),
       release: (isBroken: boolean) => client.release(isBroken),
     } as unknown as PostgresPoolClient;
   };
@@ -136,6 +136,14 @@ async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
 
 function send(client: pg.PoolClient, statement: pg.QueryConfig): Promise<pg.QueryResult> {
   return client.query(statement).catch(unanswered);
+}
+
+/**
+ * Text in Postgres has no NUL (https://www.postgresql.org/docs/current/datatype-character.html). None of our names has a
+ * control character, so what is looked for with another one is found as little.
+ */
+function storable(value: unknown): unknown {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
 }
 
 /** What Postgres itself refuses goes on as it is; without an answer of its own, it can't be reached. */
@@ -158,7 +166,7 @@ async function transact<T>(
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
     const queries: pg.QueryConfig[] = statements.map((statement) => {
       const { sql, parameters } = statement.compile();
-      return { text: sql, values: [...parameters] };
+      return { text: sql, values: parameters.map(storable) };
     });
     const first = state === 'unbegun' ? 1 : 0;
     if (first === 1) queries.unshift({ text: isDurable ? 'begin' : 'begin; set local synchronous_commit = off' });
