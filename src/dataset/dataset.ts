@@ -23,12 +23,15 @@ export interface Dataset {
 export type Upload =
   | {
       readonly state: 'pending';
-      /** A signed link waits for its PUT until `expiresAt`; a direct upload's bytes are on their way already. */
-      readonly via: 'link' | 'direct';
+      /**
+       * A signed link of ours waits for its PUT, and a presigned one for an object in the store, until `expiresAt`; a direct
+       * upload's bytes are on their way already.
+       */
+      readonly via: 'link' | 'presigned' | 'direct';
       readonly promisedBytes: number | null;
       /** Bytes may begin to arrive until then. */
       readonly expiresAt: Micros;
-      /** A lease, renewed while bytes are arriving: an upload that began in time may take hours. */
+      /** A lease, renewed while bytes arrive or are looked at: an upload that began in time may take hours. */
       readonly arrivingUntil: Micros | null;
       /** Who holds the lease: a token of that one arrival, so that whoever lost the lease can't act on it any more. */
       readonly arrivingBy: string | null;

@@ -18,9 +18,13 @@ export interface Holder {
 
 /** A new promise. One made through a link retires the older link promises of that name. */
 export function promise(group: StemGroup, file: PendingFile): StemGroup {
-  const isRetired = ({ filename, upload }: DatasetFile) =>
-    filename === file.filename && upload.state === 'pending' && upload.via === 'link';
-  return [...(file.upload.via === 'link' ? group.filter((other) => !isRetired(other)) : group), file];
+  const isRetired = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
+  return [...(isByLink(file) ? group.filter((other) => !isRetired(other)) : group), file];
+}
+
+/** Promised through a link, whoever made it; not those whose bytes are on their way already. */
+function isByLink({ upload }: DatasetFile): boolean {
+  return upload.state === 'pending' && upload.via !== 'direct';
 }
 
 /**
@@ -66,8 +70,7 @@ export function store(group: StemGroup, holder: Holder, stored: StoredFile['uplo
   const isDisplaced = (other: DatasetFile) =>
     other.id !== id &&
     other.filename === filename &&
-    (other.upload.state !== 'pending' ||
-      (other.upload.via === 'link' && (other.upload.arrivingUntil ?? 0) <= stored.settledAt));
+    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.arrivingUntil ?? 0) <= stored.settledAt));
   return replacePending(
     group.filter((other) => !isDisplaced(other)),
     id,

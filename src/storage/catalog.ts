@@ -5,7 +5,14 @@ import { tallyOf } from '../dataset/tally.js';
 import { Changes, type TellOthers } from './changes.js';
 import { type Database, isUniqueViolation } from './database.js';
 import { addPromise, type Change, type ChangeOptions, changeFiles, type Transition } from './file-changes.js';
-import { chunksOf, discardDataset, filesOfStems, IS_LINK, IS_PENDING, ROWS_PER_STATEMENT } from './file-statements.js';
+import {
+  chunksOf,
+  discardDataset,
+  filesOfStems,
+  IS_PRESIGNED,
+  IS_PENDING,
+  ROWS_PER_STATEMENT,
+} from './file-statements.js';
 import { datasetOf, fileOf, STORED_COLUMNS, storedFileOf, tallyColumns } from './rows.js';
 
 export interface CatalogOptions {
@@ -131,10 +138,10 @@ export class Catalog {
   }
 
   /**
-   * Uploads promised through a link that nobody is taking in at `now`, be they expired or not: those of one dataset, or of
-   * all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
+   * Uploads promised through a presigned link that nobody is settling at `now`, be they expired or not: those of one dataset,
+   * or of all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
    */
-  async pendingUploads(query: {
+  async awaitedUploads(query: {
     now: Micros;
     datasetId?: string | undefined;
     after?: { expiresAt: Micros; id: string } | undefined;
@@ -145,7 +152,7 @@ export class Catalog {
       .selectFrom('file')
       .selectAll()
       .where('state', '=', IS_PENDING)
-      .where('via', '=', IS_LINK)
+      .where('via', '=', IS_PRESIGNED)
       .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]))
       .orderBy('expires_at')
       .orderBy('id');
@@ -195,7 +202,7 @@ export class Catalog {
     const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
         hasRowLocks ? dataset.forUpdate() : dataset,
-        discardDataset(query, key, now + this.#changeOptions.blobGrace),
+        discardDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
         query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
         ...this.#changeOptions.announcement(key.id),
       ]),

@@ -4,7 +4,7 @@ import { stemOf } from '../dataset/media.js';
 import { recount, stemGroupsOf } from '../dataset/tally.js';
 import type { StemGroup } from '../dataset/transitions.js';
 import type { Database, RowsOf } from './database.js';
-import { countPromise, filesOfStems, insertFile, writeCounts, writeDifference } from './file-statements.js';
+import { countPromise, discard, filesOfStems, insertFile, writeCounts, writeDifference } from './file-statements.js';
 import { datasetOf, fileOf } from './rows.js';
 
 /** A change to the files of some stems of one dataset. */
@@ -53,29 +53,39 @@ export function changeFiles(
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
+    const discarded: DatasetFile[] = [];
     const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).tally;
     let counts = kept;
     for (const stem of stems) {
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
       if (next === undefined) return undefined;
-      const remaining = new Set(next.map((file) => file.id));
+      const remaining = new Map(next.map((file) => [file.id, file]));
       const unchanged = new Set(old.filter((file) => next.includes(file)));
       removed.push(...old.filter((file) => !remaining.has(file.id)));
       written.push(...next.filter((file) => !unchanged.has(file)));
+      const isWithoutUse = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
+      discarded.push(...old.filter((file) => isWithoutUse(file) && hasBytes(file, mayLeaveBytes)));
       counts = recount(counts, old, next);
     }
     const tally = { ...counts, lastActivity: isActivity ? now : lastActivity };
     const counting = writeCounts(query, datasetId, tally);
     const answers = await commit([
       ...announcement(datasetId),
-      ...writeDifference(query, { removed, written, mayLeaveBytes, deleteAfter: now + blobGrace }),
+      ...writeDifference(query, { removed, written }),
+      ...discard(query, discarded, { now, blobGrace }),
       counting,
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof counting]>[0];
     const pendingUntil = counted?.pending_until ?? null;
     return { ...datasetOf(row), updatedAt: tally.lastActivity, tally: { ...tally, pendingUntil } };
   });
+}
+
+/** Whether there are bytes under a file's key, or may be, or may yet come. */
+function hasBytes({ upload }: DatasetFile, mayLeaveBytes: boolean): boolean {
+  if (upload.state !== 'pending') return upload.state === 'stored';
+  return upload.via === 'presigned' || (mayLeaveBytes && upload.arrivingUntil !== null);
 }
 
 /**

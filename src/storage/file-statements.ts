@@ -10,7 +10,7 @@ export const ROWS_PER_STATEMENT = 500;
 
 /** In the text rather than among the parameters: SQLite takes an index over some rows only where the text names them. */
 export const IS_PENDING = sql<string>`'pending'`;
-export const IS_LINK = sql<string>`'link'`;
+export const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /** All rows of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
@@ -19,27 +19,32 @@ export function filesOfStems(query: Query, datasetId: string, stems: readonly st
   );
 }
 
-/** The difference that a change made; bytes whose row went away for good go to the trash. */
-export interface Difference {
-  readonly removed: readonly DatasetFile[];
-  readonly written: readonly DatasetFile[];
-  readonly mayLeaveBytes: boolean;
-  readonly deleteAfter: Micros;
-}
-
-export function writeDifference(query: Query, { removed, written, mayLeaveBytes, deleteAfter }: Difference) {
-  const discarded = removed.filter((file) => file.upload.state === 'stored' || (mayLeaveBytes && isArriving(file)));
+/** Writes what a change made of the rows. */
+export function writeDifference(
+  query: Query,
+  { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
+) {
   return [
     // What goes makes room for what takes its name.
     ...chunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
     ...chunksOf(written).map((chunk) => upsert(query, chunk)),
-    ...chunksOf(discarded).map((chunk) =>
-      query
-        .insertInto('trash')
-        .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: deleteAfter })))
-        .onConflict((conflict) => conflict.column('blob_key').doNothing()),
-    ),
   ];
+}
+
+/** Gives bytes to the trash; those that a presigned link may still bring, once it can't any more. */
+export function discard(
+  query: Query,
+  files: readonly DatasetFile[],
+  { now, blobGrace }: { now: Micros; blobGrace: Micros },
+) {
+  const unusedFrom = ({ upload }: DatasetFile) =>
+    upload.state === 'pending' ? Math.max(now, aliveUntilOf(upload)) : now;
+  return chunksOf(files).map((chunk) =>
+    query
+      .insertInto('trash')
+      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: unusedFrom(file) + blobGrace })))
+      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
+  );
 }
 
 function upsert(query: Query, files: readonly DatasetFile[]) {
@@ -69,11 +74,6 @@ export function insertFile(query: Query, accountId: string, file: PendingFile) {
         .where('id', '=', file.datasetId)
         .where('account_id', '=', accountId),
     );
-}
-
-/** Its bytes may be in place already while the row is not settled yet. */
-function isArriving({ upload }: DatasetFile): boolean {
-  return upload.state === 'pending' && upload.arrivingUntil !== null;
 }
 
 /** Moves the counts of a dataset by a promise that is added; gives the dataset. */
@@ -114,21 +114,30 @@ export function writeCounts(
     .returning('pending_until');
 }
 
-/** Gives the bytes of a whole dataset to the trash, those that may be there included. */
-export function discardDataset(query: Query, key: { accountId: string; id: string }, deleteAfter: Micros) {
-  return query
-    .insertInto('trash')
-    .columns(['blob_key', 'delete_after'])
-    .expression((eb) =>
+/** Gives the bytes of a whole dataset to the trash as `discard` does, those that may be there included. */
+export function discardDataset(
+  query: Query,
+  key: { accountId: string; id: string },
+  { now, blobGrace }: { now: Micros; blobGrace: Micros },
+) {
+  const files = query
+    .selectFrom('file')
+    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
+    .where('dataset.id', '=', key.id)
+    .where('dataset.account_id', '=', key.accountId)
+    .where('file.state', '<>', 'rejected')
+    .select((eb) => [
+      // As `blobKeyOf` has it.
+      sql<string>`dataset.id || '/' || file.id`.as('blob_key'),
       eb
-        .selectFrom('file')
-        .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-        // As `blobKeyOf` has it.
-        .select([sql<string>`dataset.id || '/' || file.id`.as('blob_key'), eb.val(deleteAfter).as('delete_after')])
-        .where('dataset.id', '=', key.id)
-        .where('dataset.account_id', '=', key.accountId)
-        .where('file.state', '<>', 'rejected'),
-    );
+        .case()
+        .when(eb.and([eb('file.via', '=', IS_PRESIGNED), eb('file.alive_until', '>', now)]))
+        .then(eb('file.alive_until', '+', blobGrace))
+        .else(eb.val(now + blobGrace))
+        .end()
+        .as('delete_after'),
+    ]);
+  return query.insertInto('trash').columns(['blob_key', 'delete_after']).expression(files);
 }
 
 /** Pieces that fit into one statement. */

@@ -3,6 +3,7 @@ import {
   aliveUntilOf,
   type Dataset,
   type DatasetFile,
+  type PendingFile,
   type StoredFile,
   type Tally,
   type Upload,
@@ -60,7 +61,7 @@ function uploadOf(row: FileRow): Upload {
     case 'pending':
       return {
         state: 'pending',
-        via: present(row.via) as 'link' | 'direct',
+        via: present(row.via) as PendingFile['upload']['via'],
         promisedBytes: row.promised_bytes,
         expiresAt: present(row.expires_at),
         arrivingUntil: row.arriving_until,

@@ -158,7 +158,7 @@ async function createInitialTables(db: Kysely<unknown>): Promise<void> {
     .createIndex('file_awaited')
     .on('file')
     .columns(['expires_at', 'id'])
-    .where(sql.ref('via'), '=', 'link')
+    .where(sql.ref('via'), '=', 'presigned')
     .execute();
   await db.schema
     .createTable('trash')

@@ -33,6 +33,7 @@ describe('the OpenAPI document', () => {
         `GET ${base}/{id}/events`,
         `POST ${base}/{id}/upload`,
         `POST ${base}/{id}/get-upload-endpoint`,
+        `POST ${base}/{id}/archive`,
         `GET ${base}/{id}/files/{filename}`,
         `DELETE ${base}/{id}/files/{filename}`,
         `GET ${base}/{id}/files/{filename}/thumbnail`,
