@@ -13,9 +13,9 @@ import { sweep } from './service/sweep.js';
 import { UploadLinks } from './service/upload-link.js';
 import { Uploads } from './service/uploads.js';
 import { watchDataset } from './service/watch.js';
-import { DiskBlobs } from './storage/disk-blobs.js';
 import { lockFolder } from './storage/folder-lock.js';
 import { openMetadata } from './storage/metadata.js';
+import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
 const LONGEST_SWEEP_INTERVAL_MS = 30_000;
@@ -29,13 +29,13 @@ async function makeFolder(path: string): Promise<void> {
 /**
  * A whole serving process over a data folder, listening once it returns.
  *
- * @throws FolderInUse where another process serves the folder
+ * @throws FolderInUse where another process serves the folder, StoreUnusable where its bucket can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
   await makeFolder(config.dataFolder);
   const lock = lockFolder(join(config.dataFolder, 'serving.lock'));
   const metadata = await openMetadata(config);
-  const blobs = await DiskBlobs.open(join(config.dataFolder, 'blobs'));
+  const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
   const { catalog, accounts, now } = metadata;
   const parts: ServiceParts = {

@@ -1,8 +1,10 @@
-import { isIP } from 'node:net';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import type { BodyTimes } from './http/bodies.js';
-import type { ServiceRules } from './service/parts.js';
+import { MAX_DIRECT_BYTES, type ServiceRules } from './service/parts.js';
+import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
+import type { BlobsLocation } from './storage/open-blobs.js';
+import { parseS3Url } from './storage/s3-location.js';
 
 /** Everything that may be chosen about a serving process. */
 export interface Config {
@@ -10,6 +12,11 @@ export interface Config {
   readonly dataFolder: string;
   /** Of the Postgres database that holds the catalog, with its password; without it the catalog is in the folder. */
   readonly databaseUrl: string | undefined;
+  readonly blobs: BlobsLocation;
+  /** For bytes on their way into a bucket or out of it; absolute. */
+  readonly spoolFolder: string;
+  /** More than that never lies in it. */
+  readonly spoolBytes: number;
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
@@ -65,6 +72,27 @@ export const SETTINGS = {
     help: 'Postgres 15 or later that holds the catalog instead of the folder: postgres://user:password@host/database',
     isSecret: true,
     parse: postgresUrl,
+  },
+  blobsUrl: {
+    flag: '--blobs-url <url>',
+    env: 'BLOBS_URL',
+    fallback: undefined,
+    help: 'bucket for all files, s3://bucket/prefix?endpoint=…; without it they are in the data folder',
+    parse: parseS3Url,
+  },
+  spool: {
+    flag: '--spool <folder>',
+    env: 'TRAINYARD_SPOOL',
+    fallback: undefined,
+    help: 'with a bucket, folder for files on their way; without it, tmp in the data folder',
+    parse: (text: string) => resolve(text),
+  },
+  spoolBytes: {
+    flag: '--spool-bytes <number>',
+    env: 'TRAINYARD_SPOOL_BYTES',
+    fallback: '8589934592',
+    help: 'most that files on their way may take up there; larger ones pass by it',
+    parse: wholeNumber({ min: MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },
   host: {
     flag: '--host <address>',
@@ -189,6 +217,9 @@ export function loadConfig(
       const source = flags[name] === undefined ? env : flag.split(' ')[0];
       const shown = isSecret ? '' : ` (it is ${JSON.stringify(text)})`;
       faults.push(`${source} ${error instanceof Error ? error.message : error}${shown}`);
+      faults.push(
+        `${source} ${error instanceof Error ? error.message : error} (it is ${JSON.stringify(withoutPassword(text))})`,
+      );
       return undefined;
     }
   };
@@ -199,14 +230,23 @@ export function loadConfig(
   return configOf(values);
 }
 
+/** What may be shown of a URL in a message. */
+function withoutPassword(text: string): string {
+  return text.replace(/\/\/[^/?#]*@/, '//…@');
+}
+
 function configOf(values: Values): Config {
   const must = <T>(value: T | undefined): T => {
     if (value === undefined) throw new Error('A setting without a default was taken for one that has it.');
     return value;
   };
+  const dataFolder = must(values.data);
   return {
-    dataFolder: must(values.data),
+    dataFolder,
     databaseUrl: values.databaseUrl,
+    blobs: values.blobsUrl ?? { kind: 'disk' },
+    spoolFolder: values.spool ?? join(dataFolder, 'tmp'),
+    spoolBytes: must(values.spoolBytes),
     host: must(values.host),
     port: must(values.port),
     publicUrl: values.publicUrl,
@@ -223,51 +263,4 @@ function configOf(values: Values): Config {
     stopSeconds: must(values.stopSeconds),
     logLevel: must(values.logLevel),
   };
-}
-
-function wholeNumber({ min, max }: { min: number; max: number }) {
-  return (text: string): number => {
-    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
-    return number;
-  };
-}
-
-function oneOf(choices: readonly string[]) {
-  return (text: string): string => {
-    if (!choices.includes(text)) throw new Error(`must be one of ${choices.join(', ')}`);
-    return text;
-  };
-}
-
-function httpUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
-    throw new Error('must be an http or https URL without query and fragment');
-  }
-  return url.href.replace(/\/+$/, '');
-}
-
-function postgresUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
-    throw new Error('must be a URL such as postgres://user:password@host:5432/database');
-  }
-  const poolSize = url.searchParams.get('pool_size');
-  if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) {
-    throw new Error('must have a pool_size, if any, from 1 to 9999');
-  }
-  return text;
-}
-
-function addressList(text: string): string[] {
-  return text.split(',').map((item) => {
-    const [address = '', bits, ...rest] = item.trim().split('/');
-    const family = isIP(address);
-    const isPrefix = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-    if (family === 0 || !isPrefix || rest.length > 0) {
-      throw new Error('must be IP addresses or networks such as 10.0.0.0/8, separated by commas');
-    }
-    return item.trim();
-  });
 }

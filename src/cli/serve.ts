@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { openApp } from '../app.js';
 import { type Config, SETTINGS } from '../config.js';
 import { hasErrno } from '../dataset/errors.js';
+import { StoreUnusable } from '../storage/blobs.js';
 import { FolderInUse } from '../storage/folder-lock.js';
 import { EXIT, fail } from './exit.js';
 import { addSettings, configFrom } from './settings.js';
@@ -24,6 +25,9 @@ async function serve(options: Record<string, string>): Promise<void> {
   // Loaded here, so that no other command waits for the web server's code.
   const { openApp } = await import('../app.js');
   const app = await openApp(config, logger).catch((error) => {
+    if (error instanceof StoreUnusable) {
+      return fail(error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, `can't start: ${error.message}`);
+    }
     if (error instanceof FolderInUse) return fail(EXIT.temporaryFailure, error.message);
     if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {
       return fail(EXIT.configError, `can't start: ${error.message}`);

@@ -4,6 +4,9 @@ import { EXIT, fail } from './exit.js';
 
 type SettingName = keyof typeof SETTINGS;
 
+// Which version of the SDK there is, package-lock.json decides; that later ones leave Node 20 behind is nothing to warn of.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 /** Gives a command the flags of these settings. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {

@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'token_not_found'
   | 'name_taken'
   | 'upload_settled'
+  | 'bytes_replaced'
   | 'length_required'
   | 'too_large'
   | 'unsupported_type'

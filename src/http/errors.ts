@@ -22,6 +22,7 @@ const NUMBERS: Record<HttpErrorCode, { status: number; digits: number }> = {
   upload_too_slow: { status: 408, digits: 1 },
   name_taken: { status: 409, digits: 1 },
   upload_settled: { status: 409, digits: 2 },
+  bytes_replaced: { status: 409, digits: 3 },
   length_required: { status: 411, digits: 1 },
   too_large: { status: 413, digits: 1 },
   unsupported_type: { status: 415, digits: 1 },

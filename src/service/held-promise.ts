@@ -43,8 +43,8 @@ export class HeldPromise {
   async settle(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
     const { inspect, now } = this.#parts;
     const { filename } = this.file;
-    const { path, sizeBytes, sha256 } = staged;
-    const inspection = await inspect({ path, sizeBytes, filename }, signal).catch(async (error) => {
+    const { content, sizeBytes, sha256 } = staged;
+    const inspection = await inspect({ ...content, sizeBytes, filename }, signal).catch(async (error) => {
       await staged.discard();
       throw error;
     });
@@ -55,9 +55,9 @@ export class HeldPromise {
       await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
       throw new ServiceError('invalid_content', problem.message);
     }
-    await this.#commit(staged);
+    const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
-    const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion: null };
+    const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
     return this.#keep({ state: 'stored', ...found, settledAt: now() });
   }
 
@@ -65,10 +65,10 @@ export class HeldPromise {
    * Puts the bytes under their key. What is there already was left by somebody who lost the promise in the middle of this
    * very step; it goes, so that the next attempt finds room.
    */
-  async #commit(staged: StagedBlob): Promise<void> {
+  async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
     this.#leavesBytes = true;
-    await staged.commit(key).catch(async (error) => {
+    return staged.commit().catch(async (error) => {
       const isTaken = error instanceof ServiceError && error.code === 'upload_settled';
       if (!isTaken || !(await this.renew())) throw error;
       await this.#parts.blobs.delete([key]);

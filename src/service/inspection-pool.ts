@@ -4,9 +4,14 @@ import { inspect } from '../dataset/inspect/inspect.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../dataset/media.js';
 import { errorIn } from '../dataset/problems.js';
+import type { BlobContent } from '../storage/blobs.js';
+import { serveFile } from './remote-file.js';
 
 /** A file that keeps a decoder busy for longer is not what it claims to be. */
 const MAX_INSPECTION_SECONDS = 600;
+
+/** What lies elsewhere may have to be read from one end to the other, at least so fast. */
+const REMOTE_BYTES_PER_SECOND = 20_000_000;
 
 /** Read in a tenth of the time that the way to a thread and back takes. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
@@ -37,29 +42,43 @@ export class InspectionPool {
     this.#pool.on('error', onError);
   }
 
-  /** A file that a decoder hangs or dies on is refused, not an accident of ours; rejects only with the signal's reason. */
-  async inspect(file: { path: string; filename: string; sizeBytes: number }, signal: AbortSignal): Promise<Inspection> {
+  /**
+   * A file that a decoder hangs or dies on is refused, not an accident of ours; rejects only with the signal's reason,
+   * or where the bytes can't be read.
+   */
+  async inspect(
+    file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
+    signal: AbortSignal,
+  ): Promise<Inspection> {
     signal.throwIfAborted();
-    if (file.sizeBytes <= SMALL_CAPTION_BYTES && mediaTypeOf(file.filename)?.kind === 'caption') return inspect(file);
+    const { filename, sizeBytes } = file;
+    const isHere = 'path' in file;
+    if (isHere && sizeBytes <= SMALL_CAPTION_BYTES && mediaTypeOf(filename)?.kind === 'caption') return inspect(file);
     this.#load++;
     const stop = new AbortController();
     let tookTooLong = false;
+    const maxSeconds = Math.ceil(MAX_INSPECTION_SECONDS + (isHere ? 0 : sizeBytes / REMOTE_BYTES_PER_SECOND));
     const timer = setTimeout(() => {
       tookTooLong = true;
       stop.abort();
-    }, MAX_INSPECTION_SECONDS * 1000);
+    }, maxSeconds * 1000);
     const onAbort = () => stop.abort();
     signal.addEventListener('abort', onAbort, { once: true });
+    const served = isHere ? undefined : serveFile(file.readAt, { sizeBytes, signal: stop.signal });
+    const task = served === undefined ? file : { filename, remote: served.remote };
+    const transferList = served === undefined ? [] : [served.remote.port];
     try {
-      return await this.#pool.run(file, { name: 'inspect', signal: stop.signal });
+      return await this.#pool.run(task, { name: 'inspect', signal: stop.signal, transferList });
     } catch (error) {
       signal.throwIfAborted();
+      const unreadable = served?.failure();
+      if (unreadable !== undefined && !tookTooLong) throw unreadable.error;
       if (!tookTooLong && !isWorkerDeath(error)) throw error;
-      const { filename } = file;
-      const reason = tookTooLong ? `took more than ${MAX_INSPECTION_SECONDS} s` : 'broke off';
+      const reason = tookTooLong ? `took more than ${maxSeconds} s` : 'broke off';
       const message = `The inspection of ${filename} ${reason}, so the file may be damaged. Export it again and upload that.`;
       return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
     } finally {
+      served?.close();
       this.#load--;
       clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);

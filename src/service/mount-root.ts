@@ -123,7 +123,8 @@ export class MountRoot {
   async #mount(dataset: Dataset): Promise<void> {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#parts;
-    const parts = { catalog, dataFolder, rules, now, pathOf: (fileId: string) => blobs.localPath(fileId) };
+    if (blobs.pathOf === undefined) throw new Error('A mount root needs blobs that are files of this machine.');
+    const parts = { catalog, dataFolder, rules, now, pathOf: blobs.pathOf.bind(blobs) };
     const { signal } = this.#stopping;
     try {
       const mounted = await mountDataset(localSource(parts, dataset), {

@@ -1,11 +1,14 @@
 import type { Micros, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
-import type { BlobStore } from '../storage/blobs.js';
+import type { BlobContent, BlobStore } from '../storage/blobs.js';
 import type { Catalog } from '../storage/catalog.js';
 
-/** Looks at all the bytes of a file at `path` that claims to be `filename`; rejects with the signal's reason. */
+/** The contract's limit for one file of a direct upload. */
+export const MAX_DIRECT_BYTES = 150_000_000;
+
+/** Looks at all the bytes of a file that claims to be `filename`; rejects with the signal's reason. */
 export type Inspector = (
-  file: { path: string; filename: string; sizeBytes: number },
+  file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
   signal: AbortSignal,
 ) => Promise<Inspection>;
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
-import { blobKeyOf } from '../storage/blobs.js';
+import { BlobChanged, blobKeyOf } from '../storage/blobs.js';
 import type { ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
 
@@ -47,13 +47,16 @@ export class Reading {
     });
   }
 
-  /** The bytes of a file from `start` up to and without `end`. */
+  /** The bytes of a file from `start` up to and without `end`. @throws ServiceError `bytes_replaced` */
   async bytes(file: StoredFile, range?: { start: number; end: number }): Promise<Readable> {
-    const { sizeBytes } = file.upload;
+    const { sizeBytes, blobVersion: version } = file.upload;
     // Where the end is known, nobody has to read once more to find it.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
-    const body = await this.#parts.blobs.read(blobKeyOf(file), range ?? whole);
-    if (body === undefined) throw new Error(`The bytes of ${file.filename} (${file.id}) are gone from the store.`);
+    const read = this.#parts.blobs.read(blobKeyOf(file), { range: range ?? whole, version });
+    const body = await read.catch((error) => {
+      throw error instanceof BlobChanged ? replaced(file, error) : error;
+    });
+    if (body === undefined) throw gone(file);
     return body;
   }
 
@@ -77,16 +80,41 @@ export class Reading {
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    const picture = await this.#makeThumbnail(blobs.localPath(blobKeyOf(file))).catch((error) => {
-      throw new ServiceError('thumbnail_unavailable', `No thumbnail can be made of ${file.filename}.`, {
-        cause: error,
-      });
-    });
-    const body = Readable.from([picture]);
+    const picture = await this.#pictureOf(file);
     const limit = { bytes: picture.length, message: '' };
-    const staged = await blobs.stage(body, { limit, signal: new AbortController().signal });
-    await staged.commit(key);
+    const staged = await blobs.stage(Readable.from([picture]), { key, limit, signal: new AbortController().signal });
+    await staged.commit().catch((error) => {
+      // Another instance was faster; its thumbnail is as good.
+      if (!(error instanceof ServiceError && error.code === 'upload_settled')) throw error;
+    });
     // Removed in the meantime, and perhaps swept already: nobody would come for the thumbnail any more.
     if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
   }
+
+  async #pictureOf(file: StoredFile): Promise<Buffer> {
+    const limit = { bytes: file.upload.sizeBytes, message: `${file.filename} is larger than it was.` };
+    const { signal } = new AbortController();
+    const fetched = await this.#parts.blobs.fetch(blobKeyOf(file), { limit, signal });
+    if (fetched === undefined) throw gone(file);
+    try {
+      const { content } = fetched;
+      if (!('path' in content)) throw new Error('It is too large to be held on this machine.');
+      return await this.#makeThumbnail(content.path);
+    } catch (error) {
+      throw new ServiceError('thumbnail_unavailable', `No thumbnail can be made of ${file.filename}.`, {
+        cause: error,
+      });
+    } finally {
+      await fetched.discard();
+    }
+  }
+}
+
+function replaced({ filename }: StoredFile, cause: BlobChanged): ServiceError {
+  const message = `${filename} is not any more what was checked: other bytes were put in its place in the store. Upload it again.`;
+  return new ServiceError('bytes_replaced', message, { cause });
+}
+
+function gone({ filename, id }: StoredFile): Error {
+  return new Error(`The bytes of ${filename} (${id}) are gone from the store.`);
 }

@@ -5,14 +5,12 @@ import { mediaTypeOf } from '../dataset/media.js';
 import { parseFilename } from '../dataset/names.js';
 import { stemGroupsOf } from '../dataset/tally.js';
 import { beginArrival, promise, type StemGroup } from '../dataset/transitions.js';
+import { blobKeyOf } from '../storage/blobs.js';
 import { parseBatch } from './batch.js';
 import { HeldPromise } from './held-promise.js';
-import type { ServiceParts } from './parts.js';
+import { MAX_DIRECT_BYTES, type ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound } from './service.js';
 import type { SignedUpload } from './upload-link.js';
-
-/** The contract's limit for one file of a direct upload. */
-export const MAX_DIRECT_BYTES = 150_000_000;
 
 /** Signs of life in the time within which one is due. */
 const RENEWALS_PER_LEASE = 5;
@@ -21,6 +19,8 @@ const RENEWALS_PER_LEASE = 5;
 export interface Arrival {
   readonly body: Readable;
   readonly signal: AbortSignal;
+  /** What the request announces: there are no more bytes in it than that. */
+  readonly atMostBytes?: number | undefined;
 }
 
 /** How files come in: promised, received, judged, and then kept or refused with a reason. */
@@ -80,7 +80,7 @@ export class Uploads {
    * @throws ServiceError `invalid_content` where the file isn't fit to train on, `too_large`, `no_space` and others. The
    * file is not added then.
    */
-  async receiveDirect(key: DatasetKey, rawFilename: string, { body, signal }: Arrival): Promise<StoredFile> {
+  async receiveDirect(key: DatasetKey, rawFilename: string, arrival: Arrival): Promise<StoredFile> {
     const { catalog, now, rules, newId } = this.#parts;
     const filename = parseFilename(rawFilename);
     await this.#endArrivals();
@@ -96,7 +96,7 @@ export class Uploads {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    return this.#receive(new HeldPromise(this.#parts, file, by), { body, signal }, limit);
+    return this.#receive(new HeldPromise(this.#parts, file, by), arrival, limit);
   }
 
   /**
@@ -152,7 +152,7 @@ export class Uploads {
 
   async #receive(
     held: HeldPromise,
-    { body, signal }: Arrival,
+    { body, signal, atMostBytes }: Arrival,
     limit: { bytes: number; message: string },
   ): Promise<StoredFile> {
     const { filename, id, upload } = held.file;
@@ -161,7 +161,7 @@ export class Uploads {
     const heartbeat = setInterval(() => held.renew().catch(() => {}), renewalMs);
     this.#receiving.add(id);
     try {
-      const staged = await this.#parts.blobs.stage(body, { limit, signal });
+      const staged = await this.#parts.blobs.stage(body, { key: blobKeyOf(held.file), limit, atMostBytes, signal });
       if (upload.promisedBytes !== null && upload.promisedBytes !== staged.sizeBytes) {
         await staged.discard();
         throw new ServiceError('upload_cut_short', `Only ${staged.sizeBytes} bytes of ${filename} arrived. Try again.`);

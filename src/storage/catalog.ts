@@ -9,8 +9,8 @@ import {
   chunksOf,
   discardDataset,
   filesOfStems,
-  IS_PRESIGNED,
   IS_PENDING,
+  IS_PRESIGNED,
   ROWS_PER_STATEMENT,
 } from './file-statements.js';
 import { datasetOf, fileOf, STORED_COLUMNS, storedFileOf, tallyColumns } from './rows.js';

@@ -1,14 +1,12 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { access, constants, type FileHandle, link, mkdir, open, rm, unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { type Readable, Transform, Writable } from 'node:stream';
+import { join } from 'node:path';
+import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../dataset/errors.js';
-import type { BlobStore, StagedBlob } from './blobs.js';
-
-/** Chunks from a socket are gathered to writes of up to this many bytes. */
-const WRITE_BYTES = 512 * 1024;
+import type { BlobStore, ByteLimit, FetchedBlob, StagedBlob, StageOptions } from './blobs.js';
+import { arrivalFault, Meter, sinkOf } from './local-file.js';
 
 /** A picture is mostly read in one go. */
 const READ_BYTES = 256 * 1024;
@@ -19,7 +17,7 @@ const READ_BYTES = 256 * 1024;
  */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
-/** Blobs are spread over 256 folders by the first two characters of their keys, lower-case hexadecimal. */
+/** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
 const SHARDS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
@@ -48,10 +46,7 @@ export class DiskBlobs implements BlobStore {
     return blobs;
   }
 
-  async stage(
-    body: Readable,
-    options: { limit: { bytes: number; message: string }; signal: AbortSignal },
-  ): Promise<StagedBlob> {
+  async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const path = join(this.#staging, randomUUID());
     const handle = await open(path, 'wx');
     try {
@@ -60,43 +55,68 @@ export class DiskBlobs implements BlobStore {
       // Not awaited: the bytes reach the disk while somebody looks at them.
       const durable = handle.datasync().finally(() => handle.close());
       durable.catch(() => {});
-      return this.#stagedBlob({ path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
+      const { key } = options;
+      return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
     } catch (error) {
       await handle.close();
       await unlink(path);
       options.signal.throwIfAborted();
-      throw storeError(error);
+      throw arrivalFault(error);
     }
   }
 
-  #stagedBlob(staged: { path: string; durable: Promise<void>; sizeBytes: number; sha256: string }): StagedBlob {
+  #stagedBlob(
+    key: string,
+    staged: { path: string; durable: Promise<void>; sizeBytes: number; sha256: string },
+  ): StagedBlob {
     const { path, durable, sizeBytes, sha256 } = staged;
     const discard = async () => {
       await durable.catch(() => {});
       await rm(path, { force: true });
     };
-    const commit = async (key: string) => {
+    const commit = async () => {
       try {
         await durable;
-        await link(path, this.localPath(key));
+        await link(path, this.pathOf(key));
         await (await this.#shard(key)).sync();
+        return { version: null };
       } catch (error) {
-        if (!hasErrno(error, 'EEXIST')) throw storeError(error);
+        if (!hasErrno(error, 'EEXIST')) throw arrivalFault(error);
         throw new ServiceError('upload_settled', 'This upload has already been completed by another request.');
       } finally {
         await discard();
       }
     };
-    return { sizeBytes, sha256, path, commit, discard };
+    return { sizeBytes, sha256, content: { path }, commit, discard };
   }
 
-  async read(key: string, range?: { start: number; end: number }): Promise<Readable | undefined> {
+  async read(
+    key: string,
+    { range }: { range?: { start: number; end: number } | undefined } = {},
+  ): Promise<Readable | undefined> {
+    const handle = await this.#open(key);
+    const whole = { highWaterMark: READ_BYTES };
+    return handle?.createReadStream(range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 });
+  }
+
+  async fetch(key: string, options: { limit: ByteLimit; signal: AbortSignal }): Promise<FetchedBlob | undefined> {
+    const handle = await this.#open(key);
+    if (handle === undefined) return undefined;
+    const meter = new Meter(options.limit);
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    await pipeline(handle.createReadStream(), meter, nowhere, { signal: options.signal });
+    return {
+      sizeBytes: meter.bytes,
+      sha256: meter.digest(),
+      content: { path: this.pathOf(key) },
+      version: null,
+      discard: async () => {},
+    };
+  }
+
+  async #open(key: string): Promise<FileHandle | undefined> {
     try {
-      const handle = await open(this.localPath(key));
-      const whole = { highWaterMark: READ_BYTES };
-      return handle.createReadStream(
-        range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 },
-      );
+      return await open(this.pathOf(key));
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       throw error;
@@ -104,10 +124,10 @@ export class DiskBlobs implements BlobStore {
   }
 
   async delete(keys: readonly string[]): Promise<void> {
-    for (const key of keys) await rm(this.localPath(key), { force: true });
+    for (const key of keys) await rm(this.pathOf(key), { force: true });
   }
 
-  localPath(key: string): string {
+  pathOf(key: string): string {
     return blobPathOf(this.#root, key);
   }
 
@@ -122,7 +142,7 @@ export class DiskBlobs implements BlobStore {
 
   /** The folder a key lies in, kept open: its fsync makes the new name durable. */
   #shard(key: string): Promise<FileHandle> {
-    const name = basename(key).slice(0, 2);
+    const name = nameOf(key).slice(0, 2);
     let shard = this.#shards.get(name);
     if (shard === undefined) {
       shard = open(join(this.#root, name));
@@ -136,61 +156,13 @@ export class DiskBlobs implements BlobStore {
 
 /** The file of a blob in a store's folder, for those who read beside the process that holds it. */
 export function blobPathOf(root: string, key: string): string {
-  const name = basename(key);
+  const name = nameOf(key);
   return join(root, name.slice(0, 2), name);
 }
 
-/** Counts and hashes what flows through, and stops the flow past the limit. */
-class Meter extends Transform {
-  bytes = 0;
-  readonly #hash = createHash('sha256');
-  readonly #limit: { bytes: number; message: string };
-  readonly #onProgress: (bytes: number) => void;
-
-  constructor(limit: { bytes: number; message: string }, onProgress: (bytes: number) => void) {
-    super();
-    this.#limit = limit;
-    this.#onProgress = onProgress;
-  }
-
-  override _transform(chunk: Buffer, _encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
-    this.bytes += chunk.length;
-    if (this.bytes > this.#limit.bytes) {
-      done(new ServiceError('too_large', this.#limit.message));
-      return;
-    }
-    this.#hash.update(chunk);
-    this.#onProgress(this.bytes);
-    done(null, chunk);
-  }
-
-  digest(): string {
-    return this.#hash.digest('hex');
-  }
-}
-
-/** Writes to a file that somebody else closes. */
-function sinkOf(handle: FileHandle): Writable {
-  return new Writable({
-    highWaterMark: WRITE_BYTES,
-    write: (chunk, _encoding, done) => {
-      writeAll(handle, [chunk]).then(() => done(), done);
-    },
-    writev: (chunks, done) => {
-      const buffers = chunks.map(({ chunk }) => chunk);
-      writeAll(handle, buffers).then(() => done(), done);
-    },
-  });
-}
-
-/** A disk that runs full takes a part first; only the attempt to write the rest says why. */
-async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise<void> {
-  let { bytesWritten } = await handle.writev(buffers);
-  for (const buffer of buffers) {
-    const missing = buffer.subarray(Math.min(bytesWritten, buffer.length));
-    bytesWritten -= buffer.length - missing.length;
-    if (missing.length > 0) await handle.writeFile(missing);
-  }
+/** What follows the dataset's id: the names of files are never used twice anyway. */
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
 }
 
 /** Called with the number of bytes so far, has them written back one stretch after the other, in the background. */
@@ -207,20 +179,6 @@ function writebackOf(handle: FileHandle): (bytes: number) => void {
     // A failure here shows again in the fsync that decides.
     handle.datasync().then(finished, finished);
   };
-}
-
-function storeError(error: unknown): unknown {
-  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
-    return new ServiceError('no_space', 'The server has no space left to store this file. Free some and try again.', {
-      cause: error,
-    });
-  }
-  if (hasErrno(error, 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE')) {
-    return new ServiceError('upload_cut_short', 'The connection ended before the whole file had arrived. Try again.', {
-      cause: error,
-    });
-  }
-  return error;
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -7,9 +7,13 @@ import { Catalog } from '../../src/storage/catalog.js';
 import type { Database } from '../../src/storage/database.js';
 import { DiskBlobs } from '../../src/storage/disk-blobs.js';
 import { openPostgres } from '../../src/storage/postgres.js';
+import { S3Blobs } from '../../src/storage/s3-blobs.js';
+import type { Patience } from '../../src/storage/s3-connection.js';
+import { parseS3Url } from '../../src/storage/s3-location.js';
 import { openSqlite } from '../../src/storage/sqlite.js';
 import { whyNoPostgres } from './available.js';
 import { databaseForTest } from './postgres.js';
+import { needsS3, newBucket, refusalOfS3, type TestBucket } from './s3.js';
 import { temporaryFolder } from './server.js';
 
 /** A way to open something real and empty, for one test alone; what it opens is closed and removed with the test. */
@@ -18,6 +22,8 @@ export interface Backend<T> {
   readonly open: () => Promise<T>;
   /** Why it can't be had on this machine. */
   readonly leftOut?: string | undefined;
+  /** Called once for a file of tests, to get it running. */
+  readonly prepare?: () => void;
 }
 
 async function folderForTest(): Promise<string> {
@@ -66,7 +72,37 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
       return { blobs, keys: () => filesBelow(folder) };
     },
   },
+  {
+    name: 'S3',
+    leftOut: refusalOfS3(),
+    prepare: needsS3,
+    open: async () => {
+      const { blobs, bucket, spoolFolder } = await openS3();
+      const keys = async () => {
+        const spooled = (await filesBelow(spoolFolder)).filter((name) => !name.includes('.lock'));
+        return [...(await bucket.keys()), ...(await bucket.unfinished()), ...spooled].map(nameOf);
+      };
+      return { blobs, keys };
+    },
+  },
 ];
+
+/** A store in an empty place of the bucket. */
+export async function openS3(
+  options: { spoolBytes?: number; parameters?: Record<string, string>; patience?: Patience } = {},
+): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
+  const { spoolBytes = 10_000_000, parameters, ...rest } = options;
+  const bucket = newBucket();
+  const spoolFolder = await folderForTest();
+  const location = parseS3Url(bucket.url(parameters));
+  const blobs = await S3Blobs.open(location, { spoolFolder, spoolBytes, log: () => {}, ...rest });
+  onTestFinished(() => blobs.close());
+  return { blobs, bucket, spoolFolder };
+}
+
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
 
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -76,10 +112,13 @@ async function filesBelow(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** One suite over every backend. */
+/** One suite over every backend; where one can't be had, it says why. */
 export function onEach<T>(backends: readonly Backend<T>[], suite: (open: () => Promise<T>) => void): void {
-  for (const { name, open, leftOut } of backends) {
-    if (leftOut === undefined) describe(`on ${name}`, () => suite(open));
-    else describe.skip(`on ${name}, left out: ${leftOut}`, () => suite(open));
+  for (const { name, open, leftOut, prepare } of backends) {
+    const title = leftOut === undefined ? `on ${name}` : `on ${name}, left out: ${leftOut}`;
+    describe.skipIf(leftOut !== undefined)(title, () => {
+      prepare?.();
+      suite(open);
+    });
   }
 }

@@ -5,7 +5,7 @@ import { type RunningPostgres, startPostgres } from './postgres.js';
 let shared: Promise<RunningPostgres> | undefined;
 
 /** One Postgres for a whole run of the tests, on which each test that wants one makes a database of its own. */
-export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const reason = whyNoPostgres();
   if (reason !== undefined) {
     if (process.env.CI) throw new Error(`The tests on Postgres can't be left out here: ${reason}`);

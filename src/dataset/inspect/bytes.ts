@@ -6,39 +6,46 @@ const MOST_AT_ONCE = 1 << 20;
 /** Who asks for no more than this gets all of it, though the window may end in between: no header is cut in two. */
 const FEW = 64;
 
+/** Where the bytes of a file are read from. Synchronous, as everything about `FileBytes`. */
+export interface ByteSource {
+  readonly size: number;
+  /** Reads at least one byte into `target` from `at` on, and says how many; 0 at the end of the file. */
+  read(target: Buffer, at: number, offset: number): number;
+  close(): void;
+}
+
 /**
  * A file read through one small window, so that no walk over it ever holds more than that. Reads are synchronous:
  * inspection has a worker thread to itself, and a hop through libuv's pool costs ten times such a read.
  */
 export class FileBytes {
   readonly size: number;
-  private readonly fd: number;
+  private readonly source: ByteSource;
   private readonly owner: boolean;
   private window: Buffer;
   private start = 0;
   private length = 0;
 
-  private constructor(options: { fd: number; size: number; windowBytes: number; owner: boolean }) {
-    this.fd = options.fd;
-    this.size = options.size;
+  private constructor(options: { source: ByteSource; windowBytes: number; owner: boolean }) {
+    this.source = options.source;
+    this.size = options.source.size;
     this.owner = options.owner;
     this.window = Buffer.allocUnsafeSlow(options.windowBytes);
   }
 
   /** @throws the operating system's error where the file can't be opened. */
   static open(path: string): FileBytes {
-    const fd = openSync(path, 'r');
-    try {
-      return new FileBytes({ fd, size: fstatSync(fd).size, windowBytes: 1 << 16, owner: true });
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    return FileBytes.over(fileSource(path));
+  }
+
+  /** Takes the source over: it is closed with this. */
+  static over(source: ByteSource): FileBytes {
+    return new FileBytes({ source, windowBytes: 1 << 16, owner: true });
   }
 
   /** A second place to read at in the same file; `windowBytes` small where few bytes are wanted at each of many places. */
   cursor(windowBytes: number): FileBytes {
-    return new FileBytes({ fd: this.fd, size: this.size, windowBytes, owner: false });
+    return new FileBytes({ source: this.source, windowBytes, owner: false });
   }
 
   /**
@@ -62,8 +69,19 @@ export class FileBytes {
     return this.at(offset, wanted);
   }
 
+  /** The bytes from `start` up to and without `end`, for somebody to keep. */
+  copy(start: number, end: number): Uint8Array {
+    const bytes = Buffer.allocUnsafeSlow(end - start);
+    for (let at = 0; at < bytes.length; ) {
+      const read = this.source.read(bytes, at, start + at);
+      if (read === 0) throw cutShort({ needed: end, size: start + at, what: 'it' });
+      at += read;
+    }
+    return bytes;
+  }
+
   close(): void {
-    if (this.owner) closeSync(this.fd);
+    if (this.owner) this.source.close();
   }
 
   private fill(offset: number, needed: number): void {
@@ -71,9 +89,23 @@ export class FileBytes {
     this.length = 0;
     this.start = offset;
     while (this.length < needed) {
-      const read = readSync(this.fd, this.window, this.length, this.window.length - this.length, offset + this.length);
+      const read = this.source.read(this.window, this.length, offset + this.length);
       if (read === 0) throw cutShort({ needed: offset + needed, size: offset + this.length, what: 'it' });
       this.length += read;
     }
+  }
+}
+
+function fileSource(path: string): ByteSource {
+  const fd = openSync(path, 'r');
+  try {
+    return {
+      size: fstatSync(fd).size,
+      read: (target, at, offset) => readSync(fd, target, at, target.length - at, offset),
+      close: () => closeSync(fd),
+    };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }

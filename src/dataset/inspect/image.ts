@@ -53,7 +53,7 @@ function format(
 /** Inspects a file whose extension is an image's. @throws Fault, Damage, and the operating system's errors. */
 export async function inspectImage(
   file: FileBytes,
-  named: { path: string; filename: string; shown: string },
+  named: { path: string | undefined; filename: string; shown: string },
   content: Content,
 ): Promise<Inspection> {
   const { filename, shown } = named;
@@ -96,7 +96,7 @@ function claimedFormat(filename: string): Format | undefined {
 
 /** Decodes what can be decoded in bounded memory. Returns, in words, what could not be checked. */
 async function provePicture(picture: {
-  path: string;
+  path: string | undefined;
   format: ImageFormat;
   claims: ImageClaims;
 }): Promise<string | undefined> {
@@ -104,6 +104,7 @@ async function provePicture(picture: {
   // Its own walk has seen all there is to see of a BMP: what remains are bare pixels.
   if (picture.format === 'bmp') return undefined;
   if (picture.format === 'heic') return 'its structure is complete, but HEIC pixels can not be decoded here';
+  if (picture.path === undefined) return 'its structure is complete, but it is too large to be decoded here';
   if (claims.decoderBytes <= DECODER_BUDGET_BYTES) {
     await proveDecodes(picture.path);
     return undefined;

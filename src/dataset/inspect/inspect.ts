@@ -4,11 +4,13 @@ import { FileBytes } from './bytes.js';
 import { readCaption } from './caption.js';
 import { briefly, Damage, Fault, isInputOutputError } from './fault.js';
 import type { Inspect, Inspection } from './inspection.js';
+import { remoteSource } from './remote.js';
 
 const MOST_SHOWN = 80;
 
 interface Named {
-  readonly path: string;
+  /** Absent where the file lies elsewhere. */
+  readonly path: string | undefined;
   readonly filename: string;
   /** The filename as it stands in messages: shortened where it would crowd out the reason. */
   readonly shown: string;
@@ -20,9 +22,10 @@ interface Named {
  *
  * @throws only the operating system's errors: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = async ({ path, filename }) => {
+export const inspect: Inspect = async ({ filename, ...at }) => {
+  const path = 'path' in at ? at.path : undefined;
   const named: Named = { path, filename, shown: shown(filename) };
-  const file = FileBytes.open(path);
+  const file = 'path' in at ? FileBytes.open(at.path) : FileBytes.over(remoteSource(at.remote));
   try {
     return await look(file, named);
   } catch (error) {

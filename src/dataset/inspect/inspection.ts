@@ -1,4 +1,5 @@
 import type { ErrorProblem, Warning } from '../problems.js';
+import type { RemoteFile } from './remote.js';
 
 /** What is known of a file whose bytes were looked at. Kept with the file and shown as it is. */
 export type Facts =
@@ -39,5 +40,7 @@ export type Inspection =
     }
   | { readonly ok: false; readonly problem: ErrorProblem };
 
-/** Looks at all the bytes of a file at `path` that claims to be `filename`. */
-export type Inspect = (file: { path: string; filename: string }) => Promise<Inspection>;
+/** Looks at all the bytes of a file, on this machine or elsewhere, that claims to be `filename`. */
+export type Inspect = (
+  file: { readonly filename: string } & ({ readonly path: string } | { readonly remote: RemoteFile }),
+) => Promise<Inspection>;

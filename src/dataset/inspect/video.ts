@@ -32,7 +32,7 @@ const WALKS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
 /** Inspects a file whose extension is a video's. @throws Fault, Damage, and the operating system's errors. */
 export async function inspectVideo(
   file: FileBytes,
-  named: { path: string; filename: string; shown: string },
+  named: { filename: string; shown: string },
   content: Content,
 ): Promise<Inspection> {
   const { filename, shown } = named;
@@ -61,6 +61,6 @@ export async function inspectVideo(
       'has no video track, so there is nothing to train on. Upload a file with a picture.',
     );
   }
-  const facts = await describeVideo(named.path, movie);
+  const facts = await describeVideo(file, movie);
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
 }

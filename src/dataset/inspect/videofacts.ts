@@ -1,4 +1,5 @@
-import { ALL_FORMATS, FilePathSource, Input, type InputVideoTrack } from 'mediabunny';
+import { ALL_FORMATS, CustomSource, Input, type InputVideoTrack } from 'mediabunny';
+import type { FileBytes } from './bytes.js';
 import { count, Damage } from './fault.js';
 import type { Movie } from './movie.js';
 
@@ -21,7 +22,7 @@ export interface VideoFacts {
  *
  * @throws Damage where it finds fewer packets than the container promises.
  */
-export async function describeVideo(path: string, movie: Movie): Promise<VideoFacts> {
+export async function describeVideo(file: FileBytes, movie: Movie): Promise<VideoFacts> {
   const video = movie.tracks.find(({ kind }) => kind === 'video');
   if (video === undefined || video.frames === 0) throw new Damage('is damaged: its video track has no frames');
   const { durationSeconds } = movie;
@@ -34,7 +35,13 @@ export async function describeVideo(path: string, movie: Movie): Promise<VideoFa
   const { codec, width, height } = video;
   const known = { ...base, codec, ...(width && height ? { width, height } : {}) };
   if (movie.headerBytes > MAX_HEADER_BYTES) return known;
-  const input = new Input({ formats: ALL_FORMATS, source: new FilePathSource(path, { maxCacheSize: CACHE_BYTES }) });
+  const source = new CustomSource({
+    getSize: () => file.size,
+    read: (start, end) => file.copy(start, end),
+    maxCacheSize: CACHE_BYTES,
+    prefetchProfile: 'fileSystem',
+  });
+  const input = new Input({ formats: ALL_FORMATS, source });
   try {
     // It knows no QuickTime file from before `ftyp`; the walk does.
     if (!(await input.canRead())) return known;

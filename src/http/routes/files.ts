@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { archiveOf } from '../../service/archive.js';
-import { MAX_DIRECT_BYTES } from '../../service/uploads.js';
+import { MAX_DIRECT_BYTES } from '../../service/parts.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
@@ -93,7 +93,8 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         refuseHopeless(request);
         const signal = uploadSignal(request, reply, { directSeconds: times.directSeconds });
         const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
-        const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal });
+        const atMostBytes = announcedBytesOf(request);
+        const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
         const file = await received.catch((error) => {
           metrics.refused('direct');
           throw error;
@@ -184,9 +185,14 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
 /** What is no byte range must be ignored, while one that is and lies beyond the end is refused (RFC 9110, 14.2). */
 const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
 
+/** Of the whole body; `undefined` where the request does not say. */
+function announcedBytesOf({ headers }: FastifyRequest): number | undefined {
+  return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+}
+
 /** A body that announces far more than the limit needs not be sent at all. */
-function refuseHopeless({ headers }: FastifyRequest): void {
-  if (Number(headers['content-length'] ?? 0) > DIRECT_LIMIT.bytes) {
+function refuseHopeless(request: FastifyRequest): void {
+  if ((announcedBytesOf(request) ?? 0) > DIRECT_LIMIT.bytes) {
     throw new ServiceError('too_large', DIRECT_LIMIT.message);
   }
 }

@@ -1,0 +1,49 @@
+import { isIP } from 'node:net';
+
+/** @throws Error whose message completes "SETTING ", as all of these */
+export function wholeNumber({ min, max }: { min: number; max: number }) {
+  return (text: string): number => {
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+
+export function oneOf(choices: readonly string[]) {
+  return (text: string): string => {
+    if (!choices.includes(text)) throw new Error(`must be one of ${choices.join(', ')}`);
+    return text;
+  };
+}
+
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+    throw new Error('must be an http or https URL without query and fragment');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+export function postgresUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
+    throw new Error('must be a URL such as postgres://user:password@host:5432/database');
+  }
+  const poolSize = url.searchParams.get('pool_size');
+  if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) {
+    throw new Error('must have a pool_size, if any, from 1 to 9999');
+  }
+  return text;
+}
+
+export function addressList(text: string): string[] {
+  return text.split(',').map((item) => {
+    const [address = '', bits, ...rest] = item.trim().split('/');
+    const family = isIP(address);
+    const isPrefix = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+    if (family === 0 || !isPrefix || rest.length > 0) {
+      throw new Error('must be IP addresses or networks such as 10.0.0.0/8, separated by commas');
+    }
+    return item.trim();
+  });
+}

@@ -1,0 +1,89 @@
+/** Where blobs are kept in an S3 bucket, and how the bucket is reached. Credentials are not part of it. */
+export interface S3Location {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** What all keys begin with, without a slash at its ends; empty for the whole bucket. */
+  readonly prefix: string;
+  /** `undefined` for Amazon's own, and for whatever the SDK's environment says. */
+  readonly endpoint: string | undefined;
+  /** Where clients reach the store, for presigned links; `undefined` where that is the endpoint. */
+  readonly publicEndpoint: string | undefined;
+  readonly region: string | undefined;
+  /** `https://host/bucket/key` rather than `https://bucket.host/key`. */
+  readonly isPathStyle: boolean;
+  readonly encryption: { readonly algorithm: Encryption; readonly kmsKey: string | undefined } | undefined;
+  /** A PEM file with the authorities that the store's certificate is checked against. */
+  readonly caFile: string | undefined;
+}
+
+export type Encryption = 'AES256' | 'aws:kms' | 'aws:kms:dsse';
+
+const ENCRYPTIONS: readonly Encryption[] = ['AES256', 'aws:kms', 'aws:kms:dsse'];
+const PARAMETERS = ['endpoint', 'public_endpoint', 'region', 'path_style', 'sse', 'kms_key', 'ca'];
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; other stores allow more than it. */
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
+
+/**
+ * Reads `s3://bucket/prefix?endpoint=…&region=…&path_style=true&sse=aws:kms&kms_key=…&ca=/path.pem&public_endpoint=…`.
+ *
+ * @throws Error whose message completes "BLOBS_URL …" and names every fault
+ */
+export function parseS3Url(text: string): S3Location {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 's3:') throw new Error('must have the form s3://bucket/prefix?endpoint=https://…');
+  const faults: string[] = [];
+  const check = (isGood: boolean, fault: string) => {
+    if (!isGood) faults.push(fault);
+  };
+  const parameter = (name: string) => url.searchParams.get(name) || undefined;
+
+  check(url.username === '' && url.password === '', 'must hold no credentials, which come from the AWS environment');
+  check(url.port === '' && url.hash === '', 'must name a bucket and no port; a store of your own goes into endpoint=');
+  check(BUCKET.test(url.hostname), 'must name a bucket: letters, digits, dots, hyphens and underscores');
+  const prefix = decoded(url.pathname).replace(/^\/+|\/+$/g, '');
+  check(!/\/\/|[\u0000-\u001f\u007f]/.test(prefix), 'must have a prefix without empty parts and control characters');
+  const unknown = [...new Set(url.searchParams.keys())].filter((name) => !PARAMETERS.includes(name));
+  check(unknown.length === 0, `does not know ${unknown.join(', ')}; it knows ${PARAMETERS.join(', ')}`);
+  for (const name of ['endpoint', 'public_endpoint']) {
+    check(isOrigin(parameter(name)), `must have an ${name} of the form https://host:port`);
+  }
+  const pathStyle = parameter('path_style');
+  check([undefined, 'true', 'false'].includes(pathStyle), 'must have path_style=true or path_style=false');
+  const algorithm = parameter('sse');
+  const isEncryption = ENCRYPTIONS.some((known) => known === algorithm);
+  check(algorithm === undefined || isEncryption, `must have as sse one of ${ENCRYPTIONS.join(', ')}`);
+  const kmsKey = parameter('kms_key');
+  check(kmsKey === undefined || algorithm?.startsWith('aws:kms') === true, 'may have a kms_key only with sse=aws:kms');
+  if (faults.length > 0) throw new Error(faults.join('; it '));
+
+  const endpoint = parameter('endpoint');
+  return {
+    kind: 's3',
+    bucket: url.hostname,
+    prefix,
+    endpoint,
+    publicEndpoint: parameter('public_endpoint'),
+    // A store of one's own seldom cares, but a signature needs one.
+    region: parameter('region') ?? (endpoint === undefined ? undefined : 'us-east-1'),
+    isPathStyle: pathStyle === undefined ? endpoint !== undefined : pathStyle === 'true',
+    encryption: algorithm === undefined ? undefined : { algorithm: algorithm as Encryption, kmsKey },
+    caFile: parameter('ca'),
+  };
+}
+
+function isOrigin(text: string | undefined): boolean {
+  if (text === undefined) return true;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return (
+    url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.username + url.search === ''
+  );
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,149 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import {
+  AbortMultipartUploadCommand,
+  CreateBucketCommand,
+  DeleteObjectsCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { beforeAll, onTestFinished } from 'vitest';
+
+const CEPH = fileURLToPath(new URL('../ceph.sh', import.meta.url));
+
+/** A first start with its packages. */
+const START_MS = 300_000;
+
+/** All tests share a bucket; each has a prefix of its own, so that no name is used twice. */
+const BUCKET = process.env.TEST_S3_BUCKET ?? 'trainyard-test';
+
+/** The variables that `test/ceph.sh env` prints, by their names. */
+type Environment = Record<string, string>;
+
+/** Why there is no S3 to test with; `undefined` where there is or can be. With CI=true there must be. */
+export function refusalOfS3(): string | undefined {
+  if (process.env.TEST_S3_ENDPOINT !== undefined || process.env.CI === 'true') return undefined;
+  if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
+  return 'no TEST_S3_ENDPOINT, and no Ceph: as root on Debian, "test/ceph.sh start" installs and starts it';
+}
+
+let environment: Promise<Environment> | undefined;
+
+/** Endpoint and keys of a store that answers: the one that the environment names, or a Ceph that is started for us. */
+export function s3Environment(): Promise<Environment> {
+  environment ??= process.env.TEST_S3_ENDPOINT === undefined ? startCeph() : Promise.resolve(ownVariables());
+  return environment;
+}
+
+function ownVariables(): Environment {
+  const names = Object.keys(process.env).filter((name) => /^(AWS|TEST_S3)_/.test(name));
+  return Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
+}
+
+async function startCeph(): Promise<Environment> {
+  const { stdout } = await promisify(execFile)(CEPH, ['start'], { timeout: START_MS });
+  return variablesIn(stdout);
+}
+
+function variablesIn(exports: string): Environment {
+  return Object.fromEntries([...exports.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
+}
+
+/** Whether a Ceph of ours answers already. */
+export function isCephRunning(): boolean {
+  try {
+    execFileSync(CEPH, ['env'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Ends Ceph, or its gateway alone. */
+export function stopCeph(...daemon: 'rgw'[]): void {
+  execFileSync(CEPH, ['stop', ...daemon], { stdio: 'ignore' });
+}
+
+/** Starts what was stopped. */
+export async function restartCeph(): Promise<void> {
+  await startCeph();
+}
+
+/** Before the first test of a file that needs it; the environment of this process then has the keys. */
+export function needsS3(): void {
+  beforeAll(async () => {
+    Object.assign(process.env, await s3Environment());
+    await newClient()
+      .send(new CreateBucketCommand({ Bucket: BUCKET }))
+      .catch((error) => {
+        if (!/^BucketAlready/.test(error.name)) throw error;
+      });
+  }, START_MS);
+}
+
+export function newClient(): S3Client {
+  return new S3Client({
+    endpoint: process.env.TEST_S3_ENDPOINT!,
+    forcePathStyle: true,
+    region: process.env.AWS_REGION ?? 'us-east-1',
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
+/** An empty place in the bucket, for one test alone; what lies there is removed with the test. */
+export interface TestBucket {
+  readonly bucket: string;
+  readonly prefix: string;
+  /** As `BLOBS_URL` has it; `parameters` are added. */
+  readonly url: (parameters?: Record<string, string>) => string;
+  readonly client: S3Client;
+  /** What is really there, without the prefix. */
+  readonly keys: () => Promise<string[]>;
+  /** Uploads in parts that are not complete, by their keys. */
+  readonly unfinished: () => Promise<string[]>;
+  /** The object that a key of a store under this prefix stands for. */
+  readonly target: (key: string) => { Bucket: string; Key: string };
+}
+
+export function newBucket(): TestBucket {
+  const prefix = `t/${randomUUID()}`;
+  const client = newClient();
+  const ofPrefix = { Bucket: BUCKET, Prefix: `${prefix}/` };
+  const keys = async () => {
+    const found: string[] = [];
+    for (let ContinuationToken: string | undefined; ; ) {
+      const page = await client.send(
+        new ListObjectsV2Command({ ...ofPrefix, ...(ContinuationToken !== undefined && { ContinuationToken }) }),
+      );
+      found.push(...(page.Contents ?? []).map(({ Key = '' }) => Key.slice(prefix.length + 1)));
+      if (!page.IsTruncated) return found.sort();
+      ContinuationToken = page.NextContinuationToken;
+    }
+  };
+  const uploads = async () => (await client.send(new ListMultipartUploadsCommand(ofPrefix))).Uploads ?? [];
+  onTestFinished(async () => {
+    for (const { Key, UploadId } of await uploads()) {
+      await client.send(new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId }));
+    }
+    const Objects = (await keys()).map((key) => ({ Key: `${prefix}/${key}` }));
+    if (Objects.length > 0) await client.send(new DeleteObjectsCommand({ Bucket: BUCKET, Delete: { Objects } }));
+    client.destroy();
+  });
+  return {
+    bucket: BUCKET,
+    prefix,
+    url: (parameters = {}) => {
+      const query = new URLSearchParams({ endpoint: process.env.TEST_S3_ENDPOINT!, ...parameters });
+      return `s3://${BUCKET}/${prefix}?${query}`;
+    },
+    client,
+    keys,
+    unfinished: async () => (await uploads()).map(({ Key = '' }) => Key.slice(prefix.length + 1)),
+    target: (key) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` }),
+  };
+}
