@@ -3,11 +3,14 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import { Metrics } from './http/metrics.js';
 import { createServer } from './http/server.js';
+import { Arrivals } from './service/arrivals.js';
 import { InspectionPool } from './service/inspection-pool.js';
 import { MountRoot } from './service/mount-root.js';
 import type { ServiceParts } from './service/parts.js';
 import { Reading } from './service/reading.js';
+import { repeat } from './service/repeat.js';
 import { DatasetService } from './service/service.js';
 import { sweep } from './service/sweep.js';
 import { UploadLinks } from './service/upload-link.js';
@@ -18,7 +21,8 @@ import { openMetadata } from './storage/metadata.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
-const LONGEST_SWEEP_INTERVAL_MS = 30_000;
+const LONGEST_SWEEP_PAUSE_MS = 30_000;
+const LOOK_PAUSE_MS = 2000;
 const THUMBNAIL_PIXELS = 320;
 
 /** Makes the data folder where it is missing; nobody else on the machine may look into it. */
@@ -38,7 +42,8 @@ export async function openApp(config: Config, logger: Logger) {
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
   const { catalog, accounts, now } = metadata;
-  const parts: ServiceParts = {
+  const metrics = new Metrics(() => pool.load);
+  const core: ServiceParts = {
     catalog,
     blobs,
     now,
@@ -46,6 +51,16 @@ export async function openApp(config: Config, logger: Logger) {
     inspect: (file, signal) => pool.inspect(file, signal),
     newId: () => randomUUID().replaceAll('-', ''),
   };
+  const { presigning } = blobs;
+  const arrivals =
+    presigning &&
+    new Arrivals(core, {
+      presigning,
+      onSettled: (sizeBytes) => metrics.uploaded('presigned', sizeBytes),
+      onRefused: () => metrics.refused('presigned'),
+      onError: (err, what) => logger.warn({ err }, `${what} and will be tried again`),
+    });
+  const parts = arrivals === undefined ? core : { ...core, lookForUploads: (id: string) => arrivals.look(id) };
   // With the catalog in the folder that this process holds, nobody else can be taking anything in; another process on the
   // same database may.
   await sweep(parts, { everything: config.databaseUrl === undefined });
@@ -58,12 +73,12 @@ export async function openApp(config: Config, logger: Logger) {
       datasets: new DatasetService(parts),
       uploads,
       reading: new Reading(parts, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
-      links: new UploadLinks(Buffer.from(linkKey, 'base64')),
+      links: new UploadLinks(Buffer.from(linkKey, 'base64'), presigning),
       watch: (key, signal) => watchDataset(parts, key, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },
-      inspectionLoad: () => pool.load,
+      metrics,
     },
     {
       logger,
@@ -78,24 +93,26 @@ export async function openApp(config: Config, logger: Logger) {
   await server.listen({ host: config.host, port: config.port });
 
   mountRoot?.start();
-  let sweeping: Promise<void> = Promise.resolve();
   // An upload whose process died is ended one lease later, and half of one at most.
-  const sweepIntervalMs = Math.min(LONGEST_SWEEP_INTERVAL_MS, config.rules.lease / 1000 / 2);
-  const sweeper = setInterval(() => {
-    sweeping = sweep(parts, { isArrivingHere: (id) => uploads.isArriving(id) }).catch((err) =>
-      logger.error({ err }, 'the sweep failed and will be tried again'),
-    );
-  }, sweepIntervalMs);
+  const stopSweeping = repeat(() => sweep(parts, { isArrivingHere: (id) => uploads.isArriving(id) }), {
+    pauseMs: Math.min(LONGEST_SWEEP_PAUSE_MS, config.rules.lease / 1000 / 2),
+    onError: (err) => logger.error({ err }, 'the sweep failed and will be tried again'),
+  });
+  const stopLooking =
+    arrivals &&
+    repeat(() => arrivals.lookEverywhere(), {
+      pauseMs: LOOK_PAUSE_MS,
+      onError: (err) => logger.error({ err }, 'looking for uploads failed and will be tried again'),
+    });
 
   /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
   const stop = async () => {
-    clearInterval(sweeper);
     server.beginStopping();
     const cutOff = setTimeout(() => server.server.closeAllConnections(), config.stopSeconds * 1000);
     await mountRoot?.stop();
     await server.close();
     clearTimeout(cutOff);
-    await sweeping;
+    await Promise.all([stopSweeping(), stopLooking?.(), arrivals?.stop()]);
     await pool.close();
     await blobs.close();
     await metadata.close();

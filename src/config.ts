@@ -215,11 +215,8 @@ export function loadConfig(
       return parse(text);
     } catch (error) {
       const source = flags[name] === undefined ? env : flag.split(' ')[0];
-      const shown = isSecret ? '' : ` (it is ${JSON.stringify(text)})`;
+      const shown = isSecret ? '' : ` (it is ${JSON.stringify(withoutPassword(text))})`;
       faults.push(`${source} ${error instanceof Error ? error.message : error}${shown}`);
-      faults.push(
-        `${source} ${error instanceof Error ? error.message : error} (it is ${JSON.stringify(withoutPassword(text))})`,
-      );
       return undefined;
     }
   };

@@ -8,6 +8,7 @@ export type ErrorProblemCode =
   | 'VIDEO_CORRUPT'
   | 'CAPTION_NOT_UTF8'
   | 'INSPECTION_FAILED'
+  | 'WRONG_SIZE'
   | 'UPLOAD_EXPIRED'
   | 'NAME_COLLISION'
   | 'MISSING_CAPTION'

@@ -27,8 +27,7 @@ export interface ServerParts {
   readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
   /** Rejects where the service could not do its work right now. */
   readonly checkReady: () => Promise<void>;
-  /** How many files are being inspected or wait for it. */
-  readonly inspectionLoad: () => number;
+  readonly metrics: Metrics;
 }
 
 export interface ServerOptions {
@@ -43,7 +42,6 @@ export interface ServerOptions {
 
 /** What routes are given. */
 export interface RouteContext extends ServerParts, ServerOptions {
-  readonly metrics: Metrics;
   /** Fires when the server begins to stop. */
   readonly stopping: AbortSignal;
 }

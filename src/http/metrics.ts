@@ -22,6 +22,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  /** @param inspectionLoad how many files are being inspected or wait for it */
   constructor(inspectionLoad: () => number) {
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
@@ -39,12 +40,12 @@ export class Metrics {
     this.#requests.observe({ method, route, status }, seconds);
   }
 
-  uploaded(via: 'direct' | 'link', sizeBytes: number): void {
+  uploaded(via: 'direct' | 'link' | 'presigned', sizeBytes: number): void {
     this.#uploads.inc({ via, outcome: 'stored' });
     this.#uploadedBytes.inc(sizeBytes);
   }
 
-  refused(via: 'direct' | 'link'): void {
+  refused(via: 'direct' | 'link' | 'presigned'): void {
     this.#uploads.inc({ via, outcome: 'refused' });
   }
 

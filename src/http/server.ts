@@ -7,7 +7,6 @@ import { BASE_PATH, type RouteContext, type ServerOptions, type ServerParts } fr
 import { registerDocs } from './docs.js';
 import { type Refusal, refusal, refusalOf } from './errors.js';
 import { parseJsonBody } from './json.js';
-import { Metrics } from './metrics.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerOperationRoutes } from './routes/operations.js';
@@ -22,8 +21,8 @@ const MAX_PARAM_LENGTH = 1024;
 /** The service over HTTP, not listening yet. `beginStopping` turns new requests away and lets go of those that wait. */
 export async function createServer(parts: ServerParts, options: ServerOptions) {
   const stopping = new AbortController();
-  const metrics = new Metrics(parts.inspectionLoad);
-  const context: RouteContext = { ...parts, ...options, metrics, stopping: stopping.signal };
+  const { metrics } = parts;
+  const context: RouteContext = { ...parts, ...options, stopping: stopping.signal };
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),

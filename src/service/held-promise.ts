@@ -1,8 +1,20 @@
-import type { DatasetFile, PendingFile, StoredFile } from '../dataset/dataset.js';
+import type { DatasetFile, Micros, PendingFile, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
-import { endArrival, type Holder, reject, renewArrival, type StemGroup, store } from '../dataset/transitions.js';
+import type { ErrorProblem } from '../dataset/problems.js';
+import {
+  beginArrival,
+  endArrival,
+  type Holder,
+  reject,
+  renewArrival,
+  type StemGroup,
+  store,
+} from '../dataset/transitions.js';
 import { blobKeyOf, type StagedBlob } from '../storage/blobs.js';
 import type { ServiceParts } from './parts.js';
+
+/** Signs of life in the time within which one is due. */
+const RENEWALS_PER_LEASE = 5;
 
 /**
  * A promise whose bytes somebody is taking in. The lease that holds it may be lost, to a sweep or to another attempt, and
@@ -12,6 +24,8 @@ export class HeldPromise {
   readonly file: PendingFile;
   readonly #parts: ServiceParts;
   readonly #holder: Holder;
+  /** What a client brought to the store itself is not ours to take away, but for what the catalog gives to the trash. */
+  readonly #bringsBytes: boolean;
   /** Whether there may be bytes under the key that nobody will ask for. */
   #leavesBytes = false;
 
@@ -20,6 +34,38 @@ export class HeldPromise {
     this.#parts = parts;
     this.file = file;
     this.#holder = { id: file.id, by };
+    this.#bringsBytes = file.upload.via !== 'presigned';
+  }
+
+  /**
+   * Takes hold of a promise that was made before; `undefined` where somebody else holds it, or it is over.
+   *
+   * @param options.now the moment by which another's lease must have run out, if not now
+   */
+  static async begin(
+    parts: ServiceParts,
+    file: PendingFile,
+    options: { now?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
+  ): Promise<HeldPromise | undefined> {
+    const { catalog, now, rules, newId } = parts;
+    const { now: at = now(), ...how } = options;
+    const lease = { now: at, until: now() + rules.lease, by: newId() };
+    const { id, datasetId, filename } = file;
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
+    const changed = await catalog.change(change, (group) => beginArrival(group, id, lease));
+    return changed && new HeldPromise(parts, file, lease.by);
+  }
+
+  /** Does something with it, and gives signs of life until that is over. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    // A renewal that fails is made up for by the next; the lease outlives several.
+    const renewalMs = this.#parts.rules.lease / 1000 / RENEWALS_PER_LEASE;
+    const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
+    try {
+      return await work();
+    } finally {
+      clearInterval(heartbeat);
+    }
   }
 
   /** A sign of life. @returns false where the promise is held no more */
@@ -50,15 +96,19 @@ export class HeldPromise {
     });
     if (!inspection.ok) {
       await staged.discard();
-      const { problem } = inspection;
-      const rejected = { state: 'rejected', problem, settledAt: now() } as const;
-      await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
-      throw new ServiceError('invalid_content', problem.message);
+      return this.refuse(inspection.problem);
     }
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
     const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
     return this.#keep({ state: 'stored', ...found, settledAt: now() });
+  }
+
+  /** Breaks the promise. @throws ServiceError `invalid_content` */
+  async refuse(problem: ErrorProblem): Promise<never> {
+    const rejected = { state: 'rejected', problem, settledAt: this.#parts.now() } as const;
+    await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
+    throw new ServiceError('invalid_content', problem.message);
   }
 
   /**
@@ -67,7 +117,7 @@ export class HeldPromise {
    */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
-    this.#leavesBytes = true;
+    this.#leavesBytes = this.#bringsBytes;
     return staged.commit().catch(async (error) => {
       const isTaken = error instanceof ServiceError && error.code === 'upload_settled';
       if (!isTaken || !(await this.renew())) throw error;
@@ -91,7 +141,7 @@ export class HeldPromise {
     if (file?.upload.state === 'stored') return stored;
     // Whoever has taken the promise over will deal with the bytes, which by now may be theirs.
     const isHeld = file?.upload.state === 'pending' && file.upload.arrivingBy === this.#holder.by;
-    if (file === undefined || isHeld) await this.#parts.blobs.delete([blobKeyOf(this.file)]);
+    if (this.#bringsBytes && (file === undefined || isHeld)) await this.#parts.blobs.delete([blobKeyOf(this.file)]);
     this.#leavesBytes = false;
     if (lost !== undefined) throw lost;
     if (file === undefined) {

@@ -29,6 +29,11 @@ export interface ServiceParts {
   readonly inspect: Inspector;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
+  /**
+   * Has the store asked whether uploads have come that a dataset waits for, and returns at once; only where clients bring
+   * bytes to the store themselves, since that tells nobody.
+   */
+  readonly lookForUploads?: (datasetId: string) => void;
   /** A new id: URL-safe, never the same twice, not to be guessed; begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

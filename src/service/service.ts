@@ -77,8 +77,9 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async view(key: DatasetKey): Promise<DatasetView> {
-    const { catalog, now, rules } = this.#parts;
+    const { catalog, now, rules, lookForUploads } = this.#parts;
     const found = await this.#mustFind(key);
+    if (found.tally.pending > 0) lookForUploads?.(key.id);
     const files = await catalog.files(key.id);
     // Counted from the very files that are shown, so that no change between the two reads can make them disagree.
     const dataset = { ...found, tally: tallyOf(files, found.tally.lastActivity) };

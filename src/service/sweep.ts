@@ -1,5 +1,5 @@
-import { beginArrival, endArrival } from '../dataset/transitions.js';
 import { blobKeyOf } from '../storage/blobs.js';
+import { HeldPromise } from './held-promise.js';
 import type { ServiceParts } from './parts.js';
 import { thumbnailKeyOf } from './reading.js';
 
@@ -26,23 +26,19 @@ export async function sweep(parts: ServiceParts, options: SweepOptions = {}): Pr
 }
 
 async function sweepAbandoned(
-  { catalog, blobs, now, rules, newId }: ServiceParts,
+  parts: ServiceParts,
   { everything = false, isArrivingHere = () => false }: SweepOptions,
 ): Promise<void> {
+  const { catalog, blobs, now } = parts;
   const until = everything ? Number.MAX_SAFE_INTEGER : now();
   for (const file of await catalog.abandonedUploads(until)) {
     if (isArrivingHere(file.id)) continue;
-    const { id, datasetId, filename } = file;
-    const by = newId();
-    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, mayLeaveBytes: false };
     // Taken over as any other attempt would: only who holds the promise may touch its bytes, and another process may have
     // had the same idea, or a client be uploading again.
-    const lease = { now: until, until: now() + rules.lease, by };
-    const isOurs = await catalog.change({ ...change, isActivity: false, isDurable: false }, (group) =>
-      beginArrival(group, id, lease),
-    );
-    if (isOurs === undefined) continue;
-    await blobs.delete([blobKeyOf(file)]);
-    await catalog.change(change, (group) => endArrival(group, { id, by }));
+    const held = await HeldPromise.begin(parts, file, { now: until, isActivity: false, isDurable: false });
+    if (held === undefined) continue;
+    // What a client brought to the store itself waits for whoever settles it.
+    if (file.upload.via !== 'presigned') await blobs.delete([blobKeyOf(file)]);
+    await held.end();
   }
 }

@@ -4,16 +4,13 @@ import { ServiceError } from '../dataset/errors.js';
 import { mediaTypeOf } from '../dataset/media.js';
 import { parseFilename } from '../dataset/names.js';
 import { stemGroupsOf } from '../dataset/tally.js';
-import { beginArrival, promise, type StemGroup } from '../dataset/transitions.js';
+import { promise, type StemGroup } from '../dataset/transitions.js';
 import { blobKeyOf } from '../storage/blobs.js';
 import { parseBatch } from './batch.js';
 import { HeldPromise } from './held-promise.js';
 import { MAX_DIRECT_BYTES, type ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound } from './service.js';
-import type { SignedUpload } from './upload-link.js';
-
-/** Signs of life in the time within which one is due. */
-const RENEWALS_PER_LEASE = 5;
+import { NOTICE_TIME, type SignedUpload } from './upload-link.js';
 
 /** A body on its way in; the signal's reason says why it must stop. */
 export interface Arrival {
@@ -45,19 +42,16 @@ export class Uploads {
    * Nothing is promised then.
    */
   async promiseBatch(key: DatasetKey, sizes: ReadonlyMap<string, number>): Promise<Map<string, PendingFile>> {
-    const { catalog, now, rules } = this.#parts;
+    const { blobs, catalog, now, rules } = this.#parts;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
-    const expiresAt = createdAt + rules.linkLifetime;
+    const mostPresigned = blobs.presigning?.maxBytes ?? 0;
     const promises = new Map<string, PendingFile>();
     for (const { raw, filename, sizeBytes } of parseBatch(sizes, rules.maxLinkBytes)) {
-      const upload = {
-        via: 'link',
-        promisedBytes: sizeBytes,
-        expiresAt,
-        arrivingUntil: null,
-        arrivingBy: null,
-      } as const;
+      const isPresigned = sizeBytes <= mostPresigned;
+      const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? NOTICE_TIME : 0);
+      const promised = { promisedBytes: sizeBytes, expiresAt, arrivingUntil: null, arrivingBy: null };
+      const upload = { via: isPresigned ? 'presigned' : 'link', ...promised } as const;
       promises.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
     const ofStem = stemGroupsOf([...promises.values()]);
@@ -108,7 +102,7 @@ export class Uploads {
    * file that was judged, the promise stays open for another try.
    */
   async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: Arrival): Promise<StoredFile> {
-    const { catalog, now, rules, newId } = this.#parts;
+    const { catalog } = this.#parts;
     const earlier = this.#arriving.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_settled', 'A newer request uploads the same file.'));
     await earlier?.ended;
@@ -129,16 +123,12 @@ export class Uploads {
     const message = `${file.filename} was promised with ${link.sizeBytes} bytes, and ${sizeBytes} were announced. Call get-upload-endpoint again with the true size.`;
     if (sizeBytes > link.sizeBytes) throw new ServiceError('too_large', message);
     if (sizeBytes < link.sizeBytes) throw new ServiceError('wrong_size', message);
-    const by = newId();
-    const lease = { now: now(), until: now() + rules.lease, by };
-    const { datasetId, filename } = file;
-    const change = { datasetId, filenames: [filename], now: lease.now, isActivity: true };
-    if ((await catalog.change(change, (group) => beginArrival(group, file.id, lease))) === undefined) {
+    const held = await HeldPromise.begin(this.#parts, file as PendingFile);
+    if (held === undefined) {
       throw new ServiceError('upload_settled', `${file.filename} is already being uploaded through this link.`);
     }
     const replace = new AbortController();
     const arrival = { body, signal: AbortSignal.any([signal, replace.signal]) };
-    const held = new HeldPromise(this.#parts, file as PendingFile, by);
     const received = this.#receive(held, arrival, { bytes: link.sizeBytes, message });
     const ended = received.catch(() => {}).finally(() => this.#arriving.delete(file.id));
     this.#arriving.set(file.id, { replace, ended });
@@ -156,24 +146,23 @@ export class Uploads {
     limit: { bytes: number; message: string },
   ): Promise<StoredFile> {
     const { filename, id, upload } = held.file;
-    const renewalMs = this.#parts.rules.lease / 1000 / RENEWALS_PER_LEASE;
-    // A renewal that fails is made up for by the next; the lease outlives several.
-    const heartbeat = setInterval(() => held.renew().catch(() => {}), renewalMs);
     this.#receiving.add(id);
     try {
-      const staged = await this.#parts.blobs.stage(body, { key: blobKeyOf(held.file), limit, atMostBytes, signal });
-      if (upload.promisedBytes !== null && upload.promisedBytes !== staged.sizeBytes) {
-        await staged.discard();
-        throw new ServiceError('upload_cut_short', `Only ${staged.sizeBytes} bytes of ${filename} arrived. Try again.`);
-      }
-      return await held.settle(staged, signal);
+      return await held.during(async () => {
+        const staged = await this.#parts.blobs.stage(body, { key: blobKeyOf(held.file), limit, atMostBytes, signal });
+        if (upload.promisedBytes !== null && upload.promisedBytes !== staged.sizeBytes) {
+          await staged.discard();
+          const message = `Only ${staged.sizeBytes} bytes of ${filename} arrived. Try again.`;
+          throw new ServiceError('upload_cut_short', message);
+        }
+        return held.settle(staged, signal);
+      });
     } catch (error) {
       this.#unended.add(held);
       await this.#endArrivals();
       throw error;
     } finally {
       this.#receiving.delete(id);
-      clearInterval(heartbeat);
     }
   }
 

@@ -119,7 +119,7 @@ export interface Presigning {
   /**
    * What lies under the keys of a dataset, in the order of the keys, thumbnails included; one request.
    *
-   * @param options.after `next` of the page before
+   * @param options.after a key, and then only what lies behind it; `next` of the page before goes on there
    */
   arrived(
     datasetId: string,

@@ -174,13 +174,16 @@ export class S3Bucket {
     }
   }
 
-  /** Objects whose keys begin with that, in the order of their keys, up to a thousand at a time; one request. */
+  /**
+   * Objects whose keys begin with that, in the order of their keys, those behind the key `after`, up to a thousand at a time;
+   * one request.
+   */
   async list(
     keyPrefix: string,
     after?: string,
   ): Promise<{ uploads: readonly ArrivedUpload[]; next: string | undefined }> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
-    const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { ContinuationToken: after }) });
+    const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { StartAfter: this.target(after).Key }) });
     const answer = await this.connection.reader.send(command).catch((error) => {
       throw storeFault(error);
     });
@@ -191,7 +194,7 @@ export class S3Bucket {
       version: versionOf(object),
       lastModified: object.LastModified ?? new Date(0),
     }));
-    return { uploads, next: answer.IsTruncated ? answer.NextContinuationToken : undefined };
+    return { uploads, next: answer.IsTruncated ? uploads.at(-1)?.key : undefined };
   }
 
   async ping(): Promise<void> {

@@ -3,10 +3,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import parseRange from 'range-parser';
 import { z } from 'zod';
-import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
+import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { archiveOf } from '../../service/archive.js';
 import { MAX_DIRECT_BYTES } from '../../service/parts.js';
+import type { UploadLink } from '../../service/upload-link.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
@@ -56,16 +57,14 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       const promises = await uploads.promiseBatch({ accountId, id: params.id }, sizes);
-      const linkOf = (file: PendingFile) => {
-        const { path, query } = links.sign(file);
-        return {
-          upload_url: `${base}${path}?${new URLSearchParams(query)}`,
-          method: 'PUT' as const,
-          headers: {},
-          expires_at: timeOf(file.upload.expiresAt),
-        };
-      };
-      return { uploads: Object.fromEntries([...promises].map(([name, file]) => [name, linkOf(file)])) };
+      const linkOnWire = ({ url, headers, expiresAt }: UploadLink) => ({
+        upload_url: url.startsWith('/') ? `${base}${url}` : url,
+        method: 'PUT' as const,
+        headers,
+        expires_at: timeOf(expiresAt),
+      });
+      const found = await links.linksFor(promises, context.now());
+      return { uploads: Object.fromEntries([...found].map(([name, link]) => [name, linkOnWire(link)])) };
     },
   );
 
