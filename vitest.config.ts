@@ -9,7 +9,7 @@ for (const { name, leftOut } of others) if (leftOut) console.warn(`The tests on 
 
 export default defineConfig({
   test: {
-    globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/backends-once.ts'],
+    globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/shared-ceph.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // Two cores: more workers would only make each other's servers wait.
     maxWorkers: 2,

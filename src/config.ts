@@ -78,6 +78,8 @@ export const SETTINGS = {
     env: 'BLOBS_URL',
     fallback: undefined,
     help: 'bucket for all files, s3://bucket/prefix?endpoint=…; without it they are in the data folder',
+    // Nobody should write credentials into it, and somebody will.
+    isSecret: true,
     parse: parseS3Url,
   },
   spool: {
@@ -225,11 +227,6 @@ export function loadConfig(
   ) as Values;
   if (faults.length > 0) throw new ConfigError(faults);
   return configOf(values);
-}
-
-/** What may be shown of a URL in a message. */
-function withoutPassword(text: string): string {
-  return text.replace(/\/\/[^/?#]*@/, '//…@');
 }
 
 function configOf(values: Values): Config {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -62,6 +63,8 @@ export class S3Blobs implements BlobStore {
     this.abilities = parts.abilities;
     this.#filePartsMemory = new Room(FILE_PARTS_BYTES, 'for parts of uploads');
     this.#bodyPartsMemory = new Room(BODY_PARTS_BYTES, 'for parts of uploads');
+    // Every upload listens.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   /**

@@ -46,7 +46,7 @@ export function parseS3Url(text: string): S3Location {
   const unknown = [...new Set(url.searchParams.keys())].filter((name) => !PARAMETERS.includes(name));
   check(unknown.length === 0, `does not know ${unknown.join(', ')}; it knows ${PARAMETERS.join(', ')}`);
   for (const name of ['endpoint', 'public_endpoint']) {
-    check(isOrigin(parameter(name)), `must have an ${name} of the form https://host:port`);
+    check(isOrigin(parameter(name)), `must have as ${name} an address of the form https://host:port`);
   }
   const pathStyle = parameter('path_style');
   check([undefined, 'true', 'false'].includes(pathStyle), 'must have path_style=true or path_style=false');

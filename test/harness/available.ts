@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 /** Why there is no Postgres for tests on this machine; `undefined` where there is one. */
@@ -12,6 +13,13 @@ export function whyNoPostgres(): string | undefined {
   return undefined;
 }
 
+/** Why there is no S3 for tests on this machine; `undefined` where there is one or can be. */
+export function whyNoS3(): string | undefined {
+  if (process.env.TEST_S3_ENDPOINT || process.env.CI === 'true') return undefined;
+  if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
+  return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/ceph.sh start installs and starts one';
+}
+
 /**
  * Where servers under test keep things: the database, and the store. The tests in `test/api` and of the client run on each,
  * all others on the first, which is what a server has by itself.
@@ -19,4 +27,6 @@ export function whyNoPostgres(): string | undefined {
 export const COMBINATIONS: readonly { name: string; leftOut: string | undefined }[] = [
   { name: 'sqlite+disk', leftOut: undefined },
   { name: 'postgres+disk', leftOut: whyNoPostgres() },
+  { name: 'sqlite+s3', leftOut: whyNoS3() },
+  { name: 'postgres+s3', leftOut: whyNoPostgres() ?? whyNoS3() },
 ];

@@ -11,9 +11,9 @@ import { S3Blobs } from '../../src/storage/s3-blobs.js';
 import type { Patience } from '../../src/storage/s3-connection.js';
 import { parseS3Url } from '../../src/storage/s3-location.js';
 import { openSqlite } from '../../src/storage/sqlite.js';
-import { whyNoPostgres } from './available.js';
+import { whyNoPostgres, whyNoS3 } from './available.js';
 import { databaseForTest } from './postgres.js';
-import { needsS3, newBucket, refusalOfS3, type TestBucket } from './s3.js';
+import { needsS3, newBucket, type TestBucket } from './s3.js';
 import { temporaryFolder } from './server.js';
 
 /** A way to open something real and empty, for one test alone; what it opens is closed and removed with the test. */
@@ -74,7 +74,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
   },
   {
     name: 'S3',
-    leftOut: refusalOfS3(),
+    leftOut: whyNoS3(),
     prepare: needsS3,
     open: async () => {
       const { blobs, bucket, spoolFolder } = await openS3();
@@ -89,12 +89,12 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
 
 /** A store in an empty place of the bucket. */
 export async function openS3(
-  options: { spoolBytes?: number; parameters?: Record<string, string>; patience?: Patience } = {},
+  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; patience?: Patience } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
-  const { spoolBytes = 10_000_000, parameters, ...rest } = options;
+  const { spoolBytes = 10_000_000, parameters, below, ...rest } = options;
   const bucket = newBucket();
   const spoolFolder = await folderForTest();
-  const location = parseS3Url(bucket.url(parameters));
+  const location = parseS3Url(bucket.url(parameters, below));
   const blobs = await S3Blobs.open(location, { spoolFolder, spoolBytes, log: () => {}, ...rest });
   onTestFinished(() => blobs.close());
   return { blobs, bucket, spoolFolder };
@@ -110,6 +110,11 @@ async function filesBelow(folder: string): Promise<string[]> {
     .filter((entry) => entry.isFile())
     .map((entry) => entry.name)
     .sort();
+}
+
+/** A suite about S3 alone; where there is none, it says why. */
+export function onS3(suite: () => void): void {
+  onEach([{ name: 'S3', leftOut: whyNoS3(), prepare: needsS3, open: openS3 }], suite);
 }
 
 /** One suite over every backend; where one can't be had, it says why. */

@@ -1,6 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
@@ -24,18 +23,23 @@ const BUCKET = process.env.TEST_S3_BUCKET ?? 'trainyard-test';
 /** The variables that `test/ceph.sh env` prints, by their names. */
 type Environment = Record<string, string>;
 
-/** Why there is no S3 to test with; `undefined` where there is or can be. With CI=true there must be. */
-export function refusalOfS3(): string | undefined {
-  if (process.env.TEST_S3_ENDPOINT !== undefined || process.env.CI === 'true') return undefined;
-  if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
-  return 'no TEST_S3_ENDPOINT, and no Ceph: as root on Debian, "test/ceph.sh start" installs and starts it';
-}
-
 let environment: Promise<Environment> | undefined;
 
-/** Endpoint and keys of a store that answers: the one that the environment names, or a Ceph that is started for us. */
+/**
+ * Endpoint and keys of a store that answers, with a bucket for tests: the one that the environment names, or a Ceph that is
+ * started for us. This process has them in its environment from then on.
+ */
 export function s3Environment(): Promise<Environment> {
-  environment ??= process.env.TEST_S3_ENDPOINT === undefined ? startCeph() : Promise.resolve(ownVariables());
+  environment ??= (async () => {
+    const found = process.env.TEST_S3_ENDPOINT === undefined ? await startCeph() : ownVariables();
+    Object.assign(process.env, found);
+    await newClient()
+      .send(new CreateBucketCommand({ Bucket: BUCKET }))
+      .catch((error) => {
+        if (!/^BucketAlready/.test(error.name)) throw error;
+      });
+    return found;
+  })();
   return environment;
 }
 
@@ -73,15 +77,10 @@ export async function restartCeph(): Promise<void> {
   await startCeph();
 }
 
-/** Before the first test of a file that needs it; the environment of this process then has the keys. */
+/** Before the first test of a file that needs it. */
 export function needsS3(): void {
   beforeAll(async () => {
-    Object.assign(process.env, await s3Environment());
-    await newClient()
-      .send(new CreateBucketCommand({ Bucket: BUCKET }))
-      .catch((error) => {
-        if (!/^BucketAlready/.test(error.name)) throw error;
-      });
+    await s3Environment();
   }, START_MS);
 }
 
@@ -95,12 +94,12 @@ export function newClient(): S3Client {
   });
 }
 
-/** An empty place in the bucket, for one test alone; what lies there is removed with the test. */
+/** An empty place in the bucket. */
 export interface TestBucket {
   readonly bucket: string;
   readonly prefix: string;
-  /** As `BLOBS_URL` has it; `parameters` are added. */
-  readonly url: (parameters?: Record<string, string>) => string;
+  /** As `BLOBS_URL` has it, for a store in it or further below; `parameters` are added. */
+  readonly url: (parameters?: Record<string, string>, below?: string) => string;
   readonly client: S3Client;
   /** What is really there, without the prefix. */
   readonly keys: () => Promise<string[]>;
@@ -108,9 +107,18 @@ export interface TestBucket {
   readonly unfinished: () => Promise<string[]>;
   /** The object that a key of a store under this prefix stands for. */
   readonly target: (key: string) => { Bucket: string; Key: string };
+  readonly empty: () => Promise<void>;
 }
 
+/** A place that is emptied with the test. */
 export function newBucket(): TestBucket {
+  const place = newPlace();
+  onTestFinished(place.empty);
+  return place;
+}
+
+/** A place that somebody empties. */
+export function newPlace(): TestBucket {
   const prefix = `t/${randomUUID()}`;
   const client = newClient();
   const ofPrefix = { Bucket: BUCKET, Prefix: `${prefix}/` };
@@ -126,24 +134,27 @@ export function newBucket(): TestBucket {
     }
   };
   const uploads = async () => (await client.send(new ListMultipartUploadsCommand(ofPrefix))).Uploads ?? [];
-  onTestFinished(async () => {
+  const empty = async () => {
     for (const { Key, UploadId } of await uploads()) {
       await client.send(new AbortMultipartUploadCommand({ Bucket: BUCKET, Key, UploadId }));
     }
     const Objects = (await keys()).map((key) => ({ Key: `${prefix}/${key}` }));
-    if (Objects.length > 0) await client.send(new DeleteObjectsCommand({ Bucket: BUCKET, Delete: { Objects } }));
+    while (Objects.length > 0) {
+      await client.send(new DeleteObjectsCommand({ Bucket: BUCKET, Delete: { Objects: Objects.splice(0, 1000) } }));
+    }
     client.destroy();
-  });
+  };
   return {
     bucket: BUCKET,
     prefix,
-    url: (parameters = {}) => {
+    url: (parameters = {}, below = '') => {
       const query = new URLSearchParams({ endpoint: process.env.TEST_S3_ENDPOINT!, ...parameters });
-      return `s3://${BUCKET}/${prefix}?${query}`;
+      return `s3://${BUCKET}/${prefix}/${encodeURIComponent(below)}?${query}`;
     },
     client,
     keys,
     unfinished: async () => (await uploads()).map(({ Key = '' }) => Key.slice(prefix.length + 1)),
     target: (key) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` }),
+    empty,
   };
 }

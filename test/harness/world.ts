@@ -1,4 +1,5 @@
 import { newDatabase } from './postgres.js';
+import { newPlace, s3Environment } from './s3.js';
 
 /** What a server under test needs beside its data folder, empty and its own. */
 export interface World {
@@ -14,6 +15,11 @@ const PARTS: Record<string, () => Promise<World>> = {
   postgres: async () => {
     const { url, drop } = await newDatabase();
     return { env: { DATABASE_URL: url }, discard: drop };
+  },
+  s3: async () => {
+    const env = await s3Environment();
+    const place = newPlace();
+    return { env: { ...env, BLOBS_URL: place.url() }, discard: place.empty };
   },
 };
 

@@ -1,0 +1,147 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { describe, expect, test } from 'vitest';
+import type { Patience } from '../../src/storage/s3-connection.js';
+import { onS3, openS3 } from '../harness/backends.js';
+import { newBucket } from '../harness/s3.js';
+import { eventually, startServer } from '../harness/server.js';
+import { type TcpLink, tcpLinkTo } from '../harness/tcp-link.js';
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
+const limit = { bytes: bytes.length, message: '' };
+const patience: Patience = { connectMs: 1000, idleMs: 500, attempts: 3 };
+
+/** A store at the other end of a line; `spoolBytes` decides whether `bytes` fit into the spool. */
+async function openAfar(spoolBytes = 20 * MIB) {
+  const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
+  return { link, ...(await openS3({ spoolBytes, patience, parameters: { endpoint: link.url } })) };
+}
+
+const body = () => Readable.from([bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB)], { objectMode: false });
+
+const DISTURBANCES: [string, (link: TcpLink) => unknown][] = [
+  ['answers no more', (link) => link.stall()],
+  ['is gone', (link) => link.goAway()],
+];
+
+onS3(() => {
+  describe.each(DISTURBANCES)('a store that %s', (_, disturb) => {
+    test('is unavailable for everything, and then works again', async () => {
+      const { link, blobs, bucket } = await openAfar();
+      const kept = await blobs.stage(body(), { key: 'd/kept', limit, signal });
+      const { version } = await kept.commit();
+      const staged = await blobs.stage(body(), { key: 'd/new', limit, signal });
+      await disturb(link);
+      const unavailable = { code: 'unavailable' };
+      await Promise.all([
+        expect(staged.commit()).rejects.toMatchObject(unavailable),
+        expect(blobs.read('d/kept')).rejects.toMatchObject(unavailable),
+        expect(blobs.fetch('d/kept', { limit, version, signal })).rejects.toMatchObject(unavailable),
+        expect(blobs.delete(['d/kept'])).rejects.toMatchObject(unavailable),
+        expect(blobs.presigning.arrived('d')).rejects.toMatchObject(unavailable),
+        expect(blobs.ping()).rejects.toMatchObject(unavailable),
+      ]);
+      await link.mend();
+      await blobs.ping();
+      expect((await buffer((await blobs.read('d/kept', { version }))!)).equals(bytes)).toBe(true);
+      await (await blobs.stage(body(), { key: 'd/again', limit, signal })).commit();
+      expect((await bucket.keys()).filter((key) => key !== 'd/new')).toEqual(['d/again', 'd/kept']);
+    });
+
+    test('in the middle of an upload in parts leaves nothing that can be seen', async () => {
+      const { link, blobs, bucket } = await openAfar(MIB);
+      async function* pieces() {
+        yield bytes.subarray(0, 9 * MIB);
+        await disturb(link);
+        yield bytes.subarray(9 * MIB);
+      }
+      const staging = blobs.stage(Readable.from(pieces(), { objectMode: false }), { key: 'd/a', limit, signal });
+      await expect(staging).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await bucket.keys()).toEqual([]);
+    });
+  });
+
+  test('a read that breaks off goes on where it was', async () => {
+    const { link, blobs } = await openAfar();
+    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
+    for (const after of [100_000, 7 * MIB]) {
+      link.cutAfter(after);
+      expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
+    }
+    const range = { start: 1_000_003, end: 11_000_003 };
+    link.cutAfter(5 * MIB);
+    const part = await buffer((await blobs.read('d/a', { range }))!);
+    expect(part.equals(bytes.subarray(range.start, range.end))).toBe(true);
+  });
+
+  test('a read that is given up leaves no connection open', async () => {
+    const { blobs } = await openAfar();
+    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
+    // More than there may be connections at once.
+    for (let i = 0; i < 150; i++) (await blobs.read('d/a'))!.destroy();
+    expect((await buffer((await blobs.read('d/a'))!)).length).toBe(bytes.length);
+  });
+
+  test('a PUT whose answer is lost has happened once, and is known to be ours', async () => {
+    const { link, blobs, bucket } = await openAfar();
+    const staged = await blobs.stage(Readable.from([bytes.subarray(0, 1000)]), { key: 'd/a', limit, signal });
+    link.loseNextAnswer();
+    const { version } = await staged.commit();
+    const { ETag } = await bucket.client.send(new GetObjectCommand(bucket.target('d/a')));
+    expect(ETag).toBe(`"${version}"`);
+  });
+
+  test('a slow reader is waited for', async () => {
+    const { blobs } = await openAfar();
+    await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
+    const reader = (await blobs.read('d/a'))!;
+    const chunks = reader.iterator();
+    await chunks.next();
+    const since = performance.now();
+    await eventually(() => performance.now() - since > 2 * patience.idleMs || undefined);
+    let rest = 0;
+    for await (const chunk of chunks) rest += chunk.length;
+    expect(rest).toBeGreaterThan(10 * MIB);
+  });
+});
+
+onS3(() => {
+  describe('a bucket that can not be used', () => {
+    const startWith = async (url: string, env: Record<string, string> = {}) => {
+      const started = startServer({}, { env: { BLOBS_URL: url, ...env } });
+      return started.then(
+        () => 'started',
+        (error) => String(error.message),
+      );
+    };
+
+    test.each([
+      [
+        'is not there',
+        () => newBucket().url().replace('trainyard-test', 'no-such-bucket'),
+        {},
+        'no bucket "no-such-bucket"',
+      ],
+      ['does not answer', () => newBucket().url({ endpoint: 'http://127.0.0.1:9' }), {}, 'does not answer'],
+      [
+        'refuses the key',
+        () => newBucket().url(),
+        { AWS_SECRET_ACCESS_KEY: 'wrong' },
+        'does not accept the credentials',
+      ],
+      ['has no such file as ca=', () => newBucket().url({ ca: '/no/such.pem' }), {}, 'ca= in BLOBS_URL'],
+    ])('because it %s ends the start with the reason', async (_, url, env, reason) => {
+      expect(await startWith(url(), env)).toContain(reason);
+    });
+
+    test('because it is somebody else’s ends the start with the permission that lacks', async ({ skip }) => {
+      const [id = '', secret = ''] = (process.env.TEST_S3_STRANGER ?? '').split(':');
+      if (id === '') return skip('the store has no second user (TEST_S3_STRANGER)');
+      const env = { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret };
+      expect(await startWith(newBucket().url(), env)).toContain('may not s3:ListBucket');
+    });
+  });
+});
