@@ -1,8 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../src/dataset/dataset.js';
 import { mediaTypeOf } from '../src/dataset/media.js';
 import { tallyOf } from '../src/dataset/tally.js';
-import { beginArrival, promise, reject, remove, store } from '../src/dataset/transitions.js';
+import { beginArrival, endArrival, promise, reject, remove, type StemGroup, store } from '../src/dataset/transitions.js';
 import { blobKeyOf } from '../src/storage/blobs.js';
 import type { Catalog } from '../src/storage/catalog.js';
 import { catalogs, onEach } from './harness/backends.js';
@@ -183,6 +184,101 @@ onEach(catalogs, (open) => {
       beginArrival(group, idle.id, { now: 50, until: 70, by: 'me' }),
     );
     expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
+  });
+
+  test('adds a direct promise to the account\'s own dataset alone, and counts it as a recount would', async () => {
+    const { catalog, accounts, accountId, datasetId } = await openDataset();
+    const [first, longer, shorter] = ['a.jpg', 'b.jpg', 'c.jpg'].map((name) => pending(datasetId, name)) as [
+      PendingFile,
+      PendingFile,
+      PendingFile,
+    ];
+    const { token } = await accounts.createToken('stranger', 1);
+    const stranger = (await accounts.accountOf(token))!;
+    expect(await catalog.promiseDirect({ accountId: stranger, file: first })).toBeUndefined();
+    expect(await catalog.files(datasetId)).toEqual([]);
+    const lasting = (file: PendingFile, until: number): PendingFile => ({
+      ...file,
+      createdAt: 40,
+      upload: { ...file.upload, expiresAt: until, arrivingUntil: until },
+    });
+    const files = [lasting(first, 500), lasting(longer, 700), lasting(shorter, 600)];
+    let dataset = await catalog.dataset({ accountId, id: datasetId });
+    for (const file of files) {
+      dataset = await catalog.promiseDirect({ accountId, file });
+      expect(await catalog.file(file.id)).toEqual(file);
+    }
+    expect(dataset).toEqual(await catalog.dataset({ accountId, id: datasetId }));
+    expect(dataset?.tally).toEqual(tallyOf(files, 40));
+  });
+
+  test('keeps the tally that a recount gives, whatever happens', async () => {
+    const { catalog, accountId } = await openDataset();
+    const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
+    const step = fc.record({
+      filename,
+      pick: fc.nat(9),
+      what: fc.constantFrom('link', 'direct', 'store', 'store', 'reject', 'end', 'remove'),
+    });
+    let datasets = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const name = `history-${++datasets}`;
+        const { id } = await catalog.createDataset({ id: newId(), accountId, name, createdAt: 1 });
+        let now = 10;
+        for (const { filename, pick, what } of steps) {
+          now++;
+          const fresh = pending(id, filename);
+          const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
+          const holder = held((chosen ?? fresh) as PendingFile);
+          const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
+          const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
+            link: (group) => promise(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
+            store: (group) => store(group, holder, { ...stored(pick), settledAt: now }),
+            reject: (group) => reject(group, holder, { state: 'rejected', problem, settledAt: now }),
+            end: (group) => endArrival(group, holder),
+            remove: (group) => remove(group, filename),
+          };
+          const transition = transitions[what];
+          const outcome =
+            transition === undefined
+              ? await catalog.promiseDirect({ accountId, file: { ...fresh, createdAt: now } })
+              : await catalog.change(at(id, filename, now), transition);
+          const dataset = (await catalog.dataset({ accountId, id }))!;
+          expect(dataset.tally).toEqual(tallyOf(await catalog.files(id), dataset.updatedAt));
+          if (outcome !== undefined) expect(outcome).toEqual(dataset);
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test('finds the link promises that nobody is keeping, of a dataset or of all, the first to expire first', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
+    const link = (dataset: string, filename: string, expiresAt: number): PendingFile => {
+      const file = pending(dataset, filename);
+      return { ...file, upload: { ...file.upload, via: 'link', expiresAt, arrivingUntil: null, arrivingBy: null } };
+    };
+    const late = link(datasetId, 'a.jpg', 300);
+    const early = link(datasetId, 'b.jpg', 100);
+    const elsewhere = link(other.id, 'c.jpg', 200);
+    const taken = link(datasetId, 'd.jpg', 150);
+    const direct = pending(datasetId, 'e.jpg');
+    for (const file of [late, early, elsewhere, taken, direct]) {
+      await catalog.change(at(file.datasetId, file.filename), (group) => promise(group, file));
+    }
+    await catalog.change(at(datasetId, 'd.jpg'), (group) =>
+      beginArrival(group, taken.id, { now: 50, until: 70, by: 'me' }),
+    );
+    await upload(catalog, datasetId, 'f.jpg');
+    const idsOf = async (query: Parameters<Catalog['pendingUploads']>[0]) =>
+      (await catalog.pendingUploads(query)).map(({ id }) => id);
+    expect(await idsOf({ now: 69 })).toEqual([early, elsewhere, late].map(({ id }) => id));
+    expect(await idsOf({ now: 70, datasetId })).toEqual([early, taken, late].map(({ id }) => id));
+    expect(await idsOf({ now: 69, limit: 2 })).toEqual([early.id, elsewhere.id]);
+    expect(await idsOf({ now: 69, after: { expiresAt: 200, id: elsewhere.id } })).toEqual([late.id]);
+    expect(await idsOf({ now: 69, after: { expiresAt: 200, id: '' } })).toEqual([elsewhere.id, late.id]);
   });
 
   test('tells listeners of changes and of the end, and no more once they have gone', async () => {

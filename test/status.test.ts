@@ -333,13 +333,38 @@ describe('the transitions', () => {
     expect(begin()).toBe(true);
   });
 
+  test('whoever has lost the lease to another can do nothing with it', () => {
+    const model = new Model();
+    const link = model.newPending('a.jpg', 'link');
+    model.change('a.jpg', (group) => promise(group, link));
+    const begin = (by: string) =>
+      model.change('a.jpg', (group) => beginArrival(group, link.id, { now: model.now, until: model.now + LEASE, by }));
+    begin('sleeper');
+    model.now += LEASE;
+    expect(begin('other')).toBe(true);
+    const sleeper = { id: link.id, by: 'sleeper' };
+    const lease = { now: model.now, until: model.now + LEASE };
+    const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
+    const before = model.files;
+    expect([
+      model.change('a.jpg', (group) => renewArrival(group, sleeper, lease)),
+      model.change('a.jpg', (group) => store(group, sleeper, storedUpload(model, 1))),
+      model.change('a.jpg', (group) => reject(group, sleeper, { state: 'rejected', problem, settledAt: model.now })),
+      model.change('a.jpg', (group) => endArrival(group, sleeper)),
+    ]).toEqual([false, false, false, false]);
+    expect(model.files).toBe(before);
+    expect(model.change('a.jpg', (group) => store(group, { id: link.id, by: 'other' }, storedUpload(model, 1)))).toBe(true);
+  });
+
   test('a link stays open after an attempt that ended; a direct upload is over', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => promise(group, link));
     const direct = arriving(model, 'a.txt');
-    model.change('a.jpg', (group) => endArrival(group, heldBy(link)));
-    model.change('a.txt', (group) => endArrival(group, heldBy(direct)));
-    expect(model.files.map((file) => file.id)).toEqual([link.id]);
+    const lease = { now: model.now, until: model.now + LEASE, by: HOLDER };
+    model.change('a.jpg', (group) => beginArrival(group, link.id, lease));
+    expect(model.change('a.jpg', (group) => endArrival(group, heldBy(link)))).toBe(true);
+    expect(model.change('a.txt', (group) => endArrival(group, heldBy(direct)))).toBe(true);
+    expect(model.files).toEqual([link]);
   });
 });
