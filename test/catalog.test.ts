@@ -253,27 +253,27 @@ onEach(catalogs, (open) => {
     );
   });
 
-  test('finds the link promises that nobody is keeping, of a dataset or of all, the first to expire first', async () => {
+  test('finds the presigned promises that nobody is settling, of a dataset or of all, the first to expire first', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
-    const link = (dataset: string, filename: string, expiresAt: number): PendingFile => {
+    const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
       const file = pending(dataset, filename);
-      return { ...file, upload: { ...file.upload, via: 'link', expiresAt, arrivingUntil: null, arrivingBy: null } };
+      return { ...file, upload: { ...file.upload, via: 'presigned', expiresAt, arrivingUntil: null, arrivingBy: null } };
     };
-    const late = link(datasetId, 'a.jpg', 300);
-    const early = link(datasetId, 'b.jpg', 100);
-    const elsewhere = link(other.id, 'c.jpg', 200);
-    const taken = link(datasetId, 'd.jpg', 150);
-    const direct = pending(datasetId, 'e.jpg');
-    for (const file of [late, early, elsewhere, taken, direct]) {
+    const late = presigned(datasetId, 'a.jpg', 300);
+    const early = presigned(datasetId, 'b.jpg', 100);
+    const elsewhere = presigned(other.id, 'c.jpg', 200);
+    const taken = presigned(datasetId, 'd.jpg', 150);
+    const ours: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
+    for (const file of [late, early, elsewhere, taken, ours, pending(datasetId, 'g.jpg')]) {
       await catalog.change(at(file.datasetId, file.filename), (group) => promise(group, file));
     }
     await catalog.change(at(datasetId, 'd.jpg'), (group) =>
       beginArrival(group, taken.id, { now: 50, until: 70, by: 'me' }),
     );
     await upload(catalog, datasetId, 'f.jpg');
-    const idsOf = async (query: Parameters<Catalog['pendingUploads']>[0]) =>
-      (await catalog.pendingUploads(query)).map(({ id }) => id);
+    const idsOf = async (query: Parameters<Catalog['awaitedUploads']>[0]) =>
+      (await catalog.awaitedUploads(query)).map(({ id }) => id);
     expect(await idsOf({ now: 69 })).toEqual([early, elsewhere, late].map(({ id }) => id));
     expect(await idsOf({ now: 70, datasetId })).toEqual([early, taken, late].map(({ id }) => id));
     expect(await idsOf({ now: 69, limit: 2 })).toEqual([early.id, elsewhere.id]);

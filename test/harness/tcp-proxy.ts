@@ -13,6 +13,11 @@ export interface TcpProxy {
   readonly conversations: readonly Conversation[];
   /** From now on nothing passes in either direction, and no connection breaks. */
   readonly fallSilent: () => void;
+  /**
+   * The connection breaks on which such a thing is asked: before it has gone on or, where an answer is given, when that has
+   * come, of which nothing goes on. Happens once.
+   */
+  readonly breakAt: (asked: RegExp, answer?: RegExp) => void;
   /** Breaks every connection; new ones pass. */
   readonly breakAll: () => void;
   readonly close: () => Promise<void>;
@@ -28,10 +33,12 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   const conversations: Conversation[] = [];
   const sockets = new Set<Socket>();
   let isSilent = false;
+  let ambush: { asked: RegExp; answer: RegExp | undefined } | undefined;
   const server = createServer((client) => {
     const conversation: Conversation = { trips: [] };
     conversations.push(conversation);
     let isAnswered = true;
+    let fatal: RegExp | undefined;
     const upstream = connect(target);
     for (const [socket, other] of [
       [client, upstream],
@@ -49,11 +56,24 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       if (isSilent) return;
       if (isAnswered) conversation.trips.push('');
       isAnswered = false;
-      conversation.trips[conversation.trips.length - 1] += chunk.toString('latin1');
+      const text = chunk.toString('latin1');
+      conversation.trips[conversation.trips.length - 1] += text;
+      if (ambush?.asked.test(text)) {
+        fatal = ambush.answer;
+        ambush = undefined;
+        if (fatal === undefined) {
+          client.destroy();
+          return;
+        }
+      }
       upstream.write(chunk);
     });
     upstream.on('data', (chunk) => {
       if (isSilent) return;
+      if (fatal !== undefined) {
+        if (fatal.test(chunk.toString('latin1'))) client.destroy();
+        return;
+      }
       setTimeout(() => {
         isAnswered = true;
         client.write(chunk);
@@ -70,6 +90,9 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     conversations,
     fallSilent: () => {
       isSilent = true;
+    },
+    breakAt: (asked, answer) => {
+      ambush = { asked, answer };
     },
     breakAll,
     close: async () => {
