@@ -217,7 +217,7 @@ export function loadConfig(
       return parse(text);
     } catch (error) {
       const source = flags[name] === undefined ? env : flag.split(' ')[0];
-      const shown = isSecret ? '' : ` (it is ${JSON.stringify(withoutPassword(text))})`;
+      const shown = isSecret ? '' : ` (it is ${JSON.stringify(text)})`;
       faults.push(`${source} ${error instanceof Error ? error.message : error}${shown}`);
       return undefined;
     }

@@ -3,7 +3,15 @@ import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../src/dataset/dataset.js';
 import { mediaTypeOf } from '../src/dataset/media.js';
 import { tallyOf } from '../src/dataset/tally.js';
-import { beginArrival, endArrival, promise, reject, remove, type StemGroup, store } from '../src/dataset/transitions.js';
+import {
+  beginArrival,
+  endArrival,
+  promise,
+  reject,
+  remove,
+  type StemGroup,
+  store,
+} from '../src/dataset/transitions.js';
 import { blobKeyOf } from '../src/storage/blobs.js';
 import type { Catalog } from '../src/storage/catalog.js';
 import { catalogs, onEach } from './harness/backends.js';
@@ -186,7 +194,7 @@ onEach(catalogs, (open) => {
     expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
-  test('adds a direct promise to the account\'s own dataset alone, and counts it as a recount would', async () => {
+  test("adds a direct promise to the account's own dataset alone, and counts it as a recount would", async () => {
     const { catalog, accounts, accountId, datasetId } = await openDataset();
     const [first, longer, shorter] = ['a.jpg', 'b.jpg', 'c.jpg'].map((name) => pending(datasetId, name)) as [
       PendingFile,
@@ -258,7 +266,10 @@ onEach(catalogs, (open) => {
     const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
     const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
       const file = pending(dataset, filename);
-      return { ...file, upload: { ...file.upload, via: 'presigned', expiresAt, arrivingUntil: null, arrivingBy: null } };
+      return {
+        ...file,
+        upload: { ...file.upload, via: 'presigned', expiresAt, arrivingUntil: null, arrivingBy: null },
+      };
     };
     const late = presigned(datasetId, 'a.jpg', 300);
     const early = presigned(datasetId, 'b.jpg', 100);

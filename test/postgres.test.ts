@@ -265,7 +265,12 @@ test.skipIf(whyNoPostgres() !== undefined)('a database that falls silent is unav
   proxy.fallSilent();
   // The first waits on a connection it has, the others for new ones.
   const errors = await Promise.all(
-    Array.from({ length: 3 }, () => metadata.catalog.ping().then(() => undefined, (error) => error.code)),
+    Array.from({ length: 3 }, () =>
+      metadata.catalog.ping().then(
+        () => undefined,
+        (error) => error.code,
+      ),
+    ),
   );
   expect(errors).toEqual(['unavailable', 'unavailable', 'unavailable']);
 });

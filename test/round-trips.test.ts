@@ -21,7 +21,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', ()
       // The first ones make connections, and tokens are remembered only once revocations are heard of.
       await eventually(async () => {
         await api.upload(id, 'first.txt', 'warming up');
-        return proxy.conversations.some((each) => each.trips.some((text) => /listen trainyard/.test(text))) || undefined;
+        return (
+          proxy.conversations.some((each) => each.trips.some((text) => /listen trainyard/.test(text))) || undefined
+        );
       });
       await api.upload(id, 'second.txt', 'warming up');
       const before = trips().length;

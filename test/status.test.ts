@@ -353,7 +353,9 @@ describe('the transitions', () => {
       model.change('a.jpg', (group) => endArrival(group, sleeper)),
     ]).toEqual([false, false, false, false]);
     expect(model.files).toBe(before);
-    expect(model.change('a.jpg', (group) => store(group, { id: link.id, by: 'other' }, storedUpload(model, 1)))).toBe(true);
+    expect(model.change('a.jpg', (group) => store(group, { id: link.id, by: 'other' }, storedUpload(model, 1)))).toBe(
+      true,
+    );
   });
 
   test('a link stays open after an attempt that ended; a direct upload is over', () => {

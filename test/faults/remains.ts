@@ -26,7 +26,7 @@ export function remainsIn(dataFolder: string): Remains {
       .all()
       .map((row) => String(Object.values(row as object)[0]));
   const stored = new Set(column(`select id from file where state = 'stored'`));
-  const trash = column('select blob_id from trash').map((key) => key.slice(key.indexOf('/') + 1));
+  const trash = column('select blob_key from trash').map((key) => key.slice(key.indexOf('/') + 1));
   db.close();
   const root = join(dataFolder, 'blobs');
   const blobs = readdirSync(root)
