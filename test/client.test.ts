@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { getEventListeners } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type PushFile, type PushProgress, TrainyardClient, TrainyardError } from '../src/http/client.js';
 import * as media from './fixtures/media.js';
@@ -324,6 +325,31 @@ describe('push', () => {
       { name: 'grown.txt', error: { message: expect.stringContaining('it has 18 bytes now, not 5') } },
     ]);
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY', counts: { pending: 0 } });
+  });
+
+  test('keeps the old file where the new one is gone, and leaves no promise of it behind', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    await client.push(dataset, await pairs(1));
+    const before = await client.status(dataset.id);
+    const open = async () => Promise.reject(new Error('gone'));
+    const { failed } = await client.push(dataset, [
+      { name: '1.jpg', size: 5, open },
+      { name: '1.txt', size: 5, open },
+    ]);
+    expect(namesOf(failed)).toEqual(['1.jpg', '1.txt']);
+    const { status, digest, counts } = await client.status(dataset.id);
+    expect([status, digest, counts?.pending]).toEqual(['READY', before.digest, 0]);
+  });
+
+  test('leaves nothing on its signal, however many requests there are', async () => {
+    const client = clientAt(proxy.url);
+    const { signal } = new AbortController();
+    const dataset = await client.create(undefined, { signal });
+    await client.push(dataset, await pairs(10), { signal });
+    await client.upload(dataset.id, 'direct.txt', new Blob(['x']), { signal });
+    await client.removeFile(dataset.id, 'direct.txt', { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   test('stops when nobody answers any more, and sends only what is missing the next time', async () => {

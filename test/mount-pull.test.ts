@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
 import * as media from './fixtures/media.js';
 import type { Api } from './harness/api.js';
 import { trainyard } from './harness/command.js';
@@ -73,12 +74,34 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(Object.keys(await files()).sort());
   });
 
+  test('refuses bytes that are not what the dataset says, and says which', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule(({ path }) => (path.endsWith('/01.txt') ? { status: 200, body: 'WAGON X' } : undefined));
+    const folder = await newRoot();
+    const { code, json } = await run(['pull', name, folder, '--json'], proxy.url);
+    expect([code, json().error]).toMatchObject([65, { reason: 'DAMAGED', message: expect.stringContaining('01.txt') }]);
+    expect(existsSync(join(folder, '01.txt'))).toBe(false);
+  });
+
+  test('and mount say of a service that has nothing but the contract that it gives no files out', async () => {
+    const proxy = await startProxy(server.url, { isContractOnly: true });
+    onTestFinished(() => proxy.close());
+    const pulled = await run(['pull', name, await newRoot()], proxy.url);
+    expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('gives no files out')]);
+    const mounted = await run(['mount', name, '--into', await newRoot()], proxy.url);
+    expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('gives no files out')]);
+  });
+
   test('works for a dataset that is not READY, and leaves no folder for one that is empty or not there', async () => {
     const id = await api.newDataset('unfinished');
     const folder = join(await newRoot(), 'folder');
     expect((await run(['pull', 'unfinished', folder])).code).toBe(0);
     expect((await run(['pull', 'nobody', folder])).code).toBe(66);
     expect(existsSync(folder)).toBe(false);
+    const own = await newRoot();
+    expect((await run(['pull', 'unfinished', own])).code).toBe(0);
+    expect(existsSync(own)).toBe(true);
     await api.upload(id, 'bare.jpg', await media.jpeg());
     expect((await run(['pull', 'unfinished', folder])).code).toBe(0);
     expect(await readdir(folder)).toEqual(['bare.jpg']);
@@ -110,6 +133,27 @@ describe('mount-config', () => {
     resolution: [512, 768]  # 1 of 3 have fewer pixels than 768 x 768, and are not enlarged
     cache_latents_to_disk: true
 `);
+  });
+
+  test('prints YAML that says what --json does, whatever the folder is called', async () => {
+    await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'yes');
+    for (const root of ['/a: b #c', `/it's "q" \\ {x} [y]`, '/caf\u0065\u0301 🚂\u0085\t%', '/- *a &b !c | >\n d']) {
+      const args = ['mount-config', 'yes', '--into', root];
+      const told = (await run([...args, '--json'])).json().datasets[0];
+      const { reasons: _, ...settings } = told;
+      expect(settings.folder_path).toBe(`${root}/yes`);
+      expect(parse((await run(args)).stdout)).toEqual({ datasets: [settings] });
+    }
+  });
+
+  test('knows a clip by its name where the service tells no kinds', async () => {
+    const proxy = await startProxy(server.url, { isContractOnly: true });
+    onTestFinished(() => proxy.close());
+    await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'bare clip');
+    const { json } = await run(['mount-config', 'bare clip', '--json'], proxy.url);
+    expect(json().datasets).toMatchObject([
+      { num_frames: 33, reasons: { num_frames: expect.stringContaining('not known') } },
+    ]);
   });
 
   test('suggests as many frames as the shortest clip has, in the form that video models take', async () => {

@@ -12,7 +12,14 @@ export function remoteSource(client: TrainyardClient, { id, url }: { id: string;
   return {
     name: url,
     manifest: async (signal) => {
-      const { dataset_id: datasetId, name, status, digest, files } = await client.manifest(id, { signal });
+      const manifest = await client.manifest(id, { signal }).catch(async (error) => {
+        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+        // A dataset that is gone says so here.
+        await client.status(id, { signal });
+        const message = `${url} gives no files out: it speaks the Trainer dataset API alone, and that has no download.`;
+        throw new CommandError(EXIT.unavailable, message, { cause: error });
+      });
+      const { dataset_id: datasetId, name, status, digest, files } = manifest;
       return {
         datasetId,
         name,

@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander';
 import { ServiceError } from '../dataset/errors.js';
 import { TrainyardError } from '../http/client-error.js';
+import { MountError, type MountErrorCode } from '../service/mount-source.js';
 import { DatabaseUnfit } from '../storage/database-unfit.js';
 
 /** Exit codes as in sysexits.h (https://man.freebsd.org/sysexits), so that scripts can tell what happened. */
@@ -19,6 +20,19 @@ export const EXIT = {
   configError: 78,
   interrupted: 130,
 } as const;
+
+const MOUNT_EXIT: Record<MountErrorCode, number> = {
+  not_ready: EXIT.temporaryFailure,
+  failed: EXIT.dataError,
+  digest_differs: EXIT.dataError,
+  occupied: EXIT.cannotCreate,
+  changed: EXIT.cannotCreate,
+  unstable: EXIT.temporaryFailure,
+  damaged: EXIT.dataError,
+  no_space: EXIT.ioError,
+  cannot_link: EXIT.usage,
+  cannot_write: EXIT.cannotCreate,
+};
 
 /** An end with a message, thrown by commands and shown without a stack. */
 export class CommandError extends Error {
@@ -69,6 +83,7 @@ export function errorDocument(error: unknown): Record<string, unknown> {
     exit_code: code,
     message,
     ...(error instanceof CommandError && error.details),
+    ...(error instanceof MountError && { reason: error.code.toUpperCase() }),
     ...(error instanceof TrainyardError && { error_code: error.errorCode, detail: error.detail }),
   };
 }
@@ -80,6 +95,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   }
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
+  if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: EXIT.dataError, message: error.message };
   if (error instanceof DatabaseUnfit) return { code: EXIT.unavailable, message: error.message };
   // Node's own is no DOMException as that of fetch is.

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Mounted, type MountOptions, mountDataset } from '../service/mount.js';
-import { MountError, type MountErrorCode, type MountSource } from '../service/mount-source.js';
+import type { MountSource } from '../service/mount-source.js';
 import { COPY_THREADS } from '../service/staging.js';
 import { openLocal, remoteSource } from './dataset-source.js';
 import { runInPlace } from './exec.js';
@@ -109,7 +109,7 @@ async function mountAll(
     for (const name of names) {
       try {
         const source = await datasets.find(name, signal);
-        const mounted = await mountDataset(source, optionsFor(name, options, { signal, line })).catch(asCommandError);
+        const mounted = await mountDataset(source, optionsFor(name, options, { signal, line }));
         line.clear();
         documents.push(documentOf(mounted));
         if (!options.json) out.write(`${sentenceFor(mounted)}\n`);
@@ -157,27 +157,6 @@ function optionsFor(
     onProgress: (progress) => line.show(name, progress),
     onWaiting: () => line.say(`waiting for another process that mounts into ${options.into} …`),
   };
-}
-
-const EXIT_CODES: Record<MountErrorCode, number> = {
-  not_ready: EXIT.temporaryFailure,
-  failed: EXIT.dataError,
-  digest_differs: EXIT.dataError,
-  occupied: EXIT.cannotCreate,
-  changed: EXIT.cannotCreate,
-  unstable: EXIT.temporaryFailure,
-  damaged: EXIT.dataError,
-  no_space: EXIT.ioError,
-  cannot_link: EXIT.usage,
-  cannot_write: EXIT.cannotCreate,
-};
-
-function asCommandError(error: unknown): never {
-  if (!(error instanceof MountError)) throw error;
-  throw new CommandError(EXIT_CODES[error.code], error.message, {
-    cause: error,
-    details: { reason: error.code.toUpperCase() },
-  });
 }
 
 function sentenceFor({ outcome, name, folder, digest, files, bytes }: Mounted): string {

@@ -108,7 +108,7 @@ async function pullOnce(
   const { folder, signal, isForced, line } = options;
   if (read === undefined) throw new Error('There is nothing to read from.');
   const partial = join(folder, PARTIAL_FOLDER);
-  await mkdir(partial, { recursive: true });
+  const made = await mkdir(partial, { recursive: true });
   const result: Pulled = { name, folder, pulled: [], unchanged: [], different: [], bytes: 0 };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   let [doneBytes, doneFiles] = [0, 0];
@@ -125,8 +125,7 @@ async function pullOnce(
       count(file.sizeBytes);
     } else {
       const arriving = join(partial, file.filename);
-      // One for each file: fetch lets go of a signal only when memory is tidied up.
-      await receiveFile(read, file, { path: arriving, signal: AbortSignal.any([signal]), onBytes: count });
+      await receiveFile(read, file, { path: arriving, signal, onBytes: count });
       await rename(arriving, path);
       result.pulled.push(file.filename);
       result.bytes += file.sizeBytes;
@@ -135,7 +134,7 @@ async function pullOnce(
   });
   await rm(partial, { recursive: true, force: true });
   // A folder that was made for nothing is taken away again.
-  await rmdir(folder).catch(() => {});
+  if (made !== undefined && made !== partial) await rmdir(folder).catch(() => {});
   for (const names of [result.pulled, result.unchanged, result.different]) names.sort();
   return result;
 }

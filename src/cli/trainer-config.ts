@@ -34,7 +34,7 @@ export function trainerDatasetOf(folderPath: string, files: readonly WireFile[])
   const sides = media.flatMap(({ width, height }) =>
     width === undefined || height === undefined ? [] : [Math.sqrt(width * height)],
   );
-  const clips = media.filter(({ kind }) => kind === 'video');
+  const clips = media.filter(({ filename }) => mediaTypeOf(filename)?.kind === 'video');
   const resolution = resolutionsFor(sides);
   const frames = clips.length === 0 ? undefined : framesFor(clips);
   return {

@@ -145,12 +145,10 @@ export class TrainyardClient {
 
   /** Uploads one file of up to 150,000,000 bytes directly. */
   async upload(id: string, filename: string, bytes: Blob, options: CallOptions = {}): Promise<WireUploadedFile> {
-    const send = async () => {
+    const send = async (signal: AbortSignal | undefined) => {
       const form = new FormData();
       form.append('file', bytes, filename);
-      return jsonOf<WireUploadedFile>(
-        await this.#once('POST', `${path(id)}/upload`, { body: form, signal: options.signal }),
-      );
+      return jsonOf<WireUploadedFile>(await this.#once('POST', `${path(id)}/upload`, { body: form, signal }));
     };
     return withRetries(send, { attempts: this.#attempts, signal: options.signal });
   }
@@ -220,9 +218,9 @@ export class TrainyardClient {
 
   async #delete(target: string, { signal }: CallOptions): Promise<void> {
     let tries = 0;
-    const work = async () => {
+    const work = async (own: AbortSignal | undefined) => {
       tries++;
-      await (await this.#once('DELETE', target, { signal })).body?.cancel();
+      await (await this.#once('DELETE', target, { signal: own })).body?.cancel();
     };
     await withRetries(work, { attempts: this.#attempts, signal }).catch((error) => {
       // The first try may have done it although its answer got lost.
@@ -247,9 +245,11 @@ export class TrainyardClient {
   ): Promise<T> {
     const request =
       body === undefined
-        ? { headers, signal }
-        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body), signal };
-    return withRetries(async () => read(await this.#once(method, target, request)), { attempts, signal });
+        ? { headers }
+        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const work = async (own: AbortSignal | undefined) =>
+      read(await this.#once(method, target, { ...request, signal: own }));
+    return withRetries(work, { attempts, signal });
   }
 
   async #once(

@@ -7,8 +7,8 @@ import type { WireFile, WireUploadLink } from './wire.js';
 /** Files sent at once, unless told otherwise. */
 const CONCURRENCY = 4;
 
-/** Up to this size a SHA-256 is worked out here where none is given: the browser's own needs all bytes in memory. */
-const MAX_BYTES_HASHED_HERE = 64 * 1024 * 1024;
+/** Of files that must be in memory as a whole: for a SHA-256 where none is given, since the browser's own needs all bytes. */
+const MAX_BYTES_HELD = 64 * 1024 * 1024;
 
 /** Fresh links for one file before it is given up. */
 const MAX_LINKS = 3;
@@ -70,12 +70,12 @@ export async function pushFiles(
   );
   for (const [file, error] of refused) progress.settle(file, error);
 
-  const sendOnce = async (file: PushFile): Promise<void> => {
+  const sendOnce = async (file: PushFile, own: AbortSignal | undefined): Promise<void> => {
     progress.sent(file, 0);
     const body = await opened(file);
     const link = links.get(file);
-    if (link === undefined) return void (await client.upload(id, file.name, body, { signal }));
-    const response = await send(link, body, { signal, onSent: (sentBytes) => progress.sent(file, sentBytes) });
+    if (link === undefined) return void (await client.upload(id, file.name, body, { signal: own }));
+    const response = await send(link, body, { signal: own, onSent: (sentBytes) => progress.sent(file, sentBytes) });
     if (!response.ok) throw await errorOf(response);
     await response.body?.cancel();
   };
@@ -86,10 +86,10 @@ export async function pushFiles(
   };
   const sendFile = async (file: PushFile): Promise<void> => {
     // A direct upload is tried again by `upload` itself.
-    if (!links.has(file)) return sendOnce(file);
+    if (!links.has(file)) return sendOnce(file, signal);
     for (let used = 1; ; used++) {
       try {
-        return await withRetries(() => sendOnce(file), { attempts, signal });
+        return await withRetries((own) => sendOnce(file, own), { attempts, signal });
       } catch (error) {
         const status = error instanceof TrainyardError ? error.status : undefined;
         // The first try may have arrived although its answer did not.
@@ -100,6 +100,15 @@ export async function pushFiles(
         links.set(file, fresh.links.get(file) ?? raise(fresh.refused.get(file) ?? error));
       }
     }
+  };
+  // Left open, the promise of a file that is lost would keep the dataset from READY until its link runs out.
+  const withdraw = async (file: PushFile): Promise<void> => {
+    const old = there.get(kept(file.name));
+    if (old === undefined) return client.removeFile(id, file.name, { signal });
+    // To remove it would take the old file as well; the old file, brought once more, keeps the promise.
+    if (old.size_bytes > MAX_BYTES_HELD) return;
+    const bytes = await (await client.file(id, old.filename, { signal })).blob();
+    await client.upload(id, old.filename, bytes, { signal });
   };
   await eachOf(missing, concurrency, async (file) => {
     if (progress.isSettled(file)) return;
@@ -113,9 +122,8 @@ export async function pushFiles(
       if (isOfTheService(error)) await client.status(id, { signal });
       if (error instanceof TrainyardError && error.status === 507) throw error;
       progress.settle(file, error instanceof Error ? error : new Error(String(error)));
-      // Left open, its promise would keep the dataset from READY until the link runs out.
-      const isLost = !isAnswer(error) && !there.has(kept(file.name));
-      if (isLost) await client.removeFile(id, file.name, { signal }).catch(() => {});
+      if (!isAnswer(error)) await withdraw(file).catch(() => {});
+      signal?.throwIfAborted();
     }
   });
   return progress.result();
@@ -206,7 +214,7 @@ async function likeness(file: PushFile, there: WireFile | undefined): Promise<'s
 }
 
 async function hashed(file: PushFile): Promise<string | undefined> {
-  if (file.size > MAX_BYTES_HASHED_HERE) return undefined;
+  if (file.size > MAX_BYTES_HELD) return undefined;
   const digest = await crypto.subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

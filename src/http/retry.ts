@@ -13,13 +13,19 @@ const LONGEST_DELAY_MS = 15_000;
  * Does it again after what may pass by itself: a connection that broke, 429, and 5xx but for 501 and 507. Waits as long as
  * the service asked for, else twice as long each time, with jitter so that many clients don't come back at once.
  *
+ * Each try is given a signal of its own: `fetch` lets go of one only when memory is tidied up, and thousands of requests
+ * would hang on a signal that they share (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
+ *
  * @throws the last error; the signal's reason
  */
-export async function withRetries<T>(work: () => Promise<T>, { attempts, signal }: RetryOptions): Promise<T> {
+export async function withRetries<T>(
+  work: (signal: AbortSignal | undefined) => Promise<T>,
+  { attempts, signal }: RetryOptions,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
-      return await work();
+      return await work(signal && AbortSignal.any([signal]));
     } catch (error) {
       signal?.throwIfAborted();
       if (attempt >= attempts || !mayPass(error)) throw error;
