@@ -23,6 +23,19 @@ describe('check', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
+  test('tells sizes of one area apart', async () => {
+    const picture = (width: number, height: number, seed: number) => media.jpeg({ width, height, seed });
+    const folder = await folderWith({
+      'a.jpg': await picture(96, 64, 1),
+      'a.txt': 'x',
+      'b.jpg': await picture(64, 96, 2),
+      'b.txt': 'x',
+      'c.jpg': await picture(96, 64, 3),
+      'c.txt': 'x',
+    });
+    expect((await trainyard(['check', folder])).stdout).toContain('from 64×96 to 96×64 pixels');
+  });
+
   test('finds what the service finds, in the same words', async () => {
     const files = {
       'cut.jpg': media.damaged.cut(await media.jpeg(), 900),

@@ -168,6 +168,18 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
   });
 
+  test('--replace also removes what was refused or never came, and keeps the dataset from READY', async () => {
+    const folder = await folderWith(await pairsOf(1), newName());
+    await push([folder]);
+    const { id } = (await datasetNamed(basename(folder)))!;
+    await api.upload(id, 'page.jpg', media.damaged.html());
+    expect((await push([folder])).code).toBe(1);
+    const dry = await push([folder, '--replace', '--dry-run']);
+    expect(dry.stdout).toContain('Would remove 1 file: page.jpg.');
+    const { json } = await push([folder, '--replace', '--json']);
+    expect(json()).toMatchObject({ removed: ['page.jpg'], dataset: { status: 'READY', digest: digestOf(folder) } });
+  });
+
   test.each([
     ['wagons (2)', 65, '--name "wagons _2_"'],
     ['wagons\u{1f682}', 65, '--name'],

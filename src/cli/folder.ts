@@ -103,7 +103,7 @@ async function entryOf(
     try {
       const target = await realpath(path);
       if (!follow && !target.startsWith(root + sep)) {
-        const message = 'is a link to a file outside the folder. --follow takes such files, too.';
+        const message = 'is a link that leads out of the folder. --follow takes the files behind such links, too.';
         return { as: 'skipped', notice: notice('LINK_OUTSIDE', name, message) };
       }
     } catch (error) {

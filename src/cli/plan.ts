@@ -38,16 +38,21 @@ export interface Plan {
   readonly leftOut: readonly Obstacle[];
   /** What keeps everything from being sent. */
   readonly obstacles: readonly Obstacle[];
-  /** Of the dataset's files, those to be removed. */
+  /** What the dataset has, or what keeps it from READY, and is to be removed. */
   readonly toRemove: readonly string[];
 }
 
 /**
  * Decides what of the files goes into a dataset.
  *
- * @param there the names of the files that the dataset has
+ * @param names of the files that the dataset has, and of those that were refused or promised and never came
  */
-export function planOf(report: Report, there: readonly string[], rules: PlanRules, examiner: Examiner): Plan {
+export function planOf(
+  report: Report,
+  { there, broken }: { there: readonly string[]; broken: readonly string[] },
+  rules: PlanRules,
+  examiner: Examiner,
+): Plan {
   const local = new Set(report.examined.map(({ file }) => file.filename));
   // A file that is bad now or can't be read is still in the folder.
   const lost = [...report.faults, ...report.unreadable].map(({ filename }) => filename.normalize('NFC'));
@@ -83,7 +88,9 @@ export function planOf(report: Report, there: readonly string[], rules: PlanRule
       madeUp,
       leftOut: rules.skipsBad ? [...report.faults, ...leftOut.values()] : [],
       obstacles: [...(rules.skipsBad ? [] : report.faults), ...errors],
-      toRemove: rules.replaces ? there.filter((filename) => !inFolder.has(filename) && !madeUp.includes(filename)) : [],
+      toRemove: rules.replaces
+        ? [...new Set([...there, ...broken])].filter((name) => !inFolder.has(name) && !madeUp.includes(name))
+        : [],
     };
   }
 }

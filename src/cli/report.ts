@@ -88,7 +88,7 @@ function sizesOf(examined: readonly Examined[]): string {
     )
     .map(([width = 0, height = 0]) => ({ area: width * height, text: `${width}×${height}` }))
     .filter(({ area }) => area > 0)
-    .sort((a, b) => a.area - b.area);
+    .sort((a, b) => a.area - b.area || (a.text < b.text ? -1 : 1));
   const [smallest, largest] = [sizes[0], sizes.at(-1)];
   if (smallest === undefined || largest === undefined) return '';
   return smallest.text === largest.text
