@@ -197,10 +197,13 @@ describe('rm and open', () => {
 });
 
 describe('every command', () => {
-  const COMMANDS = ['login', 'check', 'push', 'ls', 'status', 'show', 'rm', 'open'];
+  const COMMANDS = [
+    ...['login', 'check', 'push', 'ls', 'status', 'show', 'rm', 'open', 'pull', 'mount', 'mount-config', 'serve'],
+    ...['token create', 'token list', 'token revoke'],
+  ];
 
   test.each(COMMANDS)('%s --help teaches by example', async (command) => {
-    const { code, stdout } = await run([command, '--help']);
+    const { code, stdout } = await run([...command.split(' '), '--help']);
     expect([code, stdout]).toEqual([0, expect.stringContaining(`$ trainyard ${command}`)]);
     expect(stdout).toContain('--json');
   });

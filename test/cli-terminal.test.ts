@@ -3,9 +3,11 @@ import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Api } from './harness/api.js';
 import { folderWith, pairsOf } from './harness/folder.js';
+import { newRoot } from './harness/mounting.js';
 import { type BreakingProxy, startProxy } from './harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 import { needTerminal, openTerminal } from './harness/terminal.js';
+import { trainerWalk } from './harness/trainer.js';
 
 let server: TestServer;
 let api: Api;
@@ -29,7 +31,7 @@ afterEach(() => proxy.close());
 const loggedIn = () => ({ TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home });
 
 describe('in a real terminal', () => {
-  test('push shows what is acknowledged and what is in flight, stops at ctrl-C, and goes on to READY', async () => {
+  test('push shows what is acknowledged, stops at ctrl-C, goes on to READY, and is mounted for the trainer', async () => {
     const folder = await folderWith(await pairsOf(5), 'in a terminal');
     const terminal = await openTerminal(loggedIn());
     proxy.rule(({ method }) =>
@@ -55,6 +57,15 @@ describe('in a real terminal', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(before + 6);
     const dataset = (await api.list()).body.datasets.find(({ name }) => name === basename(folder));
     expect(dataset).toMatchObject({ status: 'READY', counts: { images: 5, captions: 5 } });
+    const root = await newRoot();
+    await terminal.trainyard(
+      `mount '${basename(folder)}' --into ${root} --exec sh -c 'cd "$0" && ls | cat; exit 3' ${root}`,
+    );
+    const mounted = await terminal.waitFor(/ended with 3/);
+    expect(mounted).toMatch(/^mounted in a terminal in .*10 files/m);
+    expect(mounted).toMatch(/^in a terminal$/m);
+    const captions = [1, 2, 3, 4, 5].map((n) => ({ path: `0${n}.jpg`, caption: `wagon ${n}` }));
+    expect(trainerWalk(join(root, basename(folder)))).toEqual(captions);
   });
 
   test('colours stay away with NO_COLOR, and the bar does not', async () => {

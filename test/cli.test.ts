@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 
@@ -43,6 +45,36 @@ describe('serve', () => {
       await discardServer(server);
       await rm(folder, { recursive: true });
     }
+  });
+
+  test('with --json tells where it is and the first token, and what keeps it from starting', async () => {
+    const folder = await temporaryFolder();
+    const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', folder, '--json']);
+    const ended = once(child, 'exit');
+    try {
+      const lines = createInterface({ input: child.stdout });
+      const [line] = await once(lines, 'line');
+      const { url, token, ...rest } = JSON.parse(line);
+      expect(rest).toEqual({ data_folder: folder, account: 'default' });
+      const answer = await fetch(`${url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } });
+      expect(answer.status).toBe(200);
+      const others: string[] = [];
+      lines.on('line', (other) => others.push(other));
+      const second = await trainyard(['serve', '--port', '0', '--data', folder, '--json']);
+      expect([second.code, JSON.parse(second.stdout).error.code]).toEqual([75, 'TEMPORARY_FAILURE']);
+      child.kill();
+      expect([...(await ended), others]).toEqual([0, null, []]);
+    } finally {
+      child.kill();
+      await ended;
+      await rm(folder, { recursive: true });
+    }
+    const wrong = await trainyard(['serve', '--port', 'many', '--json']);
+    expect([wrong.code, wrong.stderr, JSON.parse(wrong.stdout).error]).toMatchObject([
+      78,
+      '',
+      { code: 'CONFIG_ERROR', message: expect.stringContaining('--port must be') },
+    ]);
   });
 
   test('--help names every setting with its variable', async () => {
@@ -97,6 +129,16 @@ describe('token', () => {
     expect((await token('revoke', id)).code).toBe(0);
     expect(await statusWith(secret)).toBe(401);
     expect((await token('list', '--account', 'studio')).stdout).toContain('revoked');
+  });
+
+  test('--json tells the same for scripts', async () => {
+    const created = await token('create', '--account', 'scripts', '--json');
+    const { id, token: secret, account } = JSON.parse(created.stdout);
+    expect([created.stderr, account, await statusWith(secret)]).toEqual(['', 'scripts', 200]);
+    const listed = async () => JSON.parse((await token('list', '--account', 'scripts', '--json')).stdout).tokens;
+    expect(await listed()).toEqual([{ id, hint: secret.slice(0, 7), account, created_at: expect.any(String) }]);
+    expect(JSON.parse((await token('revoke', id, '--json')).stdout)).toEqual({ id, revoked: true });
+    expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
   });
 
   test('tokens of one account see the same datasets, those of another do not', async () => {

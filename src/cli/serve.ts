@@ -5,46 +5,59 @@ import { type Config, SETTINGS } from '../config.js';
 import { hasErrno } from '../dataset/errors.js';
 import { StoreUnusable } from '../storage/blobs.js';
 import { FolderInUse } from '../storage/folder-lock.js';
-import { EXIT, fail } from './exit.js';
+import { CommandError, EXIT, fail } from './exit.js';
 import { addSettings, configFrom } from './settings.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
+
+const EXAMPLES = `
+Examples:
+  $ trainyard serve                                             on http://127.0.0.1:8787, data in ./data
+  $ trainyard serve --host 0.0.0.0 --port 80 --data /srv/trainyard
+  $ trainyard serve --mount-root /app/ai-toolkit/datasets       READY datasets appear there by themselves
+  $ trainyard serve --port 0 --json                             one line of JSON says where, and the first token
+
+Ends with 0 after ctrl-C or SIGTERM, 75 when the data folder is being served already, 78 for settings that can't be used.`;
 
 /** `trainyard serve` */
 export function addServeCommand(program: Command): void {
   const command = program
     .command('serve')
     .description('Serve the dataset API. The first start makes an account and prints a token.')
+    .option('--json', 'print JSON for scripts; the log stays on standard error')
+    .addHelpText('after', EXAMPLES)
     .action(serve);
   addSettings(command, Object.keys(SETTINGS) as (keyof typeof SETTINGS)[]);
 }
 
-async function serve(options: Record<string, string>): Promise<void> {
+async function serve({ json, ...options }: Record<string, string> & { json?: true }): Promise<void> {
   const config = configFrom(options);
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
   // Loaded here, so that no other command waits for the web server's code.
   const { openApp } = await import('../app.js');
   const app = await openApp(config, logger).catch((error) => {
     if (error instanceof StoreUnusable) {
-      return fail(error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, `can't start: ${error.message}`);
+      const code = error.isTemporary ? EXIT.temporaryFailure : EXIT.configError;
+      throw new CommandError(code, `can't start: ${error.message}`, { cause: error });
     }
-    if (error instanceof FolderInUse) return fail(EXIT.temporaryFailure, error.message);
+    if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
     if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {
-      return fail(EXIT.configError, `can't start: ${error.message}`);
+      throw new CommandError(EXIT.configError, `can't start: ${error.message}`, { cause: error });
     }
     throw error;
   });
-  process.stdout.write(await greeting(config, app));
-  stopOnSignal(app);
+  const start = await startOf(config, app);
+  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
+  stopOnSignal(app, { isJson: json === true });
 }
 
 /** Ends with 0 after the first signal; a second one does not wait for requests in flight. */
-function stopOnSignal(app: App): void {
+function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (isStopping) process.exit(1);
     isStopping = true;
-    process.stdout.write(`trainyard: ${signal}, finishing what is under way …\n`);
+    if (!isJson) process.stdout.write(`trainyard: ${signal}, finishing what is under way …\n`);
     app.stop().then(
       () => process.exit(0),
       (error) => fail(EXIT.unavailable, `stopping failed: ${error instanceof Error ? error.stack : error}`),
@@ -54,18 +67,39 @@ function stopOnSignal(app: App): void {
   process.on('SIGINT', onSignal);
 }
 
-async function greeting(config: Config, { accounts, now, port, databaseName }: App): Promise<string> {
+/** What a person or a script needs to know of a service that has started, in the words of `--json`. */
+interface Start {
+  readonly url: string;
+  readonly data_folder: string;
+  /** Of the database that holds the catalog, where that is not in the data folder. */
+  readonly database?: string;
+  /** Made at the first start only. */
+  readonly account?: string;
+  readonly token?: string;
+}
+
+async function startOf(config: Config, { accounts, now, port, databaseName }: App): Promise<Start> {
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  const url = config.publicUrl ?? `http://${host}:${port}`;
-  const catalog = databaseName === undefined ? '' : `catalog in ${databaseName}, `;
-  const where = `trainyard serves ${url}\n  ${catalog}data in ${config.dataFolder}, documentation at ${url}/docs\n`;
-  if (await accounts.hasTokens()) {
-    const flags = databaseName === undefined ? ` --data ${config.dataFolder}` : ', with the same DATABASE_URL';
+  const start = {
+    url: config.publicUrl ?? `http://${host}:${port}`,
+    data_folder: config.dataFolder,
+    ...(databaseName !== undefined && { database: databaseName }),
+  };
+  if (await accounts.hasTokens()) return start;
+  const account = 'default';
+  const { token } = await accounts.createToken(account, now());
+  return { ...start, account, token };
+}
+
+function greeting({ url, data_folder, database, account, token }: Start): string {
+  const catalog = database === undefined ? '' : `catalog in ${database}, `;
+  const where = `trainyard serves ${url}\n  ${catalog}data in ${data_folder}, documentation at ${url}/docs\n`;
+  if (token === undefined) {
+    const flags = database === undefined ? ` --data ${data_folder}` : ', with the same DATABASE_URL';
     return `${where}  Tokens are shown once, when they are made: trainyard token create${flags}\n`;
   }
-  const { token } = await accounts.createToken('default', now());
   return `${where}
-This is the first start, so here are an account, "default", and its token. It is not shown again.
+This is the first start, so here are an account, "${account}", and its token. It is not shown again.
 Paste this into another terminal, in this folder, to make a first dataset:
 
 export TRAINYARD_URL=${url}

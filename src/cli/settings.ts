@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Config, ConfigError, loadConfig, SETTINGS } from '../config.js';
-import { EXIT, fail } from './exit.js';
+import { CommandError, EXIT } from './exit.js';
 
 type SettingName = keyof typeof SETTINGS;
 
@@ -17,15 +17,13 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
   return command;
 }
 
-/** The configuration that flags and environment give; with faults in it, the process ends with 78 and names them all. */
+/** The configuration that flags and environment give. @throws CommandError with 78 that names all faults in it */
 export function configFrom(options: Record<string, string>): Config {
   try {
     return loadConfig(options, process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return fail(
-      EXIT.configError,
-      `the settings can't be used:\n${error.faults.map((fault) => `  ${fault}`).join('\n')}`,
-    );
+    const faults = error.faults.map((fault) => `  ${fault}`).join('\n');
+    throw new CommandError(EXIT.configError, `the settings can't be used:\n${faults}`, { cause: error });
   }
 }

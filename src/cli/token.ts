@@ -1,8 +1,14 @@
 import type { Command } from 'commander';
-import { MICROS_PER_SECOND } from '../dataset/dataset.js';
+import { timeOf } from '../http/present.js';
 import type { Accounts } from '../storage/accounts.js';
 import { addSettings, configFrom } from './settings.js';
-import { tableOf } from './terminal.js';
+import { print, printJson, tableOf } from './terminal.js';
+
+/** What a command did, for a person and for `--json`. */
+interface Told {
+  readonly text: string;
+  readonly document: Record<string, unknown>;
+}
 
 /** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
 export function addTokenCommands(program: Command): void {
@@ -15,8 +21,10 @@ export function addTokenCommands(program: Command): void {
     .action((options) =>
       withAccounts(options, async (accounts, now) => {
         const { token: secret, id } = await accounts.createToken(options.account, now());
-        process.stderr.write(`Token ${id} for the account "${options.account}". It is not shown again:\n`);
-        return secret;
+        if (!options.json) {
+          process.stderr.write(`Token ${id} for the account "${options.account}". It is not shown again:\n`);
+        }
+        return { text: secret, document: { id, account: options.account, token: secret } };
       }),
     );
 
@@ -26,14 +34,26 @@ export function addTokenCommands(program: Command): void {
     .option('--account <name>', 'of this account only')
     .action((options) =>
       withAccounts(options, async (accounts) => {
-        const rows = (await accounts.tokens(options.account)).map((row) => [
-          row.id,
-          `${row.hint}…`,
-          dateOf(row.createdAt),
-          row.revokedAt === null ? 'active' : `revoked ${dateOf(row.revokedAt)}`,
-          row.account,
+        const tokens = await accounts.tokens(options.account);
+        const rows = tokens.map(({ id, hint, createdAt, revokedAt, account }) => [
+          id,
+          `${hint}…`,
+          dateOf(createdAt),
+          revokedAt === null ? 'active' : `revoked ${dateOf(revokedAt)}`,
+          account,
         ]);
-        return tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]);
+        return {
+          text: tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]),
+          document: {
+            tokens: tokens.map(({ id, hint, createdAt, revokedAt, account }) => ({
+              id,
+              hint,
+              created_at: timeOf(createdAt),
+              ...(revokedAt !== null && { revoked_at: timeOf(revokedAt) }),
+              account,
+            })),
+          },
+        };
       }),
     );
 
@@ -44,27 +64,37 @@ export function addTokenCommands(program: Command): void {
     .action((id: string, options) =>
       withAccounts(options, async (accounts, now) => {
         await accounts.revokeToken(id, now());
-        return `Token ${id} is revoked.`;
+        return { text: `Token ${id} is revoked.`, document: { id, revoked: true } };
       }),
     );
 
-  for (const command of [create, list, revoke]) addSettings(command, ['data', 'databaseUrl']);
+  const examples = [
+    [create, ['token create --account studio', 'token create | trainyard login http://127.0.0.1:8787']],
+    [list, ['token list', "token list --json | jq -r '.tokens[].id'"]],
+    [revoke, ['token revoke 3f9a1c']],
+  ] as const;
+  for (const [command, lines] of examples) {
+    addSettings(command.option('--json', 'print JSON for scripts'), ['data', 'databaseUrl']);
+    command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ trainyard ${line}`).join('\n')}`);
+  }
 }
 
 async function withAccounts(
-  options: Record<string, string>,
-  work: (accounts: Accounts, now: () => number) => Promise<string>,
+  { json, ...options }: Record<string, string> & { json?: true },
+  work: (accounts: Accounts, now: () => number) => Promise<Told>,
 ): Promise<void> {
   // Loaded here, so that no other command waits for the code of a database.
   const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(configFrom(options));
   try {
-    process.stdout.write(`${await work(metadata.accounts, metadata.now)}\n`);
+    const { text, document } = await work(metadata.accounts, metadata.now);
+    if (json) printJson(document);
+    else print(text);
   } finally {
     await metadata.close();
   }
 }
 
 function dateOf(micros: number): string {
-  return new Date((micros / MICROS_PER_SECOND) * 1000).toISOString().slice(0, 19).replace('T', ' ');
+  return timeOf(micros).slice(0, 19).replace('T', ' ');
 }
