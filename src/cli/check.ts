@@ -38,7 +38,6 @@ async function check(paths: string[], options: { follow?: true; json?: true }, s
     else printReport(report);
   } finally {
     ticker.clear();
-    await examiner.close();
   }
 }
 

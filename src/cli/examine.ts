@@ -28,7 +28,6 @@ type State = Pick<LocalFile, 'sizeBytes' | 'modifiedMs'>;
 
 /** Looks at files as the service does, one per core at a time; what has not changed since is not looked at again. */
 export class Examiner {
-  readonly #pool = new InspectionPool();
   readonly #known = new Map<string, State & { inspection: Inspection }>();
   readonly #hashes = new Map<string, State & { sha256: string }>();
 
@@ -40,10 +39,12 @@ export class Examiner {
     const examined: Examined[] = [];
     const unreadable: Notice[] = [];
     const queue = files.values();
+    // Its threads, with the decoders that they hold, are not wanted any more while files are sent.
+    const pool = new InspectionPool();
     const worker = async () => {
       for (const file of queue) {
         try {
-          examined.push({ file, inspection: await this.#inspect(file, signal) });
+          examined.push({ file, inspection: await this.#inspect(file, { pool, signal }) });
         } catch (error) {
           signal.throwIfAborted();
           unreadable.push(unreadableNotice(file.filename, error));
@@ -51,14 +52,17 @@ export class Examiner {
         onExamined?.(examined.length + unreadable.length);
       }
     };
-    await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker));
+    await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker)).finally(() => pool.close());
     return { examined: examined.sort((a, b) => (a.file.filename < b.file.filename ? -1 : 1)), unreadable };
   }
 
-  async #inspect({ path, filename, sizeBytes, modifiedMs }: LocalFile, signal: AbortSignal): Promise<Inspection> {
+  async #inspect(
+    { path, filename, sizeBytes, modifiedMs }: LocalFile,
+    { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
+  ): Promise<Inspection> {
     const known = this.#known.get(path);
     if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.inspection;
-    const inspection = await this.#pool.inspect({ path, filename, sizeBytes }, signal);
+    const inspection = await pool.inspect({ path, filename, sizeBytes }, signal);
     this.#known.set(path, { sizeBytes, modifiedMs, inspection });
     return inspection;
   }
@@ -72,10 +76,6 @@ export class Examiner {
     const sha256 = hash.digest('hex');
     this.#hashes.set(path, { sizeBytes, modifiedMs, sha256 });
     return sha256;
-  }
-
-  close(): Promise<void> {
-    return this.#pool.close();
   }
 }
 
