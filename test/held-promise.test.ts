@@ -37,6 +37,7 @@ async function openService(databaseUrl?: string) {
     rules: { captionGrace: 0, linkLifetime: 3600 * SECOND, maxLinkBytes: 1000, lease: LEASE },
     inspect: async (file) => {
       await atGate();
+      if (!('path' in file)) throw new Error('The bytes are not in a file of this machine.');
       return inspect(file);
     },
     newId: () => randomUUID().replaceAll('-', ''),
