@@ -167,7 +167,7 @@ onS3(() => {
   describe('a presigned link', () => {
     test('takes a file of the very size, and only under its key', async () => {
       const { blobs } = await openS3();
-      const { presign, arrived } = blobs.presigning;
+      const { presign, arrived } = blobs.presigning!;
       const { url, headers, expiresInSeconds } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect([headers, expiresInSeconds]).toEqual([{}, 60]);
       expect(await put(url, bytesOf(9))).toBe(403);
@@ -188,16 +188,16 @@ onS3(() => {
 
     test('that is used again with other bytes is found out by the version', async () => {
       const { blobs } = await openS3();
-      const { url } = await blobs.presigning.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       await put(url, bytesOf(10));
-      const { version } = (await blobs.presigning.arrived('d')).uploads[0]!;
+      const { version } = (await blobs.presigning!.arrived('d')).uploads[0]!;
       expect(await put(url, bytesOf(10, 2))).toBe(200);
       await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     });
 
     test('is refused once it has expired, and is never given for longer than stores allow', async () => {
       const { blobs } = await openS3();
-      const { presign } = blobs.presigning;
+      const { presign } = blobs.presigning!;
       const { url } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1 });
       await expect.poll(() => put(url, bytesOf(10)), { timeout: 10_000, interval: 500 }).toBe(403);
       expect((await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1e7 })).expiresInSeconds).toBe(604_800);
@@ -207,7 +207,7 @@ onS3(() => {
       const endpoint = new URL(process.env.TEST_S3_ENDPOINT!);
       endpoint.hostname = 'localhost';
       const { blobs } = await openS3({ parameters: { public_endpoint: endpoint.origin } });
-      const { url } = await blobs.presigning.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(new URL(url).hostname).toBe('localhost');
       expect(await put(url, bytesOf(10))).toBe(200);
     });
@@ -216,7 +216,7 @@ onS3(() => {
       const kms_key = process.env.TEST_S3_KMS_KEY;
       if (kms_key === undefined) return skip('the store has no key to encrypt with (TEST_S3_KMS_KEY)');
       const { blobs, bucket } = await openS3({ parameters: { sse: 'aws:kms', kms_key } });
-      const { url, headers } = await blobs.presigning.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      const { url, headers } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(403);
       expect(await put(url, bytesOf(10), headers)).toBe(200);
       await (await blobs.stage(Readable.from([bytesOf(10)]), { key: 'd/b', limit, signal })).commit();
@@ -230,9 +230,9 @@ onS3(() => {
 
     test('of an odd prefix works too', async () => {
       const { blobs, bucket } = await openS3({ below: `it's (a) prefix + ü*!` });
-      const { url } = await blobs.presigning.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
+      const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(200);
-      expect((await blobs.presigning.arrived('d')).uploads.map(({ key }) => key)).toEqual(['d/a']);
+      expect((await blobs.presigning!.arrived('d')).uploads.map(({ key }) => key)).toEqual(['d/a']);
       const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`it's (a) prefix + ü*!/d/a`)));
       expect((await Body!.transformToByteArray()).length).toBe(10);
     });
@@ -249,8 +249,8 @@ onS3(() => {
       }),
     );
     await bucket.client.send(new PutObjectCommand({ ...bucket.target('d2/0000'), Body: 'x' }));
-    const first = await blobs.presigning.arrived('d');
-    const second = await blobs.presigning.arrived('d', { after: first.next });
+    const first = await blobs.presigning!.arrived('d');
+    const second = await blobs.presigning!.arrived('d', { after: first.next });
     expect(first.uploads).toHaveLength(1000);
     expect(second.next).toBeUndefined();
     expect([...first.uploads, ...second.uploads].map(({ key }) => key)).toEqual(names);

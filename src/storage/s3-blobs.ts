@@ -46,7 +46,7 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
  * then differs, and every read that asks for it says so.
  */
 export class S3Blobs implements BlobStore {
-  readonly presigning: Presigning;
+  readonly presigning?: Presigning;
   /** As they were seen when the store was opened. */
   readonly abilities: Abilities;
   readonly #bucket: S3Bucket;
@@ -56,10 +56,10 @@ export class S3Blobs implements BlobStore {
   readonly #bodyPartsMemory: Room;
   readonly #closing = new AbortController();
 
-  private constructor(parts: { bucket: S3Bucket; spool: Spool; presigning: Presigning; abilities: Abilities }) {
+  private constructor(parts: { bucket: S3Bucket; spool: Spool; presigning: Presigning | undefined; abilities: Abilities }) {
     this.#bucket = parts.bucket;
     this.#spool = parts.spool;
-    this.presigning = parts.presigning;
+    if (parts.presigning !== undefined) this.presigning = parts.presigning;
     this.abilities = parts.abilities;
     this.#filePartsMemory = new Room(FILE_PARTS_BYTES, 'for parts of uploads');
     this.#bodyPartsMemory = new Room(BODY_PARTS_BYTES, 'for parts of uploads');
@@ -81,7 +81,7 @@ export class S3Blobs implements BlobStore {
     try {
       const bucket = new S3Bucket(connection, location, patience);
       const abilities = await probe(bucket);
-      const presigning = await presigningOf(bucket, connection.signer);
+      const presigning = location.isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
       options.log('info', { bucket: location.bucket, prefix: location.prefix, ...abilities }, 'the bucket can be used');
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
       const blobs = new S3Blobs({ bucket, spool, presigning, abilities });

@@ -9,6 +9,8 @@ export interface S3Location {
   /** Where clients reach the store, for presigned links; `undefined` where that is the endpoint. */
   readonly publicEndpoint: string | undefined;
   readonly region: string | undefined;
+  /** Clients bring what they upload through links straight to the bucket; otherwise it passes through the service. */
+  readonly isPresigned: boolean;
   /** `https://host/bucket/key` rather than `https://bucket.host/key`. */
   readonly isPathStyle: boolean;
   readonly encryption: { readonly algorithm: Encryption; readonly kmsKey: string | undefined } | undefined;
@@ -19,13 +21,13 @@ export interface S3Location {
 export type Encryption = 'AES256' | 'aws:kms' | 'aws:kms:dsse';
 
 const ENCRYPTIONS: readonly Encryption[] = ['AES256', 'aws:kms', 'aws:kms:dsse'];
-const PARAMETERS = ['endpoint', 'public_endpoint', 'region', 'path_style', 'sse', 'kms_key', 'ca'];
+const PARAMETERS = ['endpoint', 'public_endpoint', 'region', 'path_style', 'presign', 'sse', 'kms_key', 'ca'];
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; other stores allow more than it. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
 /**
- * Reads `s3://bucket/prefix?endpoint=…&region=…&path_style=true&sse=aws:kms&kms_key=…&ca=/path.pem&public_endpoint=…`.
+ * Reads `s3://bucket/prefix?endpoint=…&region=…&path_style=true&presign=true&sse=aws:kms&kms_key=…&ca=/path.pem&public_endpoint=…`.
  *
  * @throws Error whose message completes "BLOBS_URL …" and names every fault
  */
@@ -48,8 +50,9 @@ export function parseS3Url(text: string): S3Location {
   for (const name of ['endpoint', 'public_endpoint']) {
     check(isOrigin(parameter(name)), `must have as ${name} an address of the form https://host:port`);
   }
-  const pathStyle = parameter('path_style');
+  const [pathStyle, presign] = [parameter('path_style'), parameter('presign')];
   check([undefined, 'true', 'false'].includes(pathStyle), 'must have path_style=true or path_style=false');
+  check([undefined, 'true', 'false'].includes(presign), 'must have presign=true or presign=false');
   const algorithm = parameter('sse');
   const isEncryption = ENCRYPTIONS.some((known) => known === algorithm);
   check(algorithm === undefined || isEncryption, `must have as sse one of ${ENCRYPTIONS.join(', ')}`);
@@ -66,6 +69,7 @@ export function parseS3Url(text: string): S3Location {
     publicEndpoint: parameter('public_endpoint'),
     // A store of one's own seldom cares, but a signature needs one.
     region: parameter('region') ?? (endpoint === undefined ? undefined : 'us-east-1'),
+    isPresigned: presign !== 'false',
     isPathStyle: pathStyle === undefined ? endpoint !== undefined : pathStyle === 'true',
     encryption: algorithm === undefined ? undefined : { algorithm: algorithm as Encryption, kmsKey },
     caFile: parameter('ca'),

@@ -41,7 +41,7 @@ onS3(() => {
         expect(blobs.read('d/kept')).rejects.toMatchObject(unavailable),
         expect(blobs.fetch('d/kept', { limit, version, signal })).rejects.toMatchObject(unavailable),
         expect(blobs.delete(['d/kept'])).rejects.toMatchObject(unavailable),
-        expect(blobs.presigning.arrived('d')).rejects.toMatchObject(unavailable),
+        expect(blobs.presigning!.arrived('d')).rejects.toMatchObject(unavailable),
         expect(blobs.ping()).rejects.toMatchObject(unavailable),
       ]);
       await link.mend();

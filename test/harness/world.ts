@@ -19,6 +19,12 @@ const PARTS: Record<string, () => Promise<World>> = {
   s3: async () => {
     const env = await s3Environment();
     const place = newPlace();
+    return { env: { ...env, BLOBS_URL: place.url({ presign: 'false' }) }, discard: place.empty };
+  },
+  /** As `s3`, with links straight to the bucket, as a server has them by itself. */
+  presigned: async () => {
+    const env = await s3Environment();
+    const place = newPlace();
     return { env: { ...env, BLOBS_URL: place.url() }, discard: place.empty };
   },
 };
