@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -204,6 +205,25 @@ for (const { name, leftOut } of PLACES) {
       const second = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env: own.env });
       onTestFinished(async () => void (await second.stop()));
       expect((await settled(id, await second.api())).status).toBe('READY');
+    });
+
+    test('a READY dataset appears in the mount root of an instance, out of the bucket', async () => {
+      const root = await newRoot();
+      const own = await newWorld(name);
+      const serving = await startServer({ 'mount-root': root, 'caption-grace-seconds': 0 }, { env: own.env });
+      onTestFinished(async () => {
+        await discardServer(serving);
+        await own.discard();
+      });
+      const as = await serving.api();
+      const id = await as.newDataset('appears');
+      const image = await media.jpeg();
+      await putTo(await as.link(id, 'a.jpg', image.length), image);
+      await as.upload(id, 'a.txt', 'a dog');
+      const pairs = await eventually(() =>
+        existsSync(join(root, 'appears')) ? trainerWalk(join(root, 'appears')) : undefined,
+      );
+      expect(pairs.map(({ caption }) => caption)).toEqual(['a dog']);
     });
 
     test('the command line pushes, waits and mounts through it, and goes on after an interruption', async () => {

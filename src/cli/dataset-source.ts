@@ -69,11 +69,14 @@ export async function openLocal(config: Config) {
   if (config.databaseUrl === undefined && !existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
+  if (config.blobs.kind !== 'disk') {
+    throw new CommandError(EXIT.usage, '--data is for files of this machine, and these are in a bucket. Leave it out.');
+  }
   // Loaded here, so that no other command waits for the code of a database.
   const { openMetadata } = await import('../storage/metadata.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
-  const pathOf = (fileId: string) => blobPathOf(join(config.dataFolder, 'blobs'), fileId);
+  const blobs = { pathOf: (key: string) => blobPathOf(join(config.dataFolder, 'blobs'), key) };
   const { dataFolder, rules } = config;
   return {
     /** @throws CommandError with 66 where there is none of that name or id, 65 where several accounts have one */
@@ -88,7 +91,7 @@ export async function openLocal(config: Config) {
         const ids = named.map(({ id }) => id).join(', ');
         throw new CommandError(EXIT.dataError, `several accounts have a dataset "${nameOrId}". Name its id: ${ids}`);
       }
-      return localSource({ catalog, dataFolder, pathOf, rules, now }, { accountId: found.accountId, id: found.id });
+      return localSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
     },
     close: metadata.close,
   };

@@ -123,11 +123,9 @@ export class MountRoot {
   async #mount(dataset: Dataset): Promise<void> {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#parts;
-    if (blobs.pathOf === undefined) throw new Error('A mount root needs blobs that are files of this machine.');
-    const parts = { catalog, dataFolder, rules, now, pathOf: blobs.pathOf.bind(blobs) };
     const { signal } = this.#stopping;
     try {
-      const mounted = await mountDataset(localSource(parts, dataset), {
+      const mounted = await mountDataset(localSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
         root,
         signal,
         digest: undefined,

@@ -5,6 +5,7 @@ import { ServiceError } from '../dataset/errors.js';
 import { mountedNameOf } from '../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../dataset/names.js';
 import { tallyOf } from '../dataset/tally.js';
+import { BlobChanged, type BlobStore, blobKeyOf } from '../storage/blobs.js';
 import type { Catalog } from '../storage/catalog.js';
 
 /** A file to be mounted. */
@@ -126,35 +127,56 @@ function faultIn({ name, digest, files }: Manifest): string | undefined {
   return counted === digest ? undefined : `its files give the digest ${counted}, and it says ${digest}.`;
 }
 
-/** A dataset of a data folder on this machine, also while a server has the folder. */
+/** The bytes of files: as files of this machine, or to be read from their store. */
+export type BlobReader = { readonly pathOf: (key: string) => string } | Pick<BlobStore, 'pathOf' | 'read'>;
+
+/** A dataset of a catalog that this process can read, also while a server has it. */
 export function localSource(
   parts: {
     readonly catalog: Catalog;
     readonly dataFolder: string;
-    readonly pathOf: (fileId: string) => string;
+    readonly blobs: BlobReader;
     readonly rules: StatusRules;
     readonly now: () => Micros;
   },
   key: { accountId: string; id: string },
 ): MountSource {
-  const { catalog, pathOf, rules, now } = parts;
+  const { catalog, blobs, rules, now } = parts;
+  let byName = new Map<string, StoredFile>();
+  const readerOf =
+    (store: Pick<BlobStore, 'read'>): NonNullable<MountSource['read']> =>
+    async ({ filename, sizeBytes }, from, signal) => {
+      const file = byName.get(filename);
+      if (file === undefined) throw new SourceChanged(`${filename} is not there any more`);
+      const range = { start: from, end: sizeBytes };
+      const { blobVersion: version } = file.upload;
+      const body = await store.read(blobKeyOf(file), { range, version, signal }).catch((error) => {
+        if (!(error instanceof BlobChanged)) throw error;
+        throw new MountError('damaged', `${filename} was replaced in the store since it was checked. Upload it again.`);
+      });
+      if (body === undefined) throw new SourceChanged(`${filename} has left the store`);
+      return { from, body };
+    };
   return {
     name: parts.dataFolder,
+    // Files of this machine are copied where they lie.
+    ...('read' in blobs && blobs.pathOf === undefined && { read: readerOf(blobs) }),
     manifest: async () => {
       const [dataset, files] = [await catalog.dataset(key), await catalog.files(key.id)];
       if (dataset === undefined) throw new MountError('failed', `Dataset ${key.id} has been deleted.`);
       const status = statusOf(tallyOf(files, dataset.tally.lastActivity), now(), rules);
       const stored = files.filter(isStored);
+      byName = new Map(stored.map((file) => [file.filename, file]));
       return {
         datasetId: dataset.id,
         name: dataset.name,
         status,
         digest: status === 'READY' ? digestOf(stored) : undefined,
-        files: stored.map(({ id, filename, upload }) => ({
-          filename,
-          sizeBytes: upload.sizeBytes,
-          sha256: upload.sha256,
-          path: pathOf(id),
+        files: stored.map((file) => ({
+          filename: file.filename,
+          sizeBytes: file.upload.sizeBytes,
+          sha256: file.upload.sha256,
+          ...(blobs.pathOf !== undefined && { path: blobs.pathOf(blobKeyOf(file)) }),
         })),
       };
     },

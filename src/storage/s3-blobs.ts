@@ -56,7 +56,12 @@ export class S3Blobs implements BlobStore {
   readonly #bodyPartsMemory: Room;
   readonly #closing = new AbortController();
 
-  private constructor(parts: { bucket: S3Bucket; spool: Spool; presigning: Presigning | undefined; abilities: Abilities }) {
+  private constructor(parts: {
+    bucket: S3Bucket;
+    spool: Spool;
+    presigning: Presigning | undefined;
+    abilities: Abilities;
+  }) {
     this.#bucket = parts.bucket;
     this.#spool = parts.spool;
     if (parts.presigning !== undefined) this.presigning = parts.presigning;
