@@ -63,8 +63,9 @@ export class Notifications {
       const client = new pg.Client(this.#connection);
       // It shows in the next ping, which the event only hastens.
       const broken = new AbortController();
-      client.on('error', () => broken.abort());
-      client.on('end', () => broken.abort());
+      const onBreak = () => broken.abort();
+      client.on('error', onBreak).on('end', onBreak);
+      signal.addEventListener('abort', onBreak);
       client.on('notification', ({ payload = '' }) => this.#hear(payload));
       try {
         await client.connect();
@@ -72,13 +73,14 @@ export class Notifications {
         delayMs = FIRST_DELAY_MS;
         this.#listener.onListening();
         while (!signal.aborted && !broken.signal.aborted) {
-          await pause(PING_MS, AbortSignal.any([signal, broken.signal]));
+          await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
         }
       } catch {
         // Whatever it was, a new connection is the answer.
       }
       this.#listener.onDeaf();
+      signal.removeEventListener('abort', onBreak);
       await Promise.race([client.end(), pause(GOODBYE_MS, new AbortController().signal)]).catch(() => {});
       await pause(delayMs, signal);
       delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
