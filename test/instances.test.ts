@@ -9,7 +9,7 @@ import { discardServer, eventually, startServer, type TestServer } from './harne
 
 // Each instance has a folder of its own here, which only a shared store makes right: nothing below reads through one what
 // was uploaded through the other.
-const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 2, 'blob-grace-seconds': 0 };
+const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 2, 'blob-grace-seconds': 0, 'stop-seconds': 2 };
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
 

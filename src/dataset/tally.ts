@@ -16,7 +16,7 @@ const NOTHING: Counts = {
   bytes: 0,
 };
 
-const COUNTED = Object.keys(NOTHING) as (keyof Counts)[];
+export const COUNTED = Object.keys(NOTHING) as (keyof Counts)[];
 
 /**
  * What the files of one stem add to their dataset's tally. Whether a picture has its caption, and whether two files would

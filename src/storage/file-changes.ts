@@ -4,8 +4,17 @@ import { stemOf } from '../dataset/media.js';
 import { recount, stemGroupsOf } from '../dataset/tally.js';
 import type { StemGroup } from '../dataset/transitions.js';
 import type { Database, RowsOf } from './database.js';
-import { countPromise, discard, filesOfStems, insertFile, writeCounts, writeDifference } from './file-statements.js';
-import { datasetOf, fileOf } from './rows.js';
+import {
+  countPromise,
+  datasetById,
+  discard,
+  groupsOfStems,
+  insertFile,
+  lockedDatasetById,
+  writeCounts,
+  writeDifference,
+} from './file-statements.js';
+import { datasetOf, fileColumns, fileOf } from './rows.js';
 
 /** A change to the files of some stems of one dataset. */
 export interface Change {
@@ -43,11 +52,10 @@ export function changeFiles(
   { blobGrace, announcement }: ChangeOptions,
 ): Promise<Dataset | undefined> {
   const stems = [...new Set(filenames.map(stemOf))];
-  const dataset = query.selectFrom('dataset').selectAll().where('id', '=', datasetId);
   return transact({ isDurable }, async ({ send, commit }) => {
     const [[row], ...groups] = await send([
-      hasRowLocks ? dataset.forNoKeyUpdate() : dataset,
-      ...filesOfStems(query, datasetId, stems),
+      hasRowLocks ? lockedDatasetById(query, datasetId) : datasetById(query, datasetId),
+      ...groupsOfStems(query, datasetId, stems),
     ]);
     if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
@@ -69,7 +77,7 @@ export function changeFiles(
       counts = recount(counts, old, next);
     }
     const tally = { ...counts, lastActivity: isActivity ? now : lastActivity };
-    const counting = writeCounts(query, datasetId, tally);
+    const counting = writeCounts(query, { datasetId, counts, lastActivity: tally.lastActivity });
     const answers = await commit([
       ...announcement(datasetId),
       ...writeDifference(query, { removed, written }),
@@ -100,7 +108,11 @@ export async function addPromise(
   { announcement }: Pick<ChangeOptions, 'announcement'>,
 ): Promise<Dataset | undefined> {
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
-    commit([countPromise(query, accountId, file), insertFile(query, accountId, file), ...announcement(file.datasetId)]),
+    commit([
+      countPromise(query, { accountId, file }),
+      insertFile(query, { accountId, row: fileColumns(file) }),
+      ...announcement(file.datasetId),
+    ]),
   );
   return row && datasetOf(row);
 }

@@ -1,9 +1,11 @@
-import { sql } from 'kysely';
+import { type Compilable, type Selectable, sql } from 'kysely';
 import { aliveUntilOf, type DatasetFile, type Micros, type PendingFile } from '../dataset/dataset.js';
-import type { Counts } from '../dataset/tally.js';
+import { COUNTED, type Counts } from '../dataset/tally.js';
 import { blobKeyOf } from './blobs.js';
 import type { Query } from './database.js';
-import { fileColumns, UPLOAD_COLUMNS } from './rows.js';
+import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
+import type { Schema } from './schema.js';
+import { type SlotOf, template } from './template.js';
 
 /** Stays below the number of parameters a statement may have: 32,766 in SQLite, 65,535 in Postgres. */
 export const ROWS_PER_STATEMENT = 500;
@@ -11,6 +13,58 @@ export const ROWS_PER_STATEMENT = 500;
 /** In the text rather than among the parameters: SQLite takes an index over some rows only where the text names them. */
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
+
+/** One dataset. */
+export const datasetById = template((query, slot: SlotOf<string>) =>
+  query
+    .selectFrom('dataset')
+    .selectAll()
+    .where(
+      'id',
+      '=',
+      slot((id) => id),
+    ),
+);
+
+/** One dataset, which nobody else changes until the end of the transaction. */
+export const lockedDatasetById = template((query, slot: SlotOf<string>) =>
+  query
+    .selectFrom('dataset')
+    .selectAll()
+    .where(
+      'id',
+      '=',
+      slot((id) => id),
+    )
+    .forNoKeyUpdate(),
+);
+
+const filesOfStem = template((query, slot: SlotOf<{ datasetId: string; stem: string }>) =>
+  query
+    .selectFrom('file')
+    .selectAll()
+    .where(
+      'dataset_id',
+      '=',
+      slot((of) => of.datasetId),
+    )
+    .where(
+      'stem',
+      '=',
+      slot((of) => of.stem),
+    ),
+);
+
+/** As `filesOfStems`, to be sent in a transaction. */
+export function groupsOfStems(
+  query: Query,
+  datasetId: string,
+  stems: readonly string[],
+): readonly Compilable<Selectable<Schema['file']>>[] {
+  const [stem, ...others] = stems;
+  if (stem !== undefined && others.length === 0) return [filesOfStem(query, { datasetId, stem })];
+  return filesOfStems(query, datasetId, stems);
+}
 
 /** All rows of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
@@ -48,9 +102,21 @@ export function discard(
 }
 
 function upsert(query: Query, files: readonly DatasetFile[]) {
+  const rows = files.map(fileColumns);
+  const [row, ...others] = rows;
+  return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertOf(query, rows);
+}
+
+const upsertRow = template((query, slot: SlotOf<FileRow>) =>
+  upsertOf(query, [
+    Object.fromEntries(FILE_COLUMNS.map((name) => [name, slot((row) => row[name])])) as unknown as FileRow,
+  ]),
+);
+
+function upsertOf(query: Query, rows: readonly FileRow[]) {
   return query
     .insertInto('file')
-    .values(files.map(fileColumns))
+    .values(rows)
     .onConflict((conflict) =>
       conflict
         .column('id')
@@ -61,24 +127,30 @@ function upsert(query: Query, files: readonly DatasetFile[]) {
 }
 
 /** Adds a file where its dataset exists and is the account's. */
-export function insertFile(query: Query, accountId: string, file: PendingFile) {
-  const columns = fileColumns(file);
-  const names = Object.keys(columns) as (keyof typeof columns)[];
-  return query
+export const insertFile = template((query, slot: SlotOf<{ accountId: string; row: FileRow }>) =>
+  query
     .insertInto('file')
-    .columns(names)
+    .columns(FILE_COLUMNS)
     .expression((eb) =>
       eb
         .selectFrom('dataset')
-        .select(names.map((name) => eb.val(columns[name]).as(name)))
-        .where('id', '=', file.datasetId)
-        .where('account_id', '=', accountId),
-    );
-}
+        .select(FILE_COLUMNS.map((name) => eb.val(slot(({ row }) => row[name])).as(name)))
+        .where(
+          'id',
+          '=',
+          slot(({ row }) => row.dataset_id),
+        )
+        .where(
+          'account_id',
+          '=',
+          slot(({ accountId }) => accountId),
+        ),
+    ),
+);
 
 /** Moves the counts of a dataset by a promise that is added; gives the dataset. */
-export function countPromise(query: Query, accountId: string, { datasetId, createdAt, upload }: PendingFile) {
-  const aliveUntil = aliveUntilOf(upload);
+export const countPromise = template((query, slot: SlotOf<{ accountId: string; file: PendingFile }>) => {
+  const aliveUntil = slot(({ file }) => aliveUntilOf(file.upload));
   return query
     .updateTable('dataset')
     .set((eb) => ({
@@ -89,30 +161,41 @@ export function countPromise(query: Query, accountId: string, { datasetId, creat
         .then(eb.ref('pending_until'))
         .else(eb.val(aliveUntil))
         .end(),
-      updated_at: createdAt,
+      updated_at: slot(({ file }) => file.createdAt),
     }))
-    .where('id', '=', datasetId)
-    .where('account_id', '=', accountId)
+    .where(
+      'id',
+      '=',
+      slot(({ file }) => file.datasetId),
+    )
+    .where(
+      'account_id',
+      '=',
+      slot(({ accountId }) => accountId),
+    )
     .returningAll();
-}
+});
 
 /** Writes the counts of a dataset, and works out when the last of its pending uploads stops being alive. */
-export function writeCounts(
-  query: Query,
-  datasetId: string,
-  { lastActivity, ...counts }: Counts & { lastActivity: Micros },
-) {
-  const pendingUntil = query
-    .selectFrom('file')
-    .select(({ fn }) => fn.max('alive_until').as('latest'))
-    .where('dataset_id', '=', datasetId)
-    .where('state', '=', IS_PENDING);
-  return query
-    .updateTable('dataset')
-    .set({ ...counts, updated_at: lastActivity, pending_until: counts.pending === 0 ? null : pendingUntil })
-    .where('id', '=', datasetId)
-    .returning('pending_until');
-}
+export const writeCounts = template(
+  (query, slot: SlotOf<{ datasetId: string; counts: Counts; lastActivity: Micros }>) => {
+    const datasetId = slot((of) => of.datasetId);
+    const pendingUntil = query
+      .selectFrom('file')
+      .select(({ fn }) => fn.max('alive_until').as('latest'))
+      .where('dataset_id', '=', datasetId)
+      .where('state', '=', IS_PENDING);
+    return query
+      .updateTable('dataset')
+      .set({
+        ...(Object.fromEntries(COUNTED.map((name) => [name, slot(({ counts }) => counts[name])])) as unknown as Counts),
+        updated_at: slot((of) => of.lastActivity),
+        pending_until: pendingUntil,
+      })
+      .where('id', '=', datasetId)
+      .returning('pending_until');
+  },
+);
 
 /** Gives the bytes of a whole dataset to the trash as `discard` does, those that may be there included. */
 export function discardDataset(

@@ -12,7 +12,7 @@ import { type FileKind, stemOf } from '../dataset/media.js';
 import type { Warning } from '../dataset/problems.js';
 import type { Schema } from './schema.js';
 
-type FileRow = Selectable<Schema['file']>;
+export type FileRow = Selectable<Schema['file']>;
 type DatasetRow = Selectable<Schema['dataset']>;
 
 /** A dataset as it was read. */
@@ -149,7 +149,18 @@ const NO_UPLOAD: UploadColumns = {
 /** The columns that an upload moves through its states. */
 export const UPLOAD_COLUMNS = ['state', ...(Object.keys(NO_UPLOAD) as (keyof UploadColumns)[])] as const;
 
-/** The columns of a file, all of them. */
+/** All columns of a file. */
+export const FILE_COLUMNS = [
+  'id',
+  'dataset_id',
+  'filename',
+  'stem',
+  'kind',
+  'created_at',
+  ...UPLOAD_COLUMNS,
+] as const satisfies readonly (keyof FileRow)[];
+
+/** A file as it is written. */
 export function fileColumns(file: DatasetFile): FileRow {
   return {
     id: file.id,
