@@ -49,8 +49,17 @@ describe('the configuration', () => {
     ['trustedProxies', '10.0.0.1,'],
     ['logLevel', 'loud'],
     ['linkSeconds', '0'],
+    ['databaseUrl', 'mysql://host/db'],
+    ['databaseUrl', 'host=/run dbname=x'],
+    ['databaseUrl', 'postgres://host/db?pool_size=many'],
   ])('refuses --%s %j', (name, value) => {
     expect(faultsOf({ [name]: value })).toHaveLength(1);
+  });
+
+  test('never shows the URL of a database, which may hold a password', () => {
+    const faults = faultsOf({}, { DATABASE_URL: 'mysql://me:secret@host/db' });
+    expect(faults).toEqual([expect.stringMatching(/^DATABASE_URL must be a URL such as postgres:/)]);
+    expect(faults[0]).not.toContain('secret');
   });
 
   test('keeps a path prefix of the public URL and drops its last slash', () => {

@@ -9,6 +9,7 @@ import { DatabaseUnfit } from '../src/storage/database-unfit.js';
 import type { Metadata } from '../src/storage/metadata.js';
 import { openOnPostgres } from '../src/storage/postgres-metadata.js';
 import { whyNoPostgres } from './harness/available.js';
+import { trainyard } from './harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from './harness/postgres.js';
 import { eventually } from './harness/server.js';
 
@@ -281,6 +282,28 @@ async function endsByItself(source: string): Promise<number | null> {
   const [code] = await once(child, 'exit');
   return code;
 }
+
+describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
+  test('makes, lists and revokes tokens on the database', async () => {
+    const env = { DATABASE_URL: await databaseForTest() };
+    const created = await trainyard(['token', 'create', '--account', 'studio'], { env });
+    expect([created.code, created.stdout]).toEqual([0, expect.stringMatching(/^ty_/)]);
+    const listed = await trainyard(['token', 'list', '--database-url', env.DATABASE_URL]);
+    expect(listed.stdout).toMatch(/active.*studio/);
+    const id = /^([0-9a-f]{8}) /m.exec(listed.stdout)?.[1] ?? '';
+    expect((await trainyard(['token', 'revoke', id], { env })).code).toBe(0);
+    expect((await trainyard(['token', 'list'], { env })).stdout).toMatch(/revoked/);
+  });
+
+  test('does not start without its database, and says so without the password', async () => {
+    const url = new URL(await databaseForTest());
+    url.password = 'wrong-secret';
+    const { code, stderr, stdout } = await trainyard(['serve', '--port', '0'], { env: { DATABASE_URL: url.href } });
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/postgres:\/\/postgres@.* can't be used: password authentication failed/);
+    expect(stdout + stderr).not.toContain('wrong-secret');
+  });
+});
 
 test.skipIf(whyNoPostgres() !== undefined)('lets go of everything when it is closed', async () => {
   const url = await databaseForTest();
