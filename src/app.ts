@@ -37,7 +37,10 @@ async function makeFolder(path: string): Promise<void> {
  */
 export async function openApp(config: Config, logger: Logger) {
   await makeFolder(config.dataFolder);
-  const lock = lockFolder(join(config.dataFolder, 'serving.lock'));
+  // What this process alone may have: the catalog, or the blobs, or both. With both elsewhere others may serve beside it.
+  const isCatalogHere = config.databaseUrl === undefined;
+  const isShared = !isCatalogHere && config.blobs.kind !== 'disk';
+  const lock = isShared ? undefined : lockFolder(join(config.dataFolder, 'serving.lock'));
   const metadata = await openMetadata(config);
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
@@ -63,7 +66,7 @@ export async function openApp(config: Config, logger: Logger) {
   const parts = arrivals === undefined ? core : { ...core, lookForUploads: (id: string) => arrivals.look(id) };
   // With the catalog in the folder that this process holds, nobody else can be taking anything in; another process on the
   // same database may.
-  await sweep(parts, { everything: config.databaseUrl === undefined });
+  await sweep(parts, { everything: isCatalogHere });
   const uploads = new Uploads(parts);
   const linkKey = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
   const server = await createServer(
@@ -116,7 +119,7 @@ export async function openApp(config: Config, logger: Logger) {
     await pool.close();
     await blobs.close();
     await metadata.close();
-    lock.release();
+    lock?.release();
   };
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
