@@ -175,6 +175,8 @@ rgw gc obj min wait = 60
 rgw thread pool size = 64
 rgw dns name = localhost
 rgw max concurrent requests = 256
+rgw s3 auth use sts = true
+rgw sts key = trainyard-sts-01
 rgw crypt require ssl = false
 rgw crypt s3 kms backend = testing
 rgw crypt s3 kms encryption keys = $KMS_KEY=$(printf 'k%.0s' {1..32} | base64)
@@ -230,6 +232,14 @@ create_users() {
     --access-key="$ACCESS_KEY" --secret-key="$SECRET_KEY" >>"$LOG/setup.out" 2>&1
   radosgw-admin -c "$CONF" user create --uid=stranger --display-name=stranger \
     --access-key="$STRANGER_ACCESS_KEY" --secret-key="$STRANGER_SECRET_KEY" >>"$LOG/setup.out" 2>&1
+  # A role that the user may assume, which is how temporary credentials come about.
+  radosgw-admin -c "$CONF" role create --role-name=trainyard --path=/ --assume-role-policy-doc='{
+    "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+      "Principal": { "AWS": ["arn:aws:iam:::user/trainyard"] }, "Action": ["sts:AssumeRole"] }] }' \
+    >>"$LOG/setup.out" 2>&1
+  radosgw-admin -c "$CONF" role policy put --role-name=trainyard --policy-name=all --policy-doc='{
+    "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::*" }] }' \
+    >>"$LOG/setup.out" 2>&1
   touch "$CEPH_HOME/users.created"
 }
 
@@ -273,6 +283,7 @@ export AWS_SECRET_ACCESS_KEY=$SECRET_KEY
 export AWS_REGION=us-east-1
 export TEST_S3_STRANGER=$STRANGER_ACCESS_KEY:$STRANGER_SECRET_KEY
 export TEST_S3_KMS_KEY=$KMS_KEY
+export TEST_S3_ROLE=arn:aws:iam:::role/trainyard
 export TEST_S3_CEPH_HOME=$CEPH_HOME
 END
 }
