@@ -15,14 +15,14 @@ interface Waiting {
  */
 export class Room {
   readonly bytes: number;
-  readonly purpose: string;
+  readonly #purpose: string;
   #taken = 0;
   readonly #queue: Waiting[] = [];
 
   /** @param purpose completes "The server has no room left …" */
   constructor(bytes: number, purpose: string) {
     this.bytes = bytes;
-    this.purpose = purpose;
+    this.#purpose = purpose;
   }
 
   get taken(): number {
@@ -59,7 +59,7 @@ export class Room {
       };
       const onAbort = () => giveUp(signal.reason);
       const timer = setTimeout(() => {
-        giveUp(new ServiceError('unavailable', `The server has no room left ${this.purpose}. Try again soon.`));
+        giveUp(new ServiceError('unavailable', `The server has no room left ${this.#purpose}. Try again soon.`));
       }, MAX_WAIT_MS);
       const waiting = {
         bytes,

@@ -5,19 +5,12 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { BlobContent, BlobStore, ByteLimit, FetchedBlob, Presigning, StagedBlob, StageOptions } from './blobs.js';
 import { Meter } from './local-file.js';
-import { Room } from './room.js';
+import { PartMemory } from './part-memory.js';
 import { type Abilities, type OpenObject, S3Bucket } from './s3-bucket.js';
 import { connect, PATIENCE, type Patience } from './s3-connection.js';
 import { storeFault } from './s3-faults.js';
 import type { S3Location } from './s3-location.js';
-import {
-  abortAbandoned,
-  partBytesFor,
-  taken,
-  type Underway,
-  uploadFileInParts,
-  uploadInParts,
-} from './s3-multipart.js';
+import { abortAbandoned, taken, type Underway, uploadFileInParts, uploadInParts } from './s3-multipart.js';
 import { presigningOf } from './s3-presigning.js';
 import { probe } from './s3-probe.js';
 import { receivedBody } from './s3-reading.js';
@@ -52,8 +45,8 @@ export class S3Blobs implements BlobStore {
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
   readonly #underway: Underway = new Set();
-  readonly #filePartsMemory: Room;
-  readonly #bodyPartsMemory: Room;
+  readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
+  readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES);
   readonly #closing = new AbortController();
 
   private constructor(parts: {
@@ -66,8 +59,6 @@ export class S3Blobs implements BlobStore {
     this.#spool = parts.spool;
     if (parts.presigning !== undefined) this.presigning = parts.presigning;
     this.abilities = parts.abilities;
-    this.#filePartsMemory = new Room(FILE_PARTS_BYTES, 'for parts of uploads');
-    this.#bodyPartsMemory = new Room(BODY_PARTS_BYTES, 'for parts of uploads');
     // Every upload listens.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -116,7 +107,7 @@ export class S3Blobs implements BlobStore {
   }
 
   async #keep(key: string, file: { path: string; sizeBytes: number; sha256: string }): Promise<string | undefined> {
-    const { path, sizeBytes } = file;
+    const { path, sizeBytes, sha256 } = file;
     const { keepsFirst } = this.abilities;
     if (sizeBytes <= MAX_PUT_BYTES) {
       return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, { keepsFirst });
@@ -125,6 +116,7 @@ export class S3Blobs implements BlobStore {
       path,
       limit: { bytes: sizeBytes, message: '' },
       atMostBytes: sizeBytes,
+      sha256,
       memory: this.#filePartsMemory,
       keepsFirst,
       underway: this.#underway,
@@ -135,13 +127,11 @@ export class S3Blobs implements BlobStore {
 
   /** The object is there before anybody has looked at it, as nothing less can be read; the catalog does not name it yet. */
   async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
-    const { key, atMostBytes } = options;
+    const { key } = options;
     body.on('error', () => {});
-    const memory = this.#bodyPartsMemory;
     const { version, ...facts } = await uploadInParts(this.#bucket, key, body, {
       ...options,
-      // A part may be larger than all of it, where somebody allows files of more than 600 GiB.
-      memory: partBytesFor(atMostBytes) > memory.bytes ? new Room(partBytesFor(atMostBytes), memory.purpose) : memory,
+      memory: this.#bodyPartsMemory,
       keepsFirst: this.abilities.keepsFirst,
       underway: this.#underway,
     });

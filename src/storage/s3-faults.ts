@@ -93,7 +93,8 @@ export function startFault(error: unknown, { bucket, endpoint }: S3Location, per
     return unusable(`there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${told}).`);
   }
   if (statusOfFault(error) === 403) {
-    return unusable(`the credentials may not ${permission} on the bucket "${bucket}"${where}. Grant it to them.`);
+    const advice = 'Grant it to them, or correct the key and its secret.';
+    return unusable(`the credentials may not ${permission} on the bucket "${bucket}"${where}. ${advice}`);
   }
   if (statusOfFault(error) === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
     return unusable(`the bucket "${bucket}" is in another region than was said (${told}). Put region= into BLOBS_URL.`);

@@ -12,7 +12,7 @@ import {
 import { ServiceError } from '../dataset/errors.js';
 import type { ByteLimit } from './blobs.js';
 import { arrivalFault } from './local-file.js';
-import type { Room, Share } from './room.js';
+import type { PartBuffer, PartMemory } from './part-memory.js';
 import { type S3Bucket, versionOf } from './s3-bucket.js';
 import { isRefusedCondition, statusOfFault, storeFault } from './s3-faults.js';
 
@@ -29,7 +29,7 @@ const PARTS_AT_ONCE = 3;
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
 /** How large the parts of a body are that has no more bytes than that. */
-export function partBytesFor(atMostBytes: number): number {
+function partBytesFor(atMostBytes: number): number {
   return Math.max(PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
 }
 
@@ -37,7 +37,9 @@ export interface MultipartOptions {
   readonly limit: ByteLimit;
   readonly atMostBytes: number;
   /** The memory that parts of several uploads share. */
-  readonly memory: Room;
+  readonly memory: PartMemory;
+  /** Of all of it, where it is known already; lower-case hexadecimal. */
+  readonly sha256?: string | undefined;
   readonly keepsFirst: boolean;
   readonly signal: AbortSignal;
 }
@@ -121,7 +123,7 @@ async function sendParts(
 ) {
   const { upload, body, limit, atMostBytes, memory, signal } = options;
   const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
-  const hash = createHash('sha256');
+  const hash = options.sha256 === undefined ? createHash('sha256') : undefined;
   const stop = new AbortController();
   const either = AbortSignal.any([signal, stop.signal]);
   const inFlight = new Set<Promise<void>>();
@@ -146,7 +148,7 @@ async function sendParts(
     const onChunk = (chunk: Buffer) => {
       sizeBytes += chunk.length;
       if (sizeBytes > limit.bytes) throw new ServiceError('too_large', limit.message);
-      hash.update(chunk);
+      hash?.update(chunk);
     };
     for await (const part of partsOf(addAbortSignal(either, body), {
       bytes: partBytesFor(atMostBytes),
@@ -157,7 +159,7 @@ async function sendParts(
       const sent = send(part, ++number)
         .catch(fail)
         .finally(() => {
-          part.share.shrinkTo(0);
+          part.giveBack();
           inFlight.delete(sent);
         });
       inFlight.add(sent);
@@ -171,25 +173,22 @@ async function sendParts(
   await Promise.all(inFlight);
   signal.throwIfAborted();
   if (failure !== undefined) throw failure.error;
-  return { Parts, sizeBytes, sha256: hash.digest('hex') };
+  return { Parts, sizeBytes, sha256: hash?.digest('hex') ?? options.sha256 ?? '' };
 }
 
-interface FullPart {
-  readonly bytes: Buffer;
-  readonly share: Share;
-}
+/** Of its bytes, only those that are filled. */
+type FullPart = PartBuffer;
 
 /** Gathers chunks to parts, all but the last of the same size. Memory for each is taken before its first byte is read. */
 async function* partsOf(
   body: Readable,
-  options: { bytes: number; memory: Room; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
+  options: { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
 ): AsyncGenerator<FullPart> {
   const { bytes, memory, onChunk, signal } = options;
   const chunks = body.iterator({ destroyOnReturn: true });
   let rest: Buffer = Buffer.alloc(0);
   for (let isFirst = true; ; isFirst = false) {
-    const share = await memory.take(bytes, signal);
-    const buffer = Buffer.allocUnsafeSlow(bytes);
+    const part = await memory.take(bytes, signal);
     let filled = 0;
     try {
       while (filled < bytes) {
@@ -199,19 +198,16 @@ async function* partsOf(
           rest = next.value as Buffer;
           onChunk(rest);
         }
-        const copied = rest.copy(buffer, filled);
+        const copied = rest.copy(part.bytes, filled);
         filled += copied;
         rest = rest.subarray(copied);
       }
     } catch (error) {
-      share.shrinkTo(0);
+      part.giveBack();
       throw error;
     }
-    if (filled === 0 && !isFirst) {
-      share.shrinkTo(0);
-      return;
-    }
-    yield { bytes: buffer.subarray(0, filled), share };
+    if (filled === 0 && !isFirst) return part.giveBack();
+    yield { ...part, bytes: part.bytes.subarray(0, filled) };
     if (filled < bytes) return;
   }
 }

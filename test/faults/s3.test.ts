@@ -126,12 +126,7 @@ onS3(() => {
         'no bucket "no-such-bucket"',
       ],
       ['does not answer', () => newBucket().url({ endpoint: 'http://127.0.0.1:9' }), {}, 'does not answer'],
-      [
-        'refuses the key',
-        () => newBucket().url(),
-        { AWS_SECRET_ACCESS_KEY: 'wrong' },
-        'does not accept the credentials',
-      ],
+      ['refuses the key', () => newBucket().url(), { AWS_SECRET_ACCESS_KEY: 'wrong' }, 'credentials'],
       ['has no such file as ca=', () => newBucket().url({ ca: '/no/such.pem' }), {}, 'ca= in BLOBS_URL'],
     ])('because it %s ends the start with the reason', async (_, url, env, reason) => {
       expect(await startWith(url(), env)).toContain(reason);
