@@ -2,8 +2,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ByteSource } from './bytes.js';
 
 /** How much is asked for at once, in bytes; and how many such blocks are kept, since a walk reads at several places in turn. */
-export const BLOCK_BYTES = 2 << 20;
-const BLOCKS_KEPT = 8;
+export const BLOCK_BYTES = 1 << 20;
+const BLOCKS_KEPT = 12;
 
 /** What the other thread says through the first word of the shared memory; the second is the length of its answer. */
 export const ASKED = 0;
@@ -30,7 +30,7 @@ export function remoteSource({ sizeBytes, port, shared }: RemoteFile): ByteSourc
   /** The one used last stands last. */
   const blocks = new Map<number, Buffer>();
 
-  const fetched = (index: number): Buffer => {
+  const fetch = (index: number, into: Buffer): Buffer => {
     const start = index * BLOCK_BYTES;
     Atomics.store(header, 0, ASKED);
     port.postMessage([start, Math.min(start + BLOCK_BYTES, sizeBytes)]);
@@ -38,15 +38,23 @@ export function remoteSource({ sizeBytes, port, shared }: RemoteFile): ByteSourc
     if (Atomics.load(header, 0) === FAILED) {
       throw Object.assign(new Error(`byte ${start} and those after it can't be read`), { code: 'EIO' });
     }
-    return Buffer.from(answer.subarray(0, header[1]));
+    const length = answer.copy(into, 0, 0, header[1]);
+    return into.subarray(0, length);
+  };
+
+  /** Memory for one more block: that of the block which was used longest ago, where there are enough. */
+  const memory = (): Buffer => {
+    const oldest = blocks.entries().next();
+    if (blocks.size < BLOCKS_KEPT || oldest.done) return Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const [index, block] = oldest.value;
+    blocks.delete(index);
+    return Buffer.from(block.buffer, 0, BLOCK_BYTES);
   };
 
   const blockAt = (index: number): Buffer => {
-    const block = blocks.get(index) ?? fetched(index);
+    const block = blocks.get(index) ?? fetch(index, memory());
     blocks.delete(index);
     blocks.set(index, block);
-    const oldest = blocks.keys().next();
-    if (blocks.size > BLOCKS_KEPT && !oldest.done) blocks.delete(oldest.value);
     return block;
   };
 
