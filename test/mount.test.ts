@@ -136,6 +136,16 @@ describe.each(WAYS)('mounting %s', (_, way) => {
     expect((await run(['mount', name, '--into', root, '--digest', digest.toUpperCase(), ...way()])).code).toBe(0);
   });
 
+  test('refuses to put a dataset into a dataset', async () => {
+    const name = `outer ${way().length}`;
+    await datasetOf(api, await pairsOf(1), name);
+    const root = await newRoot();
+    expect((await run(['mount', name, '--into', root, ...way()])).code).toBe(0);
+    const inside = await run(['mount', name, '--into', join(root, name), ...way()]);
+    expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
+    expect(await mountedIn(join(root, name))).toEqual(['.mount.json', '01.jpg', '01.txt']);
+  });
+
   test('refuses what is not READY', async () => {
     const root = await newRoot();
     const name = `unready ${way().length}`;

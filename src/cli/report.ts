@@ -70,7 +70,8 @@ export function trainerLines({ examined }: Report): string[] {
     const good = seen.filter(({ inspection }) => inspection.ok);
     if (good.length === 0) continue;
     const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
-    const captions = bare === 0 ? 'each with its caption' : `${bare.toLocaleString('en')} of them without a caption`;
+    const each = good.length === 1 ? '' : 'each ';
+    const captions = bare === 0 ? `${each}with its caption` : `${bare.toLocaleString('en')} of them without a caption`;
     lines.push(`The trainer will see ${counted(good.length, kind)}, ${captions}${sizesOf(good)}.`);
   }
   return lines;

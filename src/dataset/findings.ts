@@ -53,17 +53,17 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
   const findings: Problem[] = [];
   const groups = stemGroupsOf(stored);
   const orphans: StoredFile[] = [];
-  const mediaStems: string[] = [];
+  const mediaByStem = new Map<string, string>();
   for (const [stem, group] of groups) {
     const media = group.filter((file) => file.kind !== 'caption');
     const captions = group.filter((file) => file.kind === 'caption');
-    if (media.length > 0) mediaStems.push(stem);
+    if (media[0] !== undefined) mediaByStem.set(stem, media[0].filename);
     if (captions.length === 0) findings.push(...media.map(missingCaption));
     if (media.length === 0) orphans.push(...captions);
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
-  findings.push(...orphanFindings(orphans, mediaStems), ...similarStems(mediaStems));
+  findings.push(...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem));
   return findings;
 }
 
@@ -120,21 +120,16 @@ function nearest(stem: string, candidates: readonly string[]): string | undefine
 }
 
 /** On a disk that ignores case, such as macOS or Windows, these would be one file. */
-function similarStems(mediaStems: readonly string[]): Warning[] {
+function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   const seen = new Map<string, string>();
   const findings: Warning[] = [];
-  for (const stem of mediaStems) {
+  for (const [stem, filename] of mediaByStem) {
     const folded = stem.toLowerCase();
     const other = seen.get(folded);
-    if (other === undefined) seen.set(folded, stem);
+    if (other === undefined) seen.set(folded, filename);
     else {
-      findings.push(
-        warningIn(
-          stem,
-          'SIMILAR_STEM',
-          `${stem} and ${other} differ only in case and are easily taken for one another.`,
-        ),
-      );
+      const message = `${filename} and ${other} differ only in case and are easily taken for one another.`;
+      findings.push(warningIn(filename, 'SIMILAR_STEM', message));
     }
   }
   return findings;

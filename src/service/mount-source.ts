@@ -108,7 +108,7 @@ export function mountable(manifest: Manifest, wantedDigest: string | undefined):
 }
 
 function adviceFor(name: string): string {
-  return `"trainyard status ${JSON.stringify(name)}" says what it lacks.`;
+  return `What it lacks says: trainyard status ${JSON.stringify(name)}`;
 }
 
 function faultIn({ name, digest, files }: Manifest): string | undefined {

@@ -3,7 +3,7 @@ import { hasErrno } from '../dataset/errors.js';
 import { packageVersion } from '../version.js';
 import { clearUp, hasLeftovers, type Place, placeOf, putIntoPlace, takeAway, withLock } from './mount-place.js';
 import { type MountableDataset, MountError, type MountSource, mountable, SourceChanged } from './mount-source.js';
-import { bootId, lookAt, recordFor, type Standing, writeRecord } from './mounted-folder.js';
+import { bootId, lookAt, recordFor, recordOf, type Standing, writeRecord } from './mounted-folder.js';
 import { type StagingOptions, stage } from './staging.js';
 
 export interface MountOptions extends StagingOptions {
@@ -87,6 +87,10 @@ async function mountInto(
     return { ...result, outcome: 'unchanged', warnings: [] };
   }
   await mkdir(place.root, { recursive: true });
+  if ((await recordOf(place.root)) !== undefined) {
+    const message = `${place.root} is a mounted dataset itself, and the trainer would read both. Name the folder above it.`;
+    throw new MountError('occupied', message);
+  }
   return withLock(place.root, options, async () => {
     const warnings = await clearUp(place);
     const standing = await lookAt(place.folder);

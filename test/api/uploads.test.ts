@@ -31,6 +31,16 @@ function form(disposition: string): string {
 }
 
 describe('a direct upload', () => {
+  test('of two images whose names differ only in case is warned of, by the name of one of them', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'dog.jpg', await media.jpeg({ seed: 1 }));
+    await api.upload(id, 'Dog.png', await media.png({ seed: 2 }));
+    for (const caption of ['dog.txt', 'Dog.txt']) await api.upload(id, caption, 'a dog');
+    const { body } = await api.status(id);
+    const [warning] = body.warnings.filter(({ code }) => code === 'SIMILAR_STEM');
+    expect(['dog.jpg', 'Dog.png']).toContain(warning?.filename);
+  });
+
   test('of an image and its caption makes a dataset READY on the next poll', async () => {
     const id = await api.newDataset();
     const bytes = await media.jpeg({ width: 64, height: 48 });
