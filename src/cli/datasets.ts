@@ -133,6 +133,10 @@ function printStatus(dataset: DatasetWithFiles): void {
   const refused = rejected === 0 ? '' : `, ${counted(rejected, 'upload')} refused`;
   print(`${paint('bold', shown(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${refused}`);
   for (const line of statusLines(dataset, paint)) print(line);
+  const awaited = (dataset.awaited ?? []).map(
+    ({ filename, until }) => `waits for ${shown(filename)} until ${until.slice(11, 16)} UTC`,
+  );
+  for (const line of few(awaited, 'file')) print(line);
   const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${shown(message)}`));
   for (const line of few(warnings, 'warning')) print(line);
 }

@@ -54,7 +54,7 @@ export function addPushCommand(program: Command): void {
     .description('Check files, bring them into a dataset, and wait until it is READY.')
     .argument('<paths...>', 'a folder, or files')
     .option('--name <name>', "the dataset's name, or its id; without it, the folder's name")
-    .option('--replace', 'also remove from the dataset what is no longer in the folder, or was refused')
+    .option('--replace', 'also remove from the dataset what is not in the folder: files, refused ones, open promises')
     .option('--dry-run', 'say what would be done, and do nothing')
     .option('--watch', 'go on until ctrl-C, and bring every change of the folder into the dataset; implies --replace')
     .option('--follow', 'take links that lead out of the folder, too')

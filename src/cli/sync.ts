@@ -43,7 +43,8 @@ export async function planSync(sync: Sync): Promise<{ plan: Plan; dataset: Datas
   const found = await client.find(sync.name, { signal });
   const dataset = found && (await client.status(found.id, { signal }));
   const there = dataset?.files.map(({ filename }) => filename) ?? [];
-  const broken = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
+  const refused = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
+  const broken = [...refused, ...(dataset?.awaited ?? []).map(({ filename }) => filename)];
   return { plan: planOf(report, { there, broken }, sync.rules, sync.examiner), dataset };
 }
 

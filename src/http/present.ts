@@ -1,12 +1,13 @@
-import { MICROS_PER_SECOND, type Micros, type StoredFile } from '../dataset/dataset.js';
+import { aliveUntilOf, MICROS_PER_SECOND, type Micros, type PendingFile, type StoredFile } from '../dataset/dataset.js';
 import { failureOf } from '../dataset/failure.js';
 import type { Facts } from '../dataset/inspect/inspection.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/service.js';
-import type { WireDataset, WireDatasetWithFiles, WireFile, WireManifest, WireProblem } from './wire.js';
+import type { WireAwaited, WireDataset, WireDatasetWithFiles, WireFile, WireManifest, WireProblem } from './wire.js';
 
 /** Nobody reads further, and a dataset of ten thousand images without captions stays a small answer. */
 const MAX_PROBLEMS = 1000;
+const MAX_AWAITED = 1000;
 
 /** `2025-07-22T13:05:16.143086`: UTC, microseconds, no suffix. */
 export function timeOf(micros: Micros): string {
@@ -44,6 +45,7 @@ export function viewOnWire(view: DatasetView): WireDatasetWithFiles {
     ...datasetOnWire(view, view.findings.errors),
     files: view.files.map(fileOnWire),
     warnings: view.findings.warnings.slice(0, MAX_PROBLEMS).map(problemOnWire),
+    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_AWAITED).map(awaitedOnWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }
@@ -79,6 +81,10 @@ function factsOnWire(facts: Facts) {
     ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
     ...(hasAudio !== undefined && { has_audio: hasAudio }),
   };
+}
+
+function awaitedOnWire({ filename, upload }: PendingFile): WireAwaited {
+  return { filename, until: timeOf(aliveUntilOf(upload)) };
 }
 
 function problemOnWire({ code, filename, message }: Problem): WireProblem {

@@ -83,9 +83,19 @@ const digest = sha256.meta({
     'Names exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. Only where the dataset is READY.',
 });
 
+const wireAwaited = z
+  .object({
+    filename: z.string(),
+    until: time.meta({ description: 'From then on nobody waits for it any more, and the dataset is FAILED.' }),
+  })
+  .meta({ id: 'Awaited' });
+
 export const wireDatasetWithFiles = wireDataset
   .extend({
     files: z.array(wireFile).meta({ description: 'Only files that are complete and valid.' }),
+    awaited: z.array(wireAwaited).optional().meta({
+      description: 'Promised and not there yet, by name; 1,000 at the most, absent where there are none.',
+    }),
     warnings: z.array(wireProblem),
     digest: digest.optional(),
   })
@@ -179,6 +189,7 @@ export const fileParams = z.object({ id: z.string(), filename: z.string() });
 export type WireDataset = z.infer<typeof wireDataset>;
 export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
 export type WireFile = z.infer<typeof wireFile>;
+export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type WireManifest = z.infer<typeof wireManifest>;
 export type WireStatus = z.infer<typeof wireStatus>;

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { type Dataset, type Status, type StoredFile, statusOf } from '../dataset/dataset.js';
+import {
+  aliveUntilOf,
+  type Dataset,
+  type DatasetFile,
+  type Micros,
+  type PendingFile,
+  type Status,
+  type StoredFile,
+  statusOf,
+} from '../dataset/dataset.js';
 import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
@@ -25,6 +34,8 @@ export interface DatasetView extends DatasetSummary {
   /** The good files, in the order of their names. */
   readonly files: readonly StoredFile[];
   readonly findings: Findings;
+  /** What is promised and may still come, in the order of the names. */
+  readonly awaited: readonly PendingFile[];
   /** Names exactly this set of files; only where the dataset is READY. */
   readonly digest: string | undefined;
 }
@@ -86,12 +97,13 @@ export class DatasetService {
     const at = now();
     const status = statusOf(dataset.tally, at, rules);
     const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
-    stored.sort((a, b) => (a.filename < b.filename ? -1 : 1));
+    stored.sort(byName);
     return {
       dataset,
       status,
       files: stored,
       findings: findingsOf(files, at),
+      awaited: files.filter((file): file is PendingFile => isAwaited(file, at)).sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
   }
@@ -122,6 +134,14 @@ export class DatasetService {
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
   }
+}
+
+function byName(a: DatasetFile, b: DatasetFile): number {
+  return a.filename < b.filename ? -1 : 1;
+}
+
+function isAwaited({ upload }: DatasetFile, now: Micros): boolean {
+  return upload.state === 'pending' && aliveUntilOf(upload) > now;
 }
 
 /** The same words for a dataset that never was, that is gone, and that is somebody else's. */
