@@ -92,7 +92,7 @@ export function discard(
   { now, blobGrace }: { now: Micros; blobGrace: Micros },
 ) {
   const unusedFrom = ({ upload }: DatasetFile) =>
-    upload.state === 'pending' ? Math.max(now, aliveUntilOf(upload)) : now;
+    upload.state === 'pending' && upload.via === 'presigned' ? Math.max(now, aliveUntilOf(upload)) : now;
   return chunksOf(files).map((chunk) =>
     query
       .insertInto('trash')

@@ -84,16 +84,26 @@ async function prepare(connection: pg.ClientConfig): Promise<void> {
   const pool = poolOf({ ...connection, max: 1 });
   const query = queryOver(pool);
   try {
-    const client = await checkOut(pool);
-    const [row] = (await send(client, { text: 'show server_version_num' })).rows;
-    client.release();
-    const version = Math.floor(Number(row.server_version_num) / 10_000);
+    const version = await versionOf(pool);
     if (version < OLDEST_VERSION) {
       throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${OLDEST_VERSION} or later.`);
     }
     await migrate(query);
   } finally {
     await query.destroy();
+  }
+}
+
+/** The major version of the server, which has to answer in time. */
+async function versionOf(pool: pg.Pool): Promise<number> {
+  const client = await checkOut(pool);
+  let isBroken = true;
+  try {
+    const { rows } = await send(client, { text: 'show server_version_num', query_timeout: SILENCE_MS });
+    isBroken = false;
+    return Math.floor(Number(rows[0].server_version_num) / 10_000);
+  } finally {
+    client.release(isBroken);
   }
 }
 
@@ -134,7 +144,7 @@ async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
   return pool.connect().catch(unanswered);
 }
 
-function send(client: pg.PoolClient, statement: pg.QueryConfig): Promise<pg.QueryResult> {
+function send(client: pg.PoolClient, statement: pg.QueryConfig & { query_timeout?: number }): Promise<pg.QueryResult> {
   return client.query(statement).catch(unanswered);
 }
 
