@@ -156,7 +156,7 @@ onEach(catalogs, (open) => {
       const refused = pending(datasetId, 'c.jpg');
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'c.jpg'), (group) => promise(group, refused));
-      await catalog.change(at(datasetId, 'c.jpg'), (group) =>
+      await catalog.change({ ...at(datasetId, 'c.jpg'), mayLeaveBytes: false }, (group) =>
         reject(group, held(refused), { state: 'rejected', problem, settledAt: 50 }),
       );
       expect(await catalog.dueTrash(1049)).toEqual([]);
