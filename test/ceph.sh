@@ -33,6 +33,7 @@ die() {
 }
 trap 'say "line $LINENO failed; $LOG has more"' ERR
 ceph_() { command ceph -c "$CONF" --connect-timeout 20 "$@"; }
+admin() { radosgw-admin -c "$CONF" "$@"; }
 
 # --- processes: a pid file holds "PID STARTTIME", and both must match, so that a pid that was used again is left alone
 
@@ -226,21 +227,22 @@ create_pools() {
   touch "$CEPH_HOME/pools.created"
 }
 
+# What a start that was cut off has made already stays.
 create_users() {
-  if [ -f "$CEPH_HOME/users.created" ]; then return 0; fi
-  radosgw-admin -c "$CONF" user create --uid=trainyard --display-name=trainyard \
-    --access-key="$ACCESS_KEY" --secret-key="$SECRET_KEY" >>"$LOG/setup.out" 2>&1
-  radosgw-admin -c "$CONF" user create --uid=stranger --display-name=stranger \
-    --access-key="$STRANGER_ACCESS_KEY" --secret-key="$STRANGER_SECRET_KEY" >>"$LOG/setup.out" 2>&1
-  # A role that the user may assume, which is how temporary credentials come about.
-  radosgw-admin -c "$CONF" role create --role-name=trainyard --path=/ --assume-role-policy-doc='{
-    "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
-      "Principal": { "AWS": ["arn:aws:iam:::user/trainyard"] }, "Action": ["sts:AssumeRole"] }] }' \
-    >>"$LOG/setup.out" 2>&1
-  radosgw-admin -c "$CONF" role policy put --role-name=trainyard --policy-name=all --policy-doc='{
-    "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::*" }] }' \
-    >>"$LOG/setup.out" 2>&1
-  touch "$CEPH_HOME/users.created"
+  if [ -f "$CEPH_HOME/accounts.created" ]; then return 0; fi
+  {
+    admin user info --uid=trainyard || admin user create --uid=trainyard --display-name=trainyard \
+      --access-key="$ACCESS_KEY" --secret-key="$SECRET_KEY"
+    admin user info --uid=stranger || admin user create --uid=stranger --display-name=stranger \
+      --access-key="$STRANGER_ACCESS_KEY" --secret-key="$STRANGER_SECRET_KEY"
+    # A role that the first may assume, which is how temporary credentials come about.
+    admin role get --role-name=trainyard || admin role create --role-name=trainyard --path=/ \
+      --assume-role-policy-doc='{ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+        "Principal": { "AWS": ["arn:aws:iam:::user/trainyard"] }, "Action": ["sts:AssumeRole"] }] }'
+    admin role policy put --role-name=trainyard --policy-name=all --policy-doc='{ "Version": "2012-10-17",
+      "Statement": [{ "Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::*" }] }'
+  } >>"$LOG/setup.out" 2>&1
+  touch "$CEPH_HOME/accounts.created"
 }
 
 osd_is_up() { ceph_ osd stat -f json | grep -q '"num_up_osds":1'; }
