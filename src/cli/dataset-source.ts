@@ -42,7 +42,7 @@ export function remoteSource(client: TrainyardClient, { id, url }: { id: string;
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
-      return response?.body ?? undefined;
+      return response && bytesOf(response);
     },
   };
 }
@@ -55,7 +55,12 @@ async function arrivalOf(response: Response, { filename, sha256 }: MountFile): P
     throw new SourceChanged(`${filename} was replaced`);
   }
   const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
-  return { from: response.status === 206 ? Number(start) : 0, body: response.body ?? emptyBody() };
+  return { from: response.status === 206 ? Number(start) : 0, body: bytesOf(response) };
+}
+
+/** Holds on to the response: `fetch` gives up the body of one that is no longer in use, even where the body still is. */
+async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+  yield* response.body ?? emptyBody();
 }
 
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
