@@ -47,8 +47,9 @@ async function serve({ json, ...options }: Record<string, string> & { json?: tru
     throw error;
   });
   const start = await startOf(config, app);
-  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
+  // First, since whoever reads that the service is there may tell it to stop.
   stopOnSignal(app, { isJson: json === true });
+  process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
 }
 
 /** Ends with 0 after the first signal; a second one does not wait for requests in flight. */

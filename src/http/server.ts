@@ -6,6 +6,7 @@ import { hasUnreadBody, refuseEarly } from './bodies.js';
 import { BASE_PATH, type RouteContext, type ServerOptions, type ServerParts } from './context.js';
 import { registerDocs } from './docs.js';
 import { type Refusal, refusal, refusalOf } from './errors.js';
+import { idleConnectionsOf } from './idle-connections.js';
 import { parseJsonBody } from './json.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerFileRoutes } from './routes/files.js';
@@ -62,11 +63,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
     if (stopping.signal.aborted) reply.header('connection', 'close');
   });
   // Answers that had begun before could not say so: their connections would be kept for a next request.
-  app.server.on('request', (_request, response) => {
-    response.once('close', () => {
-      if (stopping.signal.aborted) app.server.closeIdleConnections();
-    });
-  });
+  const closeIdle = idleConnectionsOf(app.server);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
@@ -87,7 +84,12 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
     },
     { prefix: BASE_PATH },
   );
-  return Object.assign(app, { beginStopping: () => stopping.abort() });
+  return Object.assign(app, {
+    beginStopping: () => {
+      stopping.abort();
+      closeIdle();
+    },
+  });
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

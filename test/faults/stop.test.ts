@@ -146,6 +146,13 @@ test('a client that keeps its connection and asks again and again does not keep 
   expect([...seen].filter((answer) => ![200, 503, 'ECONNREFUSED', 'ECONNRESET'].includes(answer))).toEqual([]);
 });
 
+test('a connection that was opened in advance and never used does not keep the server', async () => {
+  server = await startServer(FOR_EVER);
+  const client = await RawClient.open(server.url);
+  expect(await (await stopping('SIGTERM')).exitCode).toBe(0);
+  await client.closed();
+});
+
 test('a second signal does not wait', async () => {
   server = await startServer(FOR_EVER);
   const api = await server.api();
