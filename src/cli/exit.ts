@@ -96,7 +96,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
-  if (error instanceof ServiceError) return { code: EXIT.dataError, message: error.message };
+  if (error instanceof ServiceError) return { code: serviceExitOf(error), message: error.message };
   if (error instanceof DatabaseUnfit) return { code: EXIT.unavailable, message: error.message };
   // Node's own is no DOMException as that of fetch is.
   if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
@@ -110,6 +110,11 @@ export function endingOf(error: unknown): { code: number; message: string } {
     return { code: EXIT.ioError, message: error.message };
   }
   return { code: EXIT.software, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+function serviceExitOf({ code }: ServiceError): number {
+  if (code === 'unavailable') return EXIT.temporaryFailure;
+  return code === 'no_space' ? EXIT.ioError : EXIT.dataError;
 }
 
 function exitCodeOf(status: number): number {

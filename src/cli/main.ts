@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
+import { addBackupCommands } from './backup.js';
 import { addCheckCommand } from './check.js';
 import { addDatasetCommands } from './datasets.js';
 import { endWith, wantsJson } from './exit.js';
 import { addLoginCommand } from './login.js';
+import { addMigrateDataCommand } from './migrate-data.js';
 import { addMountCommand } from './mount.js';
 import { addMountConfigCommand } from './mount-config.js';
 import { addPullCommand } from './pull.js';
@@ -48,6 +50,8 @@ addMountCommand(program);
 addMountConfigCommand(program);
 addServeCommand(program);
 addTokenCommands(program);
+addBackupCommands(program);
+addMigrateDataCommand(program);
 
 try {
   await program.parseAsync();

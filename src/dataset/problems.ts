@@ -9,6 +9,7 @@ export type ErrorProblemCode =
   | 'CAPTION_NOT_UTF8'
   | 'INSPECTION_FAILED'
   | 'WRONG_SIZE'
+  | 'BYTES_LOST'
   | 'UPLOAD_EXPIRED'
   | 'NAME_COLLISION'
   | 'MISSING_CAPTION'

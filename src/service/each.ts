@@ -1,18 +1,18 @@
 /** Runs `work` over all items, `concurrency` at a time, and throws the first error once nothing is under way any more. */
 export async function eachOf<T>(
-  items: Iterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
   concurrency: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const queue = items[Symbol.iterator]();
+  const queue = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let failure: { error: unknown } | undefined;
   const worker = async () => {
-    for (let next = queue.next(); !next.done && failure === undefined; next = queue.next()) {
-      try {
+    try {
+      for (let next = await queue.next(); !next.done && failure === undefined; next = await queue.next()) {
         await work(next.value);
-      } catch (error) {
-        failure ??= { error };
       }
+    } catch (error) {
+      failure ??= { error };
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));

@@ -39,6 +39,9 @@ export interface BlobStore {
     options: { limit: ByteLimit; version?: string | null | undefined; signal: AbortSignal },
   ): Promise<FetchedBlob | undefined>;
 
+  /** Which of these blobs of one dataset there are, by their keys; costs little beside reading one. */
+  find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
+
   /** Removes the blobs that exist among these. */
   delete(keys: readonly string[]): Promise<void>;
 
@@ -75,6 +78,9 @@ export type BlobContent =
       /** The bytes from `start` up to and without `end`. */
       readonly readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>;
     };
+
+/** A blob as its store knows it without a look at its bytes. */
+export type FoundBlob = Pick<FetchedBlob, 'sizeBytes' | 'version'>;
 
 /** Bytes that have been read in full. */
 export interface FetchedBlob {

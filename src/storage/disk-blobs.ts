@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
-import { access, constants, type FileHandle, link, mkdir, open, rm, unlink } from 'node:fs/promises';
+import { access, constants, type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../dataset/errors.js';
-import type { BlobStore, ByteLimit, FetchedBlob, StagedBlob, StageOptions } from './blobs.js';
+import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from './blobs.js';
 import { arrivalFault, Meter, sinkOf } from './local-file.js';
 
 /** A picture is mostly read in one go. */
@@ -44,6 +44,11 @@ export class DiskBlobs implements BlobStore {
     await rm(blobs.#staging, { recursive: true, force: true });
     await mkdir(blobs.#staging);
     return blobs;
+  }
+
+  /** For reading beside the process that holds the folder: nothing in it is made or thrown away. */
+  static beside(root: string): Pick<BlobStore, 'read' | 'find' | 'close'> {
+    return new DiskBlobs(root);
   }
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
@@ -121,6 +126,18 @@ export class DiskBlobs implements BlobStore {
       if (hasErrno(error, 'ENOENT')) return undefined;
       throw error;
     }
+  }
+
+  async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
+    const found = new Map<string, FoundBlob>();
+    const look = async (key: string) => {
+      const stats = await stat(this.pathOf(key)).catch((error) => {
+        if (!hasErrno(error, 'ENOENT')) throw error;
+      });
+      if (stats !== undefined) found.set(key, { sizeBytes: stats.size, version: null });
+    };
+    await Promise.all(keys.map(look));
+    return found;
   }
 
   async delete(keys: readonly string[]): Promise<void> {

@@ -3,7 +3,16 @@ import { createReadStream } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { BlobContent, BlobStore, ByteLimit, FetchedBlob, Presigning, StagedBlob, StageOptions } from './blobs.js';
+import type {
+  BlobContent,
+  BlobStore,
+  ByteLimit,
+  FetchedBlob,
+  FoundBlob,
+  Presigning,
+  StagedBlob,
+  StageOptions,
+} from './blobs.js';
 import { Meter } from './local-file.js';
 import { PartMemory } from './part-memory.js';
 import { type Abilities, type OpenObject, S3Bucket } from './s3-bucket.js';
@@ -214,6 +223,10 @@ export class S3Blobs implements BlobStore {
     }
     const { version } = opened as OpenObject;
     return { sizeBytes, sha256, content: { path }, version, discard: remove };
+  }
+
+  find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
+    return this.#bucket.find(keys);
   }
 
   delete(keys: readonly string[]): Promise<void> {

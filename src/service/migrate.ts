@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import type { BlobStore } from '../storage/blobs.js';
+import {
+  BytesMissing,
+  blobsNamedBy,
+  CatalogNotEmpty,
+  copyCatalog,
+  extentOf,
+  isEmptyCatalog,
+  rewriteVersions,
+} from '../storage/copy-catalog.js';
+import type { Database } from '../storage/database.js';
+import { DiskBlobs } from '../storage/disk-blobs.js';
+import { openBlobs } from '../storage/open-blobs.js';
+import { type BlobCopy, type CopyProgress, copyBlobs, problemOf } from './copy-blobs.js';
+import {
+  BLOBS,
+  isSameCatalog,
+  isSameStore,
+  lockFolders,
+  makeFolder,
+  mustBe,
+  mustHold,
+  nameOf,
+  openDatabase,
+  type Place,
+  syncFolder,
+} from './place.js';
+import { TransferError } from './transfer-error.js';
+
+export interface MigrateOptions {
+  /** For bytes on their way into a bucket; more than `spoolBytes` never lies in it. */
+  readonly spoolFolder: string;
+  readonly spoolBytes: number;
+  /** Goes on without files whose bytes are lost: they become refused ones in the target, and their datasets say so. */
+  readonly leavesLostOut: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: CopyProgress) => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface Migrated extends BlobCopy {
+  /** What the catalog names. */
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/**
+ * Brings a catalog and all that it names from one place to another, while nothing writes to either. The bytes come first,
+ * each proved against its SHA-256, and then the catalog in one transaction: broken off at any moment, the target names
+ * nothing yet, and the same call goes on. Only what is in another place is copied; where the catalog is in the same, it is
+ * told what the bytes are called in the store that they are in now.
+ *
+ * @throws TransferError, ServiceError, StoreUnusable, DatabaseUnfit; the signal's reason
+ */
+export async function migrate(from: Place, to: Place, options: MigrateOptions): Promise<Migrated> {
+  const same = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
+  if (same.catalog && same.store) throw new TransferError('same_place', `Both ends are ${await nameOf(from)}.`);
+  mustHold(from);
+  await prepareFolder(from, to);
+  const release = lockFolders([from.dataFolder, to.dataFolder].filter((folder) => folder !== undefined));
+  const opened: { close: () => Promise<void> }[] = [];
+  const keep = <T extends { close: () => Promise<void> }>(one: T): T => {
+    opened.push(one);
+    return one;
+  };
+  try {
+    const source = keep(await openDatabase(from));
+    if (await isEmptyCatalog(source)) throw new TransferError('not_found', `${await nameOf(from)} holds no datasets.`);
+    const target = same.catalog ? source : keep(await openDatabase(to));
+    if (!same.catalog && !(await isEmptyCatalog(target))) throw await occupied(to);
+    const targetBlobs = keep(await openStore(to, options));
+    const sourceBlobs = same.store ? targetBlobs : keep(await openForReading(from, options));
+    const migrated = await copyAll({ source, target, sourceBlobs, targetBlobs }, same, options).catch(async (error) => {
+      throw error instanceof CatalogNotEmpty ? await occupied(to) : error;
+    });
+    if (to.dataFolder !== undefined) await syncFolder(to.dataFolder);
+    return migrated;
+  } finally {
+    for (const one of opened.reverse()) await one.close();
+    release();
+  }
+}
+
+async function prepareFolder(from: Place, to: Place): Promise<void> {
+  if (to.dataFolder === undefined) return;
+  const isShared = from.dataFolder !== undefined && (isSameCatalog(from, to) || isSameStore(from, to));
+  if (!isShared) await makeFolder(to.dataFolder);
+}
+
+async function copyAll(
+  ends: { source: Database; target: Database; sourceBlobs: Pick<BlobStore, 'read'>; targetBlobs: BlobStore },
+  same: { catalog: boolean; store: boolean },
+  { leavesLostOut, signal, onProgress }: MigrateOptions,
+): Promise<Migrated> {
+  const { source, target, sourceBlobs, targetBlobs } = ends;
+  const extent = await extentOf(source);
+  const copy = same.store
+    ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
+    : await copyBlobs(blobsNamedBy(source), { from: sourceBlobs, to: targetBlobs }, { extent, signal, onProgress });
+  if (copy.lost.length > 0 && !leavesLostOut) {
+    throw new TransferError('lost', 'The catalog was not brought over, since files that it names are lost.', copy);
+  }
+  const lost = new Map(copy.lost.map((blob) => [blob.fileId, { datasetId: blob.datasetId, problem: problemOf(blob) }]));
+  const find = (keys: readonly string[]) => targetBlobs.find(keys);
+  try {
+    if (same.catalog) await rewriteVersions(target, { find, isSameStore: false, lost, signal });
+    else await copyCatalog(source, target, { find, isSameStore: same.store, lost, signal });
+  } catch (error) {
+    if (!(error instanceof BytesMissing)) throw error;
+    const advice = same.store
+      ? ''
+      : ' Something writes to the source or removes from the target; stop it and run this again.';
+    throw new TransferError('changed', `${error.message}${advice}`, { cause: error });
+  }
+  return { ...extent, ...copy };
+}
+
+function openStore({ dataFolder = '', blobs }: Place, { spoolFolder, spoolBytes, onWarning }: MigrateOptions) {
+  return openBlobs({ dataFolder, blobs, spoolFolder, spoolBytes }, (level, _facts, message) => {
+    if (level === 'warn') onWarning?.(message);
+  });
+}
+
+async function openForReading(place: Place, options: MigrateOptions) {
+  if (place.blobs.kind !== 'disk') return openStore(place, options);
+  return DiskBlobs.beside(join(mustBe(place.dataFolder), BLOBS));
+}
+
+async function occupied(place: Place): Promise<TransferError> {
+  return new TransferError(
+    'occupied',
+    `${await nameOf(place)} holds a catalog already, which is left as it is. Where an earlier run was completed, there is nothing left to do; else name an empty place.`,
+  );
+}
