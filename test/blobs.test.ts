@@ -145,6 +145,23 @@ onEach(blobStores, (open) => {
     expect(await keys()).toEqual(['aa11']);
   });
 
+  test('finds which of many blobs there are, with the size and version that reading them shows', async () => {
+    const { blobs } = await open();
+    const keys = ['d5/aa1', 'd5/aa2', 'd5/bb', 'd5/ff'];
+    const versions = new Map<string, string | null>();
+    for (const [i, key] of [...keys, 'd5/bb.thumbnail', 'd6/ab1'].entries()) {
+      const staged = await blobs.stage(Readable.from([bytesOf(i)]), { ...options, key });
+      versions.set(key, (await staged.commit()).version);
+    }
+    const found = await blobs.find(['d5/ff', 'd5/aa1', 'd5/cc', 'd5/bb', 'd5/00']);
+    expect(Object.fromEntries(found)).toEqual({
+      'd5/aa1': { sizeBytes: 0, version: versions.get('d5/aa1') },
+      'd5/bb': { sizeBytes: 2, version: versions.get('d5/bb') },
+      'd5/ff': { sizeBytes: 3, version: versions.get('d5/ff') },
+    });
+    expect([await blobs.find([]), await blobs.find(['d7/aa'])]).toEqual([new Map(), new Map()]);
+  });
+
   test('answers a ping', async () => {
     const { blobs } = await open();
     await expect(blobs.ping()).resolves.toBeUndefined();

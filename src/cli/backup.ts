@@ -58,7 +58,8 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
     // Loaded here, so that no other command waits for the code of a database.
     const { backUp } = await import('../service/backup.js');
     const onRound = () => ticker.note('Files were removed meanwhile: once more, with a newer catalog …');
-    return backUp(dataFolder, folder, { signal, onProgress, onRound });
+    const onWarning = (message: string) => ticker.note(`trainyard: ${shown(message)}`);
+    return backUp(dataFolder, folder, { signal, onProgress, onRound, onWarning });
   });
   const { lost, removedFiles } = backedUp;
   if (lost.length > 0) process.exitCode = EXIT.dataError;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hasErrno } from '../dataset/errors.js';
@@ -26,6 +26,7 @@ export interface BackupOptions {
   readonly onProgress?: (progress: CopyProgress) => void;
   /** Files were removed while they were being copied, so that a newer catalog has to be taken. */
   readonly onRound?: () => void;
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface BackedUp {
@@ -49,6 +50,9 @@ export interface BackedUp {
 export async function backUp(dataFolder: string, folder: string, options: BackupOptions): Promise<BackedUp> {
   mustHold({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (((await stat(folder)).mode & 0o077) !== 0) {
+    options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);
+  }
   const marker = await markerIn(folder);
   const release = lockFolders([folder]);
   let blobs: DiskBlobs | undefined;
@@ -57,7 +61,7 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
     blobs = await DiskBlobs.open(join(folder, BLOBS));
     const copied = await copyUntilComplete(dataFolder, { folder, marker, blobs }, options);
     await putInPlace(join(folder, NEXT_CATALOG), join(folder, CATALOG));
-    const catalog = await openSqlite(join(folder, CATALOG));
+    const catalog = await openSqlite(join(folder, CATALOG), { isSingleFile: true });
     const removedFiles = await removeUnnamed(catalog, join(folder, BLOBS)).finally(() => catalog.close());
     return { ...copied, removedFiles };
   } finally {
@@ -81,7 +85,7 @@ async function copyUntilComplete(
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     if (round > 1) onRound?.();
     await snapshotCatalog(join(dataFolder, CATALOG), join(folder, NEXT_CATALOG));
-    const catalog = await openSqlite(join(folder, NEXT_CATALOG));
+    const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
       if (round === 1) await claim(folder, marker, catalog);
       const extent = await extentOf(catalog);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../dataset/problems.js';
@@ -47,6 +48,8 @@ export async function copyBlobs(
 ): Promise<BlobCopy> {
   const { extent, signal, onProgress } = options;
   const { from, to } = stores;
+  // Every copy listens.
+  setMaxListeners(0, signal);
   const lost: LostBlob[] = [];
   let [copiedFiles, copiedBytes, doneFiles, doneBytes] = [0, 0, 0, 0];
   const done = (sizeBytes: number) => {

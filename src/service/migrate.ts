@@ -3,9 +3,9 @@ import type { BlobStore } from '../storage/blobs.js';
 import {
   BytesMissing,
   blobsNamedBy,
-  CatalogNotEmpty,
   copyCatalog,
   extentOf,
+  holdTheSame,
   isEmptyCatalog,
   rewriteVersions,
 } from '../storage/copy-catalog.js';
@@ -68,12 +68,12 @@ export async function migrate(from: Place, to: Place, options: MigrateOptions): 
     const source = keep(await openDatabase(from));
     if (await isEmptyCatalog(source)) throw new TransferError('not_found', `${await nameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : keep(await openDatabase(to));
-    if (!same.catalog && !(await isEmptyCatalog(target))) throw await occupied(to);
+    // Run again after it was completed, it finds its own work, and makes sure of the bytes.
+    const isCatalogThere = same.catalog || (await holdTheSame(source, target));
+    if (!isCatalogThere && !(await isEmptyCatalog(target))) throw await occupied(to);
     const targetBlobs = keep(await openStore(to, options));
-    const sourceBlobs = same.store ? targetBlobs : keep(await openForReading(from, options));
-    const migrated = await copyAll({ source, target, sourceBlobs, targetBlobs }, same, options).catch(async (error) => {
-      throw error instanceof CatalogNotEmpty ? await occupied(to) : error;
-    });
+    const sourceBlobs = same.store ? undefined : keep(await openForReading(from, options));
+    const migrated = await copyAll({ source, target, sourceBlobs, targetBlobs }, isCatalogThere, options);
     if (to.dataFolder !== undefined) await syncFolder(to.dataFolder);
     return migrated;
   } finally {
@@ -88,29 +88,35 @@ async function prepareFolder(from: Place, to: Place): Promise<void> {
   if (!isShared) await makeFolder(to.dataFolder);
 }
 
-async function copyAll(
-  ends: { source: Database; target: Database; sourceBlobs: Pick<BlobStore, 'read'>; targetBlobs: BlobStore },
-  same: { catalog: boolean; store: boolean },
-  { leavesLostOut, signal, onProgress }: MigrateOptions,
-): Promise<Migrated> {
+/** The two ends, opened; `sourceBlobs` where they are to be copied. */
+interface Ends {
+  readonly source: Database;
+  readonly target: Database;
+  readonly sourceBlobs: Pick<BlobStore, 'read'> | undefined;
+  readonly targetBlobs: BlobStore;
+}
+
+async function copyAll(ends: Ends, isCatalogThere: boolean, options: MigrateOptions): Promise<Migrated> {
   const { source, target, sourceBlobs, targetBlobs } = ends;
+  const { leavesLostOut, signal, onProgress } = options;
   const extent = await extentOf(source);
-  const copy = same.store
-    ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
-    : await copyBlobs(blobsNamedBy(source), { from: sourceBlobs, to: targetBlobs }, { extent, signal, onProgress });
+  const copy =
+    sourceBlobs === undefined
+      ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
+      : await copyBlobs(blobsNamedBy(source), { from: sourceBlobs, to: targetBlobs }, { extent, signal, onProgress });
   if (copy.lost.length > 0 && !leavesLostOut) {
-    throw new TransferError('lost', 'The catalog was not brought over, since files that it names are lost.', copy);
+    throw new TransferError('lost', 'The catalog was not brought over, since files that it names are lost:', copy);
   }
   const lost = new Map(copy.lost.map((blob) => [blob.fileId, { datasetId: blob.datasetId, problem: problemOf(blob) }]));
   const find = (keys: readonly string[]) => targetBlobs.find(keys);
+  const rows = { find, isSameStore: sourceBlobs === undefined, lost, signal };
   try {
-    if (same.catalog) await rewriteVersions(target, { find, isSameStore: false, lost, signal });
-    else await copyCatalog(source, target, { find, isSameStore: same.store, lost, signal });
+    if (isCatalogThere) await rewriteVersions(target, rows);
+    else await copyCatalog(source, target, rows);
   } catch (error) {
     if (!(error instanceof BytesMissing)) throw error;
-    const advice = same.store
-      ? ''
-      : ' Something writes to the source or removes from the target; stop it and run this again.';
+    const advice =
+      sourceBlobs === undefined ? '' : ' Something else is at work on one of the ends. Stop it, and try again.';
     throw new TransferError('changed', `${error.message}${advice}`, { cause: error });
   }
   return { ...extent, ...copy };
@@ -130,6 +136,6 @@ async function openForReading(place: Place, options: MigrateOptions) {
 async function occupied(place: Place): Promise<TransferError> {
   return new TransferError(
     'occupied',
-    `${await nameOf(place)} holds a catalog already, which is left as it is. Where an earlier run was completed, there is nothing left to do; else name an empty place.`,
+    `${await nameOf(place)} holds another catalog already, which is left as it is. Name an empty place.`,
   );
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { Database } from './database.js';
@@ -20,11 +20,12 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
   } finally {
     catalog.close();
   }
+  // There are secrets in it.
+  await chmod(to, 0o600);
 }
 
-/** Puts a snapshot, which nobody has open, in the place of a catalog, for ever: there is either the old one or the new. */
+/** Puts a snapshot, a single file, in the place of a catalog, for ever: there is either the old one or the new. */
 export async function putInPlace(snapshot: string, catalog: string): Promise<void> {
-  fold(snapshot);
   await sync(snapshot);
   // What was not yet folded into the old catalog would be taken for the new one's.
   if (existsSync(catalog)) {

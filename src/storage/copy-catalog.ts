@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { DatasetFile } from '../dataset/dataset.js';
 import type { ErrorProblem } from '../dataset/problems.js';
 import { tallyOf } from '../dataset/tally.js';
@@ -32,9 +33,6 @@ export interface NamedBlob {
 /** The catalog names bytes that are not there, or it has changed since they were copied. */
 export class BytesMissing extends Error {}
 
-/** The catalog holds something else already. */
-export class CatalogNotEmpty extends Error {}
-
 /** How rows are changed on their way. */
 export interface CatalogCopyOptions {
   /** What the target's store has of these blobs. */
@@ -66,28 +64,47 @@ export async function extentOf({ query }: Database): Promise<{ files: number; by
 
 /** Whether there are no datasets, accounts or secrets in it. */
 export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
-  return isEmpty(query, runOn(query));
-}
-
-async function isEmpty(query: Query, run: Run): Promise<boolean> {
   for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
-    for await (const _ of pagesOf(query, run, table)) return false;
+    for await (const _ of pagesOf(query, runOn(query), table)) return false;
   }
   return true;
+}
+
+/** Whether an earlier copy was completed, and nothing has changed since but what the bytes are called, and the trash. */
+export async function holdTheSame(from: Database, to: Database): Promise<boolean> {
+  return snapshot(from, (readOne) =>
+    snapshot(to, async (readOther) => {
+      const [one, other] = [comparableRows(from.query, readOne), comparableRows(to.query, readOther)];
+      for (;;) {
+        const [a, b] = [await one.next(), await other.next()];
+        if (a.done || b.done) return a.done === b.done;
+        if (!isDeepStrictEqual(a.value, b.value)) return false;
+      }
+    }),
+  );
+}
+
+async function* comparableRows(query: Query, run: Run): AsyncGenerator<object> {
+  for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
+    if (table === 'trash') continue;
+    for await (const rows of pagesOf(query, run, table)) for (const row of rows) yield { ...row };
+  }
+  for await (const { files } of filePagesOf(query, run)) {
+    for (const file of files) yield { ...file, blob_version: null };
+  }
 }
 
 /**
  * Copies all rows as they are at one moment into an empty catalog, in one transaction; what a file's bytes are called is
  * what the target's store calls them.
  *
- * @throws CatalogNotEmpty, BytesMissing where the store has not all that the rows name; the signal's reason
+ * @throws BytesMissing where the store has not all that the rows name; the signal's reason
  */
 export async function copyCatalog(from: Database, to: Database, options: CatalogCopyOptions): Promise<void> {
   const { lost, signal } = options;
   const damagedDatasets = new Set([...lost.values()].map(({ datasetId }) => datasetId));
   await snapshot(from, (read) =>
     snapshot(to, async (run, { commit }) => {
-      if (!(await isEmpty(to.query, run))) throw new CatalogNotEmpty();
       for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
         for await (const page of pagesOf(from.query, read, table)) {
           signal.throwIfAborted();

@@ -23,9 +23,11 @@ const MAX_CACHED_STATEMENTS = 200;
  *
  * WAL lets the command line read and write beside a running server. `synchronous=FULL` makes every commit durable before
  * it returns: what the service acknowledges, a power cut can't take back.
+ *
+ * @param options.isSingleFile nobody else has it open, and without WAL nothing lies beside it that belongs to it
  */
-export async function openSqlite(path: string): Promise<Database> {
-  const file = openFile(path);
+export async function openSqlite(path: string, options: { isSingleFile?: boolean } = {}): Promise<Database> {
+  const file = openFile(path, options.isSingleFile === true ? 'delete' : 'wal');
   const query = new Kysely<Schema>({ dialect: dialectOver(file) });
   try {
     await migrate(query);
@@ -116,10 +118,10 @@ async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transa
   }
 }
 
-function openFile(path: string) {
+function openFile(path: string, journalMode: 'wal' | 'delete') {
   const db = new DatabaseSync(path);
   db.exec('pragma busy_timeout = 5000');
-  db.exec('pragma journal_mode = wal');
+  db.exec(`pragma journal_mode = ${journalMode}`);
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
   const cache = new Map<string, SqliteStatement>();

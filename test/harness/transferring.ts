@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { WireManifest } from '../../src/http/wire.js';
+import { Api } from './api.js';
+import { startServer, type TestServer, temporaryFolder } from './server.js';
+
+/** A folder that is not there yet, and is removed with the test. */
+export async function newFolder(): Promise<string> {
+  const parent = await temporaryFolder();
+  onTestFinished(() => rm(parent, { recursive: true, force: true }));
+  return join(parent, 'folder');
+}
+
+/** What a service holds, as a client can see it, by the datasets' names. */
+export type Holdings = Record<string, Pick<WireManifest, 'dataset_id' | 'status' | 'files'>>;
+
+/** The manifests of all datasets of the account. @throws Error where the bytes of a file are not what they should be */
+export async function holdingsOf(api: Api): Promise<Holdings> {
+  const holdings: Holdings = {};
+  for (const { id, name } of (await api.list()).body.datasets) {
+    const { dataset_id, status, files } = (await api.manifest(id)).body;
+    holdings[name] = { dataset_id, status, files };
+    for (const { filename, sha256 } of files) {
+      const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
+      const bytes = Buffer.from(await response.arrayBuffer());
+      const found = createHash('sha256').update(bytes).digest('hex');
+      if (found !== sha256) throw new Error(`${filename} of ${name} came as ${response.status}, ${found}`);
+    }
+  }
+  return holdings;
+}
+
+/** Serves a folder for as long as it takes to see what is in it, to one who has a token already. */
+export async function servedHoldings(
+  dataFolder: string,
+  { token, env = {} }: { token: string; env?: Record<string, string> },
+): Promise<Holdings> {
+  const server = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env });
+  try {
+    return await holdingsOf(new Api(server.url, token));
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Paths of all blobs in a data folder. */
+export async function blobPathsIn(dataFolder: string): Promise<string[]> {
+  const entries = await readdir(join(dataFolder, 'blobs'), { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('staging'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** The blob that holds these bytes. */
+export async function pathOfBytes(dataFolder: string, bytes: Buffer | string): Promise<string> {
+  for (const path of await blobPathsIn(dataFolder)) {
+    if ((await readFile(path)).equals(Buffer.from(bytes))) return path;
+  }
+  throw new Error('there is no such blob');
+}
+
+/** As a disk does it: one bit, and nobody is told. */
+export async function flipBit(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  const middle = Math.floor(bytes.length / 2);
+  bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+  await writeFile(path, bytes);
+}
+
+/** A server's folder, full, after it has stopped. */
+export async function stopped(server: TestServer): Promise<string> {
+  await server.stop();
+  onTestFinished(() => rm(server.dataFolder, { recursive: true, force: true }));
+  return server.dataFolder;
+}
