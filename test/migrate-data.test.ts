@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { eachOf } from '../src/service/each.js';
+import { openMetadata } from '../src/storage/metadata.js';
 import * as media from './fixtures/media.js';
 import { COMBINATIONS, whyNoPostgres } from './harness/available.js';
 import { type Ended, startCommand, trainyard } from './harness/command.js';
@@ -69,6 +70,22 @@ async function newPlace(combination: string): Promise<TestPlace> {
   return { args: elsewhere.length === 2 ? elsewhere : [dataFolder, ...elsewhere], dataFolder, env };
 }
 
+/** Whether the bytes of all files have names, by which a store tells them from others. */
+async function versionsIn({ dataFolder, env }: Pick<TestPlace, 'dataFolder' | 'env'>): Promise<string[]> {
+  const metadata = await openMetadata({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
+  try {
+    const kinds = new Set<string>();
+    for (const { id } of await metadata.catalog.datasets({})) {
+      for (const { upload } of await metadata.catalog.files(id)) {
+        if (upload.state === 'stored') kinds.add(upload.blobVersion === null ? 'null' : typeof upload.blobVersion);
+      }
+    }
+    return [...kinds];
+  } finally {
+    await metadata.close();
+  }
+}
+
 const S3_START_MS = 300_000;
 
 function migrate(from: readonly string[], to: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
@@ -86,12 +103,14 @@ for (const { name, leftOut } of COMBINATIONS) {
       // Nothing of it is needed any more.
       await rm(from, { recursive: true });
       expect(await servedHoldings(to.dataFolder, { token, env: to.env })).toEqual(holdings);
+      expect(await versionsIn(to)).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
 
       const back = await newFolder();
       expect((await migrate(to.args, [back], to.env)).json()).toMatchObject({ files, copied_files: files });
       expect(await servedHoldings(back, { token })).toEqual(holdings);
       expect((await stat(back)).mode & 0o777).toBe(0o700);
       expect(await blobPathsIn(back)).toHaveLength(files);
+      expect(await versionsIn({ dataFolder: back, env: {} })).toEqual(['null']);
     },
     S3_START_MS,
   );
@@ -105,6 +124,7 @@ for (const { name, leftOut } of COMBINATIONS) {
       const moved = await migrate([from], elsewhere.length === 2 ? elsewhere : [from, ...elsewhere], to.env);
       expect([moved.stderr, moved.code]).toEqual(['', 0]);
       expect(await servedHoldings(from, { token, env: to.env })).toEqual(holdings);
+      expect(await versionsIn({ dataFolder: from, env: to.env })).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
     },
     S3_START_MS,
   );

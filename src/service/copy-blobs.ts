@@ -10,6 +10,9 @@ import { eachOf } from './each.js';
 /** Enough to hide the time of a request, or of a disk's cache being written, behind those of others. */
 const COPIES_AT_ONCE = 16;
 
+/** And no more than that, but for one file that is larger by itself: large ones would only make each other wait. */
+const BYTES_AT_ONCE = 256 * 1024 * 1024;
+
 /** Bytes that can't be copied, since they are not any more what was uploaded. */
 export interface LostBlob extends NamedBlob {
   readonly reason: 'missing' | 'damaged';
@@ -51,7 +54,8 @@ export async function copyBlobs(
   // Every copy listens.
   setMaxListeners(0, signal);
   const lost: LostBlob[] = [];
-  let [copiedFiles, copiedBytes, doneFiles, doneBytes] = [0, 0, 0, 0];
+  let [copiedFiles, copiedBytes, doneFiles, doneBytes, bytesUnderWay] = [0, 0, 0, 0, 0];
+  let onEnd = () => {};
   const done = (sizeBytes: number) => {
     doneFiles++;
     doneBytes += sizeBytes;
@@ -67,6 +71,12 @@ export async function copyBlobs(
           done(blob.sizeBytes);
           continue;
         }
+        while (bytesUnderWay > 0 && bytesUnderWay + blob.sizeBytes > BYTES_AT_ONCE) {
+          await new Promise<void>((resolve) => {
+            onEnd = resolve;
+          });
+        }
+        bytesUnderWay += blob.sizeBytes;
         // Only a disk that lost something can have left it.
         if (there !== undefined) await to.delete([blob.key]);
         yield blob;
@@ -74,8 +84,10 @@ export async function copyBlobs(
     }
   }
   await eachOf(missing(), COPIES_AT_ONCE, async (blob) => {
-    signal.throwIfAborted();
-    const reason = await copyBlob(blob, from, to, signal);
+    const reason = await copyBlob(blob, from, to, signal).finally(() => {
+      bytesUnderWay -= blob.sizeBytes;
+      onEnd();
+    });
     if (reason !== undefined) {
       lost.push({ ...blob, reason });
       return;
@@ -96,6 +108,7 @@ async function copyBlob(
   signal: AbortSignal,
 ): Promise<LostBlob['reason'] | undefined> {
   const { key, sizeBytes } = blob;
+  signal.throwIfAborted();
   const source = await from.read(key, { signal }).catch((error) => {
     if (isUnreadable(error)) return 'damaged' as const;
     throw error;
