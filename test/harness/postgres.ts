@@ -68,7 +68,8 @@ export async function startPostgres(): Promise<RunningPostgres> {
   };
 }
 
-async function freePort(): Promise<number> {
+/** A port on which nobody listens right now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -39,6 +39,12 @@ export interface TestServer {
   readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>;
 }
 
+/** Where a server runs: what its command begins with, and the address it listens on. */
+export interface Place {
+  readonly command: readonly string[];
+  readonly address: string;
+}
+
 /** A new folder below the system's own for temporary files. */
 export function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -48,22 +54,22 @@ export function temporaryFolder(): Promise<string> {
  * Starts the real server as a process of its own on a free port, and returns once it listens.
  *
  * @param settings flags as `{ 'link-seconds': 1 }`
+ * @param options.within where it runs, if not simply on this machine
  */
 export async function startServer(
   settings: Record<string, string | number> = {},
-  options: { dataFolder?: string; env?: Record<string, string> } = {},
+  options: { dataFolder?: string; env?: Record<string, string>; within?: Place } = {},
 ): Promise<TestServer> {
+  const { command: before, address } = options.within ?? { command: [], address: '127.0.0.1' };
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
   const env = { ...(await worldOf(dataFolder)).env, ...options.env };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(
-    process.execPath,
-    [...NODE_FLAGS, COMMAND, 'serve', '--port', '0', '--data', dataFolder, ...flags],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...NODE_ENVIRONMENT, ...env },
-    },
-  );
+  const serve = [COMMAND, 'serve', '--host', address, '--port', '0', '--data', dataFolder, ...flags];
+  const [program = '', ...args] = [...before, process.execPath, ...NODE_FLAGS, ...serve];
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...NODE_ENVIRONMENT, ...env },
+  });
   let output = '';
   const exited = once(child, 'exit');
   const listening = new Promise<string>((resolve, reject) => {
@@ -78,7 +84,7 @@ export async function startServer(
   });
   await listening;
   const port = /Server listening at http:\/\/[^"]*:(\d+)/.exec(output)?.[1];
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${address}:${port}`;
   return {
     url,
     dataFolder,

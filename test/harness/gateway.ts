@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './postgres.js';
+import { s3Environment } from './s3.js';
+import { eventually } from './server.js';
+
+/** Why no gateway of one's own can be had, where tests are to use an S3 that isn't ours; `undefined` where one can. */
+export function whyNoGateway(): string | undefined {
+  if (!process.env.TEST_S3_ENDPOINT || process.env.TEST_S3_CEPH_HOME) return undefined;
+  return 'the store that TEST_S3_ENDPOINT names is not ours to stop';
+}
+
+/** A RADOS Gateway of one's own before the Ceph that all tests share, so that it can be stopped. */
+export interface Gateway {
+  readonly port: number;
+  readonly start: () => Promise<void>;
+  /** As an operator would; nobody answers until `start`. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts one. It knows the same buckets and users as the shared one. */
+export async function startGateway(): Promise<Gateway> {
+  const { TEST_S3_CEPH_HOME: home } = await s3Environment();
+  if (home === undefined) throw new Error('TEST_S3_CEPH_HOME does not say where Ceph lies.');
+  const port = await freePort();
+  // Sockets have short paths.
+  const socket = join(tmpdir(), `${randomUUID()}.asok`);
+  let running: { child: ChildProcess; exited: Promise<unknown> } | undefined;
+  const start = async () => {
+    const child = spawn(
+      'radosgw',
+      [
+        ...['-c', join(home, 'ceph.conf'), '-f', '-n', 'client.rgw.a', `--rgw-frontends=beast endpoint=127.0.0.1:${port}`],
+        ...[`--admin-socket=${socket}`, '--log-file=/dev/null'],
+      ],
+      { stdio: 'ignore' },
+    );
+    running = { child, exited: once(child, 'exit') };
+    await eventually(
+      () =>
+        fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) }).then(
+          (response) => response.ok || undefined,
+          () => undefined,
+        ),
+      60_000,
+    );
+  };
+  await start();
+  return {
+    port,
+    start,
+    stop: async () => {
+      running?.child.kill('SIGTERM');
+      await running?.exited;
+      running = undefined;
+      await rm(socket, { force: true });
+    },
+  };
+}
