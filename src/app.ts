@@ -110,9 +110,9 @@ export async function openApp(config: Config, logger: Logger) {
 
   /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
   const stop = async () => {
-    server.beginStopping();
-    const cutOff = setTimeout(() => server.server.closeAllConnections(), config.stopSeconds * 1000);
-    await mountRoot?.stop();
+    const stopMs = config.stopSeconds * 1000;
+    const cutOff = setTimeout(() => server.server.closeAllConnections(), stopMs);
+    await Promise.all([server.turnAway(stopMs), mountRoot?.stop()]);
     await server.close();
     clearTimeout(cutOff);
     await Promise.all([stopSweeping(), stopLooking?.(), arrivals?.stop()]);

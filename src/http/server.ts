@@ -5,8 +5,8 @@ import { requireToken } from './auth.js';
 import { hasUnreadBody, refuseEarly } from './bodies.js';
 import { BASE_PATH, type RouteContext, type ServerOptions, type ServerParts } from './context.js';
 import { registerDocs } from './docs.js';
+import { doorOf } from './door.js';
 import { type Refusal, refusal, refusalOf } from './errors.js';
-import { idleConnectionsOf } from './idle-connections.js';
 import { parseJsonBody } from './json.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerFileRoutes } from './routes/files.js';
@@ -19,7 +19,10 @@ const MAX_JSON_BYTES = 32 * 1024 * 1024;
 /** A filename has up to 255 bytes, with up to three characters for each in a URL. */
 const MAX_PARAM_LENGTH = 1024;
 
-/** The service over HTTP, not listening yet. `beginStopping` turns new requests away and lets go of those that wait. */
+/**
+ * The service over HTTP, not listening yet. `turnAway` refuses new requests and lets go of those that wait; it returns when
+ * it is time to close.
+ */
 export async function createServer(parts: ServerParts, options: ServerOptions) {
   const stopping = new AbortController();
   const { metrics } = parts;
@@ -62,8 +65,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   app.addHook('onSend', async (_request, reply) => {
     if (stopping.signal.aborted) reply.header('connection', 'close');
   });
-  // Answers that had begun before could not say so: their connections would be kept for a next request.
-  const closeIdle = idleConnectionsOf(app.server);
+  const untilQuiet = doorOf(app.server);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
@@ -84,12 +86,11 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
     },
     { prefix: BASE_PATH },
   );
-  return Object.assign(app, {
-    beginStopping: () => {
-      stopping.abort();
-      closeIdle();
-    },
-  });
+  const turnAway = (mostMs: number): Promise<void> => {
+    stopping.abort();
+    return untilQuiet(mostMs);
+  };
+  return Object.assign(app, { turnAway });
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -24,166 +24,174 @@ const OUTAGE_MS = 20_000;
 
 const leftOut = whyNoPostgres() ?? whyNoS3() ?? whyNoGateway();
 
-describe.skipIf(leftOut !== undefined)(`two instances under load${leftOut === undefined ? '' : `, left out: ${leftOut}`}`, () => {
-  let network: Network | { refusal: string };
-  let postgres: RunningPostgres;
-  let gateway: Gateway;
-  let bucket: TestBucket;
-  let lines: { postgres: Line; store: Line };
-  let databaseUrl: string;
-  let env: Record<string, string>;
-  let balancer: Balancer;
-  let load: Load;
-  let token: string;
-  let metadata: Metadata;
-  const running: TestServer[] = [];
-  const all: TestServer[] = [];
-  /** Those that somebody killed on purpose. */
-  const killed = new Set<TestServer>();
+describe.skipIf(leftOut !== undefined)(
+  `two instances under load${leftOut === undefined ? '' : `, left out: ${leftOut}`}`,
+  () => {
+    let network: Network | { refusal: string };
+    let postgres: RunningPostgres;
+    let gateway: Gateway;
+    let bucket: TestBucket;
+    let lines: { postgres: Line; store: Line };
+    let databaseUrl: string;
+    let env: Record<string, string>;
+    let balancer: Balancer;
+    let load: Load;
+    let token: string;
+    let metadata: Metadata;
+    const running: TestServer[] = [];
+    const all: TestServer[] = [];
+    /** Those that somebody killed on purpose. */
+    const killed = new Set<TestServer>();
 
-  const start = async (): Promise<TestServer> => {
-    const within = 'refusal' in network ? {} : { within: network };
-    const server = await startServer(SETTINGS, { env, ...within });
-    all.push(server);
-    return server;
-  };
-  /** Another one takes the place of one that has ended. */
-  const startIn = async (place: number): Promise<void> => {
-    const server = await start();
-    running[place] = server;
-    balancer.instances[place] = server.url;
-  };
-  /** What clients have seen while something was done. */
-  const triesDuring = async (work: () => Promise<void>): Promise<readonly Try[]> => {
-    const before = balancer.tries.length;
-    await work();
-    return balancer.tries.slice(before);
-  };
-  const refused = () => balancer.tries.filter(({ outcome }) => outcome === 503 || typeof outcome === 'string').length;
-
-  beforeAll(async () => {
-    network = openNetwork();
-    await s3Environment();
-    [postgres, gateway] = await Promise.all([startPostgres(), startGateway()]);
-    bucket = newPlace();
-    const host = 'refusal' in network ? '127.0.0.1' : network.hostAddress;
-    lines = {
-      postgres: await layLine({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) }, { host }),
-      store: await layLine({ host: '127.0.0.1', port: gateway.port }, { host }),
+    const start = async (): Promise<TestServer> => {
+      const within = 'refusal' in network ? {} : { within: network };
+      const server = await startServer(SETTINGS, { env, ...within });
+      all.push(server);
+      return server;
     };
-    await onDatabase(postgres.url, 'create database yard');
-    const direct = new URL(postgres.url);
-    direct.pathname = 'yard';
-    databaseUrl = direct.href;
-    direct.host = `${host}:${lines.postgres.port}`;
-    env = { DATABASE_URL: direct.href, BLOBS_URL: bucket.url({ endpoint: `http://${host}:${lines.store.port}` }) };
-    running.push(...(await Promise.all([start(), start()])));
-    token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
-    metadata = await openMetadata({ dataFolder: '', blobGrace: 0, databaseUrl });
-    balancer = new Balancer(
-      running.map(({ url }) => url),
-      { token, patienceMs: PATIENCE_MS },
-    );
-    load = new Load(balancer, { token, workers: WORKERS });
-  }, 300_000);
+    /** Another one takes the place of one that has ended. */
+    const startIn = async (place: number): Promise<void> => {
+      const server = await start();
+      running[place] = server;
+      balancer.instances[place] = server.url;
+    };
+    /** What clients have seen while something was done. */
+    const triesDuring = async (work: () => Promise<void>): Promise<readonly Try[]> => {
+      const before = balancer.tries.length;
+      await work();
+      return balancer.tries.slice(before);
+    };
+    const refused = () => balancer.tries.filter(({ outcome }) => outcome === 503 || typeof outcome === 'string').length;
 
-  afterAll(async () => {
-    await load?.stop();
-    await metadata?.close();
-    for (const server of all) {
-      if (server.process.exitCode === null && server.process.signalCode === null) await server.stop('SIGKILL');
-      await rm(server.dataFolder, { recursive: true, force: true });
-    }
-    await bucket?.empty();
-    await Promise.all([lines?.postgres.close(), lines?.store.close()]);
-    if (network !== undefined && !('refusal' in network)) network.close();
-    await gateway?.stop();
-    await postgres?.discard();
-  }, 60_000);
+    beforeAll(async () => {
+      network = openNetwork();
+      await s3Environment();
+      [postgres, gateway] = await Promise.all([startPostgres(), startGateway()]);
+      bucket = newPlace();
+      const host = 'refusal' in network ? '127.0.0.1' : network.hostAddress;
+      lines = {
+        postgres: await layLine({ host: '127.0.0.1', port: Number(new URL(postgres.url).port) }, { host }),
+        store: await layLine({ host: '127.0.0.1', port: gateway.port }, { host }),
+      };
+      await onDatabase(postgres.url, 'create database yard');
+      const direct = new URL(postgres.url);
+      direct.pathname = 'yard';
+      databaseUrl = direct.href;
+      direct.host = `${host}:${lines.postgres.port}`;
+      env = { DATABASE_URL: direct.href, BLOBS_URL: bucket.url({ endpoint: `http://${host}:${lines.store.port}` }) };
+      running.push(...(await Promise.all([start(), start()])));
+      token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
+      metadata = await openMetadata({ dataFolder: '', blobGrace: 0, databaseUrl });
+      balancer = new Balancer(
+        running.map(({ url }) => url),
+        { token, patienceMs: PATIENCE_MS },
+      );
+      load = new Load(balancer, { token, workers: WORKERS });
+    }, 300_000);
 
-  test('no request fails where nothing does', async () => {
-    const tries = await triesDuring(() => load.progress(SOME));
-    expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
-  });
-
-  test('one of them is killed, and another started', async () => {
-    const [victim] = running as [TestServer];
-    killed.add(victim);
-    await victim.stop('SIGKILL');
-    await load.progress(SOME);
-    await startIn(0);
-    await load.progress(SOME);
-  });
-
-  test('a rolling restart loses no request', async () => {
-    const tries = await triesDuring(async () => {
-      for (const place of [0, 1]) {
-        expect(await running[place]!.stop('SIGTERM')).toBe(0);
-        await load.progress(SOME);
-        await startIn(place);
-        await load.progress(SOME);
+    afterAll(async () => {
+      await load?.stop();
+      await metadata?.close();
+      for (const server of all) {
+        if (server.process.exitCode === null && server.process.signalCode === null) await server.stop('SIGKILL');
+        await rm(server.dataFolder, { recursive: true, force: true });
       }
+      await bucket?.empty();
+      await Promise.all([lines?.postgres.close(), lines?.store.close()]);
+      if (network !== undefined && !('refusal' in network)) network.close();
+      await gateway?.stop();
+      await postgres?.discard();
+    }, 60_000);
+
+    test('no request fails where nothing does', async () => {
+      const tries = await triesDuring(() => load.progress(SOME));
+      expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
     });
-    const isLost = ({ outcome }: Try) => (typeof outcome === 'string' ? outcome !== 'ECONNREFUSED' : outcome > 503);
-    expect(tries.filter(isLost)).toEqual([]);
-  });
 
-  test('Postgres is restarted', async () => {
-    const before = refused();
-    await postgres.stop();
-    await eventually(() => refused() > before + WORKERS || undefined);
-    await postgres.start();
-    await load.progress(2 * SOME);
-  });
+    test('one of them is killed, and another started', async () => {
+      const [victim] = running as [TestServer];
+      killed.add(victim);
+      await victim.stop('SIGKILL');
+      await load.progress(SOME);
+      await startIn(0);
+      await load.progress(SOME);
+    });
 
-  test('the gateway is away for a while', async () => {
-    const since = performance.now();
-    await gateway.stop();
-    await eventually(() => performance.now() - since > OUTAGE_MS || undefined, 2 * OUTAGE_MS);
-    await gateway.start();
-    await load.progress(2 * SOME);
-  }, 120_000);
+    test('a rolling restart loses no request', async () => {
+      const tries = await triesDuring(async () => {
+        for (const place of [0, 1]) {
+          expect(await running[place]!.stop('SIGTERM')).toBe(0);
+          await load.progress(SOME);
+          await startIn(place);
+          await load.progress(SOME);
+        }
+      });
+      const isLost = ({ outcome }: Try) => (typeof outcome === 'string' ? outcome !== 'ECONNREFUSED' : outcome > 503);
+      expect(tries.filter(isLost)).toEqual([]);
+    });
 
-  test.each(['postgres', 'store'] as const)('the way to the %s takes longer', async (line) => {
-    lines[line].delay(DELAY_MS);
-    const tries = await triesDuring(() => load.progress(SOME));
-    lines[line].delay(0);
-    expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
-    await load.progress(SOME);
-  });
+    test('Postgres is restarted', async () => {
+      const before = refused();
+      await postgres.stop();
+      await eventually(() => refused() > before + WORKERS || undefined);
+      await postgres.start();
+      await load.progress(2 * SOME);
+    });
 
-  test.for(['postgres', 'store'] as const)('the way to the %s loses every twentieth packet', async (line, { skip }) => {
-    if ('refusal' in network) return skip(network.refusal);
-    network.lose(5, [lines[line].port]);
-    await load.progress(3 * SOME);
-    expect(network.lost()).toBeGreaterThan(0);
-    network.loseNothing();
-  });
+    test('the gateway is away for a while', async () => {
+      const since = performance.now();
+      await gateway.stop();
+      await eventually(() => performance.now() - since > OUTAGE_MS || undefined, 2 * OUTAGE_MS);
+      await gateway.start();
+      await load.progress(2 * SOME);
+    }, 120_000);
 
-  test('then everything that was acknowledged is there, and all has healed without a hand', async () => {
-    await load.stop();
-    const at = { instances: running.map(({ url }) => url), databaseUrl, bucket };
-    await eventually(async () => {
-      const found = await unhealed(at);
-      return JSON.stringify(found) === JSON.stringify(HEALED) || undefined;
-    }, PATIENCE_MS).catch(async () => expect(await unhealed(at)).toEqual(HEALED));
-    await expectPromisesKept(
-      load.owed,
-      running.map(({ url }) => new Api(url, token)),
-      metadata,
+    test.each(['postgres', 'store'] as const)('the way to the %s takes longer', async (line) => {
+      lines[line].delay(DELAY_MS);
+      const tries = await triesDuring(() => load.progress(SOME));
+      lines[line].delay(0);
+      expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
+      await load.progress(SOME);
+    });
+
+    test.for(['postgres', 'store'] as const)(
+      'the way to the %s loses every twentieth packet',
+      async (line, { skip }) => {
+        if ('refusal' in network) return skip(network.refusal);
+        network.lose(5, [lines[line].port]);
+        await load.progress(3 * SOME);
+        expect(network.lost()).toBeGreaterThan(0);
+        network.loseNothing();
+      },
     );
-    expect(load.violations).toEqual([]);
-  }, 240_000);
 
-  test('and nothing was seen on the way that may not be', () => {
-    const ofInstances = balancer.tries.filter(({ to }) => to === 'instance');
-    const may = ({ outcome, retryAfter }: Try) =>
-      typeof outcome === 'string' ? outcome !== 'HANG' : outcome < 500 || (outcome === 503 && retryAfter !== undefined);
-    expect(ofInstances.filter((seen) => !may(seen))).toEqual([]);
-    for (const server of all) {
-      if (!killed.has(server)) expect(server.process.signalCode).toBe(null);
-      expect(server.output()).not.toMatch(/"status":500|nhandled|uncaught|^\s+at |worker died/m);
-    }
-    for (const server of running) expect(server.process.exitCode).toBe(null);
-  });
-});
+    test('then everything that was acknowledged is there, and all has healed without a hand', async () => {
+      await load.stop();
+      const at = { instances: running.map(({ url }) => url), databaseUrl, bucket };
+      await eventually(async () => {
+        const found = await unhealed(at);
+        return JSON.stringify(found) === JSON.stringify(HEALED) || undefined;
+      }, PATIENCE_MS).catch(async () => expect(await unhealed(at)).toEqual(HEALED));
+      await expectPromisesKept(
+        load.owed,
+        running.map(({ url }) => new Api(url, token)),
+        metadata,
+      );
+      expect(load.violations).toEqual([]);
+    }, 240_000);
+
+    test('and nothing was seen on the way that may not be', () => {
+      const ofInstances = balancer.tries.filter(({ to }) => to === 'instance');
+      const may = ({ outcome, retryAfter }: Try) =>
+        typeof outcome === 'string'
+          ? outcome !== 'HANG'
+          : outcome < 500 || (outcome === 503 && retryAfter !== undefined);
+      expect(ofInstances.filter((seen) => !may(seen))).toEqual([]);
+      for (const server of all) {
+        if (!killed.has(server)) expect(server.process.signalCode).toBe(null);
+        expect(server.output()).not.toMatch(/"status":500|nhandled|uncaught|^\s+at |worker died/m);
+      }
+      for (const server of running) expect(server.process.exitCode).toBe(null);
+    });
+  },
+);

@@ -124,7 +124,11 @@ export class Load {
   }
 
   /** Promises files, brings them straight to the store, and polls until they are settled. */
-  async #bring(owed: Owed, contents: ReadonlyMap<string, Buffer>, options: { bad?: string } = {}): Promise<WireDatasetWithFiles> {
+  async #bring(
+    owed: Owed,
+    contents: ReadonlyMap<string, Buffer>,
+    options: { bad?: string } = {},
+  ): Promise<WireDatasetWithFiles> {
     const { id, name, files } = owed;
     const sizes = Object.fromEntries([...contents].map(([filename, bytes]) => [filename, bytes.length]));
     const promised = await this.#expect([200], 'POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: sizes });
@@ -142,7 +146,9 @@ export class Load {
     };
     const good = [...contents].filter(([filename]) => filename !== options.bad);
     await good.reduce<() => Promise<void>>(
-      (work, [filename, bytes]) => () => files.attempt(filename, sha256(bytes), work),
+      (work, [filename, bytes]) =>
+        () =>
+          files.attempt(filename, sha256(bytes), work),
       bringAll,
     )();
     return settled!;
@@ -167,7 +173,8 @@ export class Load {
     body?: FormData | object,
   ): Promise<Response> {
     const answer = await this.#balancer.request(method, path, { body });
-    if (!statuses.includes(answer.status)) throw new Error(`${method} ${path} was answered ${answer.status}: ${answer.body}`);
+    if (!statuses.includes(answer.status))
+      throw new Error(`${method} ${path} was answered ${answer.status}: ${answer.body}`);
     this.acknowledged++;
     return answer;
   }

@@ -1,11 +1,11 @@
 import { expect } from 'vitest';
+import { COUNTED, tallyOf } from '../../src/dataset/tally.js';
 import type { WireDatasetWithFiles } from '../../src/http/wire.js';
 import { blobKeyOf } from '../../src/storage/blobs.js';
 import type { Metadata } from '../../src/storage/metadata.js';
-import { COUNTED, tallyOf } from '../../src/dataset/tally.js';
+import type { Api } from '../harness/api.js';
 import { onDatabase } from '../harness/postgres.js';
 import type { TestBucket } from '../harness/s3.js';
-import { Api } from '../harness/api.js';
 import { sha256 } from './contents.js';
 import { ABSENT } from './ledger.js';
 import type { Owed } from './load.js';
@@ -41,14 +41,20 @@ export async function unhealed(at: {
   return {
     notReady: at.instances.filter((_, i) => answers[i]?.status !== 200),
     pending: files!.rows.filter(({ state }) => state === 'pending').map((row) => JSON.stringify(row)),
-    trash: trash!.rows.filter(({ delete_after }) => Number(delete_after) <= Date.now() * 1000).map((row) => row.blob_key),
+    trash: trash!.rows
+      .filter(({ delete_after }) => Number(delete_after) <= Date.now() * 1000)
+      .map((row) => row.blob_key),
     strays: keys.filter((key) => !explained.has(key.replace(/\.thumbnail$/, ''))),
     missing: stored.filter((key) => !there.has(key)),
   };
 }
 
 /** Everything that was acknowledged is so, at every instance, and whatever is uncertain is one of the two. */
-export async function expectPromisesKept(owed: readonly Owed[], apis: readonly Api[], metadata: Metadata): Promise<void> {
+export async function expectPromisesKept(
+  owed: readonly Owed[],
+  apis: readonly Api[],
+  metadata: Metadata,
+): Promise<void> {
   for (const [i, { id, name, files, status }] of owed.entries()) {
     const answers = await Promise.all(apis.map((api) => api.status(id)));
     const expected = status === 'removed' ? [404] : status === 'uncertain' ? [200, 404] : [200];
@@ -73,7 +79,10 @@ export async function expectPromisesKept(owed: readonly Owed[], apis: readonly A
 
 function expectFiles(dataset: WireDatasetWithFiles, files: Owed['files'], name: string): void {
   const listed = new Map(dataset.files.map((file) => [file.filename, file.sha256]));
-  expect([...listed.keys()].filter((filename) => !files.names().includes(filename)), name).toEqual([]);
+  expect(
+    [...listed.keys()].filter((filename) => !files.names().includes(filename)),
+    name,
+  ).toEqual([]);
   for (const filename of files.names()) {
     expect(files.possible(filename), `${name}: ${filename}`).toContain(listed.get(filename) ?? ABSENT);
   }

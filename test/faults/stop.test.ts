@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
 import { Agent, get as httpGet } from 'node:http';
 import { promisify } from 'node:util';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { Api } from '../harness/api.js';
+import { Balancer } from '../harness/balancer.js';
 import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
@@ -151,6 +152,31 @@ test('a connection that was opened in advance and never used does not keep the s
   const client = await RawClient.open(server.url);
   expect(await (await stopping('SIGTERM')).exitCode).toBe(0);
   await client.closed();
+});
+
+test('behind a load balancer that turns to another instance at 503, no request is lost', async () => {
+  const other = await startServer();
+  onTestFinished(() => discardServer(other));
+  const { token } = await other.api();
+  for (let round = 0; round < 3; round++) {
+    if (round > 0) await discardServer(server);
+    server = await startServer();
+    const balancer = new Balancer([server.url, other.url], { token, patienceMs: 0 });
+    let isOver = false;
+    const load = Array.from({ length: 12 }, async () => {
+      while (!isOver) await balancer.passOn('GET', '').catch(() => {});
+    });
+    const answers = () => balancer.tries.length;
+    await eventually(() => answers() > 50 || undefined);
+    expect(await server.stop()).toBe(0);
+    const before = answers();
+    await eventually(() => answers() > before + 50 || undefined);
+    isOver = true;
+    await Promise.all(load);
+    const outcomes = new Set(balancer.tries.map(({ outcome }) => outcome));
+    // The two share nothing: one does not know the token of the other.
+    expect([...outcomes].filter((outcome) => ![200, 401, 503, 'ECONNREFUSED'].includes(outcome))).toEqual([]);
+  }
 });
 
 test('a second signal does not wait', async () => {

@@ -123,7 +123,15 @@ export class Balancer {
     const note = (outcome: number | string, answer?: Response) => {
       const milliseconds = Math.round(performance.now() - since);
       const text = answer !== undefined && answer.status >= 400 ? answer.body.toString().slice(0, 500) : '';
-      this.tries.push({ to, method, path: url.pathname, outcome, retryAfter: answer?.retryAfter, milliseconds, body: text });
+      this.tries.push({
+        to,
+        method,
+        path: url.pathname,
+        outcome,
+        retryAfter: answer?.retryAfter,
+        milliseconds,
+        body: text,
+      });
     };
     try {
       const answer = await exchange(method, url, { body, headers });

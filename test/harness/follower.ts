@@ -26,7 +26,10 @@ export class Follower {
     await this.#running;
   }
 
-  async #run(id: string, { instances, token, first }: { instances: () => readonly string[]; token: string; first: number }) {
+  async #run(
+    id: string,
+    { instances, token, first }: { instances: () => readonly string[]; token: string; first: number },
+  ) {
     const { signal } = this.#hangUp;
     for (let turn = first; !signal.aborted; turn++) {
       const instance = instances()[turn % instances().length];

@@ -34,7 +34,14 @@ export async function startGateway(): Promise<Gateway> {
     const child = spawn(
       'radosgw',
       [
-        ...['-c', join(home, 'ceph.conf'), '-f', '-n', 'client.rgw.a', `--rgw-frontends=beast endpoint=127.0.0.1:${port}`],
+        ...[
+          '-c',
+          join(home, 'ceph.conf'),
+          '-f',
+          '-n',
+          'client.rgw.a',
+          `--rgw-frontends=beast endpoint=127.0.0.1:${port}`,
+        ],
         ...[`--admin-socket=${socket}`, '--log-file=/dev/null'],
       ],
       { stdio: 'ignore' },

@@ -10,10 +10,7 @@ export interface Line {
 }
 
 /** @param options.host the address of this machine at which the line begins */
-export async function layLine(
-  target: { host: string; port: number },
-  options: { host?: string } = {},
-): Promise<Line> {
+export async function layLine(target: { host: string; port: number }, options: { host?: string } = {}): Promise<Line> {
   const sockets = new Set<Socket>();
   let delayMs = 0;
   const server = createServer({ allowHalfOpen: true }, (client) => {

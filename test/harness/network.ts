@@ -29,7 +29,12 @@ export function openNetwork(): Network | { refusal: string } {
   // Set aside for tests of networks (https://www.rfc-editor.org/rfc/rfc2544, C.2.2).
   const net = `198.18.${randomInt(256)}`;
   const base = randomInt(32) * 8;
-  const [hostAddress, gate, inside, address] = [1, 2, 5, 6].map((n) => `${net}.${base + n}`) as [string, string, string, string];
+  const [hostAddress, gate, inside, address] = [1, 2, 5, 6].map((n) => `${net}.${base + n}`) as [
+    string,
+    string,
+    string,
+    string,
+  ];
   const inRouter = ['netns', 'exec', router];
   const [outerLink, innerLink] = [`yo${process.pid}`, `yi${process.pid}`];
   const close = () => {
@@ -54,7 +59,12 @@ export function openNetwork(): Network | { refusal: string } {
     ['ip', '-n', guest, 'route', 'add', 'default', 'via', inside],
     ['ip', 'route', 'add', `${address}/32`, 'via', gate],
     ['ip', ...inRouter, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'],
-    ['ip', ...inRouter, 'nft', 'add table ip faults; add chain ip faults through { type filter hook forward priority 0; }'],
+    [
+      'ip',
+      ...inRouter,
+      'nft',
+      'add table ip faults; add chain ip faults through { type filter hook forward priority 0; }',
+    ],
   ];
   for (const step of steps) {
     const refusal = run(...(step as [string, ...string[]]));
@@ -69,7 +79,9 @@ export function openNetwork(): Network | { refusal: string } {
     command: ['nsenter', `--net=/run/netns/${guest}`],
     lose: (percent, ports) => {
       const drop = `numgen random mod 100 < ${percent} counter drop`;
-      const rules = ['sport', 'dport'].map((side) => `add rule ip faults through tcp ${side} { ${ports.join(', ')} } ${drop}`);
+      const rules = ['sport', 'dport'].map(
+        (side) => `add rule ip faults through tcp ${side} { ${ports.join(', ')} } ${drop}`,
+      );
       must(run('ip', ...inRouter, 'nft', rules.join('; ')));
     },
     loseNothing,
