@@ -62,7 +62,9 @@ export class UploadLinks {
     if (this.#presigning === undefined) throw new Error(`${file.filename} was promised to a store without links.`);
     const expiresInSeconds = Math.max(1, Math.floor((expiresAt - NOTICE_TIME - now) / MICROS_PER_SECOND));
     const sizeBytes = promisedBytes ?? 0;
-    const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds });
+    // The database's clock is one for all instances, while that of this machine may be off by more than a link holds.
+    const signedAt = new Date(now / 1000);
+    const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
     return { url: link.url, headers: link.headers, expiresAt: now + link.expiresInSeconds * MICROS_PER_SECOND };
   }
 

@@ -114,12 +114,13 @@ export interface Presigning {
    * A link that takes one file of exactly this size. Until it expires it may be used again, so the version of what was
    * looked at must be asked for in every later `read`.
    *
+   * @param options.signedAt when its time begins, by the store's clock; by default now, by that of this machine
    * @returns the URL, the headers without which it is refused, and how long it really holds: never longer than the store
    * and the credentials allow.
    */
   presign(
     key: string,
-    options: { sizeBytes: number; expiresInSeconds: number },
+    options: { sizeBytes: number; expiresInSeconds: number; signedAt?: Date },
   ): Promise<{ url: string; headers: Record<string, string>; expiresInSeconds: number }>;
 
   /**

@@ -28,7 +28,7 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
   };
   return {
     maxBytes: MAX_PUT_BYTES,
-    presign: async (key, { sizeBytes, expiresInSeconds }) => {
+    presign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
       const { expiration } = await signer.config.credentials();
       const credentialsHold = expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
       const expiresIn = Math.max(1, Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, Math.floor(credentialsHold / 1000)));
@@ -42,7 +42,7 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
         query: {},
         headers: { ...headers, host: sample.host, 'content-length': String(sizeBytes) },
       };
-      const signed = await presigner.presign(request as never, { expiresIn });
+      const signed = await presigner.presign(request as never, { expiresIn, signingDate: signedAt });
       const query = new URLSearchParams(signed.query as Record<string, string>);
       return { url: `${sample.origin}${path}?${query}`, headers: { ...headers }, expiresInSeconds: expiresIn };
     },
