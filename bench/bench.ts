@@ -1,3 +1,4 @@
+import type { Backend, Place } from './backends.js';
 import type { Row } from './table.js';
 
 /** What a benchmark is given. */
@@ -6,6 +7,10 @@ export interface Run {
   readonly folder: string;
   /** Fewer and smaller, for a first look. */
   readonly isQuick: boolean;
+  /** What the servers of this run may keep elsewhere than in their folder; by default nothing. */
+  readonly backends: readonly Backend[];
+  /** An empty database or an empty place in a bucket, or both, to be discarded by whoever asked for it. */
+  readonly newPlace: (...backends: readonly Backend[]) => Promise<Place>;
   readonly say: (line: string) => void;
 }
 

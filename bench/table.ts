@@ -22,6 +22,11 @@ export function judged(row: { what: string; measured: string; reference: string;
   };
 }
 
+/** A line that is told without a verdict: nobody has promised anything, or the machine can't show it. */
+export function told(row: Pick<Row, 'what' | 'measured' | 'reference' | 'ratio'>, target = '–'): Row {
+  return { ...row, target, isMet: undefined };
+}
+
 /** A line that this machine can't fill in. */
 export function unmeasured(what: string, why: string, target: string): Row {
   return { what, measured: why, reference: '–', ratio: undefined, target, isMet: undefined };

@@ -1,13 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { whyNoPostgres } from './harness/available.js';
 import { databaseForTest, proxiedForTest } from './harness/postgres.js';
+import { tripsForRequests } from './harness/round-trips.js';
 import { discardServer, eventually, startServer } from './harness/server.js';
 
 const UPLOADS = 12;
-
-/** What goes on whether anybody uploads or not. */
-const IN_THE_BACKGROUND = /listen trainyard|select 1\b|clock_timestamp|"delete_after" <=|"arriving_until" <=/;
-const TOKEN_LOOKUP = /from "token"/;
 
 describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', () => {
   test('is three round trips to Postgres: one to promise, two to settle, and the token now and then', async () => {
@@ -16,8 +13,6 @@ describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', ()
     try {
       const api = await server.api();
       const id = await api.newDataset('counted');
-      const trips = () =>
-        proxy.conversations.flatMap((each) => each.trips).filter((text) => !IN_THE_BACKGROUND.test(text));
       // The first ones make connections, and tokens are remembered only once revocations are heard of.
       await eventually(async () => {
         await api.upload(id, 'first.txt', 'warming up');
@@ -26,17 +21,16 @@ describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', ()
         );
       });
       await api.upload(id, 'second.txt', 'warming up');
-      const before = trips().length;
+      const before = tripsForRequests(proxy);
       const begun = performance.now();
       for (let i = 0; i < UPLOADS; i++) {
         const { status } = await api.upload(id, `${i}.txt`, `a caption, number ${i}`);
         expect(status).toBe(200);
       }
       const seconds = (performance.now() - begun) / 1000;
-      const made = trips().slice(before);
-      const lookups = made.filter((text) => TOKEN_LOOKUP.test(text));
-      expect(made.length - lookups.length, made.join('\n---\n')).toBe(3 * UPLOADS);
-      expect(lookups.length).toBeLessThanOrEqual(1 + seconds / 5);
+      const { changes, lookups } = tripsForRequests(proxy);
+      expect(changes.length - before.changes.length, changes.join('\n---\n')).toBe(3 * UPLOADS);
+      expect(lookups.length - before.lookups.length).toBeLessThanOrEqual(1 + seconds / 5);
     } finally {
       await discardServer(server);
     }

@@ -1,24 +1,20 @@
 import { join } from 'node:path';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
-import { inChild } from '../child.js';
-import type { Load, Loaded } from '../load.js';
 import { figure, judged } from '../table.js';
+import { upload } from '../uploading.js';
 
-const LOAD = new URL('../load.ts', import.meta.url);
 const CONNECTIONS = 8;
 
 /** Many uploads into one dataset: whether the last ones cost more than the first. */
-export const benchGrowth: Benchmark = async ({ folder, isQuick, say }) => {
+export const benchGrowth: Benchmark = async ({ folder, isQuick, backends, newPlace, say }) => {
   const uploads = isQuick ? 3000 : 10_000;
   const share = isQuick ? 500 : 1000;
-  const server = await startServer({}, { dataFolder: join(folder, 'data') });
+  const place = await newPlace(...backends);
+  const server = await startServer({}, { dataFolder: join(folder, 'data'), env: place.env });
   try {
     const api = await server.api();
-    const send = async (captions: number) => {
-      const target = { url: server.url, token: api.token, datasetId: await api.newDataset() };
-      return inChild<Load, Loaded>(LOAD, { kind: 'captions', target, connections: CONNECTIONS, captions });
-    };
+    const send = (count: number) => upload(api, 'captions', { count, connections: CONNECTIONS });
     // Elsewhere first: a process that has just started is slower for reasons of its own.
     await send(3 * share);
     const { answeredAt, seconds } = await send(uploads);
@@ -26,7 +22,7 @@ export const benchGrowth: Benchmark = async ({ folder, isQuick, say }) => {
     const last = answeredAt[uploads - 1]! - answeredAt[uploads - share - 1]!;
     say(`${figure(uploads / seconds)} uploads/s over all`);
     const row = {
-      what: `${uploads.toLocaleString('en-US')} uploads into one dataset, the last ${share}`,
+      what: `${uploads.toLocaleString('en-US')} uploads into one dataset, the last ${share}${backends.length === 0 ? '' : `, ${place.name}`}`,
       measured: `${figure(last)} s`,
       reference: `the first ${share}: ${figure(first)} s`,
       ratio: last / first,
@@ -34,5 +30,6 @@ export const benchGrowth: Benchmark = async ({ folder, isQuick, say }) => {
     return [judged(row, { atMost: 1.2 })];
   } finally {
     await discardServer(server);
+    await place.discard();
   }
 };

@@ -3,12 +3,11 @@ import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { inChild } from '../child.js';
 import type { Decodes } from '../decode.js';
-import type { Load, Loaded } from '../load.js';
 import { takeTurns } from '../measure.js';
 import { writePhotos } from '../photos.js';
 import { figure, judged } from '../table.js';
+import { upload } from '../uploading.js';
 
-const LOAD = new URL('../load.ts', import.meta.url);
 const DECODE = new URL('../decode.ts', import.meta.url);
 const CONNECTIONS = 8;
 
@@ -19,10 +18,8 @@ export const benchUploads: Benchmark = async ({ folder, isQuick, say }) => {
   const server = await startServer({}, { dataFolder: `${folder}/data` });
   try {
     const api = await server.api();
-    const upload = async (count: number) => {
-      const target = { url: server.url, token: api.token, datasetId: await api.newDataset() };
-      const load: Load = { kind: 'pairs', target, connections: CONNECTIONS, pairs: count, images };
-      const { seconds } = await inChild<Load, Loaded>(LOAD, load);
+    const send = async (count: number) => {
+      const { seconds } = await upload(api, { images }, { count, connections: CONNECTIONS });
       say(`${figure(count / seconds)} pairs/s`);
       return count / seconds;
     };
@@ -32,8 +29,8 @@ export const benchUploads: Benchmark = async ({ folder, isQuick, say }) => {
       return pairs / seconds;
     };
     // A process that has just started compiles its own code while it serves: that is the price of a start, not of a file.
-    await upload(isQuick ? 400 : 1000);
-    const rate = await takeTurns({ decode, upload: () => upload(pairs) }, isQuick ? 2 : 3);
+    await send(isQuick ? 400 : 1000);
+    const rate = await takeTurns({ decode, upload: () => send(pairs) }, isQuick ? 2 : 3);
     const row = {
       what: `direct upload of 200 kB JPEGs with captions, ${CONNECTIONS} connections`,
       measured: `${figure(rate.upload)} pairs/s`,

@@ -26,9 +26,23 @@ export interface RunningPostgres {
   readonly discard: () => Promise<void>;
 }
 
-/** Starts a Postgres with settings that a test machine likes: nothing of it needs to outlive the machine. */
-export async function startPostgres(): Promise<RunningPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'trainyard-postgres-'));
+/** What a test likes: nothing of it needs to outlive the machine. */
+const FLEETING = { fsync: 'off', shared_buffers: '64MB' };
+
+/**
+ * Starts a Postgres.
+ *
+ * @param options.settings as `postgresql.conf` has them; by default those that a test likes
+ * @param options.below the folder that its data goes into; it must be open to other users than root
+ */
+export async function startPostgres({
+  below = tmpdir(),
+  settings = FLEETING,
+}: {
+  below?: string;
+  settings?: Readonly<Record<string, string>>;
+} = {}): Promise<RunningPostgres> {
+  const folder = await mkdtemp(join(below, 'trainyard-postgres-'));
   // Postgres does not run as root, and whoever it runs as must get at its data.
   await chmod(folder, 0o755);
   const [port, password] = [await freePort(), randomUUID()];
@@ -42,7 +56,7 @@ export async function startPostgres(): Promise<RunningPostgres> {
     persistent: true,
     postgresFlags: [
       ...['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=200'],
-      ...['-c', 'fsync=off', '-c', 'shared_buffers=64MB'],
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     onLog: (text) => {
       log += text;

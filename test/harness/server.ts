@@ -58,7 +58,7 @@ export function temporaryFolder(): Promise<string> {
  */
 export async function startServer(
   settings: Record<string, string | number> = {},
-  options: { dataFolder?: string; env?: Record<string, string>; within?: Place } = {},
+  options: { dataFolder?: string; env?: Readonly<Record<string, string>>; within?: Place } = {},
 ): Promise<TestServer> {
   const { command: before, address } = options.within ?? { command: [], address: '127.0.0.1' };
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
