@@ -55,6 +55,11 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
   const orphans: StoredFile[] = [];
   const mediaByStem = new Map<string, string>();
   for (const [stem, group] of groups) {
+    const paired = pairedMedia(group);
+    if (paired !== undefined) {
+      mediaByStem.set(stem, paired.filename);
+      continue;
+    }
     const media = group.filter((file) => file.kind !== 'caption');
     const captions = group.filter((file) => file.kind === 'caption');
     if (media[0] !== undefined) mediaByStem.set(stem, media[0].filename);
@@ -65,6 +70,13 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
   }
   findings.push(...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem));
   return findings;
+}
+
+/** The one image or video where it and its caption are all there is, as nearly everywhere: nothing can be said of those. */
+function pairedMedia(group: readonly StoredFile[]): StoredFile | undefined {
+  const [one, other] = group;
+  if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
+  return one?.kind === 'caption' ? other : one;
 }
 
 function missingCaption({ filename }: StoredFile): ErrorProblem {

@@ -4,7 +4,6 @@ import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { mountedNameOf } from '../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../dataset/names.js';
-import { tallyOf } from '../dataset/tally.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../storage/blobs.js';
 import type { Catalog } from '../storage/catalog.js';
 
@@ -162,9 +161,10 @@ export function localSource(
     // Files of this machine are copied where they lie.
     ...('read' in blobs && blobs.pathOf === undefined && { read: readerOf(blobs) }),
     manifest: async () => {
-      const [dataset, files] = [await catalog.dataset(key), await catalog.files(key.id)];
-      if (dataset === undefined) throw new MountError('failed', `Dataset ${key.id} has been deleted.`);
-      const status = statusOf(tallyOf(files, dataset.tally.lastActivity), now(), rules);
+      const found = await catalog.contents(key);
+      if (found === undefined) throw new MountError('failed', `Dataset ${key.id} has been deleted.`);
+      const { dataset, files } = found;
+      const status = statusOf(dataset.tally, now(), rules);
       const stored = files.filter(isStored);
       byName = new Map(stored.map((file) => [file.filename, file]));
       return {

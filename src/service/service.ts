@@ -13,7 +13,6 @@ import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
-import { tallyOf } from '../dataset/tally.js';
 import { remove } from '../dataset/transitions.js';
 import type { ServiceParts } from './parts.js';
 
@@ -89,11 +88,10 @@ export class DatasetService {
   /** @throws ServiceError `dataset_not_found` */
   async view(key: DatasetKey): Promise<DatasetView> {
     const { catalog, now, rules, lookForUploads } = this.#parts;
-    const found = await this.#mustFind(key);
-    if (found.tally.pending > 0) lookForUploads?.(key.id);
-    const files = await catalog.files(key.id);
-    // Counted from the very files that are shown, so that no change between the two reads can make them disagree.
-    const dataset = { ...found, tally: tallyOf(files, found.tally.lastActivity) };
+    const found = await catalog.contents(key);
+    if (found === undefined) throw datasetNotFound(key.id);
+    const { dataset, files } = found;
+    if (dataset.tally.pending > 0) lookForUploads?.(key.id);
     const at = now();
     const status = statusOf(dataset.tally, at, rules);
     const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');

@@ -93,13 +93,32 @@ export class Catalog {
     return (await select.execute()).map(datasetOf);
   }
 
-  /** All rows of a dataset, in no particular order. */
+  /** A dataset and all its rows, in no particular order, as they were at one moment: its tally has counted these very rows. */
+  async contents(key: {
+    accountId: string;
+    id: string;
+  }): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
+    const { query, read } = this.#db;
+    const own = query.selectFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId);
+    const files = query.selectFrom('file');
+    const hasOthers = own.where(({ eb }) => eb(eb('pending', '+', eb.ref('rejected')), '>', 0));
+    const [[dataset], stored, others] = await read([
+      own.selectAll(),
+      // Nearly all rows are stored ones, and the columns they leave empty are a third of the cost of reading them.
+      files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
+      files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
+    ]);
+    if (dataset === undefined) return undefined;
+    return {
+      dataset: datasetOf(dataset),
+      files: [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)],
+    };
+  }
+
+  /** All rows of a dataset, whoever it belongs to, in no particular order. */
   async files(datasetId: string): Promise<DatasetFile[]> {
-    const ofDataset = this.#db.query.selectFrom('file').where('dataset_id', '=', datasetId);
-    // Nearly all rows are stored ones, and the columns they leave empty are a third of the cost of reading them.
-    const stored = await ofDataset.select(STORED_COLUMNS).where('state', '=', 'stored').execute();
-    const others = await ofDataset.selectAll().where('state', '<>', 'stored').execute();
-    return [...stored.map((row) => storedFileOf(row, datasetId)), ...others.map(fileOf)];
+    const rows = await this.#db.query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
+    return rows.map(fileOf);
   }
 
   async storedFile(key: { datasetId: string; filename: string }): Promise<StoredFile | undefined> {

@@ -23,6 +23,13 @@ export interface Database {
    */
   transact<T>(options: { isDurable: boolean }, work: (transaction: Transaction) => Promise<T>): Promise<T>;
 
+  /**
+   * Runs statements that change nothing, all of them on one and the same state of the database, in one round trip.
+   *
+   * @returns the rows that each statement gave
+   */
+  read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+
   close(): Promise<void>;
 }
 

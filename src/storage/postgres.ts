@@ -68,12 +68,15 @@ export async function openPostgres(url: string): Promise<Database> {
     transact: async (options, work) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await transact(pool, options, work);
+          return await transact(pool, options.isDurable ? 'begin' : 'begin; set local synchronous_commit = off', work);
         } catch (error) {
           if (attempt === MAX_ATTEMPTS || !isBrokenOff(error)) throw error;
         }
       }
     },
+    // By default each statement would see what was committed before it alone.
+    read: (statements) =>
+      transact(pool, 'begin isolation level repeatable read read only', ({ commit }) => commit(statements)),
     // Saying goodbye to a server that is silent would take for ever.
     close: () => Promise.race([query.destroy(), wait(GOODBYE_MS, undefined, { ref: false })]),
   };
@@ -166,11 +169,7 @@ function isBrokenOff(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
 }
 
-async function transact<T>(
-  pool: pg.Pool,
-  { isDurable }: { isDurable: boolean },
-  work: (transaction: Transaction) => Promise<T>,
-): Promise<T> {
+async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   const client = await checkOut(pool);
   let state: 'unbegun' | 'open' | 'committed' = 'unbegun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
@@ -179,7 +178,7 @@ async function transact<T>(
       return { text: sql, values: parameters.map(storable) };
     });
     const first = state === 'unbegun' ? 1 : 0;
-    if (first === 1) queries.unshift({ text: isDurable ? 'begin' : 'begin; set local synchronous_commit = off' });
+    if (first === 1) queries.unshift({ text: begin });
     if (end !== undefined) queries.push({ text: end });
     state = 'open';
     const answers = await all(queries.map((query) => send(client, query)));

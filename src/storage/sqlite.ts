@@ -41,6 +41,8 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
     // The connection is lent to one at a time, so that nobody else's statement gets between those of a transaction.
     transact: ({ isDurable }, work) =>
       query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
+    read: (statements) =>
+      query.connection().execute(() => transact(file, ({ commit }) => commit(statements), { begin: 'begin deferred' })),
     close: () => query.destroy(),
   };
 }
@@ -67,7 +69,11 @@ class ImmediateSqliteDriver extends SqliteDriver {
  * A transaction that reads first and writes later fails at once when another process wrote in between; one that takes the
  * write lock at its beginning waits for its turn instead (https://sqlite.org/lang_transaction.html).
  */
-async function transact<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+async function transact<T>(
+  file: SqliteFile,
+  work: (transaction: Transaction) => Promise<T>,
+  { begin }: { begin: 'begin immediate' | 'begin deferred' } = { begin: 'begin immediate' },
+): Promise<T> {
   const send = async <const S extends readonly Compilable<unknown>[]>(statements: S) =>
     statements.map((statement) => {
       const { sql, parameters } = statement.compile();
@@ -76,7 +82,7 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
       prepared.run(parameters);
       return [];
     }) as RowsOf<S>;
-  file.run('begin immediate');
+  file.run(begin);
   let isOpen = true;
   try {
     return await work({
