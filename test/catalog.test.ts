@@ -286,7 +286,9 @@ onEach(catalogs, (open) => {
     const idsOf = async (query: Parameters<Catalog['awaitedUploads']>[0]) =>
       (await catalog.awaitedUploads(query)).map(({ id }) => id);
     expect(await idsOf({ now: 69 })).toEqual([early, elsewhere, late].map(({ id }) => id));
-    expect(await idsOf({ now: 70, datasetId })).toEqual([early, taken, late].map(({ id }) => id));
+    expect(await catalog.awaitedIds({ now: 70, datasetId })).toEqual([early, taken, late].map(({ id }) => id).sort());
+    expect(await idsOf({ now: 69, ids: [late.id, taken.id, elsewhere.id] })).toEqual([elsewhere.id, late.id]);
+    expect(await idsOf({ now: 69, ids: [] })).toEqual([]);
     expect(await idsOf({ now: 69, limit: 2 })).toEqual([early.id, elsewhere.id]);
     expect(await idsOf({ now: 69, after: { expiresAt: 200, id: elsewhere.id } })).toEqual([late.id]);
     expect(await idsOf({ now: 69, after: { expiresAt: 200, id: '' } })).toEqual([elsewhere.id, late.id]);

@@ -41,8 +41,8 @@ export class Arrivals {
   readonly #options: ArrivalsOptions;
   readonly #stopping = new AbortController();
   readonly #looks = new Map<string, Promise<void>>();
-  /** Where the next look at a dataset begins: the id of the first promise that the last one has not come to. */
-  readonly #nextIds = new Map<string, string>();
+  /** Where the next look at a dataset begins: the key of the first promise that the last one has not come to. */
+  readonly #nextKeys = new Map<string, string>();
   /** When a dataset is due in the background. */
   readonly #due = new Map<string, Micros>();
   /** Found and not settled yet, by file id. */
@@ -101,23 +101,22 @@ export class Arrivals {
   /** One page of a dataset's objects, from where the last look has ended. */
   async #lookOnce(datasetId: string): Promise<'more' | 'all'> {
     const { catalog, now } = this.#parts;
-    const awaited = new Map<string, PendingFile>();
-    for (const file of await catalog.awaitedUploads({ now: now(), datasetId })) awaited.set(blobKeyOf(file), file);
-    const keys = [...awaited.keys()].sort();
-    const from = this.#nextIds.get(datasetId) ?? '';
+    const keyOf = (id: string) => blobKeyOf({ id, datasetId });
+    const awaited = new Map((await catalog.awaitedIds({ now: now(), datasetId })).map((id) => [keyOf(id), id]));
+    // Of ids that sort as their keys do.
+    const keys = [...awaited.keys()];
+    const from = this.#nextKeys.get(datasetId) ?? '';
     const first = keys.find((key) => key >= from) ?? keys[0];
-    this.#nextIds.delete(datasetId);
+    this.#nextKeys.delete(datasetId);
     if (first === undefined) return 'all';
     // The listing begins behind a key; this one is just before the first that is of interest.
     const page = await this.#options.presigning.arrived(datasetId, { after: first.slice(0, -1) });
-    for (const { key } of page.uploads) {
-      const file = awaited.get(key);
-      if (file !== undefined) this.#find(file);
-    }
+    const ids = page.uploads.flatMap(({ key }) => awaited.get(key) ?? []);
+    if (ids.length > 0) for (const file of await catalog.awaitedUploads({ now: now(), ids })) this.#find(file);
     const { next } = page;
     const nextKey = next === undefined ? undefined : keys.find((key) => key > next);
     if (nextKey === undefined) return 'all';
-    this.#nextIds.set(datasetId, nextKey);
+    this.#nextKeys.set(datasetId, nextKey);
     return 'more';
   }
 

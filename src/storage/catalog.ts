@@ -156,26 +156,25 @@ export class Catalog {
     return rows.map((row) => fileOf(row) as PendingFile);
   }
 
+  /** Ids, in their order, of a dataset's uploads that `awaitedUploads` would give. */
+  async awaitedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
+    const rows = await this.#awaited(now).select('id').where('dataset_id', '=', datasetId).orderBy('id').execute();
+    return rows.map(({ id }) => id);
+  }
+
   /**
-   * Uploads promised through a presigned link that nobody is settling at `now`, be they expired or not: those of one dataset,
-   * or of all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
+   * Uploads promised through a presigned link that nobody is settling at `now`, be they expired or not: those of some ids, or
+   * all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
    */
   async awaitedUploads(query: {
     now: Micros;
-    datasetId?: string | undefined;
+    ids?: readonly string[] | undefined;
     after?: { expiresAt: Micros; id: string } | undefined;
     limit?: number | undefined;
   }): Promise<PendingFile[]> {
-    const { now, datasetId, after, limit } = query;
-    let select = this.#db.query
-      .selectFrom('file')
-      .selectAll()
-      .where('state', '=', IS_PENDING)
-      .where('via', '=', IS_PRESIGNED)
-      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]))
-      .orderBy('expires_at')
-      .orderBy('id');
-    if (datasetId !== undefined) select = select.where('dataset_id', '=', datasetId);
+    const { now, ids, after, limit } = query;
+    let select = this.#awaited(now).selectAll().orderBy('expires_at').orderBy('id');
+    if (ids !== undefined) select = select.where('id', 'in', ids.length > 0 ? ids : ['']);
     if (after !== undefined) {
       select = select.where(({ eb, refTuple, tuple }) =>
         eb(refTuple('expires_at', 'id'), '>', tuple(after.expiresAt, after.id)),
@@ -183,6 +182,14 @@ export class Catalog {
     }
     if (limit !== undefined) select = select.limit(limit);
     return (await select.execute()).map((row) => fileOf(row) as PendingFile);
+  }
+
+  #awaited(now: Micros) {
+    return this.#db.query
+      .selectFrom('file')
+      .where('state', '=', IS_PENDING)
+      .where('via', '=', IS_PRESIGNED)
+      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]));
   }
 
   /**
