@@ -249,8 +249,11 @@ describe('restoring', () => {
     const { body } = await its.status(holdings.wagons!.dataset_id);
     expect(body).toMatchObject({ status: 'FAILED' });
     expect(JSON.stringify(body)).toContain('02.jpg was damaged');
+    const listed = async () => (await its.list()).body.datasets.map(({ name, status }) => `${name} ${status}`).sort();
+    expect(await listed()).toEqual(['wagons FAILED', 'whole READY']);
     await its.upload(holdings.wagons!.dataset_id, '02.jpg', await media.jpeg({ seed: 2 }));
     expect((await its.status(holdings.wagons!.dataset_id)).body.status).toBe('READY');
+    expect(await listed()).toEqual(['wagons READY', 'whole READY']);
   });
 
   test('goes into a new or empty folder, and never over anything', async () => {
