@@ -56,6 +56,7 @@ export async function copyBlobs(
   const lost: LostBlob[] = [];
   let [copiedFiles, copiedBytes, doneFiles, doneBytes, bytesUnderWay] = [0, 0, 0, 0, 0];
   let onEnd = () => {};
+  let hasFailed = false;
   const done = (sizeBytes: number) => {
     doneFiles++;
     doneBytes += sizeBytes;
@@ -71,7 +72,7 @@ export async function copyBlobs(
           done(blob.sizeBytes);
           continue;
         }
-        while (bytesUnderWay > 0 && bytesUnderWay + blob.sizeBytes > BYTES_AT_ONCE) {
+        while (!hasFailed && bytesUnderWay > 0 && bytesUnderWay + blob.sizeBytes > BYTES_AT_ONCE) {
           await new Promise<void>((resolve) => {
             onEnd = resolve;
           });
@@ -84,7 +85,12 @@ export async function copyBlobs(
     }
   }
   await eachOf(missing(), COPIES_AT_ONCE, async (blob) => {
-    const reason = await copyBlob(blob, from, to, signal).finally(() => {
+    const copying = copyBlob(blob, from, to, signal).catch((error) => {
+      // What was taken from the queue after this is never begun, and gives no bytes back.
+      hasFailed = true;
+      throw error;
+    });
+    const reason = await copying.finally(() => {
       bytesUnderWay -= blob.sizeBytes;
       onEnd();
     });
