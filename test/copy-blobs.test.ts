@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm, truncate } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -98,6 +98,20 @@ onEach(blobStores, (open) => {
     expect([...found.values()].every(({ sizeBytes }) => sizeBytes === 50_000)).toBe(true);
     expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 50 - found.size, lost: [] });
   });
+});
+
+test('ends where one of many large files fails', async () => {
+  const [{ from }, { from: to }] = [await sourceWith([]), await sourceWith([])];
+  const sizeBytes = 200_000_000;
+  const blobs: NamedBlob[] = [];
+  for (let i = 10; i < 40; i++) {
+    blobs.push({ ...(await keep(from, `d1/${i}`, Buffer.of())), sizeBytes });
+    await truncate(from.pathOf(`d1/${i}`), sizeBytes);
+  }
+  // No damage of a file: nobody knows what this is.
+  await from.delete(['d1/10']);
+  await mkdir(from.pathOf('d1/10'));
+  await expect(copy(blobs, from, to)).rejects.toMatchObject({ code: 'EISDIR' });
 });
 
 onS3(() => {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { eachOf } from '../src/service/each.js';
 import { openMetadata } from '../src/storage/metadata.js';
 import * as media from './fixtures/media.js';
-import { COMBINATIONS, whyNoPostgres } from './harness/available.js';
+import { COMBINATIONS, whyNoPostgres, whyNoS3 } from './harness/available.js';
 import { type Ended, startCommand, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
 import { datasetOf } from './harness/mounting.js';
@@ -131,6 +131,21 @@ for (const { name, leftOut } of COMBINATIONS) {
     S3_START_MS,
   );
 }
+
+test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
+  'needs no folder between two places that have none',
+  async () => {
+    const [from, one, other] = [await copyOfFull(), await newPlace('postgres+s3'), await newPlace('postgres+s3')];
+    expect((await migrate([from], one.args, one.env)).code).toBe(0);
+    const temporary = await newFolder();
+    await mkdir(temporary);
+    const ended = await migrate(one.args, other.args, { ...one.env, TMPDIR: temporary });
+    expect([ended.stderr, ended.code]).toEqual(['', 0]);
+    expect([ended.json().copied_files, await readdir(temporary)]).toEqual([files, []]);
+    expect(await servedHoldings(other.dataFolder, { token, env: other.env })).toEqual(holdings);
+  },
+  S3_START_MS,
+);
 
 describe('broken off', () => {
   const CAPTIONS = 500;
