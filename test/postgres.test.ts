@@ -11,7 +11,7 @@ import { openOnPostgres } from '../src/storage/postgres-metadata.js';
 import { whyNoPostgres } from './harness/available.js';
 import { trainyard } from './harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from './harness/postgres.js';
-import { eventually } from './harness/server.js';
+import { discardServer, eventually, startServer } from './harness/server.js';
 
 async function open(url: string, options: { localClock?: () => number } = {}): Promise<Metadata> {
   const metadata = await openOnPostgres(url, { blobGrace: 0, ...options });
@@ -212,6 +212,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
       }),
     ]);
     for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnfit);
+    expect(errors.map(({ isTemporary }) => isTemporary)).toEqual([false, false, true]);
     const messages = errors.map((error) => error.message);
     expect(messages).toEqual([
       expect.stringMatching(/password authentication failed/),
@@ -295,13 +296,28 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect((await trainyard(['token', 'list'], { env })).stdout).toMatch(/revoked/);
   });
 
-  test('does not start without its database, and says so without the password', async () => {
-    const url = new URL(await databaseForTest());
-    url.password = 'wrong-secret';
+  test.each([
+    ['that does not let it in', { password: 'wrong-secret' }, 78, 'password authentication failed'],
+    ['that is not there', { port: '1', password: 'wrong-secret' }, 75, 'connect ECONNREFUSED'],
+  ])('does not start with a database %s, and says so without the password', async (_, change, exitCode, reason) => {
+    const url = Object.assign(new URL(await databaseForTest()), change);
     const { code, stderr, stdout } = await trainyard(['serve', '--port', '0'], { env: { DATABASE_URL: url.href } });
-    expect(code).toBe(69);
-    expect(stderr).toMatch(/postgres:\/\/postgres@.* can't be used: password authentication failed/);
+    expect(code).toBe(exitCode);
+    expect(stderr).toMatch(new RegExp(`postgres://postgres@.* can't be used: ${reason}`));
     expect(stdout + stderr).not.toContain('wrong-secret');
+  });
+
+  test('that has fallen silent is told to a load balancer long before those who wait for it give up', async () => {
+    const { url, proxy } = await proxiedForTest(await databaseForTest());
+    const server = await startServer({}, { env: { DATABASE_URL: url } });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    expect((await api.list()).status).toBe(200);
+    proxy.fallSilent();
+    const listed = api.list().then(({ status }) => ['listed', status]);
+    const ready = fetch(`${server.url}/readyz`).then(({ status }) => ['ready', status]);
+    expect(await Promise.race([listed, ready])).toEqual(['ready', 503]);
+    expect(await listed).toEqual(['listed', 503]);
   });
 });
 

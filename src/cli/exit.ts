@@ -97,7 +97,9 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: serviceExitOf(error), message: error.message };
-  if (error instanceof DatabaseUnfit) return { code: EXIT.unavailable, message: error.message };
+  if (error instanceof DatabaseUnfit) {
+    return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
+  }
   // Node's own is no DOMException as that of fetch is.
   if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
   // What fetch throws where there was no answer, or half of one; its cause has the operating system's words.

@@ -17,7 +17,8 @@ Examples:
   $ trainyard serve --mount-root /app/ai-toolkit/datasets       READY datasets appear there by themselves
   $ trainyard serve --port 0 --json                             one line of JSON says where, and the first token
 
-Ends with 0 after ctrl-C or SIGTERM, 75 when the data folder is being served already, 78 for settings that can't be used.`;
+Ends with 0 after ctrl-C or SIGTERM, 75 when the data folder is being served already or
+database or bucket do not answer, 78 for settings that can't be used.`;
 
 /** `trainyard serve` */
 export function addServeCommand(program: Command): void {

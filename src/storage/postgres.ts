@@ -1,7 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
-import { catalogUnavailable, type Database, migrate, type RowsOf, sqlStateOf, type Transaction } from './database.js';
+import { ServiceError } from '../dataset/errors.js';
+import {
+  catalogUnavailable,
+  type Database,
+  databaseFault,
+  migrate,
+  type RowsOf,
+  sqlStateOf,
+  type Transaction,
+} from './database.js';
 import { DatabaseUnfit } from './database-unfit.js';
 import type { Schema } from './schema.js';
 
@@ -51,7 +60,11 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
 export async function openPostgres(url: string): Promise<Database> {
   const connection = connectionOf(url);
   await prepare(connection).catch((error) => {
-    throw new DatabaseUnfit(`The database ${nameOf(url)} can't be used: ${reasonOf(error)}`, { cause: error });
+    const fault = error instanceof ServiceError ? error : databaseFault(error);
+    throw new DatabaseUnfit(`The database ${nameOf(url)} can't be used: ${reasonOf(error)}`, {
+      cause: error,
+      isTemporary: fault?.code === 'unavailable',
+    });
   });
   const pool = poolOf({
     ...connection,

@@ -78,7 +78,7 @@ export function openNetwork(): Network | { refusal: string } {
     address,
     command: ['nsenter', `--net=/run/netns/${guest}`],
     lose: (percent, ports) => {
-      const drop = `numgen random mod 100 < ${percent} counter drop`;
+      const drop = percent === 100 ? 'counter drop' : `numgen random mod 100 < ${percent} counter drop`;
       const rules = ['sport', 'dport'].map(
         (side) => `add rule ip faults through tcp ${side} { ${ports.join(', ')} } ${drop}`,
       );
