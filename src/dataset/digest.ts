@@ -8,12 +8,21 @@ import { createHash } from 'node:crypto';
 export function digestOf(
   files: readonly { readonly filename: string; readonly upload: { readonly sha256: string } }[],
 ): string {
-  const lines = files.map((file) => ({
-    name: Buffer.from(file.filename),
-    line: `${file.upload.sha256}  ${file.filename}\n`,
-  }));
-  lines.sort((a, b) => Buffer.compare(a.name, b.name));
-  const hash = createHash('sha256');
-  for (const { line } of lines) hash.update(line);
-  return hash.digest('hex');
+  const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
+  const sorted = [...files].sort(hasSurrogates ? byBytes : byUnits);
+  const lines = sorted.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`);
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
+
+interface Named {
+  readonly filename: string;
+}
+
+function byBytes(a: Named, b: Named): number {
+  return Buffer.compare(Buffer.from(a.filename), Buffer.from(b.filename));
+}
+
+/** The same order in a fraction of the time, where there are no surrogates. */
+function byUnits(a: Named, b: Named): number {
+  return a.filename < b.filename ? -1 : a.filename > b.filename ? 1 : 0;
 }
