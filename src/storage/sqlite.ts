@@ -41,8 +41,7 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
     // The connection is lent to one at a time, so that nobody else's statement gets between those of a transaction.
     transact: ({ isDurable }, work) =>
       query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
-    read: (statements) =>
-      query.connection().execute(() => transact(file, ({ commit }) => commit(statements), { begin: 'begin deferred' })),
+    read: (statements) => query.connection().execute(async () => readAtOnce(file, statements)),
     close: () => query.destroy(),
   };
 }
@@ -69,11 +68,7 @@ class ImmediateSqliteDriver extends SqliteDriver {
  * A transaction that reads first and writes later fails at once when another process wrote in between; one that takes the
  * write lock at its beginning waits for its turn instead (https://sqlite.org/lang_transaction.html).
  */
-async function transact<T>(
-  file: SqliteFile,
-  work: (transaction: Transaction) => Promise<T>,
-  { begin }: { begin: 'begin immediate' | 'begin deferred' } = { begin: 'begin immediate' },
-): Promise<T> {
+async function transact<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   const send = async <const S extends readonly Compilable<unknown>[]>(statements: S) =>
     statements.map((statement) => {
       const { sql, parameters } = statement.compile();
@@ -82,7 +77,7 @@ async function transact<T>(
       prepared.run(parameters);
       return [];
     }) as RowsOf<S>;
-  file.run(begin);
+  file.run('begin immediate');
   let isOpen = true;
   try {
     return await work({
@@ -97,6 +92,28 @@ async function transact<T>(
   } finally {
     if (isOpen) rollBack(file);
   }
+}
+
+/** A transaction goes on reading what it began with, whatever other processes write (https://sqlite.org/isolation.html). */
+function readAtOnce<const S extends readonly Compilable<unknown>[]>(file: SqliteFile, statements: S): RowsOf<S> {
+  file.run('begin');
+  try {
+    return statements.map((statement) => gather(file, statement.compile())) as RowsOf<S>;
+  } finally {
+    rollBack(file);
+  }
+}
+
+/**
+ * The rows of a statement, handed over by SQLite as one JSON text: where they are many, that takes half the time of fetching
+ * them value by value. Our columns have text, whole numbers and null, all of which JSON keeps as they are.
+ */
+function gather(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
+  const { columns } = file.prepare(sql);
+  const values = columns.map((column) => `"${column}"`).join(', ');
+  const gathered = file.prepare(`select json_group_array(json_array(${values})) as text from (${sql})`);
+  const [{ text }] = gathered.all(parameters) as [{ text: string }];
+  return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
 }
 
 /**
@@ -130,8 +147,8 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   db.exec(`pragma journal_mode = ${journalMode}`);
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
-  const cache = new Map<string, SqliteStatement>();
-  const prepare = (sql: string): SqliteStatement => {
+  const cache = new Map<string, Prepared>();
+  const prepare = (sql: string): Prepared => {
     const cached = cache.get(sql);
     if (cached !== undefined) return cached;
     const statement = adapt(db.prepare(sql));
@@ -150,24 +167,31 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   };
 }
 
-function adapt(statement: StatementSyncInstance): SqliteStatement {
+interface Prepared extends SqliteStatement {
+  readonly columns: readonly string[];
+}
+
+function adapt(statement: StatementSyncInstance): Prepared {
   const columns = statement.columns().map((column) => column.name);
   // Objects built here from arrays take a third of the time of those the native side builds key by key.
   statement.setReturnArrays(true);
-  const objectOf = (row: unknown) => {
-    const object: Record<string, unknown> = {};
-    for (let i = 0; i < columns.length; i++) object[columns[i]!] = (row as unknown[])[i];
-    return object;
-  };
+  const toObject = (row: unknown) => objectOf(columns, row as unknown[]);
   return {
+    columns,
     reader: columns.length > 0,
-    all: (parameters) => statement.all(...(parameters as never[])).map(objectOf),
+    all: (parameters) => statement.all(...(parameters as never[])).map(toObject),
     run: (parameters) => {
       const { changes, lastInsertRowid } = statement.run(...(parameters as never[]));
       return { changes, lastInsertRowid };
     },
     *iterate(parameters) {
-      for (const row of statement.iterate(...(parameters as never[]))) yield objectOf(row);
+      for (const row of statement.iterate(...(parameters as never[]))) yield toObject(row);
     },
   };
+}
+
+function objectOf(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
+  return object;
 }
