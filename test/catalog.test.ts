@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, PendingFile, StoredFile } from '../src/dataset/dataset.js';
@@ -73,7 +74,7 @@ onEach(catalogs, (open) => {
   };
 
   test('gives a file back as it was written, in every state', async () => {
-    const { catalog, datasetId } = await openDataset();
+    const { catalog, accountId, datasetId } = await openDataset();
     const open = pending(datasetId, 'a.jpg');
     const good: DatasetFile = { ...pending(datasetId, 'b "1" é.jpg'), upload: stored(2 ** 40) };
     const bad: DatasetFile = {
@@ -90,6 +91,9 @@ onEach(catalogs, (open) => {
     }
     const byName = (a: DatasetFile, b: DatasetFile) => (a.filename < b.filename ? -1 : 1);
     expect((await catalog.files(datasetId)).sort(byName)).toEqual([open, good, bad]);
+    const contents = await catalog.contents({ accountId, id: datasetId });
+    expect([...contents!.files].sort(byName)).toEqual([open, good, bad]);
+    expect(await catalog.contents({ accountId: 'a stranger', id: datasetId })).toBeUndefined();
     expect(await catalog.storedFile({ datasetId, filename: good.filename })).toEqual(good);
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
   });
@@ -125,6 +129,26 @@ onEach(catalogs, (open) => {
     await Promise.all(Array.from({ length: 40 }, (_, i) => upload(catalog, datasetId, `${i}.jpg`)));
     const dataset = await catalog.dataset({ accountId, id: datasetId });
     expect(dataset?.tally).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
+  });
+
+  test('whoever looks at a dataset while it changes sees it with its files as they were at one moment', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    let isOver = false;
+    const uploads = Array.from({ length: 4 }, async (_, i) => {
+      for (let turn = 0; turn < 25; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
+    });
+    const looking = (async () => {
+      const wrong: unknown[] = [];
+      while (!isOver) {
+        const { dataset, files } = (await catalog.contents({ accountId, id: datasetId }))!;
+        const counted = tallyOf(files, dataset.updatedAt);
+        if (!isDeepStrictEqual(dataset.tally, counted)) wrong.push({ kept: dataset.tally, counted });
+      }
+      return wrong;
+    })();
+    await Promise.all(uploads);
+    isOver = true;
+    expect(await looking).toEqual([]);
   });
 
   test('takes a batch larger than one statement', async () => {

@@ -18,10 +18,10 @@ const ROUNDS = 3;
 export const benchInstances: Benchmark = async (run) => {
   const { backends, folder, isQuick } = run;
   // With bytes in a folder of each, so that nothing is measured but services and database; no installation is like that.
-  const rows = await compare(run, { backends: ['postgres'], what: 'captions', count: isQuick ? 600 : 2000 });
+  const rows = await compare(run, { backends: ['postgres'], what: 'captions', count: isQuick ? 600 : 1000 });
   if (backends.length < 2) return rows;
   const images = await writePhotos(folder, isQuick ? 20 : 60);
-  return [...(await compare(run, { backends, what: { images }, count: isQuick ? 100 : 300 })), ...rows];
+  return [...(await compare(run, { backends, what: { images }, count: isQuick ? 100 : 200 })), ...rows];
 };
 
 interface Contest {

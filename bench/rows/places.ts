@@ -12,7 +12,7 @@ const CONNECTIONS = 8;
 /** Direct uploads of JPEGs with captions to servers that keep things elsewhere, against one that has only its folder. */
 export const benchPlaces: Benchmark = async ({ folder, isQuick, backends, newPlace, say }) => {
   const images = await writePhotos(folder, isQuick ? 20 : 60);
-  const pairs = isQuick ? 100 : 300;
+  const pairs = isQuick ? 100 : 200;
   const combinations: readonly (readonly Backend[])[] = [
     [],
     ...backends.map((backend) => [backend]),
@@ -32,7 +32,7 @@ export const benchPlaces: Benchmark = async ({ folder, isQuick, backends, newPla
         return pairs / seconds;
       };
       // A process that has just started compiles its own code while it serves.
-      await upload(api, { images }, { count: isQuick ? 200 : 600, connections: CONNECTIONS });
+      await upload(api, { images }, { count: isQuick ? 200 : 400, connections: CONNECTIONS });
     }
     const rate = await takeTurns(contenders, 3);
     const [own, ...others] = opened.map(({ place }) => place.name);
