@@ -92,8 +92,7 @@ async function main(): Promise<void> {
     }
     process.stdout.write(`\n${await machineLine(folder)}\n\n${tableOf(rows)}\n`);
   } finally {
-    await started.stop();
-    await rm(folder, { recursive: true, force: true });
+    await started.stop().finally(() => rm(folder, { recursive: true, force: true }));
   }
 }
 

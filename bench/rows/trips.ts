@@ -10,7 +10,7 @@ const MOST = 3;
 
 /** How often a direct upload waits for Postgres, seen on the line between the two. */
 export const benchTrips: Benchmark = async ({ folder, isQuick, backends, newPlace }) => {
-  const uploads = isQuick ? 200 : 1000;
+  const uploads = isQuick ? 200 : 500;
   const place = await newPlace(...backends);
   const url = new URL(place.env.DATABASE_URL!);
   const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port || 5432) });
