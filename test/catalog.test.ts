@@ -285,7 +285,7 @@ onEach(catalogs, (open) => {
     );
   });
 
-  test('finds the presigned promises that nobody is settling, of a dataset or of all, the first to expire first', async () => {
+  test('finds the presigned promises that nobody is settling, and the datasets that wait for them', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
     const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
@@ -307,15 +307,18 @@ onEach(catalogs, (open) => {
       beginArrival(group, taken.id, { now: 50, until: 70, by: 'me' }),
     );
     await upload(catalog, datasetId, 'f.jpg');
-    const idsOf = async (query: Parameters<Catalog['awaitedUploads']>[0]) =>
-      (await catalog.awaitedUploads(query)).map(({ id }) => id);
-    expect(await idsOf({ now: 69 })).toEqual([early, elsewhere, late].map(({ id }) => id));
-    expect(await catalog.awaitedIds({ now: 70, datasetId })).toEqual([early, taken, late].map(({ id }) => id).sort());
-    expect(await idsOf({ now: 69, ids: [late.id, taken.id, elsewhere.id] })).toEqual([elsewhere.id, late.id]);
-    expect(await idsOf({ now: 69, ids: [] })).toEqual([]);
-    expect(await idsOf({ now: 69, limit: 2 })).toEqual([early.id, elsewhere.id]);
-    expect(await idsOf({ now: 69, after: { expiresAt: 200, id: elsewhere.id } })).toEqual([late.id]);
-    expect(await idsOf({ now: 69, after: { expiresAt: 200, id: '' } })).toEqual([elsewhere.id, late.id]);
+    const idsOf = async (now: number, files: PendingFile[]) =>
+      (await catalog.awaitedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
+    const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
+    expect(await catalog.awaitedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
+    expect(await catalog.awaitedIds({ now: 70, datasetId })).toEqual(sorted(early, late, taken));
+    expect(await idsOf(69, [late, taken, elsewhere, ours])).toEqual(sorted(late, elsewhere));
+    expect(await idsOf(69, [])).toEqual([]);
+    const datasetsAt = async (now: number, expiringFrom: number) =>
+      (await catalog.awaitingDatasets({ now, expiringFrom })).map((found) => found.datasetId).sort();
+    expect(await datasetsAt(69, 0)).toEqual([datasetId, other.id].sort());
+    expect(await datasetsAt(69, 201)).toEqual([datasetId]);
+    expect(await datasetsAt(69, 1_000_000)).toEqual([]);
   });
 
   test('tells listeners of changes and of the end, and no more once they have gone', async () => {

@@ -182,7 +182,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(await begin(behind, 'behind')).toBeDefined();
     expect(await begin(ahead, 'ahead')).toBeUndefined();
     expect(await ahead.catalog.abandonedUploads(ahead.now())).toEqual([]);
-    expect(await behind.catalog.awaitedUploads({ now: behind.now() })).toEqual([]);
+    expect(await behind.catalog.awaitingDatasets({ now: behind.now(), expiringFrom: 0 })).toEqual([]);
   });
 });
 

@@ -13,9 +13,6 @@ const SETTLING_AT_ONCE = 4;
 /** Datasets being listed at once where all are looked at. */
 const LISTING_AT_ONCE = 4;
 
-/** Rows read at once where all promises are gone through. */
-const PAGE = 1000;
-
 /** Nobody asks any more whether an upload has come that long after its link has run out, unless somebody asks for its dataset. */
 const GIVEN_UP_AFTER: Micros = 3600 * MICROS_PER_SECOND;
 
@@ -46,7 +43,7 @@ export class Arrivals {
   /** When a dataset is due in the background. */
   readonly #due = new Map<string, Micros>();
   /** Found and not settled yet, by file id. */
-  readonly #found = new Map<string, PendingFile>();
+  readonly #found = new Set<string>();
   readonly #waiting: PendingFile[] = [];
   readonly #settling = new Set<Promise<void>>();
 
@@ -71,21 +68,12 @@ export class Arrivals {
   /** Asks about every dataset that waits for uploads and is due. Rejects where the catalog or the store does not answer. */
   async lookEverywhere(): Promise<void> {
     const now = this.#parts.now();
-    const waiting = new Map<string, Micros>();
-    let after = { expiresAt: now - GIVEN_UP_AFTER, id: '' };
-    for (;;) {
-      const page = await this.#parts.catalog.awaitedUploads({ now, after, limit: PAGE });
-      for (const { datasetId, createdAt } of page) {
-        waiting.set(datasetId, Math.max(waiting.get(datasetId) ?? 0, createdAt));
-      }
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) break;
-      after = { expiresAt: last.upload.expiresAt, id: last.id };
-    }
-    for (const datasetId of this.#due.keys()) if (!waiting.has(datasetId)) this.#due.delete(datasetId);
-    const due = [...waiting].filter(([datasetId]) => (this.#due.get(datasetId) ?? 0) <= now);
-    await eachOf(due, LISTING_AT_ONCE, async ([datasetId, since]) => {
-      const pause = Math.min(Math.max((now - since) / 10, SHORTEST_PAUSE), LONGEST_PAUSE);
+    const waiting = await this.#parts.catalog.awaitingDatasets({ now, expiringFrom: now - GIVEN_UP_AFTER });
+    const ids = new Set(waiting.map(({ datasetId }) => datasetId));
+    for (const id of this.#due.keys()) if (!ids.has(id)) this.#due.delete(id);
+    const due = waiting.filter(({ datasetId }) => (this.#due.get(datasetId) ?? 0) <= now);
+    await eachOf(due, LISTING_AT_ONCE, async ({ datasetId, promisedAt }) => {
+      const pause = Math.min(Math.max((now - promisedAt) / 10, SHORTEST_PAUSE), LONGEST_PAUSE);
       this.#due.set(datasetId, now + pause);
       while (!this.#stopping.signal.aborted && (await this.#lookOnce(datasetId)) === 'more');
     });
@@ -122,7 +110,7 @@ export class Arrivals {
 
   #find(file: PendingFile): void {
     if (this.#found.has(file.id)) return;
-    this.#found.set(file.id, file);
+    this.#found.add(file.id);
     this.#waiting.push(file);
     this.#settleNext();
   }

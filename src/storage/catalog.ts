@@ -156,32 +156,36 @@ export class Catalog {
     return rows.map((row) => fileOf(row) as PendingFile);
   }
 
-  /** Ids, in their order, of a dataset's uploads that `awaitedUploads` would give. */
+  /**
+   * Ids, in their order, of a dataset's uploads that are promised through a presigned link and that nobody is settling at
+   * `now`, be they expired or not.
+   */
   async awaitedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
     const rows = await this.#awaited(now).select('id').where('dataset_id', '=', datasetId).orderBy('id').execute();
     return rows.map(({ id }) => id);
   }
 
-  /**
-   * Uploads promised through a presigned link that nobody is settling at `now`, be they expired or not: those of some ids, or
-   * all. The first to expire comes first; `after` goes on behind one, and begins at a moment with an empty id.
-   */
-  async awaitedUploads(query: {
-    now: Micros;
-    ids?: readonly string[] | undefined;
-    after?: { expiresAt: Micros; id: string } | undefined;
-    limit?: number | undefined;
-  }): Promise<PendingFile[]> {
-    const { now, ids, after, limit } = query;
-    let select = this.#awaited(now).selectAll().orderBy('expires_at').orderBy('id');
-    if (ids !== undefined) select = select.where('id', 'in', ids.length > 0 ? ids : ['']);
-    if (after !== undefined) {
-      select = select.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple('expires_at', 'id'), '>', tuple(after.expiresAt, after.id)),
-      );
+  /** Those of them that have one of these ids. */
+  async awaitedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
+    const files: PendingFile[] = [];
+    for (const chunk of chunksOf(ids)) {
+      const rows = await this.#awaited(now).selectAll().where('id', 'in', chunk).execute();
+      files.push(...rows.map((row) => fileOf(row) as PendingFile));
     }
-    if (limit !== undefined) select = select.limit(limit);
-    return (await select.execute()).map((row) => fileOf(row) as PendingFile);
+    return files;
+  }
+
+  /** Datasets with such uploads whose links ran out at or after `expiringFrom`, and when the last of them was promised. */
+  async awaitingDatasets(query: {
+    now: Micros;
+    expiringFrom: Micros;
+  }): Promise<{ datasetId: string; promisedAt: Micros }[]> {
+    const rows = await this.#awaited(query.now)
+      .select(({ fn }) => ['dataset_id', fn.max('created_at').as('promised_at')])
+      .where('expires_at', '>=', query.expiringFrom)
+      .groupBy('dataset_id')
+      .execute();
+    return rows.map((row) => ({ datasetId: row.dataset_id, promisedAt: row.promised_at }));
   }
 
   #awaited(now: Micros) {
