@@ -50,6 +50,30 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     }
   });
 
+  test('whoever asks while a promise is kept is never told that the dataset is READY without it', async () => {
+    const id = await apis[0].newDataset();
+    await apis[0].upload(id, 'a.jpg', await media.jpeg());
+    await apis[0].upload(id, 'a.txt', 'a caption');
+    for (const round of numbered(30)) {
+      const filename = `${round}.txt`;
+      const link = await apis[0].link(id, filename, 5);
+      let isKept = false;
+      const keeping = put(link, 'words').then(({ status }) => {
+        isKept = true;
+        return status;
+      });
+      const polls = numbered(6).map(async (i) => {
+        while (!isKept) {
+          const { body } = await apis[i % 2]!.status(id);
+          const has = body.files.some((file) => file.filename === filename);
+          expect([body.status, has], filename).toEqual(has ? ['READY', true] : ['UPLOADING', false]);
+        }
+      });
+      expect(await keeping).toBe(200);
+      await Promise.all(polls);
+    }
+  });
+
   test('an event reaches whoever listens at the other', async () => {
     const id = await apis[0].newDataset();
     const hangUp = new AbortController();
