@@ -138,6 +138,34 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
       await discardServer(victim);
     }
   });
+
+  test('a dataset is not FAILED for a direct upload that died with its instance', async () => {
+    const id = await apis[1].newDataset();
+    await apis[1].upload(id, 'a.jpg', await media.jpeg());
+    await apis[1].upload(id, 'a.txt', 'a caption');
+    const victim = await startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
+    try {
+      const direct = await RawClient.open(victim.url);
+      const api = new Api(victim.url, apis[0].token);
+      await direct.send(
+        directBytes(api, id, 'a.txt', Buffer.from('a caption that never comes to its end')).subarray(0, -60),
+      );
+      await eventually(async () => ((await apis[1].status(id)).body.counts.pending === 1 ? true : undefined));
+      await victim.stop('SIGKILL');
+      // As a client does that was cut off.
+      expect((await apis[1].upload(id, 'a.txt', 'another caption')).status).toBe(200);
+
+      const seen = new Set<string>();
+      await eventually(async () => {
+        const { status, counts } = (await apis[1].status(id)).body;
+        seen.add(status);
+        return counts.pending === 0 || undefined;
+      });
+      expect([...seen].sort()).toEqual(['READY', 'UPLOADING']);
+    } finally {
+      await discardServer(victim);
+    }
+  });
 });
 
 describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that is restarted under load', () => {

@@ -63,9 +63,16 @@ export interface DatasetFile<U extends Upload = Upload> {
 export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
-/** The moment from which nobody waits for this upload any more. */
-export function aliveUntilOf(upload: PendingFile['upload']): Micros {
-  return Math.max(upload.expiresAt, upload.arrivingUntil ?? upload.expiresAt);
+/** How long the sweep takes at the most to come round and end a direct upload whose server has died. */
+const SWEPT_WITHIN: Micros = 60 * MICROS_PER_SECOND;
+
+/**
+ * The moment from which nobody waits for this upload any more. A direct upload that has lost its server was never promised
+ * to anybody, and its client knows: it counts as under way until it is swept, and never as a promise that was not kept.
+ */
+export function aliveUntilOf({ via, expiresAt, arrivingUntil }: PendingFile['upload']): Micros {
+  const until = Math.max(expiresAt, arrivingUntil ?? expiresAt);
+  return via === 'direct' ? until + SWEPT_WITHIN : until;
 }
 
 /** What `statusOf` needs to know of a dataset's files, kept up to date so that no file has to be read for it. */
