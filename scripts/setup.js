@@ -21,7 +21,14 @@ if (isOlder(INSTALLED, [join(root, 'package-lock.json')])) {
   const now = new Date();
   utimesSync(INSTALLED, now, now);
 }
-if (isOlder(BUILT, [...filesBelow(join(root, 'src')), join(root, 'tsconfig.build.json'), INSTALLED])) {
+if (
+  isOlder(BUILT, [
+    ...filesBelow(join(root, 'src')),
+    ...filesBelow(join(root, 'web')),
+    join(root, 'tsconfig.build.json'),
+    INSTALLED,
+  ])
+) {
   console.error('trainyard: building …');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run('npm', ['run', '--silent', 'build']);

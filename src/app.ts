@@ -89,6 +89,7 @@ export async function openApp(config: Config, logger: Logger) {
       trustedProxies: config.trustedProxies,
       times: config.times,
       version: packageVersion(),
+      uploadOrigin: presigning?.origin,
     },
   );
   const { mountRoot: root, dataFolder } = config;

@@ -102,7 +102,11 @@ function greeting({ url, data_folder, database, account, token }: Start): string
   }
   return `${where}
 This is the first start, so here are an account, "${account}", and its token. It is not shown again.
-Paste this into another terminal, in this folder, to make a first dataset:
+Open this page, which signs you in:
+
+  ${url}/#token=${token}
+
+Or paste this into another terminal, in this folder, to make a first dataset:
 
 export TRAINYARD_URL=${url}
 export TRAINYARD_TOKEN=${token}

@@ -37,6 +37,8 @@ export interface ServerOptions {
   readonly trustedProxies: readonly string[];
   readonly times: BodyTimes;
   readonly version: string;
+  /** Where presigned links lead browsers, `https://s3.example`; `undefined` where they lead to the service itself. */
+  readonly uploadOrigin: string | undefined;
   readonly logger: FastifyBaseLogger;
 }
 

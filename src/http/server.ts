@@ -12,6 +12,7 @@ import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerOperationRoutes } from './routes/operations.js';
 import { registerUploadRoutes } from './routes/uploads.js';
+import { registerWeb } from './web.js';
 
 /** Names and sizes of some hundred thousand files fit into one batch. */
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
@@ -75,6 +76,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   });
 
   await registerDocs(app, options);
+  await app.register(async (scope) => registerWeb(scope, options));
   await app.register(async (scope) => registerOperationRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
   await app.register(async (scope) => registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
   await app.register(

@@ -107,6 +107,8 @@ export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
 
 /** Bytes that clients bring to the store without us. */
 export interface Presigning {
+  /** Of every link, `https://s3.example`. */
+  readonly origin: string;
   /** The largest object that one PUT makes. */
   readonly maxBytes: number;
 

@@ -28,6 +28,7 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
   };
   return {
     maxBytes: MAX_PUT_BYTES,
+    origin: sample.origin,
     presign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
       const { expiration } = await signer.config.credentials();
       const credentialsHold = expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();

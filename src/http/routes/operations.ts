@@ -6,9 +6,7 @@ import type { App, RouteContext } from '../context.js';
 const READY_MS = 5000;
 
 /** What load balancers and monitors ask. */
-export function registerOperationRoutes(app: App, { checkReady, metrics, version }: RouteContext): void {
-  app.get('/', { schema: { hide: true } }, async () => ({ name: 'trainyard', version, documentation: '/docs' }));
-
+export function registerOperationRoutes(app: App, { checkReady, metrics }: RouteContext): void {
   app.get('/healthz', { schema: { tags: ['operations'], summary: 'Whether the process is alive' } }, async () => ({
     status: 'ok',
   }));

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { TestServer } from './server.js';
+
+/** Where Debian, other Linux distributions and macOS put it. */
+const PLACES = [
+  process.env.TEST_CHROMIUM ?? '',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+const FLAGS = [
+  // Chromium's own sandbox does not work as root, and the only pages it is shown are ours.
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--disable-dev-shm-usage',
+  // Each of these would look up hosts of Google's, which a machine without the internet waits for.
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+const executablePath = PLACES.find((place) => place !== '' && existsSync(place));
+
+/** Why there are no tests in a browser here; `undefined` where there are. */
+export function whyNoBrowser(): string | undefined {
+  if (executablePath !== undefined || process.env.CI === 'true') return undefined;
+  return 'no Chromium is installed; TEST_CHROMIUM may name one';
+}
+
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS });
+}
+
+export interface Visit {
+  readonly page: Page;
+  readonly context: BrowserContext;
+  /** Everything that the browser complained about: errors of scripts, and what the page's policy has stopped. */
+  readonly complaints: readonly string[];
+}
+
+/** A person with a tab of their own, signed in where a token is given. */
+export async function visit(
+  browser: Browser,
+  server: Pick<TestServer, 'url'>,
+  options: { token?: string; path?: string; theme?: 'light' | 'dark'; width?: number; height?: number } = {},
+): Promise<Visit> {
+  const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    // A request that is refused is part of many tests; what the page makes of it is what they look at.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
+      complaints.push(message.text());
+    }
+  });
+  await page.goto(`${server.url}${path}${token === undefined ? '' : `#token=${token}`}`);
+  return { page, context, complaints };
+}

@@ -1,0 +1,69 @@
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+const leftOut = whyNoBrowser();
+
+describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `, left out: ${leftOut}`}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  test('signs in by a link, whose token leaves the address at once and stays with the tab', async () => {
+    const api = await server.api();
+    await api.newDataset('by link');
+    const { page, context, complaints } = await visit(browser, server, { token: api.token });
+    await page.getByText('by link').waitFor();
+    expect(page.url()).toBe(`${server.url}/`);
+    await page.reload();
+    await page.getByText('by link').waitFor();
+    const other = await context.newPage();
+    await other.goto(server.url);
+    await other.getByLabel('Token').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('signs in by a token that is pasted, and says what is wrong with one that is not known', async () => {
+    const api = await server.api();
+    const { page } = await visit(browser, server);
+    await page.getByLabel('Token').fill('ty_nobody');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('does not know this token').waitFor();
+    await page.getByLabel('Token').fill(`  ${api.token}\n`);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Datasets' }).waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Token').waitFor();
+  });
+
+  test('is served with a policy that lets nothing act but its own files', async () => {
+    for (const path of ['/', '/datasets/anything', '/favicon.svg']) {
+      const { headers, status } = await fetch(server.url + path);
+      expect(status).toBe(200);
+      const policy = headers.get('content-security-policy') ?? '';
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).not.toMatch(/unsafe|\*|data:/);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+    }
+  });
+
+  test('is asked for anew each time, and its parts once and for all', async () => {
+    const document = await fetch(server.url);
+    expect(document.headers.get('cache-control')).toBe('no-cache');
+    const script = /src="(\/assets\/[^"]+\.js)"/.exec(await document.text())?.[1];
+    const headers = { 'accept-encoding': 'gzip' };
+    const answer = await fetch(server.url + script, { headers });
+    expect(answer.headers.get('cache-control')).toContain('immutable');
+    expect(answer.headers.get('content-encoding')).toBe('gzip');
+    expect(answer.headers.get('content-type')).toContain('javascript');
+    expect((await fetch(`${server.url}/assets/nothing.js`)).status).toBe(404);
+  });
+});

@@ -1,0 +1,30 @@
+import { Route, Switch } from 'wouter';
+import { DatasetPage } from './dataset/dataset-page.js';
+import { DatasetsPage } from './datasets/datasets-page.js';
+import { Frame } from './frame.js';
+import { Live } from './live/live.js';
+import { ClientProvider } from './session/client.js';
+import { useSession } from './session/session.js';
+import { SignInPage } from './session/sign-in-page.js';
+
+/** The whole page: signed in or not, and which of the pages. */
+export function App() {
+  const { token } = useSession();
+  if (token === undefined) return <SignInPage />;
+  return (
+    <ClientProvider token={token}>
+      <Live />
+      <Frame>
+        <Switch>
+          <Route path="/" component={DatasetsPage} />
+          <Route path="/datasets/:id/:view?">
+            {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
+          </Route>
+          <Route>
+            <p>There is no such page.</p>
+          </Route>
+        </Switch>
+      </Frame>
+    </ClientProvider>
+  );
+}

@@ -1,0 +1,86 @@
+import { ArrowLeft } from 'lucide-react';
+import type { ReactNode } from 'react';
+import { Link } from 'wouter';
+import { type DatasetWithFiles, TrainyardError } from '../../src/http/client.js';
+import { CaptionsView } from '../captions/captions-view.js';
+import { FitnessView } from '../fitness/fitness-view.js';
+import { useDataset } from '../live/dataset.js';
+import { PairsView } from '../pairs/pairs-view.js';
+import { Button } from '../ui/button.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { countOf, messageOf, sizeOf } from '../ui/words.js';
+
+const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) => ReactNode }> = {
+  files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
+  captions: { label: 'Captions', show: (dataset) => <CaptionsView dataset={dataset} /> },
+  fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
+};
+
+/** One dataset: what it is, and one of the views of it. */
+export function DatasetPage({ id, view }: { id: string; view: string }) {
+  const { data: dataset, error, refetch } = useDataset(id);
+  if (error instanceof TrainyardError && error.status === 404) return <Gone />;
+  if (dataset === undefined) {
+    return error === null ? (
+      <p aria-live="polite">Loading …</p>
+    ) : (
+      <div role="alert" className="flex items-center gap-3">
+        {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
+      </div>
+    );
+  }
+  return (
+    <>
+      <Header dataset={dataset} />
+      <nav aria-label="Views of the dataset" className="flex gap-1 border-b border-line">
+        {Object.entries(VIEWS).map(([name, { label }]) => (
+          <Link
+            key={name}
+            href={name === 'files' ? `/datasets/${id}` : `/datasets/${id}/${name}`}
+            aria-current={name === view ? 'page' : undefined}
+            className="border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text aria-[current=page]:border-accent aria-[current=page]:text-text"
+          >
+            {label}
+          </Link>
+        ))}
+      </nav>
+      {VIEWS[view]?.show(dataset) ?? <p>There is no such view.</p>}
+    </>
+  );
+}
+
+function Header({ dataset }: { dataset: DatasetWithFiles }) {
+  const { name, status, counts, size_bytes, error } = dataset;
+  const facts = [
+    counts.images > 0 && countOf(counts.images, 'image'),
+    counts.videos > 0 && countOf(counts.videos, 'clip'),
+    countOf(counts.captions, 'caption'),
+    sizeOf(size_bytes),
+  ].filter(Boolean);
+  return (
+    <header className="flex flex-col gap-1">
+      <div className="flex flex-wrap items-center gap-3">
+        <Link href="/" aria-label="All datasets" title="All datasets" className="rounded-lg p-2 hover:bg-raised">
+          <ArrowLeft size={18} aria-hidden />
+        </Link>
+        <h1 className="text-xl font-semibold break-all">{name}</h1>
+        <span aria-live="polite">
+          <StatusBadge status={status} />
+        </span>
+        <span className="text-sm text-muted">{facts.join(' · ')}</span>
+      </div>
+      {error !== undefined && <p className="text-sm text-bad">{error.message}</p>}
+    </header>
+  );
+}
+
+function Gone() {
+  return (
+    <p role="alert">
+      There is no such dataset. It may have been deleted.{' '}
+      <Link href="/" className="underline">
+        All datasets
+      </Link>
+    </p>
+  );
+}

@@ -1,0 +1,28 @@
+import { type QueryClient, useQuery } from '@tanstack/react-query';
+import type { Dataset } from '../../src/http/client.js';
+import { useClient } from '../session/client.js';
+
+const KEY = ['datasets'];
+
+/** All datasets, newest first, kept up to date by `Live`. */
+export function useDatasets() {
+  const client = useClient();
+  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => client.list({ signal }) });
+}
+
+export function refetchDatasets(queries: QueryClient): void {
+  void queries.invalidateQueries({ queryKey: KEY });
+}
+
+/** One that is new, or has changed. */
+export function putDataset(queries: QueryClient, dataset: Dataset): void {
+  queries.setQueryData<Dataset[]>(KEY, (known) => {
+    if (known === undefined) return known;
+    const isKnown = known.some(({ id }) => id === dataset.id);
+    return isKnown ? known.map((each) => (each.id === dataset.id ? dataset : each)) : [dataset, ...known];
+  });
+}
+
+export function removeDataset(queries: QueryClient, id: string): void {
+  queries.setQueryData<Dataset[]>(KEY, (known) => known?.filter((each) => each.id !== id));
+}

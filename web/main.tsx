@@ -1,0 +1,14 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app.js';
+import { takeTokenFromAddress } from './session/session.js';
+import './style.css';
+import { applyTheme } from './ui/theme.js';
+
+takeTokenFromAddress();
+applyTheme();
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

@@ -1,0 +1,40 @@
+import { type ReactNode, useEffect, useId, useRef } from 'react';
+
+interface DialogProps {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ReactNode;
+  /** Classes that set the width, where the usual one does not fit. */
+  readonly width?: string;
+}
+
+/** A modal dialog, there for as long as it is rendered. Escape, and a click beside it, close it. */
+export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close();
+  }, []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is what the keyboard has for it
+    <dialog
+      ref={dialog}
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick={(event) => event.target === dialog.current && onClose()}
+      className={`m-auto w-[calc(100%-2rem)] rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
+    >
+      <div className="flex flex-col gap-4 p-6">
+        <h2 id={id} className="text-lg font-semibold">
+          {title}
+        </h2>
+        {children}
+      </div>
+    </dialog>
+  );
+}

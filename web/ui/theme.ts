@@ -1,0 +1,24 @@
+const KEY = 'trainyard-theme';
+const system = matchMedia('(prefers-color-scheme: dark)');
+
+export type Theme = 'light' | 'dark';
+
+/** Shows the page as the person has chosen or, without a choice, as the system is, also when that changes. */
+export function applyTheme(): void {
+  const show = () => {
+    document.documentElement.dataset.theme = currentTheme();
+  };
+  show();
+  system.addEventListener('change', show);
+}
+
+export function currentTheme(): Theme {
+  const chosen = localStorage.getItem(KEY);
+  if (chosen === 'light' || chosen === 'dark') return chosen;
+  return system.matches ? 'dark' : 'light';
+}
+
+export function chooseTheme(theme: Theme): void {
+  localStorage.setItem(KEY, theme);
+  document.documentElement.dataset.theme = theme;
+}

@@ -1,0 +1,38 @@
+/*
+ * Numbers and errors in words, the same everywhere on the page.
+ */
+
+const WHOLE = new Intl.NumberFormat('en');
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+/** `1,234`. */
+export function numberOf(value: number): string {
+  return WHOLE.format(value);
+}
+
+/** `1 image`, `1,234 images`. */
+export function countOf(count: number, noun: string): string {
+  return `${numberOf(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `12.3 MB`, in powers of 1,000 as disks are sold. */
+export function sizeOf(bytes: number): string {
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
+  const value = bytes / 1000 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
+}
+
+/** `5 s`, `3 min 20 s`, `2 h 5 min`. */
+export function durationOf(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** What to tell a person of something that was thrown. */
+export function messageOf(error: unknown): string {
+  // What fetch throws where nobody answers has no words for people (https://fetch.spec.whatwg.org/#fetch-method).
+  if (error instanceof TypeError) return 'The service can not be reached. Is it running, and the network there?';
+  return error instanceof Error ? error.message : String(error);
+}
