@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
 const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
+const PAGE = fileURLToPath(new URL('../web', import.meta.url));
 
 /** The rooms from the ground up; a file imports from its own room and from those below. */
 const FLOORS = ['dataset', 'storage', 'service', 'http', 'config', 'app', 'cli'] as const;
@@ -32,18 +33,23 @@ interface SourceFile {
   readonly valueImports: readonly string[];
 }
 
-const files: readonly SourceFile[] = readdirSync(SOURCE, { recursive: true, withFileTypes: true })
-  .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-  .map((entry) => {
-    const path = relative(SOURCE, join(entry.parentPath, entry.name));
-    const text = readFileSync(join(SOURCE, path), 'utf8');
-    const targetOf = (name: string) =>
-      name.startsWith('.') ? normalize(join(dirname(path), name)).replace(/\.js$/, '.ts') : name;
-    const statements = [...text.matchAll(/^(?:import|export)\s+(type\s)?(?:[^;']*?from\s+)?'([^']+)'/gm)];
-    const imports = statements.map(([, , name = '']) => targetOf(name));
-    const valueImports = statements.filter(([, type]) => type === undefined).map(([, , name = '']) => targetOf(name));
-    return { path, text, imports, valueImports };
-  });
+const files = sourceFilesOf(SOURCE);
+const pageFiles = sourceFilesOf(PAGE);
+
+function sourceFilesOf(folder: string): readonly SourceFile[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map((entry) => {
+      const path = relative(folder, join(entry.parentPath, entry.name));
+      const text = readFileSync(join(folder, path), 'utf8');
+      const targetOf = (name: string) =>
+        name.startsWith('.') ? normalize(join(dirname(path), name)).replace(/\.js$/, '.ts') : name;
+      const statements = [...text.matchAll(/^(?:import|export)\s+(type\s)?(?:[^;']*?from\s+)?'([^']+)'/gm)];
+      const imports = statements.map(([, , name = '']) => targetOf(name));
+      const valueImports = statements.filter(([, type]) => type === undefined).map(([, , name = '']) => targetOf(name));
+      return { path, text, imports, valueImports };
+    });
+}
 
 function floorOf(path: string): number {
   return FLOORS.findIndex((floor) => path === `${floor}.ts` || path.startsWith(`${floor}/`));
@@ -102,9 +108,22 @@ describe('the house', () => {
   });
 
   test('no file holds two ideas', () => {
-    const long = files
+    const long = [...files, ...pageFiles]
       .filter(({ text }) => text.split('\n').length > MAX_LINES)
       .map(({ path, text }) => `${path}: ${text.split('\n').length} lines`);
     expect(long).toEqual([]);
+  });
+
+  test('the page knows the service by the published client, and what is true of a dataset', () => {
+    expect(pageFiles.length).toBeGreaterThan(20);
+    const strangers = pageFiles
+      .filter(({ path }) => path !== 'vite.config.ts')
+      .flatMap(({ path, imports }) =>
+        imports
+          .filter((name) => name.startsWith('node:') || /^(\.\.\/)+src\//.test(name))
+          .filter((name) => !/^\.\.\/src\/(http\/client\.ts|dataset\/[a-z-]+\.ts)$/.test(name))
+          .map((name) => `${path} imports ${name}`),
+      );
+    expect(strangers).toEqual([]);
   });
 });
