@@ -10,6 +10,7 @@ import { InspectionPool } from './service/inspection-pool.js';
 import { MountRoot } from './service/mount-root.js';
 import type { ServiceParts } from './service/parts.js';
 import { Reading } from './service/reading.js';
+import { ReadingLinks } from './service/reading-link.js';
 import { repeat } from './service/repeat.js';
 import { DatasetService } from './service/service.js';
 import { sweep } from './service/sweep.js';
@@ -68,7 +69,8 @@ export async function openApp(config: Config, logger: Logger) {
   // same database may.
   await sweep(parts, { everything: isCatalogHere });
   const uploads = new Uploads(parts);
-  const linkKey = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
+  const linkSecret = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
+  const linkKey = Buffer.from(linkSecret, 'base64');
   const server = await createServer(
     {
       accounts,
@@ -76,7 +78,8 @@ export async function openApp(config: Config, logger: Logger) {
       datasets: new DatasetService(parts),
       uploads,
       reading: new Reading(parts, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
-      links: new UploadLinks(Buffer.from(linkKey, 'base64'), presigning),
+      links: new UploadLinks(linkKey, presigning),
+      readingLinks: new ReadingLinks(linkKey),
       watch: (key, signal) => watchDataset(parts, key, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);

@@ -22,7 +22,15 @@ test('the client imports nothing but its own files, so that it runs wherever fet
     expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
   };
   await visit('client.js');
-  expect([...visited].sort()).toEqual(['client-error.js', 'client.js', 'push-progress.js', 'push.js', 'retry.js']);
+  expect([...visited].sort()).toEqual([
+    'client-error.js',
+    'client.js',
+    'dataset-links.js',
+    'push-progress.js',
+    'push.js',
+    'requests.js',
+    'retry.js',
+  ]);
 });
 
 test('the package gives out client and error class, with types', async () => {

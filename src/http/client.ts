@@ -1,12 +1,15 @@
-import { errorOf, jsonOf, TrainyardError } from './client-error.js';
+import { jsonOf, TrainyardError } from './client-error.js';
+import { DatasetLinks } from './dataset-links.js';
 import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
 import type { PushResult } from './push-progress.js';
+import { type CallOptions, type ClientOptions, Requests } from './requests.js';
 import { sleep, withRetries } from './retry.js';
 import type {
   WireDataset,
   WireDatasetList,
   WireDatasetWithFiles,
   WireManifest,
+  WireReadingLink,
   WireStatus,
   WireUploadedFile,
   WireUploadLink,
@@ -14,6 +17,7 @@ import type {
 
 export type { PushFile, PushOptions, SendBody } from './push.js';
 export type { PushProgress, PushResult } from './push-progress.js';
+export type { CallOptions, ClientOptions } from './requests.js';
 export type {
   WireDataset as Dataset,
   WireDatasetWithFiles as DatasetWithFiles,
@@ -22,30 +26,14 @@ export type {
   WireProblem as Problem,
   WireStatus as Status,
 } from './wire.js';
-// What `catch` finds, so that callers can ask `error instanceof TrainyardError`.
-export { TrainyardError };
-
-const BASE_PATH = '/prod/v1/trainers/datasets';
+// `TrainyardError` is what `catch` finds, so that callers can ask `error instanceof TrainyardError`.
+export { DatasetLinks, TrainyardError };
 
 /** The longest that the service waits for a change before it answers, in seconds. */
 const LONGEST_WAIT = 30;
 
 /** Between two polls of a service that does not wait. */
 const POLL_MS = 1000;
-
-export interface ClientOptions {
-  /** Where the service is, such as `https://data.example`; with or without the API's base path. */
-  readonly baseUrl: string;
-  readonly token: string;
-  /** Tries of each request in all, where trying again may help; 5 unless told. */
-  readonly attempts?: number;
-  /** In place of the global `fetch`. */
-  readonly fetch?: typeof fetch;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
 
 /**
  * A client of any service that speaks the Trainer dataset API, trainyard or other; what only trainyard has is used where it
@@ -55,30 +43,22 @@ export interface CallOptions {
  * signal's reason.
  */
 export class TrainyardClient {
-  readonly #base: string;
-  readonly #token: string;
-  readonly #attempts: number;
-  readonly #fetch: typeof fetch;
+  readonly #requests: Requests;
 
   /** @throws TypeError where `baseUrl` is no URL */
-  constructor({ baseUrl, token, attempts = 5, fetch = globalThis.fetch }: ClientOptions) {
-    const { origin, pathname } = new URL(baseUrl);
-    this.#base = origin + pathname.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
-    this.#token = token;
-    this.#attempts = attempts;
-    // Called as a method, the browser's own fetch refuses to work.
-    this.#fetch = (...args) => fetch(...args);
+  constructor(options: ClientOptions) {
+    this.#requests = new Requests(options);
   }
 
   /** Creates a dataset; the service makes up a name where none is given. */
   create(name?: string, options: CallOptions = {}): Promise<WireDataset> {
     // Not tried again: the first try may have made it.
-    return this.#json('POST', '', { body: name === undefined ? {} : { name }, attempts: 1, ...options });
+    return this.#requests.json('POST', '', { body: name === undefined ? {} : { name }, attempts: 1, ...options });
   }
 
   /** All datasets, newest first. */
   async list(options: CallOptions = {}): Promise<WireDataset[]> {
-    return (await this.#json<WireDatasetList>('GET', '', options)).datasets;
+    return (await this.#requests.json<WireDatasetList>('GET', '', options)).datasets;
   }
 
   /** One page of datasets. trainyard only. */
@@ -87,7 +67,7 @@ export class TrainyardClient {
     options: CallOptions = {},
   ): Promise<WireDatasetList> {
     const parameters = Object.entries(query).map(([key, value]): [string, string] => [key, String(value)]);
-    return this.#json('GET', `?${new URLSearchParams(parameters)}`, options);
+    return this.#requests.json('GET', `?${new URLSearchParams(parameters)}`, options);
   }
 
   /** The dataset of that id or, failing that, of that name; `undefined` where there is none. */
@@ -100,7 +80,7 @@ export class TrainyardClient {
   /** The dataset with its files; with `waitSeconds`, trainyard waits up to 60 s for it to be READY or FAILED or to change. */
   status(id: string, options: CallOptions & { waitSeconds?: number } = {}): Promise<WireDatasetWithFiles> {
     const query = options.waitSeconds === undefined ? '' : `?wait=${options.waitSeconds}`;
-    return this.#json('GET', `${path(id)}/status${query}`, { signal: options.signal });
+    return this.#requests.json('GET', `${path(id)}/status${query}`, { signal: options.signal });
   }
 
   /** Asks until the dataset is READY or FAILED. `onStatus` is given every answer, the first one at once. */
@@ -124,7 +104,7 @@ export class TrainyardClient {
 
   /** The dataset now, and after every change of its status or counts, until it is deleted. trainyard only. */
   async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDataset> {
-    const response = await this.#response('GET', `${path(id)}/events`, options);
+    const response = await this.#requests.response('GET', `${path(id)}/events`, options);
     if (response.body === null) return;
     let text = '';
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -148,9 +128,9 @@ export class TrainyardClient {
     const send = async (signal: AbortSignal | undefined) => {
       const form = new FormData();
       form.append('file', bytes, filename);
-      return jsonOf<WireUploadedFile>(await this.#once('POST', `${path(id)}/upload`, { body: form, signal }));
+      return jsonOf<WireUploadedFile>(await this.#requests.once('POST', `${path(id)}/upload`, { body: form, signal }));
     };
-    return withRetries(send, { attempts: this.#attempts, signal: options.signal });
+    return withRetries(send, { attempts: this.#requests.attempts, signal: options.signal });
   }
 
   /** Promises files, name to exact size in bytes, and gives a link for each, under the name as it was given. */
@@ -159,7 +139,7 @@ export class TrainyardClient {
     filenameToByteSize: Record<string, number>,
     options: CallOptions = {},
   ): Promise<Record<string, WireUploadLink>> {
-    const answer = await this.#json<{ uploads: Record<string, WireUploadLink> }>(
+    const answer = await this.#requests.json<{ uploads: Record<string, WireUploadLink> }>(
       'POST',
       `${path(id)}/get-upload-endpoint`,
       { body: { filenameToByteSize }, ...options },
@@ -173,7 +153,11 @@ export class TrainyardClient {
    * itself is tried again; a file that can't be sent is in `failed`, and the others go on.
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}): Promise<PushResult> {
-    return pushFiles(this, dataset.id, files, { attempts: this.#attempts, fetch: this.#fetch, ...options });
+    return pushFiles(this, dataset.id, files, {
+      attempts: this.#requests.attempts,
+      fetch: this.#requests.fetch,
+      ...options,
+    });
   }
 
   /** Those of the files that `push` would send: all but those that are there already with the same SHA-256. */
@@ -187,93 +171,40 @@ export class TrainyardClient {
 
   /** Every file with size, SHA-256 and facts, and the digest of them all. trainyard only. */
   manifest(id: string, options: CallOptions = {}): Promise<WireManifest> {
-    return this.#json('GET', `${path(id)}/manifest`, options);
+    return this.#requests.json('GET', `${path(id)}/manifest`, options);
   }
 
   /** The bytes of a file, from `from` on where that is given. trainyard only. */
   file(id: string, filename: string, options: CallOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
+    return this.#requests.response('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
   }
 
   /** The bytes of up to 1,000 files, as one tar archive in the order of the names. trainyard only. */
   archive(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<Response> {
-    return this.#response('POST', `${path(id)}/archive`, { body: { filenames }, ...options });
+    return this.#requests.response('POST', `${path(id)}/archive`, { body: { filenames }, ...options });
   }
 
   /** A WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
-    return this.#response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
+    return this.#requests.response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
+  }
+
+  /** Ways to read the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
+  async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
+    const link = await this.#requests.json<WireReadingLink>('GET', `${path(id)}/links`, options);
+    return new DatasetLinks(this.#requests.urlOf(path(id)), link);
   }
 
   /** Removes a file, and what was refused or promised under its name. trainyard only. */
   removeFile(id: string, filename: string, options: CallOptions = {}): Promise<void> {
-    return this.#delete(`${path(id)}/files/${encodeURIComponent(filename)}`, options);
+    return this.#requests.remove(`${path(id)}/files/${encodeURIComponent(filename)}`, options);
   }
 
   /** Deletes a dataset for good. */
   remove(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#delete(path(id), options);
+    return this.#requests.remove(path(id), options);
   }
-
-  async #delete(target: string, { signal }: CallOptions): Promise<void> {
-    let tries = 0;
-    const work = async (own: AbortSignal | undefined) => {
-      tries++;
-      await (await this.#once('DELETE', target, { signal: own })).body?.cancel();
-    };
-    await withRetries(work, { attempts: this.#attempts, signal }).catch((error) => {
-      // The first try may have done it although its answer got lost.
-      if (tries === 1 || !(error instanceof TrainyardError) || error.status !== 404) throw error;
-    });
-  }
-
-  #json<T>(method: string, target: string, options: RequestOptions): Promise<T> {
-    // Read within the retries: a connection may break in the middle of an answer.
-    return this.#request(method, target, options, (response) => jsonOf<T>(response));
-  }
-
-  #response(method: string, target: string, options: RequestOptions): Promise<Response> {
-    return this.#request(method, target, options, async (response) => response);
-  }
-
-  #request<T>(
-    method: string,
-    target: string,
-    { body, headers, attempts = this.#attempts, signal }: RequestOptions,
-    read: (response: Response) => Promise<T>,
-  ): Promise<T> {
-    const request =
-      body === undefined
-        ? { headers }
-        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
-    const work = async (own: AbortSignal | undefined) =>
-      read(await this.#once(method, target, { ...request, signal: own }));
-    return withRetries(work, { attempts, signal });
-  }
-
-  async #once(
-    method: string,
-    target: string,
-    { headers, body, signal }: CallOptions & { headers?: Record<string, string> | undefined; body?: FormData | string },
-  ): Promise<Response> {
-    const response = await this.#fetch(`${this.#base}${target}`, {
-      method,
-      headers: { ...headers, authorization: `Bearer ${this.#token}` },
-      // A redirect could carry the token elsewhere, and the API has none.
-      redirect: 'error',
-      ...(body !== undefined && { body }),
-      ...(signal !== undefined && { signal }),
-    });
-    if (!response.ok) throw await errorOf(response);
-    return response;
-  }
-}
-
-interface RequestOptions extends CallOptions {
-  readonly body?: unknown;
-  readonly headers?: Record<string, string>;
-  readonly attempts?: number;
 }
 
 function path(id: string): string {

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Reading } from '../service/reading.js';
+import type { ReadingLinks } from '../service/reading-link.js';
 import type { DatasetKey, DatasetService, DatasetSummary } from '../service/service.js';
 import type { UploadLinks } from '../service/upload-link.js';
 import type { Uploads } from '../service/uploads.js';
@@ -22,6 +23,7 @@ export interface ServerParts {
   readonly reading: Reading;
   readonly accounts: Accounts;
   readonly links: UploadLinks;
+  readonly readingLinks: ReadingLinks;
   readonly now: () => number;
   /** As `watchDataset`. */
   readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
@@ -46,11 +48,4 @@ export interface ServerOptions {
 export interface RouteContext extends ServerParts, ServerOptions {
   /** Fires when the server begins to stop. */
   readonly stopping: AbortSignal;
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The account that the request's token speaks for; set under the base path only. */
-    accountId: string;
-  }
 }

@@ -14,7 +14,17 @@ export async function registerDocs(app: App, { version, publicUrl }: ServerOptio
       openapi: '3.1.0',
       info: { title: 'trainyard', version, description: DESCRIPTION },
       servers: [{ url: publicUrl ?? '/' }],
-      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer' },
+          link: {
+            type: 'apiKey',
+            in: 'query',
+            name: 'signature',
+            description: 'With the rest of the query of `links`.',
+          },
+        },
+      },
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,

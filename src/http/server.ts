@@ -11,6 +11,7 @@ import { parseJsonBody } from './json.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerOperationRoutes } from './routes/operations.js';
+import { registerReadingRoutes } from './routes/reading.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
@@ -81,10 +82,11 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   await app.register(async (scope) => registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
   await app.register(
     async (scope) => {
-      requireToken(scope, parts.accounts);
+      requireToken(scope, parts);
       const api = scope.withTypeProvider<ZodTypeProvider>();
       registerDatasetRoutes(api, context);
       registerFileRoutes(api, context);
+      registerReadingRoutes(api, context);
     },
     { prefix: BASE_PATH },
   );
@@ -110,6 +112,8 @@ function answer(request: FastifyRequest, reply: FastifyReply, refused: Refusal):
   } else if (hasUnreadBody(request)) {
     refuseEarly(request, reply, refused);
   } else {
+    // What was said of the bytes that did not come, such as how long they may be kept, is not true of this answer.
+    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
     reply.code(refused.status).headers(refused.headers).type('application/json; charset=utf-8').send(refused.body);
   }
 }

@@ -136,6 +136,16 @@ export const wireUploadLinks = z
   })
   .meta({ id: 'UploadLinks' });
 
+export const wireReadingLink = z
+  .object({
+    query: z.string().meta({
+      description:
+        'Behind the `?` of the URLs of files, thumbnails and the zip archive of this dataset; they need no token then.',
+    }),
+    expires_at: time.meta({ description: 'Between one and two hours from now; the same for everybody for an hour.' }),
+  })
+  .meta({ id: 'ReadingLink' });
+
 export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(true) });
 export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
 
@@ -183,6 +193,18 @@ export const statusQuery = z.object({
   }),
 });
 
+/** The query of a link is read before, in the place of a token. */
+export const thumbnailQuery = z.object({
+  sha256: z.string().optional().meta({
+    description:
+      "The file's SHA-256; where it is that, the answer may be kept for ever, as its URL never has other bytes.",
+  }),
+});
+
+export const fileQuery = thumbnailQuery.extend({
+  download: z.enum(['true', 'false']).optional().meta({ description: 'Whether a browser is to save it.' }),
+});
+
 export const datasetParams = z.object({ id: z.string() });
 export const fileParams = z.object({ id: z.string(), filename: z.string() });
 
@@ -196,4 +218,5 @@ export type WireStatus = z.infer<typeof wireStatus>;
 export type WireDatasetList = z.infer<typeof wireDatasetList>;
 export type WireUploadedFile = z.infer<typeof wireUploadedFile>;
 export type WireUploadLink = z.infer<typeof wireUploadLinks>['uploads'][string];
+export type WireReadingLink = z.infer<typeof wireReadingLink>;
 export type WireRefusal = z.infer<typeof wireRefusal>;

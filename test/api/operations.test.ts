@@ -31,6 +31,7 @@ describe('the OpenAPI document', () => {
         `GET ${base}/{id}/status`,
         `GET ${base}/{id}/manifest`,
         `GET ${base}/{id}/events`,
+        `GET ${base}/{id}/links`,
         `POST ${base}/{id}/upload`,
         `POST ${base}/{id}/get-upload-endpoint`,
         `POST ${base}/{id}/archive`,
@@ -113,6 +114,9 @@ test('neither tokens nor signatures reach the log', async () => {
   await fetch(`${url}x`, { method: 'PUT', body: 'hello' });
   await fetch(url, { method: 'PUT', body: 'hello' });
   await api.raw('GET', `/${id}/files/nothing.txt`);
+  const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
+  await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/files/nothing.txt?${query}`);
+  await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/files/nothing.txt?${query}x`);
   const log = server
     .output()
     .split('\n')
@@ -121,4 +125,6 @@ test('neither tokens nor signatures reach the log', async () => {
   expect(log).toContain(`/uploads/`);
   expect(log).not.toContain(api.token);
   expect(log).not.toContain(new URL(url).searchParams.get('signature'));
+  expect(log).toContain('/files/nothing.txt');
+  expect(log).not.toContain(new URLSearchParams(query).get('signature'));
 });

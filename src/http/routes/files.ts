@@ -1,23 +1,16 @@
-import contentDisposition from 'content-disposition';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import parseRange from 'range-parser';
 import { z } from 'zod';
-import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { archiveOf } from '../../service/archive.js';
 import { MAX_DIRECT_BYTES } from '../../service/parts.js';
 import type { UploadLink } from '../../service/upload-link.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
-import { refusal } from '../errors.js';
 import { fileOnWire, timeOf } from '../present.js';
 import {
-  archiveBody,
   datasetParams,
   fileParams,
   promiseBody,
-  wireBytes,
   wireDeletedFile,
   wireRefusal,
   wireUploadedFile,
@@ -33,12 +26,9 @@ const DIRECT_LIMIT = {
   message: `A direct upload takes files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 
-/** Bytes never change under an ETag, but a name may get other bytes at any time. */
-const CACHE_CONTROL = 'private, no-cache';
-
-/** The files of a dataset: upload, ask for links, read, remove. */
+/** How the files of a dataset come and go: upload, ask for links, remove. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
-  const { datasets, uploads, reading, links, times, metrics } = context;
+  const { datasets, uploads, links, times, metrics } = context;
 
   app.post(
     '/:id/get-upload-endpoint',
@@ -104,64 +94,6 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     );
   });
 
-  app.get(
-    '/:id/files/:filename',
-    {
-      schema: {
-        tags,
-        security,
-        summary: "A file's bytes; ranges and ETags are understood",
-        params: fileParams,
-        response: { 200: wireBytes, '4xx': wireRefusal },
-      },
-    },
-    async (request, reply) => {
-      const { accountId, params } = request;
-      const file = await reading.file({ accountId, id: params.id }, params.filename);
-      return sendFile(request, reply, file, (range) => reading.bytes(file, range));
-    },
-  );
-
-  app.get(
-    '/:id/files/:filename/thumbnail',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'A WebP of an image, 320 pixels on its longest side',
-        params: fileParams,
-        response: { 200: wireBytes, '4xx': wireRefusal },
-      },
-    },
-    async ({ accountId, params, headers }, reply) => {
-      const file = await reading.file({ accountId, id: params.id }, params.filename);
-      const etag = `"${file.upload.sha256}-thumbnail"`;
-      reply.headers({ etag, 'cache-control': CACHE_CONTROL, 'x-content-type-options': 'nosniff' });
-      if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
-      return reply.type('image/webp').send(await reading.thumbnail(file));
-    },
-  );
-
-  app.post(
-    '/:id/archive',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'The bytes of several files at once, as a tar archive in the order of the names',
-        params: datasetParams,
-        body: archiveBody,
-        response: { 200: wireBytes, '4xx': wireRefusal },
-      },
-    },
-    async ({ accountId, params, body }, reply) => {
-      const files = await reading.files({ accountId, id: params.id }, body.filenames);
-      const archive = archiveOf(files, (file) => reading.bytes(file));
-      reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
-      return reply.type('application/x-tar').send(archive.body);
-    },
-  );
-
   app.delete(
     '/:id/files/:filename',
     {
@@ -181,9 +113,6 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** What is no byte range must be ignored, while one that is and lies beyond the end is refused (RFC 9110, 14.2). */
-const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
-
 /** Of the whole body; `undefined` where the request does not say. */
 function announcedBytesOf({ headers }: FastifyRequest): number | undefined {
   return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
@@ -194,51 +123,6 @@ function refuseHopeless(request: FastifyRequest): void {
   if ((announcedBytesOf(request) ?? 0) > DIRECT_LIMIT.bytes) {
     throw new ServiceError('too_large', DIRECT_LIMIT.message);
   }
-}
-
-async function sendFile(
-  { headers }: FastifyRequest,
-  reply: FastifyReply,
-  { filename, upload }: StoredFile,
-  open: (range?: { start: number; end: number }) => Promise<NodeJS.ReadableStream>,
-) {
-  const etag = `"${upload.sha256}"`;
-  reply.headers({
-    etag,
-    'accept-ranges': 'bytes',
-    'cache-control': CACHE_CONTROL,
-    'content-disposition': contentDisposition(filename, { type: 'inline' }),
-    'x-content-type-options': 'nosniff',
-    // Should a browser open the file by itself, nothing in it may act.
-    'content-security-policy': "default-src 'none'; sandbox",
-  });
-  if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
-  reply.type(upload.contentType);
-  const isRangeWanted = headers['if-range'] === undefined || headers['if-range'] === etag;
-  const wanted = isRangeWanted && RANGES.test(headers.range ?? '') ? headers.range : undefined;
-  const ranges = wanted && parseRange(upload.sizeBytes, wanted);
-  if (ranges === -1) {
-    const refused = refusal('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
-    return reply
-      .code(refused.status)
-      .header('content-range', `bytes */${upload.sizeBytes}`)
-      .type('application/json; charset=utf-8')
-      .send(refused.body);
-  }
-  // Several ranges at once may be answered with the whole (RFC 9110, 14.2).
-  const [range] = Array.isArray(ranges) && ranges.length === 1 ? ranges : [];
-  if (range === undefined) return reply.header('content-length', upload.sizeBytes).send(await open());
-  const end = range.end + 1;
-  return reply
-    .code(206)
-    .header('content-range', `bytes ${range.start}-${range.end}/${upload.sizeBytes}`)
-    .header('content-length', end - range.start)
-    .send(await open({ start: range.start, end }));
-}
-
-function matches(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  return ifNoneMatch.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
 }
 
 /** Where the client reaches us: the public URL where one is set, else the host it used for this very request. */
