@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import tailwind from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
@@ -20,15 +21,28 @@ function compressed(): Plugin {
         const path = join(entry.parentPath, entry.name);
         const bytes = readFileSync(path);
         writeFileSync(`${path}.gz`, gzipSync(bytes, { level: 9 }));
-        writeFileSync(`${path}.br`, brotliCompressSync(bytes));
+        writeFileSync(`${path}.br`, brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }));
       }
+    },
+  };
+}
+
+/** The viewer behind `/docs`, which comes as one script. */
+function apiReference(): Plugin {
+  const scalar = createRequire(import.meta.url).resolve('@scalar/fastify-api-reference');
+  const script = join(dirname(scalar), 'js', 'standalone.js');
+  return {
+    name: 'api-reference',
+    apply: 'build',
+    generateBundle() {
+      this.emitFile({ type: 'asset', fileName: 'docs/scalar.js', source: readFileSync(script) });
     },
   };
 }
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  plugins: [react(), tailwind(), compressed()],
+  plugins: [react(), tailwind(), apiReference(), compressed()],
   build: {
     outDir: OUTPUT,
     emptyOutDir: true,

@@ -1,5 +1,4 @@
 import swagger from '@fastify/swagger';
-import scalar from '@scalar/fastify-api-reference';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { App, ServerOptions } from './context.js';
 
@@ -7,7 +6,7 @@ const DESCRIPTION = `The dataset service for LoRA training: upload images, video
 
 Every client of the hosted Trainer dataset API works here with another base URL and token.`;
 
-/** `/openapi.json` from the schemas that check the requests, and `/docs` to read and try it. */
+/** `/openapi.json` from the schemas that check the requests; the page at `/docs` shows it. */
 export async function registerDocs(app: App, { version, publicUrl }: ServerOptions): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -30,15 +29,4 @@ export async function registerDocs(app: App, { version, publicUrl }: ServerOptio
     transformObject: jsonSchemaTransformObject,
   });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
-  await app.register(scalar, {
-    routePrefix: '/docs',
-    configuration: {
-      url: '/openapi.json',
-      // By default the page asks other hosts for fonts, a proxy and telemetry.
-      withDefaultFonts: false,
-      proxyUrl: '',
-      telemetry: false,
-      agent: { disabled: true },
-    },
-  });
 }

@@ -1,24 +1,22 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import statics from '@fastify/static';
-import type { FastifyReply } from 'fastify';
 import type { App } from './context.js';
 
 /** Where `npm run build` puts the page; from the sources and from what is built of them alike. */
 const FOLDER = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
-/** Addresses of the page itself, which shows what they name. */
-const PAGES = ['/', '/datasets/*'];
+/** Each address, and the document that is there. */
+const PAGES = { '/': 'index.html', '/datasets/*': 'index.html', '/docs': 'docs/index.html' } as const;
 
 /**
- * The web UI: its files, and the one HTML document for every address in it.
+ * What a browser is shown: the web UI, one document for every address in it, and the documentation of the API.
  *
  * @param uploadOrigin where presigned links lead browsers, if not here
  */
 export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: string | undefined }): Promise<void> {
-  const headers = headersFor(uploadOrigin);
-  const secure = async (_request: unknown, reply: FastifyReply) => void reply.headers(headers);
-  app.addHook('onRequest', secure);
+  const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
+  app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS));
   // From the sources alone, as tools run them, there is an API only.
   if (!existsSync(FOLDER)) return;
   await app.register(statics, {
@@ -34,29 +32,50 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
     },
     schemaHide: true,
   });
-  for (const page of PAGES)
-    app.get(page, { schema: { hide: true } }, (_request, reply) => reply.sendFile('index.html'));
+  for (const [address, document] of Object.entries(PAGES)) {
+    app.get(address, { schema: { hide: true } }, (_request, reply) =>
+      reply.header('content-security-policy', policies[document]).sendFile(document),
+    );
+  }
 }
 
-function headersFor(uploadOrigin: string | undefined): Record<string, string> {
-  const policy = {
-    'default-src': "'none'",
+const HEADERS = {
+  // Of whatever is opened by itself; the documents have their own.
+  'content-security-policy': policy({}),
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+};
+
+function policyOf(uploadOrigin: string | undefined): string {
+  return policy({
     'script-src': "'self'",
     'style-src': "'self'",
     'img-src': "'self' blob:",
     'media-src': "'self'",
     'worker-src': "'self'",
     'connect-src': ["'self'", ...(uploadOrigin === undefined ? [] : [uploadOrigin])].join(' '),
+  });
+}
+
+/** The viewer writes its styles into the document. */
+const DOCS_POLICY = policy({
+  'script-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data: blob:",
+  'font-src': "'self' data:",
+  'connect-src': "'self'",
+});
+
+function policy(allowed: Record<string, string>): string {
+  const all = {
+    'default-src': "'none'",
+    ...allowed,
     'base-uri': "'none'",
     'form-action': "'none'",
     'frame-ancestors': "'none'",
   };
-  return {
-    'content-security-policy': Object.entries(policy)
-      .map(([name, sources]) => `${name} ${sources}`)
-      .join('; '),
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-  };
+  return Object.entries(all)
+    .map(([name, sources]) => `${name} ${sources}`)
+    .join('; ');
 }

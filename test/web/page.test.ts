@@ -55,6 +55,18 @@ describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `
     }
   });
 
+  test('shows the documentation of the API, which asks no other host for anything', async () => {
+    const { page, context, complaints } = await visit(browser, server);
+    const foreign: string[] = [];
+    context.on('request', (request) => {
+      if (!request.url().startsWith(server.url) && !request.url().startsWith('blob:')) foreign.push(request.url());
+    });
+    await page.goto(`${server.url}/docs`);
+    await page.getByText('Metrics for Prometheus').first().waitFor();
+    expect(foreign).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
   test('is asked for anew each time, and its parts once and for all', async () => {
     const document = await fetch(server.url);
     expect(document.headers.get('cache-control')).toBe('no-cache');
