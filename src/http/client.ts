@@ -5,6 +5,7 @@ import type { PushResult } from './push-progress.js';
 import { type CallOptions, type ClientOptions, Requests } from './requests.js';
 import { sleep, withRetries } from './retry.js';
 import type {
+  WireCaption,
   WireDataset,
   WireDatasetList,
   WireDatasetWithFiles,
@@ -19,6 +20,7 @@ export type { PushFile, PushOptions, SendBody } from './push.js';
 export type { PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ClientOptions } from './requests.js';
 export type {
+  WireCaption as Caption,
   WireDataset as Dataset,
   WireDatasetWithFiles as DatasetWithFiles,
   WireFile as DatasetFile,
@@ -31,6 +33,9 @@ export { DatasetLinks, TrainyardError };
 
 /** The longest that the service waits for a change before it answers, in seconds. */
 const LONGEST_WAIT = 30;
+
+/** Captions that one request may ask for. */
+const CAPTIONS_AT_ONCE = 1000;
 
 /** Between two polls of a service that does not wait. */
 const POLL_MS = 1000;
@@ -188,6 +193,23 @@ export class TrainyardClient {
   /** A WebP of an image. trainyard only. */
   thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
     return this.#requests.response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
+  }
+
+  /**
+   * The texts of captions, in the order of the names. A byte order mark is left out, and nothing else: what is saved again
+   * unchanged has lost only that. The text of a caption over 64 KiB is `null`; `file` gives its bytes. trainyard only.
+   */
+  async captions(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<WireCaption[]> {
+    const captions: WireCaption[] = [];
+    for (let from = 0; from < filenames.length; from += CAPTIONS_AT_ONCE) {
+      const body = { filenames: filenames.slice(from, from + CAPTIONS_AT_ONCE) };
+      const answer = await this.#requests.json<{ captions: WireCaption[] }>('POST', `${path(id)}/captions`, {
+        body,
+        ...options,
+      });
+      captions.push(...answer.captions);
+    }
+    return captions;
   }
 
   /** Ways to read the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */

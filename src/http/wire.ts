@@ -136,6 +136,18 @@ export const wireUploadLinks = z
   })
   .meta({ id: 'UploadLinks' });
 
+export const wireCaption = z
+  .object({
+    filename: z.string(),
+    sha256,
+    text: z.string().nullable().meta({
+      description: 'Without a byte order mark; `null` for captions over 64 KiB, which are read as any other file.',
+    }),
+  })
+  .meta({ id: 'Caption' });
+
+export const wireCaptions = z.object({ captions: z.array(wireCaption) }).meta({ id: 'Captions' });
+
 export const wireReadingLink = z
   .object({
     query: z.string().meta({
@@ -176,7 +188,7 @@ export const promiseBody = z.object({
   }),
 });
 
-export const archiveBody = z.object({
+export const namesBody = z.object({
   filenames: z.array(z.string()).min(1).max(1000).meta({ description: 'Names of files of the dataset.' }),
 });
 
@@ -213,6 +225,7 @@ export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
 export type WireFile = z.infer<typeof wireFile>;
 export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
+export type WireCaption = z.infer<typeof wireCaption>;
 export type WireManifest = z.infer<typeof wireManifest>;
 export type WireStatus = z.infer<typeof wireStatus>;
 export type WireDatasetList = z.infer<typeof wireDatasetList>;

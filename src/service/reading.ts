@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import { BlobChanged, blobKeyOf } from '../storage/blobs.js';
+import { eachOf } from './each.js';
 import type { ServiceParts } from './parts.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
 
@@ -12,6 +15,12 @@ export type Thumbnailer = (path: string) => Promise<Buffer>;
 export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
+
+/** Larger captions are none that anybody edits beside a thousand others. */
+const MAX_CAPTION_BYTES = 64 * 1024;
+
+/** Captions read at once: over a network each is a request, and takes its time. */
+const CAPTIONS_AT_ONCE = 16;
 
 /** How the bytes of files come out again. */
 export class Reading {
@@ -45,6 +54,36 @@ export class Reading {
       if (file === undefined) throw fileNotFound(filename);
       return file;
     });
+  }
+
+  /**
+   * Captions in the order of their names as given, without their byte order marks; those over 64 KiB have no text here.
+   *
+   * @throws ServiceError `dataset_not_found`, `file_not_found`; `invalid_field` for names of other files, `bytes_replaced`
+   */
+  async captions(key: DatasetKey, filenames: readonly string[]): Promise<{ file: StoredFile; text: string | null }[]> {
+    const files = await this.files(key, filenames);
+    const detail = files.flatMap(({ kind }, i) =>
+      kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
+    );
+    if (detail.length > 0) {
+      const [stranger] = files.filter(({ kind }) => kind !== 'caption');
+      const message = `${stranger?.filename} is no caption. Name .txt files only.`;
+      throw new ServiceError('invalid_field', message, { detail });
+    }
+    const captions = files.map((file) => ({ file, text: null as string | null }));
+    const small = captions.filter(({ file }) => file.upload.sizeBytes <= MAX_CAPTION_BYTES);
+    await eachOf(small, CAPTIONS_AT_ONCE, async (caption) => {
+      caption.text = await this.#textOf(caption.file);
+    });
+    return captions;
+  }
+
+  async #textOf(file: StoredFile): Promise<string> {
+    const bytes = await buffer(await this.bytes(file));
+    // Whoever saves what they were given here must not save damage.
+    if (createHash('sha256').update(bytes).digest('hex') !== file.upload.sha256) throw replaced(file);
+    return new TextDecoder().decode(bytes);
   }
 
   /** The bytes of a file from `start` up to and without `end`. @throws ServiceError `bytes_replaced` */
@@ -110,7 +149,7 @@ export class Reading {
   }
 }
 
-function replaced({ filename }: StoredFile, cause: BlobChanged): ServiceError {
+function replaced({ filename }: StoredFile, cause?: BlobChanged): ServiceError {
   const message = `${filename} is not any more what was checked: other bytes were put in its place in the store. Upload it again.`;
   return new ServiceError('bytes_replaced', message, { cause });
 }

@@ -7,12 +7,13 @@ import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
 import { timeOf } from '../present.js';
 import {
-  archiveBody,
   datasetParams,
   fileParams,
   fileQuery,
+  namesBody,
   thumbnailQuery,
   wireBytes,
+  wireCaptions,
   wireReadingLink,
   wireRefusal,
 } from '../wire.js';
@@ -108,7 +109,7 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'The bytes of several files at once, as a tar archive in the order of the names',
         params: datasetParams,
-        body: archiveBody,
+        body: namesBody,
         response: { 200: wireBytes, '4xx': wireRefusal },
       },
     },
@@ -117,6 +118,26 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
       const archive = archiveOf(files, (file) => reading.bytes(file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.body);
+    },
+  );
+
+  app.post(
+    '/:id/captions',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'The texts of several captions at once, in the order of the names',
+        params: datasetParams,
+        body: namesBody,
+        response: { 200: wireCaptions, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params, body }) => {
+      const captions = await reading.captions({ accountId, id: params.id }, body.filenames);
+      return {
+        captions: captions.map(({ file, text }) => ({ filename: file.filename, sha256: file.upload.sha256, text })),
+      };
     },
   );
 }
