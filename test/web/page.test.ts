@@ -1,7 +1,12 @@
+import { readdir, stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+const ASSETS = fileURLToPath(new URL('../../dist/web/assets/', import.meta.url));
+const MAX_SCRIPT_BYTES = 200_000;
 
 const leftOut = whyNoBrowser();
 
@@ -65,6 +70,13 @@ describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `
     await page.getByText('Metrics for Prometheus').first().waitFor();
     expect(foreign).toEqual([]);
     expect(complaints).toEqual([]);
+  });
+
+  test('needs less than 200 kB of script', async () => {
+    const scripts = (await readdir(ASSETS)).filter((name) => name.endsWith('.js.gz'));
+    const sizes = await Promise.all(scripts.map(async (name) => (await stat(ASSETS + name)).size));
+    expect(sizes.length).toBeGreaterThan(0);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 
   test('is asked for anew each time, and its parts once and for all', async () => {
