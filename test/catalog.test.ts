@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
+import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { aliveUntilOf, type DatasetFile, type PendingFile, type StoredFile } from '../src/dataset/dataset.js';
-import { mediaTypeOf } from '../src/dataset/media.js';
+import { type FileKind, mediaTypeOf } from '../src/dataset/media.js';
 import { tallyOf } from '../src/dataset/tally.js';
 import {
   beginArrival,
@@ -15,6 +16,7 @@ import {
 } from '../src/dataset/transitions.js';
 import { blobKeyOf } from '../src/storage/blobs.js';
 import type { Catalog } from '../src/storage/catalog.js';
+import { storedAfter } from '../src/storage/file-statements.js';
 import { catalogs, onEach } from './harness/backends.js';
 
 let ids = 0;
@@ -31,6 +33,10 @@ function pending(datasetId: string, filename: string): PendingFile {
     upload: { ...upload, arrivingUntil: 900, arrivingBy: 'me' },
   };
 }
+
+const raw = (text: string, parameters: readonly unknown[] = []) => ({
+  compile: () => CompiledQuery.raw(text, [...parameters]),
+});
 
 /** As whoever took it in first. */
 const held = ({ id }: PendingFile) => ({ id, by: 'me' });
@@ -72,6 +78,61 @@ onEach(catalogs, (open) => {
     });
     return { ...opened, dataset, datasetId: dataset.id };
   };
+
+  test('gives good files page by page, every one of them once and no other', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const names = [
+      'a.jpg',
+      'A.jpg',
+      'a.txt',
+      'a 1.jpg',
+      'é.jpg',
+      'e.jpg',
+      'z.mp4',
+      '猫.txt',
+      '🚂.jpg',
+      '_.png',
+      '"\'.txt',
+    ];
+    for (const name of names) await upload(catalog, datasetId, name);
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, pending(datasetId, 'b.jpg')));
+    const refused = pending(datasetId, 'c.jpg');
+    const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
+    await catalog.change(at(datasetId, 'c.jpg'), (group) => [
+      ...group,
+      { ...refused, upload: { state: 'rejected', problem, settledAt: 5 } },
+    ]);
+    const walk = async (limit: number, kind?: FileKind) => {
+      const found: string[] = [];
+      for (let after = ''; ; after = found.at(-1)!) {
+        const page = await catalog.storedFilesAfter({ datasetId, after, kind, limit });
+        expect(page.length).toBeLessThanOrEqual(limit);
+        found.push(...page.map(({ filename }) => filename));
+        if (page.length === 0) return found;
+      }
+    };
+    const inOrder = await walk(100);
+    expect(inOrder.toSorted()).toEqual(names.toSorted());
+    for (const limit of [1, 3, 11]) expect(await walk(limit)).toEqual(inOrder);
+    for (const kind of ['image', 'video', 'caption'] as const) {
+      expect(await walk(2, kind)).toEqual(inOrder.filter((name) => mediaTypeOf(name)?.kind === kind));
+    }
+  });
+
+  test('finds a page of files through the index of their names, without sorting', async () => {
+    const { database, datasetId } = await openDataset();
+    const { sql, parameters } = storedAfter(database.query, { datasetId, after: 'a', limit: 6 }).compile();
+    const explain = database.hasRowLocks ? 'explain' : 'explain query plan';
+    const [, plan] = await database.transact({ isDurable: false }, ({ send }) =>
+      send([
+        // With as few rows as these, reading all of them would be the best plan.
+        raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1'),
+        raw(`${explain} ${sql}`, parameters),
+      ]),
+    );
+    expect(JSON.stringify(plan)).toContain('file_one_settled');
+    expect(JSON.stringify(plan)).not.toMatch(/sort|b-tree/i);
+  });
 
   test('gives a file back as it was written, in every state', async () => {
     const { catalog, accountId, datasetId } = await openDataset();

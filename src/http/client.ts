@@ -9,6 +9,8 @@ import type {
   WireDataset,
   WireDatasetList,
   WireDatasetWithFiles,
+  WireFileKind,
+  WireFilePage,
   WireManifest,
   WireReadingLink,
   WireStatus,
@@ -24,6 +26,8 @@ export type {
   WireDataset as Dataset,
   WireDatasetWithFiles as DatasetWithFiles,
   WireFile as DatasetFile,
+  WireFileKind as FileKind,
+  WireFilePage as FilePage,
   WireManifest as Manifest,
   WireProblem as Problem,
   WireStatus as Status,
@@ -71,8 +75,7 @@ export class TrainyardClient {
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string },
     options: CallOptions = {},
   ): Promise<WireDatasetList> {
-    const parameters = Object.entries(query).map(([key, value]): [string, string] => [key, String(value)]);
-    return this.#requests.json('GET', `?${new URLSearchParams(parameters)}`, options);
+    return this.#requests.json('GET', queryOf(query), options);
   }
 
   /** The dataset of that id or, failing that, of that name; `undefined` where there is none. */
@@ -179,6 +182,15 @@ export class TrainyardClient {
     return this.#requests.json('GET', `${path(id)}/manifest`, options);
   }
 
+  /** Some files at a time, in the order of their names; `next_after` is the `after` of the next page. trainyard only. */
+  files(
+    id: string,
+    query: { limit: number; kind?: WireFileKind; after?: string },
+    options: CallOptions = {},
+  ): Promise<WireFilePage> {
+    return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, options);
+  }
+
   /** The bytes of a file, from `from` on where that is given. trainyard only. */
   file(id: string, filename: string, options: CallOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
@@ -227,6 +239,12 @@ export class TrainyardClient {
   remove(id: string, options: CallOptions = {}): Promise<void> {
     return this.#requests.remove(path(id), options);
   }
+}
+
+function queryOf(query: Record<string, string | number | undefined>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
+  return `?${parameters}`;
 }
 
 function path(id: string): string {

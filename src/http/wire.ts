@@ -54,6 +54,8 @@ export const wireDataset = z
   })
   .meta({ id: 'Dataset' });
 
+const fileKind = z.enum(['image', 'video', 'caption']);
+
 export const wireFile = z
   .object({
     filename: z.string(),
@@ -61,7 +63,7 @@ export const wireFile = z
     content_type: z.string().meta({ description: 'By content, whatever the upload declared.' }),
     sha256,
     uploaded_at: time,
-    kind: z.enum(['image', 'video', 'caption']),
+    kind: fileKind,
     format: z
       .string()
       .optional()
@@ -136,6 +138,13 @@ export const wireUploadLinks = z
   })
   .meta({ id: 'UploadLinks' });
 
+export const wireFilePage = z
+  .object({
+    files: z.array(wireFile),
+    next_after: z.string().nullable().meta({ description: 'The `after` of the next page, `null` on the last.' }),
+  })
+  .meta({ id: 'FilePage' });
+
 export const wireCaption = z
   .object({
     filename: z.string(),
@@ -199,6 +208,12 @@ export const listQuery = z.object({
   name: z.string().optional().meta({ description: 'Exactly this name.' }),
 });
 
+export const filesQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  kind: fileKind.optional(),
+  after: z.string().optional().meta({ description: 'Only files whose names come behind this one.' }),
+});
+
 export const statusQuery = z.object({
   wait: z.coerce.number().min(0).max(60).optional().meta({
     description: 'Seconds to wait, 60 at the most, for the status to become READY or FAILED or to change.',
@@ -223,6 +238,8 @@ export const fileParams = z.object({ id: z.string(), filename: z.string() });
 export type WireDataset = z.infer<typeof wireDataset>;
 export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
 export type WireFile = z.infer<typeof wireFile>;
+export type WireFileKind = WireFile['kind'];
+export type WireFilePage = z.infer<typeof wireFilePage>;
 export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type WireCaption = z.infer<typeof wireCaption>;

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
+import type { FileKind } from '../dataset/media.js';
 import { BlobChanged, blobKeyOf } from '../storage/blobs.js';
 import { eachOf } from './each.js';
 import type { ServiceParts } from './parts.js';
@@ -54,6 +55,22 @@ export class Reading {
       if (file === undefined) throw fileNotFound(filename);
       return file;
     });
+  }
+
+  /**
+   * The first files behind a name, or of all, in the order of their names, and whether there are more.
+   *
+   * @throws ServiceError `dataset_not_found`
+   */
+  async page(
+    key: DatasetKey,
+    { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
+  ): Promise<{ files: StoredFile[]; isLast: boolean }> {
+    const { catalog } = this.#parts;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
+    const files = await catalog.storedFilesAfter(page);
+    return { files: files.slice(0, limit), isLast: files.length <= limit };
   }
 
   /**

@@ -8,10 +8,12 @@ import { addPromise, type Change, type ChangeOptions, changeFiles, type Transiti
 import {
   chunksOf,
   discardDataset,
+  type FilePage,
   filesOfStems,
   IS_PENDING,
   IS_PRESIGNED,
   ROWS_PER_STATEMENT,
+  storedAfter,
 } from './file-statements.js';
 import { datasetOf, fileOf, STORED_COLUMNS, storedFileOf, tallyColumns } from './rows.js';
 
@@ -131,6 +133,14 @@ export class Catalog {
       .where('state', '=', 'stored')
       .executeTakeFirst();
     return row && (fileOf(row) as StoredFile);
+  }
+
+  /**
+   * The first good files of a dataset behind a name, `limit` at the most, in the order of their names as the database sorts
+   * text: SQLite by bytes, Postgres by the collation of the database.
+   */
+  async storedFilesAfter(page: FilePage): Promise<StoredFile[]> {
+    return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
   /** The good files among these names, in no particular order. */

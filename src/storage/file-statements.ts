@@ -1,5 +1,6 @@
 import { type Compilable, type Selectable, sql } from 'kysely';
 import { aliveUntilOf, type DatasetFile, type Micros, type PendingFile } from '../dataset/dataset.js';
+import type { FileKind } from '../dataset/media.js';
 import { COUNTED, type Counts } from '../dataset/tally.js';
 import { blobKeyOf } from './blobs.js';
 import type { Query } from './database.js';
@@ -71,6 +72,28 @@ export function filesOfStems(query: Query, datasetId: string, stems: readonly st
   return chunksOf(stems).map((chunk) =>
     query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
   );
+}
+
+/** Good files of a dataset behind a name, `limit` at the most. */
+export interface FilePage {
+  readonly datasetId: string;
+  readonly after: string;
+  readonly kind?: FileKind | undefined;
+  readonly limit: number;
+}
+
+/** A page of files in the order of their names, which the index of settled names gives without reading the others. */
+export function storedAfter(query: Query, { datasetId, after, kind, limit }: FilePage) {
+  const page = query
+    .selectFrom('file')
+    .selectAll()
+    .where('dataset_id', '=', datasetId)
+    .where('state', '<>', IS_PENDING)
+    .where('state', '=', 'stored')
+    .where('filename', '>', after)
+    .orderBy('filename')
+    .limit(limit);
+  return kind === undefined ? page : page.where('kind', '=', kind);
 }
 
 /** Writes what a change made of the rows. */

@@ -36,6 +36,7 @@ describe('the OpenAPI document', () => {
         `POST ${base}/{id}/get-upload-endpoint`,
         `POST ${base}/{id}/archive`,
         `POST ${base}/{id}/captions`,
+        `GET ${base}/{id}/files`,
         `GET ${base}/{id}/files/{filename}`,
         `DELETE ${base}/{id}/files/{filename}`,
         `GET ${base}/{id}/files/{filename}/thumbnail`,

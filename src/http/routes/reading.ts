@@ -5,15 +5,17 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import { archiveOf } from '../../service/archive.js';
 import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
-import { timeOf } from '../present.js';
+import { fileOnWire, timeOf } from '../present.js';
 import {
   datasetParams,
   fileParams,
   fileQuery,
+  filesQuery,
   namesBody,
   thumbnailQuery,
   wireBytes,
   wireCaptions,
+  wireFilePage,
   wireReadingLink,
   wireRefusal,
 } from '../wire.js';
@@ -49,6 +51,24 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
       await datasets.summary(key);
       const { query, expiresAt } = readingLinks.linkFor(key, now());
       return { query, expires_at: timeOf(expiresAt) };
+    },
+  );
+
+  app.get(
+    '/:id/files',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Some files at a time, in the order of their names',
+        params: datasetParams,
+        querystring: filesQuery,
+        response: { 200: wireFilePage, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params, query }) => {
+      const { files, isLast } = await reading.page({ accountId, id: params.id }, query);
+      return { files: files.map(fileOnWire), next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
     },
   );
 
