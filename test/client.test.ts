@@ -33,6 +33,12 @@ async function pairs(count: number): Promise<PushFile[]> {
   return [...images, ...numbers.map((seed) => fileOf(`${seed}.txt`, `wagon ${seed}`))];
 }
 
+async function sha256Of(blob: Blob): Promise<string> {
+  return createHash('sha256')
+    .update(Buffer.from(await blob.arrayBuffer()))
+    .digest('hex');
+}
+
 /** On the PUTs of files only. */
 const onPut =
   (rule: Rule): Rule =>
@@ -103,6 +109,16 @@ describe('the client', () => {
     await clientAt(proxy.url).remove(id);
     expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
     await expect(clientAt(proxy.url).remove(id)).rejects.toMatchObject({ status: 404 });
+  });
+
+  test('withdraws an upload once, though the answer may be lost', async () => {
+    const { id } = await clientAt(server.url).create();
+    await clientAt(server.url).uploadLinks(id, { 'é.txt': 5 });
+    proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
+    await clientAt(proxy.url).withdraw(id, 'é.txt');
+    expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
+    expect(await clientAt(server.url).status(id)).toMatchObject({ status: 'DRAFT' });
+    await expect(clientAt(proxy.url).withdraw(id, 'é.txt')).rejects.toMatchObject({ status: 404, errorCode: 404002 });
   });
 
   test('stops with the reason of the signal', async () => {
@@ -340,6 +356,26 @@ describe('push', () => {
     expect(namesOf(failed)).toEqual(['1.jpg', '1.txt']);
     const { status, digest, counts } = await client.status(dataset.id);
     expect([status, digest, counts?.pending]).toEqual(['READY', before.digest, 0]);
+    expect(proxy.requests('DELETE', '/uploads/').map((seen) => seen.status)).toEqual([200, 200]);
+  });
+
+  test('sends again what it can tell no SHA-256 of, where the platform has none', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const files = await pairs(1);
+    await client.push(dataset, files);
+    const known = { ...files[0]!, sha256: async () => sha256Of(await files[0]!.open()) };
+    // As in a page that came over plain HTTP.
+    Object.defineProperty(globalThis.crypto, 'subtle', { value: undefined, configurable: true });
+    try {
+      expect(namesOf(await client.missing(dataset, files))).toEqual(['1.jpg', '1.txt']);
+      expect(namesOf(await client.missing(dataset, [known, files[1]!]))).toEqual(['1.txt']);
+      const { stored, unchanged, failed } = await client.push(dataset, [known, files[1]!]);
+      expect([stored, unchanged, failed]).toEqual([['1.txt'], ['1.jpg'], []]);
+    } finally {
+      Reflect.deleteProperty(globalThis.crypto, 'subtle');
+    }
+    expect(await client.missing(dataset, files)).toEqual([]);
   });
 
   test('leaves nothing on its signal, however many requests there are', async () => {
@@ -425,6 +461,9 @@ describe('push', () => {
       // Without hashes nobody can know that nothing has changed.
       plain.rule();
       expect(await client.push(dataset, files)).toMatchObject({ stored: { length: 4 }, unchanged: [] });
+      const gone: PushFile = { name: 'gone.jpg', size: 5, open: async () => Promise.reject(new Error('gone')) };
+      const rest = await client.push(dataset, [gone, fileOf('3.txt', 'wagon')]);
+      expect([rest.stored, namesOf(rest.failed)]).toEqual([['3.txt'], ['gone.jpg']]);
       await client.remove((await client.find(dataset.name))!.id);
     } finally {
       await plain.close();

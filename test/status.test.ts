@@ -22,6 +22,7 @@ import {
   promise,
   reject,
   remove,
+  removeUploads,
   renewArrival,
   type StemGroup,
   store,
@@ -103,12 +104,14 @@ type Step =
   | { do: 'begin' | 'renew' | 'end' | 'store' | 'reject'; pick: number }
   | { do: 'upload'; filename: string }
   | { do: 'remove'; filename: string }
+  | { do: 'withdraw'; filename: string }
   | { do: 'wait'; seconds: number };
 
 const filename = fc.constantFrom(...FILENAMES);
 const step: fc.Arbitrary<Step> = fc.oneof(
   // Whole uploads and removals outweigh the rest, or hardly a history would ever be free of open promises.
   { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('upload', 'upload', 'upload', 'remove'), filename }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('withdraw'), filename }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('promise'), filename, via: fc.constantFrom('link', 'direct') }) },
   {
     weight: 3,
@@ -134,8 +137,9 @@ function take(model: Model, action: Step): void {
     model.change(action.filename, (group) => store(group, heldBy(file), storedUpload(model, 100)));
     return;
   }
-  if (action.do === 'remove') {
-    model.change(action.filename, (group) => remove(group, action.filename));
+  if (action.do === 'remove' || action.do === 'withdraw') {
+    const transition = action.do === 'remove' ? remove : removeUploads;
+    model.change(action.filename, (group) => transition(group, action.filename));
     return;
   }
   const pending = model.pending();

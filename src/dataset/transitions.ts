@@ -101,8 +101,15 @@ function withdraw(group: StemGroup, holder: Holder): StemGroup | undefined {
 
 /** Everything under a name goes, but for uploads whose bytes are arriving directly. */
 export function remove(group: StemGroup, filename: string): StemGroup | undefined {
-  const isRemoved = ({ filename: name, upload }: DatasetFile) =>
-    name === filename && !(upload.state === 'pending' && upload.via === 'direct');
+  return without(group, (file) => file.filename === filename && (file.upload.state !== 'pending' || isByLink(file)));
+}
+
+/** As `remove`, but a good file of that name stays. */
+export function removeUploads(group: StemGroup, filename: string): StemGroup | undefined {
+  return without(group, (file) => file.filename === filename && (file.upload.state === 'rejected' || isByLink(file)));
+}
+
+function without(group: StemGroup, isRemoved: (file: DatasetFile) => boolean): StemGroup | undefined {
   return group.some(isRemoved) ? group.filter((file) => !isRemoved(file)) : undefined;
 }
 

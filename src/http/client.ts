@@ -235,6 +235,11 @@ export class TrainyardClient {
     return this.#requests.remove(`${path(id)}/files/${encodeURIComponent(filename)}`, options);
   }
 
+  /** Removes what was promised, refused or never kept under a name; a good file of that name stays. trainyard only. */
+  withdraw(id: string, filename: string, options: CallOptions = {}): Promise<void> {
+    return this.#requests.remove(`${path(id)}/uploads/${encodeURIComponent(filename)}`, options);
+  }
+
   /** Deletes a dataset for good. */
   remove(id: string, options: CallOptions = {}): Promise<void> {
     return this.#requests.remove(path(id), options);

@@ -101,15 +101,6 @@ export async function pushFiles(
       }
     }
   };
-  // Left open, the promise of a file that is lost would keep the dataset from READY until its link runs out.
-  const withdraw = async (file: PushFile): Promise<void> => {
-    const old = there.get(kept(file.name));
-    if (old === undefined) return client.removeFile(id, file.name, { signal });
-    // To remove it would take the old file as well; the old file, brought once more, keeps the promise.
-    if (old.size_bytes > MAX_BYTES_HELD) return;
-    const bytes = await (await client.file(id, old.filename, { signal })).blob();
-    await client.upload(id, old.filename, bytes, { signal });
-  };
   await eachOf(missing, concurrency, async (file) => {
     if (progress.isSettled(file)) return;
     signal?.throwIfAborted();
@@ -122,7 +113,9 @@ export async function pushFiles(
       if (isOfTheService(error)) await client.status(id, { signal });
       if (error instanceof TrainyardError && error.status === 507) throw error;
       progress.settle(file, error instanceof Error ? error : new Error(String(error)));
-      if (!isAnswer(error)) await withdraw(file).catch(() => {});
+      // Left open, the promise of a file that is lost would keep the dataset from READY until its link runs out. A service
+      // that can't withdraw it waits for that.
+      if (!isAnswer(error)) await client.withdraw(id, file.name, { signal }).catch(() => {});
       signal?.throwIfAborted();
     }
   });
@@ -214,8 +207,10 @@ async function likeness(file: PushFile, there: WireFile | undefined): Promise<'s
 }
 
 async function hashed(file: PushFile): Promise<string | undefined> {
-  if (file.size > MAX_BYTES_HELD) return undefined;
-  const digest = await crypto.subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
+  // A page that came over plain HTTP, but for one of this machine, has no `subtle` (https://w3c.github.io/webcrypto/#Crypto-interface).
+  const subtle = crypto.subtle as typeof crypto.subtle | undefined;
+  if (subtle === undefined || file.size > MAX_BYTES_HELD) return undefined;
+  const digest = await subtle.digest('SHA-256', await (await file.open()).arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -169,6 +169,7 @@ export const wireReadingLink = z
 
 export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(true) });
 export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
+export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z.literal(true) });
 
 /** Anything but JSON. */
 export const wireBytes = z.unknown().meta({ description: 'The bytes.' });

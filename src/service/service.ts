@@ -13,7 +13,7 @@ import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
-import { remove } from '../dataset/transitions.js';
+import { remove, removeUploads, type StemGroup } from '../dataset/transitions.js';
 import type { ServiceParts } from './parts.js';
 
 /** Names a dataset together with the account that asks: another account's dataset is as good as none. */
@@ -117,10 +117,29 @@ export class DatasetService {
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
   async removeFile(key: DatasetKey, filename: string): Promise<void> {
+    if (!(await this.#change(key, filename, remove))) throw fileNotFound(filename);
+  }
+
+  /**
+   * Removes what was promised, refused or never kept under a name; a good file of that name stays.
+   *
+   * @throws ServiceError `dataset_not_found`, `file_not_found`
+   */
+  async withdraw(key: DatasetKey, filename: string): Promise<void> {
+    if (await this.#change(key, filename, removeUploads)) return;
+    const message = `The dataset has no promised or refused upload of ${JSON.stringify(filename)}.`;
+    throw new ServiceError('file_not_found', message);
+  }
+
+  /** @returns false where there was nothing to change */
+  async #change(
+    key: DatasetKey,
+    filename: string,
+    transition: (group: StemGroup, filename: string) => StemGroup | undefined,
+  ): Promise<boolean> {
     await this.#mustFind(key);
     const change = { datasetId: key.id, filenames: [filename], now: this.#parts.now(), isActivity: true };
-    const changed = await this.#parts.catalog.change(change, (group) => remove(group, filename));
-    if (changed === undefined) throw fileNotFound(filename);
+    return (await this.#parts.catalog.change(change, (group) => transition(group, filename))) !== undefined;
   }
 
   #summaryOf(dataset: Dataset): DatasetSummary {

@@ -39,6 +39,7 @@ describe('the OpenAPI document', () => {
         `GET ${base}/{id}/files`,
         `GET ${base}/{id}/files/{filename}`,
         `DELETE ${base}/{id}/files/{filename}`,
+        `DELETE ${base}/{id}/uploads/{filename}`,
         `GET ${base}/{id}/files/{filename}/thumbnail`,
         'PUT /uploads/{id}',
         'GET /healthz',

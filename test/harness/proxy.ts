@@ -190,7 +190,8 @@ function bareStatus(path: string): string {
 /** What the contract's table does not have. */
 function isExtension(method: string, path: string): boolean {
   return (
-    /\/(manifest|events)(\?|$)/.test(path) || /\/files\//.test(path) || (method === 'GET' && /datasets\?/.test(path))
+    /datasets(\/[^/]+)?\/(manifest|events|links|captions|files|uploads|archive|zip)\b/.test(path) ||
+    (method === 'GET' && /datasets\?/.test(path))
   );
 }
 

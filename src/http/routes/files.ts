@@ -15,6 +15,7 @@ import {
   wireRefusal,
   wireUploadedFile,
   wireUploadLinks,
+  wireWithdrawnUpload,
 } from '../wire.js';
 
 const security = [{ token: [] }];
@@ -109,6 +110,24 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const filename = params.filename.normalize('NFC');
       await datasets.removeFile({ accountId, id: params.id }, filename);
       return { filename, deleted: true as const };
+    },
+  );
+
+  app.delete(
+    '/:id/uploads/:filename',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Withdraw what was promised, refused or never kept under a name; a good file of that name stays',
+        params: fileParams,
+        response: { 200: wireWithdrawnUpload, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params }) => {
+      const filename = params.filename.normalize('NFC');
+      await datasets.withdraw({ accountId, id: params.id }, filename);
+      return { filename, withdrawn: true as const };
     },
   );
 }
