@@ -17,6 +17,7 @@ import { sweep } from './service/sweep.js';
 import { UploadLinks } from './service/upload-link.js';
 import { Uploads } from './service/uploads.js';
 import { watchDataset } from './service/watch.js';
+import { watchAccount } from './service/watch-account.js';
 import { lockFolder } from './storage/folder-lock.js';
 import { openMetadata } from './storage/metadata.js';
 import { openBlobs } from './storage/open-blobs.js';
@@ -81,6 +82,7 @@ export async function openApp(config: Config, logger: Logger) {
       links: new UploadLinks(linkKey, presigning),
       readingLinks: new ReadingLinks(linkKey),
       watch: (key, signal) => watchDataset(parts, key, signal),
+      watchAccount: (accountId, signal) => watchAccount(parts, accountId, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },

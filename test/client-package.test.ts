@@ -26,6 +26,7 @@ test('the client imports nothing but its own files, so that it runs wherever fet
     'client-error.js',
     'client.js',
     'dataset-links.js',
+    'event-stream.js',
     'push-progress.js',
     'push.js',
     'requests.js',

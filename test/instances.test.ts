@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../src/http/client.js';
 import { type Metadata, openMetadata } from '../src/storage/metadata.js';
 import { directBytes, putBytes, RawClient } from './faults/raw-client.js';
 import * as media from './fixtures/media.js';
@@ -92,6 +93,24 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     hangUp.abort();
   });
 
+  test('whoever follows all datasets at one hears of what is made, filled and deleted at the other', async () => {
+    const hangUp = new AbortController();
+    const client = new TrainyardClient({ baseUrl: one!.url, token: apis[0].token });
+    const events = client.allEvents({ signal: hangUp.signal });
+    expect((await events.next()).value).toEqual({ type: 'open' });
+    const { body: created } = await apis[1].create();
+    expect((await events.next()).value).toEqual({ type: 'dataset', dataset: created });
+    await apis[1].upload(created.id, 'a.txt', 'a caption');
+    let captions = 0;
+    while (captions === 0) {
+      const { value } = await events.next();
+      captions = value?.type === 'dataset' ? value.dataset.counts.captions : 0;
+    }
+    await apis[1].request('DELETE', `/${created.id}`);
+    expect((await events.next()).value).toEqual({ type: 'deleted', id: created.id });
+    hangUp.abort();
+  });
+
   test('a token revoked at one opens nothing at the other', async () => {
     const stranger = await one!.api('stranger');
     const there = new Api(two!.url, stranger.token);
@@ -178,6 +197,20 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that is restarted und
   afterAll(async () => {
     await discardServer(server);
     await postgres.discard();
+  });
+
+  test('lets go of those who follow, as changes may have gone unheard meanwhile', async () => {
+    const api = await server!.api();
+    const client = new TrainyardClient({ baseUrl: server!.url, token: api.token });
+    const events = client.allEvents();
+    expect((await events.next()).value).toEqual({ type: 'open' });
+    const end = events.next();
+    await postgres.stop();
+    await postgres.start();
+    expect((await end).done).toBe(true);
+    const again = client.allEvents();
+    expect((await again.next()).value).toEqual({ type: 'open' });
+    await again.return(undefined);
   });
 
   test('makes requests fail clearly or succeed, loses nothing acknowledged, and heals without a hand', async () => {

@@ -1,5 +1,6 @@
 import { jsonOf, TrainyardError } from './client-error.js';
 import { DatasetLinks } from './dataset-links.js';
+import { eventsIn } from './event-stream.js';
 import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
 import type { PushResult } from './push-progress.js';
 import { type CallOptions, type ClientOptions, Requests } from './requests.js';
@@ -43,6 +44,11 @@ const CAPTIONS_AT_ONCE = 1000;
 
 /** Between two polls of a service that does not wait. */
 const POLL_MS = 1000;
+
+export type DatasetEvent =
+  | { readonly type: 'open' }
+  | { readonly type: 'dataset'; readonly dataset: WireDataset }
+  | { readonly type: 'deleted'; readonly id: string };
 
 /**
  * A client of any service that speaks the Trainer dataset API, trainyard or other; what only trainyard has is used where it
@@ -112,22 +118,22 @@ export class TrainyardClient {
 
   /** The dataset now, and after every change of its status or counts, until it is deleted. trainyard only. */
   async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDataset> {
-    const response = await this.#requests.response('GET', `${path(id)}/events`, options);
-    if (response.body === null) return;
-    let text = '';
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    try {
-      for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        const events = (text + part.value).split('\n\n');
-        text = events.pop() ?? '';
-        for (const event of events) {
-          if (event.startsWith('event: deleted')) return;
-          const data = /^data: (.*)$/m.exec(event)?.[1];
-          if (data !== undefined) yield JSON.parse(data);
-        }
-      }
-    } finally {
-      await reader.cancel();
+    for await (const { name, data } of eventsIn(await this.#requests.response('GET', `${path(id)}/events`, options))) {
+      if (name === 'deleted') return;
+      if (name === 'dataset') yield data as WireDataset;
+    }
+  }
+
+  /**
+   * `open` once nothing is missed any more, which is the moment to ask for the list, and then every dataset after each of its
+   * changes, and the ids of those that are deleted. Ends when the service ends it, for one as changes may have been missed:
+   * then call it again. trainyard only.
+   */
+  async *allEvents(options: CallOptions = {}): AsyncGenerator<DatasetEvent> {
+    for await (const { name, data } of eventsIn(await this.#requests.response('GET', '/events', options))) {
+      if (name === 'open') yield { type: 'open' };
+      if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
+      if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
     }
   }
 

@@ -6,6 +6,7 @@ import type { ReadingLinks } from '../service/reading-link.js';
 import type { DatasetKey, DatasetService, DatasetSummary } from '../service/service.js';
 import type { UploadLinks } from '../service/upload-link.js';
 import type { Uploads } from '../service/uploads.js';
+import type { AccountEvent } from '../service/watch-account.js';
 import type { Accounts } from '../storage/accounts.js';
 import type { BodyTimes } from './bodies.js';
 import type { Metrics } from './metrics.js';
@@ -27,6 +28,8 @@ export interface ServerParts {
   readonly now: () => number;
   /** As `watchDataset`. */
   readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
+  /** As the function of that name. */
+  readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
   /** Rejects where the service could not do its work right now. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;

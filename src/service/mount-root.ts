@@ -98,7 +98,7 @@ export class MountRoot {
   }
 
   async #lookAt(id: string): Promise<void> {
-    const named = await this.#parts.catalog.datasets({ id });
+    const named = await this.#parts.catalog.datasets({ ids: [id] });
     const [dataset] = named;
     if (dataset === undefined) {
       for (const record of await this.#records()) if (record.dataset_id === id) await this.#takeAway(record);

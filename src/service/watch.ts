@@ -4,7 +4,7 @@ import type { ServiceParts } from './parts.js';
 import { type DatasetKey, type DatasetSummary, datasetNotFound } from './service.js';
 
 /** A timer takes no longer delay; the loop simply looks again then. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Somebody who follows a dataset waits as long as somebody who polls it, as the store tells nobody that an upload has come. */
 const LOOK_INTERVAL_MS = 1000;

@@ -4,6 +4,7 @@ import { stemOf } from '../dataset/media.js';
 import { tallyOf } from '../dataset/tally.js';
 import { Changes, type TellOthers } from './changes.js';
 import { type Database, isUniqueViolation } from './database.js';
+import { type DatasetFilter, datasetsBy } from './dataset-statements.js';
 import { addPromise, type Change, type ChangeOptions, changeFiles, type Transition } from './file-changes.js';
 import {
   chunksOf,
@@ -50,8 +51,9 @@ export class Catalog {
       created_at: dataset.createdAt,
       ...tallyColumns(tallyOf([], dataset.createdAt)),
     };
+    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.announcement(row.id)];
     try {
-      await this.#db.query.insertInto('dataset').values(row).execute();
+      await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new ServiceError(
@@ -60,6 +62,7 @@ export class Catalog {
         { cause: error },
       );
     }
+    this.#changes.announce(row.id);
     return datasetOf(row);
   }
 
@@ -74,25 +77,8 @@ export class Catalog {
   }
 
   /** An account's datasets, or everybody's, newest first; those older than `after` where it is given. */
-  async datasets(query: {
-    accountId?: string | undefined;
-    id?: string | undefined;
-    name?: string | undefined;
-    after?: { createdAt: Micros; id: string } | undefined;
-    limit?: number | undefined;
-  }): Promise<Dataset[]> {
-    const { accountId, id, after, limit, name } = query;
-    let select = this.#db.query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
-    if (accountId !== undefined) select = select.where('account_id', '=', accountId);
-    if (id !== undefined) select = select.where('id', '=', id);
-    if (name !== undefined) select = select.where('name', '=', name);
-    if (after !== undefined) {
-      select = select.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple('created_at', 'id'), '<', tuple(after.createdAt, after.id)),
-      );
-    }
-    if (limit !== undefined) select = select.limit(limit);
-    return (await select.execute()).map(datasetOf);
+  async datasets(filter: DatasetFilter): Promise<Dataset[]> {
+    return (await datasetsBy(this.#db.query, filter).execute()).map(datasetOf);
   }
 
   /** A dataset and all its rows, in no particular order, as they were at one moment: its tally has counted these very rows. */

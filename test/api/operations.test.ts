@@ -27,6 +27,7 @@ describe('the OpenAPI document', () => {
       [
         `GET ${base}`,
         `POST ${base}`,
+        `GET ${base}/events`,
         `DELETE ${base}/{id}`,
         `GET ${base}/{id}/status`,
         `GET ${base}/{id}/manifest`,

@@ -70,7 +70,7 @@ export async function expectPromisesKept(
       const bytes = Buffer.from(await response.arrayBuffer());
       expect([response.status, sha256(bytes)], `${name}: ${file.filename}`).toEqual([200, file.sha256]);
     }
-    const [kept] = await metadata.catalog.datasets({ id });
+    const [kept] = await metadata.catalog.datasets({ ids: [id] });
     const recounted = tallyOf(await metadata.catalog.files(id), kept!.tally.lastActivity);
     for (const count of COUNTED) expect(kept!.tally[count], `${name}: ${count}`).toBe(recounted[count]);
     expect(kept!.tally.pendingUntil).toBe(recounted.pendingUntil);

@@ -14,7 +14,7 @@ import {
   wireManifest,
   wireRefusal,
 } from '../wire.js';
-import { streamEvents } from './events.js';
+import { streamAllEvents, streamEvents } from './events.js';
 
 const security = [{ token: [] }];
 const tags = ['datasets'];
@@ -62,6 +62,19 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         }),
       };
     },
+  );
+
+  app.get(
+    '/events',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Server-sent events: each dataset after every change, and the id of each that is deleted',
+        response: { '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
   );
 
   app.get(
