@@ -113,7 +113,11 @@ function answer(request: FastifyRequest, reply: FastifyReply, refused: Refusal):
     refuseEarly(request, reply, refused);
   } else {
     // What was said of the bytes that did not come, such as how long they may be kept, is not true of this answer.
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name);
+    for (const name of Object.keys(reply.getHeaders())) {
+      reply.removeHeader(name);
+      // Where a stream of bytes broke off before its first, they are there already.
+      reply.raw.removeHeader(name);
+    }
     reply.code(refused.status).headers(refused.headers).type('application/json; charset=utf-8').send(refused.body);
   }
 }

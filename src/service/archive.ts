@@ -2,12 +2,7 @@ import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { Pax } from 'tar/pax';
 import { MICROS_PER_SECOND, type StoredFile } from '../dataset/dataset.js';
-
-/** A file up to this size is read whole before its turn comes, so that no file waits for the disk behind another. */
-const SMALL_BYTES = 256 * 1024;
-
-/** What may be read ahead, in all. */
-const AHEAD_BYTES = 1024 * 1024;
+import { inOrder } from './in-order.js';
 
 /** A tar archive is made of blocks of so many bytes, and two empty ones end it (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
@@ -36,40 +31,14 @@ async function* partsOf(
   headers: readonly Buffer[],
   read: (file: StoredFile) => Promise<Readable>,
 ): AsyncGenerator<Buffer> {
-  const ahead = new Map<StoredFile, Promise<Buffer[]>>();
-  let [next, aheadBytes] = [0, 0];
-  const readAhead = () => {
-    for (; next < files.length; next++) {
-      const file = files[next]!;
-      if (file.upload.sizeBytes > SMALL_BYTES) continue;
-      if (aheadBytes + file.upload.sizeBytes > AHEAD_BYTES) return;
-      aheadBytes += file.upload.sizeBytes;
-      const bytes = wholeOf(file, read);
-      // Whoever comes to the file's turn is told; until then nobody is.
-      bytes.catch(() => {});
-      ahead.set(file, bytes);
-    }
-  };
-  for (const [i, file] of files.entries()) {
-    readAhead();
-    yield headers[i]!;
-    const bytes = ahead.get(file);
-    if (bytes === undefined) yield* await read(file);
-    else {
-      yield* await bytes;
-      ahead.delete(file);
-      aheadBytes -= file.upload.sizeBytes;
-    }
+  let i = 0;
+  for await (const { file, bytes } of inOrder(files, read)) {
+    yield headers[i++]!;
+    yield* bytes;
     const padding = paddingOf(file.upload.sizeBytes);
     if (padding > 0) yield END.subarray(0, padding);
   }
   yield END;
-}
-
-async function wholeOf(file: StoredFile, read: (file: StoredFile) => Promise<Readable>): Promise<Buffer[]> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of await read(file)) chunks.push(chunk);
-  return chunks;
 }
 
 function paddingOf(sizeBytes: number): number {

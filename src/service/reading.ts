@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type { StoredFile } from '../dataset/dataset.js';
+import type { Dataset, StoredFile } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
 import type { FileKind } from '../dataset/media.js';
 import { BlobChanged, blobKeyOf } from '../storage/blobs.js';
 import { eachOf } from './each.js';
 import type { ServiceParts } from './parts.js';
-import { type DatasetKey, datasetNotFound, fileNotFound } from './service.js';
+import { type DatasetKey, datasetNotFound, fileNotFound, goodFilesIn } from './service.js';
 
 /** Makes a WebP of an image. Rejects where that kind of file has no picture to show. */
 export type Thumbnailer = (path: string) => Promise<Buffer>;
@@ -55,6 +55,13 @@ export class Reading {
       if (file === undefined) throw fileNotFound(filename);
       return file;
     });
+  }
+
+  /** A dataset with all its good files, in the order of their names. @throws ServiceError `dataset_not_found` */
+  async all(key: DatasetKey): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+    const found = await this.#parts.catalog.contents(key);
+    if (found === undefined) throw datasetNotFound(key.id);
+    return { dataset: found.dataset, files: goodFilesIn(found.files) };
   }
 
   /**
@@ -116,7 +123,7 @@ export class Reading {
     return body;
   }
 
-  /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable` */
+  /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
   async thumbnail(file: StoredFile): Promise<Readable> {
     const { blobs } = this.#parts;
     const key = thumbnailKeyOf(blobKeyOf(file));
@@ -128,7 +135,10 @@ export class Reading {
       this.#inTheMaking.set(key, made);
     }
     await made;
-    return (await blobs.read(key)) ?? Readable.from([]);
+    const found = await blobs.read(key);
+    // Removed in the meantime.
+    if (found === undefined) throw fileNotFound(file.filename);
+    return found;
   }
 
   async #make(file: StoredFile, key: string): Promise<void> {

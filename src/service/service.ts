@@ -94,8 +94,7 @@ export class DatasetService {
     if (dataset.tally.pending > 0) lookForUploads?.(key.id);
     const at = now();
     const status = statusOf(dataset.tally, at, rules);
-    const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
-    stored.sort(byName);
+    const stored = goodFilesIn(files);
     return {
       dataset,
       status,
@@ -151,6 +150,11 @@ export class DatasetService {
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
   }
+}
+
+/** The good files among these, in the order of their names. */
+export function goodFilesIn(files: readonly DatasetFile[]): StoredFile[] {
+  return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
 }
 
 function byName(a: DatasetFile, b: DatasetFile): number {

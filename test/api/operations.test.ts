@@ -33,6 +33,7 @@ describe('the OpenAPI document', () => {
         `GET ${base}/{id}/manifest`,
         `GET ${base}/{id}/events`,
         `GET ${base}/{id}/links`,
+        `GET ${base}/{id}/zip`,
         `POST ${base}/{id}/upload`,
         `POST ${base}/{id}/get-upload-endpoint`,
         `POST ${base}/{id}/archive`,

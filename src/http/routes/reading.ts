@@ -1,8 +1,10 @@
+import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { archiveOf } from '../../service/archive.js';
+import { zipOf } from '../../service/zip.js';
 import type { App, RouteContext } from '../context.js';
 import { refusal } from '../errors.js';
 import { fileOnWire, timeOf } from '../present.js';
@@ -141,6 +143,30 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
     },
   );
 
+  app.get(
+    '/:id/zip',
+    {
+      config: { takesLinks: true },
+      schema: {
+        tags,
+        security: tokenOrLink,
+        summary: 'All files as one zip archive, not compressed any further',
+        params: datasetParams,
+        response: { 200: wireBytes, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params, method }, reply) => {
+      const { dataset, files } = await reading.all({ accountId, id: params.id });
+      const zip = zipOf(files, (file) => reading.bytes(file));
+      reply.headers({
+        'cache-control': CACHE_CONTROL,
+        'content-disposition': contentDisposition(`${dataset.name}.zip`),
+        'content-length': zip.sizeBytes,
+      });
+      return reply.type('application/zip').send(method === 'HEAD' ? noBytes() : zip.body);
+    },
+  );
+
   app.post(
     '/:id/captions',
     {
@@ -166,7 +192,7 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
 const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
 
 async function sendFile(
-  { headers }: FastifyRequest,
+  { headers, method }: FastifyRequest,
   reply: FastifyReply,
   { filename, upload }: StoredFile,
   open: (range?: { start: number; end: number }) => Promise<NodeJS.ReadableStream>,
@@ -195,13 +221,20 @@ async function sendFile(
   }
   // Several ranges at once may be answered with the whole (RFC 9110, 14.2).
   const [range] = Array.isArray(ranges) && ranges.length === 1 ? ranges : [];
-  if (range === undefined) return reply.header('content-length', upload.sizeBytes).send(await open());
+  if (range === undefined) {
+    return reply.header('content-length', upload.sizeBytes).send(method === 'HEAD' ? noBytes() : await open());
+  }
   const end = range.end + 1;
   return reply
     .code(206)
     .header('content-range', `bytes ${range.start}-${range.end}/${upload.sizeBytes}`)
     .header('content-length', end - range.start)
     .send(await open({ start: range.start, end }));
+}
+
+/** To a HEAD, which would else have the whole body read for nothing. */
+function noBytes(): Readable {
+  return Readable.from([]);
 }
 
 function cacheControlOf({ upload }: StoredFile, named: string | undefined): string {
