@@ -108,6 +108,7 @@ onEach(catalogs, (open) => {
         const page = await catalog.storedFilesAfter({ datasetId, after, kind, limit });
         expect(page.length).toBeLessThanOrEqual(limit);
         found.push(...page.map(({ filename }) => filename));
+        expect(found.length).toBeLessThanOrEqual(names.length);
         if (page.length === 0) return found;
       }
     };
