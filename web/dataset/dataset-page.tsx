@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { type DatasetWithFiles, TrainyardError } from '../../src/http/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
+import { DatasetActions } from '../datasets/dataset-actions.js';
 import { FitnessView } from '../fitness/fitness-view.js';
 import { useDataset } from '../live/dataset.js';
 import { PairsView } from '../pairs/pairs-view.js';
@@ -68,6 +69,7 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
           <StatusBadge status={status} />
         </span>
         <span className="text-sm text-muted">{facts.join(' · ')}</span>
+        <DatasetActions dataset={dataset} />
       </div>
       {error !== undefined && <p className="text-sm text-bad">{error.message}</p>}
     </header>

@@ -1,22 +1,71 @@
-import { Link } from 'wouter';
+import { Plus } from 'lucide-react';
+import { useCallback, useDeferredValue, useMemo, useState } from 'react';
+import { useSearchParams } from 'wouter';
+import type { Dataset } from '../../src/http/client.js';
 import { useDatasets } from '../live/datasets.js';
-import { StatusBadge } from '../ui/status-badge.js';
+import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/words.js';
+import { choiceOf, choose, parametersOf } from './choice.js';
+import { ChoiceBar } from './choice-bar.js';
+import { DatasetGrid } from './dataset-grid.js';
+import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
+import { FirstSteps } from './first-steps.js';
+import { NewDatasetDialog } from './new-dataset-dialog.js';
+
+const NONE: readonly Dataset[] = [];
 
 /** All datasets of the account. */
 export function DatasetsPage() {
-  const { data: datasets, error } = useDatasets();
+  const { data: datasets, error, refetch } = useDatasets();
+  const [asked, setAsked] = useState<'new' | Dataset>();
+  const close = useCallback(() => setAsked(undefined), []);
   return (
     <>
-      <h1 className="text-xl font-semibold">Datasets</h1>
-      {error !== null && <p role="alert">{messageOf(error)}</p>}
-      <ul>
-        {datasets?.map(({ id, name, status }) => (
-          <li key={id}>
-            <Link href={`/datasets/${id}`}>{name}</Link> <StatusBadge status={status} />
-          </li>
-        ))}
-      </ul>
+      <div className="flex items-center gap-3">
+        <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
+        <Button kind="primary" onClick={() => setAsked('new')}>
+          <Plus size={16} aria-hidden /> New dataset
+        </Button>
+      </div>
+      {error !== null && (
+        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+          {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
+        </div>
+      )}
+      {datasets === undefined && error === null && <p aria-live="polite">Loading …</p>}
+      {datasets?.length === 0 && <FirstSteps onNew={() => setAsked('new')} />}
+      {datasets !== undefined && datasets.length > 0 && <Chosen datasets={datasets} onDelete={setAsked} />}
+      {asked === 'new' && <NewDatasetDialog taken={namesOf(datasets ?? NONE)} onClose={close} />}
+      {typeof asked === 'object' && <DeleteDatasetDialog dataset={asked} onClose={close} onDeleted={close} />}
     </>
   );
+}
+
+function Chosen({ datasets, onDelete }: { datasets: readonly Dataset[]; onDelete: (dataset: Dataset) => void }) {
+  const [parameters, setParameters] = useSearchParams();
+  const choice = useMemo(() => choiceOf(parameters), [parameters]);
+  // Typing comes first, and the cards follow.
+  const followed = useDeferredValue(choice);
+  const { shown, counts } = useMemo(() => choose(datasets, followed), [datasets, followed]);
+  return (
+    <>
+      <ChoiceBar
+        choice={choice}
+        counts={counts}
+        onChange={(next) => setParameters(parametersOf(next), { replace: true })}
+      />
+      {shown.length === 0 ? (
+        <p className="flex items-center gap-3 py-8 text-muted">
+          No dataset is like that.
+          <Button onClick={() => setParameters({}, { replace: true })}>Show all</Button>
+        </p>
+      ) : (
+        <DatasetGrid datasets={shown} onDelete={onDelete} />
+      )}
+    </>
+  );
+}
+
+function namesOf(datasets: readonly Dataset[]): ReadonlySet<string> {
+  return new Set(datasets.map(({ name }) => name));
 }

@@ -1,0 +1,88 @@
+import { Search } from 'lucide-react';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { numberOf } from '../ui/words.js';
+import { type Choice, type Chosen, SORTS, type Sort, STATUSES } from './choice.js';
+
+const NAMES = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
+
+interface ChoiceBarProps {
+  readonly choice: Choice;
+  readonly counts: Chosen['counts'];
+  readonly onChange: (choice: Choice) => void;
+}
+
+/** Search, filter and order of the list. `/` leads to the search from anywhere on the page. */
+export function ChoiceBar({ choice, counts, onChange }: ChoiceBarProps) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const focus = (event: KeyboardEvent) => {
+      if (event.key !== '/' || isTyping(event.target) || document.querySelector('dialog[open]') !== null) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    document.addEventListener('keydown', focus);
+    return () => document.removeEventListener('keydown', focus);
+  }, []);
+  const all = STATUSES.reduce((sum, status) => sum + counts[status], 0);
+  return (
+    <search className="flex flex-wrap items-center gap-x-4 gap-y-3">
+      <div className="relative w-full sm:w-64">
+        <Search size={16} className="absolute top-1/2 left-3 -translate-y-1/2 text-muted" aria-hidden />
+        <input
+          ref={field}
+          type="search"
+          aria-label="Search datasets by name"
+          aria-keyshortcuts="/"
+          placeholder="Search"
+          value={choice.search}
+          onChange={(event) => onChange({ ...choice, search: event.target.value })}
+          className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
+        />
+      </div>
+      <fieldset className="flex flex-wrap gap-1">
+        <legend className="sr-only">Status</legend>
+        <Chip isOn={choice.status === undefined} onClick={() => onChange({ ...choice, status: undefined })}>
+          All <span className="tabular-nums">{numberOf(all)}</span>
+        </Chip>
+        {STATUSES.map((status) => (
+          <Chip key={status} isOn={choice.status === status} onClick={() => onChange({ ...choice, status })}>
+            {NAMES[status]} <span className="tabular-nums">{numberOf(counts[status])}</span>
+          </Chip>
+        ))}
+      </fieldset>
+      <label className="flex items-center gap-2 text-sm text-muted sm:ml-auto">
+        Sort
+        <select
+          value={choice.sort}
+          onChange={(event) => onChange({ ...choice, sort: event.target.value as Sort })}
+          className="min-h-9 rounded-lg border border-line bg-panel px-2 text-text"
+        >
+          {Object.entries(SORTS).map(([sort, label]) => (
+            <option key={sort} value={sort}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
+    </search>
+  );
+}
+
+function Chip({ isOn, onClick, children }: { isOn: boolean; onClick: () => void; children: ReactNode }) {
+  return (
+    <button
+      type="button"
+      aria-pressed={isOn}
+      onClick={onClick}
+      className="inline-flex min-h-9 cursor-pointer items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
+    >
+      {children}
+    </button>
+  );
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
+}

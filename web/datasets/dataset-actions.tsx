@@ -1,0 +1,43 @@
+import { FileArchive, Trash2 } from 'lucide-react';
+import { useState } from 'react';
+import { useLocation } from 'wouter';
+import type { DatasetWithFiles } from '../../src/http/client.js';
+import { useLinks } from '../live/dataset.js';
+import { Button } from '../ui/button.js';
+import { CopyButton } from '../ui/copy.js';
+import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
+
+/** What can be done with a dataset as a whole: copy its id, download all of it, delete it. */
+export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
+  const links = useLinks(dataset.id);
+  const [, navigate] = useLocation();
+  const [isDeleting, setDeleting] = useState(false);
+  return (
+    <div className="ml-auto flex items-center gap-1">
+      <span className="flex items-center font-mono text-xs text-muted" title={`Id: ${dataset.id}`}>
+        <span className="sr-only">Id</span> {dataset.id.slice(0, 8)}
+        <CopyButton text={dataset.id} what="the id" />
+      </span>
+      {links !== undefined && dataset.files.length > 0 && (
+        <a
+          href={links.zip()}
+          download
+          title="Download all files as a zip archive"
+          className="inline-flex min-h-9 items-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
+        >
+          <FileArchive size={16} aria-hidden /> Download
+        </a>
+      )}
+      <Button kind="quiet" aria-label="Delete the dataset" onClick={() => setDeleting(true)} className="hover:text-bad">
+        <Trash2 size={16} aria-hidden />
+      </Button>
+      {isDeleting && (
+        <DeleteDatasetDialog
+          dataset={dataset}
+          onClose={() => setDeleting(false)}
+          onDeleted={() => navigate('/', { replace: true })}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,95 @@
+import { Trash2 } from 'lucide-react';
+import { memo } from 'react';
+import { Link } from 'wouter';
+import type { Dataset } from '../../src/http/client.js';
+import { Button } from '../ui/button.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { countOf, numberOf, sizeOf } from '../ui/words.js';
+import { ThumbnailStrip } from './thumbnail-strip.js';
+import { When } from './when.js';
+
+/** Of one height each, in rem, so that thousands can be laid out without being drawn. */
+export const CARD_HEIGHT_REM = 14.75;
+
+interface DatasetCardProps {
+  readonly dataset: Dataset;
+  readonly isCalm: boolean;
+  readonly onDelete: (dataset: Dataset) => void;
+}
+
+/** A dataset of the list; all of it leads there. */
+export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete }: DatasetCardProps) {
+  const { id, name, status, size_bytes, updated_at } = dataset;
+  return (
+    <article className="group relative flex h-full flex-col rounded-xl border border-line bg-panel hover:border-accent">
+      <ThumbnailStrip dataset={dataset} isCalm={isCalm} />
+      <div className="flex min-h-0 grow flex-col gap-1 px-4 pt-3 pb-1.5">
+        <div className="flex items-center gap-2">
+          <h2 className="min-w-0 grow truncate font-semibold" title={name}>
+            <Link href={`/datasets/${id}`} className="after:absolute after:inset-0 after:rounded-xl">
+              {name}
+            </Link>
+          </h2>
+          <StatusBadge status={status} />
+        </div>
+        <p className="truncate text-sm text-muted">{countsOf(dataset)}</p>
+        <p className="truncate text-sm text-muted">
+          {sizeOf(size_bytes)} · <When time={updated_at} />
+        </p>
+        <div className="mt-auto -mr-2.5 flex items-center gap-2 text-sm">
+          <div className="min-w-0 grow">
+            <State dataset={dataset} />
+          </div>
+          {/* Above the link, which covers the card. */}
+          <Button
+            kind="quiet"
+            aria-label={`Delete ${name}`}
+            onClick={() => onDelete(dataset)}
+            className="relative shrink-0 px-2 text-muted hover:text-bad"
+          >
+            <Trash2 size={16} aria-hidden />
+          </Button>
+        </div>
+      </div>
+    </article>
+  );
+});
+
+function countsOf({ counts: { images, videos, captions } }: Dataset): string {
+  if (images + videos + captions === 0) return 'Nothing in it yet';
+  const facts = [
+    images > 0 && countOf(images, 'image'),
+    videos > 0 && countOf(videos, 'clip'),
+    countOf(captions, 'caption'),
+  ];
+  return facts.filter(Boolean).join(' · ');
+}
+
+/** What a person would want to know beyond the status. */
+function State({ dataset }: { dataset: Dataset }) {
+  const { status, error, counts } = dataset;
+  if (status === 'FAILED' && error !== undefined) {
+    return (
+      <p className="truncate text-bad" title={error.message}>
+        {error.message}
+      </p>
+    );
+  }
+  if (status !== 'UPLOADING') return null;
+  const there = counts.images + counts.videos + counts.captions;
+  if (counts.pending === 0) {
+    const words = counts.uncaptioned > 0 ? `Waiting for ${countOf(counts.uncaptioned, 'caption')}` : 'Waiting for more';
+    return <p className="truncate text-busy">{words}</p>;
+  }
+  return (
+    <div className="flex items-center gap-2 text-busy">
+      <progress
+        value={there}
+        max={there + counts.pending}
+        aria-label={`Files of ${dataset.name} that are there`}
+        className="h-1.5 min-w-0 grow appearance-none overflow-hidden rounded-full bg-busy-soft [&::-moz-progress-bar]:bg-busy [&::-webkit-progress-bar]:bg-busy-soft [&::-webkit-progress-value]:bg-busy"
+      />
+      {numberOf(there)} of {numberOf(there + counts.pending)}
+    </div>
+  );
+}

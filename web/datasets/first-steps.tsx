@@ -1,0 +1,38 @@
+import { FolderUp, Plus } from 'lucide-react';
+import { Button } from '../ui/button.js';
+import { CopyLine } from '../ui/copy.js';
+
+/** What to do where there is no dataset yet. */
+export function FirstSteps({ onNew }: { onNew: () => void }) {
+  return (
+    <section aria-labelledby="first-steps" className="mx-auto flex w-full max-w-3xl flex-col gap-6 py-8">
+      <div className="flex flex-col items-center gap-3 text-center">
+        <FolderUp size={40} className="text-accent" aria-hidden />
+        <h2 id="first-steps" className="text-lg font-semibold">
+          No datasets yet
+        </h2>
+        <p className="max-w-prose text-muted">
+          A dataset is a flat folder of images or clips, each with its caption in a text file of the same name:{' '}
+          <code>dog.jpg</code> and <code>dog.txt</code>. Every file is checked on arrival, before a GPU hour is spent.
+        </p>
+      </div>
+      <div className="grid gap-4 sm:grid-cols-2">
+        <div className="flex flex-col items-start gap-3 rounded-xl border border-line bg-panel p-5">
+          <h3 className="font-medium">Here</h3>
+          <p className="text-sm text-muted">Make a dataset, then drop a folder anywhere onto its page.</p>
+          <Button kind="primary" onClick={onNew} className="mt-auto">
+            <Plus size={16} aria-hidden /> New dataset
+          </Button>
+        </div>
+        <div className="flex flex-col gap-3 rounded-xl border border-line bg-panel p-5">
+          <h3 className="font-medium">From a terminal</h3>
+          <p className="text-sm text-muted">
+            Beside the folder, here called photos. Run again, it sends what is missing.
+          </p>
+          <CopyLine text={`npx trainyard login ${location.origin}`} what="the command that signs in" />
+          <CopyLine text="npx trainyard push photos" what="the command that sends a folder" />
+        </div>
+      </div>
+    </section>
+  );
+}

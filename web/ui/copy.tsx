@@ -1,0 +1,70 @@
+import { Check, Copy } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { Button } from './button.js';
+
+const THANKS_MS = 2000;
+
+interface CopyButtonProps {
+  readonly text: string;
+  /** What is copied, as in `Copy the digest`. */
+  readonly what: string;
+}
+
+/** Puts a text on the clipboard, and says so. */
+export function CopyButton({ text, what }: CopyButtonProps) {
+  const [isCopied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!isCopied) return;
+    const timer = setTimeout(() => setCopied(false), THANKS_MS);
+    return () => clearTimeout(timer);
+  }, [isCopied]);
+  return (
+    <>
+      <Button
+        kind="quiet"
+        aria-label={`Copy ${what}`}
+        onClick={() => void copy(text).then(setCopied)}
+        className="shrink-0"
+      >
+        {isCopied ? <Check size={16} className="text-good" aria-hidden /> : <Copy size={16} aria-hidden />}
+      </Button>
+      <span role="status" className="sr-only">
+        {isCopied ? `Copied ${what}` : ''}
+      </span>
+    </>
+  );
+}
+
+/** A line for a terminal, with a button that copies it. */
+export function CopyLine({ text, what }: CopyButtonProps) {
+  return (
+    <div className="flex items-center gap-1 rounded-lg border border-line bg-page pl-3">
+      <code className="min-w-0 grow py-2 text-sm break-words whitespace-pre-wrap">{text}</code>
+      <CopyButton text={text} what={what} />
+    </div>
+  );
+}
+
+async function copy(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Browsers have the clipboard for pages over TLS and of this machine alone, and this service often has neither.
+    return copyBySelection(text);
+  }
+}
+
+function copyBySelection(text: string): boolean {
+  const field = document.createElement('textarea');
+  const before = document.activeElement;
+  field.value = text;
+  field.readOnly = true;
+  // Within the dialog that is open, if one is: nothing else can be selected then.
+  (document.querySelector('dialog[open]') ?? document.body).append(field);
+  field.select();
+  const isCopied = document.execCommand('copy');
+  field.remove();
+  if (before instanceof HTMLElement) before.focus();
+  return isCopied;
+}
