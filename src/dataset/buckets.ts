@@ -31,8 +31,10 @@ export interface Bucket<F extends BucketedFile> extends Size {
   readonly files: readonly F[];
 }
 
-interface BucketedFile extends Partial<Size> {
+interface BucketedFile {
   readonly filename: string;
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
 }
 
 /**

@@ -1,0 +1,118 @@
+import { memo, useMemo, useState } from 'react';
+import { Link } from 'wouter';
+import type { DatasetFile } from '../../src/http/client.js';
+import { countOf, numberOf } from '../ui/words.js';
+import { framesOf } from './clip-frames.js';
+import { LongList } from './long-list.js';
+import { Choices, Panel } from './panel.js';
+import { Histogram } from './plots/histogram.js';
+import { binsOf, medianOf } from './plots/histogram-bins.js';
+
+/** What jobs usually ask for: video models take 4n + 1 frames. */
+const NUM_FRAMES = [33, 49, 81, 121] as const;
+
+const BINS = 24;
+
+interface ClipPanelProps {
+  readonly datasetId: string;
+  readonly files: readonly DatasetFile[];
+}
+
+/** How long the clips are, and which are too short for a job. */
+export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanelProps) {
+  const [asked, setAsked] = useState<(typeof NUM_FRAMES)[number]>(81);
+  const clips = useMemo(() => files.filter(({ kind }) => kind === 'video'), [files]);
+  const seconds = useMemo(() => clips.flatMap((clip) => clip.duration_seconds ?? []), [clips]);
+  const frames = useMemo(() => clips.flatMap((clip) => framesOf(clip) ?? []), [clips]);
+  const short = useMemo(() => clips.filter((clip) => (framesOf(clip) ?? asked) < asked), [clips, asked]);
+  if (clips.length === 0) return null;
+  return (
+    <Panel
+      title="Clips"
+      aside={
+        <Choices
+          label="num_frames"
+          options={NUM_FRAMES.map((value) => ({ value, label: String(value) }))}
+          value={asked}
+          onChange={setAsked}
+        />
+      }
+    >
+      <p className="max-w-prose text-sm text-muted">
+        The trainer spreads the frames that a job asks for over the whole clip: from a long clip it takes one of many,
+        and a short one it fills by taking frames twice. {ratesOf(clips)}
+      </p>
+      <div className="grid gap-6 lg:grid-cols-2">
+        {seconds.length > 0 && <Lengths title="Length in seconds" unit="s" values={seconds} />}
+        {frames.length > 0 && <Lengths title="Length in frames" unit="frames" values={frames} asked={asked} />}
+      </div>
+      {frames.length < clips.length && (
+        <p className="text-sm text-muted">
+          Of {countOf(clips.length - frames.length, 'clip')} the length can not be read here (AVI, WMV, FLV).
+        </p>
+      )}
+      {short.length > 0 && (
+        <div className="flex flex-col gap-2">
+          <p className="text-sm text-warn">
+            {numberOf(short.length)} of {countOf(clips.length, 'clip')} {short.length === 1 ? 'has' : 'have'} fewer than{' '}
+            {asked} frames.
+          </p>
+          <div className="rounded-lg border border-line">
+            <LongList label={`Clips of fewer than ${asked} frames`} items={short}>
+              {(clip) => (
+                <p className="flex gap-4 px-3 py-2 text-sm">
+                  <Link
+                    href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
+                    className="mr-auto text-accent underline wrap-anywhere"
+                  >
+                    {clip.filename}
+                  </Link>
+                  <span className="shrink-0 text-muted">{countOf(framesOf(clip) ?? 0, 'frame')}</span>
+                </p>
+              )}
+            </LongList>
+          </div>
+        </div>
+      )}
+    </Panel>
+  );
+});
+
+interface LengthsProps {
+  readonly title: string;
+  readonly unit: string;
+  readonly values: readonly number[];
+  readonly asked?: number;
+}
+
+function Lengths({ title, unit, values, asked }: LengthsProps) {
+  const longest = values.reduce((a, b) => Math.max(a, b), asked ?? 0);
+  const bins = binsOf(values, { from: 0, to: longest * 1.02, bins: BINS });
+  const [shortest, middle] = [values.reduce((a, b) => Math.min(a, b)), medianOf(values) ?? 0];
+  const say = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
+  return (
+    <Histogram
+      title={title}
+      summary={`${countOf(values.length, 'clip')} from ${say(shortest)} to ${say(values.reduce((a, b) => Math.max(a, b)))} ${unit}, the middle one ${say(middle)}.`}
+      bins={bins}
+      ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: longest * part, label: say(longest * part) }))}
+      {...(asked !== undefined && { thresholds: [asked], isRemarkable: ({ to }) => to <= asked })}
+      table={{
+        head: [title, 'Clips'],
+        rows: bins.filter(({ count }) => count > 0).map(({ from, to, count }) => [`${say(from)} to ${say(to)}`, count]),
+      }}
+    />
+  );
+}
+
+/** `Frames per second: 24 (12 clips), 30 (3 clips).` */
+function ratesOf(clips: readonly DatasetFile[]): string {
+  const rates = Map.groupBy(
+    clips.flatMap((clip) => clip.frames_per_second ?? []),
+    (rate) => String(Math.round(rate * 100) / 100),
+  );
+  if (rates.size === 0) return '';
+  const told = [...rates].sort((a, b) => b[1].length - a[1].length).slice(0, 6);
+  const list = told.map(([rate, { length }]) => `${rate} (${countOf(length, 'clip')})`).join(', ');
+  return `Frames per second: ${list}${rates.size > told.length ? ' and others' : ''}.`;
+}

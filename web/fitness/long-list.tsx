@@ -1,0 +1,64 @@
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { type ReactNode, useRef } from 'react';
+
+/** As many as are simply shown; more of them scroll in a frame of their own, and only those in sight are there. */
+const SHOWN_WHOLE = 12;
+
+interface LongListProps<T> {
+  readonly label: string;
+  readonly items: readonly T[];
+  readonly children: (item: T) => ReactNode;
+}
+
+/** A list of rows, of any length. */
+export function LongList<T>({ label, items, children }: LongListProps<T>) {
+  if (items.length > SHOWN_WHOLE) {
+    return (
+      <ScrolledList label={label} items={items}>
+        {children}
+      </ScrolledList>
+    );
+  }
+  return (
+    <ul aria-label={label}>
+      {items.map((item, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: rows have no state of their own
+        <li key={index} className={ROW}>
+          {children(item)}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+const ROW = 'border-t border-line first:border-t-0';
+
+function ScrolledList<T>({ label, items, children }: LongListProps<T>) {
+  const frame = useRef<HTMLElement>(null);
+  const virtual = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => frame.current,
+    estimateSize: () => 56,
+    overscan: 5,
+  });
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+    <section ref={frame} tabIndex={0} aria-label={label} className="max-h-96 overflow-y-auto">
+      <ul className="relative" style={{ height: virtual.getTotalSize() }}>
+        {virtual.getVirtualItems().map(({ index, start }) => (
+          <li
+            key={index}
+            ref={virtual.measureElement}
+            data-index={index}
+            aria-setsize={items.length}
+            aria-posinset={index + 1}
+            className={`absolute inset-x-0 ${index === 0 ? '' : 'border-t border-line'}`}
+            style={{ top: start }}
+          >
+            {children(items[index]!)}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

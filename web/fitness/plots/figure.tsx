@@ -1,0 +1,109 @@
+import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react';
+import { numberOf } from '../../ui/words.js';
+
+/** More rows than this nobody reads. */
+const MOST_ROWS = 300;
+
+export interface FigureTable {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+interface FigureProps {
+  readonly title: string;
+  /** What the picture says, in a sentence, for those who don't see it. */
+  readonly summary: string;
+  readonly height: number;
+  readonly table: FigureTable;
+  /** Draws within this width, in CSS pixels, so that letters are of one size at any width. */
+  readonly children: (width: number) => ReactNode;
+}
+
+/** A picture of numbers, with the numbers themselves on demand. */
+export function Figure({ title, summary, height, table, children }: FigureProps) {
+  const frame = useRef<HTMLDivElement>(null);
+  const width = useWidth(frame);
+  const [isTable, setTable] = useState(false);
+  const id = useId();
+  return (
+    <figure className="flex min-w-0 flex-col gap-2">
+      <figcaption className="flex items-baseline gap-3 text-sm">
+        <span className="mr-auto font-medium">{title}</span>
+        <button
+          type="button"
+          aria-expanded={isTable}
+          aria-controls={id}
+          aria-label={`${title} as a table`}
+          onClick={() => setTable(!isTable)}
+          className="cursor-pointer text-muted underline hover:text-text"
+        >
+          {isTable ? 'Hide the table' : 'As a table'}
+        </button>
+      </figcaption>
+      <div ref={frame} style={{ height }}>
+        {width > 0 && (
+          <svg role="img" aria-label={`${title}. ${summary}`} width={width} height={height} className="block">
+            {children(width)}
+          </svg>
+        )}
+      </div>
+      <div id={id} hidden={!isTable}>
+        {isTable && <Table title={title} {...table} />}
+      </div>
+    </figure>
+  );
+}
+
+function Table({ title, head, rows }: FigureTable & { title: string }) {
+  return (
+    <section
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+      tabIndex={0}
+      aria-label={`${title}, table`}
+      className="max-h-72 overflow-auto rounded-lg border border-line"
+    >
+      <table className="w-full text-left text-sm tabular-nums">
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col" className="sticky top-0 bg-raised px-3 py-1.5 font-medium">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, MOST_ROWS).map((row) => (
+            <tr key={row.join(' ')} className="border-t border-line">
+              {row.map((cell, column) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: columns stay where they are
+                <td key={column} className="px-3 py-1">
+                  {typeof cell === 'number' ? numberOf(cell) : cell}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rows.length > MOST_ROWS && (
+        <p className="border-t border-line px-3 py-1.5 text-sm text-muted">
+          and {numberOf(rows.length - MOST_ROWS)} more rows
+        </p>
+      )}
+    </section>
+  );
+}
+
+function useWidth(frame: { readonly current: HTMLElement | null }): number {
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const element = frame.current;
+    if (element === null) return;
+    const measure = () => setWidth(Math.floor(element.clientWidth));
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [frame]);
+  return width;
+}

@@ -1,0 +1,82 @@
+import { numberOf } from '../../ui/words.js';
+import { Figure, type FigureTable } from './figure.js';
+import type { Bin } from './histogram-bins.js';
+
+const HEIGHT = 150;
+const ABOVE = 18;
+const BELOW = 22;
+const GAP = 1;
+
+interface HistogramProps {
+  readonly title: string;
+  readonly summary: string;
+  readonly bins: readonly Bin[];
+  readonly ticks: readonly { readonly at: number; readonly label: string }[];
+  readonly table: FigureTable;
+  /** Bins for which this holds are drawn as something to look at. */
+  readonly isRemarkable?: (bin: Bin) => boolean;
+  /** Values from which on, or up to which, something is to be looked at. */
+  readonly thresholds?: readonly number[];
+}
+
+/** How often which values are there. */
+export function Histogram({ bins, ticks, isRemarkable, thresholds = [], ...figure }: HistogramProps) {
+  const [from, to] = [bins[0]?.from ?? 0, bins.at(-1)?.to ?? 1];
+  const most = Math.max(1, ...bins.map(({ count }) => count));
+  const floor = HEIGHT - BELOW;
+  return (
+    <Figure {...figure} height={HEIGHT}>
+      {(width) => {
+        const x = (value: number) => ((value - from) / (to - from)) * width;
+        const tall = (count: number) => (count === 0 ? 0 : Math.max(2, ((floor - ABOVE) * count) / most));
+        return (
+          <>
+            <text x={0} y={11} className="fill-muted text-[11px]">
+              {numberOf(most)}
+            </text>
+            <line x1={0} x2={width} y1={ABOVE} y2={ABOVE} strokeDasharray="2 4" className="stroke-line" />
+            {bins.map((bin) => (
+              <rect
+                key={bin.from}
+                x={x(bin.from) + GAP / 2}
+                width={Math.max(1, x(bin.to) - x(bin.from) - GAP)}
+                y={floor - tall(bin.count)}
+                height={tall(bin.count)}
+                className={isRemarkable?.(bin) ? 'fill-warn' : 'fill-accent'}
+              />
+            ))}
+            <line x1={0} x2={width} y1={floor + 0.5} y2={floor + 0.5} className="stroke-line" />
+            {thresholds.map((at) => (
+              <line
+                key={at}
+                x1={x(at)}
+                x2={x(at)}
+                y1={ABOVE}
+                y2={floor}
+                strokeWidth={2}
+                strokeDasharray="4 3"
+                className="stroke-text"
+              />
+            ))}
+            {ticks.map(({ at, label }) => (
+              <text
+                key={at}
+                x={x(at)}
+                y={HEIGHT - 6}
+                textAnchor={anchorOf(x(at), width)}
+                className="fill-muted text-[11px]"
+              >
+                {label}
+              </text>
+            ))}
+          </>
+        );
+      }}
+    </Figure>
+  );
+}
+
+/** Within the picture, at its edges too. */
+export function anchorOf(x: number, width: number): 'start' | 'middle' | 'end' {
+  return x < 12 ? 'start' : x > width - 12 ? 'end' : 'middle';
+}

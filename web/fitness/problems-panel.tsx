@@ -1,0 +1,89 @@
+import { ChevronRight } from 'lucide-react';
+import { memo, useMemo } from 'react';
+import { Link } from 'wouter';
+import type { Problem } from '../../src/http/client.js';
+import { numberOf } from '../ui/words.js';
+import { LongList } from './long-list.js';
+import { Panel } from './panel.js';
+import { groupsOf, MOST_TOLD, type ProblemGroup } from './problem-kinds.js';
+
+interface ProblemsPanelProps {
+  readonly title: string;
+  readonly datasetId: string;
+  readonly problems: readonly Problem[];
+  /** Names of files that the dataset has; what is wrong with others is wrong with uploads. */
+  readonly filenames: ReadonlySet<string>;
+  readonly isBad: boolean;
+}
+
+/** Everything that is wrong, by kind, with a way to each file. */
+export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
+  const { title, problems } = props;
+  const groups = useMemo(() => groupsOf(problems), [problems]);
+  if (problems.length === 0) return null;
+  return (
+    <Panel title={title}>
+      {problems.length >= MOST_TOLD && (
+        <p className="text-sm text-muted">The first {numberOf(MOST_TOLD)} are listed; more come as these are mended.</p>
+      )}
+      <div className="flex flex-col gap-2">
+        {groups.map((group) => (
+          <Group key={group.code} {...props} group={group} />
+        ))}
+      </div>
+    </Panel>
+  );
+});
+
+function Group({ group, datasetId, filenames, isBad }: ProblemsPanelProps & { group: ProblemGroup }) {
+  const isAboutUploads = group.problems.some(({ filename }) => filename !== undefined && !filenames.has(filename));
+  const filter = group.filter ?? (isBad && isAboutUploads ? 'rejected' : undefined);
+  return (
+    <details open className="group rounded-lg border border-line">
+      <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
+        <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
+        <span className="mr-auto">{group.title}</span>
+        <span
+          className={`rounded-full px-2 text-sm tabular-nums ${isBad ? 'bg-bad-soft text-bad' : 'bg-warn-soft text-warn'}`}
+        >
+          {numberOf(group.problems.length)}
+        </span>
+      </summary>
+      <div className="border-t border-line">
+        <LongList label={group.title} items={group.problems}>
+          {(problem) => <Row problem={problem} datasetId={datasetId} isThere={isThere(problem, filenames)} />}
+        </LongList>
+        {filter !== undefined && group.problems.length > 1 && (
+          <p className="border-t border-line px-3 py-2 text-sm">
+            <Link href={`/datasets/${datasetId}?filter=${filter}`} className="text-accent underline">
+              Show these among the files
+            </Link>
+          </p>
+        )}
+      </div>
+    </details>
+  );
+}
+
+function Row({ problem, datasetId, isThere }: { problem: Problem; datasetId: string; isThere: boolean }) {
+  const { filename, message } = problem;
+  const query = isThere ? `file=${encodeURIComponent(filename ?? '')}` : 'filter=rejected';
+  return (
+    <div className="flex flex-col items-start gap-x-4 px-3 py-2 text-sm sm:flex-row sm:items-baseline">
+      <p className="min-w-0 grow wrap-anywhere">{message}</p>
+      {filename !== undefined && (
+        <Link
+          href={`/datasets/${datasetId}?${query}`}
+          aria-label={`Show ${filename}`}
+          className="shrink-0 text-accent underline"
+        >
+          Show the file
+        </Link>
+      )}
+    </div>
+  );
+}
+
+function isThere({ filename }: Problem, filenames: ReadonlySet<string>): boolean {
+  return filename !== undefined && filenames.has(filename);
+}

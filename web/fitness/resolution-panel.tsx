@@ -1,0 +1,163 @@
+import { memo, useMemo, useState } from 'react';
+import { BUCKET_STEPS, bucketsOf, isBelow, RESOLUTIONS } from '../../src/dataset/buckets.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
+import type { DatasetFile } from '../../src/http/client.js';
+import { countOf, numberOf } from '../ui/words.js';
+import { FlaggedImages } from './flagged-images.js';
+import { Choices, Panel } from './panel.js';
+import { BucketBars } from './plots/bucket-bars.js';
+import { Histogram } from './plots/histogram.js';
+import { binsOf } from './plots/histogram-bins.js';
+import { SizeScatter } from './plots/size-scatter.js';
+
+/** Doublings to either side of a square; what is longer than 1:4 or 4:1 is counted at the edge. */
+const SHAPES = { from: -2.05, to: 2.05, bins: 41 };
+
+const SHAPE_TICKS = [
+  ['1:4', 1 / 4],
+  ['1:2', 1 / 2],
+  ['2:3', 2 / 3],
+  ['1:1', 1],
+  ['3:2', 3 / 2],
+  ['2:1', 2],
+  ['4:1', 4],
+] as const;
+
+const MODELS = {
+  8: 'Stable Diffusion and SDXL',
+  16: 'Krea 2, Z-Image and Ideogram 4',
+  32: 'FLUX, Qwen-Image and LTX-2',
+} as const;
+
+const MEDIA = [
+  { kind: 'image', title: 'Buckets of images', noun: 'image' },
+  { kind: 'video', title: 'Buckets of clips', noun: 'clip' },
+] as const;
+
+type Measured = DatasetFile & { readonly width: number; readonly height: number };
+
+interface ResolutionPanelProps {
+  readonly datasetId: string;
+  readonly files: readonly DatasetFile[];
+}
+
+/** In which sizes the trainer will train on these files. */
+export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files }: ResolutionPanelProps) {
+  const [resolution, setResolution] = useState<(typeof RESOLUTIONS)[number]>(1024);
+  const [step, setStep] = useState<(typeof BUCKET_STEPS)[number]>(16);
+  const [isBelowShown, setBelowShown] = useState(false);
+  const images = useMemo(
+    () => files.filter((file): file is Measured => file.kind === 'image' && isMeasured(file) && isTrainable(file)),
+    [files],
+  );
+  const buckets = useMemo(() => bucketsOf(files, { resolution, step }), [files, resolution, step]);
+  const below = useMemo(() => images.filter((image) => isBelow(image, resolution)), [images, resolution]);
+  const ignored = useMemo(() => files.filter((file) => file.kind !== 'caption' && !isTrainable(file)).length, [files]);
+  if (buckets.length === 0) return null;
+  return (
+    <Panel
+      title="Resolutions and buckets"
+      aside={
+        <>
+          <Choices
+            label="Resolution"
+            options={RESOLUTIONS.map((value) => ({ value, label: String(value) }))}
+            value={resolution}
+            onChange={setResolution}
+          />
+          <Choices
+            label="Sides in steps of"
+            options={BUCKET_STEPS.map((value) => ({ value, label: String(value) }))}
+            value={step}
+            onChange={setStep}
+          />
+        </>
+      }
+    >
+      <p className="max-w-prose text-sm text-muted">
+        The trainer scales each image down to the pixels of the resolution, cuts its middle out, and trains on images of
+        one size together. It never enlarges one by more than rounding. Steps of {step} are what {MODELS[step]} take.
+        With a list of resolutions, every image is trained on in each of them.
+      </p>
+      <div className="grid gap-6 lg:grid-cols-2">
+        <div className="flex min-w-0 flex-col gap-6">
+          {images.length > 0 && <SizeScatter sizes={images} resolution={resolution} />}
+          {images.length > 0 && <Shapes images={images} />}
+        </div>
+        <div className="flex min-w-0 flex-col gap-6">
+          {MEDIA.map(({ kind, title, noun }) => {
+            const own = buckets.filter((bucket) => bucket.kind === kind);
+            if (own.length === 0) return null;
+            const counted = own.map(({ width, height, files: { length } }) => ({ width, height, count: length }));
+            return <BucketBars key={kind} title={title} noun={noun} buckets={counted} />;
+          })}
+        </div>
+      </div>
+      {below.length > 0 && (
+        <div className="flex flex-col gap-3">
+          <p className="text-sm">
+            <span className="text-warn">
+              {numberOf(below.length)} of {countOf(images.length, 'image')} {below.length === 1 ? 'has' : 'have'} fewer
+              pixels than {resolution} × {resolution}
+            </span>{' '}
+            and {below.length === 1 ? 'is' : 'are'} trained on at {below.length === 1 ? 'its' : 'their'} own, smaller
+            size.{' '}
+            <button
+              type="button"
+              aria-expanded={isBelowShown}
+              onClick={() => setBelowShown(!isBelowShown)}
+              className="cursor-pointer text-accent underline"
+            >
+              {isBelowShown ? 'Hide them' : 'Show them'}
+            </button>
+          </p>
+          {isBelowShown && (
+            <FlaggedImages
+              datasetId={datasetId}
+              label={`Images below ${resolution}`}
+              flagged={below.map((file) => ({ file, figure: `${file.width} × ${file.height}` }))}
+            />
+          )}
+        </div>
+      )}
+      {ignored > 0 && (
+        <p className="text-sm text-muted">
+          {countOf(ignored, 'file')} of a type that the trainer does not read {ignored === 1 ? 'is' : 'are'} left out
+          here.
+        </p>
+      )}
+    </Panel>
+  );
+});
+
+/** From tall to wide. */
+function Shapes({ images }: { images: readonly Measured[] }) {
+  const bins = binsOf(
+    images.map(({ width, height }) => Math.log2(width / height)),
+    SHAPES,
+  );
+  const square = bins[(SHAPES.bins - 1) / 2]?.count ?? 0;
+  const wide = images.filter(({ width, height }) => width > height).length;
+  return (
+    <Histogram
+      title="Shapes, width to height"
+      summary={`${numberOf(wide)} of ${countOf(images.length, 'image')} are wider than tall, and ${numberOf(square)} about square.`}
+      bins={bins}
+      ticks={SHAPE_TICKS.map(([label, ratio]) => ({ at: Math.log2(ratio), label }))}
+      table={{
+        head: ['Width to height', 'Images'],
+        rows: bins
+          .filter(({ count }) => count > 0)
+          .map(({ from, to, count }) => [`${(2 ** from).toFixed(2)} to ${(2 ** to).toFixed(2)}`, count]),
+      }}
+    />
+  );
+}
+
+function isMeasured(file: DatasetFile): boolean {
+  return file.width !== undefined && file.height !== undefined;
+}
+
+function isTrainable(file: DatasetFile): boolean {
+  return mediaTypeOf(file.filename)?.trainable === true;
+}
