@@ -29,7 +29,16 @@ function newQueryClient(): QueryClient {
   return new QueryClient({
     queryCache: new QueryCache({ onError: signOutWhereRefused }),
     // The client tries again by itself, and changes are told of by events.
-    defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false, staleTime: Number.POSITIVE_INFINITY } },
+    defaultOptions: {
+      queries: {
+        retry: false,
+        refetchOnWindowFocus: false,
+        staleTime: Number.POSITIVE_INFINITY,
+        // A browser that thinks it is offline may still reach a service on its own machine or network, and where it can't, the
+        // person should hear so instead of waiting.
+        networkMode: 'always',
+      },
+    },
   });
 }
 
