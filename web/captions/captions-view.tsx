@@ -1,6 +1,10 @@
+import { useMemo } from 'react';
 import type { DatasetWithFiles } from '../../src/http/client.js';
+import { pairsOf } from '../pairs/pairs.js';
+import { CaptionList } from './caption-list.js';
 
 /** All captions of a dataset together: words, and changes to many at once. */
 export function CaptionsView({ dataset }: { dataset: DatasetWithFiles }) {
-  return <p>{dataset.counts.captions} captions</p>;
+  const pairs = useMemo(() => pairsOf(dataset), [dataset]);
+  return <CaptionList datasetId={dataset.id} pairs={pairs} />;
 }
