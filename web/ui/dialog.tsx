@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
 
 interface DialogProps {
   readonly title: string;
@@ -12,7 +12,8 @@ interface DialogProps {
 export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Closed while it is still on the page, which gives the keyboard back to whoever had it.
+  useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     return () => element?.close();
@@ -30,7 +31,7 @@ export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogP
       className={`m-auto w-[calc(100%-2rem)] rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
     >
       <div className="flex flex-col gap-4 p-6">
-        <h2 id={id} className="text-lg font-semibold">
+        <h2 id={id} className="text-lg font-semibold wrap-anywhere">
           {title}
         </h2>
         {children}
