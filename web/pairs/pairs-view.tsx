@@ -1,6 +1,198 @@
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
+import { useSearchParams } from 'wouter';
+import { stemOf } from '../../src/dataset/media.js';
 import type { DatasetWithFiles } from '../../src/http/client.js';
+import { useDataset } from '../live/dataset.js';
+import { useClient } from '../session/client.js';
+import { Button } from '../ui/button.js';
+import { isDialogOpen, isTyping } from '../ui/keys.js';
+import { type Choice, choiceOf, countsOf, found, parametersOf } from './choice.js';
+import { DeletePairsDialog } from './delete-pairs-dialog.js';
+import { type Doomed, deleteFiles, dismissFailures, useDeletion } from './deletion.js';
+import { FilterBar } from './filter-bar.js';
+import type { Held } from './pair-card.js';
+import { PairGrid, type PairGridHandle } from './pair-grid.js';
+import { fits, type Pair, pairsOf, refusedOf } from './pairs.js';
+import { RefusedList } from './refused-list.js';
+import { everything, extended, NOTHING, toggled, withoutGone } from './selection.js';
+import { SelectionBar } from './selection-bar.js';
+import { Viewer } from './viewer.js';
 
-/** All pairs of a dataset. */
+/** All pairs of a dataset, and what was refused. */
 export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
-  return <p>{dataset.files.length} files</p>;
+  const [parameters, setParameters] = useSearchParams();
+  const choice = useMemo(() => choiceOf(parameters), [parameters]);
+  const choose = (next: Choice) => setParameters(parametersOf(next), { replace: true });
+  const pairs = useMemo(() => pairsOf(dataset), [dataset]);
+  const refused = useMemo(() => refusedOf(dataset), [dataset]);
+  const counts = useMemo(() => countsOf(pairs), [pairs]);
+  const rejected = Math.max(refused.length, dataset.counts.rejected);
+  return (
+    <>
+      <FilterBar choice={choice} counts={{ ...counts, rejected }} onChange={choose} />
+      {choice.view === 'rejected' ? (
+        <RefusedList dataset={dataset} refused={refused} />
+      ) : (
+        <Pairs dataset={dataset} pairs={pairs} choice={choice} onChoice={choose} />
+      )}
+    </>
+  );
+}
+
+interface PairsProps {
+  readonly dataset: DatasetWithFiles;
+  readonly pairs: readonly Pair[];
+  readonly choice: Choice;
+  readonly onChoice: (choice: Choice) => void;
+}
+
+function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
+  const { id, awaited = [] } = dataset;
+  const client = useClient();
+  const { refetch } = useDataset(id);
+  const deletion = useDeletion(id);
+  const grid = useRef<PairGridHandle>(null);
+  // Typing comes first, and the cards follow.
+  const { view, search } = useDeferredValue(choice);
+  const shown = useMemo(
+    () => found(view === 'all' || view === 'rejected' ? pairs : pairs.filter((pair) => fits(pair, view)), search),
+    [pairs, view, search],
+  );
+  const [current, setCurrent] = useState<string>();
+  const [selection, setSelection] = useState(NOTHING);
+  const kept = useMemo(() => withoutGone(selection, pairs), [selection, pairs]);
+  if (kept !== selection) setSelection(kept);
+  // What is not shown is not acted upon.
+  const selected = useMemo(() => shown.filter(({ stem }) => kept.stems.has(stem)), [shown, kept]);
+  const [asked, setAsked] = useState<readonly Pair[]>();
+  const viewer = useViewed(shown);
+
+  const sought = choice.file === undefined ? undefined : stemOf(choice.file.normalize('NFC'));
+  const isThere = shown.some(({ stem }) => stem === sought);
+  useEffect(() => {
+    if (sought !== undefined && isThere) grid.current?.seek(sought);
+  }, [sought, isThere]);
+
+  const onChoose = useCallback(
+    (stem: string, { shiftKey }: Held) =>
+      setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
+    [shown],
+  );
+  const ask = (about: readonly Pair[]) => about.length > 0 && !deletion.isRunning && setAsked(about);
+  const remove = (files: readonly Doomed[]) => void deleteFiles(files, { client, datasetId: id, refetch });
+
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (isTyping(event.target) || isDialogOpen() || event.defaultPrevented) return;
+      if (event.key === 'a' && (event.ctrlKey || event.metaKey)) setSelection(everything(shown));
+      else if (event.key === 'Escape') setSelection(NOTHING);
+      else if (event.key === 'Delete')
+        ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  });
+
+  if (pairs.length === 0) return <NoFiles awaited={awaited.length} />;
+  return (
+    <>
+      <SelectionBar
+        shown={shown.length}
+        selected={selected.length}
+        awaited={awaited}
+        deletion={deletion}
+        onSelectAll={() => setSelection(everything(shown))}
+        onSelectNone={() => setSelection(NOTHING)}
+        onDelete={() => ask(selected)}
+        onRetry={() => remove(deletion.failures)}
+        onDismiss={() => dismissFailures(id)}
+      />
+      {sought !== undefined && !isThere && <NotThere choice={choice} pairs={pairs} stem={sought} onChoice={onChoice} />}
+      {shown.length === 0 && (
+        <p className="flex flex-wrap items-center gap-3 py-8 text-muted">
+          {search === '' ? 'No pair is like that.' : `No file here has “${search}” in its name.`}
+          <Button onClick={() => onChoice({ view: 'all', search: '', file: undefined })}>Show all</Button>
+        </p>
+      )}
+      <PairGrid
+        datasetId={id}
+        pairs={shown}
+        selected={kept.stems}
+        sought={sought}
+        going={deletion.stems}
+        current={current}
+        onCurrent={setCurrent}
+        handle={grid}
+        onOpen={viewer.open}
+        onChoose={onChoose}
+      />
+      {viewer.place !== undefined && (
+        <Viewer
+          datasetId={id}
+          pairs={shown}
+          place={viewer.place}
+          isSelected={kept.stems.has(shown[viewer.place]!.stem)}
+          isPaused={asked !== undefined}
+          onMove={viewer.open}
+          onSelect={(stem) => setSelection(toggled(kept, stem))}
+          onDelete={(pair) => ask([pair])}
+          onClose={() => {
+            const { stem } = shown[viewer.place ?? 0]!;
+            viewer.close();
+            grid.current?.show(stem);
+          }}
+        />
+      )}
+      {asked !== undefined && (
+        <DeletePairsDialog
+          pairs={asked}
+          onClose={() => setAsked(undefined)}
+          onConfirm={() => {
+            setAsked(undefined);
+            remove(asked.flatMap(({ stem, files }) => files.map(({ filename }) => ({ stem, filename }))));
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/** Which of the pairs is open: where that one is gone, whoever has taken its place. */
+function useViewed(shown: readonly Pair[]) {
+  const [viewed, setViewed] = useState<{ readonly stem: string; readonly place: number }>();
+  const at = viewed === undefined ? -1 : shown.findIndex(({ stem }) => stem === viewed.stem);
+  const place =
+    viewed === undefined || shown.length === 0 ? undefined : at >= 0 ? at : Math.min(viewed.place, shown.length - 1);
+  const stem = place === undefined ? undefined : shown[place]?.stem;
+  if (viewed !== undefined && (viewed.stem !== stem || viewed.place !== place)) {
+    setViewed(stem === undefined || place === undefined ? undefined : { stem, place });
+  }
+  return {
+    place,
+    open: useCallback((opened: string) => setViewed({ stem: opened, place: 0 }), []),
+    close: useCallback(() => setViewed(undefined), []),
+  };
+}
+
+function NotThere({ choice, pairs, stem, onChoice }: Omit<PairsProps, 'dataset'> & { stem: string }) {
+  const isHidden = pairs.some((pair) => pair.stem === stem);
+  return (
+    <p role="status" className="flex flex-wrap items-center gap-3 text-sm">
+      <span className="wrap-anywhere">
+        {choice.file} is {isHidden ? 'not among those shown.' : 'not in the dataset any more.'}
+      </span>
+      {isHidden && <Button onClick={() => onChoice({ view: 'all', search: '', file: choice.file })}>Show it</Button>}
+    </p>
+  );
+}
+
+function NoFiles({ awaited }: { awaited: number }) {
+  return (
+    <div className="flex flex-col items-center gap-2 py-16 text-center">
+      <p className="text-lg font-medium">{awaited > 0 ? 'The first files are on their way.' : 'No files yet'}</p>
+      <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>
+    </div>
+  );
 }

@@ -29,7 +29,7 @@ const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'>): Pair[] {
   const groups = Map.groupBy(files, ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
-  const problems = Map.groupBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
+  const ofPairs = Map.groupBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
   return [...groups]
     .map(([stem, group]) => ({
       stem,
@@ -37,9 +37,15 @@ export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'file
       media: group.filter(({ kind }) => kind !== 'caption'),
       // Beside `a.txt` there may be an `a.TXT`, which is said to collide with it.
       caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
-      problems: problems.get(stem) ?? [],
+      problems: withoutRepeats([...(ofPairs.get(stem) ?? []), ...group.flatMap(({ warnings: own }) => own ?? [])]),
     }))
     .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
+}
+
+/** The service tells the first thousand warnings together, and of each file all of its own. */
+function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length < 2) return problems;
+  return [...new Map(problems.map((problem) => [`${problem.filename} ${problem.code}`, problem])).values()];
 }
 
 export function fits(pair: Pair, filter: Filter): boolean {

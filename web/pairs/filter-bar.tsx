@@ -1,0 +1,41 @@
+import { Search } from 'lucide-react';
+import { Chip } from '../ui/chip.js';
+import { numberOf } from '../ui/words.js';
+import { type Choice, VIEWS, type View } from './choice.js';
+
+interface FilterBarProps {
+  readonly choice: Choice;
+  readonly counts: Readonly<Record<View, number>>;
+  readonly onChange: (choice: Choice) => void;
+}
+
+/** Which of the pairs are shown. */
+export function FilterBar({ choice, counts, onChange }: FilterBarProps) {
+  return (
+    <search className="flex flex-wrap items-center gap-x-4 gap-y-2">
+      <fieldset className="flex flex-wrap gap-1">
+        <legend className="sr-only">Filter</legend>
+        {Object.entries(VIEWS).map(([view, label]) => (
+          <Chip
+            key={view}
+            isOn={choice.view === view}
+            onClick={() => onChange({ ...choice, view: view as View, file: undefined })}
+          >
+            {label} <span className="tabular-nums">{numberOf(counts[view as View])}</span>
+          </Chip>
+        ))}
+      </fieldset>
+      <div className="relative w-full sm:ml-auto sm:w-64">
+        <Search size={16} className="absolute top-1/2 left-3 -translate-y-1/2 text-muted" aria-hidden />
+        <input
+          type="search"
+          aria-label="Search files by name"
+          placeholder="Search by name"
+          value={choice.search}
+          onChange={(event) => onChange({ ...choice, search: event.target.value, file: undefined })}
+          className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
+        />
+      </div>
+    </search>
+  );
+}

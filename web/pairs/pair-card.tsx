@@ -1,0 +1,128 @@
+import { TriangleAlert } from 'lucide-react';
+import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
+import { CaptionField } from '../captions/caption-field.js';
+import { factsOf } from './facts.js';
+import { Placeholder, Preview } from './media.js';
+import { fits, type Pair } from './pairs.js';
+
+/** Of one height each, so that ten thousand can be laid out without being drawn. */
+export const CARD_HEIGHT_REM = 21.5;
+
+/** Which of the modifying keys were held. */
+export type Held = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
+
+export interface CardActions {
+  readonly onOpen: (stem: string) => void;
+  readonly onChoose: (stem: string, held: Held) => void;
+}
+
+interface PairCardProps extends CardActions {
+  readonly datasetId: string;
+  readonly pair: Pair;
+  readonly isSelected: boolean;
+  /** Somebody was sent to it. */
+  readonly isSought: boolean;
+  /** It is being deleted. */
+  readonly isGoing: boolean;
+  /** Whether the Tab key leads to it, which it does to one card only. */
+  readonly isCurrent: boolean;
+}
+
+/** One pair: its media over its caption. */
+export const PairCard = memo(function PairCard(props: PairCardProps) {
+  const { datasetId, pair, isSelected, isSought, isGoing, isCurrent, onOpen, onChoose } = props;
+  const { stem, media } = pair;
+  const [isHovered, setHovered] = useState(false);
+  const [isFocused, setFocused] = useState(false);
+  const [first] = media;
+  const names = (media.length > 0 ? media : pair.files).map(({ filename }) => filename).join(', ');
+  const tabIndex = isCurrent ? 0 : -1;
+  const look = isSought
+    ? 'border-accent ring-4 ring-accent/40'
+    : isSelected
+      ? 'border-accent ring-2 ring-accent'
+      : 'border-line';
+  return (
+    <article
+      data-stem={stem}
+      aria-label={names}
+      aria-busy={isGoing}
+      onPointerEnter={() => setHovered(true)}
+      onPointerLeave={() => setHovered(false)}
+      onFocus={() => setFocused(true)}
+      onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
+      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel ${look} ${isGoing ? 'opacity-40' : ''}`}
+    >
+      <button
+        type="button"
+        data-opens
+        tabIndex={tabIndex}
+        aria-label={`Open ${names}`}
+        onClick={(event) => {
+          if (event.shiftKey || event.ctrlKey || event.metaKey) onChoose(stem, event);
+          else onOpen(stem);
+        }}
+        className="flex h-44 shrink-0 cursor-pointer gap-px overflow-hidden bg-raised -outline-offset-2 select-none"
+      >
+        {first === undefined && <Placeholder file={undefined} />}
+        {media.map((file) => (
+          <span key={file.filename} className="size-full min-w-0">
+            <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
+          </span>
+        ))}
+      </button>
+      <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
+        <input
+          type="checkbox"
+          tabIndex={tabIndex}
+          checked={isSelected}
+          aria-label={`Select ${names}`}
+          onChange={(event) => onChoose(stem, event.nativeEvent as globalThis.MouseEvent)}
+          className="size-5 cursor-pointer accent-accent"
+        />
+      </label>
+      <Warnings pair={pair} />
+      <div className="flex min-h-0 grow flex-col gap-1 p-2">
+        <div className="select-none">
+          <p className="truncate text-sm font-medium" title={names}>
+            {names}
+          </p>
+          <p className="flex items-center gap-2 overflow-hidden text-xs whitespace-nowrap text-muted">
+            <span className="truncate">
+              {media.length > 1 ? `${media.length} files share this caption` : first && factsOf(first)}
+            </span>
+            <CaptionMark pair={pair} />
+          </p>
+        </div>
+        <div data-caption className="min-h-0 grow overflow-y-auto">
+          <CaptionField datasetId={datasetId} pair={pair} />
+        </div>
+      </div>
+    </article>
+  );
+});
+
+/** A mark with everything that is wrong, in words for those who point at it and those who hear it. */
+function Warnings({ pair: { problems } }: { pair: Pair }) {
+  if (problems.length === 0) return null;
+  const messages = problems.map(({ message }) => message).join('\n');
+  return (
+    <span
+      role="img"
+      aria-label={messages}
+      title={messages}
+      className="absolute top-1.5 right-1.5 rounded-full bg-warn-soft p-1.5 text-warn"
+    >
+      <TriangleAlert size={16} aria-hidden />
+    </span>
+  );
+}
+
+/** A caption that is not there is not one that is empty. */
+export function CaptionMark({ pair }: { pair: Pair }) {
+  const mark = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
+  if (fits(pair, 'missing')) return <span className={`${mark} bg-bad-soft text-bad`}>No caption</span>;
+  if (fits(pair, 'blank')) return <span className={`${mark} bg-warn-soft text-warn`}>Blank caption</span>;
+  if (fits(pair, 'orphan')) return <span className={`${mark} bg-warn-soft text-warn`}>No image or clip</span>;
+  return null;
+}

@@ -1,0 +1,178 @@
+import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
+import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useGridLayout } from '../ui/grid-layout.js';
+import { CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
+import type { Pair } from './pairs.js';
+import { placeAfter } from './steps.js';
+
+const GAP_REM = 1;
+const LEAST_WIDTH_REM = 15;
+const ROW_REM = CARD_HEIGHT_REM + GAP_REM;
+const ROWS_BEYOND = 2;
+/** Of the bar that stays above the grid. */
+const BAR_REM = 3.5;
+
+export interface PairGridHandle {
+  /** Brings a card into sight, and gives it the keyboard. */
+  readonly show: (stem: string) => void;
+  /** The same, into the middle. */
+  readonly seek: (stem: string) => void;
+}
+
+interface PairGridProps extends CardActions {
+  readonly datasetId: string;
+  readonly pairs: readonly Pair[];
+  readonly selected: ReadonlySet<string>;
+  readonly sought: string | undefined;
+  readonly going: ReadonlySet<string>;
+  /** The card that has the keyboard, or had it last. */
+  readonly current: string | undefined;
+  readonly onCurrent: (stem: string | undefined) => void;
+  readonly handle: Ref<PairGridHandle>;
+}
+
+/** The cards near what is seen, of as many pairs as there are, and a way through them by keyboard. */
+export function PairGrid(props: PairGridProps) {
+  const { datasetId, pairs, selected, sought, going, current, onCurrent, handle, onOpen, onChoose } = props;
+  const list = useRef<HTMLUListElement>(null);
+  const layout = useGridLayout(list, { gapRem: GAP_REM, leastWidthRem: LEAST_WIDTH_REM });
+  const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
+  const places = useMemo(() => new Map(pairs.map(({ stem }, place) => [stem, place])), [pairs]);
+  const place = useCurrentPlace({ pairs, places, current, onCurrent, list });
+  const currentRow = Math.floor(place / columns);
+  const virtual = useWindowVirtualizer({
+    count: layout === undefined ? 0 : Math.ceil(pairs.length / columns),
+    estimateSize: () => ROW_REM * rem,
+    overscan: ROWS_BEYOND,
+    scrollMargin: top,
+    // The card with the keyboard is there wherever it is scrolled to, and with it a caption that somebody is writing.
+    rangeExtractor: (range: Range) => {
+      const rows = defaultRangeExtractor(range);
+      return rows.includes(currentRow) || currentRow >= range.count
+        ? rows
+        : [...rows, currentRow].sort((a, b) => a - b);
+    },
+  });
+  useLayoutEffect(() => {
+    // Rows are of a size that was given once, and a person may make the text larger.
+    if (rem > 0) virtual.measure();
+  }, [virtual, rem]);
+
+  // A card that is still to be drawn is given the keyboard once it is.
+  const [awaited, setAwaited] = useState<{ readonly stem: string }>();
+  useLayoutEffect(() => {
+    if (awaited === undefined) return;
+    const card = list.current?.querySelector(`[data-stem="${CSS.escape(awaited.stem)}"]`);
+    card?.querySelector<HTMLElement>('[data-opens]')?.focus({ preventScroll: true });
+  }, [awaited]);
+  const focus = (stem: string) => {
+    onCurrent(stem);
+    setAwaited({ stem });
+  };
+  const rowOf = (stem: string) => {
+    const start = top + Math.floor((places.get(stem) ?? 0) / columns) * ROW_REM * rem;
+    return { start, end: start + CARD_HEIGHT_REM * rem };
+  };
+  const show = (stem: string) => {
+    const { start, end } = rowOf(stem);
+    const above = start - BAR_REM * rem;
+    const below = end + GAP_REM * rem - window.innerHeight;
+    if (above < window.scrollY) window.scrollTo({ top: above });
+    else if (below > window.scrollY) window.scrollTo({ top: below });
+    focus(stem);
+  };
+  useImperativeHandle(handle, () => ({
+    show,
+    seek: (stem) => {
+      const { start, end } = rowOf(stem);
+      window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
+      focus(stem);
+    },
+  }));
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (isInCaption(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const stem = pairs[place]?.stem;
+    if (stem === undefined) return;
+    const rows = Math.max(1, Math.floor(window.innerHeight / (ROW_REM * rem)));
+    const to = placeAfter(event.key, place, { count: pairs.length, columns, rows });
+    if (to !== undefined) show(pairs[to]!.stem);
+    else if (event.key === ' ') onChoose(stem, event);
+    else if (event.key === 'Enter') onOpen(stem);
+    else return;
+    event.preventDefault();
+  };
+  const currentStem = pairs[place]?.stem;
+  return (
+    <ul
+      ref={list}
+      // biome-ignore lint/a11y/noRedundantRoles: without markers, Safari takes it for no list any more
+      role="list"
+      aria-label="Pairs"
+      onKeyDown={onKeyDown}
+      // Firefox clicks when the key comes up again.
+      onKeyUp={(event) => event.key === ' ' && !isInCaption(event.target) && event.preventDefault()}
+      onFocus={({ target }) => {
+        const stem = target.closest<HTMLElement>('[data-stem]')?.dataset.stem;
+        if (stem !== undefined && stem !== current) onCurrent(stem);
+      }}
+      className="relative"
+      style={{ height: virtual.getTotalSize() }}
+    >
+      {virtual.getVirtualItems().flatMap(({ index: row, start }) =>
+        pairs.slice(row * columns, (row + 1) * columns).map((pair, column) => (
+          <li
+            key={pair.stem}
+            aria-setsize={pairs.length}
+            aria-posinset={row * columns + column + 1}
+            className="absolute"
+            style={{
+              top: start - top,
+              left: `calc((100% + ${GAP_REM}rem) * ${column / columns})`,
+              width: `calc((100% + ${GAP_REM}rem) / ${columns} - ${GAP_REM}rem)`,
+              height: `${CARD_HEIGHT_REM}rem`,
+            }}
+          >
+            <PairCard
+              datasetId={datasetId}
+              pair={pair}
+              isSelected={selected.has(pair.stem)}
+              isSought={pair.stem === sought}
+              isGoing={going.has(pair.stem)}
+              isCurrent={pair.stem === currentStem}
+              onOpen={onOpen}
+              onChoose={onChoose}
+            />
+          </li>
+        )),
+      )}
+    </ul>
+  );
+}
+
+/** There, keys are for the caption. */
+function isInCaption(target: EventTarget): boolean {
+  return target instanceof Element && target.closest('[data-caption]') !== null;
+}
+
+interface CurrentPlace extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {
+  readonly places: ReadonlyMap<string, number>;
+  readonly list: { readonly current: HTMLElement | null };
+}
+
+/** Where the current card is; whoever has taken its place, keyboard and all, once it is gone. */
+function useCurrentPlace({ pairs, places, current, onCurrent, list }: CurrentPlace): number {
+  const lastPlace = useRef(0);
+  const known = current === undefined ? undefined : places.get(current);
+  const place = known ?? Math.max(0, Math.min(lastPlace.current, pairs.length - 1));
+  const successor = pairs[place]?.stem;
+  useLayoutEffect(() => {
+    lastPlace.current = place;
+    if (current === undefined || known !== undefined) return;
+    onCurrent(successor);
+    const isLost = document.activeElement === null || document.activeElement === document.body;
+    if (!isLost || successor === undefined) return;
+    const card = list.current?.querySelector(`[data-stem="${CSS.escape(successor)}"] [data-opens]`);
+    if (card instanceof HTMLElement) card.focus({ preventScroll: true });
+  }, [place, known, current, successor, onCurrent, list]);
+  return place;
+}

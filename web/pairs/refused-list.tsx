@@ -1,0 +1,82 @@
+import { useState } from 'react';
+import type { DatasetWithFiles } from '../../src/http/client.js';
+import { LongList } from '../fitness/long-list.js';
+import { useDataset } from '../live/dataset.js';
+import { useClient } from '../session/client.js';
+import { Button } from '../ui/button.js';
+import { countOf, messageOf, numberOf } from '../ui/words.js';
+import type { Refused } from './pairs.js';
+
+const AT_ONCE = 4;
+
+/** Uploads that were refused or never came, with the reason, until they are dismissed. */
+export function RefusedList({ dataset, refused }: { dataset: DatasetWithFiles; refused: readonly Refused[] }) {
+  const client = useClient();
+  const { refetch } = useDataset(dataset.id);
+  const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());
+  const [fault, setFault] = useState('');
+  const withdraw = async (filenames: readonly string[]) => {
+    setFault('');
+    setBusy(new Set(filenames));
+    const waiting = filenames.values();
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (const filename of waiting) {
+          await client.withdraw(dataset.id, filename).catch((error: unknown) => setFault(messageOf(error)));
+        }
+      }),
+    );
+    await refetch();
+    setBusy(new Set());
+  };
+  if (refused.length === 0) {
+    const { rejected } = dataset.counts;
+    return (
+      <p className="py-8 text-muted">
+        {rejected > 0
+          ? `${countOf(rejected, 'upload')} could not be taken. The reasons are told once all uploads have ended.`
+          : 'No upload was rejected.'}
+      </p>
+    );
+  }
+  return (
+    <section aria-label="Rejected uploads" className="flex flex-col gap-3">
+      <div className="flex flex-wrap items-center gap-3">
+        <p className="mr-auto max-w-prose text-sm text-muted">
+          Nothing of these is in the dataset, which is not READY while they are listed. Mend the file and upload it
+          again under its name, or dismiss it.
+        </p>
+        {refused.length > 1 && (
+          <Button disabled={busy.size > 0} onClick={() => void withdraw(refused.map(({ filename }) => filename))}>
+            Dismiss all {numberOf(refused.length)}
+          </Button>
+        )}
+      </div>
+      <p role="alert" className="text-sm text-bad empty:hidden">
+        {fault}
+      </p>
+      <div className="rounded-xl border border-line bg-panel">
+        <LongList label="Rejected" items={refused}>
+          {({ filename, problem }) => (
+            <div className="flex items-center gap-3 px-4 py-2">
+              <div className="mr-auto min-w-0">
+                <p className="truncate text-sm font-medium" title={filename}>
+                  {filename}
+                </p>
+                <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
+              </div>
+              <Button
+                aria-label={`Dismiss ${filename}`}
+                disabled={busy.has(filename)}
+                onClick={() => void withdraw([filename])}
+                className="shrink-0"
+              >
+                Dismiss
+              </Button>
+            </div>
+          )}
+        </LongList>
+      </div>
+    </section>
+  );
+}

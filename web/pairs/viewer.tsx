@@ -1,0 +1,208 @@
+import { ChevronLeft, ChevronRight, Download, Trash2, X } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import type { DatasetFile } from '../../src/http/client.js';
+import { CaptionField } from '../captions/caption-field.js';
+import { dateOf, momentOf } from '../datasets/ago.js';
+import { useLinks } from '../live/dataset.js';
+import { Button } from '../ui/button.js';
+import { CopyButton } from '../ui/copy.js';
+import { Dialog } from '../ui/dialog.js';
+import { isTyping } from '../ui/keys.js';
+import { numberOf, sizeOf } from '../ui/words.js';
+import { factsOf, isShownByBrowsers } from './facts.js';
+import { formatOf, Placeholder } from './media.js';
+import { CaptionMark } from './pair-card.js';
+import type { Pair } from './pairs.js';
+
+interface ViewerProps {
+  readonly datasetId: string;
+  readonly pairs: readonly Pair[];
+  /** Which of them is shown. */
+  readonly place: number;
+  readonly isSelected: boolean;
+  /** Whether something else has the keyboard, such as a question. */
+  readonly isPaused: boolean;
+  readonly onMove: (stem: string) => void;
+  readonly onSelect: (stem: string) => void;
+  readonly onDelete: (pair: Pair) => void;
+  readonly onClose: () => void;
+}
+
+/** A pair in full, with the way to those beside it. */
+export function Viewer(props: ViewerProps) {
+  const { datasetId, pairs, place, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
+  const pair = pairs[place]!;
+  const [chosen, setChosen] = useState<string>();
+  const file = pair.media.find(({ filename }) => filename === chosen) ?? pair.media[0] ?? pair.caption;
+  const before = pairs[place - 1]?.stem;
+  const behind = pairs[place + 1]?.stem;
+
+  useEffect(() => {
+    if (isPaused) return;
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (isTyping(event.target)) {
+        // There, it puts the saved text back, and must not close the viewer over it.
+        if (event.key === 'Escape') event.preventDefault();
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const to = event.key === 'ArrowLeft' ? before : event.key === 'ArrowRight' ? behind : undefined;
+      if (to !== undefined) onMove(to);
+      else if (event.key === 'Delete') onDelete(pair);
+      else return;
+      event.preventDefault();
+    };
+    // Before a clip takes them to wind itself.
+    document.addEventListener('keydown', onKeyDown, { capture: true });
+    return () => document.removeEventListener('keydown', onKeyDown, { capture: true });
+  }, [isPaused, before, behind, pair, onMove, onDelete]);
+
+  if (file === undefined) return null;
+  return (
+    <Dialog title={file.filename} onClose={onClose} width="max-w-7xl">
+      <div className="-mt-2 flex flex-wrap items-center gap-1">
+        <Button
+          aria-label="Previous"
+          disabled={before === undefined}
+          onClick={() => before !== undefined && onMove(before)}
+        >
+          <ChevronLeft size={18} aria-hidden />
+        </Button>
+        <Button
+          aria-label="Next"
+          disabled={behind === undefined}
+          onClick={() => behind !== undefined && onMove(behind)}
+        >
+          <ChevronRight size={18} aria-hidden />
+        </Button>
+        <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
+          {numberOf(place + 1)} of {numberOf(pairs.length)}
+        </span>
+        <label className="ml-auto flex min-h-9 cursor-pointer items-center gap-2 px-2 text-sm">
+          <input
+            type="checkbox"
+            checked={isSelected}
+            onChange={() => onSelect(pair.stem)}
+            className="size-5 cursor-pointer accent-accent"
+          />
+          Select
+        </label>
+        <DownloadLink datasetId={datasetId} file={file} />
+        <Button kind="quiet" aria-label="Delete this pair" onClick={() => onDelete(pair)} className="hover:text-bad">
+          <Trash2 size={18} aria-hidden />
+        </Button>
+        <Button kind="quiet" aria-label="Close" onClick={onClose}>
+          <X size={18} aria-hidden />
+        </Button>
+      </div>
+      <div className="grid gap-4 lg:grid-cols-[1fr_22rem]">
+        <div className="flex h-[45dvh] items-center justify-center overflow-hidden rounded-lg bg-raised lg:h-[72dvh]">
+          {file.kind === 'caption' ? (
+            <Placeholder file={undefined} />
+          ) : (
+            <Full key={file.sha256} {...{ datasetId, file }} />
+          )}
+        </div>
+        <div className="flex min-w-0 flex-col gap-4">
+          {pair.media.length > 1 && (
+            <fieldset className="flex flex-wrap gap-1">
+              <legend className="mb-1 text-sm text-muted">These share one caption</legend>
+              {pair.media.map(({ filename }) => (
+                <Button key={filename} aria-pressed={filename === file.filename} onClick={() => setChosen(filename)}>
+                  <span className="wrap-anywhere">{filename}</span>
+                </Button>
+              ))}
+            </fieldset>
+          )}
+          <div className="flex flex-col gap-2">
+            <p className="flex items-center text-sm font-medium">
+              Caption <CaptionMark pair={pair} />
+            </p>
+            <div className="h-40">
+              <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
+            </div>
+          </div>
+          {pair.problems.map(({ code, filename, message }) => (
+            <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 text-sm wrap-anywhere text-warn">
+              {message}
+            </p>
+          ))}
+          <Facts file={file} />
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+function Full({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
+  const links = useLinks(datasetId);
+  const [isBroken, setBroken] = useState(false);
+  // Of an image that browsers don't show, the thumbnail is better than nothing.
+  const isWhole = isShownByBrowsers(file);
+  if (links === undefined) return null;
+  if (isBroken || (!isWhole && file.kind === 'video')) {
+    return (
+      <Placeholder file={file}>
+        <span>Browsers don't show it; download it to see it.</span>
+      </Placeholder>
+    );
+  }
+  const onError = () => setBroken(true);
+  if (file.kind === 'video') {
+    return (
+      // biome-ignore lint/a11y/useMediaCaption: clips to train on have none
+      <video src={links.file(file)} controls autoPlay loop playsInline onError={onError} className="size-full" />
+    );
+  }
+  return (
+    <img
+      src={isWhole ? links.file(file) : links.thumbnail(file)}
+      alt={file.filename}
+      onError={onError}
+      className="size-full object-contain"
+    />
+  );
+}
+
+function DownloadLink({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
+  const links = useLinks(datasetId);
+  return (
+    <a
+      href={links?.file(file, { download: true })}
+      download
+      aria-label={`Download ${file.filename}`}
+      title={`Download ${file.filename}`}
+      className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
+    >
+      <Download size={18} aria-hidden />
+    </a>
+  );
+}
+
+function Facts({ file }: { file: DatasetFile }) {
+  const rows = {
+    Type: formatOf(file) + (file.codec === undefined ? '' : ` (${file.codec})`),
+    Picture: factsOf(file),
+    Frames: file.frames === undefined ? '' : numberOf(file.frames),
+    Sound: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
+    Size: sizeOf(file.size_bytes),
+    Uploaded: momentOf(dateOf(file.uploaded_at)),
+  };
+  return (
+    <dl className="grid grid-cols-[auto_1fr] items-center gap-x-4 gap-y-1 text-sm">
+      {Object.entries(rows).map(
+        ([name, value]) =>
+          value !== '' && (
+            <div key={name} className="contents">
+              <dt className="text-muted">{name}</dt>
+              <dd>{value}</dd>
+            </div>
+          ),
+      )}
+      <dt className="text-muted">SHA-256</dt>
+      <dd className="flex items-center font-mono" title={file.sha256}>
+        {file.sha256.slice(0, 12)}… <CopyButton text={file.sha256} what="the SHA-256" />
+      </dd>
+    </dl>
+  );
+}

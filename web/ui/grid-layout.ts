@@ -1,0 +1,41 @@
+import { useLayoutEffect, useState } from 'react';
+
+export interface GridLayout {
+  readonly columns: number;
+  /** Pixels in a rem, which a person may have made larger. */
+  readonly rem: number;
+  /** Where the grid begins on the page. */
+  readonly top: number;
+}
+
+interface CardSizes {
+  readonly gapRem: number;
+  readonly leastWidthRem: number;
+}
+
+/** How many columns of cards there is room for, and where the grid begins; `undefined` until it has been measured. */
+export function useGridLayout(
+  grid: { readonly current: HTMLElement | null },
+  { gapRem, leastWidthRem }: CardSizes,
+): GridLayout | undefined {
+  const [layout, setLayout] = useState<GridLayout>();
+  useLayoutEffect(() => {
+    const element = grid.current;
+    if (element === null) return;
+    const measure = () => {
+      const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+      const width = element.clientWidth / rem;
+      const columns = Math.max(1, Math.floor((width + gapRem) / (leastWidthRem + gapRem)));
+      const top = element.getBoundingClientRect().top + window.scrollY;
+      setLayout((known) =>
+        known?.columns === columns && known.rem === rem && known.top === top ? known : { columns, rem, top },
+      );
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, [grid, gapRem, leastWidthRem]);
+  return layout;
+}
