@@ -73,10 +73,10 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
     await panel(page, 'Verdict').getByText('Not fit to train').waitFor();
     await panel(page, 'What is wrong').getByText('lonely.jpg has no caption').waitFor();
     await panel(page, 'What is wrong').getByText('page.jpg').first().waitFor();
-    await page.getByRole('link', { name: 'Show lonely.jpg' }).click();
+    await page.getByRole('link', { name: 'Show the file lonely.jpg' }).click();
     await page.waitForURL(/\?file=lonely\.jpg$/);
     await page.goBack();
-    await page.getByRole('link', { name: 'Show page.jpg' }).click();
+    await page.getByRole('link', { name: 'Show the file page.jpg' }).click();
     await page.waitForURL(/\?filter=rejected$/);
     await page.goBack();
 

@@ -74,7 +74,7 @@ function Row({ problem, datasetId, isThere }: { problem: Problem; datasetId: str
       {filename !== undefined && (
         <Link
           href={`/datasets/${datasetId}?${query}`}
-          aria-label={`Show ${filename}`}
+          aria-label={`Show the file ${filename}`}
           className="shrink-0 text-accent underline"
         >
           Show the file
