@@ -45,16 +45,11 @@ export function countsOf(pairs: readonly Pair[]): Record<Filter, number> {
   return counts;
 }
 
-/** Those with all the words of the search in the name of one of their files. */
-export function found(pairs: readonly Pair[], search: string): readonly Pair[] {
+/** Whether one of the names holds all the words of the search. */
+export function searching(search: string): (names: readonly string[]) => boolean {
   const words = foldedOf(search).split(/\s+/).filter(Boolean);
-  if (words.length === 0) return pairs;
-  return pairs.filter(({ files }) =>
-    files.some(({ filename }) => {
-      const name = foldedOf(filename);
-      return words.every((word) => name.includes(word));
-    }),
-  );
+  return (names) =>
+    words.length === 0 || names.map(foldedOf).some((name) => words.every((word) => name.includes(word)));
 }
 
 function foldedOf(text: string): string {

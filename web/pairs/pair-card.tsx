@@ -6,7 +6,7 @@ import { Placeholder, Preview } from './media.js';
 import { fits, type Pair } from './pairs.js';
 
 /** Of one height each, so that ten thousand can be laid out without being drawn. */
-export const CARD_HEIGHT_REM = 21.5;
+export const CARD_HEIGHT_REM = 22;
 
 /** Which of the modifying keys were held. */
 export type Held = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
@@ -51,7 +51,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
       onPointerLeave={() => setHovered(false)}
       onFocus={() => setFocused(true)}
       onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
-      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel ${look} ${isGoing ? 'opacity-40' : ''}`}
+      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${look} ${isGoing ? 'opacity-40' : ''}`}
     >
       <button
         type="button"
@@ -62,7 +62,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
           if (event.shiftKey || event.ctrlKey || event.metaKey) onChoose(stem, event);
           else onOpen(stem);
         }}
-        className="flex h-44 shrink-0 cursor-pointer gap-px overflow-hidden bg-raised -outline-offset-2 select-none"
+        className="flex h-44 shrink-0 cursor-pointer gap-px overflow-hidden bg-raised outline-none! select-none"
       >
         {first === undefined && <Placeholder file={undefined} />}
         {media.map((file) => (

@@ -15,14 +15,13 @@ const BAR_REM = 3.5;
 export interface PairGridHandle {
   /** Brings a card into sight, and gives it the keyboard. */
   readonly show: (stem: string) => void;
-  /** The same, into the middle. */
-  readonly seek: (stem: string) => void;
 }
 
 interface PairGridProps extends CardActions {
   readonly datasetId: string;
   readonly pairs: readonly Pair[];
   readonly selected: ReadonlySet<string>;
+  /** The card that somebody was sent to: it comes into the middle once it is there, and gets the keyboard. */
   readonly sought: string | undefined;
   readonly going: ReadonlySet<string>;
   /** The card that has the keyboard, or had it last. */
@@ -81,14 +80,17 @@ export function PairGrid(props: PairGridProps) {
     else if (below > window.scrollY) window.scrollTo({ top: below });
     focus(stem);
   };
-  useImperativeHandle(handle, () => ({
-    show,
-    seek: (stem) => {
-      const { start, end } = rowOf(stem);
-      window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
-      focus(stem);
-    },
-  }));
+  useImperativeHandle(handle, () => ({ show }));
+
+  const isSoughtThere = layout !== undefined && sought !== undefined && places.has(sought);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever it moves to later
+  useLayoutEffect(() => {
+    if (!isSoughtThere) return;
+    const { start, end } = rowOf(sought);
+    window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
+    focus(sought);
+  }, [isSoughtThere, sought]);
+
   const onKeyDown = (event: KeyboardEvent) => {
     if (isInCaption(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
     const stem = pairs[place]?.stem;

@@ -6,7 +6,7 @@ import { useDataset } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
-import { type Choice, choiceOf, countsOf, found, parametersOf } from './choice.js';
+import { type Choice, choiceOf, countsOf, parametersOf, searching } from './choice.js';
 import { DeletePairsDialog } from './delete-pairs-dialog.js';
 import { type Doomed, deleteFiles, dismissFailures, useDeletion } from './deletion.js';
 import { FilterBar } from './filter-bar.js';
@@ -24,9 +24,14 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
   const choice = useMemo(() => choiceOf(parameters), [parameters]);
   const choose = (next: Choice) => setParameters(parametersOf(next), { replace: true });
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
-  const refused = useMemo(() => refusedOf(dataset), [dataset]);
+  const allRefused = useMemo(() => refusedOf(dataset), [dataset]);
+  const refused = useMemo(() => {
+    const isFound = searching(choice.search);
+    return allRefused.filter(({ filename }) => isFound([filename]));
+  }, [allRefused, choice.search]);
   const counts = useMemo(() => countsOf(pairs), [pairs]);
-  const rejected = Math.max(refused.length, dataset.counts.rejected);
+  const rejected = Math.max(allRefused.length, dataset.counts.rejected);
+  if (pairs.length === 0 && rejected === 0) return <NoFiles awaited={dataset.awaited?.length ?? 0} />;
   return (
     <>
       <FilterBar choice={choice} counts={{ ...counts, rejected }} onChange={choose} />
@@ -54,10 +59,12 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
   const grid = useRef<PairGridHandle>(null);
   // Typing comes first, and the cards follow.
   const { view, search } = useDeferredValue(choice);
-  const shown = useMemo(
-    () => found(view === 'all' || view === 'rejected' ? pairs : pairs.filter((pair) => fits(pair, view)), search),
-    [pairs, view, search],
-  );
+  const shown = useMemo(() => {
+    const isFound = searching(search);
+    return pairs.filter(
+      (pair) => (view === 'rejected' || fits(pair, view)) && isFound(pair.files.map(({ filename }) => filename)),
+    );
+  }, [pairs, view, search]);
   const [current, setCurrent] = useState<string>();
   const [selection, setSelection] = useState(NOTHING);
   const kept = useMemo(() => withoutGone(selection, pairs), [selection, pairs]);
@@ -69,10 +76,6 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
 
   const sought = choice.file === undefined ? undefined : stemOf(choice.file.normalize('NFC'));
   const isThere = shown.some(({ stem }) => stem === sought);
-  useEffect(() => {
-    if (sought !== undefined && isThere) grid.current?.seek(sought);
-  }, [sought, isThere]);
-
   const onChoose = useCallback(
     (stem: string, { shiftKey }: Held) =>
       setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
@@ -95,7 +98,6 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
     return () => document.removeEventListener('keydown', onKeyDown);
   });
 
-  if (pairs.length === 0) return <NoFiles awaited={awaited.length} />;
   return (
     <>
       <SelectionBar

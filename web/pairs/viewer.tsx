@@ -40,12 +40,7 @@ export function Viewer(props: ViewerProps) {
   useEffect(() => {
     if (isPaused) return;
     const onKeyDown = (event: KeyboardEvent) => {
-      if (isTyping(event.target)) {
-        // There, it puts the saved text back, and must not close the viewer over it.
-        if (event.key === 'Escape') event.preventDefault();
-        return;
-      }
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
       const to = event.key === 'ArrowLeft' ? before : event.key === 'ArrowRight' ? behind : undefined;
       if (to !== undefined) onMove(to);
       else if (event.key === 'Delete') onDelete(pair);
