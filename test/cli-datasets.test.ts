@@ -182,16 +182,13 @@ describe('rm and open', () => {
   });
 
   test('open prints the address of the page where there are pages, and says so where there are none', async () => {
-    const { status, headers } = await fetch(server.url, { headers: { accept: 'text/html' } });
-    const hasPages = status === 200 && headers.get('content-type')?.startsWith('text/html');
-    const own = await run(['open', 'railway']);
-    expect(own.code).toBe(hasPages ? 0 : 69);
+    const own = await run(['open', 'railway', '--json']);
+    expect([own.code, own.json().url]).toEqual([0, `${server.url}/datasets/${own.json().id}`]);
+    expect((await fetch(own.json().url)).headers.get('content-type')).toContain('text/html');
     const proxy = await startProxy(server.url);
-    proxy.rule(({ path }) =>
-      path === '/' ? { status: 200, headers: { 'content-type': 'text/html' }, body: '<p>' } : undefined,
-    );
-    const { stdout } = await run(['open', 'railway', '--url', proxy.url, '--token', api.token]);
-    expect(stdout).toMatch(new RegExp(`^${proxy.url}/.*\\w+\n$`));
+    proxy.rule(({ path }) => (path === '/' ? { status: 404, headers: {}, body: '' } : undefined));
+    const other = await run(['open', 'railway', '--url', proxy.url, '--token', api.token]);
+    expect([other.code, other.stderr]).toEqual([69, expect.stringContaining(`${proxy.url} has no web pages`)]);
     await proxy.close();
   });
 });

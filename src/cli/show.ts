@@ -53,7 +53,7 @@ Examples:
 Examples:
   $ trainyard open wagons
 
-Ends with 69 where the service has no web pages.`,
+The page asks for a token, which is not part of the address. Ends with 69 where the service has no web pages.`,
   );
 }
 
