@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type PushFile, type PushProgress, TrainyardClient, TrainyardError } from '../src/http/client.js';
+import {
+  type PushFile,
+  type PushOutcome,
+  type PushProgress,
+  TrainyardClient,
+  TrainyardError,
+} from '../src/http/client.js';
 import * as media from './fixtures/media.js';
 import { type BreakingProxy, type Rule, startProxy } from './harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from './harness/server.js';
@@ -401,12 +407,17 @@ describe('push', () => {
       }),
     );
     let settled = 0;
-    const onProgress = ({ settledFiles }: PushProgress) => {
-      settled = settledFiles;
+    const outcomes: [PushFile, PushOutcome][] = [];
+    const listeners = {
+      onProgress: ({ settledFiles }: PushProgress) => {
+        settled = settledFiles;
+      },
+      onSettled: (...outcome: [PushFile, PushOutcome]) => outcomes.push(outcome),
     };
-    await expect(client.push(dataset, files, { concurrency: 1, onProgress })).rejects.toThrow('fetch failed');
+    await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
     await away;
     expect(settled).toBe(5);
+    expect(outcomes).toEqual(files.slice(0, 5).map((file) => [file, 'stored']));
     await proxy.comeBack();
     proxy.rule();
     const before = proxy.requests('PUT', '').length;

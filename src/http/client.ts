@@ -20,7 +20,7 @@ import type {
 } from './wire.js';
 
 export type { PushFile, PushOptions, SendBody } from './push.js';
-export type { PushProgress, PushResult } from './push-progress.js';
+export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ClientOptions } from './requests.js';
 export type {
   WireCaption as Caption,

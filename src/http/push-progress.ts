@@ -1,4 +1,4 @@
-import type { PushFile } from './push.js';
+import type { PushFile, PushOptions } from './push.js';
 
 /** Where a push stands. Bytes count once the service has acknowledged the file that they belong to. */
 export interface PushProgress {
@@ -15,6 +15,9 @@ export interface PushProgress {
   readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
 }
 
+/** What became of one file: stored, there already with the same bytes, or why neither. */
+export type PushOutcome = 'stored' | 'unchanged' | Error;
+
 export interface PushResult {
   readonly stored: readonly string[];
   /** Were there already, with the same bytes. */
@@ -25,18 +28,18 @@ export interface PushResult {
 /** Keeps count of a push, and tells of every change. */
 export class Progress {
   readonly #files: readonly PushFile[];
-  readonly #report: ((progress: PushProgress) => void) | undefined;
-  readonly #outcomes = new Map<PushFile, 'stored' | 'unchanged' | Error>();
+  readonly #listeners: Pick<PushOptions, 'onProgress' | 'onSettled'>;
+  readonly #outcomes = new Map<PushFile, PushOutcome>();
   readonly #inFlight = new Map<PushFile, number>();
   readonly #totalBytes: number;
   #acknowledgedBytes = 0;
   #failedBytes = 0;
   #failedFiles = 0;
 
-  constructor(files: readonly PushFile[], report: ((progress: PushProgress) => void) | undefined) {
+  constructor(files: readonly PushFile[], listeners: Pick<PushOptions, 'onProgress' | 'onSettled'>) {
     this.#files = files;
     this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
-    this.#report = report;
+    this.#listeners = listeners;
   }
 
   isSettled(file: PushFile): boolean {
@@ -48,13 +51,14 @@ export class Progress {
     this.#tell();
   }
 
-  settle(file: PushFile, outcome: 'stored' | 'unchanged' | Error): void {
+  settle(file: PushFile, outcome: PushOutcome): void {
     this.#outcomes.set(file, outcome);
     this.#inFlight.delete(file);
     if (outcome instanceof Error) {
       this.#failedBytes += file.size;
       this.#failedFiles++;
     } else this.#acknowledgedBytes += file.size;
+    this.#listeners.onSettled?.(file, outcome);
     this.#tell();
   }
 
@@ -69,7 +73,7 @@ export class Progress {
   }
 
   #tell(): void {
-    this.#report?.({
+    this.#listeners.onProgress?.({
       totalBytes: this.#totalBytes,
       acknowledgedBytes: this.#acknowledgedBytes,
       failedBytes: this.#failedBytes,

@@ -1,6 +1,6 @@
 import type { TrainyardClient } from './client.js';
 import { errorOf, TrainyardError } from './client-error.js';
-import { Progress, type PushProgress, type PushResult } from './push-progress.js';
+import { Progress, type PushOutcome, type PushProgress, type PushResult } from './push-progress.js';
 import { withRetries } from './retry.js';
 import type { WireFile, WireUploadLink } from './wire.js';
 
@@ -34,6 +34,8 @@ export interface PushOptions {
   /** Files sent at once; 4 unless told. */
   readonly concurrency?: number;
   readonly onProgress?: (progress: PushProgress) => void;
+  /** Of each file, once: so that whoever has to push again, after an error that ended all, knows what is left. */
+  readonly onSettled?: (file: PushFile, outcome: PushOutcome) => void;
   readonly signal?: AbortSignal | undefined;
   /** In place of `fetch`, for runtimes that can tell what has left; must not throw for a status. */
   readonly send?: SendBody;
@@ -57,7 +59,7 @@ export async function pushFiles(
   options: PushOptions & { attempts: number; fetch: typeof fetch },
 ): Promise<PushResult> {
   const { signal, attempts, concurrency = CONCURRENCY, send = sendBy(options.fetch) } = options;
-  const progress = new Progress(files, options.onProgress);
+  const progress = new Progress(files, options);
   const there = await filesThere(client, id, signal);
   const onUnchanged = (file: PushFile) => progress.settle(file, 'unchanged');
   const missing = await missingAmong(files, there, { concurrency, signal, onUnchanged });
