@@ -6,25 +6,35 @@ import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession } from './session/session.js';
 import { SignInPage } from './session/sign-in-page.js';
+import { BringArea } from './upload/bring.js';
+import { Dock } from './upload/dock.js';
 
 /** The whole page: signed in or not, and which of the pages. */
 export function App() {
   const { token } = useSession();
-  if (token === undefined) return <SignInPage />;
   return (
-    <ClientProvider token={token}>
-      <Live />
-      <Frame>
-        <Switch>
-          <Route path="/" component={DatasetsPage} />
-          <Route path="/datasets/:id/:view?">
-            {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
-          </Route>
-          <Route>
-            <p>There is no such page.</p>
-          </Route>
-        </Switch>
-      </Frame>
-    </ClientProvider>
+    <>
+      {token === undefined ? (
+        <SignInPage />
+      ) : (
+        <ClientProvider token={token}>
+          <Live />
+          <BringArea>
+            <Frame>
+              <Switch>
+                <Route path="/" component={DatasetsPage} />
+                <Route path="/datasets/:id/:view?">
+                  {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
+                </Route>
+                <Route>
+                  <p>There is no such page.</p>
+                </Route>
+              </Switch>
+            </Frame>
+          </BringArea>
+        </ClientProvider>
+      )}
+      <Dock />
+    </>
   );
 }

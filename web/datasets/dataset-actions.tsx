@@ -5,19 +5,22 @@ import type { DatasetWithFiles } from '../../src/http/client.js';
 import { useLinks } from '../live/dataset.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
+import { AddFilesButton, AddFolderButton } from '../upload/add-buttons.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 
-/** What can be done with a dataset as a whole: copy its id, download all of it, delete it. */
+/** What can be done with a dataset as a whole: copy its id, bring files, download all of it, delete it. */
 export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
   const links = useLinks(dataset.id);
   const [, navigate] = useLocation();
   const [isDeleting, setDeleting] = useState(false);
   return (
-    <div className="ml-auto flex items-center gap-1">
+    <div className="ml-auto flex flex-wrap items-center gap-1">
       <span className="flex items-center font-mono text-xs text-muted" title={`Id: ${dataset.id}`}>
         <span className="sr-only">Id</span> {dataset.id.slice(0, 8)}
         <CopyButton text={dataset.id} what="the id" />
       </span>
+      <AddFilesButton datasetId={dataset.id} />
+      <AddFolderButton datasetId={dataset.id} />
       {links !== undefined && dataset.files.length > 0 && (
         <a
           href={links.zip()}

@@ -5,6 +5,7 @@ import type { Dataset } from '../../src/http/client.js';
 import { useDatasets } from '../live/datasets.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/words.js';
+import { AddFolderButton } from '../upload/add-buttons.js';
 import { choiceOf, choose, parametersOf } from './choice.js';
 import { ChoiceBar } from './choice-bar.js';
 import { DatasetGrid } from './dataset-grid.js';
@@ -21,8 +22,9 @@ export function DatasetsPage() {
   const close = useCallback(() => setAsked(undefined), []);
   return (
     <>
-      <div className="flex items-center gap-3">
+      <div className="flex flex-wrap items-center gap-3">
         <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
+        <AddFolderButton datasetId={undefined} />
         <Button kind="primary" onClick={() => setAsked('new')}>
           <Plus size={16} aria-hidden /> New dataset
         </Button>

@@ -19,7 +19,9 @@ export function FirstSteps({ onNew }: { onNew: () => void }) {
       <div className="grid gap-4 sm:grid-cols-2">
         <div className="flex flex-col items-start gap-3 rounded-xl border border-line bg-panel p-5">
           <h3 className="font-medium">Here</h3>
-          <p className="text-sm text-muted">Make a dataset, then drop a folder anywhere onto its page.</p>
+          <p className="text-sm text-muted">
+            Drop a folder anywhere on this page, or make a dataset first and bring files to its page.
+          </p>
           <Button kind="primary" onClick={onNew} className="mt-auto">
             <Plus size={16} aria-hidden /> New dataset
           </Button>

@@ -1,19 +1,32 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, type ReactNode, useState } from 'react';
 import { useLocation } from 'wouter';
 import { parseDatasetName } from '../../src/dataset/names.js';
+import type { Dataset } from '../../src/http/client.js';
 import { putDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { messageOf } from '../ui/words.js';
 
+interface NewDatasetDialogProps {
+  readonly taken: ReadonlySet<string>;
+  readonly onClose: () => void;
+  /** Of files that it is made of: a name for it, what there is to say of them, and what happens to them then. */
+  readonly from?: {
+    readonly name: string;
+    readonly about: ReactNode;
+    readonly verb: string;
+    readonly onMade: (dataset: Dataset) => void;
+  };
+}
+
 /** Asks for a name, makes the dataset, and goes there. */
-export function NewDatasetDialog({ taken, onClose }: { taken: ReadonlySet<string>; onClose: () => void }) {
+export function NewDatasetDialog({ taken, onClose, from }: NewDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
-  const [name, setName] = useState('');
+  const [name, setName] = useState(from?.name ?? '');
   const [refusal, setRefusal] = useState('');
   const [isMaking, setMaking] = useState(false);
   const fault = name.trim() === '' ? '' : faultOf(name, taken);
@@ -25,6 +38,7 @@ export function NewDatasetDialog({ taken, onClose }: { taken: ReadonlySet<string
     try {
       const made = await client.create(name.trim() === '' ? undefined : parseDatasetName(name));
       putDataset(queries, made);
+      from?.onMade(made);
       navigate(`/datasets/${made.id}`);
     } catch (error) {
       setRefusal(messageOf(error));
@@ -60,10 +74,11 @@ export function NewDatasetDialog({ taken, onClose }: { taken: ReadonlySet<string
             {fault || refusal}
           </p>
         </div>
+        {from?.about}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" kind="primary" disabled={fault !== '' || isMaking}>
-            {isMaking ? 'Creating …' : 'Create'}
+            {isMaking ? 'Creating …' : (from?.verb ?? 'Create')}
           </Button>
         </div>
       </form>

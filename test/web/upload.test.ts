@@ -1,0 +1,165 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, JSHandle, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
+import { folderWith, pairsOf } from '../harness/folder.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+const leftOut = whyNoBrowser();
+
+const FILES = 'input[type=file]:not([webkitdirectory])';
+const FOLDER = 'input[type=file][webkitdirectory]';
+
+interface Bytes {
+  readonly name: string;
+  readonly mimeType: string;
+  readonly buffer: Buffer;
+}
+
+const bytesOf = (name: string, bytes: Buffer | string): Bytes => ({
+  name,
+  mimeType: 'application/octet-stream',
+  buffer: Buffer.from(bytes as string),
+});
+
+/** What a browser makes of files that somebody drags. */
+function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandle<DataTransfer>> {
+  return page.evaluateHandle(
+    (all) => {
+      const transfer = new DataTransfer();
+      for (const { name, text } of all) {
+        transfer.items.add(new File([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], name));
+      }
+      return transfer;
+    },
+    files.map(({ name, buffer }) => ({ name, text: buffer.toString('base64') })),
+  );
+}
+
+/** All PUTs and direct uploads that a page begins. */
+function sendsOf(page: Page): string[] {
+  const sends: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PUT' || request.url().endsWith('/upload')) sends.push(request.url());
+  });
+  return sends;
+}
+
+const dockOf = (page: Page) => page.getByRole('region', { name: 'Uploads', exact: true });
+
+const ready = (api: Api, id: string) =>
+  eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
+
+describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let api: Api;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+    api = await server.api();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** Somebody at the page of a dataset with these files. */
+  const atDataset = async (there: Record<string, Buffer | string> = {}) => {
+    const id = await api.newDataset();
+    for (const [name, bytes] of Object.entries(there)) await api.upload(id, name, bytes);
+    const visited = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    await visited.page.getByRole('button', { name: 'Add files' }).waitFor();
+    return { ...visited, id, sends: sendsOf(visited.page) };
+  };
+
+  test('files are picked, uploaded by signed PUT, and told of until that is dismissed', async () => {
+    const { page, id, complaints, sends } = await atDataset();
+    await page.locator(FILES).setInputFiles([bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
+    const dock = dockOf(page);
+    await dock.getByText('2 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(sends).toHaveLength(2);
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await page.getByRole('heading', { name: 'Datasets' }).waitFor();
+    await dock.getByText('2 files uploaded').waitFor();
+    await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
+    await dock.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('a folder is picked with what is in its folders, but for what systems hide in them', async () => {
+    const { page, id, complaints } = await atDataset();
+    const folder = await folderWith({ ...(await pairsOf(1)), '.DS_Store': 'x', 'Thumbs.db': 'x' });
+    await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
+    await writeFile(join(folder, 'deep', 'deeper', 'b.jpg'), await media.jpeg({ seed: 9 }));
+    await writeFile(join(folder, 'deep', 'b.txt'), 'a wagon');
+    await page.locator(FOLDER).setInputFiles(folder);
+    await dockOf(page).getByText('4 files uploaded').waitFor();
+    await page.getByText('2 hidden files left out').waitFor();
+    await ready(api, id);
+    expect(await api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('files are dropped onto a dataset, and the page says so while they are held over it', async () => {
+    const { page, id, complaints } = await atDataset();
+    const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
+    await page.dispatchEvent('body', 'dragover', { dataTransfer });
+    await page.getByText('Drop to add to this dataset').waitFor();
+    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+    expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
+    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('files that are dropped onto the list become a dataset, once it has a name', async () => {
+    const { page, complaints } = await visit(browser, server, { token: api.token });
+    await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
+    const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
+    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('a.doc').first().waitFor();
+    await dialog.getByLabel('Name').fill('dropped');
+    await dialog.getByRole('button', { name: 'Create, and upload 1 file' }).click();
+    await page.getByRole('heading', { name: 'dropped' }).waitFor();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    const made = (await api.list()).body.datasets.find(({ name }) => name === 'dropped');
+    expect(await api.filenames(made!.id)).toEqual(['a.jpg']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('a folder that is brought to the list becomes a dataset of its name, as the service allows it', async () => {
+    await api.newDataset('red-wagons');
+    const { page } = await visit(browser, server, { token: api.token });
+    await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
+    const field = page.getByRole('dialog').getByLabel('Name');
+    await field.waitFor();
+    expect(await field.inputValue()).toBe('red-wagons 2');
+    await page.getByRole('button', { name: 'Create, and upload 2 files' }).click();
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+  });
+
+  test('names and empty files are refused before a byte is sent, and the others may go on', async () => {
+    const { page, id, complaints, sends } = await atDataset();
+    const folder = await folderWith({ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '' });
+    await mkdir(join(folder, 'other'));
+    await writeFile(join(folder, 'other', 'same.txt'), 'one');
+    await writeFile(join(folder, 'same.txt'), 'two');
+    await page.locator(FOLDER).setInputFiles(folder);
+    const dialog = page.getByRole('dialog', { name: 'Not all files can be uploaded' });
+    await dialog.getByText('4 files can not be in a dataset').waitFor();
+    await dialog.getByText('"notes.docx" is not an image').waitFor();
+    await dialog.getByText('It is empty').waitFor();
+    expect(await dialog.getByText('would be same.txt in the dataset as well').count()).toBe(2);
+    expect(sends).toEqual([]);
+    await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['good.jpg']);
+    expect(sends).toHaveLength(1);
+    expect(complaints).toEqual([]);
+  });
+});

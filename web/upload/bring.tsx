@@ -1,0 +1,44 @@
+import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
+import { BringingToDataset } from './bringing-to-dataset.js';
+import { BringingToNew } from './bringing-to-new.js';
+import { type Bring, DropArea } from './drop-area.js';
+import { useQueueAtWork } from './page-queue.js';
+
+const BringContext = createContext<Bring | undefined>(undefined);
+
+/**
+ * Brings files: they are checked, what there is to ask is asked, and they are uploaded.
+ *
+ * @throws Error outside of `BringArea`
+ */
+export function useBring(): Bring {
+  const bring = useContext(BringContext);
+  if (bring === undefined) throw new Error('Nothing can be brought here.');
+  return bring;
+}
+
+/** Lets the pages within it bring files, and people drop them anywhere. */
+export function BringArea({ children }: { children: ReactNode }) {
+  useQueueAtWork();
+  // One is asked about at a time; the others wait.
+  const [brought, setBrought] = useState<
+    readonly { key: number; files: Parameters<Bring>[0]; datasetId: string | undefined }[]
+  >([]);
+  const bring = useCallback<Bring>((files, datasetId) => {
+    setBrought((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
+  }, []);
+  const done = useCallback(() => setBrought(([, ...rest]) => rest), []);
+  const [first] = brought;
+  return (
+    <BringContext value={bring}>
+      {children}
+      <DropArea bring={bring} />
+      {first?.datasetId !== undefined && (
+        <BringingToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={done} />
+      )}
+      {first !== undefined && first.datasetId === undefined && (
+        <BringingToNew key={first.key} files={first.files} onDone={done} />
+      )}
+    </BringContext>
+  );
+}

@@ -1,0 +1,36 @@
+import { Button } from '../ui/button.js';
+import { Dialog } from '../ui/dialog.js';
+import { messageOf } from '../ui/words.js';
+import type { Preparation } from './preparation.js';
+
+/** What is shown as long as nothing can be asked yet. */
+export function Preparing({
+  preparation,
+  onCancel,
+}: {
+  preparation: Exclude<Preparation<unknown>, { state: 'ready' }>;
+  onCancel: () => void;
+}) {
+  if (preparation.state === 'under way') {
+    // Mostly over at once, and so no dialog that would only flash.
+    return (
+      <div
+        role="status"
+        className="fixed inset-x-0 bottom-0 z-30 flex items-center justify-center gap-3 border-t border-line bg-panel p-3 text-sm"
+      >
+        Looking at the files … <Button onClick={onCancel}>Cancel</Button>
+      </div>
+    );
+  }
+  return (
+    <Dialog title="Nothing has been uploaded" onClose={onCancel}>
+      <p role="alert">{messageOf(preparation.error)}</p>
+      <div className="flex justify-end gap-2">
+        <Button onClick={onCancel}>Cancel</Button>
+        <Button kind="primary" onClick={preparation.retry}>
+          Try again
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
