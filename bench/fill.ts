@@ -17,8 +17,8 @@ export interface Filled {
   readonly datasetIds: readonly string[];
 }
 
-const IMAGE_BYTES = 200_000;
-const CAPTION_BYTES = 70;
+export const IMAGE_BYTES = 200_000;
+export const CAPTION_BYTES = 70;
 const IMAGE_FACTS = JSON.stringify({ kind: 'image', format: 'jpeg', width: 1024, height: 1024 });
 const CAPTION_FACTS = JSON.stringify({ kind: 'caption', characters: CAPTION_BYTES });
 /** Any moment in the past. */

@@ -10,6 +10,7 @@ import { benchInstances } from './rows/instances.js';
 import { benchLatency } from './rows/latency.js';
 import { benchMemory } from './rows/memory.js';
 import { benchMount } from './rows/mount.js';
+import { benchPage } from './rows/page.js';
 import { benchPlaces } from './rows/places.js';
 import { benchPresigned } from './rows/presigned.js';
 import { benchPush } from './rows/push.js';
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   memory: benchMemory,
   push: benchPush,
   mount: benchMount,
+  page: benchPage,
 };
 
 /** With everything in the folder there is no way to a database or a store to be measured, and nothing to be shared. */
