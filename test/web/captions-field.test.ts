@@ -168,7 +168,7 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     await fieldOf(page, 'one.jpg').fill('mine');
     await api.upload(id, 'one.txt', 'theirs');
     await page.getByText('Changed elsewhere').waitFor();
-    await page.getByText('theirs', { exact: true }).waitFor();
+    await page.locator('q').getByText('theirs', { exact: true }).waitFor();
     await fieldOf(page, 'one.jpg').blur();
     expect(await bytesOf(id, 'one.txt')).toBe('theirs');
     await page.getByRole('button', { name: 'Keep mine' }).click();

@@ -28,17 +28,20 @@ export function Panel({ title, aside, children }: PanelProps) {
 
 interface ChoicesProps<T> {
   readonly label: string;
+  /** Where what stands around it says the same. */
+  readonly isLabelHidden?: boolean;
   readonly options: readonly { readonly value: T; readonly label: string }[];
   readonly value: T;
   readonly onChange: (value: T) => void;
 }
 
 /** A few things of which one holds. */
-export function Choices<T extends string | number>({ label, options, value, onChange }: ChoicesProps<T>) {
+export function Choices<T extends string | number>(props: ChoicesProps<T>) {
+  const { label, isLabelHidden = false, options, value, onChange } = props;
   const name = useId();
   return (
     <fieldset className="flex items-center gap-2 text-sm">
-      <legend className="float-left mr-2 text-muted">{label}</legend>
+      <legend className={isLabelHidden ? 'sr-only' : 'float-left mr-2 text-muted'}>{label}</legend>
       <div className="flex rounded-lg border border-line bg-page p-0.5">
         {options.map((option) => (
           <label

@@ -1,0 +1,111 @@
+import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/http/client.js';
+import { messageOf } from '../../ui/words.js';
+import { type Change, isMade } from './plan.js';
+
+export interface Applied {
+  readonly made: readonly Change[];
+  /** Captions that somebody has changed since the change was planned, and that stay as they are. */
+  readonly skipped: readonly Change[];
+  readonly failed: readonly { readonly change: Change; readonly reason: string }[];
+  /** Not tried any more after a cancel. */
+  readonly left: readonly Change[];
+}
+
+type Texts = ReadonlyMap<string, string | null>;
+
+const AT_ONCE = 4;
+
+/**
+ * Makes changes, each only where the caption is still what the change was planned for. Those that are made already count as
+ * made, so the same changes can be applied again after whatever went wrong.
+ *
+ * @throws what keeps it from being known how the captions are now
+ */
+export async function applyChanges(
+  client: TrainyardClient,
+  datasetId: string,
+  changes: readonly Change[],
+  { signal, onSettled }: { signal: AbortSignal; onSettled: (settled: number) => void },
+): Promise<Applied> {
+  const there = await textsThere(client, datasetId, changes, signal);
+  const todo = changes.filter((change) => !isMade(change, there.get(change.filename)) && isAsPlanned(change, there));
+  const settledBefore = changes.length - todo.length;
+  const reasons = new Map<string, string>();
+  try {
+    const writes = todo.filter(({ after }) => after !== undefined).map(fileOf);
+    const { failed } = await client.push({ id: datasetId }, writes, {
+      signal,
+      onProgress: ({ settledFiles }) => onSettled(settledBefore + settledFiles),
+    });
+    for (const { name, error } of failed) reasons.set(name, messageOf(error));
+    let settled = settledBefore + writes.length;
+    const removals = todo.filter(({ after }) => after === undefined);
+    await eachOf(removals, async ({ filename }) => {
+      signal.throwIfAborted();
+      await client.removeFile(datasetId, filename).catch((error) => {
+        if (!isGone(error)) reasons.set(filename, messageOf(error));
+      });
+      onSettled(++settled);
+    });
+    return tallyOf(changes, todo, there, reasons);
+  } catch (error) {
+    // Of some it is not known whether they arrived; and promises of others would keep the dataset from READY.
+    const now = await textsThere(client, datasetId, changes);
+    const open = todo.filter((change) => !isMade(change, now.get(change.filename)));
+    await eachOf(open, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
+    if (signal.aborted) return { ...tallyOf(changes, todo, now, new Map()), left: open };
+    return tallyOf(changes, todo, now, new Map(open.map(({ filename }) => [filename, messageOf(error)])));
+  }
+}
+
+function tallyOf(
+  changes: readonly Change[],
+  todo: readonly Change[],
+  there: Texts,
+  reasons: ReadonlyMap<string, string>,
+): Applied {
+  const tried = new Set(todo);
+  const skipped = changes.filter((change) => !tried.has(change) && !isMade(change, there.get(change.filename)));
+  const failed = todo.flatMap((change) => {
+    const reason = reasons.get(change.filename);
+    return reason === undefined ? [] : [{ change, reason }];
+  });
+  const not = new Set([...skipped, ...failed.map(({ change }) => change)]);
+  return { made: changes.filter((change) => !not.has(change)), skipped, failed, left: [] };
+}
+
+function isAsPlanned({ filename, before }: Change, there: Texts): boolean {
+  return there.get(filename) === before;
+}
+
+/** The texts that the captions to be changed have now. */
+async function textsThere(
+  client: TrainyardClient,
+  datasetId: string,
+  changes: readonly Change[],
+  signal?: AbortSignal,
+): Promise<Texts> {
+  // Asked for together, a single one that is not there would spoil the answer.
+  const { files } = await client.status(datasetId, { signal });
+  const present = new Set(files.map(({ filename }) => filename));
+  const names = changes.map(({ filename }) => filename).filter((name) => present.has(name));
+  const captions = await client.captions(datasetId, names, { signal });
+  return new Map(captions.map(({ filename, text }) => [filename, text]));
+}
+
+function fileOf({ filename, after = '' }: Change): PushFile {
+  const bytes = new Blob([after]);
+  return { name: filename, size: bytes.size, open: async () => bytes };
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof TrainyardError && error.errorCode === 404002;
+}
+
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}

@@ -1,0 +1,70 @@
+import { useDeferredValue, useMemo, useState } from 'react';
+import { Panel } from '../../fitness/panel.js';
+import type { Pair } from '../../pairs/pairs.js';
+import { useClient } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { countOf } from '../../ui/words.js';
+import { ChangeForm, emptyChange, isMeant, titleOf } from './change-form.js';
+import { ChangeList } from './change-list.js';
+import { JobStatus } from './job-status.js';
+import { startJob, useJob } from './jobs.js';
+import type { BulkChange } from './plan.js';
+import { usePlan } from './use-plan.js';
+
+interface BulkPanelProps {
+  readonly datasetId: string;
+  /** Those that are changed. */
+  readonly pairs: readonly Pair[];
+  /** What these are, in words. */
+  readonly scope: string;
+  /** Where it begins. */
+  readonly first: BulkChange['kind'];
+}
+
+/** Changes to many captions at once, each shown before it is made. */
+export function BulkPanel({ datasetId, pairs, scope, first }: BulkPanelProps) {
+  const job = useJob(datasetId);
+  const [change, setChange] = useState(() => emptyChange(first));
+  return (
+    <Panel title="Change many at once">
+      {job !== undefined && <JobStatus datasetId={datasetId} job={job} />}
+      {(job === undefined || job.state === 'ended') && (
+        <>
+          <ChangeForm change={change} onChange={setChange} />
+          {isMeant(change) && <Preview datasetId={datasetId} pairs={pairs} scope={scope} change={change} />}
+        </>
+      )}
+    </Panel>
+  );
+}
+
+interface PreviewProps extends Omit<BulkPanelProps, 'first'> {
+  readonly change: BulkChange;
+}
+
+function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
+  const client = useClient();
+  // Typing comes first, and the preview follows.
+  const plan = usePlan(pairs, useDeferredValue(change));
+  const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
+  const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
+  return (
+    <>
+      <p role="status" className="text-sm text-muted">
+        {plan === undefined ? 'Looking …' : `${countOf(shown.length, 'change')} among ${scope}.`}
+      </p>
+      {shown.length > 0 && <ChangeList label="What would be changed" changes={shown} />}
+      {plan !== undefined && shown.length > 0 && (
+        <div>
+          <Button
+            kind="primary"
+            disabled={!isCurrent}
+            onClick={() => startJob(client, datasetId, titleOf(plan.change, shown.length), plan.changes)}
+          >
+            Change {countOf(shown.length, 'caption')}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}

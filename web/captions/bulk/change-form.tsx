@@ -1,0 +1,182 @@
+import type { ReactNode } from 'react';
+import { useId } from 'react';
+import { Choices } from '../../fitness/panel.js';
+import { countOf } from '../../ui/words.js';
+import type { BulkChange } from './plan.js';
+
+type Kind = BulkChange['kind'];
+
+const KINDS = [
+  { value: 'prepend', label: 'Prepend' },
+  { value: 'append', label: 'Append' },
+  { value: 'replace', label: 'Replace' },
+  { value: 'fill', label: 'Fill' },
+] as const satisfies readonly { value: Kind; label: string }[];
+
+export function emptyChange(kind: Kind): BulkChange {
+  switch (kind) {
+    case 'prepend':
+    case 'append':
+      return { kind, trigger: '' };
+    case 'replace':
+      return { kind, find: '', replacement: '', matchesCase: false, wholeWords: false };
+    case 'fill':
+      return { kind, text: '', fillsBlank: false };
+  }
+}
+
+/** Whether enough is said for anything to be changed. */
+export function isMeant(change: BulkChange): boolean {
+  switch (change.kind) {
+    case 'prepend':
+    case 'append':
+      return change.trigger.trim() !== '';
+    case 'replace':
+      return change.find !== '';
+    case 'fill':
+      return change.text.trim() !== '';
+  }
+}
+
+/** `“sks” before 12 captions`. */
+export function titleOf(change: BulkChange, count: number): string {
+  const captions = countOf(count, 'caption');
+  switch (change.kind) {
+    case 'prepend':
+      return `“${change.trigger.trim()}” before ${captions}`;
+    case 'append':
+      return `“${change.trigger.trim()}” behind ${captions}`;
+    case 'replace':
+      return `“${change.find}” replaced by “${change.replacement}” in ${captions}`;
+    case 'fill':
+      return `${captions} filled with “${change.text.trim()}”`;
+  }
+}
+
+/** What is to be done to many captions. */
+export function ChangeForm({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
+  return (
+    <div className="flex flex-col gap-3">
+      <Choices
+        label="What to do"
+        isLabelHidden
+        options={KINDS}
+        value={change.kind}
+        onChange={(kind) => onChange(kept(change, kind) ?? emptyChange(kind))}
+      />
+      <Fields change={change} onChange={onChange} />
+    </div>
+  );
+}
+
+/** A trigger word that was typed stays, whether before or behind. */
+function kept(change: BulkChange, kind: Kind): BulkChange | undefined {
+  const isTrigger = (kind === 'prepend' || kind === 'append') && 'trigger' in change;
+  return isTrigger ? { ...change, kind } : undefined;
+}
+
+function Fields({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
+  switch (change.kind) {
+    case 'prepend':
+    case 'append':
+      return (
+        <Field
+          label="Trigger word"
+          value={change.trigger}
+          onChange={(trigger) => onChange({ ...change, trigger })}
+          help={
+            change.kind === 'prepend'
+              ? 'Put before each caption with a comma; not where a caption has it already.'
+              : 'Put behind each caption with a comma; not where a caption has it already.'
+          }
+        />
+      );
+    case 'replace':
+      return (
+        <>
+          <div className="grid gap-3 sm:grid-cols-2">
+            <Field label="Find" value={change.find} onChange={(find) => onChange({ ...change, find })} />
+            <Field
+              label="Replace by"
+              value={change.replacement}
+              onChange={(replacement) => onChange({ ...change, replacement })}
+            />
+          </div>
+          <div className="flex flex-wrap gap-x-6">
+            <Check isOn={change.matchesCase} onChange={(matchesCase) => onChange({ ...change, matchesCase })}>
+              Match case
+            </Check>
+            <Check isOn={change.wholeWords} onChange={(wholeWords) => onChange({ ...change, wholeWords })}>
+              Whole words
+            </Check>
+          </div>
+        </>
+      );
+    case 'fill':
+      return (
+        <>
+          <Field
+            label="Text for what has no caption"
+            value={change.text}
+            onChange={(text) => onChange({ ...change, text })}
+          />
+          <Check isOn={change.fillsBlank} onChange={(fillsBlank) => onChange({ ...change, fillsBlank })}>
+            Also where the caption is blank
+          </Check>
+        </>
+      );
+  }
+}
+
+interface FieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly help?: string;
+}
+
+function Field({ label, value, onChange, help }: FieldProps) {
+  const id = useId();
+  return (
+    <div className="flex flex-col gap-1 text-sm">
+      <label htmlFor={id} className="font-medium">
+        {label}
+      </label>
+      <input
+        id={id}
+        autoComplete="off"
+        value={value}
+        onChange={(event) => onChange(event.target.value)}
+        aria-describedby={help && `${id}-help`}
+        className="min-h-9 rounded-lg border border-line bg-page px-3 py-1.5"
+      />
+      {help !== undefined && (
+        <p id={`${id}-help`} className="text-muted">
+          {help}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Check({
+  isOn,
+  onChange,
+  children,
+}: {
+  isOn: boolean;
+  onChange: (isOn: boolean) => void;
+  children: ReactNode;
+}) {
+  return (
+    <label className="flex min-h-9 cursor-pointer items-center gap-2 text-sm">
+      <input
+        type="checkbox"
+        checked={isOn}
+        onChange={(event) => onChange(event.target.checked)}
+        className="size-4 accent-accent"
+      />
+      {children}
+    </label>
+  );
+}

@@ -1,0 +1,50 @@
+import { memo, useMemo } from 'react';
+import { LongList } from '../../fitness/long-list.js';
+import { differenceOf } from './difference.js';
+import type { Change } from './plan.js';
+
+interface Shown {
+  readonly change: Change;
+  readonly reason?: string;
+}
+
+/** Changes one by one, what goes struck out and what comes underlined; with a reason where one is given. */
+export function ChangeList({ label, changes }: { label: string; changes: readonly Shown[] }) {
+  return (
+    <div className="rounded-lg border border-line">
+      <LongList label={label} items={changes}>
+        {({ change, reason }) => (
+          <div className="flex flex-col gap-0.5 px-3 py-2 text-sm">
+            <span className="text-xs wrap-anywhere text-muted">{change.filename}</span>
+            {reason === undefined ? <Difference change={change} /> : <p className="wrap-anywhere text-bad">{reason}</p>}
+          </div>
+        )}
+      </LongList>
+    </div>
+  );
+}
+
+const Difference = memo(function Difference({ change: { before, after } }: { change: Change }) {
+  const pieces = useMemo(() => differenceOf(before ?? '', after ?? ''), [before, after]);
+  return (
+    <p className="whitespace-pre-wrap wrap-anywhere">
+      {pieces.map(({ kind, text }, place) => {
+        // biome-ignore-start lint/suspicious/noArrayIndexKey: pieces have no state of their own
+        if (kind === 'same') return <span key={place}>{text}</span>;
+        if (kind === 'gone') {
+          return (
+            <del key={place} className="rounded-xs bg-bad-soft text-bad">
+              {text}
+            </del>
+          );
+        }
+        return (
+          <ins key={place} className="rounded-xs bg-good-soft font-semibold text-good underline">
+            {text}
+          </ins>
+        );
+        // biome-ignore-end lint/suspicious/noArrayIndexKey: as above
+      })}
+    </p>
+  );
+});

@@ -1,0 +1,61 @@
+export interface Piece {
+  readonly kind: 'same' | 'gone' | 'new';
+  readonly text: string;
+}
+
+/** Beyond so many words on a side, what is between the first and the last difference is shown as one. */
+const MOST_WORDS = 400;
+
+/** What has become of a text, word by word. */
+export function differenceOf(before: string, after: string): Piece[] {
+  const old = wordsIn(before);
+  const now = wordsIn(after);
+  let start = 0;
+  while (start < old.length && start < now.length && old[start] === now[start]) start++;
+  let end = 0;
+  const most = Math.min(old.length, now.length) - start;
+  while (end < most && old.at(-1 - end) === now.at(-1 - end)) end++;
+  return joined([
+    ...old.slice(0, start).map((text): Piece => ({ kind: 'same', text })),
+    ...middle(old.slice(start, old.length - end), now.slice(start, now.length - end)),
+    ...old.slice(old.length - end).map((text): Piece => ({ kind: 'same', text })),
+  ]);
+}
+
+function middle(old: readonly string[], now: readonly string[]): Piece[] {
+  const gone = (text: string): Piece => ({ kind: 'gone', text });
+  const fresh = (text: string): Piece => ({ kind: 'new', text });
+  if (old.length > MOST_WORDS || now.length > MOST_WORDS) return [...old.map(gone), ...now.map(fresh)];
+  // The longest run of words that both have, from each place on.
+  const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = now.length - 1; j >= 0; j--) {
+      common[i]![j] = old[i] === now[j] ? common[i + 1]![j + 1]! + 1 : Math.max(common[i + 1]![j]!, common[i]![j + 1]!);
+    }
+  }
+  const pieces: Piece[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < old.length && j < now.length) {
+    if (old[i] === now[j]) {
+      pieces.push({ kind: 'same', text: old[i++]! });
+      j++;
+    } else if (common[i + 1]![j]! >= common[i]![j + 1]!) pieces.push(gone(old[i++]!));
+    else pieces.push(fresh(now[j++]!));
+  }
+  return [...pieces, ...old.slice(i).map(gone), ...now.slice(j).map(fresh)];
+}
+
+function wordsIn(text: string): string[] {
+  return text.match(/[\p{L}\p{N}\p{M}_]+|\s+|[^\p{L}\p{N}\p{M}_\s]/gu) ?? [];
+}
+
+function joined(pieces: readonly Piece[]): Piece[] {
+  const runs: { kind: Piece['kind']; text: string }[] = [];
+  for (const { kind, text } of pieces) {
+    const last = runs.at(-1);
+    if (last?.kind === kind) last.text += text;
+    else runs.push({ kind, text });
+  }
+  return runs;
+}

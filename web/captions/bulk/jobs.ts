@@ -1,0 +1,104 @@
+import { useSyncExternalStore } from 'react';
+import type { TrainyardClient } from '../../../src/http/client.js';
+import { signOutWhereRefused } from '../../session/client.js';
+import { messageOf } from '../../ui/words.js';
+import { type Applied, applyChanges } from './apply.js';
+import { type Change, planUndo } from './plan.js';
+
+/** A change to many captions of a dataset, or the undo of one: under way, or the last one that was. */
+export interface Job {
+  /** In words, such as `“sks” before 12 captions`. */
+  readonly title: string;
+  readonly isUndo: boolean;
+  readonly changes: readonly Change[];
+  readonly settled: number;
+  readonly state: 'running' | 'stopping' | 'ended';
+  /** What has become of it, once that is known. */
+  readonly applied: Applied | undefined;
+  /** Why it is not known. */
+  readonly fault: string | undefined;
+}
+
+/*
+ * Jobs go on, and the last one can be undone, while the person looks at something else.
+ */
+const jobs = new Map<string, Job>();
+const aborts = new Map<string, AbortController>();
+const listeners = new Set<() => void>();
+
+addEventListener('beforeunload', (event) => {
+  if (aborts.size > 0) event.preventDefault();
+});
+
+export function useJob(datasetId: string): Job | undefined {
+  return useSyncExternalStore(subscribe, () => jobs.get(datasetId));
+}
+
+export function startJob(client: TrainyardClient, datasetId: string, title: string, changes: readonly Change[]): void {
+  void run(client, datasetId, { title, isUndo: false, changes });
+}
+
+/** Takes back all that the last job has made, whether it came to its end or not. */
+export function undoJob(client: TrainyardClient, datasetId: string): void {
+  const job = jobs.get(datasetId);
+  if (job === undefined) return;
+  // What somebody else had changed before was never touched.
+  const untouched = new Set(job.applied?.skipped);
+  const changes = planUndo(job.changes.filter((change) => !untouched.has(change)));
+  void run(client, datasetId, { title: job.title, isUndo: true, changes });
+}
+
+/** The same once more, which makes what is not made yet. */
+export function retryJob(client: TrainyardClient, datasetId: string): void {
+  const job = jobs.get(datasetId);
+  if (job !== undefined) void run(client, datasetId, job);
+}
+
+export function cancelJob(datasetId: string): void {
+  const job = jobs.get(datasetId);
+  if (job?.state !== 'running') return;
+  put(datasetId, { ...job, state: 'stopping' });
+  aborts.get(datasetId)?.abort();
+}
+
+export function dismissJob(datasetId: string): void {
+  put(datasetId, undefined);
+}
+
+async function run(
+  client: TrainyardClient,
+  datasetId: string,
+  { title, isUndo, changes }: Pick<Job, 'title' | 'isUndo' | 'changes'>,
+): Promise<void> {
+  if (aborts.has(datasetId)) return;
+  const abort = new AbortController();
+  aborts.set(datasetId, abort);
+  const begun: Job = { title, isUndo, changes, settled: 0, state: 'running', applied: undefined, fault: undefined };
+  put(datasetId, begun);
+  const onSettled = (settled: number) => {
+    const job = jobs.get(datasetId);
+    if (job !== undefined && job.settled !== settled) put(datasetId, { ...job, settled });
+  };
+  try {
+    const applied = await applyChanges(client, datasetId, changes, { signal: abort.signal, onSettled });
+    put(datasetId, { ...begun, state: 'ended', settled: changes.length, applied });
+  } catch (error) {
+    put(datasetId, { ...begun, state: 'ended', fault: abort.signal.aborted ? CANCELLED : messageOf(error) });
+    signOutWhereRefused(error);
+  } finally {
+    aborts.delete(datasetId);
+  }
+}
+
+const CANCELLED = 'Cancelled before anything was changed.';
+
+function put(datasetId: string, job: Job | undefined): void {
+  if (job === undefined) jobs.delete(datasetId);
+  else jobs.set(datasetId, job);
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

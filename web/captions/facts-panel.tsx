@@ -1,0 +1,90 @@
+import { memo, type ReactNode } from 'react';
+import { Link } from 'wouter';
+import type { DatasetFile } from '../../src/http/client.js';
+import { Panel } from '../fitness/panel.js';
+import { numberOf } from '../ui/words.js';
+import type { Choice, Only } from './choice.js';
+import { type Facts, lengthOf } from './facts.js';
+
+interface FactsPanelProps {
+  readonly datasetId: string;
+  readonly facts: Facts;
+  readonly onChoose: (choice: Choice) => void;
+}
+
+/** The captions of a dataset in numbers, each with the way to what it counts. */
+export const FactsPanel = memo(function FactsPanel({ datasetId, facts, onChoose }: FactsPanelProps) {
+  const { captions, shortest, longest, medianLength } = facts;
+  return (
+    <Panel title="In numbers">
+      <dl className="grid grid-cols-[1fr_auto] gap-x-4 gap-y-1 text-sm">
+        <Fact name="Captions">{numberOf(captions)}</Fact>
+        <Counted name="Missing" only="missing" facts={facts} onChoose={onChoose} />
+        <Counted name="Blank" only="blank" facts={facts} onChoose={onChoose} />
+        <Counted name="The same as another" only="duplicates" facts={facts} onChoose={onChoose} />
+        {shortest !== undefined && longest !== undefined && medianLength !== undefined && (
+          <>
+            <Fact name="Shortest">
+              <Length datasetId={datasetId} file={shortest} />
+            </Fact>
+            <Fact name="Half are shorter than">{charactersOf(medianLength)}</Fact>
+            <Fact name="Longest">
+              <Length datasetId={datasetId} file={longest} />
+            </Fact>
+          </>
+        )}
+      </dl>
+    </Panel>
+  );
+});
+
+function Fact({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-muted">{name}</dt>
+      <dd className="text-right tabular-nums">{children}</dd>
+    </>
+  );
+}
+
+interface CountedProps extends Pick<FactsPanelProps, 'facts' | 'onChoose'> {
+  readonly name: string;
+  readonly only: Only;
+}
+
+function Counted({ name, only, facts, onChoose }: CountedProps) {
+  const count = facts[only].length;
+  return (
+    <Fact name={name}>
+      {count === 0 ? (
+        '0'
+      ) : (
+        <button
+          type="button"
+          aria-label={`${numberOf(count)}, list them: ${name.toLowerCase()}`}
+          onClick={() => onChoose({ kind: 'only', only })}
+          className="cursor-pointer text-accent underline"
+        >
+          {numberOf(count)}
+        </button>
+      )}
+    </Fact>
+  );
+}
+
+function Length({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
+  return (
+    <Link
+      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+      title={`Show ${file.filename}`}
+      className="text-accent underline"
+    >
+      {charactersOf(lengthOf(file))}
+    </Link>
+  );
+}
+
+/** Without a plural, which would need the room of a line. */
+function charactersOf(length: number): string {
+  return `${numberOf(length)} char.`;
+}

@@ -1,0 +1,23 @@
+import { numberOf } from '../ui/words.js';
+
+interface ProgressProps {
+  readonly done: number;
+  readonly total: number;
+  /** As in `12 of 100 captions read`. */
+  readonly what: string;
+}
+
+/** How far something is. */
+export function Progress({ done, total, what }: ProgressProps) {
+  return (
+    <div className="flex min-w-40 grow flex-col gap-1.5 text-sm text-muted">
+      <progress
+        value={done}
+        max={total}
+        aria-label={what}
+        className="h-2 w-full appearance-none overflow-hidden rounded-full bg-raised [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-raised [&::-webkit-progress-value]:bg-accent"
+      />
+      {numberOf(done)} of {numberOf(total)} {what}
+    </div>
+  );
+}

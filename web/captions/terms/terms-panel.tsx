@@ -1,0 +1,97 @@
+import { Search } from 'lucide-react';
+import { memo, useDeferredValue, useMemo, useState } from 'react';
+import { LongList } from '../../fitness/long-list.js';
+import { Choices, Panel } from '../../fitness/panel.js';
+import { countOf, numberOf } from '../../ui/words.js';
+import type { Choice } from '../choice.js';
+import { foldedOf, type TermKind } from './terms.js';
+import type { Counted } from './use-terms.js';
+
+type Order = 'rare' | 'frequent';
+
+interface TermsPanelProps {
+  readonly kind: TermKind;
+  readonly counted: Counted | undefined;
+  readonly choice: Choice;
+  readonly onKind: (kind: TermKind) => void;
+  readonly onChoose: (choice: Choice) => void;
+}
+
+/** The tags or words of all captions, each with the number of captions that have it. */
+export const TermsPanel = memo(function TermsPanel({ kind, counted, choice, onKind, onChoose }: TermsPanelProps) {
+  const [search, setSearch] = useState('');
+  const [order, setOrder] = useState<Order>('frequent');
+  // Typing comes first, and the list follows.
+  const sought = useDeferredValue(foldedOf(search.trim()));
+  const shown = useMemo(() => {
+    const found = (counted?.terms ?? []).filter(({ folded }) => folded.includes(sought));
+    return order === 'rare' ? found : found.sort((a, b) => b.places.length - a.places.length);
+  }, [counted, sought, order]);
+  const noun = kind === 'tag' ? 'tag' : 'word';
+  return (
+    <Panel
+      title={kind === 'tag' ? 'Tags' : 'Words'}
+      aside={
+        <Choices
+          label="What is counted"
+          isLabelHidden
+          options={[
+            { value: 'tag', label: 'Tags' },
+            { value: 'word', label: 'Words' },
+          ]}
+          value={kind}
+          onChange={onKind}
+        />
+      }
+    >
+      <search className="flex flex-wrap items-center gap-2 text-sm">
+        <div className="relative min-w-32 grow">
+          <Search size={16} aria-hidden className="absolute top-2.5 left-2.5 text-muted" />
+          <input
+            type="search"
+            aria-label={`Search ${noun}s`}
+            placeholder={`Search ${noun}s`}
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+            className="min-h-9 w-full rounded-lg border border-line bg-page py-1 pr-2 pl-8"
+          />
+        </div>
+        <select
+          aria-label="Order"
+          value={order}
+          onChange={(event) => setOrder(event.target.value as Order)}
+          className="min-h-9 rounded-lg border border-line bg-page px-2"
+        >
+          <option value="frequent">Frequent first</option>
+          <option value="rare">Rare first</option>
+        </select>
+      </search>
+      {counted === undefined ? (
+        <p className="text-sm text-muted">Counting …</p>
+      ) : (
+        <>
+          <p role="status" className="text-sm text-muted">
+            {counted.terms.length === 0
+              ? `No ${noun}s yet.`
+              : shown.length === 0
+                ? `No ${noun} is like that.`
+                : countOf(shown.length, `different ${noun}`)}
+          </p>
+          <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
+            {({ term, places }) => (
+              <button
+                type="button"
+                aria-pressed={choice.kind === kind && choice.term === term}
+                onClick={() => onChoose({ kind, term })}
+                className="flex w-full cursor-pointer items-baseline gap-3 px-2 py-1 text-left text-sm hover:bg-raised aria-pressed:bg-accent aria-pressed:text-on-accent"
+              >
+                <span className="min-w-0 grow wrap-anywhere">{term}</span>
+                <span className="tabular-nums">{numberOf(places.length)}</span>
+              </button>
+            )}
+          </LongList>
+        </>
+      )}
+    </Panel>
+  );
+});

@@ -1,0 +1,38 @@
+import { useEffect, useState } from 'react';
+import type { Pair } from '../../pairs/pairs.js';
+import { textOf } from '../read-pairs.js';
+import { inSlices } from '../slices.js';
+import { Tally, type Term, type TermKind, termsOf } from './terms.js';
+
+export interface Counted {
+  readonly kind: TermKind;
+  /** What the places of terms are places in. */
+  readonly pairs: readonly Pair[];
+  /** Rare ones first, and in the order of the alphabet where they are equally rare. */
+  readonly terms: readonly Term[];
+}
+
+/** The tags or words of these pairs, counted; of the pairs of a moment ago while that is being done. */
+export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): Counted | undefined {
+  const [counted, setCounted] = useState<Counted>();
+  useEffect(() => {
+    if (pairs === undefined) return;
+    const counting = new AbortController();
+    count(pairs, kind, counting.signal).then(
+      (terms) => !counting.signal.aborted && setCounted({ kind, pairs, terms }),
+      () => {},
+    );
+    return () => counting.abort();
+  }, [pairs, kind]);
+  return counted?.kind === kind ? counted : undefined;
+}
+
+async function count(pairs: readonly Pair[], kind: TermKind, signal: AbortSignal): Promise<Term[]> {
+  const tally = new Tally();
+  const add = ({ caption }: Pair, place: number) =>
+    tally.add(place, caption === undefined ? [] : termsOf(kind, textOf(caption) ?? ''));
+  await inSlices(pairs, add, signal);
+  const groups = tally.groups();
+  await inSlices(groups, (group) => group.sort((a, b) => (a.folded < b.folded ? -1 : 1)), signal);
+  return groups.flat();
+}
