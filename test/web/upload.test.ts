@@ -1,43 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, JSHandle, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { bytesOf, dockOf, FILES, FOLDER, transferOf } from './bringing.js';
 
 const leftOut = whyNoBrowser();
-
-const FILES = 'input[type=file]:not([webkitdirectory])';
-const FOLDER = 'input[type=file][webkitdirectory]';
-
-interface Bytes {
-  readonly name: string;
-  readonly mimeType: string;
-  readonly buffer: Buffer;
-}
-
-const bytesOf = (name: string, bytes: Buffer | string): Bytes => ({
-  name,
-  mimeType: 'application/octet-stream',
-  buffer: Buffer.from(bytes as string),
-});
-
-/** What a browser makes of files that somebody drags. */
-function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandle<DataTransfer>> {
-  return page.evaluateHandle(
-    (all) => {
-      const transfer = new DataTransfer();
-      for (const { name, text } of all) {
-        transfer.items.add(new File([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], name));
-      }
-      return transfer;
-    },
-    files.map(({ name, buffer }) => ({ name, text: buffer.toString('base64') })),
-  );
-}
 
 /** All PUTs and direct uploads that a page begins. */
 function sendsOf(page: Page): string[] {
@@ -47,8 +19,6 @@ function sendsOf(page: Page): string[] {
   });
   return sends;
 }
-
-const dockOf = (page: Page) => page.getByRole('region', { name: 'Uploads', exact: true });
 
 const ready = (api: Api, id: string) =>
   eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
@@ -141,6 +111,53 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     expect(await field.inputValue()).toBe('red-wagons 2');
     await page.getByRole('button', { name: 'Create, and upload 2 files' }).click();
     await dockOf(page).getByText('2 files uploaded').waitFor();
+  });
+
+  describe('of names that are there already', () => {
+    const brought = [
+      bytesOf('new.txt', 'new'),
+      bytesOf('same.txt', 'the same'),
+      bytesOf('a.txt', 'after'),
+      bytesOf('b.txt', 'after it'),
+    ];
+    const bring = async () => {
+      const visited = await atDataset({ 'same.txt': 'the same', 'a.txt': 'before', 'b.txt': 'as it was' });
+      await visited.page.locator(FILES).setInputFiles(brought);
+      const dialog = visited.page.getByRole('dialog', { name: 'Overwrite 2 files?' });
+      await dialog.getByText('1 file with the same bytes is there already.').waitFor();
+      const names = dialog.getByRole('list', { name: 'Files that are there already' }).getByRole('listitem');
+      expect(await names.allTextContents()).toEqual(['a.txt', 'b.txt']);
+      const textOf = async (name: string) => (await api.raw('GET', `/${visited.id}/files/${name}`)).text();
+      return { ...visited, dialog, textOf };
+    };
+
+    test('one is asked once for all, and they are overwritten', async () => {
+      const { page, dialog, textOf, sends, complaints } = await bring();
+      await dialog.getByRole('button', { name: 'Overwrite, and upload all 3 files' }).click();
+      await dockOf(page).getByText('3 files uploaded').waitFor();
+      expect(await textOf('a.txt')).toBe('after');
+      expect(await textOf('b.txt')).toBe('after it');
+      expect(sends).toHaveLength(3);
+      expect(complaints).toEqual([]);
+    });
+
+    test('or they are left out', async () => {
+      const { page, id, dialog, textOf } = await bring();
+      await dialog.getByRole('button', { name: 'Leave those out' }).click();
+      await dockOf(page).getByText('1 file uploaded').waitFor();
+      expect(await textOf('a.txt')).toBe('before');
+      expect(await api.filenames(id)).toContain('new.txt');
+    });
+
+    test('or nothing is uploaded', async () => {
+      const { page, id, dialog, sends } = await bring();
+      await dialog.getByRole('button', { name: 'Cancel' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      await page.locator(FILES).setInputFiles([bytesOf('same.txt', 'the same')]);
+      await page.getByRole('dialog', { name: 'Nothing to upload' }).waitFor();
+      expect(sends).toEqual([]);
+      expect(await api.filenames(id)).not.toContain('new.txt');
+    });
   });
 
   test('names and empty files are refused before a byte is sent, and the others may go on', async () => {

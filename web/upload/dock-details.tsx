@@ -34,7 +34,7 @@ export function DockDetails({ uploads: { batches, inFlight, failures } }: { uplo
                 {name}
               </span>
               <span className="text-right text-muted tabular-nums">
-                {sentBytes >= totalBytes ? 'Being checked' : sizeOf(totalBytes)}
+                {sentBytes >= totalBytes ? 'Sent' : sizeOf(totalBytes)}
               </span>
               <span className="col-span-2 sm:col-span-1">
                 <ProgressBar label={name} total={totalBytes} arrived={0} sent={sentBytes} />

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { signOutWhereRefused } from '../session/client.js';
 
 export type Preparation<T> =
   | { readonly state: 'under way' }
@@ -15,9 +16,11 @@ export function usePreparation<T>(prepare: (signal: AbortSignal) => Promise<T>):
     setPreparation({ state: 'under way' });
     prepare(leaving.signal).then(
       (value) => leaving.signal.aborted || setPreparation({ state: 'ready', value }),
-      (error) =>
-        leaving.signal.aborted ||
-        setPreparation({ state: 'failed', error, retry: () => setAttempt((known) => known + 1) }),
+      (error) => {
+        if (leaving.signal.aborted) return;
+        signOutWhereRefused(error);
+        setPreparation({ state: 'failed', error, retry: () => setAttempt((known) => known + 1) });
+      },
     );
     return () => leaving.abort();
   }, [prepare, attempt]);

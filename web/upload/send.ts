@@ -40,10 +40,11 @@ export const send: SendBody = (link, body, { signal, onSent }) =>
 
 function answerOf(request: XMLHttpRequest): Response {
   const { status, statusText, responseText } = request;
-  const retryAfter = request.getResponseHeader('retry-after');
+  // Of another origin only what it allows may be asked for; it is not among these else.
+  const retryAfter = /^retry-after: *(.*)$/im.exec(request.getAllResponseHeaders())?.[1];
   return new Response(responseText || null, {
     status,
     statusText,
-    headers: retryAfter === null ? {} : { 'retry-after': retryAfter },
+    headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter },
   });
 }
