@@ -27,9 +27,9 @@ const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 
 /** The files of a dataset as pairs, in the order of their names. */
 export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'>): Pair[] {
-  const groups = Map.groupBy(files, ({ filename }) => stemOf(filename));
+  const groups = groupedBy(files, ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
-  const ofPairs = Map.groupBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
+  const ofPairs = groupedBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
   return [...groups]
     .map(([stem, group]) => ({
       stem,
@@ -40,6 +40,17 @@ export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'file
       problems: withoutRepeats([...(ofPairs.get(stem) ?? []), ...group.flatMap(({ warnings: own }) => own ?? [])]),
     }))
     .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
+}
+
+/** As `Map.groupBy`, which not everything has that this runs on. */
+function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
 }
 
 /** The service tells the first thousand warnings together, and of each file all of its own. */
