@@ -1,4 +1,5 @@
 import { Route, Switch } from 'wouter';
+import { UnsavedCaptions } from './captions/unsaved-captions.js';
 import { DatasetPage } from './dataset/dataset-page.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
@@ -34,6 +35,7 @@ export function App() {
           </BringArea>
         </ClientProvider>
       )}
+      <UnsavedCaptions />
       <Dock />
     </>
   );

@@ -4,7 +4,7 @@ import type { DatasetFile } from '../../src/http/client.js';
 import { useLinks } from '../live/dataset.js';
 import type { Pair } from '../pairs/pairs.js';
 import { messageOf, sizeOf } from '../ui/words.js';
-import { type CaptionName, type Draft, drafts } from './drafts.js';
+import { type CaptionName, type Draft, drafts, faultOf } from './drafts.js';
 import { type Caption, useCaption } from './use-caption.js';
 
 interface CaptionFieldProps {
@@ -19,6 +19,7 @@ interface CaptionFieldProps {
 export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
   const caption = useCaption(datasetId, pair);
   const { draft, reading, name } = caption;
+  const fault = faultOf(draft);
   return (
     <div className="relative flex h-full min-h-28 flex-col gap-1">
       {draft === undefined && reading.state === 'failed' ? (
@@ -30,8 +31,8 @@ export const CaptionField = memo(function CaptionField({ datasetId, pair }: Capt
       ) : (
         <Text caption={caption} pair={pair} />
       )}
-      {draft?.state === 'failed' && (
-        <Notice text={`Not saved. ${draft.reason}`}>
+      {fault !== undefined && (
+        <Notice text={`Not saved. ${fault}`}>
           <Choice onClick={() => drafts.save(name)}>Try again</Choice>
         </Notice>
       )}
@@ -47,7 +48,7 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
   return (
     <textarea
       aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
-      aria-invalid={draft?.state === 'failed' || draft?.state === 'changed' || undefined}
+      aria-invalid={faultOf(draft) !== undefined || draft?.state === 'changed' || undefined}
       rows={4}
       value={text}
       readOnly={draft === undefined && reading.state === 'loading'}
@@ -78,7 +79,7 @@ function onKeyDown(event: KeyboardEvent, name: CaptionName, draft: Draft | undef
 
 function Mark({ caption: { draft, isJustSaved } }: { caption: Caption }) {
   const mark =
-    draft?.state === 'saving' ? (
+    draft?.state === 'saving' && draft.reason === undefined ? (
       <>
         <LoaderCircle size={12} className="animate-spin" aria-hidden /> Saving …
       </>

@@ -11,8 +11,8 @@ export type Draft = {
   readonly base: Saved | undefined;
 } & (
   | { readonly state: 'editing' }
-  /** `again`: saved once more after this, as it was changed and left meanwhile. */
-  | { readonly state: 'saving'; readonly sent: string; readonly again: boolean }
+  /** `again`: saved once more after this, as it was changed and left meanwhile. `reason`: why the last try has failed. */
+  | { readonly state: 'saving'; readonly sent: string; readonly again: boolean; readonly reason: string | undefined }
   | { readonly state: 'failed'; readonly reason: string; readonly mayPass: boolean }
   /** Somebody else has saved another text, or removed the caption: one of the two has to go. */
   | { readonly state: 'changed'; readonly theirs: Saved | undefined }
@@ -36,6 +36,11 @@ export interface Slot {
 export interface CaptionName {
   readonly datasetId: string;
   readonly filename: string;
+}
+
+/** Why a draft is not saved, from the first failure until it is. */
+export function faultOf(draft: Draft | undefined): string | undefined {
+  return draft?.state === 'failed' || draft?.state === 'saving' ? draft.reason : undefined;
 }
 
 const THANKS_MS = 2500;
@@ -140,10 +145,11 @@ class Drafts {
     this.#put(name, { draft: isSame ? undefined : { state: 'changed', text, base, theirs: there } });
   }
 
-  async #send(name: CaptionName, { text, base }: Draft): Promise<void> {
+  async #send(name: CaptionName, draft: Draft): Promise<void> {
     const client = this.#client;
     if (client === undefined) return;
-    this.#put(name, { draft: { state: 'saving', text, base, sent: text, again: false } });
+    const { text, base } = draft;
+    this.#put(name, { draft: { state: 'saving', text, base, sent: text, again: false, reason: faultOf(draft) } });
     const written = writtenOf(text, base);
     try {
       const outcome = await saveCaption(client, { ...nameOf(name), text: written, base });

@@ -47,31 +47,39 @@ export async function applyChanges(
       });
       onSettled(++settled);
     });
-    return tallyOf(changes, todo, there, reasons);
+    return tallyOf(changes, { there, todo, reasons });
   } catch (error) {
     // Of some it is not known whether they arrived; and promises of others would keep the dataset from READY.
     const now = await textsThere(client, datasetId, changes);
     const open = todo.filter((change) => !isMade(change, now.get(change.filename)));
     await eachOf(open, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
-    if (signal.aborted) return { ...tallyOf(changes, todo, now, new Map()), left: open };
-    return tallyOf(changes, todo, now, new Map(open.map(({ filename }) => [filename, messageOf(error)])));
+    if (signal.aborted) return tallyOf(changes, { there, todo, left: open });
+    return tallyOf(changes, {
+      there,
+      todo,
+      reasons: new Map(open.map(({ filename }) => [filename, messageOf(error)])),
+    });
   }
 }
 
-function tallyOf(
-  changes: readonly Change[],
-  todo: readonly Change[],
-  there: Texts,
-  reasons: ReadonlyMap<string, string>,
-): Applied {
+interface Outcome {
+  /** As they were before. */
+  readonly there: Texts;
+  readonly todo: readonly Change[];
+  /** Why some have failed, by name. */
+  readonly reasons?: ReadonlyMap<string, string>;
+  readonly left?: readonly Change[];
+}
+
+function tallyOf(changes: readonly Change[], { there, todo, reasons, left = [] }: Outcome): Applied {
   const tried = new Set(todo);
   const skipped = changes.filter((change) => !tried.has(change) && !isMade(change, there.get(change.filename)));
   const failed = todo.flatMap((change) => {
-    const reason = reasons.get(change.filename);
+    const reason = reasons?.get(change.filename);
     return reason === undefined ? [] : [{ change, reason }];
   });
-  const not = new Set([...skipped, ...failed.map(({ change }) => change)]);
-  return { made: changes.filter((change) => !not.has(change)), skipped, failed, left: [] };
+  const others = new Set([...skipped, ...left, ...failed.map(({ change }) => change)]);
+  return { made: changes.filter((change) => !others.has(change)), skipped, failed, left };
 }
 
 function isAsPlanned({ filename, before }: Change, there: Texts): boolean {

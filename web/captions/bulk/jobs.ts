@@ -42,8 +42,8 @@ export function startJob(client: TrainyardClient, datasetId: string, title: stri
 export function undoJob(client: TrainyardClient, datasetId: string): void {
   const job = jobs.get(datasetId);
   if (job === undefined) return;
-  // What somebody else had changed before was never touched.
-  const untouched = new Set(job.applied?.skipped);
+  // Not what was never touched; but of what failed, some may have arrived although the answer did not.
+  const untouched = new Set([...(job.applied?.skipped ?? []), ...(job.applied?.left ?? [])]);
   const changes = planUndo(job.changes.filter((change) => !untouched.has(change)));
   void run(client, datasetId, { title: job.title, isUndo: true, changes });
 }
