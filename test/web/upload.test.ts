@@ -86,6 +86,23 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     expect(complaints).toEqual([]);
   });
 
+  test('folders are dropped with all that is in them, however much', async () => {
+    const { page, context, id, complaints } = await atDataset();
+    const folder = await folderWith(await pairsOf(1));
+    await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
+    // More than a browser tells of at once.
+    const names = Array.from({ length: 120 }, (_, index) => `caption ${index}.txt`);
+    await Promise.all(names.map((name) => writeFile(join(folder, 'deep', 'deeper', name), name)));
+    const data = { items: [], files: [folder], dragOperationsMask: 1 };
+    const devtools = await context.newCDPSession(page);
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+    }
+    await dockOf(page).getByText('122 files uploaded').waitFor();
+    expect((await api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
+    expect(complaints).toEqual([]);
+  });
+
   test('files that are dropped onto the list become a dataset, once it has a name', async () => {
     const { page, complaints } = await visit(browser, server, { token: api.token });
     await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
@@ -171,7 +188,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     await dialog.getByText('4 files can not be in a dataset').waitFor();
     await dialog.getByText('"notes.docx" is not an image').waitFor();
     await dialog.getByText('It is empty').waitFor();
-    expect(await dialog.getByText('would be same.txt in the dataset as well').count()).toBe(2);
+    expect(await dialog.getByText('2 files would be same.txt in the dataset').count()).toBe(2);
     expect(sends).toEqual([]);
     await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
     await dockOf(page).getByText('1 file uploaded').waitFor();

@@ -7,12 +7,15 @@ import {
 } from '../../src/http/client.js';
 import { messageOf } from '../ui/words.js';
 import { send } from './send.js';
-import { isAway, waitForService } from './service-away.js';
+import { isAway, onlineOrAfter, waitForService } from './service-away.js';
 
 /** Pushes in which one file finds no connection although the service has one, before it is given up. */
 const MAX_BROKEN = 3;
 
-const WITHDRAWN_AT_ONCE = 6;
+const WITHDRAWN_AT_ONCE = 5;
+
+/** In which ten thousand promises are made. */
+const PROMISING_MS = 3000;
 
 /** The service tells so many of the names that it waits for. */
 const MAX_AWAITED_TOLD = 1000;
@@ -41,6 +44,7 @@ export class Batch {
   readonly arrived = { files: 0, bytes: 0 };
   readonly #left: Map<PushFile, { broken: number }>;
   readonly #failures = new Map<PushFile, string>();
+  #wasPromising = false;
   readonly #onChange: () => void;
 
   constructor(
@@ -59,10 +63,11 @@ export class Batch {
     return this.#left.size > 0 && this.phase.state !== 'cancelling' && this.phase.state !== 'cancelled';
   }
 
+  /** To be sent or, once it is cancelled, to be withdrawn. */
   get left(): { files: number; bytes: number } {
     let bytes = 0;
-    if (this.isUnfinished) for (const { size } of this.#left.keys()) bytes += size;
-    return { files: this.isUnfinished ? this.#left.size : 0, bytes };
+    for (const { size } of this.#left.keys()) bytes += size;
+    return { files: this.#left.size, bytes };
   }
 
   /** Have left, and nobody has said yet that they arrived. */
@@ -88,11 +93,15 @@ export class Batch {
     try {
       while (this.#left.size > 0) {
         this.#enter({ state: 'checking' });
-        await this.#push(client, signal).catch((error) => {
-          signal.throwIfAborted();
-          if (!isAway(error)) throw error;
-        });
-        if (this.#left.size === 0) break;
+        const isCut = await this.#push(client, signal).then(
+          () => [...this.#left.values()].some(({ broken }) => broken > 0),
+          (error) => {
+            signal.throwIfAborted();
+            if (!isAway(error)) throw error;
+            return true;
+          },
+        );
+        if (!isCut) continue;
         this.#enter({ state: 'waiting' });
         await waitForService(client, this.dataset.id, signal);
       }
@@ -106,6 +115,11 @@ export class Batch {
   /** Takes back the promises of what has not arrived, so that the dataset does not wait for it. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     await this.#withdraw(client, [...this.#left.keys()], signal);
+    if (this.#wasPromising) {
+      // Nobody waits for the answer, and the service may be making them all the same.
+      await onlineOrAfter(PROMISING_MS, signal);
+      await this.#withdraw(client, [...this.#left.keys()], signal);
+    }
     this.abandon();
   }
 
@@ -116,7 +130,9 @@ export class Batch {
   }
 
   cancel(): void {
-    if (this.isUnfinished) this.phase = { state: 'cancelling' };
+    if (!this.isUnfinished) return;
+    this.#wasPromising = this.phase.state === 'checking';
+    this.phase = { state: 'cancelling' };
   }
 
   /** Was interrupted, and goes on when it may. */
@@ -130,9 +146,9 @@ export class Batch {
     this.#enter({ state: 'stopped', reason, mayGoOn });
   }
 
-  /** To be sent again: failed files, or all that is left where it was stopped. */
-  retry(files: readonly PushFile[]): void {
-    for (const file of files) if (this.#failures.delete(file)) this.#left.set(file, { broken: 0 });
+  /** To be sent again: a file that failed, or all that is left where it was stopped. */
+  retry(failed?: PushFile): void {
+    if (failed !== undefined && this.#failures.delete(failed)) this.#left.set(failed, { broken: 0 });
     if (['done', 'stopped', 'cancelled'].includes(this.phase.state)) this.phase = { state: 'queued' };
   }
 
@@ -167,25 +183,22 @@ export class Batch {
   }
 
   async #withdraw(client: TrainyardClient, files: readonly PushFile[], signal: AbortSignal): Promise<void> {
-    const names = new Set(files.map(({ name }) => name));
+    const filesByName = new Map(files.map((file) => [file.name, file]));
+    const withdrawOne = async (file: PushFile) => {
+      await client.withdraw(this.dataset.id, file.name, { signal }).catch((error) => {
+        // Somebody else has withdrawn it, or it has arrived after all.
+        if (!(error instanceof TrainyardError && error.status === 404)) throw error;
+      });
+      this.#left.delete(file);
+      this.#onChange();
+    };
     for (let mayBeMore = true; mayBeMore; ) {
       // A name that is not awaited has nothing of ours; under it may be what is wrong with an older upload.
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
       mayBeMore = awaited.length === MAX_AWAITED_TOLD;
-      const ours = awaited.map(({ filename }) => filename).filter((name) => names.has(name));
-      while (ours.length > 0) {
-        const some = ours.splice(0, WITHDRAWN_AT_ONCE);
-        await Promise.all(some.map((name) => this.#withdrawOne(client, name, signal)));
-        this.#onChange();
-      }
+      const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
+      while (ours.length > 0) await Promise.all(ours.splice(0, WITHDRAWN_AT_ONCE).map(withdrawOne));
     }
-  }
-
-  async #withdrawOne(client: TrainyardClient, name: string, signal: AbortSignal): Promise<void> {
-    await client.withdraw(this.dataset.id, name, { signal }).catch((error) => {
-      // Somebody else has withdrawn it, or it has arrived after all.
-      if (!(error instanceof TrainyardError && error.status === 404)) throw error;
-    });
   }
 
   #enter(phase: Phase): void {

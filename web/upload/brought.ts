@@ -7,16 +7,15 @@ export interface BroughtFile {
 }
 
 /** All that was dropped, folders to their depths. To be called within the event: browsers empty a transfer after it. */
-export function filesDropped({ items }: DataTransfer): Promise<BroughtFile[]> {
-  const found = [...items]
-    .filter(({ kind }) => kind === 'file')
-    .map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
-  return allOf(
-    found.map((each) => {
-      if (each === null) return Promise.resolve([]);
-      return each instanceof File ? Promise.resolve([{ path: each.name, file: each }]) : filesIn(each);
-    }),
-  );
+export async function filesDropped({ items }: DataTransfer): Promise<BroughtFile[]> {
+  const dropped = [...items].filter(({ kind }) => kind === 'file');
+  const found = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const files: BroughtFile[] = [];
+  for (const each of found) {
+    if (each instanceof File) files.push({ path: each.name, file: each });
+    else if (each !== null) for (const file of await filesIn(each)) files.push(file);
+  }
+  return files;
 }
 
 /** All that was chosen in a dialog of the browser. */
@@ -52,14 +51,11 @@ async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<BroughtF
     const entries = await promise;
     // A hundred at a time in Chromium, and none at the end (https://wicg.github.io/entries-api/#dom-filesystemdirectoryreader-readentries).
     if (entries.length === 0) return files;
-    for (const file of await allOf(entries.map(filesIn))) files.push(file);
+    // One by one: the answers to many questions at once are one long task of the browser's.
+    for (const entry of entries) for (const file of await filesIn(entry)) files.push(file);
   }
 }
 
 function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
   return entry.isDirectory;
-}
-
-async function allOf(parts: readonly Promise<BroughtFile[]>[]): Promise<BroughtFile[]> {
-  return (await Promise.all(parts)).flat();
 }

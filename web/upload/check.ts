@@ -1,7 +1,7 @@
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import { parseFilename } from '../../src/dataset/names.js';
 import type { PushFile } from '../../src/http/client.js';
-import { messageOf } from '../ui/words.js';
+import { countOf, messageOf } from '../ui/words.js';
 import type { BroughtFile } from './brought.js';
 
 /** What can be said of files before a byte of them is sent. */
@@ -24,7 +24,8 @@ const OF_SYSTEMS = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx
 
 /** By the service's own rules, so that what is refused here would be refused there, and only that. */
 export async function check(brought: readonly BroughtFile[]): Promise<Checked> {
-  const named: { name: string; path: string; file: File }[] = [];
+  const namesakes = new Map<string, { path: string; file: File }[]>();
+  const files: PushFile[] = [];
   const refused: Refused[] = [];
   let hidden = 0;
   for (const [index, { path, file }] of brought.entries()) {
@@ -34,17 +35,15 @@ export async function check(brought: readonly BroughtFile[]): Promise<Checked> {
       continue;
     }
     try {
-      named.push({ name: nameOf(path, file), path, file: file! });
+      const name = nameOf(path, file);
+      namesakes.set(name, [...(namesakes.get(name) ?? []), { path, file: file! }]);
     } catch (error) {
       refused.push({ path, reason: messageOf(error) });
     }
   }
-  const namesakes = Map.groupBy(named, ({ name }) => name);
-  const files: PushFile[] = [];
-  for (const { name, path, file } of named) {
-    const other = namesakes.get(name)!.find((each) => each.path !== path || each.file !== file);
-    if (other === undefined) files.push(pushFileOf(name, file));
-    else refused.push({ path, reason: collision(name, other.path) });
+  for (const [name, [first, ...others]] of namesakes) {
+    if (others.length === 0) files.push(pushFileOf(name, first!.file));
+    else for (const { path } of [first!, ...others]) refused.push({ path, reason: collision(name, others.length + 1) });
   }
   return { files, refused, hidden };
 }
@@ -63,8 +62,8 @@ function isHidden(path: string): boolean {
   return path.split('/').some((part) => part.startsWith('.') || OF_SYSTEMS.has(part.toLowerCase()));
 }
 
-function collision(name: string, otherPath: string): string {
-  return `${otherPath} would be ${name} in the dataset as well, which is one flat folder. Rename one of them.`;
+function collision(name: string, count: number): string {
+  return `${countOf(count, 'file')} would be ${name} in the dataset, which is one flat folder. Rename all but one of them.`;
 }
 
 function pushFileOf(name: string, file: File): PushFile {

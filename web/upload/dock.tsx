@@ -1,7 +1,7 @@
 import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
 import { Button } from '../ui/button.js';
-import { countOf, durationOf, sizeOf } from '../ui/words.js';
+import { countOf, durationOf, numberOf, sizeOf } from '../ui/words.js';
 import { DockDetails } from './dock-details.js';
 import { queue, useUploads } from './page-queue.js';
 import { ProgressBar } from './progress-bar.js';
@@ -31,6 +31,9 @@ export function Dock() {
         >
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <h2 className="font-semibold">{titleOf(uploads)}</h2>
+            {uploads.failures.length > 0 && (
+              <p className="text-sm font-medium text-bad">{numberOf(uploads.failures.length)} failed</p>
+            )}
             <p className="mr-auto text-sm text-muted tabular-nums">{factsOf(uploads)}</p>
             <div className="flex items-center gap-1">
               {uploads.isUnfinished && uploads.doing !== 'signed-out' && <Controls doing={uploads.doing} />}

@@ -63,15 +63,13 @@ export class UploadQueue {
 
   /** Sends failed files again. */
   retry(failures: readonly Failure[]): void {
-    for (const [batch, own] of Map.groupBy(failures, (failure) => failure.batch)) {
-      batch.retry(own.map(({ file }) => file));
-    }
+    for (const { batch, file } of failures) batch.retry(file);
     this.#goOn();
   }
 
   /** Goes on with a batch that was stopped. */
   tryAgain(batch: Batch): void {
-    batch.retry([]);
+    batch.retry();
     this.#goOn();
   }
 

@@ -35,7 +35,8 @@ export async function waitForService(
   }
 }
 
-function onlineOrAfter(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Ends with the signal too, and does not throw then. */
+export function onlineOrAfter(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

@@ -18,7 +18,7 @@ export function titleOf({ doing, files, failures, batches }: Uploads): string {
     case 'signed-out':
       return `Uploads go on once you have signed in, ${progress}`;
     case 'cancelling':
-      return 'Cancelling …';
+      return `Cancelling, ${countOf(files.total - files.arrived - failures.length, 'promise')} to withdraw`;
     case 'stopped':
       return `Stopped, ${progress}`;
     case 'done': {
@@ -42,8 +42,9 @@ export function announcementOf(uploads: Uploads): string {
       return 'Uploads wait for the network.';
     case 'paused':
       return 'Uploads are paused.';
-    case 'stopped':
     case 'cancelling':
+      return 'Uploads are being cancelled.';
+    case 'stopped':
     case 'signed-out':
     case 'done':
       return titleOf(uploads) + failed;
