@@ -5,7 +5,7 @@ import { startBrowser, visit, whyNoBrowser } from '../../test/harness/browser.js
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { fillCatalog } from '../fill.js';
-import { linkBlobs } from '../fill-blobs.js';
+import { fillBlobs } from '../fill-blobs.js';
 import { median } from '../measure.js';
 import { writePhotos } from '../photos.js';
 import { figure, judged, unmeasured } from '../table.js';
@@ -47,7 +47,7 @@ export const benchPage: Benchmark = async ({ folder, isQuick, say }) => {
     { account: 'default', datasets: 1, images: pairs, captions: pairs },
   ]);
   const photos = await writePhotos(folder, PHOTOS);
-  await linkBlobs(dataFolder, await Promise.all(photos.map((path) => readFile(path))));
+  await fillBlobs(dataFolder, await Promise.all(photos.map((path) => readFile(path))));
   const [browser, server] = await Promise.all([startBrowser(), startServer({}, { dataFolder })]);
   try {
     const firsts: number[] = [];

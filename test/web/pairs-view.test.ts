@@ -1,27 +1,13 @@
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
 import { startBrowser, type Visit, visit, whyNoBrowser } from '../harness/browser.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { boxOf, cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
 const leftOut = whyNoBrowser();
 const HOSTILE = '<img src=x onerror=alert(1)>.jpg';
-
-const cardOf = (page: Page, name: string) => page.getByRole('article', { name, exact: true });
-const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { name: `Select ${name}`, exact: true });
-const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
-const namesOf = (page: Page) =>
-  page.getByRole('article').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
-const focusedOf = (page: Page) => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
-const filterOf = (page: Page, name: string) =>
-  page.getByRole('group', { name: 'Filter' }).getByRole('button', { name });
-
-function isPainted(picture: Locator): Promise<boolean> {
-  return picture
-    .locator('img')
-    .evaluateAll((images: HTMLImageElement[]) => images.every((image) => image.naturalWidth > 0));
-}
 
 describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
   let browser: Browser;
@@ -79,7 +65,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     const two = cardOf(page, 'two.jpg, two.png');
     await two.getByText('2 files share this caption').waitFor();
     await two.getByRole('img', { name: 'two.jpg and two.png share one name' }).waitFor();
-    await expect.poll(() => isPainted(pictureOf(page, 'two.jpg, two.png'))).toBe(true);
+    await soon(() => isPainted(pictureOf(page, 'two.jpg, two.png'))).toBe(true);
     expect(await two.getByRole('textbox').inputValue()).toBe('the caption two.txt');
     expect(await cardOf(page, 'clip.mp4').getByText('No caption').count()).toBe(0);
 
@@ -98,8 +84,8 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       dialogs.push(dialog.message());
       void dialog.dismiss();
     });
-    await expect.poll(() => cardOf(page, HOSTILE).getByRole('textbox').inputValue()).toBe(HOSTILE);
-    await expect.poll(() => isPainted(pictureOf(page, HOSTILE))).toBe(true);
+    await soon(() => cardOf(page, HOSTILE).getByRole('textbox').inputValue()).toBe(HOSTILE);
+    await soon(() => isPainted(pictureOf(page, HOSTILE))).toBe(true);
     await pictureOf(page, HOSTILE).click();
     await page.getByRole('dialog').getByRole('heading', { name: HOSTILE }).waitFor();
     await page.keyboard.press('Delete');
@@ -126,14 +112,14 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     const { page } = there;
     for (const name of ['a.bmp', 'b.tiff', 'c.gif', 'd.webp']) {
       await pictureOf(page, name).locator('img').waitFor();
-      await expect.poll(() => isPainted(pictureOf(page, name)), { message: name }).toBe(true);
+      await soon(() => isPainted(pictureOf(page, name)), name).toBe(true);
     }
     for (const name of ['e.webm', 'f.mov']) {
       const width = () =>
         pictureOf(page, name)
           .locator('video')
           .evaluate((clip: HTMLVideoElement) => clip.videoWidth);
-      await expect.poll(width, { message: name }).toBe(160);
+      await soon(width, name).toBe(160);
     }
     for (const [name, format] of [
       ['g.mkv', 'MKV'],
@@ -164,13 +150,13 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       pictureOf(page, name)
         .locator('video')
         .evaluate(({ paused, muted }: HTMLVideoElement) => ({ paused, muted }));
-    await expect.poll(() => stateOf('a.mp4')).toEqual({ paused: true, muted: true });
+    await soon(() => stateOf('a.mp4')).toEqual({ paused: true, muted: true });
     await pictureOf(page, 'a.mp4').hover();
-    await expect.poll(() => stateOf('a.mp4')).toEqual({ paused: false, muted: true });
+    await soon(() => stateOf('a.mp4')).toEqual({ paused: false, muted: true });
     await page.getByRole('searchbox').hover();
-    await expect.poll(() => stateOf('a.mp4')).toEqual({ paused: true, muted: true });
+    await soon(() => stateOf('a.mp4')).toEqual({ paused: true, muted: true });
     await pictureOf(page, 'b.mp4').focus();
-    await expect.poll(() => stateOf('b.mp4')).toEqual({ paused: false, muted: true });
+    await soon(() => stateOf('b.mp4')).toEqual({ paused: false, muted: true });
     await close(there);
   });
 
@@ -184,7 +170,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     });
     const there = await open(id);
     const { page } = there;
-    await expect.poll(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
+    await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
     const filters = [
       ['All 3', ['a.jpg', 'b.jpg', 'c.txt'], ''],
       ['No caption 1', ['a.jpg'], '?filter=missing'],
@@ -195,15 +181,15 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     ] as const;
     for (const [name, names, query] of filters) {
       await filterOf(page, name).click();
-      await expect.poll(() => namesOf(page), { message: name }).toEqual(names);
+      await soon(() => namesOf(page), name).toEqual(names);
       expect(new URL(page.url()).search).toBe(query);
     }
     await page.goto(`${server.url}/datasets/${id}?filter=blank`);
-    await expect.poll(() => namesOf(page)).toEqual(['b.jpg']);
+    await soon(() => namesOf(page)).toEqual(['b.jpg']);
     await api.upload(id, 'b.txt', 'not blank any more');
     await page.getByText('No pair is like that.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
-    await expect.poll(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
+    await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
     await close(there);
   });
 
@@ -212,13 +198,13 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     const there = await open(id);
     const { page } = there;
     await page.getByRole('searchbox').fill('DOG');
-    await expect.poll(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
+    await soon(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
     await page.reload();
-    await expect.poll(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
+    await soon(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
     await page.getByRole('searchbox').fill('bird');
     await page.getByText('No file here has “bird” in its name.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
-    await expect.poll(() => namesOf(page)).toHaveLength(3);
+    await soon(() => namesOf(page)).toHaveLength(3);
     await close(there);
   });
 
@@ -248,7 +234,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     const id = await datasetOf(names);
     const there = await open(id, '?file=41.txt');
     const { page } = there;
-    await expect.poll(() => focusedOf(page)).toBe('Open 41.txt');
+    await soon(() => focusedOf(page)).toBe('Open 41.txt');
     const middle = await cardOf(page, '41.txt').evaluate((card) => {
       const { top, bottom } = card.getBoundingClientRect();
       return Math.round((top + bottom) / 2);
@@ -257,7 +243,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     await page.goto(`${server.url}/datasets/${id}?filter=missing&file=41.txt`);
     await page.getByText('41.txt is not among those shown.').waitFor();
     await page.getByRole('button', { name: 'Show it' }).click();
-    await expect.poll(() => focusedOf(page)).toBe('Open 41.txt');
+    await soon(() => focusedOf(page)).toBe('Open 41.txt');
     await page.goto(`${server.url}/datasets/${id}?file=gone.jpg`);
     await page.getByText('gone.jpg is not in the dataset any more.').waitFor();
     await close(there);
@@ -282,9 +268,9 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       const viewer = page.getByRole('dialog');
       await viewer.getByRole('heading', { name: 'a.jpg' }).waitFor();
       await viewer.getByText('1 of 3').waitFor();
-      await expect
-        .poll(() => viewer.getByAltText('a.jpg').evaluate((image: HTMLImageElement) => image.naturalWidth))
-        .toBeGreaterThan(0);
+      await soon(() =>
+        viewer.getByAltText('a.jpg').evaluate((image: HTMLImageElement) => image.naturalWidth),
+      ).toBeGreaterThan(0);
       await page.keyboard.press('ArrowLeft');
       await page.keyboard.press('ArrowRight');
       await viewer.getByRole('heading', { name: 'c.jpg' }).waitFor();
@@ -292,7 +278,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await viewer.getByRole('heading', { name: 'd.jpg' }).waitFor();
       await page.keyboard.press('Escape');
       await viewer.waitFor({ state: 'detached' });
-      await expect.poll(() => focusedOf(page)).toBe('Open d.jpg');
+      await soon(() => focusedOf(page)).toBe('Open d.jpg');
       await close(there);
     });
 
@@ -303,7 +289,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await pictureOf(page, 'a.jpg').click();
       const viewer = page.getByRole('dialog');
       const caption = viewer.getByRole('textbox');
-      await expect.poll(() => caption.inputValue()).toBe('the caption a.txt');
+      await soon(() => caption.inputValue()).toBe('the caption a.txt');
       await caption.press('End');
       await page.keyboard.type('!');
       await page.keyboard.press('ArrowLeft');
@@ -311,7 +297,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await page.keyboard.type('?');
       expect(await caption.inputValue()).toBe('the caption a.txt?');
       await page.keyboard.press('Escape');
-      await expect.poll(() => caption.inputValue()).toBe('the caption a.txt');
+      await soon(() => caption.inputValue()).toBe('the caption a.txt');
       await viewer.getByRole('heading', { name: 'a.jpg' }).waitFor();
       await close(there);
     });
@@ -336,9 +322,9 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       expect(download.suggestedFilename()).toBe('b.jpg');
       await viewer.getByLabel('Select').check();
       await page.keyboard.press('ArrowLeft');
-      await expect
-        .poll(() => viewer.locator('video').evaluate((clip: HTMLVideoElement) => clip.controls && clip.videoWidth))
-        .toBe(160);
+      await soon(() =>
+        viewer.locator('video').evaluate((clip: HTMLVideoElement) => clip.controls && clip.videoWidth),
+      ).toBe(160);
       await page.keyboard.press('ArrowRight');
       await viewer.getByRole('heading', { name: 'b.jpg' }).waitFor();
       await viewer.getByRole('button', { name: 'Close' }).click();
