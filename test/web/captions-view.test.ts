@@ -4,6 +4,7 @@ import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { tcpLinkTo } from '../harness/tcp-link.js';
 
 const leftOut = whyNoBrowser();
 
@@ -35,8 +36,8 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     return id;
   }
 
-  const open = async (id: string, query = '') => {
-    const visited = await visit(browser, server, { token: api.token, path: `/datasets/${id}/captions${query}` });
+  const open = async (id: string, query = '', at: Pick<TestServer, 'url'> = server) => {
+    const visited = await visit(browser, at, { token: api.token, path: `/datasets/${id}/captions${query}` });
     await visited.page.getByRole('heading', { name: 'Change many at once' }).waitFor();
     return visited;
   };
@@ -261,6 +262,26 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('10 captions put back.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
+  });
+
+  test('goes on after the service was away in the middle of it', async () => {
+    const line = await tcpLinkTo(server.url);
+    const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
+    const id = await datasetOf(Object.fromEntries(names.map((name) => [name, name])));
+    const { page } = await open(id, '', line);
+    await page.getByLabel('Trigger word').fill('sks');
+    let sent = 0;
+    await page.route(/\/uploads\//, async (route) => {
+      if (++sent === 6) await line.goAway();
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Change 12 captions' }).click();
+    await page.getByRole('region', { name: '“sks” before 12 captions' }).getByText('can not be reached').waitFor();
+    await line.mend();
+    await page.getByRole('button', { name: 'Try again', exact: true }).first().click();
+    await page.getByText('12 captions changed.').waitFor();
+    expect(Object.values(await captionsOf(id))).toEqual(names.toSorted().map((name) => `sks, ${name}`));
+    await poll(async () => (await api.status(id)).body.status).toBe('READY');
   });
 
   test('says what to do where there is nothing', async () => {

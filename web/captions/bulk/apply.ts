@@ -14,6 +14,7 @@ export interface Applied {
 type Texts = ReadonlyMap<string, string | null>;
 
 const AT_ONCE = 4;
+const encoder = new TextEncoder();
 
 /**
  * Makes changes, each only where the caption is still what the change was planned for. Those that are made already count as
@@ -101,9 +102,9 @@ async function textsThere(
   return new Map(captions.map(({ filename, text }) => [filename, text]));
 }
 
+/** Its `Blob` is made when it is sent: ten thousand at once would hold up the page. */
 function fileOf({ filename, after = '' }: Change): PushFile {
-  const bytes = new Blob([after]);
-  return { name: filename, size: bytes.size, open: async () => bytes };
+  return { name: filename, size: encoder.encode(after).length, open: async () => new Blob([after]) };
 }
 
 function isGone(error: unknown): boolean {
