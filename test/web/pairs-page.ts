@@ -15,8 +15,12 @@ export const filterOf = (page: Page, name: string) =>
 export const namesOf = (page: Page) =>
   page.getByRole('article').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
 
-/** What has the keyboard, by its label. */
-export const focusedOf = (page: Page) => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+/** What has the keyboard, by what it is called. */
+export const focusedOf = (page: Page) =>
+  page.evaluate(() => {
+    const { activeElement } = document;
+    return activeElement?.getAttribute('aria-label') ?? activeElement?.querySelector('.sr-only')?.textContent;
+  });
 
 export const scrollOf = (page: Page) => page.evaluate(() => window.scrollY);
 

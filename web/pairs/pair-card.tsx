@@ -57,19 +57,21 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
         type="button"
         data-opens
         tabIndex={tabIndex}
-        aria-label={`Open ${names}`}
         onClick={(event) => {
           if (event.shiftKey || event.ctrlKey || event.metaKey) onChoose(stem, event);
           else onOpen(stem);
         }}
-        className="flex h-44 shrink-0 cursor-pointer gap-px overflow-hidden bg-raised outline-none! select-none"
+        className="h-44 shrink-0 cursor-pointer overflow-hidden bg-raised outline-none! select-none"
       >
-        {first === undefined && <Placeholder file={undefined} />}
-        {media.map((file) => (
-          <span key={file.filename} className="size-full min-w-0">
-            <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
-          </span>
-        ))}
+        <span className="sr-only">Open {names}</span>
+        <span aria-hidden className="flex size-full gap-px">
+          {first === undefined && <Placeholder file={undefined} />}
+          {media.map((file) => (
+            <span key={file.filename} className="size-full min-w-0">
+              <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
+            </span>
+          ))}
+        </span>
       </button>
       <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
         <input
