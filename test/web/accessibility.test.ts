@@ -6,6 +6,7 @@ import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { bytesOf, dockOf, FILES } from './bringing.js';
 
 const leftOut = whyNoBrowser();
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -33,6 +34,7 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
   let server: TestServer;
   let api: Api;
   let id: string;
+  let emptyId: string;
   beforeAll(async () => {
     [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
     api = await server.api();
@@ -41,7 +43,7 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
     await api.upload(id, 'one.txt', 'a caption, with tags');
     await api.upload(id, 'two.txt', ' ');
     await api.upload(id, 'stray.txt', 'a caption of nothing');
-    await api.newDataset('an empty one');
+    emptyId = await api.newDataset('an empty one');
   });
   afterAll(async () => {
     await browser?.close();
@@ -60,6 +62,22 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
       name: 'fitness',
       path: () => `/datasets/${id}/fitness`,
       isThere: (page) => page.getByText('three.jpg has no caption').first().waitFor(),
+    },
+    {
+      name: 'a question about files',
+      path: () => `/datasets/${emptyId}`,
+      isThere: async (page) => {
+        await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption'), bytesOf('a.psd', 'no image')]);
+        await page.getByRole('dialog').getByText('a.psd').first().waitFor();
+      },
+    },
+    {
+      name: 'uploads',
+      path: () => `/datasets/${emptyId}`,
+      isThere: async (page) => {
+        await page.locator(FILES).setInputFiles([bytesOf('broken.jpg', 'no image')]);
+        await dockOf(page).getByText('0 of 1 file uploaded').waitFor();
+      },
     },
   ];
 
