@@ -60,7 +60,12 @@ export class Batch {
 
   /** Whether there is something to be lost by leaving the page. */
   get isUnfinished(): boolean {
-    return this.#left.size > 0 && this.phase.state !== 'cancelling' && this.phase.state !== 'cancelled';
+    return this.#left.size > 0 && this.phase.state !== 'cancelling';
+  }
+
+  /** Whether it has ended as it was meant to. */
+  get isOver(): boolean {
+    return this.phase.state === 'done' || this.phase.state === 'cancelled';
   }
 
   /** To be sent or, once it is cancelled, to be withdrawn. */
@@ -114,11 +119,12 @@ export class Batch {
 
   /** Takes back the promises of what has not arrived, so that the dataset does not wait for it. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    await this.#withdraw(client, [...this.#left.keys()], signal);
+    const files = [...this.#left.keys(), ...this.#failures.keys()];
+    await this.#withdraw(client, files, signal);
     if (this.#wasPromising) {
       // Nobody waits for the answer, and the service may be making them all the same.
       await onlineOrAfter(PROMISING_MS, signal);
-      await this.#withdraw(client, [...this.#left.keys()], signal);
+      await this.#withdraw(client, files, signal);
     }
     this.abandon();
   }
@@ -148,8 +154,9 @@ export class Batch {
 
   /** To be sent again: a file that failed, or all that is left where it was stopped. */
   retry(failed?: PushFile): void {
+    if (this.phase.state === 'cancelling') return;
     if (failed !== undefined && this.#failures.delete(failed)) this.#left.set(failed, { broken: 0 });
-    if (['done', 'stopped', 'cancelled'].includes(this.phase.state)) this.phase = { state: 'queued' };
+    if (this.isOver || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
   dismiss(file: PushFile): void {
@@ -195,8 +202,8 @@ export class Batch {
     for (let mayBeMore = true; mayBeMore; ) {
       // A name that is not awaited has nothing of ours; under it may be what is wrong with an older upload.
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
-      mayBeMore = awaited.length === MAX_AWAITED_TOLD;
       const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
+      mayBeMore = ours.length > 0 && awaited.length === MAX_AWAITED_TOLD;
       while (ours.length > 0) await Promise.all(ours.splice(0, WITHDRAWN_AT_ONCE).map(withdrawOne));
     }
   }

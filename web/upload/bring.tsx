@@ -4,6 +4,12 @@ import { BringingToNew } from './bringing-to-new.js';
 import { type Bring, DropArea } from './drop-area.js';
 import { useQueueAtWork } from './page-queue.js';
 
+interface Brought {
+  readonly key: number;
+  readonly files: Parameters<Bring>[0];
+  readonly datasetId: string | undefined;
+}
+
 const BringContext = createContext<Bring | undefined>(undefined);
 
 /**
@@ -21,24 +27,22 @@ export function useBring(): Bring {
 export function BringArea({ children }: { children: ReactNode }) {
   useQueueAtWork();
   // One is asked about at a time; the others wait.
-  const [brought, setBrought] = useState<
-    readonly { key: number; files: Parameters<Bring>[0]; datasetId: string | undefined }[]
-  >([]);
+  const [waiting, setWaiting] = useState<readonly Brought[]>([]);
   const bring = useCallback<Bring>((files, datasetId) => {
-    setBrought((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
+    setWaiting((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
   }, []);
-  const done = useCallback(() => setBrought(([, ...rest]) => rest), []);
-  const [first] = brought;
+  const done = useCallback(() => setWaiting(([, ...rest]) => rest), []);
+  const [first] = waiting;
   return (
     <BringContext value={bring}>
       {children}
       <DropArea bring={bring} />
-      {first?.datasetId !== undefined && (
-        <BringingToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={done} />
-      )}
-      {first !== undefined && first.datasetId === undefined && (
-        <BringingToNew key={first.key} files={first.files} onDone={done} />
-      )}
+      {first !== undefined &&
+        (first.datasetId === undefined ? (
+          <BringingToNew key={first.key} files={first.files} onDone={done} />
+        ) : (
+          <BringingToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={done} />
+        ))}
     </BringContext>
   );
 }

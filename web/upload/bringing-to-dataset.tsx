@@ -1,4 +1,5 @@
-import { useCallback, useEffect, useEffectEvent } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useEffect, useEffectEvent, useId } from 'react';
 import type { DatasetWithFiles, PushFile, TrainyardClient } from '../../src/http/client.js';
 import { LongList } from '../fitness/long-list.js';
 import { useClient } from '../session/client.js';
@@ -9,7 +10,6 @@ import type { BroughtFile } from './brought.js';
 import { type Checked, check } from './check.js';
 import { LeftOut } from './left-out.js';
 import { queue } from './page-queue.js';
-import { usePreparation } from './preparation.js';
 import { Preparing } from './preparing.js';
 
 interface Prepared extends Omit<Checked, 'files'> {
@@ -30,10 +30,16 @@ interface BringingToDatasetProps {
 /** Uploads files into a dataset: at once, or after one question about all that is not plain. */
 export function BringingToDataset({ files, datasetId, onDone }: BringingToDatasetProps) {
   const client = useClient();
-  const preparation = usePreparation(
-    useCallback((signal) => prepare(client, datasetId, files, signal), [client, datasetId, files]),
-  );
-  const prepared = preparation.state === 'ready' ? preparation.value : undefined;
+  const {
+    data: prepared,
+    error,
+    refetch,
+  } = useQuery({
+    queryKey: ['bringing', useId()],
+    queryFn: ({ signal }) => prepare(client, datasetId, files, signal),
+    gcTime: 0,
+    structuralSharing: false,
+  });
   const isPlain = prepared !== undefined && prepared.fresh.length > 0 && nothingToAsk(prepared);
 
   const upload = (chosen: readonly PushFile[]) => {
@@ -46,8 +52,8 @@ export function BringingToDataset({ files, datasetId, onDone }: BringingToDatase
   }, [isPlain]);
 
   if (isPlain) return null;
-  if (preparation.state !== 'ready') return <Preparing preparation={preparation} onCancel={onDone} />;
-  return <Question prepared={preparation.value} onUpload={upload} onCancel={onDone} />;
+  if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
+  return <Question prepared={prepared} onUpload={upload} onCancel={onDone} />;
 }
 
 interface QuestionProps {

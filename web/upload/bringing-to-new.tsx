@@ -1,4 +1,5 @@
-import { useCallback } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useId } from 'react';
 import { parseDatasetName } from '../../src/dataset/names.js';
 import type { Dataset } from '../../src/http/client.js';
 import { NewDatasetDialog } from '../datasets/new-dataset-dialog.js';
@@ -10,7 +11,6 @@ import { type BroughtFile, folderOf } from './brought.js';
 import { check } from './check.js';
 import { LeftOut } from './left-out.js';
 import { queue } from './page-queue.js';
-import { usePreparation } from './preparation.js';
 import { Preparing } from './preparing.js';
 
 const NONE: readonly Dataset[] = [];
@@ -23,11 +23,18 @@ interface BringingToNewProps {
 /** Makes a dataset of files, once it has a name. */
 export function BringingToNew({ files: brought, onDone }: BringingToNewProps) {
   const { data: datasets = NONE } = useDatasets();
-  const preparation = usePreparation(
-    useCallback(async () => ({ ...(await brought.then(check)), folder: folderOf(await brought) }), [brought]),
-  );
-  if (preparation.state !== 'ready') return <Preparing preparation={preparation} onCancel={onDone} />;
-  const { files, refused, hidden, folder } = preparation.value;
+  const {
+    data: prepared,
+    error,
+    refetch,
+  } = useQuery({
+    queryKey: ['bringing', useId()],
+    queryFn: async () => ({ ...(await brought.then(check)), folder: folderOf(await brought) }),
+    gcTime: 0,
+    structuralSharing: false,
+  });
+  if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
+  const { files, refused, hidden, folder } = prepared;
   const about = <LeftOut refused={refused} hidden={hidden} />;
   if (files.length === 0) {
     return (

@@ -1,17 +1,16 @@
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { messageOf } from '../ui/words.js';
-import type { Preparation } from './preparation.js';
+
+interface PreparingProps {
+  readonly error: Error | null;
+  readonly onRetry: () => void;
+  readonly onCancel: () => void;
+}
 
 /** What is shown as long as nothing can be asked yet. */
-export function Preparing({
-  preparation,
-  onCancel,
-}: {
-  preparation: Exclude<Preparation<unknown>, { state: 'ready' }>;
-  onCancel: () => void;
-}) {
-  if (preparation.state === 'under way') {
+export function Preparing({ error, onRetry, onCancel }: PreparingProps) {
+  if (error === null) {
     // Mostly over at once, and so no dialog that would only flash.
     return (
       <div
@@ -24,10 +23,10 @@ export function Preparing({
   }
   return (
     <Dialog title="Nothing has been uploaded" onClose={onCancel}>
-      <p role="alert">{messageOf(preparation.error)}</p>
+      <p role="alert">{messageOf(error)}</p>
       <div className="flex justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>
-        <Button kind="primary" onClick={preparation.retry}>
+        <Button kind="primary" onClick={onRetry}>
           Try again
         </Button>
       </div>

@@ -34,7 +34,7 @@ export class UploadQueue {
   /** Behind all that is there already; what is over, and went well, makes room. */
   add(dataset: { id: string; name: string }, files: readonly PushFile[], { hidden }: { hidden: number }): void {
     const batch = new Batch(dataset, files, { hidden, onChange: this.#tellSoon });
-    this.#batches = [...this.#batches.filter((each) => each.isUnfinished || each.failures.length > 0), batch];
+    this.#batches = [...this.#batches.filter(({ isOver, failures }) => !isOver || failures.length > 0), batch];
     this.#goOn();
   }
 
@@ -80,8 +80,7 @@ export class UploadQueue {
 
   /** Forgets all that is over, failures and all. */
   dismissAll(): void {
-    this.#batches = this.#batches.filter((batch) => batch.isUnfinished || batch.phase.state === 'cancelling');
-    for (const { batch, file } of this.#batches.flatMap(({ failures }) => failures)) batch.dismiss(file);
+    this.#batches = this.#batches.filter(({ isUnfinished, phase }) => isUnfinished || phase.state === 'cancelling');
     this.#tell();
   }
 
