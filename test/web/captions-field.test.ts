@@ -258,11 +258,11 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
     const notice = page.getByRole('region', { name: 'Captions that are not saved' });
     await notice.getByText('can not be reached').waitFor();
-    await notice.getByRole('link', { name: 'one.txt' }).click();
     await line.mend();
     await notice.getByRole('button', { name: 'Try all again' }).click();
     await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed in a hurry' ? true : undefined));
     await notice.waitFor({ state: 'detached' });
+    await page.goBack();
     await shows(page, 'one.jpg', 'typed in a hurry');
   });
 

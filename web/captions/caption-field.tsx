@@ -56,7 +56,7 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
       onChange={(event) => drafts.edit(name, event.target.value, saved)}
       onBlur={() => drafts.save(name)}
       onKeyDown={(event) => onKeyDown(event, name, draft)}
-      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${isMissing ? 'border-dashed border-line' : ''}`}
+      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2 leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${isMissing ? 'border-dashed border-line' : ''}`}
     />
   );
 }

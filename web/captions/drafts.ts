@@ -54,8 +54,9 @@ const LONGEST_RETRY_MS = 60_000;
 class Drafts {
   readonly #slots = new Map<string, Slot>();
   readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #anyListeners = new Set<() => void>();
+  readonly #sightListeners = new Set<() => void>();
   #unsaved: readonly Slot[] = [];
+  #outOfSight: readonly Slot[] = [];
   #client: TrainyardClient | undefined;
   #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
 
@@ -77,24 +78,26 @@ class Drafts {
     return this.#slots.get(keyOf(name));
   }
 
-  /** All with a draft. */
-  unsaved(): readonly Slot[] {
-    return this.#unsaved;
+  /** Those that can't be saved as they are and have no field that would say so. */
+  outOfSight(): readonly Slot[] {
+    return this.#outOfSight;
   }
 
   subscribe(name: CaptionName, listener: () => void): () => void {
     const key = keyOf(name);
     const own = this.#listeners.get(key) ?? new Set();
     this.#listeners.set(key, own.add(listener));
+    this.#look();
     return () => {
       own.delete(listener);
       if (own.size === 0) this.#listeners.delete(key);
+      this.#look();
     };
   }
 
-  subscribeToAll(listener: () => void): () => void {
-    this.#anyListeners.add(listener);
-    return () => this.#anyListeners.delete(listener);
+  subscribeToSight(listener: () => void): () => void {
+    this.#sightListeners.add(listener);
+    return () => this.#sightListeners.delete(listener);
   }
 
   /** Takes what was typed over a saved text. */
@@ -210,7 +213,16 @@ class Drafts {
     else this.#slots.set(key, slot);
     this.#unsaved = [...this.#slots.values()].filter(({ draft }) => draft !== undefined);
     for (const listener of this.#listeners.get(key) ?? []) listener();
-    for (const listener of this.#anyListeners) listener();
+    this.#look();
+  }
+
+  #look(): void {
+    if (this.#unsaved.length === 0 && this.#outOfSight.length === 0) return;
+    this.#outOfSight = this.#unsaved.filter(
+      (slot) =>
+        !this.#listeners.has(keyOf(slot)) && (slot.draft?.state === 'changed' || faultOf(slot.draft) !== undefined),
+    );
+    for (const listener of this.#sightListeners) listener();
   }
 }
 

@@ -5,13 +5,13 @@ import { Button } from '../ui/button.js';
 import { countOf } from '../ui/words.js';
 import { drafts, faultOf, type Slot } from './drafts.js';
 
-/** Captions that could not be saved, wherever on the page a person is and signed in or not: none is lost out of sight. */
+/** Captions that could not be saved and whose fields are not in sight, whether a person is signed in or not. */
 export function UnsavedCaptions() {
   const { token } = useSession();
   const unsaved = useSyncExternalStore(
-    (listener) => drafts.subscribeToAll(listener),
-    () => drafts.unsaved(),
-  ).filter(({ draft }) => faultOf(draft) !== undefined || draft?.state === 'changed');
+    (listener) => drafts.subscribeToSight(listener),
+    () => drafts.outOfSight(),
+  );
   if (unsaved.length === 0) return null;
   const isSignedIn = token !== undefined;
   return (
