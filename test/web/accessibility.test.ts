@@ -34,7 +34,8 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
   let server: TestServer;
   let api: Api;
   let id: string;
-  let emptyId: string;
+  let empty: string;
+  let filling: string;
   beforeAll(async () => {
     [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
     api = await server.api();
@@ -43,29 +44,60 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
     await api.upload(id, 'one.txt', 'a caption, with tags');
     await api.upload(id, 'two.txt', ' ');
     await api.upload(id, 'stray.txt', 'a caption of nothing');
-    emptyId = await api.newDataset('an empty one');
+    await api.upload(id, 'page.jpg', media.damaged.html());
+    empty = await api.newDataset('an empty one');
+    filling = await api.newDataset('one that is filled');
   });
   afterAll(async () => {
     await browser?.close();
     await discardServer(server);
   });
 
+  const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
+
+  /** Every page, and what people open on it. */
   const PAGES: readonly { name: string; path: () => string; isThere: (page: Page) => Promise<void> }[] = [
-    { name: 'datasets', path: () => '/', isThere: (page) => page.getByText('an empty one').first().waitFor() },
-    { name: 'files', path: () => `/datasets/${id}`, isThere: (page) => page.getByText('one.jpg').first().waitFor() },
+    { name: 'datasets', path: () => '/', isThere: text('an empty one') },
     {
-      name: 'captions',
-      path: () => `/datasets/${id}/captions`,
-      isThere: (page) => page.getByText('a caption of nothing').first().waitFor(),
+      name: 'creating a dataset',
+      path: () => '/',
+      isThere: async (page) => {
+        await page.getByRole('button', { name: 'New dataset' }).click();
+        await page.getByLabel('Name', { exact: true }).fill('a/b');
+        await page.getByText('contains "/"').waitFor();
+      },
     },
     {
-      name: 'fitness',
-      path: () => `/datasets/${id}/fitness`,
-      isThere: (page) => page.getByText('three.jpg has no caption').first().waitFor(),
+      name: 'deleting a dataset',
+      path: () => '/',
+      isThere: async (page) => {
+        await page.getByRole('button', { name: 'Delete an empty one' }).click();
+        await page.getByRole('dialog').waitFor();
+      },
     },
+    { name: 'files', path: () => `/datasets/${id}`, isThere: text('one.jpg') },
+    {
+      name: 'selected files',
+      path: () => `/datasets/${id}`,
+      isThere: async (page) => {
+        await page.getByLabel('Select one.jpg').check();
+        await page.getByRole('button', { name: 'Delete', exact: true }).click();
+        await page.getByRole('dialog').waitFor();
+      },
+    },
+    {
+      name: 'a file in full',
+      path: () => `/datasets/${id}`,
+      isThere: async (page) => {
+        await page.getByRole('button', { name: 'Open two.jpg' }).click();
+        await page.getByRole('dialog').getByText('SHA-256').waitFor();
+      },
+    },
+    { name: 'rejected uploads', path: () => `/datasets/${id}?filter=rejected`, isThere: text('page.jpg') },
+    { name: 'an empty dataset', path: () => `/datasets/${empty}`, isThere: text('No files yet') },
     {
       name: 'a question about files',
-      path: () => `/datasets/${emptyId}`,
+      path: () => `/datasets/${filling}`,
       isThere: async (page) => {
         await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption'), bytesOf('a.psd', 'no image')]);
         await page.getByRole('dialog').getByText('a.psd').first().waitFor();
@@ -73,12 +105,22 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
     },
     {
       name: 'uploads',
-      path: () => `/datasets/${emptyId}`,
+      path: () => `/datasets/${filling}`,
       isThere: async (page) => {
-        await page.locator(FILES).setInputFiles([bytesOf('broken.jpg', 'no image')]);
-        await dockOf(page).getByText('0 of 1 file uploaded').waitFor();
+        await page.locator(FILES).setInputFiles([bytesOf('page.jpg', media.damaged.html())]);
+        await dockOf(page).getByText('1 file could not be uploaded').waitFor();
       },
     },
+    { name: 'captions', path: () => `/datasets/${id}/captions`, isThere: text('a caption of nothing') },
+    {
+      name: 'changes to many captions',
+      path: () => `/datasets/${id}/captions`,
+      isThere: async (page) => {
+        await page.getByLabel('Trigger word').fill('sks');
+        await page.getByText(/\d changes among/).waitFor();
+      },
+    },
+    { name: 'fitness', path: () => `/datasets/${id}/fitness`, isThere: text('three.jpg has no caption') },
   ];
 
   for (const theme of ['light', 'dark'] as const) {
@@ -89,7 +131,7 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
       await context.close();
     });
 
-    test.each(PAGES)(`there are none on the page of $name, ${theme}`, async ({ path, isThere }) => {
+    test.each(PAGES)(`there are none with $name, ${theme}`, async ({ path, isThere }) => {
       const { page, context, complaints } = await visit(browser, server, { token: api.token, path: path(), theme });
       await isThere(page);
       expect(await seriousFaults(page)).toEqual([]);
