@@ -1,7 +1,7 @@
 import { memo, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/http/client.js';
-import { Panel } from '../fitness/panel.js';
+import { Panel } from '../ui/panel.js';
 import { numberOf } from '../ui/words.js';
 import type { Choice, Only } from './choice.js';
 import { type Facts, lengthOf } from './facts.js';

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import { agoOf, dateOf, momentOf } from './ago.js';
+import { agoOf, dateOf, momentOf } from '../ui/ago.js';
 
 const EVERY_MS = 30_000;
 

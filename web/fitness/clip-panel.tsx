@@ -1,10 +1,10 @@
 import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/http/client.js';
+import { LongList } from '../ui/long-list.js';
+import { Choices, Panel } from '../ui/panel.js';
 import { countOf, numberOf } from '../ui/words.js';
 import { framesOf } from './clip-frames.js';
-import { LongList } from './long-list.js';
-import { Choices, Panel } from './panel.js';
 import { Histogram } from './plots/histogram.js';
 import { binsOf, medianOf } from './plots/histogram-bins.js';
 

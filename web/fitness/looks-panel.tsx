@@ -2,11 +2,11 @@ import { Eye } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import type { DatasetWithFiles } from '../../src/http/client.js';
 import { Button } from '../ui/button.js';
+import { Panel } from '../ui/panel.js';
 import { countOf, numberOf } from '../ui/words.js';
 import { ExactDuplicates, NearDuplicates, TinyImages } from './looks/findings.js';
 import { BrightnessFindings, SharpnessFindings } from './looks/light-findings.js';
 import { type Looks, useLooks } from './looks/use-looks.js';
-import { Panel } from './panel.js';
 
 /** What a person would find who looked at every image: doubles, and dark, bright, blurred and tiny ones. */
 export const LooksPanel = memo(function LooksPanel({ dataset }: { dataset: DatasetWithFiles }) {

@@ -1,11 +1,11 @@
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
 import type { DatasetWithFiles, Status } from '../../src/http/client.js';
-import { dateOf, momentOf } from '../datasets/ago.js';
+import { dateOf, momentOf } from '../ui/ago.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf, numberOf, sizeOf } from '../ui/words.js';
 import { commandsFor } from './commands.js';
-import { LongList } from './long-list.js';
 import { MOST_TOLD } from './problem-kinds.js';
 
 const LOOKS: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {

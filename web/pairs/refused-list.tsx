@@ -1,9 +1,9 @@
 import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/http/client.js';
-import { LongList } from '../fitness/long-list.js';
 import { useDataset } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf, messageOf, numberOf } from '../ui/words.js';
 import type { Refused } from './pairs.js';
 

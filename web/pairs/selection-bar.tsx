@@ -1,7 +1,7 @@
 import { Trash2, X } from 'lucide-react';
 import type { DatasetWithFiles } from '../../src/http/client.js';
-import { LongList } from '../fitness/long-list.js';
 import { Button } from '../ui/button.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf, numberOf } from '../ui/words.js';
 import type { Deletion } from './deletion.js';
 
@@ -23,7 +23,7 @@ export function SelectionBar(props: SelectionBarProps) {
   const isAll = selected > 0 && selected === shown;
   return (
     <div className="sticky top-0 z-10 -mx-4 flex h-12 items-center gap-3 border-b border-line bg-page px-4">
-      <label className="flex min-w-0 items-center gap-2 text-sm">
+      <label className="flex shrink-0 items-center gap-2 text-sm">
         <input
           type="checkbox"
           checked={isAll}

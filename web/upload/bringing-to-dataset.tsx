@@ -1,10 +1,10 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useId } from 'react';
 import type { DatasetWithFiles, PushFile, TrainyardClient } from '../../src/http/client.js';
-import { LongList } from '../fitness/long-list.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf } from '../ui/words.js';
 import type { BroughtFile } from './brought.js';
 import { type Checked, check } from './check.js';

@@ -1,7 +1,7 @@
 import { RotateCcw, X } from 'lucide-react';
 import { Link } from 'wouter';
-import { LongList } from '../fitness/long-list.js';
 import { Button } from '../ui/button.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf, numberOf, sizeOf } from '../ui/words.js';
 import type { Failure } from './batch.js';
 import { queue } from './page-queue.js';

@@ -1,4 +1,4 @@
-import { LongList } from '../fitness/long-list.js';
+import { LongList } from '../ui/long-list.js';
 import { countOf } from '../ui/words.js';
 import type { Checked } from './check.js';
 

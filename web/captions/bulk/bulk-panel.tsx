@@ -1,8 +1,8 @@
 import { useDeferredValue, useMemo, useState } from 'react';
-import { Panel } from '../../fitness/panel.js';
 import type { Pair } from '../../pairs/pairs.js';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
+import { Panel } from '../../ui/panel.js';
 import { countOf } from '../../ui/words.js';
 import { ChangeForm, emptyChange, isMeant, titleOf } from './change-form.js';
 import { ChangeList } from './change-list.js';

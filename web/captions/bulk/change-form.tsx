@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { useId } from 'react';
-import { Choices } from '../../fitness/panel.js';
+import { Choices } from '../../ui/panel.js';
 import { countOf } from '../../ui/words.js';
 import type { BulkChange } from './plan.js';
 

@@ -1,5 +1,5 @@
 import { memo, useMemo } from 'react';
-import { LongList } from '../../fitness/long-list.js';
+import { LongList } from '../../ui/long-list.js';
 import { differenceOf } from './difference.js';
 import type { Change } from './plan.js';
 

@@ -1,7 +1,7 @@
 import { Search } from 'lucide-react';
 import { memo, useDeferredValue, useMemo, useState } from 'react';
-import { LongList } from '../../fitness/long-list.js';
-import { Choices, Panel } from '../../fitness/panel.js';
+import { LongList } from '../../ui/long-list.js';
+import { Choices, Panel } from '../../ui/panel.js';
 import { countOf, numberOf } from '../../ui/words.js';
 import type { Choice } from '../choice.js';
 import { foldedOf, type TermKind } from './terms.js';
