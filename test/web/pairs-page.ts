@@ -27,5 +27,7 @@ export const scrollOf = (page: Page) => page.evaluate(() => window.scrollY);
 export function isPainted(picture: Locator): Promise<boolean> {
   return picture
     .locator('img')
-    .evaluateAll((images: HTMLImageElement[]) => images.every((image) => image.naturalWidth > 0));
+    .evaluateAll(
+      (images: HTMLImageElement[]) => images.length > 0 && images.every(({ naturalWidth }) => naturalWidth > 0),
+    );
 }

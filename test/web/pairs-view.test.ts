@@ -229,6 +229,26 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     await close(there);
   });
 
+  test('that were promised and never came are dismissed, and the good ones of their names stay', async () => {
+    const impatient = await startServer({ 'caption-grace-seconds': 0, 'link-seconds': 1 });
+    try {
+      const own = await impatient.api();
+      const id = await own.newDataset();
+      await own.upload(id, 'a.jpg', await media.jpeg());
+      await own.upload(id, 'a.txt', 'a caption');
+      await own.link(id, 'a.jpg', 1);
+      const path = `/datasets/${id}?filter=rejected`;
+      const there = await visit(browser, impatient, { token: own.token, path });
+      const { page } = there;
+      await page.getByRole('button', { name: 'Dismiss a.jpg' }).click();
+      await page.getByText('READY', { exact: true }).waitFor();
+      expect(await own.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+      await close(there);
+    } finally {
+      await discardServer(impatient);
+    }
+  });
+
   test('are brought into the middle by a link to one of them', async () => {
     const names = Array.from({ length: 60 }, (_, i) => `${String(i).padStart(2, '0')}.txt`);
     const id = await datasetOf(names);
