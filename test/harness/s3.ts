@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
@@ -13,6 +14,9 @@ import {
 import { beforeAll, onTestFinished } from 'vitest';
 
 const CEPH = fileURLToPath(new URL('../ceph.sh', import.meta.url));
+
+/** The variable that names the file by whose being there a run knows that Ceph is its own. */
+export const CEPH_MARK = 'TRAINYARD_TEST_CEPH_MARK';
 
 /** A first start with its packages. */
 const START_MS = 300_000;
@@ -31,7 +35,7 @@ let environment: Promise<Environment> | undefined;
  */
 export function s3Environment(): Promise<Environment> {
   environment ??= (async () => {
-    const found = process.env.TEST_S3_ENDPOINT === undefined ? await startCeph() : ownVariables();
+    const found = process.env.TEST_S3_ENDPOINT === undefined ? await sharedCeph() : ownVariables();
     Object.assign(process.env, found);
     await newClient()
       .send(new CreateBucketCommand({ Bucket: BUCKET }))
@@ -46,6 +50,15 @@ export function s3Environment(): Promise<Environment> {
 function ownVariables(): Environment {
   const names = Object.keys(process.env).filter((name) => /^(AWS|TEST_S3)_/.test(name));
   return Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
+}
+
+/** Starts Ceph where nobody has, and then leaves a mark of that for the end of the run. */
+async function sharedCeph(): Promise<Environment> {
+  const ranBefore = isCephRunning();
+  const found = await startCeph();
+  const mark = process.env[CEPH_MARK];
+  if (!ranBefore && mark !== undefined) writeFileSync(mark, '');
+  return found;
 }
 
 async function startCeph(): Promise<Environment> {

@@ -1,9 +1,14 @@
-import { isCephRunning, stopCeph } from './s3.js';
+import { existsSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CEPH_MARK, isCephRunning, stopCeph } from './s3.js';
 
-/** Ceph is started by the first test that needs it, and ends with the run, unless it ran before. */
+/** Ceph is started by the first test that needs it, and ends with the run, unless somebody else has started it. */
 export function setup(): () => void {
-  const ranBefore = process.env.TEST_S3_ENDPOINT !== undefined || isCephRunning();
+  const mark = join(tmpdir(), `trainyard-test-ceph-${process.pid}`);
+  process.env[CEPH_MARK] = mark;
   return () => {
-    if (!ranBefore && isCephRunning()) stopCeph();
+    if (existsSync(mark) && isCephRunning()) stopCeph();
+    rmSync(mark, { force: true });
   };
 }
