@@ -1,5 +1,7 @@
 import { Search } from 'lucide-react';
-import { type ReactNode, useEffect, useRef } from 'react';
+import { useEffect, useRef } from 'react';
+import { Chip } from '../ui/chip.js';
+import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { numberOf } from '../ui/words.js';
 import { type Choice, type Chosen, SORTS, type Sort, STATUSES } from './choice.js';
 
@@ -16,7 +18,7 @@ export function ChoiceBar({ choice, counts, onChange }: ChoiceBarProps) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
-      if (event.key !== '/' || isTyping(event.target) || document.querySelector('dialog[open]') !== null) return;
+      if (event.key !== '/' || isTyping(event.target) || isDialogOpen()) return;
       event.preventDefault();
       field.current?.focus();
     };
@@ -65,24 +67,5 @@ export function ChoiceBar({ choice, counts, onChange }: ChoiceBarProps) {
         </select>
       </label>
     </search>
-  );
-}
-
-function Chip({ isOn, onClick, children }: { isOn: boolean; onClick: () => void; children: ReactNode }) {
-  return (
-    <button
-      type="button"
-      aria-pressed={isOn}
-      onClick={onClick}
-      className="inline-flex min-h-9 cursor-pointer items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
-    >
-      {children}
-    </button>
-  );
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
   );
 }

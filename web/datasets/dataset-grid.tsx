@@ -1,6 +1,7 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { useLayoutEffect, useRef, useState } from 'react';
+import { useLayoutEffect, useRef } from 'react';
 import type { Dataset } from '../../src/http/client.js';
+import { useGridLayout } from '../ui/grid-layout.js';
 import { CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
 
 const GAP_REM = 1;
@@ -16,9 +17,10 @@ export function DatasetGrid({
   onDelete: (dataset: Dataset) => void;
 }) {
   const list = useRef<HTMLUListElement>(null);
-  const { columns, rem, top } = useLayout(list);
+  const layout = useGridLayout(list, { gapRem: GAP_REM, leastWidthRem: LEAST_WIDTH_REM });
+  const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
   const virtual = useWindowVirtualizer({
-    count: Math.ceil(datasets.length / columns),
+    count: layout === undefined ? 0 : Math.ceil(datasets.length / columns),
     estimateSize: () => (CARD_HEIGHT_REM + GAP_REM) * rem,
     overscan: ROWS_BEYOND,
     scrollMargin: top,
@@ -50,28 +52,4 @@ export function DatasetGrid({
       )}
     </ul>
   );
-}
-
-/** How many columns there is room for, and where the list begins on the page. */
-function useLayout(list: { readonly current: HTMLElement | null }) {
-  const [layout, setLayout] = useState({ columns: 1, rem: 16, top: 0 });
-  useLayoutEffect(() => {
-    const element = list.current;
-    if (element === null) return;
-    const measure = () => {
-      const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-      const width = element.clientWidth / rem;
-      const columns = Math.max(1, Math.floor((width + GAP_REM) / (LEAST_WIDTH_REM + GAP_REM)));
-      const top = element.getBoundingClientRect().top + window.scrollY;
-      setLayout((known) =>
-        known.columns === columns && known.rem === rem && known.top === top ? known : { columns, rem, top },
-      );
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    observer.observe(document.body);
-    return () => observer.disconnect();
-  }, [list]);
-  return layout;
 }

@@ -1,6 +1,7 @@
 import { FolderDown } from 'lucide-react';
 import { useEffect, useEffectEvent, useState } from 'react';
 import { useRoute } from 'wouter';
+import { isDialogOpen } from '../ui/keys.js';
 import { type BroughtFile, filesDropped } from './brought.js';
 
 /** To a dataset, or to a new one that is made of the files. */
@@ -21,8 +22,8 @@ export function DropArea({ bring }: { bring: Bring }) {
     listen('dragover', (event) => {
       // Else the browser would leave the page and show the file.
       event.preventDefault();
-      event.dataTransfer!.dropEffect = isAsking() ? 'none' : 'copy';
-      setOver(!isAsking());
+      event.dataTransfer!.dropEffect = isDialogOpen() ? 'none' : 'copy';
+      setOver(!isDialogOpen());
     });
     listen('dragleave', ({ relatedTarget }) => {
       if (relatedTarget === null) setOver(false);
@@ -30,7 +31,7 @@ export function DropArea({ bring }: { bring: Bring }) {
     listen('drop', (event) => {
       event.preventDefault();
       setOver(false);
-      if (!isAsking()) drop(event.dataTransfer!);
+      if (!isDialogOpen()) drop(event.dataTransfer!);
     });
     return () => listening.abort();
   }, []);
@@ -47,9 +48,4 @@ export function DropArea({ bring }: { bring: Bring }) {
       </div>
     </div>
   );
-}
-
-/** What is open wants an answer first. */
-function isAsking(): boolean {
-  return document.querySelector('dialog[open]') !== null;
 }
