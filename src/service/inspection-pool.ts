@@ -68,6 +68,7 @@ export class InspectionPool {
     const task = served === undefined ? file : { filename, remote: served.remote };
     const transferList = served === undefined ? [] : [served.remote.port];
     try {
+      if (mediaTypeOf(filename)?.kind === 'image') await readyToDecode();
       return await this.#pool.run(task, { name: 'inspect', signal: stop.signal, transferList });
     } catch (error) {
       signal.throwIfAborted();
@@ -87,6 +88,7 @@ export class InspectionPool {
 
   /** A WebP of the image at `path`, its longest side `maxPixels`. Rejects where there is no picture to show. */
   async thumbnail(path: string, maxPixels: number): Promise<Buffer> {
+    await readyToDecode();
     const filename = new URL('../dataset/inspect/thumbnail.js', import.meta.url).href;
     return Buffer.from(await this.#pool.run({ path, maxPixels }, { filename, name: 'makeThumbnail' }));
   }
@@ -99,6 +101,14 @@ export class InspectionPool {
   async close(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+let decoders: Promise<unknown> | undefined;
+
+/** Chooses what decoders may open, for all threads and before any of them decodes. Not earlier: a clip needs none of it. */
+function readyToDecode(): Promise<unknown> {
+  decoders ??= import('../dataset/inspect/decode.js');
+  return decoders;
 }
 
 function isWorkerDeath(error: unknown): boolean {

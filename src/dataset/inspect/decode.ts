@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../media.js';
 import { briefly, Damage } from './fault.js';
@@ -7,17 +8,22 @@ sharp.cache(false);
 sharp.concurrency(1);
 // What is no image of ours never gets as far as libvips, since the bytes are identified first. This is for the file that
 // changes its mind in between, and for a parser's hole that nobody needs open.
-sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({
-  operation: [
-    'VipsForeignLoadJpeg',
-    'VipsForeignLoadPng',
-    'VipsForeignLoadWebp',
-    'VipsForeignLoadNsgif',
-    'VipsForeignLoadTiff',
-    'VipsForeignLoadHeif',
-  ],
-});
+//
+// libvips has one list of loaders for the whole process. While all are blocked, an intact image can not be opened on any
+// thread, so only the main thread may change the list, before others decode.
+if (isMainThread) {
+  sharp.block({ operation: ['VipsForeignLoad'] });
+  sharp.unblock({
+    operation: [
+      'VipsForeignLoadJpeg',
+      'VipsForeignLoadPng',
+      'VipsForeignLoadWebp',
+      'VipsForeignLoadNsgif',
+      'VipsForeignLoadTiff',
+      'VipsForeignLoadHeif',
+    ],
+  });
+}
 
 /** Small enough for libjpeg to shrink by 8 and libwebp to scale while decoding, which still reads every coded bit. */
 const PROOF_PIXELS = 64;
