@@ -1,7 +1,7 @@
 // What `npm start` and `npm test` do first: install what the lock file names and build, each only where it is not done
 // yet. Plain JavaScript without dependencies, since it runs before there are any.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,6 +34,8 @@ if (
   run('npm', ['run', '--silent', 'build']);
   writeFileSync(BUILT, '');
 }
+// `npx trainyard` runs it as a program. It sees to that itself the first time, and not after another build.
+chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
 
 function run(command, args) {
   try {

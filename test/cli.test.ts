@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
 
@@ -20,6 +21,11 @@ function trainyard(args: readonly string[], env: Record<string, string> = {}): P
     });
   });
 }
+
+test('the built command is a program, however often it is built', async () => {
+  const { stdout } = await promisify(execFile)(COMMAND, ['--version']);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
 
 describe('serve', () => {
   test('ends with 78 and names every wrong setting', async () => {
