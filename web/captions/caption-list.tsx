@@ -1,8 +1,8 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { FileText, Film, ImageIcon } from 'lucide-react';
+import { FileText, Film } from 'lucide-react';
 import { memo, useLayoutEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { useLinks } from '../live/dataset.js';
+import { Thumbnail } from '../live/thumbnail.js';
 import type { Pair } from '../pairs/pairs.js';
 import { CaptionField } from './caption-field.js';
 
@@ -74,20 +74,8 @@ const Row = memo(function Row({ datasetId, pair }: { datasetId: string; pair: Pa
 });
 
 function Picture({ datasetId, pair }: { datasetId: string; pair: Pair }) {
-  const links = useLinks(datasetId);
-  const [isMissing, setMissing] = useState(false);
   const file = pair.media[0];
   if (file === undefined) return <FileText size={20} aria-hidden />;
   if (file.kind === 'video') return <Film size={20} aria-hidden />;
-  if (links === undefined || isMissing) return <ImageIcon size={20} aria-hidden />;
-  return (
-    <img
-      src={links.thumbnail(file)}
-      alt=""
-      loading="lazy"
-      decoding="async"
-      onError={() => setMissing(true)}
-      className="absolute inset-0 size-full object-contain"
-    />
-  );
+  return <Thumbnail datasetId={datasetId} file={file} className="absolute inset-0" />;
 }

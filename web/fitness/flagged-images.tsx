@@ -1,8 +1,7 @@
-import { ImageIcon } from 'lucide-react';
 import { memo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/http/client.js';
-import { useLinks } from '../live/dataset.js';
+import { Thumbnail } from '../live/thumbnail.js';
 import { Button } from '../ui/button.js';
 import { numberOf } from '../ui/words.js';
 
@@ -44,8 +43,6 @@ export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, fla
 });
 
 function FlaggedImage({ datasetId, file, figure }: Flagged & { datasetId: string }) {
-  const links = useLinks(datasetId);
-  const [isMissing, setMissing] = useState(false);
   return (
     <Link
       href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
@@ -53,18 +50,7 @@ function FlaggedImage({ datasetId, file, figure }: Flagged & { datasetId: string
       className="group flex flex-col gap-1 rounded-lg text-xs"
     >
       <span className="flex aspect-square items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted group-hover:border-accent">
-        {links === undefined || isMissing ? (
-          <ImageIcon size={18} aria-hidden />
-        ) : (
-          <img
-            src={links.thumbnail(file)}
-            alt=""
-            loading="lazy"
-            decoding="async"
-            onError={() => setMissing(true)}
-            className="size-full object-contain"
-          />
-        )}
+        <Thumbnail datasetId={datasetId} file={file} />
       </span>
       <span className="truncate group-hover:underline">{file.filename}</span>
       <span className="text-muted">{figure}</span>

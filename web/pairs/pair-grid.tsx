@@ -1,6 +1,5 @@
-import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { useGridLayout } from '../ui/grid-layout.js';
+import { useCardGrid } from '../ui/card-grid.js';
 import { CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
 import type { Pair } from './pairs.js';
 import { placeAfter } from './steps.js';
@@ -8,7 +7,6 @@ import { placeAfter } from './steps.js';
 const GAP_REM = 1;
 const LEAST_WIDTH_REM = 15;
 const ROW_REM = CARD_HEIGHT_REM + GAP_REM;
-const ROWS_BEYOND = 2;
 /** Of the bar that stays above the grid. */
 const BAR_REM = 3.5;
 
@@ -34,28 +32,16 @@ interface PairGridProps extends CardActions {
 export function PairGrid(props: PairGridProps) {
   const { datasetId, pairs, selected, sought, going, current, onCurrent, handle, onOpen, onChoose } = props;
   const list = useRef<HTMLUListElement>(null);
-  const layout = useGridLayout(list, { gapRem: GAP_REM, leastWidthRem: LEAST_WIDTH_REM });
-  const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
   const places = useMemo(() => new Map(pairs.map(({ stem }, place) => [stem, place])), [pairs]);
   const place = useCurrentPlace({ pairs, places, current, onCurrent, list });
-  const currentRow = Math.floor(place / columns);
-  const virtual = useWindowVirtualizer({
-    count: layout === undefined ? 0 : Math.ceil(pairs.length / columns),
-    estimateSize: () => ROW_REM * rem,
-    overscan: ROWS_BEYOND,
-    scrollMargin: top,
-    // The card with the keyboard is there wherever it is scrolled to, and with it a caption that somebody is writing.
-    rangeExtractor: (range: Range) => {
-      const rows = defaultRangeExtractor(range);
-      return rows.includes(currentRow) || currentRow >= range.count
-        ? rows
-        : [...rows, currentRow].sort((a, b) => a - b);
-    },
+  // The card with the keyboard is there wherever it is scrolled to, and with it a caption that somebody is writing.
+  const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
+    count: pairs.length,
+    heightRem: CARD_HEIGHT_REM,
+    kept: place,
+    gapRem: GAP_REM,
+    leastWidthRem: LEAST_WIDTH_REM,
   });
-  useLayoutEffect(() => {
-    // Rows are of a size that was given once, and a person may make the text larger.
-    if (rem > 0) virtual.measure();
-  }, [virtual, rem]);
 
   // A card that is still to be drawn is given the keyboard once it is.
   const [awaited, setAwaited] = useState<{ readonly stem: string }>();
@@ -82,7 +68,7 @@ export function PairGrid(props: PairGridProps) {
   };
   useImperativeHandle(handle, () => ({ show }));
 
-  const isSoughtThere = layout !== undefined && sought !== undefined && places.has(sought);
+  const isSoughtThere = isLaidOut && sought !== undefined && places.has(sought);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever it moves to later
   useLayoutEffect(() => {
     if (!isSoughtThere) return;
@@ -118,22 +104,12 @@ export function PairGrid(props: PairGridProps) {
         if (stem !== undefined && stem !== current) onCurrent(stem);
       }}
       className="relative"
-      style={{ height: virtual.getTotalSize() }}
+      style={{ height }}
     >
-      {virtual.getVirtualItems().flatMap(({ index: row, start }) =>
-        pairs.slice(row * columns, (row + 1) * columns).map((pair, column) => (
-          <li
-            key={pair.stem}
-            aria-setsize={pairs.length}
-            aria-posinset={row * columns + column + 1}
-            className="absolute"
-            style={{
-              top: start - top,
-              left: `calc((100% + ${GAP_REM}rem) * ${column / columns})`,
-              width: `calc((100% + ${GAP_REM}rem) / ${columns} - ${GAP_REM}rem)`,
-              height: `${CARD_HEIGHT_REM}rem`,
-            }}
-          >
+      {cells.map(({ place, style }) => {
+        const pair = pairs[place]!;
+        return (
+          <li key={pair.stem} aria-setsize={pairs.length} aria-posinset={place + 1} className="absolute" style={style}>
             <PairCard
               datasetId={datasetId}
               pair={pair}
@@ -145,8 +121,8 @@ export function PairGrid(props: PairGridProps) {
               onChoose={onChoose}
             />
           </li>
-        )),
-      )}
+        );
+      })}
     </ul>
   );
 }

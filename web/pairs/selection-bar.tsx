@@ -64,8 +64,8 @@ function Awaited({ awaited }: Pick<SelectionBarProps, 'awaited'>) {
   const names = awaited.map(({ filename }) => filename).join(', ');
   return (
     <p className="min-w-0 truncate text-sm text-muted" title={names}>
-      Waiting for {countOf(awaited.length, 'file')}{' '}
-      <span className="hidden sm:inline">that were promised: {names}</span>
+      Waiting for {countOf(awaited.length, 'file')}
+      <span className="hidden sm:inline">: {names}</span>
     </p>
   );
 }

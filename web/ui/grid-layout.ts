@@ -8,7 +8,7 @@ export interface GridLayout {
   readonly top: number;
 }
 
-interface CardSizes {
+export interface CardSizes {
   readonly gapRem: number;
   readonly leastWidthRem: number;
 }

@@ -1,0 +1,27 @@
+import { ImageIcon } from 'lucide-react';
+import { useState } from 'react';
+import type { DatasetFile } from '../../src/http/client.js';
+import { useLinks } from './dataset.js';
+
+interface ThumbnailProps {
+  readonly datasetId: string;
+  readonly file: DatasetFile;
+  readonly className?: string;
+}
+
+/** An image, small; a sign in its place where there is no thumbnail of it, as of HEIC. */
+export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
+  const links = useLinks(datasetId);
+  const [isMissing, setMissing] = useState(false);
+  if (links === undefined || isMissing) return <ImageIcon size={20} aria-hidden />;
+  return (
+    <img
+      src={links.thumbnail(file)}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      onError={() => setMissing(true)}
+      className={`size-full object-contain ${className}`}
+    />
+  );
+}
