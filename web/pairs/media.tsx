@@ -104,11 +104,22 @@ export function formatOf({ filename, format }: DatasetFile): string {
   return (format ?? filename.slice(filename.lastIndexOf('.') + 1)).toUpperCase();
 }
 
+let scrolledAt = Number.NEGATIVE_INFINITY;
+addEventListener(
+  'scroll',
+  () => {
+    scrolledAt = performance.now();
+  },
+  // Before anything is drawn for it.
+  { capture: true, passive: true },
+);
+
 function useCalm(): boolean {
-  const [isCalm, setCalm] = useState(false);
+  const [isCalm, setCalm] = useState(() => performance.now() - scrolledAt > CALM_MS);
   useEffect(() => {
+    if (isCalm) return;
     const timer = setTimeout(() => setCalm(true), CALM_MS);
     return () => clearTimeout(timer);
-  }, []);
+  }, [isCalm]);
   return isCalm;
 }
