@@ -93,7 +93,8 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     const sent = options.isContractOnly ? contractOnly(body) : body;
     response.writeHead(incoming.statusCode ?? 502, { ...headers, 'content-length': sent.length });
     if (fault !== 'cut-answer') return void response.end(sent);
-    response.write(sent.subarray(0, sent.length >> 1), () => request.socket.resetAndDestroy());
+    // Not by a reset, which would take back what has arrived and nobody has read yet.
+    response.write(sent.subarray(0, sent.length >> 1), () => request.socket.destroy());
   };
   let server = await listening(listener, 0);
   const { port } = server.address() as AddressInfo;
