@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { link, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
-import { blobKeyOf } from '../src/storage/blobs.js';
-import { blobPathOf, DiskBlobs } from '../src/storage/disk-blobs.js';
+import { blobKeyOf } from '../src/storage/blobs/blobs.js';
+import { blobPathOf, DiskBlobs } from '../src/storage/blobs/disk/disk-blobs.js';
 import { CAPTION_BYTES, IMAGE_BYTES } from './fill.js';
 
 const CAPTION = 'a signal beside the track, at dusk, in the rain,';

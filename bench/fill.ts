@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import pg from 'pg';
-import { tallyOf } from '../src/dataset/tally.js';
-import { type Metadata, openMetadata } from '../src/storage/metadata.js';
+import { tallyOf } from '../src/dataset/counts.js';
+import { type Metadata, openMetadata } from '../src/storage/catalog/open-catalog.js';
 
 /** Datasets to make: so many, each with so many images, and no fewer captions. */
 export interface Filling {

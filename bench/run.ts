@@ -47,7 +47,7 @@ const HELP = `npm run bench -- [--quick] [--backend NAME[,NAME]] [--only NAME]â€
 Measures what docs/performance.md speaks of and prints a table. Ends with 0 also where something falls short.
 
   --backend B   ${BACKENDS.join(', ')} or both: the servers keep things there. A Postgres is started in FOLDER, or
-                TEST_DATABASE_URL names one; for S3 a Ceph is, as test/ceph.sh does it, or TEST_S3_ENDPOINT names a store
+                TEST_DATABASE_URL names one; for S3 a Ceph is, as test/harness/ceph.sh does it, or TEST_S3_ENDPOINT names a store
   --only NAME   ${Object.keys(BENCHMARKS).join(', ')};
                 with --backend ${Object.keys(ELSEWHERE).join(', ')}; may be given several times
   --quick       fewer and smaller

@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
-import type { BodyTimes } from './http/bodies.js';
-import { MAX_DIRECT_BYTES, type ServiceRules } from './service/parts.js';
+import type { BodyTimes } from './server/bodies.js';
+import { MAX_DIRECT_BYTES, type ServiceRules } from './service/dependencies.js';
 import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
-import type { BlobsLocation } from './storage/open-blobs.js';
-import { parseS3Url } from './storage/s3-location.js';
+import type { BlobsLocation } from './storage/blobs/open-blobs.js';
+import { parseS3Url } from './storage/blobs/s3/location.js';
 
 /** Everything that may be chosen about a serving process. */
 export interface Config {

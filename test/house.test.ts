@@ -7,7 +7,7 @@ const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
 const PAGE = fileURLToPath(new URL('../web', import.meta.url));
 
 /** The rooms from the ground up; a file imports from its own room and from those below. */
-const FLOORS = ['dataset', 'storage', 'service', 'http', 'config', 'app', 'cli'] as const;
+const FLOORS = ['dataset', 'api', 'client', 'storage', 'service', 'server', 'config', 'app', 'cli'] as const;
 
 /** Who may know these packages: `inspect` alone decodes, and so on. */
 const KEEPERS: Record<string, RegExp> = {
@@ -17,7 +17,7 @@ const KEEPERS: Record<string, RegExp> = {
   kysely: /^storage\//,
   pg: /^storage\//,
   '@photostructure/sqlite': /^storage\//,
-  fastify: /^http\//,
+  fastify: /^server\//,
   commander: /^cli\//,
   piscina: /^service\//,
 };
@@ -121,7 +121,7 @@ describe('the house', () => {
       .flatMap(({ path, imports }) =>
         imports
           .filter((name) => name.startsWith('node:') || /^(\.\.\/)+src\//.test(name))
-          .filter((name) => !/^\.\.\/src\/(http\/client\.ts|dataset\/[a-z-]+\.ts)$/.test(name))
+          .filter((name) => !/^\.\.\/src\/(client\/client\.ts|dataset\/[a-z-]+\.ts)$/.test(name))
           .map((name) => `${path} imports ${name}`),
       );
     expect(strangers).toEqual([]);

@@ -1,5 +1,5 @@
 import { Route, Switch } from 'wouter';
-import { UnsavedCaptions } from './captions/unsaved-captions.js';
+import { UnsavedCaptions } from './captions/editing/unsaved-captions.js';
 import { DatasetPage } from './dataset/dataset-page.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
@@ -7,8 +7,8 @@ import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession } from './session/session.js';
 import { SignInPage } from './session/sign-in-page.js';
-import { BringArea } from './upload/bring.js';
-import { Dock } from './upload/dock.js';
+import { BringArea } from './upload/add-files/add-files.js';
+import { Dock } from './upload/dock/dock.js';
 
 /** The whole page: signed in or not, and which of the pages. */
 export function App() {

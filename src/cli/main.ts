@@ -1,19 +1,19 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { packageVersion } from '../version.js';
-import { addBackupCommands } from './backup.js';
-import { addCheckCommand } from './check.js';
-import { addDatasetCommands } from './datasets.js';
-import { endWith, wantsJson } from './exit.js';
-import { addLoginCommand } from './login.js';
-import { addMigrateDataCommand } from './migrate-data.js';
-import { addMountCommand } from './mount.js';
-import { addMountConfigCommand } from './mount-config.js';
-import { addPullCommand } from './pull.js';
-import { addPushCommand } from './push.js';
-import { addServeCommand } from './serve.js';
-import { addShowCommands } from './show.js';
-import { addTokenCommands } from './token.js';
+import { addBackupCommands } from './commands/backup.js';
+import { addCheckCommand } from './commands/check.js';
+import { addDatasetCommands } from './commands/datasets.js';
+import { endWith, wantsJson } from './terminal/exit-codes.js';
+import { addLoginCommand } from './commands/login.js';
+import { addMigrateDataCommand } from './commands/migrate-data.js';
+import { addMountCommand } from './commands/mount.js';
+import { addMountConfigCommand } from './commands/mount-config.js';
+import { addPullCommand } from './commands/pull.js';
+import { addPushCommand } from './commands/push.js';
+import { addServeCommand } from './commands/serve.js';
+import { addShowCommands } from './commands/show.js';
+import { addTokenCommands } from './commands/token.js';
 
 const EXAMPLES = `
 Examples:

@@ -3,9 +3,9 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { hasErrno } from '../dataset/errors.js';
-import { TrainyardClient } from '../http/client.js';
-import type { WireDataset } from '../http/wire.js';
-import { CommandError, EXIT } from './exit.js';
+import { TrainyardClient } from '../client/client.js';
+import type { WireDataset } from '../api/schemas.js';
+import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 /** Where a service is, and the token for it. */
 export interface Remote {

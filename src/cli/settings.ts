@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Config, ConfigError, loadConfig, SETTINGS } from '../config.js';
-import { CommandError, EXIT } from './exit.js';
+import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 type SettingName = keyof typeof SETTINGS;
 

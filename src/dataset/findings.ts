@@ -2,7 +2,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { aliveUntilOf, type DatasetFile, type Micros, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
-import { stemGroupsOf } from './tally.js';
+import { stemGroupsOf } from './counts.js';
 
 /** Everything that is wrong with a dataset's files, and everything a person would want to know. */
 export interface Findings {

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Metadata, openMetadata } from '../../src/storage/metadata.js';
+import { type Metadata, openMetadata } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from '../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
 import { Balancer, type Try } from '../harness/balancer.js';
@@ -11,7 +11,7 @@ import { onDatabase, type RunningPostgres, startPostgres } from '../harness/post
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';
 import { eventually, newToken, startServer, type TestServer } from '../harness/server.js';
 import { Load } from './load.js';
-import { expectPromisesKept, HEALED, unhealed } from './promises-kept.js';
+import { expectPromisesKept, HEALED, unhealed } from './acknowledged.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 10, 'log-level': 'info' };
 const WORKERS = 6;

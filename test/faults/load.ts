@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { WireDataset, WireDatasetWithFiles, WireUploadLink } from '../../src/http/wire.js';
+import type { WireDataset, WireDatasetWithFiles, WireUploadLink } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import type { Balancer, Response } from '../harness/balancer.js';
 import { Follower } from '../harness/follower.js';

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
-import type { Patience } from '../../src/storage/s3-connection.js';
+import type { Patience } from '../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3 } from '../harness/backends.js';
 import { newBucket } from '../harness/s3.js';
 import { eventually, startServer } from '../harness/server.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { WireDatasetWithFiles } from '../../src/http/wire.js';
+import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import { Api, type UploadLink } from '../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../harness/available.js';

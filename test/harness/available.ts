@@ -17,7 +17,7 @@ export function whyNoPostgres(): string | undefined {
 export function whyNoS3(): string | undefined {
   if (process.env.TEST_S3_ENDPOINT || process.env.CI === 'true') return undefined;
   if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
-  return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/ceph.sh start installs and starts one';
+  return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/harness/ceph.sh start installs and starts one';
 }
 
 /**

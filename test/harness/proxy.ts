@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, request as forward, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
-import type { WireDatasetWithFiles } from '../../src/http/wire.js';
+import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 
 /** A request as the proxy saw it. */
 export interface Seen {

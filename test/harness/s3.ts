@@ -13,7 +13,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { beforeAll, onTestFinished } from 'vitest';
 
-const CEPH = fileURLToPath(new URL('../ceph.sh', import.meta.url));
+const CEPH = fileURLToPath(new URL('./ceph.sh', import.meta.url));
 
 /** The variable that names the file by whose being there a run knows that Ceph is its own. */
 export const CEPH_MARK = 'TRAINYARD_TEST_CEPH_MARK';
@@ -24,7 +24,7 @@ const START_MS = 300_000;
 /** All tests share a bucket; each has a prefix of its own, so that no name is used twice. */
 const BUCKET = process.env.TEST_S3_BUCKET ?? 'trainyard-test';
 
-/** The variables that `test/ceph.sh env` prints, by their names. */
+/** The variables that `test/harness/ceph.sh env` prints, by their names. */
 type Environment = Record<string, string>;
 
 let environment: Promise<Environment> | undefined;

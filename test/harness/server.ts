@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openMetadata } from '../../src/storage/metadata.js';
+import { openMetadata } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from './api.js';
 import type { World } from './world.js';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { WireManifest } from '../../src/http/wire.js';
+import type { WireManifest } from '../../src/api/schemas.js';
 import { Api } from './api.js';
 import { startServer, type TestServer, temporaryFolder } from './server.js';
 

@@ -6,7 +6,7 @@ import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
-import { bytesOf, dockOf, FILES } from './bringing.js';
+import { bytesOf, dockOf, FILES } from './upload/drop-files.js';
 
 const leftOut = whyNoBrowser();
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

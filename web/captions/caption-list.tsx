@@ -3,8 +3,8 @@ import { FileText, Film } from 'lucide-react';
 import { memo, useLayoutEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { Thumbnail } from '../live/thumbnail.js';
-import type { Pair } from '../pairs/pairs.js';
-import { CaptionField } from './caption-field.js';
+import type { Pair } from '../live/pairs.js';
+import { CaptionField } from './editing/caption-field.js';
 
 const ROW_REM = 9;
 

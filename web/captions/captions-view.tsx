@@ -1,20 +1,20 @@
 import { useCallback, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
-import type { DatasetWithFiles } from '../../src/http/client.js';
-import { type Pair, pairsOf } from '../pairs/pairs.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { type Pair, pairsOf } from '../live/pairs.js';
 import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/words.js';
+import { messageOf } from '../ui/format.js';
 import { BulkPanel } from './bulk/bulk-panel.js';
 import { CaptionList } from './caption-list.js';
-import { ALL, type Choice, choiceOf, chosenOf, inWords, parametersOf } from './choice.js';
-import { factsOf } from './facts.js';
+import { ALL, type Choice, choiceOf, chosenOf, inWords, parametersOf } from './caption-filter.js';
+import { factsOf } from './caption-facts.js';
 import { FactsPanel } from './facts-panel.js';
 import { Progress } from './progress.js';
 import { type ReadPairs, textOf, useReadPairs } from './read-pairs.js';
 import type { TermKind } from './terms/terms.js';
 import { TermsPanel } from './terms/terms-panel.js';
 import { useTerms } from './terms/use-terms.js';
-import { useStaying } from './use-staying.js';
+import { useStaying } from './use-sticky-selection.js';
 
 const NONE: readonly Pair[] = [];
 

@@ -1,4 +1,4 @@
-import { numberOf } from '../ui/words.js';
+import { numberOf } from '../ui/format.js';
 
 interface ProgressProps {
   readonly done: number;

@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'react';
-import type { DatasetFile } from '../../src/http/client.js';
-import type { Pair } from '../pairs/pairs.js';
+import type { DatasetFile } from '../../src/client/client.js';
+import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
-import { readingOf, readTexts } from './texts.js';
+import { readingOf, readTexts } from './editing/texts.js';
 
 export interface ReadPairs {
   /** The pairs whose texts have all been read; those of a moment ago while a few new ones are read. */

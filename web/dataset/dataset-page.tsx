@@ -1,7 +1,7 @@
 import { ArrowLeft } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
-import { type DatasetWithFiles, TrainyardError } from '../../src/http/client.js';
+import { type DatasetWithFiles, TrainyardError } from '../../src/client/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetActions } from '../datasets/dataset-actions.js';
 import { FitnessView } from '../fitness/fitness-view.js';
@@ -9,7 +9,7 @@ import { useDataset } from '../live/dataset.js';
 import { PairsView } from '../pairs/pairs-view.js';
 import { Button } from '../ui/button.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { countOf, messageOf, sizeOf } from '../ui/words.js';
+import { countOf, messageOf, sizeOf } from '../ui/format.js';
 
 const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) => ReactNode }> = {
   files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },

@@ -1,11 +1,11 @@
 import { FileArchive, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
-import type { DatasetWithFiles } from '../../src/http/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
-import { AddFilesButton, AddFolderButton } from '../upload/add-buttons.js';
+import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 
 /** What can be done with a dataset as a whole: copy its id, bring files, download all of it, delete it. */

@@ -1,10 +1,10 @@
 import { Trash2 } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import { Button } from '../ui/button.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { countOf, numberOf, sizeOf } from '../ui/words.js';
+import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { ThumbnailStrip } from './thumbnail-strip.js';
 import { When } from './when.js';
 

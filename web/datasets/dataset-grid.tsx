@@ -1,5 +1,5 @@
 import { useRef } from 'react';
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import { useCardGrid } from '../ui/card-grid.js';
 import { CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
 

@@ -1,11 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { countOf, messageOf, sizeOf } from '../ui/words.js';
+import { countOf, messageOf, sizeOf } from '../ui/format.js';
 
 interface DeleteDatasetDialogProps {
   readonly dataset: Dataset;

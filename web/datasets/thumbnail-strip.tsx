@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Film, ImageIcon, Images } from 'lucide-react';
 import { useState } from 'react';
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 
 const SHOWN = 6;

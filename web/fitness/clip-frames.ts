@@ -1,4 +1,4 @@
-import type { DatasetFile } from '../../src/http/client.js';
+import type { DatasetFile } from '../../src/client/client.js';
 
 /** Frames of a clip, counted or worked out from its length; `undefined` where neither is known. */
 export function framesOf({

@@ -1,4 +1,4 @@
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 
 /** Where the trainer's datasets are in its own container image (ai-toolkit `docker/`); a person changes it to theirs. */
 const ROOT = '/workspace/datasets';

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
-import type { DatasetWithFiles, Problem } from '../../src/http/client.js';
+import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { ClipPanel } from './clip-panel.js';
-import { LooksPanel } from './looks-panel.js';
+import { LooksPanel } from './image-findings/image-findings-panel.js';
 import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';
 import { Verdict } from './verdict.js';

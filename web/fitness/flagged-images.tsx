@@ -1,9 +1,9 @@
 import { memo, useState } from 'react';
 import { Link } from 'wouter';
-import type { DatasetFile } from '../../src/http/client.js';
+import type { DatasetFile } from '../../src/client/client.js';
 import { Thumbnail } from '../live/thumbnail.js';
 import { Button } from '../ui/button.js';
-import { numberOf } from '../ui/words.js';
+import { numberOf } from '../ui/format.js';
 
 const FIRST = 24;
 const MORE = 96;

@@ -1,6 +1,6 @@
 import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
-import type { Problem } from '../../src/http/client.js';
-import type { Filter } from '../pairs/pairs.js';
+import type { Problem } from '../../src/client/client.js';
+import type { Filter } from '../live/pairs.js';
 
 interface Kind {
   readonly title: string;

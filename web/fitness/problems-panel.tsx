@@ -1,10 +1,10 @@
 import { ChevronRight } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
-import type { Problem } from '../../src/http/client.js';
+import type { Problem } from '../../src/client/client.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
-import { numberOf } from '../ui/words.js';
+import { numberOf } from '../ui/format.js';
 import { groupsOf, MOST_TOLD, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {

@@ -1,10 +1,10 @@
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
-import type { DatasetWithFiles, Status } from '../../src/http/client.js';
+import type { DatasetWithFiles, Status } from '../../src/client/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
 import { LongList } from '../ui/long-list.js';
-import { countOf, numberOf, sizeOf } from '../ui/words.js';
+import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { commandsFor } from './commands.js';
 import { MOST_TOLD } from './problem-kinds.js';
 

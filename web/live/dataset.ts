@@ -1,5 +1,5 @@
 import { type QueryClient, useQuery } from '@tanstack/react-query';
-import type { TrainyardClient } from '../../src/http/client.js';
+import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 
 /** Of a status with all files, which is large for a large dataset: never more often than this, and never all the time. */

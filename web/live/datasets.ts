@@ -1,5 +1,5 @@
 import { type QueryClient, useQuery } from '@tanstack/react-query';
-import type { Dataset } from '../../src/http/client.js';
+import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 
 const KEY = ['datasets'];

@@ -1,6 +1,6 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import type { TrainyardClient } from '../../src/http/client.js';
+import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { forgetDataset, refetchDatasetSoon } from './dataset.js';
 import { putDataset, refetchDatasets, removeDataset } from './datasets.js';

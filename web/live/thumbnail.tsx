@@ -1,6 +1,6 @@
 import { ImageIcon } from 'lucide-react';
 import { useState } from 'react';
-import type { DatasetFile } from '../../src/http/client.js';
+import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from './dataset.js';
 
 interface ThumbnailProps {

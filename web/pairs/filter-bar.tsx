@@ -1,7 +1,7 @@
 import { Search } from 'lucide-react';
 import { Chip } from '../ui/chip.js';
-import { numberOf } from '../ui/words.js';
-import { type Choice, VIEWS, type View } from './choice.js';
+import { numberOf } from '../ui/format.js';
+import { type Choice, VIEWS, type View } from './pair-filter.js';
 
 interface FilterBarProps {
   readonly choice: Choice;

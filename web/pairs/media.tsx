@@ -1,8 +1,8 @@
 import { FileText, Film, ImageIcon } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import type { DatasetFile } from '../../src/http/client.js';
+import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
-import { isShownByBrowsers } from './facts.js';
+import { isShownByBrowsers } from './media-facts.js';
 
 /** What only flies past while somebody scrolls is not asked for. */
 const CALM_MS = 60;

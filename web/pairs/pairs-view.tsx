@@ -1,21 +1,21 @@
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { stemOf } from '../../src/dataset/media.js';
-import type { DatasetWithFiles } from '../../src/http/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useDataset } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
-import { type Choice, choiceOf, countsOf, parametersOf, searching } from './choice.js';
-import { DeletePairsDialog } from './delete-pairs-dialog.js';
-import { type Doomed, deleteFiles, dismissFailures, useDeletion } from './deletion.js';
+import { type Choice, choiceOf, countsOf, parametersOf, searching } from './pair-filter.js';
+import { DeletePairsDialog } from './selection/delete-pairs-dialog.js';
+import { type Doomed, deleteFiles, dismissFailures, useDeletion } from './selection/deletion.js';
 import { FilterBar } from './filter-bar.js';
 import type { Held } from './pair-card.js';
 import { PairGrid, type PairGridHandle } from './pair-grid.js';
-import { fits, type Pair, pairsOf, refusedOf } from './pairs.js';
+import { fits, type Pair, pairsOf, refusedOf } from '../live/pairs.js';
 import { RefusedList } from './refused-list.js';
-import { everything, extended, NOTHING, toggled, withoutGone } from './selection.js';
-import { SelectionBar } from './selection-bar.js';
+import { everything, extended, NOTHING, toggled, withoutGone } from './selection/selection.js';
+import { SelectionBar } from './selection/selection-bar.js';
 import { Viewer } from './viewer.js';
 
 /** All pairs of a dataset, and what was refused. */

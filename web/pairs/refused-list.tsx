@@ -1,11 +1,11 @@
 import { useState } from 'react';
-import type { DatasetWithFiles } from '../../src/http/client.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useDataset } from '../live/dataset.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
-import { countOf, messageOf, numberOf } from '../ui/words.js';
-import type { Refused } from './pairs.js';
+import { countOf, messageOf, numberOf } from '../ui/format.js';
+import type { Refused } from '../live/pairs.js';
 
 const AT_ONCE = 4;
 

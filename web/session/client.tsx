@@ -1,6 +1,6 @@
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
-import { TrainyardClient, TrainyardError } from '../../src/http/client.js';
+import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { signOut } from './session.js';
 
 const ClientContext = createContext<TrainyardClient | undefined>(undefined);

@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from 'react';
-import { TrainyardClient, TrainyardError } from '../../src/http/client.js';
+import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { Button } from '../ui/button.js';
-import { messageOf } from '../ui/words.js';
+import { messageOf } from '../ui/format.js';
 import { signIn, useSession } from './session.js';
 
 /** Asks for a token and keeps it once the service has taken it. */

@@ -1,4 +1,4 @@
-import type { Status } from '../../src/http/client.js';
+import type { Status } from '../../src/client/client.js';
 
 const LOOKS: Record<Status, string> = {
   DRAFT: 'bg-raised text-muted',

@@ -1,10 +1,10 @@
 import { extensionOf, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
-import { FileBytes } from './bytes.js';
-import { readCaption } from './caption.js';
-import { briefly, Damage, Fault, isInputOutputError } from './fault.js';
+import { FileBytes } from './byte-source.js';
+import { readCaption } from './inspect-caption.js';
+import { briefly, Damage, Fault, isInputOutputError } from './inspection-error.js';
 import type { Inspect, Inspection } from './inspection.js';
-import { remoteSource } from './remote.js';
+import { remoteSource } from './remote-bytes.js';
 
 const MOST_SHOWN = 80;
 
@@ -46,8 +46,8 @@ async function look(file: FileBytes, named: Named): Promise<Inspection> {
   // Loaded when they are first needed: a decoder is megabytes of code, and a caption or a clip needs none of it.
   const { sniff } = await import('./sniff.js');
   const content = await sniff(file);
-  if (kind === 'video') return (await import('./video.js')).inspectVideo(file, named, content);
-  return (await import('./image.js')).inspectImage(file, named, content);
+  if (kind === 'video') return (await import('./video/inspect-video.js')).inspectVideo(file, named, content);
+  return (await import('./image/inspect-image.js')).inspectImage(file, named, content);
 }
 
 function inspectCaption(file: FileBytes, { filename, shown }: Named): Inspection {

@@ -1,5 +1,5 @@
 import type { ErrorProblem, Warning } from '../problems.js';
-import type { RemoteFile } from './remote.js';
+import type { RemoteFile } from './remote-bytes.js';
 
 /** What is known of a file whose bytes were looked at. Kept with the file and shown as it is. */
 export type Facts =

@@ -1,5 +1,5 @@
-import type { FileBytes } from './bytes.js';
-import { cutShort, Damage } from './fault.js';
+import type { FileBytes } from './byte-source.js';
+import { cutShort, Damage } from './inspection-error.js';
 
 export interface Box {
   readonly type: string;

@@ -1,5 +1,5 @@
-import type { FileBytes } from './bytes.js';
-import { cutShort } from './fault.js';
+import type { FileBytes } from './byte-source.js';
+import { cutShort } from './inspection-error.js';
 
 export interface Chunk {
   readonly type: string;

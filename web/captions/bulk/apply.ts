@@ -1,5 +1,5 @@
-import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/http/client.js';
-import { messageOf } from '../../ui/words.js';
+import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { messageOf } from '../../ui/format.js';
 import { type Change, isMade } from './plan.js';
 
 export interface Applied {

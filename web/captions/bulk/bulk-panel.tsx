@@ -1,9 +1,9 @@
 import { useDeferredValue, useMemo, useState } from 'react';
-import type { Pair } from '../../pairs/pairs.js';
+import type { Pair } from '../../live/pairs.js';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { Panel } from '../../ui/panel.js';
-import { countOf } from '../../ui/words.js';
+import { countOf } from '../../ui/format.js';
 import { ChangeForm, emptyChange, isMeant, titleOf } from './change-form.js';
 import { ChangeList } from './change-list.js';
 import { JobStatus } from './job-status.js';

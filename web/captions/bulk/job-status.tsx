@@ -2,7 +2,7 @@ import { Undo2 } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
-import { countOf } from '../../ui/words.js';
+import { countOf } from '../../ui/format.js';
 import { Progress } from '../progress.js';
 import type { Applied } from './apply.js';
 import { ChangeList } from './change-list.js';

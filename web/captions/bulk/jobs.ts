@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from 'react';
-import type { TrainyardClient } from '../../../src/http/client.js';
+import type { TrainyardClient } from '../../../src/client/client.js';
 import { signOutWhereRefused } from '../../session/client.js';
-import { messageOf } from '../../ui/words.js';
+import { messageOf } from '../../ui/format.js';
 import { type Applied, applyChanges } from './apply.js';
 import { type Change, planUndo } from './plan.js';
 

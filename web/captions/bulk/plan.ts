@@ -1,5 +1,5 @@
-import type { DatasetFile } from '../../../src/http/client.js';
-import type { Pair } from '../../pairs/pairs.js';
+import type { DatasetFile } from '../../../src/client/client.js';
+import type { Pair } from '../../live/pairs.js';
 import { type Matching, patternOf } from './pattern.js';
 
 /** What a person wants done to many captions. */

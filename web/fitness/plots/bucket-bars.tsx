@@ -1,5 +1,5 @@
 import type { Size } from '../../../src/dataset/buckets.js';
-import { countOf, numberOf } from '../../ui/words.js';
+import { countOf, numberOf } from '../../ui/format.js';
 import { Figure } from './figure.js';
 
 const ROW = 24;

@@ -1,5 +1,5 @@
 import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react';
-import { numberOf } from '../../ui/words.js';
+import { numberOf } from '../../ui/format.js';
 
 /** More rows than this nobody reads. */
 const MOST_ROWS = 300;

@@ -1,4 +1,4 @@
-import { numberOf } from '../../ui/words.js';
+import { numberOf } from '../../ui/format.js';
 import { Figure, type FigureTable } from './figure.js';
 import type { Bin } from './histogram-bins.js';
 

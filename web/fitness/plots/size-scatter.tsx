@@ -1,5 +1,5 @@
 import { isBelow, type Size } from '../../../src/dataset/buckets.js';
-import { countOf } from '../../ui/words.js';
+import { countOf } from '../../ui/format.js';
 import { Figure } from './figure.js';
 import { cellsOf } from './size-cells.js';
 

@@ -1,0 +1,167 @@
+import { type Command, Option } from 'commander';
+import type { Dataset, DatasetWithFiles, Status } from '../../client/client.js';
+import { canAsk, isAffirmed } from '../terminal/prompts.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { statusLines } from '../push/output.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { few } from '../folder/report.js';
+import {
+  counted,
+  formatBytes,
+  interruptible,
+  painterOf,
+  print,
+  printJson,
+  shown,
+  tableOf,
+} from '../terminal/terminal.js';
+
+const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
+
+/** `trainyard ls|status|rm` */
+export function addDatasetCommands(program: Command): void {
+  const ls = program
+    .command('ls')
+    .description('List your datasets, newest first.')
+    .addOption(new Option('--status <status>', 'only those of this status').choices(STATUSES).argParser(parseStatus))
+    .action((options) => interruptible((signal) => list(options, signal)));
+  addRemoteOptions(ls).addHelpText(
+    'after',
+    `
+Examples:
+  $ trainyard ls
+  $ trainyard ls --status FAILED
+  $ trainyard ls --json | jq -r '.datasets[].name'`,
+  );
+
+  const status = program
+    .command('status')
+    .description('Say how a dataset is, and everything that is wrong with it.')
+    .argument('<dataset>', 'its name or id')
+    .option('--watch', 'go on until it is READY or FAILED, and tell every change')
+    .action((name, options) => interruptible((signal) => tellStatus(name, options, signal)));
+  addRemoteOptions(status).addHelpText(
+    'after',
+    `
+Examples:
+  $ trainyard status wagons
+  $ trainyard status wagons --watch && echo "ready to train"
+
+Ends with 1 where the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`,
+  );
+
+  const rm = program
+    .command('rm')
+    .description('Delete a dataset and all its files for good.')
+    .argument('<dataset>', 'its name or id')
+    .option('--yes', 'do not ask')
+    .action((name, options) => interruptible((signal) => remove(name, options, signal)));
+  addRemoteOptions(rm).addHelpText(
+    'after',
+    `
+Examples:
+  $ trainyard rm wagons          asks first
+  $ trainyard rm wagons --yes    in scripts, where there is nobody to ask`,
+  );
+}
+
+function parseStatus(text: string): string {
+  const status = text.toUpperCase();
+  if ((STATUSES as readonly string[]).includes(status)) return status;
+  throw new CommandError(EXIT.usage, `there is no status ${JSON.stringify(text)}; there are ${STATUSES.join(', ')}.`);
+}
+
+async function list(options: RemoteOptions & { status?: Status }, signal: AbortSignal): Promise<void> {
+  const all = await clientFrom(options).list({ signal });
+  const datasets = all.filter(({ status }) => options.status === undefined || status === options.status);
+  if (options.json) return printJson({ datasets });
+  if (datasets.length === 0) {
+    const none =
+      options.status === undefined ? 'There are no datasets yet. "trainyard push DIR" makes one.' : undefined;
+    return print(none ?? `None of ${counted(all.length, 'dataset')} is ${options.status}.`);
+  }
+  const rows = datasets.map((dataset) => [
+    shown(dataset.name),
+    dataset.status,
+    contentOf(dataset),
+    dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
+    `${dataset.updated_at.slice(0, 16).replace('T', ' ')}`,
+    dataset.id,
+  ]);
+  const paint = painterOf(process.stdout);
+  const colours = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
+  const [heading = '', ...lines] = tableOf([['NAME', 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'], ...rows]).split(
+    '\n',
+  );
+  print(paint('bold', heading));
+  for (const [index, line] of lines.entries()) {
+    const status = datasets[index]?.status ?? 'DRAFT';
+    // The name comes first and may hold the same word.
+    const at = line.indexOf(status, shown(datasets[index]?.name ?? '').length);
+    print(line.slice(0, at) + paint(colours[status], status) + line.slice(at + status.length));
+  }
+}
+
+/** `12 images, 1 video, 13 captions`; nothing where the service, which is not trainyard then, tells no counts. */
+function contentOf({ counts }: Dataset): string {
+  if (counts === undefined) return '';
+  const { images, videos, captions } = counts;
+  const parts = [[images, 'image'] as const, [videos, 'video'] as const, [captions, 'caption'] as const];
+  return parts
+    .filter(([number]) => number > 0)
+    .map(([number, word]) => counted(number, word))
+    .join(', ');
+}
+
+async function tellStatus(name: string, options: RemoteOptions & { watch?: true }, signal: AbortSignal): Promise<void> {
+  const client = clientFrom(options);
+  const { id } = await mustFind(client, name, signal);
+  let told = '';
+  const tell = (dataset: DatasetWithFiles) => {
+    const { files: _, ...summary } = dataset;
+    const line = JSON.stringify(summary);
+    if (line === told) return;
+    told = line;
+    if (options.json && options.watch) print(line);
+    else if (options.json) printJson(summary);
+    else printStatus(dataset);
+  };
+  const dataset = options.watch
+    ? await client.waitUntilReady(id, { signal, onStatus: tell })
+    : await client.status(id, { signal });
+  tell(dataset);
+  if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
+}
+
+function printStatus(dataset: DatasetWithFiles): void {
+  const paint = painterOf(process.stdout);
+  const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  const content = contentOf(dataset) || counted(dataset.files.length, 'file');
+  const { pending = 0, rejected = 0 } = dataset.counts ?? {};
+  const open = pending === 0 ? '' : `, ${counted(pending, 'upload')} promised`;
+  const refused = rejected === 0 ? '' : `, ${counted(rejected, 'upload')} refused`;
+  print(`${paint('bold', shown(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${refused}`);
+  for (const line of statusLines(dataset, paint)) print(line);
+  const awaited = (dataset.awaited ?? []).map(
+    ({ filename, until }) => `waits for ${shown(filename)} until ${until.slice(11, 16)} UTC`,
+  );
+  for (const line of few(awaited, 'file')) print(line);
+  const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${shown(message)}`));
+  for (const line of few(warnings, 'warning')) print(line);
+}
+
+async function remove(name: string, options: RemoteOptions & { yes?: true }, signal: AbortSignal): Promise<void> {
+  const client = clientFrom(options);
+  const dataset = await mustFind(client, name, signal);
+  if (!options.yes) {
+    if (options.json || !canAsk()) {
+      throw new CommandError(EXIT.usage, `there is nobody to ask; "${dataset.name}" is deleted only with --yes.`);
+    }
+    const content = contentOf(dataset) || 'all its files';
+    const question = `Delete "${shown(dataset.name)}" (${content}) for good?`;
+    if (!(await isAffirmed(question, signal))) return print('Nothing was deleted.');
+  }
+  await client.remove(dataset.id, { signal });
+  if (options.json) printJson({ id: dataset.id, name: dataset.name, deleted: true });
+  else print(`Deleted "${shown(dataset.name)}".`);
+}

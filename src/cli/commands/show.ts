@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process';
+import type { Command } from 'commander';
+import { stemOf } from '../../dataset/media.js';
+import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { statusLines } from '../push/output.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
+import {
+  counted,
+  fitted,
+  formatBytes,
+  interruptible,
+  painterOf,
+  print,
+  printJson,
+  shown,
+  tableOf,
+} from '../terminal/terminal.js';
+
+/** What is longer is hardly a caption, and is not fetched for a line of it. */
+const MAX_CAPTION_BYTES = 4096;
+
+/** Captions fetched at once. */
+const CONCURRENCY = 8;
+
+/** Columns of a caption where there is no terminal to fit it to. */
+const CAPTION_COLUMNS = 100;
+
+/** `trainyard show|open` */
+export function addShowCommands(program: Command): void {
+  const show = program
+    .command('show')
+    .description("Show a dataset's files, with sizes, dimensions and captions.")
+    .argument('<dataset>', 'its name or id')
+    .option('--no-captions', 'do not fetch the captions')
+    .action((name, options) => interruptible((signal) => showFiles(name, options, signal)));
+  addRemoteOptions(show).addHelpText(
+    'after',
+    `
+Examples:
+  $ trainyard show wagons
+  $ trainyard show wagons --json | jq -r '.files[] | select(.caption) | "\\(.filename): \\(.caption)"'`,
+  );
+
+  const open = program
+    .command('open')
+    .description("Open a dataset's web page in the browser, and print its address.")
+    .argument('<dataset>', 'its name or id')
+    .action((name, options) => interruptible((signal) => openPage(name, options, signal)));
+  addRemoteOptions(open).addHelpText(
+    'after',
+    `
+Examples:
+  $ trainyard open wagons
+
+The page asks for a token, which is not part of the address. Ends with 69 where the service has no web pages.`,
+  );
+}
+
+async function showFiles(name: string, options: RemoteOptions & { captions: boolean }, signal: AbortSignal) {
+  const client = clientFrom(options);
+  const { id } = await mustFind(client, name, signal);
+  const dataset = await client.status(id, { signal });
+  const captions = options.captions ? await captionsOf(client, dataset, signal) : new Map<string, string>();
+  if (options.json) {
+    const files = dataset.files.map((file) => {
+      const caption = captions.get(file.filename);
+      return caption === undefined ? file : { ...file, caption };
+    });
+    return printJson({ ...dataset, files });
+  }
+  const paint = painterOf(process.stdout);
+  const rows = rowsOf(dataset.files, captions);
+  if (rows.length > 0) {
+    const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
+    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'SHOWS', 'CAPTION'], ...rows]).split('\n');
+    print(paint('bold', heading));
+    for (const line of lines) print(fitted(line, columns));
+  }
+  const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  print(`${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
+  for (const line of statusLines(dataset, paint)) print(line);
+}
+
+/** A line for each image and video with its caption, and for each caption that belongs to none. */
+function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, string>): string[][] {
+  const isCaption = ({ filename }: DatasetFile) => /\.txt$/i.test(filename);
+  const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
+  const stems = new Set(files.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
+  return files
+    .filter((file) => !isCaption(file) || !stems.has(stemOf(file.filename)))
+    .map((file) => {
+      const caption = isCaption(file) ? file : captionOf.get(stemOf(file.filename));
+      const text = caption && captions.get(caption.filename);
+      const words = caption === undefined ? 'none' : text === undefined ? caption.filename : text.replace(/\s+/g, ' ');
+      return [shown(file.filename), formatBytes(file.size_bytes), factsOf(file), fitted(shown(words), CAPTION_COLUMNS)];
+    });
+}
+
+/** `1024×768`, `640×360, 4.2 s, 24 fps`; as far as the service tells. */
+function factsOf({ width, height, duration_seconds, frames_per_second, kind, format }: DatasetFile): string {
+  if (kind === 'caption') return 'no image or video';
+  const parts = [
+    width === undefined ? format : `${width}×${height}`,
+    duration_seconds === undefined ? undefined : `${duration_seconds.toFixed(1)} s`,
+    frames_per_second === undefined ? undefined : `${Math.round(frames_per_second * 100) / 100} fps`,
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
+/** The text of all captions that are not too long, by filename; of a service that gives no files out, none. */
+async function captionsOf(
+  client: TrainyardClient,
+  { id, files }: { id: string; files: readonly DatasetFile[] },
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const captions = new Map<string, string>();
+  const queue = files
+    .filter(({ filename, size_bytes }) => /\.txt$/i.test(filename) && size_bytes <= MAX_CAPTION_BYTES)
+    .values();
+  let givesFiles = true;
+  const worker = async () => {
+    for (const { filename } of queue) {
+      if (!givesFiles) return;
+      try {
+        captions.set(filename, await (await client.file(id, filename, { signal })).text());
+      } catch (error) {
+        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+        givesFiles = false;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  return captions;
+}
+
+async function openPage(name: string, options: RemoteOptions, signal: AbortSignal): Promise<void> {
+  const { id } = await mustFind(clientFrom(options), name, signal);
+  const { url } = remoteFrom(options);
+  const home = await fetch(`${url}/`, { headers: { accept: 'text/html' }, signal });
+  await home.body?.cancel();
+  if (!home.ok || !home.headers.get('content-type')?.startsWith('text/html')) {
+    throw new CommandError(
+      EXIT.unavailable,
+      `${url} has no web pages for datasets. "trainyard show ${name}" shows it here; ${url}/docs describes the API.`,
+    );
+  }
+  const page = `${url}/datasets/${encodeURIComponent(id)}`;
+  const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
+  if (options.json) printJson({ id, url: page });
+  else print(isOpened ? `Opened ${page}` : page);
+}
+
+function isOpenedInBrowser(page: string): Promise<boolean> {
+  const [command, args] =
+    process.platform === 'darwin'
+      ? ['open', [page]]
+      : process.platform === 'win32'
+        ? ['explorer.exe', [page]]
+        : ['xdg-open', [page]];
+  return new Promise((resolve) => {
+    const child = spawn(command, args as string[], { stdio: 'ignore', detached: true });
+    child.once('error', () => resolve(false));
+    child.once('spawn', () => {
+      child.unref();
+      resolve(true);
+    });
+  });
+}

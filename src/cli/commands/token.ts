@@ -1,0 +1,100 @@
+import type { Command } from 'commander';
+import { timeOf } from '../../server/to-wire.js';
+import type { Accounts } from '../../storage/catalog/accounts.js';
+import { addSettings, configFrom } from '../settings.js';
+import { print, printJson, tableOf } from '../terminal/terminal.js';
+
+/** What a command did, for a person and for `--json`. */
+interface Told {
+  readonly text: string;
+  readonly document: Record<string, unknown>;
+}
+
+/** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
+export function addTokenCommands(program: Command): void {
+  const token = program.command('token').description('Make, list and revoke the tokens that clients send.');
+
+  const create = token
+    .command('create')
+    .description('Make a token and print it, for the only time.')
+    .option('--account <name>', 'the account it speaks for; made where it is new', 'default')
+    .action((options) =>
+      withAccounts(options, async (accounts, now) => {
+        const { token: secret, id } = await accounts.createToken(options.account, now());
+        if (!options.json) {
+          process.stderr.write(`Token ${id} for the account "${options.account}". It is not shown again:\n`);
+        }
+        return { text: secret, document: { id, account: options.account, token: secret } };
+      }),
+    );
+
+  const list = token
+    .command('list')
+    .description('List tokens, without their secrets.')
+    .option('--account <name>', 'of this account only')
+    .action((options) =>
+      withAccounts(options, async (accounts) => {
+        const tokens = await accounts.tokens(options.account);
+        const rows = tokens.map(({ id, hint, createdAt, revokedAt, account }) => [
+          id,
+          `${hint}…`,
+          dateOf(createdAt),
+          revokedAt === null ? 'active' : `revoked ${dateOf(revokedAt)}`,
+          account,
+        ]);
+        return {
+          text: tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]),
+          document: {
+            tokens: tokens.map(({ id, hint, createdAt, revokedAt, account }) => ({
+              id,
+              hint,
+              created_at: timeOf(createdAt),
+              ...(revokedAt !== null && { revoked_at: timeOf(revokedAt) }),
+              account,
+            })),
+          },
+        };
+      }),
+    );
+
+  const revoke = token
+    .command('revoke')
+    .description('Revoke a token, by the id that list shows. It works no more from the next request on.')
+    .argument('<id>')
+    .action((id: string, options) =>
+      withAccounts(options, async (accounts, now) => {
+        await accounts.revokeToken(id, now());
+        return { text: `Token ${id} is revoked.`, document: { id, revoked: true } };
+      }),
+    );
+
+  const examples = [
+    [create, ['token create --account studio', 'token create | trainyard login http://127.0.0.1:8787']],
+    [list, ['token list', "token list --json | jq -r '.tokens[].id'"]],
+    [revoke, ['token revoke 3f9a1c']],
+  ] as const;
+  for (const [command, lines] of examples) {
+    addSettings(command.option('--json', 'print JSON for scripts'), ['data', 'databaseUrl']);
+    command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ trainyard ${line}`).join('\n')}`);
+  }
+}
+
+async function withAccounts(
+  { json, ...options }: Record<string, string> & { json?: true },
+  work: (accounts: Accounts, now: () => number) => Promise<Told>,
+): Promise<void> {
+  // Loaded here, so that no other command waits for the code of a database.
+  const { openMetadata } = await import('../../storage/catalog/open-catalog.js');
+  const metadata = await openMetadata(configFrom(options));
+  try {
+    const { text, document } = await work(metadata.accounts, metadata.now);
+    if (json) printJson(document);
+    else print(text);
+  } finally {
+    await metadata.close();
+  }
+}
+
+function dateOf(micros: number): string {
+  return timeOf(micros).slice(0, 19).replace('T', ' ');
+}

@@ -1,0 +1,177 @@
+import type { Dirent } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { hasErrno, ServiceError } from '../../dataset/errors.js';
+import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
+import { parseFilename } from '../../dataset/names.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { shown } from '../terminal/terminal.js';
+
+/** A file of a folder that may become one of a dataset. */
+export interface LocalFile {
+  /** The name in the dataset: NFC, whatever the disk has. */
+  readonly filename: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** When it was last written, in milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
+/** Something in a folder that does not become a file of the dataset, and why. */
+export interface Notice {
+  readonly code: 'FOLDER' | 'OTHER_TYPE' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'INVALID_NAME' | 'SAME_NAME' | 'UNREADABLE';
+  readonly filename: string;
+  readonly message: string;
+}
+
+export interface Reading {
+  /** In the order of their names. */
+  readonly files: readonly LocalFile[];
+  /** Left out as a matter of course. */
+  readonly skipped: readonly Notice[];
+  /** Files of a dataset's types that none can take as they are. */
+  readonly faults: readonly Notice[];
+  /** What the system would not let us look at. */
+  readonly unreadable: readonly Notice[];
+}
+
+/** What the trainer keeps beside the files (ai-toolkit; `_controls` is left out of training by its name). */
+const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
+
+/** One entry looked at; `undefined` for what needs no word. */
+type Entry = { file: LocalFile } | { as: 'skipped' | 'faults' | 'unreadable'; notice: Notice } | undefined;
+
+/**
+ * Reads folders, one level deep as a dataset is, and single files.
+ *
+ * @param options.follow takes links that lead out of their folder, too; a file that was named itself is always taken
+ * @throws CommandError with 66 for a path where nothing is
+ */
+export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<Reading> {
+  const entries = (await Promise.all(paths.map((path) => entriesOf(path, options)))).flat();
+  const files = entries.flatMap((entry) => (entry !== undefined && 'file' in entry ? [entry.file] : []));
+  const noticesAs = (as: 'skipped' | 'faults' | 'unreadable') =>
+    entries.flatMap((entry) => (entry !== undefined && 'as' in entry && entry.as === as ? [entry.notice] : []));
+  const { unique, faults } = withoutDoubles(files);
+  return {
+    files: unique.toSorted((a, b) => (a.filename < b.filename ? -1 : 1)),
+    skipped: noticesAs('skipped').toSorted(byName),
+    faults: [...noticesAs('faults'), ...faults].toSorted(byName),
+    unreadable: noticesAs('unreadable').toSorted(byName),
+  };
+}
+
+/** Whether a path is a folder. @throws CommandError with 66 where nothing is there */
+export async function isFolder(path: string): Promise<boolean> {
+  const found = await stat(path).catch((error) => {
+    const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : messageOf(error);
+    throw new CommandError(EXIT.noInput, `${shown(path)}: ${reason}.`, { cause: error });
+  });
+  return found.isDirectory();
+}
+
+/** The folder that all of these are, or are in; `undefined` where they are in several. */
+export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
+  const folders = await Promise.all(
+    paths.map(async (path) => ((await isFolder(path)) ? resolve(path) : dirname(resolve(path)))),
+  );
+  return new Set(folders).size === 1 ? folders[0] : undefined;
+}
+
+async function entriesOf(path: string, { follow }: { follow: boolean }): Promise<Entry[]> {
+  if (!(await isFolder(path))) return [await fileEntry({ name: basename(path), path, isNamed: true })];
+  const root = await realpath(path);
+  const names = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
+    throw new CommandError(EXIT.noInput, `${shown(path)} can't be read: ${messageOf(error)}.`, { cause: error });
+  });
+  return Promise.all(names.map((entry) => entryOf(entry, { folder: path, root, follow })));
+}
+
+async function entryOf(
+  entry: Dirent<Buffer>,
+  { folder, root, follow }: { folder: string; root: string; follow: boolean },
+): Promise<Entry> {
+  // Systems but for macOS and Windows keep names as bytes, which need not be text.
+  const name = entry.name.toString();
+  if (!Buffer.from(name).equals(entry.name)) {
+    return { as: 'faults', notice: notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.') };
+  }
+  if (name.startsWith('.') || TRAINER_FOLDERS.has(name)) return undefined;
+  const path = join(folder, name);
+  if (entry.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
+  if (entry.isSymbolicLink()) {
+    try {
+      const target = await realpath(path);
+      if (!follow && !target.startsWith(root + sep)) {
+        const message = 'is a link that leads out of the folder. --follow takes the files behind such links, too.';
+        return { as: 'skipped', notice: notice('LINK_OUTSIDE', name, message) };
+      }
+    } catch (error) {
+      const reason = hasErrno(error, 'ENOENT') ? 'is a link to nothing.' : `is a link to nowhere: ${messageOf(error)}.`;
+      return { as: 'unreadable', notice: notice('UNREADABLE', name, reason) };
+    }
+  }
+  return fileEntry({ name, path, isNamed: false });
+}
+
+async function fileEntry({ name, path, isNamed }: { name: string; path: string; isNamed: boolean }): Promise<Entry> {
+  try {
+    const found = await stat(path);
+    if (found.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
+    if (!found.isFile()) {
+      return { as: 'skipped', notice: notice('NOT_A_FILE', name, 'is no file but a device, a pipe or a socket.') };
+    }
+    if (mediaTypeOf(name) === undefined) {
+      const message = `is no image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      return { as: isNamed ? 'faults' : 'skipped', notice: notice('OTHER_TYPE', name, message) };
+    }
+    const filename = parseFilename(name);
+    return { file: { filename, path, sizeBytes: found.size, modifiedMs: found.mtimeMs } };
+  } catch (error) {
+    if (error instanceof ServiceError) {
+      return { as: 'faults', notice: { code: 'INVALID_NAME', filename: name, message: error.message } };
+    }
+    return { as: 'unreadable', notice: notice('UNREADABLE', name, `can't be read: ${messageOf(error)}.`) };
+  }
+}
+
+/** Files whose names are one in a dataset: two Unicode forms of it, or one name in two folders. The first one stays. */
+function withoutDoubles(files: readonly LocalFile[]): { unique: LocalFile[]; faults: Notice[] } {
+  const owners = new Map<string, LocalFile>();
+  const faults: Notice[] = [];
+  for (const file of files) {
+    const owner = owners.get(file.filename);
+    if (owner === undefined || resolve(owner.path) === resolve(file.path)) owners.set(file.filename, owner ?? file);
+    else {
+      const [one, other] = [owner, file].map(({ path }) => `"${spelled(path)}"`);
+      const message = `would be one file with another: ${one} and ${other} have one name in a dataset. Rename or delete one.`;
+      faults.push(notice('SAME_NAME', file.filename, message));
+    }
+  }
+  return { unique: [...owners.values()], faults };
+}
+
+/** Beyond ASCII letter by letter, since two forms of a name look the same. */
+function spelled(path: string): string {
+  return shown(path).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
+}
+
+function folderNotice(name: string): Notice {
+  return notice(
+    'FOLDER',
+    `${name}/`,
+    'is a folder, and a dataset has none. Push it by itself if it is a dataset, too.',
+  );
+}
+
+function notice(code: Notice['code'], filename: string, message: string): Notice {
+  return { code, filename, message: `${shown(filename)} ${message}` };
+}
+
+function byName(a: Notice, b: Notice): number {
+  return a.filename < b.filename ? -1 : 1;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

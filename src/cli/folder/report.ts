@@ -1,0 +1,121 @@
+import type { Findings } from '../../dataset/findings.js';
+import { mediaTypeOf, stemOf } from '../../dataset/media.js';
+import type { Examined } from './inspect-files.js';
+import type { Notice } from './read-folder.js';
+import { counted, formatBytes, type painterOf, shown } from '../terminal/terminal.js';
+
+/** More lines of one kind nobody reads; `--json` has them all. */
+const MAX_LINES = 40;
+
+type Painter = ReturnType<typeof painterOf>;
+
+/** What was found in files before anything is sent. */
+export interface Report {
+  readonly examined: readonly Examined[];
+  readonly findings: Findings;
+  readonly skipped: readonly Notice[];
+  /** What no dataset can take, beside what the findings say. */
+  readonly faults: readonly Notice[];
+  readonly unreadable: readonly Notice[];
+}
+
+/** `12 images, 1 video and 13 captions` */
+export function kindsOf(filenames: readonly string[]): string {
+  const count = (kind: string) => filenames.filter((name) => mediaTypeOf(name)?.kind === kind).length;
+  const parts = [
+    [count('image'), 'image'],
+    [count('video'), 'video'],
+    [count('caption'), 'caption'],
+  ] as const;
+  const words = parts.filter(([number]) => number > 0).map(([number, word]) => counted(number, word));
+  const last = words.pop() ?? 'nothing';
+  return words.length === 0 ? last : `${words.join(', ')} and ${last}`;
+}
+
+/** Errors first, then what a person would want to know, then what is left out, each a line. */
+export function problemLines({ findings, skipped, faults, unreadable }: Report, paint: Painter): string[] {
+  const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${shown(message)}`));
+  const lost = unreadable.map(({ message }) => paint('red', `✗ ${shown(message)}`));
+  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${shown(message)}`));
+  const left = skipped.map(({ message }) => paint('dim', `- ${shown(message)}`));
+  return [
+    ...few(errors, 'error'),
+    ...few(lost, 'unreadable file', 'unreadable files'),
+    ...few(warnings, 'warning'),
+    ...few(left, 'thing left out', 'things left out'),
+  ];
+}
+
+/** The first of many lines, and how many more there are. */
+export function few(lines: readonly string[], one: string, many = `${one}s`): string[] {
+  if (lines.length <= MAX_LINES) return [...lines];
+  const more = counted(lines.length - MAX_LINES, `more ${one}`, `more ${many}`);
+  return [...lines.slice(0, MAX_LINES), `  … and ${more}; --json lists them all.`];
+}
+
+/** How many things keep the files from being a dataset that is READY. */
+export function errorCount({ findings, faults }: Report): number {
+  return findings.errors.length + faults.length;
+}
+
+/** What a training job would get to see, one line for each kind of job. */
+export function trainerLines({ examined }: Report): string[] {
+  const captioned = new Set(namesOf(examined, 'caption').map(stemOf));
+  const lines: string[] = [];
+  for (const kind of ['image', 'video'] as const) {
+    const seen = examined.filter(({ file: { filename } }) => {
+      const type = mediaTypeOf(filename);
+      return type?.kind === kind && type.trainable;
+    });
+    const good = seen.filter(({ inspection }) => inspection.ok);
+    if (good.length === 0) continue;
+    const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
+    const each = good.length === 1 ? '' : 'each ';
+    const captions = bare === 0 ? `${each}with its caption` : `${bare.toLocaleString('en')} of them without a caption`;
+    lines.push(`The trainer will see ${counted(good.length, kind)}, ${captions}${sizesOf(good)}.`);
+  }
+  return lines;
+}
+
+function namesOf(examined: readonly Examined[], kind: string): string[] {
+  return examined.map(({ file }) => file.filename).filter((name) => mediaTypeOf(name)?.kind === kind);
+}
+
+/** `, from 512×512 to 4000×3000 pixels`, by area. */
+function sizesOf(examined: readonly Examined[]): string {
+  const sizes = examined
+    .flatMap(({ inspection }) =>
+      inspection.ok && 'width' in inspection.facts ? [[inspection.facts.width ?? 0, inspection.facts.height ?? 0]] : [],
+    )
+    .map(([width = 0, height = 0]) => ({ area: width * height, text: `${width}×${height}` }))
+    .filter(({ area }) => area > 0)
+    .sort((a, b) => a.area - b.area || (a.text < b.text ? -1 : 1));
+  const [smallest, largest] = [sizes[0], sizes.at(-1)];
+  if (smallest === undefined || largest === undefined) return '';
+  return smallest.text === largest.text
+    ? `, ${smallest.text} pixels`
+    : `, from ${smallest.text} to ${largest.text} pixels`;
+}
+
+/** The report as a document: everything, with nothing cut. */
+export function reportDocument(report: Report): Record<string, unknown> {
+  const { examined, findings, skipped, faults, unreadable } = report;
+  const withoutSeverity = <T extends { severity: unknown }>({ severity: _, ...rest }: T) => rest;
+  return {
+    files: examined.map(({ file, inspection }) => ({
+      filename: file.filename,
+      size_bytes: file.sizeBytes,
+      ...(inspection.ok && { content_type: inspection.contentType, ...inspection.facts }),
+    })),
+    errors: [...faults, ...findings.errors.map(withoutSeverity)],
+    warnings: findings.warnings.map(withoutSeverity),
+    unreadable,
+    skipped,
+  };
+}
+
+/** `26 files, 12 images, 1 video and 13 captions, 223 kB` */
+export function totalsOf(files: readonly { filename: string; sizeBytes: number }[]): string {
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return `${kindsOf(files.map(({ filename }) => filename))}, ${formatBytes(bytes)}`;
+}

@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../../config.js';
+import type { TrainyardClient } from '../../client/client.js';
+import { TrainyardError } from '../../client/trainyard-error.js';
+import {
+  type Arrival,
+  localSource,
+  type MountFile,
+  type MountSource,
+  SourceChanged,
+} from '../../service/mount/mount-source.js';
+import { blobPathOf } from '../../storage/blobs/disk/disk-blobs.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+
+/** A dataset of a service, file by file over HTTP. */
+export function remoteSource(client: TrainyardClient, { id, url }: { id: string; url: string }): MountSource {
+  return {
+    name: url,
+    manifest: async (signal) => {
+      const manifest = await client.manifest(id, { signal }).catch(async (error) => {
+        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+        // A dataset that is gone says so here.
+        await client.status(id, { signal });
+        const message = `${url} gives no files out: it speaks the Trainer dataset API alone, and that has no download.`;
+        throw new CommandError(EXIT.unavailable, message, { cause: error });
+      });
+      const { dataset_id: datasetId, name, status, digest, files } = manifest;
+      return {
+        datasetId,
+        name,
+        status,
+        digest,
+        files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
+      };
+    },
+    read: async (file, from, signal) => {
+      const response = await client.file(id, file.filename, { from, signal }).catch((error) => {
+        const isGone = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
+        throw isGone ? new SourceChanged(`${file.filename} is not there any more`, { cause: error }) : error;
+      });
+      return arrivalOf(response, file);
+    },
+    readTogether: async (files, signal) => {
+      const names = files.map(({ filename }) => filename);
+      const response = await client.archive(id, names, { signal }).catch((error) => {
+        // A service without archives, or without one of the files: asked one by one, it tells which.
+        if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
+        throw error;
+      });
+      return response && bytesOf(response);
+    },
+  };
+}
+
+async function arrivalOf(response: Response, { filename, sha256 }: MountFile): Promise<Arrival> {
+  // The service's ETag is the SHA-256; whatever else a proxy may have made of it is no proof of a change.
+  const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
+  if (etag !== undefined && etag !== sha256) {
+    await response.body?.cancel();
+    throw new SourceChanged(`${filename} was replaced`);
+  }
+  const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
+  return { from: response.status === 206 ? Number(start) : 0, body: bytesOf(response) };
+}
+
+/** Holds on to the response: `fetch` gives up the body of one that is no longer in use, even where the body still is. */
+async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+  yield* response.body ?? emptyBody();
+}
+
+async function* emptyBody(): AsyncGenerator<Uint8Array> {}
+
+/**
+ * The datasets of a data folder on this machine, beside the server that may have it.
+ *
+ * @throws CommandError with 66 where it is no data folder, rather than making it one
+ */
+export async function openLocal(config: Config) {
+  if (config.databaseUrl === undefined && !existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
+    throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
+  }
+  if (config.blobs.kind !== 'disk') {
+    throw new CommandError(EXIT.usage, '--data is for files of this machine, and these are in a bucket. Leave it out.');
+  }
+  // Loaded here, so that no other command waits for the code of a database.
+  const { openMetadata } = await import('../../storage/catalog/open-catalog.js');
+  const metadata = await openMetadata(config);
+  const { catalog, now } = metadata;
+  const blobs = { pathOf: (key: string) => blobPathOf(join(config.dataFolder, 'blobs'), key) };
+  const { dataFolder, rules } = config;
+  return {
+    /** @throws CommandError with 66 where there is none of that name or id, 65 where several accounts have one */
+    find: async (nameOrId: string): Promise<MountSource> => {
+      const all = await catalog.datasets({});
+      const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
+      const [found, other] = all.filter(({ id }) => id === nameOrId).concat(named);
+      if (found === undefined) {
+        throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}" in ${dataFolder}.`);
+      }
+      if (found.id !== nameOrId && other !== undefined) {
+        const ids = named.map(({ id }) => id).join(', ');
+        throw new CommandError(EXIT.dataError, `several accounts have a dataset "${nameOrId}". Name its id: ${ids}`);
+      }
+      return localSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
+    },
+    close: metadata.close,
+  };
+}

@@ -1,0 +1,126 @@
+import { CommanderError } from 'commander';
+import { ServiceError } from '../../dataset/errors.js';
+import { TrainyardError } from '../../client/trainyard-error.js';
+import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
+import { DatabaseUnfit } from '../../storage/database/database-unfit.js';
+
+/** Exit codes as in sysexits.h (https://man.freebsd.org/sysexits), so that scripts can tell what happened. */
+export const EXIT = {
+  /** The command did its work, and what it found is not good. */
+  notFit: 1,
+  usage: 64,
+  dataError: 65,
+  noInput: 66,
+  unavailable: 69,
+  software: 70,
+  cannotCreate: 73,
+  ioError: 74,
+  temporaryFailure: 75,
+  noPermission: 77,
+  configError: 78,
+  interrupted: 130,
+} as const;
+
+const MOUNT_EXIT: Record<MountErrorCode, number> = {
+  not_ready: EXIT.temporaryFailure,
+  failed: EXIT.dataError,
+  digest_differs: EXIT.dataError,
+  occupied: EXIT.cannotCreate,
+  changed: EXIT.cannotCreate,
+  unstable: EXIT.temporaryFailure,
+  damaged: EXIT.dataError,
+  no_space: EXIT.ioError,
+  cannot_link: EXIT.usage,
+  cannot_write: EXIT.cannotCreate,
+};
+
+/** An end with a message, thrown by commands and shown without a stack. */
+export class CommandError extends Error {
+  readonly exitCode: number;
+  /** What `--json` tells beside the message. */
+  readonly details: Record<string, unknown>;
+
+  constructor(exitCode: number, message: string, options: ErrorOptions & { details?: Record<string, unknown> } = {}) {
+    super(message, options);
+    this.exitCode = exitCode;
+    this.details = options.details ?? {};
+  }
+}
+
+/** Ends the process with a message on standard error. */
+export function fail(code: number, message: string): never {
+  process.stderr.write(`trainyard: ${message}\n`);
+  process.exit(code);
+}
+
+/**
+ * Ends the process after what a command threw. With `--json` among its arguments, standard output holds one document there
+ * too, `{"error": …}`, and standard error nothing.
+ */
+export function endWith(error: unknown, args: readonly string[]): never {
+  const { code, message } = endingOf(error);
+  if (code === 0 || !wantsJson(args)) {
+    // Commander has said by itself what is wrong with the arguments.
+    if (error instanceof CommanderError) process.exit(code);
+    fail(code, message);
+  }
+  process.stdout.write(`${JSON.stringify({ error: errorDocument(error) }, null, 2)}\n`);
+  process.exit(code);
+}
+
+/** Whether the arguments of a command ask for JSON; those behind `--`, and behind `mount --exec`, are none of ours. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.findIndex((arg) => arg === '--' || arg === '--exec');
+  return args.slice(0, end < 0 ? args.length : end).includes('--json');
+}
+
+/** An error in the words of `--json`: the name of its exit code, that code, a message, and what the service said. */
+export function errorDocument(error: unknown): Record<string, unknown> {
+  const { code, message } = endingOf(error);
+  const name = Object.entries(EXIT).find(([, value]) => value === code)?.[0] ?? 'software';
+  return {
+    code: name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+    exit_code: code,
+    message,
+    ...(error instanceof CommandError && error.details),
+    ...(error instanceof MountError && { reason: error.code.toUpperCase() }),
+    ...(error instanceof TrainyardError && { error_code: error.errorCode, detail: error.detail }),
+  };
+}
+
+/** How a command ends that threw: the exit code, and what to tell. */
+export function endingOf(error: unknown): { code: number; message: string } {
+  if (error instanceof CommanderError) {
+    return { code: error.exitCode === 0 ? 0 : EXIT.usage, message: error.message.replace(/^error: /, '') };
+  }
+  if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
+  if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
+  if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
+  if (error instanceof ServiceError) return { code: serviceExitOf(error), message: error.message };
+  if (error instanceof DatabaseUnfit) {
+    return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
+  }
+  // Node's own is no DOMException as that of fetch is.
+  if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
+  // What fetch throws where there was no answer, or half of one; its cause has the operating system's words.
+  if (error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message)) {
+    const { cause } = error;
+    const reason = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
+    return { code: EXIT.unavailable, message: `the service does not answer: ${reason}` };
+  }
+  if (error instanceof Error && 'code' in error && 'syscall' in error) {
+    return { code: EXIT.ioError, message: error.message };
+  }
+  return { code: EXIT.software, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}
+
+function serviceExitOf({ code }: ServiceError): number {
+  if (code === 'unavailable') return EXIT.temporaryFailure;
+  return code === 'no_space' ? EXIT.ioError : EXIT.dataError;
+}
+
+function exitCodeOf(status: number): number {
+  if (status === 401 || status === 403) return EXIT.noPermission;
+  if (status === 404) return EXIT.noInput;
+  return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;
+}

@@ -1,0 +1,62 @@
+import type { WireRefusal } from '../api/schemas.js';
+
+/** An answer of the service that is not a success, or an answer that is none of a dataset service at all. */
+export class TrainyardError extends Error {
+  /** The HTTP status. */
+  readonly status: number;
+  /** The status followed by three digits, as in `404001`; the status alone where the answer had no such code. */
+  readonly errorCode: number;
+  /** What is wrong with single fields of the request. */
+  readonly detail: NonNullable<WireRefusal['detail']>;
+  /** After how many seconds the service wants to be asked again. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(status: number, refusal: WireRefusal, retryAfterSeconds?: number) {
+    super(refusal.error_message);
+    this.name = 'TrainyardError';
+    this.status = status;
+    this.errorCode = refusal.error_code;
+    this.detail = refusal.detail ?? [];
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/**
+ * The JSON that a successful answer holds.
+ *
+ * @throws TrainyardError for anything else, such as the page of a web server that is no dataset service
+ */
+export async function jsonOf<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new TrainyardError(response.status, quoted(response, text));
+  }
+}
+
+/** The error that an answer stands for. Answers of proxies and object stores, which are not JSON, are quoted. */
+export async function errorOf(response: Response): Promise<TrainyardError> {
+  const text = await response.text().catch(() => '');
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
+  return new TrainyardError(response.status, refusalIn(text) ?? quoted(response, text), retryAfter);
+}
+
+function refusalIn(text: string): WireRefusal | undefined {
+  try {
+    const body = JSON.parse(text);
+    return typeof body.error_code === 'number' && typeof body.error_message === 'string' ? body : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function quoted({ status, statusText }: Response, text: string): WireRefusal {
+  const excerpt = text.trim().replace(/\s+/g, ' ').slice(0, 200);
+  const answer = `${status} ${statusText}`.trim();
+  return {
+    error_code: status,
+    error_message: `The server answered ${answer} and not as a dataset service: ${excerpt}`,
+  };
+}

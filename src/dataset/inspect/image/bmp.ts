@@ -1,0 +1,67 @@
+import type { FileBytes } from '../byte-source.js';
+import { type ImageClaims, judgeSize } from './image-header.js';
+import { cutShort, Damage } from '../inspection-error.js';
+
+const RLE8 = 1;
+const RLE4 = 2;
+const EMBEDDED = [4, 5]; // A JPEG or PNG inside, meant for printers only.
+
+/**
+ * Checks a Windows or OS/2 bitmap by itself, as libvips has no reader for them: the pixel array must fit the file, a
+ * run-length coded one must reach its end mark.
+ *
+ * @throws Damage, Fault
+ */
+export function readBmp(file: FileBytes): ImageClaims {
+  const start = file.at(0, 26, 'its header');
+  const pixels = start.readUInt32LE(10);
+  const headerBytes = start.readUInt32LE(14);
+  if (headerBytes !== 12 && (headerBytes < 16 || headerBytes > 124)) {
+    throw new Damage('is damaged: its bitmap header makes no sense');
+  }
+  const header = headerBytes === 12 ? oldHeader(start) : readHeader(file.at(14, headerBytes, 'its header'));
+  const { width, height, bits, compression } = header;
+  judgeSize(width, height);
+  if (![1, 2, 4, 8, 16, 24, 32].includes(bits) && !EMBEDDED.includes(compression)) {
+    throw new Damage(`is damaged: it claims ${bits} bits for each pixel`);
+  }
+  if (compression === RLE8 || compression === RLE4) walkRuns(file, { start: pixels, compression });
+  else {
+    const bytes = EMBEDDED.includes(compression) ? header.dataBytes : Math.ceil((width * bits) / 32) * 4 * height;
+    const needed = pixels + bytes;
+    if (needed > file.size) throw cutShort({ needed, size: file.size, what: 'the picture' });
+  }
+  return { width, height, orientation: 1, animated: false, decoderBytes: 0 };
+}
+
+function oldHeader(start: Buffer) {
+  return {
+    width: start.readUInt16LE(18),
+    height: start.readUInt16LE(20),
+    bits: start.readUInt16LE(24),
+    compression: 0,
+    dataBytes: 0,
+  };
+}
+
+function readHeader(header: Buffer) {
+  return {
+    width: header.readInt32LE(4),
+    height: Math.abs(header.readInt32LE(8)), // Negative where the top row comes first.
+    bits: header.readUInt16LE(14),
+    compression: header.length >= 20 ? header.readUInt32LE(16) : 0,
+    dataBytes: header.length >= 24 ? header.readUInt32LE(20) : 0,
+  };
+}
+
+function walkRuns(file: FileBytes, picture: { start: number; compression: number }): void {
+  for (let offset = picture.start; ; ) {
+    const pair = file.at(offset, 2, 'the end of the picture is missing and it');
+    const [count = 0, code = 0] = pair;
+    offset += 2;
+    if (count > 0) continue; // A run of one colour.
+    if (code === 1) return; // The end of the bitmap.
+    if (code === 2) offset += 2;
+    if (code > 2) offset += Math.ceil((picture.compression === RLE8 ? code : code / 2) / 2) * 2;
+  }
+}

@@ -1,0 +1,77 @@
+import type { FileBytes } from '../byte-source.js';
+import { type ImageClaims, judgeSize } from './image-header.js';
+import { cutShort, Damage } from '../inspection-error.js';
+import { orientationOf } from './orientation.js';
+
+const END_OF_IMAGE = 0xd9;
+const START_OF_SCAN = 0xda;
+const APP1 = 0xe1;
+/** SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which lie among them: ITU-T T.81, table B.1. */
+const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
+const isProgressive = (marker: number) => [0xc2, 0xc6, 0xca, 0xce].includes(marker);
+const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
+
+/**
+ * Walks all markers and scans to the end-of-image marker. What follows it is not looked at: cameras append previews and
+ * data of their own there, and Pillow opens such files.
+ *
+ * @throws Damage, Fault
+ */
+export function readJpeg(file: FileBytes): ImageClaims {
+  let frame: { width: number; height: number; decoderBytes: number } | undefined;
+  let orientation = 1;
+  let scans = 0;
+  let offset = 2;
+  for (;;) {
+    const marker = nextMarker(file, offset);
+    offset = marker.end;
+    if (marker.code === END_OF_IMAGE) break;
+    if (standsAlone(marker.code)) continue;
+    const length = file.at(offset, 2, 'a segment of it').readUInt16BE(0);
+    if (length < 2) throw new Damage('is damaged: one of its JPEG segments has no length');
+    const segment = file.at(offset, length, 'a segment of it');
+    if (isFrame(marker.code)) frame ??= readFrame(segment, isProgressive(marker.code));
+    if (marker.code === APP1 && segment.toString('latin1', 2, 8) === 'Exif\0\0') {
+      orientation = orientationOf(segment.subarray(2));
+    }
+    if (marker.code === START_OF_SCAN) scans++;
+    offset += length;
+  }
+  if (frame === undefined || scans === 0) throw new Damage('is damaged: there is no picture between its JPEG headers');
+  return { ...frame, orientation, animated: false };
+}
+
+/** The next marker at or after `offset`, past entropy-coded data, stuffed zeros, restarts and fill bytes. */
+function nextMarker(file: FileBytes, offset: number): { code: number; end: number } {
+  let from = offset;
+  for (;;) {
+    const bytes = file.upTo(from, 1 << 16);
+    const found = bytes.indexOf(0xff);
+    const code = found === -1 ? undefined : bytes[found + 1];
+    if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
+      throw cutShort({ needed: 0, size: file.size, what: 'the end of the picture is not there' });
+    }
+    if (found === -1) from += bytes.length;
+    else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
+    else if (code === 0x00 || (code >= 0xd0 && code <= 0xd7)) from += found + 2;
+    else return { code, end: from + found + 2 };
+  }
+}
+
+function readFrame(segment: Buffer, progressive: boolean): { width: number; height: number; decoderBytes: number } {
+  const components = segment[7] ?? 0;
+  if (segment.length < 8 + components * 3) throw new Damage('is damaged: its JPEG frame header is too short');
+  const height = segment.readUInt16BE(3);
+  const width = segment.readUInt16BE(5);
+  judgeSize(width, height);
+  return { width, height, decoderBytes: progressive ? coefficientBytes(segment, width * height) : 0 };
+}
+
+/** libjpeg keeps every coefficient of a progressive picture, two bytes each, until the last scan has been read. */
+function coefficientBytes(segment: Buffer, pixels: number): number {
+  const sampling = Array.from({ length: segment[7] ?? 0 }, (_, component) => segment[9 + component * 3] ?? 0x11);
+  const across = Math.max(1, ...sampling.map((factors) => factors >> 4));
+  const down = Math.max(1, ...sampling.map((factors) => factors & 15));
+  const samples = sampling.reduce((sum, factors) => sum + (factors >> 4) * (factors & 15), 0) / (across * down);
+  return 2 * pixels * samples;
+}

@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createInflate } from 'node:zlib';
+import { Damage, isInputOutputError } from '../inspection-error.js';
+
+interface Layout {
+  readonly width: number;
+  readonly height: number;
+  readonly bitsPerPixel: number;
+  readonly interlaced: boolean;
+}
+
+/** First column, first row, column step, row step of each Adam7 pass (PNG specification, third edition, 8.1). */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+/**
+ * Proves the pixels of a PNG that is too large to decode: its data inflate to exactly the bytes that its header
+ * promises, with a valid filter at the start of each line. Nothing else can fail in a PNG whose checksums are right.
+ *
+ * @throws Damage
+ */
+export async function provePixels(data: Iterable<Buffer>, png: Layout): Promise<void> {
+  const inflate = createInflate({ chunkSize: 1 << 16 });
+  const fed = pipeline(Readable.from(copies(data)), inflate).catch(() => undefined);
+  let complete: boolean;
+  try {
+    complete = await hasAllLines(inflate, linesOf(png));
+  } catch (error) {
+    if (error instanceof Damage || isInputOutputError(error)) throw error;
+    throw new Damage('is damaged: its pixels can not be unpacked');
+  } finally {
+    inflate.destroy();
+    await fed;
+  }
+  if (!complete) throw new Damage('is damaged: it has fewer pixels than its header promises');
+}
+
+async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<number, undefined>): Promise<boolean> {
+  let line = lines.next();
+  let left = 0;
+  for await (const piece of pixels) {
+    for (let at = 0; at < piece.length; ) {
+      if (left === 0) {
+        if (line.done === true) return true; // What is more than needed is ignored by decoders too.
+        if ((piece[at] ?? 0) > 4) throw new Damage('is damaged: a line of its pixels has no valid filter');
+        left = line.value;
+        line = lines.next();
+      }
+      const step = Math.min(left, piece.length - at);
+      left -= step;
+      at += step;
+    }
+  }
+  return left === 0 && line.done === true;
+}
+
+/** The bytes of each line, with its filter byte, in the order they are stored. */
+function* linesOf(png: Layout): Generator<number, undefined> {
+  const passes = png.interlaced ? ADAM7 : ([[0, 0, 1, 1]] as const);
+  for (const [left, top, across, down] of passes) {
+    const columns = Math.ceil((png.width - left) / across);
+    const rows = Math.ceil((png.height - top) / down);
+    if (columns <= 0) continue;
+    for (let row = 0; row < rows; row++) yield 1 + Math.ceil((columns * png.bitsPerPixel) / 8);
+  }
+  return undefined;
+}
+
+/** The window is overwritten while zlib may still be reading from it in another thread. */
+function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
+}

@@ -1,0 +1,109 @@
+import { crc32 } from 'node:zlib';
+import type { FileBytes } from '../byte-source.js';
+import { type ImageClaims, judgeSize } from './image-header.js';
+import { Damage } from '../inspection-error.js';
+import { orientationOf } from './orientation.js';
+import { provePixels } from './png-pixels.js';
+
+export const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+const SAMPLES_PER_PIXEL: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const BIT_DEPTHS: Record<number, readonly number[]> = {
+  0: [1, 2, 4, 8, 16],
+  2: [8, 16],
+  3: [1, 2, 4, 8],
+  4: [8, 16],
+  6: [8, 16],
+};
+/** libvips keeps a strip of this many lines while it shrinks; only of note where a line is millions of pixels long. */
+const LINES_HELD = 1500;
+
+interface Chunk {
+  readonly type: string;
+  readonly payload: number;
+  readonly length: number;
+}
+
+/**
+ * Walks every chunk to IEND and checks each one's CRC, so that one flipped bit is found wherever it is. What follows
+ * IEND is no part of the image.
+ *
+ * @throws Damage, Fault
+ */
+export function readPng(file: FileBytes): ImageClaims {
+  if (!file.at(0, 8, 'its header').equals(PNG_SIGNATURE)) throw new Damage('is damaged: its PNG signature is broken');
+  const first = chunkAt(file, 8);
+  if (first.type !== 'IHDR' || first.length !== 13) throw new Damage('is damaged: it does not begin with a PNG header');
+  const header = readHeader(Buffer.from(file.at(first.payload, 13, 'its header')));
+  let orientation = 1;
+  let animated = false;
+  let firstData: number | undefined;
+  let hasPalette = false;
+  for (let offset = 8, type = ''; type !== 'IEND'; ) {
+    const chunk = chunkAt(file, offset);
+    type = chunk.type;
+    checkCrc(file, chunk);
+    if (type === 'IDAT') firstData ??= offset;
+    if (type === 'PLTE') hasPalette = true;
+    if (type === 'acTL') animated = true;
+    if (type === 'eXIf') orientation = orientationOf(file.at(chunk.payload, Math.min(chunk.length, 1 << 16)));
+    offset = chunk.payload + chunk.length + 4;
+  }
+  if (firstData === undefined) throw new Damage('is damaged: it has no pixels');
+  if (header.colour === 3 && !hasPalette) throw new Damage('is damaged: its palette is missing');
+  const { width, height, decoderBytes } = header;
+  const data = firstData;
+  const proveUndecoded = () => provePixels(imageData(file, data), header);
+  return { width, height, orientation, animated, decoderBytes, proveUndecoded };
+}
+
+function readHeader(bytes: Buffer) {
+  const width = bytes.readUInt32BE(0);
+  const height = bytes.readUInt32BE(4);
+  judgeSize(width, height);
+  const [depth = 0, colour = 0, , , interlace = 0] = bytes.subarray(8);
+  if (!BIT_DEPTHS[colour]?.includes(depth) || bytes[10] !== 0 || bytes[11] !== 0 || interlace > 1) {
+    throw new Damage('is damaged: its PNG header makes no sense');
+  }
+  const bitsPerPixel = depth * (SAMPLES_PER_PIXEL[colour] ?? 1);
+  const interlaced = interlace === 1;
+  // An interlaced picture is complete only with its last pass, so the decoder holds it all; libvips decodes palettes
+  // and low depths to at least a byte per sample.
+  const bytesPerPixel = (colour === 3 ? 4 : (SAMPLES_PER_PIXEL[colour] ?? 1)) * (depth === 16 ? 2 : 1);
+  const held = interlaced ? height : Math.min(height, LINES_HELD);
+  return { width, height, colour, bitsPerPixel, interlaced, decoderBytes: width * held * bytesPerPixel };
+}
+
+/** Every IDAT payload in order, in pieces that are valid until the next one is asked for. */
+function* imageData(file: FileBytes, firstData: number): Generator<Buffer> {
+  for (let offset = firstData; ; ) {
+    const chunk = chunkAt(file, offset);
+    if (chunk.type === 'IEND') return;
+    if (chunk.type === 'IDAT') yield* pieces(file, chunk.payload, chunk.length);
+    offset = chunk.payload + chunk.length + 4;
+  }
+}
+
+function chunkAt(file: FileBytes, offset: number): Chunk {
+  const header = file.at(offset, 8, 'the end of the picture is missing and it');
+  return { length: header.readUInt32BE(0), type: header.toString('latin1', 4, 8), payload: offset + 8 };
+}
+
+function checkCrc(file: FileBytes, chunk: Chunk): void {
+  let crc = crc32(Buffer.from(chunk.type, 'latin1'));
+  const end = chunk.payload + chunk.length;
+  // Asked for first, so that a cut is reported as a cut before a chunk of gigabytes has been read.
+  const expected = file.at(end, 4, 'the picture').readUInt32BE(0);
+  for (const piece of pieces(file, chunk.payload, chunk.length)) crc = crc32(piece, crc);
+  if (crc !== expected) {
+    const name = /^[A-Za-z]{4}$/.test(chunk.type) ? ` in its ${chunk.type} chunk` : '';
+    throw new Damage(`is damaged: the bytes${name} do not match their checksum`);
+  }
+}
+
+function* pieces(file: FileBytes, start: number, length: number): Generator<Buffer> {
+  for (let offset = start; offset < start + length; ) {
+    const piece = file.upTo(offset, start + length - offset);
+    yield piece;
+    offset += piece.length;
+  }
+}

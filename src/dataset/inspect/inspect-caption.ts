@@ -1,0 +1,117 @@
+import { TextDecoder } from 'node:util';
+import type { FileBytes } from './byte-source.js';
+import { count, Fault } from './inspection-error.js';
+
+export interface CaptionFacts {
+  /** Unicode code points, a BOM not counted. */
+  readonly characters: number;
+  readonly bom: boolean;
+  readonly blank: boolean;
+}
+
+const PIECE_BYTES = 1 << 16;
+const ADVICE = 'The trainer would stop on it. Save it as UTF-8 and upload it again.';
+/** What Windows-1252 has where people meet it in captions: an editor's typographic signs, and accented letters. */
+const WINDOWS_1252: Record<number, string> = {
+  128: 'euro sign',
+  133: 'ellipsis',
+  145: 'opening quote',
+  146: 'apostrophe',
+  147: 'opening quote',
+  148: 'closing quote',
+  149: 'bullet',
+  150: 'dash',
+  151: 'dash',
+  160: 'no-break space',
+};
+
+/**
+ * Reads a caption as Python reads it under `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`): strictly.
+ *
+ * @throws Fault `CAPTION_NOT_UTF8` with the offset of the first bad byte and what the text looks like instead.
+ */
+export function readCaption(file: FileBytes): CaptionFacts {
+  const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+  refuseUtf16(file);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let characters = 0;
+  let blank = true;
+  for (let offset = bom ? 3 : 0; offset < file.size; ) {
+    const piece = file.upTo(offset, PIECE_BYTES);
+    const zero = piece.indexOf(0);
+    if (zero !== -1) throw notUtf8(`contains a zero byte (byte ${count(offset + zero)}), so it looks like UTF-16`);
+    const text = decodePiece(decoder, piece, { last: offset + piece.length === file.size });
+    if (text === undefined) throw notUtf8(describe(file, offset));
+    characters += codePoints(text);
+    blank &&= text.trim() === '';
+    offset += piece.length;
+  }
+  return { characters, bom, blank };
+}
+
+function decodePiece(decoder: TextDecoder, piece: Buffer, options: { last: boolean }): string | undefined {
+  try {
+    return decoder.decode(piece, { stream: !options.last });
+  } catch {
+    return undefined;
+  }
+}
+
+function codePoints(text: string): number {
+  let points = text.length;
+  for (let unit = 0; unit < text.length; unit++) {
+    const code = text.charCodeAt(unit);
+    if (code >= 0xd800 && code <= 0xdbff) points--;
+  }
+  return points;
+}
+
+function refuseUtf16(file: FileBytes): void {
+  const [first, second] = file.upTo(0, 2);
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
+    throw notUtf8('is UTF-16, not UTF-8 (it begins with a UTF-16 byte order mark)');
+  }
+}
+
+function notUtf8(what: string): Fault {
+  return new Fault('CAPTION_NOT_UTF8', `${what}. ${ADVICE}`);
+}
+
+/** Looks again, byte by byte, at the piece that failed and the start of a character that the piece before left open. */
+function describe(file: FileBytes, failed: number): string {
+  let offset = Math.max(0, failed - 3);
+  // A continuation byte can't begin a character; the one it belongs to was good.
+  while (offset < failed && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
+  for (;;) {
+    const bytes = file.upTo(offset, 4);
+    const length = characterBytes(bytes);
+    if (length === 0) return inWords(bytes, offset);
+    offset += length;
+  }
+}
+
+const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
+
+/** How many bytes the UTF-8 character at the start has; 0 where there is none (Unicode 16, table 3-7). */
+function characterBytes(bytes: Buffer): number {
+  const [first = 0x80, second = 0] = bytes;
+  if (first < 0x80) return 1;
+  const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || bytes.length < length) return 0;
+  const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  if (second < lowest || second > highest) return 0;
+  return bytes.subarray(1, length).every(isContinuation) ? length : 0;
+}
+
+function inWords(bytes: Buffer, offset: number): string {
+  const byte = bytes[0] ?? 0;
+  const where = `is not UTF-8: byte ${count(offset)} is 0x${byte.toString(16).toUpperCase()}`;
+  if (offset + bytes.length > 0 && byte >= 0xc2 && bytes.length < 4 && bytes.subarray(1).every(isContinuation)) {
+    return `${where}, the start of a character that is cut off`;
+  }
+  const sign = WINDOWS_1252[byte];
+  if (sign !== undefined) return `${where}, a Windows-1252 ${sign}`;
+  if (byte >= 0xc0) return `${where}, in Windows-1252 the letter ${String.fromCharCode(byte)}`;
+  return where;
+}

@@ -1,0 +1,169 @@
+import { ServiceError } from '../../dataset/errors.js';
+import type { App, RouteContext } from '../context.js';
+import { datasetOnWire, manifestOnWire, viewOnWire } from '../to-wire.js';
+import { clientGone } from '../signals.js';
+import {
+  createBody,
+  datasetParams,
+  listQuery,
+  statusQuery,
+  wireDataset,
+  wireDatasetList,
+  wireDatasetWithFiles,
+  wireDeletedDataset,
+  wireManifest,
+  wireRefusal,
+} from '../../api/schemas.js';
+import { streamAllEvents, streamEvents } from './events.js';
+
+const security = [{ token: [] }];
+const tags = ['datasets'];
+
+/** Datasets as a whole: create, list, look at, follow, delete. */
+export function registerDatasetRoutes(app: App, context: RouteContext): void {
+  const { datasets, watch, stopping } = context;
+
+  app.post(
+    '',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Create a dataset',
+        body: createBody,
+        response: { 200: wireDataset, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, body }) => datasetOnWire(await datasets.create({ accountId, name: body?.name ?? undefined })),
+  );
+
+  app.get(
+    '',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'List datasets, newest first',
+        querystring: listQuery,
+        response: { 200: wireDatasetList, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, query }) => {
+      const { limit, status, name } = query;
+      const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+      // One more than asked for tells whether there is another page.
+      const found = await datasets.list({ accountId, name, status, after, limit: limit && limit + 1 });
+      const page = limit === undefined ? found : found.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        datasets: page.map((summary) => datasetOnWire(summary)),
+        ...(limit !== undefined && {
+          next_cursor: found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null,
+        }),
+      };
+    },
+  );
+
+  app.get(
+    '/events',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Server-sent events: each dataset after every change, and the id of each that is deleted',
+        response: { '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
+  );
+
+  app.get(
+    '/:id/status',
+    {
+      schema: {
+        tags,
+        security,
+        summary: "A dataset's status and files",
+        params: datasetParams,
+        querystring: statusQuery,
+        response: { 200: wireDatasetWithFiles, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params, query }, reply) => {
+      const key = { accountId, id: params.id };
+      if (query.wait !== undefined) {
+        const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), clientGone(reply)]);
+        await settled(watch(key, signal));
+      }
+      return viewOnWire(await datasets.view(key));
+    },
+  );
+
+  app.get(
+    '/:id/manifest',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Every file with its size, SHA-256 and facts, and the digest of them all',
+        params: datasetParams,
+        response: { 200: wireManifest, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params }) => manifestOnWire(await datasets.view({ accountId, id: params.id })),
+  );
+
+  app.get(
+    '/:id/events',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Server-sent events: the dataset now, and after every change of its status or counts',
+        params: datasetParams,
+        response: { '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params }, reply) => streamEvents(reply, { accountId, id: params.id }, context),
+  );
+
+  app.delete(
+    '/:id',
+    {
+      schema: {
+        tags,
+        security,
+        summary: 'Delete a dataset for good',
+        params: datasetParams,
+        response: { 200: wireDeletedDataset, '4xx': wireRefusal },
+      },
+    },
+    async ({ accountId, params }) => {
+      await datasets.remove({ accountId, id: params.id });
+      return { id: params.id, deleted: true as const };
+    },
+  );
+}
+
+/** Returns at the first READY or FAILED, at the first change, or when the watch ends. */
+async function settled(summaries: AsyncIterable<{ status: string }>): Promise<void> {
+  let first: string | undefined;
+  for await (const { status } of summaries) {
+    first ??= status;
+    if (status !== first || status === 'READY' || status === 'FAILED') return;
+  }
+}
+
+function cursorOf({ createdAt, id }: { createdAt: number; id: string }): string {
+  return Buffer.from(`${createdAt}.${id}`).toString('base64url');
+}
+
+function parseCursor(cursor: string): { createdAt: number; id: string } {
+  const [, createdAt, id] = /^(\d{1,16})\.(.+)$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (createdAt === undefined || id === undefined) {
+    throw new ServiceError('invalid_field', 'The cursor is not one that a list returned as next_cursor.', {
+      detail: [{ path: 'cursor', message: 'must be the next_cursor of an earlier page' }],
+    });
+  }
+  return { createdAt: Number(createdAt), id };
+}

@@ -1,0 +1,128 @@
+import fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { ServiceError } from '../dataset/errors.js';
+import { requireToken } from './auth.js';
+import { hasUnreadBody, refuseEarly } from './bodies.js';
+import { BASE_PATH, type RouteContext, type ServerOptions, type ServerParts } from './context.js';
+import { registerDocs } from './docs.js';
+import { doorOf } from './drain.js';
+import { type Refusal, refusal, refusalOf } from './errors.js';
+import { parseJsonBody } from './json.js';
+import { registerDatasetRoutes } from './routes/datasets.js';
+import { registerFileRoutes } from './routes/files.js';
+import { registerOperationRoutes } from './routes/operations.js';
+import { registerReadingRoutes } from './routes/downloads.js';
+import { registerUploadRoutes } from './routes/uploads.js';
+import { registerWeb } from './web.js';
+
+/** Names and sizes of some hundred thousand files fit into one batch. */
+const MAX_JSON_BYTES = 32 * 1024 * 1024;
+
+/** A filename has up to 255 bytes, with up to three characters for each in a URL. */
+const MAX_PARAM_LENGTH = 1024;
+
+/**
+ * The service over HTTP, not listening yet. `turnAway` refuses new requests and lets go of those that wait; it returns when
+ * it is time to close.
+ */
+export async function createServer(parts: ServerParts, options: ServerOptions) {
+  const stopping = new AbortController();
+  const { metrics } = parts;
+  const context: RouteContext = { ...parts, ...options, stopping: stopping.signal };
+  const app = fastify({
+    loggerInstance: options.logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
+    bodyLimit: MAX_JSON_BYTES,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // Bytes that are no HTTP never become a request; what Fastify says of them has another form than our answers.
+    clientErrorHandler: (error, socket) => {
+      if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
+      const { body } = refusal('bad_request', `This is not a valid HTTP request: ${error.message}`);
+      const payload = JSON.stringify(body);
+      socket.end(
+        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(payload)}\r\nconnection: close\r\n\r\n${payload}`,
+      );
+    },
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+  }).withTypeProvider<ZodTypeProvider>();
+
+  app.setValidatorCompiler(validatorCompiler);
+  // The schemas of answers are for the document; checking our own answers would cost more than making them.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
+    parseJsonBody(request.headers['content-type'], body),
+  );
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler((request, reply) => {
+    const message = `There is no ${request.method} ${pathOf(request)}. See /docs for what there is.`;
+    answer(request, reply, refusal('route_not_found', message));
+  });
+  app.addHook('onRequest', async () => {
+    if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping.signal.aborted) reply.header('connection', 'close');
+  });
+  const untilQuiet = doorOf(app.server);
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const { method } = request;
+    const status = reply.statusCode;
+    metrics.answered({ method, route, status, seconds: reply.elapsedTime / 1000 });
+    request.log.debug({ method, path: pathOf(request), status, ms: Math.round(reply.elapsedTime) }, 'answered');
+  });
+
+  await registerDocs(app, options);
+  await app.register(async (scope) => registerWeb(scope, options));
+  await app.register(async (scope) => registerOperationRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
+  await app.register(async (scope) => registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
+  await app.register(
+    async (scope) => {
+      requireToken(scope, parts);
+      const api = scope.withTypeProvider<ZodTypeProvider>();
+      registerDatasetRoutes(api, context);
+      registerFileRoutes(api, context);
+      registerReadingRoutes(api, context);
+    },
+    { prefix: BASE_PATH },
+  );
+  const turnAway = (mostMs: number): Promise<void> => {
+    stopping.abort();
+    return untilQuiet(mostMs);
+  };
+  return Object.assign(app, { turnAway });
+}
+
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const refused = refusalOf(error, request);
+  const facts = { method: request.method, path: pathOf(request), status: refused.status };
+  if (refused.status >= 500) request.log.error({ ...facts, err: error }, refused.body.error_message);
+  else request.log.info(facts, refused.body.error_message);
+  answer(request, reply, refused);
+}
+
+function answer(request: FastifyRequest, reply: FastifyReply, refused: Refusal): void {
+  if (reply.raw.headersSent || reply.raw.destroyed) {
+    // A body broke off in the middle: only a broken connection can say so now.
+    reply.raw.destroy();
+  } else if (hasUnreadBody(request)) {
+    refuseEarly(request, reply, refused);
+  } else {
+    // What was said of the bytes that did not come, such as how long they may be kept, is not true of this answer.
+    for (const name of Object.keys(reply.getHeaders())) {
+      reply.removeHeader(name);
+      // Where a stream of bytes broke off before its first, they are there already.
+      reply.raw.removeHeader(name);
+    }
+    reply.code(refused.status).headers(refused.headers).type('application/json; charset=utf-8').send(refused.body);
+  }
+}
+
+/** Without the query, which may hold a signature. */
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? '';
+}

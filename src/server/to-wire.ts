@@ -1,0 +1,108 @@
+import { aliveUntilOf, MICROS_PER_SECOND, type Micros, type PendingFile, type StoredFile } from '../dataset/dataset.js';
+import { failureOf } from '../dataset/dataset-error.js';
+import type { Facts } from '../dataset/inspect/inspection.js';
+import type { ErrorProblem, Problem } from '../dataset/problems.js';
+import type { DatasetSummary, DatasetView } from '../service/datasets.js';
+import type {
+  WireAwaited,
+  WireDataset,
+  WireDatasetWithFiles,
+  WireFile,
+  WireManifest,
+  WireProblem,
+} from '../api/schemas.js';
+
+/** Nobody reads further, and a dataset of ten thousand images without captions stays a small answer. */
+const MAX_PROBLEMS = 1000;
+
+const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
+const MAX_AWAITED = 1000;
+
+/** The files of a dataset share few minutes, and making the text of a date costs more than all else that is said of a file. */
+let lastMinute = { minute: Number.NaN, text: '' };
+
+/** `2025-07-22T13:05:16.143086`: UTC, microseconds, no suffix. */
+export function timeOf(micros: Micros): string {
+  const minute = Math.floor(micros / MICROS_PER_MINUTE);
+  if (minute !== lastMinute.minute) {
+    lastMinute = { minute, text: new Date(minute * 60_000).toISOString().slice(0, '2025-07-22T13:05:'.length) };
+  }
+  const digits = String(micros - minute * MICROS_PER_MINUTE).padStart(8, '0');
+  return `${lastMinute.text}${digits.slice(0, 2)}.${digits.slice(2)}`;
+}
+
+/** A dataset without its files. */
+export function datasetOnWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
+  const { tally } = dataset;
+  return {
+    id: dataset.id,
+    name: dataset.name,
+    status,
+    created_at: timeOf(dataset.createdAt),
+    updated_at: timeOf(dataset.updatedAt),
+    ...(status === 'FAILED' && {
+      error: { ...failureOf(tally, errors), problems: errors.slice(0, MAX_PROBLEMS).map(problemOnWire) },
+    }),
+    size_bytes: tally.bytes,
+    counts: {
+      images: tally.images,
+      videos: tally.videos,
+      captions: tally.captions,
+      uncaptioned: tally.uncaptioned,
+      pending: tally.pending,
+      rejected: tally.rejected,
+    },
+  };
+}
+
+/** A dataset with its files and everything found in them. */
+export function viewOnWire(view: DatasetView): WireDatasetWithFiles {
+  return {
+    ...datasetOnWire(view, view.findings.errors),
+    files: view.files.map(fileOnWire),
+    warnings: view.findings.warnings.slice(0, MAX_PROBLEMS).map(problemOnWire),
+    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_AWAITED).map(awaitedOnWire) }),
+    ...(view.digest !== undefined && { digest: view.digest }),
+  };
+}
+
+export function manifestOnWire(view: DatasetView): WireManifest {
+  return {
+    dataset_id: view.dataset.id,
+    name: view.dataset.name,
+    status: view.status,
+    ...(view.digest !== undefined && { digest: view.digest }),
+    files: view.files.map(fileOnWire),
+  };
+}
+
+export function fileOnWire({ filename, upload }: StoredFile): WireFile {
+  return {
+    filename,
+    size_bytes: upload.sizeBytes,
+    content_type: upload.contentType,
+    sha256: upload.sha256,
+    uploaded_at: timeOf(upload.settledAt),
+    ...factsOnWire(upload.facts),
+    ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemOnWire) }),
+  };
+}
+
+function factsOnWire(facts: Facts) {
+  if (facts.kind !== 'video') return facts;
+  const { durationSeconds, framesPerSecond, hasAudio, ...rest } = facts;
+  return {
+    ...rest,
+    ...(durationSeconds !== undefined && { duration_seconds: durationSeconds }),
+    ...(framesPerSecond !== undefined && { frames_per_second: framesPerSecond }),
+    ...(hasAudio !== undefined && { has_audio: hasAudio }),
+  };
+}
+
+function awaitedOnWire({ filename, upload }: PendingFile): WireAwaited {
+  return { filename, until: timeOf(aliveUntilOf(upload)) };
+}
+
+function problemOnWire({ code, filename, message }: Problem): WireProblem {
+  return { code, ...(filename !== undefined && { filename }), message };
+}

@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import {
+  aliveUntilOf,
+  type Dataset,
+  type DatasetFile,
+  type Micros,
+  type PendingFile,
+  type Status,
+  type StoredFile,
+  statusOf,
+} from '../dataset/dataset.js';
+import { digestOf } from '../dataset/digest.js';
+import { ServiceError } from '../dataset/errors.js';
+import { type Findings, findingsOf } from '../dataset/findings.js';
+import { parseDatasetName } from '../dataset/names.js';
+import { remove, removeUploads, type StemGroup } from '../dataset/upload-transitions.js';
+import type { ServiceParts } from './dependencies.js';
+
+/** Names a dataset together with the account that asks: another account's dataset is as good as none. */
+export interface DatasetKey {
+  readonly accountId: string;
+  readonly id: string;
+}
+
+/** A dataset at a moment, without its files. */
+export interface DatasetSummary {
+  readonly dataset: Dataset;
+  readonly status: Status;
+}
+
+/** A dataset at a moment, all of it. */
+export interface DatasetView extends DatasetSummary {
+  /** The good files, in the order of their names. */
+  readonly files: readonly StoredFile[];
+  readonly findings: Findings;
+  /** What is promised and may still come, in the order of the names. */
+  readonly awaited: readonly PendingFile[];
+  /** Names exactly this set of files; only where the dataset is READY. */
+  readonly digest: string | undefined;
+}
+
+/** What can be done with datasets as a whole, and with the files in them other than uploading. */
+export class DatasetService {
+  readonly #parts: ServiceParts;
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes an empty dataset, with a name of its own where none is given. @throws ServiceError `invalid_name`, `name_taken` */
+  async create({ accountId, name }: { accountId: string; name?: string | undefined }): Promise<DatasetSummary> {
+    const dataset = await this.#parts.catalog.createDataset({
+      id: this.#parts.newId(),
+      accountId,
+      name: name === undefined ? `ds_${randomBytes(8).toString('hex')}` : parseDatasetName(name),
+      createdAt: this.#parts.now(),
+    });
+    return this.#summaryOf(dataset);
+  }
+
+  /** An account's datasets, newest first: all of them, or `limit` at a time from behind `after`. */
+  async list(query: {
+    accountId: string;
+    name?: string | undefined;
+    status?: Status | undefined;
+    after?: { createdAt: number; id: string } | undefined;
+    limit?: number | undefined;
+  }): Promise<DatasetSummary[]> {
+    const { status, limit, ...page } = query;
+    const found: DatasetSummary[] = [];
+    let after = page.after;
+    for (;;) {
+      const datasets = await this.#parts.catalog.datasets({ ...page, after, limit });
+      const summaries = datasets.map((dataset) => this.#summaryOf(dataset));
+      found.push(...summaries.filter((summary) => status === undefined || summary.status === status));
+      // Status is a matter of time, not a column: pages are read until enough datasets have it.
+      if (limit === undefined || datasets.length < limit) return found;
+      if (found.length >= limit) return found.slice(0, limit);
+      after = datasets.at(-1);
+    }
+  }
+
+  /** @throws ServiceError `dataset_not_found` */
+  async summary(key: DatasetKey): Promise<DatasetSummary> {
+    return this.#summaryOf(await this.#mustFind(key));
+  }
+
+  /** @throws ServiceError `dataset_not_found` */
+  async view(key: DatasetKey): Promise<DatasetView> {
+    const { catalog, now, rules, lookForUploads } = this.#parts;
+    const found = await catalog.contents(key);
+    if (found === undefined) throw datasetNotFound(key.id);
+    const { dataset, files } = found;
+    if (dataset.tally.pending > 0) lookForUploads?.(key.id);
+    const at = now();
+    const status = statusOf(dataset.tally, at, rules);
+    const stored = goodFilesIn(files);
+    return {
+      dataset,
+      status,
+      files: stored,
+      findings: findingsOf(files, at),
+      awaited: files.filter((file): file is PendingFile => isAwaited(file, at)).sort(byName),
+      digest: status === 'READY' ? digestOf(stored) : undefined,
+    };
+  }
+
+  /** @throws ServiceError `dataset_not_found` */
+  async remove(key: DatasetKey): Promise<void> {
+    if (!(await this.#parts.catalog.deleteDataset(key, this.#parts.now()))) throw datasetNotFound(key.id);
+  }
+
+  /**
+   * Removes a file, and whatever refused or open promise there is of its name.
+   *
+   * @throws ServiceError `dataset_not_found`, `file_not_found`
+   */
+  async removeFile(key: DatasetKey, filename: string): Promise<void> {
+    if (!(await this.#change(key, filename, remove))) throw fileNotFound(filename);
+  }
+
+  /**
+   * Removes what was promised, refused or never kept under a name; a good file of that name stays.
+   *
+   * @throws ServiceError `dataset_not_found`, `file_not_found`
+   */
+  async withdraw(key: DatasetKey, filename: string): Promise<void> {
+    if (await this.#change(key, filename, removeUploads)) return;
+    const message = `The dataset has no promised or refused upload of ${JSON.stringify(filename)}.`;
+    throw new ServiceError('file_not_found', message);
+  }
+
+  /** @returns false where there was nothing to change */
+  async #change(
+    key: DatasetKey,
+    filename: string,
+    transition: (group: StemGroup, filename: string) => StemGroup | undefined,
+  ): Promise<boolean> {
+    await this.#mustFind(key);
+    const change = { datasetId: key.id, filenames: [filename], now: this.#parts.now(), isActivity: true };
+    return (await this.#parts.catalog.change(change, (group) => transition(group, filename))) !== undefined;
+  }
+
+  #summaryOf(dataset: Dataset): DatasetSummary {
+    return { dataset, status: statusOf(dataset.tally, this.#parts.now(), this.#parts.rules) };
+  }
+
+  async #mustFind(key: DatasetKey): Promise<Dataset> {
+    const dataset = await this.#parts.catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(key.id);
+    return dataset;
+  }
+}
+
+/** The good files among these, in the order of their names. */
+export function goodFilesIn(files: readonly DatasetFile[]): StoredFile[] {
+  return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
+}
+
+function byName(a: DatasetFile, b: DatasetFile): number {
+  return a.filename < b.filename ? -1 : 1;
+}
+
+function isAwaited({ upload }: DatasetFile, now: Micros): boolean {
+  return upload.state === 'pending' && aliveUntilOf(upload) > now;
+}
+
+/** The same words for a dataset that never was, that is gone, and that is somebody else's. */
+export function datasetNotFound(id: string): ServiceError {
+  return new ServiceError('dataset_not_found', `Dataset ${id} does not exist.`);
+}
+
+export function fileNotFound(filename: string): ServiceError {
+  return new ServiceError('file_not_found', `The dataset has no file ${JSON.stringify(filename)}.`);
+}

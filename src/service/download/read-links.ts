@@ -1,0 +1,57 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { DatasetKey } from '../datasets.js';
+
+/** Until its end the same link is given, so that what a browser has kept under a URL is found again. */
+const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
+
+/** The parts of a link as a URL has them. */
+export interface ReadingLinkParts {
+  readonly account: string;
+  readonly id: string;
+  readonly expires: string;
+  readonly signature: string;
+}
+
+/**
+ * Links for reading. Whoever has one may read the files of one dataset until it expires, without a token: browsers can't
+ * send one for pictures, clips and downloads, and a token in a URL would end up in logs and histories. Signed with
+ * HMAC-SHA-256 over method, account, dataset and expiry; the method keeps it apart from an upload link of the same key.
+ */
+export class ReadingLinks {
+  readonly #key: Buffer;
+
+  /** @param key as that of `UploadLinks` */
+  constructor(key: Buffer) {
+    this.#key = key;
+  }
+
+  /** The query that opens a dataset's files for one to two hours. */
+  linkFor({ accountId, id }: DatasetKey, now: Micros): { query: string; expiresAt: Micros } {
+    const expiresAt = (Math.floor(now / PERIOD) + 2) * PERIOD;
+    const [account, expires] = [accountId, String(expiresAt)];
+    const signature = this.#signatureOf({ account, id, expires });
+    return { query: new URLSearchParams({ account, expires, signature }).toString(), expiresAt };
+  }
+
+  /** The account whose dataset the link opens. @throws ServiceError `link_invalid` where anything was changed, `link_expired` */
+  verify(link: ReadingLinkParts, now: Micros): string {
+    const expected = Buffer.from(this.#signatureOf(link));
+    const given = Buffer.from(link.signature);
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      throw new ServiceError(
+        'link_invalid',
+        'The signature of this link is not valid for this dataset. Use the query exactly as links returned it.',
+      );
+    }
+    if (Number(link.expires) <= now) {
+      throw new ServiceError('link_expired', 'This link has expired. Call links again for a fresh one.');
+    }
+    return link.account;
+  }
+
+  #signatureOf({ account, id, expires }: Omit<ReadingLinkParts, 'signature'>): string {
+    return createHmac('sha256', this.#key).update(`GET\n${account}\n${id}\n${expires}`).digest('base64url');
+  }
+}

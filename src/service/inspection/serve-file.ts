@@ -1,0 +1,33 @@
+import { MessageChannel } from 'node:worker_threads';
+import { ANSWERED, BLOCK_BYTES, FAILED, HEADER_BYTES, type RemoteFile } from '../../dataset/inspect/remote-bytes.js';
+
+/**
+ * Lets a worker read a file that only this thread can read from. The port of `remote` must be given to the worker.
+ *
+ * @returns with it, what went wrong here while the worker saw no more than that it can't read
+ */
+export function serveFile(
+  readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>,
+  { sizeBytes, signal }: { sizeBytes: number; signal: AbortSignal },
+): { remote: RemoteFile; failure: () => { error: unknown } | undefined; close: () => void } {
+  const { port1, port2 } = new MessageChannel();
+  const shared = new SharedArrayBuffer(HEADER_BYTES + BLOCK_BYTES);
+  const header = new Int32Array(shared, 0, 2);
+  const room = Buffer.from(shared, HEADER_BYTES);
+  let failure: { error: unknown } | undefined;
+  const answer = async ([start, end]: [number, number]) => {
+    let state = ANSWERED;
+    try {
+      const bytes = await readAt(start, end, signal);
+      if (bytes.length !== end - start) throw new Error(`${bytes.length} bytes came instead of ${end - start}.`);
+      header[1] = bytes.copy(room);
+    } catch (error) {
+      failure ??= { error };
+      state = FAILED;
+    }
+    Atomics.store(header, 0, state);
+    Atomics.notify(header, 0);
+  };
+  port1.on('message', (range) => void answer(range));
+  return { remote: { sizeBytes, port: port2, shared }, failure: () => failure, close: () => port1.close() };
+}

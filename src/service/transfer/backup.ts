@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { hasErrno } from '../../dataset/errors.js';
+import { putInPlace, removeUnnamed, secretOf, snapshotCatalog } from '../../storage/catalog/catalog-snapshot.js';
+import { blobsNamedBy, extentOf } from '../../storage/catalog/copy-catalog.js';
+import type { Database } from '../../storage/database/database.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import { openSqlite } from '../../storage/database/sqlite.js';
+import { type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
+import { BLOBS, CATALOG, lockFolders, mustHold, syncFolder } from './installation.js';
+import { TransferError } from './transfer-error.js';
+
+const MARKER = 'backup.json';
+const NEXT_CATALOG = 'catalog.next.sqlite';
+
+/** Each round has only to copy what has come since the one before. */
+const MAX_ROUNDS = 100;
+
+/** What a folder of ours says of itself, so that no other is ever taken for one. */
+const Marker = z.object({ trainyard_backup: z.literal(1), installation: z.string().optional() });
+
+export interface BackupOptions {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: CopyProgress) => void;
+  /** Files were removed while they were being copied, so that a newer catalog has to be taken. */
+  readonly onRound?: () => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface BackedUp {
+  readonly files: number;
+  readonly bytes: number;
+  readonly copiedFiles: number;
+  readonly copiedBytes: number;
+  /** What the catalog does not name any more. */
+  readonly removedFiles: number;
+  /** What the catalog names and nobody has any more. */
+  readonly lost: readonly LostBlob[];
+}
+
+/**
+ * Makes of `folder` a copy of a data folder as it is at one moment, also while it is being served. What is there of an
+ * earlier backup stays valid until the new catalog takes the place of the old one in one step, and its bytes need not be
+ * copied again. The folder is a data folder itself.
+ *
+ * @throws TransferError, ServiceError; the signal's reason
+ */
+export async function backUp(dataFolder: string, folder: string, options: BackupOptions): Promise<BackedUp> {
+  mustHold({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (((await stat(folder)).mode & 0o077) !== 0) {
+    options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);
+  }
+  const marker = await markerIn(folder);
+  const release = lockFolders([folder]);
+  let blobs: DiskBlobs | undefined;
+  try {
+    if (marker === undefined) await writeMarker(folder, {});
+    blobs = await DiskBlobs.open(join(folder, BLOBS));
+    const copied = await copyUntilComplete(dataFolder, { folder, marker, blobs }, options);
+    await putInPlace(join(folder, NEXT_CATALOG), join(folder, CATALOG));
+    const catalog = await openSqlite(join(folder, CATALOG), { isSingleFile: true });
+    const removedFiles = await removeUnnamed(catalog, join(folder, BLOBS)).finally(() => catalog.close());
+    return { ...copied, removedFiles };
+  } finally {
+    await blobs?.close();
+    release();
+  }
+}
+
+/**
+ * Takes catalogs until there is one of which all bytes are in the backup. A file that is removed before its turn comes has
+ * left the catalog first; so one that was missed, and is named by a catalog that was taken after that, is lost.
+ */
+async function copyUntilComplete(
+  dataFolder: string,
+  { folder, marker, blobs }: { folder: string; marker: Marker | undefined; blobs: DiskBlobs },
+  { signal, onProgress, onRound }: BackupOptions,
+): Promise<Omit<BackedUp, 'removedFiles'>> {
+  const stores = { from: DiskBlobs.beside(join(dataFolder, BLOBS)), to: blobs };
+  const missed = new Set<string>();
+  let [copiedFiles, copiedBytes] = [0, 0];
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    if (round > 1) onRound?.();
+    await snapshotCatalog(join(dataFolder, CATALOG), join(folder, NEXT_CATALOG));
+    const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
+    try {
+      if (round === 1) await claim(folder, marker, catalog);
+      const extent = await extentOf(catalog);
+      const copy = await copyBlobs(blobsNamedBy(catalog), stores, { extent, signal, onProgress });
+      copiedFiles += copy.copiedFiles;
+      copiedBytes += copy.copiedBytes;
+      const removed = copy.lost.filter(({ key, reason }) => reason === 'missing' && !missed.has(key));
+      if (removed.length === 0) return { ...extent, copiedFiles, copiedBytes, lost: copy.lost };
+      for (const { key } of removed) missed.add(key);
+    } finally {
+      await catalog.close();
+    }
+  }
+  const advice = 'Give the server a larger --blob-grace-seconds, and run this again.';
+  throw new TransferError('changed', `Files are removed faster than they can be copied. ${advice}`);
+}
+
+/** @throws TransferError `occupied` where the folder is the backup of another installation */
+async function claim(folder: string, marker: Marker | undefined, catalog: Database): Promise<void> {
+  const secret = await secretOf(catalog);
+  const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
+  if (installation === undefined || marker?.installation === installation) return;
+  if (marker?.installation === undefined) return writeMarker(folder, { installation });
+  throw new TransferError('occupied', `${folder} is the backup of another installation. Name a folder of its own.`);
+}
+
+type Marker = z.infer<typeof Marker>;
+
+/** @throws TransferError `occupied` where the folder holds something that is no backup of ours */
+async function markerIn(folder: string): Promise<Marker | undefined> {
+  const text = await readFile(join(folder, MARKER), 'utf8').catch((error) => {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  });
+  if (text === undefined) {
+    const [other] = (await readdir(folder)).filter((name) => !name.startsWith('serving.lock'));
+    if (other === undefined) return undefined;
+    throw new TransferError(
+      'occupied',
+      `${folder} holds something else (${other}). Name a folder that is new or empty.`,
+    );
+  }
+  const marker = Marker.safeParse(JSON.parse(text));
+  if (marker.success) return marker.data;
+  throw new TransferError('occupied', `${folder} was made by another version of trainyard. Name a new folder.`);
+}
+
+async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {
+  const path = join(folder, MARKER);
+  await writeFile(`${path}.next`, `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`, { mode: 0o600 });
+  await rename(`${path}.next`, path);
+  await syncFolder(folder);
+}

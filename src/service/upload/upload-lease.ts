@@ -1,0 +1,174 @@
+import type { DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import {
+  beginArrival,
+  endArrival,
+  type Holder,
+  reject,
+  renewArrival,
+  type StemGroup,
+  store,
+} from '../../dataset/upload-transitions.js';
+import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
+import type { ServiceParts } from '../dependencies.js';
+
+/** Signs of life in the time within which one is due. */
+const RENEWALS_PER_LEASE = 5;
+
+/**
+ * A promise whose bytes somebody is taking in. The lease that holds it may be lost, to a sweep or to another attempt, and
+ * then nothing can be done with it any more: only the holder touches the bytes under the file's key.
+ */
+export class HeldPromise {
+  readonly file: PendingFile;
+  readonly #parts: ServiceParts;
+  readonly #holder: Holder;
+  /** What a client brought to the store itself is not ours to take away, but for what the catalog gives to the trash. */
+  readonly #bringsBytes: boolean;
+  /** Whether there may be bytes under the key that nobody will ask for. */
+  #leavesBytes = false;
+
+  /** @param by the token under which the promise was made or begun */
+  constructor(parts: ServiceParts, file: PendingFile, by: string) {
+    this.#parts = parts;
+    this.file = file;
+    this.#holder = { id: file.id, by };
+    this.#bringsBytes = file.upload.via !== 'presigned';
+  }
+
+  /**
+   * Takes hold of a promise that was made before; `undefined` where somebody else holds it, or it is over.
+   *
+   * @param options.now the moment by which another's lease must have run out, if not now
+   */
+  static async begin(
+    parts: ServiceParts,
+    file: PendingFile,
+    options: { now?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
+  ): Promise<HeldPromise | undefined> {
+    const { catalog, now, rules, newId } = parts;
+    const { now: at = now(), ...how } = options;
+    const lease = { now: at, until: now() + rules.lease, by: newId() };
+    const { id, datasetId, filename } = file;
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
+    const changed = await catalog.change(change, (group) => beginArrival(group, id, lease));
+    return changed && new HeldPromise(parts, file, lease.by);
+  }
+
+  /** Does something with it, and gives signs of life until that is over. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    // A renewal that fails is made up for by the next; the lease outlives several.
+    const renewalMs = this.#parts.rules.lease / 1000 / RENEWALS_PER_LEASE;
+    const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
+    try {
+      return await work();
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  /** A sign of life. @returns false where the promise is held no more */
+  renew(): Promise<boolean> {
+    const { now, rules } = this.#parts;
+    const lease = { now: now(), until: now() + rules.lease };
+    return this.#change((group) => renewArrival(group, this.#holder, lease), { isActivity: false });
+  }
+
+  /** Lets the promise go: a link's is open for another try, a direct upload's is over. */
+  async end(): Promise<void> {
+    await this.#change((group) => endArrival(group, this.#holder), { mayLeaveBytes: this.#leavesBytes });
+  }
+
+  /**
+   * Judges bytes that have arrived, and keeps or refuses them.
+   *
+   * @throws ServiceError `invalid_content`; `link_withdrawn` where the file or its dataset was removed meanwhile;
+   * `unavailable` where it had better be sent again
+   */
+  async settle(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
+    const { inspect, now } = this.#parts;
+    const { filename } = this.file;
+    const { content, sizeBytes, sha256 } = staged;
+    const inspection = await inspect({ ...content, sizeBytes, filename }, signal).catch(async (error) => {
+      await staged.discard();
+      throw error;
+    });
+    if (!inspection.ok) {
+      await staged.discard();
+      return this.refuse(inspection.problem);
+    }
+    const { version: blobVersion } = await this.#commit(staged);
+    const { contentType, facts, warnings } = inspection;
+    const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
+    return this.#keep({ state: 'stored', ...found, settledAt: now() });
+  }
+
+  /** Breaks the promise. @throws ServiceError `invalid_content` */
+  async refuse(problem: ErrorProblem): Promise<never> {
+    const rejected = { state: 'rejected', problem, settledAt: this.#parts.now() } as const;
+    await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
+    throw new ServiceError('invalid_content', problem.message);
+  }
+
+  /**
+   * Puts the bytes under their key. What is there already was left by somebody who lost the promise in the middle of this
+   * very step; it goes, so that the next attempt finds room.
+   */
+  async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
+    const key = blobKeyOf(this.file);
+    this.#leavesBytes = this.#bringsBytes;
+    return staged.commit().catch(async (error) => {
+      const isTaken = error instanceof ServiceError && error.code === 'upload_settled';
+      if (!isTaken || !(await this.renew())) throw error;
+      await this.#parts.blobs.delete([key]);
+      throw new ServiceError('unavailable', `${this.file.filename} could not be kept. Send it again.`, {
+        cause: error,
+      });
+    });
+  }
+
+  async #keep(upload: StoredFile['upload']): Promise<StoredFile> {
+    const stored = { ...this.file, upload };
+    let lost: unknown;
+    const isStored = await this.#change((group) => store(group, this.#holder, upload)).catch((error) => {
+      lost = error;
+      return false;
+    });
+    if (isStored) return stored;
+    // Where the answer was lost, the change perhaps was not: only the catalog can say whether the bytes are litter.
+    const file = await this.#look();
+    if (file?.upload.state === 'stored') return stored;
+    // Whoever has taken the promise over will deal with the bytes, which by now may be theirs.
+    const isHeld = file?.upload.state === 'pending' && file.upload.arrivingBy === this.#holder.by;
+    if (this.#bringsBytes && (file === undefined || isHeld)) await this.#parts.blobs.delete([blobKeyOf(this.file)]);
+    this.#leavesBytes = false;
+    if (lost !== undefined) throw lost;
+    if (file === undefined) {
+      throw new ServiceError(
+        'link_withdrawn',
+        `${stored.filename} was removed, or its dataset was, while it was being uploaded. Nothing was kept.`,
+      );
+    }
+    throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was given up. Send it again.`);
+  }
+
+  /** The file as it is once every change under way is over: one that does nothing waits for its turn like any other. */
+  async #look(): Promise<DatasetFile | undefined> {
+    let found: DatasetFile | undefined;
+    await this.#change((group) => {
+      found = group.find(({ id }) => id === this.file.id);
+      return undefined;
+    });
+    return found;
+  }
+
+  async #change(
+    transition: (group: StemGroup) => StemGroup | undefined,
+    options: { isActivity?: boolean; mayLeaveBytes?: boolean } = {},
+  ): Promise<boolean> {
+    const { datasetId, filename } = this.file;
+    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity: true, ...options };
+    return (await this.#parts.catalog.change(change, transition)) !== undefined;
+  }
+}

@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
+import { access, constants, type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
+import { arrivalFault, Meter, sinkOf } from '../ingest.js';
+
+/** A picture is mostly read in one go. */
+const READ_BYTES = 256 * 1024;
+
+/**
+ * A long upload is written to the platters while it still arrives, whenever this many bytes are new; otherwise the whole
+ * file would wait in the page cache for the fsync at its end.
+ */
+const WRITEBACK_BYTES = 32 * 1024 * 1024;
+
+/** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
+const SHARDS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+
+/**
+ * Blobs as files of one folder: a temporary name until all bytes are durable, then a link into place, so that a crash at
+ * any moment leaves either the whole blob or none. Only one process may hold the folder.
+ */
+export class DiskBlobs implements BlobStore {
+  readonly #root: string;
+  readonly #staging: string;
+  readonly #shards = new Map<string, Promise<FileHandle>>();
+
+  private constructor(root: string) {
+    this.#root = root;
+    this.#staging = join(root, 'staging');
+  }
+
+  /** Opens the folder, and makes it where it is missing. What an earlier process was still receiving is thrown away. */
+  static async open(root: string): Promise<DiskBlobs> {
+    const blobs = new DiskBlobs(root);
+    if (!existsSync(join(root, SHARDS.at(-1)!))) {
+      for (const shard of SHARDS) mkdirSync(join(root, shard), { recursive: true });
+      await syncFolder(root);
+    }
+    await rm(blobs.#staging, { recursive: true, force: true });
+    await mkdir(blobs.#staging);
+    return blobs;
+  }
+
+  /** For reading beside the process that holds the folder: nothing in it is made or thrown away. */
+  static beside(root: string): Pick<BlobStore, 'read' | 'find' | 'close'> {
+    return new DiskBlobs(root);
+  }
+
+  async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
+    const path = join(this.#staging, randomUUID());
+    const handle = await open(path, 'wx');
+    try {
+      const meter = new Meter(options.limit, writebackOf(handle));
+      await pipeline(body, meter, sinkOf(handle), { signal: options.signal });
+      // Not awaited: the bytes reach the disk while somebody looks at them.
+      const durable = handle.datasync().finally(() => handle.close());
+      durable.catch(() => {});
+      const { key } = options;
+      return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
+    } catch (error) {
+      await handle.close();
+      await unlink(path);
+      options.signal.throwIfAborted();
+      throw arrivalFault(error);
+    }
+  }
+
+  #stagedBlob(
+    key: string,
+    staged: { path: string; durable: Promise<void>; sizeBytes: number; sha256: string },
+  ): StagedBlob {
+    const { path, durable, sizeBytes, sha256 } = staged;
+    const discard = async () => {
+      await durable.catch(() => {});
+      await rm(path, { force: true });
+    };
+    const commit = async () => {
+      try {
+        await durable;
+        await link(path, this.pathOf(key));
+        await (await this.#shard(key)).sync();
+        return { version: null };
+      } catch (error) {
+        if (!hasErrno(error, 'EEXIST')) throw arrivalFault(error);
+        throw new ServiceError('upload_settled', 'This upload has already been completed by another request.');
+      } finally {
+        await discard();
+      }
+    };
+    return { sizeBytes, sha256, content: { path }, commit, discard };
+  }
+
+  async read(
+    key: string,
+    { range }: { range?: { start: number; end: number } | undefined } = {},
+  ): Promise<Readable | undefined> {
+    const handle = await this.#open(key);
+    const whole = { highWaterMark: READ_BYTES };
+    return handle?.createReadStream(range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 });
+  }
+
+  async fetch(key: string, options: { limit: ByteLimit; signal: AbortSignal }): Promise<FetchedBlob | undefined> {
+    const handle = await this.#open(key);
+    if (handle === undefined) return undefined;
+    const meter = new Meter(options.limit);
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    await pipeline(handle.createReadStream(), meter, nowhere, { signal: options.signal });
+    return {
+      sizeBytes: meter.bytes,
+      sha256: meter.digest(),
+      content: { path: this.pathOf(key) },
+      version: null,
+      discard: async () => {},
+    };
+  }
+
+  async #open(key: string): Promise<FileHandle | undefined> {
+    try {
+      return await open(this.pathOf(key));
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
+    const found = new Map<string, FoundBlob>();
+    const look = async (key: string) => {
+      const stats = await stat(this.pathOf(key)).catch((error) => {
+        if (!hasErrno(error, 'ENOENT')) throw error;
+      });
+      if (stats !== undefined) found.set(key, { sizeBytes: stats.size, version: null });
+    };
+    await Promise.all(keys.map(look));
+    return found;
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await rm(this.pathOf(key), { force: true });
+  }
+
+  pathOf(key: string): string {
+    return blobPathOf(this.#root, key);
+  }
+
+  async ping(): Promise<void> {
+    await access(this.#staging, constants.W_OK);
+  }
+
+  async close(): Promise<void> {
+    for (const shard of this.#shards.values()) await (await shard).close();
+    this.#shards.clear();
+  }
+
+  /** The folder a key lies in, kept open: its fsync makes the new name durable. */
+  #shard(key: string): Promise<FileHandle> {
+    const name = nameOf(key).slice(0, 2);
+    let shard = this.#shards.get(name);
+    if (shard === undefined) {
+      shard = open(join(this.#root, name));
+      this.#shards.set(name, shard);
+      // A failure such as too many open files may pass; the next commit tries again.
+      shard.catch(() => this.#shards.delete(name));
+    }
+    return shard;
+  }
+}
+
+/** The file of a blob in a store's folder, for those who read beside the process that holds it. */
+export function blobPathOf(root: string, key: string): string {
+  const name = nameOf(key);
+  return join(root, name.slice(0, 2), name);
+}
+
+/** What follows the dataset's id: the names of files are never used twice anyway. */
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
+/** Called with the number of bytes so far, has them written back one stretch after the other, in the background. */
+function writebackOf(handle: FileHandle): (bytes: number) => void {
+  let nextAt = WRITEBACK_BYTES;
+  let isRunning = false;
+  return (bytes) => {
+    if (bytes < nextAt || isRunning) return;
+    nextAt = bytes + WRITEBACK_BYTES;
+    isRunning = true;
+    const finished = () => {
+      isRunning = false;
+    };
+    // A failure here shows again in the fsync that decides.
+    handle.datasync().then(finished, finished);
+  };
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path);
+  await handle.sync();
+  await handle.close();
+}

@@ -1,0 +1,99 @@
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { type Abilities, type S3Bucket, withKnownHash } from './s3-bucket.js';
+import { isRefusedCondition, isTransient, startFault, statusOfFault } from './errors.js';
+import { presigningOf } from './presigning.js';
+
+const BODY = Buffer.from('probe');
+const LONGER_BODY = Buffer.from('longer');
+
+/** No object has this ETag. */
+const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
+
+/**
+ * Tries on objects of its own what the store can do, and removes them again. Everything that the service will need is
+ * tried, so that a permission that is missing shows now.
+ *
+ * @throws StoreUnusable with what is missing
+ */
+export async function probe(bucket: S3Bucket): Promise<Abilities> {
+  const { writer, reader } = bucket.connection;
+  const folder = `.probe/${randomUUID()}`;
+  const keys = ['object', 'body', 'length'].map((name) => `${folder}/${name}`);
+  const [object, body] = keys.map((key) => bucket.target(key));
+  const { Bucket, Key: Prefix } = bucket.target(folder);
+  const needing = <T>(permission: string, work: Promise<T>): Promise<T> =>
+    work.catch((error) => {
+      throw startFault(error, bucket.location, permission);
+    });
+  // The first request also finds out whether anybody answers, and whether there is such a bucket.
+  await needing('s3:ListBucket', reader.send(new ListObjectsV2Command({ Bucket, Prefix })));
+  const put = { ...object!, ...bucket.newObject('probe'), Body: BODY };
+  await needing('s3:PutObject', writer.send(new PutObjectCommand(put)));
+  try {
+    const { Body } = await needing('s3:GetObject', reader.send(new GetObjectCommand(object!)));
+    await Body?.transformToByteArray();
+    const { UploadId } = await needing('s3:PutObject', writer.send(new CreateMultipartUploadCommand(object!)));
+    const abort = new AbortMultipartUploadCommand({ ...object!, UploadId });
+    await needing('s3:AbortMultipartUpload', writer.send(abort));
+    await needing('s3:ListBucketMultipartUploads', reader.send(new ListMultipartUploadsCommand({ Bucket, Prefix })));
+    const refusedAs = async (isExpected: (error: unknown) => boolean, work: Promise<unknown>) => {
+      const error = await work.then(
+        () => undefined,
+        (reason) => reason,
+      );
+      if (isTransient(error)) throw startFault(error, bucket.location, 's3:PutObject');
+      return error !== undefined && isExpected(error);
+    };
+    return {
+      keepsFirst: await refusedAs(isRefusedCondition, writer.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' }))),
+      matchesVersions: await refusedAs(
+        isRefusedCondition,
+        reader.send(new GetObjectCommand({ ...object!, IfMatch: STALE })),
+      ),
+      checksBodies: await refusedAs((error) => statusOfFault(error) === 400, putWithWrongHash(writer, body!)),
+      checksLengths: await isLengthChecked(bucket, keys[2]!),
+    };
+  } finally {
+    const Objects = keys.map((key) => ({ Key: bucket.target(key).Key }));
+    await needing(
+      's3:DeleteObject',
+      reader.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })),
+    );
+  }
+}
+
+function putWithWrongHash(writer: S3Client, target: { Bucket: string; Key: string }): Promise<unknown> {
+  const command = new PutObjectCommand({ ...target, Body: BODY });
+  const wrong = createHash('sha256').update(LONGER_BODY).digest('hex');
+  return writer.send(withKnownHash(command, wrong));
+}
+
+async function isLengthChecked(bucket: S3Bucket, key: string): Promise<boolean> {
+  const { writer } = bucket.connection;
+  // By the address that we have: that of the clients may not be reachable from here.
+  const presigning = await presigningOf(bucket, writer);
+  const { url, headers } = await presigning.presign(key, { sizeBytes: BODY.length, expiresInSeconds: 60 });
+  const { protocol, hostname, port, host, pathname, search } = new URL(url);
+  const { response } = await writer.config.requestHandler.handle({
+    method: 'PUT',
+    protocol,
+    hostname,
+    ...(port !== '' && { port: Number(port) }),
+    path: `${pathname}${search}`,
+    query: {},
+    headers: { ...headers, host, 'content-length': String(LONGER_BODY.length) },
+    body: LONGER_BODY,
+  } as never);
+  response.body?.resume();
+  return response.statusCode === 403;
+}

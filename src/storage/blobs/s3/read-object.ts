@@ -1,0 +1,64 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ServiceError } from '../../../dataset/errors.js';
+import type { OpenObject, S3Bucket } from './s3-bucket.js';
+import { isTransient, storeFault } from './errors.js';
+
+/**
+ * The bytes of an object that has begun to answer. Where the answer breaks off or stalls, the rest is asked for again, of
+ * the same version.
+ *
+ * @throws BlobChanged, ServiceError `unavailable`; the signal's reason
+ */
+export async function* receivedBody(
+  bucket: S3Bucket,
+  key: string,
+  options: {
+    opened: OpenObject;
+    range?: { start: number; end: number } | undefined;
+    signal?: AbortSignal | undefined;
+  },
+): AsyncGenerator<Buffer> {
+  const { opened, range, signal } = options;
+  const { version } = opened;
+  const { attempts, idleMs } = bucket.patience;
+  let { body } = opened;
+  let position = range?.start ?? 0;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      for await (const chunk of lively(body, idleMs)) {
+        position += chunk.length;
+        attempt = 1;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isTransient(error) || attempt >= attempts) throw storeFault(error);
+      await wait(100 * 4 ** attempt, undefined, signal && { signal });
+      const again = await bucket.get(key, { range: { start: position, end: range?.end }, version, signal });
+      if (again === undefined) throw new ServiceError('unavailable', 'The file was removed while it was being read.');
+      body = again.body;
+    }
+  }
+}
+
+/** Counts the time that the sender takes, and not that which the reader takes. */
+async function* lively(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
+  const chunks = body.iterator({ destroyOnReturn: true });
+  try {
+    for (;;) {
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        body.destroy();
+      }, idleMs);
+      const next = await chunks.next().finally(() => clearTimeout(timer));
+      if (isLate) throw Object.assign(new Error(`no byte came for ${idleMs} ms`), { code: 'ETIMEDOUT' });
+      if (next.done) return;
+      yield next.value as Buffer;
+    }
+  } finally {
+    body.destroy();
+  }
+}

@@ -1,0 +1,152 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type { Micros } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { TellOthers } from '../database/change-feed.js';
+import { type Database, isUniqueViolation } from '../database/database.js';
+import type { TokenCache } from './token-cache.js';
+
+/** A token as it may be shown again and again: without its secret. */
+export interface TokenSummary {
+  readonly id: string;
+  readonly account: string;
+  /** How the token begins. */
+  readonly hint: string;
+  readonly createdAt: Micros;
+  readonly revokedAt: Micros | null;
+}
+
+const HINT_LENGTH = 7;
+const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
+
+/**
+ * Accounts, which own datasets, and the tokens that speak for them. A token is 256 random bits, so a plain digest of it
+ * can be looked up and tells nobody the token.
+ */
+export class Accounts {
+  readonly #db: Database;
+  readonly #tokens: TokenCache | undefined;
+  readonly #tellOthers: TellOthers;
+
+  /** @param options.tokens where looking a token up is dear, and a revocation heard of */
+  constructor(db: Database, options: { tokens?: TokenCache; tellOthers?: TellOthers } = {}) {
+    this.#db = db;
+    this.#tokens = options.tokens;
+    this.#tellOthers = options.tellOthers ?? (() => []);
+  }
+
+  /** The account a token speaks for; `undefined` for one that is unknown or revoked. */
+  async accountOf(token: string): Promise<string | undefined> {
+    const digest = digestOf(token);
+    return this.#tokens === undefined ? this.#lookUp(digest) : this.#tokens.get(digest, () => this.#lookUp(digest));
+  }
+
+  async #lookUp(digest: string): Promise<string | undefined> {
+    const row = await this.#db.query
+      .selectFrom('token')
+      .select('account_id')
+      .where('digest', '=', digest)
+      .where('revoked_at', 'is', null)
+      .executeTakeFirst();
+    return row?.account_id;
+  }
+
+  async hasTokens(): Promise<boolean> {
+    return (await this.#db.query.selectFrom('token').select('id').limit(1).executeTakeFirst()) !== undefined;
+  }
+
+  /**
+   * Makes a token, and its account where there is none of that name.
+   *
+   * @returns the token in clear, for the only time.
+   * @throws ServiceError `invalid_name`
+   */
+  async createToken(accountName: string, now: Micros): Promise<{ token: string; id: string }> {
+    const name = accountName.trim().normalize('NFC');
+    if (!ACCOUNT_NAME.test(name)) {
+      throw new ServiceError(
+        'invalid_name',
+        `The account name ${JSON.stringify(accountName)} can't be used. Begin with a letter or digit; letters, digits, spaces and . _ - @ may follow, 128 characters at most.`,
+      );
+    }
+    const accountId = await this.#ensureAccount(name, now);
+    const token = `ty_${randomBytes(32).toString('base64url')}`;
+    const id = randomBytes(4).toString('hex');
+    await this.#db.query
+      .insertInto('token')
+      .values({
+        id,
+        account_id: accountId,
+        digest: digestOf(token),
+        hint: token.slice(0, HINT_LENGTH),
+        created_at: now,
+        revoked_at: null,
+      })
+      .execute();
+    return { token, id };
+  }
+
+  async #ensureAccount(name: string, now: Micros): Promise<string> {
+    try {
+      const id = randomUUID();
+      await this.#db.query.insertInto('account').values({ id, name, created_at: now }).execute();
+      return id;
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const row = await this.#db.query
+        .selectFrom('account')
+        .select('id')
+        .where('name', '=', name)
+        .executeTakeFirstOrThrow();
+      return row.id;
+    }
+  }
+
+  /** All tokens, or those of one account, oldest first. @throws ServiceError `account_not_found` */
+  async tokens(accountName?: string): Promise<TokenSummary[]> {
+    let select = this.#db.query
+      .selectFrom('token')
+      .innerJoin('account', 'account.id', 'token.account_id')
+      .select(['token.id', 'account.name', 'token.hint', 'token.created_at', 'token.revoked_at'])
+      .orderBy('token.created_at')
+      .orderBy('token.id');
+    if (accountName !== undefined) {
+      const account = await this.#db.query
+        .selectFrom('account')
+        .select('id')
+        .where('name', '=', accountName)
+        .executeTakeFirst();
+      if (account === undefined) {
+        throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
+      }
+      select = select.where('account_id', '=', account.id);
+    }
+    return (await select.execute()).map((row) => ({
+      id: row.id,
+      account: row.name,
+      hint: row.hint,
+      createdAt: row.created_at,
+      revokedAt: row.revoked_at,
+    }));
+  }
+
+  /** From now on the token opens nothing. @throws ServiceError `token_not_found` */
+  async revokeToken(id: string, now: Micros): Promise<void> {
+    const { query, transact } = this.#db;
+    const revocation = query
+      .updateTable('token')
+      .set((eb) => ({ revoked_at: eb.fn.coalesce('revoked_at', eb.val(now)) }))
+      .where('id', '=', id)
+      .returning('id');
+    const [revoked] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([revocation, ...this.#tellOthers('tokens')]),
+    );
+    this.#tokens?.clear();
+    if (revoked.length === 0) {
+      throw new ServiceError('token_not_found', `There is no token ${id}. "trainyard token list" shows them all.`);
+    }
+  }
+}
+
+function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}

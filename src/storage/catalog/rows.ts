@@ -1,0 +1,203 @@
+import type { Selectable } from 'kysely';
+import {
+  aliveUntilOf,
+  type Dataset,
+  type DatasetFile,
+  type PendingFile,
+  type StoredFile,
+  type Tally,
+  type Upload,
+} from '../../dataset/dataset.js';
+import { type FileKind, stemOf } from '../../dataset/media.js';
+import type { Warning } from '../../dataset/problems.js';
+import type { Schema } from '../database/schema.js';
+
+export type FileRow = Selectable<Schema['file']>;
+type DatasetRow = Selectable<Schema['dataset']>;
+
+/** A dataset as it was read. */
+export function datasetOf(row: DatasetRow): Dataset {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    name: row.name,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    tally: {
+      pending: row.pending,
+      pendingUntil: row.pending_until,
+      rejected: row.rejected,
+      images: row.images,
+      videos: row.videos,
+      captions: row.captions,
+      trainable: row.trainable,
+      uncaptioned: row.uncaptioned,
+      collisions: row.collisions,
+      bytes: row.bytes,
+      lastActivity: row.updated_at,
+    },
+  };
+}
+
+/** The columns that a tally is kept in. */
+export function tallyColumns({ lastActivity, pendingUntil, ...counts }: Tally) {
+  return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
+}
+
+/** A file as it was read. */
+export function fileOf(row: FileRow): DatasetFile {
+  return {
+    id: row.id,
+    datasetId: row.dataset_id,
+    filename: row.filename,
+    kind: row.kind as FileKind,
+    createdAt: row.created_at,
+    upload: uploadOf(row),
+  };
+}
+
+function uploadOf(row: FileRow): Upload {
+  switch (row.state) {
+    case 'pending':
+      return {
+        state: 'pending',
+        via: present(row.via) as PendingFile['upload']['via'],
+        promisedBytes: row.promised_bytes,
+        expiresAt: present(row.expires_at),
+        arrivingUntil: row.arriving_until,
+        arrivingBy: row.arriving_by,
+      };
+    case 'stored':
+      return storedUploadOf(row);
+    case 'rejected':
+      return { state: 'rejected', problem: JSON.parse(present(row.problem)), settledAt: present(row.settled_at) };
+    default:
+      throw new Error(`The catalog holds a file in the state ${row.state}, which this version does not know.`);
+  }
+}
+
+/** The columns that a stored file fills, but for its dataset and its state. */
+export const STORED_COLUMNS = [
+  'id',
+  'filename',
+  'kind',
+  'created_at',
+  'settled_at',
+  'size_bytes',
+  'sha256',
+  'content_type',
+  'facts',
+  'warnings',
+  'blob_version',
+] as const;
+
+type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
+
+/** A stored file as it was read by those columns. */
+export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
+  return {
+    id: row.id,
+    datasetId,
+    filename: row.filename,
+    kind: row.kind as FileKind,
+    createdAt: row.created_at,
+    upload: storedUploadOf(row),
+  };
+}
+
+function storedUploadOf(row: StoredRow): StoredFile['upload'] {
+  const warnings = present(row.warnings);
+  return {
+    state: 'stored',
+    sizeBytes: present(row.size_bytes),
+    sha256: present(row.sha256),
+    contentType: present(row.content_type),
+    facts: JSON.parse(present(row.facts)),
+    // Nearly every file has none.
+    warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
+    blobVersion: row.blob_version,
+    settledAt: present(row.settled_at),
+  };
+}
+
+const NO_WARNINGS: readonly Warning[] = [];
+
+function present<T>(value: T | null): T {
+  if (value === null) throw new Error('The catalog holds a file whose columns do not fit its state.');
+  return value;
+}
+
+type UploadColumns = Omit<FileRow, 'id' | 'dataset_id' | 'filename' | 'stem' | 'kind' | 'state' | 'created_at'>;
+
+const NO_UPLOAD: UploadColumns = {
+  settled_at: null,
+  via: null,
+  promised_bytes: null,
+  expires_at: null,
+  arriving_until: null,
+  arriving_by: null,
+  alive_until: null,
+  size_bytes: null,
+  sha256: null,
+  content_type: null,
+  facts: null,
+  warnings: null,
+  blob_version: null,
+  problem: null,
+};
+
+/** The columns that an upload moves through its states. */
+export const UPLOAD_COLUMNS = ['state', ...(Object.keys(NO_UPLOAD) as (keyof UploadColumns)[])] as const;
+
+/** All columns of a file. */
+export const FILE_COLUMNS = [
+  'id',
+  'dataset_id',
+  'filename',
+  'stem',
+  'kind',
+  'created_at',
+  ...UPLOAD_COLUMNS,
+] as const satisfies readonly (keyof FileRow)[];
+
+/** A file as it is written. */
+export function fileColumns(file: DatasetFile): FileRow {
+  return {
+    id: file.id,
+    dataset_id: file.datasetId,
+    filename: file.filename,
+    stem: stemOf(file.filename),
+    kind: file.kind,
+    state: file.upload.state,
+    created_at: file.createdAt,
+    ...uploadColumns(file.upload),
+  };
+}
+
+function uploadColumns(upload: Upload): UploadColumns {
+  switch (upload.state) {
+    case 'pending':
+      return {
+        ...NO_UPLOAD,
+        via: upload.via,
+        promised_bytes: upload.promisedBytes,
+        expires_at: upload.expiresAt,
+        arriving_until: upload.arrivingUntil,
+        arriving_by: upload.arrivingBy,
+        alive_until: aliveUntilOf(upload),
+      };
+    case 'stored':
+      return {
+        ...NO_UPLOAD,
+        size_bytes: upload.sizeBytes,
+        sha256: upload.sha256,
+        content_type: upload.contentType,
+        facts: JSON.stringify(upload.facts),
+        warnings: JSON.stringify(upload.warnings),
+        blob_version: upload.blobVersion,
+        settled_at: upload.settledAt,
+      };
+    case 'rejected':
+      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.settledAt };
+  }
+}

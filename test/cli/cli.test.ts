@@ -1,0 +1,173 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command to its end. */
+function trainyard(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [COMMAND, ...args], { env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
+    });
+  });
+}
+
+test('the built command is a program, however often it is built', async () => {
+  const { stdout } = await promisify(execFile)(COMMAND, ['--version']);
+  expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+describe('serve', () => {
+  test('ends with 78 and names every wrong setting', async () => {
+    const { code, stderr } = await trainyard(['serve', '--port', 'many', '--public-url', 'x'], {
+      TRAINYARD_LINK_SECONDS: '-1',
+    });
+    expect(code).toBe(78);
+    expect(stderr).toContain('--port must be');
+    expect(stderr).toContain('--public-url must be');
+    expect(stderr).toContain('TRAINYARD_LINK_SECONDS must be');
+  });
+
+  test('ends with 78 for a port that is taken or a folder that is none, with the reason', async () => {
+    const server = await startServer();
+    const folder = await temporaryFolder();
+    try {
+      const port = new URL(server.url).port;
+      const taken = await trainyard(['serve', '--port', port, '--data', folder]);
+      expect([taken.code, taken.stderr]).toEqual([78, expect.stringContaining('EADDRINUSE')]);
+      const none = await trainyard(['serve', '--port', '0', '--data', join(folder, 'catalog.sqlite', 'x')]);
+      expect([none.code, none.stderr]).toEqual([78, expect.stringContaining("can't start")]);
+    } finally {
+      await discardServer(server);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('with --json tells where it is and the first token, and what keeps it from starting', async () => {
+    const folder = await temporaryFolder();
+    const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', folder, '--json']);
+    const ended = once(child, 'exit');
+    try {
+      const lines = createInterface({ input: child.stdout });
+      const [line] = await once(lines, 'line');
+      const { url, token, ...rest } = JSON.parse(line);
+      expect(rest).toEqual({ data_folder: folder, account: 'default' });
+      const answer = await fetch(`${url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } });
+      expect(answer.status).toBe(200);
+      const others: string[] = [];
+      lines.on('line', (other) => others.push(other));
+      const second = await trainyard(['serve', '--port', '0', '--data', folder, '--json']);
+      expect([second.code, JSON.parse(second.stdout).error.code]).toEqual([75, 'TEMPORARY_FAILURE']);
+      child.kill();
+      expect([...(await ended), others]).toEqual([0, null, []]);
+    } finally {
+      child.kill();
+      await ended;
+      await rm(folder, { recursive: true });
+    }
+    const wrong = await trainyard(['serve', '--port', 'many', '--json']);
+    expect([wrong.code, wrong.stderr, JSON.parse(wrong.stdout).error]).toMatchObject([
+      78,
+      '',
+      { code: 'CONFIG_ERROR', message: expect.stringContaining('--port must be') },
+    ]);
+  });
+
+  test('--help names every setting with its variable', async () => {
+    const { stdout } = await trainyard(['serve', '--help']);
+    expect(stdout).toContain('TRAINYARD_PUBLIC_URL');
+    expect(stdout).toContain('--data <folder>');
+  });
+
+  test('the first start prints a token that works, the second finds the data and prints none', async () => {
+    const first = await startServer();
+    const token = /ty_[\w-]{43}/.exec(first.output())?.[0];
+    const list = (url: string) =>
+      fetch(`${url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } });
+    await fetch(`${first.url}/prod/v1/trainers/datasets`, {
+      method: 'POST',
+      body: '{"name":"kept"}',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    });
+    expect(await first.stop()).toBe(0);
+    const second = await startServer({}, { dataFolder: first.dataFolder });
+    try {
+      expect(second.output()).not.toContain('ty_');
+      expect(await (await list(second.url)).json()).toMatchObject({ datasets: [{ name: 'kept' }] });
+    } finally {
+      await discardServer(second);
+    }
+  });
+});
+
+describe('token', () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startServer();
+  });
+  afterAll(() => discardServer(server));
+
+  const statusWith = async (token: string) =>
+    (await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } })).status;
+  const token = (...args: string[]) => trainyard(['token', ...args, '--data', server.dataFolder]);
+
+  test('create prints a token that works at once, list shows it without its secret, revoke ends it', async () => {
+    const created = await token('create', '--account', 'studio');
+    const secret = created.stdout.trim();
+    expect(secret).toMatch(/^ty_[\w-]{43}$/);
+    expect(await statusWith(secret)).toBe(200);
+    const listed = await token('list', '--account', 'studio');
+    const [id = ''] = /^[0-9a-f]{8}/m.exec(listed.stdout) ?? [];
+    expect(listed.stdout).toContain(secret.slice(0, 7));
+    expect(listed.stdout).toContain('active');
+    expect(listed.stdout).not.toContain(secret.slice(0, 12));
+    expect(created.stderr).toContain(id);
+    expect((await token('revoke', id)).code).toBe(0);
+    expect(await statusWith(secret)).toBe(401);
+    expect((await token('list', '--account', 'studio')).stdout).toContain('revoked');
+  });
+
+  test('--json tells the same for scripts', async () => {
+    const created = await token('create', '--account', 'scripts', '--json');
+    const { id, token: secret, account } = JSON.parse(created.stdout);
+    expect([created.stderr, account, await statusWith(secret)]).toEqual(['', 'scripts', 200]);
+    const listed = async () => JSON.parse((await token('list', '--account', 'scripts', '--json')).stdout).tokens;
+    expect(await listed()).toEqual([{ id, hint: secret.slice(0, 7), account, created_at: expect.any(String) }]);
+    expect(JSON.parse((await token('revoke', id, '--json')).stdout)).toEqual({ id, revoked: true });
+    expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
+  });
+
+  test('tokens of one account see the same datasets, those of another do not', async () => {
+    const [one, two, other] = await Promise.all(['a', 'a', 'b'].map((account) => server.api(account)));
+    const id = await one!.newDataset();
+    expect((await two!.status(id)).status).toBe(200);
+    expect((await other!.status(id)).status).toBe(404);
+  });
+
+  test('is kept nowhere in clear', async () => {
+    const secret = (await token('create')).stdout.trim();
+    for (const name of await readdir(server.dataFolder)) {
+      if (!name.startsWith('catalog')) continue;
+      expect((await readFile(join(server.dataFolder, name))).includes(secret.slice(3))).toBe(false);
+    }
+  });
+
+  test.each([
+    [['revoke', 'ffffffff'], 'There is no token ffffffff'],
+    [['list', '--account', 'nobody'], 'There is no account named "nobody"'],
+    [['create', '--account', '../x'], 'account name'],
+  ])('%j ends with 65 and says why', async (args, reason) => {
+    const { code, stderr } = await token(...args);
+    expect([code, stderr]).toEqual([65, expect.stringContaining(reason)]);
+  });
+});

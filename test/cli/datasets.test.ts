@@ -1,0 +1,224 @@
+import { readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { startCommand, trainyard } from '../harness/command.js';
+import { startProxy } from '../harness/proxy.js';
+import {
+  discardServer,
+  eventually,
+  newToken,
+  startServer,
+  type TestServer,
+  temporaryFolder,
+} from '../harness/server.js';
+
+const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url));
+
+let server: TestServer;
+let api: Api;
+let home: string;
+/** An address where somebody was and nobody is. */
+let deserted: string;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  home = await temporaryFolder();
+  const proxy = await startProxy(server.url);
+  await proxy.close();
+  deserted = proxy.url;
+  await run(['login', `${server.url}/`], { input: `${api.token}\n` });
+  await run(['push', RAILWAY]);
+  const id = await api.newDataset('broken');
+  await api.upload(id, 'bare.jpg', await media.jpeg());
+});
+afterAll(async () => {
+  await discardServer(server);
+  await rm(home, { recursive: true, force: true });
+});
+
+/** A command of somebody who has logged in. */
+const run = (args: readonly string[], options: { env?: Record<string, string>; input?: string } = {}) =>
+  trainyard(args, { ...options, env: { XDG_CONFIG_HOME: home, ...options.env } });
+
+describe('login', () => {
+  test('saves address and token for nobody else to read, and says where', async () => {
+    const fresh = await temporaryFolder();
+    const env = { XDG_CONFIG_HOME: fresh };
+    const path = join(fresh, 'trainyard', 'config.json');
+    const { code, stdout } = await run(['login', server.url], { env, input: `${api.token}\n` });
+    expect([code, stdout]).toEqual([0, expect.stringContaining(path)]);
+    expect(stdout).not.toContain(api.token);
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ url: server.url, token: api.token });
+    expect((await stat(path)).mode & 0o077).toBe(0);
+    expect((await run(['login', server.url, '--token', api.token, '--json'], { env })).json()).toMatchObject({
+      url: server.url,
+      saved_in: path,
+    });
+    await rm(fresh, { recursive: true });
+  });
+
+  test.each([
+    ['a token that is not known', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
+    ['no token', () => [server.url], '', 64, 'no token'],
+    ['an address without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
+    ['an address where nobody is', () => [deserted], 'x', 69, 'ECONNREFUSED'],
+    ['a page that is no service', () => [`${server.url}/docs?`], 'x', 66, 'There is no GET'],
+  ])('refuses %s', async (_, args, input, code, reason) => {
+    const fresh = await temporaryFolder();
+    const ended = await run(['login', ...args()], { env: { XDG_CONFIG_HOME: fresh }, input });
+    expect([ended.code, ended.stderr]).toEqual([code, expect.stringMatching(new RegExp(reason, 'i'))]);
+    await expect(stat(join(fresh, 'trainyard'))).rejects.toThrow('ENOENT');
+    await rm(fresh, { recursive: true });
+  });
+
+  test('flags win over the environment, and that over what is saved', async () => {
+    const other = await newToken(server.dataFolder, 'other');
+    const count = async (args: string[], env: Record<string, string> = {}) =>
+      (await run(['ls', '--json', ...args], { env })).json().datasets?.length;
+    expect(await count([])).toBe(2);
+    expect(await count([], { TRAINYARD_TOKEN: other })).toBe(0);
+    expect(await count(['--token', api.token], { TRAINYARD_TOKEN: other })).toBe(2);
+    expect(await count(['--url', server.url], { TRAINYARD_URL: 'http://127.0.0.1:1' })).toBe(2);
+    expect(await count([], { TRAINYARD_URL: '' })).toBe(2);
+  });
+
+  test('sends a saved token to no service but its own', async () => {
+    const proxy = await startProxy(server.url);
+    const { code, stderr } = await run(['ls'], { env: { TRAINYARD_URL: proxy.url } });
+    expect([code, stderr]).toEqual([78, expect.stringContaining('no token')]);
+    expect(proxy.seen).toHaveLength(0);
+    await proxy.close();
+  });
+});
+
+describe('ls, status and show', () => {
+  test('ls lists them, of one status where that is wanted', async () => {
+    const { stdout } = await run(['ls']);
+    expect(stdout).toMatch(/^broken +FAILED +1 image /m);
+    expect(stdout).toMatch(
+      /^railway +READY +12 images, 1 video, 13 captions +223 kB +\d{4}-\d\d-\d\d \d\d:\d\d {2}\w+$/m,
+    );
+    expect((await run(['ls', '--status', 'ready'])).stdout).not.toContain('broken');
+    expect((await run(['ls', '--status', 'READY', '--json'])).json().datasets).toMatchObject([{ name: 'railway' }]);
+    expect(await run(['ls', '--status', 'DONE'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('UPLOADING'),
+    });
+  });
+
+  test('status tells what is wrong, and ends with 1 where it is FAILED', async () => {
+    expect(await run(['status', 'railway'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^READY {2}digest \w{64}$/m),
+    });
+    const broken = await run(['status', 'broken']);
+    expect([broken.code, broken.stdout]).toEqual([1, expect.stringContaining('✗ bare.jpg has no caption')]);
+    const json = await run(['status', 'broken', '--json']);
+    expect([json.code, json.json()]).toMatchObject([
+      1,
+      { name: 'broken', error: { problems: [{ filename: 'bare.jpg' }] } },
+    ]);
+    const id = json.json().id;
+    expect((await run(['status', id, '--json'])).json().name).toBe('broken');
+  });
+
+  test('status --watch goes on until it is READY', async () => {
+    const id = await api.newDataset('watched');
+    const running = startCommand(['status', 'watched', '--watch', '--json'], { env: { XDG_CONFIG_HOME: home } });
+    await eventually(() => (running.stdout().includes('DRAFT') ? true : undefined));
+    await api.links(id, { 'a.jpg': 5 });
+    await api.upload(id, 'a.txt', 'x');
+    await api.upload(id, 'a.jpg', await media.jpeg());
+    const { code, stdout } = await running.ended;
+    const statuses = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).status);
+    expect([code, statuses[0], statuses.at(-1)]).toEqual([0, 'DRAFT', 'READY']);
+    await run(['rm', 'watched', '--yes']);
+  });
+
+  test('show gives each file with its size, its dimensions and its caption', async () => {
+    const { stdout } = await run(['show', 'railway']);
+    expect(stdout).toMatch(/^yard_01\.jpg +21\.6 kB +768×512 +a red boxcar with a grey curved roof/m);
+    expect(stdout).toMatch(/^yard_13\.mp4 +29\.0 kB +512×384, 1\.5 s, 24 fps +a green steam locomotive/m);
+    expect((await run(['show', 'broken'])).stdout).toMatch(/^bare\.jpg .* none$/m);
+    const { files } = (await run(['show', 'railway', '--json'])).json();
+    const caption = files.find(({ filename }: { filename: string }) => filename === 'yard_01.txt');
+    expect(caption.caption).toBe(await readFile(join(RAILWAY, 'yard_01.txt'), 'utf8'));
+    expect((await run(['show', 'railway', '--no-captions'])).stdout).toContain('yard_01.txt');
+  });
+
+  test('end quietly when nobody reads on', async () => {
+    const running = startCommand(['show', 'railway', '--json'], { env: { XDG_CONFIG_HOME: home } });
+    running.process.stdout!.destroy();
+    expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  test('do with what a service tells that has nothing but the contract', async () => {
+    const proxy = await startProxy(server.url, { isContractOnly: true });
+    const args = ['--url', proxy.url, '--token', api.token];
+    expect((await run(['ls', ...args])).stdout).toMatch(/^railway +READY +\d{4}/m);
+    expect((await run(['status', 'railway', ...args])).stdout).toMatch(/^railway {2}26 files, 223 kB\nREADY$/m);
+    expect((await run(['show', 'railway', ...args])).stdout).toMatch(/^yard_01\.jpg +21\.6 kB +yard_01\.txt$/m);
+    await proxy.close();
+  });
+});
+
+describe('rm and open', () => {
+  test('rm asks, and where there is nobody to ask wants --yes', async () => {
+    await api.newDataset('doomed');
+    expect(await run(['rm', 'doomed'])).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
+    expect((await run(['rm', 'doomed', '--yes', '--json'])).json()).toMatchObject({ name: 'doomed', deleted: true });
+    const gone = await run(['rm', 'doomed', '--yes', '--json']);
+    expect([gone.code, gone.stderr, gone.json().error]).toEqual([
+      66,
+      '',
+      { code: 'NO_INPUT', exit_code: 66, message: expect.stringContaining('no dataset "doomed"') },
+    ]);
+  });
+
+  test('open prints the address of the page where there are pages, and says so where there are none', async () => {
+    const own = await run(['open', 'railway', '--json']);
+    expect([own.code, own.json().url]).toEqual([0, `${server.url}/datasets/${own.json().id}`]);
+    expect((await fetch(own.json().url)).headers.get('content-type')).toContain('text/html');
+    const proxy = await startProxy(server.url);
+    proxy.rule(({ path }) => (path === '/' ? { status: 404, headers: {}, body: '' } : undefined));
+    const other = await run(['open', 'railway', '--url', proxy.url, '--token', api.token]);
+    expect([other.code, other.stderr]).toEqual([69, expect.stringContaining(`${proxy.url} has no web pages`)]);
+    await proxy.close();
+  });
+});
+
+describe('every command', () => {
+  const COMMANDS = [
+    ...['login', 'check', 'push', 'ls', 'status', 'show', 'rm', 'open', 'pull', 'mount', 'mount-config', 'serve'],
+    ...['token create', 'token list', 'token revoke'],
+  ];
+
+  test.each(COMMANDS)('%s --help teaches by example', async (command) => {
+    const { code, stdout } = await run([...command.split(' '), '--help']);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(`$ trainyard ${command}`)]);
+    expect(stdout).toContain('--json');
+  });
+
+  test('ends with 64 for what it does not understand, and with --json says so in the document', async () => {
+    for (const args of [['ls', '--bogus'], ['status'], ['nonsense'], []]) {
+      expect(await run(args)).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
+    }
+    const { code, stderr, json } = await run(['ls', '--bogus', '--json']);
+    expect([code, stderr, json().error]).toEqual([
+      64,
+      '',
+      { code: 'USAGE', exit_code: 64, message: "unknown option '--bogus'" },
+    ]);
+  });
+
+  test('tells what the service refused, with its code', async () => {
+    const { code, json } = await run(['ls', '--json', '--token', 'ty_no']);
+    expect([code, json().error]).toMatchObject([77, { code: 'NO_PERMISSION', error_code: 401001 }]);
+  });
+});

@@ -1,0 +1,383 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { appendFile, chmod, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { type Api, put } from '../harness/api.js';
+import { type Running, startCommand, trainyard } from '../harness/command.js';
+import { folderWith, pairsOf } from '../harness/folder.js';
+import { type BreakingProxy, startProxy } from '../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+let names = 0;
+const newName = () => `set ${++names}`;
+
+const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: '/nonexistent' });
+const push = (args: readonly string[], url = server.url) => trainyard(['push', ...args], { env: envFor(url) });
+const startPush = (args: readonly string[], url: string) => startCommand(['push', ...args], { env: envFor(url) });
+
+async function proxyFor(options: { isContractOnly?: boolean } = {}): Promise<BreakingProxy> {
+  const proxy = await startProxy(server.url, options);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+async function datasetNamed(name: string) {
+  const found = (await api.list()).body.datasets.find((dataset) => dataset.name === name);
+  return found && (await api.status(found.id)).body;
+}
+
+const filesOf = async (name: string) => (await datasetNamed(name))?.files.map(({ filename }) => filename);
+
+const textOf = async (name: string, filename: string) =>
+  (await api.raw('GET', `/${(await datasetNamed(name))!.id}/files/${encodeURIComponent(filename)}`)).text();
+
+/** What `sha256sum * | sha256sum` prints in the folder. */
+function digestOf(folder: string): string {
+  const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
+  const lines = readdirSync(folder).map((name) => ({
+    name,
+    line: `${sha256(readFileSync(join(folder, name)))}  ${name}\n`,
+  }));
+  lines.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+  return sha256(lines.map(({ line }) => line).join(''));
+}
+
+describe('push', () => {
+  test('makes a dataset of a folder, waits for READY, and sends nothing the second time', async () => {
+    const folder = await folderWith(await pairsOf(3), newName());
+    const first = await push([folder]);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.stdout).toContain(`Sent 3 images and 3 captions to "${basename(folder)}".`);
+    expect(first.stdout).toContain(`READY  digest ${digestOf(folder)}`);
+    expect(first.stdout).not.toContain('\u001b');
+    const again = await push([folder, '--json']);
+    expect(again.json()).toMatchObject({
+      dataset: { name: basename(folder), status: 'READY', digest: digestOf(folder) },
+      sent: [],
+      unchanged: { length: 6 },
+      failed: [],
+    });
+    await writeFile(join(folder, '01.txt'), 'wagon 9');
+    expect((await push([folder, '--json'])).json()).toMatchObject({ sent: ['01.txt'], unchanged: { length: 5 } });
+    expect(await textOf(basename(folder), '01.txt')).toBe('wagon 9');
+  });
+
+  test('takes files by name, names that are hard to spell, and another name for the dataset', async () => {
+    const name = newName();
+    const files: Record<string, Buffer | string> = {};
+    for (const stem of ['a b', '"q" \'s\'', '🚂 猫', 'cafe\u0301', '100%']) {
+      files[`${stem}.jpg`] = await media.jpeg();
+      files[`${stem.normalize('NFC')}.txt`] = `of ${stem}`;
+    }
+    const folder = await folderWith(files);
+    const some = Object.keys(files).filter((file) => !file.startsWith('a b'));
+    expect((await push([...some.map((file) => join(folder, file)), '--name', ` ${name} `])).code).toBe(0);
+    expect((await filesOf(name))?.sort()).toEqual(some.map((file) => file.normalize('NFC')).sort());
+    expect(await textOf(name, '🚂 猫.txt')).toBe('of 🚂 猫');
+    expect((await push([folder, '--name', name])).stdout).toContain('Sent 1 image and 1 caption');
+  });
+
+  test('--dry-run says what would be done, and does nothing', async () => {
+    const folder = await folderWith(await pairsOf(2), newName());
+    const fresh = await push([folder, '--dry-run']);
+    expect([fresh.code, fresh.stdout]).toEqual([
+      0,
+      expect.stringMatching(/Would send 4 files, .*, to a new dataset "set/),
+    ]);
+    expect(await datasetNamed(basename(folder))).toBeUndefined();
+    await push([folder]);
+    await rm(join(folder, '02.jpg'));
+    await rm(join(folder, '02.txt'));
+    await writeFile(join(folder, '01.txt'), 'changed');
+    const { json } = await push([folder, '--dry-run', '--replace', '--json']);
+    expect(json()).toMatchObject({ exists: true, send: ['01.txt'], send_bytes: 7, unchanged: 1 });
+    expect(json().remove.sort()).toEqual(['02.jpg', '02.txt']);
+    expect(await filesOf(basename(folder))).toHaveLength(4);
+  });
+
+  test('sends nothing while a file is not fit, or leaves it out with --skip-bad', async () => {
+    const bad = { 'bad.jpg': media.damaged.html(), 'bad.txt': 'x', 'bare.jpg': await media.jpeg(), 'a\\b.jpg': 'x' };
+    const folder = await folderWith({ ...(await pairsOf(1)), ...bad }, newName());
+    const stopped = await push([folder]);
+    expect(stopped.code).toBe(65);
+    expect(stopped.stdout).toMatch(/^✗ bad\.jpg /m);
+    expect(stopped.stderr).toContain('nothing was sent: 3 things');
+    expect(stopped.stderr).toContain('--skip-bad');
+    expect(await datasetNamed(basename(folder))).toBeUndefined();
+    const { error } = (await push([folder, '--json'])).json();
+    expect(error).toMatchObject({ code: 'DATA_ERROR', exit_code: 65, problems: { length: 3 } });
+    const skipping = await push([folder, '--skip-bad']);
+    expect([skipping.code, skipping.stdout]).toEqual([0, expect.stringMatching(/^- Left out: bad\.jpg /m)]);
+    expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', 'bad.txt']);
+  });
+
+  test('names images without a caption, and makes one up with --trigger and --caption-all', async () => {
+    const bare = {
+      'a.jpg': await media.jpeg({ seed: 1 }),
+      'a.mp4': media.clip('faststart.mp4'),
+      'b.jpg': await media.jpeg(),
+    };
+    const folder = await folderWith({ ...bare, 'b.txt': 'my own words' }, newName());
+    const stopped = await push([folder]);
+    expect([stopped.code, stopped.stdout]).toEqual([65, expect.stringMatching(/^✗ a\.jpg has no caption/m)]);
+    expect(stopped.stderr).toContain('--trigger WORD or --caption-all TEXT');
+    const pushed = await push([folder, '--trigger', 'wgn1']);
+    expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption made up: a.txt.')]);
+    expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
+    expect(await textOf(basename(folder), 'b.txt')).toBe('my own words');
+    // What the dataset has stays, unless the folder is to replace it.
+    await push([folder, '--caption-all', 'a wagon']);
+    expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
+    await push([folder, '--caption-all', 'a wagon', '--trigger', 'wgn1', '--replace']);
+    expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1, a wagon');
+    expect((await push([folder, '--trigger', ' '])).code).toBe(64);
+  });
+
+  test('ends with 1 and each problem when the dataset is FAILED', async () => {
+    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 2 }) }, newName());
+    const { code, stdout } = await push([folder, '--allow-uncaptioned']);
+    expect([code, stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}/m)]);
+    expect(stdout).toContain('✗ b.jpg has no caption. Upload b.txt.');
+    const json = await push([folder, '--allow-uncaptioned', '--json']);
+    expect([json.code, json.json().dataset]).toMatchObject([
+      1,
+      { status: 'FAILED', error: { code: 'MISSING_CAPTION' } },
+    ]);
+  });
+
+  test('--replace removes what is no longer in the folder, and not what is bad there now', async () => {
+    const folder = await folderWith(await pairsOf(3), newName());
+    await push([folder]);
+    await rm(join(folder, '03.jpg'));
+    await rm(join(folder, '03.txt'));
+    await writeFile(join(folder, '02.jpg'), media.damaged.html());
+    expect((await push([folder])).code).toBe(65);
+    expect(await filesOf(basename(folder))).toHaveLength(6);
+    const { json } = await push([folder, '--replace', '--skip-bad', '--json']);
+    expect(json()).toMatchObject({ removed: ['03.jpg', '03.txt'], dataset: { status: 'READY' } });
+    expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
+  });
+
+  test('--replace also removes what was refused or never came, and keeps the dataset from READY', async () => {
+    const folder = await folderWith(await pairsOf(1), newName());
+    await push([folder]);
+    const { id } = (await datasetNamed(basename(folder)))!;
+    await api.upload(id, 'page.jpg', media.damaged.html());
+    expect((await push([folder])).code).toBe(1);
+    const dry = await push([folder, '--replace', '--dry-run']);
+    expect(dry.stdout).toContain('Would remove 1 file: page.jpg.');
+    const { json } = await push([folder, '--replace', '--json']);
+    expect(json()).toMatchObject({ removed: ['page.jpg'], dataset: { status: 'READY', digest: digestOf(folder) } });
+    await api.link(id, 'left open.jpg', 5);
+    const status = await trainyard(['status', basename(folder)], { env: envFor(server.url) });
+    expect(status.stdout).toContain('waits for left open.jpg until ');
+    const again = await push([folder, '--replace', '--json']);
+    expect(again.json()).toMatchObject({ removed: ['left open.jpg'], dataset: { status: 'READY' } });
+  });
+
+  test.each([
+    ['wagons (2)', 65, '--name "wagons _2_"'],
+    ['wagons\u{1f682}', 65, '--name'],
+  ])('a folder called %j needs a name', async (name, code, advice) => {
+    const folder = await folderWith(await pairsOf(1), name);
+    expect(await push([folder])).toMatchObject({ code, stderr: expect.stringContaining(advice) });
+    expect((await push([folder, '--name', newName()])).code).toBe(0);
+  });
+
+  test('ends with 64 for what can not be meant, and 78 without a service', async () => {
+    const [one, two] = [await folderWith(await pairsOf(1)), await folderWith(await pairsOf(1))];
+    expect(await push([one, two])).toMatchObject({ code: 64, stderr: expect.stringContaining('--name') });
+    expect((await push([one, '--watch', '--dry-run'])).code).toBe(64);
+    expect((await push([join(one, '01.jpg'), '--watch'])).code).toBe(64);
+    expect((await push([one, '--concurrency', '0'])).code).toBe(64);
+    const env = { XDG_CONFIG_HOME: '/nonexistent' };
+    expect(await trainyard(['push', one], { env })).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('login'),
+    });
+  });
+
+  test('waits for what others have promised, unless told not to', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const id = await api.newDataset(basename(folder));
+    const theirs = await api.link(id, 'theirs.txt', 5);
+    const hasty = await push([folder, '--no-wait'], proxy.url);
+    expect([hasty.code, hasty.stdout]).toEqual([0, expect.stringMatching(/^UPLOADING$/m)]);
+    const running = startPush([folder], proxy.url);
+    await eventually(() => (proxy.requests('GET', 'wait=').length > 0 ? true : undefined));
+    await put(theirs, 'wagon');
+    expect(await running.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^READY {2}digest/m) });
+  });
+
+  test('works with a service that has nothing but the contract', async () => {
+    const proxy = await proxyFor({ isContractOnly: true });
+    const folder = await folderWith(await pairsOf(2), newName());
+    const { code, stdout } = await push([folder], proxy.url);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^READY$/m)]);
+    await rm(join(folder, '02.jpg'));
+    await rm(join(folder, '02.txt'));
+    const replaced = await push([folder, '--replace'], proxy.url);
+    expect([replaced.code, replaced.stderr]).toEqual([69, expect.stringContaining('does not remove single files')]);
+  });
+});
+
+describe('a push that is disturbed', () => {
+  test('by ctrl-C ends with 130, and the same command sends only what is missing', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(4), newName());
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 3 ? { holdAfterBytes: 1 } : undefined,
+    );
+    const running = startPush([folder, '--concurrency', '1'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').length === 4 && proxy.seen.at(-1)!.bytes > 0 ? true : undefined));
+    running.process.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain(`3 of 8 files are in "${basename(folder)}". The same command sends the rest.`);
+    expect((await datasetNamed(basename(folder)))?.status).toBe('UPLOADING');
+    proxy.rule();
+    const before = proxy.requests('PUT', '').length;
+    const again = await push([folder, '--json'], proxy.url);
+    expect([again.code, again.json()]).toMatchObject([0, { dataset: { status: 'READY' }, unchanged: { length: 3 } }]);
+    expect(proxy.requests('PUT', '')).toHaveLength(before + 5);
+  });
+
+  test('by a dead network ends with 69, and the same command goes on', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(4), newName());
+    proxy.rule(({ method }) => {
+      if (method !== 'PUT' || proxy.requests('PUT', '').length < 3) return undefined;
+      void proxy.goAway();
+      return { resetAfterBytes: 1 };
+    });
+    const { code, stderr, stdout } = await push([folder, '--concurrency', '1'], proxy.url);
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/the service does not answer: .*ECONNREFUSED.* 2 of 8 files are in "set/);
+    expect(stdout).not.toContain('READY');
+    await proxy.comeBack();
+    proxy.rule();
+    expect((await push([folder, '--json'], proxy.url)).json()).toMatchObject({
+      dataset: { status: 'READY' },
+      unchanged: { length: 2 },
+    });
+  });
+
+  test('by files that grow and vanish names them, sends the others, and ends with 74', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(3), newName());
+    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
+    let isReleased = false;
+    const running = startPush([folder, '--concurrency', '1'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    await rm(join(folder, '03.jpg'));
+    await rm(join(folder, '03.txt'));
+    await appendFile(join(folder, '02.txt'), ' and more');
+    isReleased = true;
+    proxy.release();
+    const { code, stdout } = await running.ended;
+    expect(stdout).toMatch(/^✗ 03\.jpg is gone/m);
+    expect(stdout).toMatch(/^✗ 03\.txt is gone/m);
+    expect(stdout).toMatch(/^✗ 02\.txt changed while it was being sent: it has 16 bytes now, not 7/m);
+    expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg']);
+    // Without its caption the dataset is FAILED; that goes first.
+    expect(code).toBe(1);
+    expect((await push([folder])).stdout).toContain('READY');
+  });
+
+  test('by a file that vanishes for good, READY or not, ends with 74', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'nobody needs this' }, newName());
+    let isReleased = false;
+    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
+    const running = startPush([folder, '--concurrency', '1', '--json'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    await rm(join(folder, '02.txt'));
+    isReleased = true;
+    proxy.release();
+    const { code, json } = await running.ended;
+    expect(json()).toMatchObject({
+      dataset: { status: 'READY' },
+      failed: [{ filename: '02.txt', code: 'IO_ERROR', message: expect.stringContaining('is gone') }],
+    });
+    expect(code).toBe(74);
+  });
+
+  test('by a file that can not be read sends the others, and ends with 74', async () => {
+    const folder = await folderWith({ ...(await pairsOf(1)), 'alone.txt': 'x' }, newName());
+    await chmod(join(folder, 'alone.txt'), 0);
+    await chmod(join(folder, '..'), 0o755);
+    const uid = process.getuid?.() === 0 ? { uid: 65_534 } : {};
+    const { code, stdout } = await trainyard(['push', folder], { env: envFor(server.url), ...uid });
+    expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ alone\.txt can't be read: EACCES/m)]);
+    expect(await datasetNamed(basename(folder))).toMatchObject({ status: 'READY', files: { length: 2 } });
+  });
+
+  test('streams a large file, again after its connection broke in the middle, and with a fresh link', async () => {
+    const proxy = await proxyFor();
+    const large = await media.png({ width: 1600, height: 1600 });
+    expect(large.length).toBeGreaterThan(3_000_000);
+    const folder = await folderWith({ 'large.png': large, 'large.txt': 'x' }, newName());
+    const refusal = {
+      status: 403,
+      body: JSON.stringify({ error_code: 403002, error_message: 'The link has run out.' }),
+    };
+    const faults = [{ resetAfterBytes: 1_000_000 }, refusal];
+    proxy.rule(({ method, path }) =>
+      method === 'PUT' && path.includes(`size=${large.length}`) ? faults.shift() : undefined,
+    );
+    const { code, stdout } = await push([folder], proxy.url);
+    expect([code, stdout]).toEqual([0, expect.stringContaining(digestOf(folder))]);
+    const sent = proxy.requests('PUT', `size=${large.length}`);
+    expect(sent.map(({ status }) => status)).toEqual([undefined, 403, 200]);
+    expect(sent[0]!.bytes).toBeLessThan(large.length);
+  });
+});
+
+describe('push --watch', () => {
+  const line = (running: Running, pattern: RegExp) =>
+    eventually(() => (pattern.test(running.stdout()) ? true : undefined));
+
+  test('brings every change of the folder into the dataset, until ctrl-C', async () => {
+    const folder = await folderWith(await pairsOf(2), newName());
+    const name = basename(folder);
+    const running = startPush([folder, '--watch'], server.url);
+    onTestFinished(() => void running.process.kill('SIGKILL'));
+    await line(running, /READY {2}digest/);
+    await eventually(() => (running.stderr().includes('Watching') ? true : undefined));
+    // An image whose caption is still to come waits for it.
+    await writeFile(join(folder, '03.jpg'), await media.jpeg({ seed: 3 }));
+    await line(running, /^- Left out: 03\.jpg has no caption/m);
+    expect(await filesOf(name)).toHaveLength(4);
+    await writeFile(join(folder, '03.txt'), 'wagon 3');
+    await eventually(async () => ((await filesOf(name))?.length === 6 ? true : undefined));
+    await rm(join(folder, '01.jpg'));
+    await rm(join(folder, '01.txt'));
+    await writeFile(join(folder, '02.txt'), 'other words');
+    await eventually(async () => ((await filesOf(name))?.length === 4 ? true : undefined));
+    await eventually(async () => ((await textOf(name, '02.txt')) === 'other words' ? true : undefined));
+    await eventually(async () => (running.stdout().includes(`digest ${digestOf(folder)}`) ? true : undefined));
+    running.process.kill('SIGINT');
+    expect((await running.ended).code).toBe(0);
+  });
+
+  test('removes nothing for a folder that is emptied at once, and ends when it is gone', async () => {
+    const folder = await folderWith(await pairsOf(1), newName());
+    const running = startPush([folder, '--watch', '--json'], server.url);
+    onTestFinished(() => void running.process.kill('SIGKILL'));
+    await line(running, /"status":"READY"/);
+    await rm(folder, { recursive: true });
+    expect((await running.ended).code).toBe(66);
+    expect(await filesOf(basename(folder))).toHaveLength(2);
+  });
+});

@@ -1,0 +1,120 @@
+import { readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Api } from '../harness/api.js';
+import { folderWith, pairsOf } from '../harness/folder.js';
+import { newRoot } from '../harness/mounting.js';
+import { type BreakingProxy, startProxy } from '../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { needTerminal, openTerminal } from '../harness/terminal.js';
+import { trainerWalk } from '../harness/trainer.js';
+
+let server: TestServer;
+let api: Api;
+let home: string;
+let proxy: BreakingProxy;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  home = await temporaryFolder();
+});
+afterAll(async () => {
+  await discardServer(server);
+  await rm(home, { recursive: true });
+});
+beforeEach(async (context) => {
+  needTerminal(context);
+  proxy = await startProxy(server.url);
+});
+afterEach(() => proxy.close());
+
+const loggedIn = () => ({ TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home });
+
+describe('in a real terminal', () => {
+  test('push shows what is acknowledged, stops at ctrl-C, goes on to READY, and is mounted for the trainer', async () => {
+    const folder = await folderWith(await pairsOf(5), 'in a terminal');
+    const terminal = await openTerminal(loggedIn());
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 4 ? { holdAfterBytes: 1 } : undefined,
+    );
+    await terminal.trainyard(`push '${folder}' --concurrency 2`);
+    const middle = await terminal.waitFor(/4 of 10 files.*\n {2}03\.jpg .*\n {2}03\.txt /);
+    expect(middle).toMatch(/^━+╌+ +\d+ % {2}[\d.]+ kB of [\d.]+ kB, 4 of 10 files/m);
+    expect(middle).not.toContain('100 %');
+    expect(await terminal.screen({ colours: true })).toContain('\u001b[36m━');
+    await terminal.press('C-c');
+    const stopped = await terminal.waitFor(/ended with 130/);
+    expect(stopped.replace(/\s+/g, ' ')).toContain(
+      '4 of 10 files are in "in a terminal". The same command sends the rest.',
+    );
+    expect(stopped).not.toContain('━');
+    proxy.rule();
+    const before = proxy.requests('PUT', '').length;
+    await terminal.trainyard(`push '${folder}'`);
+    const ready = await terminal.waitFor(/ended with 0/);
+    expect(ready).toMatch(/^READY {2}digest [0-9a-f]{64}$/m);
+    expect(ready).toContain('4 files already there');
+    expect(proxy.requests('PUT', '')).toHaveLength(before + 6);
+    const dataset = (await api.list()).body.datasets.find(({ name }) => name === basename(folder));
+    expect(dataset).toMatchObject({ status: 'READY', counts: { images: 5, captions: 5 } });
+    const root = await newRoot();
+    await terminal.trainyard(
+      `mount '${basename(folder)}' --into ${root} --exec sh -c 'cd "$0" && ls | cat; exit 3' ${root}`,
+    );
+    const mounted = await terminal.waitFor(/ended with 3/);
+    expect(mounted).toMatch(/^mounted in a terminal in .*10 files/m);
+    expect(mounted).toMatch(/^in a terminal$/m);
+    const captions = [1, 2, 3, 4, 5].map((n) => ({ path: `0${n}.jpg`, caption: `wagon ${n}` }));
+    expect(trainerWalk(join(root, basename(folder)))).toEqual(captions);
+  });
+
+  test('colours stay away with NO_COLOR, and the bar does not', async () => {
+    const folder = await folderWith(await pairsOf(1), 'colourless');
+    const terminal = await openTerminal({ ...loggedIn(), NO_COLOR: '1' });
+    proxy.rule(({ method }) => (method === 'PUT' ? { holdAfterBytes: 1 } : undefined));
+    await terminal.trainyard(`push '${folder}'`);
+    await terminal.waitFor(/╌ +0 %/);
+    expect(await terminal.screen({ colours: true })).not.toContain('\u001b[');
+    proxy.release();
+    await eventually(async () => {
+      proxy.release();
+      return (await terminal.screen()).includes('ended with 0') ? true : undefined;
+    });
+    expect(await terminal.screen({ colours: true })).not.toContain('\u001b[');
+  });
+
+  test('login asks for the token and shows nothing of it', async () => {
+    const terminal = await openTerminal({ XDG_CONFIG_HOME: home });
+    await terminal.trainyard(`login ${proxy.url}`);
+    await terminal.waitFor(/Token for http/);
+    await terminal.answer(api.token);
+    const text = await terminal.waitFor(/ended with \d/);
+    expect(text).toContain('You are logged in');
+    expect(text).not.toContain(api.token.slice(3, 12));
+    const saved = JSON.parse(await readFile(join(home, 'trainyard', 'config.json'), 'utf8'));
+    expect(saved).toEqual({ url: proxy.url, token: api.token });
+    await terminal.trainyard('login http://127.0.0.1:8787');
+    await terminal.waitFor(/Token for http:\/\/127\.0\.0\.1:8787/);
+    await terminal.press('C-c');
+    await terminal.waitFor(/ended with 130/);
+  });
+
+  test('rm asks, and deletes only for a yes', async () => {
+    const terminal = await openTerminal(loggedIn());
+    const id = await api.newDataset('to be asked for');
+    await terminal.trainyard('rm "to be asked for"');
+    await terminal.waitFor(/Delete "to be asked for".*\[y\/N\]/);
+    await terminal.press('Enter');
+    await terminal.waitFor(/Nothing was deleted\.\s+ended with 0/);
+    expect((await api.status(id)).status).toBe(200);
+    await terminal.trainyard('rm "to be asked for"');
+    await terminal.waitFor(/\[y\/N\] $/m);
+    await terminal.press('C-c');
+    await terminal.waitFor(/ended with 130/);
+    await terminal.trainyard('rm "to be asked for"');
+    await terminal.waitFor(/\[y\/N\]/);
+    await terminal.answer('y');
+    await terminal.waitFor(/Deleted "to be asked for"/);
+    expect((await api.status(id)).status).toBe(404);
+  });
+});

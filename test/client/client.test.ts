@@ -1,0 +1,483 @@
+import { createHash } from 'node:crypto';
+import { getEventListeners } from 'node:events';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  type PushFile,
+  type PushOutcome,
+  type PushProgress,
+  TrainyardClient,
+  TrainyardError,
+} from '../../src/client/client.js';
+import * as media from '../fixtures/media.js';
+import { type BreakingProxy, type Rule, startProxy } from '../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let token: string;
+let proxy: BreakingProxy;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  token = (await server.api()).token;
+});
+afterAll(() => discardServer(server));
+beforeEach(async () => {
+  proxy = await startProxy(server.url);
+});
+afterEach(() => proxy.close());
+
+const clientAt = (url: string) => new TrainyardClient({ baseUrl: url, token });
+
+function fileOf(name: string, bytes: Buffer | string): PushFile {
+  const blob = new Blob([bytes as Buffer<ArrayBuffer>]);
+  return { name, size: blob.size, open: async () => blob };
+}
+
+/** So many images, each with its caption. */
+async function pairs(count: number): Promise<PushFile[]> {
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  const images = await Promise.all(numbers.map(async (seed) => fileOf(`${seed}.jpg`, await media.jpeg({ seed }))));
+  return [...images, ...numbers.map((seed) => fileOf(`${seed}.txt`, `wagon ${seed}`))];
+}
+
+async function sha256Of(blob: Blob): Promise<string> {
+  return createHash('sha256')
+    .update(Buffer.from(await blob.arrayBuffer()))
+    .digest('hex');
+}
+
+/** On the PUTs of files only. */
+const onPut =
+  (rule: Rule): Rule =>
+  (seen) =>
+    seen.method === 'PUT' ? rule(seen) : undefined;
+
+const namesOf = (files: readonly { name: string }[]) => files.map(({ name }) => name).sort();
+
+describe('the client', () => {
+  test('speaks every endpoint', async () => {
+    const client = clientAt(`${server.url}/prod/v1/trainers/datasets/`);
+    const image = await media.jpeg({ width: 128, height: 64 });
+    const { id, name } = await client.create('every endpoint');
+    expect(await client.find(name)).toMatchObject({ id, status: 'DRAFT' });
+    expect(await client.find(id)).toMatchObject({ name });
+    expect(await client.find('nobody')).toBeUndefined();
+    expect((await client.list()).map((dataset) => dataset.id)).toContain(id);
+    expect((await client.page({ limit: 1, name })).datasets).toMatchObject([{ id }]);
+    const events = client.events(id);
+    expect((await events.next()).value).toMatchObject({ id, status: 'DRAFT' });
+    expect(await client.upload(id, 'a "b" é.jpg', new Blob([image as Buffer<ArrayBuffer>]))).toMatchObject({
+      filename: 'a "b" é.jpg',
+      width: 128,
+    });
+    let counts = { images: 0 };
+    while (counts.images === 0) ({ counts } = (await events.next()).value);
+    expect(counts).toMatchObject({ images: 1, uncaptioned: 1 });
+    const { 'a "b" é.txt': link } = await client.uploadLinks(id, { 'a "b" é.txt': 5 });
+    await fetch(link!.upload_url, { method: 'PUT', body: 'wagon' });
+    const ready = await client.waitUntilReady(id);
+    expect(ready).toMatchObject({ status: 'READY', digest: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(await client.manifest(id)).toMatchObject({ dataset_id: id, digest: ready.digest });
+    expect(await (await client.file(id, 'a "b" é.txt')).text()).toBe('wagon');
+    expect(await (await client.file(id, 'a "b" é.txt', { from: 3 })).text()).toBe('on');
+    expect((await client.thumbnail(id, 'a "b" é.jpg')).headers.get('content-type')).toBe('image/webp');
+    await client.removeFile(id, 'a "b" é.txt');
+    expect(await client.waitUntilReady(id)).toMatchObject({ status: 'FAILED', error: { code: 'MISSING_CAPTION' } });
+    await client.remove(id);
+    expect(await eventually(async () => ((await events.next()).done ? 'ended' : undefined))).toBe('ended');
+  });
+
+  test('throws what the service says, with code and detail', async () => {
+    const client = clientAt(server.url);
+    const { id } = await client.create('taken');
+    await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001 });
+    await expect(client.status('nobody')).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+    const refused = await client.uploadLinks(id, { 'a.exe': 5 }).catch((error) => error);
+    expect(refused).toBeInstanceOf(TrainyardError);
+    expect(refused).toMatchObject({ status: 415, detail: [{ path: 'filenameToByteSize.a.exe' }] });
+    const stranger = new TrainyardClient({ baseUrl: server.url, token: 'ty_no' });
+    await expect(stranger.list()).rejects.toMatchObject({ status: 401, message: expect.stringContaining('token') });
+  });
+
+  test('quotes an answer that is none of a dataset service, whatever its status', async () => {
+    proxy.rule(() => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>\n Welcome' }));
+    await expect(clientAt(proxy.url).list()).rejects.toThrow('not as a dataset service: <html> Welcome');
+    proxy.rule(() => ({ status: 403, body: 'no entry' }));
+    await expect(clientAt(proxy.url).list()).rejects.toMatchObject({ status: 403, errorCode: 403 });
+    expect(proxy.seen).toHaveLength(2);
+    expect(() => clientAt('nonsense')).toThrow('URL');
+  });
+
+  test('asks again after an answer that was lost or cut, and deletes once', async () => {
+    const { id } = await clientAt(server.url).create();
+    proxy.rule(({ time }) => (time === 1 ? 'cut-answer' : undefined));
+    expect(await clientAt(proxy.url).status(id)).toMatchObject({ id, files: [] });
+    proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
+    await clientAt(proxy.url).remove(id);
+    expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
+    await expect(clientAt(proxy.url).remove(id)).rejects.toMatchObject({ status: 404 });
+  });
+
+  test('withdraws an upload once, though the answer may be lost', async () => {
+    const { id } = await clientAt(server.url).create();
+    await clientAt(server.url).uploadLinks(id, { 'é.txt': 5 });
+    proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
+    await clientAt(proxy.url).withdraw(id, 'é.txt');
+    expect(proxy.requests('DELETE', id).map(({ status }) => status)).toEqual([undefined, 404]);
+    expect(await clientAt(server.url).status(id)).toMatchObject({ status: 'DRAFT' });
+    await expect(clientAt(proxy.url).withdraw(id, 'é.txt')).rejects.toMatchObject({ status: 404, errorCode: 404002 });
+  });
+
+  test('stops with the reason of the signal', async () => {
+    const { id } = await clientAt(server.url).create();
+    const stop = new AbortController();
+    const status = clientAt(proxy.url).status(id, { waitSeconds: 60, signal: stop.signal });
+    const waiting = clientAt(proxy.url).waitUntilReady(id, { signal: stop.signal });
+    await eventually(() => (proxy.requests('GET', 'wait=').length === 2 ? true : undefined));
+    stop.abort(new Error('enough'));
+    await expect(status).rejects.toThrow('enough');
+    await expect(waiting).rejects.toThrow('enough');
+    await expect(clientAt(server.url).list({ signal: stop.signal })).rejects.toThrow('enough');
+  });
+
+  test('waitUntilReady tells what each look found', async () => {
+    const client = clientAt(server.url);
+    const { id } = await client.create();
+    const seen: string[] = [];
+    const waiting = client.waitUntilReady(id, { onStatus: ({ status }) => seen.push(status) });
+    await eventually(() => (seen.length > 0 ? true : undefined));
+    await client.push({ id }, await pairs(1));
+    expect(await waiting).toMatchObject({ status: 'READY' });
+    expect([seen[0], seen.at(-1)]).toEqual(['DRAFT', 'READY']);
+  });
+});
+
+describe('push', () => {
+  test('promises all, sends all, and tells bytes only once they are acknowledged', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const files = [...(await pairs(5)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
+    const told: PushProgress[] = [];
+    const result = await client.push(dataset, files, { onProgress: (progress) => told.push(progress), concurrency: 3 });
+    expect(result).toEqual({ stored: expect.anything(), unchanged: [], failed: [] });
+    expect([...result.stored].sort()).toEqual(namesOf(files));
+    expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
+    expect(proxy.requests('PUT', '')).toHaveLength(11);
+    const total = files.reduce((sum, { size }) => sum + size, 0);
+    expect(told[0]).toMatchObject({ totalBytes: total, acknowledgedBytes: 0, totalFiles: 12, settledFiles: 0 });
+    expect(told.at(-1)).toMatchObject({ acknowledgedBytes: total, settledFiles: 12, inFlight: [] });
+    const steps = told.map(({ acknowledgedBytes }) => acknowledgedBytes);
+    expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+    expect(Math.max(...told.map(({ inFlight }) => inFlight.length))).toBe(3);
+    expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
+  });
+
+  test('counts nothing of a file that has been sent and not been answered', async () => {
+    const dataset = await clientAt(server.url).create();
+    proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
+    let last: PushProgress | undefined;
+    const onProgress = (progress: PushProgress) => {
+      last = progress;
+    };
+    const pushing = clientAt(proxy.url).push(dataset, [fileOf('a.txt', 'all of it')], { onProgress });
+    await eventually(() => (proxy.requests('PUT', '')[0]?.bytes === 9 ? true : undefined));
+    expect(last).toMatchObject({ acknowledgedBytes: 0, inFlight: [{ name: 'a.txt' }] });
+    proxy.release();
+    await pushing;
+    expect(last).toMatchObject({ acknowledgedBytes: 9, inFlight: [] });
+  });
+
+  test('skips what is there with the same SHA-256, and sends what has changed at the same size', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const files = await pairs(2);
+    await client.push(dataset, files);
+    const changed = [...files.slice(0, 3), fileOf('2.txt', 'wagon 9')];
+    expect(namesOf(await client.missing(dataset, changed))).toEqual(['2.txt']);
+    const sent = proxy.requests('PUT', '').length;
+    expect(await client.push(dataset, changed)).toMatchObject({ stored: ['2.txt'], unchanged: { length: 3 } });
+    expect(proxy.requests('PUT', '')).toHaveLength(sent + 1);
+    const bytes = await (await client.file(dataset.id, '2.txt')).text();
+    expect(bytes).toBe('wagon 9');
+  });
+
+  test('asks for a hash only where name and size are the same, and trusts it', async () => {
+    const client = clientAt(server.url);
+    const dataset = await client.create();
+    await client.push(dataset, [fileOf('a.txt', 'wagon'), fileOf('b.txt', 'train')]);
+    const asked: string[] = [];
+    const hashed = (name: string, text: string): PushFile => ({
+      ...fileOf(name, text),
+      sha256: async () => {
+        asked.push(name);
+        return createHash('sha256').update(text).digest('hex');
+      },
+    });
+    const files = [hashed('a.txt', 'wagon'), hashed('b.txt', 'longer'), hashed('c.txt', 'wagon')];
+    expect(await client.push(dataset, files)).toMatchObject({ unchanged: ['a.txt'], stored: { length: 2 } });
+    expect(asked).toEqual(['a.txt']);
+  });
+
+  test.each<[string, Rule]>([
+    ['a connection that breaks', ({ time }) => (time <= 2 ? { resetAfterBytes: 1 } : undefined)],
+    ['500', ({ time }) => (time === 1 ? { status: 500 } : undefined)],
+    ['502 of a proxy', ({ time }) => (time === 1 ? { status: 502, body: '<html>' } : undefined)],
+  ])('tries again after %s', async (_, rule) => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    proxy.rule(onPut(rule));
+    expect(await client.push(dataset, await pairs(2))).toMatchObject({ stored: { length: 4 }, failed: [] });
+    expect(proxy.requests('PUT', '').length).toBeGreaterThanOrEqual(8);
+    expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
+  });
+
+  test.each([429, 503])('waits as long as a %d asks for', async (status) => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    proxy.rule(onPut(({ time }) => (time === 1 ? { status, headers: { 'retry-after': '1' } } : undefined)));
+    const begun = Date.now();
+    expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
+    // The delay of its own would have been a quarter of that.
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
+    expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([status, 200]);
+  });
+
+  test.each([400, 404, 411, 413, 415, 422, 501])(
+    'does not try again after %d, and the other files go on',
+    async (status) => {
+      const client = clientAt(proxy.url);
+      const dataset = await client.create();
+      const body = JSON.stringify({ error_code: status * 1000 + 1, error_message: 'No.' });
+      let refused: string | undefined;
+      proxy.rule(
+        onPut(({ path }) => {
+          refused ??= path;
+          return path === refused ? { status, body } : undefined;
+        }),
+      );
+      const result = await client.push(dataset, await pairs(2), { concurrency: 1 });
+      expect(result).toMatchObject({
+        stored: ['2.jpg', '1.txt', '2.txt'],
+        failed: [{ name: '1.jpg', error: { status } }],
+      });
+      expect(proxy.requests('PUT', '')).toHaveLength(4);
+    },
+  );
+
+  test('sends a file that is refused for what is in it only once', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const files = [fileOf('bad.jpg', media.damaged.html()), ...(await pairs(1))];
+    const { failed, stored } = await client.push(dataset, files);
+    expect(failed).toMatchObject([{ name: 'bad.jpg', error: { status: 422, errorCode: 422004 } }]);
+    expect(stored).toHaveLength(2);
+    expect(proxy.requests('PUT', '')).toHaveLength(3);
+    expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
+  });
+
+  test('gets a fresh link where one has run out', async () => {
+    const hasty = await startServer({ 'link-seconds': 1 });
+    const between = await startProxy(hasty.url);
+    try {
+      const client = new TrainyardClient({ baseUrl: between.url, token: (await hasty.api()).token });
+      const dataset = await client.create();
+      between.rule(
+        onPut(async ({ path, time }) => {
+          const expiresMs = Number(new URL(path, between.url).searchParams.get('expires')) / 1000;
+          if (time === 1 && between.requests('PUT', '').length === 1) {
+            await eventually(() => (Date.now() > expiresMs ? true : undefined));
+          }
+          return undefined;
+        }),
+      );
+      expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
+      expect(between.requests('PUT', '').map(({ status }) => status)).toEqual([403, 200]);
+      expect(between.requests('POST', 'get-upload-endpoint')).toHaveLength(2);
+    } finally {
+      await between.close();
+      await discardServer(hasty);
+    }
+  });
+
+  test('takes a 409 for success only where the bytes are there, and finds the true reason else', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    proxy.rule(onPut(() => ([1, 3].includes(proxy.requests('PUT', '').length) ? 'lose-answer' : undefined)));
+    const files = [fileOf('a.txt', 'wagon'), fileOf('bad.jpg', media.damaged.html())];
+    const { stored, failed } = await client.push(dataset, files, { concurrency: 1 });
+    expect(stored).toEqual(['a.txt']);
+    expect(failed).toMatchObject([{ name: 'bad.jpg', error: { status: 422 } }]);
+    expect(proxy.requests('PUT', '').map(({ status }) => status)).toEqual([undefined, 409, undefined, 409, 422]);
+  });
+
+  test('is not taken in by an old file of the same name and size when a 409 comes', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    await client.push(dataset, [fileOf('a.txt', 'wagon')]);
+    const before = proxy.requests('PUT', '').length;
+    proxy.rule(
+      onPut(() => (proxy.requests('PUT', '').length === before + 1 ? { status: 409, body: 'spent' } : undefined)),
+    );
+    expect(await client.push(dataset, [fileOf('a.txt', 'train')])).toMatchObject({ stored: ['a.txt'] });
+    expect(await (await client.file(dataset.id, 'a.txt')).text()).toBe('train');
+  });
+
+  test('lets the others go on where the service refuses some names of the batch', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const bad = [fileOf('a.exe', 'x'), fileOf('b/c.jpg', 'x'), fileOf('e\u0301.txt', 'x')];
+    const { stored, failed } = await client.push(dataset, [fileOf('é.txt', 'y'), ...bad, ...(await pairs(1))]);
+    expect([...stored].sort()).toEqual(['1.jpg', '1.txt', 'é.txt']);
+    expect(namesOf(failed)).toEqual(namesOf(bad));
+    expect(failed.map(({ error }) => error.message).join()).toContain('slash');
+  });
+
+  test('names a file that can no longer be read, and leaves no promise of it behind', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const gone: PushFile = {
+      name: 'gone.jpg',
+      size: 5,
+      open: async () => Promise.reject(new Error('gone.jpg is gone')),
+    };
+    const grown: PushFile = { ...fileOf('grown.txt', 'longer than it was'), size: 5 };
+    const { stored, failed } = await client.push(dataset, [gone, grown, ...(await pairs(2))]);
+    expect(stored).toHaveLength(4);
+    expect(failed.toSorted((a, b) => a.name.localeCompare(b.name))).toMatchObject([
+      { name: 'gone.jpg', error: { message: 'gone.jpg is gone' } },
+      { name: 'grown.txt', error: { message: expect.stringContaining('it has 18 bytes now, not 5') } },
+    ]);
+    expect(await client.status(dataset.id)).toMatchObject({ status: 'READY', counts: { pending: 0 } });
+  });
+
+  test('keeps the old file where the new one is gone, and leaves no promise of it behind', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    await client.push(dataset, await pairs(1));
+    const before = await client.status(dataset.id);
+    const open = async () => Promise.reject(new Error('gone'));
+    const { failed } = await client.push(dataset, [
+      { name: '1.jpg', size: 5, open },
+      { name: '1.txt', size: 5, open },
+    ]);
+    expect(namesOf(failed)).toEqual(['1.jpg', '1.txt']);
+    const { status, digest, counts } = await client.status(dataset.id);
+    expect([status, digest, counts?.pending]).toEqual(['READY', before.digest, 0]);
+    expect(proxy.requests('DELETE', '/uploads/').map((seen) => seen.status)).toEqual([200, 200]);
+  });
+
+  test('sends again what it can tell no SHA-256 of, where the platform has none', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    const files = await pairs(1);
+    await client.push(dataset, files);
+    const known = { ...files[0]!, sha256: async () => sha256Of(await files[0]!.open()) };
+    // As in a page that came over plain HTTP.
+    Object.defineProperty(globalThis.crypto, 'subtle', { value: undefined, configurable: true });
+    try {
+      expect(namesOf(await client.missing(dataset, files))).toEqual(['1.jpg', '1.txt']);
+      expect(namesOf(await client.missing(dataset, [known, files[1]!]))).toEqual(['1.txt']);
+      const { stored, unchanged, failed } = await client.push(dataset, [known, files[1]!]);
+      expect([stored, unchanged, failed]).toEqual([['1.txt'], ['1.jpg'], []]);
+    } finally {
+      Reflect.deleteProperty(globalThis.crypto, 'subtle');
+    }
+    expect(await client.missing(dataset, files)).toEqual([]);
+  });
+
+  test('leaves nothing on its signal, however many requests there are', async () => {
+    const client = clientAt(proxy.url);
+    const { signal } = new AbortController();
+    const dataset = await client.create(undefined, { signal });
+    await client.push(dataset, await pairs(10), { signal });
+    await client.upload(dataset.id, 'direct.txt', new Blob(['x']), { signal });
+    await client.removeFile(dataset.id, 'direct.txt', { signal });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('stops when nobody answers any more, and sends only what is missing the next time', async () => {
+    const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
+    const dataset = await client.create();
+    const files = await pairs(10);
+    let away: Promise<void> | undefined;
+    proxy.rule(
+      onPut(() => {
+        if (proxy.requests('PUT', '').length < 6) return undefined;
+        away ??= proxy.goAway();
+        return { resetAfterBytes: 1 };
+      }),
+    );
+    let settled = 0;
+    const outcomes: [PushFile, PushOutcome][] = [];
+    const listeners = {
+      onProgress: ({ settledFiles }: PushProgress) => {
+        settled = settledFiles;
+      },
+      onSettled: (...outcome: [PushFile, PushOutcome]) => outcomes.push(outcome),
+    };
+    await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
+    await away;
+    expect(settled).toBe(5);
+    expect(outcomes).toEqual(files.slice(0, 5).map((file) => [file, 'stored']));
+    await proxy.comeBack();
+    proxy.rule();
+    const before = proxy.requests('PUT', '').length;
+    expect(await client.push(dataset, files)).toMatchObject({ unchanged: { length: 5 }, stored: { length: 15 } });
+    expect(proxy.requests('PUT', '')).toHaveLength(before + 15);
+    expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
+  });
+
+  test('stops when its dataset is deleted or the disk is full, instead of trying every file', async () => {
+    const client = clientAt(proxy.url);
+    const files = await pairs(10);
+    const deleted = await client.create();
+    proxy.rule(
+      onPut(
+        async () =>
+          void (await clientAt(server.url)
+            .remove(deleted.id)
+            .catch(() => {})),
+      ),
+    );
+    await expect(client.push(deleted, files, { concurrency: 1 })).rejects.toMatchObject({ status: 404 });
+    expect(proxy.requests('PUT', '')).toHaveLength(1);
+    proxy.rule(onPut(() => ({ status: 507 })));
+    await expect(client.push(await client.create(), files, { concurrency: 1 })).rejects.toMatchObject({ status: 507 });
+    expect(proxy.requests('PUT', '')).toHaveLength(2);
+  });
+
+  test('ends with the reason of its signal, in the middle of a file', async () => {
+    const client = clientAt(proxy.url);
+    const dataset = await client.create();
+    proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
+    const stop = new AbortController();
+    const pushing = client.push(dataset, await pairs(4), { signal: stop.signal });
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    stop.abort(new Error('enough'));
+    await expect(pushing).rejects.toThrow('enough');
+    expect(proxy.requests('PUT', '').length).toBeLessThanOrEqual(4);
+  });
+
+  test('works with a service that has nothing but the contract', async () => {
+    const plain = await startProxy(server.url, { isContractOnly: true });
+    try {
+      const client = clientAt(plain.url);
+      const dataset = await client.create();
+      expect(dataset.counts).toBeUndefined();
+      const files = await pairs(2);
+      plain.rule(onPut(({ time }) => (time === 1 ? 'lose-answer' : undefined)));
+      expect(await client.push(dataset, files)).toMatchObject({ stored: { length: 4 }, failed: [] });
+      const ready = await client.waitUntilReady(dataset.id);
+      expect([ready.status, Object.keys(ready.files[0]!)]).toEqual(['READY', ['filename', 'size_bytes']]);
+      await expect(client.manifest(dataset.id)).rejects.toMatchObject({ status: 404 });
+      // Without hashes nobody can know that nothing has changed.
+      plain.rule();
+      expect(await client.push(dataset, files)).toMatchObject({ stored: { length: 4 }, unchanged: [] });
+      const gone: PushFile = { name: 'gone.jpg', size: 5, open: async () => Promise.reject(new Error('gone')) };
+      const rest = await client.push(dataset, [gone, fileOf('3.txt', 'wagon')]);
+      expect([rest.stored, namesOf(rest.failed)]).toEqual([['3.txt'], ['gone.jpg']]);
+      await client.remove((await client.find(dataset.name))!.id);
+    } finally {
+      await plain.close();
+    }
+  });
+});

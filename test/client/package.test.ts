@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../harness/server.js';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+test('the client imports nothing but its own files, so that it runs wherever fetch does', async () => {
+  const visited = new Set<string>();
+  const visit = async (path: string): Promise<void> => {
+    if (visited.has(path)) return;
+    visited.add(path);
+    const text = await readFile(join(ROOT, 'dist/http', path), 'utf8');
+    const imports = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => name);
+    for (const name of imports) {
+      expect(name).toMatch(/^\.\/[a-z-]+\.js$/);
+      await visit(name.slice(2));
+    }
+    expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
+  };
+  await visit('client.js');
+  expect([...visited].sort()).toEqual([
+    'client-error.js',
+    'client.js',
+    'dataset-links.js',
+    'event-stream.js',
+    'push-progress.js',
+    'push.js',
+    'requests.js',
+    'retry.js',
+  ]);
+});
+
+test('the package gives out client and error class, with types', async () => {
+  const folder = await temporaryFolder();
+  try {
+    await mkdir(join(folder, 'node_modules'));
+    await symlink(ROOT, join(folder, 'node_modules/trainyard'));
+    await writeFile(
+      join(folder, 'use.mts'),
+      `import { type Dataset, type PushFile, TrainyardClient, TrainyardError } from 'trainyard';
+const client: TrainyardClient = new TrainyardClient({ baseUrl: 'http://127.0.0.1:9', token: 't', attempts: 1 });
+const fetched: Dataset | undefined = undefined;
+const files: PushFile[] = [];
+const error: unknown = new TrainyardError(404, { error_code: 404001, error_message: 'gone' });
+if (error instanceof TrainyardError) console.log(error.status, typeof client.push, fetched, files.length);
+`,
+    );
+    const tsc = join(ROOT, 'node_modules/.bin/tsc');
+    const flags = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom'];
+    await promisify(execFile)(tsc, [...flags, '--skipLibCheck', 'use.mts'], { cwd: folder });
+    const { stdout } = await promisify(execFile)(process.execPath, ['use.mjs'], { cwd: folder });
+    expect(stdout).toBe('404 function undefined 0\n');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,261 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { inspect } from '../../../src/dataset/inspect/inspect.js';
+import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
+import * as media from '../../fixtures/media.js';
+
+// Hundreds of files each.
+vi.setConfig({ testTimeout: 60_000 });
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let uploads = 0;
+/** Under a path of its own each time, since libvips knows files by their paths. */
+function judged(filename: string, bytes: Buffer): Promise<Inspection> {
+  return inspect({ path: media.written(folder, `upload-${uploads++ % 64}`, bytes), filename });
+}
+
+/** Where cuts hurt: the headers, byte by byte, the end, byte by byte, and places between. */
+function cutsOf(length: number): number[] {
+  const step = Math.max(1, Math.floor(length / 60));
+  return Array.from({ length }, (_, at) => at).filter((at) => at < 40 || at >= length - 40 || at % step === 0);
+}
+
+/** The lengths at which a file passes although it has been cut. */
+async function unnoticed(filename: string, bytes: Buffer): Promise<number[]> {
+  const lengths: number[] = [];
+  for (const length of cutsOf(bytes.length)) {
+    if ((await judged(filename, media.damaged.cut(bytes, length))).ok) lengths.push(length);
+  }
+  return lengths;
+}
+
+describe('a file that was cut anywhere is found', () => {
+  const images = {
+    'baseline.jpg': () => media.jpeg(),
+    'large enough to be shrunk by eight.jpg': () => media.jpeg({ width: 640, height: 520 }),
+    'progressive.jpg': () => media.jpeg({ progressive: true }),
+    'turned.jpg': () => media.jpeg({ orientation: 6 }),
+    'plain.png': () => media.png(),
+    'interlaced.png': () => media.png({ progressive: true, alpha: true }),
+    'lossy.webp': () => media.webp({ width: 400 }),
+    'lossless.webp': () => media.webp({ lossless: true }),
+    'alpha.webp': () => media.webp({ alpha: true }),
+    'animated.webp': () => media.animated('webp'),
+    'still.gif': () => media.gif(),
+    'animated.gif': () => media.animated('gif'),
+    'plain.bmp': async () => media.bmp(),
+    'runs.bmp': async () => media.bmp({ runs: true }),
+    'strips.tif': () => media.tiff(),
+    'plain.avif': () => media.avif(),
+  };
+  test.each(Object.entries(images))('%s', async (filename, make) => {
+    const bytes = await make();
+    expect((await judged(filename, bytes)).ok).toBe(true);
+    expect(await unnoticed(filename, bytes)).toEqual([]);
+  });
+
+  // A stream without sizes or duration may end after any block: nothing says that there was more. The `free` and `mfra`
+  // boxes that some writers put last hold nothing of the film.
+  const clips = media.CLIPS.filter((name) => !/piped|live|sound|avi|wmv|flv|fragments?\.|fragmented/.test(name));
+  test.each(clips)('%s', async (name) => {
+    const bytes = media.clip(name);
+    expect((await judged(name, bytes)).ok).toBe(true);
+    expect(await unnoticed(name, bytes)).toEqual([]);
+  });
+  test.each(['old.avi', 'indexed-fragments.mp4'] as const)('%s, by the length its header gives', async (name) => {
+    expect(await unnoticed(name, media.clip(name))).toEqual([]);
+  });
+
+  test('an MP4 that was cut between two indexed fragments', async () => {
+    const bytes = media.clip('indexed-fragments.mp4');
+    const border = bytes.lastIndexOf('moof') - 4;
+    const found = await judged('a.mp4', bytes.subarray(0, border));
+    expect(found).toMatchObject({ problem: { message: expect.stringContaining('its index') } });
+  });
+
+  test.each(['fragmented.mp4', 'hybrid-fragments.mp4'] as const)('%s, but between two fragments', async (name) => {
+    const bytes = media.clip(name);
+    const borders: number[] = [];
+    for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at)) borders.push(at);
+    for (let length = 0; length < bytes.length; length++) {
+      const found = await judged(name, media.damaged.cut(bytes, length));
+      if (found.ok) expect(borders).toContain(length);
+    }
+  });
+
+  test.each(['piped.webm', 'live.webm'] as const)('%s, but between two blocks', async (name) => {
+    const bytes = media.clip(name);
+    const whole = await judged(name, bytes);
+    const passed = await unnoticed(name, bytes);
+    expect(whole.ok).toBe(true);
+    // Fifteen frames: at most that many borders, of some hundred cuts.
+    expect(passed.length).toBeLessThan(8);
+  });
+});
+
+describe('a flipped bit', () => {
+  test('is found anywhere in a PNG', async () => {
+    const bytes = await media.png({ width: 40, height: 40 });
+    for (let at = 0; at < bytes.length; at += 7) {
+      expect((await judged('a.png', media.damaged.flipped(bytes, at))).ok, `byte ${at}`).toBe(false);
+    }
+  });
+
+  test('anywhere in anything is judged, never thrown', async () => {
+    const files: [string, Buffer][] = [
+      ['a.jpg', await media.jpeg({ orientation: 3 })],
+      ['a.webp', await media.webp({ alpha: true })],
+      ['a.gif', await media.animated('gif')],
+      ['a.tif', await media.tiff()],
+      ['a.avif', await media.avif()],
+      ['a.bmp', media.bmp({ runs: true })],
+      ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
+    ];
+    const places = fc.tuple(
+      fc.constantFrom(...files),
+      fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(places, async ([[filename, bytes], at]) => {
+        // Half of the flips go to the first tenth, where the structure is.
+        const flips = at.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
+        const found = await judged(filename, flips.reduce(media.damaged.flipped, bytes));
+        if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('bytes at random under any name are judged, never thrown', async () => {
+    const starts = [
+      '',
+      '\x89PNG\r\n\x1a\n',
+      '\xff\xd8\xff',
+      'RIFF\x10\0\0\0WEBP',
+      'GIF89a',
+      'BM',
+      'II*\0',
+      '\0\0\0\x14ftypisom',
+    ];
+    const more = [
+      '\0\0\0\x14ftypavif',
+      '\0\0\0\x08moov',
+      '\x1a\x45\xdf\xa3',
+      'RIFF\0\0\0\0AVI ',
+      'FLV\x01',
+      '\xef\xbb\xbf',
+    ];
+    const bytes = fc.tuple(fc.constantFrom(...starts, ...more), fc.uint8Array({ maxLength: 200 }));
+    const extension = fc.constantFrom(
+      'jpg',
+      'png',
+      'webp',
+      'gif',
+      'bmp',
+      'tif',
+      'avif',
+      'heic',
+      'mp4',
+      'mkv',
+      'avi',
+      'txt',
+    );
+    await fc.assert(
+      fc.asyncProperty(bytes, extension, async ([start, rest], name) => {
+        const found = await judged(`a.${name}`, Buffer.concat([Buffer.from(start, 'latin1'), rest]));
+        if (name !== 'txt' && !found.ok) expect(found.problem.filename).toBe(`a.${name}`);
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
+
+test('shrinking while decoding finds all that decoding at full size finds', async () => {
+  const files: [string, Buffer][] = [
+    ['a.jpg', await media.jpeg({ width: 640, height: 520 })],
+    ['a.jpg', await media.jpeg({ width: 640, height: 520, progressive: true })],
+    ['a.webp', await media.webp({ width: 640, height: 520 })],
+    ['a.webp', await media.webp({ width: 640, height: 520, alpha: true })],
+    ['a.png', await media.png({ width: 640, height: 520 })],
+  ];
+  for (const [filename, bytes] of files) {
+    let foundByFull = 0;
+    for (let at = 30; at < bytes.length; at += Math.ceil(bytes.length / 50)) {
+      const variants = [
+        media.damaged.flipped(bytes, at),
+        media.damaged.hollow(bytes, { start: at, end: bytes.length - 2 }),
+        media.damaged.hollow(bytes, { start: at, end: at + 64 }),
+      ];
+      for (const variant of variants) {
+        const full = await sharp(variant, { failOn: 'error' })
+          .raw()
+          .toBuffer()
+          .catch(() => undefined);
+        if (full !== undefined) continue;
+        foundByFull++;
+        expect((await judged(filename, variant)).ok, `${filename}, from byte ${at}`).toBe(false);
+      }
+    }
+    expect(foundByFull, filename).toBeGreaterThan(0);
+  }
+});
+
+describe('holes and lies', () => {
+  test('an MP4 with zeros where frames should be is found', async () => {
+    for (const name of ['faststart.mp4', 'hevc.mp4', 'quicktime.mov'] as const) {
+      const bytes = media.clip(name);
+      const start = bytes.indexOf('mdat') + 4;
+      const hollow = media.damaged.hollow(bytes, { start: start + 1500, end: start + 2500 });
+      expect(await judged(name, hollow), name).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
+    }
+  });
+
+  test('an MP4 without its moov says which box is missing', async () => {
+    const bytes = media.clip('moov-last.mp4');
+    const found = await judged('a.mp4', bytes.subarray(0, bytes.indexOf('moov') - 4));
+    expect(found).toMatchObject({ problem: { code: 'VIDEO_CORRUPT', message: expect.stringContaining('"moov"') } });
+  });
+
+  test('a PNG that is whole but has too few pixels is found', async () => {
+    const bytes = await media.png({ width: 64, height: 64 });
+    const data = bytes.subarray(41, 41 + bytes.readUInt32BE(33));
+    const header = Buffer.from(bytes.subarray(16, 29));
+    header.writeUInt32BE(65, 4);
+    const taller = media.pngOf([
+      ['IHDR', header],
+      ['IDAT', data],
+      ['IEND', Buffer.alloc(0)],
+    ]);
+    expect((await judged('a.png', taller)).ok).toBe(false);
+  });
+
+  test('a HEIC whose pieces lie outside the file is found', async () => {
+    const bytes = await media.avif();
+    const data = bytes.indexOf('mdat') - 4;
+    const fewer = Buffer.from(bytes.subarray(0, -50));
+    fewer.writeUInt32BE(fewer.length - data, data);
+    for (let at = fewer.indexOf('avif'); at !== -1 && at < 40; at = fewer.indexOf('avif')) fewer.write('heic', at);
+    const found = await judged('a.heic', fewer);
+    expect(found).toMatchObject({
+      problem: { message: expect.stringContaining('the picture needs at least 50 bytes more') },
+    });
+  });
+
+  test('a film without pictures is no film', async () => {
+    for (const name of ['sound.mp4', 'sound.mkv'] as const) {
+      const found = await judged(name, media.clip(name));
+      expect(found).toMatchObject({
+        problem: { code: 'NOT_A_VIDEO', message: expect.stringContaining('no video track') },
+      });
+    }
+  });
+});

@@ -1,0 +1,63 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ServiceError } from '../../src/dataset/errors.js';
+import { extensionOf, MEDIA, mediaTypeOf, mountedNameOf, stemOf } from '../../src/dataset/media.js';
+import { parseDatasetName, parseFilename } from '../../src/dataset/names.js';
+
+const isRefused = (error: unknown): error is ServiceError =>
+  error instanceof ServiceError && ['invalid_name', 'unsupported_type'].includes(error.code);
+
+/** Any text at all, with the characters that matter made likely. */
+const anyName = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: fc.constantFrom('a', 'B', '.', '/', '\\', '\0', ' ', 'e\u0301', '\ud800', '"', '.txt', '.JPG') }),
+);
+
+describe('any filename', () => {
+  test('is refused with a reason, or is one safe path component', () => {
+    fc.assert(
+      fc.property(fc.tuple(anyName, fc.constantFrom('', '.jpg', '.txt', '.MP4')), ([name, extension]) => {
+        try {
+          const filename = parseFilename(name + extension);
+          expect(filename).toBe(filename.normalize('NFC'));
+          expect(filename).toMatch(/^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u);
+          expect(Buffer.byteLength(filename)).toBeLessThanOrEqual(255);
+          expect(Buffer.from(filename).toString()).toBe(filename);
+          expect(mediaTypeOf(filename)).toBeDefined();
+          expect(parseFilename(filename)).toBe(filename);
+        } catch (error) {
+          if (!isRefused(error)) throw error;
+          expect(error.message.length).toBeLessThan(400);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('comes apart into stem and extension, and is mounted with a lower-case extension', () => {
+    for (const extension of Object.keys(MEDIA)) {
+      const filename = `My.Photo 1${extension.toUpperCase()}`;
+      expect([stemOf(filename), extensionOf(filename)]).toEqual(['My.Photo 1', extension]);
+      expect(mountedNameOf(filename)).toBe(`My.Photo 1${extension}`);
+    }
+    expect([stemOf('noextension'), extensionOf('noextension')]).toEqual(['noextension', '']);
+    expect(mediaTypeOf('a.constructor')).toBeUndefined();
+  });
+});
+
+test('any dataset name is refused with a reason, or is a safe folder name', () => {
+  fc.assert(
+    fc.property(anyName, (name) => {
+      try {
+        const parsed = parseDatasetName(name);
+        expect(parsed).toMatch(/^[\p{L}\p{M}\p{Nd}_-][\p{L}\p{M}\p{Nd} ._-]*$/u);
+        expect(parsed).toBe(parsed.trim());
+        expect(Buffer.byteLength(parsed)).toBeLessThanOrEqual(128);
+        expect(parseDatasetName(parsed)).toBe(parsed);
+      } catch (error) {
+        if (!isRefused(error)) throw error;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});

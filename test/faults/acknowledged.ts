@@ -1,0 +1,89 @@
+import { expect } from 'vitest';
+import { COUNTED, tallyOf } from '../../src/dataset/counts.js';
+import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
+import { blobKeyOf } from '../../src/storage/blobs/blobs.js';
+import type { Metadata } from '../../src/storage/catalog/open-catalog.js';
+import type { Api } from '../harness/api.js';
+import { onDatabase } from '../harness/postgres.js';
+import type { TestBucket } from '../harness/s3.js';
+import { sha256 } from './contents.js';
+import { ABSENT } from './ledger.js';
+import type { Owed } from './load.js';
+
+/** What is still under way, or lies where nothing should: healed, all of it is empty. */
+export interface Unhealed {
+  readonly notReady: string[];
+  /** Promises that are neither kept nor broken. */
+  readonly pending: string[];
+  readonly trash: string[];
+  /** Objects that neither a file nor the trash accounts for, and files without an object. */
+  readonly strays: string[];
+  readonly missing: string[];
+}
+
+export const HEALED: Unhealed = { notReady: [], pending: [], trash: [], strays: [], missing: [] };
+
+/** @param at where the instances, their database and their bucket are reached without a fault */
+export async function unhealed(at: {
+  instances: readonly string[];
+  databaseUrl: string;
+  bucket: TestBucket;
+}): Promise<Unhealed> {
+  const answers = await Promise.all(at.instances.map((instance) => fetch(`${instance}/readyz`)));
+  // Objects before rows: what is being taken in has no row for long, and what has a row no longer has an object for long.
+  const keys = await at.bucket.keys();
+  const [files, trash] = await onDatabase(at.databaseUrl, 'select * from file', 'select * from trash');
+  const keyOf = (row: { id: string; dataset_id: string }) => blobKeyOf({ id: row.id, datasetId: row.dataset_id });
+  const stored = files!.rows.filter(({ state }) => state === 'stored').map(keyOf);
+  const trashed: string[] = trash!.rows.map(({ blob_key }) => blob_key);
+  const explained = new Set([...files!.rows.map(keyOf), ...trashed]);
+  const there = new Set(keys);
+  return {
+    notReady: at.instances.filter((_, i) => answers[i]?.status !== 200),
+    pending: files!.rows.filter(({ state }) => state === 'pending').map((row) => JSON.stringify(row)),
+    trash: trash!.rows
+      .filter(({ delete_after }) => Number(delete_after) <= Date.now() * 1000)
+      .map((row) => row.blob_key),
+    strays: keys.filter((key) => !explained.has(key.replace(/\.thumbnail$/, ''))),
+    missing: stored.filter((key) => !there.has(key)),
+  };
+}
+
+/** Everything that was acknowledged is so, at every instance, and whatever is uncertain is one of the two. */
+export async function expectPromisesKept(
+  owed: readonly Owed[],
+  apis: readonly Api[],
+  metadata: Metadata,
+): Promise<void> {
+  for (const [i, { id, name, files, status }] of owed.entries()) {
+    const answers = await Promise.all(apis.map((api) => api.status(id)));
+    const expected = status === 'removed' ? [404] : status === 'uncertain' ? [200, 404] : [200];
+    for (const answer of answers) expect(expected, `${name}: ${JSON.stringify(answer.body)}`).toContain(answer.status);
+    if (answers[0]!.status !== 200) continue;
+    const [first, ...others] = answers.map(({ body }) => body);
+    for (const other of others) expect(other).toEqual(first);
+    if (status !== 'uncertain') expect(first!.status, name).toBe(status);
+    expectFiles(first!, files, name);
+    // Each file through one of the instances, and the datasets in turn through both.
+    for (const [j, file] of first!.files.entries()) {
+      const response = await apis[(i + j) % apis.length]!.raw('GET', `/${id}/files/${file.filename}`);
+      const bytes = Buffer.from(await response.arrayBuffer());
+      expect([response.status, sha256(bytes)], `${name}: ${file.filename}`).toEqual([200, file.sha256]);
+    }
+    const [kept] = await metadata.catalog.datasets({ ids: [id] });
+    const recounted = tallyOf(await metadata.catalog.files(id), kept!.tally.lastActivity);
+    for (const count of COUNTED) expect(kept!.tally[count], `${name}: ${count}`).toBe(recounted[count]);
+    expect(kept!.tally.pendingUntil).toBe(recounted.pendingUntil);
+  }
+}
+
+function expectFiles(dataset: WireDatasetWithFiles, files: Owed['files'], name: string): void {
+  const listed = new Map(dataset.files.map((file) => [file.filename, file.sha256]));
+  expect(
+    [...listed.keys()].filter((filename) => !files.names().includes(filename)),
+    name,
+  ).toEqual([]);
+  for (const filename of files.names()) {
+    expect(files.possible(filename), `${name}: ${filename}`).toContain(listed.get(filename) ?? ABSENT);
+  }
+}

@@ -1,0 +1,59 @@
+import { rm, truncate } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { flipBit, pathOfBytes } from '../harness/transferring.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+test.each([
+  ['changed', flipBit],
+  ['cut short', (path: string) => truncate(path, 5)],
+])('a caption that was %s is no text that anybody may save again', async (what, damage) => {
+  const id = await api.newDataset();
+  await api.upload(id, 'a.txt', 'a sound dog');
+  const text = `a dog, ${what}`;
+  await api.upload(id, 'b.txt', text);
+  await damage(await pathOfBytes(server.dataFolder, text));
+  const { status, body } = await api.json('POST', `/${id}/captions`, { filenames: ['a.txt', 'b.txt'] });
+  expect([status, body.error_code]).toEqual([409, 409003]);
+  expect(body.error_message).toContain('b.txt');
+});
+
+describe.each([
+  ['zip archive', (id: string) => api.raw('GET', `/${id}/zip`)],
+  [
+    'tar archive',
+    (id: string) =>
+      api.raw('POST', `/${id}/archive`, {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ filenames: ['a.txt', 'b.txt', 'c.txt'] }),
+      }),
+  ],
+])('a %s', (_, ask) => {
+  test.each([
+    ['is gone', (path: string) => rm(path)],
+    ['was cut short', (path: string) => truncate(path, 5)],
+    ['has lost all its bytes', (path: string) => truncate(path, 0)],
+  ])('with a file that %s breaks off before its announced end', async (what, damage) => {
+    const id = await api.newDataset();
+    // One that is read ahead, and one that is not.
+    for (const text of [what, what.repeat(40_000)]) {
+      await api.upload(id, 'a.txt', 'a sound dog');
+      await api.upload(id, 'b.txt', text);
+      await api.upload(id, 'c.txt', 'another sound dog');
+      expect((await (await ask(id)).arrayBuffer()).byteLength).toBeGreaterThan(text.length);
+      await damage(await pathOfBytes(server.dataFolder, text));
+      const response = await ask(id);
+      expect(response.status).toBe(200);
+      await expect(response.arrayBuffer()).rejects.toThrow();
+    }
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+  });
+});

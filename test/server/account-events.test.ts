@@ -1,0 +1,114 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Dataset, type DatasetEvent, TrainyardClient } from '../../src/client/client.js';
+import * as media from '../fixtures/media.js';
+import { type Api, put } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let image: Buffer;
+let hangUp = new AbortController();
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 1 });
+  api = await server.api();
+  image = await media.jpeg();
+});
+afterAll(() => discardServer(server));
+afterEach(() => {
+  hangUp.abort();
+  hangUp = new AbortController();
+});
+
+/** Somebody who follows all datasets of an account. */
+async function follow(as = api, url = server.url) {
+  const client = new TrainyardClient({ baseUrl: url, token: as.token });
+  const events = client.allEvents({ signal: hangUp.signal });
+  const next = async (): Promise<DatasetEvent | undefined> => (await events.next()).value;
+  expect(await next()).toEqual({ type: 'open' });
+  /** The first event that is like this; those before it are of the same dataset. */
+  const until = async (id: string, isIt: (dataset: Dataset) => boolean): Promise<Dataset> => {
+    for (;;) {
+      const event = await next();
+      if (event?.type !== 'dataset') throw new Error(`${JSON.stringify(event)} is no dataset`);
+      expect(event.dataset.id).toBe(id);
+      if (isIt(event.dataset)) return event.dataset;
+    }
+  };
+  return { events, next, until };
+}
+
+test('every change of every dataset is told, those that time makes included, and the end of each', async () => {
+  const before = await api.newDataset();
+  const { next, until } = await follow();
+  const { body: created } = await api.create();
+  expect(await next()).toEqual({ type: 'dataset', dataset: created });
+  const { id } = created;
+  await api.upload(id, 'dog.jpg', image);
+  await until(id, ({ counts }) => counts.images === 1 && counts.pending === 0);
+  // Nothing is sent here: the grace runs out by itself.
+  const failed = await until(id, ({ status }) => status === 'FAILED');
+  expect(failed.error).toMatchObject({ code: 'MISSING_CAPTION', problems: [] });
+  await api.upload(id, 'dog.txt', 'a dog');
+  const ready = await until(id, ({ status }) => status === 'READY');
+  expect((await api.list()).body.datasets[0]).toEqual(ready);
+  await api.upload(id, 'dog.txt', 'a cat');
+  await until(id, ({ updated_at, counts }) => updated_at > ready.updated_at && counts.pending === 0);
+  await api.request('DELETE', `/${before}`);
+  expect(await next()).toEqual({ type: 'deleted', id: before });
+});
+
+test('a dataset that was UPLOADING already when somebody began to follow is told of when it fails', async () => {
+  const id = await api.newDataset();
+  await api.upload(id, 'dog.jpg', image);
+  const { until } = await follow();
+  expect((await until(id, () => true)).status).toBe('FAILED');
+});
+
+test("another account's datasets are not told of", async () => {
+  const { next } = await follow(await server.api('other'));
+  const id = await api.newDataset();
+  await api.upload(id, 'dog.txt', 'a dog');
+  await api.request('DELETE', `/${id}`);
+  const theirs = await (await server.api('other')).newDataset();
+  expect(await next()).toMatchObject({ type: 'dataset', dataset: { id: theirs, status: 'DRAFT' } });
+});
+
+test('a large upload is a few events, the last of which has all of it', async () => {
+  const id = await api.newDataset();
+  const names = Array.from({ length: 200 }, (_, i) => `${i}.txt`);
+  const { next } = await follow();
+  const { body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 5])));
+  const links = names.map((name) => body.uploads[name]!.upload_url);
+  let events = 0;
+  const sending = (async () => {
+    for (let i = 0; i < links.length; i += 20)
+      await Promise.all(links.slice(i, i + 20).map((url) => put(url, 'words')));
+  })();
+  for (let captions = 0; captions < 200; events++) {
+    const event = await next();
+    if (event?.type === 'dataset') captions = event.dataset.counts.captions;
+  }
+  await sending;
+  // Each upload begins and settles, which is two changes.
+  expect(events).toBeLessThan(200);
+});
+
+test('many follow at once, and a server that stops lets go of them', async () => {
+  const brief = await startServer();
+  try {
+    const mine = await brief.api();
+    const followers = await Promise.all(Array.from({ length: 20 }, () => follow(mine, brief.url)));
+    const { body } = await mine.create();
+    for (const { next } of followers) expect(await next()).toEqual({ type: 'dataset', dataset: body });
+    const ends = followers.map(({ events }) => events.next());
+    await brief.stop();
+    for (const end of ends) expect((await end).done).toBe(true);
+  } finally {
+    await discardServer(brief);
+  }
+});
+
+test('nobody follows without a token', async () => {
+  const stranger = new TrainyardClient({ baseUrl: server.url, token: 'ty_no' });
+  await expect(stranger.allEvents().next()).rejects.toMatchObject({ status: 401 });
+});

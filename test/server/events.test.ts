@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WireDataset } from '../../src/api/schemas.js';
+import * as media from '../fixtures/media.js';
+import { type Api, put } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let image: Buffer;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 2 });
+  api = await server.api();
+  image = await media.jpeg();
+});
+afterAll(() => discardServer(server));
+
+interface Event {
+  readonly event: string;
+  readonly data: WireDataset;
+}
+
+/** Events one by one, as they come. */
+async function* eventsOf(response: Response): AsyncGenerator<Event> {
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/m.exec(text.slice(0, end)) ?? [];
+      text = text.slice(end + 2);
+      if (event !== '') yield { event, data: JSON.parse(data) };
+    }
+  }
+}
+
+describe('a missing caption', () => {
+  test('is waited for until the grace is over, then it is the error, and the caption heals it', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'dog.jpg', image);
+    expect((await api.status(id)).body.status).toBe('UPLOADING');
+    const failed = await api.status(id, '?wait=30');
+    expect(failed.body).toMatchObject({
+      status: 'FAILED',
+      error: {
+        code: 'MISSING_CAPTION',
+        problems: [{ code: 'MISSING_CAPTION', filename: 'dog.jpg', message: expect.stringContaining('dog.txt') }],
+      },
+    });
+    const [listed] = (await api.list()).body.datasets;
+    expect(listed).toMatchObject({ id, status: 'FAILED', error: { code: 'MISSING_CAPTION', problems: [] } });
+    await api.upload(id, 'dog.txt', 'a dog');
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+
+  test('pairs by exact case, and the stray caption is told of with its nearest name', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'Dog.jpg', image);
+    await api.upload(id, 'dog.txt', 'a dog');
+    const { body } = await api.status(id, '?wait=30');
+    expect(body.error?.code).toBe('MISSING_CAPTION');
+    expect(body.warnings).toContainEqual(
+      expect.objectContaining({ code: 'ORPHAN_CAPTION', message: expect.stringContaining('Dog') }),
+    );
+  });
+
+  test('only types that the trainer ignores are not enough', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'a.gif', await media.gif());
+    await api.upload(id, 'a.txt', 'a caption');
+    expect((await api.status(id, '?wait=30')).body).toMatchObject({
+      status: 'FAILED',
+      error: { code: 'NO_TRAINABLE_MEDIA' },
+    });
+  });
+});
+
+describe('wait', () => {
+  test('answers as soon as the dataset is READY', async () => {
+    const id = await api.newDataset();
+    const url = await api.link(id, 'dog.jpg', image.length);
+    const waiting = api.status(id, '?wait=60');
+    await api.upload(id, 'dog.txt', 'a dog');
+    await put(url, image);
+    expect((await waiting).body).toMatchObject({ status: 'READY', files: [{}, {}] });
+  });
+
+  test('answers after the time with what there is', async () => {
+    const id = await api.newDataset();
+    await api.link(id, 'dog.jpg', 5);
+    expect((await api.status(id, '?wait=0.2')).body.status).toBe('UPLOADING');
+  });
+
+  test('answers 404 once the dataset is deleted', async () => {
+    const id = await api.newDataset();
+    const waiting = api.status(id, '?wait=60');
+    await api.request('DELETE', `/${id}`);
+    expect((await waiting).status).toBe(404);
+  });
+
+  test.each(['61', '-1', 'x'])('refuses wait=%s with 422', async (wait) => {
+    expect((await api.status(await api.newDataset(), `?wait=${wait}`)).status).toBe(422);
+  });
+});
+
+describe('events', () => {
+  test('tell the dataset at once, every change of status and counts, and the end', async () => {
+    const id = await api.newDataset();
+    const response = await api.raw('GET', `/${id}/events`);
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
+    const events = eventsOf(response);
+    const next = async () => (await events.next()).value as Event;
+    expect(await next()).toMatchObject({ event: 'dataset', data: { id, status: 'DRAFT' } });
+    await api.upload(id, 'dog.jpg', image);
+    const seen: WireDataset[] = [];
+    const until = async (isIt: (dataset: WireDataset) => boolean) => {
+      do seen.push((await next()).data);
+      while (!isIt(seen.at(-1)!));
+    };
+    await until(({ counts }) => counts.images === 1 && counts.pending === 0);
+    expect(seen.every(({ status }) => status === 'UPLOADING')).toBe(true);
+    // Nothing is sent here: the grace runs out by itself.
+    await until(({ status }) => status === 'FAILED');
+    expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
+    await api.upload(id, 'dog.txt', 'a dog');
+    await until(({ status }) => status === 'READY');
+    await api.request('DELETE', `/${id}`);
+    expect(await next()).toEqual({ event: 'deleted', data: { id } });
+    expect((await events.next()).done).toBe(true);
+  });
+
+  test('reach any number of listeners', async () => {
+    const id = await api.newDataset();
+    const listeners = await Promise.all(Array.from({ length: 20 }, () => api.raw('GET', `/${id}/events`)));
+    const streams = listeners.map(eventsOf);
+    await Promise.all(streams.map((stream) => stream.next()));
+    await api.link(id, 'a.jpg', 5);
+    const second = await Promise.all(streams.map((stream) => stream.next()));
+    expect(second.map(({ value }) => (value as Event).data.status)).toEqual(Array(20).fill('UPLOADING'));
+    await Promise.all(streams.map((stream) => stream.return(undefined)));
+  });
+});

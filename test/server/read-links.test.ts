@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type DatasetLinks, TrainyardClient } from '../../src/client/client.js';
+import { BASE_PATH } from '../../src/server/context.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+const NAME = 'dog "1" é.jpg';
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+let image: Buffer;
+let sha256: string;
+let id: string;
+let links: DatasetLinks;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  image = await media.jpeg({ width: 640, height: 400 });
+  sha256 = createHash('sha256').update(image).digest('hex');
+});
+afterAll(() => discardServer(server));
+beforeEach(async () => {
+  id = await api.newDataset();
+  await api.upload(id, NAME, image);
+  links = await client.links(id);
+});
+
+const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
+const cacheControlOf = async (url: string) => (await fetch(url)).headers.get('cache-control');
+const refusalOf = async (url: string | URL) => {
+  const response = await fetch(url);
+  const { error_code, error_message } = (await response.json()) as { error_code: number; error_message: string };
+  return [response.status, error_code, error_message];
+};
+
+describe('a link', () => {
+  test('reads a file and its thumbnail without a token, and holds none', async () => {
+    const file = await fetch(links.file({ filename: NAME }));
+    expect((await bytesOf(file)).equals(image)).toBe(true);
+    expect((await fetch(links.file({ filename: NAME }), { headers: { range: 'bytes=0-9' } })).status).toBe(206);
+    const head = await fetch(links.file({ filename: NAME }), { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length')]).toEqual([200, String(image.length)]);
+    const thumbnail = await fetch(links.thumbnail({ filename: NAME }));
+    expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/webp']);
+    expect(links.file({ filename: NAME })).not.toContain(api.token);
+    const lifeMs = links.expiresAt.getTime() - Date.now();
+    expect(lifeMs).toBeGreaterThan(3_590_000);
+    expect(lifeMs).toBeLessThanOrEqual(7_200_000);
+  });
+
+  test('opens nothing else', async () => {
+    const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
+    for (const [method, path] of [
+      ['GET', ''],
+      ['GET', `/${id}/status`],
+      ['GET', `/${id}/manifest`],
+      ['GET', `/${id}/links`],
+      ['GET', `/${id}/events`],
+      ['POST', `/${id}/archive`],
+      ['DELETE', `/${id}/files/${encodeURIComponent(NAME)}`],
+      ['DELETE', `/${id}`],
+    ] as const) {
+      const response = await fetch(`${server.url}${BASE_PATH}${path}?${query}`, { method });
+      expect(response.status, `${method} ${path}`).toBe(401);
+    }
+    const other = await api.newDataset();
+    await api.upload(other, NAME, image);
+    expect(await refusalOf(links.file({ filename: NAME }).replace(id, other))).toEqual([
+      403,
+      403001,
+      expect.stringContaining('exactly as links returned it'),
+    ]);
+  });
+
+  test.each(['account', 'expires', 'signature'])(
+    'with another %s than was signed is refused with 403',
+    async (part) => {
+      const url = new URL(links.file({ filename: NAME }));
+      const { value } = { value: url.searchParams.get(part) ?? '' };
+      for (const change of [`${value}0`, '', value.slice(1)]) {
+        url.searchParams.set(part, change);
+        expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
+      }
+      url.searchParams.set(part, value);
+      expect((await fetch(url)).status).toBe(200);
+      url.searchParams.append(part, value);
+      expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
+    },
+  );
+
+  test('without a signature is a request without a token', async () => {
+    const url = new URL(links.file({ filename: NAME }));
+    url.searchParams.delete('signature');
+    expect((await refusalOf(url)).slice(0, 2)).toEqual([401, 401001]);
+  });
+
+  test('of a dataset that is deleted finds nothing, and there is none for a dataset that is not there', async () => {
+    await client.remove(id);
+    expect((await refusalOf(links.file({ filename: NAME }))).slice(0, 2)).toEqual([404, 404001]);
+    await expect(client.links(id)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+    const theirs = await (await server.api('other')).newDataset();
+    await expect(client.links(theirs)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+  });
+});
+
+describe('what a browser may keep', () => {
+  const FOR_EVER = 'private, max-age=31536000, immutable';
+
+  test('is for ever what the URL names by its SHA-256, and nothing else', async () => {
+    const file = { filename: NAME, sha256 };
+    expect(await cacheControlOf(links.file(file))).toBe(FOR_EVER);
+    expect(await cacheControlOf(links.thumbnail(file))).toBe(FOR_EVER);
+    for (const other of [{ filename: NAME }, { filename: NAME, sha256: 'a'.repeat(64) }]) {
+      expect(await cacheControlOf(links.file(other))).toBe('private, no-cache');
+      expect(await cacheControlOf(links.thumbnail(other))).toBe('private, no-cache');
+    }
+    await api.upload(id, NAME, await media.jpeg({ width: 100, height: 300 }));
+    expect(await cacheControlOf(links.file(file))).toBe('private, no-cache');
+    expect(await cacheControlOf(links.thumbnail(file))).toBe('private, no-cache');
+  });
+
+  test('is no refusal', async () => {
+    const caption = await api.upload(id, 'dog.txt', 'a dog');
+    expect(await cacheControlOf(links.thumbnail(caption.body))).toBeNull();
+    const beyond = { headers: { range: `bytes=${image.length}-` } };
+    const refused = await fetch(links.file({ filename: NAME, sha256 }), beyond);
+    expect([refused.status, refused.headers.get('cache-control')]).toEqual([416, null]);
+  });
+
+  test('is found with a token as well', async () => {
+    const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?sha256=${sha256}`);
+    expect([response.status, response.headers.get('cache-control')]).toEqual([200, FOR_EVER]);
+  });
+});
+
+test('a file is shown in place, or saved where the link says so', async () => {
+  const dispositionOf = async (url: string) => (await fetch(url)).headers.get('content-disposition');
+  expect(await dispositionOf(links.file({ filename: NAME }))).toMatch(/^inline; filename=/);
+  expect(await dispositionOf(links.file({ filename: NAME }, { download: true }))).toMatch(/^attachment; filename=/);
+});
+
+test.each(['download=yes', 'download=', 'sha256=a&sha256=b'])('refuses %s with 422', async (query) => {
+  expect((await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?${query}`)).status).toBe(422);
+});

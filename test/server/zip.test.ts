@@ -1,0 +1,97 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { TrainyardClient } from '../../src/client/client.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+const run = promisify(execFile);
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+});
+afterAll(() => discardServer(server));
+
+const READER = `
+import hashlib, json, sys, zipfile
+z = zipfile.ZipFile(sys.argv[1])
+assert z.testzip() is None
+print(json.dumps([[i.filename, i.compress_type, hashlib.sha256(z.read(i)).hexdigest()] for i in z.infolist()]))
+`;
+
+/** Names, methods and SHA-256 of what Python's own reader, which knows nothing of ours, finds in an archive. */
+async function readByPython(bytes: ArrayBuffer): Promise<[string, number, string][]> {
+  const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'archive.zip');
+  await writeFile(path, Buffer.from(bytes));
+  return JSON.parse((await run('python3', ['-c', READER, path])).stdout);
+}
+
+test('all good files come as one archive in the order of their names, byte for byte, through a link', async () => {
+  const { id } = await client.create('Züge 1');
+  const files: Record<string, Buffer> = {
+    // Read ahead, not read ahead, empty, and names that are no ASCII.
+    'small.jpg': await media.jpeg({ width: 64, height: 64 }),
+    'large.png': await media.png({ width: 700, height: 700, seed: 5 }),
+    'clip.mp4': media.clip('faststart.mp4'),
+    'empty.txt': Buffer.alloc(0),
+    'caf\u00e9 "1" \u{1f682}.txt': Buffer.from('a caption'),
+    'c:\u732b\u2028.txt': Buffer.from('another'),
+  };
+  for (const [name, bytes] of Object.entries(files)) await api.upload(id, name, bytes);
+  await api.upload(id, 'bad.jpg', media.damaged.html());
+  await api.link(id, 'late.jpg', 5);
+  expect(files['large.png']!.length).toBeGreaterThan(256 * 1024);
+
+  const response = await fetch((await client.links(id)).zip());
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/zip']);
+  expect(response.headers.get('content-disposition')).toBe('attachment; filename="Züge 1.zip"');
+  const bytes = await response.arrayBuffer();
+  expect(bytes.byteLength).toBe(Number(response.headers.get('content-length')));
+  const sha256Of = (name: string) => createHash('sha256').update(files[name]!).digest('hex');
+  expect(await readByPython(bytes)).toEqual(
+    Object.keys(files)
+      .sort()
+      .map((name) => [name, 0, sha256Of(name)]),
+  );
+});
+
+test('hundreds of files are read ahead without losing one', async () => {
+  const id = await api.newDataset();
+  const names = Array.from({ length: 300 }, (_, i) => `caption ${i}.txt`);
+  for (const name of names) await api.upload(id, name, name.repeat(300));
+  const found = await readByPython(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer());
+  const sha256Of = (name: string) => createHash('sha256').update(name.repeat(300)).digest('hex');
+  expect(found).toEqual(names.sort().map((name) => [name, 0, sha256Of(name)]));
+});
+
+test('an empty dataset is an empty archive', async () => {
+  const id = await api.newDataset();
+  expect(await readByPython(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer())).toEqual([]);
+});
+
+test('HEAD has the headers alone', async () => {
+  const id = await api.newDataset('headers');
+  await api.upload(id, 'a.txt', 'a caption');
+  const whole = await (await api.raw('GET', `/${id}/zip`)).arrayBuffer();
+  const head = await api.raw('HEAD', `/${id}/zip`);
+  expect([head.status, head.headers.get('content-length')]).toEqual([200, String(whole.byteLength)]);
+  expect(head.headers.get('content-disposition')).toBe('attachment; filename="headers.zip"');
+});
+
+test("another account's dataset is not there", async () => {
+  const id = await api.newDataset();
+  const theirs = await server.api('other');
+  expect((await theirs.request('GET', `/${id}/zip`)).body.error_code).toBe(404001);
+});

@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+import { expect, onTestFinished, test } from 'vitest';
+import type { StoredFile } from '../../../src/dataset/dataset.js';
+import { zipOf } from '../../../src/service/download/zip.js';
+import { eventually } from '../../harness/server.js';
+
+const run = promisify(execFile);
+const MIB = 1024 * 1024;
+
+function fileOf(filename: string, sizeBytes: number): StoredFile {
+  const settledAt = Date.UTC(2031, 1, 3, 4, 5, 6) * 1000;
+  return {
+    id: filename,
+    datasetId: 'dataset',
+    filename,
+    kind: 'caption',
+    createdAt: 1,
+    upload: {
+      state: 'stored',
+      sizeBytes,
+      sha256: '',
+      contentType: 'text/plain',
+      facts: { kind: 'caption', characters: 1 },
+      warnings: [],
+      blobVersion: null,
+      settledAt,
+    },
+  };
+}
+
+/** Writes an archive to a file in which zeros take no room, and checks that it is as long as was announced. */
+async function written({ sizeBytes, body }: ReturnType<typeof zipOf>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, 'archive.zip');
+  const file = await open(path, 'w');
+  let [bytes, writtenBytes] = [0, 0];
+  let unwritten: Buffer[] = [];
+  const write = async () => {
+    await file.write(Buffer.concat(unwritten), 0, bytes - writtenBytes, writtenBytes);
+    unwritten = [];
+  };
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    const isHole = chunk.buffer === ZEROS.buffer;
+    if (isHole && unwritten.length > 0) await write();
+    else if (!isHole) unwritten.push(chunk);
+    bytes += chunk.length;
+    if (isHole) writtenBytes = bytes;
+  }
+  await write();
+  await file.close();
+  expect(bytes).toBe(sizeBytes);
+  return path;
+}
+
+/** What Python's own reader of archives, which knows nothing of ours, says of one. */
+async function toldByPython(path: string, expression: string): Promise<unknown> {
+  const script = `import json, sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nprint(json.dumps(${expression}))`;
+  const { stdout } = await run('python3', ['-c', script, path], { maxBuffer: 64 * MIB });
+  return JSON.parse(stdout);
+}
+
+const ZEROS = Buffer.alloc(16 * MIB);
+
+/** As many zeros as the file has bytes; a small one has a text instead. */
+async function read({ upload }: StoredFile): Promise<Readable> {
+  if (upload.sizeBytes < MIB) return Readable.from([Buffer.alloc(upload.sizeBytes, 'x')]);
+  const chunks = function* () {
+    for (let left = upload.sizeBytes; left > 0; left -= ZEROS.length) yield ZEROS.subarray(0, left);
+  };
+  return Readable.from(chunks());
+}
+
+test('files of 4 GiB and those behind them are found in the archive', async () => {
+  const sizes = { 'a.txt': 3, 'large.mp4': 2 ** 32, 'z.txt': 5, 'limit.mp4': 2 ** 32 - 1 };
+  const files = Object.entries(sizes).map(([name, size]) => fileOf(name, size));
+  const path = await written(zipOf(files, read));
+  const seen = '[i.filename, i.file_size, i.compress_size, i.date_time, i.extract_version]';
+  const entries = await toldByPython(path, `[${seen} for i in z.infolist()]`);
+  const told = (name: keyof typeof sizes, version: number) => {
+    return [name, sizes[name], sizes[name], [2031, 2, 3, 4, 5, 6], version];
+  };
+  expect(entries).toEqual([told('a.txt', 20), told('large.mp4', 45), told('z.txt', 45), told('limit.mp4', 45)]);
+  const texts = await toldByPython(
+    path,
+    '[z.read("a.txt").decode(), z.read("z.txt").decode(), z.open("limit.mp4").read(9).hex()]',
+  );
+  expect(texts).toEqual(['xxx', 'xxxxx', '00'.repeat(9)]);
+  // The two readers have nothing in common.
+  expect((await run('unzip', ['-p', path, 'z.txt'])).stdout).toBe('xxxxx');
+});
+
+test.each([65_534, 65_536])('%i files are found in the archive, every one of them', async (count) => {
+  const files = Array.from({ length: count }, (_, i) => fileOf(`${i}.txt`, i % 3));
+  const path = await written(zipOf(files, read));
+  const found = await toldByPython(path, '[len(z.namelist()), z.testzip(), z.namelist()[-1], z.infolist()[-1].CRC]');
+  const last = files.at(-1)!;
+  expect(found).toEqual([count, null, last.filename, crc32('x'.repeat(last.upload.sizeBytes))]);
+  expect((await run('unzip', ['-Zh', path])).stdout).toContain(`number of entries: ${count}`);
+});
+
+test.each([
+  ['fewer', 3, 5],
+  ['more', 7, 5],
+  ['fewer of a large file', MIB, MIB + 1],
+])('where a file has %s bytes than it had, the stream breaks before its end', async (_, there, known) => {
+  const files = [fileOf('a.txt', 3), fileOf('b.txt', known), fileOf('c.txt', 3)];
+  const { body, sizeBytes } = zipOf(files, (file) => read(file === files[1] ? fileOf('b.txt', there) : file));
+  let bytes = 0;
+  const all = (async () => {
+    for await (const chunk of body) bytes += chunk.length;
+  })();
+  await expect(all).rejects.toThrow(`b.txt (b.txt) has not ${known} bytes`);
+  expect(bytes).toBeLessThan(sizeBytes);
+});
+
+test('whoever goes away in the middle of a file lets go of it, and of what was read ahead', async () => {
+  const opened: Readable[] = [];
+  const files = [fileOf('a.txt', 3), fileOf('b.mp4', 1024 * MIB), fileOf('c.mp4', 1024 * MIB)];
+  const { body } = zipOf(files, async (file) => {
+    const stream = await read(file);
+    opened.push(stream);
+    return stream;
+  });
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > 20 * MIB) break;
+  }
+  await eventually(() => opened.every(({ destroyed }) => destroyed) || undefined);
+  expect(opened).toHaveLength(2);
+});

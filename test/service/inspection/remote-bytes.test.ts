@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+
+// The built one: its workers load files by their names.
+const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
+const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
+
+const clips = fileURLToPath(new URL('../../fixtures/clips', import.meta.url));
+const signal = new AbortController().signal;
+const pool = new InspectionPool();
+afterAll(() => pool.close());
+
+/** As a store would: some of the bytes, a little later. */
+const remote = (bytes: Buffer, filename: string) => ({
+  filename,
+  sizeBytes: bytes.length,
+  readAt: async (start: number, end: number) => Buffer.from(bytes.subarray(start, end)),
+});
+
+describe('a file that is not on this machine', () => {
+  test.each(readdirSync(clips))('%s is judged as one that is', async (filename) => {
+    const path = join(clips, filename);
+    const bytes = readFileSync(path);
+    const here = await pool.inspect({ path, filename, sizeBytes: bytes.length }, signal);
+    expect(await pool.inspect(remote(bytes, filename), signal)).toEqual(here);
+  });
+
+  test('is read at many places, however large it is', async () => {
+    const clip = readFileSync(join(clips, 'faststart.mp4'));
+    // A box that every player passes over, of more than all that is kept of a remote file at once.
+    const free = Buffer.alloc(40 << 20);
+    free.writeUInt32BE(free.length);
+    free.write('free', 4);
+    const inspection = await pool.inspect(remote(Buffer.concat([clip, free]), 'long.mp4'), signal);
+    expect(inspection).toMatchObject({ ok: true, facts: { kind: 'video', format: 'mp4' } });
+    const cut = await pool.inspect(remote(Buffer.concat([clip, free.subarray(0, -1)]), 'long.mp4'), signal);
+    expect(cut).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
+  });
+
+  test('is not decoded, and says so', async () => {
+    const bytes = await media.jpeg();
+    const inspection = await pool.inspect(remote(bytes, 'a.jpg'), signal);
+    expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
+    const cut = bytes.subarray(0, bytes.length / 2);
+    expect(await pool.inspect(remote(cut, 'a.jpg'), signal)).toMatchObject({ ok: false });
+  });
+
+  test('that can’t be read is not called damaged: the reason is passed on', async () => {
+    const gone = new Error('the store does not answer');
+    const file = { filename: 'a.mp4', sizeBytes: 1000, readAt: () => Promise.reject(gone) };
+    await expect(pool.inspect(file, signal)).rejects.toBe(gone);
+  });
+
+  test('is given up with the signal’s reason', async () => {
+    const abort = new AbortController();
+    const readAt = async () => {
+      abort.abort(new Error('enough'));
+      return new Promise<Buffer>(() => {});
+    };
+    await expect(pool.inspect({ filename: 'a.mp4', sizeBytes: 1000, readAt }, abort.signal)).rejects.toThrow('enough');
+  });
+});

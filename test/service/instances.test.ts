@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../src/client/client.js';
+import { type Metadata, openMetadata } from '../../src/storage/catalog/open-catalog.js';
+import { directBytes, putBytes, RawClient } from '../faults/raw-client.js';
+import * as media from '../fixtures/media.js';
+import { type Answer, Api, put } from '../harness/api.js';
+import { whyNoPostgres } from '../harness/available.js';
+import { newDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+// Each instance has a folder of its own here, which only a shared store makes right: nothing below reads through one what
+// was uploaded through the other.
+const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 2, 'blob-grace-seconds': 0, 'stop-seconds': 2 };
+
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', () => {
+  let database: Awaited<ReturnType<typeof newDatabase>>;
+  let [one, two]: (TestServer | undefined)[] = [];
+  let apis: [Api, Api];
+  let metadata: Metadata;
+  beforeAll(async () => {
+    database = await newDatabase();
+    const env = { DATABASE_URL: database.url };
+    // Both at once, on an empty database.
+    [one, two] = await Promise.all([startServer(SETTINGS, { env }), startServer(SETTINGS, { env })]);
+    metadata = await openMetadata({ dataFolder: '', blobGrace: 0, databaseUrl: database.url });
+    const first = await one.api();
+    apis = [first, new Api(two.url, first.token)];
+  });
+  afterAll(async () => {
+    await metadata.close();
+    await discardServer(one);
+    await discardServer(two);
+    await database.drop();
+  });
+
+  test('creates race on a name and one wins', async () => {
+    const answers = await Promise.all(numbered(16).map((i) => apis[i % 2]!.create('race')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(15).fill(409)]);
+  });
+
+  test('uploads of one dataset add up, and a name that both bring is there once', async () => {
+    const id = await apis[0].newDataset();
+    const uploads = numbered(40).map((i) => apis[i % 2]!.upload(id, `${i % 30}.txt`, `caption ${i}`));
+    expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(Array(40).fill(200));
+    for (const api of apis) {
+      const { body } = await api.status(id);
+      expect(body.counts).toMatchObject({ captions: 30, pending: 0 });
+      expect(body.files).toHaveLength(30);
+    }
+  });
+
+  test('whoever asks while a promise is kept is never told that the dataset is READY without it', async () => {
+    const id = await apis[0].newDataset();
+    await apis[0].upload(id, 'a.jpg', await media.jpeg());
+    await apis[0].upload(id, 'a.txt', 'a caption');
+    for (const round of numbered(30)) {
+      const filename = `${round}.txt`;
+      const link = await apis[0].link(id, filename, 5);
+      let isKept = false;
+      const keeping = put(link, 'words').then(({ status }) => {
+        isKept = true;
+        return status;
+      });
+      const polls = numbered(6).map(async (i) => {
+        while (!isKept) {
+          const { body } = await apis[i % 2]!.status(id);
+          const has = body.files.some((file) => file.filename === filename);
+          expect([body.status, has], filename).toEqual(has ? ['READY', true] : ['UPLOADING', false]);
+        }
+      });
+      expect(await keeping).toBe(200);
+      await Promise.all(polls);
+    }
+  });
+
+  test('an event reaches whoever listens at the other', async () => {
+    const id = await apis[0].newDataset();
+    const hangUp = new AbortController();
+    const { body } = await apis[0].raw('GET', `/${id}/events`, { signal: hangUp.signal });
+    const events = body!.getReader();
+    const text = async () => new TextDecoder().decode((await events.read()).value);
+    expect(await text()).toMatch(/"status":"DRAFT"/);
+    await apis[1].upload(id, 'dog.jpg', await media.jpeg());
+    await apis[1].upload(id, 'dog.txt', 'a dog');
+    let last = '';
+    await eventually(async () => {
+      last = await text();
+      return /"status":"READY"/.test(last) || undefined;
+    });
+    expect(last).toMatch(/"status":"READY"/);
+    hangUp.abort();
+  });
+
+  test('whoever follows all datasets at one hears of what is made, filled and deleted at the other', async () => {
+    const hangUp = new AbortController();
+    const client = new TrainyardClient({ baseUrl: one!.url, token: apis[0].token });
+    const events = client.allEvents({ signal: hangUp.signal });
+    expect((await events.next()).value).toEqual({ type: 'open' });
+    const { body: created } = await apis[1].create();
+    expect((await events.next()).value).toEqual({ type: 'dataset', dataset: created });
+    await apis[1].upload(created.id, 'a.txt', 'a caption');
+    let captions = 0;
+    while (captions === 0) {
+      const { value } = await events.next();
+      captions = value?.type === 'dataset' ? value.dataset.counts.captions : 0;
+    }
+    await apis[1].request('DELETE', `/${created.id}`);
+    expect((await events.next()).value).toEqual({ type: 'deleted', id: created.id });
+    hangUp.abort();
+  });
+
+  test('a token revoked at one opens nothing at the other', async () => {
+    const stranger = await one!.api('stranger');
+    const there = new Api(two!.url, stranger.token);
+    expect((await there.list()).status).toBe(200);
+    const [row] = await metadata.accounts.tokens('stranger');
+    await metadata.accounts.revokeToken(row!.id, metadata.now());
+    await eventually(async () => ((await there.list()).status === 401 ? true : undefined));
+  });
+
+  test('what an instance was taking in when it was killed is ended, or taken over, by the other', async () => {
+    const id = await apis[1].newDataset();
+    const victim = await startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
+    try {
+      const api = new Api(victim.url, apis[0].token);
+      const content = Buffer.from('a caption that never comes to its end');
+      const link = await apis[1].link(id, 'link.txt', content.length);
+      const path = link.slice(new URL(link).origin.length);
+      const direct = await RawClient.open(victim.url);
+      await direct.send(directBytes(api, id, 'direct.txt', content).subarray(0, -60));
+      const byLink = await RawClient.open(victim.url);
+      await byLink.send(putBytes(victim.url + path, content).subarray(0, -10));
+      await eventually(async () => {
+        const files = await metadata.catalog.files(id);
+        return (
+          files.filter(({ upload }) => upload.state === 'pending' && upload.arrivingBy !== null).length === 2 ||
+          undefined
+        );
+      });
+      expect((await put(link, content)).status).toBe(409);
+      await victim.stop('SIGKILL');
+
+      const answer = await eventually(async () => {
+        const taken = await put(link, content);
+        return taken.status === 200 ? taken : undefined;
+      });
+      expect(answer.body.filename).toBe('link.txt');
+      // The direct upload is over: nobody can bring its bytes any more.
+      const { body } = await eventually(async () => {
+        const status = await apis[1].status(id);
+        return status.body.counts.pending === 0 ? status : undefined;
+      });
+      expect(body.files.map((file) => file.filename)).toEqual(['link.txt']);
+    } finally {
+      await discardServer(victim);
+    }
+  });
+
+  test('a dataset is not FAILED for a direct upload that died with its instance', async () => {
+    const id = await apis[1].newDataset();
+    await apis[1].upload(id, 'a.jpg', await media.jpeg());
+    await apis[1].upload(id, 'a.txt', 'a caption');
+    const victim = await startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
+    try {
+      const direct = await RawClient.open(victim.url);
+      const api = new Api(victim.url, apis[0].token);
+      await direct.send(
+        directBytes(api, id, 'a.txt', Buffer.from('a caption that never comes to its end')).subarray(0, -60),
+      );
+      await eventually(async () => ((await apis[1].status(id)).body.counts.pending === 1 ? true : undefined));
+      await victim.stop('SIGKILL');
+      // As a client does that was cut off.
+      expect((await apis[1].upload(id, 'a.txt', 'another caption')).status).toBe(200);
+
+      const seen = new Set<string>();
+      await eventually(async () => {
+        const { status, counts } = (await apis[1].status(id)).body;
+        seen.add(status);
+        return counts.pending === 0 || undefined;
+      });
+      expect([...seen].sort()).toEqual(['READY', 'UPLOADING']);
+    } finally {
+      await discardServer(victim);
+    }
+  });
+});
+
+describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that is restarted under load', () => {
+  let postgres: RunningPostgres;
+  let server: TestServer | undefined;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    server = await startServer(SETTINGS, { env: { DATABASE_URL: postgres.url } });
+  });
+  afterAll(async () => {
+    await discardServer(server);
+    await postgres.discard();
+  });
+
+  test('lets go of those who follow, as changes may have gone unheard meanwhile', async () => {
+    const api = await server!.api();
+    const client = new TrainyardClient({ baseUrl: server!.url, token: api.token });
+    const events = client.allEvents();
+    expect((await events.next()).value).toEqual({ type: 'open' });
+    const end = events.next();
+    await postgres.stop();
+    await postgres.start();
+    expect((await end).done).toBe(true);
+    const again = client.allEvents();
+    expect((await again.next()).value).toEqual({ type: 'open' });
+    await again.return(undefined);
+  });
+
+  test('makes requests fail clearly or succeed, loses nothing acknowledged, and heals without a hand', async () => {
+    const api = await server!.api();
+    const id = await api.newDataset('under-load');
+    const acknowledged = new Set<string>();
+    const refusals: Answer<unknown>[] = [];
+    let [count, isOver] = [0, false];
+    const load = numbered(4).map(async () => {
+      while (!isOver) {
+        const name = `${++count}.txt`;
+        const answer = await api.upload(id, name, `caption ${name}`);
+        if (answer.status === 200) acknowledged.add(name);
+        else refusals.push(answer);
+      }
+    });
+    await eventually(() => acknowledged.size > 20 || undefined);
+    await postgres.stop();
+    await eventually(() => refusals.length > 0 || undefined);
+    await postgres.start();
+    const before = acknowledged.size;
+    await eventually(() => acknowledged.size > before + 20 || undefined);
+    isOver = true;
+    await Promise.all(load);
+
+    expect(refusals.map(({ status, headers }) => [status, headers.get('retry-after')])).toEqual(
+      refusals.map(() => [503, '2']),
+    );
+    const { body } = await eventually(async () => {
+      const status = await api.status(id);
+      return status.body.counts.pending === 0 ? status : undefined;
+    });
+    expect(body.files.map((file) => file.filename)).toEqual(expect.arrayContaining([...acknowledged]));
+    expect(body.counts.captions).toBe(body.files.length);
+  });
+});

@@ -1,0 +1,219 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { seededRandom } from '../../faults/random.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { type Running, startCommand, trainyard } from '../../harness/command.js';
+import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../../harness/mounting.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { trainerWalk } from '../../harness/trainer.js';
+
+const NAME = 'killed';
+const PAIRS = 12;
+const ROUNDS = 20;
+
+let server: TestServer;
+let api: Api;
+let id: string;
+/** The digests of the two states that the dataset goes back and forth between. */
+const digests: string[] = [];
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  const files: Record<string, Buffer | string> = {};
+  for (let seed = 10; seed < 10 + PAIRS; seed++) {
+    files[`${seed}.jpg`] = await media.jpeg({ seed });
+    files[`${seed}.txt`] = 'state 0';
+  }
+  id = await datasetOf(api, files, NAME);
+  for (const state of [1, 0]) digests[state] = await turnTo(state);
+});
+afterAll(() => discardServer(server));
+
+/** Gives every picture another caption. */
+async function turnTo(state: number): Promise<string> {
+  for (let seed = 10; seed < 10 + PAIRS; seed++) await api.upload(id, `${seed}.txt`, `state ${state}`);
+  return (await api.manifest(id)).body.digest!;
+}
+
+const environment = (path = process.env.PATH ?? '') => ({
+  TRAINYARD_URL: server.url,
+  TRAINYARD_TOKEN: api.token,
+  PATH: path,
+});
+const begin = (root: string, way: readonly string[], path?: string): Running =>
+  startCommand(['mount', NAME, '--into', root, ...way], { env: environment(path), detached: true });
+
+const WAYS = [
+  ['from a service', () => []],
+  ['from a data folder', () => ['--data', server.dataFolder]],
+] as const;
+
+describe.each(WAYS)('killed at any moment %s', (_, way) => {
+  test('a mount leaves either the old folder or the new one', async () => {
+    const random = seededRandom(20_240_607);
+    const root = await newRoot();
+    const folder = join(root, NAME);
+    // Whatever the test before has left the dataset at.
+    await turnTo(0);
+    await begin(root, way()).ended;
+    const startedAt = performance.now();
+    await begin(await newRoot(), way()).ended;
+    const usualMs = performance.now() - startedAt;
+    const found = { old: 0, new: 0 };
+    let mounted = 0;
+    for (let round = 1; round <= ROUNDS; round++) {
+      const wanted = 1 - mounted;
+      await turnTo(wanted);
+      await leaveLitter(folder);
+      const before = statSync(folder).ino;
+      const running = begin(root, way());
+      const moment = MOMENTS[round % MOMENTS.length]!;
+      await until(running, () => hasCome(moment, root, before));
+      const laterMs = random() * (moment === 'at any time' ? usualMs : moment === 'when it begins' ? 0 : 8);
+      const from = performance.now();
+      await until(running, () => performance.now() - from >= laterMs);
+      await killGroup(running);
+      expect(trainerWalk(folder)).toHaveLength(PAIRS);
+      const state = digests.indexOf(await digestOf(folder));
+      expect(state, `round ${round}, ${laterMs} ms after ${moment}`).toBeGreaterThanOrEqual(0);
+      // With the new files come none of the caches that were made from the old ones.
+      expect(existsSync(join(folder, '_latent_cache'))).toBe(state !== wanted);
+      found[state === wanted ? 'new' : 'old']++;
+      mounted = state;
+    }
+    // However busy the machine is: what begins is killed too early, and what is in place too late.
+    expect([found.old >= ROUNDS / MOMENTS.length, found.new >= ROUNDS / MOMENTS.length]).toEqual([true, true]);
+    await begin(root, way()).ended;
+    expect(await mountedIn(root)).toEqual([NAME]);
+  });
+});
+
+/** When a mount is killed: those after the first are where most can go wrong, and are soon over. */
+const MOMENTS = ['at any time', 'when it begins', 'when all is there', 'when it is in place'] as const;
+
+function hasCome(moment: (typeof MOMENTS)[number], root: string, inodeBefore: number): boolean {
+  const staging = join(root, `.${NAME}.mounting`);
+  switch (moment) {
+    case 'at any time':
+      return true;
+    case 'when it begins':
+      return existsSync(staging);
+    case 'when all is there':
+      return existsSync(join(staging, '.mount.json'));
+    case 'when it is in place':
+      return statSync(join(root, NAME)).ino !== inodeBefore;
+  }
+}
+
+/** Without the caches, which are no part of the digest. */
+async function digestOf(folder: string): Promise<string> {
+  for (const name of await readdir(folder)) {
+    if (name.startsWith('_')) await rename(join(folder, name), join(folder, `.${name}`));
+  }
+  const digest = await digestOfFolder(folder);
+  for (const name of await readdir(folder)) {
+    if (name.startsWith('._')) await rename(join(folder, name), join(folder, name.slice(1)));
+  }
+  return digest;
+}
+
+/** Kills a command with what it has started: an exchange that outlived it would still be at work while we look. */
+async function killGroup({ process: { pid }, ended }: Running): Promise<void> {
+  const signal = (name: NodeJS.Signals | 0) => {
+    try {
+      return process.kill(-pid!, name);
+    } catch {
+      return false;
+    }
+  };
+  signal('SIGKILL');
+  await ended;
+  await eventually(() => (signal(0) ? undefined : true));
+}
+
+async function until(running: Running, isTrue: () => boolean): Promise<void> {
+  while (!isTrue() && running.process.exitCode === null) await turn();
+}
+
+describe('replacing a folder', () => {
+  /** A folder of commands with nothing in it but these. */
+  async function pathWith(commands: Record<string, string> = {}): Promise<string> {
+    const folder = await temporaryFolder();
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    for (const [name, path] of Object.entries(commands)) await symlink(path, join(folder, name));
+    return folder;
+  }
+
+  const answerOf = (command: string, ...args: string[]) => {
+    const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : undefined;
+  };
+  const WAYS_TO_EXCHANGE = [
+    ['mv', () => (answerOf('mv', '--exchange', '--version') === undefined ? undefined : answerOf('which', 'mv'))],
+    // The interpreter itself: what is in the path may be a script that looks for it.
+    ['python3', () => answerOf('python3', '-c', 'import sys; print(sys.executable)')],
+  ] as const;
+
+  test.for(WAYS_TO_EXCHANGE)(
+    'by %s, leaves the name without a folder at no moment',
+    async ([command, find], { skip }) => {
+      const executable = find();
+      if (executable === undefined) return skip(`there is no ${command} here that can exchange folders`);
+      const path = await pathWith({ [command]: executable });
+      const root = await newRoot();
+      await begin(root, [], path).ended;
+      for (let turns = 0; turns < 4; turns++) {
+        await turnTo(1 - (turns % 2));
+        const running = begin(root, [], path);
+        let isAlwaysThere = true;
+        await until(running, () => {
+          isAlwaysThere &&= existsSync(join(root, NAME, '10.jpg'));
+          return !isAlwaysThere;
+        });
+        expect([isAlwaysThere, (await running.ended).code]).toEqual([true, 0]);
+      }
+    },
+  );
+
+  test('works where no exchange can be had', async () => {
+    const path = await pathWith();
+    const root = await newRoot();
+    await begin(root, [], path).ended;
+    await turnTo(1);
+    expect((await begin(root, [], path).ended).code).toBe(0);
+    expect(await digestOfFolder(join(root, NAME))).toBe(digests[1]);
+    expect(await mountedIn(root)).toEqual([NAME]);
+    await turnTo(0);
+  });
+
+  test('an old folder that was left aside, as in between two renames, is put back', async () => {
+    const root = await newRoot();
+    await begin(root, []).ended;
+    const folder = join(root, NAME);
+    const { ino } = await stat(folder);
+    await rename(folder, join(root, `.${NAME}.aside`));
+    await mkdir(join(root, `.${NAME}.mounting`));
+    await writeFile(join(root, `.${NAME}.mounting`, '10.jpg'), 'half');
+    const ended = await trainyard(['mount', NAME, '--into', root, '--json'], { env: environment() });
+    expect(ended.json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
+    expect((await stat(folder)).ino).toBe(ino);
+    expect(await mountedIn(root)).toEqual([NAME]);
+  });
+
+  test('an old folder whose removal was broken off is removed', async () => {
+    const root = await newRoot();
+    await begin(root, []).ended;
+    const leftover = join(root, `.${NAME}.removing-01234567-89ab-cdef-0123-456789abcdef`);
+    await mkdir(leftover);
+    await writeFile(join(leftover, '10.jpg'), 'old');
+    const other = join(root, `.${NAME}.removing-of-another-dataset`);
+    await mkdir(other);
+    await begin(root, []).ended;
+    expect(await mountedIn(root)).toEqual([`.${NAME}.removing-of-another-dataset`, NAME]);
+  });
+});

@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { pairsOf } from '../../harness/folder.js';
+import { datasetOf, leaveLitter, mountedIn } from '../../harness/mounting.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { trainerWalk } from '../../harness/trainer.js';
+
+let root: string;
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  root = join(await temporaryFolder(), 'datasets');
+  server = await startServer({ 'mount-root': root, 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(async () => {
+  await discardServer(server);
+  await rm(join(root, '..'), { recursive: true, force: true });
+});
+
+const digestOf = async (name: string): Promise<string | undefined> =>
+  readFile(join(root, name, '.mount.json'), 'utf8').then(
+    (text) => JSON.parse(text).digest,
+    () => undefined,
+  );
+/** Waits until the dataset is mounted as it now is. */
+const mountedAsItIs = async (id: string, name: string) => {
+  const { digest } = (await api.manifest(id)).body;
+  await eventually(async () => ((await digestOf(name)) === digest ? digest : undefined));
+};
+const gone = (name: string) => eventually(() => (existsSync(join(root, name)) ? undefined : true));
+const warned = (text: string) => eventually(() => (server.output().includes(text) ? true : undefined));
+
+describe('serve --mount-root', () => {
+  test('datasets appear when they are READY, are replaced when they change, and go when they are deleted', async () => {
+    const id = await datasetOf(api, await pairsOf(3), 'appearing');
+    await mountedAsItIs(id, 'appearing');
+    expect(trainerWalk(join(root, 'appearing'))).toHaveLength(3);
+    await leaveLitter(join(root, 'appearing'));
+    await api.upload(id, '01.jpg', await media.jpeg({ seed: 77 }));
+    await mountedAsItIs(id, 'appearing');
+    expect(existsSync(join(root, 'appearing', '_latent_cache'))).toBe(false);
+    await leaveLitter(join(root, 'appearing'));
+    await api.request('DELETE', `/${id}`);
+    await gone('appearing');
+    // What was taken away is cleared up right after.
+    await eventually(async () => ((await mountedIn(root)).length === 0 ? true : undefined));
+  });
+
+  test('what is not READY does not appear, and what was mounted stays while it is not', async () => {
+    const id = await datasetOf(api, await pairsOf(1), 'wavering');
+    const failed = await api.newDataset('failed');
+    await api.upload(failed, 'bare.jpg', await media.jpeg());
+    await mountedAsItIs(id, 'wavering');
+    const digest = await digestOf('wavering');
+    await api.upload(id, 'bare.jpg', await media.jpeg({ seed: 5 }));
+    // Whatever was changed before is looked at before.
+    const later = await datasetOf(api, await pairsOf(1), 'later');
+    await mountedAsItIs(later, 'later');
+    expect(await digestOf('wavering')).toBe(digest);
+    expect(existsSync(join(root, 'failed'))).toBe(false);
+    await api.upload(id, 'bare.txt', 'no longer');
+    await mountedAsItIs(id, 'wavering');
+  });
+
+  test("a deleted dataset's folder stays when somebody has put something into it", async () => {
+    const id = await datasetOf(api, await pairsOf(1), 'shared');
+    await mountedAsItIs(id, 'shared');
+    await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
+    await api.request('DELETE', `/${id}`);
+    await warned('the dataset was deleted, and its folder stays');
+    expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
+    expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
+  });
+
+  test('edits in a mounted folder are not overwritten by a changed dataset', async () => {
+    const id = await datasetOf(api, await pairsOf(1), 'edited');
+    await mountedAsItIs(id, 'edited');
+    await writeFile(join(root, 'edited', '01.txt'), 'by hand');
+    await api.upload(id, '01.txt', 'from elsewhere');
+    await warned('is not as it was mounted');
+    expect(await readFile(join(root, 'edited', '01.txt'), 'utf8')).toBe('by hand');
+  });
+
+  test('of two accounts with a dataset of one name the older is mounted, and the other once that one is gone', async () => {
+    const other = await server.api('other');
+    const mine = await datasetOf(api, await pairsOf(1), 'twin');
+    const theirs = await datasetOf(other, { ...(await pairsOf(2)) }, 'twin');
+    await mountedAsItIs(mine, 'twin');
+    await warned('another account has an older dataset of this name');
+    expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
+    await api.request('DELETE', `/${mine}`);
+    const { digest } = (await other.manifest(theirs)).body;
+    await eventually(async () => ((await digestOf('twin')) === digest ? true : undefined));
+    expect(trainerWalk(join(root, 'twin'))).toHaveLength(2);
+  });
+
+  test('a stop in the middle leaves nothing half done, and the next start catches up with what was missed', async () => {
+    const kept = await datasetOf(api, await pairsOf(1), 'kept');
+    await mountedAsItIs(kept, 'kept');
+    const lost = await datasetOf(api, await pairsOf(1), 'lost');
+    await mountedAsItIs(lost, 'lost');
+    const { ino } = await stat(join(root, 'kept'));
+    const settings = { 'caption-grace-seconds': 0 };
+    expect(await server.stop()).toBe(0);
+    // Meanwhile served without a mount root.
+    server = await startServer(settings, { dataFolder: server.dataFolder });
+    api = await server.api();
+    await api.request('DELETE', `/${lost}`);
+    const fresh = await datasetOf(api, await pairsOf(2), 'fresh');
+    expect(await server.stop()).toBe(0);
+    server = await startServer({ ...settings, 'mount-root': root }, { dataFolder: server.dataFolder });
+    api = await server.api();
+    await mountedAsItIs(fresh, 'fresh');
+    await gone('lost');
+    expect((await stat(join(root, 'kept'))).ino).toBe(ino);
+  });
+});

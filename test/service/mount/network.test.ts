@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { type Ended, type RunOptions, startCommand, trainyard } from '../../harness/command.js';
+import { pairsOf } from '../../harness/folder.js';
+import { datasetOf, mountedIn, newRoot } from '../../harness/mounting.js';
+import { startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { trainerWalk } from '../../harness/trainer.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
+  trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+
+/** As a service answers that has no archives, so that every file is asked for by itself. */
+const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
+const isArchive = ({ path }: { path: string }) => path.endsWith('/archive');
+
+describe('over a network that breaks', () => {
+  let id: string;
+  let big: Buffer;
+  beforeAll(async () => {
+    big = await media.png({ width: 700, height: 700, seed: 3 });
+    id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
+  });
+
+  test('small files come together, in one answer', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect(proxy.requests('POST', '/archive').map(({ status }) => status)).toEqual([200]);
+    expect(proxy.requests('GET', '/files/')).toEqual([]);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+  });
+
+  test('an answer with many files that breaks off is made up for file by file', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => (isArchive(seen) ? 'cut-answer' : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    // The archive is mostly big.png, so that it broke in the middle of that; the small ones before it had come.
+    expect(proxy.requests('GET', '/files/').map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([
+      ['big.png', 206],
+      ['big.txt', 200],
+    ]);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
+  test.each([
+    ['is no archive', Buffer.alloc(4096, 'x').toString()],
+    ['is empty', ''],
+  ])('an answer that %s does no harm', async (_what, body) => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => (isArchive(seen) ? { status: 200, body } : undefined));
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect(proxy.requests('GET', '/files/')).toHaveLength(10);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
+  test('goes on within a file from where the connection broke', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      return seen.path.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
+    });
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+    // The first gave 200 and a half, the others what was missing.
+    expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([200, 206, 206]);
+  });
+
+  test('interrupted and begun again, fetches only what is missing', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    let isHeld = false;
+    // The last file never comes, and all others have.
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      if (!seen.path.endsWith('/files/big.txt')) return undefined;
+      isHeld = true;
+      return new Promise(() => {});
+    });
+    const root = await newRoot();
+    const first = startCommand(['mount', 'far', '--into', root, '--concurrency', '1'], { env: environment(proxy.url) });
+    await eventually(() => isHeld || undefined);
+    first.process.kill('SIGINT');
+    expect((await first.ended).code).toBe(130);
+    expect(existsSync(join(root, 'far'))).toBe(false);
+    const before = proxy.requests('GET', '/files/').length;
+    proxy.rule((seen) => (isArchive(seen) ? NO_ARCHIVE : undefined));
+    expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
+    const fetched = proxy
+      .requests('GET', '/files/')
+      .slice(before)
+      .map(({ path }) => path.split('/').at(-1));
+    expect(before).toBeGreaterThan(1);
+    expect(fetched.length + before).toBe(11);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+    expect(await mountedIn(root)).toEqual(['far']);
+  });
+
+  test('what an earlier attempt left is checked before it is kept', async () => {
+    const root = await newRoot();
+    const staging = join(root, '.far.mounting');
+    await mkdir(join(staging, 'folder'), { recursive: true });
+    await writeFile(join(staging, '01.jpg'), Buffer.alloc((await media.jpeg({ seed: 1 })).length));
+    await writeFile(join(staging, '02.jpg'), 'another file of that name');
+    await writeFile(join(staging, 'stranger.jpg'), 'not of this dataset');
+    await writeFile(join(staging, 'big.png'), big.subarray(0, 1000));
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
+    expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([206]);
+    expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
+    expect((await readFile(join(root, 'far', '01.jpg'))).equals(await media.jpeg({ seed: 1 }))).toBe(true);
+    expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
+  });
+
+  test('a dataset that changes meanwhile is mounted as it is then, and never as a mix', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    // Of the same length: nothing but the bytes themselves tells.
+    const change = async () => {
+      for (const n of [1, 2, 3, 4]) await api.upload(id, `0${n}.txt`, `WAGON ${n}`);
+    };
+    let changed: Promise<void> | undefined;
+    proxy.rule(async (seen) => {
+      if (!isArchive(seen)) return undefined;
+      changed ??= change();
+      await changed;
+      return undefined;
+    });
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root, '--json'], { env: environment(proxy.url) });
+    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
+    const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
+    expect(captions).toEqual(['WAGON 1', 'WAGON 2', 'WAGON 3', 'WAGON 4', 'big']);
+    const demanded = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
+    expect(demanded.code).toBe(65);
+  });
+
+  test('bytes that are not what the manifest says are refused, and nothing is left', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    proxy.rule((seen) => {
+      if (isArchive(seen)) return NO_ARCHIVE;
+      return seen.path.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
+    });
+    const root = await newRoot();
+    const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
+    expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('01.txt')]);
+    expect(await mountedIn(root)).toEqual([]);
+  });
+});

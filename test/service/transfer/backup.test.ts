@@ -1,0 +1,289 @@
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { eachOf } from '../../../src/for-each-concurrent.js';
+import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { seededRandom } from '../../faults/random.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { type Ended, startCommand, trainyard } from '../../harness/command.js';
+import { pairsOf } from '../../harness/folder.js';
+import { datasetOf, digestOfFolder, newRoot } from '../../harness/mounting.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import {
+  blobPathsIn,
+  flipBit,
+  holdingsOf,
+  newFolder,
+  pathOfBytes,
+  servedHoldings,
+} from '../../harness/transferring.js';
+
+let server: TestServer;
+let api: Api;
+beforeEach(async () => {
+  // What is removed is gone half a second later.
+  server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 1 });
+  api = await server.api();
+});
+afterEach(() => discardServer(server));
+
+const backUp = (dir: string): Promise<Ended> => trainyard(['backup', dir, '--data', server.dataFolder, '--json']);
+const restore = (dir: string, data: string, ...flags: string[]): Promise<Ended> =>
+  trainyard(['restore', dir, '--data', data, '--json', ...flags]);
+
+describe('while the service is at work', () => {
+  const DATASETS = ['a', 'b', 'c'] as const;
+  const FILES = 150;
+  /** With more of them the service is busier, what they have removed goes later, and fewer backups are overtaken. */
+  const WRITERS = 2;
+
+  /** Uploads, replaces and removes captions without an end; how many of each it has done. */
+  function writeAlong(ids: readonly string[]) {
+    const random = seededRandom(20_251_125);
+    const stopping = new AbortController();
+    let changes = 0;
+    const work = async () => {
+      while (!stopping.signal.aborted) {
+        const id = ids[Math.floor(random() * ids.length)]!;
+        const name = `${Math.floor(random() * FILES)}.txt`;
+        if (random() < 0.4) await api.request('DELETE', `/${id}/files/${name}`);
+        else await api.upload(id, name, `${name} in state ${changes}`);
+        changes++;
+      }
+    };
+    const running = Promise.all(Array.from({ length: WRITERS }, work));
+    const stop = async () => {
+      stopping.abort();
+      await running;
+      return changes;
+    };
+    return { stop, changes: () => changes };
+  }
+
+  test('a backup is the service as it was at one moment, and can be served, mounted and brought up to date', async () => {
+    const ids: string[] = [];
+    for (const name of DATASETS) {
+      const id = await datasetOf(api, { 'x.jpg': await media.jpeg(), 'x.txt': 'always there' }, name);
+      await eachOf(Array(FILES).keys(), 8, async (i) => void (await api.upload(id, `${i}.txt`, `first ${i}`)));
+      ids.push(id);
+    }
+    const writing = writeAlong(ids);
+    const dir = await newFolder();
+    let wasOvertaken = false;
+    // Each finds other files removed under its hands; the first that has to begin again is what this is about.
+    for (let round = 1; round <= 20 && !(wasOvertaken && round > 3); round++) {
+      if (round % 4 === 1) await rm(dir, { recursive: true, force: true });
+      const changesBefore = writing.changes();
+      const ended = await trainyard(['backup', dir, '--data', server.dataFolder]);
+      expect([ended.code, ended.stdout]).toEqual([0, expect.stringContaining('backed up')]);
+      expect(writing.changes()).toBeGreaterThan(changesBefore);
+      wasOvertaken ||= ended.stderr.includes('removed meanwhile');
+      const restored = await newFolder();
+      const written = await restore(dir, restored);
+      expect([written.code, written.stdout]).toEqual([0, expect.stringContaining('copied_files')]);
+      const holdings = await servedHoldings(restored, { token: api.token });
+      expect(namesAndHashes(holdings)).toEqual(await catalogIn(dir));
+      // Nothing is in it that the catalog does not name.
+      const files = Object.values(holdings).flatMap((dataset) => dataset.files);
+      expect(await blobPathsIn(dir)).toHaveLength(files.length);
+    }
+    expect(wasOvertaken).toBe(true);
+    expect(await writing.stop()).toBeGreaterThan(0);
+    // And once nothing changes any more, it is all that there is.
+    await backUp(dir);
+    const restored = await newFolder();
+    await restore(dir, restored);
+    expect(await servedHoldings(restored, { token: api.token })).toEqual(await holdingsOf(api));
+  }, 180_000);
+
+  /** Name and SHA-256 of every stored file of every dataset, as a catalog has them. */
+  async function catalogIn(dataFolder: string): Promise<Record<string, string[]>> {
+    const metadata = await openMetadata({ dataFolder, blobGrace: 0 });
+    try {
+      const found: Record<string, string[]> = {};
+      for (const { id, name } of await metadata.catalog.datasets({})) {
+        found[name] = (await metadata.catalog.files(id))
+          .flatMap(({ filename, upload }) => (upload.state === 'stored' ? [`${filename} ${upload.sha256}`] : []))
+          .sort();
+      }
+      return found;
+    } finally {
+      await metadata.close();
+    }
+  }
+
+  function namesAndHashes(holdings: Awaited<ReturnType<typeof holdingsOf>>): Record<string, string[]> {
+    const namesOf = (files: (typeof holdings)[string]['files']) =>
+      files.map(({ filename, sha256 }) => `${filename} ${sha256}`).sort();
+    return Object.fromEntries(Object.entries(holdings).map(([name, { files }]) => [name, namesOf(files)]));
+  }
+});
+
+describe('a backup', () => {
+  test('is for its owner alone, copies only what is new when it is run again, and removes what is gone', async () => {
+    const id = await datasetOf(api, await pairsOf(3), 'wagons');
+    const dir = await newFolder();
+    expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 6, removed_files: 0, lost: [] });
+    expect([(await stat(dir)).mode & 0o777, (await stat(join(dir, 'catalog.sqlite'))).mode & 0o777]).toEqual([
+      0o700, 0o600,
+    ]);
+    const untouched = await stat(await pathOfBytes(dir, 'wagon 1'));
+    await api.upload(id, '02.txt', 'another caption');
+    await api.upload(id, '04.txt', 'one more');
+    await api.request('DELETE', `/${id}/files/03.txt`);
+    expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 2, removed_files: 2 });
+    expect((await stat(await pathOfBytes(dir, 'wagon 1'))).ino).toBe(untouched.ino);
+    expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 0, removed_files: 0 });
+  });
+
+  test('can be mounted from, and served as a copy of it', async () => {
+    await datasetOf(api, await pairsOf(3), 'wagons');
+    const [dir, restored, copy] = [await newFolder(), await newFolder(), await newFolder()];
+    await backUp(dir);
+    await restore(dir, restored);
+    const digest = (await api.manifest((await api.list()).body.datasets[0]!.id)).body.digest;
+    for (const data of [dir, restored]) {
+      const root = await newRoot();
+      expect((await trainyard(['mount', 'wagons', '--into', root, '--data', data])).code).toBe(0);
+      expect(await digestOfFolder(join(root, 'wagons'))).toBe(digest);
+    }
+    await cp(dir, copy, { recursive: true });
+    expect(await servedHoldings(copy, { token: api.token })).toEqual(await holdingsOf(api));
+  });
+
+  test('that is broken off leaves the one before as it was, and the next goes on', async () => {
+    const id = await datasetOf(api, await pairsOf(3), 'wagons');
+    const dir = await newFolder();
+    await backUp(dir);
+    const before = await holdingsOf(api);
+    const names = Array.from({ length: 600 }, (_, i) => `n${i}.txt`);
+    await eachOf(names, 8, async (name) => void (await api.upload(id, name, name)));
+    let kept = 6;
+    for (const signal of ['SIGKILL', 'SIGINT', 'SIGKILL'] as const) {
+      const running = startCommand(['backup', dir, '--data', server.dataFolder, '--json']);
+      while ((await blobPathsIn(dir)).length <= kept && running.process.exitCode === null) await turn();
+      running.process.kill(signal);
+      const ended = await running.ended;
+      if (signal === 'SIGINT') expect(ended.json().error.code).toBe('INTERRUPTED');
+      kept = (await blobPathsIn(dir)).length;
+      expect(kept).toBeLessThan(names.length);
+      const restored = await newFolder();
+      expect((await restore(dir, restored)).code).toBe(0);
+      expect(await servedHoldings(restored, { token: api.token })).toEqual(before);
+    }
+    expect((await backUp(dir)).json()).toMatchObject({ files: 606, copied_files: 606 - kept });
+  });
+
+  test('of a folder with a damaged and a missing file has all others, and names those', async () => {
+    const id = await datasetOf(api, await pairsOf(3), 'wagons');
+    const dir = await newFolder();
+    await flipBit(await pathOfBytes(server.dataFolder, 'wagon 1'));
+    await rm(await pathOfBytes(server.dataFolder, 'wagon 2'));
+    const ended = await backUp(dir);
+    expect([ended.code, ended.json()]).toMatchObject([65, { files: 6, copied_files: 4 }]);
+    expect(
+      ended
+        .json()
+        .lost.map(({ filename, reason }: Record<string, string>) => [filename, reason])
+        .sort(),
+    ).toEqual([
+      ['01.txt', 'DAMAGED'],
+      ['02.txt', 'MISSING'],
+    ]);
+    const told = await trainyard(['backup', dir, '--data', server.dataFolder]);
+    expect(told.stderr).toContain('01.txt of "wagons" is damaged');
+    await api.upload(id, '01.txt', 'wagon 1');
+    await api.request('DELETE', `/${id}/files/02.txt`);
+    expect((await backUp(dir)).json()).toMatchObject({ files: 5, copied_files: 1, lost: [] });
+  });
+
+  test('never takes the place of anything else', async () => {
+    const dir = await newFolder();
+    expect((await backUp(server.dataFolder)).code).toBe(73);
+    await mkdir(dir);
+    await writeFile(join(dir, 'thesis.txt'), '');
+    expect((await backUp(dir)).code).toBe(73);
+    expect(await readdir(dir)).toEqual(['thesis.txt']);
+    const other = await startServer();
+    try {
+      const its = await newFolder();
+      expect((await trainyard(['backup', its, '--data', other.dataFolder])).code).toBe(0);
+      const before = await readFile(join(its, 'catalog.sqlite'));
+      const ended = await backUp(its);
+      expect([ended.code, ended.json().error.message]).toEqual([73, expect.stringContaining('another installation')]);
+      expect((await readFile(join(its, 'catalog.sqlite'))).equals(before)).toBe(true);
+    } finally {
+      await discardServer(other);
+    }
+  });
+
+  test('is for one folder only, and says what else there is', async () => {
+    const env = { DATABASE_URL: 'postgres://user:secret@host/db' };
+    const ended = await trainyard(['backup', await newFolder(), '--data', server.dataFolder, '--json'], { env });
+    expect([ended.code, ended.json().error.message]).toEqual([78, expect.stringContaining('migrate-data')]);
+    expect(ended.stdout).not.toContain('secret');
+    expect((await backUp(await newFolder())).code).toBe(0);
+    expect((await trainyard(['backup', await newFolder(), '--data', await newFolder()])).code).toBe(66);
+  });
+});
+
+describe('restoring', () => {
+  test('of a damaged backup makes nothing that can be served, and says what is damaged', async () => {
+    await datasetOf(api, await pairsOf(2), 'wagons');
+    await datasetOf(api, await pairsOf(1), 'whole');
+    const before = await holdingsOf(api);
+    const [dir, restored] = [await newFolder(), await newFolder()];
+    await backUp(dir);
+    const damaged = await pathOfBytes(dir, await media.jpeg({ seed: 2 }));
+    await flipBit(damaged);
+    const ended = await restore(dir, restored);
+    expect([ended.code, ended.json().error]).toMatchObject([65, { reason: 'LOST' }]);
+    expect(ended.json().error.lost).toMatchObject([{ dataset: 'wagons', filename: '02.jpg', reason: 'DAMAGED' }]);
+    const fresh = await newFolder();
+    await cp(restored, fresh, { recursive: true });
+    const served = await startServer({}, { dataFolder: fresh });
+    expect(served.output()).toContain('This is the first start');
+    await served.stop();
+
+    // Left out, it is missed: the dataset is not READY, and says why.
+    const partial = await restore(dir, restored, '--skip-damaged');
+    expect([partial.code, partial.json().lost]).toMatchObject([0, [{ filename: '02.jpg' }]]);
+    const again = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder: restored });
+    onTestFinished(() => discardServer(again));
+    const its = await again.api();
+    const holdings = await holdingsOf(its);
+    expect(holdings.whole).toEqual(before.whole);
+    const { body } = await its.status(holdings.wagons!.dataset_id);
+    expect(body).toMatchObject({ status: 'FAILED' });
+    expect(JSON.stringify(body)).toContain('02.jpg was damaged');
+    const listed = async () => (await its.list()).body.datasets.map(({ name, status }) => `${name} ${status}`).sort();
+    expect(await listed()).toEqual(['wagons FAILED', 'whole READY']);
+    await its.upload(holdings.wagons!.dataset_id, '02.jpg', await media.jpeg({ seed: 2 }));
+    expect((await its.status(holdings.wagons!.dataset_id)).body.status).toBe('READY');
+    expect(await listed()).toEqual(['wagons READY', 'whole READY']);
+  });
+
+  test('goes into a new or empty folder, and never over anything', async () => {
+    await datasetOf(api, await pairsOf(1), 'wagons');
+    const [dir, empty] = [await newFolder(), await newFolder()];
+    await backUp(dir);
+    await mkdir(empty);
+    expect((await restore(dir, empty)).code).toBe(0);
+    expect((await restore(dir, server.dataFolder)).code).toBe(75);
+    const other = await startServer({}, { dataFolder: empty });
+    await (await other.api()).newDataset('later');
+    await other.stop();
+    expect((await restore(dir, empty)).code).toBe(73);
+    expect(Object.keys(await servedHoldings(empty, { token: api.token })).sort()).toEqual(['later', 'wagons']);
+  });
+
+  test('of what is no backup, or not yet one, says so', async () => {
+    const dir = await newFolder();
+    expect((await restore(dir, await newFolder())).code).toBe(66);
+    await mkdir(join(dir, 'blobs'), { recursive: true });
+    const ended = await restore(dir, await newFolder());
+    expect([ended.code, ended.json().error.message]).toEqual([66, expect.stringContaining('catalog.sqlite')]);
+  });
+});

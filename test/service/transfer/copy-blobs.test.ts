@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rm, truncate } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy-blobs.js';
+import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
+import type { NamedBlob } from '../../../src/storage/catalog/copy-catalog.js';
+import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
+import { blobStores, onEach, onS3, openS3 } from '../../harness/backends.js';
+import { temporaryFolder } from '../../harness/server.js';
+import { flipBit } from '../../harness/transferring.js';
+
+const bytesOf = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + length) % 256));
+
+/** A folder of blobs, and what a catalog would say of them. */
+async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; blobs: NamedBlob[] }> {
+  const folder = await temporaryFolder();
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const from = await DiskBlobs.open(folder);
+  onTestFinished(() => from.close());
+  const blobs = await Promise.all(sizes.map((size, i) => keep(from, `d1/${10 + i}`, bytesOf(size))));
+  return { from, blobs };
+}
+
+async function keep(store: BlobStore, key: string, bytes: Buffer): Promise<NamedBlob> {
+  const { signal } = new AbortController();
+  const staged = await store.stage(Readable.from([bytes]), { key, limit: { bytes: 1e8, message: '' }, signal });
+  await staged.commit();
+  const names = { fileId: key.slice(3), filename: `${key.slice(3)}.jpg`, datasetId: 'd1', datasetName: 'wagons' };
+  return { key, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex'), ...names };
+}
+
+interface CopyOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CopyProgress) => void;
+}
+
+function copy(
+  blobs: readonly NamedBlob[],
+  from: BlobStore,
+  to: BlobStore,
+  { signal = new AbortController().signal, onProgress }: CopyOptions = {},
+): Promise<BlobCopy> {
+  const bytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const extent = { files: blobs.length, bytes };
+  return copyBlobs(Readable.from([blobs]), { from, to }, { extent, signal, onProgress });
+}
+
+onEach(blobStores, (open) => {
+  test('copies what is not there yet, and tells how far it is', async () => {
+    const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith([0, 1, 100_000, 300_000]), await open()];
+    const progress: CopyProgress[] = [];
+    expect(await copy(blobs.slice(0, 2), from, to)).toEqual({ copiedFiles: 2, copiedBytes: 1, lost: [] });
+    const copied = await copy(blobs, from, to, { onProgress: (now) => progress.push(now) });
+    expect(copied).toEqual({ copiedFiles: 2, copiedBytes: 400_000, lost: [] });
+    expect(progress.at(-1)).toEqual({ totalFiles: 4, totalBytes: 400_001, doneFiles: 4, doneBytes: 400_001 });
+    expect(await keys()).toEqual(['10', '11', '12', '13']);
+    expect((await buffer((await to.read('d1/13'))!)).equals(bytesOf(300_000))).toBe(true);
+  });
+
+  test('gives what is damaged no name, goes on, and tells of all', async () => {
+    const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith([1000, 2000, 3000, 4000]), await open()];
+    await flipBit(from.pathOf('d1/11'));
+    await from.delete(['d1/12']);
+    const shorter = { ...blobs[0]!, sizeBytes: 1001 };
+    const longer = { ...blobs[3]!, sizeBytes: 3999 };
+    const { lost, copiedFiles } = await copy([shorter, blobs[1]!, blobs[2]!, longer], from, to);
+    expect(lost.map(({ filename, reason }) => `${filename} ${reason}`).sort()).toEqual([
+      '10.jpg damaged',
+      '11.jpg damaged',
+      '12.jpg missing',
+      '13.jpg damaged',
+    ]);
+    expect([copiedFiles, await keys()]).toEqual([0, []]);
+  });
+
+  test('puts right what is there in another length', async () => {
+    const [{ from, blobs }, { blobs: to }] = [await sourceWith([5000]), await open()];
+    await keep(to, 'd1/10', bytesOf(4000));
+    expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 1 });
+    expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(5000))).toBe(true);
+  });
+
+  test('may be done by two at once', async () => {
+    const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith(Array(30).fill(10_000)), await open()];
+    await Promise.all([copy(blobs, from, to), copy(blobs, from, to)]);
+    expect(await keys()).toHaveLength(30);
+  });
+
+  test('ends with the signal, and leaves only what is whole', async () => {
+    const [{ from, blobs }, { blobs: to }] = [await sourceWith(Array(50).fill(50_000)), await open()];
+    const abort = new AbortController();
+    const onProgress = () => abort.abort(new Error('enough'));
+    await expect(copy(blobs, from, to, { signal: abort.signal, onProgress })).rejects.toThrow('enough');
+    const found = await to.find(blobs.map(({ key }) => key));
+    expect(found.size).toBeLessThan(50);
+    expect([...found.values()].every(({ sizeBytes }) => sizeBytes === 50_000)).toBe(true);
+    expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 50 - found.size, lost: [] });
+  });
+});
+
+test('ends where one of many large files fails', async () => {
+  const [{ from }, { from: to }] = [await sourceWith([]), await sourceWith([])];
+  const sizeBytes = 200_000_000;
+  const blobs: NamedBlob[] = [];
+  for (let i = 10; i < 40; i++) {
+    blobs.push({ ...(await keep(from, `d1/${i}`, Buffer.of())), sizeBytes });
+    await truncate(from.pathOf(`d1/${i}`), sizeBytes);
+  }
+  // No damage of a file: nobody knows what this is.
+  await from.delete(['d1/10']);
+  await mkdir(from.pathOf('d1/10'));
+  await expect(copy(blobs, from, to)).rejects.toMatchObject({ code: 'EISDIR' });
+});
+
+onS3(() => {
+  describe('where a file is too large to be put aside', () => {
+    test('it gets its name only once it was whole', async () => {
+      const { from, blobs } = await sourceWith([300_000, 300_001]);
+      const { blobs: to, bucket } = await openS3({ spoolBytes: 1000 });
+      await flipBit(from.pathOf('d1/11'));
+      expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 1, lost: [{ filename: '11.jpg' }] });
+      expect([await bucket.keys(), await bucket.unfinished()]).toEqual([['d1/10'], []]);
+      expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(300_000))).toBe(true);
+    });
+  });
+});

@@ -1,0 +1,319 @@
+import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { eachOf } from '../../../src/for-each-concurrent.js';
+import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import * as media from '../../fixtures/media.js';
+import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { type Ended, startCommand, trainyard } from '../../harness/command.js';
+import { pairsOf } from '../../harness/folder.js';
+import { datasetOf } from '../../harness/mounting.js';
+import { databaseForTest, onDatabase } from '../../harness/postgres.js';
+import { newClient } from '../../harness/s3.js';
+import { startServer, temporaryFolder } from '../../harness/server.js';
+import {
+  blobPathsIn,
+  flipBit,
+  type Holdings,
+  holdingsOf,
+  newFolder,
+  pathOfBytes,
+  servedHoldings,
+} from '../../harness/transferring.js';
+import { newWorld } from '../../harness/world.js';
+
+const CLIP = media.clip(media.CLIPS[0]);
+
+/** What every test has a copy of: a data folder that was served, and stopped. */
+let full: string;
+let token: string;
+let holdings: Holdings;
+let files: number;
+beforeAll(async () => {
+  const server = await startServer({ 'caption-grace-seconds': 0 });
+  const api = await server.api();
+  token = api.token;
+  await datasetOf(api, { ...(await pairsOf(20)), 'clip.mp4': CLIP, 'clip.txt': 'an engine' }, 'engines');
+  await datasetOf(api, { 'a.png': await media.png(), 'a.txt': 'only one' }, 'one');
+  const failed = await api.newDataset('failed');
+  await api.upload(failed, 'b.txt', 'no picture');
+  await api.links(failed, { 'c.jpg': 1000 });
+  await api.newDataset('empty');
+  // What was replaced and removed is in the trash, and need not come along.
+  await api.upload(failed, 'b.txt', 'still no picture');
+  holdings = await holdingsOf(api);
+  await server.stop();
+  full = server.dataFolder;
+  files = Object.values(holdings).reduce((sum, dataset) => sum + dataset.files.length, 0);
+});
+afterAll(() => rm(full, { recursive: true, force: true }));
+
+async function copyOfFull(): Promise<string> {
+  const folder = await newFolder();
+  await cp(full, folder, { recursive: true });
+  return folder;
+}
+
+/** A place, and how a server is told of it. */
+interface TestPlace {
+  readonly args: readonly string[];
+  readonly dataFolder: string;
+  readonly env: Record<string, string>;
+}
+
+async function newPlace(combination: string): Promise<TestPlace> {
+  const { env, discard } = await newWorld(combination);
+  onTestFinished(discard);
+  const dataFolder = await newFolder();
+  const { DATABASE_URL, BLOBS_URL } = env;
+  const elsewhere = [DATABASE_URL, BLOBS_URL].filter((url) => url !== undefined);
+  return { args: elsewhere.length === 2 ? elsewhere : [dataFolder, ...elsewhere], dataFolder, env };
+}
+
+/** Whether the bytes of all files have names, by which a store tells them from others. */
+async function versionsIn({ dataFolder, env }: Pick<TestPlace, 'dataFolder' | 'env'>): Promise<string[]> {
+  const metadata = await openMetadata({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
+  try {
+    const kinds = new Set<string>();
+    for (const { id } of await metadata.catalog.datasets({})) {
+      for (const { upload } of await metadata.catalog.files(id)) {
+        if (upload.state === 'stored') kinds.add(upload.blobVersion === null ? 'null' : typeof upload.blobVersion);
+      }
+    }
+    return [...kinds];
+  } finally {
+    await metadata.close();
+  }
+}
+
+const S3_START_MS = 300_000;
+
+function migrate(from: readonly string[], to: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return trainyard(['migrate-data', '--from', ...from, '--to', ...to, '--json'], { env: { ...env } });
+}
+
+for (const { name, leftOut } of COMBINATIONS) {
+  test.skipIf(leftOut !== undefined)(
+    `brings everything to ${name}, and back`,
+    async () => {
+      const [from, to] = [await copyOfFull(), await newPlace(name)];
+      const there = await migrate([from], to.args, to.env);
+      expect([there.stderr, there.code]).toEqual(['', 0]);
+      expect(there.json()).toMatchObject({ files, copied_files: files });
+      // Nothing of it is needed any more.
+      await rm(from, { recursive: true });
+      expect(await servedHoldings(to.dataFolder, { token, env: to.env })).toEqual(holdings);
+      expect(await versionsIn(to)).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
+
+      const back = await newFolder();
+      expect((await migrate(to.args, [back], to.env)).json()).toMatchObject({ files, copied_files: files });
+      expect(await servedHoldings(back, { token })).toEqual(holdings);
+      expect((await stat(back)).mode & 0o777).toBe(0o700);
+      expect(await blobPathsIn(back)).toHaveLength(files);
+      expect(await versionsIn({ dataFolder: back, env: {} })).toEqual(['null']);
+    },
+    S3_START_MS,
+  );
+
+  if (name === 'sqlite+disk') continue;
+  test.skipIf(leftOut !== undefined)(
+    `moves to ${name} what is not in the folder there, and leaves the rest where it is`,
+    async () => {
+      const [from, to] = [await copyOfFull(), await newPlace(name)];
+      const elsewhere = to.args.filter((arg) => arg !== to.dataFolder);
+      const moved = await migrate([from], elsewhere.length === 2 ? elsewhere : [from, ...elsewhere], to.env);
+      expect([moved.stderr, moved.code]).toEqual(['', 0]);
+      expect(await servedHoldings(from, { token, env: to.env })).toEqual(holdings);
+      expect(await versionsIn({ dataFolder: from, env: to.env })).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
+    },
+    S3_START_MS,
+  );
+}
+
+test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
+  'needs no folder between two places that have none',
+  async () => {
+    const [from, one, other] = [await copyOfFull(), await newPlace('postgres+s3'), await newPlace('postgres+s3')];
+    expect((await migrate([from], one.args, one.env)).code).toBe(0);
+    const temporary = await newFolder();
+    await mkdir(temporary);
+    const ended = await migrate(one.args, other.args, { ...one.env, TMPDIR: temporary });
+    expect([ended.stderr, ended.code]).toEqual(['', 0]);
+    expect([ended.json().copied_files, await readdir(temporary)]).toEqual([files, []]);
+    expect(await servedHoldings(other.dataFolder, { token, env: other.env })).toEqual(holdings);
+  },
+  S3_START_MS,
+);
+
+describe('broken off', () => {
+  const CAPTIONS = 500;
+
+  /** Takes long enough to be broken off in between, several times. */
+  let large: string;
+  let tokenOfLarge: string;
+  beforeAll(async () => {
+    const server = await startServer();
+    const api = await server.api();
+    tokenOfLarge = api.token;
+    const id = await api.newDataset('large');
+    const names = Array.from({ length: CAPTIONS }, (_, i) => `${i}.txt`);
+    await eachOf(names, 8, async (name) => void (await api.upload(id, name, `caption ${name}`)));
+    await server.stop();
+    large = server.dataFolder;
+  });
+  afterAll(() => rm(large, { recursive: true, force: true }));
+
+  for (const { name, leftOut } of COMBINATIONS) {
+    test.skipIf(leftOut !== undefined)(
+      `on the way to ${name} it leaves no catalog, and goes on`,
+      async () => {
+        const to = await newPlace(name);
+        const run = { env: to.env };
+        const args = ['migrate-data', '--from', large, '--to', ...to.args, '--json'];
+        let before = 0;
+        for (const signal of ['SIGKILL', 'SIGINT', 'SIGKILL'] as const) {
+          const running = startCommand(args, run);
+          while ((await blobCountIn(to)) <= before && running.process.exitCode === null) await turn();
+          running.process.kill(signal);
+          const ended = await running.ended;
+          if (signal === 'SIGINT') expect([ended.code, ended.json().error.code]).toEqual([130, 'INTERRUPTED']);
+          before = await blobCountIn(to);
+          expect(before).toBeLessThan(CAPTIONS);
+          const fresh = await startServer({}, { dataFolder: await copyAside(to), env: to.env });
+          expect(fresh.output()).toContain('This is the first start');
+          await fresh.stop();
+          if (to.env.DATABASE_URL !== undefined) await emptied(to.env.DATABASE_URL);
+        }
+        const ended = await trainyard(args, run);
+        expect(ended.json()).toMatchObject({ files: CAPTIONS, copied_files: CAPTIONS - before });
+        const brought = await servedHoldings(to.dataFolder, { token: tokenOfLarge, env: to.env });
+        expect(brought.large?.files).toHaveLength(CAPTIONS);
+      },
+      S3_START_MS,
+    );
+  }
+
+  async function blobCountIn({ dataFolder, env }: TestPlace): Promise<number> {
+    if (env.BLOBS_URL === undefined) return (await blobPathsIn(dataFolder)).length;
+    const { hostname: Bucket, pathname } = new URL(env.BLOBS_URL);
+    const client = newClient();
+    const Prefix = pathname.slice(1);
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+    client.destroy();
+    // What the store is tried with lies there as well, for a moment.
+    return Contents.filter(({ Key = '' }) => /\/[0-9a-f]{32}\/[0-9a-f]{32}$/.test(Key)).length;
+  }
+
+  /** So that a server which starts on it changes nothing. */
+  async function copyAside({ dataFolder }: TestPlace): Promise<string> {
+    const aside = await newFolder();
+    await mkdir(aside, { recursive: true });
+    for (const name of await readdir(dataFolder).catch(() => [])) {
+      if (name.startsWith('catalog')) await cp(join(dataFolder, name), join(aside, name));
+    }
+    return aside;
+  }
+
+  async function emptied(url: string): Promise<void> {
+    await onDatabase(url, 'truncate account, token, dataset, file, trash, setting');
+  }
+});
+
+describe('checks both ends', () => {
+  test('a file that is damaged or missing is named, and the catalog stays', async () => {
+    const [from, to] = [await copyOfFull(), await newFolder()];
+    await flipBit(await pathOfBytes(from, CLIP));
+    await rm(await pathOfBytes(from, 'wagon 7'));
+    const ended = await migrate([from], [to]);
+    expect(ended.code).toBe(65);
+    const { lost, message } = ended.json().error;
+    expect(lost).toHaveLength(2);
+    expect(lost).toContainEqual(
+      expect.objectContaining({ dataset: 'engines', filename: 'clip.mp4', reason: 'DAMAGED' }),
+    );
+    expect(lost).toContainEqual(expect.objectContaining({ dataset: 'engines', filename: '07.txt', reason: 'MISSING' }));
+    expect(message).toContain('clip.mp4');
+    // All others are there already; the damaged one is not, not even in part.
+    expect(await blobPathsIn(to)).toHaveLength(files - 2);
+    await flipBit(await pathOfBytes(full, CLIP).then((path) => join(from, path.slice(full.length))));
+    expect((await migrate([from], [to])).json().error.lost).toMatchObject([{ filename: '07.txt' }]);
+  });
+
+  test('run again after it was completed, it makes sure of the bytes', async () => {
+    const [from, to] = [await copyOfFull(), await newFolder()];
+    await migrate([from], [to]);
+    await rm(await pathOfBytes(to, 'wagon 7'));
+    expect((await migrate([from], [to])).json()).toMatchObject({ files, copied_files: 1 });
+    expect(await servedHoldings(to, { token })).toEqual(holdings);
+  });
+
+  test('a target with datasets of its own is left as it is', async () => {
+    const [from, to] = [await copyOfFull(), await copyOfFull()];
+    const server = await startServer({}, { dataFolder: to });
+    await (await server.api()).newDataset('another');
+    await server.stop();
+    const ended = await migrate([from], [to]);
+    expect([ended.code, ended.json().error.message]).toEqual([73, expect.stringContaining(to)]);
+    expect(Object.keys(await servedHoldings(to, { token }))).toContain('another');
+  });
+
+  test('a folder with something else in it is left as it is', async () => {
+    const to = await temporaryFolder();
+    onTestFinished(() => rm(to, { recursive: true, force: true }));
+    await writeFile(join(to, 'thesis.txt'), '');
+    const ended = await migrate([await copyOfFull()], [to]);
+    expect([ended.code, ended.json().error.message]).toEqual([73, expect.stringContaining('thesis.txt')]);
+    expect(await readdir(to)).toEqual(['thesis.txt']);
+  });
+
+  test('nothing is made of a source that is none', async () => {
+    const [from, to] = [await newFolder(), await newFolder()];
+    expect((await migrate([from], [to])).code).toBe(66);
+    await mkdir(from);
+    expect((await migrate([from], [to])).code).toBe(66);
+    expect(await readdir(join(to, '..'))).toEqual([]);
+  });
+
+  test('neither end may be served', async () => {
+    const from = await copyOfFull();
+    const server = await startServer({}, { dataFolder: from });
+    try {
+      const ways = [
+        [[from], [await newFolder()]],
+        [[await copyOfFull()], [from]],
+      ] as const;
+      for (const [source, target] of ways) {
+        const ended = await migrate(source, target);
+        expect([ended.code, ended.json().error.message]).toEqual([75, expect.stringContaining(from)]);
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test.skipIf(whyNoPostgres() !== undefined)('no instance may be at work on a database', async () => {
+    const url = await databaseForTest();
+    const server = await startServer({}, { env: { DATABASE_URL: url } });
+    onTestFinished(() => rm(server.dataFolder, { recursive: true, force: true }));
+    const ended = await migrate([await copyOfFull()], [await newFolder(), url]);
+    const { message } = ended.json().error;
+    expect([ended.code, message]).toEqual([75, expect.stringContaining('is being served')]);
+    expect(message).not.toContain(new URL(url).password);
+    await server.stop();
+  });
+
+  test.each([
+    [['./a'], ['./a'], 'Both ends'],
+    [['postgres://h/d'], ['./b'], 'no place for the files'],
+    [['s3://bucket'], ['./b'], 'no place for the catalog'],
+    [['./a', './c'], ['./b'], 'more than one folder'],
+    [['./a'], ['./b', 'postgres://h/d', 's3://bucket'], 'nothing for it'],
+    [['./a'], ['./b', 's3://bucket?endpont=x'], 'does not know endpont'],
+    [['./a'], ['mysql://h/d', 's3://bucket'], 'knows folders'],
+  ])('refuses from %j to %j', async (from, to, reason) => {
+    const ended = await migrate(from, to);
+    expect([ended.code, ended.json().error.message]).toEqual([64, expect.stringContaining(reason)]);
+  });
+});

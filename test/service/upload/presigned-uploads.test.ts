@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { startCommand, trainyard } from '../../harness/command.js';
+import { newRoot } from '../../harness/mounting.js';
+import { startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { trainerWalk } from '../../harness/trainer.js';
+import { newWorld, type World } from '../../harness/world.js';
+
+const PLACES = [
+  { name: 'sqlite+presigned', leftOut: whyNoS3() },
+  { name: 'postgres+presigned', leftOut: whyNoPostgres() ?? whyNoS3() },
+];
+
+const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
+const putTo = (url: string, body: Uint8Array | string, headers: Record<string, string> = {}) =>
+  fetch(url, { method: 'PUT', body: Buffer.from(body), headers });
+
+for (const { name, leftOut } of PLACES) {
+  describe.skipIf(leftOut !== undefined)(`on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`, () => {
+    let world: World;
+    let server: TestServer;
+    let api: Api;
+    beforeAll(async () => {
+      world = await newWorld(name);
+      server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 }, { env: world.env });
+      api = await server.api();
+    }, 300_000);
+    afterAll(async () => {
+      await discardServer(server);
+      await world.discard();
+    });
+
+    /** Polled as any client of the API polls. */
+    const settled = (id: string, as = api): Promise<WireDatasetWithFiles> =>
+      eventually(async () => {
+        const { body } = await as.status(id);
+        return body.status === 'UPLOADING' ? undefined : body;
+      });
+
+    test('a batch goes straight to the bucket, is UPLOADING until all of it has been checked, and READY then', async () => {
+      const id = await api.newDataset();
+      const image = await media.jpeg();
+      const sizes = { 'dog 1.jpg': image.length, 'dog 1.txt': 5 };
+      const { body } = await api.links(id, sizes);
+      const { upload_url: imageUrl, headers, expires_at } = body.uploads['dog 1.jpg']!;
+      expect(new URL(imageUrl).origin).toBe(new URL(world.env.TEST_S3_ENDPOINT!).origin);
+      expect(headers).toEqual({});
+      expect(Date.parse(`${expires_at}Z`)).toBeLessThanOrEqual(Date.now() + 3_600_000);
+      // Without a content type, and with one that says nothing.
+      expect((await putTo(imageUrl, image)).status).toBe(200);
+      expect((await api.status(id)).body.status).toBe('UPLOADING');
+      const captionUrl = body.uploads['dog 1.txt']!.upload_url;
+      expect((await putTo(captionUrl, 'a dog', { 'content-type': 'application/x-whatever' })).status).toBe(200);
+      const dataset = await settled(id);
+      expect(dataset).toMatchObject({ status: 'READY', warnings: [] });
+      expect(dataset.files.map((file) => [file.filename, file.sha256, file.content_type])).toEqual([
+        ['dog 1.jpg', sha256(image), 'image/jpeg'],
+        ['dog 1.txt', sha256('a dog'), 'text/plain; charset=utf-8'],
+      ]);
+      const bytes = await (await api.raw('GET', `/${id}/files/dog%201.jpg`)).arrayBuffer();
+      expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
+    });
+
+    test('whoever waits or follows hears of it without polling', async () => {
+      const id = await api.newDataset();
+      const image = await media.jpeg();
+      const { body } = await api.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
+      const waiting = api.request<WireDatasetWithFiles>('GET', `/${id}/status?wait=30`);
+      await putTo(body.uploads['a.jpg']!.upload_url, image);
+      await putTo(body.uploads['a.txt']!.upload_url, 'a');
+      // `wait` also returns at other changes.
+      const answer = await waiting;
+      const last = answer.body.status === 'UPLOADING' ? await settled(id) : answer.body;
+      expect(last.status).toBe('READY');
+    });
+
+    test('where nobody asks, it is noticed all the same', async () => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.jpg', await media.jpeg());
+      await putTo(await api.link(id, 'a.txt', 5), 'a dog');
+      // The list asks for no dataset in particular.
+      const status = await eventually(async () => {
+        const { body } = await api.request<{ datasets: { id: string; status: string }[] }>('GET', '');
+        const found = body.datasets.find((dataset) => dataset.id === id);
+        return found?.status === 'READY' ? found.status : undefined;
+      });
+      expect(status).toBe('READY');
+    });
+
+    test.each([
+      ['too few bytes', 'hell'],
+      ['too many bytes', 'hello!'],
+    ])('%s are refused by the store', async (_what, bytes) => {
+      const id = await api.newDataset();
+      expect((await putTo(await api.link(id, 'a.txt', 5), bytes)).status).toBe(403);
+      expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
+    });
+
+    test('bytes that are not what the name claims make the dataset FAILED, and a fresh link heals it', async () => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.txt', 'a caption');
+      const html = media.damaged.html();
+      await putTo(await api.link(id, 'a.jpg', html.length), html);
+      const failed = await settled(id);
+      expect(failed).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
+      expect(failed.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
+      const good = await media.jpeg();
+      await putTo(await api.link(id, 'a.jpg', good.length), good);
+      expect((await settled(id)).status).toBe('READY');
+    });
+
+    test('a file that is refused leaves a good one of its name untouched', async () => {
+      const id = await api.newDataset();
+      const good = await media.jpeg();
+      await api.upload(id, 'a.jpg', good);
+      await api.upload(id, 'a.txt', 'a');
+      const html = media.damaged.html();
+      await putTo(await api.link(id, 'a.jpg', html.length), html);
+      const dataset = await settled(id);
+      expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(good)]);
+    });
+
+    test('a newer upload displaces an older one once it has been checked', async () => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.jpg', await media.jpeg({ seed: 1 }));
+      await api.upload(id, 'a.txt', 'a');
+      const newer = await media.jpeg({ seed: 2 });
+      const url = await api.link(id, 'a.jpg', newer.length);
+      expect((await api.status(id)).body.status).toBe('UPLOADING');
+      await putTo(url, newer);
+      const dataset = await settled(id);
+      expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(newer)]);
+    });
+
+    test('a link used again after the check changes nothing that is read or mounted, and says so', async () => {
+      const id = await api.newDataset('replayed');
+      const image = await media.jpeg({ seed: 1 });
+      const url = await api.link(id, 'a.jpg', image.length);
+      await putTo(url, image);
+      await api.upload(id, 'a.txt', 'a');
+      expect((await settled(id)).status).toBe('READY');
+      const other = Buffer.from(image);
+      other[other.length - 3]! ^= 1;
+      expect((await putTo(url, other)).status).toBe(200);
+      const read = await api.raw('GET', `/${id}/files/a.jpg`);
+      expect(read.status).toBe(409);
+      expect(await read.json()).toMatchObject({ error_message: expect.stringContaining('a.jpg') });
+      const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+      const mount = await trainyard(['mount', id, '--into', await newRoot()], { env });
+      expect(mount.code).not.toBe(0);
+      expect(mount.stderr).toContain('a.jpg');
+      // Uploaded again, it is as good as any.
+      await api.upload(id, 'a.jpg', image);
+      expect((await api.raw('GET', `/${id}/files/a.jpg`)).status).toBe(200);
+    });
+
+    test('a link that was replaced, or whose file was removed, brings nothing into the dataset', async () => {
+      const id = await api.newDataset();
+      const image = await media.jpeg();
+      const first = await api.link(id, 'a.jpg', image.length);
+      const second = await api.link(id, 'a.jpg', image.length);
+      expect((await putTo(first, image)).status).toBe(200);
+      expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
+      await putTo(second, image);
+      await api.upload(id, 'a.txt', 'a');
+      expect((await settled(id)).status).toBe('READY');
+    });
+
+    test('a link that has run out is refused by the store', async () => {
+      const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: world.env });
+      onTestFinished(async () => void (await brief.stop()));
+      const as = await brief.api('brief');
+      const id = await as.newDataset();
+      const url = await as.link(id, 'a.txt', 5);
+      const refused = await eventually(async () => {
+        const { status } = await putTo(url, 'hello');
+        return status === 200 ? undefined : status;
+      });
+      expect(refused).toBe(403);
+    });
+
+    test('what was brought while no service ran is noticed when one does again', async () => {
+      const dataFolder = await temporaryFolder();
+      const own = await newWorld(name);
+      onTestFinished(async () => {
+        await rm(dataFolder, { recursive: true, force: true });
+        await own.discard();
+      });
+      const first = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env: own.env });
+      const as = await first.api();
+      const id = await as.newDataset();
+      const image = await media.jpeg();
+      const { body } = await as.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
+      await first.stop('SIGKILL');
+      await putTo(body.uploads['a.jpg']!.upload_url, image);
+      await putTo(body.uploads['a.txt']!.upload_url, 'a');
+      const second = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env: own.env });
+      onTestFinished(async () => void (await second.stop()));
+      expect((await settled(id, await second.api())).status).toBe('READY');
+    });
+
+    test('a READY dataset appears in the mount root of an instance, out of the bucket', async () => {
+      const root = await newRoot();
+      const own = await newWorld(name);
+      const serving = await startServer({ 'mount-root': root, 'caption-grace-seconds': 0 }, { env: own.env });
+      onTestFinished(async () => {
+        await discardServer(serving);
+        await own.discard();
+      });
+      const as = await serving.api();
+      const id = await as.newDataset('appears');
+      const image = await media.jpeg();
+      await putTo(await as.link(id, 'a.jpg', image.length), image);
+      await as.upload(id, 'a.txt', 'a dog');
+      const pairs = await eventually(() =>
+        existsSync(join(root, 'appears')) ? trainerWalk(join(root, 'appears')) : undefined,
+      );
+      expect(pairs.map(({ caption }) => caption)).toEqual(['a dog']);
+    });
+
+    test('the command line pushes, waits and mounts through it, and goes on after an interruption', async () => {
+      const folder = await newRoot();
+      await mkdir(join(folder, 'pairs'));
+      for (let i = 0; i < 12; i++) {
+        await writeFile(join(folder, 'pairs', `${i} é.jpg`), await media.jpeg({ seed: i }));
+        await writeFile(join(folder, 'pairs', `${i} é.txt`), `picture ${i}`);
+      }
+      const proxy = await startProxy(server.url);
+      onTestFinished(() => proxy.close());
+      const env = { TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token };
+      let isPromised = false;
+      proxy.rule(({ path }) => {
+        isPromised ||= path.endsWith('/get-upload-endpoint');
+        return undefined;
+      });
+      const dataset = `pushed ${name.replace('+', ' ')}`;
+      const first = startCommand(['push', join(folder, 'pairs'), '--name', dataset, '--concurrency', '1'], { env });
+      await eventually(() => isPromised || undefined);
+      first.process.kill('SIGINT');
+      await first.ended;
+      const again = await trainyard(['push', join(folder, 'pairs'), '--name', dataset, '--json'], { env });
+      expect([again.code, again.stderr]).toEqual([0, '']);
+      const root = await newRoot();
+      expect((await trainyard(['mount', dataset, '--into', root], { env })).code).toBe(0);
+      expect(trainerWalk(join(root, dataset))).toHaveLength(12);
+    });
+  });
+}

@@ -1,0 +1,127 @@
+import { afterEach, expect, test } from 'vitest';
+import { microsClock } from '../../../src/clock.js';
+import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
+import { beginArrival, promise, renewArrival } from '../../../src/dataset/upload-transitions.js';
+import { type AccountEvent, watchAccount } from '../../../src/service/watch/watch-account.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { Changes } from '../../../src/storage/database/change-feed.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+const now = microsClock();
+const rules = { captionGrace: 0 };
+
+let ids = 0;
+const newId = () => `id-${++ids}`;
+
+let hangUp = new AbortController();
+afterEach(() => {
+  hangUp.abort();
+  hangUp = new AbortController();
+});
+
+function promised(datasetId: string, filename: string, seconds = 60): PendingFile {
+  const at = now();
+  const expiresAt = at + seconds * MICROS_PER_SECOND;
+  const upload = { state: 'pending', via: 'link', promisedBytes: 5, expiresAt } as const;
+  return {
+    id: newId(),
+    datasetId,
+    filename,
+    kind: 'caption',
+    createdAt: at,
+    upload: { ...upload, arrivingUntil: null, arrivingBy: null },
+  };
+}
+
+onEach(catalogs, (open) => {
+  const opened = async () => {
+    const { accounts, accountId, database } = await open();
+    const changes = new Changes();
+    const catalog = new Catalog(database, { blobGrace: 0, changes });
+    const create = (name: string, owner = accountId) =>
+      catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: now() });
+    const change = (datasetId: string, filename: string) => ({
+      datasetId,
+      filenames: [filename],
+      now: now(),
+      isActivity: true,
+    });
+    const add = (file: PendingFile) =>
+      catalog.change(change(file.datasetId, file.filename), (group) => promise(group, file));
+    const events = watchAccount({ catalog, rules, now }, accountId, hangUp.signal);
+    const next = async (): Promise<AccountEvent | undefined> => (await events.next()).value;
+    return { accounts, accountId, catalog, changes, create, change, add, events, next };
+  };
+
+  test('a dataset that changes many times in a row is told of together, as it is then', async () => {
+    const { add, create, next } = await opened();
+    const before = await create('before');
+    expect(await next()).toEqual({ type: 'open' });
+    const after = await create('after');
+    for (let i = 0; i < 20; i++) await add(promised(before.id, `${i}.txt`));
+    const told = [await next(), await next()];
+    expect(told).toMatchObject([
+      { summary: { dataset: { id: after.id }, status: 'DRAFT' } },
+      { summary: { dataset: { id: before.id, tally: { pending: 20 } }, status: 'UPLOADING' } },
+    ]);
+    await add(promised(after.id, 'a.txt'));
+    expect(await next()).toMatchObject({ summary: { dataset: { id: after.id, tally: { pending: 1 } } } });
+  });
+
+  test("nobody hears of another account's datasets, and everybody of those that go", async () => {
+    const { accountId, accounts, catalog, add, create, next } = await opened();
+    const stranger = (await accounts.accountOf((await accounts.createToken('stranger', 1)).token))!;
+    const theirs = await create('theirs', stranger);
+    const mine = await create('mine');
+    expect(await next()).toEqual({ type: 'open' });
+    const brief = await create('brief');
+    for (const name of ['a.txt', 'b.txt']) await add(promised(theirs.id, name));
+    await catalog.deleteDataset({ accountId, id: brief.id }, now());
+    await catalog.deleteDataset({ accountId: stranger, id: theirs.id }, now());
+    await catalog.deleteDataset({ accountId, id: mine.id }, now());
+    // What came and went between two looks was never there.
+    expect(await next()).toEqual({ type: 'deleted', id: mine.id });
+  });
+
+  test('what time alone changes is told of, be it promised before or later', async () => {
+    const { add, create, next } = await opened();
+    const [early, late] = [await create('early'), await create('late')];
+    await add(promised(early.id, 'a.txt', 0.5));
+    expect(await next()).toEqual({ type: 'open' });
+    expect(await next()).toMatchObject({ summary: { dataset: { id: early.id }, status: 'FAILED' } });
+    await add(promised(late.id, 'a.txt', 0.5));
+    expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'UPLOADING' } });
+    expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'FAILED' } });
+  });
+
+  test('a lease that is renewed is nothing to tell', async () => {
+    const { accountId, catalog, add, change, create, next } = await opened();
+    const dataset = await create('dogs');
+    const file = promised(dataset.id, 'a.txt');
+    await add(file);
+    const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, by: 'me' };
+    await catalog.change(change(dataset.id, 'a.txt'), (group) => beginArrival(group, file.id, lease));
+    expect(await next()).toEqual({ type: 'open' });
+    const renewed = await catalog.change({ ...change(dataset.id, 'a.txt'), isActivity: false }, (group) =>
+      renewArrival(group, { id: file.id, by: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
+    );
+    expect(renewed).toBeDefined();
+    const told = next();
+    await catalog.deleteDataset({ accountId, id: dataset.id }, now());
+    expect(await told).toEqual({ type: 'deleted', id: dataset.id });
+  });
+
+  test('it ends where changes may have gone unheard, and with its signal', async () => {
+    const { changes, create, events, next } = await opened();
+    await create('dogs');
+    expect(await next()).toEqual({ type: 'open' });
+    const end = events.next();
+    changes.announceGap();
+    expect((await end).done).toBe(true);
+    const { events: others } = await opened();
+    expect((await others.next()).value).toEqual({ type: 'open' });
+    const stopped = others.next();
+    hangUp.abort();
+    expect((await stopped).done).toBe(true);
+  });
+});

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, type LookupFunction } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { createServer } from 'node:tls';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
+import { onS3, openS3 } from '../../../harness/backends.js';
+
+const run = promisify(execFile);
+const bytes = Buffer.from('bytes that go there and back');
+
+/** A file there and back, by us and by a client with a link. */
+async function expectToWork(blobs: S3Blobs): Promise<{ url: string; expiresInSeconds: number }> {
+  const signal = new AbortController().signal;
+  const limit = { bytes: bytes.length, message: '' };
+  const staged = await blobs.stage(Readable.from([bytes]), { key: 'd/ours', limit, signal });
+  const { version } = await staged.commit();
+  expect((await buffer((await blobs.read('d/ours', { version }))!)).equals(bytes)).toBe(true);
+  const link = await blobs.presigning!.presign('d/theirs', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
+  const { status } = await fetch(link.url, { method: 'PUT', body: bytes });
+  expect(status).toBe(200);
+  expect((await blobs.presigning!.arrived('d')).uploads.map(({ key }) => key)).toEqual(['d/ours', 'd/theirs']);
+  return link;
+}
+
+function withEnvironment(variables: Record<string, string>): void {
+  const before = { ...process.env };
+  Object.assign(process.env, variables);
+  onTestFinished(() => {
+    for (const name of Object.keys(variables)) delete process.env[name];
+    Object.assign(process.env, before);
+  });
+}
+
+onS3(() => {
+  test('temporary credentials are used with their token, and no link outlives them', async ({ skip }) => {
+    const { TEST_S3_ROLE, TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION } = process.env;
+    if (TEST_S3_ROLE === undefined) return skip('there is no role to assume (TEST_S3_ROLE)');
+    const user = ['--user', `${AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY}`];
+    const wanted = `Action=AssumeRole&Version=2011-06-15&RoleArn=${TEST_S3_ROLE}&RoleSessionName=test&DurationSeconds=900`;
+    const signed = ['-sS', '-m', '20', '--aws-sigv4', `aws:amz:${AWS_REGION}:sts`, ...user, '-d', wanted];
+    const { stdout } = await run('curl', [...signed, `${TEST_S3_ENDPOINT}/`]);
+    const found = (name: string) => new RegExp(`<${name}>([^<]+)<`).exec(stdout)?.[1] ?? '';
+    withEnvironment({
+      AWS_ACCESS_KEY_ID: found('AccessKeyId'),
+      AWS_SECRET_ACCESS_KEY: found('SecretAccessKey'),
+      AWS_SESSION_TOKEN: found('SessionToken'),
+      AWS_CREDENTIAL_EXPIRATION: found('Expiration'),
+    });
+    const { url, expiresInSeconds } = await expectToWork((await openS3()).blobs);
+    expect(new URL(url).searchParams.get('X-Amz-Security-Token')).toBe(process.env.AWS_SESSION_TOKEN);
+    expect(expiresInSeconds).toBeLessThanOrEqual(900);
+    expect(expiresInSeconds).toBeGreaterThan(600);
+  });
+
+  test('a store whose certificate only the given authority vouches for is reached', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
+    const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+    await run('openssl', [...made, ...named, '-keyout', key, '-out', cert]);
+    const { hostname, port } = new URL(process.env.TEST_S3_ENDPOINT!);
+    const proxy = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (client) => {
+      const server = connect(Number(port), hostname);
+      for (const socket of [client, server]) socket.on('error', () => {});
+      client.pipe(server).pipe(client);
+    });
+    // Who refuses the certificate breaks off.
+    proxy.on('tlsClientError', () => {});
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    onTestFinished(() => void proxy.close());
+    const endpoint = `https://localhost:${(proxy.address() as AddressInfo).port}`;
+    const signal = new AbortController().signal;
+    const { blobs } = await openS3({ parameters: { endpoint, ca: cert } });
+    const limit = { bytes: bytes.length, message: '' };
+    await (await blobs.stage(Readable.from([bytes]), { key: 'd/a', limit, signal })).commit();
+    expect((await buffer((await blobs.read('d/a'))!)).equals(bytes)).toBe(true);
+    await expect(openS3({ parameters: { endpoint } })).rejects.toThrow(/self-signed certificate/);
+  });
+
+  test('a bucket is addressed as a host where the URL says so', async ({ skip }) => {
+    if (process.env.TEST_S3_CEPH_HOME === undefined) return skip('only of our Ceph is it known that it is localhost');
+    const { lookup } = dns;
+    // As a resolver with a wildcard would; not every system's knows names below localhost.
+    const known: LookupFunction = (host, options, callback) =>
+      lookup(host.endsWith('.localhost') ? 'localhost' : host, options, callback);
+    Object.assign(dns, { lookup: known });
+    onTestFinished(() => void Object.assign(dns, { lookup }));
+    const endpoint = new URL(process.env.TEST_S3_ENDPOINT!);
+    endpoint.hostname = 'localhost';
+    const { blobs, bucket } = await openS3({ parameters: { endpoint: endpoint.origin, path_style: 'false' } });
+    const { url } = await expectToWork(blobs);
+    expect(new URL(url).hostname).toBe(`${bucket.bucket}.localhost`);
+  });
+});

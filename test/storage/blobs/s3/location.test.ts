@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../../../src/config.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+
+test('the URL of a bucket says everything about it', () => {
+  const url =
+    's3://train-data/some/where/?endpoint=https://ceph.local:7480&public_endpoint=https://data.example' +
+    '&region=eu-1&path_style=false&sse=aws:kms&kms_key=alias/k&ca=/etc/ca.pem';
+  expect(parseS3Url(url)).toEqual({
+    kind: 's3',
+    bucket: 'train-data',
+    prefix: 'some/where',
+    endpoint: 'https://ceph.local:7480',
+    publicEndpoint: 'https://data.example',
+    region: 'eu-1',
+    isPresigned: true,
+    isPathStyle: false,
+    encryption: { algorithm: 'aws:kms', kmsKey: 'alias/k' },
+    caFile: '/etc/ca.pem',
+  });
+});
+
+test('a bucket is enough, and an endpoint changes what the rest is by default', () => {
+  const amazon = parseS3Url('s3://train-data');
+  expect(amazon).toMatchObject({ prefix: '', region: undefined, isPathStyle: false, encryption: undefined });
+  const own = parseS3Url('s3://train-data?endpoint=http://ceph:7480');
+  expect(own).toMatchObject({ prefix: '', region: 'us-east-1', isPathStyle: true });
+  expect(parseS3Url('s3://train-data/a%20b%2Fc').prefix).toBe('a b/c');
+});
+
+test.each([
+  ['https://bucket', 's3://bucket/prefix'],
+  ['nothing', 's3://bucket/prefix'],
+  ['s3://', 'must name a bucket'],
+  ['s3://bucket:9000/', 'no port'],
+  ['s3://bucket/a//b', 'empty parts'],
+  ['s3://bucket?endpiont=http://x', 'does not know endpiont'],
+  ['s3://bucket?endpoint=ceph:7480', 'as endpoint an address of the form'],
+  ['s3://bucket?endpoint=http://ceph/path', 'as endpoint an address of the form'],
+  ['s3://bucket?public_endpoint=http://user:pw@ceph', 'as public_endpoint an address of the form'],
+  ['s3://bucket?path_style=yes', 'path_style=true or path_style=false'],
+  ['s3://bucket?presign=no', 'presign=true or presign=false'],
+  ['s3://bucket?sse=rot13', 'as sse one of'],
+  ['s3://bucket?kms_key=k', 'only with sse=aws:kms'],
+  ['s3://bucket?sse=AES256&kms_key=k', 'only with sse=aws:kms'],
+])('%s is refused with the reason', (url, reason) => {
+  expect(() => parseS3Url(url)).toThrow(reason);
+});
+
+test('all faults of a URL are told at once, and its password never is', () => {
+  const url = 's3://key:hush@bucket?sse=rot13&path_style=maybe';
+  const fault = (() => {
+    try {
+      loadConfig({}, { BLOBS_URL: url });
+    } catch (error) {
+      return String((error as Error).message);
+    }
+  })();
+  expect(fault).toMatch(/^BLOBS_URL must hold no credentials.*; it must have path_style.*; it must have as sse/);
+  expect(fault).not.toContain('hush');
+});

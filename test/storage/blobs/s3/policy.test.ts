@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  ListObjectsV2Command,
+  PutBucketPolicyCommand,
+} from '@aws-sdk/client-s3';
+import { expect, onTestFinished, test } from 'vitest';
+import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { onS3 } from '../../../harness/backends.js';
+import { newClient } from '../../../harness/s3.js';
+import { temporaryFolder } from '../../../harness/server.js';
+
+const signal = new AbortController().signal;
+const limit = { bytes: 100_000_000, message: 'too much of it' };
+
+/** The policy that `docs/scaling.md` asks for, for one user in one bucket. */
+async function documentedPolicy(names: { user: string; bucket: string; prefix: string }): Promise<string> {
+  const text = await readFile(new URL('../../../../docs/scaling.md', import.meta.url), 'utf8');
+  const block = /```json\n(\{\n {2}"Version"[\s\S]*?)```/.exec(text)?.[1];
+  if (block === undefined) throw new Error('docs/scaling.md has no policy.');
+  const policy = JSON.parse(block.replaceAll('BUCKET', names.bucket).replaceAll('PREFIX', names.prefix));
+  for (const statement of policy.Statement) statement.Principal = { AWS: [`arn:aws:iam:::user/${names.user}`] };
+  return JSON.stringify(policy);
+}
+
+onS3(() => {
+  test('the documented policy is all that the store needs', async ({ skip }) => {
+    const [accessKeyId = '', secretAccessKey = ''] = (process.env.TEST_S3_STRANGER ?? '').split(':');
+    if (accessKeyId === '') skip('this store has no second user: TEST_S3_STRANGER names one, as key:secret');
+    const bucket = `policy-${Date.now()}-${process.pid}`;
+    const owner = newClient();
+    await owner.send(new CreateBucketCommand({ Bucket: bucket }));
+    const names = { user: 'stranger', bucket, prefix: 'some/prefix' };
+    await owner.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: await documentedPolicy(names) }));
+    const own = { ...process.env };
+    Object.assign(process.env, { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey });
+    onTestFinished(async () => {
+      Object.assign(process.env, own);
+      const { Contents = [] } = await owner.send(new ListObjectsV2Command({ Bucket: bucket }));
+      for (const { Key } of Contents) await owner.send(new DeleteObjectCommand({ Bucket: bucket, Key }));
+      await owner.send(new DeleteBucketCommand({ Bucket: bucket }));
+      owner.destroy();
+    });
+    const endpoint = encodeURIComponent(process.env.TEST_S3_ENDPOINT!);
+    const blobs = await S3Blobs.open(parseS3Url(`s3://${bucket}/some/prefix?endpoint=${endpoint}`), {
+      spoolFolder: await temporaryFolder(),
+      spoolBytes: 6_000_000,
+      log: () => {},
+    });
+    try {
+      await blobs.ping();
+      // One PUT, and what goes straight through in parts because the spool has no room for it.
+      for (const [key, bytes] of [
+        ['d/small', Buffer.from('hello')],
+        ['d/large', Buffer.alloc(20_000_000, 'x')],
+      ] as const) {
+        const staged = await blobs.stage(Readable.from([bytes]), { key, limit, atMostBytes: bytes.length, signal });
+        const { version } = await staged.commit();
+        const body = await blobs.read(key, { version });
+        expect((await buffer(body!)).equals(bytes), key).toBe(true);
+        const fetched = await blobs.fetch(key, { limit, version, signal });
+        expect(fetched?.sizeBytes).toBe(bytes.length);
+        await fetched?.discard();
+      }
+      const broken = new Readable({ read() {} });
+      broken.push(Buffer.alloc(12_000_000, 'y'));
+      const staging = blobs.stage(broken, { key: 'd/broken', limit, atMostBytes: 20_000_000, signal });
+      setImmediate(() => broken.destroy(new Error('the client went away')));
+      await expect(staging).rejects.toThrow();
+      const link = await blobs.presigning!.presign('d/brought', { sizeBytes: 5, expiresInSeconds: 60 });
+      expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
+      const { uploads } = await blobs.presigning!.arrived('d');
+      expect(uploads.map(({ key }) => key)).toEqual(['d/brought', 'd/large', 'd/small']);
+      await blobs.delete(uploads.map(({ key }) => key));
+      expect((await blobs.presigning!.arrived('d')).uploads).toEqual([]);
+    } finally {
+      await blobs.close();
+    }
+  });
+});

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import {
+  CreateMultipartUploadCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import { describe, expect, test } from 'vitest';
+import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
+import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
+import { connect, PATIENCE } from '../../../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { abortAbandoned } from '../../../../src/storage/blobs/s3/multipart.js';
+import { onS3, openS3 } from '../../../harness/backends.js';
+import { eventually } from '../../../harness/server.js';
+
+const MIB = 1024 * 1024;
+const signal = new AbortController().signal;
+setMaxListeners(0, signal);
+const limit = { bytes: 100 * MIB, message: 'too much of it' };
+const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** Bytes no part of which is like another. */
+function bytesOf(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(Math.imul(at + seed, 2_654_435_761) >>> 0, at);
+  return bytes;
+}
+
+function* inChunks(bytes: Buffer, chunkBytes = 100_000): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+}
+
+function afar(content: BlobContent): (start: number, end: number) => Promise<Buffer> {
+  if (!('readAt' in content)) throw new Error('It is on this machine.');
+  return (start, end) => content.readAt(start, end, signal);
+}
+
+onS3(() => {
+  test('finds out what the store can do, and leaves nothing of it', async () => {
+    const { blobs, bucket } = await openS3();
+    // Ceph's gateway; see docs/scaling.md for others.
+    if (process.env.TEST_S3_CEPH_HOME !== undefined) {
+      expect(blobs.abilities).toEqual({
+        keepsFirst: true,
+        matchesVersions: true,
+        checksBodies: true,
+        checksLengths: true,
+      });
+    }
+    expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
+  });
+
+  test('a version is asked for in vain once somebody has replaced the object', async () => {
+    const { blobs, bucket } = await openS3();
+    const staged = await blobs.stage(Readable.from([bytesOf(1000)]), { key: 'd/a', limit, signal });
+    const { version } = await staged.commit();
+    expect((await buffer((await blobs.read('d/a', { version }))!)).length).toBe(1000);
+    await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/a'), Body: bytesOf(1000, 2) }));
+    await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
+    await expect(blobs.fetch('d/a', { limit, version, signal })).rejects.toBeInstanceOf(BlobChanged);
+    expect((await buffer((await blobs.read('d/a'))!)).equals(bytesOf(1000, 2))).toBe(true);
+  });
+
+  describe('a body larger than the spool', () => {
+    const spoolBytes = 5 * MIB;
+    const bytes = bytesOf(20 * MIB + 123);
+
+    test('goes into the bucket in parts, is hashed on the way, and is read there', async () => {
+      const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes });
+      const body = Readable.from(inChunks(bytes), { objectMode: false });
+      const staged = await blobs.stage(body, { key: 'd/long', limit, signal });
+      expect(await spooledBytes(spoolFolder)).toBe(0);
+      expect([staged.sizeBytes, staged.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
+      const at = afar(staged.content);
+      for (const start of [0, 8 * MIB - 5, bytes.length - 10]) {
+        expect((await at(start, start + 10)).equals(bytes.subarray(start, start + 10))).toBe(true);
+      }
+      const { version } = await staged.commit();
+      expect((await buffer((await blobs.read('d/long', { version }))!)).equals(bytes)).toBe(true);
+      const fetched = (await blobs.fetch('d/long', { limit, version, signal }))!;
+      expect([fetched.sizeBytes, fetched.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
+      expect((await afar(fetched.content)(7, 9)).equals(bytes.subarray(7, 9))).toBe(true);
+      expect(await bucket.unfinished()).toEqual([]);
+    });
+
+    test('is removed when it is discarded, and its later replacement is not', async () => {
+      const { blobs, bucket } = await openS3({ spoolBytes });
+      const stage = () =>
+        blobs.stage(Readable.from(inChunks(bytes), { objectMode: false }), { key: 'd/long', limit, signal });
+      await (await stage()).discard();
+      expect(await bucket.keys()).toEqual([]);
+      const staged = await stage();
+      await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'another' }));
+      await expect(staged.commit()).rejects.toMatchObject({ code: 'upload_settled' });
+      await staged.discard();
+      expect(await bucket.keys()).toEqual(['d/long']);
+    });
+
+    test.each([
+      ['a body that breaks off', 'upload_cut_short'],
+      ['a body that is too long', 'too_large'],
+      ['a signal that fires', 'enough'],
+      ['a key that is taken', 'upload_settled'],
+    ])('leaves nothing behind after %s', async (what, outcome) => {
+      const { blobs, bucket } = await openS3({ spoolBytes });
+      const abort = new AbortController();
+      let few = limit;
+      async function* pieces() {
+        for (const chunk of inChunks(bytes)) yield chunk;
+        if (what.endsWith('breaks off')) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+        if (what.endsWith('fires')) abort.abort(Object.assign(new Error('enough'), { code: 'enough' }));
+      }
+      if (what.endsWith('too long')) few = { bytes: bytes.length - 1, message: 'too long' };
+      const before = what.endsWith('taken') ? ['d/long'] : [];
+      if (before.length > 0) {
+        await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'the first' }));
+      }
+      const body = Readable.from(pieces(), { objectMode: false });
+      const staging = blobs.stage(body, { key: 'd/long', limit: few, signal: abort.signal });
+      await expect(staging).rejects.toMatchObject({ code: outcome });
+      expect([await bucket.keys(), await bucket.unfinished()]).toEqual([before, []]);
+    });
+  });
+
+  test('a file that is too large for one PUT goes in parts from the spool', async () => {
+    const { blobs, bucket } = await openS3({ spoolBytes: 400 * MIB });
+    const piece = bytesOf(MIB);
+    const body = () => Readable.from(repeated(piece, 170), { objectMode: false });
+    const wide = { bytes: 170 * MIB, message: '' };
+    const [first, second] = await Promise.all(
+      [1, 2].map(() => blobs.stage(body(), { key: 'd/b', limit: wide, signal })),
+    );
+    const { version } = await first!.commit();
+    expect(version).toMatch(/-\d+$/);
+    await expect(second!.commit()).rejects.toMatchObject({ code: 'upload_settled' });
+    const { ContentLength } = await bucket.client.send(new HeadObjectCommand(bucket.target('d/b')));
+    expect([ContentLength, await bucket.unfinished()]).toEqual([170 * MIB, []]);
+    const range = { start: 100 * MIB - 3, end: 100 * MIB + 3 };
+    const read = await buffer((await blobs.read('d/b', { range, version }))!);
+    expect(read.equals(Buffer.concat([piece.subarray(-3), piece.subarray(0, 3)]))).toBe(true);
+  });
+
+  test('many uploads at once never take more of the spool than there is, and all come in', async () => {
+    const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes: 4 * MIB });
+    let mostBytes = 0;
+    let isDone = false;
+    const watching = (async () => {
+      while (!isDone) mostBytes = Math.max(mostBytes, await spooledBytes(spoolFolder));
+    })();
+    const upload = async (i: number) => {
+      const body = Readable.from(inChunks(bytesOf(MIB, i)), { objectMode: false });
+      const staged = await blobs.stage(body, { key: `d/${i}`, limit: { bytes: MIB, message: '' }, signal });
+      if (i % 5 === 0) return staged.discard();
+      await staged.commit();
+    };
+    await Promise.all(Array.from({ length: 40 }, (_, i) => upload(i)));
+    isDone = true;
+    await watching;
+    expect(mostBytes).toBeGreaterThan(0);
+    expect(mostBytes).toBeLessThanOrEqual(4 * MIB);
+    expect(await bucket.keys()).toHaveLength(32);
+    expect(await spooledBytes(spoolFolder)).toBe(0);
+  });
+
+  test('uploads in parts that nobody goes on with are aborted after a day, and only those', async () => {
+    const { bucket } = await openS3();
+    const { client, target } = bucket;
+    const begin = async (key: string) => (await client.send(new CreateMultipartUploadCommand(target(key)))).UploadId!;
+    const addPart = (key: string, UploadId: string) =>
+      client.send(new UploadPartCommand({ ...target(key), UploadId, PartNumber: 1, Body: 'a part' }));
+    await addPart('d/old', await begin('d/old'));
+    const [ours, theirs] = [await begin('d/ours'), await begin('d/theirs')];
+    // A day later, all of them are a day old; but to one a part has just been added.
+    const begun = Date.now();
+    await eventually(() => Date.now() - begun > 3000 || undefined);
+    await addPart('d/theirs', theirs);
+    const location = parseS3Url(bucket.url());
+    const connection = await connect(location, PATIENCE);
+    const store = new S3Bucket(connection, location, PATIENCE);
+    const aDay = 24 * 60 * 60 * 1000;
+    const tidyAt = (moment: number) => abortAbandoned(store, new Set([ours]), () => moment);
+    await tidyAt(begun + aDay - 60_000);
+    expect(await bucket.unfinished()).toEqual(['d/old', 'd/ours', 'd/theirs']);
+    await tidyAt(begun + aDay + 2000);
+    expect(await bucket.unfinished()).toEqual(['d/ours', 'd/theirs']);
+    await tidyAt(begun + aDay + 60_000);
+    expect(await bucket.unfinished()).toEqual(['d/ours']);
+    connection.close();
+  });
+});
+
+function* repeated(piece: Buffer, times: number): Generator<Buffer> {
+  for (let i = 0; i < times; i++) yield piece;
+}
+
+/** What lies in the spool, in bytes; files come and go while it is looked at. */
+async function spooledBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && !entry.name.includes('.lock'));
+  const sizes = files.map(
+    async ({ parentPath, name }) => (await stat(join(parentPath, name)).catch(() => undefined))?.size,
+  );
+  return (await Promise.all(sizes)).reduce<number>((sum, size) => sum + (size ?? 0), 0);
+}

@@ -1,0 +1,405 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { CompiledQuery } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import { aliveUntilOf, type DatasetFile, type PendingFile, type StoredFile } from '../../../src/dataset/dataset.js';
+import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
+import { tallyOf } from '../../../src/dataset/counts.js';
+import {
+  beginArrival,
+  endArrival,
+  promise,
+  reject,
+  remove,
+  type StemGroup,
+  store,
+} from '../../../src/dataset/upload-transitions.js';
+import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { storedAfter } from '../../../src/storage/catalog/file-statements.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+let ids = 0;
+const newId = () => `id-${++ids}`;
+
+function pending(datasetId: string, filename: string): PendingFile {
+  const upload = { state: 'pending', via: 'direct', promisedBytes: null, expiresAt: 900 } as const;
+  return {
+    id: newId(),
+    datasetId,
+    filename,
+    kind: mediaTypeOf(filename)!.kind,
+    createdAt: 1,
+    upload: { ...upload, arrivingUntil: 900, arrivingBy: 'me' },
+  };
+}
+
+const raw = (text: string, parameters: readonly unknown[] = []) => ({
+  compile: () => CompiledQuery.raw(text, [...parameters]),
+});
+
+/** As whoever took it in first. */
+const held = ({ id }: PendingFile) => ({ id, by: 'me' });
+
+const stored = (sizeBytes: number): StoredFile['upload'] => ({
+  state: 'stored',
+  sizeBytes,
+  sha256: 'ab'.repeat(32),
+  contentType: 'image/jpeg',
+  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
+  warnings: [{ severity: 'warning', code: 'CONTENT_DIFFERS', filename: 'x', message: 'differs' }],
+  blobVersion: '"etag"',
+  settledAt: 100,
+});
+
+const at = (datasetId: string, filename: string, now = 50) => ({
+  datasetId,
+  filenames: [filename],
+  now,
+  isActivity: true,
+});
+
+/** Promised and stored. */
+async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
+  const file = pending(datasetId, filename);
+  await catalog.change(at(datasetId, filename), (group) => promise(group, file));
+  await catalog.change(at(datasetId, filename), (group) => store(group, held(file), stored(sizeBytes)));
+  return blobKeyOf(file);
+}
+
+onEach(catalogs, (open) => {
+  const openDataset = async () => {
+    const opened = await open();
+    const dataset = await opened.catalog.createDataset({
+      id: newId(),
+      accountId: opened.accountId,
+      name: 'dogs',
+      createdAt: 10,
+    });
+    return { ...opened, dataset, datasetId: dataset.id };
+  };
+
+  test('gives good files page by page, every one of them once and no other', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const names = [
+      'a.jpg',
+      'A.jpg',
+      'a.txt',
+      'a 1.jpg',
+      'é.jpg',
+      'e.jpg',
+      'z.mp4',
+      '猫.txt',
+      '🚂.jpg',
+      '_.png',
+      '"\'.txt',
+    ];
+    for (const name of names) await upload(catalog, datasetId, name);
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, pending(datasetId, 'b.jpg')));
+    const refused = pending(datasetId, 'c.jpg');
+    const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
+    await catalog.change(at(datasetId, 'c.jpg'), (group) => [
+      ...group,
+      { ...refused, upload: { state: 'rejected', problem, settledAt: 5 } },
+    ]);
+    const walk = async (limit: number, kind?: FileKind) => {
+      const found: string[] = [];
+      for (let after = ''; ; after = found.at(-1)!) {
+        const page = await catalog.storedFilesAfter({ datasetId, after, kind, limit });
+        expect(page.length).toBeLessThanOrEqual(limit);
+        found.push(...page.map(({ filename }) => filename));
+        expect(found.length).toBeLessThanOrEqual(names.length);
+        if (page.length === 0) return found;
+      }
+    };
+    const inOrder = await walk(100);
+    expect(inOrder.toSorted()).toEqual(names.toSorted());
+    for (const limit of [1, 3, 11]) expect(await walk(limit)).toEqual(inOrder);
+    for (const kind of ['image', 'video', 'caption'] as const) {
+      expect(await walk(2, kind)).toEqual(inOrder.filter((name) => mediaTypeOf(name)?.kind === kind));
+    }
+  });
+
+  test('finds a page of files through the index of their names, without sorting', async () => {
+    const { database, datasetId } = await openDataset();
+    const { sql, parameters } = storedAfter(database.query, { datasetId, after: 'a', limit: 6 }).compile();
+    const explain = database.hasRowLocks ? 'explain' : 'explain query plan';
+    const [, plan] = await database.transact({ isDurable: false }, ({ send }) =>
+      send([
+        // With as few rows as these, reading all of them would be the best plan.
+        raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1'),
+        raw(`${explain} ${sql}`, parameters),
+      ]),
+    );
+    expect(JSON.stringify(plan)).toContain('file_one_settled');
+    expect(JSON.stringify(plan)).not.toMatch(/sort|b-tree/i);
+  });
+
+  test('gives a file back as it was written, in every state', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const open = pending(datasetId, 'a.jpg');
+    const good: DatasetFile = { ...pending(datasetId, 'b "1" é.jpg'), upload: stored(2 ** 40) };
+    const bad: DatasetFile = {
+      ...pending(datasetId, 'c.jpg'),
+      upload: {
+        state: 'rejected',
+        problem: { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' },
+        settledAt: 5,
+      },
+    };
+    for (const file of [open, good, bad]) {
+      await catalog.change(at(datasetId, file.filename), (group) => [...group, file]);
+      expect(await catalog.file(file.id)).toEqual(file);
+    }
+    const byName = (a: DatasetFile, b: DatasetFile) => (a.filename < b.filename ? -1 : 1);
+    expect((await catalog.files(datasetId)).sort(byName)).toEqual([open, good, bad]);
+    const contents = await catalog.contents({ accountId, id: datasetId });
+    expect([...contents!.files].sort(byName)).toEqual([open, good, bad]);
+    expect(await catalog.contents({ accountId: 'a stranger', id: datasetId })).toBeUndefined();
+    expect(await catalog.storedFile({ datasetId, filename: good.filename })).toEqual(good);
+    expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
+  });
+
+  test('moves the tally with every change, as a recount would have it', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const open = pending(datasetId, 'e.jpg');
+    await upload(catalog, datasetId, 'a.jpg', 5);
+    await upload(catalog, datasetId, 'a.txt', 7);
+    await upload(catalog, datasetId, 'a.jpg', 50);
+    await upload(catalog, datasetId, 'b.mp4', 500);
+    await catalog.change(at(datasetId, 'e.jpg', 60), (group) => promise(group, open));
+    await catalog.change(at(datasetId, 'a.txt', 70), (group) => remove(group, 'a.txt'));
+    const { tally, updatedAt } = (await catalog.dataset({ accountId, id: datasetId }))!;
+    expect(tally).toEqual(tallyOf(await catalog.files(datasetId), 70));
+    expect(tally).toMatchObject({ images: 1, videos: 1, captions: 0, uncaptioned: 2, pending: 1, bytes: 550 });
+    expect([tally.pendingUntil, updatedAt]).toEqual([aliveUntilOf(open.upload), 70]);
+  });
+
+  test('a transition that has lost its subject changes nothing, in any of the stems', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await upload(catalog, datasetId, 'a.txt');
+    const before = await catalog.dataset({ accountId, id: datasetId });
+    const change = { datasetId, filenames: ['a.txt', 'b.txt'], now: 99, isActivity: true };
+    const outcome = await catalog.change(change, (group, stem) => (stem === 'a' ? [] : remove(group, 'b.txt')));
+    expect(outcome).toBeUndefined();
+    expect(await catalog.dataset({ accountId, id: datasetId })).toEqual(before);
+    expect(await catalog.files(datasetId)).toHaveLength(1);
+  });
+
+  test('changes of one dataset at once all count', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await Promise.all(Array.from({ length: 40 }, (_, i) => upload(catalog, datasetId, `${i}.jpg`)));
+    const dataset = await catalog.dataset({ accountId, id: datasetId });
+    expect(dataset?.tally).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
+  });
+
+  test('whoever looks at a dataset while it changes sees it with its files as they were at one moment', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    let isOver = false;
+    const uploads = Array.from({ length: 4 }, async (_, i) => {
+      for (let turn = 0; turn < 25; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
+    });
+    const looking = (async () => {
+      const wrong: unknown[] = [];
+      while (!isOver) {
+        const { dataset, files } = (await catalog.contents({ accountId, id: datasetId }))!;
+        const counted = tallyOf(files, dataset.updatedAt);
+        if (!isDeepStrictEqual(dataset.tally, counted)) wrong.push({ kept: dataset.tally, counted });
+      }
+      return wrong;
+    })();
+    await Promise.all(uploads);
+    isOver = true;
+    expect(await looking).toEqual([]);
+  });
+
+  test('takes a batch larger than one statement', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const files = Array.from({ length: 1700 }, (_, i) => pending(datasetId, `${i}.jpg`));
+    const filenames = files.map((file) => file.filename);
+    await catalog.change({ datasetId, filenames, now: 50, isActivity: true }, (group, stem) =>
+      promise(group, files[Number(stem)]!),
+    );
+    expect((await catalog.dataset({ accountId, id: datasetId }))?.tally.pending).toBe(1700);
+    expect(await catalog.files(datasetId)).toHaveLength(1700);
+  });
+
+  test('nothing comes into a dataset that is gone', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+    const file = pending(datasetId, 'a.jpg');
+    expect(await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file))).toBeUndefined();
+    expect(await catalog.files(datasetId)).toEqual([]);
+  });
+
+  describe('the trash', () => {
+    test('gets the bytes of displaced, removed and deleted files, and of nothing else, after the grace', async () => {
+      const { catalog, accountId, datasetId } = await openDataset();
+      const displaced = await upload(catalog, datasetId, 'a.jpg');
+      const removed = await upload(catalog, datasetId, 'b.jpg');
+      const last = await upload(catalog, datasetId, 'a.jpg');
+      await catalog.change(at(datasetId, 'b.jpg'), (group) => remove(group, 'b.jpg'));
+      const refused = pending(datasetId, 'c.jpg');
+      const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
+      await catalog.change(at(datasetId, 'c.jpg'), (group) => promise(group, refused));
+      await catalog.change({ ...at(datasetId, 'c.jpg'), mayLeaveBytes: false }, (group) =>
+        reject(group, held(refused), { state: 'rejected', problem, settledAt: 50 }),
+      );
+      expect(await catalog.dueTrash(1049)).toEqual([]);
+      expect((await catalog.dueTrash(1050)).sort()).toEqual([displaced, removed].sort());
+      await catalog.forgetTrash([displaced, removed]);
+      await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+      expect(await catalog.dueTrash(1060)).toEqual([last]);
+    });
+
+    test('gets nothing when somebody else tries to delete', async () => {
+      const { catalog, accounts, datasetId } = await openDataset();
+      await upload(catalog, datasetId, 'a.jpg');
+      const { token } = await accounts.createToken('stranger', 1);
+      const stranger = (await accounts.accountOf(token))!;
+      expect(await catalog.deleteDataset({ accountId: stranger, id: datasetId }, 60)).toBe(false);
+      expect(await catalog.dueTrash(10_000)).toEqual([]);
+      expect(await catalog.files(datasetId)).toHaveLength(1);
+    });
+  });
+
+  test('finds uploads whose lease has run out', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const file = pending(datasetId, 'a.jpg');
+    const idle: PendingFile = {
+      ...pending(datasetId, 'b.jpg'),
+      upload: { ...file.upload, via: 'link', arrivingUntil: null, arrivingBy: null },
+    };
+    await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file));
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, idle));
+    expect(await catalog.abandonedUploads(899)).toEqual([]);
+    expect((await catalog.abandonedUploads(900)).map(({ id }) => id)).toEqual([file.id]);
+    await catalog.change(at(datasetId, 'b.jpg'), (group) =>
+      beginArrival(group, idle.id, { now: 50, until: 70, by: 'me' }),
+    );
+    expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
+  });
+
+  test("adds a direct promise to the account's own dataset alone, and counts it as a recount would", async () => {
+    const { catalog, accounts, accountId, datasetId } = await openDataset();
+    const [first, longer, shorter] = ['a.jpg', 'b.jpg', 'c.jpg'].map((name) => pending(datasetId, name)) as [
+      PendingFile,
+      PendingFile,
+      PendingFile,
+    ];
+    const { token } = await accounts.createToken('stranger', 1);
+    const stranger = (await accounts.accountOf(token))!;
+    expect(await catalog.promiseDirect({ accountId: stranger, file: first })).toBeUndefined();
+    expect(await catalog.files(datasetId)).toEqual([]);
+    const lasting = (file: PendingFile, until: number): PendingFile => ({
+      ...file,
+      createdAt: 40,
+      upload: { ...file.upload, expiresAt: until, arrivingUntil: until },
+    });
+    const files = [lasting(first, 500), lasting(longer, 700), lasting(shorter, 600)];
+    let dataset = await catalog.dataset({ accountId, id: datasetId });
+    for (const file of files) {
+      dataset = await catalog.promiseDirect({ accountId, file });
+      expect(await catalog.file(file.id)).toEqual(file);
+    }
+    expect(dataset).toEqual(await catalog.dataset({ accountId, id: datasetId }));
+    expect(dataset?.tally).toEqual(tallyOf(files, 40));
+  });
+
+  test('keeps the tally that a recount gives, whatever happens', async () => {
+    const { catalog, accountId } = await openDataset();
+    const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
+    const step = fc.record({
+      filename,
+      pick: fc.nat(9),
+      what: fc.constantFrom('link', 'direct', 'store', 'store', 'reject', 'end', 'remove'),
+    });
+    let datasets = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const name = `history-${++datasets}`;
+        const { id } = await catalog.createDataset({ id: newId(), accountId, name, createdAt: 1 });
+        let now = 10;
+        for (const { filename, pick, what } of steps) {
+          now++;
+          const fresh = pending(id, filename);
+          const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
+          const holder = held((chosen ?? fresh) as PendingFile);
+          const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
+          const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
+            link: (group) => promise(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
+            store: (group) => store(group, holder, { ...stored(pick), settledAt: now }),
+            reject: (group) => reject(group, holder, { state: 'rejected', problem, settledAt: now }),
+            end: (group) => endArrival(group, holder),
+            remove: (group) => remove(group, filename),
+          };
+          const transition = transitions[what];
+          const outcome =
+            transition === undefined
+              ? await catalog.promiseDirect({ accountId, file: { ...fresh, createdAt: now } })
+              : await catalog.change(at(id, filename, now), transition);
+          const dataset = (await catalog.dataset({ accountId, id }))!;
+          expect(dataset.tally).toEqual(tallyOf(await catalog.files(id), dataset.updatedAt));
+          if (outcome !== undefined) expect(outcome).toEqual(dataset);
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test('finds the presigned promises that nobody is settling, and the datasets that wait for them', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
+    const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
+      const file = pending(dataset, filename);
+      return {
+        ...file,
+        upload: { ...file.upload, via: 'presigned', expiresAt, arrivingUntil: null, arrivingBy: null },
+      };
+    };
+    const late = presigned(datasetId, 'a.jpg', 300);
+    const early = presigned(datasetId, 'b.jpg', 100);
+    const elsewhere = presigned(other.id, 'c.jpg', 200);
+    const taken = presigned(datasetId, 'd.jpg', 150);
+    const ours: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
+    for (const file of [late, early, elsewhere, taken, ours, pending(datasetId, 'g.jpg')]) {
+      await catalog.change(at(file.datasetId, file.filename), (group) => promise(group, file));
+    }
+    await catalog.change(at(datasetId, 'd.jpg'), (group) =>
+      beginArrival(group, taken.id, { now: 50, until: 70, by: 'me' }),
+    );
+    await upload(catalog, datasetId, 'f.jpg');
+    const idsOf = async (now: number, files: PendingFile[]) =>
+      (await catalog.awaitedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
+    const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
+    expect(await catalog.awaitedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
+    expect(await catalog.awaitedIds({ now: 70, datasetId })).toEqual(sorted(early, late, taken));
+    expect(await idsOf(69, [late, taken, elsewhere, ours])).toEqual(sorted(late, elsewhere));
+    expect(await idsOf(69, [])).toEqual([]);
+    const datasetsAt = async (now: number, expiringFrom: number) =>
+      (await catalog.awaitingDatasets({ now, expiringFrom })).map((found) => found.datasetId).sort();
+    expect(await datasetsAt(69, 0)).toEqual([datasetId, other.id].sort());
+    expect(await datasetsAt(69, 201)).toEqual([datasetId]);
+    expect(await datasetsAt(69, 1_000_000)).toEqual([]);
+  });
+
+  test('tells listeners of changes and of the end, and no more once they have gone', async () => {
+    const { catalog, accountId, datasetId } = await openDataset();
+    let told = 0;
+    const stop = catalog.onChange(datasetId, () => told++);
+    await upload(catalog, datasetId, 'a.txt');
+    expect(told).toBe(2);
+    await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+    expect(told).toBe(3);
+    stop();
+    const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
+    await upload(catalog, id, 'a.txt');
+    expect(told).toBe(3);
+  });
+
+  test('a setting is made once', async () => {
+    const { catalog } = await open();
+    expect(await catalog.setting('key', () => 'first')).toBe('first');
+    expect(await catalog.setting('key', () => 'second')).toBe('first');
+  });
+});

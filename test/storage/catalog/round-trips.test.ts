@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { whyNoPostgres } from '../../harness/available.js';
+import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
+import { tripsForRequests } from '../../harness/round-trips.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
+
+const UPLOADS = 12;
+
+describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', () => {
+  test('is three round trips to Postgres: one to promise, two to settle, and the token now and then', async () => {
+    const { url, proxy } = await proxiedForTest(await databaseForTest());
+    const server = await startServer({}, { env: { DATABASE_URL: url } });
+    try {
+      const api = await server.api();
+      const id = await api.newDataset('counted');
+      // The first ones make connections, and tokens are remembered only once revocations are heard of.
+      await eventually(async () => {
+        await api.upload(id, 'first.txt', 'warming up');
+        return (
+          proxy.conversations.some((each) => each.trips.some((text) => /listen trainyard/.test(text))) || undefined
+        );
+      });
+      await api.upload(id, 'second.txt', 'warming up');
+      const before = tripsForRequests(proxy);
+      const begun = performance.now();
+      for (let i = 0; i < UPLOADS; i++) {
+        const { status } = await api.upload(id, `${i}.txt`, `a caption, number ${i}`);
+        expect(status).toBe(200);
+      }
+      const seconds = (performance.now() - begun) / 1000;
+      const { changes, lookups } = tripsForRequests(proxy);
+      expect(changes.length - before.changes.length, changes.join('\n---\n')).toBe(3 * UPLOADS);
+      expect(lookups.length - before.lookups.length).toBeLessThanOrEqual(1 + seconds / 5);
+    } finally {
+      await discardServer(server);
+    }
+  });
+});

@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { whyNoPostgres } from '../../harness/available.js';
+import { databaseForTest, onDatabase } from '../../harness/postgres.js';
+
+/** The grants that `docs/scaling.md` asks for, for one role. */
+async function documentedGrants(role: string): Promise<string[]> {
+  const text = await readFile(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
+  const block = /```sql\n(grant [\s\S]*?)```/.exec(text)?.[1];
+  if (block === undefined) throw new Error('docs/scaling.md has no grants.');
+  return block.replaceAll('trainyard', role).trim().split('\n');
+}
+
+describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than it must', () => {
+  test('after the first start, the documented grants are all that an instance needs', async () => {
+    const url = await databaseForTest();
+    const config = { dataFolder: '', blobGrace: 0 };
+    await (await openMetadata({ ...config, databaseUrl: url })).close();
+    const role = `limited_${randomUUID().replaceAll('-', '')}`;
+    await onDatabase(url, `create role ${role} login password 'limited'`, ...(await documentedGrants(role)));
+    onTestFinished(async () => {
+      await onDatabase(url, `drop owned by ${role}`, `drop role ${role}`);
+    });
+    const limited = new URL(url);
+    [limited.username, limited.password] = [role, 'limited'];
+    const { catalog, accounts, close, now } = await openMetadata({ ...config, databaseUrl: limited.href });
+    try {
+      const { token } = await accounts.createToken('tester', now());
+      const accountId = (await accounts.accountOf(token))!;
+      const key = { id: randomUUID(), accountId };
+      await catalog.createDataset({ ...key, name: 'dogs', createdAt: now() });
+      let isHeard = false;
+      catalog.onChange(key.id, () => {
+        isHeard = true;
+      });
+      expect(await catalog.setting('link-key', () => 'secret')).toBe('secret');
+      expect(await catalog.deleteDataset(key, now())).toBe(true);
+      expect([isHeard, await catalog.dueTrash(now())]).toEqual([true, []]);
+    } finally {
+      await close();
+    }
+  });
+});

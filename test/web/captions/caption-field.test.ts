@@ -1,0 +1,323 @@
+import type { Browser, Page, Route } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { tcpLinkTo } from '../../harness/tcp-link.js';
+
+const leftOut = whyNoBrowser();
+
+describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let api: Api;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+    api = await server.api();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** A dataset of images of these stems, each with its caption; `undefined` is none. */
+  async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
+    const id = await api.newDataset();
+    for (const [stem, text] of Object.entries(captions)) {
+      await api.upload(id, `${stem}.jpg`, await media.jpeg());
+      if (text !== undefined) await api.upload(id, `${stem}.txt`, text);
+    }
+    return id;
+  }
+
+  const open = (id: string, at: Pick<TestServer, 'url'> = server) =>
+    visit(browser, at, { token: api.token, path: `/datasets/${id}/captions` });
+  const fieldOf = (page: Page, filename: string) => page.getByLabel(`Caption of ${filename}`, { exact: true });
+  const shows = (page: Page, filename: string, text: string) =>
+    expect.poll(() => fieldOf(page, filename).inputValue(), { timeout: 15_000 }).toBe(text);
+  const bytesOf = async (id: string, filename: string) =>
+    Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer()).toString();
+  const uploadsOf = (page: Page) => {
+    const uploads: string[] = [];
+    page.on('request', (request) => request.url().endsWith('/upload') && uploads.push(request.url()));
+    return uploads;
+  };
+
+  test('shows the text, and tells none from a blank one', async () => {
+    const id = await datasetOf({ written: 'a wagon', blank: ' \n', missing: undefined });
+    await api.upload(id, 'orphan.txt', 'of nothing');
+    const { page, complaints } = await open(id);
+    await shows(page, 'written.jpg', 'a wagon');
+    await shows(page, 'orphan.txt', 'of nothing');
+    await expect
+      .poll(() => fieldOf(page, 'blank.jpg').getAttribute('placeholder'), { timeout: 15_000 })
+      .toBe('Blank caption');
+    await expect
+      .poll(() => fieldOf(page, 'missing.jpg').getAttribute('placeholder'), { timeout: 15_000 })
+      .toBe('No caption yet');
+    expect(complaints).toEqual([]);
+  });
+
+  test('is saved when it is left, and by ctrl-Enter; Enter alone is a new line', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: undefined });
+    const { page, complaints } = await open(id);
+    await shows(page, 'one.jpg', 'a wagon');
+    await fieldOf(page, 'one.jpg').fill('a red wagon');
+    await fieldOf(page, 'one.jpg').blur();
+    await page.getByText('Saved', { exact: true }).waitFor();
+    expect(await bytesOf(id, 'one.txt')).toBe('a red wagon');
+    await fieldOf(page, 'two.jpg').focus();
+    await page.keyboard.type('first');
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('second');
+    await page.keyboard.press('Control+Enter');
+    await eventually(async () => ((await bytesOf(id, 'two.txt')) === 'first\nsecond' ? true : undefined));
+    expect(await fieldOf(page, 'two.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+
+  test('gets the saved text back by Escape, and nothing is sent', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id);
+    const uploads = uploadsOf(page);
+    await shows(page, 'one.jpg', 'a wagon');
+    await fieldOf(page, 'one.jpg').fill('a mistake');
+    await page.keyboard.press('Escape');
+    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('a wagon');
+    await fieldOf(page, 'one.jpg').blur();
+    expect(uploads).toEqual([]);
+    expect(await bytesOf(id, 'one.txt')).toBe('a wagon');
+  });
+
+  test('leaves line ends and byte order marks alone unless the text is changed', async () => {
+    const id = await datasetOf({ crlf: 'one\r\ntwo\r\n', bom: media.captionBytes('a wagon', 'utf8-bom') });
+    const { page } = await open(id);
+    const uploads = uploadsOf(page);
+    for (const [name, text] of [
+      ['crlf.jpg', 'one\ntwo\n'],
+      ['bom.jpg', 'a wagon'],
+    ] as const) {
+      await shows(page, name, text);
+      await fieldOf(page, name).focus();
+      await fieldOf(page, name).blur();
+    }
+    expect(uploads).toEqual([]);
+    await fieldOf(page, 'crlf.jpg').fill('one\ntwo\nthree');
+    await fieldOf(page, 'crlf.jpg').blur();
+    await page.getByText('Saved', { exact: true }).waitFor();
+    expect(await bytesOf(id, 'crlf.txt')).toBe('one\r\ntwo\r\nthree');
+    expect(await bytesOf(id, 'bom.txt')).toBe('\ufeffa wagon');
+  });
+
+  test('is text, whatever it looks like', async () => {
+    const text = '<img src=x onerror="document.title=1"><b>bold</b>';
+    const id = await datasetOf({ html: text });
+    const { page, complaints } = await open(id);
+    await shows(page, 'html.jpg', text);
+    expect(await page.locator('main b, main img[src=x]').count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  test('keeps what could not be saved, says why, and is saved once the service is back', async () => {
+    const line = await tcpLinkTo(server.url);
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
+    const { page } = await open(id, line);
+    await shows(page, 'one.jpg', 'a wagon');
+    await line.goAway();
+    await fieldOf(page, 'one.jpg').fill('typed on a train');
+    await fieldOf(page, 'one.jpg').blur();
+    await page.getByRole('alert').getByText('Not saved').waitFor();
+    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('typed on a train');
+    expect(await bytesOf(id, 'one.txt')).toBe('a wagon');
+    await line.mend();
+    await page.getByRole('button', { name: 'Try again', exact: true }).click();
+    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed on a train' ? true : undefined));
+    await line.goAway();
+    await fieldOf(page, 'two.jpg').fill('saved by itself');
+    await fieldOf(page, 'two.jpg').blur();
+    await page.getByRole('alert').getByText('Not saved').waitFor();
+    await line.mend();
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await eventually(async () => ((await bytesOf(id, 'two.txt')) === 'saved by itself' ? true : undefined));
+    await page.getByRole('alert').getByText('Not saved').waitFor({ state: 'detached' });
+  });
+
+  test('warns of leaving the page while anything is unsaved, and only then', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id);
+    const dialogs: string[] = [];
+    page.on('dialog', (dialog) => {
+      dialogs.push(dialog.type());
+      void dialog.dismiss();
+    });
+    await shows(page, 'one.jpg', 'a wagon');
+    await fieldOf(page, 'one.jpg').click();
+    await page.keyboard.type('!');
+    await page.goto('about:blank').catch(() => {});
+    expect(dialogs).toEqual(['beforeunload']);
+    await fieldOf(page, 'one.jpg').blur();
+    await page.getByText('Saved', { exact: true }).waitFor();
+    await page.goto('about:blank');
+    expect(dialogs).toEqual(['beforeunload']);
+  });
+
+  test('asks whose text is to stay where somebody else has saved another', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a gate' });
+    const { page, complaints } = await open(id);
+    await shows(page, 'one.jpg', 'a wagon');
+    await shows(page, 'two.jpg', 'a signal');
+    await shows(page, 'three.jpg', 'a gate');
+    // Nobody is asked where nothing was typed.
+    await api.upload(id, 'three.txt', 'an open gate');
+    await shows(page, 'three.jpg', 'an open gate');
+    await fieldOf(page, 'one.jpg').fill('mine');
+    await api.upload(id, 'one.txt', 'theirs');
+    await page.getByText('Changed elsewhere').waitFor();
+    await page.locator('q').getByText('theirs', { exact: true }).waitFor();
+    await fieldOf(page, 'one.jpg').blur();
+    expect(await bytesOf(id, 'one.txt')).toBe('theirs');
+    await page.getByRole('button', { name: 'Keep mine' }).click();
+    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'mine' ? true : undefined));
+    await page.getByText('Changed elsewhere').waitFor({ state: 'detached' });
+    await fieldOf(page, 'two.jpg').fill('mine');
+    await api.upload(id, 'two.txt', 'theirs, too');
+    await page.getByRole('button', { name: 'Take theirs' }).click();
+    expect(await fieldOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
+    expect(await bytesOf(id, 'two.txt')).toBe('theirs, too');
+    expect(complaints).toEqual([]);
+  });
+
+  test('is not saved over a text that the page has not heard of yet', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id);
+    await shows(page, 'one.jpg', 'a wagon');
+    await page.route(/\/(events|status)/, (route) => route.abort());
+    await api.upload(id, 'one.txt', 'theirs');
+    await fieldOf(page, 'one.jpg').fill('mine');
+    await fieldOf(page, 'one.jpg').blur();
+    await page.getByText('Changed elsewhere').waitFor();
+    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('mine');
+    expect(await bytesOf(id, 'one.txt')).toBe('theirs');
+  });
+
+  test('saves once more what was typed during a save, in order', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id);
+    await shows(page, 'one.jpg', 'a wagon');
+    const bodies: string[] = [];
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route(/\/upload$/, async (route) => {
+      bodies.push(/(first|second)/.exec(route.request().postData() ?? '')?.[0] ?? '');
+      if (bodies.length === 1) await held;
+      await route.continue();
+    });
+    await fieldOf(page, 'one.jpg').fill('first');
+    await fieldOf(page, 'one.jpg').blur();
+    await eventually(() => bodies[0]);
+    await fieldOf(page, 'one.jpg').fill('second');
+    await fieldOf(page, 'one.jpg').blur();
+    expect(bodies).toEqual(['first']);
+    release();
+    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'second' ? true : undefined));
+    expect(bodies).toEqual(['first', 'second']);
+    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('second');
+  });
+
+  test('is kept through signing out, and saved once somebody has signed in again', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id);
+    await shows(page, 'one.jpg', 'a wagon');
+    const refuse = (route: Route) => {
+      const body = JSON.stringify({ error_code: 401001, error_message: 'This token was revoked.' });
+      return route.fulfill({ status: 401, contentType: 'application/json', body });
+    };
+    await page.route(/\/captions$/, refuse);
+    await fieldOf(page, 'one.jpg').fill('typed before');
+    await fieldOf(page, 'one.jpg').blur();
+    await page.getByText('This token was revoked.').waitFor();
+    await page.getByText('1 caption not saved, and kept in this tab. Sign in again').waitFor();
+    await page.unroute(/\/captions$/, refuse);
+    await page.getByLabel('Token').fill(api.token);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed before' ? true : undefined));
+    await page.getByText('not saved').waitFor({ state: 'detached' });
+  });
+
+  test('outlives its card and its view, and an unsaved one is told of elsewhere', async () => {
+    const line = await tcpLinkTo(server.url);
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await open(id, line);
+    await shows(page, 'one.jpg', 'a wagon');
+    await line.goAway();
+    await fieldOf(page, 'one.jpg').fill('typed in a hurry');
+    // Left by going elsewhere, with the keyboard still in it.
+    await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
+    const notice = page.getByRole('region', { name: 'Captions that are not saved' });
+    await notice.getByText('can not be reached').waitFor();
+    await line.mend();
+    await notice.getByRole('button', { name: 'Try all again' }).click();
+    await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed in a hurry' ? true : undefined));
+    await notice.waitFor({ state: 'detached' });
+    await page.goBack();
+    await shows(page, 'one.jpg', 'typed in a hurry');
+  });
+
+  test('in the grid, keys that are typed move nothing; nor does its Escape', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
+    const { page, complaints } = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    await shows(page, 'one.jpg', 'a wagon');
+    await fieldOf(page, 'one.jpg').focus();
+    await page.keyboard.press('End');
+    await page.keyboard.type(' x');
+    for (const key of ['Delete', 'ArrowRight', 'Home', 'Control+a', 'Enter', 'Escape']) await page.keyboard.press(key);
+    expect(await fieldOf(page, 'one.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
+    expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('a wagon');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
+  test('of more than 64 KiB is told to be too long, and can be downloaded', async () => {
+    const id = await datasetOf({ one: 'x'.repeat(70_000) });
+    const { page, complaints } = await open(id);
+    await page.getByText('too long to edit here').waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download one.txt').click()]);
+    expect(download.suggestedFilename()).toBe('one.txt');
+    expect(complaints).toEqual([]);
+  });
+
+  test('that can not be read says so, and is asked for again', async () => {
+    const id = await datasetOf({ one: 'a wagon' });
+    const { page } = await visit(browser, server, { token: api.token });
+    let isBroken = true;
+    await page.route(/\/captions$/, (route) =>
+      isBroken ? route.fulfill({ status: 400, body: 'no' }) : route.continue(),
+    );
+    await page.goto(`${server.url}/datasets/${id}`);
+    await page.getByText('The caption could not be read').waitFor();
+    isBroken = false;
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await shows(page, 'one.jpg', 'a wagon');
+  });
+
+  test('of many is read with all that are in sight, and only what has changed is read again', async () => {
+    const id = await datasetOf(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, `caption ${i}`])));
+    const { page } = await visit(browser, server, { token: api.token });
+    const asked: number[] = [];
+    page.on('request', (request) => {
+      if (request.url().endsWith('/captions') && request.method() === 'POST') {
+        asked.push((request.postDataJSON() as { filenames: string[] }).filenames.length);
+      }
+    });
+    await page.goto(`${server.url}/datasets/${id}`);
+    await shows(page, 'n7.jpg', 'caption 7');
+    expect(asked).toEqual([8]);
+    await api.upload(id, 'n3.txt', 'changed');
+    await shows(page, 'n3.jpg', 'changed');
+    expect(asked).toEqual([8, 1]);
+  });
+});

@@ -1,0 +1,297 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { tcpLinkTo } from '../../harness/tcp-link.js';
+
+const leftOut = whyNoBrowser();
+
+describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let api: Api;
+  let image: Buffer;
+  beforeAll(async () => {
+    [browser, server, image] = await Promise.all([
+      startBrowser(),
+      startServer({ 'caption-grace-seconds': 0 }),
+      media.jpeg(),
+    ]);
+    api = await server.api();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** A dataset of images of these stems, each with its caption; `undefined` is none. */
+  async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
+    const id = await api.newDataset();
+    for (const [stem, text] of Object.entries(captions)) {
+      await api.upload(id, `${stem}.jpg`, image);
+      if (text !== undefined) await api.upload(id, `${stem}.txt`, text);
+    }
+    return id;
+  }
+
+  const open = async (id: string, query = '', at: Pick<TestServer, 'url'> = server) => {
+    const visited = await visit(browser, at, { token: api.token, path: `/datasets/${id}/captions${query}` });
+    await visited.page.getByRole('heading', { name: 'Change many at once' }).waitFor();
+    return visited;
+  };
+  /** Every caption of the dataset with its bytes, read as UTF-8. */
+  const captionsOf = async (id: string): Promise<Record<string, string>> => {
+    const names = (await api.filenames(id)).filter((name) => name.endsWith('.txt'));
+    const texts = names.map(async (name) => {
+      const bytes = await (await api.raw('GET', `/${id}/files/${encodeURIComponent(name)}`)).arrayBuffer();
+      return [name.replace(/\.txt$/, ''), Buffer.from(bytes).toString()] as const;
+    });
+    return Object.fromEntries(await Promise.all(texts));
+  };
+  const listed = async (page: Page) =>
+    page
+      .getByRole('list', { name: 'Captions', exact: true })
+      .getByRole('textbox')
+      .evaluateAll((fields) => fields.map((field) => field.getAttribute('aria-label')?.slice('Caption of '.length)));
+  const preview = (page: Page) => page.getByRole('list', { name: 'What would be changed' }).getByRole('listitem');
+  const poll = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 20_000 });
+
+  test('counts tags and words, rare ones first where that is wanted, and lists the captions of one', async () => {
+    const id = await datasetOf({
+      one: 'red wagon, snow',
+      two: 'snow,red wagen',
+      three: 'Snow',
+      four: 'snow, red wagon',
+    });
+    const { page, complaints } = await open(id);
+    const tags = page.getByRole('list', { name: 'Tags' }).getByRole('button');
+    await poll(() => tags.allInnerTexts()).toEqual(['snow\n3', 'red wagon\n2', 'red wagen\n1', 'Snow\n1']);
+    await page.getByLabel('Order').selectOption('Rare first');
+    await poll(() => tags.allInnerTexts()).toEqual(['red wagen\n1', 'Snow\n1', 'red wagon\n2', 'snow\n3']);
+    await page.getByLabel('Search tags').fill('WAG');
+    await poll(() => tags.allInnerTexts()).toEqual(['red wagen\n1', 'red wagon\n2']);
+    await tags.first().click();
+    await page.getByText('1 caption with the tag “red wagen”').waitFor();
+    await poll(() => listed(page)).toEqual(['two.jpg']);
+    await page.getByLabel('Caption of two.jpg').fill('snow, red wagon');
+    await page.getByLabel('Caption of two.jpg').press('Control+Enter');
+    await page.getByText('0 captions with the tag “red wagen”').waitFor();
+    // It stays where it is being edited.
+    expect(await listed(page)).toEqual(['two.jpg']);
+    await page.getByLabel('Search tags').fill('nothing like that');
+    await page.getByText('No tag is like that.').waitFor();
+    await page.getByText('Words', { exact: true }).click();
+    const words = page.getByRole('list', { name: 'Words' }).getByRole('button');
+    await page.getByLabel('Search words').fill('');
+    await poll(() => words.allInnerTexts()).toEqual(['red\n3', 'wagon\n3', 'snow\n4']);
+    await words.first().click();
+    await poll(() => listed(page)).toEqual(['four.jpg', 'one.jpg', 'two.jpg']);
+    expect(new URL(page.url()).search).toBe('?word=red');
+    await page.getByRole('link', { name: 'one.jpg' }).click();
+    expect(page.url()).toBe(`${server.url}/datasets/${id}?file=one.jpg`);
+    expect(complaints).toEqual([]);
+  });
+
+  test('tells how many are missing, blank and the same, and how long they are', async () => {
+    const id = await datasetOf({
+      a: 'the same',
+      b: 'the same\n',
+      c: ' ',
+      d: undefined,
+      e: 'quite a bit longer',
+      f: 'x',
+    });
+    const { page } = await open(id);
+    const facts = page.getByRole('region', { name: 'In numbers' });
+    await poll(() => facts.getByRole('definition').allInnerTexts()).toEqual([
+      '5',
+      '1',
+      '1',
+      '2',
+      '1 char.',
+      '8 char.',
+      '18 char.',
+    ]);
+    await facts.getByRole('button', { name: 'the same' }).click();
+    await page.getByText('2 captions with the very text of another').waitFor();
+    await poll(() => listed(page)).toEqual(['a.jpg', 'b.jpg']);
+    await facts.getByRole('button', { name: 'missing' }).click();
+    await poll(() => listed(page)).toEqual(['d.jpg']);
+    await facts.getByRole('button', { name: 'blank' }).click();
+    await poll(() => listed(page)).toEqual(['c.jpg']);
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await poll(() => listed(page)).toHaveLength(6);
+    expect(await facts.getByRole('link').last().getAttribute('href')).toBe(`/datasets/${id}?file=e.txt`);
+  });
+
+  test('puts a trigger word before and behind, once it was shown, and takes that back byte by byte', async () => {
+    const before = {
+      bom: media.captionBytes('a wagon', 'utf8-bom'),
+      crlf: 'one\r\ntwo\r\n',
+      has: 'a photo of sks',
+      html: '<b>bold</b>',
+    };
+    const id = await datasetOf({ ...before, missing: undefined });
+    const original = await captionsOf(id);
+    const { page, complaints } = await open(id);
+    await page.getByLabel('Trigger word').fill('sks');
+    await page.getByText('3 changes among all captions').waitFor();
+    await poll(() => preview(page).allTextContents()).toEqual([
+      'bom.txtsks, a wagon',
+      'crlf.txtsks, one\r\ntwo\r\n',
+      'html.txtsks, <b>bold</b>',
+    ]);
+    expect(await preview(page).first().getByRole('insertion').textContent()).toBe('sks, ');
+    expect(await captionsOf(id)).toEqual(original);
+    await page.getByRole('button', { name: 'Change 3 captions' }).click();
+    await page.getByText('3 captions changed.').waitFor();
+    expect(await captionsOf(id)).toEqual({
+      bom: 'sks, a wagon',
+      crlf: 'sks, one\r\ntwo\r\n',
+      has: 'a photo of sks',
+      html: 'sks, <b>bold</b>',
+    });
+    await page.getByText('0 changes among all captions').waitFor();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('3 captions put back.').waitFor();
+    expect(await captionsOf(id)).toEqual(original);
+    await page.getByText('Append', { exact: true }).click();
+    await page.getByRole('button', { name: 'Change 3 captions' }).click();
+    await page.getByText('3 captions changed.').waitFor();
+    expect(await captionsOf(id)).toMatchObject({ crlf: 'one\r\ntwo, sks\r\n', html: '<b>bold</b>, sks' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('finds and replaces in those that are listed, and in no others', async () => {
+    const id = await datasetOf({ one: 'snow, Red (1)', two: 'red (1), redder (1)', three: 'snow, red (1)' });
+    const { page } = await open(id, '?tag=snow');
+    await page.getByText('Replace', { exact: true }).click();
+    await page.getByLabel('Find').fill('red (1)');
+    await page.getByLabel('Replace by').fill('$& [blue]');
+    await page.getByText('2 changes among captions with the tag “snow”').waitFor();
+    await page.getByLabel('Match case').check();
+    await page.getByText('1 change among').waitFor();
+    await page.getByRole('button', { name: 'Change 1 caption' }).click();
+    await page.getByText('1 caption changed.').waitFor();
+    expect(await captionsOf(id)).toEqual({
+      one: 'snow, Red (1)',
+      two: 'red (1), redder (1)',
+      three: 'snow, $& [blue]',
+    });
+  });
+
+  test('fills what is missing where there is nothing yet, and takes the files away again', async () => {
+    const id = await datasetOf({ one: undefined, two: undefined });
+    const { page, complaints } = await open(id);
+    await page.getByText('No tags yet.').waitFor();
+    await page.getByLabel('Text for what has no caption').fill('sks');
+    await page.getByRole('button', { name: 'Change 2 captions' }).click();
+    await page.getByText('2 captions changed.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'sks', two: 'sks' });
+    // Somebody goes on with one of them, which an undo has to leave alone.
+    await api.upload(id, 'two.txt', 'sks, a signal');
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('1 caption put back, 1 caption skipped.').waitFor();
+    await page.getByRole('list', { name: 'Skipped' }).getByText('two.txt').waitFor();
+    expect(await captionsOf(id)).toEqual({ two: 'sks, a signal' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('changes nothing that somebody else has changed since it was shown', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
+    const { page } = await open(id);
+    await page.getByLabel('Trigger word').fill('sks');
+    await page.getByText('2 changes').waitFor();
+    // The page hears of nothing until the changes have begun.
+    let isDeaf = true;
+    await page.route(/\/(events|status)/, (route) => (isDeaf ? route.abort() : route.continue()));
+    await api.upload(id, 'one.txt', 'theirs');
+    page.on('request', (request) => {
+      if (request.url().endsWith('/status')) isDeaf = false;
+    });
+    await page.getByRole('button', { name: 'Change 2 captions' }).click();
+    await page.getByText('1 caption changed, 1 caption skipped.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'theirs', two: 'sks, a signal' });
+  });
+
+  test('lists what failed with the reason, makes it when it is tried again, and undoes that too', async () => {
+    const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
+    const { page } = await open(id);
+    await page.getByLabel('Trigger word').fill('sks');
+    let refused = 0;
+    await page.route(/\/uploads\//, (route) => {
+      if (!route.request().postData()?.includes('wagon') || refused++ > 0) return route.continue();
+      const body = JSON.stringify({ error_code: 422004, error_message: 'Not today.' });
+      return route.fulfill({ status: 422, contentType: 'application/json', body });
+    });
+    await page.getByRole('button', { name: 'Change 2 captions' }).click();
+    await page.getByText('1 caption changed, 1 caption failed.').waitFor();
+    await page.getByRole('list', { name: 'Failed' }).getByText('Not today.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'sks, a signal' });
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByText('2 captions changed.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal' });
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('2 captions put back.').waitFor();
+    expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
+  });
+
+  test('stops when it is told to, leaves nothing promised, and undoes what it had made', async () => {
+    const names = Array.from({ length: 30 }, (_, index) => `n${String(index).padStart(2, '0')}`);
+    const id = await datasetOf(Object.fromEntries(names.map((name) => [name, `caption of ${name}`])));
+    const original = await captionsOf(id);
+    const { page } = await open(id);
+    await page.getByLabel('Trigger word').fill('sks');
+    let sent = 0;
+    await page.route(/\/uploads\//, async (route) => {
+      // The last of them wait for the cancel.
+      if (route.request().method() !== 'PUT' || ++sent <= 10) await route.continue();
+    });
+    await page.getByRole('button', { name: 'Change 30 captions' }).click();
+    await page.getByText('10 of 30 captions changed').waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('10 captions changed, 20 captions left after the cancel.').waitFor();
+    await poll(async () => (await api.status(id)).body.counts.pending).toBe(0);
+    expect((await api.status(id)).body.status).toBe('READY');
+    await page.unroute(/\/uploads\//);
+    // It is still there after a look at something else.
+    await page.getByRole('link', { name: 'Files', exact: true }).click();
+    await page.getByRole('link', { name: 'Captions', exact: true }).click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await page.getByText('10 captions put back.').waitFor();
+    expect(await captionsOf(id)).toEqual(original);
+  });
+
+  test('goes on after the service was away in the middle of it', async () => {
+    const line = await tcpLinkTo(server.url);
+    const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
+    const id = await datasetOf(Object.fromEntries(names.map((name) => [name, name])));
+    const { page } = await open(id, '', line);
+    await page.getByLabel('Trigger word').fill('sks');
+    let sent = 0;
+    await page.route(/\/uploads\//, async (route) => {
+      if (++sent === 6) await line.goAway();
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Change 12 captions' }).click();
+    // Beside it, what could not be read meanwhile may be offered to be tried again, too.
+    const job = page.getByRole('region', { name: '“sks” before 12 captions' });
+    await job.getByText('can not be reached').waitFor();
+    await line.mend();
+    await job.getByRole('button', { name: 'Try again', exact: true }).first().click();
+    await page.getByText('12 captions changed.').waitFor();
+    expect(Object.values(await captionsOf(id))).toEqual(names.toSorted().map((name) => `sks, ${name}`));
+    await poll(async () => (await api.status(id)).body.status).toBe('READY');
+  });
+
+  test('says what to do where there is nothing', async () => {
+    const { page, complaints } = await visit(browser, server, {
+      token: api.token,
+      path: `/datasets/${await api.newDataset()}/captions`,
+    });
+    await page.getByText('nothing to write captions for yet').waitFor();
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,217 @@
+import { readFile } from 'node:fs/promises';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+
+const leftOut = whyNoBrowser();
+
+/** The card of a dataset. */
+const card = (page: Page, name: string) =>
+  page.getByRole('listitem').filter({ has: page.getByRole('link', { name, exact: true }) });
+
+const namesShown = (page: Page) => page.getByRole('list', { name: 'Datasets' }).getByRole('heading').allTextContents();
+
+describe.skipIf(leftOut !== undefined)(`the page of all datasets${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** A person of an account that nobody else uses, so that every dataset seen is one of the test's. */
+  async function newPerson(): Promise<{ api: Api; open: (path?: string) => ReturnType<typeof visit> }> {
+    const api = await server.api(`account-${crypto.randomUUID()}`);
+    return { api, open: (path = '/') => visit(browser, server, { token: api.token, path }) };
+  }
+
+  async function pairUp(api: Api, id: string, stem: string): Promise<void> {
+    await api.upload(id, `${stem}.jpg`, await media.jpeg());
+    await api.upload(id, `${stem}.txt`, 'a caption');
+  }
+
+  test('shows of each what is in it, its size, its first images, and what is wrong', async () => {
+    const { api, open } = await newPerson();
+    const good = await api.newDataset('good');
+    await pairUp(api, good, 'a');
+    await api.upload(good, 'clip.mp4', media.clip('faststart.mp4'));
+    await api.upload(good, 'clip.txt', 'a clip');
+    const bad = await api.newDataset('bad');
+    await api.upload(bad, 'lonely.jpg', await media.jpeg());
+    await api.newDataset('empty');
+    const { page, complaints } = await open();
+
+    await card(page, 'good').getByText('READY').waitFor();
+    await card(page, 'good').getByText('1 image · 1 clip · 2 captions').waitFor();
+    await card(page, 'good').getByText(/\d kB/).waitFor();
+    await card(page, 'bad').getByText('FAILED').waitFor();
+    const { error } = (await api.list()).body.datasets.find(({ name }) => name === 'bad') ?? {};
+    await card(page, 'bad')
+      .getByText(error?.message ?? 'no error')
+      .waitFor();
+    await card(page, 'empty').getByText('Nothing in it yet').waitFor();
+    const picture = card(page, 'good').locator('img');
+    await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
+    expect(await picture.getAttribute('src')).not.toContain(api.token);
+
+    await page.getByRole('link', { name: 'good' }).click();
+    await page.getByRole('heading', { name: 'good' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('searches, filters by status and sorts, and keeps all that in the address', async () => {
+    const { api, open } = await newPerson();
+    await pairUp(api, await api.newDataset('cats 10'), 'a');
+    for (const name of ['cats 9', 'Éclair']) await api.newDataset(name);
+    const { page, complaints } = await open();
+    await card(page, 'Éclair').waitFor();
+    expect(await namesShown(page)).toEqual(['Éclair', 'cats 9', 'cats 10']);
+
+    await page.getByLabel('Sort').selectOption({ label: 'Name' });
+    await expect.poll(() => namesShown(page)).toEqual(['cats 9', 'cats 10', 'Éclair']);
+    await page.keyboard.press('/');
+    await page.keyboard.type('CAT');
+    await expect.poll(() => namesShown(page)).toEqual(['cats 9', 'cats 10']);
+    await page.getByRole('button', { name: 'Ready 1' }).click();
+    await expect.poll(() => namesShown(page)).toEqual(['cats 10']);
+    await page.reload();
+    await expect.poll(() => namesShown(page)).toEqual(['cats 10']);
+    await page.getByRole('searchbox').fill('dogs');
+    await page.getByText('No dataset is like that').waitFor();
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await expect.poll(() => namesShown(page)).toHaveLength(3);
+    expect(complaints).toEqual([]);
+  });
+
+  test('creates one, and says beforehand what is wrong with a name', async () => {
+    const { api, open } = await newPerson();
+    await api.newDataset('taken');
+    const { page, complaints } = await open();
+    await page.getByRole('button', { name: 'New dataset' }).first().click();
+    const name = page.getByLabel('Name', { exact: true });
+    const create = page.getByRole('button', { name: 'Create' });
+    await name.fill('taken');
+    await page.getByText('There is a dataset named "taken" already').waitFor();
+    expect(await create.isDisabled()).toBe(true);
+    await name.fill('a/b');
+    await page.getByRole('alert').getByText('contains "/"').waitFor();
+    await name.fill('fresh');
+    await name.press('Enter');
+    await page.getByRole('heading', { name: 'fresh' }).waitFor();
+    expect((await api.list()).body.datasets.map((dataset) => dataset.name)).toEqual(['fresh', 'taken']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('deletes one once its name is typed, and no sooner', async () => {
+    const { api, open } = await newPerson();
+    const id = await api.newDataset('to go');
+    await api.newDataset('to stay');
+    const { page, complaints } = await open();
+    await page.getByRole('button', { name: 'Delete to go' }).click();
+    const submit = page.getByRole('button', { name: 'Delete for good' });
+    await page.getByLabel('Type its name to delete it').fill('to g');
+    expect(await submit.isDisabled()).toBe(true);
+    await page.keyboard.press('Enter');
+    expect((await api.status(id)).status).toBe(200);
+    await page.getByLabel('Type its name to delete it').fill('to go');
+    await submit.click();
+    await expect.poll(() => namesShown(page)).toEqual(['to stay']);
+    expect((await api.status(id)).status).toBe(404);
+    expect(complaints).toEqual([]);
+  });
+
+  test('gives all of one as a zip archive, and lets it be deleted from its own page', async () => {
+    const { api, open } = await newPerson();
+    const id = await api.newDataset('whole');
+    await pairUp(api, id, 'a');
+    const { page, complaints } = await open(`/datasets/${id}`);
+    const download = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Download' }).click();
+    expect((await download).suggestedFilename()).toBe('whole.zip');
+    expect((await download).url()).not.toContain(api.token);
+    const names = (await readFile(await (await download).path(), 'latin1')).match(/a\.(jpg|txt)/g);
+    expect(new Set(names)).toEqual(new Set(['a.jpg', 'a.txt']));
+    await page.getByRole('button', { name: 'Delete the dataset' }).click();
+    await page.getByLabel('Type its name to delete it').fill('whole');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    expect((await api.status(id)).status).toBe(404);
+    expect(complaints).toEqual([]);
+  });
+
+  test('tells a person without datasets what to do', async () => {
+    const { open } = await newPerson();
+    const { page } = await open();
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    await page.getByText(`npx trainyard login ${server.url}`).waitFor();
+  });
+
+  test('follows what others do, without a reload', async () => {
+    const { api, open } = await newPerson();
+    const { page, complaints } = await open();
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    const id = await api.newDataset('by someone else');
+    await card(page, 'by someone else').getByText('DRAFT').waitFor();
+    await pairUp(api, id, 'a');
+    await card(page, 'by someone else').getByText('READY').waitFor();
+    await api.raw('DELETE', `/${id}`);
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('follows by asking where no stream of events can be had', async () => {
+    const { api, open } = await newPerson();
+    const { page, context } = await open();
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    // As behind a proxy that holds streams back, or an older service.
+    await context.route('**/events', (route) => route.abort());
+    await page.reload();
+    await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
+    await api.newDataset('unannounced');
+    await card(page, 'unannounced').waitFor();
+  });
+
+  test('says so where the service is gone, and goes on when it is back', async () => {
+    const { api, open } = await newPerson();
+    await api.newDataset('there');
+    const { page, context } = await open();
+    await card(page, 'there').waitFor();
+    await context.setOffline(true);
+    await page.getByRole('link', { name: 'there' }).click();
+    await page.getByRole('alert').getByText('can not be reached').waitFor();
+    await context.setOffline(false);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'there' }).waitFor();
+  });
+
+  test('takes a revoked token for what it is, and asks for another', async () => {
+    const { api, open } = await newPerson();
+    await api.newDataset('there');
+    const { page } = await open();
+    await card(page, 'there').waitFor();
+    await page.evaluate(() => sessionStorage.setItem('trainyard-token', 'ty_revoked'));
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+    await page.getByRole('alert').getByText(/token/i).waitFor();
+  });
+
+  test('draws only some of a thousand, wherever one scrolls to', async () => {
+    const { api, open } = await newPerson();
+    const COUNT = 1000;
+    for (let from = 0; from < COUNT; from += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, index) => api.newDataset(`dataset ${from + index}`)));
+    }
+    const { page, complaints } = await open('/?sort=name');
+    await card(page, 'dataset 0').waitFor();
+    expect(await page.getByRole('list', { name: 'Datasets' }).locator('> li').count()).toBeLessThan(80);
+    await page.keyboard.press('End');
+    await card(page, `dataset ${COUNT - 1}`).waitFor();
+    expect(complaints).toEqual([]);
+  });
+});

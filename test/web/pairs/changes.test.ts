@@ -1,0 +1,230 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, type Visit, visit, whyNoBrowser } from '../../harness/browser.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { boxOf, cardOf, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
+
+const leftOut = whyNoBrowser();
+/** More than a screen of them, by four to a row. */
+const NAMES = Array.from({ length: 24 }, (_, i) => `p${String(i).padStart(2, '0')}.jpg`);
+
+describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let api: Api;
+  let picture: Buffer;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+    api = await server.api();
+    picture = await media.jpeg();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** A dataset of pairs of these names. */
+  async function datasetOf(names: readonly string[]): Promise<string> {
+    const id = await api.newDataset();
+    for (const name of names) {
+      await api.upload(id, name, picture);
+      await api.upload(id, name.replace('.jpg', '.txt'), `the caption of ${name}`);
+    }
+    return id;
+  }
+
+  async function open(names: readonly string[], options: { width?: number } = {}): Promise<Visit & { id: string }> {
+    const id = await datasetOf(names);
+    const there = await visit(browser, server, { token: api.token, path: `/datasets/${id}`, ...options });
+    await cardOf(there.page, names[0]!).waitFor();
+    return { ...there, id };
+  }
+
+  async function close({ context, complaints }: Visit): Promise<void> {
+    expect(complaints).toEqual([]);
+    await context.close();
+  }
+
+  async function tabTo(page: Page, label: string): Promise<void> {
+    await eventually(async () => {
+      await page.keyboard.press('Tab');
+      return (await focusedOf(page)) === label ? true : undefined;
+    });
+  }
+
+  test('are made by keyboard alone', async () => {
+    const there = await open(NAMES.slice(0, 10));
+    const { page, id } = there;
+    await tabTo(page, 'Open p00.jpg');
+    for (const [key, name] of [
+      ['ArrowRight', 'p01.jpg'],
+      ['ArrowDown', 'p05.jpg'],
+      ['End', 'p09.jpg'],
+      ['ArrowUp', 'p05.jpg'],
+      ['ArrowLeft', 'p04.jpg'],
+      ['PageDown', 'p09.jpg'],
+      ['Home', 'p00.jpg'],
+      ['ArrowRight', 'p01.jpg'],
+    ] as const) {
+      await page.keyboard.press(key);
+      await soon(() => focusedOf(page), key).toBe(`Open ${name}`);
+      const isInSight = await pictureOf(page, name).evaluate((card) => {
+        const { top, bottom } = card.getBoundingClientRect();
+        return top >= 0 && bottom <= window.innerHeight;
+      });
+      expect(isInSight).toBe(true);
+    }
+
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').getByRole('heading', { name: 'p01.jpg' }).waitFor();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Escape');
+    await soon(() => focusedOf(page)).toBe('Open p02.jpg');
+
+    await page.keyboard.press('Space');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Shift+Space');
+    await page.getByText('5 of 10 selected').waitFor();
+    await page.keyboard.press('Control+a');
+    await page.getByText('10 of 10 selected').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('10 pairs', { exact: true }).waitFor();
+
+    await page.keyboard.press('Delete');
+    await page.getByRole('dialog', { name: 'Delete 1 pair?' }).getByText('2 files (').waitFor();
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await soon(() => focusedOf(page)).toBe('Open p07.jpg');
+    expect(await api.filenames(id)).not.toContain('p06.jpg');
+
+    // From a card, Tab leads to what is in it: its box, and its caption.
+    await tabTo(page, 'Caption of p07.jpg');
+    await page.keyboard.press('Home');
+    expect(await focusedOf(page)).toBe('Caption of p07.jpg');
+    await close(there);
+  });
+
+  test('remove what is selected, and move nothing else', async () => {
+    const there = await open(NAMES);
+    const { page, id } = there;
+    const grid = await page.getByRole('list', { name: 'Pairs' }).elementHandle();
+    await boxOf(page, 'p12.jpg').click();
+    await boxOf(page, 'p14.jpg').click();
+    const before = await scrollOf(page);
+    expect(before).toBeGreaterThan(0);
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    const question = page.getByRole('dialog', { name: 'Delete 2 pairs?' });
+    await question.getByText('4 files (').waitFor();
+    await question.getByText('p14.txt').waitFor();
+    await question.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText('2 of 24 selected').waitFor();
+    await page.keyboard.press('Delete');
+    await question.getByRole('button', { name: 'Delete 4 files' }).click();
+    await page.getByText('22 pairs', { exact: true }).waitFor();
+    expect(await namesOf(page)).not.toContain('p12.jpg');
+    expect(await scrollOf(page)).toBe(before);
+    expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
+    const names = await api.filenames(id);
+    expect(names).toHaveLength(44);
+    expect(names.filter((name) => /^p1[24]/.test(name))).toEqual([]);
+    await close(there);
+  });
+
+  test('that can not be made are listed until they are tried again', async () => {
+    const there = await open(NAMES.slice(0, 3));
+    const { page, context, id } = there;
+    await boxOf(page, 'p00.jpg').click();
+    await page.keyboard.press('Delete');
+    await context.setOffline(true);
+    await page.getByRole('button', { name: 'Delete 2 files' }).click();
+    await page.getByText('Deleting').first().waitFor();
+    const alert = page.getByRole('alert').filter({ hasText: '2 files could not be deleted.' });
+    await alert.getByText('p00.txt').waitFor();
+    await alert.getByText('The service can not be reached.').first().waitFor();
+    await context.setOffline(false);
+    // One of them is gone meanwhile, which is as good.
+    await api.raw('DELETE', `/${id}/files/p00.txt`);
+    await alert.getByRole('button', { name: 'Try again' }).click();
+    await cardOf(page, 'p00.jpg').waitFor({ state: 'detached' });
+    await alert.waitFor({ state: 'detached' });
+    expect(await api.filenames(id)).toHaveLength(4);
+    await close(there);
+  });
+
+  test('go on while somebody looks at something else', async () => {
+    const there = await open(NAMES);
+    const { page, id } = there;
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
+    await page.getByRole('button', { name: 'Delete 48 files' }).click();
+    await page.getByRole('link', { name: 'Captions' }).click();
+    await soon(() => api.filenames(id)).toEqual([]);
+    await page.getByRole('link', { name: 'Files' }).click();
+    await page.getByText('No files yet').waitFor();
+    await close(there);
+  });
+
+  test('by somebody else are seen at once, and move and redraw nothing that stays', async () => {
+    const there = await open(NAMES);
+    const { page, id } = there;
+    await pictureOf(page, 'p13.jpg').focus();
+    await pictureOf(page, 'p13.jpg').scrollIntoViewIfNeeded();
+    await soon(() => isPainted(pictureOf(page, 'p13.jpg'))).toBe(true);
+    const image = await pictureOf(page, 'p13.jpg').locator('img').elementHandle();
+    const placeOf = () => cardOf(page, 'p13.jpg').evaluate((card) => card.getBoundingClientRect().toJSON());
+    const place = await placeOf();
+
+    const link = await api.link(id, 'q.jpg', picture.length);
+    await page.getByText('UPLOADING', { exact: true }).waitFor({ state: 'attached' });
+    for (let i = 0; i < 5; i++) await api.upload(id, `r${i}.jpg`, picture);
+    await page.getByText('29 pairs', { exact: true }).waitFor();
+    await page.getByText('Waiting for 1 file').waitFor();
+    await fetch(link, { method: 'PUT', body: picture as Uint8Array<ArrayBuffer> });
+    await page.getByText('30 pairs', { exact: true }).waitFor();
+    expect(await placeOf()).toEqual(place);
+    expect(await focusedOf(page)).toBe('Open p13.jpg');
+    expect(await image?.evaluate((element: HTMLImageElement) => element.isConnected && element.naturalWidth > 0)).toBe(
+      true,
+    );
+
+    const scroll = await scrollOf(page);
+    await api.raw('DELETE', `/${id}/files/p13.jpg`);
+    await api.raw('DELETE', `/${id}/files/p13.txt`);
+    await cardOf(page, 'p13.jpg').waitFor({ state: 'detached' });
+    await soon(() => focusedOf(page)).toBe('Open p14.jpg');
+    expect(await scrollOf(page)).toBe(scroll);
+
+    const before = await pictureOf(page, 'p14.jpg').locator('img').getAttribute('src');
+    await api.upload(id, 'p14.jpg', await media.jpeg({ seed: 7 }));
+    await soon(() => pictureOf(page, 'p14.jpg').locator('img').getAttribute('src')).not.toBe(before);
+    await soon(() => isPainted(pictureOf(page, 'p14.jpg'))).toBe(true);
+    await close(there);
+  });
+
+  test('can be made on a phone', async () => {
+    const there = await open(NAMES.slice(0, 6), { width: 390 });
+    const { page, id } = there;
+    const widthOf = () => page.evaluate(() => document.documentElement.scrollWidth);
+    expect(await widthOf()).toBe(390);
+    await pictureOf(page, 'p01.jpg').click();
+    const viewer = page.getByRole('dialog');
+    for (const name of ['Next', 'Delete this pair', 'Close']) {
+      const box = await viewer.getByRole('button', { name }).boundingBox();
+      expect(box!.x).toBeGreaterThanOrEqual(0);
+      expect(box!.x + box!.width).toBeLessThanOrEqual(390);
+    }
+    await viewer.getByRole('button', { name: 'Close' }).click();
+    await boxOf(page, 'p01.jpg').click();
+    await boxOf(page, 'p03.jpg').click();
+    await page.getByText('2 of 6 selected').waitFor();
+    expect(await widthOf()).toBe(390);
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByRole('button', { name: 'Delete 4 files' }).click();
+    await page.getByText('4 pairs', { exact: true }).waitFor();
+    expect(await api.filenames(id)).toHaveLength(8);
+    await close(there);
+  });
+});

@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import type { DatasetFile, DatasetWithFiles, Problem } from '../../../src/client/client.js';
+import { choiceOf, countsOf, parametersOf, searching } from '../../../web/pairs/pair-filter.js';
+import { factsOf } from '../../../web/pairs/media-facts.js';
+import { pairsOf, refusedOf } from '../../../web/live/pairs.js';
+import { everything, extended, NOTHING, toggled, withoutGone } from '../../../web/pairs/selection/selection.js';
+import { placeAfter } from '../../../web/pairs/steps.js';
+
+function fileOf(filename: string, more: Partial<DatasetFile> = {}): DatasetFile {
+  const kind = filename.toLowerCase().endsWith('.txt') ? 'caption' : filename.endsWith('.mp4') ? 'video' : 'image';
+  return { filename, kind, size_bytes: 1, content_type: '', sha256: filename, uploaded_at: '', ...more };
+}
+
+const pairsNamed = (...names: string[]) =>
+  pairsOf({ files: names.map((name) => fileOf(name)), warnings: [], error: undefined });
+
+const problemOf = (code: string, filename: string): Problem => ({ code, filename, message: `${filename}: ${code}` });
+
+describe('pairs of files', () => {
+  test('are what shares a stem, in the order of the stems', () => {
+    const pairs = pairsNamed('b.jpg', 'b.txt', 'a.b.mp4', 'a.b.txt', 'a.txt');
+    expect(
+      pairs.map(({ stem, media, caption }) => [stem, media.map((file) => file.filename), caption?.filename]),
+    ).toEqual([
+      ['a', [], 'a.txt'],
+      ['a.b', ['a.b.mp4'], 'a.b.txt'],
+      ['b', ['b.jpg'], 'b.txt'],
+    ]);
+  });
+
+  test('have the caption that the trainer reads, and every file that shares it', () => {
+    const [pair] = pairsNamed('a.TXT', 'a.jpg', 'a.png', 'a.txt');
+    expect(pair?.caption?.filename).toBe('a.txt');
+    expect(pair?.media).toHaveLength(2);
+    expect(pair?.files).toHaveLength(4);
+  });
+
+  test('have the problems of the dataset and of their files, each once', () => {
+    const blank = problemOf('BLANK_CAPTION', 'a.txt');
+    const error = {
+      code: '',
+      message: '',
+      problems: [problemOf('NAME_COLLISION', 'b.jpg'), problemOf('NOT_AN_IMAGE', 'c.jpg')],
+    };
+    const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [blank] }), fileOf('b.jpg')];
+    const [a, b] = pairsOf({ files, warnings: [blank, problemOf('SIMILAR_STEM', 'a.jpg')], error });
+    expect(a?.problems.map(({ code }) => code)).toEqual(['BLANK_CAPTION', 'SIMILAR_STEM']);
+    expect(b?.problems.map(({ code }) => code)).toEqual(['NAME_COLLISION']);
+    expect(refusedOf({ error }).map(({ filename }) => filename)).toEqual(['c.jpg']);
+  });
+
+  test('have their warnings also where the dataset has more than are told of together', () => {
+    const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
+    expect(countsOf(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
+  });
+
+  test('are counted by filter', () => {
+    const files = [fileOf('a.jpg'), fileOf('b.jpg'), fileOf('b.txt'), fileOf('c.txt')];
+    const dataset: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'> = {
+      files,
+      warnings: [problemOf('ORPHAN_CAPTION', 'c.txt'), problemOf('BLANK_CAPTION', 'b.txt')],
+      error: undefined,
+    };
+    expect(countsOf(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
+  });
+});
+
+describe('what is shown', () => {
+  test.each(['', 'filter=missing', 'filter=rejected', 'search=a+b', 'filter=blank&search=x&file=a.jpg'])(
+    'is kept in the address as ?%s',
+    (query) => expect(parametersOf(choiceOf(new URLSearchParams(query))).toString()).toBe(query),
+  );
+
+  test('is everything where the address speaks of a filter that is not there', () => {
+    expect(choiceOf(new URLSearchParams('filter=toString')).view).toBe('all');
+  });
+
+  test.each([
+    ['', true],
+    ['dog', true],
+    ['DOG 01', true],
+    ['dog cat', false],
+    ['jpg', true],
+    ['cafe\u0301', true],
+  ])('is searched by all words in one of the names: %s', (search, isFound) => {
+    expect(searching(search)(['Dog_01_caf\u00e9.jpg', 'notes.txt'])).toBe(isFound);
+  });
+});
+
+describe('a selection', () => {
+  const pairs = pairsNamed('a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'e.jpg');
+
+  test('takes one more, and gives it back', () => {
+    const once = toggled(toggled(NOTHING, 'a'), 'c');
+    expect([...once.stems]).toEqual(['a', 'c']);
+    expect([...toggled(once, 'a').stems]).toEqual(['c']);
+  });
+
+  test('reaches from where it began, forwards and backwards, and keeps what else is selected', () => {
+    const begun = toggled(toggled(NOTHING, 'a'), 'd');
+    const forwards = extended(begun, 'e', pairs);
+    expect([...forwards.stems].sort()).toEqual(['a', 'd', 'e']);
+    expect([...extended(forwards, 'c', pairs).stems].sort()).toEqual(['a', 'c', 'd', 'e']);
+  });
+
+  test('begins where it is extended while it is nowhere, or where its beginning is not shown', () => {
+    expect([...extended(NOTHING, 'b', pairs).stems]).toEqual(['b']);
+    expect([...extended(toggled(NOTHING, 'a'), 'e', pairs.slice(1)).stems].sort()).toEqual(['a', 'e']);
+  });
+
+  test('loses those that are gone', () => {
+    const all = everything(pairs);
+    expect(withoutGone(all, pairs)).toBe(all);
+    expect([...withoutGone(all, pairs.slice(0, 2)).stems]).toEqual(['a', 'b']);
+  });
+});
+
+test.each([
+  ['ArrowRight', 0, 1],
+  ['ArrowRight', 9, 9],
+  ['ArrowLeft', 0, 0],
+  ['ArrowLeft', 4, 3],
+  ['ArrowDown', 1, 5],
+  ['ArrowDown', 7, 9],
+  ['ArrowDown', 9, 9],
+  ['ArrowUp', 9, 5],
+  ['ArrowUp', 2, 2],
+  ['PageDown', 0, 8],
+  ['PageDown', 5, 9],
+  ['PageUp', 9, 1],
+  ['Home', 7, 0],
+  ['End', 2, 9],
+  ['x', 2, undefined],
+])('%s leads from place %i of ten in four columns to %s', (key, place, to) => {
+  expect(placeAfter(key, place, { count: 10, columns: 4, rows: 2 })).toBe(to);
+});
+
+test.each([
+  [{ width: 1024, height: 768 }, '1024 × 768'],
+  [{ width: 640, height: 480, duration_seconds: 2.54, frames_per_second: 23.976 }, '640 × 480 · 2.5 s · 23.98 fps'],
+  [{ duration_seconds: 75 }, '1 min 15 s'],
+  [{}, ''],
+])('what is known of %o is told as %s', (known, words) => {
+  expect(factsOf(fileOf('a.mp4', known))).toBe(words);
+});

@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { writeMovie } from '../../../bench/movie.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { type BreakingProxy, type Fault, type Rule, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { bytesOf, dockOf, FILES } from './drop-files.js';
+
+const leftOut = whyNoBrowser();
+
+/** A clip as people bring them. */
+const CLIP_BYTES = 200_000_000;
+
+const onPut =
+  (fault: Fault | undefined): Rule =>
+  ({ method }) =>
+    method === 'PUT' ? fault : undefined;
+
+const refusal = (status: number, message: string): Fault => ({
+  status,
+  body: JSON.stringify({ error_code: status * 1000, error_message: message }),
+});
+
+describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let proxy: BreakingProxy;
+  let api: Api;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+    proxy = await startProxy(server.url);
+    api = await server.api();
+  });
+  afterEach(() => {
+    proxy.rule();
+    proxy.release();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await proxy?.close();
+    await discardServer(server);
+  });
+
+  /** Somebody who has begun to upload three captions to a dataset, while the rule holds. */
+  const uploading = async (rule?: Rule) => {
+    const id = await api.newDataset();
+    const visited = await visit(browser, proxy, { token: api.token, path: `/datasets/${id}` });
+    proxy.rule(rule);
+    const files = ['a', 'b', 'c'].map((name) => bytesOf(`${name}.txt`, `a caption of ${name}`));
+    await visited.page.locator(FILES).setInputFiles(files);
+    return { ...visited, id, dock: dockOf(visited.page) };
+  };
+
+  /** As `uploading`, with all three under way and none to arrive. */
+  const held = async () => {
+    const before = proxy.requests('PUT', '').length;
+    const begun = await uploading(onPut({ holdAfterBytes: 1 }));
+    await eventually(() => (proxy.requests('PUT', '').length === before + 3 ? true : undefined));
+    return begun;
+  };
+
+  const awaitedIn = async (id: string) => (await api.status(id)).body.awaited ?? [];
+
+  test('what the service refuses stays listed with the reason, until it is dismissed', async () => {
+    const { page, dock, id, complaints } = await uploading();
+    await dock.getByText('3 files uploaded').waitFor();
+    const broken = media.damaged.cut(await media.jpeg(), 700);
+    await page.locator(FILES).setInputFiles([bytesOf('good.jpg', await media.jpeg()), bytesOf('broken.jpg', broken)]);
+    await dock.getByText('1 of 2 files uploaded').waitFor();
+    const failure = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
+    await failure.getByText('broken.jpg', { exact: true }).waitFor();
+    const { error } = (await api.status(id)).body;
+    await failure.getByText(error!.problems.find(({ filename }) => filename === 'broken.jpg')!.message).waitFor();
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await failure.waitFor();
+    await dock.getByRole('button', { name: 'Dismiss broken.jpg' }).click();
+    await failure.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('failed files are sent again, one or all', async () => {
+    const { dock, id, complaints } = await uploading(onPut(refusal(422, 'Not today.')));
+    const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
+    await dock.getByText('0 of 3 files uploaded').waitFor();
+    expect(await failures.getByText('Not today.').count()).toBe(3);
+    proxy.rule();
+    await dock.getByRole('button', { name: 'Retry b.txt' }).click();
+    await dock.getByText('1 of 3 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['b.txt']);
+    await dock.getByRole('button', { name: 'Retry all' }).click();
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('uploads are paused, and go on where they were', async () => {
+    const { page, dock, id, complaints } = await held();
+    const aborted = abortedPuts(page);
+    await dock.getByRole('button', { name: 'Pause' }).click();
+    await dock.getByText('Paused, 0 of 3 files').waitFor();
+    await eventually(() => (aborted.length === 3 ? true : undefined));
+    expect(await awaitedIn(id)).toHaveLength(3);
+    proxy.rule();
+    await dock.getByRole('button', { name: 'Resume' }).click();
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('a cancelled upload is aborted, and the dataset waits for nothing', async () => {
+    const { page, dock, id, complaints } = await held();
+    const aborted = abortedPuts(page);
+    await dock.getByRole('button', { name: 'Cancel' }).click();
+    await dock.getByText('Cancelled, 0 files uploaded').waitFor();
+    expect(aborted).toHaveLength(3);
+    proxy.release();
+    expect(await awaitedIn(id)).toEqual([]);
+    expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', counts: { pending: 0 }, files: [] });
+    expect(complaints).toEqual([]);
+  });
+
+  test('more files that are brought meanwhile join the queue', async () => {
+    const { page, dock, id } = await held();
+    await page.locator(FILES).setInputFiles([bytesOf('d.txt', 'a fourth')]);
+    await dock.getByText('Uploading, 0 of 4 files').waitFor();
+    proxy.rule();
+    proxy.release();
+    await dock.getByText('4 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt', 'd.txt']);
+  });
+
+  test('leaving the page warns, as long as there is something to lose', async () => {
+    const { page, dock } = await held();
+    // Browsers ask nobody who has not touched the page.
+    await dock.getByRole('button', { name: 'Hide the details of uploads' }).click();
+    const asked: string[] = [];
+    page.on('dialog', (dialog) => {
+      asked.push(dialog.type());
+      void dialog.dismiss();
+    });
+    await page.evaluate(() => location.reload());
+    await eventually(() => (asked.length === 1 ? true : undefined));
+    expect(asked).toEqual(['beforeunload']);
+    proxy.rule();
+    proxy.release();
+    await dock.getByText('3 files uploaded').waitFor();
+    await page.reload();
+    await page.getByRole('button', { name: 'Add files' }).waitFor();
+    expect(asked).toHaveLength(1);
+  });
+
+  test('a refusal of the service ends them with its words, and they can be tried again', async () => {
+    const { dock, complaints } = await uploading(onPut(refusal(507, 'The disk is full.')));
+    await dock.getByText('The disk is full.').waitFor();
+    await dock.getByText('Stopped, 0 of 3 files').waitFor();
+    proxy.rule();
+    await dock.getByRole('button', { name: 'Try again' }).click();
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('a dataset that is deleted meanwhile ends them with words', async () => {
+    const { page, dock, id } = await held();
+    await api.raw('DELETE', `/${id}`);
+    proxy.release();
+    await dock.getByText('The dataset is not there any more; it may have been deleted.').waitFor();
+    await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
+    await dock.waitFor({ state: 'detached' });
+    await page.context().close();
+  });
+
+  test('a token that is not known any more signs out with words, and they go on with the next', async () => {
+    const isRefused: Rule = ({ method, path }) => {
+      if (method === 'PUT') return { resetAfterBytes: 1 };
+      return path.includes('/status') ? refusal(401, 'This token was revoked.') : undefined;
+    };
+    const { page, dock, complaints } = await held();
+    proxy.rule(isRefused);
+    await proxy.goAway();
+    await proxy.comeBack();
+    await page.getByText('This token was revoked.').waitFor();
+    await page.getByText('Uploads go on once you have signed in, 0 of 3 files').first().waitFor();
+    proxy.rule();
+    await page.getByLabel('Token').fill(api.token);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await dock.getByText('3 files uploaded').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test('a clip of 200 MB arrives whole, though the network goes away in the middle of it', async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, 'clip.mp4');
+    await writeMovie(path, CLIP_BYTES);
+    await writeFile(join(folder, 'clip.txt'), 'a train passes');
+    const id = await api.newDataset();
+    const { page, complaints } = await visit(browser, proxy, { token: api.token, path: `/datasets/${id}` });
+    const puts = () => proxy.requests('PUT', '').filter(({ bytes }) => bytes > 1_000_000);
+    await page.locator(FILES).setInputFiles([path, join(folder, 'clip.txt')]);
+    await eventually(() => ((puts()[0]?.bytes ?? 0) > CLIP_BYTES / 3 ? true : undefined));
+    await proxy.goAway();
+    await dockOf(page).getByText('Waiting for the network').waitFor();
+    await proxy.comeBack();
+    await dockOf(page).getByText('2 files uploaded').waitFor({ timeout: 60_000 });
+    expect(puts()).toHaveLength(2);
+    const manifest = (await api.manifest(id)).body;
+    expect(manifest.status).toBe('READY');
+    expect(manifest.files.find(({ filename }) => filename === 'clip.mp4')?.sha256).toBe(await sha256Of(path));
+    expect(complaints).toEqual([]);
+    await rm(folder, { recursive: true });
+  }, 180_000);
+});
+
+/** The PUTs that a page has broken off itself. */
+function abortedPuts(page: Page): string[] {
+  const aborted: string[] = [];
+  page.on('requestfailed', (request) => {
+    if (request.method() === 'PUT' && request.failure()?.errorText === 'net::ERR_ABORTED') aborted.push(request.url());
+  });
+  return aborted;
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest('hex');
+}

@@ -1,0 +1,199 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { folderWith, pairsOf } from '../../harness/folder.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { bytesOf, dockOf, FILES, FOLDER, transferOf } from './drop-files.js';
+
+const leftOut = whyNoBrowser();
+
+/** All PUTs and direct uploads that a page begins. */
+function sendsOf(page: Page): string[] {
+  const sends: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PUT' || request.url().endsWith('/upload')) sends.push(request.url());
+  });
+  return sends;
+}
+
+const ready = (api: Api, id: string) =>
+  eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
+
+describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let browser: Browser;
+  let server: TestServer;
+  let api: Api;
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
+    api = await server.api();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await discardServer(server);
+  });
+
+  /** Somebody at the page of a dataset with these files. */
+  const atDataset = async (there: Record<string, Buffer | string> = {}) => {
+    const id = await api.newDataset();
+    for (const [name, bytes] of Object.entries(there)) await api.upload(id, name, bytes);
+    const visited = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    await visited.page.getByRole('button', { name: 'Add files' }).waitFor();
+    return { ...visited, id, sends: sendsOf(visited.page) };
+  };
+
+  test('files are picked, uploaded by signed PUT, and told of until that is dismissed', async () => {
+    const { page, id, complaints, sends } = await atDataset();
+    await page.locator(FILES).setInputFiles([bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
+    const dock = dockOf(page);
+    await dock.getByText('2 files uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(sends).toHaveLength(2);
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await page.getByRole('heading', { name: 'Datasets' }).waitFor();
+    await dock.getByText('2 files uploaded').waitFor();
+    await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
+    await dock.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
+  test('a folder is picked with what is in its folders, but for what systems hide in them', async () => {
+    const { page, id, complaints } = await atDataset();
+    const folder = await folderWith({ ...(await pairsOf(1)), '.DS_Store': 'x', 'Thumbs.db': 'x' });
+    await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
+    await writeFile(join(folder, 'deep', 'deeper', 'b.jpg'), await media.jpeg({ seed: 9 }));
+    await writeFile(join(folder, 'deep', 'b.txt'), 'a wagon');
+    await page.locator(FOLDER).setInputFiles(folder);
+    await dockOf(page).getByText('4 files uploaded').waitFor();
+    await page.getByText('2 hidden files left out').waitFor();
+    await ready(api, id);
+    expect(await api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('files are dropped onto a dataset, and the page says so while they are held over it', async () => {
+    const { page, id, complaints } = await atDataset();
+    const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
+    await page.dispatchEvent('body', 'dragover', { dataTransfer });
+    await page.getByText('Drop to add to this dataset').waitFor();
+    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+    expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
+    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('folders are dropped with all that is in them, however much', async () => {
+    const { page, context, id, complaints } = await atDataset();
+    const folder = await folderWith(await pairsOf(1));
+    await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
+    // More than a browser tells of at once.
+    const names = Array.from({ length: 120 }, (_, index) => `caption ${index}.txt`);
+    await Promise.all(names.map((name) => writeFile(join(folder, 'deep', 'deeper', name), name)));
+    const data = { items: [], files: [folder], dragOperationsMask: 1 };
+    const devtools = await context.newCDPSession(page);
+    for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+      await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
+    }
+    await dockOf(page).getByText('122 files uploaded').waitFor();
+    expect((await api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
+    expect(complaints).toEqual([]);
+  });
+
+  test('files that are dropped onto the list become a dataset, once it has a name', async () => {
+    const { page, complaints } = await visit(browser, server, { token: api.token });
+    await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
+    const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
+    await page.dispatchEvent('body', 'drop', { dataTransfer });
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('a.doc').first().waitFor();
+    await dialog.getByLabel('Name').fill('dropped');
+    await dialog.getByRole('button', { name: 'Create, and upload 1 file' }).click();
+    await page.getByRole('heading', { name: 'dropped' }).waitFor();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    const made = (await api.list()).body.datasets.find(({ name }) => name === 'dropped');
+    expect(await api.filenames(made!.id)).toEqual(['a.jpg']);
+    expect(complaints).toEqual([]);
+  });
+
+  test('a folder that is brought to the list becomes a dataset of its name, as the service allows it', async () => {
+    await api.newDataset('red-wagons');
+    const { page } = await visit(browser, server, { token: api.token });
+    await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
+    const field = page.getByRole('dialog').getByLabel('Name');
+    await field.waitFor();
+    expect(await field.inputValue()).toBe('red-wagons 2');
+    await page.getByRole('button', { name: 'Create, and upload 2 files' }).click();
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+  });
+
+  describe('of names that are there already', () => {
+    const brought = [
+      bytesOf('new.txt', 'new'),
+      bytesOf('same.txt', 'the same'),
+      bytesOf('a.txt', 'after'),
+      bytesOf('b.txt', 'after it'),
+    ];
+    const bring = async () => {
+      const visited = await atDataset({ 'same.txt': 'the same', 'a.txt': 'before', 'b.txt': 'as it was' });
+      await visited.page.locator(FILES).setInputFiles(brought);
+      const dialog = visited.page.getByRole('dialog', { name: 'Overwrite 2 files?' });
+      await dialog.getByText('1 file with the same bytes is there already.').waitFor();
+      const names = dialog.getByRole('list', { name: 'Files that are there already' }).getByRole('listitem');
+      expect(await names.allTextContents()).toEqual(['a.txt', 'b.txt']);
+      const textOf = async (name: string) => (await api.raw('GET', `/${visited.id}/files/${name}`)).text();
+      return { ...visited, dialog, textOf };
+    };
+
+    test('one is asked once for all, and they are overwritten', async () => {
+      const { page, dialog, textOf, sends, complaints } = await bring();
+      await dialog.getByRole('button', { name: 'Overwrite, and upload all 3 files' }).click();
+      await dockOf(page).getByText('3 files uploaded').waitFor();
+      expect(await textOf('a.txt')).toBe('after');
+      expect(await textOf('b.txt')).toBe('after it');
+      expect(sends).toHaveLength(3);
+      expect(complaints).toEqual([]);
+    });
+
+    test('or they are left out', async () => {
+      const { page, id, dialog, textOf } = await bring();
+      await dialog.getByRole('button', { name: 'Leave those out' }).click();
+      await dockOf(page).getByText('1 file uploaded').waitFor();
+      expect(await textOf('a.txt')).toBe('before');
+      expect(await api.filenames(id)).toContain('new.txt');
+    });
+
+    test('or nothing is uploaded', async () => {
+      const { page, id, dialog, sends } = await bring();
+      await dialog.getByRole('button', { name: 'Cancel' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      await page.locator(FILES).setInputFiles([bytesOf('same.txt', 'the same')]);
+      await page.getByRole('dialog', { name: 'Nothing to upload' }).waitFor();
+      expect(sends).toEqual([]);
+      expect(await api.filenames(id)).not.toContain('new.txt');
+    });
+  });
+
+  test('names and empty files are refused before a byte is sent, and the others may go on', async () => {
+    const { page, id, complaints, sends } = await atDataset();
+    const folder = await folderWith({ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '' });
+    await mkdir(join(folder, 'other'));
+    await writeFile(join(folder, 'other', 'same.txt'), 'one');
+    await writeFile(join(folder, 'same.txt'), 'two');
+    await page.locator(FOLDER).setInputFiles(folder);
+    const dialog = page.getByRole('dialog', { name: 'Not all files can be uploaded' });
+    await dialog.getByText('4 files can not be in a dataset').waitFor();
+    await dialog.getByText('"notes.docx" is not an image').waitFor();
+    await dialog.getByText('It is empty').waitFor();
+    expect(await dialog.getByText('2 files would be same.txt in the dataset').count()).toBe(2);
+    expect(sends).toEqual([]);
+    await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await api.filenames(id)).toEqual(['good.jpg']);
+    expect(sends).toHaveLength(1);
+    expect(complaints).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+import type { DatasetFile } from '../../src/client/client.js';
+import type { Pair } from '../live/pairs.js';
+
+/** What there is to know of the captions of a dataset as a whole. */
+export interface Facts {
+  readonly captions: number;
+  readonly missing: readonly Pair[];
+  readonly blank: readonly Pair[];
+  /** Those whose very text another has too, beside each other. */
+  readonly duplicates: readonly Pair[];
+  /** Of captions that are not blank, by their length in characters. */
+  readonly shortest: DatasetFile | undefined;
+  readonly longest: DatasetFile | undefined;
+  readonly medianLength: number | undefined;
+}
+
+/** @param textOf `undefined` where a text is not known */
+export function factsOf(pairs: readonly Pair[], textOf: (file: DatasetFile) => string | undefined): Facts {
+  const missing: Pair[] = [];
+  const blank: Pair[] = [];
+  const written: DatasetFile[] = [];
+  const byText = new Map<string, Pair[]>();
+  for (const pair of pairs) {
+    const file = pair.caption;
+    if (file === undefined) {
+      missing.push(pair);
+      continue;
+    }
+    const text = textOf(file)?.trim();
+    if (text === '') {
+      blank.push(pair);
+      continue;
+    }
+    written.push(file);
+    if (text === undefined) continue;
+    const same = byText.get(text);
+    if (same === undefined) byText.set(text, [pair]);
+    else same.push(pair);
+  }
+  const byLength = written.toSorted((a, b) => lengthOf(a) - lengthOf(b));
+  const middle = byLength[Math.floor((byLength.length - 1) / 2)];
+  return {
+    captions: written.length + blank.length,
+    missing,
+    blank,
+    duplicates: [...byText.values()].filter((same) => same.length > 1).flat(),
+    shortest: byLength[0],
+    longest: byLength.at(-1),
+    medianLength: middle && lengthOf(middle),
+  };
+}
+
+export function lengthOf({ characters = 0 }: DatasetFile): number {
+  return characters;
+}

@@ -1,0 +1,151 @@
+import { Check, Download, LoaderCircle, TriangleAlert } from 'lucide-react';
+import { type KeyboardEvent, memo, type ReactNode } from 'react';
+import type { DatasetFile } from '../../../src/client/client.js';
+import { useLinks } from '../../live/dataset.js';
+import type { Pair } from '../../live/pairs.js';
+import { messageOf, sizeOf } from '../../ui/format.js';
+import { type CaptionName, type Draft, drafts, faultOf } from './drafts.js';
+import { type Caption, useCaption } from './use-caption.js';
+
+interface CaptionFieldProps {
+  readonly datasetId: string;
+  readonly pair: Pair;
+}
+
+/**
+ * The caption of a pair, to be read and changed in place. As high as what it stands in where that has a height, and high
+ * enough for four lines elsewhere; its messages take from the room of the text.
+ */
+export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
+  const caption = useCaption(datasetId, pair);
+  const { draft, reading, name } = caption;
+  const fault = faultOf(draft);
+  return (
+    <div className="relative flex h-full min-h-28 flex-col gap-1">
+      {draft === undefined && reading.state === 'failed' ? (
+        <Notice text={`The caption could not be read. ${messageOf(reading.error)}`}>
+          <Choice onClick={caption.retry}>Try again</Choice>
+        </Notice>
+      ) : draft === undefined && reading.state === 'read' && reading.text === null && pair.caption !== undefined ? (
+        <TooLong datasetId={datasetId} file={pair.caption} />
+      ) : (
+        <Text caption={caption} pair={pair} />
+      )}
+      {fault !== undefined && (
+        <Notice text={`Not saved. ${fault}`}>
+          <Choice onClick={() => drafts.save(name)}>Try again</Choice>
+        </Notice>
+      )}
+      {draft?.state === 'changed' && <Changed name={name} draft={draft} />}
+      <Mark caption={caption} />
+    </div>
+  );
+});
+
+function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
+  const { name, saved, reading, draft, text } = caption;
+  const isMissing = saved === undefined && reading.state === 'read';
+  return (
+    <textarea
+      aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
+      aria-invalid={faultOf(draft) !== undefined || draft?.state === 'changed' || undefined}
+      rows={4}
+      value={text}
+      readOnly={draft === undefined && reading.state === 'loading'}
+      placeholder={reading.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
+      onChange={(event) => drafts.edit(name, event.target.value, saved)}
+      onBlur={() => drafts.save(name)}
+      onKeyDown={(event) => onKeyDown(event, name, draft)}
+      className={`min-h-10 w-full grow resize-none rounded-md border border-transparent px-2 py-1 text-sm -outline-offset-2 leading-5 placeholder:text-muted placeholder:italic hover:border-line focus:border-line focus:bg-page aria-invalid:border-bad ${isMissing ? 'border-dashed border-line' : ''}`}
+    />
+  );
+}
+
+function onKeyDown(event: KeyboardEvent, name: CaptionName, draft: Draft | undefined): void {
+  const isEscape = event.key === 'Escape';
+  // What is typed is for the field: of all around it only Tab and, where there is nothing to put back, Escape are for others.
+  if (event.key !== 'Tab' && !(isEscape && draft === undefined)) event.stopPropagation();
+  // With a method that composes characters, these belong to that.
+  if (event.nativeEvent.isComposing) return;
+  if (isEscape && draft !== undefined) {
+    event.preventDefault();
+    drafts.revert(name);
+  }
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    drafts.save(name);
+  }
+}
+
+function Mark({ caption: { draft, isJustSaved } }: { caption: Caption }) {
+  const mark =
+    draft?.state === 'saving' && draft.reason === undefined ? (
+      <>
+        <LoaderCircle size={12} className="animate-spin" aria-hidden /> Saving …
+      </>
+    ) : draft === undefined && isJustSaved ? (
+      <>
+        <Check size={12} className="text-good" aria-hidden /> Saved
+      </>
+    ) : undefined;
+  return (
+    <span
+      role="status"
+      className="pointer-events-none absolute right-1 bottom-1 flex items-center gap-1 rounded-full border border-line bg-panel px-2 text-xs text-muted empty:hidden"
+    >
+      {mark}
+    </span>
+  );
+}
+
+function Changed({ name, draft }: { name: CaptionName; draft: Draft & { state: 'changed' } }) {
+  const { theirs } = draft;
+  return (
+    <Notice
+      text={theirs === undefined ? 'Removed elsewhere meanwhile.' : 'Changed elsewhere meanwhile, to:'}
+      more={theirs === undefined ? undefined : (theirs.text ?? 'a text too long to show')}
+    >
+      <Choice onClick={() => drafts.keepMine(name)}>Keep mine</Choice>
+      <Choice onClick={() => drafts.takeTheirs(name)}>Take theirs</Choice>
+    </Notice>
+  );
+}
+
+function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
+  const links = useLinks(datasetId);
+  return (
+    <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
+      <p>This caption of {sizeOf(file.size_bytes)} is too long to edit here.</p>
+      {links !== undefined && (
+        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-accent underline">
+          <Download size={14} aria-hidden /> Download {file.filename}
+        </a>
+      )}
+    </div>
+  );
+}
+
+function Notice({ text, more, children }: { text: string; more?: string | undefined; children: ReactNode }) {
+  return (
+    <div className="flex max-h-20 shrink-0 flex-wrap items-center gap-x-3 overflow-y-auto rounded-md bg-bad-soft px-2 py-1 text-xs text-bad">
+      <p role="alert" className="flex min-w-0 items-start gap-1 wrap-anywhere">
+        <TriangleAlert size={12} className="mt-0.5 shrink-0" aria-hidden /> {text}
+      </p>
+      {more !== undefined && <q className="min-w-0 whitespace-pre-wrap wrap-anywhere text-text">{more}</q>}
+      <span className="ml-auto flex gap-3">{children}</span>
+    </div>
+  );
+}
+
+function Choice({ onClick, children }: { onClick: () => void; children: ReactNode }) {
+  return (
+    <button
+      type="button"
+      onClick={onClick}
+      onKeyDown={(event) => event.key !== 'Escape' && event.key !== 'Tab' && event.stopPropagation()}
+      className="cursor-pointer py-1 font-semibold underline"
+    >
+      {children}
+    </button>
+  );
+}

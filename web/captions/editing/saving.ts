@@ -1,0 +1,62 @@
+import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+
+/** A caption as the service has it. */
+export interface Saved {
+  readonly sha256: string;
+  /** `null` for more than 64 KiB. */
+  readonly text: string | null;
+}
+
+export type Outcome =
+  | { readonly state: 'saved'; readonly saved: Saved }
+  /** Somebody else has saved another text since, or removed the caption. */
+  | { readonly state: 'changed'; readonly theirs: Saved | undefined };
+
+/** After which a service that does not answer is taken for one that is not there. */
+const PATIENCE_MS = 30_000;
+
+/** Saves a text over the one it was made from; over no other. */
+export async function saveCaption(
+  client: TrainyardClient,
+  { datasetId, filename, text, base }: { datasetId: string; filename: string; text: string; base: Saved | undefined },
+): Promise<Outcome> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  // The service has no conditional upload; asking right before leaves a gap of milliseconds.
+  const there = await captionThere(client, { datasetId, filename, base, signal });
+  // Ours may have arrived although its answer did not.
+  if (there !== undefined && there.text === text) return { state: 'saved', saved: there };
+  if (there?.sha256 !== base?.sha256) return { state: 'changed', theirs: there };
+  const { sha256 } = await client.upload(datasetId, filename, new Blob([text]), { signal });
+  return { state: 'saved', saved: { sha256, text } };
+}
+
+async function captionThere(
+  client: TrainyardClient,
+  {
+    datasetId,
+    filename,
+    base,
+    signal,
+  }: { datasetId: string; filename: string; base: Saved | undefined; signal: AbortSignal },
+): Promise<Saved | undefined> {
+  try {
+    return (await client.captions(datasetId, [filename], { signal }))[0];
+  } catch (error) {
+    if (!(error instanceof TrainyardError)) throw error;
+    if (error.errorCode === 404002) return undefined;
+    // Its bytes are damaged in the store, which a new text mends.
+    if (error.status === 409) return base;
+    throw error;
+  }
+}
+
+/** A text as a field shows it: browsers have no other line ends there, and what is blank gives way to the placeholder. */
+export function shownOf(text: string): string {
+  return text.trim() === '' ? '' : text.replaceAll(/\r\n?/g, '\n');
+}
+
+/** What was typed, with the line ends of the text that it was made from. */
+export function writtenOf(typed: string, base: Saved | undefined): string {
+  const written = base?.text?.includes('\r\n') ? typed.replaceAll('\n', '\r\n') : typed;
+  return written.toWellFormed();
+}

@@ -1,0 +1,71 @@
+import { Search } from 'lucide-react';
+import { useEffect, useRef } from 'react';
+import { Chip } from '../ui/chip.js';
+import { isDialogOpen, isTyping } from '../ui/keys.js';
+import { numberOf } from '../ui/format.js';
+import { type Choice, type Chosen, SORTS, type Sort, STATUSES } from './dataset-filter.js';
+
+const NAMES = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
+
+interface ChoiceBarProps {
+  readonly choice: Choice;
+  readonly counts: Chosen['counts'];
+  readonly onChange: (choice: Choice) => void;
+}
+
+/** Search, filter and order of the list. `/` leads to the search from anywhere on the page. */
+export function ChoiceBar({ choice, counts, onChange }: ChoiceBarProps) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const focus = (event: KeyboardEvent) => {
+      if (event.key !== '/' || isTyping(event.target) || isDialogOpen()) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    document.addEventListener('keydown', focus);
+    return () => document.removeEventListener('keydown', focus);
+  }, []);
+  const all = STATUSES.reduce((sum, status) => sum + counts[status], 0);
+  return (
+    <search className="flex flex-wrap items-center gap-x-4 gap-y-3">
+      <div className="relative w-full sm:w-64">
+        <Search size={16} className="absolute top-1/2 left-3 -translate-y-1/2 text-muted" aria-hidden />
+        <input
+          ref={field}
+          type="search"
+          aria-label="Search datasets by name"
+          aria-keyshortcuts="/"
+          placeholder="Search"
+          value={choice.search}
+          onChange={(event) => onChange({ ...choice, search: event.target.value })}
+          className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
+        />
+      </div>
+      <fieldset className="flex flex-wrap gap-1">
+        <legend className="sr-only">Status</legend>
+        <Chip isOn={choice.status === undefined} onClick={() => onChange({ ...choice, status: undefined })}>
+          All <span className="tabular-nums">{numberOf(all)}</span>
+        </Chip>
+        {STATUSES.map((status) => (
+          <Chip key={status} isOn={choice.status === status} onClick={() => onChange({ ...choice, status })}>
+            {NAMES[status]} <span className="tabular-nums">{numberOf(counts[status])}</span>
+          </Chip>
+        ))}
+      </fieldset>
+      <label className="flex items-center gap-2 text-sm text-muted sm:ml-auto">
+        Sort
+        <select
+          value={choice.sort}
+          onChange={(event) => onChange({ ...choice, sort: event.target.value as Sort })}
+          className="min-h-9 rounded-lg border border-line bg-panel px-2 text-text"
+        >
+          {Object.entries(SORTS).map(([sort, label]) => (
+            <option key={sort} value={sort}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
+    </search>
+  );
+}

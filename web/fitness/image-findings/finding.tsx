@@ -1,0 +1,73 @@
+import { ChevronRight } from 'lucide-react';
+import { type ReactNode, useId, useState } from 'react';
+import { numberOf } from '../../ui/format.js';
+
+interface FindingProps {
+  readonly title: string;
+  readonly count: number;
+  /** What is said where there is nothing to see. */
+  readonly none: string;
+  readonly words: string;
+  /** Whether it is unfolded to begin with. */
+  readonly isOpen?: boolean;
+  /** What decides what is found; shown also where nothing was. */
+  readonly controls?: ReactNode;
+  readonly children: ReactNode;
+}
+
+/** Something that images were searched for: how many there are and, unfolded, which. */
+export function Finding({ title, count, none, words, isOpen = true, controls, children }: FindingProps) {
+  // The person decides from then on, whatever is found.
+  const [isOpenAtFirst] = useState(isOpen);
+  return (
+    <details open={isOpenAtFirst} className="group rounded-lg border border-line">
+      <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 hover:bg-raised">
+        <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
+        <span className="mr-auto font-medium">{title}</span>
+        <span
+          className={`rounded-full px-2 text-sm tabular-nums ${count > 0 ? 'bg-warn-soft text-warn' : 'bg-raised text-muted'}`}
+        >
+          {numberOf(count)}
+        </span>
+      </summary>
+      <div className="flex flex-col gap-4 border-t border-line p-3 sm:p-4">
+        {controls}
+        <p className="text-sm text-muted">{count === 0 ? none : words}</p>
+        {count > 0 && children}
+      </div>
+    </details>
+  );
+}
+
+interface SliderProps {
+  readonly label: string;
+  readonly value: number;
+  readonly onChange: (value: number) => void;
+  readonly min: number;
+  readonly max: number;
+  /** The value in words. */
+  readonly text: string;
+}
+
+/** A number that a person moves until what is found is right. */
+export function Slider({ label, value, onChange, min, max, text }: SliderProps) {
+  const id = useId();
+  return (
+    <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
+      <label htmlFor={id} className="min-w-20">
+        {label}
+      </label>
+      <input
+        id={id}
+        type="range"
+        min={min}
+        max={max}
+        value={value}
+        aria-valuetext={text}
+        onChange={(event) => onChange(event.target.valueAsNumber)}
+        className="h-6 w-48 max-w-full cursor-pointer accent-accent"
+      />
+      <span className="text-muted tabular-nums">{text}</span>
+    </div>
+  );
+}

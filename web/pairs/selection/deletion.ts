@@ -1,0 +1,85 @@
+import { useSyncExternalStore } from 'react';
+import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { messageOf } from '../../ui/format.js';
+
+const AT_ONCE = 4;
+
+/** Between two reports of how far it is: each has the cards looked through. */
+const REPORT_MS = 200;
+
+/** A file that is being deleted, or was asked to be. */
+export interface Doomed {
+  readonly stem: string;
+  readonly filename: string;
+}
+
+export interface Deletion {
+  readonly stems: ReadonlySet<string>;
+  readonly total: number;
+  readonly done: number;
+  readonly isRunning: boolean;
+  readonly failures: readonly (Doomed & { readonly reason: string })[];
+}
+
+const IDLE: Deletion = { stems: new Set(), total: 0, done: 0, isRunning: false, failures: [] };
+
+/** By dataset, and not in what is shown: it goes on while somebody looks at something else. */
+const deletions = new Map<string, Deletion>();
+const listeners = new Set<() => void>();
+
+export function useDeletion(datasetId: string): Deletion {
+  return useSyncExternalStore(subscribe, () => deletions.get(datasetId) ?? IDLE);
+}
+
+interface DeletionOptions {
+  readonly client: TrainyardClient;
+  readonly datasetId: string;
+  /** Asks for the dataset as it is then. */
+  readonly refetch: () => Promise<unknown>;
+}
+
+/** Deletes files, a few at a time; what is gone already counts as deleted. What fails is told of until `dismissFailures`. */
+export async function deleteFiles(files: readonly Doomed[], options: DeletionOptions): Promise<void> {
+  const { client, datasetId, refetch } = options;
+  if (deletions.get(datasetId)?.isRunning) return;
+  const stems = new Set(files.map(({ stem }) => stem));
+  const failures: (Doomed & { reason: string })[] = [];
+  let done = 0;
+  const report = (isRunning: boolean) =>
+    put(datasetId, { stems, total: files.length, done, isRunning, failures: [...failures] });
+  report(true);
+  const reporting = setInterval(report, REPORT_MS, true);
+  const waiting = files.values();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const file of waiting) {
+        try {
+          await client.removeFile(datasetId, file.filename);
+        } catch (error) {
+          const isGone = error instanceof TrainyardError && error.status === 404;
+          if (!isGone) failures.push({ ...file, reason: messageOf(error) });
+        }
+        done++;
+      }
+    }),
+  );
+  clearInterval(reporting);
+  report(true);
+  await refetch();
+  put(datasetId, { ...IDLE, failures });
+}
+
+export function dismissFailures(datasetId: string): void {
+  put(datasetId, IDLE);
+}
+
+function put(datasetId: string, deletion: Deletion): void {
+  if (deletion.isRunning || deletion.failures.length > 0) deletions.set(datasetId, deletion);
+  else deletions.delete(datasetId);
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

@@ -1,0 +1,106 @@
+import { Trash2, X } from 'lucide-react';
+import type { DatasetWithFiles } from '../../../src/client/client.js';
+import { Button } from '../../ui/button.js';
+import { LongList } from '../../ui/long-list.js';
+import { countOf, numberOf } from '../../ui/format.js';
+import type { Deletion } from './deletion.js';
+
+interface SelectionBarProps {
+  readonly shown: number;
+  readonly selected: number;
+  readonly awaited: NonNullable<DatasetWithFiles['awaited']>;
+  readonly deletion: Deletion;
+  readonly onSelectAll: () => void;
+  readonly onSelectNone: () => void;
+  readonly onDelete: () => void;
+  readonly onRetry: () => void;
+  readonly onDismiss: () => void;
+}
+
+/** How many are shown and selected, and what is done with them. Of one height, so that nothing below it ever moves. */
+export function SelectionBar(props: SelectionBarProps) {
+  const { shown, selected, awaited, deletion, onSelectAll, onSelectNone, onDelete } = props;
+  const isAll = selected > 0 && selected === shown;
+  return (
+    <div className="sticky top-0 z-10 -mx-4 flex h-12 items-center gap-3 border-b border-line bg-page px-4">
+      <label className="flex shrink-0 items-center gap-2 text-sm">
+        <input
+          type="checkbox"
+          checked={isAll}
+          ref={(box) => {
+            if (box !== null) box.indeterminate = selected > 0 && !isAll;
+          }}
+          onChange={isAll ? onSelectNone : onSelectAll}
+          aria-label={isAll ? 'Select none' : 'Select all that are shown'}
+          className="size-5 shrink-0 cursor-pointer accent-accent"
+        />
+        <span role="status" className="shrink-0 font-medium tabular-nums">
+          {selected > 0 ? `${numberOf(selected)} of ${numberOf(shown)} selected` : countOf(shown, 'pair')}
+        </span>
+      </label>
+      {awaited.length > 0 && selected === 0 && <Awaited awaited={awaited} />}
+      <div className="ml-auto flex shrink-0 items-center gap-1">
+        {deletion.isRunning ? (
+          <DeletionProgress deletion={deletion} />
+        ) : (
+          selected > 0 && (
+            <>
+              <Button kind="danger" onClick={onDelete}>
+                <Trash2 size={16} aria-hidden /> Delete
+              </Button>
+              <Button kind="quiet" aria-label="Select nothing" onClick={onSelectNone}>
+                <X size={16} aria-hidden />
+              </Button>
+            </>
+          )
+        )}
+      </div>
+      {!deletion.isRunning && deletion.failures.length > 0 && <Failures {...props} />}
+    </div>
+  );
+}
+
+function Awaited({ awaited }: Pick<SelectionBarProps, 'awaited'>) {
+  const names = awaited.map(({ filename }) => filename).join(', ');
+  return (
+    <p className="min-w-0 truncate text-sm text-muted" title={names}>
+      Waiting for {countOf(awaited.length, 'file')}
+      <span className="hidden sm:inline">: {names}</span>
+    </p>
+  );
+}
+
+function DeletionProgress({ deletion: { done, total } }: { deletion: Deletion }) {
+  return (
+    <div className="flex items-center gap-2 text-sm">
+      <progress aria-label="Deleting" value={done} max={total} className="w-20 accent-accent sm:w-40" />
+      <span className="tabular-nums">
+        Deleting {numberOf(done)} of {numberOf(total)}
+      </span>
+    </div>
+  );
+}
+
+function Failures({ deletion: { failures }, onRetry, onDismiss }: SelectionBarProps) {
+  return (
+    <div
+      role="alert"
+      className="absolute inset-x-4 top-full mt-2 flex flex-col gap-2 rounded-xl border border-bad bg-panel p-4 shadow-lg"
+    >
+      <p className="font-medium text-bad">{countOf(failures.length, 'file')} could not be deleted.</p>
+      <LongList label="Not deleted" items={failures}>
+        {({ filename, reason }) => (
+          <p className="py-1 text-sm wrap-anywhere">
+            <strong>{filename}</strong>: {reason}
+          </p>
+        )}
+      </LongList>
+      <div className="flex gap-2">
+        <Button onClick={onRetry}>Try again</Button>
+        <Button kind="quiet" onClick={onDismiss}>
+          Dismiss
+        </Button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,51 @@
+import { FolderDown } from 'lucide-react';
+import { useEffect, useEffectEvent, useState } from 'react';
+import { useRoute } from 'wouter';
+import { isDialogOpen } from '../../ui/keys.js';
+import { type BroughtFile, filesDropped } from './dropped-files.js';
+
+/** To a dataset, or to a new one that is made of the files. */
+export type Bring = (files: Promise<readonly BroughtFile[]>, datasetId: string | undefined) => void;
+
+/** Takes files that are dropped anywhere on the page, and says so while they are held over it. */
+export function DropArea({ bring }: { bring: Bring }) {
+  const [, parameters] = useRoute('/datasets/:id/:view?');
+  const [isOver, setOver] = useState(false);
+
+  const drop = useEffectEvent((transfer: DataTransfer) => bring(filesDropped(transfer), parameters?.id));
+  useEffect(() => {
+    const listening = new AbortController();
+    const listen = (type: 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void) => {
+      const actForFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') && act(event);
+      addEventListener(type, actForFiles, { signal: listening.signal });
+    };
+    listen('dragover', (event) => {
+      // Else the browser would leave the page and show the file.
+      event.preventDefault();
+      event.dataTransfer!.dropEffect = isDialogOpen() ? 'none' : 'copy';
+      setOver(!isDialogOpen());
+    });
+    listen('dragleave', ({ relatedTarget }) => {
+      if (relatedTarget === null) setOver(false);
+    });
+    listen('drop', (event) => {
+      event.preventDefault();
+      setOver(false);
+      if (!isDialogOpen()) drop(event.dataTransfer!);
+    });
+    return () => listening.abort();
+  }, []);
+
+  if (!isOver) return null;
+  return (
+    <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-page/80 p-4">
+      <div className="flex flex-col items-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-panel px-10 py-8 text-center shadow-lg">
+        <FolderDown size={40} className="text-accent" aria-hidden />
+        <p className="text-lg font-semibold">
+          {parameters === null ? 'Drop to make a new dataset' : 'Drop to add to this dataset'}
+        </p>
+        <p className="text-sm text-muted">Images, clips and captions, or whole folders of them</p>
+      </div>
+    </div>
+  );
+}

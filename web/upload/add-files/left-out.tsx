@@ -1,0 +1,37 @@
+import { LongList } from '../../ui/long-list.js';
+import { countOf } from '../../ui/format.js';
+import type { Checked } from './check-files.js';
+
+/** Files that will not be uploaded, each with the reason. */
+export function LeftOut({ refused, hidden, unchanged = 0 }: Omit<Checked, 'files'> & { unchanged?: number }) {
+  return (
+    <>
+      {refused.length > 0 && (
+        <section className="flex flex-col gap-1">
+          <h3 className="text-sm font-medium">{countOf(refused.length, 'file')} can not be in a dataset</h3>
+          <div className="rounded-lg border border-line">
+            <LongList label="Files left out" items={refused}>
+              {({ path, reason }) => (
+                <div className="px-3 py-2 text-sm">
+                  <p className="font-medium break-all">{path}</p>
+                  <p className="text-muted wrap-anywhere">{reason}</p>
+                </div>
+              )}
+            </LongList>
+          </div>
+        </section>
+      )}
+      {(hidden > 0 || unchanged > 0) && (
+        <p className="text-sm text-muted">
+          {[
+            unchanged > 0 &&
+              `${countOf(unchanged, 'file')} with the same bytes ${unchanged === 1 ? 'is' : 'are'} there already.`,
+            hidden > 0 && `${countOf(hidden, 'hidden file')} of your system ${hidden === 1 ? 'is' : 'are'} left out.`,
+          ]
+            .filter(Boolean)
+            .join(' ')}
+        </p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,104 @@
+import { RotateCcw, X } from 'lucide-react';
+import { Link } from 'wouter';
+import { Button } from '../../ui/button.js';
+import { LongList } from '../../ui/long-list.js';
+import { countOf, numberOf, sizeOf } from '../../ui/format.js';
+import type { Failure } from '../queue/batch.js';
+import { queue } from '../queue/page-queue.js';
+import { ProgressBar } from './progress-bar.js';
+import type { Uploads } from '../queue/uploads.js';
+
+/** By dataset, what is under way and what failed. */
+export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: Uploads }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+    <section tabIndex={0} aria-label="Details of uploads" className="flex max-h-[40dvh] flex-col gap-3 overflow-y-auto">
+      <ul aria-label="Datasets" className="flex flex-col gap-1">
+        {batches.map((picture) => (
+          <li key={picture.batch.key} className="flex flex-wrap items-center gap-x-3 text-sm">
+            <Link href={`/datasets/${picture.dataset.id}`} className="font-medium break-all underline">
+              {picture.dataset.name}
+            </Link>
+            <BatchState {...picture} />
+          </li>
+        ))}
+      </ul>
+      {inFlight.length > 0 && (
+        <ul aria-label="Files under way" className="flex flex-col gap-1.5">
+          {inFlight.map(({ name, sentBytes, totalBytes }) => (
+            <li
+              key={name}
+              className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-3 text-sm sm:grid-cols-[minmax(0,1fr)_8rem_16rem]"
+            >
+              <span className="truncate" title={name}>
+                {name}
+              </span>
+              <span className="text-right text-muted tabular-nums">
+                {sentBytes >= totalBytes ? 'Sent' : sizeOf(totalBytes)}
+              </span>
+              <span className="col-span-2 sm:col-span-1">
+                <ProgressBar label={name} total={totalBytes} arrived={0} sent={sentBytes} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {failures.length > 0 && <Failures failures={failures} />}
+    </section>
+  );
+}
+
+function BatchState({ batch, phase, files }: Uploads['batches'][number]) {
+  if (phase.state === 'stopped') {
+    return (
+      <>
+        <span className="text-bad wrap-anywhere">{phase.reason}</span>
+        {phase.mayGoOn && <Button onClick={() => queue.tryAgain(batch)}>Try again</Button>}
+      </>
+    );
+  }
+  return (
+    <span className="text-muted tabular-nums">
+      {phase.state === 'cancelled' ? 'Cancelled, ' : ''}
+      {numberOf(files.arrived)} of {countOf(files.total, 'file')}
+    </span>
+  );
+}
+
+function Failures({ failures }: { failures: readonly Failure[] }) {
+  return (
+    <section className="flex flex-col gap-1">
+      <div className="flex items-center gap-3">
+        <h3 className="mr-auto text-sm font-medium text-bad">
+          {countOf(failures.length, 'file')} could not be uploaded
+        </h3>
+        <Button onClick={() => queue.retry(failures)}>
+          <RotateCcw size={16} aria-hidden /> Retry all
+        </Button>
+      </div>
+      <div className="rounded-lg border border-line">
+        <LongList label="Files that could not be uploaded" items={failures}>
+          {(failure) => <FailureRow failure={failure} />}
+        </LongList>
+      </div>
+    </section>
+  );
+}
+
+function FailureRow({ failure }: { failure: Failure }) {
+  const { file, reason } = failure;
+  return (
+    <div className="flex items-start gap-1 px-3 py-1.5 text-sm">
+      <div className="min-w-0 grow py-1">
+        <p className="font-medium break-all">{file.name}</p>
+        <p className="text-muted wrap-anywhere">{reason}</p>
+      </div>
+      <Button kind="quiet" aria-label={`Retry ${file.name}`} onClick={() => queue.retry([failure])}>
+        <RotateCcw size={16} aria-hidden />
+      </Button>
+      <Button kind="quiet" aria-label={`Dismiss ${file.name}`} onClick={() => queue.dismiss(failure)}>
+        <X size={16} aria-hidden />
+      </Button>
+    </div>
+  );
+}

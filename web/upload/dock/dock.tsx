@@ -1,0 +1,108 @@
+import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
+import { useId, useState } from 'react';
+import { Button } from '../../ui/button.js';
+import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
+import { DockDetails } from './dock-details.js';
+import { queue, useUploads } from '../queue/page-queue.js';
+import { ProgressBar } from './progress-bar.js';
+import { announcementOf, titleOf } from './titles.js';
+import type { Uploads } from '../queue/uploads.js';
+
+/** Where there is room for it, a person sees at once what is going on. */
+const ROOMY = '(min-width: 640px)';
+
+/** All uploads of this page, at its bottom, for as long as there is something to say of them. */
+export function Dock() {
+  const uploads = useUploads();
+  const [isOpen, setOpen] = useState(() => matchMedia(ROOMY).matches);
+  const detailsId = useId();
+  const isThere = uploads.doing !== 'nothing';
+  const isOver = !uploads.isUnfinished && uploads.doing !== 'cancelling';
+  return (
+    <>
+      <p role="status" className="sr-only">
+        {announcementOf(uploads)}
+      </p>
+      {isThere && (
+        <section
+          ref={tellHeight}
+          aria-label="Uploads"
+          className="sticky bottom-0 z-20 flex flex-col gap-2 border-t border-line bg-panel px-4 py-3 shadow-lg"
+        >
+          <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+            <h2 className="font-semibold">{titleOf(uploads)}</h2>
+            {uploads.failures.length > 0 && (
+              <p className="text-sm font-medium text-bad">{numberOf(uploads.failures.length)} failed</p>
+            )}
+            <p className="mr-auto text-sm text-muted tabular-nums">{factsOf(uploads)}</p>
+            <div className="flex items-center gap-1">
+              {uploads.isUnfinished && uploads.doing !== 'signed-out' && <Controls doing={uploads.doing} />}
+              {uploads.doing !== 'signed-out' && (
+                <Button
+                  kind="quiet"
+                  aria-label={isOpen ? 'Hide the details of uploads' : 'Show the details of uploads'}
+                  aria-expanded={isOpen}
+                  aria-controls={detailsId}
+                  onClick={() => setOpen(!isOpen)}
+                >
+                  {isOpen ? <ChevronDown size={18} aria-hidden /> : <ChevronUp size={18} aria-hidden />}
+                </Button>
+              )}
+              {isOver && (
+                <Button kind="quiet" aria-label="Dismiss uploads" onClick={() => queue.dismissAll()}>
+                  <X size={18} aria-hidden />
+                </Button>
+              )}
+            </div>
+          </div>
+          {!isOver && <ProgressBar label="All uploads" {...uploads.bytes} />}
+          <div id={detailsId} className="contents">
+            {isOpen && uploads.doing !== 'signed-out' && <DockDetails uploads={uploads} />}
+          </div>
+        </section>
+      )}
+    </>
+  );
+}
+
+function Controls({ doing }: Pick<Uploads, 'doing'>) {
+  return (
+    <>
+      {doing === 'paused' ? (
+        <Button onClick={() => queue.resume()}>
+          <Play size={16} aria-hidden /> Resume
+        </Button>
+      ) : (
+        doing !== 'stopped' && (
+          <Button onClick={() => queue.pause()}>
+            <Pause size={16} aria-hidden /> Pause
+          </Button>
+        )
+      )}
+      <Button onClick={() => queue.cancel()}>Cancel</Button>
+    </>
+  );
+}
+
+function factsOf({ doing, bytes, bytesPerSecond, secondsLeft, batches }: Uploads): string {
+  const hidden = batches.reduce((sum, batch) => sum + batch.hidden, 0);
+  return [
+    bytes.total > 0 && doing !== 'done' && `${sizeOf(bytes.arrived + bytes.sent)} of ${sizeOf(bytes.total)}`,
+    bytesPerSecond !== undefined && `${sizeOf(bytesPerSecond)}/s`,
+    secondsLeft !== undefined && `${durationOf(secondsLeft)} left`,
+    doing === 'done' && hidden > 0 && `${countOf(hidden, 'hidden file')} left out`,
+  ]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+/** Whatever else keeps to the bottom of the page stands on `--dock-height`. */
+function tellHeight(frame: HTMLElement): () => void {
+  const { style } = document.documentElement;
+  const observer = new ResizeObserver(() => style.setProperty('--dock-height', `${frame.offsetHeight}px`));
+  observer.observe(frame);
+  return () => {
+    observer.disconnect();
+    style.removeProperty('--dock-height');
+  };
+}
