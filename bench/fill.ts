@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import pg from 'pg';
-import { tallyOf } from '../src/dataset/counts.js';
-import { type Metadata, openMetadata } from '../src/storage/catalog/open-catalog.js';
+import { countsOf } from '../src/dataset/counts.js';
+import { type OpenCatalog, openCatalog } from '../src/storage/catalog/open-catalog.js';
 
 /** Datasets to make: so many, each with so many images, and no fewer captions. */
 export interface Filling {
@@ -44,7 +44,7 @@ export async function fillCatalog(
   where: { dataFolder: string; databaseUrl?: string | undefined },
   fillings: readonly Filling[],
 ): Promise<Filled[]> {
-  const metadata = await openMetadata({ ...where, blobGrace: 0 });
+  const metadata = await openCatalog({ ...where, blobGrace: 0 });
   const { dataFolder, databaseUrl } = where;
   const bulk = databaseUrl === undefined ? intoSqlite(dataFolder) : await intoPostgres(databaseUrl);
   try {
@@ -63,7 +63,7 @@ export async function fillCatalog(
     }
     await bulk.run('commit');
     await bulk.finish();
-    for (const { accountId, datasetIds } of filled) await proveTally(metadata, { accountId, id: datasetIds.at(-1)! });
+    for (const { accountId, datasetIds } of filled) await proveCounts(metadata, { accountId, id: datasetIds.at(-1)! });
     return filled;
   } finally {
     await bulk.close();
@@ -133,10 +133,10 @@ function insertFiles({ account, datasets, images, captions }: Filling, hex: stri
     from n cross join f where i < ${datasets} order by i`;
 }
 
-async function proveTally({ catalog }: Metadata, key: { accountId: string; id: string }): Promise<void> {
+async function proveCounts({ catalog }: OpenCatalog, key: { accountId: string; id: string }): Promise<void> {
   const dataset = await catalog.dataset(key);
   if (dataset === undefined) throw new Error(`${key.id} is not in the catalog`);
-  const counted = tallyOf(await catalog.files(key.id), dataset.tally.lastActivity);
-  const [kept, right] = [dataset.tally, counted].map((tally) => JSON.stringify(Object.entries(tally).sort()));
+  const counted = countsOf(await catalog.files(key.id), dataset.counts.lastActivity);
+  const [kept, right] = [dataset.counts, counted].map((counts) => JSON.stringify(Object.entries(counts).sort()));
   if (kept !== right) throw new Error(`the counts of ${key.id} are wrong: ${kept} instead of ${right}`);
 }

@@ -5,22 +5,22 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
-import { Arrivals } from './service/upload/presigned-uploads.js';
+import { DatasetService } from './service/datasets.js';
+import type { ServiceDependencies } from './service/dependencies.js';
+import { Downloads } from './service/download/downloads.js';
+import { ReadLinks } from './service/download/read-links.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { MountRoot } from './service/mount/mount-root.js';
-import type { ServiceParts } from './service/dependencies.js';
-import { Reading } from './service/download/downloads.js';
-import { ReadingLinks } from './service/download/read-links.js';
-import { repeat } from './service/run-periodically.js';
-import { DatasetService } from './service/datasets.js';
-import { sweep } from './service/upload/cleanup.js';
+import { runPeriodically } from './service/run-periodically.js';
+import { cleanUp } from './service/upload/cleanup.js';
+import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
-import { watchDataset } from './service/watch/watch-dataset.js';
 import { watchAccount } from './service/watch/watch-account.js';
-import { lockFolder } from './storage/folder-lock.js';
-import { openMetadata } from './storage/catalog/open-catalog.js';
+import { watchDataset } from './service/watch/watch-dataset.js';
 import { openBlobs } from './storage/blobs/open-blobs.js';
+import { openCatalog } from './storage/catalog/open-catalog.js';
+import { lockFolder } from './storage/folder-lock.js';
 import { packageVersion } from './version.js';
 
 const LONGEST_SWEEP_PAUSE_MS = 30_000;
@@ -43,12 +43,12 @@ export async function openApp(config: Config, logger: Logger) {
   const isCatalogHere = config.databaseUrl === undefined;
   const isShared = !isCatalogHere && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(join(config.dataFolder, 'serving.lock'));
-  const metadata = await openMetadata(config);
+  const metadata = await openCatalog(config);
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
   const { catalog, accounts, now } = metadata;
   const metrics = new Metrics(() => pool.load);
-  const core: ServiceParts = {
+  const core: ServiceDependencies = {
     catalog,
     blobs,
     now,
@@ -59,30 +59,31 @@ export async function openApp(config: Config, logger: Logger) {
   const { presigning } = blobs;
   const arrivals =
     presigning &&
-    new Arrivals(core, {
+    new PresignedUploads(core, {
       presigning,
-      onSettled: (sizeBytes) => metrics.uploaded('presigned', sizeBytes),
-      onRefused: () => metrics.refused('presigned'),
+      onFinalized: (sizeBytes) => metrics.uploaded('presigned', sizeBytes),
+      onRejected: () => metrics.rejected('presigned'),
       onError: (err, what) => logger.warn({ err }, `${what} and will be tried again`),
     });
-  const parts = arrivals === undefined ? core : { ...core, lookForUploads: (id: string) => arrivals.look(id) };
+  const dependencies =
+    arrivals === undefined ? core : { ...core, pollPresignedUploads: (id: string) => arrivals.poll(id) };
   // With the catalog in the folder that this process holds, nobody else can be taking anything in; another process on the
   // same database may.
-  await sweep(parts, { everything: isCatalogHere });
-  const uploads = new Uploads(parts);
+  await cleanUp(dependencies, { everything: isCatalogHere });
+  const uploads = new Uploads(dependencies);
   const linkSecret = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
   const linkKey = Buffer.from(linkSecret, 'base64');
   const server = await createServer(
     {
       accounts,
       now,
-      datasets: new DatasetService(parts),
+      datasets: new DatasetService(dependencies),
       uploads,
-      reading: new Reading(parts, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
+      downloads: new Downloads(dependencies, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
       links: new UploadLinks(linkKey, presigning),
-      readingLinks: new ReadingLinks(linkKey),
-      watch: (key, signal) => watchDataset(parts, key, signal),
-      watchAccount: (accountId, signal) => watchAccount(parts, accountId, signal),
+      readLinks: new ReadLinks(linkKey),
+      watch: (key, signal) => watchDataset(dependencies, key, signal),
+      watchAccount: (accountId, signal) => watchAccount(dependencies, accountId, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },
@@ -98,18 +99,18 @@ export async function openApp(config: Config, logger: Logger) {
     },
   );
   const { mountRoot: root, dataFolder } = config;
-  const mountRoot = root === undefined ? undefined : new MountRoot(parts, { root, dataFolder, log: logger });
+  const mountRoot = root === undefined ? undefined : new MountRoot(dependencies, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
   mountRoot?.start();
   // An upload whose process died is ended one lease later, and half of one at most.
-  const stopSweeping = repeat(() => sweep(parts, { isArrivingHere: (id) => uploads.isArriving(id) }), {
+  const stopSweeping = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
     pauseMs: Math.min(LONGEST_SWEEP_PAUSE_MS, config.rules.lease / 1000 / 2),
     onError: (err) => logger.error({ err }, 'the sweep failed and will be tried again'),
   });
   const stopLooking =
     arrivals &&
-    repeat(() => arrivals.lookEverywhere(), {
+    runPeriodically(() => arrivals.pollAll(), {
       pauseMs: LOOK_PAUSE_MS,
       onError: (err) => logger.error({ err }, 'looking for uploads failed and will be tried again'),
     });

@@ -1,5 +1,5 @@
 /** Runs `work` over all items, `concurrency` at a time, and throws the first error once nothing is under way any more. */
-export async function eachOf<T>(
+export async function forEachConcurrent<T>(
   items: Iterable<T> | AsyncIterable<T>,
   concurrency: number,
   work: (item: T) => Promise<void>,

@@ -157,7 +157,7 @@ export const wireCaption = z
 
 export const wireCaptions = z.object({ captions: z.array(wireCaption) }).meta({ id: 'Captions' });
 
-export const wireReadingLink = z
+export const wireReadLink = z
   .object({
     query: z.string().meta({
       description:
@@ -174,7 +174,7 @@ export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z
 /** Anything but JSON. */
 export const wireBytes = z.unknown().meta({ description: 'The bytes.' });
 
-export const wireRefusal = z
+export const wireErrorBody = z
   .object({
     error_code: z.number().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
     error_message: z.string().meta({ description: 'What was wrong, with what, and what to do.' }),
@@ -191,7 +191,7 @@ export const createBody = z
   })
   .nullish();
 
-export const promiseBody = z.object({
+export const uploadLinksBody = z.object({
   filenameToByteSize: z.record(z.string(), z.number()).meta({
     description: 'The exact size in bytes of each file.',
     examples: [{ 'clip.mp4': 200_000_000 }],
@@ -249,5 +249,5 @@ export type WireStatus = z.infer<typeof wireStatus>;
 export type WireDatasetList = z.infer<typeof wireDatasetList>;
 export type WireUploadedFile = z.infer<typeof wireUploadedFile>;
 export type WireUploadLink = z.infer<typeof wireUploadLinks>['uploads'][string];
-export type WireReadingLink = z.infer<typeof wireReadingLink>;
-export type WireRefusal = z.infer<typeof wireRefusal>;
+export type WireReadLink = z.infer<typeof wireReadLink>;
+export type WireErrorBody = z.infer<typeof wireErrorBody>;

@@ -4,7 +4,6 @@ import { packageVersion } from '../version.js';
 import { addBackupCommands } from './commands/backup.js';
 import { addCheckCommand } from './commands/check.js';
 import { addDatasetCommands } from './commands/datasets.js';
-import { endWith, wantsJson } from './terminal/exit-codes.js';
 import { addLoginCommand } from './commands/login.js';
 import { addMigrateDataCommand } from './commands/migrate-data.js';
 import { addMountCommand } from './commands/mount.js';
@@ -14,6 +13,7 @@ import { addPushCommand } from './commands/push.js';
 import { addServeCommand } from './commands/serve.js';
 import { addShowCommands } from './commands/show.js';
 import { addTokenCommands } from './commands/token.js';
+import { endWith, wantsJson } from './terminal/exit-codes.js';
 
 const EXAMPLES = `
 Examples:

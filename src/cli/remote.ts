@@ -2,9 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { hasErrno } from '../dataset/errors.js';
-import { TrainyardClient } from '../client/client.js';
 import type { WireDataset } from '../api/schemas.js';
+import { TrainyardClient } from '../client/client.js';
+import { hasErrno } from '../dataset/errors.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 /** Where a service is, and the token for it. */

@@ -1,9 +1,9 @@
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
 import { TransferError, type TransferErrorCode } from '../service/transfer/transfer-error.js';
 import { StoreUnusable } from '../storage/blobs/blobs.js';
-import { CommandError, EXIT } from './terminal/exit-codes.js';
-import { bar, openTicker, type Ticker } from './terminal/progress.js';
 import { few } from './folder/report.js';
+import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { bar, openProgressDisplay, type ProgressDisplay } from './terminal/progress.js';
 import { counted, formatBytes, interruptible, shown } from './terminal/terminal.js';
 
 const EXIT_OF: Record<TransferErrorCode, number> = {
@@ -20,11 +20,15 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
  *
  * @throws CommandError
  */
-export async function transferring<T>(
+export async function withTransferProgress<T>(
   { json }: { json?: true },
-  work: (tools: { signal: AbortSignal; onProgress: (progress: CopyProgress) => void; ticker: Ticker }) => Promise<T>,
+  work: (tools: {
+    signal: AbortSignal;
+    onProgress: (progress: CopyProgress) => void;
+    ticker: ProgressDisplay;
+  }) => Promise<T>,
 ): Promise<T> {
-  const ticker = openTicker({ isQuiet: json === true });
+  const ticker = openProgressDisplay({ isQuiet: json === true });
   const onProgress = (progress: CopyProgress) => ticker.update(() => [progressLine(progress)]);
   try {
     return await interruptible((signal) => work({ signal, onProgress, ticker }));

@@ -1,10 +1,3 @@
-import { jsonOf, TrainyardError } from './trainyard-error.js';
-import { DatasetLinks } from './dataset-links.js';
-import { eventsIn } from './event-stream.js';
-import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
-import type { PushResult } from './push-progress.js';
-import { type CallOptions, type ClientOptions, Requests } from './requests.js';
-import { sleep, withRetries } from './retry.js';
 import type {
   WireCaption,
   WireDataset,
@@ -13,15 +6,19 @@ import type {
   WireFileKind,
   WireFilePage,
   WireManifest,
-  WireReadingLink,
+  WireReadLink,
   WireStatus,
   WireUploadedFile,
   WireUploadLink,
 } from '../api/schemas.js';
+import { DatasetLinks } from './dataset-links.js';
+import { eventsIn } from './event-stream.js';
+import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
+import type { PushResult } from './push-progress.js';
+import { type CallOptions, type ClientOptions, Requests } from './requests.js';
+import { sleep, withRetries } from './retry.js';
+import { jsonOf, TrainyardError } from './trainyard-error.js';
 
-export type { PushFile, PushOptions, SendBody } from './push.js';
-export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
-export type { CallOptions, ClientOptions } from './requests.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
@@ -33,6 +30,9 @@ export type {
   WireProblem as Problem,
   WireStatus as Status,
 } from '../api/schemas.js';
+export type { PushFile, PushOptions, SendBody } from './push.js';
+export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
+export type { CallOptions, ClientOptions } from './requests.js';
 // `TrainyardError` is what `catch` finds, so that callers can ask `error instanceof TrainyardError`.
 export { DatasetLinks, TrainyardError };
 
@@ -232,7 +232,7 @@ export class TrainyardClient {
 
   /** Ways to read the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
   async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
-    const link = await this.#requests.json<WireReadingLink>('GET', `${path(id)}/links`, options);
+    const link = await this.#requests.json<WireReadLink>('GET', `${path(id)}/links`, options);
     return new DatasetLinks(this.#requests.urlOf(path(id)), link);
   }
 

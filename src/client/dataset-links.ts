@@ -1,4 +1,4 @@
-import type { WireReadingLink } from '../api/schemas.js';
+import type { WireReadLink } from '../api/schemas.js';
 
 /**
  * URLs of one dataset's files that need no token, until they expire. They hold a signature and not the token, and are the
@@ -10,7 +10,7 @@ export class DatasetLinks {
   readonly #query: string;
 
   /** @param url of the dataset, absolute */
-  constructor(url: string, { query, expires_at }: WireReadingLink) {
+  constructor(url: string, { query, expires_at }: WireReadLink) {
     this.#url = url;
     this.#query = query;
     // No more than milliseconds are understood everywhere (https://tc39.es/ecma262/#sec-date-time-string-format).

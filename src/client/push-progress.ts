@@ -26,7 +26,7 @@ export interface PushResult {
 }
 
 /** Keeps count of a push, and tells of every change. */
-export class Progress {
+export class PushCounter {
   readonly #files: readonly PushFile[];
   readonly #listeners: Pick<PushOptions, 'onProgress' | 'onSettled'>;
   readonly #outcomes = new Map<PushFile, PushOutcome>();

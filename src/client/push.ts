@@ -1,8 +1,8 @@
-import type { TrainyardClient } from './client.js';
-import { errorOf, TrainyardError } from './trainyard-error.js';
-import { Progress, type PushOutcome, type PushProgress, type PushResult } from './push-progress.js';
-import { withRetries } from './retry.js';
 import type { WireFile, WireUploadLink } from '../api/schemas.js';
+import type { TrainyardClient } from './client.js';
+import { PushCounter, type PushOutcome, type PushProgress, type PushResult } from './push-progress.js';
+import { withRetries } from './retry.js';
+import { errorOf, TrainyardError } from './trainyard-error.js';
 
 /** Files sent at once, unless told otherwise. */
 const CONCURRENCY = 4;
@@ -59,7 +59,7 @@ export async function pushFiles(
   options: PushOptions & { attempts: number; fetch: typeof fetch },
 ): Promise<PushResult> {
   const { signal, attempts, concurrency = CONCURRENCY, send = sendBy(options.fetch) } = options;
-  const progress = new Progress(files, options);
+  const progress = new PushCounter(files, options);
   const there = await filesThere(client, id, signal);
   const onUnchanged = (file: PushFile) => progress.settle(file, 'unchanged');
   const missing = await missingAmong(files, there, { concurrency, signal, onUnchanged });

@@ -1,5 +1,5 @@
-import { errorOf, jsonOf, TrainyardError } from './trainyard-error.js';
 import { withRetries } from './retry.js';
+import { errorOf, jsonOf, TrainyardError } from './trainyard-error.js';
 
 const BASE_PATH = '/prod/v1/trainers/datasets';
 

@@ -1,4 +1,4 @@
-import type { WireRefusal } from '../api/schemas.js';
+import type { WireErrorBody } from '../api/schemas.js';
 
 /** An answer of the service that is not a success, or an answer that is none of a dataset service at all. */
 export class TrainyardError extends Error {
@@ -7,11 +7,11 @@ export class TrainyardError extends Error {
   /** The status followed by three digits, as in `404001`; the status alone where the answer had no such code. */
   readonly errorCode: number;
   /** What is wrong with single fields of the request. */
-  readonly detail: NonNullable<WireRefusal['detail']>;
+  readonly detail: NonNullable<WireErrorBody['detail']>;
   /** After how many seconds the service wants to be asked again. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(status: number, refusal: WireRefusal, retryAfterSeconds?: number) {
+  constructor(status: number, refusal: WireErrorBody, retryAfterSeconds?: number) {
     super(refusal.error_message);
     this.name = 'TrainyardError';
     this.status = status;
@@ -43,7 +43,7 @@ export async function errorOf(response: Response): Promise<TrainyardError> {
   return new TrainyardError(response.status, refusalIn(text) ?? quoted(response, text), retryAfter);
 }
 
-function refusalIn(text: string): WireRefusal | undefined {
+function refusalIn(text: string): WireErrorBody | undefined {
   try {
     const body = JSON.parse(text);
     return typeof body.error_code === 'number' && typeof body.error_message === 'string' ? body : undefined;
@@ -52,7 +52,7 @@ function refusalIn(text: string): WireRefusal | undefined {
   }
 }
 
-function quoted({ status, statusText }: Response, text: string): WireRefusal {
+function quoted({ status, statusText }: Response, text: string): WireErrorBody {
   const excerpt = text.trim().replace(/\s+/g, ' ').slice(0, 200);
   const answer = `${status} ${statusText}`.trim();
   return {

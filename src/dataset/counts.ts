@@ -1,10 +1,10 @@
-import { aliveUntilOf, type DatasetFile, type Micros, type Tally } from './dataset.js';
+import { type DatasetCounts, type DatasetFile, liveUntil, type Micros } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
-/** The part of a tally that adds up stem by stem. */
-export type Counts = Omit<Tally, 'pendingUntil' | 'lastActivity'>;
+/** The part of a counts that adds up stem by stem. */
+export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity'>;
 
-const NOTHING: Counts = {
+const NOTHING: StemCounts = {
   pending: 0,
   rejected: 0,
   images: 0,
@@ -16,13 +16,13 @@ const NOTHING: Counts = {
   bytes: 0,
 };
 
-export const COUNTED = Object.keys(NOTHING) as (keyof Counts)[];
+export const COUNT_FIELDS = Object.keys(NOTHING) as (keyof StemCounts)[];
 
 /**
- * What the files of one stem add to their dataset's tally. Whether a picture has its caption, and whether two files would
+ * What the files of one stem add to their dataset's counts. Whether a picture has its caption, and whether two files would
  * be mounted under one name, is decided among files of one stem; so a change to a file needs only its group recounted.
  */
-export function countsOfStem(group: readonly DatasetFile[]): Counts {
+export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   const counts = { ...NOTHING };
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
@@ -43,11 +43,11 @@ export function countsOfStem(group: readonly DatasetFile[]): Counts {
 }
 
 /** The counts of a dataset after one of its stem groups went from `before` to `after`. */
-export function recount(counts: Counts, before: readonly DatasetFile[], after: readonly DatasetFile[]): Counts {
+export function recount(counts: StemCounts, before: readonly DatasetFile[], after: readonly DatasetFile[]): StemCounts {
   const minus = countsOfStem(before);
   const plus = countsOfStem(after);
   const changed = { ...NOTHING };
-  for (const key of COUNTED) changed[key] = counts[key] - minus[key] + plus[key];
+  for (const key of COUNT_FIELDS) changed[key] = counts[key] - minus[key] + plus[key];
   return changed;
 }
 
@@ -55,7 +55,7 @@ export function recount(counts: Counts, before: readonly DatasetFile[], after: r
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
-    if (upload.state === 'pending') latest = Math.max(latest ?? 0, aliveUntilOf(upload));
+    if (upload.state === 'pending') latest = Math.max(latest ?? 0, liveUntil(upload));
   }
   return latest;
 }
@@ -72,8 +72,8 @@ export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<st
   return groups;
 }
 
-/** The tally of a whole dataset, counted from nothing: what the kept one must always equal. */
-export function tallyOf(files: readonly DatasetFile[], lastActivity: Micros): Tally {
+/** The counts of a whole dataset, counted from nothing: what the kept one must always equal. */
+export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
   let counts = NOTHING;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
   return { ...counts, pendingUntil: pendingUntilOf(files), lastActivity };

@@ -16,7 +16,7 @@ export interface Dataset {
   readonly name: string;
   readonly createdAt: Micros;
   readonly updatedAt: Micros;
-  readonly tally: Tally;
+  readonly counts: DatasetCounts;
 }
 
 /** One attempt to bring a file: a promise that is still open, was kept, or was broken. */
@@ -28,13 +28,13 @@ export type Upload =
        * upload's bytes are on their way already.
        */
       readonly via: 'link' | 'presigned' | 'direct';
-      readonly promisedBytes: number | null;
+      readonly expectedBytes: number | null;
       /** Bytes may begin to arrive until then. */
       readonly expiresAt: Micros;
       /** A lease, renewed while bytes arrive or are looked at: an upload that began in time may take hours. */
-      readonly arrivingUntil: Micros | null;
+      readonly leaseUntil: Micros | null;
       /** Who holds the lease: a token of that one arrival, so that whoever lost the lease can't act on it any more. */
-      readonly arrivingBy: string | null;
+      readonly leaseToken: string | null;
     }
   | {
       readonly state: 'stored';
@@ -64,19 +64,19 @@ export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
 /** How long the sweep takes at the most to come round and end a direct upload whose server has died. */
-const SWEPT_WITHIN: Micros = 60 * MICROS_PER_SECOND;
+const CLEANED_UP_WITHIN: Micros = 60 * MICROS_PER_SECOND;
 
 /**
  * The moment from which nobody waits for this upload any more. A direct upload that has lost its server was never promised
  * to anybody, and its client knows: it counts as under way until it is swept, and never as a promise that was not kept.
  */
-export function aliveUntilOf({ via, expiresAt, arrivingUntil }: PendingFile['upload']): Micros {
-  const until = Math.max(expiresAt, arrivingUntil ?? expiresAt);
-  return via === 'direct' ? until + SWEPT_WITHIN : until;
+export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
+  const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
+  return via === 'direct' ? until + CLEANED_UP_WITHIN : until;
 }
 
 /** What `statusOf` needs to know of a dataset's files, kept up to date so that no file has to be read for it. */
-export interface Tally {
+export interface DatasetCounts {
   /** Pending uploads, alive or expired. */
   readonly pending: number;
   /** When the last of the pending uploads stops being alive; `null` without any. */
@@ -102,37 +102,37 @@ export interface StatusRules {
   readonly captionGrace: Micros;
 }
 
-/** The status of a dataset at a moment, from its tally alone. The first line that fits decides. */
-export function statusOf(tally: Tally, now: Micros, rules: StatusRules): Status {
-  if (isEmpty(tally)) return 'DRAFT';
-  if (isUploadAlive(tally, now)) return 'UPLOADING';
-  if (isBroken(tally)) return 'FAILED';
-  if (!isIncomplete(tally)) return 'READY';
-  return now < tally.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
+/** The status of a dataset at a moment, from its counts alone. The first line that fits decides. */
+export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Status {
+  if (isEmpty(counts)) return 'DRAFT';
+  if (hasLiveUpload(counts, now)) return 'UPLOADING';
+  if (isBroken(counts)) return 'FAILED';
+  if (!isIncomplete(counts)) return 'READY';
+  return now < counts.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
 }
 
 /** When time alone may change the status next; `undefined` where only an upload or a removal can. */
-export function nextChangeOf(tally: Tally, now: Micros, rules: StatusRules): Micros | undefined {
-  const graceEnds = tally.lastActivity + rules.captionGrace;
-  if (isEmpty(tally)) return undefined;
-  if (isUploadAlive(tally, now)) return tally.pendingUntil ?? undefined;
-  return !isBroken(tally) && isIncomplete(tally) && now < graceEnds ? graceEnds : undefined;
+export function nextChangeOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Micros | undefined {
+  const graceEnds = counts.lastActivity + rules.captionGrace;
+  if (isEmpty(counts)) return undefined;
+  if (hasLiveUpload(counts, now)) return counts.pendingUntil ?? undefined;
+  return !isBroken(counts) && isIncomplete(counts) && now < graceEnds ? graceEnds : undefined;
 }
 
-function isEmpty(tally: Tally): boolean {
-  return tally.pending + tally.rejected + tally.images + tally.videos + tally.captions === 0;
+function isEmpty(counts: DatasetCounts): boolean {
+  return counts.pending + counts.rejected + counts.images + counts.videos + counts.captions === 0;
 }
 
-function isUploadAlive(tally: Tally, now: Micros): boolean {
-  return tally.pendingUntil !== null && tally.pendingUntil > now;
+function hasLiveUpload(counts: DatasetCounts, now: Micros): boolean {
+  return counts.pendingUntil !== null && counts.pendingUntil > now;
 }
 
 /** Wrong in a way that waiting can't mend: refused or never-kept uploads, files that would overwrite each other. */
-function isBroken(tally: Tally): boolean {
-  return tally.rejected > 0 || tally.pending > 0 || tally.collisions > 0;
+function isBroken(counts: DatasetCounts): boolean {
+  return counts.rejected > 0 || counts.pending > 0 || counts.collisions > 0;
 }
 
 /** Something that may simply not have been sent yet is missing: a caption, or anything to train on. */
-function isIncomplete(tally: Tally): boolean {
-  return tally.uncaptioned > 0 || tally.trainable === 0;
+function isIncomplete(counts: DatasetCounts): boolean {
+  return counts.uncaptioned > 0 || counts.trainable === 0;
 }

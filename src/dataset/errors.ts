@@ -10,7 +10,7 @@ export type ErrorCode =
   | 'account_not_found'
   | 'token_not_found'
   | 'name_taken'
-  | 'upload_settled'
+  | 'upload_finalized'
   | 'bytes_replaced'
   | 'length_required'
   | 'too_large'

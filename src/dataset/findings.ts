@@ -1,8 +1,8 @@
 import { closest, distance } from 'fastest-levenshtein';
-import { aliveUntilOf, type DatasetFile, type Micros, type StoredFile } from './dataset.js';
+import { stemGroupsOf } from './counts.js';
+import { type DatasetFile, liveUntil, type Micros, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
-import { stemGroupsOf } from './counts.js';
 
 /** Everything that is wrong with a dataset's files, and everything a person would want to know. */
 export interface Findings {
@@ -34,7 +34,7 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings
 function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonly Problem[] {
   switch (upload.state) {
     case 'pending':
-      if (aliveUntilOf(upload) > now) return [];
+      if (liveUntil(upload) > now) return [];
       return [
         errorIn(
           filename,

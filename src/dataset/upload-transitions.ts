@@ -2,22 +2,22 @@ import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dat
 
 /**
  * What happens to the files of one stem. Each function takes the group as it is and returns it as it becomes; the catalog
- * writes the difference and moves the tally by it. `undefined` means that the change has lost its subject, because
+ * writes the difference and moves the counts by it. `undefined` means that the change has lost its subject, because
  * somebody settled, replaced or removed it first.
  */
 export type StemGroup = readonly DatasetFile[];
 
 /**
- * Whoever takes in the bytes of a promise holds it under a token of their own, until `endArrival` or until somebody else
+ * Whoever takes in the bytes of a promise holds it under a token of their own, until `releaseLease` or until somebody else
  * has taken over a lease that ran out. From then on nothing is found under the old token: who slept can do no harm.
  */
-export interface Holder {
+export interface LeaseHolder {
   readonly id: string;
   readonly by: string;
 }
 
 /** A new promise. One made through a link retires the older link promises of that name. */
-export function promise(group: StemGroup, file: PendingFile): StemGroup {
+export function reserve(group: StemGroup, file: PendingFile): StemGroup {
   const isRetired = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
   return [...(isByLink(file) ? group.filter((other) => !isRetired(other)) : group), file];
 }
@@ -31,31 +31,31 @@ function isByLink({ upload }: DatasetFile): boolean {
  * The bytes begin to arrive, and whoever takes them in gives a sign of life by `until`. `undefined` also where somebody
  * else is taking them in already.
  */
-export function beginArrival(
+export function acquireLease(
   group: StemGroup,
   id: string,
   lease: { now: Micros; until: Micros; by: string },
 ): StemGroup | undefined {
-  const arrivingUntil = pendingOf(group, id)?.upload.arrivingUntil ?? null;
-  if (arrivingUntil !== null && arrivingUntil > lease.now) return undefined;
-  return replacePending(group, id, (upload) => ({ ...upload, arrivingUntil: lease.until, arrivingBy: lease.by }));
+  const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
+  if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
+  return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.by }));
 }
 
 /** A sign of life: the bytes are still arriving. `undefined` also where the lease has run out. */
-export function renewArrival(
+export function renewLease(
   group: StemGroup,
-  holder: Holder,
+  holder: LeaseHolder,
   lease: { now: Micros; until: Micros },
 ): StemGroup | undefined {
-  if (!isArriving(group, holder, lease.now)) return undefined;
-  return replacePending(group, holder.id, (upload) => ({ ...upload, arrivingUntil: lease.until }));
+  if (!holdsLiveLease(group, holder, lease.now)) return undefined;
+  return replacePending(group, holder.id, (upload) => ({ ...upload, leaseUntil: lease.until }));
 }
 
 /** The bytes stopped arriving. A link's promise stays open for another try; a direct upload is over. */
-export function endArrival(group: StemGroup, holder: Holder): StemGroup | undefined {
+export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   const pending = heldBy(group, holder);
   if (pending === undefined || pending.upload.via === 'direct') return withdraw(group, holder);
-  return replacePending(group, holder.id, (upload) => ({ ...upload, arrivingUntil: null, arrivingBy: null }));
+  return replacePending(group, holder.id, (upload) => ({ ...upload, leaseUntil: null, leaseToken: null }));
 }
 
 /**
@@ -63,14 +63,14 @@ export function endArrival(group: StemGroup, holder: Holder): StemGroup | undefi
  * promise of that name whose bytes are not arriving. `undefined` also where the lease has run out: then `sweep` may have
  * removed the bytes.
  */
-export function store(group: StemGroup, holder: Holder, stored: StoredFile['upload']): StemGroup | undefined {
+export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const { id } = holder;
   const filename = heldBy(group, holder)?.filename;
-  if (filename === undefined || !isArriving(group, holder, stored.settledAt)) return undefined;
+  if (filename === undefined || !holdsLiveLease(group, holder, stored.settledAt)) return undefined;
   const isDisplaced = (other: DatasetFile) =>
     other.id !== id &&
     other.filename === filename &&
-    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.arrivingUntil ?? 0) <= stored.settledAt));
+    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.leaseUntil ?? 0) <= stored.settledAt));
   return replacePending(
     group.filter((other) => !isDisplaced(other)),
     id,
@@ -84,7 +84,7 @@ export function store(group: StemGroup, holder: Holder, stored: StoredFile['uplo
  */
 export function reject(
   group: StemGroup,
-  holder: Holder,
+  holder: LeaseHolder,
   rejected: Extract<Upload, { state: 'rejected' }>,
 ): StemGroup | undefined {
   const filename = heldBy(group, holder)?.filename;
@@ -95,7 +95,7 @@ export function reject(
   return replacePending(others, holder.id, () => rejected);
 }
 
-function withdraw(group: StemGroup, holder: Holder): StemGroup | undefined {
+function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
@@ -105,7 +105,7 @@ export function remove(group: StemGroup, filename: string): StemGroup | undefine
 }
 
 /** As `remove`, but a good file of that name stays. */
-export function removeUploads(group: StemGroup, filename: string): StemGroup | undefined {
+export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
   return without(group, (file) => file.filename === filename && (file.upload.state === 'rejected' || isByLink(file)));
 }
 
@@ -113,13 +113,13 @@ function without(group: StemGroup, isRemoved: (file: DatasetFile) => boolean): S
   return group.some(isRemoved) ? group.filter((file) => !isRemoved(file)) : undefined;
 }
 
-function isArriving(group: StemGroup, holder: Holder, now: Micros): boolean {
-  return (heldBy(group, holder)?.upload.arrivingUntil ?? 0) > now;
+function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boolean {
+  return (heldBy(group, holder)?.upload.leaseUntil ?? 0) > now;
 }
 
-function heldBy(group: StemGroup, { id, by }: Holder): PendingFile | undefined {
+function heldBy(group: StemGroup, { id, by }: LeaseHolder): PendingFile | undefined {
   const pending = pendingOf(group, id);
-  return pending?.upload.arrivingBy === by ? pending : undefined;
+  return pending?.upload.leaseToken === by ? pending : undefined;
 }
 
 function pendingOf(group: StemGroup, id: string): PendingFile | undefined {

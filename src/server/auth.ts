@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
-import type { ReadingLinkParts } from '../service/download/read-links.js';
-import type { ServerParts } from './context.js';
+import type { ReadLinkParts } from '../service/download/read-links.js';
+import type { ServerDependencies } from './context.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -14,17 +14,17 @@ declare module 'fastify' {
   }
 }
 
-type AuthParts = Pick<ServerParts, 'accounts' | 'readingLinks' | 'now'>;
+type AuthParts = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
 
 /** Every request of this scope must carry a valid token, before a byte of its body is read; or a link, where that is taken. */
-export function requireToken(scope: FastifyInstance, { accounts, readingLinks, now }: AuthParts): void {
+export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthParts): void {
   scope.decorateRequest('accountId', '');
   const accountByLink = (request: FastifyRequest): string => {
     const link = linkOf(request);
     if (link === undefined) {
       throw new ServiceError('unauthorized', 'Send a token with this request: "Authorization: Bearer ty_…".');
     }
-    return readingLinks.verify(link, now());
+    return readLinks.verify(link, now());
   };
   scope.addHook('onRequest', async (request) => {
     const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
@@ -44,7 +44,7 @@ export function requireToken(scope: FastifyInstance, { accounts, readingLinks, n
 }
 
 /** The link that a request comes with, where one is taken in the place of a token. */
-function linkOf({ params, query, routeOptions }: FastifyRequest): ReadingLinkParts | undefined {
+function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
   const given = query as Record<string, unknown>;
   if (!routeOptions.config.takesLinks || given.signature === undefined) return undefined;
   // A part that is missing, or there twice, is one that was never signed.

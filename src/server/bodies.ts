@@ -3,7 +3,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
-import type { Refusal } from './errors.js';
+import type { ErrorAnswer } from './errors.js';
 
 /** What a client may still send after it has been refused, so that one that reads last gets to see the answer. */
 const LINGER_BYTES = 8 * 1024 * 1024;
@@ -168,7 +168,11 @@ export function hasUnreadBody({ raw }: FastifyRequest): boolean {
  * Answers a request whose body is still arriving. The excess is not read to its end; but a connection that is closed under
  * a client's feet loses the answer with it, so a little more is taken in and thrown away first.
  */
-export function refuseEarly(request: FastifyRequest, reply: FastifyReply, { status, body, headers }: Refusal): void {
+export function rejectEarly(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { status, body, headers }: ErrorAnswer,
+): void {
   const { raw } = request;
   const payload = JSON.stringify(body);
   reply.hijack();

@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Reading } from '../service/download/downloads.js';
-import type { ReadingLinks } from '../service/download/read-links.js';
 import type { DatasetKey, DatasetService, DatasetSummary } from '../service/datasets.js';
+import type { Downloads } from '../service/download/downloads.js';
+import type { ReadLinks } from '../service/download/read-links.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
@@ -18,13 +18,13 @@ export const BASE_PATH = '/prod/v1/trainers/datasets';
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
 /** What the server serves. */
-export interface ServerParts {
+export interface ServerDependencies {
   readonly datasets: DatasetService;
   readonly uploads: Uploads;
-  readonly reading: Reading;
+  readonly downloads: Downloads;
   readonly accounts: Accounts;
   readonly links: UploadLinks;
-  readonly readingLinks: ReadingLinks;
+  readonly readLinks: ReadLinks;
   readonly now: () => number;
   /** As `watchDataset`. */
   readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
@@ -48,7 +48,7 @@ export interface ServerOptions {
 }
 
 /** What routes are given. */
-export interface RouteContext extends ServerParts, ServerOptions {
+export interface RouteContext extends ServerDependencies, ServerOptions {
   /** Fires when the server begins to stop. */
   readonly stopping: AbortSignal;
 }

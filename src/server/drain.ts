@@ -16,7 +16,7 @@ const LONGEST_TURNING_AWAY_MS = 3000;
  * @returns what waits, `mostMs` at the longest, until it is time to close; connections that have never brought a request are
  * cut then: Node counts them as busy, and clients open some in advance
  */
-export function doorOf(server: Server): (mostMs: number) => Promise<void> {
+export function watchConnections(server: Server): (mostMs: number) => Promise<void> {
   const unused = new Set<Socket>();
   let lastCame = Number.NEGATIVE_INFINITY;
   server.on('connection', (socket: Socket) => {

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { type ErrorCode, type FieldProblem, ServiceError } from '../dataset/errors.js';
-import { databaseFault } from '../storage/database/database.js';
+import { databaseError } from '../storage/database/database.js';
 
 /** Codes of this room: what only a request can get wrong, or only a server. */
 type HttpErrorCode = ErrorCode | 'route_not_found' | 'range_not_satisfiable' | 'bad_request' | 'internal';
@@ -21,7 +21,7 @@ const NUMBERS: Record<HttpErrorCode, { status: number; digits: number }> = {
   token_not_found: { status: 404, digits: 6 },
   upload_too_slow: { status: 408, digits: 1 },
   name_taken: { status: 409, digits: 1 },
-  upload_settled: { status: 409, digits: 2 },
+  upload_finalized: { status: 409, digits: 2 },
   bytes_replaced: { status: 409, digits: 3 },
   length_required: { status: 411, digits: 1 },
   too_large: { status: 413, digits: 1 },
@@ -47,14 +47,14 @@ export interface ErrorBody {
   readonly detail?: readonly FieldProblem[];
 }
 
-export interface Refusal {
+export interface ErrorAnswer {
   readonly status: number;
   readonly body: ErrorBody;
   readonly headers: Record<string, string>;
 }
 
 /** The answer for a code with a message. */
-export function refusal(code: HttpErrorCode, message: string, detail: readonly FieldProblem[] = []): Refusal {
+export function errorAnswer(code: HttpErrorCode, message: string, detail: readonly FieldProblem[] = []): ErrorAnswer {
   const { status, digits } = NUMBERS[code];
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
@@ -71,10 +71,10 @@ export function refusal(code: HttpErrorCode, message: string, detail: readonly F
 }
 
 /** The answer for anything that was thrown while a request was served; what is nobody's fault but ours is `internal`. */
-export function refusalOf(error: unknown, request: FastifyRequest): Refusal {
-  if (error instanceof ServiceError) return refusal(error.code, error.message, error.detail);
-  const fault = databaseFault(error);
-  if (fault !== undefined) return refusal(fault.code, fault.message);
+export function errorAnswerOf(error: unknown, request: FastifyRequest): ErrorAnswer {
+  if (error instanceof ServiceError) return errorAnswer(error.code, error.message, error.detail);
+  const fault = databaseError(error);
+  if (fault !== undefined) return errorAnswer(fault.code, fault.message);
   if (hasZodFastifySchemaValidationErrors(error)) {
     const detail = error.validation.map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
@@ -82,12 +82,12 @@ export function refusalOf(error: unknown, request: FastifyRequest): Refusal {
     }));
     const [first] = detail;
     const where = first?.path ? `${first.path}: ` : '';
-    return refusal('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
+    return errorAnswer('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
   }
   const { code, statusCode = 500, message } = error as FastifyError;
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return refusal('too_large', 'The JSON body is too large. Send smaller batches.');
-  if (statusCode === 415) return refusal('unsupported_body', message);
-  if (statusCode >= 400 && statusCode < 500) return refusal('bad_request', message);
-  return refusal('internal', `Something went wrong on the server; its log says more under request ${request.id}.`);
+    return errorAnswer('too_large', 'The JSON body is too large. Send smaller batches.');
+  if (statusCode === 415) return errorAnswer('unsupported_body', message);
+  if (statusCode >= 400 && statusCode < 500) return errorAnswer('bad_request', message);
+  return errorAnswer('internal', `Something went wrong on the server; its log says more under request ${request.id}.`);
 }

@@ -45,7 +45,7 @@ export class Metrics {
     this.#uploadedBytes.inc(sizeBytes);
   }
 
-  refused(via: 'direct' | 'link' | 'presigned'): void {
+  rejected(via: 'direct' | 'link' | 'presigned'): void {
     this.#uploads.inc({ via, outcome: 'refused' });
   }
 

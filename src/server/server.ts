@@ -2,16 +2,16 @@ import fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { ServiceError } from '../dataset/errors.js';
 import { requireToken } from './auth.js';
-import { hasUnreadBody, refuseEarly } from './bodies.js';
-import { BASE_PATH, type RouteContext, type ServerOptions, type ServerParts } from './context.js';
+import { hasUnreadBody, rejectEarly } from './bodies.js';
+import { BASE_PATH, type RouteContext, type ServerDependencies, type ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
-import { doorOf } from './drain.js';
-import { type Refusal, refusal, refusalOf } from './errors.js';
+import { watchConnections } from './drain.js';
+import { type ErrorAnswer, errorAnswer, errorAnswerOf } from './errors.js';
 import { parseJsonBody } from './json.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
+import { registerDownloadRoutes } from './routes/downloads.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerOperationRoutes } from './routes/operations.js';
-import { registerReadingRoutes } from './routes/downloads.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
@@ -25,10 +25,10 @@ const MAX_PARAM_LENGTH = 1024;
  * The service over HTTP, not listening yet. `turnAway` refuses new requests and lets go of those that wait; it returns when
  * it is time to close.
  */
-export async function createServer(parts: ServerParts, options: ServerOptions) {
+export async function createServer(dependencies: ServerDependencies, options: ServerOptions) {
   const stopping = new AbortController();
-  const { metrics } = parts;
-  const context: RouteContext = { ...parts, ...options, stopping: stopping.signal };
+  const { metrics } = dependencies;
+  const context: RouteContext = { ...dependencies, ...options, stopping: stopping.signal };
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -40,7 +40,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
     // Bytes that are no HTTP never become a request; what Fastify says of them has another form than our answers.
     clientErrorHandler: (error, socket) => {
       if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
-      const { body } = refusal('bad_request', `This is not a valid HTTP request: ${error.message}`);
+      const { body } = errorAnswer('bad_request', `This is not a valid HTTP request: ${error.message}`);
       const payload = JSON.stringify(body);
       socket.end(
         `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(payload)}\r\nconnection: close\r\n\r\n${payload}`,
@@ -59,7 +59,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     const message = `There is no ${request.method} ${pathOf(request)}. See /docs for what there is.`;
-    answer(request, reply, refusal('route_not_found', message));
+    answer(request, reply, errorAnswer('route_not_found', message));
   });
   app.addHook('onRequest', async () => {
     if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
@@ -67,7 +67,7 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   app.addHook('onSend', async (_request, reply) => {
     if (stopping.signal.aborted) reply.header('connection', 'close');
   });
-  const untilQuiet = doorOf(app.server);
+  const untilQuiet = watchConnections(app.server);
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
@@ -82,11 +82,11 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
   await app.register(async (scope) => registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
   await app.register(
     async (scope) => {
-      requireToken(scope, parts);
+      requireToken(scope, dependencies);
       const api = scope.withTypeProvider<ZodTypeProvider>();
       registerDatasetRoutes(api, context);
       registerFileRoutes(api, context);
-      registerReadingRoutes(api, context);
+      registerDownloadRoutes(api, context);
     },
     { prefix: BASE_PATH },
   );
@@ -98,19 +98,19 @@ export async function createServer(parts: ServerParts, options: ServerOptions) {
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refused = refusalOf(error, request);
+  const refused = errorAnswerOf(error, request);
   const facts = { method: request.method, path: pathOf(request), status: refused.status };
   if (refused.status >= 500) request.log.error({ ...facts, err: error }, refused.body.error_message);
   else request.log.info(facts, refused.body.error_message);
   answer(request, reply, refused);
 }
 
-function answer(request: FastifyRequest, reply: FastifyReply, refused: Refusal): void {
+function answer(request: FastifyRequest, reply: FastifyReply, refused: ErrorAnswer): void {
   if (reply.raw.headersSent || reply.raw.destroyed) {
     // A body broke off in the middle: only a broken connection can say so now.
     reply.raw.destroy();
   } else if (hasUnreadBody(request)) {
-    refuseEarly(request, reply, refused);
+    rejectEarly(request, reply, refused);
   } else {
     // What was said of the bytes that did not come, such as how long they may be kept, is not true of this answer.
     for (const name of Object.keys(reply.getHeaders())) {

@@ -1,8 +1,3 @@
-import { aliveUntilOf, MICROS_PER_SECOND, type Micros, type PendingFile, type StoredFile } from '../dataset/dataset.js';
-import { failureOf } from '../dataset/dataset-error.js';
-import type { Facts } from '../dataset/inspect/inspection.js';
-import type { ErrorProblem, Problem } from '../dataset/problems.js';
-import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 import type {
   WireAwaited,
   WireDataset,
@@ -11,6 +6,11 @@ import type {
   WireManifest,
   WireProblem,
 } from '../api/schemas.js';
+import { liveUntil, MICROS_PER_SECOND, type Micros, type PendingFile, type StoredFile } from '../dataset/dataset.js';
+import { datasetErrorOf } from '../dataset/dataset-error.js';
+import type { Facts } from '../dataset/inspect/inspection.js';
+import type { ErrorProblem, Problem } from '../dataset/problems.js';
+import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 
 /** Nobody reads further, and a dataset of ten thousand images without captions stays a small answer. */
 const MAX_PROBLEMS = 1000;
@@ -32,8 +32,8 @@ export function timeOf(micros: Micros): string {
 }
 
 /** A dataset without its files. */
-export function datasetOnWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
-  const { tally } = dataset;
+export function datasetToWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
+  const { counts } = dataset;
   return {
     id: dataset.id,
     name: dataset.name,
@@ -41,54 +41,54 @@ export function datasetOnWire({ dataset, status }: DatasetSummary, errors: reado
     created_at: timeOf(dataset.createdAt),
     updated_at: timeOf(dataset.updatedAt),
     ...(status === 'FAILED' && {
-      error: { ...failureOf(tally, errors), problems: errors.slice(0, MAX_PROBLEMS).map(problemOnWire) },
+      error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_PROBLEMS).map(problemToWire) },
     }),
-    size_bytes: tally.bytes,
+    size_bytes: counts.bytes,
     counts: {
-      images: tally.images,
-      videos: tally.videos,
-      captions: tally.captions,
-      uncaptioned: tally.uncaptioned,
-      pending: tally.pending,
-      rejected: tally.rejected,
+      images: counts.images,
+      videos: counts.videos,
+      captions: counts.captions,
+      uncaptioned: counts.uncaptioned,
+      pending: counts.pending,
+      rejected: counts.rejected,
     },
   };
 }
 
 /** A dataset with its files and everything found in them. */
-export function viewOnWire(view: DatasetView): WireDatasetWithFiles {
+export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
-    ...datasetOnWire(view, view.findings.errors),
-    files: view.files.map(fileOnWire),
-    warnings: view.findings.warnings.slice(0, MAX_PROBLEMS).map(problemOnWire),
-    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_AWAITED).map(awaitedOnWire) }),
+    ...datasetToWire(view, view.findings.errors),
+    files: view.files.map(fileToWire),
+    warnings: view.findings.warnings.slice(0, MAX_PROBLEMS).map(problemToWire),
+    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_AWAITED).map(awaitedToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }
 
-export function manifestOnWire(view: DatasetView): WireManifest {
+export function manifestToWire(view: DatasetView): WireManifest {
   return {
     dataset_id: view.dataset.id,
     name: view.dataset.name,
     status: view.status,
     ...(view.digest !== undefined && { digest: view.digest }),
-    files: view.files.map(fileOnWire),
+    files: view.files.map(fileToWire),
   };
 }
 
-export function fileOnWire({ filename, upload }: StoredFile): WireFile {
+export function fileToWire({ filename, upload }: StoredFile): WireFile {
   return {
     filename,
     size_bytes: upload.sizeBytes,
     content_type: upload.contentType,
     sha256: upload.sha256,
     uploaded_at: timeOf(upload.settledAt),
-    ...factsOnWire(upload.facts),
-    ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemOnWire) }),
+    ...factsToWire(upload.facts),
+    ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemToWire) }),
   };
 }
 
-function factsOnWire(facts: Facts) {
+function factsToWire(facts: Facts) {
   if (facts.kind !== 'video') return facts;
   const { durationSeconds, framesPerSecond, hasAudio, ...rest } = facts;
   return {
@@ -99,10 +99,10 @@ function factsOnWire(facts: Facts) {
   };
 }
 
-function awaitedOnWire({ filename, upload }: PendingFile): WireAwaited {
-  return { filename, until: timeOf(aliveUntilOf(upload)) };
+function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
+  return { filename, until: timeOf(liveUntil(upload)) };
 }
 
-function problemOnWire({ code, filename, message }: Problem): WireProblem {
+function problemToWire({ code, filename, message }: Problem): WireProblem {
   return { code, ...(filename !== undefined && { filename }), message };
 }

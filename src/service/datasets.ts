@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import {
-  aliveUntilOf,
   type Dataset,
   type DatasetFile,
+  liveUntil,
   type Micros,
   type PendingFile,
   type Status,
@@ -13,8 +13,8 @@ import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
-import { remove, removeUploads, type StemGroup } from '../dataset/upload-transitions.js';
-import type { ServiceParts } from './dependencies.js';
+import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
+import type { ServiceDependencies } from './dependencies.js';
 
 /** Names a dataset together with the account that asks: another account's dataset is as good as none. */
 export interface DatasetKey {
@@ -41,19 +41,19 @@ export interface DatasetView extends DatasetSummary {
 
 /** What can be done with datasets as a whole, and with the files in them other than uploading. */
 export class DatasetService {
-  readonly #parts: ServiceParts;
+  readonly #dependencies: ServiceDependencies;
 
-  constructor(parts: ServiceParts) {
-    this.#parts = parts;
+  constructor(dependencies: ServiceDependencies) {
+    this.#dependencies = dependencies;
   }
 
   /** Makes an empty dataset, with a name of its own where none is given. @throws ServiceError `invalid_name`, `name_taken` */
   async create({ accountId, name }: { accountId: string; name?: string | undefined }): Promise<DatasetSummary> {
-    const dataset = await this.#parts.catalog.createDataset({
-      id: this.#parts.newId(),
+    const dataset = await this.#dependencies.catalog.createDataset({
+      id: this.#dependencies.newId(),
       accountId,
       name: name === undefined ? `ds_${randomBytes(8).toString('hex')}` : parseDatasetName(name),
-      createdAt: this.#parts.now(),
+      createdAt: this.#dependencies.now(),
     });
     return this.#summaryOf(dataset);
   }
@@ -70,7 +70,7 @@ export class DatasetService {
     const found: DatasetSummary[] = [];
     let after = page.after;
     for (;;) {
-      const datasets = await this.#parts.catalog.datasets({ ...page, after, limit });
+      const datasets = await this.#dependencies.catalog.datasets({ ...page, after, limit });
       const summaries = datasets.map((dataset) => this.#summaryOf(dataset));
       found.push(...summaries.filter((summary) => status === undefined || summary.status === status));
       // Status is a matter of time, not a column: pages are read until enough datasets have it.
@@ -87,14 +87,14 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async view(key: DatasetKey): Promise<DatasetView> {
-    const { catalog, now, rules, lookForUploads } = this.#parts;
+    const { catalog, now, rules, pollPresignedUploads } = this.#dependencies;
     const found = await catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
     const { dataset, files } = found;
-    if (dataset.tally.pending > 0) lookForUploads?.(key.id);
+    if (dataset.counts.pending > 0) pollPresignedUploads?.(key.id);
     const at = now();
-    const status = statusOf(dataset.tally, at, rules);
-    const stored = goodFilesIn(files);
+    const status = statusOf(dataset.counts, at, rules);
+    const stored = storedFilesIn(files);
     return {
       dataset,
       status,
@@ -107,7 +107,7 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async remove(key: DatasetKey): Promise<void> {
-    if (!(await this.#parts.catalog.deleteDataset(key, this.#parts.now()))) throw datasetNotFound(key.id);
+    if (!(await this.#dependencies.catalog.deleteDataset(key, this.#dependencies.now()))) throw datasetNotFound(key.id);
   }
 
   /**
@@ -125,7 +125,7 @@ export class DatasetService {
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
   async withdraw(key: DatasetKey, filename: string): Promise<void> {
-    if (await this.#change(key, filename, removeUploads)) return;
+    if (await this.#change(key, filename, withdrawUploads)) return;
     const message = `The dataset has no promised or refused upload of ${JSON.stringify(filename)}.`;
     throw new ServiceError('file_not_found', message);
   }
@@ -137,23 +137,23 @@ export class DatasetService {
     transition: (group: StemGroup, filename: string) => StemGroup | undefined,
   ): Promise<boolean> {
     await this.#mustFind(key);
-    const change = { datasetId: key.id, filenames: [filename], now: this.#parts.now(), isActivity: true };
-    return (await this.#parts.catalog.change(change, (group) => transition(group, filename))) !== undefined;
+    const change = { datasetId: key.id, filenames: [filename], now: this.#dependencies.now(), isActivity: true };
+    return (await this.#dependencies.catalog.change(change, (group) => transition(group, filename))) !== undefined;
   }
 
   #summaryOf(dataset: Dataset): DatasetSummary {
-    return { dataset, status: statusOf(dataset.tally, this.#parts.now(), this.#parts.rules) };
+    return { dataset, status: statusOf(dataset.counts, this.#dependencies.now(), this.#dependencies.rules) };
   }
 
   async #mustFind(key: DatasetKey): Promise<Dataset> {
-    const dataset = await this.#parts.catalog.dataset(key);
+    const dataset = await this.#dependencies.catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
   }
 }
 
 /** The good files among these, in the order of their names. */
-export function goodFilesIn(files: readonly DatasetFile[]): StoredFile[] {
+export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
   return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
 }
 
@@ -162,7 +162,7 @@ function byName(a: DatasetFile, b: DatasetFile): number {
 }
 
 function isAwaited({ upload }: DatasetFile, now: Micros): boolean {
-  return upload.state === 'pending' && aliveUntilOf(upload) > now;
+  return upload.state === 'pending' && liveUntil(upload) > now;
 }
 
 /** The same words for a dataset that never was, that is gone, and that is somebody else's. */

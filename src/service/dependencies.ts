@@ -23,7 +23,7 @@ export interface ServiceRules extends StatusRules {
 }
 
 /** What the service is made of, and everything in it that is not a function of its input. */
-export interface ServiceParts {
+export interface ServiceDependencies {
   readonly catalog: Catalog;
   readonly blobs: BlobStore;
   readonly inspect: Inspector;
@@ -33,7 +33,7 @@ export interface ServiceParts {
    * Has the store asked whether uploads have come that a dataset waits for, and returns at once; only where clients bring
    * bytes to the store themselves, since that tells nobody.
    */
-  readonly lookForUploads?: (datasetId: string) => void;
+  readonly pollPresignedUploads?: (datasetId: string) => void;
   /** A new id: URL-safe, never the same twice, not to be guessed; begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

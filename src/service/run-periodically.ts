@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
  *
  * @returns how to end that; once it resolves nothing is under way any more
  */
-export function repeat(
+export function runPeriodically(
   work: () => Promise<void>,
   { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
 ): () => Promise<void> {

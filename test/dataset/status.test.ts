@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
 import {
-  aliveUntilOf,
+  type DatasetCounts,
   type DatasetFile,
+  liveUntil,
   MICROS_PER_SECOND,
   nextChangeOf,
   type PendingFile,
@@ -10,22 +12,20 @@ import {
   type StatusRules,
   type StoredFile,
   statusOf,
-  type Tally,
 } from '../../src/dataset/dataset.js';
 import { findingsOf } from '../../src/dataset/findings.js';
 import { mediaTypeOf, stemOf } from '../../src/dataset/media.js';
 import { errorIn } from '../../src/dataset/problems.js';
-import { type Counts, pendingUntilOf, recount, tallyOf } from '../../src/dataset/counts.js';
 import {
-  beginArrival,
-  endArrival,
-  promise,
+  acquireLease,
+  finalize,
   reject,
+  releaseLease,
   remove,
-  removeUploads,
-  renewArrival,
+  renewLease,
+  reserve,
   type StemGroup,
-  store,
+  withdrawUploads,
 } from '../../src/dataset/upload-transitions.js';
 
 const RULES: StatusRules = { captionGrace: 15 * MICROS_PER_SECOND };
@@ -34,11 +34,11 @@ const LEASE = 20 * MICROS_PER_SECOND;
 const HOLDER = 'holder';
 const FILENAMES = ['a.jpg', 'a.JPG', 'a.png', 'a.txt', 'a.mp4', 'b.gif', 'b.txt', 'c.webp', 'c.txt'];
 
-/** A dataset kept as the catalog keeps it: files, and a tally that every change moves by the difference it makes. */
+/** A dataset kept as the catalog keeps it: files, and a counts that every change moves by the difference it makes. */
 class Model {
   now = 1_000_000_000;
   files: readonly DatasetFile[] = [];
-  tally: Tally = tallyOf([], this.now);
+  counts: DatasetCounts = countsOf([], this.now);
   #ids = 0;
 
   newPending(filename: string, via: 'link' | 'direct'): PendingFile {
@@ -54,10 +54,10 @@ class Model {
       upload: {
         state: 'pending',
         via,
-        promisedBytes: via === 'link' ? 100 : null,
+        expectedBytes: via === 'link' ? 100 : null,
         expiresAt,
-        arrivingUntil: via === 'link' ? null : expiresAt,
-        arrivingBy: via === 'link' ? null : HOLDER,
+        leaseUntil: via === 'link' ? null : expiresAt,
+        leaseToken: via === 'link' ? null : HOLDER,
       },
     };
   }
@@ -68,9 +68,9 @@ class Model {
     const next = transition(group);
     if (next === undefined) return false;
     this.files = [...this.files.filter((file) => stemOf(file.filename) !== stem), ...next];
-    const { pendingUntil: _, lastActivity: __, ...counts } = this.tally;
-    this.tally = {
-      ...recount(counts as Counts, group, next),
+    const { pendingUntil: _, lastActivity: __, ...counts } = this.counts;
+    this.counts = {
+      ...recount(counts as StemCounts, group, next),
       pendingUntil: pendingUntilOf(this.files),
       lastActivity: this.now,
     };
@@ -128,17 +128,17 @@ function take(model: Model, action: Step): void {
   model.now += 1;
   if (action.do === 'promise') {
     const file = model.newPending(action.filename, action.via);
-    model.change(action.filename, (group) => promise(group, file));
+    model.change(action.filename, (group) => reserve(group, file));
     return;
   }
   if (action.do === 'upload') {
     const file = model.newPending(action.filename, 'direct');
-    model.change(action.filename, (group) => promise(group, file));
-    model.change(action.filename, (group) => store(group, heldBy(file), storedUpload(model, 100)));
+    model.change(action.filename, (group) => reserve(group, file));
+    model.change(action.filename, (group) => finalize(group, heldBy(file), storedUpload(model, 100)));
     return;
   }
   if (action.do === 'remove' || action.do === 'withdraw') {
-    const transition = action.do === 'remove' ? remove : removeUploads;
+    const transition = action.do === 'remove' ? remove : withdrawUploads;
     model.change(action.filename, (group) => transition(group, action.filename));
     return;
   }
@@ -150,21 +150,21 @@ function take(model: Model, action: Step): void {
   const held = { id, by: HOLDER };
   const problem = errorIn(file.filename, 'IMAGE_CORRUPT', 'is broken');
   const transitions = {
-    begin: (group: StemGroup) => beginArrival(group, id, lease),
-    renew: (group: StemGroup) => renewArrival(group, held, lease),
-    end: (group: StemGroup) => endArrival(group, held),
-    store: (group: StemGroup) => store(group, held, storedUpload(model, 100 + action.pick)),
+    begin: (group: StemGroup) => acquireLease(group, id, lease),
+    renew: (group: StemGroup) => renewLease(group, held, lease),
+    end: (group: StemGroup) => releaseLease(group, held),
+    store: (group: StemGroup) => finalize(group, held, storedUpload(model, 100 + action.pick)),
     reject: (group: StemGroup) => reject(group, held, { state: 'rejected', problem, settledAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
 }
 
-/** The table of the design, written out a second time from the files themselves and not from the tally. */
+/** The table of the design, written out a second time from the files themselves and not from the counts. */
 function statusByTheTable(model: Model): Status {
-  const { files, now, tally } = model;
+  const { files, now, counts } = model;
   if (files.length === 0) return 'DRAFT';
   const pending = model.pending();
-  if (pending.some((file) => aliveUntilOf(file.upload) > now)) return 'UPLOADING';
+  if (pending.some((file) => liveUntil(file.upload) > now)) return 'UPLOADING';
   const stored = files.filter((file) => file.upload.state === 'stored');
   const media = stored.filter((file) => file.kind !== 'caption');
   const mountedNames = stored.map(
@@ -180,7 +180,7 @@ function statusByTheTable(model: Model): Status {
     media.some((file) => !captions.has(stemOf(file.filename))) ||
     !media.some((file) => /\.(jpe?g|png|webp|mp4)$/i.test(file.filename));
   if (!isIncomplete) return 'READY';
-  return now - tally.lastActivity < RULES.captionGrace ? 'UPLOADING' : 'FAILED';
+  return now - counts.lastActivity < RULES.captionGrace ? 'UPLOADING' : 'FAILED';
 }
 
 const history = fc.array(step, { maxLength: 60 });
@@ -195,10 +195,10 @@ function afterEveryStep(steps: readonly Step[], look: (model: Model) => void): v
 }
 
 describe('over any history of promises, arrivals, settlings, removals and waiting', () => {
-  test('the tally that is kept equals a full recount', () => {
+  test('the counts that is kept equals a full recount', () => {
     fc.assert(
       fc.property(history, (steps) =>
-        afterEveryStep(steps, ({ tally, files }) => expect(tally).toEqual(tallyOf(files, tally.lastActivity))),
+        afterEveryStep(steps, ({ counts, files }) => expect(counts).toEqual(countsOf(files, counts.lastActivity))),
       ),
       runs,
     );
@@ -207,7 +207,9 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
   test('the status follows the table', () => {
     fc.assert(
       fc.property(history, (steps) =>
-        afterEveryStep(steps, (model) => expect(statusOf(model.tally, model.now, RULES)).toBe(statusByTheTable(model))),
+        afterEveryStep(steps, (model) =>
+          expect(statusOf(model.counts, model.now, RULES)).toBe(statusByTheTable(model)),
+        ),
       ),
       runs,
     );
@@ -216,8 +218,8 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
   test('a dataset is FAILED or READY exactly where its findings say so', () => {
     fc.assert(
       fc.property(history, (steps) =>
-        afterEveryStep(steps, ({ tally, files, now }) => {
-          const status = statusOf(tally, now, RULES);
+        afterEveryStep(steps, ({ counts, files, now }) => {
+          const status = statusOf(counts, now, RULES);
           const { errors } = findingsOf(files, now);
           if (status === 'READY') expect(errors).toEqual([]);
           if (status === 'FAILED') expect(errors.length).toBeGreaterThan(0);
@@ -230,11 +232,11 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
   test('nothing but time, at the time foretold, changes a status between changes', () => {
     fc.assert(
       fc.property(history, fc.nat(200), (steps, seconds) =>
-        afterEveryStep(steps, ({ tally, now }) => {
-          const next = nextChangeOf(tally, now, RULES) ?? Number.POSITIVE_INFINITY;
+        afterEveryStep(steps, ({ counts, now }) => {
+          const next = nextChangeOf(counts, now, RULES) ?? Number.POSITIVE_INFINITY;
           const later = now + seconds * MICROS_PER_SECOND;
           expect(next).toBeGreaterThan(now);
-          if (later < next) expect(statusOf(tally, later, RULES)).toBe(statusOf(tally, now, RULES));
+          if (later < next) expect(statusOf(counts, later, RULES)).toBe(statusOf(counts, now, RULES));
         }),
       ),
       runs,
@@ -272,48 +274,48 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
 describe('the transitions', () => {
   const arriving = (model: Model, name: string) => {
     const file = model.newPending(name, 'direct');
-    model.change(name, (group) => promise(group, file));
+    model.change(name, (group) => reserve(group, file));
     return file;
   };
 
   test('the latest upload that ends well wins', () => {
     const model = new Model();
     const [first, second] = [arriving(model, 'a.jpg'), arriving(model, 'a.jpg')];
-    expect(model.change('a.jpg', (group) => store(group, heldBy(second), storedUpload(model, 2)))).toBe(true);
-    expect(model.change('a.jpg', (group) => store(group, heldBy(first), storedUpload(model, 1)))).toBe(true);
+    expect(model.change('a.jpg', (group) => finalize(group, heldBy(second), storedUpload(model, 2)))).toBe(true);
+    expect(model.change('a.jpg', (group) => finalize(group, heldBy(first), storedUpload(model, 1)))).toBe(true);
     expect(model.stored('a.jpg')?.upload.sizeBytes).toBe(1);
-    expect(model.tally.images).toBe(1);
+    expect(model.counts.images).toBe(1);
   });
 
   test('a refused second attempt leaves the first file and records nothing', () => {
     const model = new Model();
     const good = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => store(group, heldBy(good), storedUpload(model, 1)));
+    model.change('a.jpg', (group) => finalize(group, heldBy(good), storedUpload(model, 1)));
     const bad = arriving(model, 'a.jpg');
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
     model.change('a.jpg', (group) => reject(group, heldBy(bad), { state: 'rejected', problem, settledAt: model.now }));
     expect(model.files.map((file) => file.id)).toEqual([good.id]);
-    expect(model.tally.rejected).toBe(0);
+    expect(model.counts.rejected).toBe(0);
   });
 
   test('a file that settles well fulfils the link promises of its name that nobody is keeping', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => promise(group, link));
+    model.change('a.jpg', (group) => reserve(group, link));
     const direct = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => store(group, heldBy(direct), storedUpload(model, 1)));
+    model.change('a.jpg', (group) => finalize(group, heldBy(direct), storedUpload(model, 1)));
     expect(model.files.map((file) => file.id)).toEqual([direct.id]);
   });
 
   test('a new link retires the old one, and the old one can settle no more', () => {
     const model = new Model();
     const [old, fresh] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
-    model.change('a.jpg', (group) => promise(group, old));
+    model.change('a.jpg', (group) => reserve(group, old));
     model.change('a.jpg', (group) =>
-      beginArrival(group, old.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+      acquireLease(group, old.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
     );
-    model.change('a.jpg', (group) => promise(group, fresh));
-    expect(model.change('a.jpg', (group) => store(group, heldBy(old), storedUpload(model, 1)))).toBe(false);
+    model.change('a.jpg', (group) => reserve(group, fresh));
+    expect(model.change('a.jpg', (group) => finalize(group, heldBy(old), storedUpload(model, 1)))).toBe(false);
     expect(model.files.map((file) => file.id)).toEqual([fresh.id]);
   });
 
@@ -321,16 +323,16 @@ describe('the transitions', () => {
     const model = new Model();
     const file = arriving(model, 'a.jpg');
     model.now += LEASE;
-    expect(model.change('a.jpg', (group) => store(group, heldBy(file), storedUpload(model, 1)))).toBe(false);
+    expect(model.change('a.jpg', (group) => finalize(group, heldBy(file), storedUpload(model, 1)))).toBe(false);
   });
 
   test('two cannot take in one promise at once', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => promise(group, link));
+    model.change('a.jpg', (group) => reserve(group, link));
     const begin = () =>
       model.change('a.jpg', (group) =>
-        beginArrival(group, link.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
       );
     expect([begin(), begin()]).toEqual([true, false]);
     model.now += LEASE;
@@ -340,9 +342,9 @@ describe('the transitions', () => {
   test('whoever has lost the lease to another can do nothing with it', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => promise(group, link));
+    model.change('a.jpg', (group) => reserve(group, link));
     const begin = (by: string) =>
-      model.change('a.jpg', (group) => beginArrival(group, link.id, { now: model.now, until: model.now + LEASE, by }));
+      model.change('a.jpg', (group) => acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, by }));
     begin('sleeper');
     model.now += LEASE;
     expect(begin('other')).toBe(true);
@@ -351,26 +353,26 @@ describe('the transitions', () => {
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
     const before = model.files;
     expect([
-      model.change('a.jpg', (group) => renewArrival(group, sleeper, lease)),
-      model.change('a.jpg', (group) => store(group, sleeper, storedUpload(model, 1))),
+      model.change('a.jpg', (group) => renewLease(group, sleeper, lease)),
+      model.change('a.jpg', (group) => finalize(group, sleeper, storedUpload(model, 1))),
       model.change('a.jpg', (group) => reject(group, sleeper, { state: 'rejected', problem, settledAt: model.now })),
-      model.change('a.jpg', (group) => endArrival(group, sleeper)),
+      model.change('a.jpg', (group) => releaseLease(group, sleeper)),
     ]).toEqual([false, false, false, false]);
     expect(model.files).toBe(before);
-    expect(model.change('a.jpg', (group) => store(group, { id: link.id, by: 'other' }, storedUpload(model, 1)))).toBe(
-      true,
-    );
+    expect(
+      model.change('a.jpg', (group) => finalize(group, { id: link.id, by: 'other' }, storedUpload(model, 1))),
+    ).toBe(true);
   });
 
   test('a link stays open after an attempt that ended; a direct upload is over', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
-    model.change('a.jpg', (group) => promise(group, link));
+    model.change('a.jpg', (group) => reserve(group, link));
     const direct = arriving(model, 'a.txt');
     const lease = { now: model.now, until: model.now + LEASE, by: HOLDER };
-    model.change('a.jpg', (group) => beginArrival(group, link.id, lease));
-    expect(model.change('a.jpg', (group) => endArrival(group, heldBy(link)))).toBe(true);
-    expect(model.change('a.txt', (group) => endArrival(group, heldBy(direct)))).toBe(true);
+    model.change('a.jpg', (group) => acquireLease(group, link.id, lease));
+    expect(model.change('a.jpg', (group) => releaseLease(group, heldBy(link)))).toBe(true);
+    expect(model.change('a.txt', (group) => releaseLease(group, heldBy(direct)))).toBe(true);
     expect(model.files).toEqual([link]);
   });
 });

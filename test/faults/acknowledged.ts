@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
-import { COUNTED, tallyOf } from '../../src/dataset/counts.js';
 import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
+import { COUNT_FIELDS, countsOf } from '../../src/dataset/counts.js';
 import { blobKeyOf } from '../../src/storage/blobs/blobs.js';
-import type { Metadata } from '../../src/storage/catalog/open-catalog.js';
+import type { OpenCatalog } from '../../src/storage/catalog/open-catalog.js';
 import type { Api } from '../harness/api.js';
 import { onDatabase } from '../harness/postgres.js';
 import type { TestBucket } from '../harness/s3.js';
@@ -53,7 +53,7 @@ export async function unhealed(at: {
 export async function expectPromisesKept(
   owed: readonly Owed[],
   apis: readonly Api[],
-  metadata: Metadata,
+  metadata: OpenCatalog,
 ): Promise<void> {
   for (const [i, { id, name, files, status }] of owed.entries()) {
     const answers = await Promise.all(apis.map((api) => api.status(id)));
@@ -71,9 +71,9 @@ export async function expectPromisesKept(
       expect([response.status, sha256(bytes)], `${name}: ${file.filename}`).toEqual([200, file.sha256]);
     }
     const [kept] = await metadata.catalog.datasets({ ids: [id] });
-    const recounted = tallyOf(await metadata.catalog.files(id), kept!.tally.lastActivity);
-    for (const count of COUNTED) expect(kept!.tally[count], `${name}: ${count}`).toBe(recounted[count]);
-    expect(kept!.tally.pendingUntil).toBe(recounted.pendingUntil);
+    const recounted = countsOf(await metadata.catalog.files(id), kept!.counts.lastActivity);
+    for (const count of COUNT_FIELDS) expect(kept!.counts[count], `${name}: ${count}`).toBe(recounted[count]);
+    expect(kept!.counts.pendingUntil).toBe(recounted.pendingUntil);
   }
 }
 

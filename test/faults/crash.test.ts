@@ -91,7 +91,7 @@ async function expectPromisesKept(server: TestServer, api: Api, datasetId: strin
   }
   expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
 
-  // The list shows the tally that is kept; the status above was counted from the files.
+  // The list shows the counts that is kept; the status above was counted from the files.
   const [summary] = (await api.list()).body.datasets;
   const ofKind = (kind: string) => body.files.filter((file) => file.kind === kind);
   const uncaptioned = ofKind('image').filter(({ filename }) => !listed.has(filename.replace('.jpg', '.txt')));

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Metadata, openMetadata } from '../../src/storage/catalog/open-catalog.js';
+import { type OpenCatalog, openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from '../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../harness/available.js';
 import { Balancer, type Try } from '../harness/balancer.js';
@@ -10,8 +10,8 @@ import { type Network, openNetwork } from '../harness/network.js';
 import { onDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';
 import { eventually, newToken, startServer, type TestServer } from '../harness/server.js';
-import { Load } from './load.js';
 import { expectPromisesKept, HEALED, unhealed } from './acknowledged.js';
+import { Load } from './load.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 10, 'log-level': 'info' };
 const WORKERS = 6;
@@ -39,7 +39,7 @@ describe.skipIf(leftOut !== undefined)(
     let balancer: Balancer;
     let load: Load;
     let token: string;
-    let metadata: Metadata;
+    let metadata: OpenCatalog;
     const running: TestServer[] = [];
     const all: TestServer[] = [];
     /** Those that somebody killed on purpose. */
@@ -85,7 +85,7 @@ describe.skipIf(leftOut !== undefined)(
       env = { DATABASE_URL: direct.href, BLOBS_URL: bucket.url({ endpoint: `http://${host}:${lines.store.port}` }) };
       running.push(...(await Promise.all([start(), start()])));
       token = await newToken('', 'default', { DATABASE_URL: databaseUrl });
-      metadata = await openMetadata({ dataFolder: '', blobGrace: 0, databaseUrl });
+      metadata = await openCatalog({ dataFolder: '', blobGrace: 0, databaseUrl });
       balancer = new Balancer(
         running.map(({ url }) => url),
         { token, patienceMs: PATIENCE_MS },

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
-import type { Patience } from '../../src/storage/blobs/s3/connection.js';
+import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3 } from '../harness/backends.js';
 import { newBucket } from '../harness/s3.js';
 import { eventually, startServer } from '../harness/server.js';
@@ -12,7 +12,7 @@ const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
-const patience: Patience = { connectMs: 1000, idleMs: 500, attempts: 3 };
+const patience: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3 };
 
 /** A store at the other end of a line; `spoolBytes` decides whether `bytes` fit into the spool. */
 async function openAfar(spoolBytes = 20 * MIB) {
@@ -41,7 +41,7 @@ onS3(() => {
         expect(blobs.read('d/kept')).rejects.toMatchObject(unavailable),
         expect(blobs.fetch('d/kept', { limit, version, signal })).rejects.toMatchObject(unavailable),
         expect(blobs.delete(['d/kept'])).rejects.toMatchObject(unavailable),
-        expect(blobs.presigning!.arrived('d')).rejects.toMatchObject(unavailable),
+        expect(blobs.presigning!.listObjects('d')).rejects.toMatchObject(unavailable),
         expect(blobs.ping()).rejects.toMatchObject(unavailable),
       ]);
       await link.mend();

@@ -1,5 +1,5 @@
-import { BASE_PATH } from '../../src/server/context.js';
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
+import { BASE_PATH } from '../../src/server/context.js';
 
 /** An answer as it came: nothing here throws for a status. */
 export interface Answer<T> {

@@ -1,15 +1,15 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
-import { Accounts } from '../../src/storage/catalog/accounts.js';
 import type { BlobStore } from '../../src/storage/blobs/blobs.js';
+import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
+import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
+import { S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
+import { Accounts } from '../../src/storage/catalog/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import type { Database } from '../../src/storage/database/database.js';
-import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
 import { openPostgres } from '../../src/storage/database/postgres.js';
-import { S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
-import type { Patience } from '../../src/storage/blobs/s3/connection.js';
-import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
 import { openSqlite } from '../../src/storage/database/sqlite.js';
 import { whyNoPostgres, whyNoS3 } from './available.js';
 import { databaseForTest } from './postgres.js';
@@ -89,7 +89,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
 
 /** A store in an empty place of the bucket. */
 export async function openS3(
-  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; patience?: Patience } = {},
+  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; patience?: Timeouts } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
   const { spoolBytes = 10_000_000, parameters, below, ...rest } = options;
   const bucket = newBucket();

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openMetadata } from '../../src/storage/catalog/open-catalog.js';
+import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from './api.js';
 import type { World } from './world.js';
 
@@ -113,7 +113,7 @@ function worldOf(dataFolder: string): Promise<World> {
 
 /** Makes a token as `trainyard token create` does, on the same catalog and beside the running server. */
 export async function newToken(dataFolder: string, account: string, env: Record<string, string> = {}): Promise<string> {
-  const metadata = await openMetadata({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
+  const metadata = await openCatalog({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {
     return (await metadata.accounts.createToken(account, metadata.now())).token;
   } finally {

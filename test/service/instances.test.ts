@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
-import { type Metadata, openMetadata } from '../../src/storage/catalog/open-catalog.js';
+import { type OpenCatalog, openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { directBytes, putBytes, RawClient } from '../faults/raw-client.js';
 import * as media from '../fixtures/media.js';
 import { type Answer, Api, put } from '../harness/api.js';
@@ -18,13 +18,13 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
   let database: Awaited<ReturnType<typeof newDatabase>>;
   let [one, two]: (TestServer | undefined)[] = [];
   let apis: [Api, Api];
-  let metadata: Metadata;
+  let metadata: OpenCatalog;
   beforeAll(async () => {
     database = await newDatabase();
     const env = { DATABASE_URL: database.url };
     // Both at once, on an empty database.
     [one, two] = await Promise.all([startServer(SETTINGS, { env }), startServer(SETTINGS, { env })]);
-    metadata = await openMetadata({ dataFolder: '', blobGrace: 0, databaseUrl: database.url });
+    metadata = await openCatalog({ dataFolder: '', blobGrace: 0, databaseUrl: database.url });
     const first = await one.api();
     apis = [first, new Api(two.url, first.token)];
   });
@@ -135,7 +135,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
       await eventually(async () => {
         const files = await metadata.catalog.files(id);
         return (
-          files.filter(({ upload }) => upload.state === 'pending' && upload.arrivingBy !== null).length === 2 ||
+          files.filter(({ upload }) => upload.state === 'pending' && upload.leaseToken !== null).length === 2 ||
           undefined
         );
       });

@@ -2,8 +2,8 @@ import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { FileText, Film } from 'lucide-react';
 import { memo, useLayoutEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
-import { Thumbnail } from '../live/thumbnail.js';
 import type { Pair } from '../live/pairs.js';
+import { Thumbnail } from '../live/thumbnail.js';
 import { CaptionField } from './editing/caption-field.js';
 
 const ROW_REM = 9;

@@ -1,10 +1,10 @@
 import { memo, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
-import { Panel } from '../ui/panel.js';
 import { numberOf } from '../ui/format.js';
-import type { Choice, Only } from './caption-filter.js';
+import { Panel } from '../ui/panel.js';
 import { type Facts, lengthOf } from './caption-facts.js';
+import type { Choice, Only } from './caption-filter.js';
 
 interface FactsPanelProps {
   readonly datasetId: string;

@@ -8,8 +8,8 @@ import { FitnessView } from '../fitness/fitness-view.js';
 import { useDataset } from '../live/dataset.js';
 import { PairsView } from '../pairs/pairs-view.js';
 import { Button } from '../ui/button.js';
-import { StatusBadge } from '../ui/status-badge.js';
 import { countOf, messageOf, sizeOf } from '../ui/format.js';
+import { StatusBadge } from '../ui/status-badge.js';
 
 const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) => ReactNode }> = {
   files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },

@@ -3,8 +3,8 @@ import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { Button } from '../ui/button.js';
-import { StatusBadge } from '../ui/status-badge.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
+import { StatusBadge } from '../ui/status-badge.js';
 import { ThumbnailStrip } from './thumbnail-strip.js';
 import { When } from './when.js';
 

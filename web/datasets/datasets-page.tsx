@@ -3,15 +3,15 @@ import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { useDatasets } from '../live/datasets.js';
+import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { choiceOf, choose, parametersOf } from './dataset-filter.js';
-import { ChoiceBar } from './filter-bar.js';
 import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
+import { ChoiceBar } from './filter-bar.js';
 import { FirstSteps } from './first-steps.js';
-import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 
 const NONE: readonly Dataset[] = [];
 

@@ -1,8 +1,8 @@
 import { Search } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Chip } from '../ui/chip.js';
-import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { numberOf } from '../ui/format.js';
+import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { type Choice, type Chosen, SORTS, type Sort, STATUSES } from './dataset-filter.js';
 
 const NAMES = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;

@@ -1,9 +1,9 @@
 import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
+import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';
-import { countOf, numberOf } from '../ui/format.js';
 import { framesOf } from './clip-frames.js';
 import { Histogram } from './plots/histogram.js';
 import { binsOf, medianOf } from './plots/histogram-bins.js';

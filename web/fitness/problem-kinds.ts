@@ -1,5 +1,5 @@
-import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
 import type { Problem } from '../../src/client/client.js';
+import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
 import type { Filter } from '../live/pairs.js';
 
 interface Kind {

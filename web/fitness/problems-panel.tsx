@@ -2,9 +2,9 @@ import { ChevronRight } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
 import type { Problem } from '../../src/client/client.js';
+import { numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
-import { numberOf } from '../ui/format.js';
 import { groupsOf, MOST_TOLD, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {

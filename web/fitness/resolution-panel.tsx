@@ -1,9 +1,9 @@
 import { memo, useMemo, useState } from 'react';
+import type { DatasetFile } from '../../src/client/client.js';
 import { BUCKET_STEPS, bucketsOf, isBelow, RESOLUTIONS } from '../../src/dataset/buckets.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
-import type { DatasetFile } from '../../src/client/client.js';
-import { Choices, Panel } from '../ui/panel.js';
 import { countOf, numberOf } from '../ui/format.js';
+import { Choices, Panel } from '../ui/panel.js';
 import { FlaggedImages } from './flagged-images.js';
 import { BucketBars } from './plots/bucket-bars.js';
 import { Histogram } from './plots/histogram.js';

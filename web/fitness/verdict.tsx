@@ -3,8 +3,8 @@ import type { ReactNode } from 'react';
 import type { DatasetWithFiles, Status } from '../../src/client/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
-import { LongList } from '../ui/long-list.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
+import { LongList } from '../ui/long-list.js';
 import { commandsFor } from './commands.js';
 import { MOST_TOLD } from './problem-kinds.js';
 

@@ -1,5 +1,5 @@
-import { stemOf } from '../../src/dataset/media.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
+import { stemOf } from '../../src/dataset/media.js';
 
 /** What is shown as one card: an image or clip over the caption that the trainer gives it. */
 export interface Pair {

@@ -1,8 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { useLocation } from 'wouter';
-import { parseDatasetName } from '../../src/dataset/names.js';
 import type { Dataset } from '../../src/client/client.js';
+import { parseDatasetName } from '../../src/dataset/names.js';
 import { putDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';

@@ -1,9 +1,9 @@
 import { TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { factsOf } from './media-facts.js';
-import { Placeholder, Preview } from './media.js';
 import { fits, type Pair } from '../live/pairs.js';
+import { Placeholder, Preview } from './media.js';
+import { factsOf } from './media-facts.js';
 
 /** Of one height each, so that ten thousand can be laid out without being drawn. */
 export const CARD_HEIGHT_REM = 22;

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
 import { CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
-import type { Pair } from '../live/pairs.js';
 import { placeAfter } from './steps.js';
 
 const GAP_REM = 1;

@@ -1,11 +1,11 @@
 import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useDataset } from '../live/dataset.js';
+import type { Refused } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
-import { LongList } from '../ui/long-list.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
-import type { Refused } from '../live/pairs.js';
+import { LongList } from '../ui/long-list.js';
 
 const AT_ONCE = 4;
 

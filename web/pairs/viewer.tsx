@@ -3,16 +3,16 @@ import { useEffect, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
 import { useLinks } from '../live/dataset.js';
+import type { Pair } from '../live/pairs.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { Dialog } from '../ui/dialog.js';
-import { isTyping } from '../ui/keys.js';
 import { numberOf, sizeOf } from '../ui/format.js';
-import { factsOf, isShownByBrowsers } from './media-facts.js';
+import { isTyping } from '../ui/keys.js';
 import { formatOf, Placeholder } from './media.js';
+import { factsOf, isShownByBrowsers } from './media-facts.js';
 import { CaptionMark } from './pair-card.js';
-import type { Pair } from '../live/pairs.js';
 
 interface ViewerProps {
   readonly datasetId: string;

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../config.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { addSettings, configFrom } from '../settings.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { counted, print, printJson, shown } from '../terminal/terminal.js';
-import { copiedDocument, copiedText, lostDocument, lostLines, transferring } from '../transfer-report.js';
+import { copiedDocument, copiedText, lostDocument, lostLines, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true };
 
@@ -54,7 +54,7 @@ export function addBackupCommands(program: Command): void {
 async function backUpTo(dir: string, { json, ...options }: Options): Promise<void> {
   const { dataFolder } = inFolder(configFrom(options), 'backup');
   const folder = resolve(dir);
-  const backedUp = await transferring({ json: json as true }, async ({ signal, onProgress, ticker }) => {
+  const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, ticker }) => {
     // Loaded here, so that no other command waits for the code of a database.
     const { backUp } = await import('../../service/transfer/backup.js');
     const onRound = () => ticker.note('Files were removed meanwhile: once more, with a newer catalog …');
@@ -84,7 +84,7 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
     databaseUrl: undefined,
     blobs: { kind: 'disk' } as const,
   });
-  const restored = await transferring({ json: json as true }, async ({ signal, onProgress }) => {
+  const restored = await withTransferProgress({ json: json as true }, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const leavesLostOut = skipDamaged === true;
     return migrate(placeOf(resolve(dir)), placeOf(dataFolder), {

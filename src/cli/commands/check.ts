@@ -1,9 +1,16 @@
 import type { Command } from 'commander';
-import { Examiner, findingsIn } from '../folder/inspect-files.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { FileInspector, findingsIn } from '../folder/inspect-files.js';
 import { readPaths } from '../folder/read-folder.js';
-import { bar, openTicker, type Ticker } from '../terminal/progress.js';
-import { errorCount, problemLines, type Report, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
+import {
+  errorCount,
+  type FolderReport,
+  problemLines,
+  reportDocument,
+  totalsOf,
+  trainerLines,
+} from '../folder/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { bar, openProgressDisplay, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, interruptible, painterOf, print, printJson } from '../terminal/terminal.js';
 
 const EXAMPLES = `
@@ -28,10 +35,10 @@ export function addCheckCommand(program: Command): void {
 }
 
 async function check(paths: string[], options: { follow?: true; json?: true }, signal: AbortSignal): Promise<void> {
-  const examiner = new Examiner();
-  const ticker = openTicker({ isQuiet: options.json === true });
+  const examiner = new FileInspector();
+  const ticker = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const report = await examinePaths(paths, { follow: options.follow === true, examiner, ticker, signal });
+    const report = await inspectPaths(paths, { follow: options.follow === true, examiner, ticker, signal });
     ticker.clear();
     process.exitCode = exitCodeOf(report);
     if (options.json) printJson({ fit: process.exitCode === 0, ...reportDocument(report) });
@@ -46,10 +53,10 @@ async function check(paths: string[], options: { follow?: true; json?: true }, s
  *
  * @throws CommandError with 66 where there is no file for a dataset at all
  */
-export async function examinePaths(
+export async function inspectPaths(
   paths: readonly string[],
-  options: { follow: boolean; examiner: Examiner; ticker: Ticker; signal: AbortSignal },
-): Promise<Report> {
+  options: { follow: boolean; examiner: FileInspector; ticker: ProgressDisplay; signal: AbortSignal },
+): Promise<FolderReport> {
   const { examiner, ticker, signal } = options;
   const reading = await readPaths(paths, { follow: options.follow });
   const { files, skipped, faults } = reading;
@@ -70,12 +77,12 @@ export async function examinePaths(
   };
 }
 
-function exitCodeOf(report: Report): number {
+function exitCodeOf(report: FolderReport): number {
   if (errorCount(report) > 0) return EXIT.notFit;
   return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
-function printReport(report: Report): void {
+function printReport(report: FolderReport): void {
   const paint = painterOf(process.stdout);
   print(totalsOf(report.examined.map(({ file }) => file)));
   for (const line of problemLines(report, paint)) print(line);

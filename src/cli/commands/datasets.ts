@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { Dataset, DatasetWithFiles, Status } from '../../client/client.js';
-import { canAsk, isAffirmed } from '../terminal/prompts.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { few } from '../folder/report.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
-import { few } from '../folder/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { canAsk, isAffirmed } from '../terminal/prompts.js';
 import {
   counted,
   formatBytes,

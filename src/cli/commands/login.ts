@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { TrainyardClient, TrainyardError } from '../../client/client.js';
-import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { saveRemote, serviceUrl } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
 import { counted, interruptible, print, printJson } from '../terminal/terminal.js';
 
 const EXAMPLES = `

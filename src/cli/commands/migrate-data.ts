@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Place } from '../../service/transfer/installation.js';
+import type { Installation } from '../../service/transfer/installation.js';
 import { postgresUrl } from '../../setting-values.js';
 import { parseS3Url } from '../../storage/blobs/s3/location.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { addSettings, configFrom } from '../settings.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { print, printJson, shown } from '../terminal/terminal.js';
-import { copiedDocument, copiedText, transferring } from '../transfer-report.js';
+import { copiedDocument, copiedText, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true; from: readonly string[]; to: readonly string[] };
 
@@ -42,7 +42,7 @@ export function addMigrateDataCommand(program: Command): void {
 
 async function migrateData({ json, from, to, ...options }: Options): Promise<void> {
   const ends = { from: placeOf('--from', from), to: placeOf('--to', to) };
-  const migrated = await transferring({ json: json as true }, async ({ signal, onProgress, ticker }) => {
+  const migrated = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, ticker }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const spool = await spoolOf(options, ends);
     try {
@@ -60,7 +60,7 @@ async function migrateData({ json, from, to, ...options }: Options): Promise<voi
 }
 
 /** @throws CommandError with 64 that says what is wrong with it, and never shows a password */
-function placeOf(option: string, texts: readonly string[]): Place {
+function placeOf(option: string, texts: readonly string[]): Installation {
   const fail = (fault: string): never => {
     throw new CommandError(EXIT.usage, `${option} ${fault}`);
   };
@@ -96,7 +96,7 @@ function placeOf(option: string, texts: readonly string[]): Place {
 }
 
 /** As a server has it: in the data folder. Where there is none, in a folder for the time being. */
-async function spoolOf(options: Record<string, string>, { from, to }: { from: Place; to: Place }) {
+async function spoolOf(options: Record<string, string>, { from, to }: { from: Installation; to: Installation }) {
   const folder = to.dataFolder ?? from.dataFolder;
   const { spoolFolder, spoolBytes } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });
   const isChosen = options.spool !== undefined || process.env.TRAINYARD_SPOOL;

@@ -3,12 +3,12 @@ import { Command, InvalidArgumentError } from 'commander';
 import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
 import type { MountSource } from '../../service/mount/mount-source.js';
 import { COPY_THREADS } from '../../service/mount/staging.js';
-import { openLocal, remoteSource } from '../mount/mount-sources.js';
 import { runInPlace } from '../mount/exec.js';
-import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import { ProgressLine } from '../terminal/progress-line.js';
+import { httpSource, openLocal } from '../mount/mount-sources.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { configFrom } from '../settings.js';
+import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
+import { ProgressLine } from '../terminal/progress-line.js';
 import { counted, formatBytes, interruptible, printJson, shown } from '../terminal/terminal.js';
 
 interface Options extends RemoteOptions {
@@ -136,7 +136,7 @@ async function datasetsOf(options: Options) {
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
   const find = async (name: string, signal: AbortSignal): Promise<MountSource> =>
-    remoteSource(client, { id: (await mustFind(client, name, signal)).id, url });
+    httpSource(client, { id: (await mustFind(client, name, signal)).id, url });
   return { find, close: async () => {} };
 }
 

@@ -3,14 +3,19 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { hasErrno } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
-import { eachOf } from '../../for-each-concurrent.js';
-import { type Manifest, type MountFile, type MountSource, SourceChanged } from '../../service/mount/mount-source.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import {
+  type MountFile,
+  type MountManifest,
+  type MountSource,
+  SourceChanged,
+} from '../../service/mount/mount-source.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { receiveFile } from '../../service/mount/receive-file.js';
-import { remoteSource } from '../mount/mount-sources.js';
+import { httpSource } from '../mount/mount-sources.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { ProgressLine } from '../terminal/progress-line.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { counted, formatBytes, interruptible, printJson, shown } from '../terminal/terminal.js';
 
 interface Options extends RemoteOptions {
@@ -64,7 +69,7 @@ async function pull(
 ): Promise<void> {
   const client = clientFrom(options);
   const { id } = await mustFind(client, nameOrId, signal);
-  const source = remoteSource(client, { id, url: remoteFrom(options).url });
+  const source = httpSource(client, { id, url: remoteFrom(options).url });
   const result = await pullAll(source, folder, { options, signal });
   if (options.json) printJson(result);
   else process.stdout.write(`${sentenceFor(result)}\n`);
@@ -102,7 +107,7 @@ async function pullAll(
 
 async function pullOnce(
   { read }: MountSource,
-  { name, files }: Manifest,
+  { name, files }: MountManifest,
   options: { folder: string; signal: AbortSignal; isForced: boolean; line: ProgressLine },
 ): Promise<Pulled> {
   const { folder, signal, isForced, line } = options;
@@ -116,7 +121,7 @@ async function pullOnce(
     doneBytes += bytes;
     line.show(name, { totalFiles: files.length, doneFiles, totalBytes, doneBytes });
   };
-  await eachOf(files, CONNECTIONS, async (file) => {
+  await forEachConcurrent(files, CONNECTIONS, async (file) => {
     signal.throwIfAborted();
     const path = join(folder, safeName(file));
     const there = await whatIsAt(path, file);

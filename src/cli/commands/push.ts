@@ -1,19 +1,19 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { DatasetWithFiles } from '../../client/client.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
-import type { DatasetWithFiles } from '../../client/client.js';
-import { Examiner } from '../folder/inspect-files.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
-import { exitCodeOf, namesOf, outcomeDocument, planLines, printOutcome } from '../push/output.js';
-import type { Plan } from '../push/plan.js';
-import { openTicker } from '../terminal/progress.js';
-import { addRemoteOptions, clientFrom, type RemoteOptions } from '../remote.js';
 import { totalsOf } from '../folder/report.js';
-import { carryOut, planSync, type Sync } from '../push/run.js';
+import { exitCodeOf, namesOf, planLines, printPushReport, pushDocument } from '../push/output.js';
+import type { PushPlan } from '../push/plan.js';
+import { type PushTask, preparePush, runPush } from '../push/run.js';
+import { watchAndPush } from '../push/watch-folder.js';
+import { addRemoteOptions, clientFrom, type RemoteOptions } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { openProgressDisplay } from '../terminal/progress.js';
 import { counted, formatBytes, interruptible, painterOf, print, printJson } from '../terminal/terminal.js';
-import { keepInStep } from '../push/watch-folder.js';
 
 const EXAMPLES = `
 Examples:
@@ -86,11 +86,11 @@ async function push(paths: string[], options: PushCommandOptions, signal: AbortS
   const { trigger, captionAll } = options;
   const captionText = trigger === undefined && captionAll === undefined ? undefined : joined(trigger, captionAll);
   if (options.watch) await mustBeWatchable(paths, options);
-  const examiner = new Examiner();
-  const sync: Sync = {
+  const examiner = new FileInspector();
+  const sync: PushTask = {
     client,
     examiner,
-    ticker: openTicker({ isQuiet: options.json === true }),
+    ticker: openProgressDisplay({ isQuiet: options.json === true }),
     signal,
     paths,
     name,
@@ -105,22 +105,22 @@ async function push(paths: string[], options: PushCommandOptions, signal: AbortS
     waits: options.wait,
   };
   try {
-    if (options.watch) await keepInStep(sync, { isJson: options.json === true });
+    if (options.watch) await watchAndPush(sync, { isJson: options.json === true });
     else await pushOnce(sync, options);
   } finally {
     sync.ticker.clear();
   }
 }
 
-async function pushOnce(sync: Sync, { json, dryRun }: PushCommandOptions): Promise<void> {
-  const { plan, dataset } = await planSync(sync);
+async function pushOnce(sync: PushTask, { json, dryRun }: PushCommandOptions): Promise<void> {
+  const { plan, dataset } = await preparePush(sync);
   if (!json) printPlan(plan);
   if (plan.obstacles.length > 0) throw stopped(plan);
   if (dryRun) return printDryRun(sync, plan, dataset, json === true);
-  const outcome = await carryOut(sync, plan);
+  const outcome = await runPush(sync, plan);
   process.exitCode = exitCodeOf(plan, outcome);
-  if (json) printJson(outcomeDocument(plan, outcome));
-  else printOutcome(plan, outcome);
+  if (json) printJson(pushDocument(plan, outcome));
+  else printPushReport(plan, outcome);
 }
 
 /** The name that was given or, failing that, that of the folder. @throws CommandError with 65 for one no dataset can have */
@@ -152,7 +152,7 @@ function joined(...texts: (string | undefined)[]): string {
 }
 
 /** Why nothing is sent, and what may be done about it. */
-function stopped(plan: Plan): CommandError {
+function stopped(plan: PushPlan): CommandError {
   const bare = plan.obstacles.filter(({ code }) => code === 'MISSING_CAPTION').length;
   const captions = `Give all of them one with --trigger WORD or --caption-all TEXT, or send them without with --allow-uncaptioned.`;
   const lines = [
@@ -163,14 +163,14 @@ function stopped(plan: Plan): CommandError {
   return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: plan.obstacles } });
 }
 
-function printPlan(plan: Plan): void {
+function printPlan(plan: PushPlan): void {
   print(totalsOf(plan.report.examined.map(({ file }) => file)));
   for (const line of planLines(plan, painterOf(process.stdout))) print(line);
 }
 
 async function printDryRun(
-  { client, name, signal }: Sync,
-  { files, toRemove }: Plan,
+  { client, name, signal }: PushTask,
+  { files, toRemove }: PushPlan,
   dataset: DatasetWithFiles | undefined,
   isJson: boolean,
 ): Promise<void> {

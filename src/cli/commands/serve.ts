@@ -5,8 +5,8 @@ import { type Config, SETTINGS } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { StoreUnusable } from '../../storage/blobs/blobs.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
-import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 import { addSettings, configFrom } from '../settings.js';
+import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
 

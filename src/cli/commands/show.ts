@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
-import { stemOf } from '../../dataset/media.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../client/client.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { stemOf } from '../../dataset/media.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import {
   counted,
   fitted,

@@ -84,7 +84,7 @@ async function withAccounts(
   work: (accounts: Accounts, now: () => number) => Promise<Told>,
 ): Promise<void> {
   // Loaded here, so that no other command waits for the code of a database.
-  const { openMetadata } = await import('../../storage/catalog/open-catalog.js');
+  const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(configFrom(options));
   try {
     const { text, document } = await work(metadata.accounts, metadata.now);

@@ -8,17 +8,17 @@ import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import type { LocalFile, Notice } from './read-folder.js';
 import { shown } from '../terminal/terminal.js';
+import type { LocalFile, Notice } from './read-folder.js';
 
 /** A file whose bytes were looked at. */
-export interface Examined {
+export interface InspectedFile {
   readonly file: LocalFile;
   readonly inspection: Inspection;
 }
 
-export interface Examination {
-  readonly examined: readonly Examined[];
+export interface FolderInspection {
+  readonly examined: readonly InspectedFile[];
   /** What the system would not let us read. */
   readonly unreadable: readonly Notice[];
 }
@@ -27,7 +27,7 @@ export interface Examination {
 type State = Pick<LocalFile, 'sizeBytes' | 'modifiedMs'>;
 
 /** Looks at files as the service does, one per core at a time; what has not changed since is not looked at again. */
-export class Examiner {
+export class FileInspector {
   readonly #known = new Map<string, State & { inspection: Inspection }>();
   readonly #hashes = new Map<string, State & { sha256: string }>();
 
@@ -35,8 +35,8 @@ export class Examiner {
   async examine(
     files: readonly LocalFile[],
     { signal, onExamined }: { signal: AbortSignal; onExamined?: (files: number) => void },
-  ): Promise<Examination> {
-    const examined: Examined[] = [];
+  ): Promise<FolderInspection> {
+    const examined: InspectedFile[] = [];
     const unreadable: Notice[] = [];
     const queue = files.values();
     // Its threads, with the decoders that they hold, are not wanted any more while files are sent.
@@ -89,7 +89,7 @@ export function unreadableNotice(filename: string, error: unknown): Notice {
  *
  * @param others files of which only the names count: they are in the dataset already, or are made up
  */
-export function findingsIn(examined: readonly Examined[], others: readonly string[] = []): Findings {
+export function findingsIn(examined: readonly InspectedFile[], others: readonly string[] = []): Findings {
   const files = [
     ...examined.map(({ file, inspection }) => datasetFile(file.filename, uploadOf(file, inspection))),
     ...others.map((filename) => datasetFile(filename, stored({ sizeBytes: 1, facts: factsOf(filename) }))),

@@ -24,7 +24,7 @@ export interface Notice {
   readonly message: string;
 }
 
-export interface Reading {
+export interface FolderContents {
   /** In the order of their names. */
   readonly files: readonly LocalFile[];
   /** Left out as a matter of course. */
@@ -47,7 +47,7 @@ type Entry = { file: LocalFile } | { as: 'skipped' | 'faults' | 'unreadable'; no
  * @param options.follow takes links that lead out of their folder, too; a file that was named itself is always taken
  * @throws CommandError with 66 for a path where nothing is
  */
-export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<Reading> {
+export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
   const entries = (await Promise.all(paths.map((path) => entriesOf(path, options)))).flat();
   const files = entries.flatMap((entry) => (entry !== undefined && 'file' in entry ? [entry.file] : []));
   const noticesAs = (as: 'skipped' | 'faults' | 'unreadable') =>

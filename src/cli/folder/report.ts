@@ -1,8 +1,8 @@
 import type { Findings } from '../../dataset/findings.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
-import type { Examined } from './inspect-files.js';
-import type { Notice } from './read-folder.js';
 import { counted, formatBytes, type painterOf, shown } from '../terminal/terminal.js';
+import type { InspectedFile } from './inspect-files.js';
+import type { Notice } from './read-folder.js';
 
 /** More lines of one kind nobody reads; `--json` has them all. */
 const MAX_LINES = 40;
@@ -10,8 +10,8 @@ const MAX_LINES = 40;
 type Painter = ReturnType<typeof painterOf>;
 
 /** What was found in files before anything is sent. */
-export interface Report {
-  readonly examined: readonly Examined[];
+export interface FolderReport {
+  readonly examined: readonly InspectedFile[];
   readonly findings: Findings;
   readonly skipped: readonly Notice[];
   /** What no dataset can take, beside what the findings say. */
@@ -33,7 +33,7 @@ export function kindsOf(filenames: readonly string[]): string {
 }
 
 /** Errors first, then what a person would want to know, then what is left out, each a line. */
-export function problemLines({ findings, skipped, faults, unreadable }: Report, paint: Painter): string[] {
+export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
   const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${shown(message)}`));
   const lost = unreadable.map(({ message }) => paint('red', `✗ ${shown(message)}`));
   const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${shown(message)}`));
@@ -54,12 +54,12 @@ export function few(lines: readonly string[], one: string, many = `${one}s`): st
 }
 
 /** How many things keep the files from being a dataset that is READY. */
-export function errorCount({ findings, faults }: Report): number {
+export function errorCount({ findings, faults }: FolderReport): number {
   return findings.errors.length + faults.length;
 }
 
 /** What a training job would get to see, one line for each kind of job. */
-export function trainerLines({ examined }: Report): string[] {
+export function trainerLines({ examined }: FolderReport): string[] {
   const captioned = new Set(namesOf(examined, 'caption').map(stemOf));
   const lines: string[] = [];
   for (const kind of ['image', 'video'] as const) {
@@ -77,12 +77,12 @@ export function trainerLines({ examined }: Report): string[] {
   return lines;
 }
 
-function namesOf(examined: readonly Examined[], kind: string): string[] {
+function namesOf(examined: readonly InspectedFile[], kind: string): string[] {
   return examined.map(({ file }) => file.filename).filter((name) => mediaTypeOf(name)?.kind === kind);
 }
 
 /** `, from 512×512 to 4000×3000 pixels`, by area. */
-function sizesOf(examined: readonly Examined[]): string {
+function sizesOf(examined: readonly InspectedFile[]): string {
   const sizes = examined
     .flatMap(({ inspection }) =>
       inspection.ok && 'width' in inspection.facts ? [[inspection.facts.width ?? 0, inspection.facts.height ?? 0]] : [],
@@ -98,7 +98,7 @@ function sizesOf(examined: readonly Examined[]): string {
 }
 
 /** The report as a document: everything, with nothing cut. */
-export function reportDocument(report: Report): Record<string, unknown> {
+export function reportDocument(report: FolderReport): Record<string, unknown> {
   const { examined, findings, skipped, faults, unreadable } = report;
   const withoutSeverity = <T extends { severity: unknown }>({ severity: _, ...rest }: T) => rest;
   return {

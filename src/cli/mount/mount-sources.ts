@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../../config.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
+import type { Config } from '../../config.js';
 import {
-  type Arrival,
+  type IncomingRange,
   localSource,
   type MountFile,
   type MountSource,
@@ -14,7 +14,7 @@ import { blobPathOf } from '../../storage/blobs/disk/disk-blobs.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
 /** A dataset of a service, file by file over HTTP. */
-export function remoteSource(client: TrainyardClient, { id, url }: { id: string; url: string }): MountSource {
+export function httpSource(client: TrainyardClient, { id, url }: { id: string; url: string }): MountSource {
   return {
     name: url,
     manifest: async (signal) => {
@@ -53,7 +53,7 @@ export function remoteSource(client: TrainyardClient, { id, url }: { id: string;
   };
 }
 
-async function arrivalOf(response: Response, { filename, sha256 }: MountFile): Promise<Arrival> {
+async function arrivalOf(response: Response, { filename, sha256 }: MountFile): Promise<IncomingRange> {
   // The service's ETag is the SHA-256; whatever else a proxy may have made of it is no proof of a change.
   const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
   if (etag !== undefined && etag !== sha256) {
@@ -84,7 +84,7 @@ export async function openLocal(config: Config) {
     throw new CommandError(EXIT.usage, '--data is for files of this machine, and these are in a bucket. Leave it out.');
   }
   // Loaded here, so that no other command waits for the code of a database.
-  const { openMetadata } = await import('../../storage/catalog/open-catalog.js');
+  const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
   const blobs = { pathOf: (key: string) => blobPathOf(join(config.dataFolder, 'blobs'), key) };

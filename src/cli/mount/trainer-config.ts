@@ -1,5 +1,5 @@
-import { mediaTypeOf } from '../../dataset/media.js';
 import type { WireFile } from '../../api/schemas.js';
+import { mediaTypeOf } from '../../dataset/media.js';
 
 /** What an ai-toolkit job needs to know of a mounted dataset, with the reasons. */
 export interface TrainerDataset {

@@ -1,12 +1,15 @@
 import type { DatasetWithFiles } from '../../client/client.js';
-import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import type { Plan } from './plan.js';
 import { few, kindsOf, problemLines, reportDocument } from '../folder/report.js';
-import type { Outcome } from './run.js';
+import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
 import { counted, painterOf, print, shown } from '../terminal/terminal.js';
+import type { PushPlan } from './plan.js';
+import type { PushReport } from './run.js';
 
 /** What was found before anything is sent, what is left out because of it, and what is made up. */
-export function planLines({ report, leftOut, madeUp }: Plan, paint: ReturnType<typeof painterOf>): string[] {
+export function planLines(
+  { report, leftOut, generated: madeUp }: PushPlan,
+  paint: ReturnType<typeof painterOf>,
+): string[] {
   const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${shown(message)}`));
   const captions = `${counted(madeUp.length, 'caption')} made up: ${namesOf(madeUp)}.`;
   return [
@@ -17,7 +20,7 @@ export function planLines({ report, leftOut, madeUp }: Plan, paint: ReturnType<t
 }
 
 /** Says what was done, and how the dataset is now. */
-export function printOutcome({ report }: Plan, { dataset, result, removed }: Outcome): void {
+export function printPushReport({ report }: PushPlan, { dataset, result, removed }: PushReport): void {
   const paint = painterOf(process.stdout);
   const rest = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} already there`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
@@ -46,7 +49,7 @@ function failureOf(name: string, error: Error): string {
 }
 
 /** 1 for FAILED; else what the first file that could not be sent says. */
-export function exitCodeOf({ report }: Plan, { dataset, result }: Outcome): number {
+export function exitCodeOf({ report }: PushPlan, { dataset, result }: PushReport): number {
   if (dataset.status === 'FAILED') return EXIT.notFit;
   const [first] = result.failed;
   if (first !== undefined) {
@@ -57,7 +60,7 @@ export function exitCodeOf({ report }: Plan, { dataset, result }: Outcome): numb
 }
 
 /** An outcome as `--json` tells it. */
-export function outcomeDocument(plan: Plan, { dataset, result, removed }: Outcome): Record<string, unknown> {
+export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushReport): Record<string, unknown> {
   const { files: _, ...summary } = dataset;
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
   return {
@@ -70,7 +73,7 @@ export function outcomeDocument(plan: Plan, { dataset, result, removed }: Outcom
       ...errorDocument(error),
       message: failureOf(name, error),
     })),
-    made_up: plan.madeUp,
+    made_up: plan.generated,
     left_out: plan.leftOut,
     warnings,
     skipped,

@@ -1,12 +1,12 @@
 import { constants, openAsBlob } from 'node:fs';
 import { access } from 'node:fs/promises';
+import type { PushFile } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import type { PushFile } from '../../client/client.js';
-import { type Examiner, findingsIn } from '../folder/inspect-files.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { type FileInspector, findingsIn } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
-import type { Report } from '../folder/report.js';
+import type { FolderReport } from '../folder/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { shown } from '../terminal/terminal.js';
 
 /** What a person may decide about files that are not fit as they are. */
@@ -21,23 +21,23 @@ export interface PlanRules {
 }
 
 /** What is wrong with one file, or with the whole. */
-export interface Obstacle {
+export interface Blocker {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
 }
 
 /** What is to be sent. */
-export interface Plan {
+export interface PushPlan {
   /** With findings for the dataset as it would be, the files that it has already included. */
-  readonly report: Report;
+  readonly report: FolderReport;
   readonly files: readonly PushFile[];
   /** Of `files`: the captions that were made up. */
-  readonly madeUp: readonly string[];
+  readonly generated: readonly string[];
   /** Why files were left out. */
-  readonly leftOut: readonly Obstacle[];
+  readonly leftOut: readonly Blocker[];
   /** What keeps everything from being sent. */
-  readonly obstacles: readonly Obstacle[];
+  readonly obstacles: readonly Blocker[];
   /** What the dataset has, or what keeps it from READY, and is to be removed. */
   readonly toRemove: readonly string[];
 }
@@ -48,16 +48,16 @@ export interface Plan {
  * @param names of the files that the dataset has, and of those that were refused or promised and never came
  */
 export function planOf(
-  report: Report,
+  report: FolderReport,
   { there, broken }: { there: readonly string[]; broken: readonly string[] },
   rules: PlanRules,
-  examiner: Examiner,
-): Plan {
+  examiner: FileInspector,
+): PushPlan {
   const local = new Set(report.examined.map(({ file }) => file.filename));
   // A file that is bad now or can't be read is still in the folder.
   const lost = [...report.faults, ...report.unreadable].map(({ filename }) => filename.normalize('NFC'));
   const inFolder = new Set([...local, ...lost]);
-  const leftOut = new Map<string, Obstacle>();
+  const leftOut = new Map<string, Blocker>();
   for (;;) {
     const examined = report.examined.filter(({ file }) => !leftOut.has(file.filename));
     const sent = new Set(examined.map(({ file }) => file.filename));
@@ -85,7 +85,7 @@ export function planOf(
         findings: { errors, warnings: findings.warnings },
       },
       files: [...examined.map(({ file }) => pushFile(file, examiner)), ...madeUp.map((name) => madeUpFile(name, text))],
-      madeUp,
+      generated: madeUp,
       leftOut: rules.skipsBad ? [...report.faults, ...leftOut.values()] : [],
       obstacles: [...(rules.skipsBad ? [] : report.faults), ...errors],
       toRemove: rules.replaces
@@ -99,7 +99,7 @@ function captionNamesFor(filenames: readonly string[]): string[] {
   return [...new Set(filenames.map((filename) => `${stemOf(filename)}.txt`))];
 }
 
-function pushFile(file: LocalFile, examiner: Examiner): PushFile {
+function pushFile(file: LocalFile, examiner: FileInspector): PushFile {
   return {
     name: file.filename,
     size: file.sizeBytes,

@@ -1,18 +1,18 @@
 import type { Dataset, DatasetWithFiles, PushProgress, PushResult, TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/client.js';
-import { examinePaths } from '../commands/check.js';
-import type { Examiner } from '../folder/inspect-files.js';
+import { inspectPaths } from '../commands/check.js';
+import type { FileInspector } from '../folder/inspect-files.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { type Plan, type PlanRules, planOf } from './plan.js';
-import { pushLines, type Ticker } from '../terminal/progress.js';
-import { sendCounted } from './send.js';
+import { type ProgressDisplay, pushLines } from '../terminal/progress.js';
 import { counted, shown } from '../terminal/terminal.js';
+import { type PlanRules, type PushPlan, planOf } from './plan.js';
+import { sendCounted } from './send.js';
 
 /** Files here and a dataset there that they are to go to. */
-export interface Sync {
+export interface PushTask {
   readonly client: TrainyardClient;
-  readonly examiner: Examiner;
-  readonly ticker: Ticker;
+  readonly examiner: FileInspector;
+  readonly ticker: ProgressDisplay;
   readonly signal: AbortSignal;
   readonly paths: readonly string[];
   /** Of the dataset, which need not exist yet. */
@@ -28,7 +28,7 @@ export interface Sync {
 type Counts = Pick<PushProgress, 'totalFiles' | 'settledFiles' | 'failedFiles'>;
 
 /** What came of it. */
-export interface Outcome {
+export interface PushReport {
   readonly dataset: DatasetWithFiles;
   readonly result: PushResult;
   /** Files of the dataset that were removed. */
@@ -36,9 +36,9 @@ export interface Outcome {
 }
 
 /** Looks at the files and at the dataset, and changes neither. */
-export async function planSync(sync: Sync): Promise<{ plan: Plan; dataset: DatasetWithFiles | undefined }> {
+export async function preparePush(sync: PushTask): Promise<{ plan: PushPlan; dataset: DatasetWithFiles | undefined }> {
   const { client, signal, ticker } = sync;
-  const report = await examinePaths(sync.paths, sync);
+  const report = await inspectPaths(sync.paths, sync);
   ticker.clear();
   const found = await client.find(sync.name, { signal });
   const dataset = found && (await client.status(found.id, { signal }));
@@ -49,7 +49,7 @@ export async function planSync(sync: Sync): Promise<{ plan: Plan; dataset: Datas
 }
 
 /** Creates the dataset where it is new, sends what is missing, removes what is too much, and waits. */
-export async function carryOut(sync: Sync, plan: Plan): Promise<Outcome> {
+export async function runPush(sync: PushTask, plan: PushPlan): Promise<PushReport> {
   const { client, signal, ticker, name } = sync;
   let last: Counts = { totalFiles: plan.files.length, settledFiles: 0, failedFiles: 0 };
   try {
@@ -93,7 +93,7 @@ function withAdvice(error: unknown, last: Counts, name: string): unknown {
   return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
-async function findOrCreate({ client, name, signal }: Sync): Promise<Dataset> {
+async function findOrCreate({ client, name, signal }: PushTask): Promise<Dataset> {
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
   return client.create(name, { signal }).catch(async (error) => {
@@ -106,7 +106,7 @@ async function findOrCreate({ client, name, signal }: Sync): Promise<Dataset> {
 }
 
 /** Media before captions, so that no image is without its caption for a moment. */
-async function remove(sync: Sync, { id }: Dataset, filenames: readonly string[]): Promise<string[]> {
+async function remove(sync: PushTask, { id }: Dataset, filenames: readonly string[]): Promise<string[]> {
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
   const ordered = filenames.toSorted((a, b) => isCaption(a) - isCaption(b));
   for (const filename of ordered) {
@@ -119,7 +119,7 @@ async function remove(sync: Sync, { id }: Dataset, filenames: readonly string[])
   return ordered;
 }
 
-async function waitFor({ client, ticker, signal }: Sync, { id }: Dataset): Promise<DatasetWithFiles> {
+async function waitFor({ client, ticker, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
     // Services other than trainyard tell no counts.
     const pending = counts?.pending ?? 0;

@@ -1,10 +1,10 @@
 import { watch as watchFolder } from 'node:fs';
 import { sleep } from '../../client/retry.js';
-import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { isFolder } from '../folder/read-folder.js';
-import { outcomeDocument, planLines, printOutcome } from './output.js';
-import { carryOut, planSync, type Sync } from './run.js';
+import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/terminal.js';
+import { planLines, printPushReport, pushDocument } from './output.js';
+import { type PushTask, preparePush, runPush } from './run.js';
 
 /** A folder is looked at once nothing has happened in it for so long: editors and cameras write in several steps. */
 const QUIET_MS = 400;
@@ -16,7 +16,7 @@ const RETRY_MS = 5000;
  * Brings every change of a folder into a dataset until ctrl-C. What is not fit yet, such as an image whose caption is still
  * to come, is left out until it is.
  */
-export async function keepInStep(sync: Sync, { isJson }: { isJson: boolean }): Promise<void> {
+export async function watchAndPush(sync: PushTask, { isJson }: { isJson: boolean }): Promise<void> {
   const [folder = ''] = sync.paths;
   const { signal, ticker } = sync;
   const changes = new Changes(folder, signal);
@@ -34,7 +34,7 @@ export async function keepInStep(sync: Sync, { isJson }: { isJson: boolean }): P
 }
 
 /** Tells what kept a step from being taken; `true` where time may mend it, `false` where only a change of the folder can. */
-async function hasToWait(error: unknown, { folder, sync }: { folder: string; sync: Sync }): Promise<boolean> {
+async function hasToWait(error: unknown, { folder, sync }: { folder: string; sync: PushTask }): Promise<boolean> {
   const { code, message } = endingOf(error);
   const isAway = code === EXIT.unavailable || code === EXIT.temporaryFailure;
   if (sync.signal.aborted || (!isAway && code !== EXIT.noInput)) throw error;
@@ -45,12 +45,12 @@ async function hasToWait(error: unknown, { folder, sync }: { folder: string; syn
 }
 
 class Step {
-  readonly #sync: Sync;
+  readonly #sync: PushTask;
   readonly #isJson: boolean;
   #told: ReadonlySet<string> = new Set();
   #hasRun = false;
 
-  constructor(sync: Sync, isJson: boolean) {
+  constructor(sync: PushTask, isJson: boolean) {
     this.#sync = sync;
     this.#isJson = isJson;
   }
@@ -58,13 +58,13 @@ class Step {
   /** Makes the dataset like the folder. @param changed ends the waiting for READY, since there is more to do */
   async take(changed: AbortSignal): Promise<boolean> {
     const { client, signal } = this.#sync;
-    const { plan, dataset } = await planSync(this.#sync);
+    const { plan, dataset } = await preparePush(this.#sync);
     if (!this.#isJson) this.#tellNews(planLines(plan, painterOf(process.stdout)));
     // What stands in the way of all, such as captions without any image; the next change may mend it.
     if (plan.obstacles.length > 0) return false;
     const missing = dataset === undefined ? plan.files : await client.missing(dataset, plan.files, { signal });
     if (this.#hasRun && missing.length === 0 && plan.toRemove.length === 0) return false;
-    const outcome = await carryOut(this.#sync, plan);
+    const outcome = await runPush(this.#sync, plan);
     const waiting = { signal: AbortSignal.any([signal, changed]) };
     const settled = await client.waitUntilReady(outcome.dataset.id, waiting).catch((error) => {
       if (signal.aborted || !changed.aborted) throw error;
@@ -72,8 +72,8 @@ class Step {
     });
     this.#hasRun = true;
     const done = { ...outcome, dataset: settled };
-    if (this.#isJson) print(JSON.stringify(outcomeDocument(plan, done)));
-    else printOutcome(plan, done);
+    if (this.#isJson) print(JSON.stringify(pushDocument(plan, done)));
+    else printPushReport(plan, done);
     return false;
   }
 

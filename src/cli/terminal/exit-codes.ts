@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
-import { ServiceError } from '../../dataset/errors.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
+import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { DatabaseUnfit } from '../../storage/database/database-unfit.js';
 

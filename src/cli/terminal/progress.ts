@@ -11,7 +11,7 @@ const MOST_FILES_SHOWN = 8;
 const BAR_COLUMNS = 24;
 
 /** Tells on standard error how far a long piece of work is. */
-export interface Ticker {
+export interface ProgressDisplay {
   /** `lines` is asked for only when it is time to show them; the first of them stands for all where there is no room. */
   readonly update: (lines: () => string[]) => void;
   /** Prints a line that stays. */
@@ -21,12 +21,12 @@ export interface Ticker {
 }
 
 /** A ticker for the terminal, for a plain log, or, where `isQuiet`, for nobody. */
-export function openTicker({ isQuiet }: { isQuiet: boolean }): Ticker {
+export function openProgressDisplay({ isQuiet }: { isQuiet: boolean }): ProgressDisplay {
   if (isQuiet) return { update: () => {}, note: () => {}, clear: () => {} };
   return canRedraw(process.stderr) ? new Redrawn(process.stderr) : new Plain(process.stderr);
 }
 
-class Redrawn implements Ticker {
+class Redrawn implements ProgressDisplay {
   readonly #stream: NodeJS.WriteStream;
   readonly #paint: ReturnType<typeof painterOf>;
   #drawnLines = 0;
@@ -80,7 +80,7 @@ class Redrawn implements Ticker {
   }
 }
 
-class Plain implements Ticker {
+class Plain implements ProgressDisplay {
   readonly #stream: NodeJS.WriteStream;
   #toldAt = Date.now();
 

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { cutShort, Damage } from './inspection-error.js';
+import { StructureError, truncated } from './inspection-error.js';
 
 const MOST_AT_ONCE = 1 << 20;
 
@@ -54,8 +54,8 @@ export class FileBytes {
    * @throws Damage where the file ends before that.
    */
   at(offset: number, length: number, what = 'its structure'): Buffer {
-    if (offset + length > this.size) throw cutShort({ needed: offset + length, size: this.size, what });
-    if (length > MOST_AT_ONCE) throw new Damage('is damaged: one of its headers claims an absurd length');
+    if (offset + length > this.size) throw truncated({ needed: offset + length, size: this.size, what });
+    if (length > MOST_AT_ONCE) throw new StructureError('is damaged: one of its headers claims an absurd length');
     if (offset < this.start || offset + length > this.start + this.length) this.fill(offset, length);
     return this.window.subarray(offset - this.start, offset - this.start + length);
   }
@@ -74,7 +74,7 @@ export class FileBytes {
     const bytes = Buffer.allocUnsafeSlow(end - start);
     for (let at = 0; at < bytes.length; ) {
       const read = this.source.read(bytes, at, start + at);
-      if (read === 0) throw cutShort({ needed: end, size: start + at, what: 'it' });
+      if (read === 0) throw truncated({ needed: end, size: start + at, what: 'it' });
       at += read;
     }
     return bytes;
@@ -90,7 +90,7 @@ export class FileBytes {
     this.start = offset;
     while (this.length < needed) {
       const read = this.source.read(this.window, this.length, offset + this.length);
-      if (read === 0) throw cutShort({ needed: offset + needed, size: offset + this.length, what: 'it' });
+      if (read === 0) throw truncated({ needed: offset + needed, size: offset + this.length, what: 'it' });
       this.length += read;
     }
   }

@@ -1,6 +1,6 @@
 import { TextDecoder } from 'node:util';
 import type { FileBytes } from './byte-source.js';
-import { count, Fault } from './inspection-error.js';
+import { formatCount, InspectionError } from './inspection-error.js';
 
 export interface CaptionFacts {
   /** Unicode code points, a BOM not counted. */
@@ -39,7 +39,8 @@ export function readCaption(file: FileBytes): CaptionFacts {
   for (let offset = bom ? 3 : 0; offset < file.size; ) {
     const piece = file.upTo(offset, PIECE_BYTES);
     const zero = piece.indexOf(0);
-    if (zero !== -1) throw notUtf8(`contains a zero byte (byte ${count(offset + zero)}), so it looks like UTF-16`);
+    if (zero !== -1)
+      throw notUtf8(`contains a zero byte (byte ${formatCount(offset + zero)}), so it looks like UTF-16`);
     const text = decodePiece(decoder, piece, { last: offset + piece.length === file.size });
     if (text === undefined) throw notUtf8(describe(file, offset));
     characters += codePoints(text);
@@ -73,8 +74,8 @@ function refuseUtf16(file: FileBytes): void {
   }
 }
 
-function notUtf8(what: string): Fault {
-  return new Fault('CAPTION_NOT_UTF8', `${what}. ${ADVICE}`);
+function notUtf8(what: string): InspectionError {
+  return new InspectionError('CAPTION_NOT_UTF8', `${what}. ${ADVICE}`);
 }
 
 /** Looks again, byte by byte, at the piece that failed and the start of a character that the piece before left open. */
@@ -106,7 +107,7 @@ function characterBytes(bytes: Buffer): number {
 
 function inWords(bytes: Buffer, offset: number): string {
   const byte = bytes[0] ?? 0;
-  const where = `is not UTF-8: byte ${count(offset)} is 0x${byte.toString(16).toUpperCase()}`;
+  const where = `is not UTF-8: byte ${formatCount(offset)} is 0x${byte.toString(16).toUpperCase()}`;
   if (offset + bytes.length > 0 && byte >= 0xc2 && bytes.length < 4 && bytes.subarray(1).every(isContinuation)) {
     return `${where}, the start of a character that is cut off`;
   }

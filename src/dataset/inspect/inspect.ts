@@ -2,9 +2,9 @@ import { extensionOf, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { readCaption } from './inspect-caption.js';
-import { briefly, Damage, Fault, isInputOutputError } from './inspection-error.js';
 import type { Inspect, Inspection } from './inspection.js';
-import { remoteSource } from './remote-bytes.js';
+import { InspectionError, isInputOutputError, StructureError, shortReason } from './inspection-error.js';
+import { remoteByteSource } from './remote-bytes.js';
 
 const MOST_SHOWN = 80;
 
@@ -25,7 +25,7 @@ interface Named {
 export const inspect: Inspect = async ({ filename, ...at }) => {
   const path = 'path' in at ? at.path : undefined;
   const named: Named = { path, filename, shown: shown(filename) };
-  const file = 'path' in at ? FileBytes.open(at.path) : FileBytes.over(remoteSource(at.remote));
+  const file = 'path' in at ? FileBytes.open(at.path) : FileBytes.over(remoteByteSource(at.remote));
   try {
     return await look(file, named);
   } catch (error) {
@@ -41,7 +41,10 @@ async function look(file: FileBytes, named: Named): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
   if (kind === 'caption') return inspectCaption(file, named);
   if (file.size === 0) {
-    throw new Fault('FILE_EMPTY', 'is empty: it has no bytes at all. Check the original and upload it again.');
+    throw new InspectionError(
+      'FILE_EMPTY',
+      'is empty: it has no bytes at all. Check the original and upload it again.',
+    );
   }
   // Loaded when they are first needed: a decoder is megabytes of code, and a caption or a clip needs none of it.
   const { sniff } = await import('./sniff.js');
@@ -77,10 +80,10 @@ function inspectCaption(file: FileBytes, { filename, shown }: Named): Inspection
 
 /** What an exception says of the file. Whatever a library throws on its bytes is the file's fault, not ours. */
 function verdict(error: unknown, filename: string): { code: ErrorProblemCode; message: string } {
-  if (error instanceof Fault) return { code: error.code, message: error.message };
+  if (error instanceof InspectionError) return { code: error.code, message: error.message };
   const code = CORRUPT[mediaTypeOf(filename)?.kind ?? 'caption'];
-  if (error instanceof Damage) return { code, message: `${error.message}. Upload an intact copy.` };
-  const reason = briefly(error);
+  if (error instanceof StructureError) return { code, message: `${error.message}. Upload an intact copy.` };
+  const reason = shortReason(error);
   return { code, message: `could not be read as ${extensionOf(filename)} (${reason}). Upload an intact copy.` };
 }
 

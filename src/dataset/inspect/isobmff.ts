@@ -1,5 +1,5 @@
 import type { FileBytes } from './byte-source.js';
-import { cutShort, Damage } from './inspection-error.js';
+import { StructureError, truncated } from './inspection-error.js';
 
 export interface Box {
   readonly type: string;
@@ -20,14 +20,14 @@ const MOST_BOXES = 5_000_000;
 export function* boxesOf(file: FileBytes, range: { start: number; end: number }): Generator<Box> {
   let boxes = 0;
   for (let start = range.start; start < range.end; ) {
-    if (++boxes > MOST_BOXES) throw new Damage('is damaged: it has millions of boxes');
+    if (++boxes > MOST_BOXES) throw new StructureError('is damaged: it has millions of boxes');
     if (range.end - start < 8) {
       if (range.end < file.size) return; // QuickTime ends some containers with four zeros.
-      throw cutShort({ needed: start + 8, size: file.size, what: 'a box of it' });
+      throw truncated({ needed: start + 8, size: file.size, what: 'a box of it' });
     }
     const box = boxAt(file, { start, end: range.end });
     if (box === undefined) return;
-    if (box.end > range.end) throw cutShort({ needed: box.end, size: range.end, what: `its ${named(box.type)}` });
+    if (box.end > range.end) throw truncated({ needed: box.end, size: range.end, what: `its ${named(box.type)}` });
     yield box;
     start = box.end;
   }
@@ -45,7 +45,7 @@ function boxAt(file: FileBytes, range: { start: number; end: number }): Box | un
   const bytes = long ? Number(file.at(start + 8, 8, 'a box of it').readBigUInt64BE(0)) : size;
   const payload = start + (long ? 16 : 8);
   if (bytes < payload - start)
-    throw new Damage(`is damaged: byte ${start} begins a box that is smaller than its header`);
+    throw new StructureError(`is damaged: byte ${start} begins a box that is smaller than its header`);
   return { type, start, payload, end: start + bytes };
 }
 

@@ -9,7 +9,7 @@ const BLOCKS_KEPT = 12;
 export const ASKED = 0;
 export const ANSWERED = 1;
 export const FAILED = 2;
-export const HEADER_BYTES = 8;
+export const MESSAGE_HEADER_BYTES = 8;
 
 /** The way to a file that lies elsewhere and that another thread can read from. */
 export interface RemoteFile {
@@ -24,9 +24,9 @@ export interface RemoteFile {
  * Reads from another thread, and sleeps until that has answered: a walk over a file is synchronous, and a worker has nothing
  * else to do. @throws Error with the code `EIO` where it can't be read
  */
-export function remoteSource({ sizeBytes, port, shared }: RemoteFile): ByteSource {
+export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteSource {
   const header = new Int32Array(shared, 0, 2);
-  const answer = Buffer.from(shared, HEADER_BYTES);
+  const answer = Buffer.from(shared, MESSAGE_HEADER_BYTES);
   /** The one used last stands last. */
   const blocks = new Map<number, Buffer>();
 

@@ -1,7 +1,3 @@
-import { ServiceError } from '../../dataset/errors.js';
-import type { App, RouteContext } from '../context.js';
-import { datasetOnWire, manifestOnWire, viewOnWire } from '../to-wire.js';
-import { clientGone } from '../signals.js';
 import {
   createBody,
   datasetParams,
@@ -11,9 +7,13 @@ import {
   wireDatasetList,
   wireDatasetWithFiles,
   wireDeletedDataset,
+  wireErrorBody,
   wireManifest,
-  wireRefusal,
 } from '../../api/schemas.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { App, RouteContext } from '../context.js';
+import { clientGone } from '../signals.js';
+import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { streamAllEvents, streamEvents } from './events.js';
 
 const security = [{ token: [] }];
@@ -31,10 +31,10 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Create a dataset',
         body: createBody,
-        response: { 200: wireDataset, '4xx': wireRefusal },
+        response: { 200: wireDataset, '4xx': wireErrorBody },
       },
     },
-    async ({ accountId, body }) => datasetOnWire(await datasets.create({ accountId, name: body?.name ?? undefined })),
+    async ({ accountId, body }) => datasetToWire(await datasets.create({ accountId, name: body?.name ?? undefined })),
   );
 
   app.get(
@@ -45,7 +45,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'List datasets, newest first',
         querystring: listQuery,
-        response: { 200: wireDatasetList, '4xx': wireRefusal },
+        response: { 200: wireDatasetList, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, query }) => {
@@ -56,7 +56,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
       return {
-        datasets: page.map((summary) => datasetOnWire(summary)),
+        datasets: page.map((summary) => datasetToWire(summary)),
         ...(limit !== undefined && {
           next_cursor: found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null,
         }),
@@ -71,7 +71,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         tags,
         security,
         summary: 'Server-sent events: each dataset after every change, and the id of each that is deleted',
-        response: { '4xx': wireRefusal },
+        response: { '4xx': wireErrorBody },
       },
     },
     async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
@@ -86,7 +86,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         summary: "A dataset's status and files",
         params: datasetParams,
         querystring: statusQuery,
-        response: { 200: wireDatasetWithFiles, '4xx': wireRefusal },
+        response: { 200: wireDatasetWithFiles, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, query }, reply) => {
@@ -95,7 +95,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), clientGone(reply)]);
         await settled(watch(key, signal));
       }
-      return viewOnWire(await datasets.view(key));
+      return viewToWire(await datasets.view(key));
     },
   );
 
@@ -107,10 +107,10 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Every file with its size, SHA-256 and facts, and the digest of them all',
         params: datasetParams,
-        response: { 200: wireManifest, '4xx': wireRefusal },
+        response: { 200: wireManifest, '4xx': wireErrorBody },
       },
     },
-    async ({ accountId, params }) => manifestOnWire(await datasets.view({ accountId, id: params.id })),
+    async ({ accountId, params }) => manifestToWire(await datasets.view({ accountId, id: params.id })),
   );
 
   app.get(
@@ -121,7 +121,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Server-sent events: the dataset now, and after every change of its status or counts',
         params: datasetParams,
-        response: { '4xx': wireRefusal },
+        response: { '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params }, reply) => streamEvents(reply, { accountId, id: params.id }, context),
@@ -135,7 +135,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Delete a dataset for good',
         params: datasetParams,
-        response: { 200: wireDeletedDataset, '4xx': wireRefusal },
+        response: { 200: wireDeletedDataset, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params }) => {

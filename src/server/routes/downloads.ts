@@ -2,12 +2,6 @@ import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
-import type { StoredFile } from '../../dataset/dataset.js';
-import { archiveOf } from '../../service/download/tar.js';
-import { zipOf } from '../../service/download/zip.js';
-import type { App, RouteContext } from '../context.js';
-import { refusal } from '../errors.js';
-import { fileOnWire, timeOf } from '../to-wire.js';
 import {
   datasetParams,
   fileParams,
@@ -17,10 +11,16 @@ import {
   thumbnailQuery,
   wireBytes,
   wireCaptions,
+  wireErrorBody,
   wireFilePage,
-  wireReadingLink,
-  wireRefusal,
+  wireReadLink,
 } from '../../api/schemas.js';
+import type { StoredFile } from '../../dataset/dataset.js';
+import { tarOf } from '../../service/download/tar.js';
+import { zipOf } from '../../service/download/zip.js';
+import type { App, RouteContext } from '../context.js';
+import { errorAnswer } from '../errors.js';
+import { fileToWire, timeOf } from '../to-wire.js';
 
 const security = [{ token: [] }];
 /** Of what browsers read by themselves. */
@@ -34,8 +34,8 @@ const CACHE_CONTROL = 'private, no-cache';
 const CACHE_FOR_EVER = 'private, max-age=31536000, immutable';
 
 /** How the files of a dataset are read. */
-export function registerReadingRoutes(app: App, context: RouteContext): void {
-  const { datasets, reading, readingLinks, now } = context;
+export function registerDownloadRoutes(app: App, context: RouteContext): void {
+  const { datasets, downloads, readLinks, now } = context;
 
   app.get(
     '/:id/links',
@@ -45,13 +45,13 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'A query with which files, thumbnails and the zip archive can be read without a token',
         params: datasetParams,
-        response: { 200: wireReadingLink, '4xx': wireRefusal },
+        response: { 200: wireReadLink, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params }) => {
       const key = { accountId, id: params.id };
       await datasets.summary(key);
-      const { query, expiresAt } = readingLinks.linkFor(key, now());
+      const { query, expiresAt } = readLinks.linkFor(key, now());
       return { query, expires_at: timeOf(expiresAt) };
     },
   );
@@ -65,12 +65,12 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         summary: 'Some files at a time, in the order of their names',
         params: datasetParams,
         querystring: filesQuery,
-        response: { 200: wireFilePage, '4xx': wireRefusal },
+        response: { 200: wireFilePage, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, query }) => {
-      const { files, isLast } = await reading.page({ accountId, id: params.id }, query);
-      return { files: files.map(fileOnWire), next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
+      const { files, isLast } = await downloads.page({ accountId, id: params.id }, query);
+      return { files: files.map(fileToWire), next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
     },
   );
 
@@ -84,19 +84,19 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         summary: "A file's bytes; ranges and ETags are understood",
         params: fileParams,
         querystring: fileQuery,
-        response: { 200: wireBytes, '4xx': wireRefusal },
+        response: { 200: wireBytes, '4xx': wireErrorBody },
       },
     },
     async (request, reply) => {
       const { accountId, params, query } = request;
-      const file = await reading.file({ accountId, id: params.id }, params.filename);
+      const file = await downloads.file({ accountId, id: params.id }, params.filename);
       reply.headers({
         'cache-control': cacheControlOf(file, query.sha256),
         'content-disposition': contentDisposition(file.filename, {
           type: query.download === 'true' ? 'attachment' : 'inline',
         }),
       });
-      return sendFile(request, reply, file, (range) => reading.bytes(file, range));
+      return sendFile(request, reply, file, (range) => downloads.bytes(file, range));
     },
   );
 
@@ -110,16 +110,16 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         summary: 'A WebP of an image, 320 pixels on its longest side',
         params: fileParams,
         querystring: thumbnailQuery,
-        response: { 200: wireBytes, '4xx': wireRefusal },
+        response: { 200: wireBytes, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, query, headers }, reply) => {
-      const file = await reading.file({ accountId, id: params.id }, params.filename);
+      const file = await downloads.file({ accountId, id: params.id }, params.filename);
       const etag = `"${file.upload.sha256}-thumbnail"`;
       const cacheControl = cacheControlOf(file, query.sha256);
       reply.headers({ etag, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' });
       if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
-      return reply.type('image/webp').send(await reading.thumbnail(file));
+      return reply.type('image/webp').send(await downloads.thumbnail(file));
     },
   );
 
@@ -132,12 +132,12 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         summary: 'The bytes of several files at once, as a tar archive in the order of the names',
         params: datasetParams,
         body: namesBody,
-        response: { 200: wireBytes, '4xx': wireRefusal },
+        response: { 200: wireBytes, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, body }, reply) => {
-      const files = await reading.files({ accountId, id: params.id }, body.filenames);
-      const archive = archiveOf(files, (file) => reading.bytes(file));
+      const files = await downloads.files({ accountId, id: params.id }, body.filenames);
+      const archive = tarOf(files, (file) => downloads.bytes(file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.body);
     },
@@ -152,12 +152,12 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         security: tokenOrLink,
         summary: 'All files as one zip archive, not compressed any further',
         params: datasetParams,
-        response: { 200: wireBytes, '4xx': wireRefusal },
+        response: { 200: wireBytes, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, method }, reply) => {
-      const { dataset, files } = await reading.all({ accountId, id: params.id });
-      const zip = zipOf(files, (file) => reading.bytes(file));
+      const { dataset, files } = await downloads.all({ accountId, id: params.id });
+      const zip = zipOf(files, (file) => downloads.bytes(file));
       reply.headers({
         'cache-control': CACHE_CONTROL,
         'content-disposition': contentDisposition(`${dataset.name}.zip`),
@@ -176,11 +176,11 @@ export function registerReadingRoutes(app: App, context: RouteContext): void {
         summary: 'The texts of several captions at once, in the order of the names',
         params: datasetParams,
         body: namesBody,
-        response: { 200: wireCaptions, '4xx': wireRefusal },
+        response: { 200: wireCaptions, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params, body }) => {
-      const captions = await reading.captions({ accountId, id: params.id }, body.filenames);
+      const captions = await downloads.captions({ accountId, id: params.id }, body.filenames);
       return {
         captions: captions.map(({ file, text }) => ({ filename: file.filename, sha256: file.upload.sha256, text })),
       };
@@ -211,7 +211,7 @@ async function sendFile(
   const wanted = isRangeWanted && RANGES.test(headers.range ?? '') ? headers.range : undefined;
   const ranges = wanted && parseRange(upload.sizeBytes, wanted);
   if (ranges === -1) {
-    const refused = refusal('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
+    const refused = errorAnswer('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
     return reply
       .code(refused.status)
       .removeHeader('cache-control')

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { RouteContext } from '../context.js';
-import { datasetOnWire } from '../to-wire.js';
 import { clientGone } from '../signals.js';
+import { datasetToWire } from '../to-wire.js';
 
 /** Proxies cut connections that are silent for a minute. */
 const HEARTBEAT_MS = 15_000;
@@ -20,7 +20,7 @@ export async function streamEvents(
   await datasets.summary(key);
   const signal = AbortSignal.any([stopping, clientGone(reply)]);
   await stream(reply, signal, async (send) => {
-    for await (const summary of watch(key, signal)) await send('dataset', datasetOnWire(summary));
+    for await (const summary of watch(key, signal)) await send('dataset', datasetToWire(summary));
     if (!signal.aborted) await send('deleted', { id: key.id });
   });
 }
@@ -37,7 +37,7 @@ export async function streamAllEvents(
   await events.next();
   await stream(reply, signal, async (send) => {
     for await (const event of events) {
-      if (event.type === 'dataset') await send('dataset', datasetOnWire(event.summary));
+      if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
       else if (event.type === 'deleted') await send('deleted', { id: event.id });
     }
   });

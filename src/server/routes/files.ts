@@ -1,22 +1,22 @@
 import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import {
+  datasetParams,
+  fileParams,
+  uploadLinksBody,
+  wireDeletedFile,
+  wireErrorBody,
+  wireUploadedFile,
+  wireUploadLinks,
+  wireWithdrawnUpload,
+} from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MAX_DIRECT_BYTES } from '../../service/dependencies.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
-import { fileOnWire, timeOf } from '../to-wire.js';
-import {
-  datasetParams,
-  fileParams,
-  promiseBody,
-  wireDeletedFile,
-  wireRefusal,
-  wireUploadedFile,
-  wireUploadLinks,
-  wireWithdrawnUpload,
-} from '../../api/schemas.js';
+import { fileToWire, timeOf } from '../to-wire.js';
 
 const security = [{ token: [] }];
 const tags = ['files'];
@@ -39,15 +39,15 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Signed links to upload files of known sizes',
         params: datasetParams,
-        body: promiseBody,
-        response: { 200: wireUploadLinks, '4xx': wireRefusal },
+        body: uploadLinksBody,
+        response: { 200: wireUploadLinks, '4xx': wireErrorBody },
       },
     },
     async (request) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
-      const promises = await uploads.promiseBatch({ accountId, id: params.id }, sizes);
+      const promises = await uploads.reserveBatch({ accountId, id: params.id }, sizes);
       const linkOnWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
@@ -74,7 +74,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
           consumes: ['multipart/form-data'],
           params: datasetParams,
           body: z.object({ file: z.string().meta({ format: 'binary' }) }),
-          response: { 200: wireUploadedFile, '4xx': wireRefusal },
+          response: { 200: wireUploadedFile, '4xx': wireErrorBody },
         },
       },
       async (request, reply) => {
@@ -86,11 +86,11 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         const atMostBytes = announcedBytesOf(request);
         const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
         const file = await received.catch((error) => {
-          metrics.refused('direct');
+          metrics.rejected('direct');
           throw error;
         });
         metrics.uploaded('direct', file.upload.sizeBytes);
-        return { dataset_id: id, ...fileOnWire(file) };
+        return { dataset_id: id, ...fileToWire(file) };
       },
     );
   });
@@ -103,7 +103,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Remove a file, or a refused or never-kept upload of that name',
         params: fileParams,
-        response: { 200: wireDeletedFile, '4xx': wireRefusal },
+        response: { 200: wireDeletedFile, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params }) => {
@@ -121,7 +121,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         security,
         summary: 'Withdraw what was promised, refused or never kept under a name; a good file of that name stays',
         params: fileParams,
-        response: { 200: wireWithdrawnUpload, '4xx': wireRefusal },
+        response: { 200: wireWithdrawnUpload, '4xx': wireErrorBody },
       },
     },
     async ({ accountId, params }) => {

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { wireErrorBody, wireUploadedFile } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { bodyOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
-import { fileOnWire } from '../to-wire.js';
-import { wireRefusal, wireUploadedFile } from '../../api/schemas.js';
+import { fileToWire } from '../to-wire.js';
 
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
@@ -25,7 +25,7 @@ export function registerUploadRoutes(app: App, { uploads, links, times, now, met
         summary: 'The bytes of a file, through a link from get-upload-endpoint',
         params: z.object({ id: z.string() }),
         querystring: linkQuery.partial(),
-        response: { 200: wireUploadedFile, '4xx': wireRefusal },
+        response: { 200: wireUploadedFile, '4xx': wireErrorBody },
       },
     },
     async (request, reply) => {
@@ -35,11 +35,11 @@ export function registerUploadRoutes(app: App, { uploads, links, times, now, met
       const signal = uploadSignal(request, reply, { idleSeconds: times.idleSeconds });
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal });
       const file = await received.catch((error) => {
-        metrics.refused('link');
+        metrics.rejected('link');
         throw error;
       });
       metrics.uploaded('link', file.upload.sizeBytes);
-      return { dataset_id: file.datasetId, ...fileOnWire(file) };
+      return { dataset_id: file.datasetId, ...fileToWire(file) };
     },
   );
 }

@@ -4,10 +4,10 @@ import { buffer } from 'node:stream/consumers';
 import type { Dataset, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { FileKind } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import { eachOf } from '../../for-each-concurrent.js';
-import type { ServiceParts } from '../dependencies.js';
-import { type DatasetKey, datasetNotFound, fileNotFound, goodFilesIn } from '../datasets.js';
+import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
 
 /** Makes a WebP of an image. Rejects where that kind of file has no picture to show. */
 export type Thumbnailer = (path: string) => Promise<Buffer>;
@@ -24,19 +24,19 @@ const MAX_CAPTION_BYTES = 64 * 1024;
 const CAPTIONS_AT_ONCE = 16;
 
 /** How the bytes of files come out again. */
-export class Reading {
-  readonly #parts: ServiceParts;
+export class Downloads {
+  readonly #dependencies: ServiceDependencies;
   readonly #makeThumbnail: Thumbnailer;
   readonly #inTheMaking = new Map<string, Promise<void>>();
 
-  constructor(parts: ServiceParts, makeThumbnail: Thumbnailer) {
-    this.#parts = parts;
+  constructor(dependencies: ServiceDependencies, makeThumbnail: Thumbnailer) {
+    this.#dependencies = dependencies;
     this.#makeThumbnail = makeThumbnail;
   }
 
   /** @throws ServiceError `dataset_not_found`, `file_not_found` */
   async file(key: DatasetKey, filename: string): Promise<StoredFile> {
-    const { catalog } = this.#parts;
+    const { catalog } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const file = await catalog.storedFile({ datasetId: key.id, filename: filename.normalize('NFC') });
     if (file === undefined) throw fileNotFound(filename);
@@ -45,7 +45,7 @@ export class Reading {
 
   /** Files in the order of their names as given. @throws ServiceError `dataset_not_found`, `file_not_found` */
   async files(key: DatasetKey, filenames: readonly string[]): Promise<StoredFile[]> {
-    const { catalog } = this.#parts;
+    const { catalog } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const names = filenames.map((filename) => filename.normalize('NFC'));
     const found = await catalog.storedFiles({ datasetId: key.id, filenames: names });
@@ -59,9 +59,9 @@ export class Reading {
 
   /** A dataset with all its good files, in the order of their names. @throws ServiceError `dataset_not_found` */
   async all(key: DatasetKey): Promise<{ dataset: Dataset; files: StoredFile[] }> {
-    const found = await this.#parts.catalog.contents(key);
+    const found = await this.#dependencies.catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
-    return { dataset: found.dataset, files: goodFilesIn(found.files) };
+    return { dataset: found.dataset, files: storedFilesIn(found.files) };
   }
 
   /**
@@ -73,7 +73,7 @@ export class Reading {
     key: DatasetKey,
     { after = '', kind, limit }: { after?: string | undefined; kind?: FileKind | undefined; limit: number },
   ): Promise<{ files: StoredFile[]; isLast: boolean }> {
-    const { catalog } = this.#parts;
+    const { catalog } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const page = { datasetId: key.id, after: after.normalize('NFC'), kind, limit: limit + 1 };
     const files = await catalog.storedFilesAfter(page);
@@ -97,7 +97,7 @@ export class Reading {
     }
     const captions = files.map((file) => ({ file, text: null as string | null }));
     const small = captions.filter(({ file }) => file.upload.sizeBytes <= MAX_CAPTION_BYTES);
-    await eachOf(small, CAPTIONS_AT_ONCE, async (caption) => {
+    await forEachConcurrent(small, CAPTIONS_AT_ONCE, async (caption) => {
       caption.text = await this.#textOf(caption.file);
     });
     return captions;
@@ -115,7 +115,7 @@ export class Reading {
     const { sizeBytes, blobVersion: version } = file.upload;
     // Where the end is known, nobody has to read once more to find it.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
-    const read = this.#parts.blobs.read(blobKeyOf(file), { range: range ?? whole, version });
+    const read = this.#dependencies.blobs.read(blobKeyOf(file), { range: range ?? whole, version });
     const body = await read.catch((error) => {
       throw error instanceof BlobChanged ? replaced(file, error) : error;
     });
@@ -125,7 +125,7 @@ export class Reading {
 
   /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
   async thumbnail(file: StoredFile): Promise<Readable> {
-    const { blobs } = this.#parts;
+    const { blobs } = this.#dependencies;
     const key = thumbnailKeyOf(blobKeyOf(file));
     const kept = await blobs.read(key);
     if (kept !== undefined) return kept;
@@ -142,7 +142,7 @@ export class Reading {
   }
 
   async #make(file: StoredFile, key: string): Promise<void> {
-    const { blobs, catalog } = this.#parts;
+    const { blobs, catalog } = this.#dependencies;
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
@@ -151,7 +151,7 @@ export class Reading {
     const staged = await blobs.stage(Readable.from([picture]), { key, limit, signal: new AbortController().signal });
     await staged.commit().catch((error) => {
       // Another instance was faster; its thumbnail is as good.
-      if (!(error instanceof ServiceError && error.code === 'upload_settled')) throw error;
+      if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
     // Removed in the meantime, and perhaps swept already: nobody would come for the thumbnail any more.
     if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
@@ -160,7 +160,7 @@ export class Reading {
   async #pictureOf(file: StoredFile): Promise<Buffer> {
     const limit = { bytes: file.upload.sizeBytes, message: `${file.filename} is larger than it was.` };
     const { signal } = new AbortController();
-    const fetched = await this.#parts.blobs.fetch(blobKeyOf(file), { limit, signal });
+    const fetched = await this.#dependencies.blobs.fetch(blobKeyOf(file), { limit, signal });
     if (fetched === undefined) throw gone(file);
     try {
       const { content } = fetched;

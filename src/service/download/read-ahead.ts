@@ -13,7 +13,7 @@ const AHEAD_BYTES = 1024 * 1024;
  *
  * @param read gives the bytes of a file; where it fails, or gives other than as many as the file has, so does the iteration
  */
-export async function* inOrder(
+export async function* readAhead(
   files: readonly StoredFile[],
   read: (file: StoredFile) => Promise<Readable>,
 ): AsyncGenerator<{ file: StoredFile; bytes: AsyncIterable<Buffer> }> {

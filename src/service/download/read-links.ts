@@ -7,7 +7,7 @@ import type { DatasetKey } from '../datasets.js';
 const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
 
 /** The parts of a link as a URL has them. */
-export interface ReadingLinkParts {
+export interface ReadLinkParts {
   readonly account: string;
   readonly id: string;
   readonly expires: string;
@@ -19,7 +19,7 @@ export interface ReadingLinkParts {
  * send one for pictures, clips and downloads, and a token in a URL would end up in logs and histories. Signed with
  * HMAC-SHA-256 over method, account, dataset and expiry; the method keeps it apart from an upload link of the same key.
  */
-export class ReadingLinks {
+export class ReadLinks {
   readonly #key: Buffer;
 
   /** @param key as that of `UploadLinks` */
@@ -36,7 +36,7 @@ export class ReadingLinks {
   }
 
   /** The account whose dataset the link opens. @throws ServiceError `link_invalid` where anything was changed, `link_expired` */
-  verify(link: ReadingLinkParts, now: Micros): string {
+  verify(link: ReadLinkParts, now: Micros): string {
     const expected = Buffer.from(this.#signatureOf(link));
     const given = Buffer.from(link.signature);
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
@@ -51,7 +51,7 @@ export class ReadingLinks {
     return link.account;
   }
 
-  #signatureOf({ account, id, expires }: Omit<ReadingLinkParts, 'signature'>): string {
+  #signatureOf({ account, id, expires }: Omit<ReadLinkParts, 'signature'>): string {
     return createHmac('sha256', this.#key).update(`GET\n${account}\n${id}\n${expires}`).digest('base64url');
   }
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
 import { Pax } from 'tar/pax';
 import { MICROS_PER_SECOND, type StoredFile } from '../../dataset/dataset.js';
-import { inOrder } from './read-ahead.js';
+import { readAhead } from './read-ahead.js';
 
 /** A tar archive is made of blocks of so many bytes, and two empty ones end it (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
@@ -14,7 +14,7 @@ const END = Buffer.alloc(2 * BLOCK_BYTES);
  *
  * @param read gives the bytes of a file; where it fails, the stream is destroyed with its error before its announced end
  */
-export function archiveOf(
+export function tarOf(
   files: readonly StoredFile[],
   read: (file: StoredFile) => Promise<Readable>,
 ): { sizeBytes: number; body: Readable } {
@@ -32,7 +32,7 @@ async function* partsOf(
   read: (file: StoredFile) => Promise<Readable>,
 ): AsyncGenerator<Buffer> {
   let i = 0;
-  for await (const { file, bytes } of inOrder(files, read)) {
+  for await (const { file, bytes } of readAhead(files, read)) {
     yield headers[i++]!;
     yield* bytes;
     const padding = paddingOf(file.upload.sizeBytes);

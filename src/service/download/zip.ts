@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import type { Micros, StoredFile } from '../../dataset/dataset.js';
-import { inOrder } from './read-ahead.js';
+import { readAhead } from './read-ahead.js';
 
 /*
  * The sections in the comments are those of APPNOTE.TXT 6.3.10
@@ -42,7 +42,7 @@ interface Entry {
  * Files as one zip stream, in the order given. They are stored as they are: pictures and clips are compressed already. Memory
  * grows neither with the files nor with their number, but for some hundred bytes each.
  *
- * @param read as that of `inOrder`; where it fails, the stream is destroyed with its error before its announced end
+ * @param read as that of `readAhead`; where it fails, the stream is destroyed with its error before its announced end
  */
 export function zipOf(
   files: readonly StoredFile[],
@@ -69,7 +69,7 @@ async function* partsOf(
 ): AsyncGenerator<Buffer> {
   let i = 0;
   const files = entries.map(({ file }) => file);
-  for await (const { bytes } of inOrder(files, read)) {
+  for await (const { bytes } of readAhead(files, read)) {
     const entry = entries[i++]!;
     yield localHeaderOf(entry);
     for await (const chunk of bytes) {

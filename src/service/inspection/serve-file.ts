@@ -1,5 +1,11 @@
 import { MessageChannel } from 'node:worker_threads';
-import { ANSWERED, BLOCK_BYTES, FAILED, HEADER_BYTES, type RemoteFile } from '../../dataset/inspect/remote-bytes.js';
+import {
+  ANSWERED,
+  BLOCK_BYTES,
+  FAILED,
+  MESSAGE_HEADER_BYTES,
+  type RemoteFile,
+} from '../../dataset/inspect/remote-bytes.js';
 
 /**
  * Lets a worker read a file that only this thread can read from. The port of `remote` must be given to the worker.
@@ -11,9 +17,9 @@ export function serveFile(
   { sizeBytes, signal }: { sizeBytes: number; signal: AbortSignal },
 ): { remote: RemoteFile; failure: () => { error: unknown } | undefined; close: () => void } {
   const { port1, port2 } = new MessageChannel();
-  const shared = new SharedArrayBuffer(HEADER_BYTES + BLOCK_BYTES);
+  const shared = new SharedArrayBuffer(MESSAGE_HEADER_BYTES + BLOCK_BYTES);
   const header = new Int32Array(shared, 0, 2);
-  const room = Buffer.from(shared, HEADER_BYTES);
+  const room = Buffer.from(shared, MESSAGE_HEADER_BYTES);
   let failure: { error: unknown } | undefined;
   const answer = async ([start, end]: [number, number]) => {
     let state = ANSWERED;

@@ -9,7 +9,7 @@ const WRITE_BYTES = 512 * 1024;
  * A file that has arrived up to `bytes`, with the hash of what is there. Works synchronously: a dataset is mostly small
  * files, and handing every one of five calls for each to another thread takes longer than the calls themselves.
  */
-export class ArrivingFile {
+export class IncomingFile {
   readonly file: MountFile;
   bytes = 0;
   #hash: Hash = createHash('sha256');
@@ -30,11 +30,11 @@ export class ArrivingFile {
   }
 
   /** Goes on from what an earlier attempt has left. */
-  takeUp(): void {
+  resume(): void {
     const { size } = fstatSync(this.#fd);
     if (size === 0) return;
     if (size > this.file.sizeBytes) {
-      this.startOver();
+      this.restart();
       return;
     }
     const buffer = Buffer.allocUnsafe(Math.min(WRITE_BYTES, size));
@@ -77,7 +77,7 @@ export class ArrivingFile {
     this.#onBytes(chunk.length);
   }
 
-  startOver(): void {
+  restart(): void {
     ftruncateSync(this.#fd, 0);
     this.#onBytes(-this.bytes);
     this.bytes = 0;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
-import { exchange, syncFolder } from './swap-folders.js';
+import { swapFolders, syncFolder } from './swap-folders.js';
 
 /** The names that one dataset has in a root. Those beside the folder itself are hidden, and gone after a mount. */
-export interface Place {
+export interface MountPaths {
   readonly root: string;
   /** Where the trainer looks. */
   readonly folder: string;
@@ -18,7 +18,7 @@ export interface Place {
   readonly aside: string;
 }
 
-export function placeOf(root: string, name: string): Place {
+export function mountPathsOf(root: string, name: string): MountPaths {
   const hidden = (what: string) => join(root, `.${name}.${what}`);
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
@@ -48,23 +48,23 @@ export async function withLock<T>(
 }
 
 /** Gives the staged folder the dataset's name. Whatever had that name is taken away in the same step. */
-export async function putIntoPlace(place: Place): Promise<void> {
+export async function moveIntoPlace(place: MountPaths): Promise<void> {
   const { folder, staging, aside, root } = place;
   if (!(await exists(folder))) {
     await rename(staging, folder);
-  } else if (await exchange(staging, folder)) {
-    await takeAway(place, staging);
+  } else if (await swapFolders(staging, folder)) {
+    await markForRemoval(place, staging);
   } else {
-    // Killed here, the name is without a folder until somebody mounts again and puts the old one back, see `clearUp`.
+    // Killed here, the name is without a folder until somebody mounts again and puts the old one back, see `removeLeftovers`.
     await rename(folder, aside);
     await rename(staging, folder);
-    await takeAway(place, aside);
+    await markForRemoval(place, aside);
   }
   await syncFolder(root);
 }
 
-/** Gives a folder a name under which nobody looks for it any more, and `clearUp` removes it. */
-export async function takeAway({ root, name }: Place, folder: string): Promise<void> {
+/** Gives a folder a name under which nobody looks for it any more, and `removeLeftovers` removes it. */
+export async function markForRemoval({ root, name }: MountPaths, folder: string): Promise<void> {
   await rename(folder, join(root, `.${name}.removing-${randomUUID()}`));
 }
 
@@ -76,10 +76,10 @@ const REMOVING = /^\.removing-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  *
  * @returns what could not be removed
  */
-export async function clearUp(place: Place): Promise<string[]> {
+export async function removeLeftovers(place: MountPaths): Promise<string[]> {
   const { root, folder, aside } = place;
   if (await exists(aside)) {
-    if (await exists(folder)) await takeAway(place, aside);
+    if (await exists(folder)) await markForRemoval(place, aside);
     else await rename(aside, folder);
   }
   const warnings: string[] = [];
@@ -94,11 +94,11 @@ export async function clearUp(place: Place): Promise<string[]> {
 }
 
 /** Whether an earlier process was killed in something. */
-export async function hasLeftovers(place: Place): Promise<boolean> {
+export async function hasLeftovers(place: MountPaths): Promise<boolean> {
   return (await exists(place.staging)) || (await exists(place.aside)) || (await removals(place)).length > 0;
 }
 
-async function removals({ root, name }: Place): Promise<string[]> {
+async function removals({ root, name }: MountPaths): Promise<string[]> {
   const begin = `.${name}`;
   return (await readdir(root)).filter((entry) => entry.startsWith(begin) && REMOVING.test(entry.slice(begin.length)));
 }

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros, statusOf } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { mountDataset, unmountDataset } from './mount.js';
 import { localSource, MountError } from './mount-source.js';
-import { type MountRecord, recordOf } from './mounted-folder.js';
-import type { ServiceParts } from '../dependencies.js';
+import { type MountRecord, readRecord } from './mounted-folder.js';
 
 /** A dataset is mounted once nothing has happened to it for so long: files that come one by one are not mounted one by one. */
 const QUIET: Micros = 2 * MICROS_PER_SECOND;
@@ -26,7 +26,7 @@ export interface MountLog {
  * thread, beside the requests.
  */
 export class MountRoot {
-  readonly #parts: ServiceParts;
+  readonly #dependencies: ServiceDependencies;
   readonly #options: { root: string; dataFolder: string; log: MountLog };
   readonly #stopping = new AbortController();
   /** Datasets to look at, each not before its moment in milliseconds. */
@@ -38,13 +38,13 @@ export class MountRoot {
   #running: Promise<void> = Promise.resolve();
   #stopListening: () => void = () => {};
 
-  constructor(parts: ServiceParts, options: { root: string; dataFolder: string; log: MountLog }) {
-    this.#parts = parts;
+  constructor(dependencies: ServiceDependencies, options: { root: string; dataFolder: string; log: MountLog }) {
+    this.#dependencies = dependencies;
     this.#options = options;
   }
 
   start(): void {
-    this.#stopListening = this.#parts.catalog.onAnyChange((id) => this.#lookLater(id));
+    this.#stopListening = this.#dependencies.catalog.onAnyChange((id) => this.#lookLater(id));
     this.#running = this.#run();
   }
 
@@ -89,7 +89,7 @@ export class MountRoot {
   }
 
   async #lookAtAll(): Promise<void> {
-    const datasets = await this.#parts.catalog.datasets({});
+    const datasets = await this.#dependencies.catalog.datasets({});
     const ids = new Set(datasets.map(({ id }) => id));
     for (const record of await this.#records()) {
       if (!ids.has(record.dataset_id)) await this.#takeAway(record);
@@ -98,20 +98,20 @@ export class MountRoot {
   }
 
   async #lookAt(id: string): Promise<void> {
-    const named = await this.#parts.catalog.datasets({ ids: [id] });
+    const named = await this.#dependencies.catalog.datasets({ ids: [id] });
     const [dataset] = named;
     if (dataset === undefined) {
       for (const record of await this.#records()) if (record.dataset_id === id) await this.#takeAway(record);
       this.#said.delete(id);
       return;
     }
-    const { tally } = dataset;
-    const now = this.#parts.now();
+    const { counts } = dataset;
+    const now = this.#dependencies.now();
     // While it is not READY, what is mounted stays: a run may be using it.
-    if (statusOf(tally, now, this.#parts.rules) !== 'READY') return;
-    const quietAt = tally.lastActivity + QUIET;
+    if (statusOf(counts, now, this.#dependencies.rules) !== 'READY') return;
+    const quietAt = counts.lastActivity + QUIET;
     if (quietAt > now) return this.#lookLater(id, (quietAt - now) / 1000);
-    const namesakes = await this.#parts.catalog.datasets({ name: dataset.name });
+    const namesakes = await this.#dependencies.catalog.datasets({ name: dataset.name });
     const first = namesakes.at(-1);
     if (first !== undefined && first.id !== id) {
       this.#warnOnce(dataset, 'another account has an older dataset of this name, so it is not mounted');
@@ -122,7 +122,7 @@ export class MountRoot {
 
   async #mount(dataset: Dataset): Promise<void> {
     const { root, dataFolder, log } = this.#options;
-    const { catalog, blobs, rules, now } = this.#parts;
+    const { catalog, blobs, rules, now } = this.#dependencies;
     const { signal } = this.#stopping;
     try {
       const mounted = await mountDataset(localSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
@@ -153,7 +153,7 @@ export class MountRoot {
       await unmountDataset(name, { root, signal: this.#stopping.signal, isForced: false });
       log.info({ dataset: name, digest }, 'taken away, since the dataset was deleted');
       // The name is free for another account's dataset.
-      for (const { id } of await this.#parts.catalog.datasets({ name })) this.#lookLater(id, 0);
+      for (const { id } of await this.#dependencies.catalog.datasets({ name })) this.#lookLater(id, 0);
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
       this.#warnOnce({ id: `folder ${name}`, name }, `the dataset was deleted, and its folder stays: ${error.message}`);
@@ -168,7 +168,7 @@ export class MountRoot {
       throw error;
     });
     const folders = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-    const records = await Promise.all(folders.map(({ name }) => recordOf(join(root, name))));
+    const records = await Promise.all(folders.map(({ name }) => readRecord(join(root, name))));
     return records.flatMap((record, i) =>
       record?.source === dataFolder && record.name === folders[i]?.name ? [record] : [],
     );

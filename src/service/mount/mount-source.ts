@@ -18,7 +18,7 @@ export interface MountFile {
 }
 
 /** A dataset as its source shows it at a moment. */
-export interface Manifest {
+export interface MountManifest {
   readonly datasetId: string;
   readonly name: string;
   readonly status: string;
@@ -28,7 +28,7 @@ export interface Manifest {
 }
 
 /** Bytes under way; `from` is where in the file they begin, which may be earlier than where they were asked to. */
-export interface Arrival {
+export interface IncomingRange {
   readonly from: number;
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -37,9 +37,9 @@ export interface Arrival {
 export interface MountSource {
   /** Written into the mounted folder, so that it can be told where it came from: the service's URL, the folder's path. */
   readonly name: string;
-  readonly manifest: (signal: AbortSignal) => Promise<Manifest>;
+  readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
   /** For files without `path`. @throws SourceChanged where the source has no such bytes under that name any more */
-  readonly read?: (file: MountFile, from: number, signal: AbortSignal) => Promise<Arrival>;
+  readonly read?: (file: MountFile, from: number, signal: AbortSignal) => Promise<IncomingRange>;
   /**
    * A tar archive of the files, in that order; `undefined` where the source makes none. Whatever it gets wrong is found out
    * by `read`.
@@ -77,7 +77,7 @@ export class MountError extends Error {
 }
 
 /** A dataset that may be mounted: READY, with names that stay inside a folder, and a digest that is right. */
-export interface MountableDataset extends Manifest {
+export interface MountableDataset extends MountManifest {
   readonly digest: string;
 }
 
@@ -86,7 +86,7 @@ export interface MountableDataset extends Manifest {
  *
  * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
  */
-export function mountable(manifest: Manifest, wantedDigest: string | undefined): MountableDataset {
+export function mountable(manifest: MountManifest, wantedDigest: string | undefined): MountableDataset {
   const { name, status, digest } = manifest;
   if (digest === undefined || status !== 'READY') {
     const [code, advice] =
@@ -110,7 +110,7 @@ function adviceFor(name: string): string {
   return `What it lacks says: trainyard status ${JSON.stringify(name)}`;
 }
 
-function faultIn({ name, digest, files }: Manifest): string | undefined {
+function faultIn({ name, digest, files }: MountManifest): string | undefined {
   try {
     if (parseDatasetName(name) !== name) return `the name ${JSON.stringify(name)} is not as it is stored.`;
     for (const { filename } of files) {
@@ -164,7 +164,7 @@ export function localSource(
       const found = await catalog.contents(key);
       if (found === undefined) throw new MountError('failed', `Dataset ${key.id} has been deleted.`);
       const { dataset, files } = found;
-      const status = statusOf(dataset.tally, now(), rules);
+      const status = statusOf(dataset.counts, now(), rules);
       const stored = files.filter(isStored);
       byName = new Map(stored.map((file) => [file.filename, file]));
       return {

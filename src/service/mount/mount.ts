@@ -1,10 +1,18 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { hasErrno } from '../../dataset/errors.js';
 import { packageVersion } from '../../version.js';
-import { clearUp, hasLeftovers, type Place, placeOf, putIntoPlace, takeAway, withLock } from './mount-paths.js';
+import {
+  hasLeftovers,
+  type MountPaths,
+  markForRemoval,
+  mountPathsOf,
+  moveIntoPlace,
+  removeLeftovers,
+  withLock,
+} from './mount-paths.js';
 import { type MountableDataset, MountError, type MountSource, mountable, SourceChanged } from './mount-source.js';
-import { bootId, lookAt, recordFor, recordOf, type Standing, writeRecord } from './mounted-folder.js';
-import { type StagingOptions, stage } from './staging.js';
+import { bootId, type FolderState, folderStateOf, makeRecord, readRecord, writeRecord } from './mounted-folder.js';
+import { type StagingOptions, stageFiles } from './staging.js';
 
 export interface MountOptions extends StagingOptions {
   /** The folder that datasets are mounted in, each under its name; made where it is missing. */
@@ -43,7 +51,7 @@ const MAX_ATTEMPTS = 4;
 export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
   for (let attempt = 1; ; attempt++) {
     const dataset = mountable(await source.manifest(options.signal), options.digest);
-    const place = placeOf(options.root, dataset.name);
+    const place = mountPathsOf(options.root, dataset.name);
     try {
       return await mountInto(place, dataset, source, options);
     } catch (error) {
@@ -70,7 +78,7 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
 }
 
 async function mountInto(
-  place: Place,
+  place: MountPaths,
   dataset: MountableDataset,
   source: MountSource,
   options: MountOptions,
@@ -83,26 +91,26 @@ async function mountInto(
     files: dataset.files.length,
     bytes: dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0),
   };
-  if (isAsWanted(await lookAt(place.folder), dataset) && !(await hasLeftovers(place))) {
+  if (isAsWanted(await folderStateOf(place.folder), dataset) && !(await hasLeftovers(place))) {
     return { ...result, outcome: 'unchanged', warnings: [] };
   }
   await mkdir(place.root, { recursive: true });
-  if ((await recordOf(place.root)) !== undefined) {
+  if ((await readRecord(place.root)) !== undefined) {
     const message = `${place.root} is a mounted dataset itself, and the trainer would read both. Name the folder above it.`;
     throw new MountError('occupied', message);
   }
   return withLock(place.root, options, async () => {
-    const warnings = await clearUp(place);
-    const standing = await lookAt(place.folder);
+    const warnings = await removeLeftovers(place);
+    const standing = await folderStateOf(place.folder);
     if (isAsWanted(standing, dataset)) {
       await rm(place.staging, { recursive: true, force: true });
       return { ...result, outcome: 'unchanged', warnings };
     }
     mustBeOurs(standing, place, options);
-    const files = await stage(place.staging, dataset, source, options);
+    const files = await stageFiles(place.staging, dataset, source, options);
     await writeRecord(
       place.staging,
-      recordFor({
+      makeRecord({
         trainyard: packageVersion(),
         dataset_id: dataset.datasetId,
         name: dataset.name,
@@ -115,19 +123,23 @@ async function mountInto(
     );
     options.signal.throwIfAborted();
     // Somebody may have worked in it while the new one was on its way.
-    mustBeOurs(await lookAt(place.folder), place, options);
-    await putIntoPlace(place);
-    return { ...result, outcome: 'mounted', warnings: [...warnings, ...(await clearUp(place))] };
+    mustBeOurs(await folderStateOf(place.folder), place, options);
+    await moveIntoPlace(place);
+    return { ...result, outcome: 'mounted', warnings: [...warnings, ...(await removeLeftovers(place))] };
   });
 }
 
-function isAsWanted(standing: Standing, { digest }: MountableDataset): boolean {
+function isAsWanted(standing: FolderState, { digest }: MountableDataset): boolean {
   if (standing.state !== 'mounted' || standing.record.digest !== digest) return false;
   return standing.changed.length + standing.torn.length + standing.strangers.length === 0;
 }
 
 /** @throws MountError where something would be lost that is not ours to lose */
-function mustBeOurs(standing: Standing, { name, folder }: Place, { isForced }: Pick<MountOptions, 'isForced'>): void {
+function mustBeOurs(
+  standing: FolderState,
+  { name, folder }: MountPaths,
+  { isForced }: Pick<MountOptions, 'isForced'>,
+): void {
   if (isForced || standing.state === 'absent') return;
   if (standing.state === 'foreign') {
     throw new MountError(
@@ -161,14 +173,14 @@ export async function unmountDataset(
   name: string,
   options: Pick<MountOptions, 'root' | 'signal' | 'isForced' | 'onWaiting'>,
 ): Promise<void> {
-  const place = placeOf(options.root, name);
+  const place = mountPathsOf(options.root, name);
   await withLock(place.root, options, async () => {
-    await clearUp(place);
-    const standing = await lookAt(place.folder);
+    await removeLeftovers(place);
+    const standing = await folderStateOf(place.folder);
     if (standing.state === 'absent') return;
     mustBeOurs(standing, place, options);
-    await takeAway(place, place.folder);
-    await clearUp(place);
+    await markForRemoval(place, place.folder);
+    await removeLeftovers(place);
   });
 }
 

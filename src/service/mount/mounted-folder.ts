@@ -4,7 +4,7 @@ import { lstat, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../../dataset/errors.js';
-import { eachOf } from '../../for-each-concurrent.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 
 /** Hidden from the trainer, which skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
@@ -49,7 +49,7 @@ export interface RecordedFile {
 }
 
 /** What is under a dataset's name. */
-export type Standing =
+export type FolderState =
   | { readonly state: 'absent' }
   /** Something that we did not make. */
   | { readonly state: 'foreign' }
@@ -70,7 +70,7 @@ export type Standing =
  * mounting them. Only where the machine has been restarted since, and may have lost what it had not written yet, they are
  * read, once.
  */
-export async function lookAt(folder: string): Promise<Standing> {
+export async function folderStateOf(folder: string): Promise<FolderState> {
   let names: string[];
   try {
     if (!(await lstat(folder)).isDirectory()) return { state: 'foreign' };
@@ -80,13 +80,13 @@ export async function lookAt(folder: string): Promise<Standing> {
     throw error;
   }
   if (names.length === 0) return { state: 'absent' };
-  const record = await recordOf(folder);
+  const record = await readRecord(folder);
   if (record === undefined) return { state: 'foreign' };
   const boot = await bootId();
   const isSameBoot = record.boot_id === boot;
   const changed: string[] = [];
   const torn: string[] = [];
-  await eachOf(record.files, LOOKS_AT_ONCE, async (file) => {
+  await forEachConcurrent(record.files, LOOKS_AT_ONCE, async (file) => {
     const condition = await conditionOf(join(folder, file.mounted_name), file, isSameBoot);
     if (condition === 'changed') changed.push(file.mounted_name);
     if (condition === 'torn') torn.push(file.mounted_name);
@@ -122,7 +122,7 @@ async function conditionOf(
 }
 
 /** The record in a folder; `undefined` where there is none that we wrote. */
-export async function recordOf(folder: string): Promise<MountRecord | undefined> {
+export async function readRecord(folder: string): Promise<MountRecord | undefined> {
   try {
     const record = JSON.parse(await readFile(join(folder, RECORD_NAME), 'utf8'));
     return record?.format === RECORD_FORMAT && Array.isArray(record.files) ? record : undefined;
@@ -146,7 +146,7 @@ export async function writeRecord(folder: string, record: MountRecord): Promise<
 }
 
 /** One record for these files, as they are now. */
-export function recordFor(options: Omit<MountRecord, 'format'>): MountRecord {
+export function makeRecord(options: Omit<MountRecord, 'format'>): MountRecord {
   return { format: RECORD_FORMAT, ...options };
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Parser } from 'tar/parse';
 import type { ReadEntry } from 'tar/read-entry';
 import { mountedNameOf } from '../../dataset/media.js';
-import { ArrivingFile } from './incoming-file.js';
+import { IncomingFile } from './incoming-file.js';
 import type { MountFile } from './mount-source.js';
 
 /**
@@ -19,7 +19,7 @@ export async function receiveArchive(
   options: { folder: string; onBytes: (bytes: number) => void; onFile: (file: MountFile, mtimeMs: number) => void },
 ): Promise<void> {
   const wanted = new Map(files.map((file) => [file.filename, file]));
-  let arriving: ArrivingFile | undefined;
+  let arriving: IncomingFile | undefined;
   const parser = new Parser({ strict: true });
   parser.on('entry', (entry: ReadEntry) => {
     const file = wanted.get(entry.path);
@@ -29,13 +29,13 @@ export async function receiveArchive(
       return;
     }
     wanted.delete(file.filename);
-    const part = new ArrivingFile(join(options.folder, mountedNameOf(file.filename)), file, options.onBytes);
+    const part = new IncomingFile(join(options.folder, mountedNameOf(file.filename)), file, options.onBytes);
     arriving = part;
     entry.on('data', (chunk) => part.append(chunk));
     entry.on('end', () => {
       part.flush();
       if (part.isRight()) options.onFile(file, part.writtenAt());
-      else part.startOver();
+      else part.restart();
       part.close();
       arriving = undefined;
     });

@@ -1,4 +1,4 @@
-import { ArrivingFile } from './incoming-file.js';
+import { IncomingFile } from './incoming-file.js';
 import { MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
 
 type Read = NonNullable<MountSource['read']>;
@@ -21,18 +21,18 @@ const MAX_FRUITLESS_READS = 5;
  * @throws MountError `damaged`; SourceChanged; what `read` throws; the signal's reason. What has arrived stays.
  */
 export async function receiveFile(read: Read, file: MountFile, options: ReceiveOptions): Promise<number> {
-  const part = new ArrivingFile(options.path, file, options.onBytes);
+  const part = new IncomingFile(options.path, file, options.onBytes);
   try {
-    part.takeUp();
+    part.resume();
     const isContinued = part.bytes > 0;
     await receiveRest(read, part, options);
     if (part.isRight()) return part.writtenAt();
-    part.startOver();
+    part.restart();
     if (isContinued) {
       // The earlier attempt had another file of that name; now there is nothing to go on from.
       await receiveRest(read, part, options);
       if (part.isRight()) return part.writtenAt();
-      part.startOver();
+      part.restart();
     }
     throw new MountError('damaged', `${file.filename} did not arrive with the SHA-256 that it is said to have.`);
   } finally {
@@ -41,13 +41,13 @@ export async function receiveFile(read: Read, file: MountFile, options: ReceiveO
 }
 
 /** Reads until the file is as long as it should be, through connections that break. */
-async function receiveRest(read: Read, part: ArrivingFile, { signal }: ReceiveOptions): Promise<void> {
+async function receiveRest(read: Read, part: IncomingFile, { signal }: ReceiveOptions): Promise<void> {
   for (let fruitless = 0; part.bytes < part.file.sizeBytes; ) {
     signal.throwIfAborted();
     const before = part.bytes;
     try {
       const { from, body } = await read(part.file, before, signal);
-      if (from !== before) part.startOver();
+      if (from !== before) part.restart();
       if (from !== part.bytes) throw new SourceChanged(`${part.file.filename} can't be read from byte ${before}`);
       try {
         for await (const chunk of body) part.append(chunk);

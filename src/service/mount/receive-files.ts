@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountedNameOf } from '../../dataset/media.js';
-import { eachOf } from '../../for-each-concurrent.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { MountFile, MountSource } from './mount-source.js';
 import { receiveFile } from './receive-file.js';
 
@@ -9,7 +9,7 @@ import { receiveFile } from './receive-file.js';
 const MAX_TOGETHER = 64;
 const MAX_TOGETHER_BYTES = 16 * 1024 * 1024;
 
-export interface ReceiveAllOptions {
+export interface ReceiveFilesOptions {
   /** Requests under way at once. */
   readonly connections: number;
   readonly signal: AbortSignal;
@@ -25,11 +25,11 @@ export interface ReceiveAllOptions {
  *
  * @throws MountError; SourceChanged; what the source throws; the signal's reason
  */
-export async function receiveAll(
+export async function receiveFiles(
   folder: string,
   files: readonly MountFile[],
   { read, readTogether }: { read: NonNullable<MountSource['read']>; readTogether: MountSource['readTogether'] },
-  { connections, signal, onBytes, onFile }: ReceiveAllOptions,
+  { connections, signal, onBytes, onFile }: ReceiveFilesOptions,
 ): Promise<void> {
   const begun = await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
   const underWay = new Set<AbortController>();
@@ -72,7 +72,7 @@ export async function receiveAll(
     }
   };
   try {
-    await eachOf(groupsOf(files, begun), connections, receiveGroup);
+    await forEachConcurrent(groupsOf(files, begun), connections, receiveGroup);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

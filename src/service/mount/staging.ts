@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { mediaTypeOf, mountedNameOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
-import { eachOf } from '../../for-each-concurrent.js';
 import { type MountableDataset, MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
 import type { RecordedFile } from './mounted-folder.js';
-import { receiveAll } from './receive-files.js';
+import { receiveFiles } from './receive-files.js';
 
 /** Where a mount stands; all bytes that count have been written and checked, or are just being. */
 export interface MountProgress {
@@ -47,7 +47,7 @@ const MAX_JOB_BYTES = 16 * 1024 * 1024;
  *
  * @throws MountError; SourceChanged; the signal's reason
  */
-export async function stage(
+export async function stageFiles(
   folder: string,
   dataset: MountableDataset,
   source: MountSource,
@@ -68,7 +68,7 @@ export async function stage(
     const { read, readTogether } = source;
     if (read === undefined) await copyAll(folder, dataset.files, { ...options, done, onFile });
     else {
-      await receiveAll(
+      await receiveFiles(
         folder,
         dataset.files,
         { read, readTogether },
@@ -114,8 +114,8 @@ async function copyAll(folder: string, files: readonly MountFile[], options: Cop
   });
   const jobs = jobsOf(files);
   const loops = [
-    ...(options.copiesHere ? [eachOf(jobs, 1, here)] : []),
-    ...(threads.count > 0 ? [eachOf(jobs, threads.count * 2, elsewhere)] : []),
+    ...(options.copiesHere ? [forEachConcurrent(jobs, 1, here)] : []),
+    ...(threads.count > 0 ? [forEachConcurrent(jobs, threads.count * 2, elsewhere)] : []),
   ];
   try {
     await Promise.all(loops);

@@ -16,7 +16,7 @@ sys.exit(0 if libc.renameat2(-100, a, -100, b, 2) == 0 else 1)`;
  *
  * @returns false where neither could, or the file system can't; both names are as they were
  */
-export async function exchange(one: string, other: string): Promise<boolean> {
+export async function swapFolders(one: string, other: string): Promise<boolean> {
   if (process.platform !== 'linux') return false;
   for (const [command, args] of [
     ['mv', ['--exchange', '--no-copy', '-T', '--', one, other]],

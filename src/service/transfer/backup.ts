@@ -3,13 +3,13 @@ import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hasErrno } from '../../dataset/errors.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { putInPlace, removeUnnamed, secretOf, snapshotCatalog } from '../../storage/catalog/catalog-snapshot.js';
 import { blobsNamedBy, extentOf } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
-import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
 import { type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
-import { BLOBS, CATALOG, lockFolders, mustHold, syncFolder } from './installation.js';
+import { BLOBS, CATALOG, lockFolders, mustExist, syncFolder } from './installation.js';
 import { TransferError } from './transfer-error.js';
 
 const MARKER = 'backup.json';
@@ -48,7 +48,7 @@ export interface BackedUp {
  * @throws TransferError, ServiceError; the signal's reason
  */
 export async function backUp(dataFolder: string, folder: string, options: BackupOptions): Promise<BackedUp> {
-  mustHold({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
+  mustExist({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (((await stat(folder)).mode & 0o077) !== 0) {
     options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);

@@ -3,9 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
 import type { NamedBlob } from '../../storage/catalog/copy-catalog.js';
-import { eachOf } from '../../for-each-concurrent.js';
 
 /** Enough to hide the time of a request, or of a disk's cache being written, behind those of others. */
 const COPIES_AT_ONCE = 16;
@@ -84,7 +84,7 @@ export async function copyBlobs(
       }
     }
   }
-  await eachOf(missing(), COPIES_AT_ONCE, async (blob) => {
+  await forEachConcurrent(missing(), COPIES_AT_ONCE, async (blob) => {
     const copying = copyBlob(blob, from, to, signal).catch((error) => {
       // What was taken from the queue after this is never begun, and gives no bytes back.
       hasFailed = true;
@@ -136,7 +136,7 @@ async function copyBlob(
   } catch (error) {
     if (isDamaged) return 'damaged';
     // Somebody who copies the same was faster, and has proved it as well.
-    if (!(error instanceof ServiceError && error.code === 'upload_settled')) throw error;
+    if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
   } finally {
     source.destroy();
   }

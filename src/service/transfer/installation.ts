@@ -2,13 +2,13 @@ import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, open, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { BlobsLocation } from '../../storage/blobs/open-blobs.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
-import type { BlobsLocation } from '../../storage/blobs/open-blobs.js';
 import { TransferError } from './transfer-error.js';
 
 /** Where a catalog and its bytes are, or are to be. */
-export interface Place {
+export interface Installation {
   /** Holds whichever of the two has no place of its own; absolute. */
   readonly dataFolder: string | undefined;
   readonly databaseUrl: string | undefined;
@@ -23,17 +23,19 @@ const LOCK = 'serving.lock';
 const OURS = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|tmp|${LOCK}(-journal)?)$`);
 
 /** A place as it may be shown: without passwords. */
-export async function nameOf({ dataFolder, databaseUrl, blobs }: Place): Promise<string> {
+export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
   const parts = [
     ...(dataFolder === undefined ? [] : [dataFolder]),
-    ...(databaseUrl === undefined ? [] : [(await import('../../storage/database/postgres.js')).nameOf(databaseUrl)]),
+    ...(databaseUrl === undefined
+      ? []
+      : [(await import('../../storage/database/postgres.js')).databaseNameOf(databaseUrl)]),
     ...(blobs.kind === 'disk' ? [] : [`s3://${blobs.bucket}/${blobs.prefix}`]),
   ];
   return parts.join(' ');
 }
 
 /** @throws TransferError `not_found` where a folder is none of ours, rather than making it one */
-export function mustHold(place: Place): void {
+export function mustExist(place: Installation): void {
   const { dataFolder, databaseUrl, blobs } = place;
   if (dataFolder === undefined) return;
   const missing = [...(databaseUrl === undefined ? [CATALOG] : []), ...(blobs.kind === 'disk' ? [BLOBS] : [])].find(
@@ -82,12 +84,12 @@ export function lockFolders(folders: readonly string[]): () => void {
 }
 
 /** @throws TransferError `in_use` where a process of ours is at work on the database; DatabaseUnfit */
-export async function openDatabase({ dataFolder, databaseUrl }: Place): Promise<Database> {
+export async function openDatabase({ dataFolder, databaseUrl }: Installation): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openSqlite } = await import('../../storage/database/sqlite.js');
-    return openSqlite(join(mustBe(dataFolder), CATALOG));
+    return openSqlite(join(requireFolder(dataFolder), CATALOG));
   }
-  const [{ nameOf: nameOfDatabase, openPostgres }, { isServed, urlApart }] = await Promise.all([
+  const [{ databaseNameOf: nameOfDatabase, openPostgres }, { isServed, urlApart }] = await Promise.all([
     import('../../storage/database/postgres.js'),
     import('../../storage/database/postgres-instances.js'),
   ]);
@@ -100,12 +102,12 @@ export async function openDatabase({ dataFolder, databaseUrl }: Place): Promise<
   );
 }
 
-export function mustBe(dataFolder: string | undefined): string {
+export function requireFolder(dataFolder: string | undefined): string {
   if (dataFolder === undefined) throw new Error('A place without a folder keeps nothing in it.');
   return dataFolder;
 }
 
-export function isSameCatalog(a: Place, b: Place): boolean {
+export function isSameCatalog(a: Installation, b: Installation): boolean {
   if (a.databaseUrl === undefined || b.databaseUrl === undefined) {
     return a.databaseUrl === b.databaseUrl && isSameFolder(a.dataFolder, b.dataFolder);
   }
@@ -113,7 +115,7 @@ export function isSameCatalog(a: Place, b: Place): boolean {
   return one.host === other.host && one.pathname === other.pathname;
 }
 
-export function isSameStore(a: Place, b: Place): boolean {
+export function isSameStore(a: Installation, b: Installation): boolean {
   if (a.blobs.kind === 'disk' || b.blobs.kind === 'disk') {
     return a.blobs.kind === b.blobs.kind && isSameFolder(a.dataFolder, b.dataFolder);
   }
@@ -122,7 +124,7 @@ export function isSameStore(a: Place, b: Place): boolean {
 }
 
 function isSameFolder(a: string | undefined, b: string | undefined): boolean {
-  return realpathOf(mustBe(a)) === realpathOf(mustBe(b));
+  return realpathOf(requireFolder(a)) === realpathOf(requireFolder(b));
 }
 
 function realpathOf(path: string): string {

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import { openBlobs } from '../../storage/blobs/open-blobs.js';
 import {
   BytesMissing,
   blobsNamedBy,
@@ -10,20 +12,18 @@ import {
   rewriteVersions,
 } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
-import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
-import { openBlobs } from '../../storage/blobs/open-blobs.js';
 import { type BlobCopy, type CopyProgress, copyBlobs, problemOf } from './copy-blobs.js';
 import {
   BLOBS,
+  displayNameOf,
+  type Installation,
   isSameCatalog,
   isSameStore,
   lockFolders,
   makeFolder,
-  mustBe,
-  mustHold,
-  nameOf,
+  mustExist,
   openDatabase,
-  type Place,
+  requireFolder,
   syncFolder,
 } from './installation.js';
 import { TransferError } from './transfer-error.js';
@@ -53,10 +53,10 @@ export interface Migrated extends BlobCopy {
  *
  * @throws TransferError, ServiceError, StoreUnusable, DatabaseUnfit; the signal's reason
  */
-export async function migrate(from: Place, to: Place, options: MigrateOptions): Promise<Migrated> {
+export async function migrate(from: Installation, to: Installation, options: MigrateOptions): Promise<Migrated> {
   const same = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
-  if (same.catalog && same.store) throw new TransferError('same_place', `Both ends are ${await nameOf(from)}.`);
-  mustHold(from);
+  if (same.catalog && same.store) throw new TransferError('same_place', `Both ends are ${await displayNameOf(from)}.`);
+  mustExist(from);
   await prepareFolder(from, to);
   const release = lockFolders([from.dataFolder, to.dataFolder].filter((folder) => folder !== undefined));
   const opened: { close: () => Promise<void> }[] = [];
@@ -66,7 +66,8 @@ export async function migrate(from: Place, to: Place, options: MigrateOptions): 
   };
   try {
     const source = keep(await openDatabase(from));
-    if (await isEmptyCatalog(source)) throw new TransferError('not_found', `${await nameOf(from)} holds no datasets.`);
+    if (await isEmptyCatalog(source))
+      throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : keep(await openDatabase(to));
     // Run again after it was completed, it finds its own work, and makes sure of the bytes.
     const isCatalogThere = same.catalog || (await holdTheSame(source, target));
@@ -82,7 +83,7 @@ export async function migrate(from: Place, to: Place, options: MigrateOptions): 
   }
 }
 
-async function prepareFolder(from: Place, to: Place): Promise<void> {
+async function prepareFolder(from: Installation, to: Installation): Promise<void> {
   if (to.dataFolder === undefined) return;
   const isShared = from.dataFolder !== undefined && (isSameCatalog(from, to) || isSameStore(from, to));
   if (!isShared) await makeFolder(to.dataFolder);
@@ -122,20 +123,20 @@ async function copyAll(ends: Ends, isCatalogThere: boolean, options: MigrateOpti
   return { ...extent, ...copy };
 }
 
-function openStore({ dataFolder = '', blobs }: Place, { spoolFolder, spoolBytes, onWarning }: MigrateOptions) {
+function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoolBytes, onWarning }: MigrateOptions) {
   return openBlobs({ dataFolder, blobs, spoolFolder, spoolBytes }, (level, _facts, message) => {
     if (level === 'warn') onWarning?.(message);
   });
 }
 
-async function openForReading(place: Place, options: MigrateOptions) {
+async function openForReading(place: Installation, options: MigrateOptions) {
   if (place.blobs.kind !== 'disk') return openStore(place, options);
-  return DiskBlobs.beside(join(mustBe(place.dataFolder), BLOBS));
+  return DiskBlobs.beside(join(requireFolder(place.dataFolder), BLOBS));
 }
 
-async function occupied(place: Place): Promise<TransferError> {
+async function occupied(place: Installation): Promise<TransferError> {
   return new TransferError(
     'occupied',
-    `${await nameOf(place)} holds another catalog already, which is left as it is. Name an empty place.`,
+    `${await displayNameOf(place)} holds another catalog already, which is left as it is. Name an empty place.`,
   );
 }

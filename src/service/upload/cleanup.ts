@@ -1,22 +1,22 @@
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
-import { HeldPromise } from './upload-lease.js';
-import type { ServiceParts } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { thumbnailKeyOf } from '../download/downloads.js';
+import { UploadLease } from './upload-lease.js';
 
 /** What is swept: all that is abandoned by now; at the start of the only process, all that any earlier one had begun. */
-export interface SweepOptions {
+export interface CleanupOptions {
   readonly everything?: boolean;
   /** Uploads of this very process, which are not abandoned even where the catalog missed their signs of life. */
-  readonly isArrivingHere?: (fileId: string) => boolean;
+  readonly isReceiving?: (fileId: string) => boolean;
 }
 
 /**
  * Removes what a crash or a hang-up has left behind: uploads nobody is taking in any more, with what they may have
  * stored, and the bytes of files that were displaced or removed long enough ago.
  */
-export async function sweep(parts: ServiceParts, options: SweepOptions = {}): Promise<void> {
-  const { catalog, blobs, now } = parts;
-  await sweepAbandoned(parts, options);
+export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
+  const { catalog, blobs, now } = dependencies;
+  await sweepAbandoned(dependencies, options);
   for (;;) {
     const due = await catalog.dueTrash(now());
     if (due.length === 0) return;
@@ -26,19 +26,19 @@ export async function sweep(parts: ServiceParts, options: SweepOptions = {}): Pr
 }
 
 async function sweepAbandoned(
-  parts: ServiceParts,
-  { everything = false, isArrivingHere = () => false }: SweepOptions,
+  dependencies: ServiceDependencies,
+  { everything = false, isReceiving: isArrivingHere = () => false }: CleanupOptions,
 ): Promise<void> {
-  const { catalog, blobs, now } = parts;
+  const { catalog, blobs, now } = dependencies;
   const until = everything ? Number.MAX_SAFE_INTEGER : now();
-  for (const file of await catalog.abandonedUploads(until)) {
+  for (const file of await catalog.expiredLeases(until)) {
     if (isArrivingHere(file.id)) continue;
     // Taken over as any other attempt would: only who holds the promise may touch its bytes, and another process may have
     // had the same idea, or a client be uploading again.
-    const held = await HeldPromise.begin(parts, file, { now: until, isActivity: false, isDurable: false });
-    if (held === undefined) continue;
+    const lease = await UploadLease.acquire(dependencies, file, { now: until, isActivity: false, isDurable: false });
+    if (lease === undefined) continue;
     // What a client brought to the store itself waits for whoever settles it.
     if (file.upload.via !== 'presigned') await blobs.delete([blobKeyOf(file)]);
-    await held.end();
+    await lease.release();
   }
 }

@@ -20,7 +20,7 @@ export interface BatchEntry {
  *
  * @throws ServiceError with the code of the first fault, and all of them in `detail`
  */
-export function parseBatch(sizes: ReadonlyMap<string, number>, maxBytes: number): BatchEntry[] {
+export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: number): BatchEntry[] {
   if (sizes.size > MAX_BATCH_FILES) {
     const message = `The batch has ${sizes.size} files; at most ${MAX_BATCH_FILES} go into one. Send several.`;
     throw new ServiceError('too_large', message);

@@ -2,10 +2,10 @@ import type { Micros, PendingFile } from '../../dataset/dataset.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { blobKeyOf, type FetchedBlob, type Presigning } from '../../storage/blobs/blobs.js';
-import { eachOf } from '../../for-each-concurrent.js';
-import { HeldPromise } from './upload-lease.js';
-import type { ServiceParts } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { UploadLease } from './upload-lease.js';
 
 /** Objects being settled at once: each is read whole and decoded, so more would only wait for each other. */
 const SETTLING_AT_ONCE = 4;
@@ -20,10 +20,10 @@ const GIVEN_UP_AFTER: Micros = 3600 * MICROS_PER_SECOND;
 const SHORTEST_PAUSE: Micros = 2 * MICROS_PER_SECOND;
 const LONGEST_PAUSE: Micros = 60 * MICROS_PER_SECOND;
 
-export interface ArrivalsOptions {
+export interface PresignedUploadsOptions {
   readonly presigning: Presigning;
-  readonly onSettled: (sizeBytes: number) => void;
-  readonly onRefused: () => void;
+  readonly onFinalized: (sizeBytes: number) => void;
+  readonly onRejected: () => void;
   /** What went wrong and will be tried again. */
   readonly onError: (error: unknown, what: string) => void;
 }
@@ -33,9 +33,9 @@ export interface ArrivalsOptions {
  * about a dataset whenever somebody polls it, and about all of them in the background. Every instance may notice an upload;
  * the lease on its promise decides which one settles it, and another takes over where that one dies.
  */
-export class Arrivals {
-  readonly #parts: ServiceParts;
-  readonly #options: ArrivalsOptions;
+export class PresignedUploads {
+  readonly #dependencies: ServiceDependencies;
+  readonly #options: PresignedUploadsOptions;
   readonly #stopping = new AbortController();
   readonly #looks = new Map<string, Promise<void>>();
   /** Where the next look at a dataset begins: the key of the first promise that the last one has not come to. */
@@ -47,13 +47,13 @@ export class Arrivals {
   readonly #waiting: PendingFile[] = [];
   readonly #settling = new Set<Promise<void>>();
 
-  constructor(parts: ServiceParts, options: ArrivalsOptions) {
-    this.#parts = parts;
+  constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
+    this.#dependencies = dependencies;
     this.#options = options;
   }
 
   /** Asks the store about a dataset that somebody polls: one request at the most, for which the poll does not wait. */
-  look(datasetId: string): void {
+  poll(datasetId: string): void {
     if (this.#stopping.signal.aborted || this.#looks.has(datasetId)) return;
     const look = this.#lookOnce(datasetId).then(
       () => {},
@@ -66,13 +66,16 @@ export class Arrivals {
   }
 
   /** Asks about every dataset that waits for uploads and is due. Rejects where the catalog or the store does not answer. */
-  async lookEverywhere(): Promise<void> {
-    const now = this.#parts.now();
-    const waiting = await this.#parts.catalog.awaitingDatasets({ now, expiringFrom: now - GIVEN_UP_AFTER });
+  async pollAll(): Promise<void> {
+    const now = this.#dependencies.now();
+    const waiting = await this.#dependencies.catalog.datasetsWithPresignedUploads({
+      now,
+      expiringFrom: now - GIVEN_UP_AFTER,
+    });
     const ids = new Set(waiting.map(({ datasetId }) => datasetId));
     for (const id of this.#due.keys()) if (!ids.has(id)) this.#due.delete(id);
     const due = waiting.filter(({ datasetId }) => (this.#due.get(datasetId) ?? 0) <= now);
-    await eachOf(due, LISTING_AT_ONCE, async ({ datasetId, promisedAt }) => {
+    await forEachConcurrent(due, LISTING_AT_ONCE, async ({ datasetId, promisedAt }) => {
       const pause = Math.min(Math.max((now - promisedAt) / 10, SHORTEST_PAUSE), LONGEST_PAUSE);
       this.#due.set(datasetId, now + pause);
       while (!this.#stopping.signal.aborted && (await this.#lookOnce(datasetId)) === 'more');
@@ -88,9 +91,11 @@ export class Arrivals {
 
   /** One page of a dataset's objects, from where the last look has ended. */
   async #lookOnce(datasetId: string): Promise<'more' | 'all'> {
-    const { catalog, now } = this.#parts;
+    const { catalog, now } = this.#dependencies;
     const keyOf = (id: string) => blobKeyOf({ id, datasetId });
-    const awaited = new Map((await catalog.awaitedIds({ now: now(), datasetId })).map((id) => [keyOf(id), id]));
+    const awaited = new Map(
+      (await catalog.pendingPresignedIds({ now: now(), datasetId })).map((id) => [keyOf(id), id]),
+    );
     // Of ids that sort as their keys do.
     const keys = [...awaited.keys()];
     const from = this.#nextKeys.get(datasetId) ?? '';
@@ -98,9 +103,9 @@ export class Arrivals {
     this.#nextKeys.delete(datasetId);
     if (first === undefined) return 'all';
     // The listing begins behind a key; this one is just before the first that is of interest.
-    const page = await this.#options.presigning.arrived(datasetId, { after: first.slice(0, -1) });
+    const page = await this.#options.presigning.listObjects(datasetId, { after: first.slice(0, -1) });
     const ids = page.uploads.flatMap(({ key }) => awaited.get(key) ?? []);
-    if (ids.length > 0) for (const file of await catalog.awaitedUploads({ now: now(), ids })) this.#find(file);
+    if (ids.length > 0) for (const file of await catalog.pendingPresignedUploads({ now: now(), ids })) this.#find(file);
     const { next } = page;
     const nextKey = next === undefined ? undefined : keys.find((key) => key > next);
     if (nextKey === undefined) return 'all';
@@ -132,7 +137,7 @@ export class Arrivals {
 
   #failed(error: unknown, file: PendingFile): void {
     if (this.#stopping.signal.aborted) return;
-    if (error instanceof ServiceError && error.code === 'invalid_content') this.#options.onRefused();
+    if (error instanceof ServiceError && error.code === 'invalid_content') this.#options.onRejected();
     // Removed while it was being looked at.
     else if (!(error instanceof ServiceError && error.code === 'link_withdrawn')) {
       this.#options.onError(error, `${file.filename} of dataset ${file.datasetId} could not be settled`);
@@ -140,37 +145,37 @@ export class Arrivals {
   }
 
   async #settle(file: PendingFile): Promise<void> {
-    const { blobs } = this.#parts;
+    const { blobs } = this.#dependencies;
     const { signal } = this.#stopping;
-    const held = await HeldPromise.begin(this.#parts, file);
-    if (held === undefined) return;
+    const lease = await UploadLease.acquire(this.#dependencies, file);
+    if (lease === undefined) return;
     try {
-      await held.during(async () => {
-        const bytes = file.upload.promisedBytes ?? 0;
+      await lease.whileRenewing(async () => {
+        const bytes = file.upload.expectedBytes ?? 0;
         const limit = { bytes, message: `More than the promised ${bytes} bytes of ${file.filename} are in the store.` };
         const fetched = await blobs.fetch(blobKeyOf(file), { limit, signal }).catch((error) => {
           if (error instanceof ServiceError && error.code === 'too_large') return 'too large' as const;
           throw error;
         });
-        if (fetched === undefined) return held.end();
-        if (fetched === 'too large' || fetched.sizeBytes !== bytes) return this.#refuseSize(held, fetched);
+        if (fetched === undefined) return lease.release();
+        if (fetched === 'too large' || fetched.sizeBytes !== bytes) return this.#refuseSize(lease, fetched);
         // It lies under its key already.
         const commit = () => fetched.discard().then(() => fetched);
-        await held.settle({ ...fetched, commit }, signal);
-        this.#options.onSettled(bytes);
+        await lease.finalize({ ...fetched, commit }, signal);
+        this.#options.onFinalized(bytes);
       });
     } catch (error) {
-      await held.end().catch(() => {});
+      await lease.release().catch(() => {});
       throw error;
     }
   }
 
   /** Only a store that does not check what a link has signed lets it come to this. */
-  async #refuseSize(held: HeldPromise, fetched: FetchedBlob | 'too large'): Promise<void> {
-    const { filename, upload } = held.file;
+  async #refuseSize(lease: UploadLease, fetched: FetchedBlob | 'too large'): Promise<void> {
+    const { filename, upload } = lease.file;
     if (fetched !== 'too large') await fetched.discard();
     const arrived = fetched === 'too large' ? 'more arrived' : `${fetched.sizeBytes} arrived`;
-    const message = `${filename} was promised with ${upload.promisedBytes} bytes, and ${arrived}. Upload it again.`;
-    await held.refuse(errorIn(filename, 'WRONG_SIZE', message));
+    const message = `${filename} was promised with ${upload.expectedBytes} bytes, and ${arrived}. Upload it again.`;
+    await lease.reject(errorIn(filename, 'WRONG_SIZE', message));
   }
 }

@@ -2,16 +2,16 @@ import type { DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import {
-  beginArrival,
-  endArrival,
-  type Holder,
+  acquireLease,
+  finalize,
+  type LeaseHolder,
   reject,
-  renewArrival,
+  releaseLease,
+  renewLease,
   type StemGroup,
-  store,
 } from '../../dataset/upload-transitions.js';
 import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
-import type { ServiceParts } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 
 /** Signs of life in the time within which one is due. */
 const RENEWALS_PER_LEASE = 5;
@@ -20,18 +20,18 @@ const RENEWALS_PER_LEASE = 5;
  * A promise whose bytes somebody is taking in. The lease that holds it may be lost, to a sweep or to another attempt, and
  * then nothing can be done with it any more: only the holder touches the bytes under the file's key.
  */
-export class HeldPromise {
+export class UploadLease {
   readonly file: PendingFile;
-  readonly #parts: ServiceParts;
-  readonly #holder: Holder;
+  readonly #dependencies: ServiceDependencies;
+  readonly #holder: LeaseHolder;
   /** What a client brought to the store itself is not ours to take away, but for what the catalog gives to the trash. */
   readonly #bringsBytes: boolean;
   /** Whether there may be bytes under the key that nobody will ask for. */
   #leavesBytes = false;
 
   /** @param by the token under which the promise was made or begun */
-  constructor(parts: ServiceParts, file: PendingFile, by: string) {
-    this.#parts = parts;
+  constructor(dependencies: ServiceDependencies, file: PendingFile, by: string) {
+    this.#dependencies = dependencies;
     this.file = file;
     this.#holder = { id: file.id, by };
     this.#bringsBytes = file.upload.via !== 'presigned';
@@ -42,24 +42,24 @@ export class HeldPromise {
    *
    * @param options.now the moment by which another's lease must have run out, if not now
    */
-  static async begin(
-    parts: ServiceParts,
+  static async acquire(
+    dependencies: ServiceDependencies,
     file: PendingFile,
     options: { now?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
-  ): Promise<HeldPromise | undefined> {
-    const { catalog, now, rules, newId } = parts;
+  ): Promise<UploadLease | undefined> {
+    const { catalog, now, rules, newId } = dependencies;
     const { now: at = now(), ...how } = options;
     const lease = { now: at, until: now() + rules.lease, by: newId() };
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
-    const changed = await catalog.change(change, (group) => beginArrival(group, id, lease));
-    return changed && new HeldPromise(parts, file, lease.by);
+    const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
+    return changed && new UploadLease(dependencies, file, lease.by);
   }
 
   /** Does something with it, and gives signs of life until that is over. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  async whileRenewing<T>(work: () => Promise<T>): Promise<T> {
     // A renewal that fails is made up for by the next; the lease outlives several.
-    const renewalMs = this.#parts.rules.lease / 1000 / RENEWALS_PER_LEASE;
+    const renewalMs = this.#dependencies.rules.lease / 1000 / RENEWALS_PER_LEASE;
     const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
     try {
       return await work();
@@ -70,14 +70,14 @@ export class HeldPromise {
 
   /** A sign of life. @returns false where the promise is held no more */
   renew(): Promise<boolean> {
-    const { now, rules } = this.#parts;
+    const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.lease };
-    return this.#change((group) => renewArrival(group, this.#holder, lease), { isActivity: false });
+    return this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
   }
 
   /** Lets the promise go: a link's is open for another try, a direct upload's is over. */
-  async end(): Promise<void> {
-    await this.#change((group) => endArrival(group, this.#holder), { mayLeaveBytes: this.#leavesBytes });
+  async release(): Promise<void> {
+    await this.#change((group) => releaseLease(group, this.#holder), { mayLeaveBytes: this.#leavesBytes });
   }
 
   /**
@@ -86,8 +86,8 @@ export class HeldPromise {
    * @throws ServiceError `invalid_content`; `link_withdrawn` where the file or its dataset was removed meanwhile;
    * `unavailable` where it had better be sent again
    */
-  async settle(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
-    const { inspect, now } = this.#parts;
+  async finalize(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
+    const { inspect, now } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
     const inspection = await inspect({ ...content, sizeBytes, filename }, signal).catch(async (error) => {
@@ -96,7 +96,7 @@ export class HeldPromise {
     });
     if (!inspection.ok) {
       await staged.discard();
-      return this.refuse(inspection.problem);
+      return this.reject(inspection.problem);
     }
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
@@ -105,8 +105,8 @@ export class HeldPromise {
   }
 
   /** Breaks the promise. @throws ServiceError `invalid_content` */
-  async refuse(problem: ErrorProblem): Promise<never> {
-    const rejected = { state: 'rejected', problem, settledAt: this.#parts.now() } as const;
+  async reject(problem: ErrorProblem): Promise<never> {
+    const rejected = { state: 'rejected', problem, settledAt: this.#dependencies.now() } as const;
     await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
     throw new ServiceError('invalid_content', problem.message);
   }
@@ -119,9 +119,9 @@ export class HeldPromise {
     const key = blobKeyOf(this.file);
     this.#leavesBytes = this.#bringsBytes;
     return staged.commit().catch(async (error) => {
-      const isTaken = error instanceof ServiceError && error.code === 'upload_settled';
+      const isTaken = error instanceof ServiceError && error.code === 'upload_finalized';
       if (!isTaken || !(await this.renew())) throw error;
-      await this.#parts.blobs.delete([key]);
+      await this.#dependencies.blobs.delete([key]);
       throw new ServiceError('unavailable', `${this.file.filename} could not be kept. Send it again.`, {
         cause: error,
       });
@@ -131,7 +131,7 @@ export class HeldPromise {
   async #keep(upload: StoredFile['upload']): Promise<StoredFile> {
     const stored = { ...this.file, upload };
     let lost: unknown;
-    const isStored = await this.#change((group) => store(group, this.#holder, upload)).catch((error) => {
+    const isStored = await this.#change((group) => finalize(group, this.#holder, upload)).catch((error) => {
       lost = error;
       return false;
     });
@@ -140,8 +140,9 @@ export class HeldPromise {
     const file = await this.#look();
     if (file?.upload.state === 'stored') return stored;
     // Whoever has taken the promise over will deal with the bytes, which by now may be theirs.
-    const isHeld = file?.upload.state === 'pending' && file.upload.arrivingBy === this.#holder.by;
-    if (this.#bringsBytes && (file === undefined || isHeld)) await this.#parts.blobs.delete([blobKeyOf(this.file)]);
+    const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.by;
+    if (this.#bringsBytes && (file === undefined || isHeld))
+      await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
     this.#leavesBytes = false;
     if (lost !== undefined) throw lost;
     if (file === undefined) {
@@ -168,7 +169,7 @@ export class HeldPromise {
     options: { isActivity?: boolean; mayLeaveBytes?: boolean } = {},
   ): Promise<boolean> {
     const { datasetId, filename } = this.file;
-    const change = { datasetId, filenames: [filename], now: this.#parts.now(), isActivity: true, ...options };
-    return (await this.#parts.catalog.change(change, transition)) !== undefined;
+    const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };
+    return (await this.#dependencies.catalog.change(change, transition)) !== undefined;
   }
 }

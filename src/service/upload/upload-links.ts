@@ -58,10 +58,10 @@ export class UploadLinks {
   }
 
   async #presign(file: PendingFile, now: Micros): Promise<UploadLink> {
-    const { expiresAt, promisedBytes } = file.upload;
+    const { expiresAt, expectedBytes } = file.upload;
     if (this.#presigning === undefined) throw new Error(`${file.filename} was promised to a store without links.`);
     const expiresInSeconds = Math.max(1, Math.floor((expiresAt - NOTICE_TIME - now) / MICROS_PER_SECOND));
-    const sizeBytes = promisedBytes ?? 0;
+    const sizeBytes = expectedBytes ?? 0;
     // The database's clock is one for all instances, while that of this machine may be off by more than a link holds.
     const signedAt = new Date(now / 1000);
     const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
@@ -70,7 +70,7 @@ export class UploadLinks {
 
   #sign({ id, upload }: PendingFile): UploadLink {
     const { expiresAt } = upload;
-    const [expires, size] = [String(expiresAt), String(upload.promisedBytes)];
+    const [expires, size] = [String(expiresAt), String(upload.expectedBytes)];
     const query = new URLSearchParams({ size, expires, signature: this.#signatureOf({ id, size, expires }) });
     return { url: `/uploads/${id}?${query}`, headers: {}, expiresAt };
   }

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, type Micros, nextChangeOf, type StatusRules, statusOf } from '../../dataset/dataset.js';
-import type { ServiceParts } from '../dependencies.js';
 import type { DatasetSummary } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { MAX_TIMEOUT_MS } from './watch-dataset.js';
 
 /** Between two looks: an upload of thousands of files is a few events a second and no more. */
@@ -25,7 +25,7 @@ export type AccountEvent =
  * have gone unheard, so that whoever follows looks at everything again, or without an error when the signal fires.
  */
 export async function* watchAccount(
-  { catalog, rules, now }: Pick<ServiceParts, 'catalog' | 'now'> & { readonly rules: StatusRules },
+  { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },
   accountId: string,
   signal: AbortSignal,
 ): AsyncGenerator<AccountEvent> {
@@ -38,15 +38,15 @@ export async function* watchAccount(
   let hasMissedSome = false;
 
   const look = (dataset: Dataset): DatasetSummary | undefined => {
-    const { id, tally } = dataset;
+    const { id, counts } = dataset;
     // One reading of the clock for both: between two, the moment of the next change could slip by unseen.
     const at = now();
-    const status = statusOf(tally, at, rules);
-    const nextChange = nextChangeOf(tally, at, rules);
+    const status = statusOf(counts, at, rules);
+    const nextChange = nextChangeOf(counts, at, rules);
     if (nextChange === undefined) nextChanges.delete(id);
     else nextChanges.set(id, nextChange);
     // A lease that is renewed moves `pendingUntil` alone, and nobody needs to see that.
-    const face = Object.values({ status, ...tally, pendingUntil: null }).join();
+    const face = Object.values({ status, ...counts, pendingUntil: null }).join();
     if (face === faces.get(id)) return undefined;
     faces.set(id, face);
     return { dataset, status };

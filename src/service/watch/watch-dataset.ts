@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { nextChangeOf, statusOf } from '../../dataset/dataset.js';
-import type { ServiceParts } from '../dependencies.js';
 import { type DatasetKey, type DatasetSummary, datasetNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
 
 /** A timer takes no longer delay; the loop simply looks again then. */
 export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -16,7 +16,7 @@ const LOOK_INTERVAL_MS = 1000;
  * @throws ServiceError `dataset_not_found` where there is none to begin with
  */
 export async function* watchDataset(
-  { catalog, rules, now, lookForUploads }: ServiceParts,
+  { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
 ): AsyncGenerator<DatasetSummary> {
@@ -31,16 +31,16 @@ export async function* watchDataset(
         if (shown === undefined) throw datasetNotFound(key.id);
         return;
       }
-      const { tally } = dataset;
-      const asksStore = lookForUploads !== undefined && tally.pending > 0;
-      if (asksStore) lookForUploads(key.id);
+      const { counts } = dataset;
+      const asksStore = pollPresignedUploads !== undefined && counts.pending > 0;
+      if (asksStore) pollPresignedUploads(key.id);
       // One reading of the clock for both: between two, the moment of the next change could slip by unseen.
       const at = now();
-      const status = statusOf(tally, at, rules);
-      const face = JSON.stringify({ status, ...tally, lastActivity: 0, pendingUntil: 0 });
+      const status = statusOf(counts, at, rules);
+      const face = JSON.stringify({ status, ...counts, lastActivity: 0, pendingUntil: 0 });
       if (face !== shown) yield { dataset, status };
       shown = face;
-      const nextChange = nextChangeOf(tally, at, rules) ?? Number.POSITIVE_INFINITY;
+      const nextChange = nextChangeOf(counts, at, rules) ?? Number.POSITIVE_INFINITY;
       const longestMs = asksStore ? LOOK_INTERVAL_MS : MAX_TIMEOUT_MS;
       const delayMs = Math.min(Math.max((nextChange - at) / 1000, 1), longestMs);
       await wait(delayMs, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => {});

@@ -99,7 +99,7 @@ export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
   /**
    * Makes the bytes durable under their key.
    *
-   * @throws ServiceError `upload_settled` where the key is taken: the bytes are discarded. After any other error they may
+   * @throws ServiceError `upload_finalized` where the key is taken: the bytes are discarded. After any other error they may
    * or may not be there.
    */
   commit(): Promise<{ version: string | null }>;
@@ -130,13 +130,13 @@ export interface Presigning {
    *
    * @param options.after a key, and then only what lies behind it; `next` of the page before goes on there
    */
-  arrived(
+  listObjects(
     datasetId: string,
     options?: { after?: string | undefined },
-  ): Promise<{ uploads: readonly ArrivedUpload[]; next: string | undefined }>;
+  ): Promise<{ uploads: readonly PresignedObject[]; next: string | undefined }>;
 }
 
-export interface ArrivedUpload {
+export interface PresignedObject {
   readonly key: string;
   readonly sizeBytes: number;
   readonly version: string;

@@ -13,7 +13,7 @@ interface Waiting {
  * while it holds that, so nobody waits for somebody who waits; and they are served in the order in which they came, so
  * a large one is not overtaken for ever by small ones.
  */
-export class Room {
+export class ByteBudget {
   readonly bytes: number;
   readonly #purpose: string;
   #taken = 0;
@@ -34,12 +34,12 @@ export class Room {
    *
    * @throws the signal's reason; ServiceError `unavailable` where it takes too long
    */
-  async take(bytes: number, signal: AbortSignal): Promise<Share> {
+  async take(bytes: number, signal: AbortSignal): Promise<Permit> {
     signal.throwIfAborted();
     if (bytes > this.bytes) throw new Error(`${bytes} bytes never fit into ${this.bytes}.`);
     if (this.#queue.length > 0 || this.#taken + bytes > this.bytes) await this.#wait(bytes, signal);
     else this.#taken += bytes;
-    return new Share(bytes, (returned) => {
+    return new Permit(bytes, (returned) => {
       this.#taken -= returned;
       this.#admit();
     });
@@ -84,7 +84,7 @@ export class Room {
 }
 
 /** Room that somebody holds. */
-export class Share {
+export class Permit {
   #bytes: number;
   readonly #giveBack: (bytes: number) => void;
 

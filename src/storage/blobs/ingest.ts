@@ -62,7 +62,7 @@ async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise
 }
 
 /** What an error of the disk or of a body means to the one who sent it; others come back as they are. */
-export function arrivalFault(error: unknown): unknown {
+export function ingestError(error: unknown): unknown {
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new ServiceError('no_space', 'The server has no space left to store this file. Free some and try again.', {
       cause: error,

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { BlobStore } from './blobs.js';
 import { DiskBlobs } from './disk/disk-blobs.js';
-import type { Log } from './s3/s3-blobs.js';
 import type { S3Location } from './s3/location.js';
+import type { Log } from './s3/s3-blobs.js';
 
 /** Where blobs are kept: beside the catalog, or in a bucket. */
 export type BlobsLocation = { readonly kind: 'disk' } | S3Location;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { TellOthers } from '../database/change-feed.js';
+import type { NotifyInstances } from '../database/change-feed.js';
 import { type Database, isUniqueViolation } from '../database/database.js';
 import type { TokenCache } from './token-cache.js';
 
@@ -25,10 +25,10 @@ const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 export class Accounts {
   readonly #db: Database;
   readonly #tokens: TokenCache | undefined;
-  readonly #tellOthers: TellOthers;
+  readonly #tellOthers: NotifyInstances;
 
   /** @param options.tokens where looking a token up is dear, and a revocation heard of */
-  constructor(db: Database, options: { tokens?: TokenCache; tellOthers?: TellOthers } = {}) {
+  constructor(db: Database, options: { tokens?: TokenCache; tellOthers?: NotifyInstances } = {}) {
     this.#db = db;
     this.#tokens = options.tokens;
     this.#tellOthers = options.tellOthers ?? (() => []);

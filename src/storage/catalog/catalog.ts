@@ -1,55 +1,58 @@
+import { countsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import { tallyOf } from '../../dataset/counts.js';
-import { Changes, type TellOthers } from '../database/change-feed.js';
+import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { type Database, isUniqueViolation } from '../database/database.js';
 import { type DatasetFilter, datasetsBy } from './dataset-statements.js';
-import { addPromise, type Change, type ChangeOptions, changeFiles, type Transition } from './file-changes.js';
+import { addReservation, type ChangeOptions, changeFiles, type FileChange, type Transition } from './file-changes.js';
 import {
-  chunksOf,
   discardDataset,
   type FilePage,
   filesOfStems,
   IS_PENDING,
   IS_PRESIGNED,
   ROWS_PER_STATEMENT,
+  rowChunksOf,
   storedAfter,
 } from './file-statements.js';
-import { datasetOf, fileOf, STORED_COLUMNS, storedFileOf, tallyColumns } from './rows.js';
+import { countColumns, datasetOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
 
 export interface CatalogOptions {
   /** How long the bytes of a displaced or removed file stay readable. */
   readonly blobGrace: Micros;
   /** Where changes are heard, those of other processes as well where there are any. */
-  readonly changes?: Changes;
-  readonly tellOthers?: TellOthers;
+  readonly changes?: ChangeFeed;
+  readonly notifyInstances?: NotifyInstances;
 }
 
 /**
  * The metadata of datasets and files, and the truth about them: what is committed here has happened, and nothing else.
- * Every change to a file moves its dataset's tally in the same transaction, and bytes no row refers to any more go to the
+ * Every change to a file moves its dataset's counts in the same transaction, and bytes no row refers to any more go to the
  * trash there too, so that a crash leaves neither a wrong count nor a forgotten blob.
  */
 export class Catalog {
   readonly #db: Database;
-  readonly #changes: Changes;
+  readonly #changes: ChangeFeed;
   readonly #changeOptions: ChangeOptions;
 
-  constructor(db: Database, { blobGrace, changes = new Changes(), tellOthers = () => [] }: CatalogOptions) {
+  constructor(
+    db: Database,
+    { blobGrace, changes = new ChangeFeed(), notifyInstances: tellOthers = () => [] }: CatalogOptions,
+  ) {
     this.#db = db;
     this.#changes = changes;
     this.#changeOptions = { blobGrace, announcement: (datasetId) => tellOthers(`dataset ${datasetId}`) };
   }
 
   /** @throws ServiceError `name_taken` */
-  async createDataset(dataset: Omit<Dataset, 'tally' | 'updatedAt'>): Promise<Dataset> {
+  async createDataset(dataset: Omit<Dataset, 'counts' | 'updatedAt'>): Promise<Dataset> {
     const row = {
       id: dataset.id,
       account_id: dataset.accountId,
       name: dataset.name,
       created_at: dataset.createdAt,
-      ...tallyColumns(tallyOf([], dataset.createdAt)),
+      ...countColumns(countsOf([], dataset.createdAt)),
     };
     const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.announcement(row.id)];
     try {
@@ -81,7 +84,7 @@ export class Catalog {
     return (await datasetsBy(this.#db.query, filter).execute()).map(datasetOf);
   }
 
-  /** A dataset and all its rows, in no particular order, as they were at one moment: its tally has counted these very rows. */
+  /** A dataset and all its rows, in no particular order, as they were at one moment: its counts has counted these very rows. */
   async contents(key: {
     accountId: string;
     id: string;
@@ -147,7 +150,7 @@ export class Catalog {
   }
 
   /** Pending uploads that were arriving when their lease ran out at or before `until`. */
-  async abandonedUploads(until: Micros): Promise<PendingFile[]> {
+  async expiredLeases(until: Micros): Promise<PendingFile[]> {
     const rows = await this.#db.query.selectFrom('file').selectAll().where('arriving_until', '<=', until).execute();
     return rows.map((row) => fileOf(row) as PendingFile);
   }
@@ -156,15 +159,15 @@ export class Catalog {
    * Ids, in their order, of a dataset's uploads that are promised through a presigned link and that nobody is settling at
    * `now`, be they expired or not.
    */
-  async awaitedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
+  async pendingPresignedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
     const rows = await this.#awaited(now).select('id').where('dataset_id', '=', datasetId).orderBy('id').execute();
     return rows.map(({ id }) => id);
   }
 
   /** Those of them that have one of these ids. */
-  async awaitedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
+  async pendingPresignedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
     const files: PendingFile[] = [];
-    for (const chunk of chunksOf(ids)) {
+    for (const chunk of rowChunksOf(ids)) {
       const rows = await this.#awaited(now).selectAll().where('id', 'in', chunk).execute();
       files.push(...rows.map((row) => fileOf(row) as PendingFile));
     }
@@ -172,7 +175,7 @@ export class Catalog {
   }
 
   /** Datasets with such uploads whose links ran out at or after `expiringFrom`, and when the last of them was promised. */
-  async awaitingDatasets(query: {
+  async datasetsWithPresignedUploads(query: {
     now: Micros;
     expiringFrom: Micros;
   }): Promise<{ datasetId: string; promisedAt: Micros }[]> {
@@ -199,7 +202,7 @@ export class Catalog {
    * @returns the dataset as it now is; `undefined` where it does not exist any more, or where the transition had lost
    * its subject in one of the groups: then nothing has changed.
    */
-  async change(change: Change, transition: Transition): Promise<Dataset | undefined> {
+  async change(change: FileChange, transition: Transition): Promise<Dataset | undefined> {
     const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
     if (dataset !== undefined) this.#changes.announce(change.datasetId);
     return dataset;
@@ -210,8 +213,8 @@ export class Catalog {
    *
    * @returns the dataset as it now is; `undefined` where the account has none of that id: then nothing has changed.
    */
-  async promiseDirect(promise: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
-    const dataset = await addPromise(this.#db, promise, this.#changeOptions);
+  async reserveDirect(promise: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
+    const dataset = await addReservation(this.#db, promise, this.#changeOptions);
     if (dataset !== undefined) this.#changes.announce(dataset.id);
     return dataset;
   }
@@ -259,7 +262,7 @@ export class Catalog {
   }
 
   async forgetTrash(blobKeys: readonly string[]): Promise<void> {
-    for (const chunk of chunksOf(blobKeys))
+    for (const chunk of rowChunksOf(blobKeys))
       await this.#db.query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
   }
 

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
+import { countsOf } from '../../dataset/counts.js';
 import type { DatasetFile } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
-import { tallyOf } from '../../dataset/counts.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
+import type { Database, Query } from '../database/database.js';
 import {
   type DatasetRow,
   type FileRow,
@@ -14,9 +15,8 @@ import {
   runOn,
   snapshot,
 } from './catalog-rows.js';
-import type { Database, Query } from '../database/database.js';
-import { chunksOf } from './file-statements.js';
-import { datasetOf, fileColumns, fileOf, tallyColumns } from './rows.js';
+import { rowChunksOf } from './file-statements.js';
+import { countColumns, datasetOf, fileColumns, fileOf } from './rows.js';
 
 /** A stored file, as far as its bytes go. */
 export interface NamedBlob {
@@ -110,13 +110,13 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
           signal.throwIfAborted();
           const rows =
             table !== 'dataset' ? page : await recounted(page as DatasetRow[], { read, from, lost, damagedDatasets });
-          for (const chunk of chunksOf<object>(rows)) await run(to.query.insertInto(table).values(chunk as never));
+          for (const chunk of rowChunksOf<object>(rows)) await run(to.query.insertInto(table).values(chunk as never));
         }
       }
       for await (const { dataset, files } of filePagesOf(from.query, read)) {
         signal.throwIfAborted();
         const kept = files.map((row) => refused(row, lost));
-        for (const chunk of chunksOf(await versioned(kept, dataset, options))) {
+        for (const chunk of rowChunksOf(await versioned(kept, dataset, options))) {
           await run(to.query.insertInto('file').values(chunk));
         }
       }
@@ -132,7 +132,7 @@ export async function rewriteVersions(catalog: Database, options: CatalogCopyOpt
     for await (const { dataset, files } of filePagesOf(query, run)) {
       options.signal.throwIfAborted();
       const stored = await versioned(files.filter(isStored), dataset, options);
-      for (const chunk of chunksOf(stored)) {
+      for (const chunk of rowChunksOf(stored)) {
         await send(
           chunk.map(({ id, blob_version }) => query.updateTable('file').set({ blob_version }).where('id', '=', id)),
         );
@@ -199,11 +199,11 @@ async function recounted(
       continue;
     }
     const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
-    const tally = tallyOf(
+    const counts = countsOf(
       files.map((file) => fileOf(refused(file, lost))),
-      datasetOf(row).tally.lastActivity,
+      datasetOf(row).counts.lastActivity,
     );
-    counted.push({ ...row, ...tallyColumns(tally) });
+    counted.push({ ...row, ...countColumns(counts) });
   }
   return counted;
 }

@@ -1,11 +1,11 @@
 import type { Compilable } from 'kysely';
+import { recount, stemGroupsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, Micros, PendingFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
-import { recount, stemGroupsOf } from '../../dataset/counts.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { Database, RowsOf } from '../database/database.js';
 import {
-  countPromise,
+  countReservation,
   datasetById,
   discard,
   groupsOfStems,
@@ -17,7 +17,7 @@ import {
 import { datasetOf, fileColumns, fileOf } from './rows.js';
 
 /** A change to the files of some stems of one dataset. */
-export interface Change {
+export interface FileChange {
   readonly datasetId: string;
   readonly filenames: readonly string[];
   readonly now: Micros;
@@ -47,7 +47,7 @@ export interface ChangeOptions {
  */
 export function changeFiles(
   { query, hasRowLocks, transact }: Database,
-  { datasetId, filenames, now, isActivity, isDurable = true, mayLeaveBytes = true }: Change,
+  { datasetId, filenames, now, isActivity, isDurable = true, mayLeaveBytes = true }: FileChange,
   transition: Transition,
   { blobGrace, announcement }: ChangeOptions,
 ): Promise<Dataset | undefined> {
@@ -62,7 +62,7 @@ export function changeFiles(
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
     const discarded: DatasetFile[] = [];
-    const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).tally;
+    const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).counts;
     let counts = kept;
     for (const stem of stems) {
       const old = before.get(stem) ?? [];
@@ -76,8 +76,8 @@ export function changeFiles(
       discarded.push(...old.filter((file) => isWithoutUse(file) && hasBytes(file, mayLeaveBytes)));
       counts = recount(counts, old, next);
     }
-    const tally = { ...counts, lastActivity: isActivity ? now : lastActivity };
-    const counting = writeCounts(query, { datasetId, counts, lastActivity: tally.lastActivity });
+    const after = { ...counts, lastActivity: isActivity ? now : lastActivity };
+    const counting = writeCounts(query, { datasetId, counts, lastActivity: after.lastActivity });
     const answers = await commit([
       ...announcement(datasetId),
       ...writeDifference(query, { removed, written }),
@@ -86,30 +86,30 @@ export function changeFiles(
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof counting]>[0];
     const pendingUntil = counted?.pending_until ?? null;
-    return { ...datasetOf(row), updatedAt: tally.lastActivity, tally: { ...tally, pendingUntil } };
+    return { ...datasetOf(row), updatedAt: after.lastActivity, counts: { ...after, pendingUntil } };
   });
 }
 
 /** Whether there are bytes under a file's key, or may be, or may yet come. */
 function hasBytes({ upload }: DatasetFile, mayLeaveBytes: boolean): boolean {
   if (upload.state !== 'pending') return upload.state === 'stored';
-  return upload.via === 'presigned' || (mayLeaveBytes && upload.arrivingUntil !== null);
+  return upload.via === 'presigned' || (mayLeaveBytes && upload.leaseUntil !== null);
 }
 
 /**
- * Adds the promise of a direct upload, in one trip: what else there is of its name need not be known for it (`promise` of
+ * Adds the promise of a direct upload, in one trip: what else there is of its name need not be known for it (`reserve` of
  * `dataset/transitions.ts`). It is not durable: a promise without its bytes is worth nothing after a crash.
  *
  * @returns the dataset as it now is; `undefined` where the account has none of that id: then nothing has changed.
  */
-export async function addPromise(
+export async function addReservation(
   { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
   { announcement }: Pick<ChangeOptions, 'announcement'>,
 ): Promise<Dataset | undefined> {
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
     commit([
-      countPromise(query, { accountId, file }),
+      countReservation(query, { accountId, file }),
       insertFile(query, { accountId, row: fileColumns(file) }),
       ...announcement(file.datasetId),
     ]),

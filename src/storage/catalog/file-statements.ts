@@ -1,12 +1,12 @@
 import { type Compilable, type Selectable, sql } from 'kysely';
-import { aliveUntilOf, type DatasetFile, type Micros, type PendingFile } from '../../dataset/dataset.js';
+import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
+import { type DatasetFile, liveUntil, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
-import { COUNTED, type Counts } from '../../dataset/counts.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { Query } from '../database/database.js';
-import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
+import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import type { Schema } from '../database/schema.js';
-import { type SlotOf, template } from '../database/prepared-statement.js';
+import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
 /** Stays below the number of parameters a statement may have: 32,766 in SQLite, 65,535 in Postgres. */
 export const ROWS_PER_STATEMENT = 500;
@@ -16,7 +16,7 @@ export const IS_PENDING = sql<string>`'pending'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /** One dataset. */
-export const datasetById = template((query, slot: SlotOf<string>) =>
+export const datasetById = preparedStatement((query, slot: ParameterOf<string>) =>
   query
     .selectFrom('dataset')
     .selectAll()
@@ -28,7 +28,7 @@ export const datasetById = template((query, slot: SlotOf<string>) =>
 );
 
 /** One dataset, which nobody else changes until the end of the transaction. */
-export const lockedDatasetById = template((query, slot: SlotOf<string>) =>
+export const lockedDatasetById = preparedStatement((query, slot: ParameterOf<string>) =>
   query
     .selectFrom('dataset')
     .selectAll()
@@ -40,7 +40,7 @@ export const lockedDatasetById = template((query, slot: SlotOf<string>) =>
     .forNoKeyUpdate(),
 );
 
-const filesOfStem = template((query, slot: SlotOf<{ datasetId: string; stem: string }>) =>
+const filesOfStem = preparedStatement((query, slot: ParameterOf<{ datasetId: string; stem: string }>) =>
   query
     .selectFrom('file')
     .selectAll()
@@ -69,7 +69,7 @@ export function groupsOfStems(
 
 /** All rows of some stems of a dataset. */
 export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
-  return chunksOf(stems).map((chunk) =>
+  return rowChunksOf(stems).map((chunk) =>
     query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
   );
 }
@@ -103,8 +103,8 @@ export function writeDifference(
 ) {
   return [
     // What goes makes room for what takes its name.
-    ...chunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
-    ...chunksOf(written).map((chunk) => upsert(query, chunk)),
+    ...rowChunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
+    ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
   ];
 }
 
@@ -115,8 +115,8 @@ export function discard(
   { now, blobGrace }: { now: Micros; blobGrace: Micros },
 ) {
   const unusedFrom = ({ upload }: DatasetFile) =>
-    upload.state === 'pending' && upload.via === 'presigned' ? Math.max(now, aliveUntilOf(upload)) : now;
-  return chunksOf(files).map((chunk) =>
+    upload.state === 'pending' && upload.via === 'presigned' ? Math.max(now, liveUntil(upload)) : now;
+  return rowChunksOf(files).map((chunk) =>
     query
       .insertInto('trash')
       .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: unusedFrom(file) + blobGrace })))
@@ -130,7 +130,7 @@ function upsert(query: Query, files: readonly DatasetFile[]) {
   return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertOf(query, rows);
 }
 
-const upsertRow = template((query, slot: SlotOf<FileRow>) =>
+const upsertRow = preparedStatement((query, slot: ParameterOf<FileRow>) =>
   upsertOf(query, [
     Object.fromEntries(FILE_COLUMNS.map((name) => [name, slot((row) => row[name])])) as unknown as FileRow,
   ]),
@@ -150,7 +150,7 @@ function upsertOf(query: Query, rows: readonly FileRow[]) {
 }
 
 /** Adds a file where its dataset exists and is the account's. */
-export const insertFile = template((query, slot: SlotOf<{ accountId: string; row: FileRow }>) =>
+export const insertFile = preparedStatement((query, slot: ParameterOf<{ accountId: string; row: FileRow }>) =>
   query
     .insertInto('file')
     .columns(FILE_COLUMNS)
@@ -172,36 +172,38 @@ export const insertFile = template((query, slot: SlotOf<{ accountId: string; row
 );
 
 /** Moves the counts of a dataset by a promise that is added; gives the dataset. */
-export const countPromise = template((query, slot: SlotOf<{ accountId: string; file: PendingFile }>) => {
-  const aliveUntil = slot(({ file }) => aliveUntilOf(file.upload));
-  return query
-    .updateTable('dataset')
-    .set((eb) => ({
-      pending: eb('pending', '+', 1),
-      pending_until: eb
-        .case()
-        .when('pending_until', '>', aliveUntil)
-        .then(eb.ref('pending_until'))
-        .else(eb.val(aliveUntil))
-        .end(),
-      updated_at: slot(({ file }) => file.createdAt),
-    }))
-    .where(
-      'id',
-      '=',
-      slot(({ file }) => file.datasetId),
-    )
-    .where(
-      'account_id',
-      '=',
-      slot(({ accountId }) => accountId),
-    )
-    .returningAll();
-});
+export const countReservation = preparedStatement(
+  (query, slot: ParameterOf<{ accountId: string; file: PendingFile }>) => {
+    const aliveUntil = slot(({ file }) => liveUntil(file.upload));
+    return query
+      .updateTable('dataset')
+      .set((eb) => ({
+        pending: eb('pending', '+', 1),
+        pending_until: eb
+          .case()
+          .when('pending_until', '>', aliveUntil)
+          .then(eb.ref('pending_until'))
+          .else(eb.val(aliveUntil))
+          .end(),
+        updated_at: slot(({ file }) => file.createdAt),
+      }))
+      .where(
+        'id',
+        '=',
+        slot(({ file }) => file.datasetId),
+      )
+      .where(
+        'account_id',
+        '=',
+        slot(({ accountId }) => accountId),
+      )
+      .returningAll();
+  },
+);
 
 /** Writes the counts of a dataset, and works out when the last of its pending uploads stops being alive. */
-export const writeCounts = template(
-  (query, slot: SlotOf<{ datasetId: string; counts: Counts; lastActivity: Micros }>) => {
+export const writeCounts = preparedStatement(
+  (query, slot: ParameterOf<{ datasetId: string; counts: StemCounts; lastActivity: Micros }>) => {
     const datasetId = slot((of) => of.datasetId);
     const pendingUntil = query
       .selectFrom('file')
@@ -211,7 +213,9 @@ export const writeCounts = template(
     return query
       .updateTable('dataset')
       .set({
-        ...(Object.fromEntries(COUNTED.map((name) => [name, slot(({ counts }) => counts[name])])) as unknown as Counts),
+        ...(Object.fromEntries(
+          COUNT_FIELDS.map((name) => [name, slot(({ counts }) => counts[name])]),
+        ) as unknown as StemCounts),
         updated_at: slot((of) => of.lastActivity),
         pending_until: pendingUntil,
       })
@@ -247,7 +251,7 @@ export function discardDataset(
 }
 
 /** Pieces that fit into one statement. */
-export function chunksOf<T>(items: readonly T[]): T[][] {
+export function rowChunksOf<T>(items: readonly T[]): T[][] {
   const chunks: T[][] = [];
   for (let i = 0; i < items.length; i += ROWS_PER_STATEMENT) chunks.push(items.slice(i, i + ROWS_PER_STATEMENT));
   return chunks;

@@ -2,11 +2,11 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
+import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts.js';
 import { Catalog } from './catalog.js';
-import { openSqlite } from '../database/sqlite.js';
 
-export interface MetadataConfig {
+export interface CatalogConfig {
   readonly dataFolder: string;
   readonly blobGrace: Micros;
   /** Of a Postgres database; without it, SQLite in the data folder. */
@@ -14,7 +14,7 @@ export interface MetadataConfig {
 }
 
 /** The catalog, the accounts, and the clock by which everything in them is judged. */
-export interface Metadata {
+export interface OpenCatalog {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
   readonly now: () => Micros;
@@ -28,7 +28,7 @@ export interface Metadata {
  *
  * @throws DatabaseUnfit
  */
-export async function openMetadata(config: MetadataConfig): Promise<Metadata> {
+export async function openCatalog(config: CatalogConfig): Promise<OpenCatalog> {
   const { databaseUrl, blobGrace, dataFolder } = config;
   if (databaseUrl === undefined) return openInFolder(dataFolder, { blobGrace });
   // Loaded here, so that nobody who does without it waits for its code.
@@ -37,7 +37,7 @@ export async function openMetadata(config: MetadataConfig): Promise<Metadata> {
 }
 
 /** The data folder is made where it is missing, and nobody else on the machine may look into it. */
-async function openInFolder(dataFolder: string, options: { blobGrace: Micros }): Promise<Metadata> {
+async function openInFolder(dataFolder: string, options: { blobGrace: Micros }): Promise<OpenCatalog> {
   await mkdir(dataFolder, { recursive: true, mode: 0o700 });
   const db = await openSqlite(join(dataFolder, 'catalog.sqlite'));
   return {

@@ -1,11 +1,11 @@
 import type { Micros } from '../../dataset/dataset.js';
+import { ChangeFeed } from '../database/change-feed.js';
+import { DatabaseClock } from '../database/database-clock.js';
+import { Notifications } from '../database/notifications.js';
+import { databaseNameOf, openPostgres } from '../database/postgres.js';
 import { Accounts } from './accounts.js';
 import { Catalog } from './catalog.js';
-import { Changes } from '../database/change-feed.js';
-import { DatabaseClock } from '../database/database-clock.js';
-import type { Metadata } from './open-catalog.js';
-import { Notifications } from '../database/notifications.js';
-import { nameOf, openPostgres } from '../database/postgres.js';
+import type { OpenCatalog } from './open-catalog.js';
 import { TokenCache } from './token-cache.js';
 
 /**
@@ -18,33 +18,33 @@ import { TokenCache } from './token-cache.js';
 export async function openOnPostgres(
   url: string,
   options: { blobGrace: Micros; localClock?: () => Micros },
-): Promise<Metadata> {
+): Promise<OpenCatalog> {
   const db = await openPostgres(url);
   const clock = await DatabaseClock.open(db.query, options.localClock).catch(async (error) => {
     await db.close();
     throw error;
   });
-  const changes = new Changes();
+  const changes = new ChangeFeed();
   const tokens = new TokenCache();
   const notifications = new Notifications(url, db.query, {
     onMessage: (message) => {
       if (message === 'tokens') tokens.clear();
       else changes.announce(message.slice('dataset '.length));
     },
-    onListening: () => {
-      tokens.isHearing = true;
+    onConnect: () => {
+      tokens.isConnected = true;
       changes.announceGap();
     },
-    onDeaf: () => {
-      tokens.isHearing = false;
+    onDisconnect: () => {
+      tokens.isConnected = false;
     },
   });
-  const { tellOthers } = notifications;
+  const { notifyInstances: tellOthers } = notifications;
   return {
-    catalog: new Catalog(db, { blobGrace: options.blobGrace, changes, tellOthers }),
+    catalog: new Catalog(db, { blobGrace: options.blobGrace, changes, notifyInstances: tellOthers }),
     accounts: new Accounts(db, { tokens, tellOthers }),
     now: clock.now,
-    databaseName: nameOf(url),
+    databaseName: databaseNameOf(url),
     close: async () => {
       clock.close();
       await notifications.close();

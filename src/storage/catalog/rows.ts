@@ -1,11 +1,11 @@
 import type { Selectable } from 'kysely';
 import {
-  aliveUntilOf,
   type Dataset,
+  type DatasetCounts,
   type DatasetFile,
+  liveUntil,
   type PendingFile,
   type StoredFile,
-  type Tally,
   type Upload,
 } from '../../dataset/dataset.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
@@ -23,7 +23,7 @@ export function datasetOf(row: DatasetRow): Dataset {
     name: row.name,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
-    tally: {
+    counts: {
       pending: row.pending,
       pendingUntil: row.pending_until,
       rejected: row.rejected,
@@ -39,8 +39,8 @@ export function datasetOf(row: DatasetRow): Dataset {
   };
 }
 
-/** The columns that a tally is kept in. */
-export function tallyColumns({ lastActivity, pendingUntil, ...counts }: Tally) {
+/** The columns that a counts is kept in. */
+export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetCounts) {
   return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
 }
 
@@ -62,10 +62,10 @@ function uploadOf(row: FileRow): Upload {
       return {
         state: 'pending',
         via: present(row.via) as PendingFile['upload']['via'],
-        promisedBytes: row.promised_bytes,
+        expectedBytes: row.promised_bytes,
         expiresAt: present(row.expires_at),
-        arrivingUntil: row.arriving_until,
-        arrivingBy: row.arriving_by,
+        leaseUntil: row.arriving_until,
+        leaseToken: row.arriving_by,
       };
     case 'stored':
       return storedUploadOf(row);
@@ -180,11 +180,11 @@ function uploadColumns(upload: Upload): UploadColumns {
       return {
         ...NO_UPLOAD,
         via: upload.via,
-        promised_bytes: upload.promisedBytes,
+        promised_bytes: upload.expectedBytes,
         expires_at: upload.expiresAt,
-        arriving_until: upload.arrivingUntil,
-        arriving_by: upload.arrivingBy,
-        alive_until: aliveUntilOf(upload),
+        arriving_until: upload.leaseUntil,
+        arriving_by: upload.leaseToken,
+        alive_until: liveUntil(upload),
       };
     case 'stored':
       return {

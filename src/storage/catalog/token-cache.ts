@@ -4,7 +4,7 @@ const MAX_TOKENS = 10_000;
 
 /**
  * Whose token it is, for a moment: so that not every request of a burst asks the database. It keeps only good tokens, by
- * their digests, and only while revocations are heard of (`isHearing`), which clear it.
+ * their digests, and only while revocations are heard of (`isConnected`), which clear it.
  */
 export class TokenCache {
   readonly #accounts = new Map<string, { accountId: string; until: number }>();
@@ -29,7 +29,7 @@ export class TokenCache {
     this.#accounts.clear();
   }
 
-  set isHearing(isHearing: boolean) {
+  set isConnected(isHearing: boolean) {
     this.#isHearing = isHearing;
     this.clear();
   }

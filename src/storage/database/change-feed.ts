@@ -2,17 +2,17 @@ import { EventEmitter } from 'node:events';
 import type { Compilable } from 'kysely';
 
 /** What processes on one database tell each other: that a dataset has changed, and that a token was revoked. */
-export type Message = `dataset ${string}` | 'tokens';
+export type InstanceMessage = `dataset ${string}` | 'tokens';
 
 /** The statements that tell the other processes, if and when the transaction they are part of is committed. */
-export type TellOthers = (message: Message) => readonly Compilable<unknown>[];
+export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
 
 /** The events that every change is, beside the one named by its dataset's id, and that some may have gone unheard. */
 const ANY = Symbol('any');
 const GAP = Symbol('gap');
 
 /** Changes to datasets as they happen. */
-export class Changes {
+export class ChangeFeed {
   readonly #events = new EventEmitter().setMaxListeners(0);
 
   /** Calls back after every change to the dataset, until the returned function is called. */

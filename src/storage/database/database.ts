@@ -46,7 +46,7 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
 };
 
 /** Brings the tables up to date; of several processes that do so at once, one does it and the others wait. */
-export async function migrate(query: Query): Promise<void> {
+export async function migrateSchema(query: Query): Promise<void> {
   const migrator = new Migrator({ db: query, provider: { getMigrations: async () => MIGRATIONS } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
@@ -77,7 +77,7 @@ const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25006|40001|40P01)/;
 const POSTGRES_DISK_FULL = '53100';
 
 /** What a database's own error means to somebody who asked for something; `undefined` where it means a fault of ours. */
-export function databaseFault(error: unknown): ServiceError | undefined {
+export function databaseError(error: unknown): ServiceError | undefined {
   if (!(error instanceof Error)) return undefined;
   const sqlite = 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
   const postgres = sqlStateOf(error) ?? '';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { sql } from 'kysely';
 import pg from 'pg';
-import type { Message, TellOthers } from './change-feed.js';
+import type { InstanceMessage, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
 import { connectionOf } from './postgres.js';
 
@@ -16,11 +16,11 @@ const LONGEST_DELAY_MS = 5000;
 
 export interface Listener {
   /** What another process has told. */
-  readonly onMessage: (message: Message) => void;
+  readonly onMessage: (message: InstanceMessage) => void;
   /** Listening begins, or has begun again: what was told before may have gone unheard. */
-  readonly onListening: () => void;
+  readonly onConnect: () => void;
   /** From here on nothing is heard. */
-  readonly onDeaf: () => void;
+  readonly onDisconnect: () => void;
 }
 
 /**
@@ -44,7 +44,7 @@ export class Notifications {
     this.#running = this.#run();
   }
 
-  readonly tellOthers: TellOthers = (message) => [
+  readonly notifyInstances: NotifyInstances = (message) => [
     {
       compile: () =>
         sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${`${this.#sender} ${message}`})`.compile(this.#query),
@@ -71,7 +71,7 @@ export class Notifications {
         await client.connect();
         await client.query(`listen ${CHANNEL}`);
         delayMs = FIRST_DELAY_MS;
-        this.#listener.onListening();
+        this.#listener.onConnect();
         while (!signal.aborted && !broken.signal.aborted) {
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
@@ -79,7 +79,7 @@ export class Notifications {
       } catch {
         // Whatever it was, a new connection is the answer.
       }
-      this.#listener.onDeaf();
+      this.#listener.onDisconnect();
       signal.removeEventListener('abort', onBreak);
       await Promise.race([client.end(), pause(GOODBYE_MS, new AbortController().signal)]).catch(() => {});
       await pause(delayMs, signal);
@@ -89,7 +89,7 @@ export class Notifications {
 
   #hear(payload: string): void {
     const space = payload.indexOf(' ');
-    if (payload.slice(0, space) !== this.#sender) this.#listener.onMessage(payload.slice(space + 1) as Message);
+    if (payload.slice(0, space) !== this.#sender) this.#listener.onMessage(payload.slice(space + 1) as InstanceMessage);
   }
 }
 

@@ -5,8 +5,8 @@ import { ServiceError } from '../../dataset/errors.js';
 import {
   catalogUnavailable,
   type Database,
-  databaseFault,
-  migrate,
+  databaseError,
+  migrateSchema,
   type RowsOf,
   sqlStateOf,
   type Transaction,
@@ -60,8 +60,8 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
 export async function openPostgres(url: string): Promise<Database> {
   const connection = connectionOf(url);
   await prepare(connection).catch((error) => {
-    const fault = error instanceof ServiceError ? error : databaseFault(error);
-    throw new DatabaseUnfit(`The database ${nameOf(url)} can't be used: ${reasonOf(error)}`, {
+    const fault = error instanceof ServiceError ? error : databaseError(error);
+    throw new DatabaseUnfit(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {
       cause: error,
       isTemporary: fault?.code === 'unavailable',
     });
@@ -104,7 +104,7 @@ async function prepare(connection: pg.ClientConfig): Promise<void> {
     if (version < OLDEST_VERSION) {
       throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${OLDEST_VERSION} or later.`);
     }
-    await migrate(query);
+    await migrateSchema(query);
   } finally {
     await query.destroy();
   }
@@ -124,7 +124,7 @@ async function versionOf(pool: pg.Pool): Promise<number> {
 }
 
 /** The URL of a database as it may be shown: without its password and its parameters. */
-export function nameOf(url: string): string {
+export function databaseNameOf(url: string): string {
   const { protocol, username, host, pathname } = new URL(url);
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
 }

@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
   type SqliteStatement,
 } from 'kysely';
-import { type Database, migrate, type RowsOf, type Transaction } from './database.js';
+import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
 /** Compiled statements kept by their text; the catalog has some dozens, and bulk inserts vary in length. */
@@ -30,7 +30,7 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
   const file = openFile(path, options.isSingleFile === true ? 'delete' : 'wal');
   const query = new Kysely<Schema>({ dialect: dialectOver(file) });
   try {
-    await migrate(query);
+    await migrateSchema(query);
   } catch (error) {
     await query.destroy();
     throw error;

@@ -25,7 +25,7 @@ interface Outcome<Found> {
 }
 
 async function alone<Found>(task: 'inspect' | 'thumbnail', path: string, filename: string): Promise<Outcome<Found>> {
-  const script = fileURLToPath(new URL('fixtures/peak-memory.ts', import.meta.url));
+  const script = fileURLToPath(new URL('../../fixtures/peak-memory.ts', import.meta.url));
   const arguments_ = ['--import', 'tsx', script, task, path, filename];
   const { stdout } = await promisify(execFile)(process.execPath, arguments_);
   return JSON.parse(stdout) as Outcome<Found>;

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { MICROS_PER_SECOND } from '../../../src/dataset/dataset.js';
-import { ReadingLinks } from '../../../src/service/download/read-links.js';
+import { ReadLinks } from '../../../src/service/download/read-links.js';
 import { UploadLinks } from '../../../src/service/upload/upload-links.js';
 
 const HOUR = 3600 * MICROS_PER_SECOND;
 const KEY = Buffer.alloc(32, 7);
-const links = new ReadingLinks(KEY);
+const links = new ReadLinks(KEY);
 
 function partsOf(query: string, id: string) {
   const { account = '', expires = '', signature = '' } = Object.fromEntries(new URLSearchParams(query));
@@ -36,7 +36,7 @@ test('a link opens its dataset for one to two hours, is the same within an hour,
 
 test('a link of another key, and a signature made for an upload, open nothing', () => {
   const key = { accountId: 'a', id: 'd' };
-  const { query } = new ReadingLinks(Buffer.alloc(32, 8)).linkFor(key, 0);
+  const { query } = new ReadLinks(Buffer.alloc(32, 8)).linkFor(key, 0);
   expect(() => links.verify(partsOf(query, 'd'), 0)).toThrow('not valid');
   const mine = links.linkFor(key, 0);
   const upload = { id: 'a', size: 'd', expires: String(mine.expiresAt), signature: partsOf(mine.query, 'd').signature };

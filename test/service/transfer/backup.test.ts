@@ -2,8 +2,8 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { eachOf } from '../../../src/for-each-concurrent.js';
-import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { seededRandom } from '../../faults/random.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
@@ -66,7 +66,11 @@ describe('while the service is at work', () => {
     const ids: string[] = [];
     for (const name of DATASETS) {
       const id = await datasetOf(api, { 'x.jpg': await media.jpeg(), 'x.txt': 'always there' }, name);
-      await eachOf(Array(FILES).keys(), 8, async (i) => void (await api.upload(id, `${i}.txt`, `first ${i}`)));
+      await forEachConcurrent(
+        Array(FILES).keys(),
+        8,
+        async (i) => void (await api.upload(id, `${i}.txt`, `first ${i}`)),
+      );
       ids.push(id);
     }
     const writing = writeAlong(ids);
@@ -100,7 +104,7 @@ describe('while the service is at work', () => {
 
   /** Name and SHA-256 of every stored file of every dataset, as a catalog has them. */
   async function catalogIn(dataFolder: string): Promise<Record<string, string[]>> {
-    const metadata = await openMetadata({ dataFolder, blobGrace: 0 });
+    const metadata = await openCatalog({ dataFolder, blobGrace: 0 });
     try {
       const found: Record<string, string[]> = {};
       for (const { id, name } of await metadata.catalog.datasets({})) {
@@ -159,7 +163,7 @@ describe('a backup', () => {
     await backUp(dir);
     const before = await holdingsOf(api);
     const names = Array.from({ length: 600 }, (_, i) => `n${i}.txt`);
-    await eachOf(names, 8, async (name) => void (await api.upload(id, name, name)));
+    await forEachConcurrent(names, 8, async (name) => void (await api.upload(id, name, name)));
     let kept = 6;
     for (const signal of ['SIGKILL', 'SIGINT', 'SIGKILL'] as const) {
       const running = startCommand(['backup', dir, '--data', server.dataFolder, '--json']);

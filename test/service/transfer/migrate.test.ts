@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { eachOf } from '../../../src/for-each-concurrent.js';
-import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
 import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
@@ -74,7 +74,7 @@ async function newPlace(combination: string): Promise<TestPlace> {
 
 /** Whether the bytes of all files have names, by which a store tells them from others. */
 async function versionsIn({ dataFolder, env }: Pick<TestPlace, 'dataFolder' | 'env'>): Promise<string[]> {
-  const metadata = await openMetadata({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
+  const metadata = await openCatalog({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {
     const kinds = new Set<string>();
     for (const { id } of await metadata.catalog.datasets({})) {
@@ -159,7 +159,7 @@ describe('broken off', () => {
     tokenOfLarge = api.token;
     const id = await api.newDataset('large');
     const names = Array.from({ length: CAPTIONS }, (_, i) => `${i}.txt`);
-    await eachOf(names, 8, async (name) => void (await api.upload(id, name, `caption ${name}`)));
+    await forEachConcurrent(names, 8, async (name) => void (await api.upload(id, name, `caption ${name}`)));
     await server.stop();
     large = server.dataFolder;
   });

@@ -4,14 +4,14 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
-import { beginArrival } from '../../../src/dataset/upload-transitions.js';
-import type { ServiceParts } from '../../../src/service/dependencies.js';
-import { sweep } from '../../../src/service/upload/cleanup.js';
+import { acquireLease } from '../../../src/dataset/upload-transitions.js';
+import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { cleanUp } from '../../../src/service/upload/cleanup.js';
 import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
-import { type Metadata, openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { newRoot } from '../../harness/mounting.js';
 import { databaseForTest, proxiedForTest } from '../../harness/postgres.js';
@@ -23,14 +23,14 @@ const BYTES = 'a caption';
 /** A service whose clock can be put forward, and whose inspection waits where it is told to. */
 async function openService(databaseUrl?: string) {
   const folder = await newRoot();
-  const metadata: Metadata = await openMetadata({ dataFolder: folder, blobGrace: 0, databaseUrl });
+  const metadata: OpenCatalog = await openCatalog({ dataFolder: folder, blobGrace: 0, databaseUrl });
   onTestFinished(metadata.close);
   const blobs = await DiskBlobs.open(join(folder, 'blobs'));
   onTestFinished(() => blobs.close());
   const { catalog, accounts } = metadata;
   const time = { ahead: 0 };
   let atGate = async () => {};
-  const parts: ServiceParts = {
+  const parts: ServiceDependencies = {
     catalog,
     blobs,
     now: () => metadata.now() + time.ahead,
@@ -46,8 +46,8 @@ async function openService(databaseUrl?: string) {
   const { token } = await accounts.createToken('tester', 1);
   const key = { accountId: (await accounts.accountOf(token))!, id: parts.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
-  const [file] = (await uploads.promiseBatch(key, new Map([['a.txt', BYTES.length]]))).values();
-  if (file?.upload.promisedBytes == null) throw new Error('nothing was promised');
+  const [file] = (await uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]))).values();
+  if (file?.upload.expectedBytes == null) throw new Error('nothing was promised');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
   return {
     ...parts,
@@ -104,14 +104,14 @@ describe('whoever sleeps past the lease', () => {
     // Another instance: it knows nothing of what this one is taking in.
     const other = new Uploads(service.parts);
     service.time.ahead = LEASE + SECOND;
-    await sweep(service.parts);
+    await cleanUp(service.parts);
     const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };
     await other.receiveLink(link as SignedUpload, BYTES.length, arrivalOf('from two.'));
-    expect(await sleeper.wake()).toBe('upload_settled');
+    expect(await sleeper.wake()).toBe('upload_finalized');
     expect(await service.textOf()).toBe('from two.');
     expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
     service.time.ahead = 3 * LEASE;
-    await sweep(service.parts);
+    await cleanUp(service.parts);
     expect(await service.textOf()).toBe('from two.');
   });
 
@@ -122,9 +122,9 @@ describe('whoever sleeps past the lease', () => {
     const { id, datasetId, filename } = service.file;
     const lease = { now: service.now(), until: service.now() + LEASE, by: 'somebody else' };
     const change = { datasetId, filenames: [filename], now: lease.now, isActivity: true };
-    expect(await service.catalog.change(change, (group) => beginArrival(group, id, lease))).toBeDefined();
+    expect(await service.catalog.change(change, (group) => acquireLease(group, id, lease))).toBeDefined();
     expect(await sleeper.wake()).toBe('unavailable');
-    expect((await service.catalog.file(id))?.upload).toMatchObject({ state: 'pending', arrivingBy: 'somebody else' });
+    expect((await service.catalog.file(id))?.upload).toMatchObject({ state: 'pending', leaseToken: 'somebody else' });
     // What it left under the key stands in the way of one attempt and of no more.
     service.time.ahead += LEASE + SECOND;
     expect(await codeOf(service.put())).toBe('unavailable');
@@ -137,7 +137,7 @@ describe('whoever sleeps past the lease', () => {
     const sleeper = await service.asleep(() => service.direct('b.txt'));
     const [promised] = (await service.catalog.files(service.key.id)).filter((file) => file.filename === 'b.txt');
     service.time.ahead = LEASE + SECOND;
-    await sweep(service.parts);
+    await cleanUp(service.parts);
     expect(await sleeper.wake()).toBe('link_withdrawn');
     expect(await service.blobs.read(blobKeyOf(promised!))).toBeUndefined();
   });
@@ -162,7 +162,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last answer from
     const upload = await service.asleep(() => service.put());
     proxy.breakAt(LAST_TRIP);
     expect(await upload.wake()).toBe('unavailable');
-    expect((await service.catalog.file(service.file.id))?.upload).toMatchObject({ state: 'pending', arrivingBy: null });
+    expect((await service.catalog.file(service.file.id))?.upload).toMatchObject({ state: 'pending', leaseToken: null });
     expect(await service.textOf()).toBeUndefined();
     expect(await codeOf(service.put())).toBe('stored');
   });

@@ -1,10 +1,10 @@
 import { afterEach, expect, test } from 'vitest';
 import { microsClock } from '../../../src/clock.js';
 import { MICROS_PER_SECOND, type PendingFile } from '../../../src/dataset/dataset.js';
-import { beginArrival, promise, renewArrival } from '../../../src/dataset/upload-transitions.js';
+import { acquireLease, renewLease, reserve } from '../../../src/dataset/upload-transitions.js';
 import { type AccountEvent, watchAccount } from '../../../src/service/watch/watch-account.js';
 import { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { Changes } from '../../../src/storage/database/change-feed.js';
+import { ChangeFeed } from '../../../src/storage/database/change-feed.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 const now = microsClock();
@@ -22,21 +22,21 @@ afterEach(() => {
 function promised(datasetId: string, filename: string, seconds = 60): PendingFile {
   const at = now();
   const expiresAt = at + seconds * MICROS_PER_SECOND;
-  const upload = { state: 'pending', via: 'link', promisedBytes: 5, expiresAt } as const;
+  const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt } as const;
   return {
     id: newId(),
     datasetId,
     filename,
     kind: 'caption',
     createdAt: at,
-    upload: { ...upload, arrivingUntil: null, arrivingBy: null },
+    upload: { ...upload, leaseUntil: null, leaseToken: null },
   };
 }
 
 onEach(catalogs, (open) => {
   const opened = async () => {
     const { accounts, accountId, database } = await open();
-    const changes = new Changes();
+    const changes = new ChangeFeed();
     const catalog = new Catalog(database, { blobGrace: 0, changes });
     const create = (name: string, owner = accountId) =>
       catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: now() });
@@ -47,7 +47,7 @@ onEach(catalogs, (open) => {
       isActivity: true,
     });
     const add = (file: PendingFile) =>
-      catalog.change(change(file.datasetId, file.filename), (group) => promise(group, file));
+      catalog.change(change(file.datasetId, file.filename), (group) => reserve(group, file));
     const events = watchAccount({ catalog, rules, now }, accountId, hangUp.signal);
     const next = async (): Promise<AccountEvent | undefined> => (await events.next()).value;
     return { accounts, accountId, catalog, changes, create, change, add, events, next };
@@ -62,10 +62,10 @@ onEach(catalogs, (open) => {
     const told = [await next(), await next()];
     expect(told).toMatchObject([
       { summary: { dataset: { id: after.id }, status: 'DRAFT' } },
-      { summary: { dataset: { id: before.id, tally: { pending: 20 } }, status: 'UPLOADING' } },
+      { summary: { dataset: { id: before.id, counts: { pending: 20 } }, status: 'UPLOADING' } },
     ]);
     await add(promised(after.id, 'a.txt'));
-    expect(await next()).toMatchObject({ summary: { dataset: { id: after.id, tally: { pending: 1 } } } });
+    expect(await next()).toMatchObject({ summary: { dataset: { id: after.id, counts: { pending: 1 } } } });
   });
 
   test("nobody hears of another account's datasets, and everybody of those that go", async () => {
@@ -100,10 +100,10 @@ onEach(catalogs, (open) => {
     const file = promised(dataset.id, 'a.txt');
     await add(file);
     const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, by: 'me' };
-    await catalog.change(change(dataset.id, 'a.txt'), (group) => beginArrival(group, file.id, lease));
+    await catalog.change(change(dataset.id, 'a.txt'), (group) => acquireLease(group, file.id, lease));
     expect(await next()).toEqual({ type: 'open' });
     const renewed = await catalog.change({ ...change(dataset.id, 'a.txt'), isActivity: false }, (group) =>
-      renewArrival(group, { id: file.id, by: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
+      renewLease(group, { id: file.id, by: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
     );
     expect(renewed).toBeDefined();
     const told = next();

@@ -106,7 +106,9 @@ onEach(blobStores, (open) => {
     );
     const outcomes = await Promise.allSettled(staged.map((one) => one.commit()));
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'upload_settled' } });
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'upload_finalized' },
+    });
     const kept = await buffer((await blobs.read('d5/cc'))!);
     expect(kept.equals(bytesOf(kept.length))).toBe(true);
     expect(await keys()).toEqual(['cc']);

@@ -2,17 +2,17 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
-import { aliveUntilOf, type DatasetFile, type PendingFile, type StoredFile } from '../../../src/dataset/dataset.js';
+import { countsOf } from '../../../src/dataset/counts.js';
+import { type DatasetFile, liveUntil, type PendingFile, type StoredFile } from '../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
-import { tallyOf } from '../../../src/dataset/counts.js';
 import {
-  beginArrival,
-  endArrival,
-  promise,
+  acquireLease,
+  finalize,
   reject,
+  releaseLease,
   remove,
+  reserve,
   type StemGroup,
-  store,
 } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
@@ -23,14 +23,14 @@ let ids = 0;
 const newId = () => `id-${++ids}`;
 
 function pending(datasetId: string, filename: string): PendingFile {
-  const upload = { state: 'pending', via: 'direct', promisedBytes: null, expiresAt: 900 } as const;
+  const upload = { state: 'pending', via: 'direct', expectedBytes: null, expiresAt: 900 } as const;
   return {
     id: newId(),
     datasetId,
     filename,
     kind: mediaTypeOf(filename)!.kind,
     createdAt: 1,
-    upload: { ...upload, arrivingUntil: 900, arrivingBy: 'me' },
+    upload: { ...upload, leaseUntil: 900, leaseToken: 'me' },
   };
 }
 
@@ -62,8 +62,8 @@ const at = (datasetId: string, filename: string, now = 50) => ({
 /** Promised and stored. */
 async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
   const file = pending(datasetId, filename);
-  await catalog.change(at(datasetId, filename), (group) => promise(group, file));
-  await catalog.change(at(datasetId, filename), (group) => store(group, held(file), stored(sizeBytes)));
+  await catalog.change(at(datasetId, filename), (group) => reserve(group, file));
+  await catalog.change(at(datasetId, filename), (group) => finalize(group, held(file), stored(sizeBytes)));
   return blobKeyOf(file);
 }
 
@@ -95,7 +95,7 @@ onEach(catalogs, (open) => {
       '"\'.txt',
     ];
     for (const name of names) await upload(catalog, datasetId, name);
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, pending(datasetId, 'b.jpg')));
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pending(datasetId, 'b.jpg')));
     const refused = pending(datasetId, 'c.jpg');
     const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
     await catalog.change(at(datasetId, 'c.jpg'), (group) => [
@@ -160,19 +160,19 @@ onEach(catalogs, (open) => {
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
   });
 
-  test('moves the tally with every change, as a recount would have it', async () => {
+  test('moves the counts with every change, as a recount would have it', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const open = pending(datasetId, 'e.jpg');
     await upload(catalog, datasetId, 'a.jpg', 5);
     await upload(catalog, datasetId, 'a.txt', 7);
     await upload(catalog, datasetId, 'a.jpg', 50);
     await upload(catalog, datasetId, 'b.mp4', 500);
-    await catalog.change(at(datasetId, 'e.jpg', 60), (group) => promise(group, open));
+    await catalog.change(at(datasetId, 'e.jpg', 60), (group) => reserve(group, open));
     await catalog.change(at(datasetId, 'a.txt', 70), (group) => remove(group, 'a.txt'));
-    const { tally, updatedAt } = (await catalog.dataset({ accountId, id: datasetId }))!;
-    expect(tally).toEqual(tallyOf(await catalog.files(datasetId), 70));
-    expect(tally).toMatchObject({ images: 1, videos: 1, captions: 0, uncaptioned: 2, pending: 1, bytes: 550 });
-    expect([tally.pendingUntil, updatedAt]).toEqual([aliveUntilOf(open.upload), 70]);
+    const { counts, updatedAt } = (await catalog.dataset({ accountId, id: datasetId }))!;
+    expect(counts).toEqual(countsOf(await catalog.files(datasetId), 70));
+    expect(counts).toMatchObject({ images: 1, videos: 1, captions: 0, uncaptioned: 2, pending: 1, bytes: 550 });
+    expect([counts.pendingUntil, updatedAt]).toEqual([liveUntil(open.upload), 70]);
   });
 
   test('a transition that has lost its subject changes nothing, in any of the stems', async () => {
@@ -190,7 +190,7 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, datasetId } = await openDataset();
     await Promise.all(Array.from({ length: 40 }, (_, i) => upload(catalog, datasetId, `${i}.jpg`)));
     const dataset = await catalog.dataset({ accountId, id: datasetId });
-    expect(dataset?.tally).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
+    expect(dataset?.counts).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
   });
 
   test('whoever looks at a dataset while it changes sees it with its files as they were at one moment', async () => {
@@ -203,8 +203,8 @@ onEach(catalogs, (open) => {
       const wrong: unknown[] = [];
       while (!isOver) {
         const { dataset, files } = (await catalog.contents({ accountId, id: datasetId }))!;
-        const counted = tallyOf(files, dataset.updatedAt);
-        if (!isDeepStrictEqual(dataset.tally, counted)) wrong.push({ kept: dataset.tally, counted });
+        const counted = countsOf(files, dataset.updatedAt);
+        if (!isDeepStrictEqual(dataset.counts, counted)) wrong.push({ kept: dataset.counts, counted });
       }
       return wrong;
     })();
@@ -218,9 +218,9 @@ onEach(catalogs, (open) => {
     const files = Array.from({ length: 1700 }, (_, i) => pending(datasetId, `${i}.jpg`));
     const filenames = files.map((file) => file.filename);
     await catalog.change({ datasetId, filenames, now: 50, isActivity: true }, (group, stem) =>
-      promise(group, files[Number(stem)]!),
+      reserve(group, files[Number(stem)]!),
     );
-    expect((await catalog.dataset({ accountId, id: datasetId }))?.tally.pending).toBe(1700);
+    expect((await catalog.dataset({ accountId, id: datasetId }))?.counts.pending).toBe(1700);
     expect(await catalog.files(datasetId)).toHaveLength(1700);
   });
 
@@ -228,7 +228,7 @@ onEach(catalogs, (open) => {
     const { catalog, accountId, datasetId } = await openDataset();
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
     const file = pending(datasetId, 'a.jpg');
-    expect(await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file))).toBeUndefined();
+    expect(await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, file))).toBeUndefined();
     expect(await catalog.files(datasetId)).toEqual([]);
   });
 
@@ -241,7 +241,7 @@ onEach(catalogs, (open) => {
       await catalog.change(at(datasetId, 'b.jpg'), (group) => remove(group, 'b.jpg'));
       const refused = pending(datasetId, 'c.jpg');
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
-      await catalog.change(at(datasetId, 'c.jpg'), (group) => promise(group, refused));
+      await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, refused));
       await catalog.change({ ...at(datasetId, 'c.jpg'), mayLeaveBytes: false }, (group) =>
         reject(group, held(refused), { state: 'rejected', problem, settledAt: 50 }),
       );
@@ -268,16 +268,16 @@ onEach(catalogs, (open) => {
     const file = pending(datasetId, 'a.jpg');
     const idle: PendingFile = {
       ...pending(datasetId, 'b.jpg'),
-      upload: { ...file.upload, via: 'link', arrivingUntil: null, arrivingBy: null },
+      upload: { ...file.upload, via: 'link', leaseUntil: null, leaseToken: null },
     };
-    await catalog.change(at(datasetId, 'a.jpg'), (group) => promise(group, file));
-    await catalog.change(at(datasetId, 'b.jpg'), (group) => promise(group, idle));
-    expect(await catalog.abandonedUploads(899)).toEqual([]);
-    expect((await catalog.abandonedUploads(900)).map(({ id }) => id)).toEqual([file.id]);
+    await catalog.change(at(datasetId, 'a.jpg'), (group) => reserve(group, file));
+    await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, idle));
+    expect(await catalog.expiredLeases(899)).toEqual([]);
+    expect((await catalog.expiredLeases(900)).map(({ id }) => id)).toEqual([file.id]);
     await catalog.change(at(datasetId, 'b.jpg'), (group) =>
-      beginArrival(group, idle.id, { now: 50, until: 70, by: 'me' }),
+      acquireLease(group, idle.id, { now: 50, until: 70, by: 'me' }),
     );
-    expect((await catalog.abandonedUploads(70)).map(({ id }) => id)).toEqual([idle.id]);
+    expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
   test("adds a direct promise to the account's own dataset alone, and counts it as a recount would", async () => {
@@ -289,24 +289,24 @@ onEach(catalogs, (open) => {
     ];
     const { token } = await accounts.createToken('stranger', 1);
     const stranger = (await accounts.accountOf(token))!;
-    expect(await catalog.promiseDirect({ accountId: stranger, file: first })).toBeUndefined();
+    expect(await catalog.reserveDirect({ accountId: stranger, file: first })).toBeUndefined();
     expect(await catalog.files(datasetId)).toEqual([]);
     const lasting = (file: PendingFile, until: number): PendingFile => ({
       ...file,
       createdAt: 40,
-      upload: { ...file.upload, expiresAt: until, arrivingUntil: until },
+      upload: { ...file.upload, expiresAt: until, leaseUntil: until },
     });
     const files = [lasting(first, 500), lasting(longer, 700), lasting(shorter, 600)];
     let dataset = await catalog.dataset({ accountId, id: datasetId });
     for (const file of files) {
-      dataset = await catalog.promiseDirect({ accountId, file });
+      dataset = await catalog.reserveDirect({ accountId, file });
       expect(await catalog.file(file.id)).toEqual(file);
     }
     expect(dataset).toEqual(await catalog.dataset({ accountId, id: datasetId }));
-    expect(dataset?.tally).toEqual(tallyOf(files, 40));
+    expect(dataset?.counts).toEqual(countsOf(files, 40));
   });
 
-  test('keeps the tally that a recount gives, whatever happens', async () => {
+  test('keeps the counts that a recount gives, whatever happens', async () => {
     const { catalog, accountId } = await openDataset();
     const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
     const step = fc.record({
@@ -327,19 +327,19 @@ onEach(catalogs, (open) => {
           const holder = held((chosen ?? fresh) as PendingFile);
           const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
           const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
-            link: (group) => promise(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
-            store: (group) => store(group, holder, { ...stored(pick), settledAt: now }),
+            link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
+            store: (group) => finalize(group, holder, { ...stored(pick), settledAt: now }),
             reject: (group) => reject(group, holder, { state: 'rejected', problem, settledAt: now }),
-            end: (group) => endArrival(group, holder),
+            end: (group) => releaseLease(group, holder),
             remove: (group) => remove(group, filename),
           };
           const transition = transitions[what];
           const outcome =
             transition === undefined
-              ? await catalog.promiseDirect({ accountId, file: { ...fresh, createdAt: now } })
+              ? await catalog.reserveDirect({ accountId, file: { ...fresh, createdAt: now } })
               : await catalog.change(at(id, filename, now), transition);
           const dataset = (await catalog.dataset({ accountId, id }))!;
-          expect(dataset.tally).toEqual(tallyOf(await catalog.files(id), dataset.updatedAt));
+          expect(dataset.counts).toEqual(countsOf(await catalog.files(id), dataset.updatedAt));
           if (outcome !== undefined) expect(outcome).toEqual(dataset);
         }
       }),
@@ -354,7 +354,7 @@ onEach(catalogs, (open) => {
       const file = pending(dataset, filename);
       return {
         ...file,
-        upload: { ...file.upload, via: 'presigned', expiresAt, arrivingUntil: null, arrivingBy: null },
+        upload: { ...file.upload, via: 'presigned', expiresAt, leaseUntil: null, leaseToken: null },
       };
     };
     const late = presigned(datasetId, 'a.jpg', 300);
@@ -363,21 +363,21 @@ onEach(catalogs, (open) => {
     const taken = presigned(datasetId, 'd.jpg', 150);
     const ours: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
     for (const file of [late, early, elsewhere, taken, ours, pending(datasetId, 'g.jpg')]) {
-      await catalog.change(at(file.datasetId, file.filename), (group) => promise(group, file));
+      await catalog.change(at(file.datasetId, file.filename), (group) => reserve(group, file));
     }
     await catalog.change(at(datasetId, 'd.jpg'), (group) =>
-      beginArrival(group, taken.id, { now: 50, until: 70, by: 'me' }),
+      acquireLease(group, taken.id, { now: 50, until: 70, by: 'me' }),
     );
     await upload(catalog, datasetId, 'f.jpg');
     const idsOf = async (now: number, files: PendingFile[]) =>
-      (await catalog.awaitedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
+      (await catalog.pendingPresignedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
     const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
-    expect(await catalog.awaitedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
-    expect(await catalog.awaitedIds({ now: 70, datasetId })).toEqual(sorted(early, late, taken));
+    expect(await catalog.pendingPresignedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
+    expect(await catalog.pendingPresignedIds({ now: 70, datasetId })).toEqual(sorted(early, late, taken));
     expect(await idsOf(69, [late, taken, elsewhere, ours])).toEqual(sorted(late, elsewhere));
     expect(await idsOf(69, [])).toEqual([]);
     const datasetsAt = async (now: number, expiringFrom: number) =>
-      (await catalog.awaitingDatasets({ now, expiringFrom })).map((found) => found.datasetId).sort();
+      (await catalog.datasetsWithPresignedUploads({ now, expiringFrom })).map((found) => found.datasetId).sort();
     expect(await datasetsAt(69, 0)).toEqual([datasetId, other.id].sort());
     expect(await datasetsAt(69, 201)).toEqual([datasetId]);
     expect(await datasetsAt(69, 1_000_000)).toEqual([]);

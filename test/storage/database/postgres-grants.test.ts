@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openMetadata } from '../../../src/storage/catalog/open-catalog.js';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 
@@ -17,7 +17,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than 
   test('after the first start, the documented grants are all that an instance needs', async () => {
     const url = await databaseForTest();
     const config = { dataFolder: '', blobGrace: 0 };
-    await (await openMetadata({ ...config, databaseUrl: url })).close();
+    await (await openCatalog({ ...config, databaseUrl: url })).close();
     const role = `limited_${randomUUID().replaceAll('-', '')}`;
     await onDatabase(url, `create role ${role} login password 'limited'`, ...(await documentedGrants(role)));
     onTestFinished(async () => {
@@ -25,7 +25,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than 
     });
     const limited = new URL(url);
     [limited.username, limited.password] = [role, 'limited'];
-    const { catalog, accounts, close, now } = await openMetadata({ ...config, databaseUrl: limited.href });
+    const { catalog, accounts, close, now } = await openCatalog({ ...config, databaseUrl: limited.href });
     try {
       const { token } = await accounts.createToken('tester', now());
       const accountId = (await accounts.accountOf(token))!;

@@ -3,24 +3,24 @@ import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
-import { beginArrival, promise } from '../../../src/dataset/upload-transitions.js';
-import { databaseFault } from '../../../src/storage/database/database.js';
-import { DatabaseUnfit } from '../../../src/storage/database/database-unfit.js';
-import type { Metadata } from '../../../src/storage/catalog/open-catalog.js';
+import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import type { OpenCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { openOnPostgres } from '../../../src/storage/catalog/postgres-metadata.js';
+import { databaseError } from '../../../src/storage/database/database.js';
+import { DatabaseUnfit } from '../../../src/storage/database/database-unfit.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
-async function open(url: string, options: { localClock?: () => number } = {}): Promise<Metadata> {
+async function open(url: string, options: { localClock?: () => number } = {}): Promise<OpenCatalog> {
   const metadata = await openOnPostgres(url, { blobGrace: 0, ...options });
   onTestFinished(metadata.close);
   return metadata;
 }
 
 let ids = 0;
-async function newDataset({ catalog, accounts, now }: Metadata) {
+async function newDataset({ catalog, accounts, now }: OpenCatalog) {
   const { token } = await accounts.createToken('tester', now());
   const accountId = (await accounts.accountOf(token))!;
   const id = `dataset-${++ids}`;
@@ -29,14 +29,14 @@ async function newDataset({ catalog, accounts, now }: Metadata) {
 }
 
 function openPromise(datasetId: string, filename: string, expiresAt: number): PendingFile {
-  const upload = { state: 'pending', via: 'presigned', promisedBytes: 5, expiresAt } as const;
+  const upload = { state: 'pending', via: 'presigned', expectedBytes: 5, expiresAt } as const;
   const file = { id: `file-${++ids}`, datasetId, filename, kind: 'caption', createdAt: 1 } as const;
-  return { ...file, upload: { ...upload, arrivingUntil: null, arrivingBy: null } };
+  return { ...file, upload: { ...upload, leaseUntil: null, leaseToken: null } };
 }
 
-function addPromise({ catalog }: Metadata, file: PendingFile) {
+function addPromise({ catalog }: OpenCatalog, file: PendingFile) {
   const change = { datasetId: file.datasetId, filenames: [file.filename], now: 5, isActivity: true };
-  return catalog.change(change, (group) => promise(group, file));
+  return catalog.change(change, (group) => reserve(group, file));
 }
 
 describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
@@ -53,7 +53,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const dataset = await newDataset(metadata);
     await addPromise(metadata, openPromise(dataset.id, 'a.txt', 2 ** 52 + 1));
     const found = await metadata.catalog.dataset(dataset);
-    expect(found?.tally.pendingUntil).toBe(2 ** 52 + 1);
+    expect(found?.counts.pendingUntil).toBe(2 ** 52 + 1);
   });
 
   test('changes of one dataset through several pools add up, and creates of one name have one winner', async () => {
@@ -62,9 +62,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const dataset = await newDataset(one);
     const files = Array.from({ length: 60 }, (_, i) => openPromise(dataset.id, `${i % 30}.txt`, 1000 + i));
     await Promise.all(files.map((file, i) => addPromise(i % 2 ? one : two, file)));
-    const tally = (await one.catalog.dataset(dataset))?.tally;
+    const counts = (await one.catalog.dataset(dataset))?.counts;
     // The second promise of a name retires the first.
-    expect(tally?.pending).toBe(30);
+    expect(counts?.pending).toBe(30);
     expect((await two.catalog.files(dataset.id)).length).toBe(30);
 
     const outcomes = await Promise.allSettled(
@@ -111,7 +111,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
        end $$`,
       'create trigger give_way before update on dataset for each row execute function give_way()',
     );
-    expect(await addPromise(metadata, openPromise(dataset.id, 'b.txt', 1000))).toMatchObject({ tally: { pending: 2 } });
+    expect(await addPromise(metadata, openPromise(dataset.id, 'b.txt', 1000))).toMatchObject({
+      counts: { pending: 2 },
+    });
   });
 
   test('changes are heard of by other processes, also those made while the connection was broken', async () => {
@@ -175,14 +177,14 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const file = openPromise(dataset.id, 'a.txt', ahead.now() + 3_600_000_000);
     await addPromise(ahead, file);
     const change = { datasetId: dataset.id, filenames: ['a.txt'], isActivity: true };
-    const begin = ({ catalog, now }: Metadata, by: string) =>
+    const begin = ({ catalog, now }: OpenCatalog, by: string) =>
       catalog.change({ ...change, now: now() }, (group) =>
-        beginArrival(group, file.id, { now: now(), until: now() + minute / 2, by }),
+        acquireLease(group, file.id, { now: now(), until: now() + minute / 2, by }),
       );
     expect(await begin(behind, 'behind')).toBeDefined();
     expect(await begin(ahead, 'ahead')).toBeUndefined();
-    expect(await ahead.catalog.abandonedUploads(ahead.now())).toEqual([]);
-    expect(await behind.catalog.awaitingDatasets({ now: behind.now(), expiringFrom: 0 })).toEqual([]);
+    expect(await ahead.catalog.expiredLeases(ahead.now())).toEqual([]);
+    expect(await behind.catalog.datasetsWithPresignedUploads({ now: behind.now(), expiringFrom: 0 })).toEqual([]);
   });
 });
 
@@ -233,7 +235,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
     proxy.breakAll();
     for (const code of await Promise.all([...lookups, ...changes])) expect(['done', 'unavailable']).toContain(code);
     await eventually(async () => ((await codeOf(metadata.catalog.ping())) === 'done' ? true : undefined));
-    const pending = (await metadata.catalog.dataset(dataset))?.tally.pending;
+    const pending = (await metadata.catalog.dataset(dataset))?.counts.pending;
     expect(pending).toBe((await metadata.catalog.files(dataset.id)).length);
   });
 
@@ -255,7 +257,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
       'create trigger refuse before update on dataset for each row execute function refuse()',
     );
     const error = await addPromise(metadata, openPromise(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
-    expect(databaseFault(error)?.code).toBe(code);
+    expect(databaseError(error)?.code).toBe(code);
     expect((await metadata.catalog.files(dataset.id)).length).toBe(0);
   });
 });

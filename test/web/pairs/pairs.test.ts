@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../../src/client/client.js';
-import { choiceOf, countsOf, parametersOf, searching } from '../../../web/pairs/pair-filter.js';
-import { factsOf } from '../../../web/pairs/media-facts.js';
 import { pairsOf, refusedOf } from '../../../web/live/pairs.js';
+import { factsOf } from '../../../web/pairs/media-facts.js';
+import { choiceOf, countsOf, parametersOf, searching } from '../../../web/pairs/pair-filter.js';
 import { everything, extended, NOTHING, toggled, withoutGone } from '../../../web/pairs/selection/selection.js';
 import { placeAfter } from '../../../web/pairs/steps.js';
 

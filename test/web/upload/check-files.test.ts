@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type BroughtFile, folderOf } from '../../../web/upload/add-files/dropped-files.js';
 import { check } from '../../../web/upload/add-files/check-files.js';
+import { type BroughtFile, folderOf } from '../../../web/upload/add-files/dropped-files.js';
 import { Speed } from '../../../web/upload/queue/speed.js';
 
 const brought = (path: string, text = 'x'): BroughtFile => ({ path, file: new File([text], path.split('/').at(-1)!) });

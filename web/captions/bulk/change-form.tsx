@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { useId } from 'react';
-import { Choices } from '../../ui/panel.js';
 import { countOf } from '../../ui/format.js';
+import { Choices } from '../../ui/panel.js';
 import type { BulkChange } from './plan.js';
 
 type Kind = BulkChange['kind'];

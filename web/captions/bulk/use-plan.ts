@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { textOf } from '../read-pairs.js';
 import { inSlices } from '../in-chunks.js';
+import { textOf } from '../read-pairs.js';
 import { type BulkChange, type Change, planner } from './plan.js';
 
 export interface Plan {

@@ -1,8 +1,8 @@
 import { Search } from 'lucide-react';
 import { memo, useDeferredValue, useMemo, useState } from 'react';
+import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import { countOf, numberOf } from '../../ui/format.js';
 import type { Choice } from '../caption-filter.js';
 import { foldedOf, type TermKind } from './terms.js';
 import type { Counted } from './use-terms.js';

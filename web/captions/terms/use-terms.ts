@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { textOf } from '../read-pairs.js';
 import { inSlices } from '../in-chunks.js';
+import { textOf } from '../read-pairs.js';
 import { Tally, type Term, type TermKind, termsOf } from './terms.js';
 
 export interface Counted {

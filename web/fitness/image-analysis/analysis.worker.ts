@@ -1,7 +1,7 @@
-import type { Answer, Question } from './worker-protocol.js';
 import { type Look, lookAt } from './image-analysis.js';
 import type { Pixels } from './luma.js';
 import { similarGroups } from './similar.js';
+import type { Answer, Question } from './worker-protocol.js';
 
 /*
  * Beside the page, which stays quick meanwhile: decodes thumbnails and looks at their pixels, and finds those that are alike.

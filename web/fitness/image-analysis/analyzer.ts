@@ -1,5 +1,5 @@
-import { type Answer, type Question, startWorker } from './worker-protocol.js';
 import type { Look } from './image-analysis.js';
+import { type Answer, type Question, startWorker } from './worker-protocol.js';
 
 /** In flight at once for each worker: one is decoded while others are on their way. */
 const AHEAD = 4;

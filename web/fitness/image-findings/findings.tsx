@@ -3,8 +3,8 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { FlaggedImages } from '../flagged-images.js';
-import { Finding, Slider } from './finding.js';
 import { distanceOf, HASH_BITS } from '../image-analysis/hash.js';
+import { Finding, Slider } from './finding.js';
 import type { Seen } from './use-image-analysis.js';
 import { useSimilar } from './use-similar.js';
 

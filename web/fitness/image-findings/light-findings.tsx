@@ -1,10 +1,10 @@
 import { memo, useMemo, useState } from 'react';
 import { countOf } from '../../ui/format.js';
 import { FlaggedImages } from '../flagged-images.js';
+import type { Look } from '../image-analysis/image-analysis.js';
 import { Histogram } from '../plots/histogram.js';
 import { binsOf } from '../plots/histogram-bins.js';
 import { Finding, Slider } from './finding.js';
-import type { Look } from '../image-analysis/image-analysis.js';
 import type { Seen } from './use-image-analysis.js';
 
 const USUAL_DARK = 12;

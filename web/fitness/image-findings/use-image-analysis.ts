@@ -2,8 +2,8 @@ import { useEffect, useEffectEvent, useMemo, useState, useSyncExternalStore } fr
 import type { DatasetFile, DatasetWithFiles } from '../../../src/client/client.js';
 import { useLinks } from '../../live/dataset.js';
 import { keepLooks, keptLooksOf } from '../image-analysis/analysis-cache.js';
-import type { Look } from '../image-analysis/image-analysis.js';
 import { Looking, type Progress } from '../image-analysis/analyzer.js';
+import type { Look } from '../image-analysis/image-analysis.js';
 
 /** Up to so many images are looked at without being asked. */
 const UNASKED = 500;

@@ -1,7 +1,7 @@
+import type { Pair } from '../../live/pairs.js';
 import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
-import type { Pair } from '../../live/pairs.js';
 
 const NAMED = 5;
 

@@ -1,8 +1,8 @@
 import { Trash2, X } from 'lucide-react';
 import type { DatasetWithFiles } from '../../../src/client/client.js';
 import { Button } from '../../ui/button.js';
-import { LongList } from '../../ui/long-list.js';
 import { countOf, numberOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
 import type { Deletion } from './deletion.js';
 
 interface SelectionBarProps {

@@ -1,8 +1,8 @@
 import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
+import { useQueueAtWork } from '../queue/page-queue.js';
 import { BringingToDataset } from './add-to-dataset.js';
 import { BringingToNew } from './add-to-new-dataset.js';
 import { type Bring, DropArea } from './drop-area.js';
-import { useQueueAtWork } from '../queue/page-queue.js';
 
 interface Brought {
   readonly key: number;

@@ -4,12 +4,12 @@ import type { DatasetWithFiles, PushFile, TrainyardClient } from '../../../src/c
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
-import { LongList } from '../../ui/long-list.js';
 import { countOf } from '../../ui/format.js';
-import type { BroughtFile } from './dropped-files.js';
-import { type Checked, check } from './check-files.js';
-import { LeftOut } from './left-out.js';
+import { LongList } from '../../ui/long-list.js';
 import { queue } from '../queue/page-queue.js';
+import { type Checked, check } from './check-files.js';
+import type { BroughtFile } from './dropped-files.js';
+import { LeftOut } from './left-out.js';
 import { Preparing } from './preparing.js';
 
 interface Prepared extends Omit<Checked, 'files'> {

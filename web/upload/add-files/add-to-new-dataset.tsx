@@ -1,16 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
-import { parseDatasetName } from '../../../src/dataset/names.js';
 import type { Dataset } from '../../../src/client/client.js';
-import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
+import { parseDatasetName } from '../../../src/dataset/names.js';
 import { useDatasets } from '../../live/datasets.js';
+import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
 import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
-import { type BroughtFile, folderOf } from './dropped-files.js';
-import { check } from './check-files.js';
-import { LeftOut } from './left-out.js';
 import { queue } from '../queue/page-queue.js';
+import { check } from './check-files.js';
+import { type BroughtFile, folderOf } from './dropped-files.js';
+import { LeftOut } from './left-out.js';
 import { Preparing } from './preparing.js';
 
 const NONE: readonly Dataset[] = [];

@@ -1,6 +1,6 @@
+import type { PushFile } from '../../../src/client/client.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { parseFilename } from '../../../src/dataset/names.js';
-import type { PushFile } from '../../../src/client/client.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { BroughtFile } from './dropped-files.js';
 

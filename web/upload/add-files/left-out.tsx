@@ -1,5 +1,5 @@
-import { LongList } from '../../ui/long-list.js';
 import { countOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
 import type { Checked } from './check-files.js';
 
 /** Files that will not be uploaded, each with the reason. */

@@ -1,12 +1,12 @@
 import { RotateCcw, X } from 'lucide-react';
 import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
-import { LongList } from '../../ui/long-list.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
 import type { Failure } from '../queue/batch.js';
 import { queue } from '../queue/page-queue.js';
-import { ProgressBar } from './progress-bar.js';
 import type { Uploads } from '../queue/uploads.js';
+import { ProgressBar } from './progress-bar.js';
 
 /** By dataset, what is under way and what failed. */
 export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: Uploads }) {

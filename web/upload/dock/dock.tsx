@@ -2,11 +2,11 @@ import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
 import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
-import { DockDetails } from './dock-details.js';
 import { queue, useUploads } from '../queue/page-queue.js';
+import type { Uploads } from '../queue/uploads.js';
+import { DockDetails } from './dock-details.js';
 import { ProgressBar } from './progress-bar.js';
 import { announcementOf, titleOf } from './titles.js';
-import type { Uploads } from '../queue/uploads.js';
 
 /** Where there is room for it, a person sees at once what is going on. */
 const ROOMY = '(min-width: 640px)';

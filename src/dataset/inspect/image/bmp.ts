@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const RLE8 = 1;
 const RLE4 = 2;
@@ -12,24 +12,24 @@ const EMBEDDED = [4, 5]; // A JPEG or PNG inside, meant for printers only.
  *
  * @throws Damage, Fault
  */
-export function readBmp(file: FileBytes): ImageClaims {
+export function readBmp(file: FileBytes): ImageHeader {
   const start = file.at(0, 26, 'its header');
   const pixels = start.readUInt32LE(10);
   const headerBytes = start.readUInt32LE(14);
   if (headerBytes !== 12 && (headerBytes < 16 || headerBytes > 124)) {
-    throw new Damage('is damaged: its bitmap header makes no sense');
+    throw new StructureError('is damaged: its bitmap header makes no sense');
   }
   const header = headerBytes === 12 ? oldHeader(start) : readHeader(file.at(14, headerBytes, 'its header'));
   const { width, height, bits, compression } = header;
-  judgeSize(width, height);
+  checkDimensions(width, height);
   if (![1, 2, 4, 8, 16, 24, 32].includes(bits) && !EMBEDDED.includes(compression)) {
-    throw new Damage(`is damaged: it claims ${bits} bits for each pixel`);
+    throw new StructureError(`is damaged: it claims ${bits} bits for each pixel`);
   }
   if (compression === RLE8 || compression === RLE4) walkRuns(file, { start: pixels, compression });
   else {
     const bytes = EMBEDDED.includes(compression) ? header.dataBytes : Math.ceil((width * bits) / 32) * 4 * height;
     const needed = pixels + bytes;
-    if (needed > file.size) throw cutShort({ needed, size: file.size, what: 'the picture' });
+    if (needed > file.size) throw truncated({ needed, size: file.size, what: 'the picture' });
   }
   return { width, height, orientation: 1, animated: false, decoderBytes: 0 };
 }

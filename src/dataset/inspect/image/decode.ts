@@ -1,7 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
-import { briefly, Damage } from '../inspection-error.js';
+import { StructureError, shortReason } from '../inspection-error.js';
 
 // One inspection runs on each core already, and nothing is decoded twice.
 sharp.cache(false);
@@ -45,6 +45,6 @@ export async function proveDecodes(path: string): Promise<void> {
   try {
     await sharp(path, CAREFUL).resize(PROOF_PIXELS, PROOF_PIXELS, { fit: 'fill' }).raw().toBuffer();
   } catch (error) {
-    throw new Damage(`is damaged: its pixels can't be decoded (${briefly(error)})`);
+    throw new StructureError(`is damaged: its pixels can't be decoded (${shortReason(error)})`);
   }
 }

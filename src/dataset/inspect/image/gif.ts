@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { Damage } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
@@ -9,11 +9,11 @@ const TRAILER = 0x3b;
 const DECODER_BYTES_PER_PIXEL = 4.6;
 
 /** Walks every block of a GIF to its trailer (GIF89a specification). @throws Damage, Fault */
-export function readGif(file: FileBytes): ImageClaims {
+export function readGif(file: FileBytes): ImageHeader {
   const screen = file.at(0, 13, 'its header');
   const width = screen.readUInt16LE(6);
   const height = screen.readUInt16LE(8);
-  judgeSize(width, height);
+  checkDimensions(width, height);
   let offset = 13 + colourTableBytes(screen[10] ?? 0);
   let frames = 0;
   let pixels = width * height;
@@ -31,9 +31,9 @@ export function readGif(file: FileBytes): ImageClaims {
       pixels = Math.max(pixels, Math.max(width, right) * Math.max(height, bottom));
       offset = afterSubBlocks(file, offset + 10 + colourTableBytes(image[9] ?? 0) + 1);
       frames++;
-    } else throw new Damage(`is damaged: byte ${offset} begins no GIF block`);
+    } else throw new StructureError(`is damaged: byte ${offset} begins no GIF block`);
   }
-  if (frames === 0) throw new Damage('is damaged: there is no picture in it');
+  if (frames === 0) throw new StructureError('is damaged: there is no picture in it');
   return { width, height, orientation: 1, animated: frames > 1, decoderBytes: pixels * DECODER_BYTES_PER_PIXEL };
 }
 

@@ -1,7 +1,7 @@
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const MAX_ITEMS = 100_000;
 /** libheif holds the planes at 16 bits, an RGB copy and its rows; measured at 4 and 16 megapixels. */
@@ -12,18 +12,18 @@ const DECODER_BYTES_PER_PIXEL = 22;
  *
  * @throws Damage, Fault
  */
-export function readHeif(file: FileBytes): ImageClaims {
+export function readHeif(file: FileBytes): ImageHeader {
   let meta: Box | undefined;
   let animated = false;
   for (const box of boxesOf(file, { start: 0, end: file.size })) {
     if (box.type === 'meta') meta ??= box;
     if (box.type === 'moov') animated = true;
   }
-  if (meta === undefined) throw new Damage('is damaged: the box that describes its picture is missing');
+  if (meta === undefined) throw new StructureError('is damaged: the box that describes its picture is missing');
   const inside = { payload: meta.payload + 4, end: meta.end };
   const primary = primaryItem(file, inside);
   const { width, height, turned } = sizeOf(file, inside, primary);
-  judgeSize(width, height);
+  checkDimensions(width, height);
   checkLocations(file, inside, primary);
   // Orientation 6 stands for any turn by a quarter: only the sides matter here.
   const orientation = turned ? 6 : 1;
@@ -34,7 +34,7 @@ type Range = Pick<Box, 'payload' | 'end'>;
 
 function need(file: FileBytes, parent: Range, type: string): Box {
   const box = firstBox(file, parent, type);
-  if (box === undefined) throw new Damage(`is damaged: its ${type} box is missing`);
+  if (box === undefined) throw new StructureError(`is damaged: its ${type} box is missing`);
   return box;
 }
 
@@ -58,7 +58,7 @@ function sizeOf(file: FileBytes, meta: Range, item: number) {
       size = { width: bytes.readUInt32BE(4), height: bytes.readUInt32BE(8) };
     } else if (property?.type === 'irot') turned = ((file.at(property.payload, 1)[0] ?? 0) & 1) === 1;
   }
-  if (size === undefined) throw new Damage('is damaged: it does not say how large it is');
+  if (size === undefined) throw new StructureError('is damaged: it does not say how large it is');
   return { ...size, turned };
 }
 
@@ -88,7 +88,7 @@ function checkLocations(file: FileBytes, meta: Range, primary: number): void {
   const [sizes, more] = [read.number(1), read.number(1)];
   const indexBytes = version === 0 ? 0 : more & 15;
   const items = read.number(version < 2 ? 2 : 4);
-  if (items > MAX_ITEMS) throw new Damage('is damaged: it claims more parts than an image has');
+  if (items > MAX_ITEMS) throw new StructureError('is damaged: it claims more parts than an image has');
   let found = false;
   for (let item = 0; item < items; item++) {
     found = read.number(version < 2 ? 2 : 4) === primary || found;
@@ -101,10 +101,10 @@ function checkLocations(file: FileBytes, meta: Range, primary: number): void {
       const offset = read.number(sizes >> 4);
       const end = base + offset + read.number(sizes & 15);
       const room = method === 1 ? (idat === undefined ? 0 : idat.end - idat.payload) : file.size;
-      if (method <= 1 && end > room) throw cutShort({ needed: end, size: room, what: 'the picture' });
+      if (method <= 1 && end > room) throw truncated({ needed: end, size: room, what: 'the picture' });
     }
   }
-  if (!found) throw new Damage('is damaged: it does not say where its picture is');
+  if (!found) throw new StructureError('is damaged: it does not say where its picture is');
 }
 
 /** Reads one number after the other from a box. */
@@ -113,7 +113,7 @@ function fields(file: FileBytes, box: Box) {
   const number = (bytes: number): number => {
     if (bytes === 0) return 0;
     if (offset + bytes > box.end || ![1, 2, 3, 4, 8].includes(bytes)) {
-      throw new Damage(`is damaged: its ${box.type} box makes no sense`);
+      throw new StructureError(`is damaged: its ${box.type} box makes no sense`);
     }
     const at = file.at(offset, bytes);
     offset += bytes;

@@ -1,8 +1,8 @@
 import { MAX_IMAGE_PIXELS } from '../../media.js';
-import { count, Damage, Fault } from '../inspection-error.js';
+import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 
 /** What an image's structure says of it, before any pixel is decoded. */
-export interface ImageClaims {
+export interface ImageHeader {
   /** As stored, in pixels. */
   readonly width: number;
   readonly height: number;
@@ -20,12 +20,12 @@ export interface ImageClaims {
  *
  * @throws Fault `IMAGE_TOO_LARGE`; Damage where a side is zero.
  */
-export function judgeSize(width: number, height: number): void {
-  if (width < 1 || height < 1) throw new Damage(`is damaged: its header says ${width}×${height} pixels`);
+export function checkDimensions(width: number, height: number): void {
+  if (width < 1 || height < 1) throw new StructureError(`is damaged: its header says ${width}×${height} pixels`);
   if (width * height > MAX_IMAGE_PIXELS) {
-    throw new Fault(
+    throw new InspectionError(
       'IMAGE_TOO_LARGE',
-      `has ${count(width)}×${count(height)} pixels; the trainer opens at most ${count(MAX_IMAGE_PIXELS)}. ` +
+      `has ${formatCount(width)}×${formatCount(height)} pixels; the trainer opens at most ${formatCount(MAX_IMAGE_PIXELS)}. ` +
         'Make it smaller and upload it again.',
     );
   }

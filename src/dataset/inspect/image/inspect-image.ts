@@ -1,18 +1,18 @@
 import { extensionOf } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
-import { readBmp } from './bmp.js';
 import type { FileBytes } from '../byte-source.js';
-import type { ImageClaims } from './image-header.js';
 import { contentDiffers } from '../content-differs.js';
+import type { Inspection } from '../inspection.js';
+import { formatCount, InspectionError } from '../inspection-error.js';
+import type { Content, ImageFormat } from '../sniff.js';
+import { readBmp } from './bmp.js';
 import { proveDecodes } from './decode.js';
-import { count, Fault } from '../inspection-error.js';
 import { readGif } from './gif.js';
 import { readHeif } from './heif.js';
-import type { Inspection } from '../inspection.js';
+import type { ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg.js';
 import { oriented } from './orientation.js';
 import { readPng } from './png.js';
-import type { Content, ImageFormat } from '../sniff.js';
 import { readTiff } from './tiff.js';
 import { readWebp } from './webp.js';
 
@@ -27,7 +27,7 @@ interface Format {
   readonly extensions: readonly string[];
   /** ai-toolkit `toolkit/data_loader.py:39`. */
   readonly trainable: boolean;
-  readonly read: (file: FileBytes) => ImageClaims;
+  readonly read: (file: FileBytes) => ImageHeader;
   readonly decodes: boolean;
 }
 
@@ -45,7 +45,7 @@ export const IMAGE_FORMATS: Record<ImageFormat, Format> = {
 function format(
   contentType: string,
   extensions: readonly string[],
-  options: { read: (file: FileBytes) => ImageClaims; trainable?: boolean; decodes?: boolean },
+  options: { read: (file: FileBytes) => ImageHeader; trainable?: boolean; decodes?: boolean },
 ): Format {
   return { contentType, extensions, trainable: false, decodes: true, ...options };
 }
@@ -59,11 +59,17 @@ export async function inspectImage(
   const { filename, shown } = named;
   const claimsTrainable = claimedFormat(filename)?.trainable ?? false;
   if (content.kind !== 'image') {
-    throw new Fault('NOT_AN_IMAGE', `is ${content.words}, not an image. Upload the image itself under this name.`);
+    throw new InspectionError(
+      'NOT_AN_IMAGE',
+      `is ${content.words}, not an image. Upload the image itself under this name.`,
+    );
   }
   const found = IMAGE_FORMATS[content.format];
   if (claimsTrainable && !found.trainable) {
-    throw new Fault('NOT_AN_IMAGE', `is ${content.words} and no JPEG, PNG or WebP. Convert it and upload it again.`);
+    throw new InspectionError(
+      'NOT_AN_IMAGE',
+      `is ${content.words} and no JPEG, PNG or WebP. Convert it and upload it again.`,
+    );
   }
   const claims = found.read(file);
   const warnings: Warning[] = [];
@@ -98,7 +104,7 @@ function claimedFormat(filename: string): Format | undefined {
 async function provePicture(picture: {
   path: string | undefined;
   format: ImageFormat;
-  claims: ImageClaims;
+  claims: ImageHeader;
 }): Promise<string | undefined> {
   const { claims } = picture;
   // Its own walk has seen all there is to see of a BMP: what remains are bare pixels.
@@ -113,6 +119,6 @@ async function provePicture(picture: {
     await claims.proveUndecoded();
     return undefined;
   }
-  const megapixels = count(Math.round((claims.width * claims.height) / 1e6));
+  const megapixels = formatCount(Math.round((claims.width * claims.height) / 1e6));
   return `its structure is complete, but its ${megapixels} million pixels, in this form, need too much memory to be decoded here`;
 }

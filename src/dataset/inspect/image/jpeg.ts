@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 import { orientationOf } from './orientation.js';
 
 const END_OF_IMAGE = 0xd9;
@@ -17,7 +17,7 @@ const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && ma
  *
  * @throws Damage, Fault
  */
-export function readJpeg(file: FileBytes): ImageClaims {
+export function readJpeg(file: FileBytes): ImageHeader {
   let frame: { width: number; height: number; decoderBytes: number } | undefined;
   let orientation = 1;
   let scans = 0;
@@ -28,7 +28,7 @@ export function readJpeg(file: FileBytes): ImageClaims {
     if (marker.code === END_OF_IMAGE) break;
     if (standsAlone(marker.code)) continue;
     const length = file.at(offset, 2, 'a segment of it').readUInt16BE(0);
-    if (length < 2) throw new Damage('is damaged: one of its JPEG segments has no length');
+    if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has no length');
     const segment = file.at(offset, length, 'a segment of it');
     if (isFrame(marker.code)) frame ??= readFrame(segment, isProgressive(marker.code));
     if (marker.code === APP1 && segment.toString('latin1', 2, 8) === 'Exif\0\0') {
@@ -37,7 +37,8 @@ export function readJpeg(file: FileBytes): ImageClaims {
     if (marker.code === START_OF_SCAN) scans++;
     offset += length;
   }
-  if (frame === undefined || scans === 0) throw new Damage('is damaged: there is no picture between its JPEG headers');
+  if (frame === undefined || scans === 0)
+    throw new StructureError('is damaged: there is no picture between its JPEG headers');
   return { ...frame, orientation, animated: false };
 }
 
@@ -49,7 +50,7 @@ function nextMarker(file: FileBytes, offset: number): { code: number; end: numbe
     const found = bytes.indexOf(0xff);
     const code = found === -1 ? undefined : bytes[found + 1];
     if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
-      throw cutShort({ needed: 0, size: file.size, what: 'the end of the picture is not there' });
+      throw truncated({ needed: 0, size: file.size, what: 'the end of the picture is not there' });
     }
     if (found === -1) from += bytes.length;
     else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
@@ -60,10 +61,10 @@ function nextMarker(file: FileBytes, offset: number): { code: number; end: numbe
 
 function readFrame(segment: Buffer, progressive: boolean): { width: number; height: number; decoderBytes: number } {
   const components = segment[7] ?? 0;
-  if (segment.length < 8 + components * 3) throw new Damage('is damaged: its JPEG frame header is too short');
+  if (segment.length < 8 + components * 3) throw new StructureError('is damaged: its JPEG frame header is too short');
   const height = segment.readUInt16BE(3);
   const width = segment.readUInt16BE(5);
-  judgeSize(width, height);
+  checkDimensions(width, height);
   return { width, height, decoderBytes: progressive ? coefficientBytes(segment, width * height) : 0 };
 }
 

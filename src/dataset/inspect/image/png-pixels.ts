@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
-import { Damage, isInputOutputError } from '../inspection-error.js';
+import { isInputOutputError, StructureError } from '../inspection-error.js';
 
 interface Layout {
   readonly width: number;
@@ -34,13 +34,13 @@ export async function provePixels(data: Iterable<Buffer>, png: Layout): Promise<
   try {
     complete = await hasAllLines(inflate, linesOf(png));
   } catch (error) {
-    if (error instanceof Damage || isInputOutputError(error)) throw error;
-    throw new Damage('is damaged: its pixels can not be unpacked');
+    if (error instanceof StructureError || isInputOutputError(error)) throw error;
+    throw new StructureError('is damaged: its pixels can not be unpacked');
   } finally {
     inflate.destroy();
     await fed;
   }
-  if (!complete) throw new Damage('is damaged: it has fewer pixels than its header promises');
+  if (!complete) throw new StructureError('is damaged: it has fewer pixels than its header promises');
 }
 
 async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<number, undefined>): Promise<boolean> {
@@ -50,7 +50,7 @@ async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<numbe
     for (let at = 0; at < piece.length; ) {
       if (left === 0) {
         if (line.done === true) return true; // What is more than needed is ignored by decoders too.
-        if ((piece[at] ?? 0) > 4) throw new Damage('is damaged: a line of its pixels has no valid filter');
+        if ((piece[at] ?? 0) > 4) throw new StructureError('is damaged: a line of its pixels has no valid filter');
         left = line.value;
         line = lines.next();
       }

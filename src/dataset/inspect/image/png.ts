@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { Damage } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 import { orientationOf } from './orientation.js';
 import { provePixels } from './png-pixels.js';
 
@@ -29,10 +29,12 @@ interface Chunk {
  *
  * @throws Damage, Fault
  */
-export function readPng(file: FileBytes): ImageClaims {
-  if (!file.at(0, 8, 'its header').equals(PNG_SIGNATURE)) throw new Damage('is damaged: its PNG signature is broken');
+export function readPng(file: FileBytes): ImageHeader {
+  if (!file.at(0, 8, 'its header').equals(PNG_SIGNATURE))
+    throw new StructureError('is damaged: its PNG signature is broken');
   const first = chunkAt(file, 8);
-  if (first.type !== 'IHDR' || first.length !== 13) throw new Damage('is damaged: it does not begin with a PNG header');
+  if (first.type !== 'IHDR' || first.length !== 13)
+    throw new StructureError('is damaged: it does not begin with a PNG header');
   const header = readHeader(Buffer.from(file.at(first.payload, 13, 'its header')));
   let orientation = 1;
   let animated = false;
@@ -48,8 +50,8 @@ export function readPng(file: FileBytes): ImageClaims {
     if (type === 'eXIf') orientation = orientationOf(file.at(chunk.payload, Math.min(chunk.length, 1 << 16)));
     offset = chunk.payload + chunk.length + 4;
   }
-  if (firstData === undefined) throw new Damage('is damaged: it has no pixels');
-  if (header.colour === 3 && !hasPalette) throw new Damage('is damaged: its palette is missing');
+  if (firstData === undefined) throw new StructureError('is damaged: it has no pixels');
+  if (header.colour === 3 && !hasPalette) throw new StructureError('is damaged: its palette is missing');
   const { width, height, decoderBytes } = header;
   const data = firstData;
   const proveUndecoded = () => provePixels(imageData(file, data), header);
@@ -59,10 +61,10 @@ export function readPng(file: FileBytes): ImageClaims {
 function readHeader(bytes: Buffer) {
   const width = bytes.readUInt32BE(0);
   const height = bytes.readUInt32BE(4);
-  judgeSize(width, height);
+  checkDimensions(width, height);
   const [depth = 0, colour = 0, , , interlace = 0] = bytes.subarray(8);
   if (!BIT_DEPTHS[colour]?.includes(depth) || bytes[10] !== 0 || bytes[11] !== 0 || interlace > 1) {
-    throw new Damage('is damaged: its PNG header makes no sense');
+    throw new StructureError('is damaged: its PNG header makes no sense');
   }
   const bitsPerPixel = depth * (SAMPLES_PER_PIXEL[colour] ?? 1);
   const interlaced = interlace === 1;
@@ -96,7 +98,7 @@ function checkCrc(file: FileBytes, chunk: Chunk): void {
   for (const piece of pieces(file, chunk.payload, chunk.length)) crc = crc32(piece, crc);
   if (crc !== expected) {
     const name = /^[A-Za-z]{4}$/.test(chunk.type) ? ` in its ${chunk.type} chunk` : '';
-    throw new Damage(`is damaged: the bytes${name} do not match their checksum`);
+    throw new StructureError(`is damaged: the bytes${name} do not match their checksum`);
   }
 }
 

@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { FileBytes } from '../byte-source.js';
-import { CAREFUL } from './decode.js';
-import { briefly, Damage, Fault } from '../inspection-error.js';
-import { DECODER_BUDGET_BYTES, IMAGE_FORMATS } from './inspect-image.js';
+import { InspectionError, StructureError, shortReason } from '../inspection-error.js';
 import { sniff } from '../sniff.js';
+import { CAREFUL } from './decode.js';
+import { DECODER_BUDGET_BYTES, IMAGE_FORMATS } from './inspect-image.js';
 
 /** No thumbnail can be made of this file, ever; the message says why. */
 export class NoThumbnail extends Error {
@@ -27,7 +27,7 @@ export async function makeThumbnail(source: { path: string; maxPixels: number })
       .webp({ quality: 80 })
       .toBuffer();
   } catch (error) {
-    throw new NoThumbnail(`The image can not be decoded (${briefly(error)}).`, { cause: error });
+    throw new NoThumbnail(`The image can not be decoded (${shortReason(error)}).`, { cause: error });
   }
 }
 
@@ -45,7 +45,7 @@ async function refuseUndecodable(path: string): Promise<void> {
       throw new NoThumbnail('The image is too large for a thumbnail: it would need too much memory.');
     }
   } catch (error) {
-    if (!(error instanceof Damage || error instanceof Fault)) throw error;
+    if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
     throw new NoThumbnail(`The image ${error.message}.`.replace('..', '.'), { cause: error });
   } finally {
     file.close();

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
-import { type ImageClaims, judgeSize } from './image-header.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
+import { checkDimensions, type ImageHeader } from './image-header.js';
 import { validOrientation } from './orientation.js';
 
 const WIDTH = 256;
@@ -34,7 +34,7 @@ interface Field {
  *
  * @throws Damage, Fault
  */
-export function readTiff(file: FileBytes): ImageClaims {
+export function readTiff(file: FileBytes): ImageHeader {
   const tiff = new Tiff(file);
   const fields = tiff.firstDirectory();
   const number = (tag: number, otherwise: number) => {
@@ -43,12 +43,12 @@ export function readTiff(file: FileBytes): ImageClaims {
   };
   const width = number(WIDTH, 0);
   const height = number(HEIGHT, 0);
-  judgeSize(width, height);
+  checkDimensions(width, height);
   const tiled = fields.has(TILE_OFFSETS);
   const offsets = fields.get(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
   const lengths = fields.get(tiled ? TILE_BYTES : STRIP_BYTES);
   if (offsets === undefined || lengths === undefined || offsets.count !== lengths.count || offsets.count > MAX_PIECES) {
-    throw new Damage('is damaged: its TIFF directory does not say where the pixels are');
+    throw new StructureError('is damaged: its TIFF directory does not say where the pixels are');
   }
   const largestPiece = checkPieces(file, { offsets: [...tiff.values(offsets)], lengths: tiff.values(lengths) });
   const rowBytes = (width * number(SAMPLES, 1) * number(BITS, 8)) / 8;
@@ -65,7 +65,7 @@ function checkPieces(file: FileBytes, pieces: { offsets: readonly number[]; leng
   let index = 0;
   for (const length of pieces.lengths) {
     const end = (pieces.offsets[index++] ?? 0) + length;
-    if (end > file.size) throw cutShort({ needed: end, size: file.size, what: 'the picture' });
+    if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'the picture' });
     largest = Math.max(largest, length);
   }
   return largest;
@@ -85,7 +85,7 @@ class Tiff {
   firstDirectory(): Map<number, Field> {
     const start = this.big ? this.number(8, 8) : this.number(4, 4);
     const entries = this.number(start, this.big ? 8 : 2);
-    if (entries > 65_535) throw new Damage('is damaged: its TIFF directory makes no sense');
+    if (entries > 65_535) throw new StructureError('is damaged: its TIFF directory makes no sense');
     const entryBytes = this.big ? 20 : 12;
     const fields = new Map<number, Field>();
     for (let entry = 0; entry < entries; entry++) {
@@ -97,7 +97,7 @@ class Tiff {
       const bytes = count * (TYPE_BYTES[type] ?? 0);
       const place = bytes <= room ? valueAt : this.number(valueAt, room);
       if (place + bytes > this.file.size) {
-        throw cutShort({ needed: place + bytes, size: this.file.size, what: 'its directory' });
+        throw truncated({ needed: place + bytes, size: this.file.size, what: 'its directory' });
       }
       fields.set(this.number(at, 2), { type, count, at: place });
     }
@@ -109,7 +109,7 @@ class Tiff {
   value(field: Field, index: number): number {
     const bytes = TYPE_BYTES[field.type] ?? 0;
     if (!UNSIGNED.includes(field.type) || index >= field.count) {
-      throw new Damage('is damaged: a number in its TIFF directory is none');
+      throw new StructureError('is damaged: a number in its TIFF directory is none');
     }
     return this.number(field.at + index * bytes, bytes);
   }

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
 
 export interface EbmlElement {
   readonly id: number;
@@ -19,16 +19,17 @@ export function elementAt(file: FileBytes, offset: number, parentEnd: number): E
   const sizeBytes = vintBytes(bytes[idBytes], 8);
   const length = idBytes + sizeBytes;
   if (bytes.length < length || idBytes === 0 || sizeBytes === 0) {
-    if (file.size - offset < 12) throw cutShort({ needed: 0, size: 0, what: 'its last element is not whole' });
-    throw new Damage(`is damaged: byte ${offset} begins no Matroska element`);
+    if (file.size - offset < 12) throw truncated({ needed: 0, size: 0, what: 'its last element is not whole' });
+    throw new StructureError(`is damaged: byte ${offset} begins no Matroska element`);
   }
   const id = bytes.readUIntBE(0, idBytes);
   const payload = offset + length;
   const size = sizeAt(bytes.subarray(idBytes, length));
   if (size === undefined) return { id, payload, end: undefined };
   const end = payload + size;
-  if (end > file.size) throw cutShort({ needed: end, size: file.size, what: 'it' });
-  if (end > parentEnd) throw new Damage(`is damaged: an element at byte ${offset} is longer than what contains it`);
+  if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'it' });
+  if (end > parentEnd)
+    throw new StructureError(`is damaged: an element at byte ${offset} is longer than what contains it`);
   return { id, payload, end };
 }
 
@@ -39,7 +40,7 @@ export function* elementsOf(
 ): Generator<Required<EbmlElement>> {
   for (let offset = range.payload; offset < range.end; ) {
     const element = elementAt(file, offset, range.end);
-    if (element.end === undefined) throw new Damage(`is damaged: the element at byte ${offset} has no size`);
+    if (element.end === undefined) throw new StructureError(`is damaged: the element at byte ${offset} has no size`);
     yield element;
     offset = element.end;
   }
@@ -57,7 +58,7 @@ export function float(file: FileBytes, element: EbmlElement): number {
 
 function bytesOf(file: FileBytes, element: EbmlElement): Buffer {
   const length = (element.end ?? element.payload) - element.payload;
-  if (length > 8) throw new Damage('is damaged: a number in its headers is too long');
+  if (length > 8) throw new StructureError('is damaged: a number in its headers is too long');
   return file.at(element.payload, length);
 }
 
@@ -83,6 +84,7 @@ function sizeAt(bytes: Buffer): number | undefined {
 /** The number of a track, as it stands at the start of a block. */
 export function trackNumber(bytes: Buffer): { track: number; length: number } {
   const length = vintBytes(bytes[0], 8);
-  if (length === 0 || length > bytes.length) throw new Damage('is damaged: one of its blocks belongs to no track');
+  if (length === 0 || length > bytes.length)
+    throw new StructureError('is damaged: one of its blocks belongs to no track');
   return { track: sizeAt(bytes.subarray(0, length)) ?? 0, length };
 }

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { cutShort, Damage } from '../inspection-error.js';
+import { StructureError, truncated } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
 
 /** What holds for a track's samples where a fragment says nothing else (`trex`). */
@@ -41,7 +41,7 @@ export function readFragment(
   for (const traf of boxesOf(file, { start: fragment.payload, end: fragment.end })) {
     if (traf.type !== 'traf') continue;
     const header = firstBox(file, traf, 'tfhd');
-    if (header === undefined) throw new Damage('is damaged: one of its fragments belongs to no track');
+    if (header === undefined) throw new StructureError('is damaged: one of its fragments belongs to no track');
     const { track, base, defaults } = readHeader(file, header, { fragment, defaults: film.defaults });
     const totals = film.totals.get(track) ?? { samples: 0, duration: 0 };
     film.totals.set(track, totals);
@@ -50,9 +50,9 @@ export function readFragment(
       const found = readRun(file, run, defaults);
       const start = found.offset === undefined ? end : base + found.offset;
       end = start + found.bytes;
-      if (end > file.size) throw cutShort({ needed: end, size: file.size, what: 'a fragment of it' });
+      if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'a fragment of it' });
       if (!film.media.some((box) => start >= box.payload && end <= box.end) && found.bytes > 0) {
-        throw new Damage('is damaged: a fragment of it points outside the media data');
+        throw new StructureError('is damaged: a fragment of it points outside the media data');
       }
       totals.samples += found.samples;
       totals.duration += found.duration;
@@ -97,7 +97,8 @@ function readRun(file: FileBytes, run: Box, defaults: TrackDefaults) {
   const sizes = (flags & SAMPLE_BYTES) !== 0;
   const fields = [durations, sizes, (flags & SAMPLE_FLAGS) !== 0, (flags & SAMPLE_COMPOSITION) !== 0];
   const entryBytes = 4 * fields.filter(Boolean).length;
-  if (at + samples * entryBytes > run.end) throw new Damage('is damaged: a fragment lists more frames than it can');
+  if (at + samples * entryBytes > run.end)
+    throw new StructureError('is damaged: a fragment lists more frames than it can');
   if (!durations && !sizes)
     return { offset, samples, bytes: samples * defaults.bytes, duration: samples * defaults.duration };
   let [bytes, duration] = [0, 0];

@@ -2,13 +2,13 @@ import { extensionOf, MEDIA } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers } from '../content-differs.js';
-import { Fault } from '../inspection-error.js';
 import type { Inspection } from '../inspection.js';
+import { InspectionError } from '../inspection-error.js';
+import type { Content, VideoFormat } from '../sniff.js';
 import { checkLegacy } from './legacy.js';
 import { readMatroska } from './matroska.js';
 import type { Movie } from './movie.js';
 import { readMp4 } from './mp4.js';
-import type { Content, VideoFormat } from '../sniff.js';
 import { describeVideo } from './video-facts.js';
 
 /** Extensions under which a container is what its name says. `.m4v` is MP4 by another name. */
@@ -37,7 +37,10 @@ export async function inspectVideo(
 ): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'video') {
-    throw new Fault('NOT_A_VIDEO', `is ${content.words}, not a video. Upload the video itself under this name.`);
+    throw new InspectionError(
+      'NOT_A_VIDEO',
+      `is ${content.words}, not a video. Upload the video itself under this name.`,
+    );
   }
   const { format } = content;
   const extensions = EXTENSIONS[format];
@@ -56,7 +59,7 @@ export async function inspectVideo(
   }
   const movie = walk(file);
   if (!movie.tracks.some(({ kind }) => kind === 'video')) {
-    throw new Fault(
+    throw new InspectionError(
       'NOT_A_VIDEO',
       'has no video track, so there is nothing to train on. Upload a file with a picture.',
     );

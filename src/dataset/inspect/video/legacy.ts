@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { cutShort } from '../inspection-error.js';
+import { truncated } from '../inspection-error.js';
 import type { VideoFormat } from '../sniff.js';
 
 /**
@@ -10,7 +10,7 @@ import type { VideoFormat } from '../sniff.js';
  */
 export function checkLegacy(file: FileBytes, format: VideoFormat): void {
   const end = promisedEnd(file, format);
-  if (end > file.size) throw cutShort({ needed: end, size: file.size, what: 'it' });
+  if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'it' });
 }
 
 function promisedEnd(file: FileBytes, format: VideoFormat): number {

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
+import { StructureError, truncated } from '../inspection-error.js';
 import { type EbmlElement, elementAt, elementsOf, float, trackNumber, unsigned } from './ebml.js';
-import { cutShort, Damage } from '../inspection-error.js';
 import type { Movie, Track } from './movie.js';
 
 /** Element identifiers of RFC 9559, section 5. */
@@ -55,13 +55,13 @@ export function readMatroska(whole: FileBytes): Movie {
   };
   const header = elementAt(file, 0, file.size);
   const segment = elementAt(file, header.end ?? file.size, file.size);
-  if (segment.id !== SEGMENT) throw new Damage('is damaged: it has a Matroska header and no segment');
+  if (segment.id !== SEGMENT) throw new StructureError('is damaged: it has a Matroska header and no segment');
   const end = segment.end ?? file.size;
   for (let offset = segment.payload; offset < end; ) {
     const element = elementAt(file, offset, end);
     if (element.id === CLUSTER) offset = readCluster(file, { cluster: element, end, recording });
     else {
-      if (element.end === undefined) throw new Damage(`is damaged: the element at byte ${offset} has no size`);
+      if (element.end === undefined) throw new StructureError(`is damaged: the element at byte ${offset} has no size`);
       if (element.id === INFO) readInfo(file, element as Sized, recording);
       if (element.id === TRACKS) readTracks(file, element as Sized, recording);
       if (HEADERS.has(element.id)) recording.headerBytes += element.end - element.payload;
@@ -70,7 +70,7 @@ export function readMatroska(whole: FileBytes): Movie {
   }
   const seconds = recording.scale / 1e9;
   if (recording.promised * seconds > recording.last * seconds + TOLERANCE_SECONDS + longestFrame(recording) * seconds) {
-    throw cutShort({ needed: 0, size: 0, what: 'it ends before the duration in its header' });
+    throw truncated({ needed: 0, size: 0, what: 'it ends before the duration in its header' });
   }
   const durationSeconds = (recording.promised || recording.last) * seconds;
   const tracks = [...recording.tracks.values()];
@@ -100,7 +100,7 @@ function readInfo(file: FileBytes, info: Sized, recording: Recording): void {
 
 function readTracks(file: FileBytes, tracks: Sized, recording: Recording): void {
   if (tracks.end - tracks.payload > MAX_HEADER_BYTES)
-    throw new Damage('is damaged: its track headers are absurdly long');
+    throw new StructureError('is damaged: its track headers are absurdly long');
   for (const entry of elementsOf(file, tracks)) {
     if (entry.id !== TRACK_ENTRY) continue;
     let number = 0;
@@ -132,8 +132,9 @@ function readCluster(file: FileBytes, at: { cluster: EbmlElement; end: number; r
   while (offset < end) {
     const element = elementAt(file, offset, end);
     if (cluster.end === undefined && TOP_LEVEL.has(element.id)) break;
-    if (element.end === undefined) throw new Damage(`is damaged: the element at byte ${offset} has no size`);
-    if (!IN_CLUSTER.has(element.id)) throw new Damage(`is damaged: byte ${offset} begins nothing that a cluster holds`);
+    if (element.end === undefined) throw new StructureError(`is damaged: the element at byte ${offset} has no size`);
+    if (!IN_CLUSTER.has(element.id))
+      throw new StructureError(`is damaged: byte ${offset} begins nothing that a cluster holds`);
     if (element.id === TIMESTAMP) timestamp = unsigned(file, element);
     if (element.id === SIMPLE_BLOCK) readBlock(file, element as Sized, { timestamp, recording });
     if (element.id === BLOCK_GROUP) {
@@ -148,7 +149,7 @@ function readCluster(file: FileBytes, at: { cluster: EbmlElement; end: number; r
 
 function readBlock(file: FileBytes, block: Sized, at: { timestamp: number; recording: Recording }): void {
   const { track, length } = trackNumber(file.upTo(block.payload, Math.min(8, block.end - block.payload)));
-  if (block.payload + length + 3 > block.end) throw new Damage('is damaged: one of its blocks has no content');
+  if (block.payload + length + 3 > block.end) throw new StructureError('is damaged: one of its blocks has no content');
   const relative = file.at(block.payload + length, 2).readInt16BE(0);
   const known = at.recording.tracks.get(track);
   const time = at.timestamp + relative;

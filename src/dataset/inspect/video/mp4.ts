@@ -1,7 +1,7 @@
 import type { FileBytes } from '../byte-source.js';
-import { count, cutShort, Damage } from '../inspection-error.js';
-import { type FragmentTotals, readFragment, type TrackDefaults } from './fragments.js';
+import { formatCount, StructureError, truncated } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
+import { type FragmentTotals, readFragment, type TrackDefaults } from './fragments.js';
 import type { Movie, Track } from './movie.js';
 import { checkSamples } from './samples.js';
 
@@ -29,20 +29,22 @@ export function readMp4(file: FileBytes): Movie {
   const layout = layOut(file);
   const { moov, fragments } = layout;
   if (moov === undefined) {
-    throw cutShort({
+    throw truncated({
       needed: 0,
       size: 0,
       what: 'the box "moov" that describes the film, often the last one, is missing',
     });
   }
   if (moov.end - moov.payload > MAX_MOOV_BYTES) {
-    throw new Damage(`has ${count(moov.end - moov.payload)} bytes of tables, more than a training clip can need`);
+    throw new StructureError(
+      `has ${formatCount(moov.end - moov.payload)} bytes of tables, more than a training clip can need`,
+    );
   }
   if (layout.indexed > file.size) {
-    throw cutShort({ needed: layout.indexed, size: file.size, what: 'the last part in its index' });
+    throw truncated({ needed: layout.indexed, size: file.size, what: 'the last part in its index' });
   }
   const movie = firstBox(file, moov, 'mvhd');
-  if (movie === undefined) throw new Damage('is damaged: the header of the film is missing');
+  if (movie === undefined) throw new StructureError('is damaged: the header of the film is missing');
   const header = timing(file, movie);
   const defaults = trackDefaults(file, moov);
   const totals = new Map<number, FragmentTotals>();
@@ -52,7 +54,7 @@ export function readMp4(file: FileBytes): Movie {
   let firstSamples = 0;
   for (const box of boxesOf(file, { start: moov.payload, end: moov.end })) {
     if (box.type !== 'trak') continue;
-    if (tracks.length >= MOST_TRACKS) throw new Damage('is damaged: it has hundreds of tracks');
+    if (tracks.length >= MOST_TRACKS) throw new StructureError('is damaged: it has hundreds of tracks');
     const { track, tabled } = readTrack(file, box, { layout, totals });
     tracks.push(track);
     firstSamples += tabled;
@@ -147,7 +149,7 @@ function readTrack(
 
 function need(file: FileBytes, parent: Box, type: string): Box {
   const box = firstBox(file, parent, type);
-  if (box === undefined) throw new Damage(`is damaged: the ${type} box of one of its tracks is missing`);
+  if (box === undefined) throw new StructureError(`is damaged: the ${type} box of one of its tracks is missing`);
   return box;
 }
 
@@ -176,6 +178,6 @@ function checkPromise(
   const promised = duration / film.timescale;
   if (promised > film.seconds + TOLERANCE_SECONDS) {
     const what = `${film.seconds.toFixed(1)} of the ${promised.toFixed(1)} seconds in its header are there`;
-    throw cutShort({ needed: 0, size: 0, what });
+    throw truncated({ needed: 0, size: 0, what });
   }
 }

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { count, cutShort, Damage } from '../inspection-error.js';
+import { formatCount, StructureError, truncated } from '../inspection-error.js';
 import { type Box, firstBox } from '../isobmff.js';
 
 /** Sample entries whose samples never begin with sixteen zeros, and whether they are chains of lengths and units. */
@@ -55,12 +55,14 @@ export function checkSamples(
         end += bytes;
       }
     }
-    if (end > file.size) throw cutShort({ needed: end, size: file.size, what: 'a frame in its tables' });
-    if (!inside(start, end)) throw new Damage('is damaged: its tables point to frames outside the media data');
+    if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'a frame in its tables' });
+    if (!inside(start, end)) throw new StructureError('is damaged: its tables point to frames outside the media data');
     sample += samples;
   }
   if (sample < sizes.count) {
-    throw new Damage(`is damaged: its tables promise ${count(sizes.count)} frames and place only ${count(sample)}`);
+    throw new StructureError(
+      `is damaged: its tables promise ${formatCount(sizes.count)} frames and place only ${formatCount(sample)}`,
+    );
   }
   return { count: sizes.count, duration };
 }
@@ -78,7 +80,7 @@ function within(media: readonly Box[]): (start: number, end: number) => boolean 
 
 function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number; at: (index: number) => number } {
   const box = firstBox(file, table, 'stsz') ?? firstBox(file, table, 'stz2');
-  if (box === undefined) throw new Damage('is damaged: the table of frame sizes is missing');
+  if (box === undefined) throw new StructureError('is damaged: the table of frame sizes is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const header = Buffer.from(cursor.at(box.payload, 12));
   const samples = header.readUInt32BE(8);
@@ -86,7 +88,7 @@ function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number;
   const uniform = compact ? 0 : header.readUInt32BE(4);
   const bits = compact ? (header[7] ?? 0) : 32;
   const list = box.payload + 12;
-  if (![4, 8, 16, 32].includes(bits)) throw new Damage('is damaged: its table of frame sizes makes no sense');
+  if (![4, 8, 16, 32].includes(bits)) throw new StructureError('is damaged: its table of frame sizes makes no sense');
   if (uniform === 0) fitIn(box, list + (samples * bits) / 8);
   const at = (index: number): number => {
     if (bits === 32) return cursor.at(list + index * 4, 4).readUInt32BE(0);
@@ -99,7 +101,7 @@ function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number;
 
 function chunkOffsets(file: FileBytes, table: Box): { count: number; at: (index: number) => number } {
   const box = firstBox(file, table, 'stco') ?? firstBox(file, table, 'co64');
-  if (box === undefined) throw new Damage('is damaged: the table of places is missing');
+  if (box === undefined) throw new StructureError('is damaged: the table of places is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const chunks = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const bytes = box.type === 'stco' ? 4 : 8;
@@ -115,12 +117,12 @@ function chunkOffsets(file: FileBytes, table: Box): { count: number; at: (index:
 /** How many samples each chunk has; to be asked for rising chunk numbers, from 0. */
 function samplesPerChunk(file: FileBytes, table: Box): (chunk: number) => number {
   const box = firstBox(file, table, 'stsc');
-  if (box === undefined) throw new Damage('is damaged: the table of chunks is missing');
+  if (box === undefined) throw new StructureError('is damaged: the table of chunks is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const list = box.payload + 8;
   fitIn(box, list + runs * 12);
-  if (runs === 0) throw new Damage('is damaged: the table of chunks is empty');
+  if (runs === 0) throw new StructureError('is damaged: the table of chunks is empty');
   let run = 0;
   const firstChunk = (index: number) => cursor.at(list + index * 12, 4).readUInt32BE(0) - 1;
   return (chunk) => {
@@ -132,7 +134,7 @@ function samplesPerChunk(file: FileBytes, table: Box): (chunk: number) => number
 /** In units of the track's time scale. */
 function durationOf(file: FileBytes, table: Box, samples: number): number {
   const box = firstBox(file, table, 'stts');
-  if (box === undefined) throw new Damage('is damaged: the table of times is missing');
+  if (box === undefined) throw new StructureError('is damaged: the table of times is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const list = box.payload + 8;
@@ -144,13 +146,15 @@ function durationOf(file: FileBytes, table: Box, samples: number): number {
     duration += entry.readUInt32BE(0) * entry.readUInt32BE(4);
   }
   if (timed < samples) {
-    throw new Damage(`is damaged: it has ${count(samples)} frames and times for only ${count(timed)}`);
+    throw new StructureError(
+      `is damaged: it has ${formatCount(samples)} frames and times for only ${formatCount(timed)}`,
+    );
   }
   return duration;
 }
 
 function fitIn(box: Box, end: number): void {
-  if (end > box.end) throw new Damage(`is damaged: its ${box.type} table is longer than the box it is in`);
+  if (end > box.end) throw new StructureError(`is damaged: its ${box.type} table is longer than the box it is in`);
 }
 
 /** Looks at the first bytes of a sample: a download with holes in it has zeros there. @throws Damage */
@@ -160,11 +164,11 @@ function looker(file: FileBytes, codec: string): (start: number, bytes: number) 
     const head = cursor.upTo(start, Math.min(bytes, 16));
     if (head.length < 8) return;
     if (head.every((byte) => byte === 0)) {
-      throw new Damage(`is damaged: from byte ${count(start)} on it holds zeros where a frame should be`);
+      throw new StructureError(`is damaged: from byte ${formatCount(start)} on it holds zeros where a frame should be`);
     }
     // Four bytes of length are what everybody writes; other lengths are rare and then not judged.
     if (KNOWN_STARTS[codec] === 'units' && head[0] === 0 && head.readUInt32BE(0) > bytes) {
-      throw new Damage(`is damaged: at byte ${count(start)} there is something else than a frame`);
+      throw new StructureError(`is damaged: at byte ${formatCount(start)} there is something else than a frame`);
     }
   };
 }

@@ -1,6 +1,6 @@
 import { ALL_FORMATS, CustomSource, Input, type InputVideoTrack } from 'mediabunny';
 import type { FileBytes } from '../byte-source.js';
-import { count, Damage } from '../inspection-error.js';
+import { formatCount, StructureError } from '../inspection-error.js';
 import type { Movie } from './movie.js';
 
 /** Beyond this, mediabunny would hold too much; the walk over the container has proved as much without it. */
@@ -24,7 +24,7 @@ export interface VideoFacts {
  */
 export async function describeVideo(file: FileBytes, movie: Movie): Promise<VideoFacts> {
   const video = movie.tracks.find(({ kind }) => kind === 'video');
-  if (video === undefined || video.frames === 0) throw new Damage('is damaged: its video track has no frames');
+  if (video === undefined || video.frames === 0) throw new StructureError('is damaged: its video track has no frames');
   const { durationSeconds } = movie;
   const base = {
     durationSeconds: rounded(durationSeconds),
@@ -46,7 +46,7 @@ export async function describeVideo(file: FileBytes, movie: Movie): Promise<Vide
     // It knows no QuickTime file from before `ftyp`; the walk does.
     if (!(await input.canRead())) return known;
     const track = await input.getPrimaryVideoTrack();
-    if (track === null) throw new Damage('is damaged: its video track can not be read');
+    if (track === null) throw new StructureError('is damaged: its video track can not be read');
     if (movie.listable) await countPackets(track, video.frames);
     const [shownWidth, shownHeight] = [await track.getDisplayWidth(), await track.getDisplayHeight()];
     return { ...base, width: shownWidth, height: shownHeight, codec: (await track.getCodec()) ?? codec };
@@ -58,7 +58,7 @@ export async function describeVideo(file: FileBytes, movie: Movie): Promise<Vide
 async function countPackets(track: InputVideoTrack, promised: number): Promise<void> {
   const { packetCount } = await track.computePacketStats();
   if (packetCount < promised) {
-    throw new Damage(`is damaged: ${count(packetCount)} of ${count(promised)} frames can be read`);
+    throw new StructureError(`is damaged: ${formatCount(packetCount)} of ${formatCount(promised)} frames can be read`);
   }
 }
 

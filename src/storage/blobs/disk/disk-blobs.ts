@@ -6,7 +6,7 @@ import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
 import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
-import { arrivalFault, Meter, sinkOf } from '../ingest.js';
+import { ingestError, Meter, sinkOf } from '../ingest.js';
 
 /** A picture is mostly read in one go. */
 const READ_BYTES = 256 * 1024;
@@ -66,7 +66,7 @@ export class DiskBlobs implements BlobStore {
       await handle.close();
       await unlink(path);
       options.signal.throwIfAborted();
-      throw arrivalFault(error);
+      throw ingestError(error);
     }
   }
 
@@ -86,8 +86,8 @@ export class DiskBlobs implements BlobStore {
         await (await this.#shard(key)).sync();
         return { version: null };
       } catch (error) {
-        if (!hasErrno(error, 'EEXIST')) throw arrivalFault(error);
-        throw new ServiceError('upload_settled', 'This upload has already been completed by another request.');
+        if (!hasErrno(error, 'EEXIST')) throw ingestError(error);
+        throw new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
       } finally {
         await discard();
       }

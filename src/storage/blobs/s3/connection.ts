@@ -6,7 +6,7 @@ import { StoreUnusable } from '../blobs.js';
 import type { S3Location } from './location.js';
 
 /** How patient we are with a store. */
-export interface Patience {
+export interface Timeouts {
   /** For a connection to come about, in milliseconds. */
   readonly connectMs: number;
   /** For the next byte, or for the store to take one, in milliseconds. */
@@ -15,7 +15,7 @@ export interface Patience {
   readonly attempts: number;
 }
 
-export const PATIENCE: Patience = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
+export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
 
 const MAX_SOCKETS = 128;
 
@@ -34,7 +34,7 @@ export interface Connection {
 }
 
 /** Connects to nothing yet. @throws StoreUnusable where the CA file can't be read */
-export async function connect(location: S3Location, patience: Patience): Promise<Connection> {
+export async function connect(location: S3Location, patience: Timeouts): Promise<Connection> {
   const agents = await agentsOf(location);
   const { connectMs: connectionTimeout, idleMs } = patience;
   const config: S3ClientConfig = {

@@ -26,7 +26,7 @@ const TRANSIENT_ERRNOS = [
   'ERR_STREAM_PREMATURE_CLOSE',
 ];
 
-export function statusOfFault(error: unknown): number | undefined {
+export function statusOfError(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('$metadata' in error)) return undefined;
   return (error.$metadata as { httpStatusCode?: number }).httpStatusCode;
 }
@@ -37,17 +37,17 @@ function hasName(error: unknown, names: readonly string[]): boolean {
 
 /** There is no such object. */
 export function isMissing(error: unknown): boolean {
-  return hasName(error, MISSING) || (statusOfFault(error) === 404 && !hasName(error, ['NoSuchBucket', 'NoSuchUpload']));
+  return hasName(error, MISSING) || (statusOfError(error) === 404 && !hasName(error, ['NoSuchBucket', 'NoSuchUpload']));
 }
 
 /** A condition of the request, such as `If-None-Match`, did not hold. */
-export function isRefusedCondition(error: unknown): boolean {
-  return statusOfFault(error) === 412;
+export function isPreconditionFailed(error: unknown): boolean {
+  return statusOfError(error) === 412;
 }
 
 /** May well succeed when it is tried again. */
 export function isTransient(error: unknown): boolean {
-  const status = statusOfFault(error);
+  const status = statusOfError(error);
   return (
     hasName(error, TRANSIENT_NAMES) ||
     hasErrno(error, ...TRANSIENT_ERRNOS) ||
@@ -57,7 +57,7 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** What an error of the store means to somebody who asked for something. Those that mean a fault of ours stay as they are. */
-export function storeFault(error: unknown): unknown {
+export function storeError(error: unknown): unknown {
   if (error instanceof ServiceError) return error;
   if (hasName(error, ['QuotaExceeded'])) {
     return new ServiceError('no_space', 'The store has no space left for this file. Free some and try again.', {
@@ -65,7 +65,7 @@ export function storeFault(error: unknown): unknown {
     });
   }
   // A bucket that has gone, or credentials that have run out, are for the operator to mend; the log has the cause.
-  const isRefused = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfFault(error) === 403;
+  const isRefused = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfError(error) === 403;
   if (isTransient(error) || isRefused) {
     return new ServiceError('unavailable', 'The store of files does not answer right now. Try again.', {
       cause: error,
@@ -79,11 +79,11 @@ export function storeFault(error: unknown): unknown {
  *
  * @param permission the S3 action that was tried
  */
-export function startFault(error: unknown, { bucket, endpoint }: S3Location, permission: string): StoreUnusable {
+export function startError(error: unknown, { bucket, endpoint }: S3Location, permission: string): StoreUnusable {
   const where = endpoint === undefined ? '' : ` at ${endpoint}`;
   const told = error instanceof Error ? error.message || error.name : String(error);
   const unusable = (message: string, isTemporary = false) => new StoreUnusable(message, { cause: error, isTemporary });
-  if (hasName(error, ['NoSuchBucket']) || statusOfFault(error) === 404) {
+  if (hasName(error, ['NoSuchBucket']) || statusOfError(error) === 404) {
     return unusable(`there is no bucket "${bucket}"${where}. Create it, or correct BLOBS_URL.`);
   }
   if (hasName(error, ['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'ExpiredToken', 'InvalidToken'])) {
@@ -92,11 +92,11 @@ export function startFault(error: unknown, { bucket, endpoint }: S3Location, per
   if (hasName(error, ['CredentialsProviderError'])) {
     return unusable(`there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${told}).`);
   }
-  if (statusOfFault(error) === 403) {
+  if (statusOfError(error) === 403) {
     const advice = 'Grant it to them, or correct the key and its secret.';
     return unusable(`the credentials may not ${permission} on the bucket "${bucket}"${where}. ${advice}`);
   }
-  if (statusOfFault(error) === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
+  if (statusOfError(error) === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
     return unusable(`the bucket "${bucket}" is in another region than was said (${told}). Put region= into BLOBS_URL.`);
   }
   if (/region is missing/i.test(told)) return unusable('the region of S3 is not known. Put region= into BLOBS_URL.');

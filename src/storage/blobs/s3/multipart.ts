@@ -11,10 +11,10 @@ import {
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
-import { arrivalFault } from '../ingest.js';
+import { ingestError } from '../ingest.js';
+import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
 import type { PartBuffer, PartMemory } from './part-memory.js';
 import { type S3Bucket, versionOf } from './s3-bucket.js';
-import { isRefusedCondition, statusOfFault, storeFault } from './errors.js';
 
 const MIB = 1024 * 1024;
 
@@ -51,19 +51,19 @@ export interface Uploaded {
 }
 
 /** Multipart uploads that this process has under way, by their ids. */
-export type Underway = Set<string>;
+export type OpenUploads = Set<string>;
 
 /**
  * Uploads a body in parts as it comes, in bounded memory. It may be made of many: until the last is there, nothing is seen
  * under the key.
  *
- * @throws ServiceError `upload_settled` where the key is taken, and as `BlobStore.stage`
+ * @throws ServiceError `upload_finalized` where the key is taken, and as `BlobStore.stage`
  */
 export async function uploadInParts(
   bucket: S3Bucket,
   key: string,
   body: Readable,
-  { underway, ...options }: MultipartOptions & { underway: Underway },
+  { underway, ...options }: MultipartOptions & { underway: OpenUploads },
 ): Promise<Uploaded> {
   const { signal } = options;
   const mark = randomUUID();
@@ -72,14 +72,14 @@ export async function uploadInParts(
   const { UploadId } = await writer.send(create, { abortSignal: signal }).catch((error) => {
     body.destroy();
     signal.throwIfAborted();
-    throw storeFault(error);
+    throw storeError(error);
   });
   const upload = { ...bucket.target(key), UploadId };
   underway.add(UploadId ?? '');
   try {
     const sent = await sendParts(bucket, { upload, body, ...options });
     const { Parts, ...facts } = sent;
-    if ((await bucket.head(key)) !== undefined) throw taken();
+    if ((await bucket.head(key)) !== undefined) throw alreadyExists();
     const complete = new CompleteMultipartUploadCommand({
       ...upload,
       MultipartUpload: { Parts },
@@ -87,10 +87,10 @@ export async function uploadInParts(
     });
     const version = await writer.send(complete, { abortSignal: signal }).then(versionOf, async (error) => {
       // Tried again after a lost answer, it finds no upload any more, or its own object.
-      const isUnclear = isRefusedCondition(error) || statusOfFault(error) === 404;
+      const isUnclear = isPreconditionFailed(error) || statusOfError(error) === 404;
       const there = isUnclear ? await bucket.head(key) : undefined;
       if (there?.mark === mark) return there.version;
-      throw there === undefined ? error : taken();
+      throw there === undefined ? error : alreadyExists();
     });
     return { version, ...facts };
   } catch (error) {
@@ -98,7 +98,7 @@ export async function uploadInParts(
       // The periodic cleaning comes for it.
     });
     signal.throwIfAborted();
-    throw storeFault(arrivalFault(error));
+    throw storeError(ingestError(error));
   } finally {
     underway.delete(UploadId ?? '');
   }
@@ -108,13 +108,13 @@ export async function uploadInParts(
 export function uploadFileInParts(
   bucket: S3Bucket,
   key: string,
-  { path, ...options }: MultipartOptions & { path: string; underway: Underway },
+  { path, ...options }: MultipartOptions & { path: string; underway: OpenUploads },
 ): Promise<Uploaded> {
   return uploadInParts(bucket, key, createReadStream(path, { highWaterMark: MIB }), options);
 }
 
-export function taken(): ServiceError {
-  return new ServiceError('upload_settled', 'This upload has already been completed by another request.');
+export function alreadyExists(): ServiceError {
+  return new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
 }
 
 async function sendParts(
@@ -159,7 +159,7 @@ async function sendParts(
       const sent = send(part, ++number)
         .catch(fail)
         .finally(() => {
-          part.giveBack();
+          part.release();
           inFlight.delete(sent);
         });
       inFlight.add(sent);
@@ -203,17 +203,17 @@ async function* partsOf(
         rest = rest.subarray(copied);
       }
     } catch (error) {
-      part.giveBack();
+      part.release();
       throw error;
     }
-    if (filled === 0 && !isFirst) return part.giveBack();
+    if (filled === 0 && !isFirst) return part.release();
     yield { ...part, bytes: part.bytes.subarray(0, filled) };
     if (filled < bytes) return;
   }
 }
 
 /** Aborts uploads under our prefix that nobody has added to for a day. What they hold is paid for, and not to be seen. */
-export async function abortAbandoned(bucket: S3Bucket, underway: Underway, now: () => number): Promise<void> {
+export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploads, now: () => number): Promise<void> {
   const { reader } = bucket.connection;
   const { Bucket, Key: Prefix } = bucket.target('');
   const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < now() - ABANDONED_MS;

@@ -1,9 +1,9 @@
-import { Room } from '../byte-budget.js';
+import { ByteBudget } from '../byte-budget.js';
 
 /** Memory for a part, until it is given back. */
 export interface PartBuffer {
   readonly bytes: Buffer;
-  readonly giveBack: () => void;
+  readonly release: () => void;
 }
 
 /**
@@ -11,11 +11,11 @@ export interface PartBuffer {
  * would come late for so few and so large ones.
  */
 export class PartMemory {
-  readonly #room: Room;
+  readonly #room: ByteBudget;
   #unused: Buffer[] = [];
 
   constructor(bytes: number) {
-    this.#room = new Room(bytes, 'for parts of uploads');
+    this.#room = new ByteBudget(bytes, 'for parts of uploads');
   }
 
   /** Waits for its turn. @throws the signal's reason; ServiceError `unavailable` where it takes too long */
@@ -28,6 +28,6 @@ export class PartMemory {
       share.shrinkTo(0);
       this.#unused = this.#room.taken === 0 ? [] : [...this.#unused, buffer];
     };
-    return { bytes: buffer, giveBack };
+    return { bytes: buffer, release: giveBack };
   }
 }

@@ -9,9 +9,9 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { type Abilities, type S3Bucket, withKnownHash } from './s3-bucket.js';
-import { isRefusedCondition, isTransient, startFault, statusOfFault } from './errors.js';
+import { isPreconditionFailed, isTransient, startError, statusOfError } from './errors.js';
 import { presigningOf } from './presigning.js';
+import { type S3Bucket, type StoreCapabilities, withKnownHash } from './s3-bucket.js';
 
 const BODY = Buffer.from('probe');
 const LONGER_BODY = Buffer.from('longer');
@@ -25,7 +25,7 @@ const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
  *
  * @throws StoreUnusable with what is missing
  */
-export async function probe(bucket: S3Bucket): Promise<Abilities> {
+export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const { writer, reader } = bucket.connection;
   const folder = `.probe/${randomUUID()}`;
   const keys = ['object', 'body', 'length'].map((name) => `${folder}/${name}`);
@@ -33,7 +33,7 @@ export async function probe(bucket: S3Bucket): Promise<Abilities> {
   const { Bucket, Key: Prefix } = bucket.target(folder);
   const needing = <T>(permission: string, work: Promise<T>): Promise<T> =>
     work.catch((error) => {
-      throw startFault(error, bucket.location, permission);
+      throw startError(error, bucket.location, permission);
     });
   // The first request also finds out whether anybody answers, and whether there is such a bucket.
   await needing('s3:ListBucket', reader.send(new ListObjectsV2Command({ Bucket, Prefix })));
@@ -51,16 +51,19 @@ export async function probe(bucket: S3Bucket): Promise<Abilities> {
         () => undefined,
         (reason) => reason,
       );
-      if (isTransient(error)) throw startFault(error, bucket.location, 's3:PutObject');
+      if (isTransient(error)) throw startError(error, bucket.location, 's3:PutObject');
       return error !== undefined && isExpected(error);
     };
     return {
-      keepsFirst: await refusedAs(isRefusedCondition, writer.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' }))),
+      keepsFirst: await refusedAs(
+        isPreconditionFailed,
+        writer.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' })),
+      ),
       matchesVersions: await refusedAs(
-        isRefusedCondition,
+        isPreconditionFailed,
         reader.send(new GetObjectCommand({ ...object!, IfMatch: STALE })),
       ),
-      checksBodies: await refusedAs((error) => statusOfFault(error) === 400, putWithWrongHash(writer, body!)),
+      checksBodies: await refusedAs((error) => statusOfError(error) === 400, putWithWrongHash(writer, body!)),
       checksLengths: await isLengthChecked(bucket, keys[2]!),
     };
   } finally {

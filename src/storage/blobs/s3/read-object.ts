@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
+import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
-import { isTransient, storeFault } from './errors.js';
 
 /**
  * The bytes of an object that has begun to answer. Where the answer breaks off or stalls, the rest is asked for again, of
@@ -34,7 +34,7 @@ export async function* receivedBody(
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isTransient(error) || attempt >= attempts) throw storeFault(error);
+      if (!isTransient(error) || attempt >= attempts) throw storeError(error);
       await wait(100 * 4 ** attempt, undefined, signal && { signal });
       const again = await bucket.get(key, { range: { start: position, end: range?.end }, version, signal });
       if (again === undefined) throw new ServiceError('unavailable', 'The file was removed while it was being read.');

@@ -14,15 +14,15 @@ import type {
   StageOptions,
 } from '../blobs.js';
 import { Meter } from '../ingest.js';
-import { PartMemory } from './part-memory.js';
-import { type Abilities, type OpenObject, S3Bucket } from './s3-bucket.js';
-import { connect, PATIENCE, type Patience } from './connection.js';
-import { storeFault } from './errors.js';
+import { connect, TIMEOUTS, type Timeouts } from './connection.js';
+import { storeError } from './errors.js';
 import type { S3Location } from './location.js';
-import { abortAbandoned, taken, type Underway, uploadFileInParts, uploadInParts } from './multipart.js';
+import { abortAbandoned, alreadyExists, type OpenUploads, uploadFileInParts, uploadInParts } from './multipart.js';
+import { PartMemory } from './part-memory.js';
 import { presigningOf } from './presigning.js';
 import { probe } from './probe.js';
 import { receivedBody } from './read-object.js';
+import { type OpenObject, S3Bucket, type StoreCapabilities } from './s3-bucket.js';
 import { Spool } from './spool.js';
 
 const MIB = 1024 * 1024;
@@ -50,10 +50,10 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
 export class S3Blobs implements BlobStore {
   readonly presigning?: Presigning;
   /** As they were seen when the store was opened. */
-  readonly abilities: Abilities;
+  readonly abilities: StoreCapabilities;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #underway: Underway = new Set();
+  readonly #underway: OpenUploads = new Set();
   readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
   readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES);
   readonly #closing = new AbortController();
@@ -62,7 +62,7 @@ export class S3Blobs implements BlobStore {
     bucket: S3Bucket;
     spool: Spool;
     presigning: Presigning | undefined;
-    abilities: Abilities;
+    abilities: StoreCapabilities;
   }) {
     this.#bucket = parts.bucket;
     this.#spool = parts.spool;
@@ -79,9 +79,9 @@ export class S3Blobs implements BlobStore {
    */
   static async open(
     location: S3Location,
-    options: { spoolFolder: string; spoolBytes: number; log: Log; patience?: Patience },
+    options: { spoolFolder: string; spoolBytes: number; log: Log; patience?: Timeouts },
   ): Promise<S3Blobs> {
-    const patience = options.patience ?? PATIENCE;
+    const patience = options.patience ?? TIMEOUTS;
     const connection = await connect(location, patience);
     try {
       const bucket = new S3Bucket(connection, location, patience);
@@ -106,7 +106,7 @@ export class S3Blobs implements BlobStore {
     const commit = async () => {
       try {
         const version = await this.#keep(options.key, { path, sizeBytes, sha256 });
-        if (version === undefined) throw taken();
+        if (version === undefined) throw alreadyExists();
         return { version };
       } finally {
         await file.remove();
@@ -149,7 +149,7 @@ export class S3Blobs implements BlobStore {
       ...facts,
       content: this.#afar(key, version),
       commit: async () => {
-        if (!(await isOurs())) throw taken();
+        if (!(await isOurs())) throw alreadyExists();
         return { version };
       },
       discard: async () => {
@@ -248,7 +248,7 @@ export class S3Blobs implements BlobStore {
     const tidy = () =>
       abortAbandoned(this.#bucket, this.#underway, Date.now).catch((err) => {
         if (!this.#closing.signal.aborted)
-          log('warn', { err: storeFault(err) }, 'abandoned uploads could not be removed');
+          log('warn', { err: storeError(err) }, 'abandoned uploads could not be removed');
       });
     const timer = setInterval(tidy, TIDY_INTERVAL_MS);
     timer.unref();

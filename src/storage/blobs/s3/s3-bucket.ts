@@ -10,9 +10,9 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
-import { type ArrivedUpload, BlobChanged, type FoundBlob } from '../blobs.js';
-import type { Connection, Patience } from './connection.js';
-import { isMissing, isRefusedCondition, isTransient, storeFault } from './errors.js';
+import { BlobChanged, type FoundBlob, type PresignedObject } from '../blobs.js';
+import type { Connection, Timeouts } from './connection.js';
+import { isMissing, isPreconditionFailed, isTransient, storeError } from './errors.js';
 import type { S3Location } from './location.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
@@ -25,7 +25,7 @@ const PING_MS = 5000;
 const MARK = 'trainyard-upload';
 
 /** What a store was seen to do; never assumed. */
-export interface Abilities {
+export interface StoreCapabilities {
   /** PUT with `If-None-Match: *` never replaces an object. */
   readonly keepsFirst: boolean;
   /** GET with `If-Match` refuses other bytes than those. Where not, the answer's ETag is compared all the same. */
@@ -47,13 +47,13 @@ export interface OpenObject {
   readonly version: string;
 }
 
-/** The objects of a bucket under a prefix, one request at a time; every error is told as `storeFault` puts it. */
+/** The objects of a bucket under a prefix, one request at a time; every error is told as `storeError` puts it. */
 export class S3Bucket {
   readonly connection: Connection;
   readonly location: S3Location;
-  readonly patience: Patience;
+  readonly patience: Timeouts;
 
-  constructor(connection: Connection, location: S3Location, patience: Patience) {
+  constructor(connection: Connection, location: S3Location, patience: Timeouts) {
     this.connection = connection;
     this.location = location;
     this.patience = patience;
@@ -104,7 +104,7 @@ export class S3Bucket {
         return versionOf(await sent.finally(() => Body.destroy()));
       });
     } catch (error) {
-      if (!isRefusedCondition(error)) throw storeFault(error);
+      if (!isPreconditionFailed(error)) throw storeError(error);
       // An attempt before this one may have succeeded without our hearing of it.
       const there = await this.head(key);
       return there?.mark === mark ? there.version : undefined;
@@ -121,7 +121,7 @@ export class S3Bucket {
       };
     } catch (error) {
       if (isMissing(error)) return undefined;
-      throw storeFault(error);
+      throw storeError(error);
     }
   }
 
@@ -152,8 +152,8 @@ export class S3Bucket {
     } catch (error) {
       signal?.throwIfAborted();
       if (isMissing(error)) return undefined;
-      if (isRefusedCondition(error)) throw new BlobChanged(key);
-      throw storeFault(error);
+      if (isPreconditionFailed(error)) throw new BlobChanged(key);
+      throw storeError(error);
     }
   }
 
@@ -163,7 +163,7 @@ export class S3Bucket {
       const Objects = chunk.map((key) => ({ Key: this.target(key).Key }));
       const command = new DeleteObjectsCommand({ Bucket: this.location.bucket, Delete: { Objects, Quiet: true } });
       const { Errors = [] } = await this.connection.reader.send(command).catch((error) => {
-        throw storeFault(error);
+        throw storeError(error);
       });
       const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
       if (failed === undefined) continue;
@@ -181,11 +181,11 @@ export class S3Bucket {
   async list(
     keyPrefix: string,
     after?: string,
-  ): Promise<{ uploads: readonly ArrivedUpload[]; next: string | undefined }> {
+  ): Promise<{ uploads: readonly PresignedObject[]; next: string | undefined }> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
     const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { StartAfter: this.target(after).Key }) });
     const answer = await this.connection.reader.send(command).catch((error) => {
-      throw storeFault(error);
+      throw storeError(error);
     });
     const ours = this.target('').Key.length;
     const uploads = (answer.Contents ?? []).map((object) => ({
@@ -216,7 +216,7 @@ export class S3Bucket {
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
     await this.connection.reader.send(command, { abortSignal: AbortSignal.timeout(PING_MS) }).catch((error) => {
-      throw storeFault(error);
+      throw storeError(error);
     });
   }
 

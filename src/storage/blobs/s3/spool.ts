@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ByteLimit } from '../blobs.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
-import { arrivalFault, Meter, sinkOf } from '../ingest.js';
-import { Room } from '../byte-budget.js';
+import type { ByteLimit } from '../blobs.js';
+import { ByteBudget } from '../byte-budget.js';
+import { ingestError, Meter, sinkOf } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
@@ -29,10 +29,10 @@ export interface SpoolFile {
  */
 export class Spool {
   readonly #folder: string;
-  readonly #room: Room;
+  readonly #room: ByteBudget;
   readonly #release: () => void;
 
-  private constructor(folder: string, room: Room, release: () => void) {
+  private constructor(folder: string, room: ByteBudget, release: () => void) {
     this.#folder = folder;
     this.#room = room;
     this.#release = release;
@@ -49,7 +49,7 @@ export class Spool {
       const folder = join(root, randomUUID());
       await mkdir(folder);
       const { release } = lockFolder(join(folder, LOCK));
-      return new Spool(folder, new Room(maxBytes, 'for uploads on their way to the store'), release);
+      return new Spool(folder, new ByteBudget(maxBytes, 'for uploads on their way to the store'), release);
     } finally {
       opening.release();
     }
@@ -91,7 +91,7 @@ export class Spool {
     } catch (error) {
       await remove();
       signal.throwIfAborted();
-      throw arrivalFault(error);
+      throw ingestError(error);
     }
   }
 

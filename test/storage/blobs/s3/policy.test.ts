@@ -9,8 +9,8 @@ import {
   PutBucketPolicyCommand,
 } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
-import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
+import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3 } from '../../../harness/backends.js';
 import { newClient } from '../../../harness/s3.js';
 import { temporaryFolder } from '../../../harness/server.js';
@@ -74,10 +74,10 @@ onS3(() => {
       await expect(staging).rejects.toThrow();
       const link = await blobs.presigning!.presign('d/brought', { sizeBytes: 5, expiresInSeconds: 60 });
       expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
-      const { uploads } = await blobs.presigning!.arrived('d');
+      const { uploads } = await blobs.presigning!.listObjects('d');
       expect(uploads.map(({ key }) => key)).toEqual(['d/brought', 'd/large', 'd/small']);
       await blobs.delete(uploads.map(({ key }) => key));
-      expect((await blobs.presigning!.arrived('d')).uploads).toEqual([]);
+      expect((await blobs.presigning!.listObjects('d')).uploads).toEqual([]);
     } finally {
       await blobs.close();
     }

@@ -21,7 +21,7 @@ onS3(() => {
   describe('a presigned link', () => {
     test('takes a file of the very size, and only under its key', async () => {
       const { blobs } = await openS3();
-      const { presign, arrived } = blobs.presigning!;
+      const { presign, listObjects: arrived } = blobs.presigning!;
       const { url, headers, expiresInSeconds } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect([headers, expiresInSeconds]).toEqual([{}, 60]);
       expect(await put(url, bytesOf(9))).toBe(403);
@@ -44,7 +44,7 @@ onS3(() => {
       const { blobs } = await openS3();
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       await put(url, bytesOf(10));
-      const { version } = (await blobs.presigning!.arrived('d')).uploads[0]!;
+      const { version } = (await blobs.presigning!.listObjects('d')).uploads[0]!;
       expect(await put(url, bytesOf(10, 2))).toBe(200);
       await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     });
@@ -86,7 +86,7 @@ onS3(() => {
       const { blobs, bucket } = await openS3({ below: `it's (a) prefix + ü*!` });
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(200);
-      expect((await blobs.presigning!.arrived('d')).uploads.map(({ key }) => key)).toEqual(['d/a']);
+      expect((await blobs.presigning!.listObjects('d')).uploads.map(({ key }) => key)).toEqual(['d/a']);
       const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`it's (a) prefix + ü*!/d/a`)));
       expect((await Body!.transformToByteArray()).length).toBe(10);
     });
@@ -103,8 +103,8 @@ onS3(() => {
       }),
     );
     await bucket.client.send(new PutObjectCommand({ ...bucket.target('d2/0000'), Body: 'x' }));
-    const first = await blobs.presigning!.arrived('d');
-    const second = await blobs.presigning!.arrived('d', { after: first.next });
+    const first = await blobs.presigning!.listObjects('d');
+    const second = await blobs.presigning!.listObjects('d', { after: first.next });
     expect(first.uploads).toHaveLength(1000);
     expect(second.next).toBeUndefined();
     expect([...first.uploads, ...second.uploads].map(({ key }) => key)).toEqual(names);

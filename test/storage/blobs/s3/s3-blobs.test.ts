@@ -12,10 +12,10 @@ import {
 } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { BlobChanged, type BlobContent } from '../../../../src/storage/blobs/blobs.js';
-import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
-import { connect, PATIENCE } from '../../../../src/storage/blobs/s3/connection.js';
+import { connect, TIMEOUTS } from '../../../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { abortAbandoned } from '../../../../src/storage/blobs/s3/multipart.js';
+import { S3Bucket } from '../../../../src/storage/blobs/s3/s3-bucket.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { eventually } from '../../../harness/server.js';
 
@@ -97,7 +97,7 @@ onS3(() => {
       expect(await bucket.keys()).toEqual([]);
       const staged = await stage();
       await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'another' }));
-      await expect(staged.commit()).rejects.toMatchObject({ code: 'upload_settled' });
+      await expect(staged.commit()).rejects.toMatchObject({ code: 'upload_finalized' });
       await staged.discard();
       expect(await bucket.keys()).toEqual(['d/long']);
     });
@@ -106,7 +106,7 @@ onS3(() => {
       ['a body that breaks off', 'upload_cut_short'],
       ['a body that is too long', 'too_large'],
       ['a signal that fires', 'enough'],
-      ['a key that is taken', 'upload_settled'],
+      ['a key that is taken', 'upload_finalized'],
     ])('leaves nothing behind after %s', async (what, outcome) => {
       const { blobs, bucket } = await openS3({ spoolBytes });
       const abort = new AbortController();
@@ -138,7 +138,7 @@ onS3(() => {
     );
     const { version } = await first!.commit();
     expect(version).toMatch(/-\d+$/);
-    await expect(second!.commit()).rejects.toMatchObject({ code: 'upload_settled' });
+    await expect(second!.commit()).rejects.toMatchObject({ code: 'upload_finalized' });
     const { ContentLength } = await bucket.client.send(new HeadObjectCommand(bucket.target('d/b')));
     expect([ContentLength, await bucket.unfinished()]).toEqual([170 * MIB, []]);
     const range = { start: 100 * MIB - 3, end: 100 * MIB + 3 };
@@ -181,8 +181,8 @@ onS3(() => {
     await eventually(() => Date.now() - begun > 3000 || undefined);
     await addPart('d/theirs', theirs);
     const location = parseS3Url(bucket.url());
-    const connection = await connect(location, PATIENCE);
-    const store = new S3Bucket(connection, location, PATIENCE);
+    const connection = await connect(location, TIMEOUTS);
+    const store = new S3Bucket(connection, location, TIMEOUTS);
     const aDay = 24 * 60 * 60 * 1000;
     const tidyAt = (moment: number) => abortAbandoned(store, new Set([ours]), () => moment);
     await tidyAt(begun + aDay - 60_000);

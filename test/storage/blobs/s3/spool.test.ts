@@ -2,8 +2,8 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { lockFolder } from '../../../../src/storage/folder-lock.js';
 import { Spool, type SpoolFile } from '../../../../src/storage/blobs/s3/spool.js';
+import { lockFolder } from '../../../../src/storage/folder-lock.js';
 import { eventually, temporaryFolder } from '../../../harness/server.js';
 
 const signal = new AbortController().signal;
