@@ -46,9 +46,9 @@ export type Upload =
       readonly warnings: readonly Warning[];
       /** What the store calls these very bytes, such as an ETag; `null` where it has no such name. */
       readonly blobVersion: string | null;
-      readonly settledAt: Micros;
+      readonly finalizedAt: Micros;
     }
-  | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly settledAt: Micros };
+  | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly finalizedAt: Micros };
 
 /** A row of a dataset. The id also names the bytes in the blob store, and is never used twice. */
 export interface DatasetFile<U extends Upload = Upload> {

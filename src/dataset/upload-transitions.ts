@@ -13,7 +13,7 @@ export type StemGroup = readonly DatasetFile[];
  */
 export interface LeaseHolder {
   readonly id: string;
-  readonly by: string;
+  readonly token: string;
 }
 
 /** A new promise. One made through a link retires the older link promises of that name. */
@@ -34,11 +34,11 @@ function isByLink({ upload }: DatasetFile): boolean {
 export function acquireLease(
   group: StemGroup,
   id: string,
-  lease: { now: Micros; until: Micros; by: string },
+  lease: { now: Micros; until: Micros; token: string },
 ): StemGroup | undefined {
   const leaseUntil = pendingOf(group, id)?.upload.leaseUntil ?? null;
   if (leaseUntil !== null && leaseUntil > lease.now) return undefined;
-  return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.by }));
+  return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
 
 /** A sign of life: the bytes are still arriving. `undefined` also where the lease has run out. */
@@ -66,11 +66,11 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const { id } = holder;
   const filename = heldBy(group, holder)?.filename;
-  if (filename === undefined || !holdsLiveLease(group, holder, stored.settledAt)) return undefined;
+  if (filename === undefined || !holdsLiveLease(group, holder, stored.finalizedAt)) return undefined;
   const isDisplaced = (other: DatasetFile) =>
     other.id !== id &&
     other.filename === filename &&
-    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.leaseUntil ?? 0) <= stored.settledAt));
+    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.leaseUntil ?? 0) <= stored.finalizedAt));
   return replacePending(
     group.filter((other) => !isDisplaced(other)),
     id,
@@ -117,9 +117,9 @@ function holdsLiveLease(group: StemGroup, holder: LeaseHolder, now: Micros): boo
   return (heldBy(group, holder)?.upload.leaseUntil ?? 0) > now;
 }
 
-function heldBy(group: StemGroup, { id, by }: LeaseHolder): PendingFile | undefined {
+function heldBy(group: StemGroup, { id, token }: LeaseHolder): PendingFile | undefined {
   const pending = pendingOf(group, id);
-  return pending?.upload.leaseToken === by ? pending : undefined;
+  return pending?.upload.leaseToken === token ? pending : undefined;
 }
 
 function pendingOf(group: StemGroup, id: string): PendingFile | undefined {

@@ -82,7 +82,7 @@ export function fileToWire({ filename, upload }: StoredFile): WireFile {
     size_bytes: upload.sizeBytes,
     content_type: upload.contentType,
     sha256: upload.sha256,
-    uploaded_at: timeOf(upload.settledAt),
+    uploaded_at: timeOf(upload.finalizedAt),
     ...factsToWire(upload.facts),
     ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemToWire) }),
   };

@@ -86,7 +86,7 @@ class Model {
   }
 }
 
-const heldBy = ({ id }: PendingFile) => ({ id, by: HOLDER });
+const heldBy = ({ id }: PendingFile) => ({ id, token: HOLDER });
 
 const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -96,7 +96,7 @@ const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => 
   facts: { kind: 'caption', characters: 1 },
   warnings: [],
   blobVersion: null,
-  settledAt: model.now,
+  finalizedAt: model.now,
 });
 
 type Step =
@@ -146,15 +146,15 @@ function take(model: Model, action: Step): void {
   const file = pending[action.pick % Math.max(pending.length, 1)];
   if (file === undefined) return;
   const { id } = file;
-  const lease = { now: model.now, until: model.now + LEASE, by: HOLDER };
-  const held = { id, by: HOLDER };
+  const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
+  const held = { id, token: HOLDER };
   const problem = errorIn(file.filename, 'IMAGE_CORRUPT', 'is broken');
   const transitions = {
     begin: (group: StemGroup) => acquireLease(group, id, lease),
     renew: (group: StemGroup) => renewLease(group, held, lease),
     end: (group: StemGroup) => releaseLease(group, held),
     store: (group: StemGroup) => finalize(group, held, storedUpload(model, 100 + action.pick)),
-    reject: (group: StemGroup) => reject(group, held, { state: 'rejected', problem, settledAt: model.now }),
+    reject: (group: StemGroup) => reject(group, held, { state: 'rejected', problem, finalizedAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
 }
@@ -293,7 +293,9 @@ describe('the transitions', () => {
     model.change('a.jpg', (group) => finalize(group, heldBy(good), storedUpload(model, 1)));
     const bad = arriving(model, 'a.jpg');
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
-    model.change('a.jpg', (group) => reject(group, heldBy(bad), { state: 'rejected', problem, settledAt: model.now }));
+    model.change('a.jpg', (group) =>
+      reject(group, heldBy(bad), { state: 'rejected', problem, finalizedAt: model.now }),
+    );
     expect(model.files.map((file) => file.id)).toEqual([good.id]);
     expect(model.counts.rejected).toBe(0);
   });
@@ -312,7 +314,7 @@ describe('the transitions', () => {
     const [old, fresh] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
     model.change('a.jpg', (group) => reserve(group, old));
     model.change('a.jpg', (group) =>
-      acquireLease(group, old.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+      acquireLease(group, old.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
     );
     model.change('a.jpg', (group) => reserve(group, fresh));
     expect(model.change('a.jpg', (group) => finalize(group, heldBy(old), storedUpload(model, 1)))).toBe(false);
@@ -332,7 +334,7 @@ describe('the transitions', () => {
     model.change('a.jpg', (group) => reserve(group, link));
     const begin = () =>
       model.change('a.jpg', (group) =>
-        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, by: HOLDER }),
+        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
       );
     expect([begin(), begin()]).toEqual([true, false]);
     model.now += LEASE;
@@ -343,24 +345,26 @@ describe('the transitions', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
-    const begin = (by: string) =>
-      model.change('a.jpg', (group) => acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, by }));
+    const begin = (token: string) =>
+      model.change('a.jpg', (group) =>
+        acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token }),
+      );
     begin('sleeper');
     model.now += LEASE;
     expect(begin('other')).toBe(true);
-    const sleeper = { id: link.id, by: 'sleeper' };
+    const sleeper = { id: link.id, token: 'sleeper' };
     const lease = { now: model.now, until: model.now + LEASE };
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
     const before = model.files;
     expect([
       model.change('a.jpg', (group) => renewLease(group, sleeper, lease)),
       model.change('a.jpg', (group) => finalize(group, sleeper, storedUpload(model, 1))),
-      model.change('a.jpg', (group) => reject(group, sleeper, { state: 'rejected', problem, settledAt: model.now })),
+      model.change('a.jpg', (group) => reject(group, sleeper, { state: 'rejected', problem, finalizedAt: model.now })),
       model.change('a.jpg', (group) => releaseLease(group, sleeper)),
     ]).toEqual([false, false, false, false]);
     expect(model.files).toBe(before);
     expect(
-      model.change('a.jpg', (group) => finalize(group, { id: link.id, by: 'other' }, storedUpload(model, 1))),
+      model.change('a.jpg', (group) => finalize(group, { id: link.id, token: 'other' }, storedUpload(model, 1))),
     ).toBe(true);
   });
 
@@ -369,7 +373,7 @@ describe('the transitions', () => {
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
     const direct = arriving(model, 'a.txt');
-    const lease = { now: model.now, until: model.now + LEASE, by: HOLDER };
+    const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
     model.change('a.jpg', (group) => acquireLease(group, link.id, lease));
     expect(model.change('a.jpg', (group) => releaseLease(group, heldBy(link)))).toBe(true);
     expect(model.change('a.txt', (group) => releaseLease(group, heldBy(direct)))).toBe(true);

@@ -98,12 +98,12 @@ export function findingsIn(examined: readonly InspectedFile[], others: readonly 
 }
 
 function uploadOf({ sizeBytes }: LocalFile, inspection: Inspection): DatasetFile['upload'] {
-  if (!inspection.ok) return { state: 'rejected', problem: inspection.problem, settledAt: 0 };
+  if (!inspection.ok) return { state: 'rejected', problem: inspection.problem, finalizedAt: 0 };
   return stored({ sizeBytes, facts: inspection.facts, warnings: inspection.warnings });
 }
 
 function stored(upload: { sizeBytes: number; facts: Facts; warnings?: readonly Warning[] }): DatasetFile['upload'] {
-  return { state: 'stored', sha256: '', contentType: '', warnings: [], blobVersion: null, settledAt: 0, ...upload };
+  return { state: 'stored', sha256: '', contentType: '', warnings: [], blobVersion: null, finalizedAt: 0, ...upload };
 }
 
 function datasetFile(filename: string, upload: DatasetFile['upload']): DatasetFile {

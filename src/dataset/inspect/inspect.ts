@@ -47,8 +47,8 @@ async function look(file: FileBytes, named: Named): Promise<Inspection> {
     );
   }
   // Loaded when they are first needed: a decoder is megabytes of code, and a caption or a clip needs none of it.
-  const { sniff } = await import('./sniff.js');
-  const content = await sniff(file);
+  const { detectContent } = await import('./detect-content.js');
+  const content = await detectContent(file);
   if (kind === 'video') return (await import('./video/inspect-video.js')).inspectVideo(file, named, content);
   return (await import('./image/inspect-image.js')).inspectImage(file, named, content);
 }

@@ -46,7 +46,7 @@ function paddingOf(sizeBytes: number): number {
 }
 
 function headerOf({ filename, upload }: StoredFile): Buffer {
-  const mtime = new Date((upload.settledAt / MICROS_PER_SECOND) * 1000);
+  const mtime = new Date((upload.finalizedAt / MICROS_PER_SECOND) * 1000);
   const header = new Header({ type: 'File', path: filename, size: upload.sizeBytes, mode: 0o644, mtime });
   const block = Buffer.alloc(BLOCK_BYTES);
   const needsPax = header.encode(block);

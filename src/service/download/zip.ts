@@ -135,7 +135,7 @@ function centralHeaderOf(entry: Entry): Buffer {
 /** What both headers have: version, flags, method and time. */
 function writeCommon(header: Buffer, { file, sizeBytes, offset }: Entry, at: number): void {
   const isZip64 = sizeBytes >= FULL_32 || offset >= FULL_32;
-  const { time, date } = dosTimeOf(file.upload.settledAt);
+  const { time, date } = dosTimeOf(file.upload.finalizedAt);
   header.writeUInt16LE(isZip64 ? VERSION_ZIP64 : VERSION, at);
   header.writeUInt16LE(FLAGS, at + 2);
   header.writeUInt16LE(STORED, at + 4);

@@ -29,11 +29,11 @@ export class UploadLease {
   /** Whether there may be bytes under the key that nobody will ask for. */
   #leavesBytes = false;
 
-  /** @param by the token under which the promise was made or begun */
-  constructor(dependencies: ServiceDependencies, file: PendingFile, by: string) {
+  /** @param token the token under which the promise was made or begun */
+  constructor(dependencies: ServiceDependencies, file: PendingFile, token: string) {
     this.#dependencies = dependencies;
     this.file = file;
-    this.#holder = { id: file.id, by };
+    this.#holder = { id: file.id, token };
     this.#bringsBytes = file.upload.via !== 'presigned';
   }
 
@@ -49,11 +49,11 @@ export class UploadLease {
   ): Promise<UploadLease | undefined> {
     const { catalog, now, rules, newId } = dependencies;
     const { now: at = now(), ...how } = options;
-    const lease = { now: at, until: now() + rules.lease, by: newId() };
+    const lease = { now: at, until: now() + rules.lease, token: newId() };
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
-    return changed && new UploadLease(dependencies, file, lease.by);
+    return changed && new UploadLease(dependencies, file, lease.token);
   }
 
   /** Does something with it, and gives signs of life until that is over. */
@@ -101,12 +101,12 @@ export class UploadLease {
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
     const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
-    return this.#keep({ state: 'stored', ...found, settledAt: now() });
+    return this.#keep({ state: 'stored', ...found, finalizedAt: now() });
   }
 
   /** Breaks the promise. @throws ServiceError `invalid_content` */
   async reject(problem: ErrorProblem): Promise<never> {
-    const rejected = { state: 'rejected', problem, settledAt: this.#dependencies.now() } as const;
+    const rejected = { state: 'rejected', problem, finalizedAt: this.#dependencies.now() } as const;
     await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
     throw new ServiceError('invalid_content', problem.message);
   }
@@ -140,7 +140,7 @@ export class UploadLease {
     const file = await this.#look();
     if (file?.upload.state === 'stored') return stored;
     // Whoever has taken the promise over will deal with the bytes, which by now may be theirs.
-    const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.by;
+    const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
     if (this.#bringsBytes && (file === undefined || isHeld))
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
     this.#leavesBytes = false;

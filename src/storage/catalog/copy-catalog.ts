@@ -182,8 +182,8 @@ function refused(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow {
 }
 
 function refusedFile(file: DatasetFile, problem: ErrorProblem): DatasetFile {
-  const settledAt = file.upload.state === 'pending' ? file.createdAt : file.upload.settledAt;
-  return { ...file, upload: { state: 'rejected', problem, settledAt } };
+  const finalizedAt = file.upload.state === 'pending' ? file.createdAt : file.upload.finalizedAt;
+  return { ...file, upload: { state: 'rejected', problem, finalizedAt } };
 }
 
 /** Datasets of which files are lost are counted anew. */

@@ -70,7 +70,7 @@ function uploadOf(row: FileRow): Upload {
     case 'stored':
       return storedUploadOf(row);
     case 'rejected':
-      return { state: 'rejected', problem: JSON.parse(present(row.problem)), settledAt: present(row.settled_at) };
+      return { state: 'rejected', problem: JSON.parse(present(row.problem)), finalizedAt: present(row.settled_at) };
     default:
       throw new Error(`The catalog holds a file in the state ${row.state}, which this version does not know.`);
   }
@@ -116,7 +116,7 @@ function storedUploadOf(row: StoredRow): StoredFile['upload'] {
     // Nearly every file has none.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    settledAt: present(row.settled_at),
+    finalizedAt: present(row.settled_at),
   };
 }
 
@@ -195,9 +195,9 @@ function uploadColumns(upload: Upload): UploadColumns {
         facts: JSON.stringify(upload.facts),
         warnings: JSON.stringify(upload.warnings),
         blob_version: upload.blobVersion,
-        settled_at: upload.settledAt,
+        settled_at: upload.finalizedAt,
       };
     case 'rejected':
-      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.settledAt };
+      return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.finalizedAt };
   }
 }

@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const MIB = 1024 * 1024;
 
 function fileOf(filename: string, sizeBytes: number): StoredFile {
-  const settledAt = Date.UTC(2031, 1, 3, 4, 5, 6) * 1000;
+  const finalizedAt = Date.UTC(2031, 1, 3, 4, 5, 6) * 1000;
   return {
     id: filename,
     datasetId: 'dataset',
@@ -29,7 +29,7 @@ function fileOf(filename: string, sizeBytes: number): StoredFile {
       facts: { kind: 'caption', characters: 1 },
       warnings: [],
       blobVersion: null,
-      settledAt,
+      finalizedAt,
     },
   };
 }

@@ -120,7 +120,7 @@ describe('whoever sleeps past the lease', () => {
     const sleeper = await service.asleep(() => service.put());
     service.time.ahead = LEASE + SECOND;
     const { id, datasetId, filename } = service.file;
-    const lease = { now: service.now(), until: service.now() + LEASE, by: 'somebody else' };
+    const lease = { now: service.now(), until: service.now() + LEASE, token: 'somebody else' };
     const change = { datasetId, filenames: [filename], now: lease.now, isActivity: true };
     expect(await service.catalog.change(change, (group) => acquireLease(group, id, lease))).toBeDefined();
     expect(await sleeper.wake()).toBe('unavailable');

@@ -99,11 +99,11 @@ onEach(catalogs, (open) => {
     const dataset = await create('dogs');
     const file = promised(dataset.id, 'a.txt');
     await add(file);
-    const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, by: 'me' };
+    const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, token: 'me' };
     await catalog.change(change(dataset.id, 'a.txt'), (group) => acquireLease(group, file.id, lease));
     expect(await next()).toEqual({ type: 'open' });
     const renewed = await catalog.change({ ...change(dataset.id, 'a.txt'), isActivity: false }, (group) =>
-      renewLease(group, { id: file.id, by: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
+      renewLease(group, { id: file.id, token: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
     );
     expect(renewed).toBeDefined();
     const told = next();

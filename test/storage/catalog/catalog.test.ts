@@ -39,7 +39,7 @@ const raw = (text: string, parameters: readonly unknown[] = []) => ({
 });
 
 /** As whoever took it in first. */
-const held = ({ id }: PendingFile) => ({ id, by: 'me' });
+const held = ({ id }: PendingFile) => ({ id, token: 'me' });
 
 const stored = (sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -49,7 +49,7 @@ const stored = (sizeBytes: number): StoredFile['upload'] => ({
   facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
   warnings: [{ severity: 'warning', code: 'CONTENT_DIFFERS', filename: 'x', message: 'differs' }],
   blobVersion: '"etag"',
-  settledAt: 100,
+  finalizedAt: 100,
 });
 
 const at = (datasetId: string, filename: string, now = 50) => ({
@@ -100,7 +100,7 @@ onEach(catalogs, (open) => {
     const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
     await catalog.change(at(datasetId, 'c.jpg'), (group) => [
       ...group,
-      { ...refused, upload: { state: 'rejected', problem, settledAt: 5 } },
+      { ...refused, upload: { state: 'rejected', problem, finalizedAt: 5 } },
     ]);
     const walk = async (limit: number, kind?: FileKind) => {
       const found: string[] = [];
@@ -144,7 +144,7 @@ onEach(catalogs, (open) => {
       upload: {
         state: 'rejected',
         problem: { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' },
-        settledAt: 5,
+        finalizedAt: 5,
       },
     };
     for (const file of [open, good, bad]) {
@@ -243,7 +243,7 @@ onEach(catalogs, (open) => {
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, refused));
       await catalog.change({ ...at(datasetId, 'c.jpg'), mayLeaveBytes: false }, (group) =>
-        reject(group, held(refused), { state: 'rejected', problem, settledAt: 50 }),
+        reject(group, held(refused), { state: 'rejected', problem, finalizedAt: 50 }),
       );
       expect(await catalog.dueTrash(1049)).toEqual([]);
       expect((await catalog.dueTrash(1050)).sort()).toEqual([displaced, removed].sort());
@@ -275,7 +275,7 @@ onEach(catalogs, (open) => {
     expect(await catalog.expiredLeases(899)).toEqual([]);
     expect((await catalog.expiredLeases(900)).map(({ id }) => id)).toEqual([file.id]);
     await catalog.change(at(datasetId, 'b.jpg'), (group) =>
-      acquireLease(group, idle.id, { now: 50, until: 70, by: 'me' }),
+      acquireLease(group, idle.id, { now: 50, until: 70, token: 'me' }),
     );
     expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
@@ -328,8 +328,8 @@ onEach(catalogs, (open) => {
           const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
           const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
             link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
-            store: (group) => finalize(group, holder, { ...stored(pick), settledAt: now }),
-            reject: (group) => reject(group, holder, { state: 'rejected', problem, settledAt: now }),
+            store: (group) => finalize(group, holder, { ...stored(pick), finalizedAt: now }),
+            reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
             end: (group) => releaseLease(group, holder),
             remove: (group) => remove(group, filename),
           };
@@ -366,7 +366,7 @@ onEach(catalogs, (open) => {
       await catalog.change(at(file.datasetId, file.filename), (group) => reserve(group, file));
     }
     await catalog.change(at(datasetId, 'd.jpg'), (group) =>
-      acquireLease(group, taken.id, { now: 50, until: 70, by: 'me' }),
+      acquireLease(group, taken.id, { now: 50, until: 70, token: 'me' }),
     );
     await upload(catalog, datasetId, 'f.jpg');
     const idsOf = async (now: number, files: PendingFile[]) =>

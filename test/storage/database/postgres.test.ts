@@ -177,9 +177,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const file = openPromise(dataset.id, 'a.txt', ahead.now() + 3_600_000_000);
     await addPromise(ahead, file);
     const change = { datasetId: dataset.id, filenames: ['a.txt'], isActivity: true };
-    const begin = ({ catalog, now }: OpenCatalog, by: string) =>
+    const begin = ({ catalog, now }: OpenCatalog, token: string) =>
       catalog.change({ ...change, now: now() }, (group) =>
-        acquireLease(group, file.id, { now: now(), until: now() + minute / 2, by }),
+        acquireLease(group, file.id, { now: now(), until: now() + minute / 2, token }),
       );
     expect(await begin(behind, 'behind')).toBeDefined();
     expect(await begin(ahead, 'ahead')).toBeUndefined();

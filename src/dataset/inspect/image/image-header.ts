@@ -12,7 +12,7 @@ export interface ImageHeader {
   /** An estimate of what libvips and its decoder hold at once while decoding into a thumbnail, in bytes. */
   readonly decoderBytes: number;
   /** A proof of the pixels without a decoder, for where that would hold too much. @throws Damage */
-  readonly proveUndecoded?: () => Promise<void>;
+  readonly provePixels?: () => Promise<void>;
 }
 
 /**

@@ -4,7 +4,7 @@ import type { FileBytes } from '../byte-source.js';
 import { contentDiffers } from '../content-differs.js';
 import type { Inspection } from '../inspection.js';
 import { formatCount, InspectionError } from '../inspection-error.js';
-import type { Content, ImageFormat } from '../sniff.js';
+import type { DetectedContent, ImageFormat } from '../detect-content.js';
 import { readBmp } from './bmp.js';
 import { proveDecodes } from './decode.js';
 import { readGif } from './gif.js';
@@ -54,7 +54,7 @@ function format(
 export async function inspectImage(
   file: FileBytes,
   named: { path: string | undefined; filename: string; shown: string },
-  content: Content,
+  content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown } = named;
   const claimsTrainable = claimedFormat(filename)?.trainable ?? false;
@@ -115,8 +115,8 @@ async function provePicture(picture: {
     await proveDecodes(picture.path);
     return undefined;
   }
-  if (claims.proveUndecoded !== undefined) {
-    await claims.proveUndecoded();
+  if (claims.provePixels !== undefined) {
+    await claims.provePixels();
     return undefined;
   }
   const megapixels = formatCount(Math.round((claims.width * claims.height) / 1e6));

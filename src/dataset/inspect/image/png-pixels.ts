@@ -27,7 +27,7 @@ const ADAM7 = [
  *
  * @throws Damage
  */
-export async function provePixels(data: Iterable<Buffer>, png: Layout): Promise<void> {
+export async function provePngPixels(data: Iterable<Buffer>, png: Layout): Promise<void> {
   const inflate = createInflate({ chunkSize: 1 << 16 });
   const fed = pipeline(Readable.from(copies(data)), inflate).catch(() => undefined);
   let complete: boolean;

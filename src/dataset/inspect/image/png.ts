@@ -3,7 +3,7 @@ import type { FileBytes } from '../byte-source.js';
 import { StructureError } from '../inspection-error.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 import { orientationOf } from './orientation.js';
-import { provePixels } from './png-pixels.js';
+import { provePngPixels } from './png-pixels.js';
 
 export const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const SAMPLES_PER_PIXEL: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -54,8 +54,8 @@ export function readPng(file: FileBytes): ImageHeader {
   if (header.colour === 3 && !hasPalette) throw new StructureError('is damaged: its palette is missing');
   const { width, height, decoderBytes } = header;
   const data = firstData;
-  const proveUndecoded = () => provePixels(imageData(file, data), header);
-  return { width, height, orientation, animated, decoderBytes, proveUndecoded };
+  const provePixels = () => provePngPixels(imageData(file, data), header);
+  return { width, height, orientation, animated, decoderBytes, provePixels };
 }
 
 function readHeader(bytes: Buffer) {

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { FileBytes } from '../byte-source.js';
 import { InspectionError, StructureError, shortReason } from '../inspection-error.js';
-import { sniff } from '../sniff.js';
+import { detectContent } from '../detect-content.js';
 import { CAREFUL } from './decode.js';
 import { DECODER_BUDGET_BYTES, IMAGE_FORMATS } from './inspect-image.js';
 
@@ -35,7 +35,7 @@ async function refuseUndecodable(path: string): Promise<void> {
   const file = FileBytes.open(path);
   try {
     if (file.size === 0) throw new NoThumbnail('There is nothing to make a thumbnail of.');
-    const content = await sniff(file);
+    const content = await detectContent(file);
     if (content.kind !== 'image') throw new NoThumbnail(`There is no thumbnail of ${content.words}.`);
     const format = IMAGE_FORMATS[content.format];
     if (!format.decodes) {

@@ -4,7 +4,7 @@ import type { FileBytes } from '../byte-source.js';
 import { contentDiffers } from '../content-differs.js';
 import type { Inspection } from '../inspection.js';
 import { InspectionError } from '../inspection-error.js';
-import type { Content, VideoFormat } from '../sniff.js';
+import type { DetectedContent, VideoFormat } from '../detect-content.js';
 import { checkLegacy } from './legacy.js';
 import { readMatroska } from './matroska.js';
 import type { Movie } from './movie.js';
@@ -33,7 +33,7 @@ const WALKS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
 export async function inspectVideo(
   file: FileBytes,
   named: { filename: string; shown: string },
-  content: Content,
+  content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'video') {

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
 import { truncated } from '../inspection-error.js';
-import type { VideoFormat } from '../sniff.js';
+import type { VideoFormat } from '../detect-content.js';
 
 /**
  * The little that is checked of the containers nobody writes any more: that a RIFF file (AVI) is as long as it says, and

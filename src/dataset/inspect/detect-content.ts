@@ -5,7 +5,7 @@ export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'av
 export type VideoFormat = 'mp4' | 'mov' | 'webm' | 'mkv' | 'avi' | 'wmv' | 'flv';
 
 /** What the first bytes say a file is. `words` has its article: `a PNG image`. */
-export type Content =
+export type DetectedContent =
   | { readonly kind: 'image'; readonly format: ImageFormat; readonly words: string }
   | { readonly kind: 'video'; readonly format: VideoFormat; readonly words: string }
   | { readonly kind: 'other'; readonly words: string };
@@ -33,17 +33,17 @@ const VIDEO_WORDS: Record<VideoFormat, string> = {
   flv: 'a Flash video',
 };
 
-const image = (format: ImageFormat): Content => ({ kind: 'image', format, words: IMAGE_WORDS[format] });
-const video = (format: VideoFormat): Content => ({ kind: 'video', format, words: VIDEO_WORDS[format] });
-const other = (words: string): Content => ({ kind: 'other', words });
+const image = (format: ImageFormat): DetectedContent => ({ kind: 'image', format, words: IMAGE_WORDS[format] });
+const video = (format: VideoFormat): DetectedContent => ({ kind: 'video', format, words: VIDEO_WORDS[format] });
+const other = (words: string): DetectedContent => ({ kind: 'other', words });
 
 /** Identifies a file by its first bytes; only what is none of ours takes more than a few comparisons. */
-export async function sniff(file: FileBytes): Promise<Content> {
+export async function detectContent(file: FileBytes): Promise<DetectedContent> {
   const header = file.upTo(0, HEADER_BYTES);
   return ours(header) ?? (await foreign(Buffer.from(header)));
 }
 
-function ours(header: Buffer): Content | undefined {
+function ours(header: Buffer): DetectedContent | undefined {
   const text = (start: number, end: number) => header.toString('latin1', start, end);
   if (text(0, 3) === '\xff\xd8\xff') return image('jpeg');
   if (text(0, 4) === '\x89PNG') return image('png');
@@ -62,14 +62,14 @@ function ours(header: Buffer): Content | undefined {
 }
 
 /** Both are Matroska; the document type in the EBML header, which is short, tells which. */
-function matroska(header: Buffer): Content {
+function matroska(header: Buffer): DetectedContent {
   const at = header.indexOf(Buffer.from([0x42, 0x82]), 4);
   const bytes = at === -1 ? 0 : (header[at + 2] ?? 0x80) & 0x7f;
   return video(header.toString('latin1', at + 3, at + 3 + bytes).replace(/\0+$/, '') === 'webm' ? 'webm' : 'mkv');
 }
 
 /** By the brands in `ftyp`; QuickTime files older than that box begin with another. */
-function isoMedia(header: Buffer): Content {
+function isoMedia(header: Buffer): DetectedContent {
   if (header.toString('latin1', 4, 8) !== 'ftyp') return video('mov');
   const end = Math.min(header.readUInt32BE(0), header.length);
   const major = header.toString('latin1', 8, 12);
@@ -83,7 +83,7 @@ function isoMedia(header: Buffer): Content {
 }
 
 /** Words for what is none of ours. Text is looked at first: file-type knows formats only by their magic numbers. */
-async function foreign(header: Buffer): Promise<Content> {
+async function foreign(header: Buffer): Promise<DetectedContent> {
   const text = header.toString('utf8').trimStart().toLowerCase();
   if (/^(?:<!doctype html|<html|<head|<body)/.test(text)) return other('HTML text');
   if (/^(?:<\?xml[\s\S]*)?<svg/.test(text)) return other('an SVG drawing');
