@@ -35,7 +35,7 @@ async function makeFolder(path: string): Promise<void> {
 /**
  * A whole serving process over a data folder, listening once it returns.
  *
- * @throws FolderInUse where another process serves the folder, StoreUnusable where its bucket can't be used
+ * @throws FolderInUse where another process serves the folder, BackendUnusable where its bucket can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
   await makeFolder(config.dataFolder);

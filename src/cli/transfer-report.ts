@@ -1,6 +1,5 @@
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
 import { TransferError, type TransferErrorCode } from '../service/transfer/transfer-error.js';
-import { StoreUnusable } from '../storage/blobs/blobs.js';
 import { few } from './folder/report.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 import { bar, openProgressDisplay, type ProgressDisplay } from './terminal/progress.js';
@@ -40,10 +39,6 @@ export async function withTransferProgress<T>(
 }
 
 function commandErrorOf(error: unknown): unknown {
-  if (error instanceof StoreUnusable) {
-    const code = error.isTemporary ? EXIT.temporaryFailure : EXIT.configError;
-    return new CommandError(code, error.message, { cause: error });
-  }
   if (!(error instanceof TransferError)) return error;
   const lines = [error.message, ...lostLines(error.lost)];
   const details = {

@@ -3,7 +3,6 @@ import { pino } from 'pino';
 import type { openApp } from '../../app.js';
 import { type Config, SETTINGS } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { StoreUnusable } from '../../storage/blobs/blobs.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
@@ -37,10 +36,6 @@ async function serve({ json, ...options }: Record<string, string> & { json?: tru
   // Loaded here, so that no other command waits for the web server's code.
   const { openApp } = await import('../../app.js');
   const app = await openApp(config, logger).catch((error) => {
-    if (error instanceof StoreUnusable) {
-      const code = error.isTemporary ? EXIT.temporaryFailure : EXIT.configError;
-      throw new CommandError(code, `can't start: ${error.message}`, { cause: error });
-    }
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
     if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {
       throw new CommandError(EXIT.configError, `can't start: ${error.message}`, { cause: error });

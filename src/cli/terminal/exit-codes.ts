@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
-import { DatabaseUnfit } from '../../storage/database/database-unfit.js';
+import { BackendUnusable } from '../../storage/backend-unusable.js';
 
 /** Exit codes as in sysexits.h (https://man.freebsd.org/sysexits), so that scripts can tell what happened. */
 export const EXIT = {
@@ -97,7 +97,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: serviceExitOf(error), message: error.message };
-  if (error instanceof DatabaseUnfit) {
+  if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
   }
   // Node's own is no DOMException as that of fetch is.

@@ -83,7 +83,7 @@ export function lockFolders(folders: readonly string[]): () => void {
   return release;
 }
 
-/** @throws TransferError `in_use` where a process of ours is at work on the database; DatabaseUnfit */
+/** @throws TransferError `in_use` where a process of ours is at work on the database; BackendUnusable */
 export async function openDatabase({ dataFolder, databaseUrl }: Installation): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openSqlite } = await import('../../storage/database/sqlite.js');

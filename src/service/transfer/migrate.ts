@@ -51,7 +51,7 @@ export interface Migrated extends BlobCopy {
  * nothing yet, and the same call goes on. Only what is in another place is copied; where the catalog is in the same, it is
  * told what the bytes are called in the store that they are in now.
  *
- * @throws TransferError, ServiceError, StoreUnusable, DatabaseUnfit; the signal's reason
+ * @throws TransferError, ServiceError, BackendUnusable; the signal's reason
  */
 export async function migrate(from: Installation, to: Installation, options: MigrateOptions): Promise<Migrated> {
   const same = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };

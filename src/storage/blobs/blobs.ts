@@ -152,18 +152,6 @@ export class BlobChanged extends Error {
   }
 }
 
-/** The store can't be used at all; the message says why and what to do. */
-export class StoreUnusable extends Error {
-  /** It may be usable later, without a change to the settings. */
-  readonly isTemporary: boolean;
-
-  constructor(message: string, options: ErrorOptions & { isTemporary: boolean }) {
-    super(message, options);
-    this.name = 'StoreUnusable';
-    this.isTemporary = options.isTemporary;
-  }
-}
-
 /** Where the bytes of a file are kept: those of a dataset lie together, so that they can be listed. */
 export function blobKeyOf(file: { readonly id: string; readonly datasetId: string }): string {
   return `${file.datasetId}/${file.id}`;

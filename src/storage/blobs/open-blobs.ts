@@ -10,7 +10,7 @@ export type BlobsLocation = { readonly kind: 'disk' } | S3Location;
 /**
  * Opens the store that the configuration names.
  *
- * @throws StoreUnusable
+ * @throws BackendUnusable
  */
 export async function openBlobs(
   config: { dataFolder: string; blobs: BlobsLocation; spoolFolder: string; spoolBytes: number },

@@ -26,7 +26,7 @@ export interface OpenCatalog {
 /**
  * Opens the metadata of an installation and brings its tables up to date. Several processes may have it open at once.
  *
- * @throws DatabaseUnfit
+ * @throws BackendUnusable
  */
 export async function openCatalog(config: CatalogConfig): Promise<OpenCatalog> {
   const { databaseUrl, blobGrace, dataFolder } = config;

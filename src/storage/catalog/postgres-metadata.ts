@@ -13,7 +13,7 @@ import { TokenCache } from './token-cache.js';
  * database's clock is everybody's.
  *
  * @param options.localClock where the process takes the time between two looks at the database's clock, in microseconds
- * @throws DatabaseUnfit
+ * @throws BackendUnusable
  */
 export async function openOnPostgres(
   url: string,

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Compilable, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
+import { BackendUnusable } from '../backend-unusable.js';
 import {
   catalogUnavailable,
   type Database,
@@ -11,7 +12,6 @@ import {
   sqlStateOf,
   type Transaction,
 } from './database.js';
-import { DatabaseUnfit } from './database-unfit.js';
 import type { Schema } from './schema.js';
 
 const OLDEST_VERSION = 15;
@@ -55,13 +55,13 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
  *
  * @param url `postgres://user:password@host:port/database`, with `sslmode` and whatever else
  * https://node-postgres.com/features/connecting knows, and `pool_size`
- * @throws DatabaseUnfit where it doesn't answer, doesn't let us in or is too old
+ * @throws BackendUnusable where it doesn't answer, doesn't let us in or is too old
  */
 export async function openPostgres(url: string): Promise<Database> {
   const connection = connectionOf(url);
   await prepare(connection).catch((error) => {
     const fault = error instanceof ServiceError ? error : databaseError(error);
-    throw new DatabaseUnfit(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {
+    throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {
       cause: error,
       isTemporary: fault?.code === 'unavailable',
     });

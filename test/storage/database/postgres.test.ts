@@ -4,10 +4,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
+import { BackendUnusable } from '../../../src/storage/backend-unusable.js';
 import type { OpenCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { openOnPostgres } from '../../../src/storage/catalog/postgres-metadata.js';
 import { databaseError } from '../../../src/storage/database/database.js';
-import { DatabaseUnfit } from '../../../src/storage/database/database-unfit.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
 import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postgres.js';
@@ -213,7 +213,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
         changed.port = '1';
       }),
     ]);
-    for (const error of errors) expect(error).toBeInstanceOf(DatabaseUnfit);
+    for (const error of errors) expect(error).toBeInstanceOf(BackendUnusable);
     expect(errors.map(({ isTemporary }) => isTemporary)).toEqual([false, false, true]);
     const messages = errors.map((error) => error.message);
     expect(messages).toEqual([

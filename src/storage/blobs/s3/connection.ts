@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { StoreUnusable } from '../blobs.js';
+import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
 /** How patient we are with a store. */
@@ -33,7 +33,7 @@ export interface Connection {
   close(): void;
 }
 
-/** Connects to nothing yet. @throws StoreUnusable where the CA file can't be read */
+/** Connects to nothing yet. @throws BackendUnusable where the CA file can't be read */
 export async function connect(location: S3Location, patience: Timeouts): Promise<Connection> {
   const agents = await agentsOf(location);
   const { connectMs: connectionTimeout, idleMs } = patience;
@@ -76,7 +76,7 @@ async function agentsOf({ caFile }: S3Location) {
   const httpAgent = new HttpAgent(options);
   if (caFile === undefined) return { httpAgent, httpsAgent: new HttpsAgent(options) };
   const ca = await readFile(caFile, 'utf8').catch((error) => {
-    throw new StoreUnusable(`the file that ca= in BLOBS_URL names can't be read: ${error.message}`, {
+    throw new BackendUnusable(`the file that ca= in BLOBS_URL names can't be read: ${error.message}`, {
       cause: error,
       isTemporary: false,
     });

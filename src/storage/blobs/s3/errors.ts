@@ -1,5 +1,5 @@
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
-import { StoreUnusable } from '../blobs.js';
+import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
 /** Names of errors, by the SDK and by stores, that say the store has not got what was asked for. */
@@ -79,10 +79,11 @@ export function storeError(error: unknown): unknown {
  *
  * @param permission the S3 action that was tried
  */
-export function startError(error: unknown, { bucket, endpoint }: S3Location, permission: string): StoreUnusable {
+export function startError(error: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
   const where = endpoint === undefined ? '' : ` at ${endpoint}`;
   const told = error instanceof Error ? error.message || error.name : String(error);
-  const unusable = (message: string, isTemporary = false) => new StoreUnusable(message, { cause: error, isTemporary });
+  const unusable = (message: string, isTemporary = false) =>
+    new BackendUnusable(message, { cause: error, isTemporary });
   if (hasName(error, ['NoSuchBucket']) || statusOfError(error) === 404) {
     return unusable(`there is no bucket "${bucket}"${where}. Create it, or correct BLOBS_URL.`);
   }

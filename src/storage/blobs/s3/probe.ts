@@ -23,7 +23,7 @@ const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
  * Tries on objects of its own what the store can do, and removes them again. Everything that the service will need is
  * tried, so that a permission that is missing shows now.
  *
- * @throws StoreUnusable with what is missing
+ * @throws BackendUnusable with what is missing
  */
 export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const { writer, reader } = bucket.connection;

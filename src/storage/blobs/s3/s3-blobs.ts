@@ -75,7 +75,7 @@ export class S3Blobs implements BlobStore {
   /**
    * Opens the spool, makes sure that the bucket can be used, and finds out what the store can do.
    *
-   * @throws StoreUnusable
+   * @throws BackendUnusable
    */
   static async open(
     location: S3Location,
