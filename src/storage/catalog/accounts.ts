@@ -25,13 +25,13 @@ const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 export class Accounts {
   readonly #db: Database;
   readonly #tokens: TokenCache | undefined;
-  readonly #tellOthers: NotifyInstances;
+  readonly #notifyInstances: NotifyInstances;
 
   /** @param options.tokens where looking a token up is dear, and a revocation heard of */
-  constructor(db: Database, options: { tokens?: TokenCache; tellOthers?: NotifyInstances } = {}) {
+  constructor(db: Database, options: { tokens?: TokenCache; notifyInstances?: NotifyInstances } = {}) {
     this.#db = db;
     this.#tokens = options.tokens;
-    this.#tellOthers = options.tellOthers ?? (() => []);
+    this.#notifyInstances = options.notifyInstances ?? (() => []);
   }
 
   /** The account a token speaks for; `undefined` for one that is unknown or revoked. */
@@ -138,7 +138,7 @@ export class Accounts {
       .where('id', '=', id)
       .returning('id');
     const [revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([revocation, ...this.#tellOthers('tokens')]),
+      commit([revocation, ...this.#notifyInstances('tokens')]),
     );
     this.#tokens?.clear();
     if (revoked.length === 0) {

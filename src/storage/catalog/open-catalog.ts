@@ -2,49 +2,95 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
+import { ChangeFeed } from '../database/change-feed.js';
 import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts.js';
 import { Catalog } from './catalog.js';
+import { TokenCache } from './token-cache.js';
 
 export interface CatalogConfig {
   readonly dataFolder: string;
   readonly blobGrace: Micros;
-  /** Of a Postgres database; without it, SQLite in the data folder. */
+  /** The URL of a Postgres database; without it, the catalog is a SQLite file in the data folder. */
   readonly databaseUrl?: string | undefined;
 }
 
-/** The catalog, the accounts, and the clock by which everything in them is judged. */
+/** The catalog, the accounts, and the clock that sets and compares all times in them. */
 export interface OpenCatalog {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
   readonly now: () => Micros;
-  /** Of a database elsewhere, as it may be shown. */
+  /** The Postgres database, without its password; `undefined` for SQLite. */
   readonly databaseName: string | undefined;
   readonly close: () => Promise<void>;
 }
 
 /**
- * Opens the metadata of an installation and brings its tables up to date. Several processes may have it open at once.
+ * Opens the catalog of an installation and creates or upgrades its tables. Several processes may have it open at once.
  *
+ * @param options.localClock the clock of this process, in microseconds
  * @throws BackendUnusable
  */
-export async function openCatalog(config: CatalogConfig): Promise<OpenCatalog> {
-  const { databaseUrl, blobGrace, dataFolder } = config;
-  if (databaseUrl === undefined) return openInFolder(dataFolder, { blobGrace });
-  // Loaded here, so that nobody who does without it waits for its code.
-  const { openOnPostgres } = await import('./postgres-metadata.js');
-  return openOnPostgres(databaseUrl, { blobGrace });
-}
-
-/** The data folder is made where it is missing, and nobody else on the machine may look into it. */
-async function openInFolder(dataFolder: string, options: { blobGrace: Micros }): Promise<OpenCatalog> {
+export async function openCatalog(
+  { databaseUrl, dataFolder, blobGrace }: CatalogConfig,
+  options: { localClock?: () => Micros } = {},
+): Promise<OpenCatalog> {
+  if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { blobGrace, ...options });
   await mkdir(dataFolder, { recursive: true, mode: 0o700 });
   const db = await openSqlite(join(dataFolder, 'catalog.sqlite'));
   return {
-    catalog: new Catalog(db, options),
+    catalog: new Catalog(db, { blobGrace }),
     accounts: new Accounts(db),
-    now: microsClock(),
+    now: microsClock(options.localClock),
     databaseName: undefined,
     close: () => db.close(),
+  };
+}
+
+/**
+ * Opens the catalog in a Postgres database, which any number of processes share: they notify one another of changes, and
+ * use the database's clock.
+ */
+async function openOnPostgres(
+  url: string,
+  { blobGrace, localClock }: { blobGrace: Micros; localClock?: () => Micros },
+): Promise<OpenCatalog> {
+  // Imported only here, so that a process without Postgres does not load this code.
+  const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
+    import('../database/postgres.js'),
+    import('../database/database-clock.js'),
+    import('../database/notifications.js'),
+  ]);
+  const db = await openPostgres(url);
+  const clock = await DatabaseClock.open(db.query, localClock).catch(async (error) => {
+    await db.close();
+    throw error;
+  });
+  const changes = new ChangeFeed();
+  const tokens = new TokenCache();
+  const notifications = new Notifications(url, db.query, {
+    onMessage: (message) => {
+      if (message === 'tokens') tokens.clear();
+      else changes.announce(message.slice('dataset '.length));
+    },
+    onConnect: () => {
+      tokens.isConnected = true;
+      changes.announceGap();
+    },
+    onDisconnect: () => {
+      tokens.isConnected = false;
+    },
+  });
+  const { notifyInstances } = notifications;
+  return {
+    catalog: new Catalog(db, { blobGrace, changes, notifyInstances }),
+    accounts: new Accounts(db, { tokens, notifyInstances }),
+    now: clock.now,
+    databaseName: databaseNameOf(url),
+    close: async () => {
+      clock.close();
+      await notifications.close();
+      await db.close();
+    },
   };
 }

@@ -5,8 +5,7 @@ import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { acquireLease, reserve } from '../../../src/dataset/upload-transitions.js';
 import { BackendUnusable } from '../../../src/storage/backend-unusable.js';
-import type { OpenCatalog } from '../../../src/storage/catalog/open-catalog.js';
-import { openOnPostgres } from '../../../src/storage/catalog/postgres-metadata.js';
+import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { databaseError } from '../../../src/storage/database/database.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
@@ -14,7 +13,7 @@ import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postg
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 async function open(url: string, options: { localClock?: () => number } = {}): Promise<OpenCatalog> {
-  const metadata = await openOnPostgres(url, { blobGrace: 0, ...options });
+  const metadata = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 }, options);
   onTestFinished(metadata.close);
   return metadata;
 }
@@ -200,7 +199,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
     const failing = (change: (url: URL) => void) => {
       const changed = new URL(url);
       change(changed);
-      return openOnPostgres(changed.href, { blobGrace: 0 }).catch((error) => error);
+      return openCatalog({ databaseUrl: changed.href, dataFolder: '', blobGrace: 0 }).catch((error) => error);
     };
     const errors = await Promise.all([
       failing((changed) => {
@@ -325,9 +324,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
 
 test.skipIf(whyNoPostgres() !== undefined)('lets go of everything when it is closed', async () => {
   const url = await databaseForTest();
-  const module = new URL('../../../src/storage/catalog/postgres-metadata.ts', import.meta.url).href;
-  const source = `const { openOnPostgres } = await import(${JSON.stringify(module)});
-    const metadata = await openOnPostgres(${JSON.stringify(url)}, { blobGrace: 0 });
+  const module = new URL('../../../src/storage/catalog/open-catalog.ts', import.meta.url).href;
+  const source = `const { openCatalog } = await import(${JSON.stringify(module)});
+    const metadata = await openCatalog({ databaseUrl: ${JSON.stringify(url)}, dataFolder: '', blobGrace: 0 });
     await metadata.catalog.ping();
     await metadata.close();`;
   expect(await endsByItself(source)).toBe(0);
