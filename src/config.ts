@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
+import { MAX_DIRECT_BYTES } from './api/limits.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import type { BodyTimes } from './server/bodies.js';
-import { MAX_DIRECT_BYTES, type ServiceRules } from './service/dependencies.js';
+import type { ServiceRules } from './service/dependencies.js';
 import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
 import type { BlobsLocation } from './storage/blobs/open-blobs.js';
 import { parseS3Url } from './storage/blobs/s3/location.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BASE_PATH } from '../../src/server/context.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Place } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';

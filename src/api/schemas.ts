@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_NAMES_PER_REQUEST, MAX_PAGE_SIZE, MAX_WAIT_SECONDS } from './limits.js';
 
 /*
  * What goes over the wire, once: these schemas check the requests, make the OpenAPI document and type the client.
@@ -199,24 +200,28 @@ export const uploadLinksBody = z.object({
 });
 
 export const namesBody = z.object({
-  filenames: z.array(z.string()).min(1).max(1000).meta({ description: 'Names of files of the dataset.' }),
+  filenames: z
+    .array(z.string())
+    .min(1)
+    .max(MAX_NAMES_PER_REQUEST)
+    .meta({ description: 'Names of files of the dataset.' }),
 });
 
 export const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).optional(),
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).optional(),
   cursor: z.string().optional(),
   status: wireStatus.optional(),
   name: z.string().optional().meta({ description: 'Exactly this name.' }),
 });
 
 export const filesQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(100),
   kind: fileKind.optional(),
   after: z.string().optional().meta({ description: 'Only files whose names come behind this one.' }),
 });
 
 export const statusQuery = z.object({
-  wait: z.coerce.number().min(0).max(60).optional().meta({
+  wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).optional().meta({
     description: 'Seconds to wait, 60 at the most, for the status to become READY or FAILED or to change.',
   }),
 });

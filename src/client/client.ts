@@ -1,3 +1,4 @@
+import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
 import type {
   WireCaption,
   WireDataset,
@@ -38,9 +39,6 @@ export { DatasetLinks, TrainyardError };
 
 /** The longest that the service waits for a change before it answers, in seconds. */
 const LONGEST_WAIT = 30;
-
-/** Captions that one request may ask for. */
-const CAPTIONS_AT_ONCE = 1000;
 
 /** Between two polls of a service that does not wait. */
 const POLL_MS = 1000;
@@ -219,8 +217,8 @@ export class TrainyardClient {
    */
   async captions(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<WireCaption[]> {
     const captions: WireCaption[] = [];
-    for (let from = 0; from < filenames.length; from += CAPTIONS_AT_ONCE) {
-      const body = { filenames: filenames.slice(from, from + CAPTIONS_AT_ONCE) };
+    for (let from = 0; from < filenames.length; from += MAX_NAMES_PER_REQUEST) {
+      const body = { filenames: filenames.slice(from, from + MAX_NAMES_PER_REQUEST) };
       const answer = await this.#requests.json<{ captions: WireCaption[] }>('POST', `${path(id)}/captions`, {
         body,
         ...options,

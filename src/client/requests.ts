@@ -1,7 +1,6 @@
+import { BASE_PATH } from '../api/base-path.js';
 import { withRetries } from './retry.js';
 import { errorOf, jsonOf, TrainyardError } from './trainyard-error.js';
-
-const BASE_PATH = '/prod/v1/trainers/datasets';
 
 export interface ClientOptions {
   /** Where the service is, such as `https://data.example`; with or without the API's base path. */

@@ -11,9 +11,6 @@ import type { Accounts } from '../storage/catalog/accounts.js';
 import type { BodyTimes } from './bodies.js';
 import type { Metrics } from './metrics.js';
 
-/** The contract's base path; no trailing slash, no redirects. */
-export const BASE_PATH = '/prod/v1/trainers/datasets';
-
 /** Fastify with schemas from Zod. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 

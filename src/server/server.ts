@@ -1,9 +1,10 @@
 import fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { BASE_PATH } from '../api/base-path.js';
 import { ServiceError } from '../dataset/errors.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody, rejectEarly } from './bodies.js';
-import { BASE_PATH, type RouteContext, type ServerDependencies, type ServerOptions } from './context.js';
+import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
 import { watchConnections } from './drain.js';
 import { type ErrorAnswer, errorAnswer, errorAnswerOf } from './errors.js';

@@ -1,3 +1,4 @@
+import { MAX_LISTED } from '../api/limits.js';
 import type {
   WireAwaited,
   WireDataset,
@@ -12,11 +13,7 @@ import type { Facts } from '../dataset/inspect/inspection.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 
-/** Nobody reads further, and a dataset of ten thousand images without captions stays a small answer. */
-const MAX_PROBLEMS = 1000;
-
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
-const MAX_AWAITED = 1000;
 
 /** The files of a dataset share few minutes, and making the text of a date costs more than all else that is said of a file. */
 let lastMinute = { minute: Number.NaN, text: '' };
@@ -41,7 +38,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
     created_at: timeOf(dataset.createdAt),
     updated_at: timeOf(dataset.updatedAt),
     ...(status === 'FAILED' && {
-      error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_PROBLEMS).map(problemToWire) },
+      error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
     }),
     size_bytes: counts.bytes,
     counts: {
@@ -60,8 +57,8 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),
     files: view.files.map(fileToWire),
-    warnings: view.findings.warnings.slice(0, MAX_PROBLEMS).map(problemToWire),
-    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_AWAITED).map(awaitedToWire) }),
+    warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
+    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_LISTED).map(awaitedToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }

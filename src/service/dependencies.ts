@@ -3,9 +3,6 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
-/** The contract's limit for one file of a direct upload. */
-export const MAX_DIRECT_BYTES = 150_000_000;
-
 /** Looks at all the bytes of a file that claims to be `filename`; rejects with the signal's reason. */
 export type Inspector = (
   file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,

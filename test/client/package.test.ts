@@ -1,36 +1,39 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../harness/server.js';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-test('the client imports nothing but its own files, so that it runs wherever fetch does', async () => {
+test('the client imports nothing but its own files and the wire contract, so that it runs wherever fetch does', async () => {
+  const dist = join(ROOT, 'dist');
   const visited = new Set<string>();
   const visit = async (path: string): Promise<void> => {
     if (visited.has(path)) return;
     visited.add(path);
-    const text = await readFile(join(ROOT, 'dist/http', path), 'utf8');
+    const text = await readFile(path, 'utf8');
     const imports = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"]+)['"]/g)].map(([, name = '']) => name);
     for (const name of imports) {
-      expect(name).toMatch(/^\.\/[a-z-]+\.js$/);
-      await visit(name.slice(2));
+      expect(name).toMatch(/^\.\.?\/[a-z/-]+\.js$/);
+      await visit(join(dirname(path), name));
     }
     expect(text).not.toMatch(/\b(process|Buffer|require|__dirname)\b/);
   };
-  await visit('client.js');
-  expect([...visited].sort()).toEqual([
-    'client-error.js',
-    'client.js',
-    'dataset-links.js',
-    'event-stream.js',
-    'push-progress.js',
-    'push.js',
-    'requests.js',
-    'retry.js',
+  await visit(join(dist, 'client/client.js'));
+  expect([...visited].map((path) => relative(dist, path)).sort()).toEqual([
+    'api/base-path.js',
+    'api/limits.js',
+    'client/client.js',
+    'client/dataset-links.js',
+    'client/event-stream.js',
+    'client/push-progress.js',
+    'client/push.js',
+    'client/requests.js',
+    'client/retry.js',
+    'client/trainyard-error.js',
   ]);
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { BASE_PATH } from '../../src/server/context.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg, sha256 } from './contents.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MAX_DIRECT_BYTES } from '../../src/service/dependencies.js';
+import { MAX_DIRECT_BYTES } from '../../src/api/limits.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';

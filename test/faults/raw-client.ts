@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { BASE_PATH } from '../../src/server/context.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
 
 export interface RawAnswer {

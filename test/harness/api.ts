@@ -1,5 +1,5 @@
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
-import { BASE_PATH } from '../../src/server/context.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
 
 /** An answer as it came: nothing here throws for a status. */
 export interface Answer<T> {

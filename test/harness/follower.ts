@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { WireDataset } from '../../src/api/schemas.js';
-import { BASE_PATH } from '../../src/server/context.js';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import { eventually } from './server.js';
 
 /** Somebody who listens to a dataset's events and, cut off, listens again at the next instance, as a browser would. */

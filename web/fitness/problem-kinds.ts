@@ -36,9 +36,6 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   MIXED_MEDIA: { title: 'Images and clips mixed' },
 };
 
-/** As many as the service tells of one by one. */
-export const MOST_TOLD = 1000;
-
 export interface ProblemGroup extends Kind {
   readonly code: string;
   readonly problems: readonly Problem[];

@@ -1,11 +1,12 @@
 import { ChevronRight } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
+import { MAX_LISTED } from '../../src/api/limits.js';
 import type { Problem } from '../../src/client/client.js';
 import { numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
-import { groupsOf, MOST_TOLD, type ProblemGroup } from './problem-kinds.js';
+import { groupsOf, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {
   readonly title: string;
@@ -23,8 +24,10 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>
-      {problems.length >= MOST_TOLD && (
-        <p className="text-sm text-muted">The first {numberOf(MOST_TOLD)} are listed; more come as these are mended.</p>
+      {problems.length >= MAX_LISTED && (
+        <p className="text-sm text-muted">
+          The first {numberOf(MAX_LISTED)} are listed; more come as these are mended.
+        </p>
       )}
       <div className="flex flex-col gap-2">
         {groups.map((group) => (

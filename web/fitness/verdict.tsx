@@ -1,12 +1,12 @@
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
+import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Status } from '../../src/client/client.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { commandsFor } from './commands.js';
-import { MOST_TOLD } from './problem-kinds.js';
 
 const LOOKS: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
   READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },
@@ -92,7 +92,7 @@ function Handover({ dataset }: { dataset: DatasetWithFiles }) {
 
 /** The service tells of so many one by one, and of more not. */
 function wrongWith(problems: number): string {
-  if (problems >= MOST_TOLD) return `More than ${numberOf(MOST_TOLD)} things are wrong; the first are listed below.`;
+  if (problems >= MAX_LISTED) return `More than ${numberOf(MAX_LISTED)} things are wrong; the first are listed below.`;
   return `${countOf(problems, 'thing')} ${problems === 1 ? 'is' : 'are'} wrong, and listed below. Upload what is missing or was refused, or delete it.`;
 }
 

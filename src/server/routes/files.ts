@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import {
   datasetParams,
   fileParams,
@@ -12,7 +13,6 @@ import {
   wireWithdrawnUpload,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { MAX_DIRECT_BYTES } from '../../service/dependencies.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';

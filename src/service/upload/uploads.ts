@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -7,7 +8,7 @@ import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
-import { MAX_DIRECT_BYTES, type ServiceDependencies } from '../dependencies.js';
+import type { ServiceDependencies } from '../dependencies.js';
 import { parseUploadBatch } from './parse-upload-batch.js';
 import { UploadLease } from './upload-lease.js';
 import { NOTICE_TIME, type SignedUpload } from './upload-links.js';

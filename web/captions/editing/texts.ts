@@ -1,4 +1,5 @@
 import { useEffect, useSyncExternalStore } from 'react';
+import { MAX_NAMES_PER_REQUEST } from '../../../src/api/limits.js';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
 
@@ -7,9 +8,6 @@ export type Reading =
   | { readonly state: 'loading' }
   | { readonly state: 'read'; readonly text: string | null }
   | { readonly state: 'failed'; readonly error: unknown };
-
-/** As many as one request may ask for. */
-const AT_ONCE = 1000;
 
 /** Within so many milliseconds, those that come into sight are asked for together. */
 const GATHERING_MS = 16;
@@ -67,9 +65,9 @@ export async function readTexts(
   { signal, onProgress }: { signal: AbortSignal; onProgress: (known: number) => void },
 ): Promise<void> {
   const unknown = files.filter(({ sha256 }) => readingOf(sha256).state !== 'read');
-  for (let from = 0; from < unknown.length; from += AT_ONCE) {
+  for (let from = 0; from < unknown.length; from += MAX_NAMES_PER_REQUEST) {
     onProgress(files.length - unknown.length + from);
-    const failure = await readSome(client, datasetId, unknown.slice(from, from + AT_ONCE), signal);
+    const failure = await readSome(client, datasetId, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
     // What is wrong with a single one is said in its field.
     if (failure !== undefined && !isOfOneFile(failure)) throw failure;
   }
@@ -104,7 +102,7 @@ function forget(files: Wanted['files'], own: { readonly file: DatasetFile; asker
 
 async function readWanted(datasetId: string, queue: Wanted): Promise<void> {
   while (queue.files.size > 0) {
-    const files = [...queue.files.values()].slice(0, AT_ONCE).map(({ file }) => file);
+    const files = [...queue.files.values()].slice(0, MAX_NAMES_PER_REQUEST).map(({ file }) => file);
     for (const { filename } of files) queue.files.delete(filename);
     await readSome(queue.client, datasetId, files);
   }

@@ -1,3 +1,4 @@
+import { MAX_LISTED } from '../../../src/api/limits.js';
 import {
   type PushFile,
   type PushOutcome,
@@ -16,9 +17,6 @@ const WITHDRAWN_AT_ONCE = 5;
 
 /** In which ten thousand promises are made. */
 const PROMISING_MS = 3000;
-
-/** The service tells so many of the names that it waits for. */
-const MAX_AWAITED_TOLD = 1000;
 
 export type Phase =
   | { readonly state: 'queued' | 'checking' | 'sending' | 'waiting' | 'cancelling' | 'cancelled' | 'done' }
@@ -203,7 +201,7 @@ export class Batch {
       // A name that is not awaited has nothing of ours; under it may be what is wrong with an older upload.
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
       const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
-      mayBeMore = ours.length > 0 && awaited.length === MAX_AWAITED_TOLD;
+      mayBeMore = ours.length > 0 && awaited.length === MAX_LISTED;
       while (ours.length > 0) await Promise.all(ours.splice(0, WITHDRAWN_AT_ONCE).map(withdrawOne));
     }
   }
