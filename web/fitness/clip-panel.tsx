@@ -96,7 +96,7 @@ function Lengths({ title, unit, values, asked }: LengthsProps) {
       summary={`${countOf(values.length, 'clip')} from ${say(shortest)} to ${say(values.reduce((a, b) => Math.max(a, b)))} ${unit}, the middle one ${say(middle)}.`}
       bins={bins}
       ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: longest * part, label: say(longest * part) }))}
-      {...(asked !== undefined && { thresholds: [asked], isRemarkable: ({ to }) => to <= asked })}
+      {...(asked !== undefined && { thresholds: [asked], isHighlighted: ({ to }) => to <= asked })}
       table={{
         head: [title, 'Clips'],
         rows: bins.filter(({ count }) => count > 0).map(({ from, to, count }) => [`${say(from)} to ${say(to)}`, count]),

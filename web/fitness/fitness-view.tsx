@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { ClipPanel } from './clip-panel.js';
-import { LooksPanel } from './image-findings/image-findings-panel.js';
+import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
 import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';
 import { Verdict } from './verdict.js';
@@ -25,7 +25,7 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
       <ProblemsPanel title="What to know" datasetId={id} problems={warnings} filenames={filenames} isBad={false} />
       <ResolutionPanel datasetId={id} files={files} />
       <ClipPanel datasetId={id} files={files} />
-      <LooksPanel dataset={dataset} />
+      <ImageFindingsPanel dataset={dataset} />
     </div>
   );
 }

@@ -5,44 +5,44 @@ import { Thumbnail } from '../live/thumbnail.js';
 import { Button } from '../ui/button.js';
 import { numberOf } from '../ui/format.js';
 
-const FIRST = 24;
-const MORE = 96;
+const SHOWN_AT_FIRST = 24;
+const SHOWN_PER_CLICK = 96;
 
-export interface Flagged {
+export interface FlaggedFile {
   readonly file: DatasetFile;
-  /** The number for which it is shown, such as `12 %`. */
-  readonly figure: string;
+  /** The text below the filename, such as `12 %` or `640 × 480`. */
+  readonly detail: string;
 }
 
 interface FlaggedImagesProps {
   readonly datasetId: string;
   readonly label: string;
-  readonly flagged: readonly Flagged[];
+  readonly flagged: readonly FlaggedFile[];
 }
 
-/** Images that are worth a look, each with the way to its file; the first few of many, and more on demand. */
+/** Thumbnails of images to check, each a link to its file. Shows the first few; a button shows more. */
 export const FlaggedImages = memo(function FlaggedImages({ datasetId, label, flagged }: FlaggedImagesProps) {
-  const [shown, setShown] = useState(FIRST);
+  const [shown, setShown] = useState(SHOWN_AT_FIRST);
   const hidden = flagged.length - shown;
   return (
     <div className="flex flex-col items-start gap-3">
       <ul aria-label={label} className="grid w-full grid-cols-[repeat(auto-fill,minmax(6.5rem,1fr))] gap-3">
-        {flagged.slice(0, shown).map(({ file, figure }) => (
+        {flagged.slice(0, shown).map(({ file, detail }) => (
           <li key={file.filename}>
-            <FlaggedImage datasetId={datasetId} file={file} figure={figure} />
+            <FlaggedImage datasetId={datasetId} file={file} detail={detail} />
           </li>
         ))}
       </ul>
       {hidden > 0 && (
-        <Button onClick={() => setShown(shown + MORE)}>
-          Show {numberOf(Math.min(MORE, hidden))} more of {numberOf(hidden)}
+        <Button onClick={() => setShown(shown + SHOWN_PER_CLICK)}>
+          Show {numberOf(Math.min(SHOWN_PER_CLICK, hidden))} more of {numberOf(hidden)}
         </Button>
       )}
     </div>
   );
 });
 
-function FlaggedImage({ datasetId, file, figure }: Flagged & { datasetId: string }) {
+function FlaggedImage({ datasetId, file, detail }: FlaggedFile & { datasetId: string }) {
   return (
     <Link
       href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
@@ -53,7 +53,7 @@ function FlaggedImage({ datasetId, file, figure }: Flagged & { datasetId: string
         <Thumbnail datasetId={datasetId} file={file} />
       </span>
       <span className="truncate group-hover:underline">{file.filename}</span>
-      <span className="text-muted">{figure}</span>
+      <span className="text-muted">{detail}</span>
     </Link>
   );
 }

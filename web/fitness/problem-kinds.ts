@@ -42,7 +42,7 @@ export interface ProblemGroup extends Kind {
 }
 
 /** Problems of one kind together, the most frequent kind first. */
-export function groupsOf(problems: readonly Problem[]): ProblemGroup[] {
+export function groupProblems(problems: readonly Problem[]): ProblemGroup[] {
   return [...Map.groupBy(problems, ({ code }) => code)]
     .map(([code, group]) => ({ ...kindOf(code), code, problems: group }))
     .sort((a, b) => b.problems.length - a.problems.length);

@@ -6,7 +6,7 @@ import type { Problem } from '../../src/client/client.js';
 import { numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
-import { groupsOf, type ProblemGroup } from './problem-kinds.js';
+import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {
   readonly title: string;
@@ -20,7 +20,7 @@ interface ProblemsPanelProps {
 /** Everything that is wrong, by kind, with a way to each file. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
   const { title, problems } = props;
-  const groups = useMemo(() => groupsOf(problems), [problems]);
+  const groups = useMemo(() => groupProblems(problems), [problems]);
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>

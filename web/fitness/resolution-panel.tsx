@@ -115,7 +115,7 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
             <FlaggedImages
               datasetId={datasetId}
               label={`Images below ${resolution}`}
-              flagged={below.map((file) => ({ file, figure: `${file.width} × ${file.height}` }))}
+              flagged={below.map((file) => ({ file, detail: `${file.width} × ${file.height}` }))}
             />
           )}
         </div>

@@ -135,7 +135,7 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
     const { page, complaints } = await open(id);
     const names = async (label: string) =>
       (await listed(page, label).locator('span.truncate').allTextContents()).toSorted();
-    await page.getByText('looked at, as thumbnails of 320 pixels').waitFor();
+    await page.getByText('analyzed, from thumbnails of 320 pixels').waitFor();
     expect(await names('Exact duplicates, group 1')).toEqual(['again.png', 'original.png']);
     // Of those with the same bytes, one is looked at.
     await expect.poll(() => names('Near-duplicates, group 1')).toEqual(['again.png', 'smaller.jpg']);
@@ -151,14 +151,14 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
   test('remembers what it has seen when the page is opened again', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 9 }) });
     const { page, context } = await open(id);
-    await page.getByText('2 images looked at').waitFor();
+    await page.getByText('2 images analyzed').waitFor();
     await expect.poll(() => page.evaluate(keptFor, id)).toBe(2);
     const fetched: string[] = [];
     context.on('request', (request) => {
       if (request.resourceType() === 'fetch' && request.url().includes('/thumbnail')) fetched.push(request.url());
     });
     await page.reload();
-    await page.getByText('2 images looked at').waitFor();
+    await page.getByText('2 images analyzed').waitFor();
     expect(fetched).toEqual([]);
   });
 

@@ -9,16 +9,16 @@ import {
   SHADES,
   shadesOf,
 } from '../../../web/fitness/image-analysis/hash.js';
-import { type Look, lookAt } from '../../../web/fitness/image-analysis/image-analysis.js';
+import { type ImageAnalysis, analyze } from '../../../web/fitness/image-analysis/image-analysis.js';
 import { lumaOf } from '../../../web/fitness/image-analysis/luma.js';
-import { type Likeness, similarGroups } from '../../../web/fitness/image-analysis/similar.js';
+import { type ImageSignature, similarGroups } from '../../../web/fitness/image-analysis/similar.js';
 import * as media from '../../fixtures/media.js';
 
 /** As the page sees a file: a thumbnail's pixels. */
-async function looked(image: Sharp): Promise<Look> {
+async function looked(image: Sharp): Promise<ImageAnalysis> {
   const thumbnail = image.resize(320, 320, { fit: 'inside', withoutEnlargement: true }).ensureAlpha().raw();
   const { data, info } = await thumbnail.toBuffer({ resolveWithObject: true });
-  return lookAt({ data, width: info.width, height: info.height });
+  return analyze({ data, width: info.width, height: info.height });
 }
 
 const picture = async (seed: number) => sharp(await media.png({ width: 640, height: 480, seed }));
@@ -69,7 +69,7 @@ describe('brightness', () => {
   });
 
   test('takes what can be seen through for white', () => {
-    expect(lookAt({ data: new Uint8Array([0, 0, 0, 0]), width: 1, height: 1 }).brightness).toBeCloseTo(100);
+    expect(analyze({ data: new Uint8Array([0, 0, 0, 0]), width: 1, height: 1 }).brightness).toBeCloseTo(100);
   });
 });
 
@@ -93,7 +93,7 @@ describe('images that look alike', () => {
   };
 
   /** Every image compared with every other. */
-  function groupsByForce(images: readonly Likeness[], most: number): number[][] {
+  function groupsByForce(images: readonly ImageSignature[], most: number): number[][] {
     const groups: number[][] = [];
     for (const [place, image] of images.entries()) {
       const isAlike = (other: number) => {
@@ -119,7 +119,7 @@ describe('images that look alike', () => {
       fc.array(
         fc
           .tuple(fc.nat({ max: originals.length - 1 }), fc.array(bit, { maxLength: 8 }))
-          .map(([at, flips]): Likeness => {
+          .map(([at, flips]): ImageSignature => {
             const [first, second, own] = originals[at]!;
             return { hash: near([first, second], flips), shades: own };
           }),
@@ -135,7 +135,7 @@ describe('images that look alike', () => {
   });
 
   test('are not a black one and a white one, whose hashes are the same', () => {
-    const plain = (shade: number): Likeness => ({ hash: [0, 0], shades: new Uint8Array(SHADES).fill(shade) });
+    const plain = (shade: number): ImageSignature => ({ hash: [0, 0], shades: new Uint8Array(SHADES).fill(shade) });
     expect(similarGroups([plain(0), plain(255)], 5)).toEqual([]);
     expect(similarGroups([plain(0), plain(10)], 5)).toEqual([[0, 1]]);
   });

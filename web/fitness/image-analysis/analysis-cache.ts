@@ -1,24 +1,24 @@
-import type { Look } from './image-analysis.js';
+import type { ImageAnalysis } from './image-analysis.js';
 
 /*
- * What was seen of a dataset, kept by the browser, so that a reloaded page need not look again. It is a convenience: where
- * the browser keeps nothing, everything works without.
+ * Stores analyses in IndexedDB, so that a reloaded page need not repeat them. Where IndexedDB is not available, reads find
+ * nothing and writes are dropped.
  */
 
-/** Goes up when a look means something else than before, or has other fields: what older pages kept is of no use then. */
+/** Raise the number when `ImageAnalysis` changes its fields or their meaning: entries of older pages are then ignored. */
 const DATABASE = 'trainyard-looks-1';
 const STORE = 'datasets';
 
-export type KeptLooks = readonly (readonly [sha256: string, look: Look | undefined])[];
+/** `undefined` for an image without a thumbnail. */
+export type CachedAnalyses = readonly (readonly [sha256: string, analysis: ImageAnalysis | undefined])[];
 
-/** What was kept of a dataset; nothing where there is none. */
-export async function keptLooksOf(datasetId: string): Promise<KeptLooks> {
+export async function readCachedAnalyses(datasetId: string): Promise<CachedAnalyses> {
   return (await inStore('readonly', (store) => store.get(datasetId))) ?? [];
 }
 
-/** Keeps this and nothing else of the dataset. */
-export async function keepLooks(datasetId: string, looks: KeptLooks): Promise<void> {
-  await inStore('readwrite', (store) => store.put(looks, datasetId));
+/** Replaces the cached analyses of the dataset. */
+export async function writeCachedAnalyses(datasetId: string, analyses: CachedAnalyses): Promise<void> {
+  await inStore('readwrite', (store) => store.put(analyses, datasetId));
 }
 
 async function inStore<T>(
@@ -28,9 +28,9 @@ async function inStore<T>(
   try {
     const opening = indexedDB.open(DATABASE);
     opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-    const database = await settled(opening);
+    const database = await resultOf(opening);
     try {
-      return await settled(work(database.transaction(STORE, mode).objectStore(STORE)));
+      return await resultOf(work(database.transaction(STORE, mode).objectStore(STORE)));
     } finally {
       database.close();
     }
@@ -39,7 +39,7 @@ async function inStore<T>(
   }
 }
 
-function settled<T>(request: IDBRequest<T>): Promise<T> {
+function resultOf<T>(request: IDBRequest<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);

@@ -1,26 +1,26 @@
-import { type Look, lookAt } from './image-analysis.js';
+import { analyze, type ImageAnalysis } from './image-analysis.js';
 import type { Pixels } from './luma.js';
 import { similarGroups } from './similar.js';
-import type { Answer, Question } from './worker-protocol.js';
+import type { AnalysisRequest, AnalysisResponse } from './worker-protocol.js';
 
 /*
- * Beside the page, which stays quick meanwhile: decodes thumbnails and looks at their pixels, and finds those that are alike.
- * It fetches nothing by itself, so that its policy can forbid that.
+ * Decodes thumbnails, analyzes their pixels and groups similar images, off the page's main thread. The worker makes no
+ * requests, so that its Content-Security-Policy can forbid them.
  */
 
 const canvas = new OffscreenCanvas(1, 1);
 const drawing = canvas.getContext('2d', { willReadFrequently: true })!;
 
-addEventListener('message', async ({ data }: MessageEvent<Question>) => {
-  if ('images' in data) answer({ groups: similarGroups(data.images, data.most) });
-  else answer({ sha256: data.sha256, look: await lookOf(data.thumbnail) });
+addEventListener('message', async ({ data }: MessageEvent<AnalysisRequest>) => {
+  if ('images' in data) respond({ groups: similarGroups(data.images, data.maxDistance) });
+  else respond({ sha256: data.sha256, analysis: await analysisOf(data.thumbnail) });
 });
 
-async function lookOf(thumbnail: Blob): Promise<Look | undefined> {
+/** Returns `undefined` for a thumbnail that the browser can't decode. */
+async function analysisOf(thumbnail: Blob): Promise<ImageAnalysis | undefined> {
   try {
-    return lookAt(await pixelsOf(thumbnail));
+    return analyze(await pixelsOf(thumbnail));
   } catch {
-    // Not to be decoded here: as if there were none.
     return undefined;
   }
 }
@@ -28,7 +28,7 @@ async function lookOf(thumbnail: Blob): Promise<Look | undefined> {
 async function pixelsOf(thumbnail: Blob): Promise<Pixels> {
   const bitmap = await createImageBitmap(thumbnail);
   const { width, height } = bitmap;
-  // Nothing is awaited from here on, so that images under way at once can share the canvas.
+  // No await from here on: images that are decoded concurrently share the canvas.
   canvas.width = width;
   canvas.height = height;
   drawing.drawImage(bitmap, 0, 0);
@@ -36,6 +36,6 @@ async function pixelsOf(thumbnail: Blob): Promise<Pixels> {
   return drawing.getImageData(0, 0, width, height);
 }
 
-function answer(message: Answer): void {
+function respond(message: AnalysisResponse): void {
   postMessage(message);
 }

@@ -1,37 +1,36 @@
-import type { Look } from './image-analysis.js';
-import { type Answer, type Question, startWorker } from './worker-protocol.js';
+import type { ImageAnalysis } from './image-analysis.js';
+import type { AnalysisRequest, AnalysisResponse } from './worker-protocol.js';
 
-/** In flight at once for each worker: one is decoded while others are on their way. */
-const AHEAD = 4;
+/** Images that each worker has in flight: it decodes one while the thumbnails of the others are fetched. */
+const IMAGES_PER_WORKER = 4;
 
-const MOST_WORKERS = 4;
+const MAX_WORKERS = 4;
 
-/** Between two drawings of the progress. */
-const TELL_MS = 100;
+/** Between two updates of the displayed progress. */
+const PUBLISH_EVERY_MS = 100;
 
-export interface Seeable {
+export interface ImageToAnalyze {
   readonly sha256: string;
-  /** Of its thumbnail. */
-  readonly url: string;
+  readonly thumbnailUrl: string;
 }
 
-export interface Progress {
-  readonly state: 'still' | 'looking' | 'cancelled';
+export interface AnalysisProgress {
+  readonly state: 'idle' | 'running' | 'cancelled';
   readonly done: number;
   readonly total: number;
-  /** Images whose thumbnails could not be fetched this time, and may be another time. */
+  /** Images whose thumbnails could not be fetched in this run; a later run may succeed. */
   readonly failed: number;
-  /** How often it has come to an end, by itself or not: then there are more looks than before. */
-  readonly ended: number;
+  /** Runs that have completed or were cancelled. When it grows, there may be new analyses. */
+  readonly finishedRuns: number;
 }
 
-/** By what is in an image, so that none is looked at twice for as long as the page is open; `undefined` without a thumbnail. */
-const seen = new Map<string, Look | undefined>();
+/** Analyses by SHA-256, kept until the page is closed; `undefined` for an image without a thumbnail. */
+const analyses = new Map<string, ImageAnalysis | undefined>();
 
-/** Looks at images, in workers. What one has seen, all know. */
-export class Looking {
+/** Fetches thumbnails and analyzes them in workers. All analyzers share their results. */
+export class ImageAnalyzer {
   readonly #listeners = new Set<() => void>();
-  #progress: Progress = { state: 'still', done: 0, total: 0, failed: 0, ended: 0 };
+  #progress: AnalysisProgress = { state: 'idle', done: 0, total: 0, failed: 0, finishedRuns: 0 };
   #workers: readonly Worker[] = [];
   #fetching = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -41,95 +40,100 @@ export class Looking {
     return () => this.#listeners.delete(listener);
   };
 
-  readonly progress = (): Progress => this.#progress;
+  readonly progress = (): AnalysisProgress => this.#progress;
 
   has(sha256: string): boolean {
-    return seen.has(sha256);
+    return analyses.has(sha256);
   }
 
-  lookOf(sha256: string): Look | undefined {
-    return seen.get(sha256);
+  analysisOf(sha256: string): ImageAnalysis | undefined {
+    return analyses.get(sha256);
   }
 
-  /** Takes over what was seen before. */
-  recall(looks: Iterable<readonly [string, Look | undefined]>): void {
-    for (const [sha256, look] of looks) seen.set(sha256, look);
+  /** Adds analyses of an earlier visit. */
+  restore(cached: Iterable<readonly [string, ImageAnalysis | undefined]>): void {
+    for (const [sha256, analysis] of cached) analyses.set(sha256, analysis);
   }
 
-  /** Looks at those that have not been seen yet, the first of them first. Does nothing while it is looking. */
-  start(images: readonly Seeable[]): void {
-    if (this.#progress.state === 'looking') return;
-    const queue = images.filter(({ sha256 }) => !seen.has(sha256)).reverse();
+  /** Analyzes in order the images that have no analysis yet. Does nothing while a run is in progress. */
+  start(images: readonly ImageToAnalyze[]): void {
+    if (this.#progress.state === 'running') return;
+    const queue = images.filter(({ sha256 }) => !analyses.has(sha256)).reverse();
     if (queue.length === 0) return;
     this.#fetching = new AbortController();
-    this.#change({ state: 'looking', done: 0, total: queue.length, failed: 0 });
-    this.#tell();
-    const count = Math.min(MOST_WORKERS, Math.max(1, navigator.hardwareConcurrency - 1), queue.length);
-    this.#workers = Array.from({ length: count }, startWorker);
+    this.#update({ state: 'running', done: 0, total: queue.length, failed: 0 });
+    this.#publish();
+    const count = Math.min(MAX_WORKERS, Math.max(1, navigator.hardwareConcurrency - 1), queue.length);
+    this.#workers = Array.from({ length: count }, startAnalysisWorker);
     for (const worker of this.#workers) {
-      const ask = () => this.#ask(worker, queue);
-      worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
+      const sendNext = () => this.#sendNext(worker, queue);
+      worker.addEventListener('message', ({ data }: MessageEvent<AnalysisResponse>) => {
         if ('groups' in data) return;
-        seen.set(data.sha256, data.look);
-        this.#count({ isFailed: false });
-        void ask();
+        analyses.set(data.sha256, data.analysis);
+        this.#countDone({ isFailed: false });
+        void sendNext();
       });
-      for (let ahead = 0; ahead < AHEAD; ahead++) void ask();
+      for (let inFlight = 0; inFlight < IMAGES_PER_WORKER; inFlight++) void sendNext();
     }
   }
 
-  /** Stops; what was seen stays seen. */
+  /** Ends the run and keeps its results so far. */
   cancel(): void {
-    if (this.#progress.state === 'looking') this.#end('cancelled');
+    if (this.#progress.state === 'running') this.#end('cancelled');
   }
 
-  /** Hands the worker the next image that has a thumbnail. */
-  async #ask(worker: Worker, queue: Seeable[]): Promise<void> {
+  /** Sends the worker the next image that has a thumbnail. */
+  async #sendNext(worker: Worker, queue: ImageToAnalyze[]): Promise<void> {
     const { signal } = this.#fetching;
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
-      const { sha256, url } = next;
-      const thumbnail = await thumbnailAt(url, signal);
+      const { sha256, thumbnailUrl } = next;
+      const thumbnail = await fetchThumbnail(thumbnailUrl, signal);
       if (signal.aborted) return;
       if (thumbnail instanceof Blob) {
-        worker.postMessage({ sha256, thumbnail } satisfies Question);
+        worker.postMessage({ sha256, thumbnail } satisfies AnalysisRequest);
         return;
       }
-      if (thumbnail === 'none') seen.set(sha256, undefined);
-      this.#count({ isFailed: thumbnail === 'failed' });
+      if (thumbnail === 'none') analyses.set(sha256, undefined);
+      this.#countDone({ isFailed: thumbnail === 'failed' });
     }
   }
 
-  #count({ isFailed }: { isFailed: boolean }): void {
+  #countDone({ isFailed }: { isFailed: boolean }): void {
     const { done, total, failed } = this.#progress;
-    this.#change({ done: done + 1, failed: failed + (isFailed ? 1 : 0) });
-    if (done + 1 === total) this.#end('still');
-    else this.#timer ??= setTimeout(() => this.#tell(), TELL_MS);
+    this.#update({ done: done + 1, failed: failed + (isFailed ? 1 : 0) });
+    if (done + 1 === total) this.#end('idle');
+    else this.#timer ??= setTimeout(() => this.#publish(), PUBLISH_EVERY_MS);
   }
 
-  #end(state: 'still' | 'cancelled'): void {
+  #end(state: 'idle' | 'cancelled'): void {
     this.#fetching.abort();
     for (const worker of this.#workers) worker.terminate();
     this.#workers = [];
-    this.#change({ state, ended: this.#progress.ended + 1 });
-    this.#tell();
+    this.#update({ state, finishedRuns: this.#progress.finishedRuns + 1 });
+    this.#publish();
   }
 
-  #change(part: Partial<Progress>): void {
-    this.#progress = { ...this.#progress, ...part };
+  #update(changes: Partial<AnalysisProgress>): void {
+    this.#progress = { ...this.#progress, ...changes };
   }
 
-  #tell(): void {
+  #publish(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const listener of this.#listeners) listener();
   }
 }
 
-async function thumbnailAt(url: string, signal: AbortSignal): Promise<Blob | 'none' | 'failed'> {
+/** Starts a worker; the caller terminates it. */
+export function startAnalysisWorker(): Worker {
+  return new Worker(new URL('./analysis.worker.ts', import.meta.url), { type: 'module' });
+}
+
+async function fetchThumbnail(url: string, signal: AbortSignal): Promise<Blob | 'none' | 'failed'> {
   try {
     const response = await fetch(url, { signal });
     if (response.ok) return await response.blob();
-    // Not of every image a thumbnail can be made, and asking again changes nothing.
+    // The service makes no thumbnails of some types, and a second request would get the same answer.
     return response.status === 404 ? 'none' : 'failed';
   } catch {
     return 'failed';

@@ -25,7 +25,7 @@ export function lumaOf({ data, width, height }: Pixels): Luma {
 }
 
 /** Mean and variance. */
-export function spreadOf(values: Float32Array): { mean: number; variance: number } {
+export function meanAndVarianceOf(values: Float32Array): { mean: number; variance: number } {
   let [sum, squares] = [0, 0];
   for (const value of values) {
     sum += value;

@@ -1,4 +1,4 @@
-import { type Luma, spreadOf } from './luma.js';
+import { type Luma, meanAndVarianceOf } from './luma.js';
 
 const TILES = 8;
 
@@ -20,7 +20,7 @@ const LEAST_VARIANCE = 4;
 export function sharpnessOf(luma: Luma): number {
   const variances = laplacianVariances(luma).sort((a, b) => a - b);
   const sharpest = variances[Math.floor(variances.length * SHARPEST)] ?? 0;
-  return 100 * Math.sqrt(sharpest / (spreadOf(luma.values).variance + LEAST_VARIANCE));
+  return 100 * Math.sqrt(sharpest / (meanAndVarianceOf(luma.values).variance + LEAST_VARIANCE));
 }
 
 /** The variance of the Laplacian in each tile. */

@@ -1,13 +1,13 @@
 import { distanceOf, HASH_BITS, type Hash } from './hash.js';
 
 /** What tells whether two images look alike. */
-export interface Likeness {
+export interface ImageSignature {
   readonly hash: Hash;
   readonly shades: Uint8Array;
 }
 
 /** Pictures of one shade each have the same hash, and still may be a black one and a white one. */
-const MOST_SHADE_APART = 24;
+const MAX_SHADE_DIFFERENCE = 24;
 
 /**
  * Groups of images that look alike, each of two or more, by their places: those whose hashes differ in at most `most` bits,
@@ -16,33 +16,33 @@ const MOST_SHADE_APART = 24;
  * Cut into one band more than may differ, two such hashes have at least one band in common, so only images that share a
  * band are compared, and of those only the ones that are not in one group already.
  */
-export function similarGroups(images: readonly Likeness[], most: number): number[][] {
-  const groups = new Groups(images.length);
+export function similarGroups(images: readonly ImageSignature[], most: number): number[][] {
+  const groups = new DisjointSets(images.length);
   const places = images.map((_, place) => place);
   for (let band = 0; band <= most; band++) {
     const from = Math.floor((band * HASH_BITS) / (most + 1));
     const to = Math.floor(((band + 1) * HASH_BITS) / (most + 1));
     for (const sharing of groupedBy(places, (place) => bitsOf(images[place]!.hash, from, to))) {
-      joinAlike(sharing, { images, groups, most });
+      joinSimilar(sharing, { images, groups, most });
     }
   }
   return groups.ofTwoOrMore();
 }
 
 interface Search {
-  readonly images: readonly Likeness[];
-  readonly groups: Groups;
+  readonly images: readonly ImageSignature[];
+  readonly groups: DisjointSets;
   readonly most: number;
 }
 
 /** Each image is compared with the groups before it, and with no more of a group than it takes to belong there. */
-function joinAlike(sharing: readonly number[], { images, groups, most }: Search): void {
+function joinSimilar(sharing: readonly number[], { images, groups, most }: Search): void {
   const before = new Map<number, number[]>();
   for (const place of sharing) {
     const image = images[place]!;
     for (const [root, members] of before) {
       if (groups.rootOf(place) === root) continue;
-      if (!members.some((member) => areAlike(images[member]!, image, most))) continue;
+      if (!members.some((member) => areSimilar(images[member]!, image, most))) continue;
       const own = before.get(groups.rootOf(place)) ?? [];
       before.delete(groups.rootOf(place));
       before.delete(root);
@@ -54,18 +54,18 @@ function joinAlike(sharing: readonly number[], { images, groups, most }: Search)
   }
 }
 
-function areAlike(a: Likeness, b: Likeness, most: number): boolean {
-  return distanceOf(a.hash, b.hash) <= most && shadesApart(a.shades, b.shades) <= MOST_SHADE_APART;
+function areSimilar(a: ImageSignature, b: ImageSignature, most: number): boolean {
+  return distanceOf(a.hash, b.hash) <= most && meanShadeDifference(a.shades, b.shades) <= MAX_SHADE_DIFFERENCE;
 }
 
-function shadesApart(a: Uint8Array, b: Uint8Array): number {
+function meanShadeDifference(a: Uint8Array, b: Uint8Array): number {
   let sum = 0;
   for (let place = 0; place < a.length; place++) sum += Math.abs(a[place]! - b[place]!);
   return sum / a.length;
 }
 
 /** Disjoint sets, by links to a root that get shorter with every look (R. E. Tarjan, 1975). */
-class Groups {
+class DisjointSets {
   readonly #above: Uint32Array;
 
   constructor(size: number) {

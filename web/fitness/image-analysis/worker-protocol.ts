@@ -1,16 +1,12 @@
-import type { Look } from './image-analysis.js';
-import type { Likeness } from './similar.js';
+import type { ImageAnalysis } from './image-analysis.js';
+import type { ImageSignature } from './similar.js';
 
-/** What the worker is asked: to look at one image, or which of many are alike. */
-export type Question =
+/** A message to the worker: analyze one image, or group many by similarity. */
+export type AnalysisRequest =
   | { readonly sha256: string; readonly thumbnail: Blob }
-  | { readonly images: readonly Likeness[]; readonly most: number };
+  | { readonly images: readonly ImageSignature[]; readonly maxDistance: number };
 
-export type Answer =
-  | { readonly sha256: string; readonly look: Look | undefined }
+/** The worker's answer. `groups` hold indices into the `images` of the request. */
+export type AnalysisResponse =
+  | { readonly sha256: string; readonly analysis: ImageAnalysis | undefined }
   | { readonly groups: readonly (readonly number[])[] };
-
-/** A worker of its own, to be terminated by whoever has asked for it. */
-export function startWorker(): Worker {
-  return new Worker(new URL('./analysis.worker.ts', import.meta.url), { type: 'module' });
-}

@@ -5,19 +5,20 @@ import { numberOf } from '../../ui/format.js';
 interface FindingProps {
   readonly title: string;
   readonly count: number;
-  /** What is said where there is nothing to see. */
+  /** Text for a count of 0. */
   readonly none: string;
-  readonly words: string;
-  /** Whether it is unfolded to begin with. */
+  /** Text for any other count. */
+  readonly summary: string;
+  /** Whether it is expanded at first. */
   readonly isOpen?: boolean;
-  /** What decides what is found; shown also where nothing was. */
+  /** Thresholds to adjust; shown also for a count of 0. */
   readonly controls?: ReactNode;
   readonly children: ReactNode;
 }
 
-/** Something that images were searched for: how many there are and, unfolded, which. */
-export function Finding({ title, count, none, words, isOpen = true, controls, children }: FindingProps) {
-  // The person decides from then on, whatever is found.
+/** One kind of finding: the number of images and, expanded, the images. */
+export function Finding({ title, count, none, summary, isOpen = true, controls, children }: FindingProps) {
+  // Later findings neither expand nor collapse it; the user does.
   const [isOpenAtFirst] = useState(isOpen);
   return (
     <details open={isOpenAtFirst} className="group rounded-lg border border-line">
@@ -32,7 +33,7 @@ export function Finding({ title, count, none, words, isOpen = true, controls, ch
       </summary>
       <div className="flex flex-col gap-4 border-t border-line p-3 sm:p-4">
         {controls}
-        <p className="text-sm text-muted">{count === 0 ? none : words}</p>
+        <p className="text-sm text-muted">{count === 0 ? none : summary}</p>
         {count > 0 && children}
       </div>
     </details>
@@ -49,7 +50,7 @@ interface SliderProps {
   readonly text: string;
 }
 
-/** A number that a person moves until what is found is right. */
+/** A threshold, with its value in words. */
 export function Slider({ label, value, onChange, min, max, text }: SliderProps) {
   const id = useId();
   return (

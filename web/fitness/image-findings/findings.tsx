@@ -2,18 +2,18 @@ import { memo, useDeferredValue, useMemo, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
-import { FlaggedImages } from '../flagged-images.js';
+import { FlaggedImages, type FlaggedFile } from '../flagged-images.js';
 import { distanceOf, HASH_BITS } from '../image-analysis/hash.js';
 import { Finding, Slider } from './finding.js';
-import type { Seen } from './use-image-analysis.js';
+import type { AnalyzedImage } from './use-image-analysis.js';
 import { useSimilar } from './use-similar.js';
 
-/** Below this on the shorter side there is little to learn from (TRAINER: images are never enlarged). */
-const TINY = 256;
+/** In pixels, on the shorter side. The trainer never enlarges images, so smaller ones teach it little. */
+const MIN_SIDE = 256;
 
-/** Bits in which images that are the same to a person differ at the most, when one was scaled, re-encoded or lightened. */
-const USUAL_DISTANCE = 5;
-const MOST_DISTANCE = 10;
+/** Hashes of one picture, scaled, re-encoded or lightened, differ in no more bits than this. */
+const DEFAULT_DISTANCE = 5;
+const MAX_DISTANCE = 10;
 
 const FIRST_GROUPS = 10;
 
@@ -22,7 +22,7 @@ interface ImagesProps {
   readonly images: readonly DatasetFile[];
 }
 
-/** Files with the very same bytes. */
+/** Files with the same bytes. */
 export const ExactDuplicates = memo(function ExactDuplicates({ datasetId, images }: ImagesProps) {
   const groups = useMemo(
     () => [...Map.groupBy(images, ({ sha256 }) => sha256).values()].filter(({ length }) => length > 1),
@@ -34,26 +34,26 @@ export const ExactDuplicates = memo(function ExactDuplicates({ datasetId, images
       title="Exact duplicates"
       count={surplus}
       isOpen={surplus > 0}
-      none="Every image is there once."
-      words={`${countOf(surplus, 'file')} with the same bytes as another: trained on twice, and more than others.`}
+      none="No two files have the same bytes."
+      summary={`${countOf(surplus, 'file')} with the same bytes as another. The trainer trains on each copy, so the picture counts more than others.`}
     >
       <GroupList
         datasetId={datasetId}
         label="Exact duplicates"
-        groups={groups.map((group) => group.map((file) => ({ file, figure: sizeOf(file.size_bytes) })))}
+        groups={groups.map((group) => group.map((file) => ({ file, detail: sizeOf(file.size_bytes) })))}
       />
     </Finding>
   );
 });
 
-/** Images that have few pixels, as the service has measured them. */
+/** Images with a short side, as measured by the service. */
 export const TinyImages = memo(function TinyImages({ datasetId, images }: ImagesProps) {
   const tiny = useMemo(
     () =>
       images
-        .filter((image) => shorterOf(image) < TINY)
+        .filter((image) => shorterOf(image) < MIN_SIDE)
         .sort((a, b) => shorterOf(a) - shorterOf(b))
-        .map((file) => ({ file, figure: `${file.width} × ${file.height}` })),
+        .map((file) => ({ file, detail: `${file.width} × ${file.height}` })),
     [images],
   );
   return (
@@ -61,35 +61,40 @@ export const TinyImages = memo(function TinyImages({ datasetId, images }: Images
       title="Tiny"
       count={tiny.length}
       isOpen={tiny.length > 0}
-      none={`Every image has ${TINY} pixels or more on its shorter side.`}
-      words={`${countOf(tiny.length, 'image')} with less than ${TINY} pixels on the shorter side.`}
+      none={`Every image has ${MIN_SIDE} pixels or more on its shorter side.`}
+      summary={`${countOf(tiny.length, 'image')} with fewer than ${MIN_SIDE} pixels on the shorter side.`}
     >
       <FlaggedImages datasetId={datasetId} label="Tiny images" flagged={tiny} />
     </Finding>
   );
 });
 
-/** Images that look alike, such as a picture and its re-encoded copy, or neighbours in a series. */
-export const NearDuplicates = memo(function NearDuplicates(props: { datasetId: string; seen: readonly Seen[] }) {
-  const { datasetId, seen } = props;
-  const [most, setMost] = useState(USUAL_DISTANCE);
-  const groups = useSimilar(seen, useDeferredValue(most));
-  const flagged = useMemo(() => groups?.map(flaggedOf), [groups]);
+interface NearDuplicatesProps {
+  readonly datasetId: string;
+  readonly analyzed: readonly AnalyzedImage[];
+}
+
+/** Images that look alike, such as a picture and its re-encoded copy, or consecutive shots of a series. */
+export const NearDuplicates = memo(function NearDuplicates(props: NearDuplicatesProps) {
+  const { datasetId, analyzed } = props;
+  const [maxDistance, setMaxDistance] = useState(DEFAULT_DISTANCE);
+  const groups = useSimilar(analyzed, useDeferredValue(maxDistance));
+  const flagged = useMemo(() => groups?.map(labelled), [groups]);
   const surplus = groups?.reduce((sum, { length }) => sum + length - 1, 0) ?? 0;
   return (
     <Finding
       title="Near-duplicates"
       count={surplus}
       none={groups === undefined ? 'Comparing …' : 'No two images look alike.'}
-      words={`${countOf(surplus, 'image')} that look like another, in ${countOf(groups?.length ?? 0, 'group')}.`}
+      summary={`${countOf(surplus, 'image')} that look like another, in ${countOf(groups?.length ?? 0, 'group')}.`}
       controls={
         <Slider
-          label="Alike"
-          value={most}
-          onChange={setMost}
+          label="Distance"
+          value={maxDistance}
+          onChange={setMaxDistance}
           min={0}
-          max={MOST_DISTANCE}
-          text={`up to ${most} of ${HASH_BITS} features differ`}
+          max={MAX_DISTANCE}
+          text={`up to ${maxDistance} of ${HASH_BITS} bits of the hash differ`}
         />
       }
     >
@@ -98,18 +103,19 @@ export const NearDuplicates = memo(function NearDuplicates(props: { datasetId: s
   );
 });
 
-function flaggedOf(group: readonly Seen[]) {
-  const first = group[0]?.look.hash ?? [0, 0];
-  return group.map(({ file, look }, index) => ({
+/** Labels each image with its size and its hash distance from the first of the group. */
+function labelled(group: readonly AnalyzedImage[]) {
+  const first = group[0]?.analysis.hash ?? [0, 0];
+  return group.map(({ file, analysis }, index) => ({
     file,
-    figure: `${file.width} × ${file.height}${index === 0 ? '' : `, ${distanceOf(first, look.hash)} apart`}`,
+    detail: `${file.width} × ${file.height}${index === 0 ? '' : `, distance ${distanceOf(first, analysis.hash)}`}`,
   }));
 }
 
 interface GroupListProps {
   readonly datasetId: string;
   readonly label: string;
-  readonly groups: readonly (readonly { readonly file: DatasetFile; readonly figure: string }[])[];
+  readonly groups: readonly (readonly FlaggedFile[])[];
 }
 
 function GroupList({ datasetId, label, groups }: GroupListProps) {

@@ -1,95 +1,119 @@
 import { memo, useMemo, useState } from 'react';
 import { countOf } from '../../ui/format.js';
 import { FlaggedImages } from '../flagged-images.js';
-import type { Look } from '../image-analysis/image-analysis.js';
+import type { ImageAnalysis } from '../image-analysis/image-analysis.js';
 import { Histogram } from '../plots/histogram.js';
 import { binsOf } from '../plots/histogram-bins.js';
 import { Finding, Slider } from './finding.js';
-import type { Seen } from './use-image-analysis.js';
+import type { AnalyzedImage } from './use-image-analysis.js';
 
-const USUAL_DARK = 12;
-const USUAL_BRIGHT = 92;
+/** In percent of white. */
+const DEFAULT_DARK = 12;
+const DEFAULT_BRIGHT = 92;
 
-/** See `sharpnessOf`, which says what the number means. */
-const USUAL_BLUR = 25;
-const MOST_SHARPNESS = 200;
+/** In percent; see `sharpnessOf`. */
+const DEFAULT_BLURRED = 25;
+const MAX_SHARPNESS = 200;
 
 interface FindingsProps {
   readonly datasetId: string;
-  readonly seen: readonly Seen[];
+  readonly analyzed: readonly AnalyzedImage[];
 }
 
 /** Images that are very dark, and those that are very bright. */
-export const BrightnessFindings = memo(function BrightnessFindings({ datasetId, seen }: FindingsProps) {
-  const [dark, setDark] = useState(USUAL_DARK);
-  const [bright, setBright] = useState(USUAL_BRIGHT);
-  const bins = useMemo(() => binsOf(valuesOf(seen, 'brightness'), { from: 0, to: 100, bins: 50 }), [seen]);
-  const darkOnes = useMemo(() => flagged(seen, 'brightness', (value) => value < dark), [seen, dark]);
-  const brightOnes = useMemo(() => flagged(seen, 'brightness', (value) => value > bright).reverse(), [seen, bright]);
+export const BrightnessFindings = memo(function BrightnessFindings({ datasetId, analyzed }: FindingsProps) {
+  const [maxDark, setMaxDark] = useState(DEFAULT_DARK);
+  const [minBright, setMinBright] = useState(DEFAULT_BRIGHT);
+  const bins = useMemo(() => binsOf(valuesOf(analyzed, 'brightness'), { from: 0, to: 100, bins: 50 }), [analyzed]);
+  const darkImages = useMemo(() => flagged(analyzed, 'brightness', (value) => value < maxDark), [analyzed, maxDark]);
+  const brightImages = useMemo(
+    () => flagged(analyzed, 'brightness', (value) => value > minBright).reverse(),
+    [analyzed, minBright],
+  );
   return (
     <Finding
       title="Very dark or very bright"
-      count={darkOnes.length + brightOnes.length}
-      none="No image is."
-      words={`${countOf(darkOnes.length, 'image')} darker than ${dark} %, ${countOf(brightOnes.length, 'image')} brighter than ${bright} %.`}
+      count={darkImages.length + brightImages.length}
+      none="None."
+      summary={`${countOf(darkImages.length, 'image')} darker than ${maxDark} %, ${countOf(brightImages.length, 'image')} brighter than ${minBright} %.`}
       controls={
         <div className="grid items-center gap-4 lg:grid-cols-2">
           <Histogram
             title="Mean brightness"
-            summary={`${countOf(seen.length, 'image')} from black at 0 % to white at 100 %.`}
+            summary={`${countOf(analyzed.length, 'image')} from black at 0 % to white at 100 %.`}
             bins={bins}
             ticks={[0, 25, 50, 75, 100].map((at) => ({ at, label: `${at} %` }))}
-            thresholds={[dark, bright]}
-            isRemarkable={({ from, to }) => to <= dark || from >= bright}
+            thresholds={[maxDark, minBright]}
+            isHighlighted={({ from, to }) => to <= maxDark || from >= minBright}
             table={{
               head: ['Brightness', 'Images'],
               rows: bins.filter(({ count }) => count > 0).map(({ from, to, count }) => [`${from} to ${to} %`, count]),
             }}
           />
           <div className="flex flex-col gap-2">
-            <Slider label="Dark" value={dark} onChange={setDark} min={0} max={50} text={`below ${dark} %`} />
-            <Slider label="Bright" value={bright} onChange={setBright} min={50} max={100} text={`above ${bright} %`} />
+            <Slider label="Dark" value={maxDark} onChange={setMaxDark} min={0} max={50} text={`below ${maxDark} %`} />
+            <Slider
+              label="Bright"
+              value={minBright}
+              onChange={setMinBright}
+              min={50}
+              max={100}
+              text={`above ${minBright} %`}
+            />
           </div>
         </div>
       }
     >
-      {darkOnes.length > 0 && <FlaggedImages datasetId={datasetId} label="Dark images" flagged={darkOnes} />}
-      {brightOnes.length > 0 && <FlaggedImages datasetId={datasetId} label="Bright images" flagged={brightOnes} />}
+      {darkImages.length > 0 && <FlaggedImages datasetId={datasetId} label="Dark images" flagged={darkImages} />}
+      {brightImages.length > 0 && <FlaggedImages datasetId={datasetId} label="Bright images" flagged={brightImages} />}
     </Finding>
   );
 });
 
-/** Images without any fine detail. */
-export const SharpnessFindings = memo(function SharpnessFindings({ datasetId, seen }: FindingsProps) {
-  const [blur, setBlur] = useState(USUAL_BLUR);
-  const bins = useMemo(() => binsOf(valuesOf(seen, 'sharpness'), { from: 0, to: MOST_SHARPNESS, bins: 50 }), [seen]);
-  const blurred = useMemo(() => flagged(seen, 'sharpness', (value) => value < blur), [seen, blur]);
+/** Images without fine detail. */
+export const SharpnessFindings = memo(function SharpnessFindings({ datasetId, analyzed }: FindingsProps) {
+  const [minSharpness, setMinSharpness] = useState(DEFAULT_BLURRED);
+  const bins = useMemo(
+    () => binsOf(valuesOf(analyzed, 'sharpness'), { from: 0, to: MAX_SHARPNESS, bins: 50 }),
+    [analyzed],
+  );
+  const blurred = useMemo(
+    () => flagged(analyzed, 'sharpness', (value) => value < minSharpness),
+    [analyzed, minSharpness],
+  );
   return (
     <Finding
       title="Blurred"
       count={blurred.length}
-      none="No image is."
-      words={`${countOf(blurred.length, 'image')} whose finest detail has less than ${blur} % of the contrast of the whole, even where it is sharpest. Smooth drawings are among them as well.`}
+      none="None."
+      summary={`${countOf(blurred.length, 'image')} with a sharpness below ${minSharpness} %, even in the sharpest part. Smooth drawings score low as well.`}
       controls={
         <div className="grid items-center gap-4 lg:grid-cols-2">
           <Histogram
             title="Sharpness"
-            summary={`${countOf(seen.length, 'image')}; photographs in focus have 60 % and more.`}
+            summary={`${countOf(analyzed.length, 'image')}; photographs in focus score 60 % and more.`}
             bins={bins}
             ticks={[0, 50, 100, 150].map((at) => ({ at, label: `${at} %` })).concat({ at: 200, label: 'more' })}
-            thresholds={[blur]}
-            isRemarkable={({ to }) => to <= blur}
+            thresholds={[minSharpness]}
+            isHighlighted={({ to }) => to <= minSharpness}
             table={{
               head: ['Sharpness', 'Images'],
               rows: bins
                 .filter(({ count }) => count > 0)
                 .map(({ from, to, count }) => [
-                  to >= MOST_SHARPNESS ? `${from} % and more` : `${from} to ${to} %`,
+                  to >= MAX_SHARPNESS ? `${from} % and more` : `${from} to ${to} %`,
                   count,
                 ]),
             }}
           />
-          <Slider label="Blurred" value={blur} onChange={setBlur} min={0} max={100} text={`below ${blur} %`} />
+          <Slider
+            label="Blurred"
+            value={minSharpness}
+            onChange={setMinSharpness}
+            min={0}
+            max={100}
+            text={`below ${minSharpness} %`}
+          />
         </div>
       }
     >
@@ -100,14 +124,21 @@ export const SharpnessFindings = memo(function SharpnessFindings({ datasetId, se
 
 type Measure = 'brightness' | 'sharpness';
 
-function valuesOf(seen: readonly Seen[], measure: Measure): number[] {
-  return seen.map(({ look }) => look[measure]);
+function valuesOf(analyzed: readonly AnalyzedImage[], measure: Measure): number[] {
+  return analyzed.map(({ analysis }) => analysis[measure]);
 }
 
-/** Those of which it holds, the lowest first. */
-function flagged(seen: readonly Seen[], measure: Measure, holds: (value: Look[Measure]) => boolean) {
-  return seen
-    .filter(({ look }) => holds(look[measure]))
-    .sort((a, b) => a.look[measure] - b.look[measure])
-    .map(({ file, look }) => ({ file, figure: `${look[measure].toFixed(measure === 'sharpness' ? 0 : 1)} %` }));
+/** The images with a matching value, lowest first. */
+function flagged(
+  analyzed: readonly AnalyzedImage[],
+  measure: Measure,
+  matches: (value: ImageAnalysis[Measure]) => boolean,
+) {
+  return analyzed
+    .filter(({ analysis }) => matches(analysis[measure]))
+    .sort((a, b) => a.analysis[measure] - b.analysis[measure])
+    .map(({ file, analysis }) => ({
+      file,
+      detail: `${analysis[measure].toFixed(measure === 'sharpness' ? 0 : 1)} %`,
+    }));
 }

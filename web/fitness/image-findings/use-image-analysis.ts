@@ -1,95 +1,96 @@
 import { useEffect, useEffectEvent, useMemo, useState, useSyncExternalStore } from 'react';
 import type { DatasetFile, DatasetWithFiles } from '../../../src/client/client.js';
 import { useLinks } from '../../live/dataset.js';
-import { keepLooks, keptLooksOf } from '../image-analysis/analysis-cache.js';
-import { Looking, type Progress } from '../image-analysis/analyzer.js';
-import type { Look } from '../image-analysis/image-analysis.js';
+import { readCachedAnalyses, writeCachedAnalyses } from '../image-analysis/analysis-cache.js';
+import { type AnalysisProgress, ImageAnalyzer } from '../image-analysis/analyzer.js';
+import type { ImageAnalysis } from '../image-analysis/image-analysis.js';
 
-/** Up to so many images are looked at without being asked. */
-const UNASKED = 500;
+/** Up to this many images are analyzed without a click. */
+const MAX_AUTOMATIC = 500;
 
-export interface Seen {
+export interface AnalyzedImage {
   readonly file: DatasetFile;
-  readonly look: Look;
+  readonly analysis: ImageAnalysis;
 }
 
-export interface Looks {
-  readonly progress: Progress;
-  /** Images with what a look at them has told; of several with the same bytes, the first. */
-  readonly seen: readonly Seen[];
-  /** How many different images have not been looked at yet. */
-  readonly unseen: number;
-  /** How many can not be looked at, since there is no thumbnail of them. */
-  readonly unseeable: number;
-  /** Looks at what is unseen; `undefined` while that can't be begun. */
+/** The analyses of a dataset's images. Of several files with the same bytes, it holds and counts the first. */
+export interface ImageAnalyses {
+  readonly progress: AnalysisProgress;
+  readonly analyzed: readonly AnalyzedImage[];
+  /** Number of images that have not been analyzed yet. */
+  readonly remaining: number;
+  /** Number of images that can't be analyzed, because the service makes no thumbnail of them. */
+  readonly withoutThumbnail: number;
+  /** Analyzes the remaining images; `undefined` while a run can't start. */
   readonly start: (() => void) | undefined;
   readonly cancel: () => void;
 }
 
-/** What is known of the pixels of a dataset's images; the few images of a small dataset are looked at unasked. */
-export function useLooks({ id, status }: DatasetWithFiles, images: readonly DatasetFile[]): Looks {
+/** Analyzes the images of a dataset in the background: a small dataset at once, a large one when `start` is called. */
+export function useImageAnalysis({ id, status }: DatasetWithFiles, images: readonly DatasetFile[]): ImageAnalyses {
   const links = useLinks(id);
-  const [looking] = useState(() => new Looking());
-  const progress = useSyncExternalStore(looking.subscribe, looking.progress);
-  const isRecalled = useRecall(looking, id);
+  const [analyzer] = useState(() => new ImageAnalyzer());
+  const progress = useSyncExternalStore(analyzer.subscribe, analyzer.progress);
+  const isCacheRead = useCachedAnalyses(analyzer, id);
   const distinct = useMemo(() => distinctOf(images), [images]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: both tell when there are more looks than before
-  const { seen, unseen, unseeable } = useMemo(
-    () => tallyOf(looking, distinct),
-    [looking, distinct, isRecalled, progress.ended],
+  // biome-ignore lint/correctness/useExhaustiveDependencies: both change when the analyzer has new analyses
+  const { analyzed, remaining, withoutThumbnail } = useMemo(
+    () => sortOut(analyzer, distinct),
+    [analyzer, distinct, isCacheRead, progress.finishedRuns],
   );
 
-  const canStart = isRecalled && links !== undefined && progress.state !== 'looking' && unseen.length > 0;
-  const start = () => looking.start(unseen.map((file) => ({ sha256: file.sha256, url: links?.thumbnail(file) ?? '' })));
-  const startUnasked = useEffectEvent(start);
-  const isUnasked =
+  const canStart = isCacheRead && links !== undefined && progress.state !== 'running' && remaining.length > 0;
+  const start = () =>
+    analyzer.start(remaining.map((file) => ({ sha256: file.sha256, thumbnailUrl: links?.thumbnail(file) ?? '' })));
+  const startAutomatically = useEffectEvent(start);
+  const isAutomatic =
     canStart &&
-    unseen.length <= UNASKED &&
+    remaining.length <= MAX_AUTOMATIC &&
     status !== 'UPLOADING' &&
-    progress.state === 'still' &&
+    progress.state === 'idle' &&
     progress.failed === 0;
   useEffect(() => {
-    if (isUnasked) startUnasked();
-  }, [isUnasked]);
+    if (isAutomatic) startAutomatically();
+  }, [isAutomatic]);
 
-  const keep = useEffectEvent(
+  const writeCache = useEffectEvent(
     () =>
-      void keepLooks(
+      void writeCachedAnalyses(
         id,
-        distinct.flatMap((file) => keptOf(looking, file)),
+        distinct.flatMap((file) => cacheEntryOf(analyzer, file)),
       ),
   );
   useEffect(() => {
-    if (progress.ended > 0) keep();
-  }, [progress.ended]);
-  useEffect(() => () => looking.cancel(), [looking]);
+    if (progress.finishedRuns > 0) writeCache();
+  }, [progress.finishedRuns]);
+  useEffect(() => () => analyzer.cancel(), [analyzer]);
 
   return {
     progress,
-    seen,
-    unseen: unseen.length,
-    unseeable,
+    analyzed,
+    remaining: remaining.length,
+    withoutThumbnail,
     start: canStart ? start : undefined,
-    cancel: () => looking.cancel(),
+    cancel: () => analyzer.cancel(),
   };
 }
 
-/** Whether what was kept from before has been taken over. */
-function useRecall(looking: Looking, id: string): boolean {
-  const [recalled, setRecalled] = useState<string>();
+/** Restores the cached analyses of a dataset; returns true once that is done. */
+function useCachedAnalyses(analyzer: ImageAnalyzer, id: string): boolean {
+  const [restoredId, setRestoredId] = useState<string>();
   useEffect(() => {
     let isCurrent = true;
-    void keptLooksOf(id).then((looks) => {
+    void readCachedAnalyses(id).then((analyses) => {
       if (!isCurrent) return;
-      looking.recall(looks);
-      setRecalled(id);
+      analyzer.restore(analyses);
+      setRestoredId(id);
     });
     return () => {
       isCurrent = false;
     };
-  }, [looking, id]);
-  return recalled === id;
+  }, [analyzer, id]);
+  return restoredId === id;
 }
 
 /** Of several files with the same bytes, the first. */
@@ -98,19 +99,22 @@ function distinctOf(files: readonly DatasetFile[]): DatasetFile[] {
   return files.filter(({ sha256 }) => !known.has(sha256) && known.add(sha256));
 }
 
-function tallyOf(looking: Looking, distinct: readonly DatasetFile[]) {
-  const seen: Seen[] = [];
-  const unseen: DatasetFile[] = [];
-  let unseeable = 0;
+function sortOut(analyzer: ImageAnalyzer, distinct: readonly DatasetFile[]) {
+  const analyzed: AnalyzedImage[] = [];
+  const remaining: DatasetFile[] = [];
+  let withoutThumbnail = 0;
   for (const file of distinct) {
-    const look = looking.lookOf(file.sha256);
-    if (look !== undefined) seen.push({ file, look });
-    else if (looking.has(file.sha256)) unseeable++;
-    else unseen.push(file);
+    const analysis = analyzer.analysisOf(file.sha256);
+    if (analysis !== undefined) analyzed.push({ file, analysis });
+    else if (analyzer.has(file.sha256)) withoutThumbnail++;
+    else remaining.push(file);
   }
-  return { seen, unseen, unseeable };
+  return { analyzed, remaining, withoutThumbnail };
 }
 
-function keptOf(looking: Looking, { sha256 }: DatasetFile): (readonly [string, Look | undefined])[] {
-  return looking.has(sha256) ? [[sha256, looking.lookOf(sha256)]] : [];
+function cacheEntryOf(
+  analyzer: ImageAnalyzer,
+  { sha256 }: DatasetFile,
+): (readonly [string, ImageAnalysis | undefined])[] {
+  return analyzer.has(sha256) ? [[sha256, analyzer.analysisOf(sha256)]] : [];
 }

@@ -1,29 +1,32 @@
 import { useEffect, useState } from 'react';
-import { type Answer, type Question, startWorker } from '../image-analysis/worker-protocol.js';
-import type { Seen } from './use-image-analysis.js';
+import { startAnalysisWorker } from '../image-analysis/analyzer.js';
+import type { AnalysisRequest, AnalysisResponse } from '../image-analysis/worker-protocol.js';
+import type { AnalyzedImage } from './use-image-analysis.js';
 
-interface Found {
-  readonly seen: readonly Seen[];
-  readonly most: number;
-  readonly groups: readonly (readonly Seen[])[];
+interface SimilarImages {
+  readonly analyzed: readonly AnalyzedImage[];
+  readonly groups: readonly (readonly AnalyzedImage[])[];
 }
 
-/** Groups of images that look alike, found beside the page; `undefined` until they are. */
-export function useSimilar(seen: readonly Seen[], most: number): readonly (readonly Seen[])[] | undefined {
-  const [found, setFound] = useState<Found>();
+/** Groups similar images in a worker, the largest group first; `undefined` until that is done. */
+export function useSimilar(
+  analyzed: readonly AnalyzedImage[],
+  maxDistance: number,
+): readonly (readonly AnalyzedImage[])[] | undefined {
+  const [found, setFound] = useState<SimilarImages>();
   useEffect(() => {
-    if (seen.length === 0) return;
-    const worker = startWorker();
-    worker.addEventListener('message', ({ data }: MessageEvent<Answer>) => {
+    if (analyzed.length === 0) return;
+    const worker = startAnalysisWorker();
+    worker.addEventListener('message', ({ data }: MessageEvent<AnalysisResponse>) => {
       if (!('groups' in data)) return;
-      const groups = data.groups.map((places) => places.flatMap((place) => seen[place] ?? []));
-      setFound({ seen, most, groups: groups.sort((a, b) => b.length - a.length) });
+      const groups = data.groups.map((indices) => indices.flatMap((index) => analyzed[index] ?? []));
+      setFound({ analyzed, groups: groups.sort((a, b) => b.length - a.length) });
       worker.terminate();
     });
-    const images = seen.map(({ look: { hash, shades } }) => ({ hash, shades }));
-    worker.postMessage({ images, most } satisfies Question);
+    const images = analyzed.map(({ analysis: { hash, shades } }) => ({ hash, shades }));
+    worker.postMessage({ images, maxDistance } satisfies AnalysisRequest);
     return () => worker.terminate();
-  }, [seen, most]);
-  // Those of a moment ago stay while others are looked for; those of other images don't.
-  return found?.seen === seen ? found.groups : undefined;
+  }, [analyzed, maxDistance]);
+  // With another distance, the previous groups stay until the new ones arrive. Groups of other images are not shown.
+  return found?.analyzed === analyzed ? found.groups : undefined;
 }

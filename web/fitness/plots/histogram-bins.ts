@@ -4,14 +4,14 @@ export interface Bin {
   readonly count: number;
 }
 
-export interface Range {
+export interface BinRange {
   readonly from: number;
   readonly to: number;
   readonly bins: number;
 }
 
 /** How many values are in each of so many steps of one size; what lies beyond is counted in the first or last of them. */
-export function binsOf(values: Iterable<number>, { from, to, bins }: Range): Bin[] {
+export function binsOf(values: Iterable<number>, { from, to, bins }: BinRange): Bin[] {
   const counts = new Array<number>(bins).fill(0);
   const step = (to - from) / bins;
   for (const value of values) {

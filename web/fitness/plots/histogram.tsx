@@ -13,14 +13,14 @@ interface HistogramProps {
   readonly bins: readonly Bin[];
   readonly ticks: readonly { readonly at: number; readonly label: string }[];
   readonly table: FigureTable;
-  /** Bins for which this holds are drawn as something to look at. */
-  readonly isRemarkable?: (bin: Bin) => boolean;
-  /** Values from which on, or up to which, something is to be looked at. */
+  /** Draws a bin in the warning colour. */
+  readonly isHighlighted?: (bin: Bin) => boolean;
+  /** Values at which a vertical line is drawn. */
   readonly thresholds?: readonly number[];
 }
 
-/** How often which values are there. */
-export function Histogram({ bins, ticks, isRemarkable, thresholds = [], ...figure }: HistogramProps) {
+/** Draws the distribution of values as bars. */
+export function Histogram({ bins, ticks, isHighlighted, thresholds = [], ...figure }: HistogramProps) {
   const [from, to] = [bins[0]?.from ?? 0, bins.at(-1)?.to ?? 1];
   const most = Math.max(1, ...bins.map(({ count }) => count));
   const floor = HEIGHT - BELOW;
@@ -42,7 +42,7 @@ export function Histogram({ bins, ticks, isRemarkable, thresholds = [], ...figur
                 width={Math.max(1, x(bin.to) - x(bin.from) - GAP)}
                 y={floor - tall(bin.count)}
                 height={tall(bin.count)}
-                className={isRemarkable?.(bin) ? 'fill-warn' : 'fill-accent'}
+                className={isHighlighted?.(bin) ? 'fill-warn' : 'fill-accent'}
               />
             ))}
             <line x1={0} x2={width} y1={floor + 0.5} y2={floor + 0.5} className="stroke-line" />
@@ -76,7 +76,7 @@ export function Histogram({ bins, ticks, isRemarkable, thresholds = [], ...figur
   );
 }
 
-/** Within the picture, at its edges too. */
-export function anchorOf(x: number, width: number): 'start' | 'middle' | 'end' {
+/** Keeps a label within the picture at its edges. */
+function anchorOf(x: number, width: number): 'start' | 'middle' | 'end' {
   return x < 12 ? 'start' : x > width - 12 ? 'end' : 'middle';
 }
