@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { COPY_THREADS } from '../../service/mount/copy-from-folder.js';
 import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
 import type { MountSource } from '../../service/mount/mount-source.js';
-import { COPY_THREADS } from '../../service/mount/staging.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource, openLocal } from '../mount/mount-sources.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';

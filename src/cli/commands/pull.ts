@@ -5,9 +5,9 @@ import { hasErrno } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import {
+  type HttpSource,
   type MountFile,
   type MountManifest,
-  type MountSource,
   SourceChanged,
 } from '../../service/mount/mount-source.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
@@ -82,7 +82,7 @@ async function pull(
 }
 
 async function pullAll(
-  source: MountSource,
+  source: HttpSource,
   folder: string,
   { options, signal }: { options: Options; signal: AbortSignal },
 ): Promise<Pulled> {
@@ -106,12 +106,11 @@ async function pullAll(
 }
 
 async function pullOnce(
-  { read }: MountSource,
+  { read }: HttpSource,
   { name, files }: MountManifest,
   options: { folder: string; signal: AbortSignal; isForced: boolean; line: ProgressLine },
 ): Promise<Pulled> {
   const { folder, signal, isForced, line } = options;
-  if (read === undefined) throw new Error('There is nothing to read from.');
   const partial = join(folder, PARTIAL_FOLDER);
   const made = await mkdir(partial, { recursive: true });
   const result: Pulled = { name, folder, pulled: [], unchanged: [], different: [], bytes: 0 };

@@ -4,18 +4,20 @@ import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Config } from '../../config.js';
 import {
-  type IncomingRange,
-  localSource,
+  catalogSource,
+  type HttpSource,
   type MountFile,
   type MountSource,
+  type RangeResponse,
   SourceChanged,
 } from '../../service/mount/mount-source.js';
-import { blobPathOf } from '../../storage/blobs/disk/disk-blobs.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
 /** A dataset of a service, file by file over HTTP. */
-export function httpSource(client: TrainyardClient, { id, url }: { id: string; url: string }): MountSource {
+export function httpSource(client: TrainyardClient, { id, url }: { id: string; url: string }): HttpSource {
   return {
+    kind: 'http',
     name: url,
     manifest: async (signal) => {
       const manifest = await client.manifest(id, { signal }).catch(async (error) => {
@@ -39,7 +41,7 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
         const isGone = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
         throw isGone ? new SourceChanged(`${file.filename} is not there any more`, { cause: error }) : error;
       });
-      return arrivalOf(response, file);
+      return rangeResponseOf(response, file);
     },
     readTogether: async (files, signal) => {
       const names = files.map(({ filename }) => filename);
@@ -53,7 +55,7 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
   };
 }
 
-async function arrivalOf(response: Response, { filename, sha256 }: MountFile): Promise<IncomingRange> {
+async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {
   // The service's ETag is the SHA-256; whatever else a proxy may have made of it is no proof of a change.
   const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
   if (etag !== undefined && etag !== sha256) {
@@ -87,7 +89,7 @@ export async function openLocal(config: Config) {
   const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
-  const blobs = { pathOf: (key: string) => blobPathOf(join(config.dataFolder, 'blobs'), key) };
+  const blobs = DiskBlobs.beside(join(config.dataFolder, 'blobs'));
   const { dataFolder, rules } = config;
   return {
     /** @throws CommandError with 66 where there is none of that name or id, 65 where several accounts have one */
@@ -102,7 +104,7 @@ export async function openLocal(config: Config) {
         const ids = named.map(({ id }) => id).join(', ');
         throw new CommandError(EXIT.dataError, `several accounts have a dataset "${nameOrId}". Name its id: ${ids}`);
       }
-      return localSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
+      return catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
     },
     close: metadata.close,
   };

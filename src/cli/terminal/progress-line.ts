@@ -1,4 +1,4 @@
-import type { MountProgress } from '../../service/mount/staging.js';
+import type { MountProgress } from '../../service/mount/stage-files.js';
 import { canRedraw, counted, fitted, formatBytes, shown } from './terminal.js';
 
 /** One line on standard error that is drawn over and over while something is under way; nothing where that can't be. */

@@ -5,7 +5,7 @@ import { type Dataset, MICROS_PER_SECOND, type Micros, statusOf } from '../../da
 import { hasErrno } from '../../dataset/errors.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { mountDataset, unmountDataset } from './mount.js';
-import { localSource, MountError } from './mount-source.js';
+import { catalogSource, MountError } from './mount-source.js';
 import { type MountRecord, readRecord } from './mounted-folder.js';
 
 /** A dataset is mounted once nothing has happened to it for so long: files that come one by one are not mounted one by one. */
@@ -125,7 +125,7 @@ export class MountRoot {
     const { catalog, blobs, rules, now } = this.#dependencies;
     const { signal } = this.#stopping;
     try {
-      const mounted = await mountDataset(localSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
+      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
         root,
         signal,
         digest: undefined,

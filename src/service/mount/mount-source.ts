@@ -13,8 +13,6 @@ export interface MountFile {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** The file of this machine that holds the bytes; absent where they come over the network. */
-  readonly path?: string;
 }
 
 /** A dataset as its source shows it at a moment. */
@@ -27,28 +25,41 @@ export interface MountManifest {
   readonly files: readonly MountFile[];
 }
 
-/** Bytes under way; `from` is where in the file they begin, which may be earlier than where they were asked to. */
-export interface IncomingRange {
+/** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
+export interface RangeResponse {
   readonly from: number;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Where a dataset comes from: a data folder of this machine, or a service. */
-export interface MountSource {
-  /** Written into the mounted folder, so that it can be told where it came from: the service's URL, the folder's path. */
+interface ManifestSource {
+  /** Written into the mounted folder: the service's URL, or the data folder's path. */
   readonly name: string;
   readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
-  /** For files without `path`. @throws SourceChanged where the source has no such bytes under that name any more */
-  readonly read?: (file: MountFile, from: number, signal: AbortSignal) => Promise<IncomingRange>;
+}
+
+/** A dataset whose bytes are files of this machine. */
+export interface DataFolderSource extends ManifestSource {
+  readonly kind: 'data-folder';
+  /** The file that holds the bytes of a file of the last manifest. */
+  readonly pathOf: (file: MountFile) => string;
+}
+
+/** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
+export interface HttpSource extends ManifestSource {
+  readonly kind: 'http';
+  /** @throws SourceChanged if the source no longer has these bytes under that name */
+  readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
   /**
-   * A tar archive of the files, in that order; `undefined` where the source makes none. Whatever it gets wrong is found out
-   * by `read`.
+   * A tar archive of the files, in that order; `undefined` if the source makes none. The receiver checks each file and reads
+   * missing or damaged ones with `read`.
    */
   readonly readTogether?: (
     files: readonly MountFile[],
     signal: AbortSignal,
   ) => Promise<AsyncIterable<Uint8Array> | undefined>;
 }
+
+export type MountSource = DataFolderSource | HttpSource;
 
 /** The dataset is not any more what its manifest said. */
 export class SourceChanged extends Error {}
@@ -126,61 +137,61 @@ function faultIn({ name, digest, files }: MountManifest): string | undefined {
   return counted === digest ? undefined : `its files give the digest ${counted}, and it says ${digest}.`;
 }
 
-/** The bytes of files: as files of this machine, or to be read from their store. */
-export type BlobReader = { readonly pathOf: (key: string) => string } | Pick<BlobStore, 'pathOf' | 'read'>;
-
-/** A dataset of a catalog that this process can read, also while a server has it. */
-export function localSource(
-  parts: {
+/** A dataset of a catalog that this process can read, also while a server uses it. */
+export function catalogSource(
+  {
+    catalog,
+    dataFolder,
+    blobs,
+    rules,
+    now,
+  }: {
     readonly catalog: Catalog;
     readonly dataFolder: string;
-    readonly blobs: BlobReader;
+    readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
     readonly rules: StatusRules;
     readonly now: () => Micros;
   },
-  key: { accountId: string; id: string },
+  dataset: { accountId: string; id: string },
 ): MountSource {
-  const { catalog, blobs, rules, now } = parts;
   let byName = new Map<string, StoredFile>();
-  const readerOf =
-    (store: Pick<BlobStore, 'read'>): NonNullable<MountSource['read']> =>
-    async ({ filename, sizeBytes }, from, signal) => {
-      const file = byName.get(filename);
-      if (file === undefined) throw new SourceChanged(`${filename} is not there any more`);
-      const range = { start: from, end: sizeBytes };
-      const { blobVersion: version } = file.upload;
-      const body = await store.read(blobKeyOf(file), { range, version, signal }).catch((error) => {
-        if (!(error instanceof BlobChanged)) throw error;
-        throw new MountError('damaged', `${filename} was replaced in the store since it was checked. Upload it again.`);
-      });
-      if (body === undefined) throw new SourceChanged(`${filename} has left the store`);
-      return { from, body };
-    };
-  return {
-    name: parts.dataFolder,
-    // Files of this machine are copied where they lie.
-    ...('read' in blobs && blobs.pathOf === undefined && { read: readerOf(blobs) }),
-    manifest: async () => {
-      const found = await catalog.contents(key);
-      if (found === undefined) throw new MountError('failed', `Dataset ${key.id} has been deleted.`);
-      const { dataset, files } = found;
-      const status = statusOf(dataset.counts, now(), rules);
-      const stored = files.filter(isStored);
-      byName = new Map(stored.map((file) => [file.filename, file]));
-      return {
-        datasetId: dataset.id,
-        name: dataset.name,
-        status,
-        digest: status === 'READY' ? digestOf(stored) : undefined,
-        files: stored.map((file) => ({
-          filename: file.filename,
-          sizeBytes: file.upload.sizeBytes,
-          sha256: file.upload.sha256,
-          ...(blobs.pathOf !== undefined && { path: blobs.pathOf(blobKeyOf(file)) }),
-        })),
-      };
-    },
+  const storedFile = ({ filename }: MountFile): StoredFile => {
+    const file = byName.get(filename);
+    if (file === undefined) throw new SourceChanged(`${filename} has been removed`);
+    return file;
   };
+  const manifest = async (): Promise<MountManifest> => {
+    const found = await catalog.contents(dataset);
+    if (found === undefined) throw new MountError('failed', `Dataset ${dataset.id} has been deleted.`);
+    const { id, name, counts } = found.dataset;
+    const status = statusOf(counts, now(), rules);
+    const stored = found.files.filter(isStored);
+    byName = new Map(stored.map((file) => [file.filename, file]));
+    return {
+      datasetId: id,
+      name,
+      status,
+      digest: status === 'READY' ? digestOf(stored) : undefined,
+      files: stored.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
+    };
+  };
+  const pathOf = blobs.pathOf?.bind(blobs);
+  if (pathOf !== undefined) {
+    return { kind: 'data-folder', name: dataFolder, manifest, pathOf: (file) => pathOf(blobKeyOf(storedFile(file))) };
+  }
+  const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {
+    const stored = storedFile(file);
+    const range = { start: from, end: file.sizeBytes };
+    const version = stored.upload.blobVersion;
+    const body = await blobs.read(blobKeyOf(stored), { range, version, signal }).catch((error) => {
+      if (!(error instanceof BlobChanged)) throw error;
+      const message = `The stored bytes of ${file.filename} were replaced after they were checked. Upload it again.`;
+      throw new MountError('damaged', message);
+    });
+    if (body === undefined) throw new SourceChanged(`${file.filename} has been removed from the store`);
+    return { from, body };
+  };
+  return { kind: 'http', name: dataFolder, manifest, read };
 }
 
 function isStored(file: DatasetFile): file is StoredFile {

@@ -12,7 +12,7 @@ import {
 } from './mount-paths.js';
 import { type MountableDataset, MountError, type MountSource, mountable, SourceChanged } from './mount-source.js';
 import { bootId, type FolderState, folderStateOf, makeRecord, readRecord, writeRecord } from './mounted-folder.js';
-import { type StagingOptions, stageFiles } from './staging.js';
+import { type StagingOptions, stageFiles } from './stage-files.js';
 
 export interface MountOptions extends StagingOptions {
   /** The folder that datasets are mounted in, each under its name; made where it is missing. */
@@ -56,7 +56,7 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
       return await mountInto(place, dataset, source, options);
     } catch (error) {
       // Without a network, starting again costs no more than going on.
-      if (source.read === undefined) await rm(place.staging, { recursive: true, force: true });
+      if (source.kind === 'data-folder') await rm(place.staging, { recursive: true, force: true });
       if (isDiskFull(error)) {
         await rm(place.staging, { recursive: true, force: true });
         const message = `"${dataset.name}" does not fit on the disk of ${options.root}. Free some space and try again.`;

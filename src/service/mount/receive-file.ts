@@ -1,7 +1,7 @@
 import { IncomingFile } from './incoming-file.js';
-import { MountError, type MountFile, type MountSource, SourceChanged } from './mount-source.js';
+import { type HttpSource, MountError, type MountFile, SourceChanged } from './mount-source.js';
 
-type Read = NonNullable<MountSource['read']>;
+type Read = HttpSource['read'];
 
 export interface ReceiveOptions {
   readonly path: string;

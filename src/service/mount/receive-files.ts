@@ -2,7 +2,7 @@ import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountedNameOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import type { MountFile, MountSource } from './mount-source.js';
+import type { HttpSource, MountFile } from './mount-source.js';
 import { receiveFile } from './receive-file.js';
 
 /** Larger files come by themselves; small ones together, so that none of them waits for an answer of its own. */
@@ -28,7 +28,7 @@ export interface ReceiveFilesOptions {
 export async function receiveFiles(
   folder: string,
   files: readonly MountFile[],
-  { read, readTogether }: { read: NonNullable<MountSource['read']>; readTogether: MountSource['readTogether'] },
+  { read, readTogether }: HttpSource,
   { connections, signal, onBytes, onFile }: ReceiveFilesOptions,
 ): Promise<void> {
   const begun = await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));

@@ -47,7 +47,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   /** For reading beside the process that holds the folder: nothing in it is made or thrown away. */
-  static beside(root: string): Pick<BlobStore, 'read' | 'find' | 'close'> {
+  static beside(root: string): Pick<DiskBlobs, 'read' | 'find' | 'close' | 'pathOf'> {
     return new DiskBlobs(root);
   }
 

@@ -1,0 +1,149 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Piscina } from 'piscina';
+import { mediaTypeOf, mountedNameOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
+import { type DataFolderSource, MountError, type MountFile, SourceChanged } from './mount-source.js';
+
+/** Enough threads to saturate a disk. */
+export const COPY_THREADS = Math.min(availableParallelism(), 4);
+
+/** A job holds many small files: a message to a thread costs more than copying one caption. */
+const MAX_JOB_FILES = 64;
+const MAX_JOB_BYTES = 16 * 1024 * 1024;
+
+export interface CopyOptions {
+  /** Hard links instead of copies of images and videos. */
+  readonly isLinked: boolean;
+  /** Threads that copy and hash. */
+  readonly threads: number;
+  /** Whether the calling thread is one of `threads`: for a process that has no other work. */
+  readonly copiesHere: boolean;
+  readonly signal: AbortSignal;
+  readonly pathOf: DataFolderSource['pathOf'];
+  /** `[files, bytes]` done so far; shared memory. */
+  readonly done: BigInt64Array;
+  /** Called for each copied file with its modification time in milliseconds since 1970. */
+  readonly onFile: (file: MountFile, mtimeMs: number) => void;
+}
+
+/**
+ * Copies files of this machine into `folder`, which is emptied first, in worker threads and with `copiesHere` in the calling
+ * thread too, which needs no start.
+ *
+ * @throws MountError `damaged`, `cannot_link`; SourceChanged; the signal's reason
+ */
+export async function copyFromFolder(folder: string, files: readonly MountFile[], options: CopyOptions): Promise<void> {
+  const { signal, done, onFile } = options;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
+  const threads = new CopyThreads(options.threads - (options.copiesHere ? 1 : 0));
+  const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
+    const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, options)), done });
+    if (!outcome.ok) throw copyError(outcome, job);
+    for (const [i, file] of job.entries()) onFile(file, outcome.mtimesMs[i] ?? 0);
+  };
+  const inWorker = copyWith((job) => threads.copy(job, signal));
+  const inThisThread = copyWith(async (job) => {
+    // Lets Ctrl-C and the progress display run. A large file would block them, so a worker copies it.
+    await turn();
+    signal.throwIfAborted();
+    return job.files.some(({ sizeBytes }) => sizeBytes > MAX_JOB_BYTES) ? threads.copy(job, signal) : copyFiles(job);
+  });
+  const jobs = jobsOf(files);
+  const loops = [
+    ...(options.copiesHere ? [forEachConcurrent(jobs, 1, inThisThread)] : []),
+    ...(threads.count > 0 ? [forEachConcurrent(jobs, threads.count * 2, inWorker)] : []),
+  ];
+  try {
+    await Promise.all(loops);
+  } catch (error) {
+    // The other loop gets no more jobs, and must have stopped writing before this function returns.
+    jobs.return(undefined);
+    await threads.end();
+    await Promise.allSettled(loops);
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    await threads.end();
+  }
+}
+
+/** Worker threads that copy, started when the first job arrives. */
+class CopyThreads {
+  readonly count: number;
+  #pool: Promise<Piscina<CopyJob, CopyOutcome>> | undefined;
+
+  constructor(count: number) {
+    this.count = count;
+  }
+
+  async copy(job: CopyJob, signal: AbortSignal): Promise<CopyOutcome> {
+    this.#pool ??= this.#start();
+    return (await this.#pool).run(job, { signal });
+  }
+
+  async #start(): Promise<Piscina<CopyJob, CopyOutcome>> {
+    const { Piscina } = await import('piscina');
+    return new Piscina<CopyJob, CopyOutcome>({
+      filename: new URL('./copy-files.js', import.meta.url).href,
+      name: 'copyFiles',
+      minThreads: 0,
+      maxThreads: Math.max(this.count, 1),
+    });
+  }
+
+  async end(): Promise<void> {
+    await (await this.#pool)?.destroy();
+  }
+}
+
+function fileToCopy(folder: string, file: MountFile, { pathOf, isLinked }: CopyOptions): FileToCopy {
+  const { sizeBytes, sha256, filename } = file;
+  return {
+    from: pathOf(file),
+    to: join(folder, mountedNameOf(filename)),
+    sizeBytes,
+    sha256,
+    // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
+    isLinked: isLinked && mediaTypeOf(filename)?.kind !== 'caption',
+  };
+}
+
+function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
+  let job: MountFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (job.length === MAX_JOB_FILES || (job.length > 0 && bytes + file.sizeBytes > MAX_JOB_BYTES)) {
+      yield job;
+      [job, bytes] = [[], 0];
+    }
+    job.push(file);
+    bytes += file.sizeBytes;
+  }
+  if (job.length > 0) yield job;
+}
+
+function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: readonly MountFile[]): Error {
+  const file = job[index];
+  const name = JSON.stringify(file?.filename);
+  switch (errno) {
+    case MISMATCH:
+      return new MountError(
+        'damaged',
+        `The stored bytes of ${name} are damaged: their SHA-256 is not that of the upload. Upload the file again.`,
+      );
+    // Only the stored file can be missing: the target folder was created by this mount.
+    case 'ENOENT':
+      return new SourceChanged(`${name} has been removed from the store`);
+    case 'EXDEV':
+      return new MountError('cannot_link', 'Hard links need the data and the mounted folder on the same file system.');
+    case 'EPERM':
+      return new MountError('cannot_link', `The system does not allow a hard link to the stored ${name}: ${message}`);
+    default:
+      return Object.assign(new Error(message), { code: errno, syscall: 'copy' });
+  }
+}
