@@ -1,5 +1,5 @@
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
-import { TransferError, type TransferErrorCode } from '../service/transfer/transfer-error.js';
+import { TransferError, type TransferErrorCode } from '../service/transfer/installation.js';
 import { few } from './folder/report.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 import { bar, openProgressDisplay, type ProgressDisplay } from './terminal/progress.js';

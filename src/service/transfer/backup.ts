@@ -9,8 +9,7 @@ import { blobsNamedBy, extentOf } from '../../storage/catalog/copy-catalog.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
 import { type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
-import { BLOBS, CATALOG, lockFolders, mustExist, syncFolder } from './installation.js';
-import { TransferError } from './transfer-error.js';
+import { BLOBS, CATALOG, lockFolders, requireExisting, syncFolder, TransferError } from './installation.js';
 
 const MARKER = 'backup.json';
 const NEXT_CATALOG = 'catalog.next.sqlite';
@@ -48,7 +47,7 @@ export interface BackedUp {
  * @throws TransferError, ServiceError; the signal's reason
  */
 export async function backUp(dataFolder: string, folder: string, options: BackupOptions): Promise<BackedUp> {
-  mustExist({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
+  requireExisting({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
   await mkdir(folder, { recursive: true, mode: 0o700 });
   if (((await stat(folder)).mode & 0o077) !== 0) {
     options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);

@@ -5,11 +5,27 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BlobsLocation } from '../../storage/blobs/open-blobs.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
-import { TransferError } from './transfer-error.js';
+import type { LostBlob } from './copy-blobs.js';
 
-/** Where a catalog and its bytes are, or are to be. */
+/** Why a backup, restore or migration failed; the message is for a person. */
+export type TransferErrorCode = 'not_found' | 'occupied' | 'in_use' | 'same_place' | 'changed' | 'lost';
+
+export class TransferError extends Error {
+  readonly code: TransferErrorCode;
+  /** The missing or damaged files of code `lost`. */
+  readonly lost: readonly LostBlob[];
+
+  constructor(code: TransferErrorCode, message: string, options: ErrorOptions & { lost?: readonly LostBlob[] } = {}) {
+    super(message, options);
+    this.name = 'TransferError';
+    this.code = code;
+    this.lost = options.lost ?? [];
+  }
+}
+
+/** A catalog and a blob store. Either may be empty or not exist yet. */
 export interface Installation {
-  /** Holds whichever of the two has no place of its own; absolute. */
+  /** Holds the catalog without `databaseUrl`, and the blobs of kind `disk`; an absolute path. */
   readonly dataFolder: string | undefined;
   readonly databaseUrl: string | undefined;
   readonly blobs: BlobsLocation;
@@ -19,10 +35,10 @@ export const CATALOG = 'catalog.sqlite';
 export const BLOBS = 'blobs';
 const LOCK = 'serving.lock';
 
-/** All that we ever put into a data folder. */
-const OURS = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|tmp|${LOCK}(-journal)?)$`);
+/** Every name in a data folder. */
+const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|tmp|${LOCK}(-journal)?)$`);
 
-/** A place as it may be shown: without passwords. */
+/** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
   const parts = [
     ...(dataFolder === undefined ? [] : [dataFolder]),
@@ -34,9 +50,8 @@ export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installa
   return parts.join(' ');
 }
 
-/** @throws TransferError `not_found` where a folder is none of ours, rather than making it one */
-export function mustExist(place: Installation): void {
-  const { dataFolder, databaseUrl, blobs } = place;
+/** @throws TransferError `not_found` if the data folder has no catalog or no blobs */
+export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation): void {
   if (dataFolder === undefined) return;
   const missing = [...(databaseUrl === undefined ? [CATALOG] : []), ...(blobs.kind === 'disk' ? [BLOBS] : [])].find(
     (name) => !existsSync(join(dataFolder, name)),
@@ -47,21 +62,21 @@ export function mustExist(place: Installation): void {
 }
 
 /**
- * Makes a folder that is missing, for nobody else to look into.
+ * Creates a missing folder, readable for its owner alone.
  *
- * @throws TransferError `occupied` where there is something in it that is not ours
+ * @throws TransferError `occupied` if it holds anything but a data folder's files
  */
-export async function makeFolder(folder: string): Promise<void> {
+export async function prepareDataFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const other = (await readdir(folder)).find((name) => !OURS.test(name));
+  const other = (await readdir(folder)).find((name) => !KNOWN_NAMES.test(name));
   if (other === undefined) return;
-  throw new TransferError('occupied', `${folder} holds something else (${other}). Name a folder that is new or empty.`);
+  throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
 }
 
 /**
- * Keeps servers, and others like us, out of folders.
+ * Locks data folders against servers, backups and migrations of other processes.
  *
- * @returns how to let them go
+ * @returns releases the locks
  * @throws TransferError `in_use`
  */
 export function lockFolders(folders: readonly string[]): () => void {
@@ -75,15 +90,19 @@ export function lockFolders(folders: readonly string[]): () => void {
     } catch (error) {
       release();
       if (!(error instanceof FolderInUse)) throw error;
-      throw new TransferError('in_use', `${folder} is in use by another process, such as a server. Stop that first.`, {
-        cause: error,
-      });
+      throw new TransferError(
+        'in_use',
+        `${folder} is in use by another process, such as a server. Stop that process first.`,
+        {
+          cause: error,
+        },
+      );
     }
   }
   return release;
 }
 
-/** @throws TransferError `in_use` where a process of ours is at work on the database; BackendUnusable */
+/** @throws TransferError `in_use` if a server is connected to the database; BackendUnusable */
 export async function openDatabase({ dataFolder, databaseUrl }: Installation): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openSqlite } = await import('../../storage/database/sqlite.js');
@@ -98,12 +117,12 @@ export async function openDatabase({ dataFolder, databaseUrl }: Installation): P
   await database.close();
   throw new TransferError(
     'in_use',
-    `The database ${nameOfDatabase(databaseUrl)} is being served. Stop every instance on it first.`,
+    `The database ${nameOfDatabase(databaseUrl)} is being served. Stop every instance that uses it.`,
   );
 }
 
 export function requireFolder(dataFolder: string | undefined): string {
-  if (dataFolder === undefined) throw new Error('A place without a folder keeps nothing in it.');
+  if (dataFolder === undefined) throw new Error('This installation has no data folder.');
   return dataFolder;
 }
 
@@ -119,8 +138,8 @@ export function isSameStore(a: Installation, b: Installation): boolean {
   if (a.blobs.kind === 'disk' || b.blobs.kind === 'disk') {
     return a.blobs.kind === b.blobs.kind && isSameFolder(a.dataFolder, b.dataFolder);
   }
-  const placeOf = ({ bucket, prefix, endpoint }: typeof a.blobs) => ({ bucket, prefix, endpoint });
-  return isDeepStrictEqual(placeOf(a.blobs), placeOf(b.blobs));
+  const locationOf = ({ bucket, prefix, endpoint }: typeof a.blobs) => ({ bucket, prefix, endpoint });
+  return isDeepStrictEqual(locationOf(a.blobs), locationOf(b.blobs));
 }
 
 function isSameFolder(a: string | undefined, b: string | undefined): boolean {

@@ -20,13 +20,13 @@ import {
   isSameCatalog,
   isSameStore,
   lockFolders,
-  makeFolder,
-  mustExist,
   openDatabase,
+  prepareDataFolder,
+  requireExisting,
   requireFolder,
   syncFolder,
+  TransferError,
 } from './installation.js';
-import { TransferError } from './transfer-error.js';
 
 export interface MigrateOptions {
   /** For bytes on their way into a bucket; more than `spoolBytes` never lies in it. */
@@ -56,7 +56,7 @@ export interface Migrated extends BlobCopy {
 export async function migrate(from: Installation, to: Installation, options: MigrateOptions): Promise<Migrated> {
   const same = { catalog: isSameCatalog(from, to), store: isSameStore(from, to) };
   if (same.catalog && same.store) throw new TransferError('same_place', `Both ends are ${await displayNameOf(from)}.`);
-  mustExist(from);
+  requireExisting(from);
   await prepareFolder(from, to);
   const release = lockFolders([from.dataFolder, to.dataFolder].filter((folder) => folder !== undefined));
   const opened: { close: () => Promise<void> }[] = [];
@@ -86,7 +86,7 @@ export async function migrate(from: Installation, to: Installation, options: Mig
 async function prepareFolder(from: Installation, to: Installation): Promise<void> {
   if (to.dataFolder === undefined) return;
   const isShared = from.dataFolder !== undefined && (isSameCatalog(from, to) || isSameStore(from, to));
-  if (!isShared) await makeFolder(to.dataFolder);
+  if (!isShared) await prepareDataFolder(to.dataFolder);
 }
 
 /** The two ends, opened; `sourceBlobs` where they are to be copied. */
