@@ -1,7 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
 import type { DatasetKey } from '../datasets.js';
+import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
 /** Until its end the same link is given, so that what a browser has kept under a URL is found again. */
 const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
@@ -31,27 +30,21 @@ export class ReadLinks {
   linkFor({ accountId, id }: DatasetKey, now: Micros): { query: string; expiresAt: Micros } {
     const expiresAt = (Math.floor(now / PERIOD) + 2) * PERIOD;
     const [account, expires] = [accountId, String(expiresAt)];
-    const signature = this.#signatureOf({ account, id, expires });
+    const signature = signatureOf(claimsOf({ account, id, expires }), this.#key);
     return { query: new URLSearchParams({ account, expires, signature }).toString(), expiresAt };
   }
 
-  /** The account whose dataset the link opens. @throws ServiceError `link_invalid` where anything was changed, `link_expired` */
-  verify(link: ReadLinkParts, now: Micros): string {
-    const expected = Buffer.from(this.#signatureOf(link));
-    const given = Buffer.from(link.signature);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      throw new ServiceError(
-        'link_invalid',
-        'The signature of this link is not valid for this dataset. Use the query exactly as links returned it.',
-      );
-    }
-    if (Number(link.expires) <= now) {
-      throw new ServiceError('link_expired', 'This link has expired. Call links again for a fresh one.');
-    }
+  /** Returns the account whose dataset the link opens. @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
+  verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
+    const messages = {
+      invalid: 'The signature of this link is not valid for this dataset. Use the query exactly as links returned it.',
+      expired: 'This link has expired. Call links again for a new one.',
+    };
+    verifyLink(claimsOf(link), { signature, key: this.#key, now, messages });
     return link.account;
   }
+}
 
-  #signatureOf({ account, id, expires }: Omit<ReadLinkParts, 'signature'>): string {
-    return createHmac('sha256', this.#key).update(`GET\n${account}\n${id}\n${expires}`).digest('base64url');
-  }
+function claimsOf({ account, id, expires }: Omit<ReadLinkParts, 'signature'>): LinkClaims {
+  return { method: 'GET', fields: [account, id], expires };
 }

@@ -1,8 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
 import { blobKeyOf, type Presigning } from '../../storage/blobs/blobs.js';
+import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
 /** Where a client brings the bytes of a file, and how. */
 export interface UploadLink {
@@ -26,6 +25,13 @@ export interface SignedUpload {
   readonly fileId: string;
   readonly sizeBytes: number;
   readonly expiresAt: Micros;
+}
+
+/** The signed parts of a link as its URL has them. */
+interface SignedLinkParts {
+  readonly id: string;
+  readonly size: string;
+  readonly expires: string;
 }
 
 /**
@@ -71,30 +77,26 @@ export class UploadLinks {
   #sign({ id, upload }: PendingFile): UploadLink {
     const { expiresAt } = upload;
     const [expires, size] = [String(expiresAt), String(upload.expectedBytes)];
-    const query = new URLSearchParams({ size, expires, signature: this.#signatureOf({ id, size, expires }) });
+    const query = new URLSearchParams({
+      size,
+      expires,
+      signature: signatureOf(claimsOf({ id, size, expires }), this.#key),
+    });
     return { url: `/uploads/${id}?${query}`, headers: {}, expiresAt };
   }
 
-  /** @throws ServiceError `link_invalid` where anything was changed, `link_expired` */
-  verify(link: { id: string; size: string; expires: string; signature: string }, now: Micros): SignedUpload {
-    const expected = Buffer.from(this.#signatureOf(link));
-    const given = Buffer.from(link.signature);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-      throw new ServiceError(
-        'link_invalid',
+  /** @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
+  verify({ signature, ...link }: SignedLinkParts & { signature: string }, now: Micros): SignedUpload {
+    const messages = {
+      invalid:
         'The signature of this upload link is not valid. Use the upload_url exactly as get-upload-endpoint returned it.',
-      );
-    }
-    if (Number(link.expires) <= now) {
-      throw new ServiceError(
-        'link_expired',
-        'This upload link has expired. Call get-upload-endpoint again for a fresh one.',
-      );
-    }
+      expired: 'This upload link has expired. Call get-upload-endpoint again for a new one.',
+    };
+    verifyLink(claimsOf(link), { signature, key: this.#key, now, messages });
     return { fileId: link.id, sizeBytes: Number(link.size), expiresAt: Number(link.expires) };
   }
+}
 
-  #signatureOf({ id, size, expires }: { id: string; size: string; expires: string }): string {
-    return createHmac('sha256', this.#key).update(`PUT\n${id}\n${size}\n${expires}`).digest('base64url');
-  }
+function claimsOf({ id, size, expires }: SignedLinkParts): LinkClaims {
+  return { method: 'PUT', fields: [id, size], expires };
 }

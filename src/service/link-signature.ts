@@ -1,0 +1,31 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { ServiceError } from '../dataset/errors.js';
+
+/** What the signature of a link covers. The method separates upload links from read links of the same key. */
+export interface LinkClaims {
+  readonly method: 'GET' | 'PUT';
+  readonly fields: readonly string[];
+  /** In microseconds, as the URL has it. */
+  readonly expires: string;
+}
+
+/** HMAC-SHA-256 in base64url over method, fields and expiry, one per line. */
+export function signatureOf({ method, fields, expires }: LinkClaims, key: Buffer): string {
+  return createHmac('sha256', key)
+    .update([method, ...fields, expires].join('\n'))
+    .digest('base64url');
+}
+
+/** @throws ServiceError `link_invalid` where the signature does not match the claims, `link_expired`; with these messages */
+export function verifyLink(
+  claims: LinkClaims,
+  options: { signature: string; key: Buffer; now: number; messages: { invalid: string; expired: string } },
+): void {
+  const { signature, key, now, messages } = options;
+  const expected = Buffer.from(signatureOf(claims, key));
+  const given = Buffer.from(signature);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    throw new ServiceError('link_invalid', messages.invalid);
+  }
+  if (Number(claims.expires) <= now) throw new ServiceError('link_expired', messages.expired);
+}
