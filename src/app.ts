@@ -119,7 +119,7 @@ export async function openApp(config: Config, logger: Logger) {
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const cutOff = setTimeout(() => server.server.closeAllConnections(), stopMs);
-    await Promise.all([server.turnAway(stopMs), mountRoot?.stop()]);
+    await Promise.all([server.drain(stopMs), mountRoot?.stop()]);
     await server.close();
     clearTimeout(cutOff);
     await Promise.all([stopSweeping(), stopLooking?.(), arrivals?.stop()]);

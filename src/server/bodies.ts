@@ -128,6 +128,24 @@ function unescapeQuotes(filename: string): string {
 }
 
 /**
+ * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
+ *
+ * @throws ServiceError `unsupported_body`, `malformed_body`
+ */
+export function parseJsonBody(contentType: string | undefined, body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
+    throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType}.`);
+  }
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  } catch (error) {
+    const reason = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
+    throw new ServiceError('malformed_body', `The body is not valid JSON: ${reason}`, { cause: error });
+  }
+}
+
+/**
  * A signal for an upload under way: it fires when the client is gone, when no byte has come for the idle time, and, for a
  * direct upload, when its answer is due. Its reason is what to answer.
  */

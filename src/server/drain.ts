@@ -1,44 +1,58 @@
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { ServiceError } from '../dataset/errors.js';
+import type { App } from './context.js';
 
-/**
- * The door stays open, with nobody let in, until nobody has come for so long, and for `LONGEST_TURNING_AWAY_MS` at the most.
- * Whoever has connected when it closes without having been heard, or is sending through a connection that was idle, is cut
- * off; a load balancer can't know then whether to ask another instance. One that is told 503 does, and stays away.
- */
+/** Draining ends when no connection or request has arrived for this long. */
 const QUIET_MS = 300;
-const LONGEST_TURNING_AWAY_MS = 3000;
+const MAX_DRAIN_MS = 3000;
 
-/**
- * Watches who comes to a server, so that it can be closed behind the last of them.
- *
- * @returns what waits, `mostMs` at the longest, until it is time to close; connections that have never brought a request are
- * cut then: Node counts them as busy, and clients open some in advance
- */
-export function watchConnections(server: Server): (mostMs: number) => Promise<void> {
-  const unused = new Set<Socket>();
-  let lastCame = Number.NEGATIVE_INFINITY;
-  server.on('connection', (socket: Socket) => {
-    lastCame = performance.now();
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
+/** Aborts long-lived requests, and rejects every later one with 503. */
+export interface Drain {
+  /** Fires when draining begins. */
+  readonly stopping: AbortSignal;
+  /**
+   * Keeps answering 503 until no connection has arrived for 300 ms, but at most for `maxMs` or 3 s. A load balancer retries
+   * a 503 on another instance; it can't do so safely for a connection that is cut while a request is being sent.
+   */
+  readonly drain: (maxMs: number) => Promise<void>;
+}
+
+/** Adds graceful shutdown to an app that does not listen yet. */
+export function registerDrain(app: App): Drain {
+  const stopping = new AbortController();
+  app.addHook('onRequest', async () => {
+    if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
   });
-  server.on('request', ({ socket }, response) => {
-    lastCame = performance.now();
-    unused.delete(socket);
-    // Answers that had begun before could not say that it is over: their connections would be kept for a next request.
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping.signal.aborted) reply.header('connection', 'close');
+  });
+
+  const unusedSockets = new Set<Socket>();
+  let lastArrivalMs = Number.NEGATIVE_INFINITY;
+  app.server.on('connection', (socket: Socket) => {
+    lastArrivalMs = performance.now();
+    unusedSockets.add(socket);
+    socket.once('close', () => unusedSockets.delete(socket));
+  });
+  app.server.on('request', ({ socket }, response) => {
+    lastArrivalMs = performance.now();
+    unusedSockets.delete(socket);
+    // Responses whose headers were sent before draining began have no "connection: close", so their connections stay open.
     response.once('close', () => {
-      if (!server.listening) server.closeIdleConnections();
+      if (!app.server.listening) app.server.closeIdleConnections();
     });
   });
-  return async (mostMs) => {
-    const deadline = performance.now() + Math.min(mostMs, LONGEST_TURNING_AWAY_MS);
+  const drain = async (maxMs: number) => {
+    stopping.abort();
+    const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {
-      const leftMs = Math.min(lastCame + QUIET_MS, deadline) - performance.now();
-      if (leftMs <= 0) break;
-      await wait(leftMs);
+      const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - performance.now();
+      if (remainingMs <= 0) break;
+      await wait(remainingMs);
     }
-    for (const socket of unused) socket.destroy();
+    // Clients open connections in advance. Node counts one without a request as busy and would wait for it.
+    for (const socket of unusedSockets) socket.destroy();
   };
+  return { stopping: stopping.signal, drain };
 }

@@ -1,14 +1,12 @@
 import fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
-import { ServiceError } from '../dataset/errors.js';
 import { requireToken } from './auth.js';
-import { hasUnreadBody, rejectEarly } from './bodies.js';
+import { hasUnreadBody, parseJsonBody, rejectEarly } from './bodies.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
-import { watchConnections } from './drain.js';
+import { registerDrain } from './drain.js';
 import { type ErrorAnswer, errorAnswer, errorAnswerOf } from './errors.js';
-import { parseJsonBody } from './json.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerDownloadRoutes } from './routes/downloads.js';
 import { registerFileRoutes } from './routes/files.js';
@@ -22,14 +20,9 @@ const MAX_JSON_BYTES = 32 * 1024 * 1024;
 /** A filename has up to 255 bytes, with up to three characters for each in a URL. */
 const MAX_PARAM_LENGTH = 1024;
 
-/**
- * The service over HTTP, not listening yet. `turnAway` refuses new requests and lets go of those that wait; it returns when
- * it is time to close.
- */
+/** Makes the HTTP server, which does not listen yet. Call `drain` before closing it. */
 export async function createServer(dependencies: ServerDependencies, options: ServerOptions) {
-  const stopping = new AbortController();
   const { metrics } = dependencies;
-  const context: RouteContext = { ...dependencies, ...options, stopping: stopping.signal };
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -62,13 +55,8 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     const message = `There is no ${request.method} ${pathOf(request)}. See /docs for what there is.`;
     answer(request, reply, errorAnswer('route_not_found', message));
   });
-  app.addHook('onRequest', async () => {
-    if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
-  });
-  app.addHook('onSend', async (_request, reply) => {
-    if (stopping.signal.aborted) reply.header('connection', 'close');
-  });
-  const untilQuiet = watchConnections(app.server);
+  const { drain, stopping } = registerDrain(app);
+  const context: RouteContext = { ...dependencies, ...options, stopping };
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
@@ -91,11 +79,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     },
     { prefix: BASE_PATH },
   );
-  const turnAway = (mostMs: number): Promise<void> => {
-    stopping.abort();
-    return untilQuiet(mostMs);
-  };
-  return Object.assign(app, { turnAway });
+  return Object.assign(app, { drain });
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -12,9 +12,8 @@ import {
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { App, RouteContext } from '../context.js';
-import { clientGone } from '../signals.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
-import { streamAllEvents, streamEvents } from './events.js';
+import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
 const security = [{ token: [] }];
 const tags = ['datasets'];
@@ -92,7 +91,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     async ({ accountId, params, query }, reply) => {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
-        const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), clientGone(reply)]);
+        const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), disconnectSignal(reply)]);
         await settled(watch(key, signal));
       }
       return viewToWire(await datasets.view(key));

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { RouteContext } from '../context.js';
-import { clientGone } from '../signals.js';
 import { datasetToWire } from '../to-wire.js';
 
 /** Proxies cut connections that are silent for a minute. */
@@ -18,7 +17,7 @@ export async function streamEvents(
   { watch, datasets, stopping }: RouteContext,
 ): Promise<void> {
   await datasets.summary(key);
-  const signal = AbortSignal.any([stopping, clientGone(reply)]);
+  const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   await stream(reply, signal, async (send) => {
     for await (const summary of watch(key, signal)) await send('dataset', datasetToWire(summary));
     if (!signal.aborted) await send('deleted', { id: key.id });
@@ -31,7 +30,7 @@ export async function streamAllEvents(
   accountId: string,
   { watchAccount, stopping }: RouteContext,
 ): Promise<void> {
-  const signal = AbortSignal.any([stopping, clientGone(reply)]);
+  const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   const events = watchAccount(accountId, signal);
   // Whoever is answered misses nothing from then on.
   await events.next();
@@ -68,4 +67,11 @@ async function stream(reply: FastifyReply, signal: AbortSignal, produce: (send: 
     clearInterval(heartbeat);
     raw.end();
   }
+}
+
+/** Fires when the connection closes: after the response has been sent, or when the client disconnects before that. */
+export function disconnectSignal(reply: FastifyReply): AbortSignal {
+  const disconnected = new AbortController();
+  reply.raw.once('close', () => disconnected.abort());
+  return disconnected.signal;
 }
