@@ -47,7 +47,7 @@ export async function openApp(config: Config, logger: Logger) {
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
   const { catalog, accounts, now } = metadata;
-  const metrics = new Metrics(() => pool.load);
+  const metrics = new Metrics(() => pool.queuedFiles);
   const core: ServiceDependencies = {
     catalog,
     blobs,
@@ -93,7 +93,7 @@ export async function openApp(config: Config, logger: Logger) {
       logger,
       publicUrl: config.publicUrl,
       trustedProxies: config.trustedProxies,
-      times: config.times,
+      timeouts: config.timeouts,
       version: packageVersion(),
       uploadOrigin: presigning?.origin,
     },
@@ -105,7 +105,7 @@ export async function openApp(config: Config, logger: Logger) {
   mountRoot?.start();
   // An upload whose process died is ended one lease later, and half of one at most.
   const stopSweeping = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
-    pauseMs: Math.min(LONGEST_SWEEP_PAUSE_MS, config.rules.lease / 1000 / 2),
+    pauseMs: Math.min(LONGEST_SWEEP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
     onError: (err) => logger.error({ err }, 'the sweep failed and will be tried again'),
   });
   const stopLooking =

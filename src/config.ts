@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { MAX_DIRECT_BYTES } from './api/limits.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
-import type { BodyTimes } from './server/bodies.js';
+import type { BodyTimeouts } from './server/bodies.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
 import type { BlobsLocation } from './storage/blobs/open-blobs.js';
@@ -27,7 +27,7 @@ export interface Config {
   readonly mountRoot: string | undefined;
   /** How long the bytes of a removed or replaced file stay for readers under way, in microseconds. */
   readonly blobGrace: number;
-  readonly times: BodyTimes;
+  readonly timeouts: BodyTimeouts;
   /** How long requests in flight may take to finish once the process is told to stop, in seconds. */
   readonly stopSeconds: number;
   readonly logLevel: string;
@@ -250,11 +250,11 @@ function configOf(values: Values): Config {
       captionGrace: must(values.captionGraceSeconds) * MICROS_PER_SECOND,
       linkLifetime: must(values.linkSeconds) * MICROS_PER_SECOND,
       maxLinkBytes: must(values.maxFileBytes),
-      lease: must(values.leaseSeconds) * MICROS_PER_SECOND,
+      leaseDuration: must(values.leaseSeconds) * MICROS_PER_SECOND,
     },
     mountRoot: values.mountRoot,
     blobGrace: must(values.blobGraceSeconds) * MICROS_PER_SECOND,
-    times: { directSeconds: must(values.directSeconds), idleSeconds: must(values.idleSeconds) },
+    timeouts: { directSeconds: must(values.directSeconds), idleSeconds: must(values.idleSeconds) },
     stopSeconds: must(values.stopSeconds),
     logLevel: must(values.logLevel),
   };

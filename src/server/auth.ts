@@ -10,14 +10,14 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /** Whether a link for reading is as good as a token here. */
-    takesLinks?: boolean;
+    acceptsReadLink?: boolean;
   }
 }
 
-type AuthParts = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
+type AuthDependencies = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
 
 /** Every request of this scope must carry a valid token, before a byte of its body is read; or a link, where that is taken. */
-export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthParts): void {
+export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthDependencies): void {
   scope.decorateRequest('accountId', '');
   const accountByLink = (request: FastifyRequest): string => {
     const link = linkOf(request);
@@ -46,7 +46,7 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
 /** The link that a request comes with, where one is taken in the place of a token. */
 function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
   const given = query as Record<string, unknown>;
-  if (!routeOptions.config.takesLinks || given.signature === undefined) return undefined;
+  if (!routeOptions.config.acceptsReadLink || given.signature === undefined) return undefined;
   // A part that is missing, or there twice, is one that was never signed.
   const part = (name: string) => (typeof given[name] === 'string' ? given[name] : '');
   const { id } = params as { id: string };

@@ -3,7 +3,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
-import type { ErrorAnswer } from './errors.js';
+import type { ErrorResponse } from './errors.js';
 
 /** What a client may still send after it has been refused, so that one that reads last gets to see the answer. */
 const LINGER_BYTES = 8 * 1024 * 1024;
@@ -13,7 +13,7 @@ const LINGER_MS = 2000;
 const IDLE_CHECKS = 8;
 
 /** How long bodies may take. */
-export interface BodyTimes {
+export interface BodyTimeouts {
   /** From the start of a direct upload to the beginning of its answer, in seconds. */
   readonly directSeconds: number;
   /** Without a single byte, in seconds. */
@@ -149,18 +149,22 @@ export function parseJsonBody(contentType: string | undefined, body: Buffer): un
  * A signal for an upload under way: it fires when the client is gone, when no byte has come for the idle time, and, for a
  * direct upload, when its answer is due. Its reason is what to answer.
  */
-export function uploadSignal(request: FastifyRequest, reply: FastifyReply, times: Partial<BodyTimes>): AbortSignal {
+export function uploadSignal(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  timeouts: Partial<BodyTimeouts>,
+): AbortSignal {
   const abort = new AbortController();
   const { raw } = request;
   const timers: NodeJS.Timeout[] = [];
-  if (times.directSeconds !== undefined) {
-    const message = `The upload took more than ${times.directSeconds} s. Use get-upload-endpoint for large files and slow connections.`;
+  if (timeouts.directSeconds !== undefined) {
+    const message = `The upload took more than ${timeouts.directSeconds} s. Use get-upload-endpoint for large files and slow connections.`;
     timers.push(
-      setTimeout(() => abort.abort(new ServiceError('upload_too_slow', message)), times.directSeconds * 1000),
+      setTimeout(() => abort.abort(new ServiceError('upload_too_slow', message)), timeouts.directSeconds * 1000),
     );
   }
-  if (times.idleSeconds !== undefined) {
-    const message = `No byte has arrived for ${times.idleSeconds} s. The link stays valid until it expires; try again.`;
+  if (timeouts.idleSeconds !== undefined) {
+    const message = `No byte has arrived for ${timeouts.idleSeconds} s. The link stays valid until it expires; try again.`;
     let quietChecks = 0;
     let seenBytes = raw.socket.bytesRead;
     const check = () => {
@@ -168,7 +172,7 @@ export function uploadSignal(request: FastifyRequest, reply: FastifyReply, times
       seenBytes = raw.socket.bytesRead;
       if (quietChecks >= IDLE_CHECKS) abort.abort(new ServiceError('upload_too_slow', message));
     };
-    timers.push(setInterval(check, (times.idleSeconds * 1000) / IDLE_CHECKS));
+    timers.push(setInterval(check, (timeouts.idleSeconds * 1000) / IDLE_CHECKS));
   }
   reply.raw.once('close', () => {
     for (const timer of timers) clearTimeout(timer);
@@ -189,7 +193,7 @@ export function hasUnreadBody({ raw }: FastifyRequest): boolean {
 export function rejectEarly(
   request: FastifyRequest,
   reply: FastifyReply,
-  { status, body, headers }: ErrorAnswer,
+  { status, body, headers }: ErrorResponse,
 ): void {
   const { raw } = request;
   const payload = JSON.stringify(body);

@@ -8,7 +8,7 @@ import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
 import type { Accounts } from '../storage/catalog/accounts.js';
-import type { BodyTimes } from './bodies.js';
+import type { BodyTimeouts } from './bodies.js';
 import type { Metrics } from './metrics.js';
 
 /** Fastify with schemas from Zod. */
@@ -37,7 +37,7 @@ export interface ServerOptions {
   readonly publicUrl: string | undefined;
   /** Addresses or networks (CIDR) whose forwarded headers are believed. */
   readonly trustedProxies: readonly string[];
-  readonly times: BodyTimes;
+  readonly timeouts: BodyTimeouts;
   readonly version: string;
   /** Where presigned links lead browsers, `https://s3.example`; `undefined` where they lead to the service itself. */
   readonly uploadOrigin: string | undefined;

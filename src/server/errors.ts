@@ -47,14 +47,18 @@ export interface ErrorBody {
   readonly detail?: readonly FieldProblem[];
 }
 
-export interface ErrorAnswer {
+export interface ErrorResponse {
   readonly status: number;
   readonly body: ErrorBody;
   readonly headers: Record<string, string>;
 }
 
 /** The answer for a code with a message. */
-export function errorAnswer(code: HttpErrorCode, message: string, detail: readonly FieldProblem[] = []): ErrorAnswer {
+export function errorResponse(
+  code: HttpErrorCode,
+  message: string,
+  detail: readonly FieldProblem[] = [],
+): ErrorResponse {
   const { status, digits } = NUMBERS[code];
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
@@ -71,10 +75,10 @@ export function errorAnswer(code: HttpErrorCode, message: string, detail: readon
 }
 
 /** The answer for anything that was thrown while a request was served; what is nobody's fault but ours is `internal`. */
-export function errorAnswerOf(error: unknown, request: FastifyRequest): ErrorAnswer {
-  if (error instanceof ServiceError) return errorAnswer(error.code, error.message, error.detail);
+export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorResponse {
+  if (error instanceof ServiceError) return errorResponse(error.code, error.message, error.detail);
   const fault = databaseError(error);
-  if (fault !== undefined) return errorAnswer(fault.code, fault.message);
+  if (fault !== undefined) return errorResponse(fault.code, fault.message);
   if (hasZodFastifySchemaValidationErrors(error)) {
     const detail = error.validation.map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
@@ -82,12 +86,15 @@ export function errorAnswerOf(error: unknown, request: FastifyRequest): ErrorAns
     }));
     const [first] = detail;
     const where = first?.path ? `${first.path}: ` : '';
-    return errorAnswer('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
+    return errorResponse('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
   }
   const { code, statusCode = 500, message } = error as FastifyError;
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return errorAnswer('too_large', 'The JSON body is too large. Send smaller batches.');
-  if (statusCode === 415) return errorAnswer('unsupported_body', message);
-  if (statusCode >= 400 && statusCode < 500) return errorAnswer('bad_request', message);
-  return errorAnswer('internal', `Something went wrong on the server; its log says more under request ${request.id}.`);
+    return errorResponse('too_large', 'The JSON body is too large. Send smaller batches.');
+  if (statusCode === 415) return errorResponse('unsupported_body', message);
+  if (statusCode >= 400 && statusCode < 500) return errorResponse('bad_request', message);
+  return errorResponse(
+    'internal',
+    `Something went wrong on the server; its log says more under request ${request.id}.`,
+  );
 }

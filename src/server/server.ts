@@ -6,7 +6,7 @@ import { hasUnreadBody, parseJsonBody, rejectEarly } from './bodies.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
 import { registerDrain } from './drain.js';
-import { type ErrorAnswer, errorAnswer, errorAnswerOf } from './errors.js';
+import { type ErrorResponse, errorResponse, errorResponseOf } from './errors.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerDownloadRoutes } from './routes/downloads.js';
 import { registerFileRoutes } from './routes/files.js';
@@ -34,7 +34,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     // Bytes that are no HTTP never become a request; what Fastify says of them has another form than our answers.
     clientErrorHandler: (error, socket) => {
       if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
-      const { body } = errorAnswer('bad_request', `This is not a valid HTTP request: ${error.message}`);
+      const { body } = errorResponse('bad_request', `This is not a valid HTTP request: ${error.message}`);
       const payload = JSON.stringify(body);
       socket.end(
         `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(payload)}\r\nconnection: close\r\n\r\n${payload}`,
@@ -53,7 +53,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   app.setErrorHandler(answerError);
   app.setNotFoundHandler((request, reply) => {
     const message = `There is no ${request.method} ${pathOf(request)}. See /docs for what there is.`;
-    answer(request, reply, errorAnswer('route_not_found', message));
+    answer(request, reply, errorResponse('route_not_found', message));
   });
   const { drain, stopping } = registerDrain(app);
   const context: RouteContext = { ...dependencies, ...options, stopping };
@@ -83,14 +83,14 @@ export async function createServer(dependencies: ServerDependencies, options: Se
 }
 
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refused = errorAnswerOf(error, request);
+  const refused = errorResponseOf(error, request);
   const facts = { method: request.method, path: pathOf(request), status: refused.status };
   if (refused.status >= 500) request.log.error({ ...facts, err: error }, refused.body.error_message);
   else request.log.info(facts, refused.body.error_message);
   answer(request, reply, refused);
 }
 
-function answer(request: FastifyRequest, reply: FastifyReply, refused: ErrorAnswer): void {
+function answer(request: FastifyRequest, reply: FastifyReply, refused: ErrorResponse): void {
   if (reply.raw.headersSent || reply.raw.destroyed) {
     // A body broke off in the middle: only a broken connection can say so now.
     reply.raw.destroy();

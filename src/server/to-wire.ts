@@ -58,7 +58,7 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...datasetToWire(view, view.findings.errors),
     files: view.files.map(fileToWire),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
-    ...(view.awaited.length > 0 && { awaited: view.awaited.slice(0, MAX_LISTED).map(awaitedToWire) }),
+    ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }

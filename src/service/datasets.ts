@@ -34,7 +34,7 @@ export interface DatasetView extends DatasetSummary {
   readonly files: readonly StoredFile[];
   readonly findings: Findings;
   /** What is promised and may still come, in the order of the names. */
-  readonly awaited: readonly PendingFile[];
+  readonly pendingUploads: readonly PendingFile[];
   /** Names exactly this set of files; only where the dataset is READY. */
   readonly digest: string | undefined;
 }
@@ -100,7 +100,7 @@ export class DatasetService {
       status,
       files: stored,
       findings: findingsOf(files, at),
-      awaited: files.filter((file): file is PendingFile => isAwaited(file, at)).sort(byName),
+      pendingUploads: files.filter((file): file is PendingFile => isAwaited(file, at)).sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
   }
@@ -124,7 +124,7 @@ export class DatasetService {
    *
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
-  async withdraw(key: DatasetKey, filename: string): Promise<void> {
+  async withdrawUpload(key: DatasetKey, filename: string): Promise<void> {
     if (await this.#change(key, filename, withdrawUploads)) return;
     const message = `The dataset has no promised or refused upload of ${JSON.stringify(filename)}.`;
     throw new ServiceError('file_not_found', message);

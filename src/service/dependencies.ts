@@ -16,7 +16,7 @@ export interface ServiceRules extends StatusRules {
   /** The largest file a signed link is given for. */
   readonly maxLinkBytes: number;
   /** While bytes arrive, a sign of life is due within this time; then the upload is anybody's to end or take over. */
-  readonly lease: Micros;
+  readonly leaseDuration: Micros;
 }
 
 /** What the service is made of, and everything in it that is not a function of its input. */

@@ -19,7 +19,7 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import { tarOf } from '../../service/download/tar.js';
 import { zipOf } from '../../service/download/zip.js';
 import type { App, RouteContext } from '../context.js';
-import { errorAnswer } from '../errors.js';
+import { errorResponse } from '../errors.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 
 const security = [{ token: [] }];
@@ -77,7 +77,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/files/:filename',
     {
-      config: { takesLinks: true },
+      config: { acceptsReadLink: true },
       schema: {
         tags,
         security: tokenOrLink,
@@ -103,7 +103,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/files/:filename/thumbnail',
     {
-      config: { takesLinks: true },
+      config: { acceptsReadLink: true },
       schema: {
         tags,
         security: tokenOrLink,
@@ -146,7 +146,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   app.get(
     '/:id/zip',
     {
-      config: { takesLinks: true },
+      config: { acceptsReadLink: true },
       schema: {
         tags,
         security: tokenOrLink,
@@ -211,7 +211,7 @@ async function sendFile(
   const wanted = isRangeWanted && RANGES.test(headers.range ?? '') ? headers.range : undefined;
   const ranges = wanted && parseRange(upload.sizeBytes, wanted);
   if (ranges === -1) {
-    const refused = errorAnswer('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
+    const refused = errorResponse('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
     return reply
       .code(refused.status)
       .removeHeader('cache-control')

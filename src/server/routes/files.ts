@@ -29,7 +29,7 @@ const DIRECT_LIMIT = {
 
 /** How the files of a dataset come and go: upload, ask for links, remove. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
-  const { datasets, uploads, links, times, metrics } = context;
+  const { datasets, uploads, links, timeouts, metrics } = context;
 
   app.post(
     '/:id/get-upload-endpoint',
@@ -81,7 +81,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         const { accountId, raw } = request;
         const { id } = request.params as { id: string };
         refuseHopeless(request);
-        const signal = uploadSignal(request, reply, { directSeconds: times.directSeconds });
+        const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
         const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
         const atMostBytes = announcedBytesOf(request);
         const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
@@ -126,7 +126,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     },
     async ({ accountId, params }) => {
       const filename = params.filename.normalize('NFC');
-      await datasets.withdraw({ accountId, id: params.id }, filename);
+      await datasets.withdrawUpload({ accountId, id: params.id }, filename);
       return { filename, withdrawn: true as const };
     },
   );

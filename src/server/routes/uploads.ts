@@ -9,7 +9,7 @@ import { fileToWire } from '../to-wire.js';
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
 /** The PUT behind signed links: no token, any content type or none, the body as it is. */
-export function registerUploadRoutes(app: App, { uploads, links, times, now, metrics }: RouteContext): void {
+export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, metrics }: RouteContext): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async () => undefined);
   app.addHook('onRequest', async ({ headers }) => {
@@ -32,7 +32,7 @@ export function registerUploadRoutes(app: App, { uploads, links, times, now, met
       const { size = '', expires = '', signature = '' } = request.query;
       const link = links.verify({ id: request.params.id, size, expires, signature }, now());
       const sizeBytes = announcedSizeOf(request);
-      const signal = uploadSignal(request, reply, { idleSeconds: times.idleSeconds });
+      const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal });
       const file = await received.catch((error) => {
         metrics.rejected('link');

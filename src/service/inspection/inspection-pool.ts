@@ -94,7 +94,7 @@ export class InspectionPool {
   }
 
   /** How many files are being looked at or wait for it. */
-  get load(): number {
+  get queuedFiles(): number {
     return this.#load;
   }
 

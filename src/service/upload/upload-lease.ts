@@ -49,7 +49,7 @@ export class UploadLease {
   ): Promise<UploadLease | undefined> {
     const { catalog, now, rules, newId } = dependencies;
     const { now: at = now(), ...how } = options;
-    const lease = { now: at, until: now() + rules.lease, token: newId() };
+    const lease = { now: at, until: now() + rules.leaseDuration, token: newId() };
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
@@ -59,7 +59,7 @@ export class UploadLease {
   /** Does something with it, and gives signs of life until that is over. */
   async whileRenewing<T>(work: () => Promise<T>): Promise<T> {
     // A renewal that fails is made up for by the next; the lease outlives several.
-    const renewalMs = this.#dependencies.rules.lease / 1000 / RENEWALS_PER_LEASE;
+    const renewalMs = this.#dependencies.rules.leaseDuration / 1000 / RENEWALS_PER_LEASE;
     const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
     try {
       return await work();
@@ -71,7 +71,7 @@ export class UploadLease {
   /** A sign of life. @returns false where the promise is held no more */
   renew(): Promise<boolean> {
     const { now, rules } = this.#dependencies;
-    const lease = { now: now(), until: now() + rules.lease };
+    const lease = { now: now(), until: now() + rules.leaseDuration };
     return this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
   }
 

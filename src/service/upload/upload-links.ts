@@ -16,7 +16,7 @@ export interface UploadLink {
  * A presigned link runs out so much earlier than its promise: what is brought in the last moment is noticed only some time
  * later, and until then the dataset is not FAILED.
  */
-export const NOTICE_TIME: Micros = 60 * MICROS_PER_SECOND;
+export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 
 const LINKS_PER_TURN = 100;
 
@@ -66,7 +66,7 @@ export class UploadLinks {
   async #presign(file: PendingFile, now: Micros): Promise<UploadLink> {
     const { expiresAt, expectedBytes } = file.upload;
     if (this.#presigning === undefined) throw new Error(`${file.filename} was promised to a store without links.`);
-    const expiresInSeconds = Math.max(1, Math.floor((expiresAt - NOTICE_TIME - now) / MICROS_PER_SECOND));
+    const expiresInSeconds = Math.max(1, Math.floor((expiresAt - DETECTION_MARGIN - now) / MICROS_PER_SECOND));
     const sizeBytes = expectedBytes ?? 0;
     // The database's clock is one for all instances, while that of this machine may be off by more than a link holds.
     const signedAt = new Date(now / 1000);

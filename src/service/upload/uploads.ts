@@ -11,7 +11,7 @@ import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { parseUploadBatch } from './parse-upload-batch.js';
 import { UploadLease } from './upload-lease.js';
-import { NOTICE_TIME, type SignedUpload } from './upload-links.js';
+import { DETECTION_MARGIN, type SignedUpload } from './upload-links.js';
 
 /** A body on its way in; the signal's reason says why it must stop. */
 export interface IncomingBody {
@@ -50,7 +50,7 @@ export class Uploads {
     const promises = new Map<string, PendingFile>();
     for (const { raw, filename, sizeBytes } of parseUploadBatch(sizes, rules.maxLinkBytes)) {
       const isPresigned = sizeBytes <= mostPresigned;
-      const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? NOTICE_TIME : 0);
+      const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
       const promised = { expectedBytes: sizeBytes, expiresAt, leaseUntil: null, leaseToken: null };
       const upload = { via: isPresigned ? 'presigned' : 'link', ...promised } as const;
       promises.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
@@ -80,7 +80,7 @@ export class Uploads {
     const filename = parseFilename(rawFilename);
     await this.#endArrivals();
     const createdAt = now();
-    const [expiresAt, by] = [createdAt + rules.lease, newId()];
+    const [expiresAt, by] = [createdAt + rules.leaseDuration, newId()];
     const file = this.#pendingFile(key, filename, {
       createdAt,
       upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken: by },

@@ -34,7 +34,7 @@ async function openService(databaseUrl?: string) {
     catalog,
     blobs,
     now: () => metadata.now() + time.ahead,
-    rules: { captionGrace: 0, linkLifetime: 3600 * SECOND, maxLinkBytes: 1000, lease: LEASE },
+    rules: { captionGrace: 0, linkLifetime: 3600 * SECOND, maxLinkBytes: 1000, leaseDuration: LEASE },
     inspect: async (file) => {
       await atGate();
       if (!('path' in file)) throw new Error('The bytes are not in a file of this machine.');
