@@ -42,11 +42,20 @@ export interface Visit {
   readonly complaints: readonly string[];
 }
 
-/** A person with a tab of their own, signed in where a token is given. */
+export interface VisitOptions {
+  /** Signs in with this token. */
+  readonly token?: string;
+  readonly path?: string;
+  readonly theme?: 'light' | 'dark';
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** Opens the page in a new browser context, which shares no cookies, storage or cache with others. */
 export async function visit(
   browser: Browser,
   server: Pick<TestServer, 'url'>,
-  options: { token?: string; path?: string; theme?: 'light' | 'dark'; width?: number; height?: number } = {},
+  options: VisitOptions = {},
 ): Promise<Visit> {
   const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });

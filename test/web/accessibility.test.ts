@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { visit } from '../harness/browser.js';
+import { describeInBrowser } from '../harness/describe-in-browser.js';
 import { bytesOf, dockOf, FILES } from './upload/drop-files.js';
 
-const leftOut = whyNoBrowser();
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** What axe-core finds on the page as it is, at the impacts that keep people out. */
@@ -29,16 +27,12 @@ interface Violation {
   readonly nodes: readonly { html: string }[];
 }
 
-describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
+describeInBrowser('faults of accessibility', (site) => {
   let id: string;
   let empty: string;
   let filling: string;
   beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
+    const { api } = site;
     id = await api.newDataset('a dataset with everything');
     for (const name of ['one', 'two', 'three']) await api.upload(id, `${name}.jpg`, await media.jpeg());
     await api.upload(id, 'one.txt', 'a caption, with tags');
@@ -47,10 +41,6 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
     await api.upload(id, 'page.jpg', media.damaged.html());
     empty = await api.newDataset('an empty one');
     filling = await api.newDataset('one that is filled');
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
   });
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
@@ -125,14 +115,14 @@ describe.skipIf(leftOut !== undefined)(`faults of accessibility${leftOut ? `, le
 
   for (const theme of ['light', 'dark'] as const) {
     test(`there are none on the sign-in page, ${theme}`, async () => {
-      const { page, context } = await visit(browser, server, { theme });
+      const { page, context } = await visit(site.browser, site.server, { theme });
       await page.getByLabel('Token').waitFor();
       expect(await seriousFaults(page)).toEqual([]);
       await context.close();
     });
 
     test.each(PAGES)(`there are none with $name, ${theme}`, async ({ path, isThere }) => {
-      const { page, context, complaints } = await visit(browser, server, { token: api.token, path: path(), theme });
+      const { page, context, complaints } = await site.open(path(), { theme });
       await isThere(page);
       expect(await seriousFaults(page)).toEqual([]);
       expect(complaints).toEqual([]);

@@ -1,47 +1,32 @@
 import { readdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startBrowser, visit, whyNoBrowser } from '../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { expect, test } from 'vitest';
+import { visit } from '../harness/browser.js';
+import { describeInBrowser } from '../harness/describe-in-browser.js';
 
 const ASSETS = fileURLToPath(new URL('../../dist/web/assets/', import.meta.url));
 const MAX_SCRIPT_BYTES = 200_000;
 
-const leftOut = whyNoBrowser();
-
-describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `, left out: ${leftOut}`}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
+describeInBrowser('the page', (site) => {
   test('signs in by a link, whose token leaves the address at once and stays with the tab', async () => {
-    const api = await server.api();
-    await api.newDataset('by link');
-    const { page, context, complaints } = await visit(browser, server, { token: api.token });
+    await site.api.newDataset('by link');
+    const { page, context, complaints } = await site.open();
     await page.getByText('by link').waitFor();
-    expect(page.url()).toBe(`${server.url}/`);
+    expect(page.url()).toBe(`${site.server.url}/`);
     await page.reload();
     await page.getByText('by link').waitFor();
     const other = await context.newPage();
-    await other.goto(server.url);
+    await other.goto(site.server.url);
     await other.getByLabel('Token').waitFor();
     expect(complaints).toEqual([]);
   });
 
   test('signs in by a token that is pasted, and says what is wrong with one that is not known', async () => {
-    const api = await server.api();
-    const { page } = await visit(browser, server);
+    const { page } = await visit(site.browser, site.server);
     await page.getByLabel('Token').fill('ty_nobody');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('does not know this token').waitFor();
-    await page.getByLabel('Token').fill(`  ${api.token}\n`);
+    await page.getByLabel('Token').fill(`  ${site.api.token}\n`);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('heading', { name: 'Datasets' }).waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
@@ -50,7 +35,7 @@ describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `
 
   test('is served with a policy that lets nothing act but its own files', async () => {
     for (const path of ['/', '/datasets/anything', '/favicon.svg']) {
-      const { headers, status } = await fetch(server.url + path);
+      const { headers, status } = await fetch(site.server.url + path);
       expect(status).toBe(200);
       const policy = headers.get('content-security-policy') ?? '';
       expect(policy).toContain("default-src 'none'");
@@ -61,12 +46,12 @@ describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `
   });
 
   test('shows the documentation of the API, which asks no other host for anything', async () => {
-    const { page, context, complaints } = await visit(browser, server);
+    const { page, context, complaints } = await visit(site.browser, site.server);
     const foreign: string[] = [];
     context.on('request', (request) => {
-      if (!request.url().startsWith(server.url) && !request.url().startsWith('blob:')) foreign.push(request.url());
+      if (!request.url().startsWith(site.server.url) && !request.url().startsWith('blob:')) foreign.push(request.url());
     });
-    await page.goto(`${server.url}/docs`);
+    await page.goto(`${site.server.url}/docs`);
     await page.getByText('Metrics for Prometheus').first().waitFor();
     expect(foreign).toEqual([]);
     expect(complaints).toEqual([]);
@@ -80,14 +65,14 @@ describe.skipIf(leftOut !== undefined)(`the page${leftOut === undefined ? '' : `
   });
 
   test('is asked for anew each time, and its parts once and for all', async () => {
-    const document = await fetch(server.url);
+    const document = await fetch(site.server.url);
     expect(document.headers.get('cache-control')).toBe('no-cache');
     const script = /src="(\/assets\/[^"]+\.js)"/.exec(await document.text())?.[1];
     const headers = { 'accept-encoding': 'gzip' };
-    const answer = await fetch(server.url + script, { headers });
+    const answer = await fetch(site.server.url + script, { headers });
     expect(answer.headers.get('cache-control')).toContain('immutable');
     expect(answer.headers.get('content-encoding')).toBe('gzip');
     expect(answer.headers.get('content-type')).toContain('javascript');
-    expect((await fetch(`${server.url}/assets/nothing.js`)).status).toBe(404);
+    expect((await fetch(`${site.server.url}/assets/nothing.js`)).status).toBe(404);
   });
 });

@@ -1,43 +1,27 @@
-import type { Browser, Page, Route } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page, Route } from 'playwright-core';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
+import { eventually } from '../../harness/server.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
 
-const leftOut = whyNoBrowser();
-
-describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
+describeInBrowser("a caption's field", (site) => {
   /** A dataset of images of these stems, each with its caption; `undefined` is none. */
   async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
-    const id = await api.newDataset();
+    const id = await site.api.newDataset();
     for (const [stem, text] of Object.entries(captions)) {
-      await api.upload(id, `${stem}.jpg`, await media.jpeg());
-      if (text !== undefined) await api.upload(id, `${stem}.txt`, text);
+      await site.api.upload(id, `${stem}.jpg`, await media.jpeg());
+      if (text !== undefined) await site.api.upload(id, `${stem}.txt`, text);
     }
     return id;
   }
 
-  const open = (id: string, at: Pick<TestServer, 'url'> = server) =>
-    visit(browser, at, { token: api.token, path: `/datasets/${id}/captions` });
+  const open = (id: string, options?: OpenOptions) => site.open(`/datasets/${id}/captions`, options);
   const fieldOf = (page: Page, filename: string) => page.getByLabel(`Caption of ${filename}`, { exact: true });
   const shows = (page: Page, filename: string, text: string) =>
     expect.poll(() => fieldOf(page, filename).inputValue(), { timeout: 15_000 }).toBe(text);
   const bytesOf = async (id: string, filename: string) =>
-    Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer()).toString();
+    Buffer.from(await (await site.api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer()).toString();
   const uploadsOf = (page: Page) => {
     const uploads: string[] = [];
     page.on('request', (request) => request.url().endsWith('/upload') && uploads.push(request.url()));
@@ -46,7 +30,7 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
 
   test('shows the text, and tells none from a blank one', async () => {
     const id = await datasetOf({ written: 'a wagon', blank: ' \n', missing: undefined });
-    await api.upload(id, 'orphan.txt', 'of nothing');
+    await site.api.upload(id, 'orphan.txt', 'of nothing');
     const { page, complaints } = await open(id);
     await shows(page, 'written.jpg', 'a wagon');
     await shows(page, 'orphan.txt', 'of nothing');
@@ -120,9 +104,9 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
   });
 
   test('keeps what could not be saved, says why, and is saved once the service is back', async () => {
-    const line = await tcpLinkTo(server.url);
+    const line = await tcpLinkTo(site.server.url);
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
-    const { page } = await open(id, line);
+    const { page } = await open(id, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
     await line.goAway();
     await fieldOf(page, 'one.jpg').fill('typed on a train');
@@ -169,10 +153,10 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     await shows(page, 'two.jpg', 'a signal');
     await shows(page, 'three.jpg', 'a gate');
     // Nobody is asked where nothing was typed.
-    await api.upload(id, 'three.txt', 'an open gate');
+    await site.api.upload(id, 'three.txt', 'an open gate');
     await shows(page, 'three.jpg', 'an open gate');
     await fieldOf(page, 'one.jpg').fill('mine');
-    await api.upload(id, 'one.txt', 'theirs');
+    await site.api.upload(id, 'one.txt', 'theirs');
     await page.getByText('Changed elsewhere').waitFor();
     await page.locator('q').getByText('theirs', { exact: true }).waitFor();
     await fieldOf(page, 'one.jpg').blur();
@@ -181,7 +165,7 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'mine' ? true : undefined));
     await page.getByText('Changed elsewhere').waitFor({ state: 'detached' });
     await fieldOf(page, 'two.jpg').fill('mine');
-    await api.upload(id, 'two.txt', 'theirs, too');
+    await site.api.upload(id, 'two.txt', 'theirs, too');
     await page.getByRole('button', { name: 'Take theirs' }).click();
     expect(await fieldOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
     expect(await bytesOf(id, 'two.txt')).toBe('theirs, too');
@@ -193,7 +177,7 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     const { page } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
     await page.route(/\/(events|status)/, (route) => route.abort());
-    await api.upload(id, 'one.txt', 'theirs');
+    await site.api.upload(id, 'one.txt', 'theirs');
     await fieldOf(page, 'one.jpg').fill('mine');
     await fieldOf(page, 'one.jpg').blur();
     await page.getByText('Changed elsewhere').waitFor();
@@ -241,16 +225,16 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
     await page.getByText('This token was revoked.').waitFor();
     await page.getByText('1 caption not saved, and kept in this tab. Sign in again').waitFor();
     await page.unroute(/\/captions$/, refuse);
-    await page.getByLabel('Token').fill(api.token);
+    await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed before' ? true : undefined));
     await page.getByText('not saved').waitFor({ state: 'detached' });
   });
 
   test('outlives its card and its view, and an unsaved one is told of elsewhere', async () => {
-    const line = await tcpLinkTo(server.url);
+    const line = await tcpLinkTo(site.server.url);
     const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await open(id, line);
+    const { page } = await open(id, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
     await line.goAway();
     await fieldOf(page, 'one.jpg').fill('typed in a hurry');
@@ -268,7 +252,7 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
 
   test('in the grid, keys that are typed move nothing; nor does its Escape', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
-    const { page, complaints } = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    const { page, complaints } = await site.open(`/datasets/${id}`);
     await shows(page, 'one.jpg', 'a wagon');
     await fieldOf(page, 'one.jpg').focus();
     await page.keyboard.press('End');
@@ -292,12 +276,12 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
 
   test('that can not be read says so, and is asked for again', async () => {
     const id = await datasetOf({ one: 'a wagon' });
-    const { page } = await visit(browser, server, { token: api.token });
+    const { page } = await site.open();
     let isBroken = true;
     await page.route(/\/captions$/, (route) =>
       isBroken ? route.fulfill({ status: 400, body: 'no' }) : route.continue(),
     );
-    await page.goto(`${server.url}/datasets/${id}`);
+    await page.goto(`${site.server.url}/datasets/${id}`);
     await page.getByText('The caption could not be read').waitFor();
     isBroken = false;
     await page.getByRole('button', { name: 'Try again' }).click();
@@ -306,17 +290,17 @@ describe.skipIf(leftOut !== undefined)(`a caption's field${leftOut ? `, left out
 
   test('of many is read with all that are in sight, and only what has changed is read again', async () => {
     const id = await datasetOf(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, `caption ${i}`])));
-    const { page } = await visit(browser, server, { token: api.token });
+    const { page } = await site.open();
     const asked: number[] = [];
     page.on('request', (request) => {
       if (request.url().endsWith('/captions') && request.method() === 'POST') {
         asked.push((request.postDataJSON() as { filenames: string[] }).filenames.length);
       }
     });
-    await page.goto(`${server.url}/datasets/${id}`);
+    await page.goto(`${site.server.url}/datasets/${id}`);
     await shows(page, 'n7.jpg', 'caption 7');
     expect(asked).toEqual([8]);
-    await api.upload(id, 'n3.txt', 'changed');
+    await site.api.upload(id, 'n3.txt', 'changed');
     await shows(page, 'n3.jpg', 'changed');
     expect(asked).toEqual([8, 1]);
   });

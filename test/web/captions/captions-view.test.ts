@@ -1,51 +1,35 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
 
-const leftOut = whyNoBrowser();
-
-describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
+describeInBrowser('the view Captions', (site) => {
   let image: Buffer;
   beforeAll(async () => {
-    [browser, server, image] = await Promise.all([
-      startBrowser(),
-      startServer({ 'caption-grace-seconds': 0 }),
-      media.jpeg(),
-    ]);
-    api = await server.api();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
+    image = await media.jpeg();
   });
 
   /** A dataset of images of these stems, each with its caption; `undefined` is none. */
   async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
-    const id = await api.newDataset();
+    const id = await site.api.newDataset();
     for (const [stem, text] of Object.entries(captions)) {
-      await api.upload(id, `${stem}.jpg`, image);
-      if (text !== undefined) await api.upload(id, `${stem}.txt`, text);
+      await site.api.upload(id, `${stem}.jpg`, image);
+      if (text !== undefined) await site.api.upload(id, `${stem}.txt`, text);
     }
     return id;
   }
 
-  const open = async (id: string, query = '', at: Pick<TestServer, 'url'> = server) => {
-    const visited = await visit(browser, at, { token: api.token, path: `/datasets/${id}/captions${query}` });
+  const open = async (id: string, query = '', options?: OpenOptions) => {
+    const visited = await site.open(`/datasets/${id}/captions${query}`, options);
     await visited.page.getByRole('heading', { name: 'Change many at once' }).waitFor();
     return visited;
   };
   /** Every caption of the dataset with its bytes, read as UTF-8. */
   const captionsOf = async (id: string): Promise<Record<string, string>> => {
-    const names = (await api.filenames(id)).filter((name) => name.endsWith('.txt'));
+    const names = (await site.api.filenames(id)).filter((name) => name.endsWith('.txt'));
     const texts = names.map(async (name) => {
-      const bytes = await (await api.raw('GET', `/${id}/files/${encodeURIComponent(name)}`)).arrayBuffer();
+      const bytes = await (await site.api.raw('GET', `/${id}/files/${encodeURIComponent(name)}`)).arrayBuffer();
       return [name.replace(/\.txt$/, ''), Buffer.from(bytes).toString()] as const;
     });
     return Object.fromEntries(await Promise.all(texts));
@@ -90,7 +74,7 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     await poll(() => listed(page)).toEqual(['four.jpg', 'one.jpg', 'two.jpg']);
     expect(new URL(page.url()).search).toBe('?word=red');
     await page.getByRole('link', { name: 'one.jpg' }).click();
-    expect(page.url()).toBe(`${server.url}/datasets/${id}?file=one.jpg`);
+    expect(page.url()).toBe(`${site.server.url}/datasets/${id}?file=one.jpg`);
     expect(complaints).toEqual([]);
   });
 
@@ -191,7 +175,7 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     await page.getByText('2 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'sks', two: 'sks' });
     // Somebody goes on with one of them, which an undo has to leave alone.
-    await api.upload(id, 'two.txt', 'sks, a signal');
+    await site.api.upload(id, 'two.txt', 'sks, a signal');
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('1 caption put back, 1 caption skipped.').waitFor();
     await page.getByRole('list', { name: 'Skipped' }).getByText('two.txt').waitFor();
@@ -207,7 +191,7 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     // The page hears of nothing until the changes have begun.
     let isDeaf = true;
     await page.route(/\/(events|status)/, (route) => (isDeaf ? route.abort() : route.continue()));
-    await api.upload(id, 'one.txt', 'theirs');
+    await site.api.upload(id, 'one.txt', 'theirs');
     page.on('request', (request) => {
       if (request.url().endsWith('/status')) isDeaf = false;
     });
@@ -253,8 +237,8 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     await page.getByText('10 of 30 captions changed').waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText('10 captions changed, 20 captions left after the cancel.').waitFor();
-    await poll(async () => (await api.status(id)).body.counts.pending).toBe(0);
-    expect((await api.status(id)).body.status).toBe('READY');
+    await poll(async () => (await site.api.status(id)).body.counts.pending).toBe(0);
+    expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(/\/uploads\//);
     // It is still there after a look at something else.
     await page.getByRole('link', { name: 'Files', exact: true }).click();
@@ -265,10 +249,10 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
   });
 
   test('goes on after the service was away in the middle of it', async () => {
-    const line = await tcpLinkTo(server.url);
+    const line = await tcpLinkTo(site.server.url);
     const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
     const id = await datasetOf(Object.fromEntries(names.map((name) => [name, name])));
-    const { page } = await open(id, '', line);
+    const { page } = await open(id, '', { at: line });
     await page.getByLabel('Trigger word').fill('sks');
     let sent = 0;
     await page.route(/\/uploads\//, async (route) => {
@@ -283,14 +267,11 @@ describe.skipIf(leftOut !== undefined)(`the view Captions${leftOut ? `, left out
     await job.getByRole('button', { name: 'Try again', exact: true }).first().click();
     await page.getByText('12 captions changed.').waitFor();
     expect(Object.values(await captionsOf(id))).toEqual(names.toSorted().map((name) => `sks, ${name}`));
-    await poll(async () => (await api.status(id)).body.status).toBe('READY');
+    await poll(async () => (await site.api.status(id)).body.status).toBe('READY');
   });
 
   test('says what to do where there is nothing', async () => {
-    const { page, complaints } = await visit(browser, server, {
-      token: api.token,
-      path: `/datasets/${await api.newDataset()}/captions`,
-    });
+    const { page, complaints } = await site.open(`/datasets/${await site.api.newDataset()}/captions`);
     await page.getByText('nothing to write captions for yet').waitFor();
     expect(complaints).toEqual([]);
   });

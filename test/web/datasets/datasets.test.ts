@@ -1,12 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-
-const leftOut = whyNoBrowser();
+import type { Visit } from '../../harness/browser.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 
 /** The card of a dataset. */
 const card = (page: Page, name: string) =>
@@ -14,21 +12,11 @@ const card = (page: Page, name: string) =>
 
 const namesShown = (page: Page) => page.getByRole('list', { name: 'Datasets' }).getByRole('heading').allTextContents();
 
-describe.skipIf(leftOut !== undefined)(`the page of all datasets${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
+describeInBrowser('the page of all datasets', (site) => {
   /** A person of an account that nobody else uses, so that every dataset seen is one of the test's. */
-  async function newPerson(): Promise<{ api: Api; open: (path?: string) => ReturnType<typeof visit> }> {
-    const api = await server.api(`account-${crypto.randomUUID()}`);
-    return { api, open: (path = '/') => visit(browser, server, { token: api.token, path }) };
+  async function newPerson(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
+    const api = await site.server.api(`account-${crypto.randomUUID()}`);
+    return { api, open: (path = '/') => site.open(path, { token: api.token }) };
   }
 
   async function pairUp(api: Api, id: string, stem: string): Promise<void> {
@@ -149,7 +137,7 @@ describe.skipIf(leftOut !== undefined)(`the page of all datasets${leftOut ? `, l
     const { open } = await newPerson();
     const { page } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
-    await page.getByText(`npx trainyard login ${server.url}`).waitFor();
+    await page.getByText(`npx trainyard login ${site.server.url}`).waitFor();
   });
 
   test('follows what others do, without a reload', async () => {

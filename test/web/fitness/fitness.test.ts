@@ -1,12 +1,8 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import sharp from 'sharp';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-
-const leftOut = whyNoBrowser();
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 
 const panel = (page: Page, name: string) => page.getByRole('region', { name });
 
@@ -24,27 +20,15 @@ function keptFor(datasetId: string): Promise<number> {
   });
 }
 
-describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
-  const open = (id: string) => visit(browser, server, { token: api.token, path: `/datasets/${id}/fitness` });
+describeInBrowser('the view Fit to train?', (site) => {
+  const open = (id: string) => site.open(`/datasets/${id}/fitness`);
 
   /** A dataset of these images, each with a caption. */
   async function datasetOf(images: Record<string, Buffer>, name?: string): Promise<string> {
-    const id = await api.newDataset(name);
+    const id = await site.api.newDataset(name);
     for (const [filename, bytes] of Object.entries(images)) {
-      await api.upload(id, filename, bytes);
-      await api.upload(id, filename.replace(/\.\w+$/, '.txt'), `a caption of ${filename}`);
+      await site.api.upload(id, filename, bytes);
+      await site.api.upload(id, filename.replace(/\.\w+$/, '.txt'), `a caption of ${filename}`);
     }
     return id;
   }
@@ -52,10 +36,10 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
   test('says that a dataset is fit, with its digest and the commands that mount it', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() }, 'fit to go');
     const { page, context, complaints } = await open(id);
-    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: server.url });
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.server.url });
     const verdict = panel(page, 'Verdict');
     await verdict.getByText('Fit to train').waitFor();
-    const { digest = '' } = (await api.status(id)).body;
+    const { digest = '' } = (await site.api.status(id)).body;
     await verdict.getByText(digest, { exact: true }).waitFor();
     const line = `npx trainyard mount 'fit to go' --into /workspace/datasets`;
     await verdict.getByText(line, { exact: true }).waitFor();
@@ -67,8 +51,8 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
 
   test('lists every problem with the way to its file, and turns when it is mended', async () => {
     const id = await datasetOf({ 'good.jpg': await media.jpeg() });
-    await api.upload(id, 'lonely.jpg', await media.jpeg({ seed: 2 }));
-    await api.upload(id, 'page.jpg', media.damaged.html());
+    await site.api.upload(id, 'lonely.jpg', await media.jpeg({ seed: 2 }));
+    await site.api.upload(id, 'page.jpg', media.damaged.html());
     const { page, complaints } = await open(id);
     await panel(page, 'Verdict').getByText('Not fit to train').waitFor();
     await panel(page, 'What is wrong').getByText('lonely.jpg has no caption').waitFor();
@@ -80,9 +64,9 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
     await page.waitForURL(/\?filter=rejected$/);
     await page.goBack();
 
-    await api.upload(id, 'lonely.txt', 'found');
-    await api.upload(id, 'page.jpg', await media.jpeg({ seed: 3 }));
-    await api.upload(id, 'page.txt', 'a page');
+    await site.api.upload(id, 'lonely.txt', 'found');
+    await site.api.upload(id, 'page.jpg', await media.jpeg({ seed: 3 }));
+    await site.api.upload(id, 'page.txt', 'a page');
     await panel(page, 'Verdict').getByText('Fit to train').waitFor();
     expect(complaints).toEqual([]);
   });
@@ -109,7 +93,7 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
 
   test('shows how long clips are, and which are too short for a job', async () => {
     const id = await datasetOf({ 'short.mp4': media.clip('faststart.mp4') });
-    const { frames = 0 } = (await api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
+    const { frames = 0 } = (await site.api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
     expect(frames).toBeLessThan(81);
     const { page, complaints } = await open(id);
     const clips = panel(page, 'Clips');
@@ -164,14 +148,14 @@ describe.skipIf(leftOut !== undefined)(`the view Fit to train?${leftOut ? `, lef
 
   test('says what is still waited for', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() });
-    await api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: { 'late.jpg': 1000 } });
+    await site.api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: { 'late.jpg': 1000 } });
     const { page } = await open(id);
     await panel(page, 'Verdict').getByText('1 file is on the way').waitFor();
     await panel(page, 'Verdict').getByText('late.jpg').waitFor();
   });
 
   test('has something to say of an empty dataset', async () => {
-    const { page, complaints } = await open(await api.newDataset());
+    const { page, complaints } = await open(await site.api.newDataset());
     await page.getByText('Nothing to train on yet').waitFor();
     expect(complaints).toEqual([]);
   });

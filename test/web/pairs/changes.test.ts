@@ -1,50 +1,35 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { startBrowser, type Visit, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
-import { boxOf, cardOf, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
+import type { Visit } from '../../harness/browser.js';
+import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
+import { eventually } from '../../harness/server.js';
+import { boxOf, cardOf, close, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
 
-const leftOut = whyNoBrowser();
 /** More than a screen of them, by four to a row. */
 const NAMES = Array.from({ length: 24 }, (_, i) => `p${String(i).padStart(2, '0')}.jpg`);
 
-describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
+describeInBrowser('changes to files', (site) => {
   let picture: Buffer;
   beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
     picture = await media.jpeg();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
   });
 
   /** A dataset of pairs of these names. */
   async function datasetOf(names: readonly string[]): Promise<string> {
-    const id = await api.newDataset();
+    const id = await site.api.newDataset();
     for (const name of names) {
-      await api.upload(id, name, picture);
-      await api.upload(id, name.replace('.jpg', '.txt'), `the caption of ${name}`);
+      await site.api.upload(id, name, picture);
+      await site.api.upload(id, name.replace('.jpg', '.txt'), `the caption of ${name}`);
     }
     return id;
   }
 
-  async function open(names: readonly string[], options: { width?: number } = {}): Promise<Visit & { id: string }> {
+  async function open(names: readonly string[], options?: OpenOptions): Promise<Visit & { id: string }> {
     const id = await datasetOf(names);
-    const there = await visit(browser, server, { token: api.token, path: `/datasets/${id}`, ...options });
+    const there = await site.open(`/datasets/${id}`, options);
     await cardOf(there.page, names[0]!).waitFor();
     return { ...there, id };
-  }
-
-  async function close({ context, complaints }: Visit): Promise<void> {
-    expect(complaints).toEqual([]);
-    await context.close();
   }
 
   async function tabTo(page: Page, label: string): Promise<void> {
@@ -98,7 +83,7 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
-    expect(await api.filenames(id)).not.toContain('p06.jpg');
+    expect(await site.api.filenames(id)).not.toContain('p06.jpg');
 
     // From a card, Tab leads to what is in it: its box, and its caption.
     await tabTo(page, 'Caption of p07.jpg');
@@ -127,7 +112,7 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     expect(await namesOf(page)).not.toContain('p12.jpg');
     expect(await scrollOf(page)).toBe(before);
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
-    const names = await api.filenames(id);
+    const names = await site.api.filenames(id);
     expect(names).toHaveLength(44);
     expect(names.filter((name) => /^p1[24]/.test(name))).toEqual([]);
     await close(there);
@@ -146,11 +131,11 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     await alert.getByText('The service can not be reached.').first().waitFor();
     await context.setOffline(false);
     // One of them is gone meanwhile, which is as good.
-    await api.raw('DELETE', `/${id}/files/p00.txt`);
+    await site.api.raw('DELETE', `/${id}/files/p00.txt`);
     await alert.getByRole('button', { name: 'Try again' }).click();
     await cardOf(page, 'p00.jpg').waitFor({ state: 'detached' });
     await alert.waitFor({ state: 'detached' });
-    expect(await api.filenames(id)).toHaveLength(4);
+    expect(await site.api.filenames(id)).toHaveLength(4);
     await close(there);
   });
 
@@ -161,7 +146,7 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     await page.keyboard.press('Delete');
     await page.getByRole('button', { name: 'Delete 48 files' }).click();
     await page.getByRole('link', { name: 'Captions' }).click();
-    await soon(() => api.filenames(id)).toEqual([]);
+    await soon(() => site.api.filenames(id)).toEqual([]);
     await page.getByRole('link', { name: 'Files' }).click();
     await page.getByText('No files yet').waitFor();
     await close(there);
@@ -177,9 +162,9 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     const placeOf = () => cardOf(page, 'p13.jpg').evaluate((card) => card.getBoundingClientRect().toJSON());
     const place = await placeOf();
 
-    const link = await api.link(id, 'q.jpg', picture.length);
+    const link = await site.api.link(id, 'q.jpg', picture.length);
     await page.getByText('UPLOADING', { exact: true }).waitFor({ state: 'attached' });
-    for (let i = 0; i < 5; i++) await api.upload(id, `r${i}.jpg`, picture);
+    for (let i = 0; i < 5; i++) await site.api.upload(id, `r${i}.jpg`, picture);
     await page.getByText('29 pairs', { exact: true }).waitFor();
     await page.getByText('Waiting for 1 file').waitFor();
     await fetch(link, { method: 'PUT', body: picture as Uint8Array<ArrayBuffer> });
@@ -191,14 +176,14 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     );
 
     const scroll = await scrollOf(page);
-    await api.raw('DELETE', `/${id}/files/p13.jpg`);
-    await api.raw('DELETE', `/${id}/files/p13.txt`);
+    await site.api.raw('DELETE', `/${id}/files/p13.jpg`);
+    await site.api.raw('DELETE', `/${id}/files/p13.txt`);
     await cardOf(page, 'p13.jpg').waitFor({ state: 'detached' });
     await soon(() => focusedOf(page)).toBe('Open p14.jpg');
     expect(await scrollOf(page)).toBe(scroll);
 
     const before = await pictureOf(page, 'p14.jpg').locator('img').getAttribute('src');
-    await api.upload(id, 'p14.jpg', await media.jpeg({ seed: 7 }));
+    await site.api.upload(id, 'p14.jpg', await media.jpeg({ seed: 7 }));
     await soon(() => pictureOf(page, 'p14.jpg').locator('img').getAttribute('src')).not.toBe(before);
     await soon(() => isPainted(pictureOf(page, 'p14.jpg'))).toBe(true);
     await close(there);
@@ -224,7 +209,7 @@ describe.skipIf(leftOut !== undefined)(`changes to files${leftOut ? `, left out:
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByRole('button', { name: 'Delete 4 files' }).click();
     await page.getByText('4 pairs', { exact: true }).waitFor();
-    expect(await api.filenames(id)).toHaveLength(8);
+    expect(await site.api.filenames(id)).toHaveLength(8);
     await close(there);
   });
 });

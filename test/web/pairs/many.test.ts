@@ -1,44 +1,29 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import { type Filled, fillCatalog } from '../../../bench/fill.js';
 import { fillBlobs } from '../../../bench/fill-blobs.js';
 import * as media from '../../fixtures/media.js';
-import { Api } from '../../harness/api.js';
-import { startBrowser, type Visit, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
-import { boxOf, cardOf, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
+import type { Visit } from '../../harness/browser.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { boxOf, cardOf, close, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
 
-const leftOut = whyNoBrowser();
 const PAIRS = 10_000;
 
-describe.skipIf(leftOut !== undefined)(`ten thousand pairs${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let filled: Filled;
-  let id: string;
-  let api: Api;
-  beforeAll(async () => {
-    const dataFolder = await temporaryFolder();
-    [filled] = (await fillCatalog({ dataFolder }, [
-      { account: 'default', datasets: 1, images: PAIRS, captions: PAIRS },
-    ])) as [Filled];
-    await fillBlobs(dataFolder, [await media.jpeg({ seed: 1 }), await media.jpeg({ seed: 2 })]);
-    [browser, server] = await Promise.all([startBrowser(), startServer({}, { dataFolder })]);
-    id = filled.datasetIds[0]!;
-    api = new Api(server.url, filled.token);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
+let id: string;
 
-  const open = (query = ''): Promise<Visit> =>
-    visit(browser, server, { token: filled.token, path: `/datasets/${id}${query}` });
+async function start(): Promise<TestServer> {
+  const dataFolder = await temporaryFolder();
+  const [filled] = (await fillCatalog({ dataFolder }, [
+    { account: 'default', datasets: 1, images: PAIRS, captions: PAIRS },
+  ])) as [Filled];
+  await fillBlobs(dataFolder, [await media.jpeg({ seed: 1 }), await media.jpeg({ seed: 2 })]);
+  id = filled.datasetIds[0]!;
+  return startServer({}, { dataFolder });
+}
 
-  async function close({ context, complaints }: Visit): Promise<void> {
-    expect(complaints).toEqual([]);
-    await context.close();
-  }
+describeInBrowser('ten thousand pairs', { start }, (site) => {
+  const open = (query = ''): Promise<Visit> => site.open(`/datasets/${id}${query}`);
 
   /** Painted in full, as people see it. */
   async function firstInSight(page: Page): Promise<string> {
@@ -108,7 +93,7 @@ describe.skipIf(leftOut !== undefined)(`ten thousand pairs${leftOut ? `, left ou
     await progress.waitFor({ state: 'detached' });
     expect(await scrollOf(page)).toBe(scroll);
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
-    expect((await api.status(id)).body.counts.images).toBe(9700);
+    expect((await site.api.status(id)).body.counts.images).toBe(9700);
     await close(there);
   });
 
@@ -120,11 +105,11 @@ describe.skipIf(leftOut !== undefined)(`ten thousand pairs${leftOut ? `, left ou
     const image = await pictureOf(page, 'image_70.jpg').locator('img').elementHandle();
     const placeOf = () => cardOf(page, 'image_70.jpg').evaluate((card) => card.getBoundingClientRect().toJSON());
     const place = await placeOf();
-    const { images } = (await api.status(id)).body.counts;
-    await api.link(id, 'never.jpg', 1);
+    const { images } = (await site.api.status(id)).body.counts;
+    await site.api.link(id, 'never.jpg', 1);
     await page.getByText('UPLOADING', { exact: true }).waitFor({ state: 'attached' });
     const picture = await media.jpeg();
-    for (let i = 0; i < 10; i++) await api.upload(id, `z${i}.jpg`, picture);
+    for (let i = 0; i < 10; i++) await site.api.upload(id, `z${i}.jpg`, picture);
     await page.getByText(`${(images + 10).toLocaleString('en')} pairs`, { exact: true }).waitFor();
     expect(await placeOf()).toEqual(place);
     expect(await focusedOf(page)).toBe('Open image_70.jpg');

@@ -1,5 +1,6 @@
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import type { Visit } from '../../harness/browser.js';
 
 /** What something comes to be, on a machine that may have much else to do. */
 export const soon = <T>(look: () => T, message = '') => expect.poll(look, { timeout: 20_000, message });
@@ -30,4 +31,10 @@ export function isPainted(picture: Locator): Promise<boolean> {
     .evaluateAll(
       (images: HTMLImageElement[]) => images.length > 0 && images.every(({ naturalWidth }) => naturalWidth > 0),
     );
+}
+
+/** Ends a visit about which the browser has complained of nothing. */
+export async function close({ context, complaints }: Visit): Promise<void> {
+  expect(complaints).toEqual([]);
+  await context.close();
 }

@@ -1,44 +1,27 @@
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
-import { type Api, put } from '../../harness/api.js';
-import { startBrowser, type Visit, visit, whyNoBrowser } from '../../harness/browser.js';
-import { discardServer, startServer, type TestServer } from '../../harness/server.js';
-import { boxOf, cardOf, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
+import { put } from '../../harness/api.js';
+import type { Visit } from '../../harness/browser.js';
+import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-browser.js';
+import { discardServer, startServer } from '../../harness/server.js';
+import { boxOf, cardOf, close, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
-const leftOut = whyNoBrowser();
 const HOSTILE = '<img src=x onerror=alert(1)>.jpg';
 
-describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
+describeInBrowser('the files of a dataset', (site) => {
   /** A dataset of these files; images and captions where nothing else is given. */
   async function datasetOf(files: Record<string, Buffer | string | undefined> | readonly string[]): Promise<string> {
-    const id = await api.newDataset();
+    const id = await site.api.newDataset();
     const entries = Array.isArray(files) ? files.map((name) => [name, undefined] as const) : Object.entries(files);
     for (const [name, bytes] of entries) {
-      await api.upload(id, name, bytes ?? (name.endsWith('.txt') ? `the caption ${name}` : await media.jpeg()));
+      await site.api.upload(id, name, bytes ?? (name.endsWith('.txt') ? `the caption ${name}` : await media.jpeg()));
     }
     return id;
   }
 
-  const open = (id: string, query = '', options: { width?: number } = {}): Promise<Visit> =>
-    visit(browser, server, { token: api.token, path: `/datasets/${id}${query}`, ...options });
-
-  async function close({ context, complaints }: Visit): Promise<void> {
-    expect(complaints).toEqual([]);
-    await context.close();
-  }
+  const open = (id: string, query = '', options?: OpenOptions): Promise<Visit> =>
+    site.open(`/datasets/${id}${query}`, options);
 
   test('are shown as pairs, with what is known of them and what is wrong', async () => {
     const id = await datasetOf({
@@ -53,7 +36,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       'two.txt': undefined,
     });
     const later = await media.jpeg();
-    const link = await api.link(id, 'later.jpg', later.length);
+    const link = await site.api.link(id, 'later.jpg', later.length);
     const there = await open(id);
     const { page } = there;
     const blank = cardOf(page, 'blank.jpg');
@@ -108,7 +91,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       'i.wmv': media.clip('windows.wmv'),
       'j.flv': media.clip('flash.flv'),
     });
-    const there = await visit(browser, server, { token: api.token, path: `/datasets/${id}`, height: 2000 });
+    const there = await open(id, '', { height: 2000 });
     const { page } = there;
     for (const name of ['a.bmp', 'b.tiff', 'c.gif', 'd.webp']) {
       await pictureOf(page, name).locator('img').waitFor();
@@ -184,9 +167,9 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await soon(() => namesOf(page), name).toEqual(names);
       expect(new URL(page.url()).search).toBe(query);
     }
-    await page.goto(`${server.url}/datasets/${id}?filter=blank`);
+    await page.goto(`${site.server.url}/datasets/${id}?filter=blank`);
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
-    await api.upload(id, 'b.txt', 'not blank any more');
+    await site.api.upload(id, 'b.txt', 'not blank any more');
     await page.getByText('No pair is like that.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
@@ -221,11 +204,11 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
     await page.getByText('a.png is plain text, not an image.').waitFor();
     await page.getByRole('button', { name: 'Dismiss c.mp4' }).click();
     await page.getByText('c.mp4 is plain text').waitFor({ state: 'detached' });
-    expect((await api.status(id)).body.counts.rejected).toBe(2);
+    expect((await site.api.status(id)).body.counts.rejected).toBe(2);
     await page.getByRole('button', { name: 'Dismiss all 2' }).click();
     await page.getByText('No upload was rejected.').waitFor();
     await page.getByText('READY', { exact: true }).waitFor();
-    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
     await close(there);
   });
 
@@ -238,7 +221,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await own.upload(id, 'a.txt', 'a caption');
       await own.link(id, 'a.jpg', 1);
       const path = `/datasets/${id}?filter=rejected`;
-      const there = await visit(browser, impatient, { token: own.token, path });
+      const there = await site.open(path, { at: impatient, token: own.token });
       const { page } = there;
       await page.getByRole('button', { name: 'Dismiss a.jpg' }).click();
       await page.getByText('READY', { exact: true }).waitFor();
@@ -260,21 +243,21 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       return Math.round((top + bottom) / 2);
     });
     expect(Math.abs(middle - 400)).toBeLessThan(5);
-    await page.goto(`${server.url}/datasets/${id}?filter=missing&file=41.txt`);
+    await page.goto(`${site.server.url}/datasets/${id}?filter=missing&file=41.txt`);
     await page.getByText('41.txt is not among those shown.').waitFor();
     await page.getByRole('button', { name: 'Show it' }).click();
     await soon(() => focusedOf(page)).toBe('Open 41.txt');
-    await page.goto(`${server.url}/datasets/${id}?file=gone.jpg`);
+    await page.goto(`${site.server.url}/datasets/${id}?file=gone.jpg`);
     await page.getByText('gone.jpg is not in the dataset any more.').waitFor();
     await close(there);
   });
 
   test('are told of where there are none', async () => {
-    const id = await api.newDataset();
+    const id = await site.api.newDataset();
     const there = await open(id);
     const { page } = there;
     await page.getByText('Drop files or a folder anywhere on this page, or use Add files above.').waitFor();
-    await api.upload(id, 'a.jpg', await media.jpeg());
+    await site.api.upload(id, 'a.jpg', await media.jpeg());
     await cardOf(page, 'a.jpg').waitFor();
     await close(there);
   });
@@ -333,7 +316,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       const viewer = page.getByRole('dialog');
       await viewer.getByText('120 × 80').waitFor();
       await viewer.getByText('JPEG').waitFor();
-      const { sha256 } = (await api.status(id)).body.files[1]!;
+      const { sha256 } = (await site.api.status(id)).body.files[1]!;
       await viewer.getByText(sha256.slice(0, 12)).waitFor();
       const [download] = await Promise.all([
         page.waitForEvent('download'),
@@ -370,7 +353,7 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       await page.getByText('2 files (').waitFor();
       await page.getByRole('button', { name: 'Delete 2 files' }).click();
       await page.getByText('No files yet').waitFor();
-      expect(await api.filenames(id)).toEqual([]);
+      expect(await site.api.filenames(id)).toEqual([]);
       await close(there);
     });
   });
@@ -407,12 +390,12 @@ describe.skipIf(leftOut !== undefined)(`the files of a dataset${leftOut ? `, lef
       const { page } = there;
       await boxOf(page, 'b.jpg').click();
       await boxOf(page, 'd.jpg').click();
-      await api.upload(id, 'aa.jpg', await media.jpeg());
+      await site.api.upload(id, 'aa.jpg', await media.jpeg());
       await cardOf(page, 'aa.jpg').waitFor();
       expect(await selectedOf(page)).toBe('b.jpg d.jpg');
-      await api.raw('DELETE', `/${id}/files/d.jpg`);
+      await site.api.raw('DELETE', `/${id}/files/d.jpg`);
       await page.getByText('1 of 6 selected').waitFor();
-      await api.upload(id, 'd.jpg', await media.jpeg());
+      await site.api.upload(id, 'd.jpg', await media.jpeg());
       await cardOf(page, 'd.jpg').waitFor();
       expect(await selectedOf(page)).toBe('b.jpg');
       await close(there);

@@ -1,15 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { PutBucketCorsCommand } from '@aws-sdk/client-s3';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { whyNoS3 } from '../../harness/available.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { newClient, newPlace } from '../../harness/s3.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
-
-const leftOut = whyNoBrowser() ?? whyNoS3();
 
 /** The rule that docs/scaling.md tells people to give their bucket. */
 function documentedRule(origin: string) {
@@ -19,31 +16,24 @@ function documentedRule(origin: string) {
   return { ...rule, AllowedOrigins: [origin] };
 }
 
-describe.skipIf(leftOut !== undefined)(`a page over a bucket${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let world: World;
-  let server: TestServer;
-  beforeAll(async () => {
-    world = await newWorld('sqlite+presigned');
-    [browser, server] = await Promise.all([
-      startBrowser(),
-      startServer({ 'caption-grace-seconds': 0 }, { env: world.env }),
-    ]);
-  }, 300_000);
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-    await world?.discard();
-  });
+let world: World;
 
+async function start(): Promise<TestServer> {
+  world = await newWorld('sqlite+presigned');
+  return startServer({ 'caption-grace-seconds': 0 }, { env: world.env });
+}
+
+// Registered outside the group, so that it runs after the server has stopped.
+afterAll(() => world?.discard());
+
+describeInBrowser('a page over a bucket', { start, whyNot: whyNoS3(), timeoutMs: 300_000 }, (site) => {
   test('brings files straight to it, by the rule that the documentation gives', async () => {
     const { bucket } = newPlace();
     await newClient().send(
-      new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [documentedRule(server.url)] } }),
+      new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] } }),
     );
-    const api = await server.api();
-    const id = await api.newDataset();
-    const { page, context, complaints } = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    const id = await site.api.newDataset();
+    const { page, context, complaints } = await site.open(`/datasets/${id}`);
     const straight: string[] = [];
     context.on('request', (request) => {
       if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
@@ -53,7 +43,7 @@ describe.skipIf(leftOut !== undefined)(`a page over a bucket${leftOut ? `, left 
       { name: 'a.jpg', mimeType: 'image/jpeg', buffer },
       { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a caption') },
     ]);
-    await eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
+    await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
     expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
     await page.getByText('READY').first().waitFor();
     expect(complaints).toEqual([]);

@@ -2,17 +2,14 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { writeMovie } from '../../../bench/movie.js';
 import * as media from '../../fixtures/media.js';
-import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { type BreakingProxy, type Fault, type Rule, startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { eventually, temporaryFolder } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES } from './drop-files.js';
-
-const leftOut = whyNoBrowser();
 
 /** A clip as people bring them. */
 const CLIP_BYTES = 200_000_000;
@@ -27,30 +24,21 @@ const refusal = (status: number, message: string): Fault => ({
   body: JSON.stringify({ error_code: status * 1000, error_message: message }),
 });
 
-describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
+describeInBrowser('uploads that are disturbed', (site) => {
   let proxy: BreakingProxy;
-  let api: Api;
   beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    proxy = await startProxy(server.url);
-    api = await server.api();
+    proxy = await startProxy(site.server.url);
   });
   afterEach(() => {
     proxy.rule();
     proxy.release();
   });
-  afterAll(async () => {
-    await browser?.close();
-    await proxy?.close();
-    await discardServer(server);
-  });
+  afterAll(() => proxy?.close());
 
   /** Somebody who has begun to upload three captions to a dataset, while the rule holds. */
   const uploading = async (rule?: Rule) => {
-    const id = await api.newDataset();
-    const visited = await visit(browser, proxy, { token: api.token, path: `/datasets/${id}` });
+    const id = await site.api.newDataset();
+    const visited = await site.open(`/datasets/${id}`, { at: proxy });
     proxy.rule(rule);
     const files = ['a', 'b', 'c'].map((name) => bytesOf(`${name}.txt`, `a caption of ${name}`));
     await visited.page.locator(FILES).setInputFiles(files);
@@ -65,7 +53,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     return begun;
   };
 
-  const awaitedIn = async (id: string) => (await api.status(id)).body.awaited ?? [];
+  const awaitedIn = async (id: string) => (await site.api.status(id)).body.awaited ?? [];
 
   test('what the service refuses stays listed with the reason, until it is dismissed', async () => {
     const { page, dock, id, complaints } = await uploading();
@@ -75,7 +63,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     await dock.getByText('1 of 2 files uploaded').waitFor();
     const failure = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
     await failure.getByText('broken.jpg', { exact: true }).waitFor();
-    const { error } = (await api.status(id)).body;
+    const { error } = (await site.api.status(id)).body;
     await failure.getByText(error!.problems.find(({ filename }) => filename === 'broken.jpg')!.message).waitFor();
     await page.getByRole('link', { name: 'All datasets' }).click();
     await failure.waitFor();
@@ -92,10 +80,10 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     proxy.rule();
     await dock.getByRole('button', { name: 'Retry b.txt' }).click();
     await dock.getByText('1 of 3 files uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['b.txt']);
+    expect(await site.api.filenames(id)).toEqual(['b.txt']);
     await dock.getByRole('button', { name: 'Retry all' }).click();
     await dock.getByText('3 files uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
     expect(complaints).toEqual([]);
   });
 
@@ -109,7 +97,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     proxy.rule();
     await dock.getByRole('button', { name: 'Resume' }).click();
     await dock.getByText('3 files uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
     expect(complaints).toEqual([]);
   });
 
@@ -121,7 +109,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     expect(aborted).toHaveLength(3);
     proxy.release();
     expect(await awaitedIn(id)).toEqual([]);
-    expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', counts: { pending: 0 }, files: [] });
+    expect((await site.api.status(id)).body).toMatchObject({ status: 'DRAFT', counts: { pending: 0 }, files: [] });
     expect(complaints).toEqual([]);
   });
 
@@ -132,7 +120,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     proxy.rule();
     proxy.release();
     await dock.getByText('4 files uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt', 'd.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt', 'd.txt']);
   });
 
   test('leaving the page warns, as long as there is something to lose', async () => {
@@ -167,7 +155,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
 
   test('a dataset that is deleted meanwhile ends them with words', async () => {
     const { page, dock, id } = await held();
-    await api.raw('DELETE', `/${id}`);
+    await site.api.raw('DELETE', `/${id}`);
     proxy.release();
     await dock.getByText('The dataset is not there any more; it may have been deleted.').waitFor();
     await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
@@ -187,7 +175,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     await page.getByText('This token was revoked.').waitFor();
     await page.getByText('Uploads go on once you have signed in, 0 of 3 files').first().waitFor();
     proxy.rule();
-    await page.getByLabel('Token').fill(api.token);
+    await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await dock.getByText('3 files uploaded').waitFor();
     expect(complaints).toEqual([]);
@@ -198,8 +186,8 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     const path = join(folder, 'clip.mp4');
     await writeMovie(path, CLIP_BYTES);
     await writeFile(join(folder, 'clip.txt'), 'a train passes');
-    const id = await api.newDataset();
-    const { page, complaints } = await visit(browser, proxy, { token: api.token, path: `/datasets/${id}` });
+    const id = await site.api.newDataset();
+    const { page, complaints } = await site.open(`/datasets/${id}`, { at: proxy });
     const puts = () => proxy.requests('PUT', '').filter(({ bytes }) => bytes > 1_000_000);
     await page.locator(FILES).setInputFiles([path, join(folder, 'clip.txt')]);
     await eventually(() => ((puts()[0]?.bytes ?? 0) > CLIP_BYTES / 3 ? true : undefined));
@@ -208,7 +196,7 @@ describe.skipIf(leftOut !== undefined)(`uploads that are disturbed${leftOut ? `,
     await proxy.comeBack();
     await dockOf(page).getByText('2 files uploaded').waitFor({ timeout: 60_000 });
     expect(puts()).toHaveLength(2);
-    const manifest = (await api.manifest(id)).body;
+    const manifest = (await site.api.manifest(id)).body;
     expect(manifest.status).toBe('READY');
     expect(manifest.files.find(({ filename }) => filename === 'clip.mp4')?.sha256).toBe(await sha256Of(path));
     expect(complaints).toEqual([]);

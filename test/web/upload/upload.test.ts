@@ -1,15 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { startBrowser, visit, whyNoBrowser } from '../../harness/browser.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
-import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+import { eventually } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES, FOLDER, transferOf } from './drop-files.js';
-
-const leftOut = whyNoBrowser();
 
 /** All PUTs and direct uploads that a page begins. */
 function sendsOf(page: Page): string[] {
@@ -23,24 +21,12 @@ function sendsOf(page: Page): string[] {
 const ready = (api: Api, id: string) =>
   eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
 
-describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
-  let browser: Browser;
-  let server: TestServer;
-  let api: Api;
-  beforeAll(async () => {
-    [browser, server] = await Promise.all([startBrowser(), startServer({ 'caption-grace-seconds': 0 })]);
-    api = await server.api();
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await discardServer(server);
-  });
-
+describeInBrowser('bringing files', (site) => {
   /** Somebody at the page of a dataset with these files. */
   const atDataset = async (there: Record<string, Buffer | string> = {}) => {
-    const id = await api.newDataset();
-    for (const [name, bytes] of Object.entries(there)) await api.upload(id, name, bytes);
-    const visited = await visit(browser, server, { token: api.token, path: `/datasets/${id}` });
+    const id = await site.api.newDataset();
+    for (const [name, bytes] of Object.entries(there)) await site.api.upload(id, name, bytes);
+    const visited = await site.open(`/datasets/${id}`);
     await visited.page.getByRole('button', { name: 'Add files' }).waitFor();
     return { ...visited, id, sends: sendsOf(visited.page) };
   };
@@ -50,7 +36,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     await page.locator(FILES).setInputFiles([bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
     const dock = dockOf(page);
     await dock.getByText('2 files uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
     expect(sends).toHaveLength(2);
     await page.getByRole('link', { name: 'All datasets' }).click();
     await page.getByRole('heading', { name: 'Datasets' }).waitFor();
@@ -69,8 +55,8 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     await page.locator(FOLDER).setInputFiles(folder);
     await dockOf(page).getByText('4 files uploaded').waitFor();
     await page.getByText('2 hidden files left out').waitFor();
-    await ready(api, id);
-    expect(await api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
+    await ready(site.api, id);
+    expect(await site.api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
     expect(complaints).toEqual([]);
   });
 
@@ -82,7 +68,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     await page.dispatchEvent('body', 'drop', { dataTransfer });
     await dockOf(page).getByText('2 files uploaded').waitFor();
     expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
-    expect(await api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
+    expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
     expect(complaints).toEqual([]);
   });
 
@@ -99,12 +85,12 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
       await devtools.send('Input.dispatchDragEvent', { type, x: 300, y: 300, data });
     }
     await dockOf(page).getByText('122 files uploaded').waitFor();
-    expect((await api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
+    expect((await site.api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
     expect(complaints).toEqual([]);
   });
 
   test('files that are dropped onto the list become a dataset, once it has a name', async () => {
-    const { page, complaints } = await visit(browser, server, { token: api.token });
+    const { page, complaints } = await site.open();
     await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
     const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
     await page.dispatchEvent('body', 'drop', { dataTransfer });
@@ -114,14 +100,14 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     await dialog.getByRole('button', { name: 'Create, and upload 1 file' }).click();
     await page.getByRole('heading', { name: 'dropped' }).waitFor();
     await dockOf(page).getByText('1 file uploaded').waitFor();
-    const made = (await api.list()).body.datasets.find(({ name }) => name === 'dropped');
-    expect(await api.filenames(made!.id)).toEqual(['a.jpg']);
+    const made = (await site.api.list()).body.datasets.find(({ name }) => name === 'dropped');
+    expect(await site.api.filenames(made!.id)).toEqual(['a.jpg']);
     expect(complaints).toEqual([]);
   });
 
   test('a folder that is brought to the list becomes a dataset of its name, as the service allows it', async () => {
-    await api.newDataset('red-wagons');
-    const { page } = await visit(browser, server, { token: api.token });
+    await site.api.newDataset('red-wagons');
+    const { page } = await site.open();
     await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
     const field = page.getByRole('dialog').getByLabel('Name');
     await field.waitFor();
@@ -144,7 +130,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
       await dialog.getByText('1 file with the same bytes is there already.').waitFor();
       const names = dialog.getByRole('list', { name: 'Files that are there already' }).getByRole('listitem');
       expect(await names.allTextContents()).toEqual(['a.txt', 'b.txt']);
-      const textOf = async (name: string) => (await api.raw('GET', `/${visited.id}/files/${name}`)).text();
+      const textOf = async (name: string) => (await site.api.raw('GET', `/${visited.id}/files/${name}`)).text();
       return { ...visited, dialog, textOf };
     };
 
@@ -163,7 +149,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
       await dialog.getByRole('button', { name: 'Leave those out' }).click();
       await dockOf(page).getByText('1 file uploaded').waitFor();
       expect(await textOf('a.txt')).toBe('before');
-      expect(await api.filenames(id)).toContain('new.txt');
+      expect(await site.api.filenames(id)).toContain('new.txt');
     });
 
     test('or nothing is uploaded', async () => {
@@ -173,7 +159,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
       await page.locator(FILES).setInputFiles([bytesOf('same.txt', 'the same')]);
       await page.getByRole('dialog', { name: 'Nothing to upload' }).waitFor();
       expect(sends).toEqual([]);
-      expect(await api.filenames(id)).not.toContain('new.txt');
+      expect(await site.api.filenames(id)).not.toContain('new.txt');
     });
   });
 
@@ -192,7 +178,7 @@ describe.skipIf(leftOut !== undefined)(`bringing files${leftOut ? `, left out: $
     expect(sends).toEqual([]);
     await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
     await dockOf(page).getByText('1 file uploaded').waitFor();
-    expect(await api.filenames(id)).toEqual(['good.jpg']);
+    expect(await site.api.filenames(id)).toEqual(['good.jpg']);
     expect(sends).toHaveLength(1);
     expect(complaints).toEqual([]);
   });
