@@ -7,7 +7,7 @@ import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
 import { useSession } from './session/session.js';
 import { SignInPage } from './session/sign-in-page.js';
-import { BringArea } from './upload/add-files/add-files.js';
+import { AddFilesProvider } from './upload/add-files/add-files.js';
 import { Dock } from './upload/dock/dock.js';
 
 /** The whole page: signed in or not, and which of the pages. */
@@ -20,7 +20,7 @@ export function App() {
       ) : (
         <ClientProvider token={token}>
           <Live />
-          <BringArea>
+          <AddFilesProvider>
             <Frame>
               <Switch>
                 <Route path="/" component={DatasetsPage} />
@@ -32,7 +32,7 @@ export function App() {
                 </Route>
               </Switch>
             </Frame>
-          </BringArea>
+          </AddFilesProvider>
         </ClientProvider>
       )}
       <UnsavedCaptions />

@@ -6,10 +6,10 @@ import { Button } from '../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { ThumbnailStrip } from './thumbnail-strip.js';
-import { When } from './when.js';
+import { RelativeTime } from './relative-time.js';
 
 /** Of one height each, in rem, so that thousands can be laid out without being drawn. */
-export const CARD_HEIGHT_REM = 14.75;
+export const DATASET_CARD_HEIGHT_REM = 14.75;
 
 interface DatasetCardProps {
   readonly dataset: Dataset;
@@ -34,7 +34,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete
         </div>
         <p className="truncate text-sm text-muted">{countsOf(dataset)}</p>
         <p className="truncate text-sm text-muted">
-          {sizeOf(size_bytes)} · <When time={updated_at} />
+          {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
         </p>
         <div className="mt-auto -mr-2.5 flex items-center gap-2 text-sm">
           <div className="min-w-0 grow">

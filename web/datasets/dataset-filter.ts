@@ -7,13 +7,13 @@ export type Sort = keyof typeof SORTS;
 export const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
 /** Which datasets are shown, and in which order. */
-export interface Choice {
+export interface DatasetFilter {
   readonly search: string;
   readonly status: Status | undefined;
   readonly sort: Sort;
 }
 
-export interface Chosen {
+export interface FilteredDatasets {
   readonly shown: readonly Dataset[];
   /** How many the search finds, by status. */
   readonly counts: Readonly<Record<Status, number>>;
@@ -22,13 +22,16 @@ export interface Chosen {
 const COLLATOR = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
 
 const ORDERS: Record<Sort, (a: Dataset, b: Dataset) => number> = {
-  newest: (a, b) => backwards(a.created_at, b.created_at),
-  changed: (a, b) => backwards(a.updated_at, b.updated_at),
+  newest: (a, b) => compareDescending(a.created_at, b.created_at),
+  changed: (a, b) => compareDescending(a.updated_at, b.updated_at),
   name: (a, b) => COLLATOR.compare(a.name, b.name),
   size: (a, b) => b.size_bytes - a.size_bytes,
 };
 
-export function choose(datasets: readonly Dataset[], { search, status, sort }: Choice): Chosen {
+export function filterDatasets(
+  datasets: readonly Dataset[],
+  { search, status, sort }: DatasetFilter,
+): FilteredDatasets {
   const words = foldedOf(search).split(' ').filter(Boolean);
   const found = datasets.filter(({ name }) => {
     const folded = foldedOf(name);
@@ -41,7 +44,7 @@ export function choose(datasets: readonly Dataset[], { search, status, sort }: C
 }
 
 /** The choice that an address holds; what it doesn't know is as if it were not there. */
-export function choiceOf(parameters: URLSearchParams): Choice {
+export function datasetFilterOf(parameters: URLSearchParams): DatasetFilter {
   const sort = parameters.get('sort') ?? '';
   return {
     search: parameters.get('search') ?? '',
@@ -51,7 +54,7 @@ export function choiceOf(parameters: URLSearchParams): Choice {
 }
 
 /** The address's own parameters with those that differ from what is usual. */
-export function parametersOf({ search, status, sort }: Choice): URLSearchParams {
+export function datasetFilterParametersOf({ search, status, sort }: DatasetFilter): URLSearchParams {
   return new URLSearchParams({
     ...(search !== '' && { search }),
     ...(status !== undefined && { status }),
@@ -60,7 +63,7 @@ export function parametersOf({ search, status, sort }: Choice): URLSearchParams 
 }
 
 /** Times on the wire are of one form, so that they sort as texts do. */
-function backwards(a: string, b: string): number {
+function compareDescending(a: string, b: string): number {
   return a < b ? 1 : a > b ? -1 : 0;
 }
 

@@ -1,7 +1,7 @@
 import { useRef } from 'react';
 import type { Dataset } from '../../src/client/client.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
+import { DATASET_CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
 
 const GAP_REM = 1;
 const LEAST_WIDTH_REM = 19;
@@ -17,7 +17,7 @@ export function DatasetGrid({
   const list = useRef<HTMLUListElement>(null);
   const { cells, height, isScrolling } = useCardGrid(list, {
     count: datasets.length,
-    heightRem: CARD_HEIGHT_REM,
+    heightRem: DATASET_CARD_HEIGHT_REM,
     gapRem: GAP_REM,
     leastWidthRem: LEAST_WIDTH_REM,
   });

@@ -7,10 +7,10 @@ import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
-import { choiceOf, choose, parametersOf } from './dataset-filter.js';
+import { datasetFilterOf, filterDatasets, datasetFilterParametersOf } from './dataset-filter.js';
 import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
-import { ChoiceBar } from './filter-bar.js';
+import { DatasetFilterBar } from './dataset-filter-bar.js';
 import { FirstSteps } from './first-steps.js';
 
 const NONE: readonly Dataset[] = [];
@@ -45,16 +45,16 @@ export function DatasetsPage() {
 
 function Chosen({ datasets, onDelete }: { datasets: readonly Dataset[]; onDelete: (dataset: Dataset) => void }) {
   const [parameters, setParameters] = useSearchParams();
-  const choice = useMemo(() => choiceOf(parameters), [parameters]);
+  const choice = useMemo(() => datasetFilterOf(parameters), [parameters]);
   // Typing comes first, and the cards follow.
   const followed = useDeferredValue(choice);
-  const { shown, counts } = useMemo(() => choose(datasets, followed), [datasets, followed]);
+  const { shown, counts } = useMemo(() => filterDatasets(datasets, followed), [datasets, followed]);
   return (
     <>
-      <ChoiceBar
+      <DatasetFilterBar
         choice={choice}
         counts={counts}
-        onChange={(next) => setParameters(parametersOf(next), { replace: true })}
+        onChange={(next) => setParameters(datasetFilterParametersOf(next), { replace: true })}
       />
       {shown.length === 0 ? (
         <p className="flex items-center gap-3 py-8 text-muted">

@@ -1,41 +1,41 @@
 import { describe, expect, test } from 'vitest';
-import { check } from '../../../web/upload/add-files/check-files.js';
-import { type BroughtFile, folderOf } from '../../../web/upload/add-files/dropped-files.js';
+import { checkFiles } from '../../../web/upload/add-files/check-files.js';
+import { type DroppedFile, commonFolderOf } from '../../../web/upload/add-files/dropped-files.js';
 import { Speed } from '../../../web/upload/queue/speed.js';
 
-const brought = (path: string, text = 'x'): BroughtFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
+const brought = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
 describe('files before they are uploaded', () => {
   test('are named without their folders, and as the service keeps names', async () => {
-    const { files, refused } = await check([brought('wagons/caf\u0065\u0301.jpg'), brought('wagons/more/b.TXT')]);
+    const { files, rejected } = await checkFiles([brought('wagons/caf\u0065\u0301.jpg'), brought('wagons/more/b.TXT')]);
     expect(files.map(({ name, size }) => [name, size])).toEqual([
       ['caf\u00e9.jpg', 1],
       ['b.TXT', 1],
     ]);
-    expect(refused).toEqual([]);
+    expect(rejected).toEqual([]);
   });
 
   test('are left out and counted where a system has made them', async () => {
     const paths = ['.DS_Store', 'a/Thumbs.db', 'a/desktop.ini', '__MACOSX/a.jpg', '.git/b.txt', 'a/._b.jpg', 'a/c.txt'];
-    const { files, refused, hidden } = await check(paths.map((path) => brought(path)));
+    const { files, rejected, hidden } = await checkFiles(paths.map((path) => brought(path)));
     expect(files.map(({ name }) => name)).toEqual(['c.txt']);
-    expect({ refused, hidden }).toEqual({ refused: [], hidden: 6 });
+    expect({ rejected, hidden }).toEqual({ rejected: [], hidden: 6 });
   });
 
   test('are refused with the reason', async () => {
-    const { files, refused } = await check([
+    const { files, rejected } = await checkFiles([
       brought('a.psd'),
       brought('b.png', ''),
       brought('b.txt', ''),
       { path: 'c.jpg', file: undefined },
     ]);
     expect(files.map(({ name }) => name)).toEqual(['b.txt']);
-    expect(refused.map(({ path }) => path)).toEqual(['a.psd', 'b.png', 'c.jpg']);
-    expect(refused[0]?.reason).toContain('"a.psd" is not an image');
+    expect(rejected.map(({ path }) => path)).toEqual(['a.psd', 'b.png', 'c.jpg']);
+    expect(rejected[0]?.reason).toContain('"a.psd" is not an image');
   });
 
   test('are refused where two would be one in the dataset', async () => {
-    const { files, refused } = await check([
+    const { files, rejected } = await checkFiles([
       brought('a/dog.jpg'),
       brought('b/dog.jpg'),
       brought('caf\u00e9.txt'),
@@ -43,15 +43,15 @@ describe('files before they are uploaded', () => {
       brought('cat.jpg'),
     ]);
     expect(files.map(({ name }) => name)).toEqual(['cat.jpg']);
-    expect(refused).toHaveLength(4);
-    expect(refused[0]).toEqual({ path: 'a/dog.jpg', reason: expect.stringContaining('2 files would be dog.jpg') });
+    expect(rejected).toHaveLength(4);
+    expect(rejected[0]).toEqual({ path: 'a/dog.jpg', reason: expect.stringContaining('2 files would be dog.jpg') });
   });
 
   test('give a name where all of them are in one folder', () => {
-    expect(folderOf([brought('wagons/a.jpg'), brought('wagons/b/c.jpg')])).toBe('wagons');
-    expect(folderOf([brought('wagons/a.jpg'), brought('b.jpg')])).toBe('');
-    expect(folderOf([brought('a.jpg')])).toBe('');
-    expect(folderOf([])).toBe('');
+    expect(commonFolderOf([brought('wagons/a.jpg'), brought('wagons/b/c.jpg')])).toBe('wagons');
+    expect(commonFolderOf([brought('wagons/a.jpg'), brought('b.jpg')])).toBe('');
+    expect(commonFolderOf([brought('a.jpg')])).toBe('');
+    expect(commonFolderOf([])).toBe('');
   });
 });
 

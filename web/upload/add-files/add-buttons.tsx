@@ -1,8 +1,8 @@
 import { FilePlus, FolderPlus } from 'lucide-react';
 import { type ReactNode, useRef } from 'react';
 import { Button } from '../../ui/button.js';
-import { useBring } from './add-files.js';
-import { filesPicked } from './dropped-files.js';
+import { useAddFiles } from './add-files.js';
+import { listPickedFiles } from './dropped-files.js';
 
 /** Chooses files for a dataset. */
 export function AddFilesButton({ datasetId }: { datasetId: string }) {
@@ -29,7 +29,7 @@ interface PickButtonProps {
 }
 
 function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
-  const bring = useBring();
+  const bring = useAddFiles();
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
@@ -43,7 +43,7 @@ function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
         aria-hidden
         tabIndex={-1}
         onChange={({ currentTarget }) => {
-          if (currentTarget.files !== null) bring(Promise.resolve(filesPicked(currentTarget.files)), datasetId);
+          if (currentTarget.files !== null) bring(Promise.resolve(listPickedFiles(currentTarget.files)), datasetId);
           // So that the same can be chosen again.
           currentTarget.value = '';
         }}

@@ -6,13 +6,13 @@ import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import { queue } from '../queue/page-queue.js';
-import { type Checked, check } from './check-files.js';
-import type { BroughtFile } from './dropped-files.js';
-import { LeftOut } from './left-out.js';
+import { uploadQueue } from '../queue/page-queue.js';
+import { type CheckedFiles, checkFiles } from './check-files.js';
+import type { DroppedFile } from './dropped-files.js';
+import { SkippedFiles } from './skipped-files.js';
 import { Preparing } from './preparing.js';
 
-interface Prepared extends Omit<Checked, 'files'> {
+interface Prepared extends Omit<CheckedFiles, 'files'> {
   readonly dataset: DatasetWithFiles;
   readonly fresh: readonly PushFile[];
   /** Would take the place of others, which are there or on their way. */
@@ -21,14 +21,14 @@ interface Prepared extends Omit<Checked, 'files'> {
   readonly unchanged: number;
 }
 
-interface BringingToDatasetProps {
-  readonly files: Promise<readonly BroughtFile[]>;
+interface AddToDatasetProps {
+  readonly files: Promise<readonly DroppedFile[]>;
   readonly datasetId: string;
   readonly onDone: () => void;
 }
 
 /** Uploads files into a dataset: at once, or after one question about all that is not plain. */
-export function BringingToDataset({ files, datasetId, onDone }: BringingToDatasetProps) {
+export function AddToDataset({ files, datasetId, onDone }: AddToDatasetProps) {
   const client = useClient();
   const {
     data: prepared,
@@ -43,7 +43,8 @@ export function BringingToDataset({ files, datasetId, onDone }: BringingToDatase
   const isPlain = prepared !== undefined && prepared.fresh.length > 0 && nothingToAsk(prepared);
 
   const upload = (chosen: readonly PushFile[]) => {
-    if (prepared !== undefined && chosen.length > 0) queue.add(prepared.dataset, chosen, { hidden: prepared.hidden });
+    if (prepared !== undefined && chosen.length > 0)
+      uploadQueue.add(prepared.dataset, chosen, { hidden: prepared.hidden });
     onDone();
   };
   const uploadAll = useEffectEvent(() => upload(prepared?.fresh ?? []));
@@ -53,20 +54,20 @@ export function BringingToDataset({ files, datasetId, onDone }: BringingToDatase
 
   if (isPlain) return null;
   if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
-  return <Question prepared={prepared} onUpload={upload} onCancel={onDone} />;
+  return <ConfirmUpload prepared={prepared} onUpload={upload} onCancel={onDone} />;
 }
 
-interface QuestionProps {
+interface ConfirmUploadProps {
   readonly prepared: Prepared;
   readonly onUpload: (files: readonly PushFile[]) => void;
   readonly onCancel: () => void;
 }
 
-function Question({ prepared, onUpload, onCancel }: QuestionProps) {
-  const { dataset, fresh, overwriting, refused, hidden, unchanged } = prepared;
+function ConfirmUpload({ prepared, onUpload, onCancel }: ConfirmUploadProps) {
+  const { dataset, fresh, overwriting, rejected, hidden, unchanged } = prepared;
   const count = fresh.length + overwriting.length;
   return (
-    <Dialog title={titleOf(prepared)} onClose={onCancel} width="max-w-2xl">
+    <Dialog title={dialogTitleOf(prepared)} onClose={onCancel} width="max-w-2xl">
       {overwriting.length > 0 && (
         <section className="flex flex-col gap-1">
           <h3 className="text-sm font-medium wrap-anywhere">
@@ -79,8 +80,8 @@ function Question({ prepared, onUpload, onCancel }: QuestionProps) {
           </div>
         </section>
       )}
-      <LeftOut refused={refused} hidden={hidden} unchanged={unchanged} />
-      {count === 0 && refused.length + hidden + unchanged === 0 && <p>There are no files in what you brought.</p>}
+      <SkippedFiles rejected={rejected} hidden={hidden} unchanged={unchanged} />
+      {count === 0 && rejected.length + hidden + unchanged === 0 && <p>There are no files in what you brought.</p>}
       <div className="flex flex-wrap justify-end gap-2">
         <Button onClick={onCancel}>{count === 0 ? 'Close' : 'Cancel'}</Button>
         {fresh.length > 0 && (
@@ -98,27 +99,27 @@ function Question({ prepared, onUpload, onCancel }: QuestionProps) {
   );
 }
 
-function titleOf({ fresh, overwriting }: Prepared): string {
+function dialogTitleOf({ fresh, overwriting }: Prepared): string {
   if (overwriting.length > 0) return `Overwrite ${countOf(overwriting.length, 'file')}?`;
   return fresh.length === 0 ? 'Nothing to upload' : 'Not all files can be uploaded';
 }
 
-function nothingToAsk({ overwriting, refused }: Prepared): boolean {
-  return overwriting.length === 0 && refused.length === 0;
+function nothingToAsk({ overwriting, rejected }: Prepared): boolean {
+  return overwriting.length === 0 && rejected.length === 0;
 }
 
 async function prepare(
   client: TrainyardClient,
   datasetId: string,
-  brought: BringingToDatasetProps['files'],
+  brought: AddToDatasetProps['files'],
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const [dataset, { files, refused, hidden }] = await Promise.all([
+  const [dataset, { files, rejected, hidden }] = await Promise.all([
     client.status(datasetId, { signal }),
-    brought.then(check),
+    brought.then(checkFiles),
   ]);
   const there = new Set(dataset.files.map(({ filename }) => filename));
-  const onTheirWay = new Set(queue.namesFor(datasetId));
+  const onTheirWay = new Set(uploadQueue.unsentNames(datasetId));
   const known = files.filter(({ name }) => there.has(name));
   const different = new Set(known.length === 0 ? [] : await client.missing(dataset, known, { signal }));
   const isUnchanged = (file: PushFile) => there.has(file.name) && !different.has(file) && !onTheirWay.has(file.name);
@@ -126,7 +127,7 @@ async function prepare(
   const isOverwriting = ({ name }: PushFile) => there.has(name) || onTheirWay.has(name);
   return {
     dataset,
-    refused,
+    rejected,
     hidden,
     fresh: wanted.filter((file) => !isOverwriting(file)),
     overwriting: wanted.filter(isOverwriting),

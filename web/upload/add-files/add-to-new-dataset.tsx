@@ -7,21 +7,21 @@ import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
 import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
-import { queue } from '../queue/page-queue.js';
-import { check } from './check-files.js';
-import { type BroughtFile, folderOf } from './dropped-files.js';
-import { LeftOut } from './left-out.js';
+import { uploadQueue } from '../queue/page-queue.js';
+import { checkFiles } from './check-files.js';
+import { type DroppedFile, commonFolderOf } from './dropped-files.js';
+import { SkippedFiles } from './skipped-files.js';
 import { Preparing } from './preparing.js';
 
 const NONE: readonly Dataset[] = [];
 
-interface BringingToNewProps {
-  readonly files: Promise<readonly BroughtFile[]>;
+interface AddToNewDatasetProps {
+  readonly files: Promise<readonly DroppedFile[]>;
   readonly onDone: () => void;
 }
 
 /** Makes a dataset of files, once it has a name. */
-export function BringingToNew({ files: brought, onDone }: BringingToNewProps) {
+export function AddToNewDataset({ files: brought, onDone }: AddToNewDatasetProps) {
   const { data: datasets = NONE } = useDatasets();
   const {
     data: prepared,
@@ -29,18 +29,18 @@ export function BringingToNew({ files: brought, onDone }: BringingToNewProps) {
     refetch,
   } = useQuery({
     queryKey: ['bringing', useId()],
-    queryFn: async () => ({ ...(await brought.then(check)), folder: folderOf(await brought) }),
+    queryFn: async () => ({ ...(await brought.then(checkFiles)), folder: commonFolderOf(await brought) }),
     gcTime: 0,
     structuralSharing: false,
   });
   if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
-  const { files, refused, hidden, folder } = prepared;
-  const about = <LeftOut refused={refused} hidden={hidden} />;
+  const { files, rejected, hidden, folder } = prepared;
+  const about = <SkippedFiles rejected={rejected} hidden={hidden} />;
   if (files.length === 0) {
     return (
       <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl">
         {about}
-        {refused.length + hidden === 0 && <p>There are no files in what you brought.</p>}
+        {rejected.length + hidden === 0 && <p>There are no files in what you brought.</p>}
         <div className="flex justify-end">
           <Button onClick={onDone}>Close</Button>
         </div>
@@ -49,7 +49,7 @@ export function BringingToNew({ files: brought, onDone }: BringingToNewProps) {
   }
   const taken = new Set(datasets.map(({ name }) => name));
   const onMade = (dataset: Dataset) => {
-    queue.add(dataset, files, { hidden });
+    uploadQueue.add(dataset, files, { hidden });
     onDone();
   };
   const verb = `Create, and upload ${countOf(files.length, 'file')}`;

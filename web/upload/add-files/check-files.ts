@@ -2,34 +2,34 @@ import type { PushFile } from '../../../src/client/client.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { parseFilename } from '../../../src/dataset/names.js';
 import { countOf, messageOf } from '../../ui/format.js';
-import type { BroughtFile } from './dropped-files.js';
+import type { DroppedFile } from './dropped-files.js';
 
 /** What can be said of files before a byte of them is sent. */
-export interface Checked {
+export interface CheckedFiles {
   readonly files: readonly PushFile[];
-  readonly refused: readonly Refused[];
+  readonly rejected: readonly RejectedFile[];
   /** How many are a system's own, such as `.DS_Store`, which nobody meant to bring. */
   readonly hidden: number;
 }
 
-export interface Refused {
+export interface RejectedFile {
   readonly path: string;
   readonly reason: string;
 }
 
 /** Checked between two rests for the page. */
-const AT_ONCE = 250;
+const FILES_PER_TASK = 250;
 
-const OF_SYSTEMS = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
+const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx']);
 
-/** By the service's own rules, so that what is refused here would be refused there, and only that. */
-export async function check(brought: readonly BroughtFile[]): Promise<Checked> {
+/** By the service's own rules, so that what is rejected here would be rejected there, and only that. */
+export async function checkFiles(brought: readonly DroppedFile[]): Promise<CheckedFiles> {
   const namesakes = new Map<string, { path: string; file: File }[]>();
   const files: PushFile[] = [];
-  const refused: Refused[] = [];
+  const rejected: RejectedFile[] = [];
   let hidden = 0;
   for (const [index, { path, file }] of brought.entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setTimeout(resolve));
+    if (index % FILES_PER_TASK === FILES_PER_TASK - 1) await new Promise((resolve) => setTimeout(resolve));
     if (isHidden(path)) {
       hidden++;
       continue;
@@ -38,14 +38,15 @@ export async function check(brought: readonly BroughtFile[]): Promise<Checked> {
       const name = nameOf(path, file);
       namesakes.set(name, [...(namesakes.get(name) ?? []), { path, file: file! }]);
     } catch (error) {
-      refused.push({ path, reason: messageOf(error) });
+      rejected.push({ path, reason: messageOf(error) });
     }
   }
   for (const [name, [first, ...others]] of namesakes) {
     if (others.length === 0) files.push(pushFileOf(name, first!.file));
-    else for (const { path } of [first!, ...others]) refused.push({ path, reason: collision(name, others.length + 1) });
+    else
+      for (const { path } of [first!, ...others]) rejected.push({ path, reason: collision(name, others.length + 1) });
   }
-  return { files, refused, hidden };
+  return { files, rejected, hidden };
 }
 
 /** @throws Error that says why it can't be in a dataset */
@@ -59,7 +60,7 @@ function nameOf(path: string, file: File | undefined): string {
 }
 
 function isHidden(path: string): boolean {
-  return path.split('/').some((part) => part.startsWith('.') || OF_SYSTEMS.has(part.toLowerCase()));
+  return path.split('/').some((part) => part.startsWith('.') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 
 function collision(name: string, count: number): string {

@@ -1,5 +1,5 @@
 /** A file that a person has brought, and its place in what they brought. */
-export interface BroughtFile {
+export interface DroppedFile {
   /** `dogs/puppies/rex.jpg`, or the name alone. */
   readonly path: string;
   /** `undefined` where the browser could not read it. */
@@ -7,10 +7,10 @@ export interface BroughtFile {
 }
 
 /** All that was dropped, folders to their depths. To be called within the event: browsers empty a transfer after it. */
-export async function filesDropped({ items }: DataTransfer): Promise<BroughtFile[]> {
+export async function listDroppedFiles({ items }: DataTransfer): Promise<DroppedFile[]> {
   const dropped = [...items].filter(({ kind }) => kind === 'file');
   const found = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
-  const files: BroughtFile[] = [];
+  const files: DroppedFile[] = [];
   for (const each of found) {
     if (each instanceof File) files.push({ path: each.name, file: each });
     else if (each !== null) for (const file of await filesIn(each)) files.push(file);
@@ -19,18 +19,18 @@ export async function filesDropped({ items }: DataTransfer): Promise<BroughtFile
 }
 
 /** All that was chosen in a dialog of the browser. */
-export function filesPicked(files: FileList): BroughtFile[] {
+export function listPickedFiles(files: FileList): DroppedFile[] {
   return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
 /** The name of the one folder that all files are in; `''` where there is no such. */
-export function folderOf(files: readonly BroughtFile[]): string {
+export function commonFolderOf(files: readonly DroppedFile[]): string {
   const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));
   const [folder = ''] = folders;
   return folders.size === 1 ? folder : '';
 }
 
-async function filesIn(entry: FileSystemEntry): Promise<BroughtFile[]> {
+async function filesIn(entry: FileSystemEntry): Promise<DroppedFile[]> {
   const path = entry.fullPath.replace(/^\//, '');
   try {
     if (isFolder(entry)) return await filesInFolder(entry);
@@ -42,9 +42,9 @@ async function filesIn(entry: FileSystemEntry): Promise<BroughtFile[]> {
   }
 }
 
-async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<BroughtFile[]> {
+async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<DroppedFile[]> {
   const reader = folder.createReader();
-  const files: BroughtFile[] = [];
+  const files: DroppedFile[] = [];
   for (;;) {
     const { promise, resolve, reject } = Promise.withResolvers<FileSystemEntry[]>();
     reader.readEntries(resolve, reject);

@@ -3,13 +3,13 @@ import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { Failure } from '../queue/batch.js';
-import { queue } from '../queue/page-queue.js';
-import type { Uploads } from '../queue/uploads.js';
+import type { UploadFailure } from '../queue/upload-batch.js';
+import { uploadQueue } from '../queue/page-queue.js';
+import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { ProgressBar } from './progress-bar.js';
 
 /** By dataset, what is under way and what failed. */
-export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: Uploads }) {
+export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: UploadsSnapshot }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
     <section tabIndex={0} aria-label="Details of uploads" className="flex max-h-[40dvh] flex-col gap-3 overflow-y-auto">
@@ -48,12 +48,12 @@ export function DockDetails({ uploads: { batches, inFlight, failures } }: { uplo
   );
 }
 
-function BatchState({ batch, phase, files }: Uploads['batches'][number]) {
+function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number]) {
   if (phase.state === 'stopped') {
     return (
       <>
         <span className="text-bad wrap-anywhere">{phase.reason}</span>
-        {phase.mayGoOn && <Button onClick={() => queue.tryAgain(batch)}>Try again</Button>}
+        {phase.mayGoOn && <Button onClick={() => uploadQueue.retryBatch(batch)}>Try again</Button>}
       </>
     );
   }
@@ -65,14 +65,14 @@ function BatchState({ batch, phase, files }: Uploads['batches'][number]) {
   );
 }
 
-function Failures({ failures }: { failures: readonly Failure[] }) {
+function Failures({ failures }: { failures: readonly UploadFailure[] }) {
   return (
     <section className="flex flex-col gap-1">
       <div className="flex items-center gap-3">
         <h3 className="mr-auto text-sm font-medium text-bad">
           {countOf(failures.length, 'file')} could not be uploaded
         </h3>
-        <Button onClick={() => queue.retry(failures)}>
+        <Button onClick={() => uploadQueue.retry(failures)}>
           <RotateCcw size={16} aria-hidden /> Retry all
         </Button>
       </div>
@@ -85,7 +85,7 @@ function Failures({ failures }: { failures: readonly Failure[] }) {
   );
 }
 
-function FailureRow({ failure }: { failure: Failure }) {
+function FailureRow({ failure }: { failure: UploadFailure }) {
   const { file, reason } = failure;
   return (
     <div className="flex items-start gap-1 px-3 py-1.5 text-sm">
@@ -93,10 +93,10 @@ function FailureRow({ failure }: { failure: Failure }) {
         <p className="font-medium break-all">{file.name}</p>
         <p className="text-muted wrap-anywhere">{reason}</p>
       </div>
-      <Button kind="quiet" aria-label={`Retry ${file.name}`} onClick={() => queue.retry([failure])}>
+      <Button kind="quiet" aria-label={`Retry ${file.name}`} onClick={() => uploadQueue.retry([failure])}>
         <RotateCcw size={16} aria-hidden />
       </Button>
-      <Button kind="quiet" aria-label={`Dismiss ${file.name}`} onClick={() => queue.dismiss(failure)}>
+      <Button kind="quiet" aria-label={`Dismiss ${file.name}`} onClick={() => uploadQueue.dismiss(failure)}>
         <X size={16} aria-hidden />
       </Button>
     </div>

@@ -2,11 +2,11 @@ import { ChevronDown, ChevronUp, Pause, Play, X } from 'lucide-react';
 import { useId, useState } from 'react';
 import { Button } from '../../ui/button.js';
 import { countOf, durationOf, numberOf, sizeOf } from '../../ui/format.js';
-import { queue, useUploads } from '../queue/page-queue.js';
-import type { Uploads } from '../queue/uploads.js';
+import { uploadQueue, useUploads } from '../queue/page-queue.js';
+import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { DockDetails } from './dock-details.js';
 import { ProgressBar } from './progress-bar.js';
-import { announcementOf, titleOf } from './titles.js';
+import { announcementOf, uploadsTitleOf } from './titles.js';
 
 /** Where there is room for it, a person sees at once what is going on. */
 const ROOMY = '(min-width: 640px)';
@@ -16,8 +16,8 @@ export function Dock() {
   const uploads = useUploads();
   const [isOpen, setOpen] = useState(() => matchMedia(ROOMY).matches);
   const detailsId = useId();
-  const isThere = uploads.doing !== 'nothing';
-  const isOver = !uploads.isUnfinished && uploads.doing !== 'cancelling';
+  const isThere = uploads.state !== 'nothing';
+  const isOver = !uploads.isUnfinished && uploads.state !== 'cancelling';
   return (
     <>
       <p role="status" className="sr-only">
@@ -30,14 +30,14 @@ export function Dock() {
           className="sticky bottom-0 z-20 flex flex-col gap-2 border-t border-line bg-panel px-4 py-3 shadow-lg"
         >
           <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-            <h2 className="font-semibold">{titleOf(uploads)}</h2>
+            <h2 className="font-semibold">{uploadsTitleOf(uploads)}</h2>
             {uploads.failures.length > 0 && (
               <p className="text-sm font-medium text-bad">{numberOf(uploads.failures.length)} failed</p>
             )}
-            <p className="mr-auto text-sm text-muted tabular-nums">{factsOf(uploads)}</p>
+            <p className="mr-auto text-sm text-muted tabular-nums">{progressTextOf(uploads)}</p>
             <div className="flex items-center gap-1">
-              {uploads.isUnfinished && uploads.doing !== 'signed-out' && <Controls doing={uploads.doing} />}
-              {uploads.doing !== 'signed-out' && (
+              {uploads.isUnfinished && uploads.state !== 'signed-out' && <Controls state={uploads.state} />}
+              {uploads.state !== 'signed-out' && (
                 <Button
                   kind="quiet"
                   aria-label={isOpen ? 'Hide the details of uploads' : 'Show the details of uploads'}
@@ -49,7 +49,7 @@ export function Dock() {
                 </Button>
               )}
               {isOver && (
-                <Button kind="quiet" aria-label="Dismiss uploads" onClick={() => queue.dismissAll()}>
+                <Button kind="quiet" aria-label="Dismiss uploads" onClick={() => uploadQueue.dismissAll()}>
                   <X size={18} aria-hidden />
                 </Button>
               )}
@@ -57,7 +57,7 @@ export function Dock() {
           </div>
           {!isOver && <ProgressBar label="All uploads" {...uploads.bytes} />}
           <div id={detailsId} className="contents">
-            {isOpen && uploads.doing !== 'signed-out' && <DockDetails uploads={uploads} />}
+            {isOpen && uploads.state !== 'signed-out' && <DockDetails uploads={uploads} />}
           </div>
         </section>
       )}
@@ -65,32 +65,32 @@ export function Dock() {
   );
 }
 
-function Controls({ doing }: Pick<Uploads, 'doing'>) {
+function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
   return (
     <>
-      {doing === 'paused' ? (
-        <Button onClick={() => queue.resume()}>
+      {state === 'paused' ? (
+        <Button onClick={() => uploadQueue.resume()}>
           <Play size={16} aria-hidden /> Resume
         </Button>
       ) : (
-        doing !== 'stopped' && (
-          <Button onClick={() => queue.pause()}>
+        state !== 'stopped' && (
+          <Button onClick={() => uploadQueue.pause()}>
             <Pause size={16} aria-hidden /> Pause
           </Button>
         )
       )}
-      <Button onClick={() => queue.cancel()}>Cancel</Button>
+      <Button onClick={() => uploadQueue.cancel()}>Cancel</Button>
     </>
   );
 }
 
-function factsOf({ doing, bytes, bytesPerSecond, secondsLeft, batches }: Uploads): string {
+function progressTextOf({ state, bytes, bytesPerSecond, secondsLeft, batches }: UploadsSnapshot): string {
   const hidden = batches.reduce((sum, batch) => sum + batch.hidden, 0);
   return [
-    bytes.total > 0 && doing !== 'done' && `${sizeOf(bytes.arrived + bytes.sent)} of ${sizeOf(bytes.total)}`,
+    bytes.total > 0 && state !== 'done' && `${sizeOf(bytes.arrived + bytes.sent)} of ${sizeOf(bytes.total)}`,
     bytesPerSecond !== undefined && `${sizeOf(bytesPerSecond)}/s`,
     secondsLeft !== undefined && `${durationOf(secondsLeft)} left`,
-    doing === 'done' && hidden > 0 && `${countOf(hidden, 'hidden file')} left out`,
+    state === 'done' && hidden > 0 && `${countOf(hidden, 'hidden file')} left out`,
   ]
     .filter(Boolean)
     .join(' · ');

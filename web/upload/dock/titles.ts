@@ -1,10 +1,10 @@
 import { countOf, numberOf } from '../../ui/format.js';
-import type { Uploads } from '../queue/uploads.js';
+import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 
 /** What is going on, in a few words. */
-export function titleOf({ doing, files, failures, batches }: Uploads): string {
+export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnapshot): string {
   const progress = `${numberOf(files.arrived)} of ${countOf(files.total, 'file')}`;
-  switch (doing) {
+  switch (state) {
     case 'nothing':
       return '';
     case 'checking':
@@ -30,9 +30,9 @@ export function titleOf({ doing, files, failures, batches }: Uploads): string {
 }
 
 /** For those who hear the page: what has begun, failed or ended, and no numbers that change all the time. */
-export function announcementOf(uploads: Uploads): string {
+export function announcementOf(uploads: UploadsSnapshot): string {
   const failed = uploads.failures.length > 0 ? ' Some files could not be uploaded.' : '';
-  switch (uploads.doing) {
+  switch (uploads.state) {
     case 'nothing':
       return '';
     case 'checking':
@@ -47,6 +47,6 @@ export function announcementOf(uploads: Uploads): string {
     case 'stopped':
     case 'signed-out':
     case 'done':
-      return titleOf(uploads) + failed;
+      return uploadsTitleOf(uploads) + failed;
   }
 }

@@ -1,13 +1,13 @@
 import { useEffect, useSyncExternalStore } from 'react';
 import { useClient } from '../../session/client.js';
 import { UploadQueue } from './upload-queue.js';
-import type { Uploads } from './uploads.js';
+import type { UploadsSnapshot } from './uploads-snapshot.js';
 
 /** The one of this page. */
-export const queue = new UploadQueue();
+export const uploadQueue = new UploadQueue();
 
-queue.subscribe(() => {
-  const change = queue.uploads().isUnfinished ? addEventListener : removeEventListener;
+uploadQueue.subscribe(() => {
+  const change = uploadQueue.snapshot().isUnfinished ? addEventListener : removeEventListener;
   change('beforeunload', warn);
 });
 
@@ -15,15 +15,15 @@ function warn(event: Event): void {
   event.preventDefault();
 }
 
-export function useUploads(): Uploads {
-  return useSyncExternalStore(queue.subscribe, queue.uploads);
+export function useUploads(): UploadsSnapshot {
+  return useSyncExternalStore(uploadQueue.subscribe, uploadQueue.snapshot);
 }
 
 /** Lets the queue work as whoever is signed in, for as long as they are. */
-export function useQueueAtWork(): void {
+export function useQueueClient(): void {
   const client = useClient();
   useEffect(() => {
-    queue.use(client);
-    return () => queue.use(undefined);
+    uploadQueue.setClient(client);
+    return () => uploadQueue.setClient(undefined);
   }, [client]);
 }

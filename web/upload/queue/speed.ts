@@ -16,7 +16,7 @@ export class Speed {
     while (this.#samples.length > 2 && at - this.#samples[1]!.at >= WINDOW_MS) this.#samples.shift();
   }
 
-  forget(): void {
+  reset(): void {
     this.#samples = [];
   }
 

@@ -1,87 +1,87 @@
 import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOut } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
-import { Batch, type Failure } from './batch.js';
-import { isAway, waitForService } from './service-away.js';
+import { UploadBatch, type UploadFailure } from './upload-batch.js';
+import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 import { Speed } from './speed.js';
-import { type Uploads, uploadsOf } from './uploads.js';
+import { type UploadsSnapshot, snapshotOf } from './uploads-snapshot.js';
 
 /** Between two pictures of where uploads are. */
-const TOLD_EVERY_MS = 100;
+const PUBLISH_EVERY_MS = 100;
 
 /**
  * All that is uploaded from this page, one batch after the other, whatever is looked at meanwhile. It lives as long as the
  * page: who signs out and in again finds it where it was.
  */
 export class UploadQueue {
-  #batches: readonly Batch[] = [];
+  #batches: readonly UploadBatch[] = [];
   #client: TrainyardClient | undefined;
   #isPaused = false;
-  #isWorking = false;
+  #isRunning = false;
   #stop = new AbortController();
   readonly #speed = new Speed();
   readonly #listeners = new Set<() => void>();
-  #uploads: Uploads = uploadsOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
-  #telling: ReturnType<typeof setTimeout> | undefined;
+  #snapshot: UploadsSnapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
+  #publishTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** The client of whoever is signed in. Without one, uploads rest. */
-  use(client: TrainyardClient | undefined): void {
+  setClient(client: TrainyardClient | undefined): void {
     this.#client = client;
     if (client === undefined) this.#interrupt();
-    this.#goOn();
+    this.#start();
   }
 
   /** Behind all that is there already; what is over, and went well, makes room. */
   add(dataset: { id: string; name: string }, files: readonly PushFile[], { hidden }: { hidden: number }): void {
-    const batch = new Batch(dataset, files, { hidden, onChange: this.#tellSoon });
-    this.#batches = [...this.#batches.filter(({ isOver, failures }) => !isOver || failures.length > 0), batch];
-    this.#goOn();
+    const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon });
+    this.#batches = [...this.#batches.filter(({ hasEnded, failures }) => !hasEnded || failures.length > 0), batch];
+    this.#start();
   }
 
   /** Of all files on their way into a dataset. */
-  namesFor(datasetId: string): string[] {
+  unsentNames(datasetId: string): string[] {
     return this.#batches.filter(({ dataset }) => dataset.id === datasetId).flatMap(({ names }) => names);
   }
 
   pause(): void {
     this.#isPaused = true;
     this.#interrupt();
-    this.#tell();
+    this.#publish();
   }
 
   resume(): void {
     this.#isPaused = false;
-    this.#goOn();
+    this.#start();
   }
 
   cancel(): void {
     for (const batch of this.#batches) batch.cancel();
     this.#isPaused = false;
     this.#interrupt();
-    this.#goOn();
+    this.#start();
   }
 
   /** Sends failed files again. */
-  retry(failures: readonly Failure[]): void {
+  retry(failures: readonly UploadFailure[]): void {
     for (const { batch, file } of failures) batch.retry(file);
-    this.#goOn();
+    this.#start();
   }
 
   /** Goes on with a batch that was stopped. */
-  tryAgain(batch: Batch): void {
+  retryBatch(batch: UploadBatch): void {
     batch.retry();
-    this.#goOn();
+    this.#start();
   }
 
-  dismiss(failure: Failure): void {
+  dismiss(failure: UploadFailure): void {
     failure.batch.dismiss(failure.file);
-    this.#tell();
+    this.#publish();
   }
 
   /** Forgets all that is over, failures and all. */
   dismissAll(): void {
     this.#batches = this.#batches.filter(({ isUnfinished, phase }) => isUnfinished || phase.state === 'cancelling');
-    this.#tell();
+    this.#publish();
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -89,46 +89,47 @@ export class UploadQueue {
     return () => this.#listeners.delete(listener);
   };
 
-  readonly uploads = (): Uploads => this.#uploads;
+  readonly snapshot = (): UploadsSnapshot => this.#snapshot;
 
   #interrupt(): void {
     this.#stop.abort(new DOMException('Interrupted.', 'AbortError'));
-    this.#speed.forget();
+    this.#speed.reset();
   }
 
-  #goOn(): void {
-    this.#tell();
-    if (!this.#isWorking) void this.#work();
+  #start(): void {
+    this.#publish();
+    if (!this.#isRunning) void this.#run();
   }
 
-  async #work(): Promise<void> {
-    this.#isWorking = true;
+  async #run(): Promise<void> {
+    this.#isRunning = true;
     for (let batch = this.#next(); batch !== undefined && this.#client !== undefined; batch = this.#next()) {
       this.#stop = new AbortController();
-      await this.#workOn(batch, this.#client, this.#stop.signal);
-      this.#tell();
+      await this.#runBatch(batch, this.#client, this.#stop.signal);
+      this.#publish();
     }
-    this.#isWorking = false;
+    this.#isRunning = false;
   }
 
-  #next(): Batch | undefined {
-    const isNext = ({ phase: { state } }: Batch) => state === 'cancelling' || (state === 'queued' && !this.#isPaused);
+  #next(): UploadBatch | undefined {
+    const isNext = ({ phase: { state } }: UploadBatch) =>
+      state === 'cancelling' || (state === 'queued' && !this.#isPaused);
     return this.#batches.find(isNext);
   }
 
-  async #workOn(batch: Batch, client: TrainyardClient, signal: AbortSignal): Promise<void> {
+  async #runBatch(batch: UploadBatch, client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
       if (batch.phase.state === 'cancelling') await batch.withdraw(client, signal);
       else await batch.run(client, signal);
     } catch (error) {
-      if (signal.aborted) return batch.rest();
+      if (signal.aborted) return batch.requeue();
       const status = error instanceof TrainyardError ? error.status : undefined;
       if (status === 401) {
-        batch.rest();
+        batch.requeue();
         this.#client = undefined;
         signOut(`${messageOf(error)} What was being uploaded goes on once you have signed in again.`);
       } else if (batch.phase.state === 'cancelling') {
-        if (!isAway(error)) return batch.abandon();
+        if (!isTemporaryFailure(error)) return batch.abandon();
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
       } else if (status === 404) {
         batch.stop('The dataset is not there any more; it may have been deleted.', { mayGoOn: false });
@@ -138,17 +139,17 @@ export class UploadQueue {
     }
   }
 
-  readonly #tellSoon = (): void => {
-    this.#telling ??= setTimeout(() => this.#tell(), TOLD_EVERY_MS);
+  readonly #publishSoon = (): void => {
+    this.#publishTimer ??= setTimeout(() => this.#publish(), PUBLISH_EVERY_MS);
   };
 
-  #tell(): void {
-    clearTimeout(this.#telling);
-    this.#telling = undefined;
+  #publish(): void {
+    clearTimeout(this.#publishTimer);
+    this.#publishTimer = undefined;
     const isSending = this.#batches.some(({ phase }) => phase.state === 'sending');
     if (isSending) this.#speed.add(bytesGone(this.#batches), performance.now());
-    else this.#speed.forget();
-    this.#uploads = uploadsOf(this.#batches, {
+    else this.#speed.reset();
+    this.#snapshot = snapshotOf(this.#batches, {
       isPaused: this.#isPaused,
       isSignedOut: this.#client === undefined,
       bytesPerSecond: this.#speed.bytesPerSecond(),
@@ -157,6 +158,6 @@ export class UploadQueue {
   }
 }
 
-function bytesGone(batches: readonly Batch[]): number {
-  return batches.reduce((sum, { arrived, sentBytes }) => sum + arrived.bytes + sentBytes, 0);
+function bytesGone(batches: readonly UploadBatch[]): number {
+  return batches.reduce((sum, { uploaded, sentBytes }) => sum + uploaded.bytes + sentBytes, 0);
 }

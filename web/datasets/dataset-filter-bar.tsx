@@ -3,18 +3,18 @@ import { useEffect, useRef } from 'react';
 import { Chip } from '../ui/chip.js';
 import { numberOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
-import { type Choice, type Chosen, SORTS, type Sort, STATUSES } from './dataset-filter.js';
+import { type DatasetFilter, type FilteredDatasets, SORTS, type Sort, STATUSES } from './dataset-filter.js';
 
 const NAMES = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
 
-interface ChoiceBarProps {
-  readonly choice: Choice;
-  readonly counts: Chosen['counts'];
-  readonly onChange: (choice: Choice) => void;
+interface DatasetFilterBarProps {
+  readonly choice: DatasetFilter;
+  readonly counts: FilteredDatasets['counts'];
+  readonly onChange: (choice: DatasetFilter) => void;
 }
 
 /** Search, filter and order of the list. `/` leads to the search from anywhere on the page. */
-export function ChoiceBar({ choice, counts, onChange }: ChoiceBarProps) {
+export function DatasetFilterBar({ choice, counts, onChange }: DatasetFilterBarProps) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {

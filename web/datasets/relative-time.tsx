@@ -4,7 +4,7 @@ import { agoOf, dateOf, momentOf } from '../ui/ago.js';
 const EVERY_MS = 30_000;
 
 /** How long ago something was, kept true while it is looked at. */
-export function When({ time }: { time: string }) {
+export function RelativeTime({ time }: { time: string }) {
   const now = useSyncExternalStore(subscribe, nowish);
   const date = dateOf(time);
   return (

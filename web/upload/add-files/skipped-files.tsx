@@ -1,16 +1,20 @@
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { Checked } from './check-files.js';
+import type { CheckedFiles } from './check-files.js';
 
 /** Files that will not be uploaded, each with the reason. */
-export function LeftOut({ refused, hidden, unchanged = 0 }: Omit<Checked, 'files'> & { unchanged?: number }) {
+export function SkippedFiles({
+  rejected,
+  hidden,
+  unchanged = 0,
+}: Omit<CheckedFiles, 'files'> & { unchanged?: number }) {
   return (
     <>
-      {refused.length > 0 && (
+      {rejected.length > 0 && (
         <section className="flex flex-col gap-1">
-          <h3 className="text-sm font-medium">{countOf(refused.length, 'file')} can not be in a dataset</h3>
+          <h3 className="text-sm font-medium">{countOf(rejected.length, 'file')} can not be in a dataset</h3>
           <div className="rounded-lg border border-line">
-            <LongList label="Files left out" items={refused}>
+            <LongList label="Files left out" items={rejected}>
               {({ path, reason }) => (
                 <div className="px-3 py-2 text-sm">
                   <p className="font-medium break-all">{path}</p>

@@ -1,7 +1,7 @@
-import type { Batch, Failure } from './batch.js';
+import type { UploadBatch, UploadFailure } from './upload-batch.js';
 
 /** What all uploads together are doing. */
-export type Doing =
+export type QueueState =
   | 'nothing'
   | 'checking'
   | 'sending'
@@ -13,30 +13,30 @@ export type Doing =
   | 'done';
 
 /** A picture of all uploads as they are at a moment. */
-export interface Uploads {
-  readonly doing: Doing;
-  readonly batches: readonly BatchPicture[];
+export interface UploadsSnapshot {
+  readonly state: QueueState;
+  readonly batches: readonly BatchSnapshot[];
   readonly files: { readonly total: number; readonly arrived: number };
   /** Without those of failed files. `sent` have left, and nobody has said yet that they arrived. */
   readonly bytes: { readonly total: number; readonly arrived: number; readonly sent: number };
   readonly bytesPerSecond: number | undefined;
   readonly secondsLeft: number | undefined;
-  readonly inFlight: Batch['inFlight'];
-  readonly failures: readonly Failure[];
+  readonly inFlight: UploadBatch['inFlight'];
+  readonly failures: readonly UploadFailure[];
   readonly isUnfinished: boolean;
 }
 
-interface BatchPicture extends Pick<Batch, 'dataset' | 'phase' | 'hidden'> {
-  readonly batch: Batch;
+interface BatchSnapshot extends Pick<UploadBatch, 'dataset' | 'phase' | 'hidden'> {
+  readonly batch: UploadBatch;
   readonly files: { readonly total: number; readonly arrived: number };
 }
 
-export function uploadsOf(
-  batches: readonly Batch[],
+export function snapshotOf(
+  batches: readonly UploadBatch[],
   state: { isPaused: boolean; isSignedOut: boolean; bytesPerSecond: number | undefined },
-): Uploads {
+): UploadsSnapshot {
   const parts = batches.map((batch) => {
-    const { dataset, phase, hidden, arrived, left, failures, inFlight, sentBytes } = batch;
+    const { dataset, phase, hidden, uploaded: arrived, remaining: left, failures, inFlight, sentBytes } = batch;
     const files = { total: arrived.files + left.files + failures.length, arrived: arrived.files };
     const bytes = { total: arrived.bytes + left.bytes, arrived: arrived.bytes, sent: sentBytes };
     return { picture: { batch, dataset, phase, hidden, files }, bytes, failures, inFlight };
@@ -48,7 +48,7 @@ export function uploadsOf(
   };
   const { bytesPerSecond } = state;
   return {
-    doing: doingOf(batches, state),
+    state: queueStateOf(batches, state),
     batches: parts.map(({ picture }) => picture),
     files: {
       total: sumOf(parts, ({ picture }) => picture.files.total),
@@ -63,10 +63,10 @@ export function uploadsOf(
   };
 }
 
-function doingOf(
-  batches: readonly Batch[],
+function queueStateOf(
+  batches: readonly UploadBatch[],
   { isPaused, isSignedOut }: { isPaused: boolean; isSignedOut: boolean },
-): Doing {
+): QueueState {
   if (batches.length === 0) return 'nothing';
   const states = new Set(batches.map(({ phase }) => phase.state));
   if (states.has('cancelling')) return 'cancelling';

@@ -2,17 +2,17 @@ import { FolderDown } from 'lucide-react';
 import { useEffect, useEffectEvent, useState } from 'react';
 import { useRoute } from 'wouter';
 import { isDialogOpen } from '../../ui/keys.js';
-import { type BroughtFile, filesDropped } from './dropped-files.js';
+import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
 
 /** To a dataset, or to a new one that is made of the files. */
-export type Bring = (files: Promise<readonly BroughtFile[]>, datasetId: string | undefined) => void;
+export type AddFiles = (files: Promise<readonly DroppedFile[]>, datasetId: string | undefined) => void;
 
 /** Takes files that are dropped anywhere on the page, and says so while they are held over it. */
-export function DropArea({ bring }: { bring: Bring }) {
+export function DropTarget({ bring }: { bring: AddFiles }) {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const [isOver, setOver] = useState(false);
 
-  const drop = useEffectEvent((transfer: DataTransfer) => bring(filesDropped(transfer), parameters?.id));
+  const drop = useEffectEvent((transfer: DataTransfer) => bring(listDroppedFiles(transfer), parameters?.id));
   useEffect(() => {
     const listening = new AbortController();
     const listen = (type: 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void) => {

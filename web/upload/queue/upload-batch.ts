@@ -8,41 +8,41 @@ import {
 } from '../../../src/client/client.js';
 import { messageOf } from '../../ui/format.js';
 import { send } from './send.js';
-import { isAway, onlineOrAfter, waitForService } from './service-away.js';
+import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
 
 /** Pushes in which one file finds no connection although the service has one, before it is given up. */
-const MAX_BROKEN = 3;
+const MAX_BROKEN_CONNECTIONS = 3;
 
-const WITHDRAWN_AT_ONCE = 5;
+const CONCURRENT_WITHDRAWALS = 5;
 
 /** In which ten thousand promises are made. */
-const PROMISING_MS = 3000;
+const RESERVING_MS = 3000;
 
-export type Phase =
+export type BatchPhase =
   | { readonly state: 'queued' | 'checking' | 'sending' | 'waiting' | 'cancelling' | 'cancelled' | 'done' }
   | { readonly state: 'stopped'; readonly reason: string; readonly mayGoOn: boolean };
 
 let lastKey = 0;
 
-export interface Failure {
-  readonly batch: Batch;
+export interface UploadFailure {
+  readonly batch: UploadBatch;
   readonly file: PushFile;
   readonly reason: string;
 }
 
 /** Files that were brought into a dataset together, and how far they are. */
-export class Batch {
+export class UploadBatch {
   /** Unique on this page. */
   readonly key = ++lastKey;
   readonly dataset: { readonly id: string; readonly name: string };
   /** Of a system's own files that were brought with them and left out. */
   readonly hidden: number;
-  phase: Phase = { state: 'queued' };
+  phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
-  readonly arrived = { files: 0, bytes: 0 };
-  readonly #left: Map<PushFile, { broken: number }>;
+  readonly uploaded = { files: 0, bytes: 0 };
+  readonly #remaining: Map<PushFile, { broken: number }>;
   readonly #failures = new Map<PushFile, string>();
-  #wasPromising = false;
+  #wasReserving = false;
   readonly #onChange: () => void;
 
   constructor(
@@ -52,25 +52,25 @@ export class Batch {
   ) {
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
-    this.#left = new Map(files.map((file) => [file, { broken: 0 }]));
+    this.#remaining = new Map(files.map((file) => [file, { broken: 0 }]));
     this.#onChange = onChange;
   }
 
   /** Whether there is something to be lost by leaving the page. */
   get isUnfinished(): boolean {
-    return this.#left.size > 0 && this.phase.state !== 'cancelling';
+    return this.#remaining.size > 0 && this.phase.state !== 'cancelling';
   }
 
   /** Whether it has ended as it was meant to. */
-  get isOver(): boolean {
+  get hasEnded(): boolean {
     return this.phase.state === 'done' || this.phase.state === 'cancelled';
   }
 
   /** To be sent or, once it is cancelled, to be withdrawn. */
-  get left(): { files: number; bytes: number } {
+  get remaining(): { files: number; bytes: number } {
     let bytes = 0;
-    for (const { size } of this.#left.keys()) bytes += size;
-    return { files: this.#left.size, bytes };
+    for (const { size } of this.#remaining.keys()) bytes += size;
+    return { files: this.#remaining.size, bytes };
   }
 
   /** Have left, and nobody has said yet that they arrived. */
@@ -78,13 +78,13 @@ export class Batch {
     return this.inFlight.reduce((sum, file) => sum + file.sentBytes, 0);
   }
 
-  get failures(): Failure[] {
+  get failures(): UploadFailure[] {
     return [...this.#failures].map(([file, reason]) => ({ batch: this, file, reason }));
   }
 
   /** Of what is still to be sent. */
   get names(): string[] {
-    return this.isUnfinished ? [...this.#left.keys()].map(({ name }) => name) : [];
+    return this.isUnfinished ? [...this.#remaining.keys()].map(({ name }) => name) : [];
   }
 
   /**
@@ -94,13 +94,13 @@ export class Batch {
    */
   async run(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
-      while (this.#left.size > 0) {
+      while (this.#remaining.size > 0) {
         this.#enter({ state: 'checking' });
         const isCut = await this.#push(client, signal).then(
-          () => [...this.#left.values()].some(({ broken }) => broken > 0),
+          () => [...this.#remaining.values()].some(({ broken }) => broken > 0),
           (error) => {
             signal.throwIfAborted();
-            if (!isAway(error)) throw error;
+            if (!isTemporaryFailure(error)) throw error;
             return true;
           },
         );
@@ -117,11 +117,11 @@ export class Batch {
 
   /** Takes back the promises of what has not arrived, so that the dataset does not wait for it. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const files = [...this.#left.keys(), ...this.#failures.keys()];
+    const files = [...this.#remaining.keys(), ...this.#failures.keys()];
     await this.#withdraw(client, files, signal);
-    if (this.#wasPromising) {
+    if (this.#wasReserving) {
       // Nobody waits for the answer, and the service may be making them all the same.
-      await onlineOrAfter(PROMISING_MS, signal);
+      await pauseOrOnline(RESERVING_MS, signal);
       await this.#withdraw(client, files, signal);
     }
     this.abandon();
@@ -129,32 +129,32 @@ export class Batch {
 
   /** What was promised and can not be withdrawn, nobody waits for once its link has run out. */
   abandon(): void {
-    this.#left.clear();
+    this.#remaining.clear();
     this.#enter({ state: 'cancelled' });
   }
 
   cancel(): void {
     if (!this.isUnfinished) return;
-    this.#wasPromising = this.phase.state === 'checking';
+    this.#wasReserving = this.phase.state === 'checking';
     this.phase = { state: 'cancelling' };
   }
 
   /** Was interrupted, and goes on when it may. */
-  rest(): void {
+  requeue(): void {
     this.#enter({ state: 'queued' });
   }
 
   /** Will not go on, but for a person who asks for it. */
   stop(reason: string, { mayGoOn }: { mayGoOn: boolean }): void {
-    if (!mayGoOn) this.#left.clear();
+    if (!mayGoOn) this.#remaining.clear();
     this.#enter({ state: 'stopped', reason, mayGoOn });
   }
 
   /** To be sent again: a file that failed, or all that is left where it was stopped. */
   retry(failed?: PushFile): void {
     if (this.phase.state === 'cancelling') return;
-    if (failed !== undefined && this.#failures.delete(failed)) this.#left.set(failed, { broken: 0 });
-    if (this.isOver || this.phase.state === 'stopped') this.phase = { state: 'queued' };
+    if (failed !== undefined && this.#failures.delete(failed)) this.#remaining.set(failed, { broken: 0 });
+    if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
   dismiss(file: PushFile): void {
@@ -162,7 +162,7 @@ export class Batch {
   }
 
   async #push(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    await client.push(this.dataset, [...this.#left.keys()], {
+    await client.push(this.dataset, [...this.#remaining.keys()], {
       send,
       signal,
       onSettled: (file, outcome) => this.#settle(file, outcome),
@@ -174,16 +174,16 @@ export class Batch {
   }
 
   #settle(file: PushFile, outcome: PushOutcome): void {
-    const left = this.#left.get(file);
+    const left = this.#remaining.get(file);
     if (left === undefined) return;
     // The service answers, and this file's connection broke time and again: perhaps while the network was away.
-    if (outcome instanceof TypeError && ++left.broken < MAX_BROKEN) return;
-    this.#left.delete(file);
+    if (outcome instanceof TypeError && ++left.broken < MAX_BROKEN_CONNECTIONS) return;
+    this.#remaining.delete(file);
     if (outcome instanceof Error) {
       this.#failures.set(file, messageOf(outcome));
     } else {
-      this.arrived.files++;
-      this.arrived.bytes += file.size;
+      this.uploaded.files++;
+      this.uploaded.bytes += file.size;
     }
   }
 
@@ -194,7 +194,7 @@ export class Batch {
         // Somebody else has withdrawn it, or it has arrived after all.
         if (!(error instanceof TrainyardError && error.status === 404)) throw error;
       });
-      this.#left.delete(file);
+      this.#remaining.delete(file);
       this.#onChange();
     };
     for (let mayBeMore = true; mayBeMore; ) {
@@ -202,11 +202,11 @@ export class Batch {
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
       const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
       mayBeMore = ours.length > 0 && awaited.length === MAX_LISTED;
-      while (ours.length > 0) await Promise.all(ours.splice(0, WITHDRAWN_AT_ONCE).map(withdrawOne));
+      while (ours.length > 0) await Promise.all(ours.splice(0, CONCURRENT_WITHDRAWALS).map(withdrawOne));
     }
   }
 
-  #enter(phase: Phase): void {
+  #enter(phase: BatchPhase): void {
     if (this.phase.state === 'cancelling' && phase.state !== 'cancelled') return;
     this.phase = phase;
     this.#onChange();

@@ -4,12 +4,12 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15_000;
 
 /** What proxies say of a service that is starting anew, and what a service says that is asked too much. */
-const PASSING = new Set([429, 502, 503, 504]);
+const TEMPORARY_STATUSES = new Set([429, 502, 503, 504]);
 
 /** Whether nobody answered, or somebody who says that it passes. */
-export function isAway(error: unknown): boolean {
+export function isTemporaryFailure(error: unknown): boolean {
   // What fetch throws where there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
-  return error instanceof TypeError || (error instanceof TrainyardError && PASSING.has(error.status));
+  return error instanceof TypeError || (error instanceof TrainyardError && TEMPORARY_STATUSES.has(error.status));
 }
 
 /**
@@ -23,20 +23,20 @@ export async function waitForService(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    await onlineOrAfter(pause, signal);
+    await pauseOrOnline(pause, signal);
     signal?.throwIfAborted();
     try {
       await client.links(datasetId, { signal });
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isAway(error)) throw error;
+      if (!isTemporaryFailure(error)) throw error;
     }
   }
 }
 
 /** Ends with the signal too, and does not throw then. */
-export function onlineOrAfter(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function pauseOrOnline(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
