@@ -1,4 +1,4 @@
-/** Every way a request can be refused. `http/errors.ts` gives each one its status; a new code does not compile without. */
+/** Every way a request can be refused. `api/error-codes.ts` gives each its number; a new code does not compile without one. */
 export type ErrorCode =
   | 'unauthorized'
   | 'link_invalid'
