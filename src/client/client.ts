@@ -20,6 +20,7 @@ import { type CallOptions, type ClientOptions, Requests } from './requests.js';
 import { sleep, withRetries } from './retry.js';
 import { jsonOf, TrainyardError } from './trainyard-error.js';
 
+export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,

@@ -1,10 +1,13 @@
+import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 
 /** An answer of the service that is not a success, or an answer that is none of a dataset service at all. */
 export class TrainyardError extends Error {
   /** The HTTP status. */
   readonly status: number;
-  /** The status followed by three digits, as in `404001`; the status alone where the answer had no such code. */
+  /** The name of the error, such as `dataset_not_found`; `undefined` if the service sent no `error_code` or one that is not trainyard's. */
+  readonly code: WireErrorCode | undefined;
+  /** The number that the service sent, such as `404001`; the HTTP status if it sent none. */
   readonly errorCode: number;
   /** What is wrong with single fields of the request. */
   readonly detail: NonNullable<WireErrorBody['detail']>;
@@ -15,6 +18,7 @@ export class TrainyardError extends Error {
     super(refusal.error_message);
     this.name = 'TrainyardError';
     this.status = status;
+    this.code = errorCodeOf(refusal.error_code);
     this.errorCode = refusal.error_code;
     this.detail = refusal.detail ?? [];
     this.retryAfterSeconds = retryAfterSeconds;

@@ -89,8 +89,12 @@ describe('the client', () => {
   test('throws what the service says, with code and detail', async () => {
     const client = clientAt(server.url);
     const { id } = await client.create('taken');
-    await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001 });
-    await expect(client.status('nobody')).rejects.toMatchObject({ status: 404, errorCode: 404001 });
+    await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001, code: 'name_taken' });
+    await expect(client.status('nobody')).rejects.toMatchObject({
+      status: 404,
+      errorCode: 404001,
+      code: 'dataset_not_found',
+    });
     const refused = await client.uploadLinks(id, { 'a.exe': 5 }).catch((error) => error);
     expect(refused).toBeInstanceOf(TrainyardError);
     expect(refused).toMatchObject({ status: 415, detail: [{ path: 'filenameToByteSize.a.exe' }] });
@@ -102,7 +106,11 @@ describe('the client', () => {
     proxy.rule(() => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>\n Welcome' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow('not as a dataset service: <html> Welcome');
     proxy.rule(() => ({ status: 403, body: 'no entry' }));
-    await expect(clientAt(proxy.url).list()).rejects.toMatchObject({ status: 403, errorCode: 403 });
+    await expect(clientAt(proxy.url).list()).rejects.toMatchObject({
+      status: 403,
+      errorCode: 403,
+      code: undefined,
+    });
     expect(proxy.seen).toHaveLength(2);
     expect(() => clientAt('nonsense')).toThrow('URL');
   });

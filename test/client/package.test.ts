@@ -25,6 +25,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
   await visit(join(dist, 'client/client.js'));
   expect([...visited].map((path) => relative(dist, path)).sort()).toEqual([
     'api/base-path.js',
+    'api/error-codes.js',
     'api/limits.js',
     'client/client.js',
     'client/dataset-links.js',
@@ -49,14 +50,14 @@ const client: TrainyardClient = new TrainyardClient({ baseUrl: 'http://127.0.0.1
 const fetched: Dataset | undefined = undefined;
 const files: PushFile[] = [];
 const error: unknown = new TrainyardError(404, { error_code: 404001, error_message: 'gone' });
-if (error instanceof TrainyardError) console.log(error.status, typeof client.push, fetched, files.length);
+if (error instanceof TrainyardError) console.log(error.status, error.code, typeof client.push, fetched, files.length);
 `,
     );
     const tsc = join(ROOT, 'node_modules/.bin/tsc');
     const flags = ['--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom'];
     await promisify(execFile)(tsc, [...flags, '--skipLibCheck', 'use.mts'], { cwd: folder });
     const { stdout } = await promisify(execFile)(process.execPath, ['use.mjs'], { cwd: folder });
-    expect(stdout).toBe('404 function undefined 0\n');
+    expect(stdout).toBe('404 dataset_not_found function undefined 0\n');
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -108,7 +108,7 @@ function fileOf({ filename, after = '' }: Change): PushFile {
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof TrainyardError && error.errorCode === 404002;
+  return error instanceof TrainyardError && error.code === 'file_not_found';
 }
 
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

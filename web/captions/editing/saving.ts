@@ -43,7 +43,7 @@ async function captionThere(
     return (await client.captions(datasetId, [filename], { signal }))[0];
   } catch (error) {
     if (!(error instanceof TrainyardError)) throw error;
-    if (error.errorCode === 404002) return undefined;
+    if (error.code === 'file_not_found') return undefined;
     // Its bytes are damaged in the store, which a new text mends.
     if (error.status === 409) return base;
     throw error;

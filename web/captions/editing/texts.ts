@@ -134,7 +134,7 @@ async function readSome(
 
 /** Not there any more, or damaged: nothing that would be wrong with all of them, as where the dataset is gone. */
 function isOfOneFile(error: unknown): boolean {
-  return error instanceof TrainyardError && [404, 409].includes(error.status) && error.errorCode !== 404001;
+  return error instanceof TrainyardError && [404, 409].includes(error.status) && error.code !== 'dataset_not_found';
 }
 
 function tell(sha256: string, reading: Reading): void {
