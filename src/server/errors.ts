@@ -12,7 +12,11 @@ export interface ErrorResponse {
 }
 
 /** The answer for a code with a message. */
-export function errorResponse(code: WireErrorCode, message: string, detail: readonly FieldProblem[] = []): ErrorResponse {
+export function errorResponse(
+  code: WireErrorCode,
+  message: string,
+  detail: readonly FieldProblem[] = [],
+): ErrorResponse {
   const number = ERROR_NUMBERS[code];
   const status = Math.floor(number / 1000);
   const headers: Record<string, string> = {};
