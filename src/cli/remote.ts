@@ -1,58 +1,71 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
 import { TrainyardClient } from '../client/client.js';
 import { hasErrno } from '../dataset/errors.js';
+import { wholeNumber } from '../setting-values.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
-/** Where a service is, and the token for it. */
+/** A service and the token for it. */
 export interface Remote {
   readonly url: string;
   readonly token: string;
 }
 
-/** What every command that talks to a service understands. */
+/** The options of every command that calls a service. */
 export interface RemoteOptions {
   readonly url?: string;
   readonly token?: string;
   readonly json?: boolean;
 }
 
-/** Gives a command `--url`, `--token` and `--json`. */
+/** Adds `--url`, `--token` and `--json` to a command. */
 export function addRemoteOptions(command: Command): Command {
   return command
-    .option('--url <url>', 'the service (env: TRAINYARD_URL, else what login has saved)')
-    .option('--token <token>', 'your token (env: TRAINYARD_TOKEN, else what login has saved)')
+    .option('--url <url>', 'the service (env: TRAINYARD_URL; default: saved by login)')
+    .option('--token <token>', 'your token (env: TRAINYARD_TOKEN; default: saved by login)')
     .option('--json', 'print JSON for scripts');
 }
 
+/** Makes `--concurrency`, the number of files that a command transfers at a time. */
+export function concurrencyOption(help: string): Option {
+  const parse = wholeNumber({ min: 1, max: 64 });
+  return new Option('--concurrency <number>', help).argParser((text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError(`It ${(error as Error).message}.`);
+    }
+  });
+}
+
 /**
- * The service and token to use: flags win over the environment, and that over what `login` has saved. A saved token is for
- * the service it was saved with, and is sent to no other.
+ * Finds the service and token to use. Flags win over the environment, and the environment wins over what `login` saved. A
+ * saved token is sent only to the service that it was saved for.
+ *
+ * @throws CommandError with 78 if either is not set
  */
 export function remoteFrom({ url, token }: RemoteOptions): Remote {
   const saved = readSaved();
-  // An empty variable is how a compose file says that it leaves a setting alone.
+  // A compose file leaves a setting alone by an empty variable.
   const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
   const given = token ?? (process.env.TRAINYARD_TOKEN || undefined);
   const found = { url: wanted && serviceUrl(wanted), token: given ?? savedTokenFor(saved, wanted) };
   if (!found.url || !found.token) {
-    const missing = found.url ? 'token' : 'service';
-    throw new CommandError(
-      EXIT.configError,
-      `no ${missing} is known. Run "trainyard login URL", or set TRAINYARD_URL and TRAINYARD_TOKEN.`,
-    );
+    const missing = found.url ? 'token' : 'service URL';
+    const message = `no ${missing} is set. Run "trainyard login URL", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
+    throw new CommandError(EXIT.configError, message);
   }
   return { url: found.url, token: found.token };
 }
 
-/** The address of a service in one form, however it was written. @throws CommandError with 78 where it is none */
+/** Normalizes the URL of a service. @throws CommandError with 78 if it is not an HTTP URL */
 export function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    const message = `${JSON.stringify(text)} is no address of a service. Write it as in http://127.0.0.1:8787.`;
+    const message = `${JSON.stringify(text)} is not the URL of a service. Write it like http://127.0.0.1:8787.`;
     throw new CommandError(EXIT.configError, message);
   }
   return url.origin + url.pathname.replace(/\/+$/, '');
@@ -63,20 +76,20 @@ function savedTokenFor(saved: Partial<Remote>, url: string | undefined): string 
   return serviceUrl(url) === serviceUrl(saved.url) ? saved.token : undefined;
 }
 
-/** A client of that service. */
+/** Makes a client of the service that the options and the environment name. */
 export function clientFrom(options: RemoteOptions): TrainyardClient {
   const { url, token } = remoteFrom(options);
   return new TrainyardClient({ baseUrl: url, token });
 }
 
-/** The dataset of that name or id. @throws CommandError with 66 where there is none */
+/** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
   const dataset = await client.find(nameOrId, { signal });
   if (dataset !== undefined) return dataset;
-  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}". "trainyard ls" shows them all.`);
+  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}". To list your datasets, run: trainyard ls`);
 }
 
-/** Keeps a service and its token for later commands, readable by nobody else. Returns where. */
+/** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
 export function saveRemote(remote: Remote): string {
   const path = configPath();
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

@@ -4,10 +4,10 @@ import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 type SettingName = keyof typeof SETTINGS;
 
-// Which version of the SDK there is, package-lock.json decides; that later ones leave Node 20 behind is nothing to warn of.
+// The SDK warns that its later versions drop Node 20. package-lock.json pins the version, so the warning is of no use.
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
-/** Gives a command the flags of these settings. */
+/** Adds the flags of these settings to a command. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
     const { flag, env, fallback, help } = SETTINGS[name];
@@ -17,13 +17,13 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
   return command;
 }
 
-/** The configuration that flags and environment give. @throws CommandError with 78 that names all faults in it */
+/** Reads the configuration from flags and the environment. @throws CommandError with 78 that lists every invalid setting */
 export function configFrom(options: Record<string, string>): Config {
   try {
     return loadConfig(options, process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const faults = error.faults.map((fault) => `  ${fault}`).join('\n');
-    throw new CommandError(EXIT.configError, `the settings can't be used:\n${faults}`, { cause: error });
+    throw new CommandError(EXIT.configError, `invalid settings:\n${faults}`, { cause: error });
   }
 }

@@ -1,9 +1,9 @@
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
 import { TransferError, type TransferErrorCode } from '../service/transfer/installation.js';
-import { few } from './folder/report.js';
-import { CommandError, EXIT } from './terminal/exit-codes.js';
-import { bar, openProgressDisplay, type ProgressDisplay } from './terminal/progress.js';
-import { counted, formatBytes, interruptible, shown } from './terminal/terminal.js';
+import { firstLines } from './folder/report.js';
+import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from './terminal/progress.js';
+import { counted, formatBytes, printable } from './terminal/text.js';
 
 const EXIT_OF: Record<TransferErrorCode, number> = {
   not_found: EXIT.noInput,
@@ -14,27 +14,23 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
   lost: EXIT.dataError,
 };
 
-/**
- * Runs what moves catalog and bytes, with its progress on standard error and a signal that ctrl-C fires.
- *
- * @throws CommandError
- */
+/** Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal. @throws CommandError */
 export async function withTransferProgress<T>(
   { json }: { json?: true },
   work: (tools: {
     signal: AbortSignal;
     onProgress: (progress: CopyProgress) => void;
-    ticker: ProgressDisplay;
+    display: ProgressDisplay;
   }) => Promise<T>,
 ): Promise<T> {
-  const ticker = openProgressDisplay({ isQuiet: json === true });
-  const onProgress = (progress: CopyProgress) => ticker.update(() => [progressLine(progress)]);
+  const display = openProgressDisplay({ isQuiet: json === true });
+  const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
   try {
-    return await interruptible((signal) => work({ signal, onProgress, ticker }));
+    return await interruptible((signal) => work({ signal, onProgress, display }));
   } catch (error) {
     throw commandErrorOf(error);
   } finally {
-    ticker.clear();
+    display.clear();
   }
 }
 
@@ -48,18 +44,13 @@ function commandErrorOf(error: unknown): unknown {
   return new CommandError(EXIT_OF[error.code], lines.join('\n'), { cause: error, details });
 }
 
-function progressLine({ totalFiles, totalBytes, doneFiles, doneBytes }: CopyProgress): string {
-  const bytes = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
-  return `${bar(doneBytes, totalBytes)}  ${bytes}, ${doneFiles.toLocaleString('en')} of ${counted(totalFiles, 'file')}`;
-}
-
-/** One for each file whose bytes are lost, and what can be done. */
+/** Lists the files whose bytes are lost. */
 export function lostLines(lost: readonly LostBlob[]): string[] {
   const lines = lost.map(({ filename, datasetName, reason }) => {
-    const what = reason === 'missing' ? 'is missing' : 'is damaged: its SHA-256 is not that of what was uploaded';
-    return `✗ ${shown(filename)} of "${shown(datasetName)}" ${what}`;
+    const fault = reason === 'missing' ? 'is missing' : 'is damaged: its SHA-256 differs from that of the upload';
+    return `✗ ${printable(filename)} of "${printable(datasetName)}" ${fault}`;
   });
-  return few(lines, 'lost file');
+  return firstLines(lines, 'lost file');
 }
 
 export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha256, reason }: LostBlob) {
@@ -73,7 +64,7 @@ export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha2
   };
 }
 
-/** `12 files, 3.4 MB, of which 2 files, 1.0 MB, were new` */
+/** `12 files, 3.4 MB, of which 2 files, 1.0 MB, copied now` */
 export function copiedText(copied: { files: number; bytes: number; copiedFiles: number; copiedBytes: number }): string {
   const { files, bytes, copiedFiles, copiedBytes } = copied;
   const all = `${counted(files, 'file')}, ${formatBytes(bytes)}`;

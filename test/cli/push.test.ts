@@ -111,7 +111,7 @@ describe('push', () => {
     const stopped = await push([folder]);
     expect(stopped.code).toBe(65);
     expect(stopped.stdout).toMatch(/^✗ bad\.jpg /m);
-    expect(stopped.stderr).toContain('nothing was sent: 3 things');
+    expect(stopped.stderr).toContain('nothing was sent: 3 errors');
     expect(stopped.stderr).toContain('--skip-bad');
     expect(await datasetNamed(basename(folder))).toBeUndefined();
     const { error } = (await push([folder, '--json'])).json();
@@ -132,7 +132,7 @@ describe('push', () => {
     expect([stopped.code, stopped.stdout]).toEqual([65, expect.stringMatching(/^✗ a\.jpg has no caption/m)]);
     expect(stopped.stderr).toContain('--trigger WORD or --caption-all TEXT');
     const pushed = await push([folder, '--trigger', 'wgn1']);
-    expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption made up: a.txt.')]);
+    expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption generated: a.txt.')]);
     expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
     expect(await textOf(basename(folder), 'b.txt')).toBe('my own words');
     // What the dataset has stays, unless the folder is to replace it.
@@ -244,7 +244,7 @@ describe('a push that is disturbed', () => {
     running.process.kill('SIGINT');
     const { code, stderr } = await running.ended;
     expect(code).toBe(130);
-    expect(stderr).toContain(`3 of 8 files are in "${basename(folder)}". The same command sends the rest.`);
+    expect(stderr).toContain(`3 of 8 files are in "${basename(folder)}". Run the same command again to send the rest.`);
     expect((await datasetNamed(basename(folder)))?.status).toBe('UPLOADING');
     proxy.rule();
     const before = proxy.requests('PUT', '').length;

@@ -45,7 +45,7 @@ describe('in a real terminal', () => {
     await terminal.press('C-c');
     const stopped = await terminal.waitFor(/ended with 130/);
     expect(stopped.replace(/\s+/g, ' ')).toContain(
-      '4 of 10 files are in "in a terminal". The same command sends the rest.',
+      '4 of 10 files are in "in a terminal". Run the same command again to send the rest.',
     );
     expect(stopped).not.toContain('━');
     proxy.rule();
@@ -53,7 +53,7 @@ describe('in a real terminal', () => {
     await terminal.trainyard(`push '${folder}'`);
     const ready = await terminal.waitFor(/ended with 0/);
     expect(ready).toMatch(/^READY {2}digest [0-9a-f]{64}$/m);
-    expect(ready).toContain('4 files already there');
+    expect(ready).toContain('4 files unchanged');
     expect(proxy.requests('PUT', '')).toHaveLength(before + 6);
     const dataset = (await api.list()).body.datasets.find(({ name }) => name === basename(folder));
     expect(dataset).toMatchObject({ status: 'READY', counts: { images: 5, captions: 5 } });

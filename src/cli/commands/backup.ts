@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import type { Config } from '../../config.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { counted, print, printJson, shown } from '../terminal/terminal.js';
+import { print, printJson } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import { copiedDocument, copiedText, lostDocument, lostLines, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true };
@@ -54,11 +55,11 @@ export function addBackupCommands(program: Command): void {
 async function backUpTo(dir: string, { json, ...options }: Options): Promise<void> {
   const { dataFolder } = inFolder(configFrom(options), 'backup');
   const folder = resolve(dir);
-  const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, ticker }) => {
+  const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
     // Loaded here, so that no other command waits for the code of a database.
     const { backUp } = await import('../../service/transfer/backup.js');
-    const onRound = () => ticker.note('Files were removed meanwhile: once more, with a newer catalog …');
-    const onWarning = (message: string) => ticker.note(`trainyard: ${shown(message)}`);
+    const onRound = () => display.note('Files were removed meanwhile: once more, with a newer catalog …');
+    const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
     return backUp(dataFolder, folder, { signal, onProgress, onRound, onWarning });
   });
   const { lost, removedFiles } = backedUp;
@@ -69,7 +70,7 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
     return;
   }
   const removed = removedFiles === 0 ? '' : `; ${counted(removedFiles, 'file')} removed there`;
-  print(`backed up ${shown(dataFolder)} in ${shown(folder)}: ${copiedText(backedUp)}${removed}`);
+  print(`backed up ${printable(dataFolder)} in ${printable(folder)}: ${copiedText(backedUp)}${removed}`);
   if (lost.length === 0) return;
   const advice = 'These are not in the backup. Upload them again, or delete them from their datasets:';
   process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
@@ -98,7 +99,7 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
     printJson({ ...document, lost: lost.map(lostDocument) });
     return;
   }
-  print(`restored ${shown(resolve(dir))} in ${shown(dataFolder)}: ${copiedText(restored)}`);
+  print(`restored ${printable(resolve(dir))} in ${printable(dataFolder)}: ${copiedText(restored)}`);
   if (lost.length === 0) return;
   const advice = 'These are left out, and their datasets are FAILED until you upload them again, or delete them:';
   process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);

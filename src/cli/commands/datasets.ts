@@ -1,20 +1,12 @@
 import { type Command, Option } from 'commander';
 import type { Dataset, DatasetWithFiles, Status } from '../../client/client.js';
-import { few } from '../folder/report.js';
+import { firstLines } from '../folder/report.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
 import { canAsk, isAffirmed } from '../terminal/prompts.js';
-import {
-  counted,
-  formatBytes,
-  interruptible,
-  painterOf,
-  print,
-  printJson,
-  shown,
-  tableOf,
-} from '../terminal/terminal.js';
+import { counted, formatBytes, printable, tableOf } from '../terminal/text.js';
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
@@ -81,7 +73,7 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
     return print(none ?? `None of ${counted(all.length, 'dataset')} is ${options.status}.`);
   }
   const rows = datasets.map((dataset) => [
-    shown(dataset.name),
+    printable(dataset.name),
     dataset.status,
     contentOf(dataset),
     dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
@@ -97,7 +89,7 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
   for (const [index, line] of lines.entries()) {
     const status = datasets[index]?.status ?? 'DRAFT';
     // The name comes first and may hold the same word.
-    const at = line.indexOf(status, shown(datasets[index]?.name ?? '').length);
+    const at = line.indexOf(status, printable(datasets[index]?.name ?? '').length);
     print(line.slice(0, at) + paint(colours[status], status) + line.slice(at + status.length));
   }
 }
@@ -140,14 +132,14 @@ function printStatus(dataset: DatasetWithFiles): void {
   const { pending = 0, rejected = 0 } = dataset.counts ?? {};
   const open = pending === 0 ? '' : `, ${counted(pending, 'upload')} promised`;
   const refused = rejected === 0 ? '' : `, ${counted(rejected, 'upload')} refused`;
-  print(`${paint('bold', shown(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${refused}`);
+  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${refused}`);
   for (const line of statusLines(dataset, paint)) print(line);
   const awaited = (dataset.awaited ?? []).map(
-    ({ filename, until }) => `waits for ${shown(filename)} until ${until.slice(11, 16)} UTC`,
+    ({ filename, until }) => `waits for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
   );
-  for (const line of few(awaited, 'file')) print(line);
-  const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${shown(message)}`));
-  for (const line of few(warnings, 'warning')) print(line);
+  for (const line of firstLines(awaited, 'file')) print(line);
+  const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  for (const line of firstLines(warnings, 'warning')) print(line);
 }
 
 async function remove(name: string, options: RemoteOptions & { yes?: true }, signal: AbortSignal): Promise<void> {
@@ -158,10 +150,10 @@ async function remove(name: string, options: RemoteOptions & { yes?: true }, sig
       throw new CommandError(EXIT.usage, `there is nobody to ask; "${dataset.name}" is deleted only with --yes.`);
     }
     const content = contentOf(dataset) || 'all its files';
-    const question = `Delete "${shown(dataset.name)}" (${content}) for good?`;
+    const question = `Delete "${printable(dataset.name)}" (${content}) for good?`;
     if (!(await isAffirmed(question, signal))) return print('Nothing was deleted.');
   }
   await client.remove(dataset.id, { signal });
   if (options.json) printJson({ id: dataset.id, name: dataset.name, deleted: true });
-  else print(`Deleted "${shown(dataset.name)}".`);
+  else print(`Deleted "${printable(dataset.name)}".`);
 }

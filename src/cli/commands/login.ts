@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { TrainyardClient, TrainyardError } from '../../client/client.js';
 import { saveRemote, serviceUrl } from '../remote.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { print, printJson } from '../terminal/print.js';
 import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
-import { counted, interruptible, print, printJson } from '../terminal/terminal.js';
+import { counted } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:

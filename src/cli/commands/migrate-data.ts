@@ -7,7 +7,8 @@ import { postgresUrl } from '../../setting-values.js';
 import { parseS3Url } from '../../storage/blobs/s3/location.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { print, printJson, shown } from '../terminal/terminal.js';
+import { print, printJson } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
 import { copiedDocument, copiedText, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true; from: readonly string[]; to: readonly string[] };
@@ -42,14 +43,14 @@ export function addMigrateDataCommand(program: Command): void {
 
 async function migrateData({ json, from, to, ...options }: Options): Promise<void> {
   const ends = { from: placeOf('--from', from), to: placeOf('--to', to) };
-  const migrated = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, ticker }) => {
+  const migrated = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const spool = await spoolOf(options, ends);
     try {
       return await migrate(ends.from, ends.to, {
         ...spool,
         ...{ signal, onProgress, leavesLostOut: false },
-        onWarning: (message) => ticker.note(`trainyard: ${shown(message)}`),
+        onWarning: (message) => display.note(`trainyard: ${printable(message)}`),
       });
     } finally {
       await spool.discard();

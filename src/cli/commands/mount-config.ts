@@ -2,7 +2,8 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { trainerDatasetOf, yamlOf } from '../mount/trainer-config.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
-import { interruptible, print, printJson } from '../terminal/terminal.js';
+import { interruptible } from '../terminal/exit-codes.js';
+import { print, printJson } from '../terminal/print.js';
 
 interface Options extends RemoteOptions {
   readonly into?: string;

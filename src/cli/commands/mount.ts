@@ -1,15 +1,23 @@
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { COPY_THREADS } from '../../service/mount/copy-from-folder.js';
 import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
 import type { MountSource } from '../../service/mount/mount-source.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource, openLocal } from '../mount/mount-sources.js';
-import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
+import {
+  addRemoteOptions,
+  clientFrom,
+  concurrencyOption,
+  mustFind,
+  type RemoteOptions,
+  remoteFrom,
+} from '../remote.js';
 import { configFrom } from '../settings.js';
-import { CommandError, EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import { ProgressLine } from '../terminal/progress-line.js';
-import { counted, formatBytes, interruptible, printJson, shown } from '../terminal/terminal.js';
+import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
+import { printJson } from '../terminal/print.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 
 interface Options extends RemoteOptions {
   readonly into: string;
@@ -20,41 +28,41 @@ interface Options extends RemoteOptions {
   readonly concurrency: number;
 }
 
-/** Connections at once: enough to hide the time of one request behind those of others. */
+/** Enough connections to hide the latency of single requests. */
 const CONNECTIONS = 8;
 
 const HELP = `
-Each dataset becomes a folder of its own, ROOT/NAME: flat, writable, complete or not there at all. Every file is checked
-against its SHA-256. Mounted again, a dataset that has not changed is left alone; one that has is replaced as a whole, with
-what the trainer has cached in it. Files that somebody else has changed or added are never thrown away without --replace.
+Makes a flat, writable folder ROOT/NAME of each dataset. The folder appears once it is complete, and every file is checked
+against its SHA-256. Mounted again, an unchanged dataset is left alone; a changed one is replaced as a whole, including the
+trainer's caches in the folder. A folder with files that you changed or added is replaced only with --replace.
 
 Examples:
   $ trainyard mount railway --into /workspace/datasets
   $ trainyard mount railway railway-depth --into /app/ai-toolkit/datasets --exec python run.py job.yaml
-  $ trainyard mount railway --into datasets --digest 3f9a…   exactly this state of the dataset, or nothing
-  $ trainyard mount railway --into datasets --data ./data    from this machine's data folder, without a service`;
+  $ trainyard mount railway --into datasets --digest 3f9a…   exactly this version of the dataset
+  $ trainyard mount railway --into datasets --data ./data    from a local data folder, without a service`;
 
 /** `trainyard mount` */
 export function addMountCommand(program: Command): void {
-  // Options after a command's name belong to that command: --version behind --exec is the trainer's.
+  // Makes options after a command's name belong to that command: --version behind --exec is for the trainer.
   program.enablePositionalOptions();
   const command = new MountCommand('mount').copyInheritedSettings(program);
   addRemoteOptions(command)
-    .description('Make datasets folders that the trainer can use.')
-    .argument('<names...>', 'names or ids of datasets')
-    .requiredOption('--into <root>', 'the folder that the datasets become folders of')
-    .option('--digest <sha256>', 'mount this state of the dataset only; of one dataset')
-    .option('--data <folder>', 'take the datasets from this data folder, without a service; also while it is served')
-    .option('--link', 'hard links in place of copies of images and videos; with --data, on one file system')
-    .option('--replace', 'replace a folder also where somebody has changed or added files')
-    .option('--concurrency <number>', 'files at once', positive, CONNECTIONS)
-    .option('--exec <command...>', 'then run this, the rest of the line, and end as it ends')
+    .description('Mount datasets as folders for the trainer.')
+    .argument('<names...>', 'names or IDs of datasets')
+    .requiredOption('--into <root>', 'the folder to mount into; each dataset becomes a folder in it')
+    .option('--digest <sha256>', 'mount only this version; for one dataset')
+    .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
+    .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system')
+    .option('--replace', 'replace a folder even if files in it were changed or added')
+    .addOption(concurrencyOption('files copied at a time, 1 to 64').default(CONNECTIONS))
+    .option('--exec <command...>', 'then run the rest of the line as a command, and exit with its exit code')
     .addHelpText('after', HELP)
     .action((names: string[], options: Options) => mount(names, options, command.executed));
   program.addCommand(command);
 }
 
-/** Takes everything behind `--exec` as it is: options there are the trainer's. */
+/** Passes all arguments behind `--exec` to the trainer as they are. */
 class MountCommand extends Command {
   executed: readonly string[] | undefined;
 
@@ -67,24 +75,16 @@ class MountCommand extends Command {
   }
 }
 
-function positive(text: string): number {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(number >= 1 && number <= 64)) throw new InvalidArgumentError('It is a whole number from 1 to 64.');
-  return number;
-}
-
 async function mount(names: readonly string[], options: Options, executed: readonly string[] | undefined) {
   if (options.digest !== undefined && names.length > 1) {
-    throw new CommandError(EXIT.usage, '--digest is for one dataset. Mount the others with a command of their own.');
+    throw new CommandError(EXIT.usage, '--digest is for one dataset. Mount the others with separate commands.');
   }
   if (options.digest !== undefined && !/^[0-9a-f]{64}$/i.test(options.digest)) {
-    throw new CommandError(
-      EXIT.usage,
-      '--digest is a SHA-256: 64 hexadecimal digits, as "trainyard show" prints them.',
-    );
+    const message = '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
+    throw new CommandError(EXIT.usage, message);
   }
   if (options.link && options.data === undefined) {
-    throw new CommandError(EXIT.usage, '--link needs --data: only files of this machine can be linked to.');
+    throw new CommandError(EXIT.usage, '--link needs --data: only local files can be hard-linked.');
   }
   const isAll = await interruptible((signal) =>
     mountAll(names, options, { signal, isForExec: executed !== undefined }),
@@ -93,15 +93,15 @@ async function mount(names: readonly string[], options: Options, executed: reado
   process.exitCode = await runInPlace(executed);
 }
 
-/** Goes on after a dataset that can't be mounted; the exit code is that of the first. */
+/** Mounts the datasets sequentially. After a failure it continues; the first failure decides the exit code. */
 async function mountAll(
   names: readonly string[],
   options: Options,
   { signal, isForExec }: { signal: AbortSignal; isForExec: boolean },
 ): Promise<boolean> {
-  const line = new ProgressLine({ isQuiet: options.json === true });
+  const display = openProgressDisplay({ isQuiet: options.json === true });
   const datasets = await datasetsOf(options);
-  // What the trainer prints on standard output is the trainer's alone.
+  // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
   const documents: unknown[] = [];
   let firstFailure: number | undefined;
@@ -109,18 +109,18 @@ async function mountAll(
     for (const name of names) {
       try {
         const source = await datasets.find(name, signal);
-        const mounted = await mountDataset(source, optionsFor(name, options, { signal, line }));
-        line.clear();
+        const mounted = await mountDataset(source, optionsFor(name, options, { signal, display }));
+        display.clear();
         documents.push(documentOf(mounted));
         if (!options.json) out.write(`${sentenceFor(mounted)}\n`);
-        for (const warning of mounted.warnings) process.stderr.write(`trainyard: ${shown(warning)}\n`);
+        for (const warning of mounted.warnings) process.stderr.write(`trainyard: ${printable(warning)}\n`);
       } catch (error) {
-        line.clear();
+        display.clear();
         signal.throwIfAborted();
         const { code, message } = endingOf(error);
         firstFailure ??= code;
         documents.push({ name, error: errorDocument(error) });
-        if (!options.json) process.stderr.write(`trainyard: ${shown(message)}\n`);
+        if (!options.json) process.stderr.write(`trainyard: ${printable(message)}\n`);
       }
     }
   } finally {
@@ -143,7 +143,7 @@ async function datasetsOf(options: Options) {
 function optionsFor(
   name: string,
   options: Options,
-  { signal, line }: { signal: AbortSignal; line: ProgressLine },
+  { signal, display }: { signal: AbortSignal; display: ProgressDisplay },
 ): MountOptions {
   return {
     root: resolve(options.into),
@@ -154,16 +154,16 @@ function optionsFor(
     threads: Math.min(COPY_THREADS, options.concurrency),
     copiesHere: true,
     signal,
-    onProgress: (progress) => line.show(name, progress),
-    onWaiting: () => line.say(`waiting for another process that mounts into ${options.into} …`),
+    onProgress: (progress) => display.update(() => [`${printable(name)}  ${transferLine(progress)}`]),
+    onWaiting: () => display.update(() => [`waiting for another process that mounts into ${options.into} …`]),
   };
 }
 
 function sentenceFor({ outcome, name, folder, digest, files, bytes }: Mounted): string {
-  const what = `${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
+  const content = `${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
   return outcome === 'mounted'
-    ? `mounted ${shown(name)} in ${shown(folder)}: ${what}`
-    : `${shown(name)} is unchanged in ${shown(folder)}: ${what}`;
+    ? `mounted ${printable(name)} in ${printable(folder)}: ${content}`
+    : `${printable(name)} is unchanged in ${printable(folder)}: ${content}`;
 }
 
 function documentOf({ outcome, datasetId, name, digest, folder, files, bytes, warnings }: Mounted) {

@@ -14,9 +14,10 @@ import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { receiveFile } from '../../service/mount/receive-file.js';
 import { httpSource } from '../mount/mount-sources.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { ProgressLine } from '../terminal/progress-line.js';
-import { counted, formatBytes, interruptible, printJson, shown } from '../terminal/terminal.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { printJson } from '../terminal/print.js';
+import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 
 interface Options extends RemoteOptions {
   readonly replace?: boolean;
@@ -26,9 +27,9 @@ interface Pulled {
   readonly name: string;
   readonly folder: string;
   readonly pulled: string[];
-  /** Were there already, with the same bytes. */
+  /** Files in the folder with the same bytes. */
   readonly unchanged: string[];
-  /** Are there with other bytes, and were left alone. */
+  /** Files in the folder with other bytes, which were not overwritten. */
   readonly different: string[];
   bytes: number;
 }
@@ -36,25 +37,25 @@ interface Pulled {
 const CONNECTIONS = 8;
 const MAX_ATTEMPTS = 4;
 
-/** Where files are until they are whole; gone once all of them are. */
+/** Holds files until they are complete; removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
 
 const HELP = `
-Files keep the names that they have in the dataset, and are checked against their SHA-256. Those that are there already are
-skipped, so that an interrupted pull goes on where it ended. A file of yours with other bytes is left alone.
+Files keep their names, and are checked against their SHA-256. Files that the folder already has are skipped, so that the
+same command continues an interrupted pull. A local file with other bytes is left alone.
 
 Examples:
   $ trainyard pull railway photos
-  $ trainyard pull railway photos --replace   take the dataset's bytes wherever they differ`;
+  $ trainyard pull railway photos --replace   overwrite local files that differ`;
 
 /** `trainyard pull` */
 export function addPullCommand(program: Command): void {
   const command = program
     .command('pull')
-    .description('Download the files of a dataset, whatever its status.')
-    .argument('<name>', 'name or id of a dataset')
-    .argument('<folder>', 'where to; made where it is missing')
-    .option('--replace', 'overwrite files that are there with other bytes')
+    .description('Download the files of a dataset with any status.')
+    .argument('<name>', 'name or ID of a dataset')
+    .argument('<folder>', 'the folder to download into; created if it is missing')
+    .option('--replace', 'overwrite local files that differ')
     .addHelpText('after', HELP)
     .action((name: string, folder: string, options: Options) =>
       interruptible((signal) => pull(name, resolve(folder), { options, signal })),
@@ -74,9 +75,11 @@ async function pull(
   if (options.json) printJson(result);
   else process.stdout.write(`${sentenceFor(result)}\n`);
   if (result.different.length === 0) return;
-  const names = result.different.map((name) => shown(JSON.stringify(name))).join(', ');
+  const names = result.different.map((name) => printable(JSON.stringify(name))).join(', ');
   if (!options.json) {
-    process.stderr.write(`trainyard: left alone, since other bytes are there: ${names}. --replace overwrites them.\n`);
+    process.stderr.write(
+      `trainyard: not overwritten, because they differ: ${names}. To overwrite them, add --replace.\n`,
+    );
   }
   process.exitCode = EXIT.cannotCreate;
 }
@@ -86,12 +89,12 @@ async function pullAll(
   folder: string,
   { options, signal }: { options: Options; signal: AbortSignal },
 ): Promise<Pulled> {
-  const line = new ProgressLine({ isQuiet: options.json === true });
+  const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
     for (let attempt = 1; ; attempt++) {
       const manifest = await source.manifest(signal);
       try {
-        return await pullOnce(source, manifest, { folder, signal, isForced: options.replace === true, line });
+        return await pullOnce(source, manifest, { folder, signal, isForced: options.replace === true, display });
       } catch (error) {
         if (!(error instanceof SourceChanged) || attempt === MAX_ATTEMPTS) throw error;
       }
@@ -101,66 +104,67 @@ async function pullAll(
     const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
     throw new CommandError(EXIT.temporaryFailure, message);
   } finally {
-    line.clear();
+    display.clear();
   }
 }
 
 async function pullOnce(
   { read }: HttpSource,
   { name, files }: MountManifest,
-  options: { folder: string; signal: AbortSignal; isForced: boolean; line: ProgressLine },
+  options: { folder: string; signal: AbortSignal; isForced: boolean; display: ProgressDisplay },
 ): Promise<Pulled> {
-  const { folder, signal, isForced, line } = options;
+  const { folder, signal, isForced, display } = options;
   const partial = join(folder, PARTIAL_FOLDER);
-  const made = await mkdir(partial, { recursive: true });
+  const created = await mkdir(partial, { recursive: true });
   const result: Pulled = { name, folder, pulled: [], unchanged: [], different: [], bytes: 0 };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   let [doneBytes, doneFiles] = [0, 0];
   const count = (bytes: number) => {
     doneBytes += bytes;
-    line.show(name, { totalFiles: files.length, doneFiles, totalBytes, doneBytes });
+    const progress = { totalFiles: files.length, doneFiles, totalBytes, doneBytes };
+    display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
   };
   await forEachConcurrent(files, CONNECTIONS, async (file) => {
     signal.throwIfAborted();
     const path = join(folder, safeName(file));
-    const there = await whatIsAt(path, file);
-    if (there === 'same' || (there === 'different' && !isForced) || there === 'other') {
-      result[there === 'same' ? 'unchanged' : 'different'].push(file.filename);
+    const local = await compareLocal(path, file);
+    if (local === 'same' || (local === 'different' && !isForced) || local === 'not-a-file') {
+      result[local === 'same' ? 'unchanged' : 'different'].push(file.filename);
       count(file.sizeBytes);
     } else {
-      const arriving = join(partial, file.filename);
-      await receiveFile(read, file, { path: arriving, signal, onBytes: count });
-      await rename(arriving, path);
+      const temporary = join(partial, file.filename);
+      await receiveFile(read, file, { path: temporary, signal, onBytes: count });
+      await rename(temporary, path);
       result.pulled.push(file.filename);
       result.bytes += file.sizeBytes;
     }
     doneFiles++;
   });
   await rm(partial, { recursive: true, force: true });
-  // A folder that was made for nothing is taken away again.
-  if (made !== undefined && made !== partial) await rmdir(folder).catch(() => {});
+  // Removes a new folder that stayed empty; `rmdir` fails for one with files.
+  if (created !== undefined && created !== partial) await rmdir(folder).catch(() => {});
   for (const names of [result.pulled, result.unchanged, result.different]) names.sort();
   return result;
 }
 
-/** @throws CommandError where the service names a file so that it would not stay in the folder */
+/** @throws CommandError with 65 for a name that could lead out of the folder */
 function safeName({ filename }: MountFile): string {
   if (parseFilename(filename) === filename) return filename;
   throw new CommandError(EXIT.dataError, `the service has a file with the unusable name ${JSON.stringify(filename)}.`);
 }
 
-async function whatIsAt(path: string, file: MountFile): Promise<'nothing' | 'same' | 'different' | 'other'> {
+async function compareLocal(path: string, file: MountFile): Promise<'missing' | 'same' | 'different' | 'not-a-file'> {
   try {
     const stats = await lstat(path);
-    if (!stats.isFile()) return 'other';
+    if (!stats.isFile()) return 'not-a-file';
     return stats.size === file.sizeBytes && (await sha256Of(path)) === file.sha256 ? 'same' : 'different';
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return 'nothing';
+    if (hasErrno(error, 'ENOENT')) return 'missing';
     throw error;
   }
 }
 
 function sentenceFor({ name, folder, pulled, unchanged, bytes }: Pulled): string {
-  const there = unchanged.length > 0 ? `, ${counted(unchanged.length, 'file')} already there` : '';
-  return `pulled ${counted(pulled.length, 'file')} (${formatBytes(bytes)}) of ${shown(name)} into ${shown(folder)}${there}`;
+  const rest = unchanged.length > 0 ? `, ${counted(unchanged.length, 'file')} unchanged` : '';
+  return `pulled ${counted(pulled.length, 'file')} (${formatBytes(bytes)}) of ${printable(name)} into ${printable(folder)}${rest}`;
 }

@@ -6,32 +6,33 @@ import { parseDatasetName } from '../../dataset/names.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { totalsOf } from '../folder/report.js';
-import { exitCodeOf, namesOf, planLines, printPushReport, pushDocument } from '../push/output.js';
+import { namesOf, planLines, printPushReport, pushDocument, pushExitCode } from '../push/output.js';
 import type { PushPlan } from '../push/plan.js';
 import { type PushTask, preparePush, runPush } from '../push/run.js';
-import { watchAndPush } from '../push/watch-folder.js';
-import { addRemoteOptions, clientFrom, type RemoteOptions } from '../remote.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { jsonView, linesView, watchAndPush } from '../push/watch-folder.js';
+import { addRemoteOptions, clientFrom, concurrencyOption, type RemoteOptions } from '../remote.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
-import { counted, formatBytes, interruptible, painterOf, print, printJson } from '../terminal/terminal.js';
+import { counted, formatBytes } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:
   $ trainyard push photos                          the folder becomes the dataset "photos"
   $ trainyard push photos --name "Red wagons"      the same under another name
-  $ trainyard push photos --dry-run                says what would be sent, and sends nothing
+  $ trainyard push photos --dry-run                prints what would be sent, and sends nothing
   $ trainyard push photos/*_new.* --name wagons    adds files to a dataset
-  $ trainyard push photos --replace                also removes what is no longer in the folder
-  $ trainyard push photos --trigger wgn1           "wgn1" is the caption of every image that has none
-  $ trainyard push photos --watch                  keeps the dataset like the folder, until ctrl-C
+  $ trainyard push photos --replace                also removes files that are no longer in the folder
+  $ trainyard push photos --trigger wgn1           uses "wgn1" as the caption of images without one
+  $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
 
-Run again after ctrl-C or a lost connection, the same command sends only what is missing.
+Run again after ctrl-C or a lost connection, the same command sends only the missing files.
 
-Captions are made up only for media without one in the folder or, without --replace, in the dataset; those that are
-there stay as they are. With both --trigger and --caption-all, a made-up caption is "WORD, TEXT".
+--trigger and --caption-all generate captions for media that have none in the folder or, without --replace, in the dataset.
+They change no caption and write no file. With both, a generated caption is "WORD, TEXT".
 
-Ends with 0 when the dataset is READY, 1 when it is FAILED, 65 when the files are not fit and nothing was sent, 66 when
-there are none, 69 or 75 when the service is away, 74 when a file could not be read or sent, 130 after ctrl-C.`;
+Exit codes: 0 the dataset is READY, 1 it is FAILED, 65 the files have errors and nothing was sent, 66 no files found, 69 or
+75 the service is unavailable, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
 
 interface PushCommandOptions extends RemoteOptions {
   readonly name?: string;
@@ -51,28 +52,22 @@ interface PushCommandOptions extends RemoteOptions {
 export function addPushCommand(program: Command): void {
   const command = program
     .command('push')
-    .description('Check files, bring them into a dataset, and wait until it is READY.')
+    .description('Check files, upload them to a dataset, and wait until it is READY.')
     .argument('<paths...>', 'a folder, or files')
-    .option('--name <name>', "the dataset's name, or its id; without it, the folder's name")
-    .option('--replace', 'also remove from the dataset what is not in the folder: files, refused ones, open promises')
-    .option('--dry-run', 'say what would be done, and do nothing')
-    .option('--watch', 'go on until ctrl-C, and bring every change of the folder into the dataset; implies --replace')
-    .option('--follow', 'take links that lead out of the folder, too')
-    .option('--skip-bad', 'leave out files that would be refused, and media without a caption')
-    .option('--allow-uncaptioned', 'send media without a caption, to be captioned later')
-    .option('--trigger <word>', 'the caption of media that have none', notBlank)
-    .option('--caption-all <text>', 'the same, for a whole sentence', notBlank)
-    .option('--concurrency <number>', 'files sent at once, 1 to 64 (default: 4)', parseConcurrency)
+    .option('--name <name>', 'name or ID of the dataset (default: the name of the folder)')
+    .option('--replace', 'also remove files, rejected uploads and pending uploads that are not in the folder')
+    .option('--dry-run', 'print what would be done, and change nothing')
+    .option('--watch', 'push every change of the folder until ctrl-C; implies --replace and --skip-bad')
+    .option('--follow', 'follow links that lead out of the folder')
+    .option('--skip-bad', 'leave out files with errors, and media without a caption')
+    .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
+    .option('--trigger <word>', 'generate captions of this word for media that have none', notBlank)
+    .option('--caption-all <text>', 'generate captions of this text for media that have none', notBlank)
+    .addOption(concurrencyOption('files sent at a time, 1 to 64 (default: 4)'))
     .option('--no-wait', 'do not wait for READY after the last file');
   addRemoteOptions(command)
     .addHelpText('after', EXAMPLES)
     .action((paths, options) => interruptible((signal) => push(paths, options, signal)));
-}
-
-function parseConcurrency(text: string): number {
-  const number = /^\d+$/.test(text) ? Number(text) : 0;
-  if (number < 1 || number > 64) throw new InvalidArgumentError('It must be a whole number from 1 to 64.');
-  return number;
 }
 
 function notBlank(text: string): string {
@@ -83,20 +78,18 @@ function notBlank(text: string): string {
 async function push(paths: string[], options: PushCommandOptions, signal: AbortSignal): Promise<void> {
   const client = clientFrom(options);
   const name = await datasetNameFor(paths, options.name);
-  const { trigger, captionAll } = options;
-  const captionText = trigger === undefined && captionAll === undefined ? undefined : joined(trigger, captionAll);
+  const captionTexts = [options.trigger, options.captionAll].filter((text) => text !== undefined);
   if (options.watch) await mustBeWatchable(paths, options);
-  const examiner = new FileInspector();
-  const sync: PushTask = {
+  const task: PushTask = {
     client,
-    examiner,
-    ticker: openProgressDisplay({ isQuiet: options.json === true }),
+    inspector: new FileInspector(),
+    display: openProgressDisplay({ isQuiet: options.json === true }),
     signal,
     paths,
     name,
     follow: options.follow === true,
     rules: {
-      captionText,
+      captionText: captionTexts.length === 0 ? undefined : captionTexts.join(', '),
       allowsUncaptioned: options.allowUncaptioned === true,
       skipsBad: options.skipBad === true,
       replaces: options.replace === true || options.watch === true,
@@ -105,29 +98,29 @@ async function push(paths: string[], options: PushCommandOptions, signal: AbortS
     waits: options.wait,
   };
   try {
-    if (options.watch) await watchAndPush(sync, { isJson: options.json === true });
-    else await pushOnce(sync, options);
+    if (options.watch) await watchAndPush(task, options.json ? jsonView : linesView());
+    else await pushOnce(task, options);
   } finally {
-    sync.ticker.clear();
+    task.display.clear();
   }
 }
 
-async function pushOnce(sync: PushTask, { json, dryRun }: PushCommandOptions): Promise<void> {
-  const { plan, dataset } = await preparePush(sync);
+async function pushOnce(task: PushTask, { json, dryRun }: PushCommandOptions): Promise<void> {
+  const { plan, dataset } = await preparePush(task);
   if (!json) printPlan(plan);
-  if (plan.obstacles.length > 0) throw stopped(plan);
-  if (dryRun) return printDryRun(sync, plan, dataset, json === true);
-  const outcome = await runPush(sync, plan);
-  process.exitCode = exitCodeOf(plan, outcome);
-  if (json) printJson(pushDocument(plan, outcome));
-  else printPushReport(plan, outcome);
+  if (plan.blockers.length > 0) throw blockedError(plan);
+  if (dryRun) return printDryRun(task, plan, { dataset, isJson: json === true });
+  const report = await runPush(task, plan);
+  process.exitCode = pushExitCode(plan, report);
+  if (json) printJson(pushDocument(plan, report));
+  else printPushReport(plan, report);
 }
 
-/** The name that was given or, failing that, that of the folder. @throws CommandError with 65 for one no dataset can have */
+/** Returns the given name, or else the folder's. @throws CommandError with 65 if the folder's name is invalid for a dataset */
 async function datasetNameFor(paths: readonly string[], given: string | undefined): Promise<string> {
   const folder = await folderOf(paths);
   if (given === undefined && folder === undefined) {
-    throw new CommandError(EXIT.usage, 'the files are in several folders; give the dataset a name with --name.');
+    throw new CommandError(EXIT.usage, 'the files are in several folders. Name the dataset with --name.');
   }
   const raw = given ?? basename(folder ?? '');
   try {
@@ -135,55 +128,51 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
   } catch (error) {
     if (!(error instanceof ServiceError) || given !== undefined) throw error;
     const allowed = raw.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '_').replace(/^[. ]+/, '') || 'my dataset';
-    const message = `The folder's name is no name for a dataset. ${error.message} Give it one with --name, such as --name ${JSON.stringify(allowed)}.`;
+    const message = `The folder's name can't name a dataset. ${error.message} Choose a name with --name, such as --name ${JSON.stringify(allowed)}.`;
     throw new CommandError(EXIT.dataError, message, { cause: error });
   }
 }
 
 async function mustBeWatchable(paths: readonly string[], options: PushCommandOptions): Promise<void> {
-  if (options.dryRun) throw new CommandError(EXIT.usage, '--watch and --dry-run do not go together.');
+  if (options.dryRun) throw new CommandError(EXIT.usage, '--watch and --dry-run exclude each other.');
   if (paths.length !== 1 || !(await isFolder(paths[0] ?? ''))) {
     throw new CommandError(EXIT.usage, '--watch takes one folder, and no files.');
   }
 }
 
-function joined(...texts: (string | undefined)[]): string {
-  return texts.filter((text) => text !== undefined).join(', ');
-}
-
-/** Why nothing is sent, and what may be done about it. */
-function stopped(plan: PushPlan): CommandError {
-  const bare = plan.obstacles.filter(({ code }) => code === 'MISSING_CAPTION').length;
-  const captions = `Give all of them one with --trigger WORD or --caption-all TEXT, or send them without with --allow-uncaptioned.`;
+/** Says why nothing was sent, and which options change that. */
+function blockedError(plan: PushPlan): CommandError {
+  const uncaptioned = plan.blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
+  const advice =
+    'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';
   const lines = [
-    `nothing was sent: ${counted(plan.obstacles.length, 'thing')} would keep the dataset from READY.`,
-    ...(bare > 0 ? [`${counted(bare, 'file has', 'files have')} no caption. ${captions}`] : []),
-    'With --skip-bad, the files named above are left out and the others are sent.',
+    `nothing was sent: ${counted(plan.blockers.length, 'error')} would keep the dataset from being READY.`,
+    ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`] : []),
+    'To leave out the files named above and send the others, add --skip-bad.',
   ];
-  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: plan.obstacles } });
+  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: plan.blockers } });
 }
 
 function printPlan(plan: PushPlan): void {
-  print(totalsOf(plan.report.examined.map(({ file }) => file)));
+  print(totalsOf(plan.report.inspected.map(({ file }) => file)));
   for (const line of planLines(plan, painterOf(process.stdout))) print(line);
 }
 
 async function printDryRun(
   { client, name, signal }: PushTask,
   { files, toRemove }: PushPlan,
-  dataset: DatasetWithFiles | undefined,
-  isJson: boolean,
+  { dataset, isJson }: { dataset: DatasetWithFiles | undefined; isJson: boolean },
 ): Promise<void> {
   const missing = dataset === undefined ? [...files] : await client.missing(dataset, files, { signal });
   const bytes = missing.reduce((sum, { size }) => sum + size, 0);
   const names = missing.map((file) => file.name);
+  const unchanged = files.length - missing.length;
   if (isJson) {
     const document = { dry_run: true, name, exists: dataset !== undefined, send: names, send_bytes: bytes };
-    return printJson({ ...document, unchanged: files.length - names.length, remove: toRemove });
+    return printJson({ ...document, unchanged, remove: toRemove });
   }
-  const where = dataset === undefined ? `a new dataset "${name}"` : `"${name}"`;
-  const rest = files.length - missing.length;
-  const there = rest === 0 ? '' : `; ${counted(rest, 'file')} would stay as ${rest === 1 ? 'it is' : 'they are'}`;
-  print(`Would send ${counted(missing.length, 'file')}, ${formatBytes(bytes)}, to ${where}${there}.`);
+  const target = dataset === undefined ? `a new dataset "${name}"` : `"${name}"`;
+  const rest = unchanged === 0 ? '' : `; ${counted(unchanged, 'file is', 'files are')} unchanged`;
+  print(`Would send ${counted(missing.length, 'file')}, ${formatBytes(bytes)}, to ${target}${rest}.`);
   if (toRemove.length > 0) print(`Would remove ${counted(toRemove.length, 'file')}: ${namesOf(toRemove)}.`);
 }

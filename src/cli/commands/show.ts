@@ -2,28 +2,20 @@ import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { stemOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
-import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import {
-  counted,
-  fitted,
-  formatBytes,
-  interruptible,
-  painterOf,
-  print,
-  printJson,
-  shown,
-  tableOf,
-} from '../terminal/terminal.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
+import { counted, formatBytes, printable, tableOf, truncated } from '../terminal/text.js';
 
-/** What is longer is hardly a caption, and is not fetched for a line of it. */
+/** Longer captions are not fetched. */
 const MAX_CAPTION_BYTES = 4096;
 
 /** Captions fetched at once. */
 const CONCURRENCY = 8;
 
-/** Columns of a caption where there is no terminal to fit it to. */
+/** The maximum width of the caption column. */
 const CAPTION_COLUMNS = 100;
 
 /** `trainyard show|open` */
@@ -75,7 +67,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
     const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
     const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'SHOWS', 'CAPTION'], ...rows]).split('\n');
     print(paint('bold', heading));
-    for (const line of lines) print(fitted(line, columns));
+    for (const line of lines) print(truncated(line, columns));
   }
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   print(`${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
@@ -93,7 +85,12 @@ function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, str
       const caption = isCaption(file) ? file : captionOf.get(stemOf(file.filename));
       const text = caption && captions.get(caption.filename);
       const words = caption === undefined ? 'none' : text === undefined ? caption.filename : text.replace(/\s+/g, ' ');
-      return [shown(file.filename), formatBytes(file.size_bytes), factsOf(file), fitted(shown(words), CAPTION_COLUMNS)];
+      return [
+        printable(file.filename),
+        formatBytes(file.size_bytes),
+        factsOf(file),
+        truncated(printable(words), CAPTION_COLUMNS),
+      ];
     });
 }
 
@@ -108,29 +105,26 @@ function factsOf({ width, height, duration_seconds, frames_per_second, kind, for
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
-/** The text of all captions that are not too long, by filename; of a service that gives no files out, none. */
+/** Fetches the captions that are not too long, by filename; none from a service that has no downloads. */
 async function captionsOf(
   client: TrainyardClient,
   { id, files }: { id: string; files: readonly DatasetFile[] },
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const captions = new Map<string, string>();
-  const queue = files
-    .filter(({ filename, size_bytes }) => /\.txt$/i.test(filename) && size_bytes <= MAX_CAPTION_BYTES)
-    .values();
-  let givesFiles = true;
-  const worker = async () => {
-    for (const { filename } of queue) {
-      if (!givesFiles) return;
-      try {
-        captions.set(filename, await (await client.file(id, filename, { signal })).text());
-      } catch (error) {
-        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-        givesFiles = false;
-      }
+  const fetched = files.filter(
+    ({ filename, size_bytes }) => /\.txt$/i.test(filename) && size_bytes <= MAX_CAPTION_BYTES,
+  );
+  let hasDownloads = true;
+  await forEachConcurrent(fetched, CONCURRENCY, async ({ filename }) => {
+    if (!hasDownloads) return;
+    try {
+      captions.set(filename, await (await client.file(id, filename, { signal })).text());
+    } catch (error) {
+      if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+      hasDownloads = false;
     }
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  });
   return captions;
 }
 

@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { timeOf } from '../../server/to-wire.js';
 import type { Accounts } from '../../storage/catalog/accounts.js';
 import { addSettings, configFrom } from '../settings.js';
-import { print, printJson, tableOf } from '../terminal/terminal.js';
+import { print, printJson } from '../terminal/print.js';
+import { tableOf } from '../terminal/text.js';
 
 /** What a command did, for a person and for `--json`. */
 interface Told {

@@ -7,63 +7,73 @@ import { type Findings, findingsOf } from '../../dataset/findings.js';
 import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
-import { shown } from '../terminal/terminal.js';
-import type { LocalFile, Notice } from './read-folder.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { bar, type ProgressDisplay } from '../terminal/progress.js';
+import { counted, printable } from '../terminal/text.js';
+import { type LocalFile, type Notice, readPaths } from './read-folder.js';
 
-/** A file whose bytes were looked at. */
 export interface InspectedFile {
   readonly file: LocalFile;
   readonly inspection: Inspection;
 }
 
-export interface FolderInspection {
-  readonly examined: readonly InspectedFile[];
-  /** What the system would not let us read. */
+interface FolderInspection {
+  readonly inspected: readonly InspectedFile[];
+  /** Files that could not be read. */
   readonly unreadable: readonly Notice[];
 }
 
-/** As long as these are the same, the bytes are taken to be. */
-type State = Pick<LocalFile, 'sizeBytes' | 'modifiedMs'>;
+/** The result of inspecting local files. */
+export interface FolderReport extends FolderInspection {
+  readonly findings: Findings;
+  readonly skipped: readonly Notice[];
+  /** Names that no dataset accepts; errors beside those of the findings. */
+  readonly faults: readonly Notice[];
+}
 
-/** Looks at files as the service does, one per core at a time; what has not changed since is not looked at again. */
+/** A file that keeps its size and modification time is taken as unchanged. */
+type FileState = Pick<LocalFile, 'sizeBytes' | 'modifiedMs'>;
+
+/** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
-  readonly #known = new Map<string, State & { inspection: Inspection }>();
-  readonly #hashes = new Map<string, State & { sha256: string }>();
+  readonly #inspections = new Map<string, FileState & { inspection: Inspection }>();
+  readonly #hashes = new Map<string, FileState & { sha256: string }>();
 
   /** @throws the signal's reason */
-  async examine(
+  async inspectAll(
     files: readonly LocalFile[],
-    { signal, onExamined }: { signal: AbortSignal; onExamined?: (files: number) => void },
+    { signal, onInspected }: { signal: AbortSignal; onInspected?: (files: number) => void },
   ): Promise<FolderInspection> {
-    const examined: InspectedFile[] = [];
+    const inspected: InspectedFile[] = [];
     const unreadable: Notice[] = [];
-    const queue = files.values();
-    // Its threads, with the decoders that they hold, are not wanted any more while files are sent.
+    // Closed afterwards: its threads and their decoders would hold memory while files are sent.
     const pool = new InspectionPool();
-    const worker = async () => {
-      for (const file of queue) {
+    try {
+      await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          examined.push({ file, inspection: await this.#inspect(file, { pool, signal }) });
+          inspected.push({ file, inspection: await this.#inspect(file, { pool, signal }) });
         } catch (error) {
           signal.throwIfAborted();
           unreadable.push(unreadableNotice(file.filename, error));
         }
-        onExamined?.(examined.length + unreadable.length);
-      }
-    };
-    await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker)).finally(() => pool.close());
-    return { examined: examined.sort((a, b) => (a.file.filename < b.file.filename ? -1 : 1)), unreadable };
+        onInspected?.(inspected.length + unreadable.length);
+      });
+    } finally {
+      await pool.close();
+    }
+    return { inspected: inspected.sort((a, b) => (a.file.filename < b.file.filename ? -1 : 1)), unreadable };
   }
 
   async #inspect(
     { path, filename, sizeBytes, modifiedMs }: LocalFile,
     { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
   ): Promise<Inspection> {
-    const known = this.#known.get(path);
+    const known = this.#inspections.get(path);
     if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.inspection;
     const inspection = await pool.inspect({ path, filename, sizeBytes }, signal);
-    this.#known.set(path, { sizeBytes, modifiedMs, inspection });
+    this.#inspections.set(path, { sizeBytes, modifiedMs, inspection });
     return inspection;
   }
 
@@ -79,19 +89,49 @@ export class FileInspector {
   }
 }
 
-export function unreadableNotice(filename: string, error: unknown): Notice {
+/**
+ * Reads and inspects local files, and shows the progress.
+ *
+ * @throws CommandError with 66 if the paths contain no file for a dataset
+ */
+export async function inspectPaths(
+  paths: readonly string[],
+  options: { follow: boolean; inspector: FileInspector; display: ProgressDisplay; signal: AbortSignal },
+): Promise<FolderReport> {
+  const { inspector, display, signal } = options;
+  const contents = await readPaths(paths, { follow: options.follow });
+  const { files, skipped, faults } = contents;
+  if (files.length + faults.length + contents.unreadable.length === 0) {
+    const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
+    throw new CommandError(EXIT.noInput, `${paths.join(' ')}: no image, video or caption found.${left}`);
+  }
+  const onInspected = (done: number) => {
+    display.update(() => [`${bar(done, files.length)} checked ${done} of ${counted(files.length, 'file')}`]);
+  };
+  const { inspected, unreadable } = await inspector.inspectAll(files, { signal, onInspected });
+  display.clear();
+  return {
+    inspected,
+    findings: findingsIn(inspected),
+    skipped,
+    faults,
+    unreadable: [...contents.unreadable, ...unreadable],
+  };
+}
+
+function unreadableNotice(filename: string, error: unknown): Notice {
   const reason = error instanceof Error ? error.message : String(error);
-  return { code: 'UNREADABLE', filename, message: `${shown(filename)} can't be read: ${reason}.` };
+  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${reason}.` };
 }
 
 /**
- * Everything that would be wrong with a dataset of these files, in the service's own words.
+ * The problems that a dataset of these files would have, in the service's own words.
  *
- * @param others files of which only the names count: they are in the dataset already, or are made up
+ * @param others names of further files in that dataset: stored already, or generated captions
  */
-export function findingsIn(examined: readonly InspectedFile[], others: readonly string[] = []): Findings {
+export function findingsIn(inspected: readonly InspectedFile[], others: readonly string[] = []): Findings {
   const files = [
-    ...examined.map(({ file, inspection }) => datasetFile(file.filename, uploadOf(file, inspection))),
+    ...inspected.map(({ file, inspection }) => datasetFile(file.filename, uploadOf(file, inspection))),
     ...others.map((filename) => datasetFile(filename, stored({ sizeBytes: 1, facts: factsOf(filename) }))),
   ];
   return findingsOf(files, 0);
@@ -111,7 +151,7 @@ function datasetFile(filename: string, upload: DatasetFile['upload']): DatasetFi
   return { id: '', datasetId: '', filename, kind, createdAt: 0, upload };
 }
 
-/** Findings ask for no more of a file than its kind. */
+/** Facts with the kind alone; `findingsOf` reads no other. */
 function factsOf(filename: string): Facts {
   const kind = mediaTypeOf(filename)?.kind ?? 'caption';
   if (kind === 'image') return { kind, format: '', width: 0, height: 0 };

@@ -5,7 +5,7 @@ import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { shown } from '../terminal/terminal.js';
+import { printable } from '../terminal/text.js';
 
 /** A file of a folder that may become one of a dataset. */
 export interface LocalFile {
@@ -65,7 +65,7 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
 export async function isFolder(path: string): Promise<boolean> {
   const found = await stat(path).catch((error) => {
     const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : messageOf(error);
-    throw new CommandError(EXIT.noInput, `${shown(path)}: ${reason}.`, { cause: error });
+    throw new CommandError(EXIT.noInput, `${printable(path)}: ${reason}.`, { cause: error });
   });
   return found.isDirectory();
 }
@@ -82,7 +82,7 @@ async function entriesOf(path: string, { follow }: { follow: boolean }): Promise
   if (!(await isFolder(path))) return [await fileEntry({ name: basename(path), path, isNamed: true })];
   const root = await realpath(path);
   const names = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${shown(path)} can't be read: ${messageOf(error)}.`, { cause: error });
+    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${messageOf(error)}.`, { cause: error });
   });
   return Promise.all(names.map((entry) => entryOf(entry, { folder: path, root, follow })));
 }
@@ -153,7 +153,7 @@ function withoutDoubles(files: readonly LocalFile[]): { unique: LocalFile[]; fau
 
 /** Beyond ASCII letter by letter, since two forms of a name look the same. */
 function spelled(path: string): string {
-  return shown(path).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
+  return printable(path).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
 }
 
 function folderNotice(name: string): Notice {
@@ -165,7 +165,7 @@ function folderNotice(name: string): Notice {
 }
 
 function notice(code: Notice['code'], filename: string, message: string): Notice {
-  return { code, filename, message: `${shown(filename)} ${message}` };
+  return { code, filename, message: `${printable(filename)} ${message}` };
 }
 
 function byName(a: Notice, b: Notice): number {

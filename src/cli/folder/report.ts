@@ -1,23 +1,10 @@
-import type { Findings } from '../../dataset/findings.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
-import { counted, formatBytes, type painterOf, shown } from '../terminal/terminal.js';
-import type { InspectedFile } from './inspect-files.js';
-import type { Notice } from './read-folder.js';
+import type { Painter } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
+import type { FolderReport, InspectedFile } from './inspect-files.js';
 
 /** More lines of one kind nobody reads; `--json` has them all. */
 const MAX_LINES = 40;
-
-type Painter = ReturnType<typeof painterOf>;
-
-/** What was found in files before anything is sent. */
-export interface FolderReport {
-  readonly examined: readonly InspectedFile[];
-  readonly findings: Findings;
-  readonly skipped: readonly Notice[];
-  /** What no dataset can take, beside what the findings say. */
-  readonly faults: readonly Notice[];
-  readonly unreadable: readonly Notice[];
-}
 
 /** `12 images, 1 video and 13 captions` */
 export function kindsOf(filenames: readonly string[]): string {
@@ -34,20 +21,20 @@ export function kindsOf(filenames: readonly string[]): string {
 
 /** Errors first, then what a person would want to know, then what is left out, each a line. */
 export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
-  const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${shown(message)}`));
-  const lost = unreadable.map(({ message }) => paint('red', `✗ ${shown(message)}`));
-  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${shown(message)}`));
-  const left = skipped.map(({ message }) => paint('dim', `- ${shown(message)}`));
+  const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  const lost = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  const left = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
   return [
-    ...few(errors, 'error'),
-    ...few(lost, 'unreadable file', 'unreadable files'),
-    ...few(warnings, 'warning'),
-    ...few(left, 'thing left out', 'things left out'),
+    ...firstLines(errors, 'error'),
+    ...firstLines(lost, 'unreadable file', 'unreadable files'),
+    ...firstLines(warnings, 'warning'),
+    ...firstLines(left, 'thing left out', 'things left out'),
   ];
 }
 
 /** The first of many lines, and how many more there are. */
-export function few(lines: readonly string[], one: string, many = `${one}s`): string[] {
+export function firstLines(lines: readonly string[], one: string, many = `${one}s`): string[] {
   if (lines.length <= MAX_LINES) return [...lines];
   const more = counted(lines.length - MAX_LINES, `more ${one}`, `more ${many}`);
   return [...lines.slice(0, MAX_LINES), `  … and ${more}; --json lists them all.`];
@@ -59,11 +46,11 @@ export function errorCount({ findings, faults }: FolderReport): number {
 }
 
 /** What a training job would get to see, one line for each kind of job. */
-export function trainerLines({ examined }: FolderReport): string[] {
-  const captioned = new Set(namesOf(examined, 'caption').map(stemOf));
+export function trainerLines({ inspected }: FolderReport): string[] {
+  const captioned = new Set(namesOf(inspected, 'caption').map(stemOf));
   const lines: string[] = [];
   for (const kind of ['image', 'video'] as const) {
-    const seen = examined.filter(({ file: { filename } }) => {
+    const seen = inspected.filter(({ file: { filename } }) => {
       const type = mediaTypeOf(filename);
       return type?.kind === kind && type.trainable;
     });
@@ -77,13 +64,13 @@ export function trainerLines({ examined }: FolderReport): string[] {
   return lines;
 }
 
-function namesOf(examined: readonly InspectedFile[], kind: string): string[] {
-  return examined.map(({ file }) => file.filename).filter((name) => mediaTypeOf(name)?.kind === kind);
+function namesOf(inspected: readonly InspectedFile[], kind: string): string[] {
+  return inspected.map(({ file }) => file.filename).filter((name) => mediaTypeOf(name)?.kind === kind);
 }
 
 /** `, from 512×512 to 4000×3000 pixels`, by area. */
-function sizesOf(examined: readonly InspectedFile[]): string {
-  const sizes = examined
+function sizesOf(inspected: readonly InspectedFile[]): string {
+  const sizes = inspected
     .flatMap(({ inspection }) =>
       inspection.ok && 'width' in inspection.facts ? [[inspection.facts.width ?? 0, inspection.facts.height ?? 0]] : [],
     )
@@ -99,10 +86,10 @@ function sizesOf(examined: readonly InspectedFile[]): string {
 
 /** The report as a document: everything, with nothing cut. */
 export function reportDocument(report: FolderReport): Record<string, unknown> {
-  const { examined, findings, skipped, faults, unreadable } = report;
+  const { inspected, findings, skipped, faults, unreadable } = report;
   const withoutSeverity = <T extends { severity: unknown }>({ severity: _, ...rest }: T) => rest;
   return {
-    files: examined.map(({ file, inspection }) => ({
+    files: inspected.map(({ file, inspection }) => ({
       filename: file.filename,
       size_bytes: file.sizeBytes,
       ...(inspection.ok && { content_type: inspection.contentType, ...inspection.facts }),

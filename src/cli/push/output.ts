@@ -1,55 +1,53 @@
 import type { DatasetWithFiles } from '../../client/client.js';
-import { few, kindsOf, problemLines, reportDocument } from '../folder/report.js';
+import { firstLines, kindsOf, problemLines, reportDocument } from '../folder/report.js';
 import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
-import { counted, painterOf, print, shown } from '../terminal/terminal.js';
+import { type Painter, painterOf, print } from '../terminal/print.js';
+import { counted, printable } from '../terminal/text.js';
 import type { PushPlan } from './plan.js';
 import type { PushReport } from './run.js';
 
-/** What was found before anything is sent, what is left out because of it, and what is made up. */
-export function planLines(
-  { report, leftOut, generated: madeUp }: PushPlan,
-  paint: ReturnType<typeof painterOf>,
-): string[] {
-  const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${shown(message)}`));
-  const captions = `${counted(madeUp.length, 'caption')} made up: ${namesOf(madeUp)}.`;
+/** Lists problems, files left out, and generated captions. */
+export function planLines({ report, leftOut, generated }: PushPlan, paint: Painter): string[] {
+  const left = leftOut.map(({ message }) => paint('yellow', `- Left out: ${printable(message)}`));
+  const captions = `${counted(generated.length, 'caption')} generated: ${namesOf(generated)}.`;
   return [
     ...problemLines(report, paint),
-    ...few(left, 'file left out', 'files left out'),
-    ...(madeUp.length > 0 ? [captions] : []),
+    ...firstLines(left, 'file left out', 'files left out'),
+    ...(generated.length > 0 ? [captions] : []),
   ];
 }
 
-/** Says what was done, and how the dataset is now. */
+/** Prints the result of a push and the dataset's status. */
 export function printPushReport({ report }: PushPlan, { dataset, result, removed }: PushReport): void {
   const paint = painterOf(process.stdout);
-  const rest = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} already there`;
-  const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
   const sent = result.stored.length === 0 ? 'Sent nothing' : `Sent ${kindsOf(result.stored)}`;
-  print(`${sent} to "${dataset.name}"${rest}${gone}.`);
+  const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
+  const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
+  print(`${sent} to "${dataset.name}"${unchanged}${gone}.`);
   const failed = result.failed.map(({ name, error }) => paint('red', `✗ ${failureOf(name, error)}`));
-  for (const line of few(failed, 'file not sent', 'files not sent')) print(line);
-  if (report.unreadable.length > 0)
-    print(paint('red', `${counted(report.unreadable.length, 'file')} could not be read.`));
+  for (const line of firstLines(failed, 'file not sent', 'files not sent')) print(line);
+  const unreadable = report.unreadable.length;
+  if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
 /** `READY` with its digest, or `FAILED` with each problem. */
-export function statusLines(dataset: DatasetWithFiles, paint: ReturnType<typeof painterOf>): string[] {
+export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[] {
   const { status, digest, error } = dataset;
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
   if (status !== 'FAILED') return [paint('yellow', status)];
-  const problems = (error?.problems ?? []).map(({ message }) => paint('red', `✗ ${shown(message)}`));
-  return [`${paint('red', 'FAILED')}  ${shown(error?.message ?? '')}`, ...few(problems, 'problem')];
+  const problems = (error?.problems ?? []).map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  return [`${paint('red', 'FAILED')}  ${printable(error?.message ?? '')}`, ...firstLines(problems, 'problem')];
 }
 
 function failureOf(name: string, error: Error): string {
   const { message } = endingOf(error);
   const line = (message.split('\n')[0] ?? '').replace(/^Error: /, '');
-  return line.startsWith(shown(name)) ? line : `${shown(name)}: ${line}`;
+  return line.startsWith(printable(name)) ? line : `${printable(name)}: ${line}`;
 }
 
-/** 1 for FAILED; else what the first file that could not be sent says. */
-export function exitCodeOf({ report }: PushPlan, { dataset, result }: PushReport): number {
+/** 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read; otherwise 0. */
+export function pushExitCode({ report }: PushPlan, { dataset, result }: PushReport): number {
   if (dataset.status === 'FAILED') return EXIT.notFit;
   const [first] = result.failed;
   if (first !== undefined) {
@@ -59,7 +57,7 @@ export function exitCodeOf({ report }: PushPlan, { dataset, result }: PushReport
   return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
-/** An outcome as `--json` tells it. */
+/** The result of a push for `--json`. */
 export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushReport): Record<string, unknown> {
   const { files: _, ...summary } = dataset;
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
@@ -81,8 +79,8 @@ export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushR
   };
 }
 
-/** Some of the names, and how many more there are. */
+/** The first five names, and how many more there are. */
 export function namesOf(filenames: readonly string[]): string {
-  const some = filenames.slice(0, 5).map(shown).join(', ');
-  return filenames.length <= 5 ? some : `${some} and ${(filenames.length - 5).toLocaleString('en')} more`;
+  const first = filenames.slice(0, 5).map(printable).join(', ');
+  return filenames.length <= 5 ? first : `${first} and ${(filenames.length - 5).toLocaleString('en')} more`;
 }

@@ -3,77 +3,81 @@ import { access } from 'node:fs/promises';
 import type { PushFile } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
-import { type FileInspector, findingsIn } from '../folder/inspect-files.js';
+import { type FileInspector, type FolderReport, findingsIn } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
-import type { FolderReport } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { shown } from '../terminal/terminal.js';
+import { printable } from '../terminal/text.js';
 
-/** What a person may decide about files that are not fit as they are. */
+/** The options that decide about files with problems. */
 export interface PlanRules {
-  /** The text of a caption for media that have none. */
+  /** The text of generated captions, for media without a caption. */
   readonly captionText: string | undefined;
   readonly allowsUncaptioned: boolean;
-  /** Leaves out what would be refused, instead of sending nothing. */
+  /** Leaves out files with problems; otherwise nothing is sent because of them. */
   readonly skipsBad: boolean;
-  /** The dataset is to have the folder's files and no others. */
+  /** Removes files of the dataset that are not in the folder. */
   readonly replaces: boolean;
 }
 
-/** What is wrong with one file, or with the whole. */
-export interface Blocker {
+/** A problem with one file, or without `filename`, with the whole. */
+export interface PushProblem {
   readonly code: string;
   readonly filename?: string;
   readonly message: string;
 }
 
-/** What is to be sent. */
+/** What a push will send and remove. */
 export interface PushPlan {
-  /** With findings for the dataset as it would be, the files that it has already included. */
+  /** With the findings for the dataset as it will be, including the files it already has. */
   readonly report: FolderReport;
   readonly files: readonly PushFile[];
-  /** Of `files`: the captions that were made up. */
+  /** Those of `files` that are generated captions. */
   readonly generated: readonly string[];
-  /** Why files were left out. */
-  readonly leftOut: readonly Blocker[];
-  /** What keeps everything from being sent. */
-  readonly obstacles: readonly Blocker[];
-  /** What the dataset has, or what keeps it from READY, and is to be removed. */
+  /** Files that are left out, and why. */
+  readonly leftOut: readonly PushProblem[];
+  /** Problems because of which nothing is sent. */
+  readonly blockers: readonly PushProblem[];
   readonly toRemove: readonly string[];
 }
 
 /**
- * Decides what of the files goes into a dataset.
+ * Decides which local files a push sends, and which files of the dataset it removes.
  *
- * @param names of the files that the dataset has, and of those that were refused or promised and never came
+ * @param options.stored names of the dataset's files
+ * @param options.unfinished names of rejected, expired and pending uploads
  */
 export function planOf(
   report: FolderReport,
-  { there, broken }: { there: readonly string[]; broken: readonly string[] },
-  rules: PlanRules,
-  examiner: FileInspector,
+  options: {
+    stored: readonly string[];
+    unfinished: readonly string[];
+    rules: PlanRules;
+    inspector: FileInspector;
+  },
 ): PushPlan {
-  const local = new Set(report.examined.map(({ file }) => file.filename));
-  // A file that is bad now or can't be read is still in the folder.
-  const lost = [...report.faults, ...report.unreadable].map(({ filename }) => filename.normalize('NFC'));
-  const inFolder = new Set([...local, ...lost]);
-  const leftOut = new Map<string, Blocker>();
+  const { stored, unfinished, rules, inspector } = options;
+  const local = report.inspected.map(({ file }) => file.filename);
+  // Files with faults and unreadable files are in the folder, too: `replaces` must not remove them from the dataset.
+  const faulty = [...report.faults, ...report.unreadable].map(({ filename }) => filename.normalize('NFC'));
+  const inFolder = new Set([...local, ...faulty]);
+  const leftOut = new Map<string, PushProblem>();
   for (;;) {
-    const examined = report.examined.filter(({ file }) => !leftOut.has(file.filename));
-    const sent = new Set(examined.map(({ file }) => file.filename));
-    const others = there.filter((name) => !sent.has(name) && (!rules.replaces || inFolder.has(name)));
-    const bare = findingsIn(examined, others).errors.filter(({ code }) => code === 'MISSING_CAPTION');
-    const madeUp =
+    const inspected = report.inspected.filter(({ file }) => !leftOut.has(file.filename));
+    const sent = new Set(inspected.map(({ file }) => file.filename));
+    const kept = stored.filter((name) => !sent.has(name) && (!rules.replaces || inFolder.has(name)));
+    const uncaptioned = findingsIn(inspected, kept).errors.filter(({ code }) => code === 'MISSING_CAPTION');
+    const generated =
       rules.captionText === undefined
         ? []
-        : captionNamesFor(bare.map(({ filename = '' }) => filename).filter((name) => sent.has(name)));
-    const findings = findingsIn(examined, [...others, ...madeUp]);
+        : captionNamesFor(uncaptioned.map(({ filename = '' }) => filename).filter((name) => sent.has(name)));
+    const findings = findingsIn(inspected, [...kept, ...generated]);
     const errors = findings.errors.filter(({ code, filename }) => {
       if (code === 'MISSING_CAPTION' && rules.allowsUncaptioned) return false;
       return filename === undefined || sent.has(filename);
     });
     const bad = rules.skipsBad ? errors.filter(({ filename }) => filename !== undefined) : [];
     if (bad.length > 0) {
+      // Leaving out a file can leave its caption or image alone, so the findings are computed again.
       for (const error of bad) leftOut.set(error.filename ?? '', error);
       continue;
     }
@@ -84,12 +88,15 @@ export function planOf(
         faults: rules.skipsBad ? [] : report.faults,
         findings: { errors, warnings: findings.warnings },
       },
-      files: [...examined.map(({ file }) => pushFile(file, examiner)), ...madeUp.map((name) => madeUpFile(name, text))],
-      generated: madeUp,
+      files: [
+        ...inspected.map(({ file }) => pushFile(file, inspector)),
+        ...generated.map((name) => captionFile(name, text)),
+      ],
+      generated,
       leftOut: rules.skipsBad ? [...report.faults, ...leftOut.values()] : [],
-      obstacles: [...(rules.skipsBad ? [] : report.faults), ...errors],
+      blockers: [...(rules.skipsBad ? [] : report.faults), ...errors],
       toRemove: rules.replaces
-        ? [...new Set([...there, ...broken])].filter((name) => !inFolder.has(name) && !madeUp.includes(name))
+        ? [...new Set([...stored, ...unfinished])].filter((name) => !inFolder.has(name) && !generated.includes(name))
         : [],
     };
   }
@@ -99,29 +106,29 @@ function captionNamesFor(filenames: readonly string[]): string[] {
   return [...new Set(filenames.map((filename) => `${stemOf(filename)}.txt`))];
 }
 
-function pushFile(file: LocalFile, examiner: FileInspector): PushFile {
+function pushFile(file: LocalFile, inspector: FileInspector): PushFile {
   return {
     name: file.filename,
     size: file.sizeBytes,
-    sha256: () => examiner.sha256(file),
-    open: () => opened(file),
+    sha256: () => inspector.sha256(file),
+    open: () => openFile(file),
   };
 }
 
-/** The bytes as they are now; `push` itself compares their number with what was promised. */
-async function opened({ filename, path }: LocalFile): Promise<Blob> {
+/** Opens the file as it is now; the client's `push` rejects it if its size has changed. */
+async function openFile({ filename, path }: LocalFile): Promise<Blob> {
   try {
     await access(path, constants.R_OK);
-    // Bytes are read as they are sent, and reading fails once the file is no longer what it was here.
+    // Reads the bytes while they are sent, and fails if the file changes after this.
     return await openAsBlob(path);
   } catch (error) {
     const isGone = hasErrno(error, 'ENOENT');
-    const reason = isGone ? 'is gone: it was there when the folder was read' : `can't be opened: ${String(error)}`;
-    throw new CommandError(EXIT.ioError, `${shown(filename)} ${reason}.`, { cause: error });
+    const reason = isGone ? 'is gone: it was deleted after the folder was read' : `can't be opened: ${String(error)}`;
+    throw new CommandError(EXIT.ioError, `${printable(filename)} ${reason}.`, { cause: error });
   }
 }
 
-function madeUpFile(name: string, text: string): PushFile {
+function captionFile(name: string, text: string): PushFile {
   const blob = new Blob([text]);
   return { name, size: blob.size, open: async () => blob };
 }

@@ -1,95 +1,99 @@
-import type { Dataset, DatasetWithFiles, PushProgress, PushResult, TrainyardClient } from '../../client/client.js';
+import type {
+  Dataset,
+  DatasetWithFiles,
+  PushProgress,
+  PushResult,
+  SendBody,
+  TrainyardClient,
+} from '../../client/client.js';
 import { TrainyardError } from '../../client/client.js';
-import { inspectPaths } from '../commands/check.js';
-import type { FileInspector } from '../folder/inspect-files.js';
+import { type FileInspector, inspectPaths } from '../folder/inspect-files.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { type ProgressDisplay, pushLines } from '../terminal/progress.js';
-import { counted, shown } from '../terminal/terminal.js';
+import { type ProgressDisplay, percent, transferLine } from '../terminal/progress.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
 import { type PlanRules, type PushPlan, planOf } from './plan.js';
-import { sendCounted } from './send.js';
 
-/** Files here and a dataset there that they are to go to. */
+/** `fetch` sends a smaller body at once, and faster as a whole. */
+const MIN_COUNTED_BYTES = 1024 * 1024;
+
+const MAX_FILES_SHOWN = 8;
+
+/** Local files, and the dataset to push them to. */
 export interface PushTask {
   readonly client: TrainyardClient;
-  readonly examiner: FileInspector;
-  readonly ticker: ProgressDisplay;
+  readonly inspector: FileInspector;
+  readonly display: ProgressDisplay;
   readonly signal: AbortSignal;
   readonly paths: readonly string[];
-  /** Of the dataset, which need not exist yet. */
+  /** The dataset's name or ID; the dataset need not exist yet. */
   readonly name: string;
   readonly follow: boolean;
   readonly rules: PlanRules;
-  /** Files sent at once; as many as the client thinks best where it is `undefined`. */
+  /** Files sent at a time; the client's default if `undefined`. */
   readonly concurrency: number | undefined;
-  /** Whether to wait for READY or FAILED after all is sent. */
+  /** Waits for READY or FAILED after the last file. */
   readonly waits: boolean;
 }
 
-type Counts = Pick<PushProgress, 'totalFiles' | 'settledFiles' | 'failedFiles'>;
+type FileCounts = Pick<PushProgress, 'totalFiles' | 'settledFiles' | 'failedFiles'>;
 
-/** What came of it. */
+/** The result of a push. */
 export interface PushReport {
   readonly dataset: DatasetWithFiles;
   readonly result: PushResult;
-  /** Files of the dataset that were removed. */
+  /** Files removed from the dataset. */
   readonly removed: readonly string[];
 }
 
-/** Looks at the files and at the dataset, and changes neither. */
-export async function preparePush(sync: PushTask): Promise<{ plan: PushPlan; dataset: DatasetWithFiles | undefined }> {
-  const { client, signal, ticker } = sync;
-  const report = await inspectPaths(sync.paths, sync);
-  ticker.clear();
-  const found = await client.find(sync.name, { signal });
+/** Inspects the files and reads the dataset, and changes neither. */
+export async function preparePush(task: PushTask): Promise<{ plan: PushPlan; dataset: DatasetWithFiles | undefined }> {
+  const { client, signal, rules, inspector } = task;
+  const report = await inspectPaths(task.paths, task);
+  const found = await client.find(task.name, { signal });
   const dataset = found && (await client.status(found.id, { signal }));
-  const there = dataset?.files.map(({ filename }) => filename) ?? [];
-  const refused = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
-  const broken = [...refused, ...(dataset?.awaited ?? []).map(({ filename }) => filename)];
-  return { plan: planOf(report, { there, broken }, sync.rules, sync.examiner), dataset };
+  const stored = dataset?.files.map(({ filename }) => filename) ?? [];
+  const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
+  const unfinished = [...withProblems, ...(dataset?.awaited ?? []).map(({ filename }) => filename)];
+  return { plan: planOf(report, { stored, unfinished, rules, inspector }), dataset };
 }
 
-/** Creates the dataset where it is new, sends what is missing, removes what is too much, and waits. */
-export async function runPush(sync: PushTask, plan: PushPlan): Promise<PushReport> {
-  const { client, signal, ticker, name } = sync;
-  let last: Counts = { totalFiles: plan.files.length, settledFiles: 0, failedFiles: 0 };
+/** Creates the dataset if it is new, sends missing files, removes files as planned, and waits for the status. */
+export async function runPush(task: PushTask, plan: PushPlan): Promise<PushReport> {
+  const { client, signal, display, name, concurrency } = task;
+  let counts: FileCounts = { totalFiles: plan.files.length, settledFiles: 0, failedFiles: 0 };
   try {
-    const dataset = await findOrCreate(sync);
-    let since: { ms: number; bytes: number } | undefined;
+    const dataset = await findOrCreate(task);
+    let start: { ms: number; bytes: number } | undefined;
     const onProgress = (progress: PushProgress) => {
-      last = progress;
-      if (since === undefined && progress.inFlight.length > 0) {
-        since = { ms: Date.now(), bytes: progress.acknowledgedBytes };
-      }
-      const begun = since ?? { ms: Date.now(), bytes: progress.acknowledgedBytes };
-      ticker.update(() => pushLines(progress, begun));
+      counts = progress;
+      const now = { ms: Date.now(), bytes: progress.acknowledgedBytes };
+      if (progress.inFlight.length > 0) start ??= now;
+      display.update(() => pushLines(progress, start ?? now));
     };
-    const { concurrency } = sync;
     const options = { onProgress, signal, send: sendCounted, ...(concurrency !== undefined && { concurrency }) };
     const result = await client.push(dataset, plan.files, options);
-    const removed = result.failed.length === 0 ? await remove(sync, dataset, plan.toRemove) : [];
-    ticker.clear();
-    // What could not be sent will not come by waiting.
-    const waits = sync.waits && result.failed.length === 0;
-    const ended = waits ? await waitFor(sync, dataset) : await client.status(dataset.id, { signal });
+    const isComplete = result.failed.length === 0;
+    const removed = isComplete ? await removeFiles(task, dataset, plan.toRemove) : [];
+    display.clear();
+    const ended = task.waits && isComplete ? await waitFor(task, dataset) : await client.status(dataset.id, { signal });
     return { dataset: ended, result, removed };
   } catch (error) {
-    throw withAdvice(error, last, name);
+    throw withAdvice(error, counts, name);
   } finally {
-    ticker.clear();
+    display.clear();
   }
 }
 
-/** What comes and goes ends with how far it got, and what to do. */
-function withAdvice(error: unknown, last: Counts, name: string): unknown {
+/** Adds to a temporary failure how many files were sent, and that the same command continues. */
+function withAdvice(error: unknown, { totalFiles, settledFiles, failedFiles }: FileCounts, name: string): unknown {
   const { code, message } = endingOf(error);
   if (code !== EXIT.interrupted && code !== EXIT.unavailable && code !== EXIT.temporaryFailure) return error;
   if (error instanceof CommandError) return error;
-  const { totalFiles } = last;
-  const there = last.settledFiles - last.failedFiles;
+  const sent = settledFiles - failedFiles;
   const advice =
-    there > 0 && there === totalFiles
-      ? `All files are in "${name}". The same command goes on waiting.`
-      : `${there.toLocaleString('en')} of ${counted(totalFiles, 'file')} ${there === 1 ? 'is' : 'are'} in "${name}". The same command sends the rest.`;
+    sent > 0 && sent === totalFiles
+      ? `All files are in "${name}". Run the same command again to wait for READY.`
+      : `${sent.toLocaleString('en')} of ${counted(totalFiles, 'file')} ${sent === 1 ? 'is' : 'are'} in "${name}". Run the same command again to send the rest.`;
   return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
@@ -97,36 +101,75 @@ async function findOrCreate({ client, name, signal }: PushTask): Promise<Dataset
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
   return client.create(name, { signal }).catch(async (error) => {
-    // Somebody else was quicker, and wants the same.
+    // Another client may have created it since the search.
     const isTaken = error instanceof TrainyardError && error.status === 409;
-    const theirs = isTaken ? await client.find(name, { signal }) : undefined;
-    if (theirs === undefined) throw error;
-    return theirs;
+    const created = isTaken ? await client.find(name, { signal }) : undefined;
+    if (created === undefined) throw error;
+    return created;
   });
 }
 
-/** Media before captions, so that no image is without its caption for a moment. */
-async function remove(sync: PushTask, { id }: Dataset, filenames: readonly string[]): Promise<string[]> {
+/** Removes media before captions, so that no image lacks its caption in between. */
+async function removeFiles(task: PushTask, { id }: Dataset, filenames: readonly string[]): Promise<string[]> {
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
   const ordered = filenames.toSorted((a, b) => isCaption(a) - isCaption(b));
   for (const filename of ordered) {
-    await sync.client.removeFile(id, filename, { signal: sync.signal }).catch((error) => {
+    await task.client.removeFile(id, filename, { signal: task.signal }).catch((error) => {
       if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-      const message = `${shown(filename)} can't be removed: this service does not remove single files.`;
+      const message = `${printable(filename)} can't be removed: this service does not remove single files.`;
       throw new CommandError(EXIT.unavailable, message, { cause: error });
     });
   }
   return ordered;
 }
 
-async function waitFor({ client, ticker, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
+async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
-    // Services other than trainyard tell no counts.
+    // Only trainyard reports counts; other services of this API do not.
     const pending = counts?.pending ?? 0;
-    const why = pending === 0 ? '' : `; ${counted(pending, 'promised file')} not there yet`;
-    ticker.update(() => [`${status}, waiting for READY${why}`]);
+    const reason = pending === 0 ? '' : `; ${counted(pending, 'upload')} pending`;
+    display.update(() => [`${status}, waiting for READY${reason}`]);
   };
-  const dataset = await client.waitUntilReady(id, { signal, onStatus });
-  ticker.clear();
-  return dataset;
+  return client.waitUntilReady(id, { signal, onStatus });
 }
+
+/**
+ * Shows a bar for the acknowledged bytes, and a line for each file in flight.
+ *
+ * @param start when sending began, in milliseconds since 1970, and the bytes that were acknowledged by then
+ */
+function pushLines(progress: PushProgress, start: { ms: number; bytes: number }): string[] {
+  const { acknowledgedBytes: doneBytes, totalBytes, settledFiles: doneFiles, totalFiles, inFlight } = progress;
+  const seconds = (Date.now() - start.ms) / 1000;
+  const rate = seconds > 1 ? `, ${formatBytes((doneBytes - start.bytes) / seconds)}/s` : '';
+  const files = inFlight.slice(0, MAX_FILES_SHOWN).map(({ name, sentBytes, totalBytes: size }) => {
+    const state =
+      sentBytes >= size ? 'sent, being checked' : `${percent(sentBytes, size)} of ${formatBytes(size)} sent`;
+    return `  ${printable(name)}  ${state}`;
+  });
+  const more = inFlight.length - files.length;
+  const line = `${transferLine({ doneBytes, totalBytes, doneFiles, totalFiles })}${rate}`;
+  return [line, ...files, ...(more > 0 ? [`  … and ${more} more`] : [])];
+}
+
+/** Sends a body and counts the bytes sent, which `fetch` does not report. */
+const sendCounted: SendBody = async (link, body, { signal, onSent }) => {
+  const { upload_url, method, headers } = link;
+  const request = { method, redirect: 'error', ...(signal && { signal }) } as const;
+  if (body.size < MIN_COUNTED_BYTES) return fetch(upload_url, { ...request, headers, body });
+  let sentBytes = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      sentBytes += chunk.byteLength;
+      onSent(sentBytes);
+      controller.enqueue(chunk);
+    },
+  });
+  return fetch(upload_url, {
+    ...request,
+    // The service requires a length. Node can't know that of a stream, and sends the header that it is given.
+    headers: { ...headers, 'content-length': String(body.size) },
+    body: body.stream().pipeThrough(counter),
+    duplex: 'half',
+  });
+};

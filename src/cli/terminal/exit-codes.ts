@@ -124,3 +124,18 @@ function exitCodeOf(status: number): number {
   if (status === 404) return EXIT.noInput;
   return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;
 }
+
+/** Runs `work` with a signal that ctrl-C and SIGTERM abort, so that it can clean up. A second ctrl-C ends the process at once. */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController();
+  const stop = () => {
+    if (abort.signal.aborted) process.exit(EXIT.interrupted);
+    abort.abort();
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    return await work(abort.signal);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
