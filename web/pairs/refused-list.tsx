@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { useDataset } from '../live/dataset.js';
 import type { Refused } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
@@ -7,7 +8,7 @@ import { Button } from '../ui/button.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 
-const AT_ONCE = 4;
+const CONCURRENCY = 4;
 
 /** Uploads that were refused or never came, with the reason, until they are dismissed. */
 export function RefusedList({ dataset, refused }: { dataset: DatasetWithFiles; refused: readonly Refused[] }) {
@@ -18,13 +19,8 @@ export function RefusedList({ dataset, refused }: { dataset: DatasetWithFiles; r
   const withdraw = async (filenames: readonly string[]) => {
     setFault('');
     setBusy(new Set(filenames));
-    const waiting = filenames.values();
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        for (const filename of waiting) {
-          await client.withdraw(dataset.id, filename).catch((error: unknown) => setFault(messageOf(error)));
-        }
-      }),
+    await forEachConcurrent(filenames, CONCURRENCY, (filename) =>
+      client.withdraw(dataset.id, filename).catch((error: unknown) => setFault(messageOf(error))),
     );
     await refetch();
     setBusy(new Set());

@@ -9,7 +9,7 @@ import {
   SHADES,
   shadesOf,
 } from '../../../web/fitness/image-analysis/hash.js';
-import { type ImageAnalysis, analyze } from '../../../web/fitness/image-analysis/image-analysis.js';
+import { analyze, type ImageAnalysis } from '../../../web/fitness/image-analysis/image-analysis.js';
 import { lumaOf } from '../../../web/fitness/image-analysis/luma.js';
 import { type ImageSignature, similarGroups } from '../../../web/fitness/image-analysis/similar.js';
 import * as media from '../../fixtures/media.js';

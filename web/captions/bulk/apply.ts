@@ -1,4 +1,5 @@
 import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { messageOf } from '../../ui/format.js';
 import { type Change, isMade } from './plan.js';
 
@@ -13,7 +14,7 @@ export interface Applied {
 
 type Texts = ReadonlyMap<string, string | null>;
 
-const AT_ONCE = 4;
+const CONCURRENCY = 4;
 const encoder = new TextEncoder();
 
 /**
@@ -41,7 +42,7 @@ export async function applyChanges(
     for (const { name, error } of failed) reasons.set(name, messageOf(error));
     let settled = settledBefore + writes.length;
     const removals = todo.filter(({ after }) => after === undefined);
-    await eachOf(removals, async ({ filename }) => {
+    await forEachConcurrent(removals, CONCURRENCY, async ({ filename }) => {
       signal.throwIfAborted();
       await client.removeFile(datasetId, filename).catch((error) => {
         if (!isGone(error)) reasons.set(filename, messageOf(error));
@@ -53,7 +54,7 @@ export async function applyChanges(
     // Of some it is not known whether they arrived; and promises of others would keep the dataset from READY.
     const now = await textsThere(client, datasetId, changes);
     const open = todo.filter((change) => !isMade(change, now.get(change.filename)));
-    await eachOf(open, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
+    await forEachConcurrent(open, CONCURRENCY, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
     if (signal.aborted) return tallyOf(changes, { there, todo, left: open });
     return tallyOf(changes, {
       there,
@@ -109,12 +110,4 @@ function fileOf({ filename, after = '' }: Change): PushFile {
 
 function isGone(error: unknown): boolean {
   return error instanceof TrainyardError && error.code === 'file_not_found';
-}
-
-async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }

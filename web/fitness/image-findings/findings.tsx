@@ -2,7 +2,7 @@ import { memo, useDeferredValue, useMemo, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
-import { FlaggedImages, type FlaggedFile } from '../flagged-images.js';
+import { type FlaggedFile, FlaggedImages } from '../flagged-images.js';
 import { distanceOf, HASH_BITS } from '../image-analysis/hash.js';
 import { Finding, Slider } from './finding.js';
 import type { AnalyzedImage } from './use-image-analysis.js';

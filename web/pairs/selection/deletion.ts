@@ -1,8 +1,9 @@
 import { useSyncExternalStore } from 'react';
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { messageOf } from '../../ui/format.js';
 
-const AT_ONCE = 4;
+const CONCURRENCY = 4;
 
 /** Between two reports of how far it is: each has the cards looked through. */
 const REPORT_MS = 200;
@@ -49,20 +50,15 @@ export async function deleteFiles(files: readonly Doomed[], options: DeletionOpt
     put(datasetId, { stems, total: files.length, done, isRunning, failures: [...failures] });
   report(true);
   const reporting = setInterval(report, REPORT_MS, true);
-  const waiting = files.values();
-  await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
-      for (const file of waiting) {
-        try {
-          await client.removeFile(datasetId, file.filename);
-        } catch (error) {
-          const isGone = error instanceof TrainyardError && error.status === 404;
-          if (!isGone) failures.push({ ...file, reason: messageOf(error) });
-        }
-        done++;
-      }
-    }),
-  );
+  await forEachConcurrent(files, CONCURRENCY, async (file) => {
+    try {
+      await client.removeFile(datasetId, file.filename);
+    } catch (error) {
+      const isGone = error instanceof TrainyardError && error.status === 404;
+      if (!isGone) failures.push({ ...file, reason: messageOf(error) });
+    }
+    done++;
+  });
   clearInterval(reporting);
   report(true);
   await refetch();

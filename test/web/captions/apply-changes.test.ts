@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../../src/client/client.js';
+import { applyChanges } from '../../../web/captions/bulk/apply.js';
+import type { Change } from '../../../web/captions/bulk/plan.js';
+import type { Api } from '../../harness/api.js';
+import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+
+describe('changes to many captions', () => {
+  let server: TestServer;
+  let proxy: BreakingProxy;
+  let api: Api;
+  beforeAll(async () => {
+    server = await startServer({ 'caption-grace-seconds': 0 });
+    proxy = await startProxy(server.url);
+    api = await server.api();
+  });
+  afterAll(async () => {
+    await proxy?.close();
+    await discardServer(server);
+  });
+
+  test('report a removal that was in flight at the cancel as made, once it is', async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `${index}.txt`);
+    const id = await api.newDataset();
+    for (const name of names) await api.upload(id, name, 'filled');
+    const removals = names.map((filename): Change => ({ filename, before: 'filled', after: undefined }));
+    const release = new AbortController();
+    const released = once(release.signal, 'abort');
+    // The first removal is answered at once, which cancels the rest. The others that are in flight then have to wait.
+    proxy.rule(async ({ method, path }) => {
+      if (method === 'DELETE' && !path.endsWith(`/${names[0]}`)) await released;
+      return undefined;
+    });
+    const cancel = new AbortController();
+    const client = new TrainyardClient({ baseUrl: proxy.url, token: api.token });
+    const applying = applyChanges(client, id, removals, { signal: cancel.signal, onSettled: () => cancel.abort() });
+    await once(cancel.signal, 'abort');
+    // Time enough for the client to ask which captions are still there, if it does not wait for the removals.
+    for (let i = 0; i < 5; i++) await api.status(id);
+    release.abort();
+    const { made, left, failed, skipped } = await applying;
+    const remaining = await api.filenames(id);
+    expect(left.map(({ filename }) => filename)).toEqual(remaining);
+    expect(made.map(({ filename }) => filename)).toEqual(names.filter((name) => !remaining.includes(name)));
+    expect(made.length).toBeGreaterThan(1);
+    expect([failed, skipped]).toEqual([[], []]);
+  });
+});
