@@ -121,7 +121,12 @@ describe('the house', () => {
       .flatMap(({ path, imports }) =>
         imports
           .filter((name) => name.startsWith('node:') || /^(\.\.\/)+src\//.test(name))
-          .filter((name) => !/^\.\.\/src\/(client\/client\.ts|api\/limits\.ts|for-each-concurrent\.ts|dataset\/[a-z-]+\.ts)$/.test(name))
+          .filter(
+            (name) =>
+              !/^\.\.\/src\/(client\/client\.ts|api\/limits\.ts|for-each-concurrent\.ts|dataset\/[a-z-]+\.ts)$/.test(
+                name,
+              ),
+          )
           .map((name) => `${path} imports ${name}`),
       );
     expect(strangers).toEqual([]);
