@@ -84,13 +84,13 @@ describe('pull', () => {
     expect(existsSync(join(folder, '01.txt'))).toBe(false);
   });
 
-  test('and mount say of a service that has nothing but the contract that it gives no files out', async () => {
+  test('and mount say of a service that has nothing but the contract that it offers no downloads', async () => {
     const proxy = await startProxy(server.url, { isContractOnly: true });
     onTestFinished(() => proxy.close());
     const pulled = await run(['pull', name, await newRoot()], proxy.url);
-    expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('gives no files out')]);
+    expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
     const mounted = await run(['mount', name, '--into', await newRoot()], proxy.url);
-    expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('gives no files out')]);
+    expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
   });
 
   test('works for a dataset that is not READY, and leaves no folder for one that is empty or not there', async () => {
@@ -126,11 +126,11 @@ describe('mount-config', () => {
     expect(stdout).toBe(`datasets:
   - folder_path: "/data/\\"sets\\"/small and small"
     caption_ext: txt
-    resolution: [320]  # 1 of 2 have fewer pixels than 320 x 320, and are not enlarged
+    resolution: [320]  # 1 of 2 files have fewer pixels than 320 x 320; the trainer does not enlarge them
     cache_latents_to_disk: true
   - folder_path: "/data/\\"sets\\"/mixed.sizes"
     caption_ext: txt
-    resolution: [512, 768]  # 1 of 3 have fewer pixels than 768 x 768, and are not enlarged
+    resolution: [512, 768]  # 1 of 3 files have fewer pixels than 768 x 768; the trainer does not enlarge them
     cache_latents_to_disk: true
 `);
   });
@@ -152,7 +152,7 @@ describe('mount-config', () => {
     await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'bare clip');
     const { json } = await run(['mount-config', 'bare clip', '--json'], proxy.url);
     expect(json().datasets).toMatchObject([
-      { num_frames: 33, reasons: { num_frames: expect.stringContaining('not known') } },
+      { num_frames: 33, reasons: { num_frames: expect.stringContaining('are unknown') } },
     ]);
   });
 
@@ -172,6 +172,6 @@ describe('mount-config', () => {
       true,
       true,
     ]);
-    expect(dataset.reasons.num_frames).toContain(`${frames} frames, 1 of unknown length`);
+    expect(dataset.reasons.num_frames).toContain(`${frames} frames (1 of unknown length)`);
   });
 });

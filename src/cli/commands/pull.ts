@@ -5,10 +5,10 @@ import { hasErrno } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import {
+  DatasetChanged,
   type HttpSource,
   type MountFile,
   type MountManifest,
-  SourceChanged,
 } from '../../service/mount/mount-source.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { receiveFile } from '../../service/mount/receive-file.js';
@@ -96,11 +96,11 @@ async function pullAll(
       try {
         return await pullOnce(source, manifest, { folder, signal, isForced: options.replace === true, display });
       } catch (error) {
-        if (!(error instanceof SourceChanged) || attempt === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof DatasetChanged) || attempt === MAX_ATTEMPTS) throw error;
       }
     }
   } catch (error) {
-    if (!(error instanceof SourceChanged)) throw error;
+    if (!(error instanceof DatasetChanged)) throw error;
     const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
     throw new CommandError(EXIT.temporaryFailure, message);
   } finally {

@@ -3,23 +3,23 @@ import { constants } from 'node:os';
 import { hasErrno } from '../../dataset/errors.js';
 import { CommandError } from '../terminal/exit-codes.js';
 
-/** As shells say it: found and not to be run, not found (POSIX, 2.8.2). */
+/** The exit codes of shells: 126 for a command that can't be executed, 127 for one that is not found (POSIX, 2.8.2). */
 const CANNOT_RUN = 126;
 const NOT_FOUND = 127;
 
-/** What a supervisor sends to the process that it started, and means for the one that does the work. */
+/** Signals that a supervisor sends to this process and means for the command. */
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 
 /**
- * Runs a command to its end in our place: with our standard streams, and with the signals that we are sent.
+ * Runs a command to its end with the standard streams of this process, and forwards signals to it.
  *
- * @returns its exit code; 128 and the signal's number where a signal ended it
- * @throws CommandError with 127 or 126 where it can't be run
+ * @returns its exit code; 128 plus the signal's number if a signal ended it
+ * @throws CommandError with 127 or 126 if it can't be run
  */
 export async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
   const child = spawn(command, args, { stdio: 'inherit' });
   const forward = (signal: NodeJS.Signals) => {
-    // Ctrl-C reaches every process of the terminal's foreground group by itself; twice would be an order to hurry.
+    // The terminal sends Ctrl-C to every process of the foreground group. Many programs abort at once on a second one.
     const isFromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT');
     if (!isFromTerminal) child.kill(signal);
   };
@@ -31,7 +31,7 @@ export async function runInPlace([command = '', ...args]: readonly string[]): Pr
     });
   } catch (error) {
     const isMissing = hasErrno(error, 'ENOENT');
-    const reason = isMissing ? 'there is no such command' : error instanceof Error ? error.message : String(error);
+    const reason = isMissing ? 'command not found' : error instanceof Error ? error.message : String(error);
     throw new CommandError(isMissing ? NOT_FOUND : CANNOT_RUN, `${command} can't be run: ${reason}`);
   } finally {
     for (const signal of FORWARDED) process.off(signal, forward);

@@ -9,12 +9,12 @@ import {
   type MountFile,
   type MountSource,
   type RangeResponse,
-  SourceChanged,
+  DatasetChanged,
 } from '../../service/mount/mount-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
-/** A dataset of a service, file by file over HTTP. */
+/** A dataset of a service, read over HTTP. */
 export function httpSource(client: TrainyardClient, { id, url }: { id: string; url: string }): HttpSource {
   return {
     kind: 'http',
@@ -22,9 +22,9 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
     manifest: async (signal) => {
       const manifest = await client.manifest(id, { signal }).catch(async (error) => {
         if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-        // A dataset that is gone says so here.
+        // A deleted dataset throws its own 404 here.
         await client.status(id, { signal });
-        const message = `${url} gives no files out: it speaks the Trainer dataset API alone, and that has no download.`;
+        const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
         throw new CommandError(EXIT.unavailable, message, { cause: error });
       });
       const { dataset_id: datasetId, name, status, digest, files } = manifest;
@@ -38,15 +38,15 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
     },
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, signal }).catch((error) => {
-        const isGone = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
-        throw isGone ? new SourceChanged(`${file.filename} is not there any more`, { cause: error }) : error;
+        const isRemoved = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
+        throw isRemoved ? new DatasetChanged(`${file.filename} has been removed`, { cause: error }) : error;
       });
       return rangeResponseOf(response, file);
     },
     readTogether: async (files, signal) => {
       const names = files.map(({ filename }) => filename);
       const response = await client.archive(id, names, { signal }).catch((error) => {
-        // A service without archives, or without one of the files: asked one by one, it tells which.
+        // The service has no archives, or one of the files was removed. Reading them one by one finds out which.
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
@@ -56,17 +56,17 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
 }
 
 async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {
-  // The service's ETag is the SHA-256; whatever else a proxy may have made of it is no proof of a change.
+  // The service's ETag is the SHA-256. A proxy may have replaced it by something else, which proves no change.
   const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
   if (etag !== undefined && etag !== sha256) {
     await response.body?.cancel();
-    throw new SourceChanged(`${filename} was replaced`);
+    throw new DatasetChanged(`${filename} was replaced`);
   }
   const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
   return { from: response.status === 206 ? Number(start) : 0, body: bytesOf(response) };
 }
 
-/** Holds on to the response: `fetch` gives up the body of one that is no longer in use, even where the body still is. */
+/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
 async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
   yield* response.body ?? emptyBody();
 }
@@ -74,25 +74,28 @@ async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 
 /**
- * The datasets of a data folder on this machine, beside the server that may have it.
+ * Opens the datasets of a data folder on this machine, also while a server uses it.
  *
- * @throws CommandError with 66 where it is no data folder, rather than making it one
+ * @throws CommandError with 66 if the folder holds no catalog
  */
 export async function openLocal(config: Config) {
   if (config.databaseUrl === undefined && !existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
   if (config.blobs.kind !== 'disk') {
-    throw new CommandError(EXIT.usage, '--data is for files of this machine, and these are in a bucket. Leave it out.');
+    throw new CommandError(
+      EXIT.usage,
+      '--data needs files on this machine, but these are in a bucket. Leave out --data.',
+    );
   }
-  // Loaded here, so that no other command waits for the code of a database.
+  // Imported on demand, since the code of a database takes long to load.
   const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
   const blobs = DiskBlobs.beside(join(config.dataFolder, 'blobs'));
   const { dataFolder, rules } = config;
   return {
-    /** @throws CommandError with 66 where there is none of that name or id, 65 where several accounts have one */
+    /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */
     find: async (nameOrId: string): Promise<MountSource> => {
       const all = await catalog.datasets({});
       const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
@@ -102,7 +105,10 @@ export async function openLocal(config: Config) {
       }
       if (found.id !== nameOrId && other !== undefined) {
         const ids = named.map(({ id }) => id).join(', ');
-        throw new CommandError(EXIT.dataError, `several accounts have a dataset "${nameOrId}". Name its id: ${ids}`);
+        throw new CommandError(
+          EXIT.dataError,
+          `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`,
+        );
       }
       return catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
     },

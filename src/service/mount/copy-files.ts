@@ -14,8 +14,8 @@ import {
 } from 'node:fs';
 
 /*
- * Runs in worker threads. Files are read, hashed and written in one go and synchronously: for a folder of small files, that
- * is what makes the difference to `cp -r`.
+ * Runs in worker threads. Each file is read once, hashed and written by synchronous calls: for a folder of small files,
+ * asynchronous calls take much longer than `cp -r`.
  */
 
 export interface FileToCopy {
@@ -23,31 +23,30 @@ export interface FileToCopy {
   readonly to: string;
   readonly sizeBytes: number;
   readonly sha256: string;
-  /** A second name for the same bytes in place of a copy. */
-  readonly isLinked: boolean;
+  readonly isHardLinked: boolean;
 }
 
 export interface CopyJob {
   readonly files: readonly FileToCopy[];
-  /** `[files, bytes]` done so far, over all jobs; shared memory. */
+  /** `[files, bytes]` done so far by all jobs; shared memory. */
   readonly done: BigInt64Array;
 }
 
 export type CopyOutcome =
   | { readonly ok: true; readonly mtimesMs: readonly number[] }
-  /** The file at fault by its place in the job. Errors lose their `code` between threads. */
+  /** `index` is the failed file's in the job. An error would lose its `code` on the way between threads. */
   | { readonly ok: false; readonly index: number; readonly errno: string; readonly message: string };
 
-/** In place of an errno: the bytes are not those that they are said to be. */
+/** Used instead of an errno if the size or the SHA-256 differs. */
 export const MISMATCH = 'MISMATCH';
 
 const BUFFER_BYTES = 256 * 1024;
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
-/** Until the first failure: between these folders, or on this file system, files may share their blocks. */
+/** Whether to try reflinks (FICLONE, ioctl_ficlone(2)); false after the first one that fails. */
 let canClone = true;
 
-/** Copies files, each of them checked against its size and SHA-256. Stops at the first that fails. */
+/** Copies files and checks each against its size and SHA-256. Stops at the first that fails. */
 export function copyFiles({ files, done }: CopyJob): CopyOutcome {
   const mtimesMs: number[] = [];
   for (const [index, file] of files.entries()) {
@@ -63,8 +62,8 @@ export function copyFiles({ files, done }: CopyJob): CopyOutcome {
 }
 
 function copy(file: FileToCopy, done: BigInt64Array): number {
-  if (file.isLinked) linkSync(file.from, file.to);
-  const sharesBytes = file.isLinked || clone(file);
+  if (file.isHardLinked) linkSync(file.from, file.to);
+  const sharesBytes = file.isHardLinked || clone(file);
   const input = openSync(sharesBytes ? file.to : file.from, 'r');
   let output: number | undefined;
   try {
@@ -92,14 +91,14 @@ function clone({ from, to }: FileToCopy): boolean {
   if (!canClone) return false;
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
-    // The store's own mode comes along, which may keep others from reading.
+    // A reflink also copies the stored file's mode, which may deny others to read.
     chmodSync(to, 0o666 & ~process.umask());
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'EEXIST' || code === 'ENOSPC' || code === 'EDQUOT') throw error;
     canClone = false;
-    // What a failed attempt leaves would be in the way.
+    // A failed attempt may leave an empty file.
     if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) unlinkSync(to);
     return false;
   }

@@ -6,7 +6,7 @@ import type { Piscina } from 'piscina';
 import { mediaTypeOf, mountedNameOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
-import { type DataFolderSource, MountError, type MountFile, SourceChanged } from './mount-source.js';
+import { type DataFolderSource, DatasetChanged, MountError, type MountFile } from './mount-source.js';
 
 /** Enough threads to saturate a disk. */
 export const COPY_THREADS = Math.min(availableParallelism(), 4);
@@ -16,12 +16,12 @@ const MAX_JOB_FILES = 64;
 const MAX_JOB_BYTES = 16 * 1024 * 1024;
 
 export interface CopyOptions {
-  /** Hard links instead of copies of images and videos. */
-  readonly isLinked: boolean;
+  /** Hard links instead of copies of images and videos; captions are always copied. */
+  readonly isHardLinked: boolean;
   /** Threads that copy and hash. */
   readonly threads: number;
-  /** Whether the calling thread is one of `threads`: for a process that has no other work. */
-  readonly copiesHere: boolean;
+  /** Whether the calling thread is one of `threads`, for a process without other work: it needs no start. */
+  readonly copiesOnMainThread: boolean;
   readonly signal: AbortSignal;
   readonly pathOf: DataFolderSource['pathOf'];
   /** `[files, bytes]` done so far; shared memory. */
@@ -31,23 +31,22 @@ export interface CopyOptions {
 }
 
 /**
- * Copies files of this machine into `folder`, which is emptied first, in worker threads and with `copiesHere` in the calling
- * thread too, which needs no start.
+ * Copies files of this machine into `folder`, which is emptied first.
  *
- * @throws MountError `damaged`, `cannot_link`; SourceChanged; the signal's reason
+ * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the signal's reason
  */
 export async function copyFromFolder(folder: string, files: readonly MountFile[], options: CopyOptions): Promise<void> {
   const { signal, done, onFile } = options;
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder);
-  const threads = new CopyThreads(options.threads - (options.copiesHere ? 1 : 0));
+  const threads = new CopyThreads(options.threads - (options.copiesOnMainThread ? 1 : 0));
   const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
     const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, options)), done });
     if (!outcome.ok) throw copyError(outcome, job);
     for (const [i, file] of job.entries()) onFile(file, outcome.mtimesMs[i] ?? 0);
   };
-  const inWorker = copyWith((job) => threads.copy(job, signal));
-  const inThisThread = copyWith(async (job) => {
+  const inWorkers = copyWith((job) => threads.copy(job, signal));
+  const onMainThread = copyWith(async (job) => {
     // Lets Ctrl-C and the progress display run. A large file would block them, so a worker copies it.
     await turn();
     signal.throwIfAborted();
@@ -55,8 +54,8 @@ export async function copyFromFolder(folder: string, files: readonly MountFile[]
   });
   const jobs = jobsOf(files);
   const loops = [
-    ...(options.copiesHere ? [forEachConcurrent(jobs, 1, inThisThread)] : []),
-    ...(threads.count > 0 ? [forEachConcurrent(jobs, threads.count * 2, inWorker)] : []),
+    ...(options.copiesOnMainThread ? [forEachConcurrent(jobs, 1, onMainThread)] : []),
+    ...(threads.count > 0 ? [forEachConcurrent(jobs, threads.count * 2, inWorkers)] : []),
   ];
   try {
     await Promise.all(loops);
@@ -101,7 +100,7 @@ class CopyThreads {
   }
 }
 
-function fileToCopy(folder: string, file: MountFile, { pathOf, isLinked }: CopyOptions): FileToCopy {
+function fileToCopy(folder: string, file: MountFile, { pathOf, isHardLinked }: CopyOptions): FileToCopy {
   const { sizeBytes, sha256, filename } = file;
   return {
     from: pathOf(file),
@@ -109,7 +108,7 @@ function fileToCopy(folder: string, file: MountFile, { pathOf, isLinked }: CopyO
     sizeBytes,
     sha256,
     // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
-    isLinked: isLinked && mediaTypeOf(filename)?.kind !== 'caption',
+    isHardLinked: isHardLinked && mediaTypeOf(filename)?.kind !== 'caption',
   };
 }
 
@@ -138,7 +137,7 @@ function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: 
       );
     // Only the stored file can be missing: the target folder was created by this mount.
     case 'ENOENT':
-      return new SourceChanged(`${name} has been removed from the store`);
+      return new DatasetChanged(`${name} has been removed from the store`);
     case 'EXDEV':
       return new MountError('cannot_link', 'Hard links need the data and the mounted folder on the same file system.');
     case 'EPERM':

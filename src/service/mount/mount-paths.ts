@@ -6,33 +6,33 @@ import { hasErrno } from '../../dataset/errors.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import { swapFolders, syncFolder } from './swap-folders.js';
 
-/** The names that one dataset has in a root. Those beside the folder itself are hidden, and gone after a mount. */
+/** The paths of one dataset in a root. Those beside `folder` are hidden, and removed by the end of a mount. */
 export interface MountPaths {
   readonly root: string;
-  /** Where the trainer looks. */
+  /** The trainer reads this folder. */
   readonly folder: string;
   readonly name: string;
-  /** Where the new folder is made. */
+  /** The new folder while it is written. */
   readonly staging: string;
-  /** Where the old folder waits while the name is without one, where two renames can't be one. */
+  /** The old folder between two renames, where an atomic swap is not possible. */
   readonly aside: string;
 }
 
 export function mountPathsOf(root: string, name: string): MountPaths {
-  const hidden = (what: string) => join(root, `.${name}.${what}`);
+  const hidden = (suffix: string) => join(root, `.${name}.${suffix}`);
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
 const LOCK_NAME = '.trainyard.lock';
 const LOCK_POLL_MS = 50;
 
-/** Does something in a root while no other process does. @throws the signal's reason while it waits */
-export async function withLock<T>(
+/** Runs `work` while no other process mounts into the root. @throws the signal's reason while it waits */
+export async function withRootLock<T>(
   root: string,
   { signal, onWaiting }: { signal: AbortSignal; onWaiting?: () => void },
   work: () => Promise<T>,
 ): Promise<T> {
-  // The lock itself can't tell a folder that it may not write to from one that is taken.
+  // `lockFolder` reports a folder without write permission as in use.
   await access(root, constants.W_OK);
   const path = join(root, LOCK_NAME);
   for (let isFirst = true; ; isFirst = false) {
@@ -47,23 +47,23 @@ export async function withLock<T>(
   }
 }
 
-/** Gives the staged folder the dataset's name. Whatever had that name is taken away in the same step. */
-export async function moveIntoPlace(place: MountPaths): Promise<void> {
-  const { folder, staging, aside, root } = place;
+/** Renames the staged folder to the dataset's name, atomically if possible, and marks the old folder for removal. */
+export async function moveIntoPlace(paths: MountPaths): Promise<void> {
+  const { folder, staging, aside, root } = paths;
   if (!(await exists(folder))) {
     await rename(staging, folder);
   } else if (await swapFolders(staging, folder)) {
-    await markForRemoval(place, staging);
+    await markForRemoval(paths, staging);
   } else {
-    // Killed here, the name is without a folder until somebody mounts again and puts the old one back, see `removeLeftovers`.
+    // After a kill between the renames there is no folder until `removeLeftovers` of the next mount restores the old one.
     await rename(folder, aside);
     await rename(staging, folder);
-    await markForRemoval(place, aside);
+    await markForRemoval(paths, aside);
   }
   await syncFolder(root);
 }
 
-/** Gives a folder a name under which nobody looks for it any more, and `removeLeftovers` removes it. */
+/** Renames a folder so that `removeLeftovers` removes it. */
 export async function markForRemoval({ root, name }: MountPaths, folder: string): Promise<void> {
   await rename(folder, join(root, `.${name}.removing-${randomUUID()}`));
 }
@@ -71,36 +71,36 @@ export async function markForRemoval({ root, name }: MountPaths, folder: string)
 const REMOVING = /^\.removing-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Ends what an earlier process was killed in: puts the old folder back where the new one had not taken its place, and
- * removes what is of no use.
+ * Cleans up after an earlier process that was killed: restores an old folder without a successor, and removes folders that
+ * are marked for removal.
  *
- * @returns what could not be removed
+ * @returns a warning for each folder that could not be removed
  */
-export async function removeLeftovers(place: MountPaths): Promise<string[]> {
-  const { root, folder, aside } = place;
+export async function removeLeftovers(paths: MountPaths): Promise<string[]> {
+  const { root, folder, aside } = paths;
   if (await exists(aside)) {
-    if (await exists(folder)) await markForRemoval(place, aside);
+    if (await exists(folder)) await markForRemoval(paths, aside);
     else await rename(aside, folder);
   }
   const warnings: string[] = [];
-  for (const name of await removals(place)) {
+  for (const name of await foldersToRemove(paths)) {
     const path = join(root, name);
     await rm(path, { recursive: true, force: true }).catch((error) => {
-      // A trainer that runs as another user leaves caches that only that user can remove.
-      warnings.push(`${path} holds what was replaced and can't be removed: ${error.message}`);
+      // Caches of a trainer that runs as another user can be removed by that user only.
+      warnings.push(`The replaced folder ${path} can't be removed: ${error.message}. Remove it yourself.`);
     });
   }
   return warnings;
 }
 
-/** Whether an earlier process was killed in something. */
-export async function hasLeftovers(place: MountPaths): Promise<boolean> {
-  return (await exists(place.staging)) || (await exists(place.aside)) || (await removals(place)).length > 0;
+/** Whether an earlier process was killed while it mounted or removed the dataset. */
+export async function hasLeftovers(paths: MountPaths): Promise<boolean> {
+  return (await exists(paths.staging)) || (await exists(paths.aside)) || (await foldersToRemove(paths)).length > 0;
 }
 
-async function removals({ root, name }: MountPaths): Promise<string[]> {
-  const begin = `.${name}`;
-  return (await readdir(root)).filter((entry) => entry.startsWith(begin) && REMOVING.test(entry.slice(begin.length)));
+async function foldersToRemove({ root, name }: MountPaths): Promise<string[]> {
+  const prefix = `.${name}`;
+  return (await readdir(root)).filter((entry) => entry.startsWith(prefix) && REMOVING.test(entry.slice(prefix.length)));
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -8,32 +8,31 @@ import { mountDataset, unmountDataset } from './mount.js';
 import { catalogSource, MountError } from './mount-source.js';
 import { type MountRecord, readRecord } from './mounted-folder.js';
 
-/** A dataset is mounted once nothing has happened to it for so long: files that come one by one are not mounted one by one. */
+/** A dataset is mounted this long after its last change, so that a series of uploads causes one mount. */
 const QUIET: Micros = 2 * MICROS_PER_SECOND;
 
-/** Between two looks at everything: for datasets of which no change was heard, and for mounts that failed. */
-const LOOK_INTERVAL_MS = 60_000;
+/** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
+const FULL_INTERVAL_MS = 60_000;
 
-/** What is told of a mount; a logger of pino fits. */
+/** Receives the log lines; a pino logger fits. */
 export interface MountLog {
   readonly info: (details: object, message: string) => void;
   readonly warn: (details: object, message: string) => void;
 }
 
 /**
- * Keeps a folder in step with the catalog: every READY dataset is mounted in it, is mounted anew when it has changed, and is
- * taken away when it is deleted and nobody else has put anything into its folder. Works on one dataset at a time with one
- * thread, beside the requests.
+ * Reconciles a folder with the catalog: mounts each READY dataset, mounts it again after a change, and unmounts it after its
+ * deletion unless its folder was changed. Works on one dataset at a time with one thread, while requests are served.
  */
 export class MountRoot {
   readonly #dependencies: ServiceDependencies;
   readonly #options: { root: string; dataFolder: string; log: MountLog };
   readonly #stopping = new AbortController();
-  /** Datasets to look at, each not before its moment in milliseconds. */
-  readonly #due = new Map<string, number>();
-  /** The last thing said of a dataset, so that it is said once. */
-  readonly #said = new Map<string, string>();
-  #woken = new AbortController();
+  /** Datasets to reconcile, each with its earliest time in milliseconds since 1970. */
+  readonly #scheduled = new Map<string, number>();
+  /** The last warning of each dataset, which is not logged twice. */
+  readonly #lastWarnings = new Map<string, string>();
+  #wake = new AbortController();
   #sleepsUntil = 0;
   #running: Promise<void> = Promise.resolve();
   #stopListening: () => void = () => {};
@@ -44,76 +43,75 @@ export class MountRoot {
   }
 
   start(): void {
-    this.#stopListening = this.#dependencies.catalog.onAnyChange((id) => this.#lookLater(id));
+    this.#stopListening = this.#dependencies.catalog.onAnyChange((id) => this.#schedule(id));
     this.#running = this.#run();
   }
 
-  /** Breaks off what is under way, which the next start begins anew. */
+  /** Aborts the current mount, which the next start begins again. */
   async stop(): Promise<void> {
     this.#stopListening();
     this.#stopping.abort();
     await this.#running;
   }
 
-  #lookLater(id: string, delayMs = QUIET / 1000): void {
+  #schedule(id: string, delayMs = QUIET / 1000): void {
     const at = Date.now() + delayMs;
-    this.#due.set(id, at);
-    // A burst of uploads does not wake it for each of them.
-    if (at < this.#sleepsUntil) this.#woken.abort();
+    this.#scheduled.set(id, at);
+    // A burst of uploads wakes the loop once.
+    if (at < this.#sleepsUntil) this.#wake.abort();
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    let lookAtAllAt = 0;
+    let nextFullAt = 0;
     while (!signal.aborted) {
-      this.#woken = new AbortController();
+      this.#wake = new AbortController();
       try {
-        if (Date.now() >= lookAtAllAt) {
-          await this.#lookAtAll();
-          lookAtAllAt = Date.now() + LOOK_INTERVAL_MS;
+        if (Date.now() >= nextFullAt) {
+          await this.#reconcileAll();
+          nextFullAt = Date.now() + FULL_INTERVAL_MS;
         }
-        for (const [id, at] of [...this.#due]) {
+        for (const [id, at] of [...this.#scheduled]) {
           if (signal.aborted || at > Date.now()) continue;
-          this.#due.delete(id);
-          await this.#lookAt(id);
+          this.#scheduled.delete(id);
+          await this.#reconcile(id);
         }
       } catch (err) {
-        if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be brought up to date');
+        if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be updated');
       }
-      const next = Math.min(lookAtAllAt, ...this.#due.values());
-      const either = AbortSignal.any([signal, this.#woken.signal]);
+      const next = Math.min(nextFullAt, ...this.#scheduled.values());
+      const stopOrWake = AbortSignal.any([signal, this.#wake.signal]);
       this.#sleepsUntil = next;
-      await wait(Math.max(next - Date.now(), 1), undefined, { signal: either }).catch(() => {});
+      await wait(Math.max(next - Date.now(), 1), undefined, { signal: stopOrWake }).catch(() => {});
       this.#sleepsUntil = 0;
     }
   }
 
-  async #lookAtAll(): Promise<void> {
+  async #reconcileAll(): Promise<void> {
     const datasets = await this.#dependencies.catalog.datasets({});
     const ids = new Set(datasets.map(({ id }) => id));
     for (const record of await this.#records()) {
-      if (!ids.has(record.dataset_id)) await this.#takeAway(record);
+      if (!ids.has(record.dataset_id)) await this.#unmount(record);
     }
-    for (const { id } of datasets) if (!this.#due.has(id)) this.#due.set(id, 0);
+    for (const { id } of datasets) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
   }
 
-  async #lookAt(id: string): Promise<void> {
-    const named = await this.#dependencies.catalog.datasets({ ids: [id] });
-    const [dataset] = named;
+  async #reconcile(id: string): Promise<void> {
+    const [dataset] = await this.#dependencies.catalog.datasets({ ids: [id] });
     if (dataset === undefined) {
-      for (const record of await this.#records()) if (record.dataset_id === id) await this.#takeAway(record);
-      this.#said.delete(id);
+      for (const record of await this.#records()) if (record.dataset_id === id) await this.#unmount(record);
+      this.#lastWarnings.delete(id);
       return;
     }
     const { counts } = dataset;
     const now = this.#dependencies.now();
-    // While it is not READY, what is mounted stays: a run may be using it.
+    // A mounted folder stays while its dataset is not READY: the trainer may be using it.
     if (statusOf(counts, now, this.#dependencies.rules) !== 'READY') return;
     const quietAt = counts.lastActivity + QUIET;
-    if (quietAt > now) return this.#lookLater(id, (quietAt - now) / 1000);
-    const namesakes = await this.#dependencies.catalog.datasets({ name: dataset.name });
-    const first = namesakes.at(-1);
-    if (first !== undefined && first.id !== id) {
+    if (quietAt > now) return this.#schedule(id, (quietAt - now) / 1000);
+    const sameName = await this.#dependencies.catalog.datasets({ name: dataset.name });
+    const oldest = sameName.at(-1);
+    if (oldest !== undefined && oldest.id !== id) {
       this.#warnOnce(dataset, 'another account has an older dataset of this name, so it is not mounted');
       return;
     }
@@ -129,38 +127,41 @@ export class MountRoot {
         root,
         signal,
         digest: undefined,
-        isForced: false,
-        isLinked: false,
+        replaces: false,
+        isHardLinked: false,
         connections: 1,
         threads: 1,
-        copiesHere: false,
+        copiesOnMainThread: false,
         onProgress: undefined,
       });
-      this.#said.delete(dataset.id);
+      this.#lastWarnings.delete(dataset.id);
       const { outcome, folder, digest, files, warnings } = mounted;
       if (outcome === 'mounted') log.info({ dataset: dataset.name, folder, digest, files }, 'mounted');
       for (const warning of warnings) log.warn({ dataset: dataset.name }, warning);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof MountError) return this.#warnOnce(dataset, error.message);
-      log.warn({ dataset: dataset.name, err: error }, 'mounting failed and will be tried again');
+      log.warn({ dataset: dataset.name, err: error }, 'the mount failed and will be tried again');
     }
   }
 
-  async #takeAway({ name, digest }: MountRecord): Promise<void> {
+  async #unmount({ name, digest }: MountRecord): Promise<void> {
     const { root, log } = this.#options;
     try {
-      await unmountDataset(name, { root, signal: this.#stopping.signal, isForced: false });
-      log.info({ dataset: name, digest }, 'taken away, since the dataset was deleted');
-      // The name is free for another account's dataset.
-      for (const { id } of await this.#dependencies.catalog.datasets({ name })) this.#lookLater(id, 0);
+      await unmountDataset(name, { root, signal: this.#stopping.signal, replaces: false });
+      log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
+      // A dataset of another account may take over the name.
+      for (const { id } of await this.#dependencies.catalog.datasets({ name })) this.#schedule(id, 0);
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
-      this.#warnOnce({ id: `folder ${name}`, name }, `the dataset was deleted, and its folder stays: ${error.message}`);
+      this.#warnOnce(
+        { id: `folder ${name}`, name },
+        `the dataset was deleted, but its folder is kept: ${error.message}`,
+      );
     }
   }
 
-  /** The records of what was mounted here from this very data folder. */
+  /** The records of the folders that were mounted here from this data folder. */
   async #records(): Promise<MountRecord[]> {
     const { root, dataFolder } = this.#options;
     const entries = await readdir(root, { withFileTypes: true }).catch((error) => {
@@ -175,8 +176,8 @@ export class MountRoot {
   }
 
   #warnOnce({ id, name }: { id: string; name: string }, message: string): void {
-    if (this.#said.get(id) === message) return;
-    this.#said.set(id, message);
+    if (this.#lastWarnings.get(id) === message) return;
+    this.#lastWarnings.set(id, message);
     this.#options.log.warn({ dataset: name }, message);
   }
 }

@@ -15,12 +15,12 @@ export interface MountFile {
   readonly sha256: string;
 }
 
-/** A dataset as its source shows it at a moment. */
+/** The state of a dataset at one moment. */
 export interface MountManifest {
   readonly datasetId: string;
   readonly name: string;
   readonly status: string;
-  /** Only where the dataset is READY. */
+  /** `undefined` unless the dataset is READY. */
   readonly digest: string | undefined;
   readonly files: readonly MountFile[];
 }
@@ -47,7 +47,7 @@ export interface DataFolderSource extends ManifestSource {
 /** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
 export interface HttpSource extends ManifestSource {
   readonly kind: 'http';
-  /** @throws SourceChanged if the source no longer has these bytes under that name */
+  /** @throws DatasetChanged if the source no longer has these bytes under that name */
   readonly read: (file: MountFile, from: number, signal: AbortSignal) => Promise<RangeResponse>;
   /**
    * A tar archive of the files, in that order; `undefined` if the source makes none. The receiver checks each file and reads
@@ -61,8 +61,8 @@ export interface HttpSource extends ManifestSource {
 
 export type MountSource = DataFolderSource | HttpSource;
 
-/** The dataset is not any more what its manifest said. */
-export class SourceChanged extends Error {}
+/** The dataset has changed since its manifest was read. */
+export class DatasetChanged extends Error {}
 
 /** Why a dataset was not mounted; the message is for a person. */
 export type MountErrorCode =
@@ -87,54 +87,50 @@ export class MountError extends Error {
   }
 }
 
-/** A dataset that may be mounted: READY, with names that stay inside a folder, and a digest that is right. */
+/** A READY dataset whose filenames are valid and whose digest matches its files. */
 export interface MountableDataset extends MountManifest {
   readonly digest: string;
 }
 
 /**
- * Takes a manifest at its word only where it keeps it: a service could be wrong, or somebody else's.
+ * Checks a manifest, which may come from a service that is wrong or not trusted.
  *
  * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
  */
-export function mountable(manifest: MountManifest, wantedDigest: string | undefined): MountableDataset {
+export function checkManifest(manifest: MountManifest, requiredDigest: string | undefined): MountableDataset {
   const { name, status, digest } = manifest;
   if (digest === undefined || status !== 'READY') {
     const [code, advice] =
       status === 'UPLOADING'
-        ? (['not_ready', 'Try again once it is.'] as const)
-        : (['failed', adviceFor(name)] as const);
+        ? (['not_ready', 'Try again when the upload is complete.'] as const)
+        : (['failed', `To see why, run: trainyard status ${JSON.stringify(name)}`] as const);
     throw new MountError(code, `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`);
   }
-  if (wantedDigest !== undefined && wantedDigest.toLowerCase() !== digest) {
+  if (requiredDigest !== undefined && requiredDigest.toLowerCase() !== digest) {
     throw new MountError(
       'digest_differs',
-      `"${name}" is ${digest} now, and ${wantedDigest.toLowerCase()} was asked for.`,
+      `The digest of "${name}" is now ${digest}, not ${requiredDigest.toLowerCase()}.`,
     );
   }
   const fault = faultIn(manifest);
-  if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" can't be right: ${fault}`);
+  if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
   return { ...manifest, digest };
-}
-
-function adviceFor(name: string): string {
-  return `What it lacks says: trainyard status ${JSON.stringify(name)}`;
 }
 
 function faultIn({ name, digest, files }: MountManifest): string | undefined {
   try {
-    if (parseDatasetName(name) !== name) return `the name ${JSON.stringify(name)} is not as it is stored.`;
+    if (parseDatasetName(name) !== name) return `the name ${JSON.stringify(name)} is not normalized.`;
     for (const { filename } of files) {
-      if (parseFilename(filename) !== filename) return `the name ${JSON.stringify(filename)} is not as it is stored.`;
+      if (parseFilename(filename) !== filename) return `the name ${JSON.stringify(filename)} is not normalized.`;
     }
   } catch (error) {
     if (error instanceof ServiceError) return error.message;
     throw error;
   }
   const names = new Set(files.map(({ filename }) => mountedNameOf(filename)));
-  if (names.size < files.length) return 'several files would get the same name.';
-  const counted = digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-  return counted === digest ? undefined : `its files give the digest ${counted}, and it says ${digest}.`;
+  if (names.size < files.length) return 'several files have the same name once their extensions are lower-cased.';
+  const computed = digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
+  return computed === digest ? undefined : `its files have the digest ${computed}, not ${digest}.`;
 }
 
 /** A dataset of a catalog that this process can read, also while a server uses it. */
@@ -157,7 +153,7 @@ export function catalogSource(
   let byName = new Map<string, StoredFile>();
   const storedFile = ({ filename }: MountFile): StoredFile => {
     const file = byName.get(filename);
-    if (file === undefined) throw new SourceChanged(`${filename} has been removed`);
+    if (file === undefined) throw new DatasetChanged(`${filename} has been removed`);
     return file;
   };
   const manifest = async (): Promise<MountManifest> => {
@@ -188,7 +184,7 @@ export function catalogSource(
       const message = `The stored bytes of ${file.filename} were replaced after they were checked. Upload it again.`;
       throw new MountError('damaged', message);
     });
-    if (body === undefined) throw new SourceChanged(`${file.filename} has been removed from the store`);
+    if (body === undefined) throw new DatasetChanged(`${file.filename} has been removed from the store`);
     return { from, body };
   };
   return { kind: 'http', name: dataFolder, manifest, read };

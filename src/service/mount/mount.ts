@@ -8,20 +8,20 @@ import {
   mountPathsOf,
   moveIntoPlace,
   removeLeftovers,
-  withLock,
+  withRootLock,
 } from './mount-paths.js';
-import { type MountableDataset, MountError, type MountSource, mountable, SourceChanged } from './mount-source.js';
-import { bootId, type FolderState, folderStateOf, makeRecord, readRecord, writeRecord } from './mounted-folder.js';
+import { checkManifest, DatasetChanged, type MountableDataset, MountError, type MountSource } from './mount-source.js';
+import { bootId, type FolderState, folderStateOf, readRecord, writeRecord } from './mounted-folder.js';
 import { type StagingOptions, stageFiles } from './stage-files.js';
 
 export interface MountOptions extends StagingOptions {
-  /** The folder that datasets are mounted in, each under its name; made where it is missing. */
+  /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
   readonly root: string;
-  /** Only this state of the dataset will do. */
+  /** Mounts only if the dataset has this digest. */
   readonly digest: string | undefined;
-  /** Replaces also a folder that somebody else has changed or made. */
-  readonly isForced: boolean;
-  /** Another process is mounting into the same root, and is waited for. */
+  /** Also replaces a folder that was changed or that trainyard did not mount. */
+  readonly replaces: boolean;
+  /** Called if another process is mounting into the same root. */
   readonly onWaiting?: () => void;
 }
 
@@ -33,32 +33,32 @@ export interface Mounted {
   readonly folder: string;
   readonly files: number;
   readonly bytes: number;
-  /** What could not be cleared away, and doesn't matter to the trainer. */
+  /** Old folders that could not be removed; the trainer does not read them. */
   readonly warnings: readonly string[];
 }
 
-/** A dataset that keeps changing while it is mounted is given up after so many tries. */
+/** Restarts if the dataset changes during the mount. */
 const MAX_ATTEMPTS = 4;
 
 /**
- * Makes a READY dataset a folder that the trainer can use, complete or not at all: it is written beside its place under a
- * hidden name, checked file by file, and put into place in one step. A folder that is there with the same digest is left
- * alone; one with another digest is replaced with everything that the trainer has cached in it, because those caches go by
- * names and not by contents (ai-toolkit `toolkit/dataloader_mixins.py:1779-1825`).
+ * Writes a READY dataset as a folder for the trainer: each file is checked and written to a hidden staging folder, which is
+ * renamed into place when it is complete. A folder with the same digest is left unchanged. A folder with another digest is
+ * replaced together with the trainer's caches, because the trainer finds cached latents by filename, not by content
+ * (ai-toolkit `toolkit/dataloader_mixins.py:1779-1825`).
  *
- * @throws MountError; what the source throws; the signal's reason. The folder is as it was then.
+ * @throws MountError; the errors of the source; the signal's reason. The folder is unchanged then.
  */
 export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
   for (let attempt = 1; ; attempt++) {
-    const dataset = mountable(await source.manifest(options.signal), options.digest);
-    const place = mountPathsOf(options.root, dataset.name);
+    const dataset = checkManifest(await source.manifest(options.signal), options.digest);
+    const paths = mountPathsOf(options.root, dataset.name);
     try {
-      return await mountInto(place, dataset, source, options);
+      return await mountInto(paths, dataset, source, options);
     } catch (error) {
-      // Without a network, starting again costs no more than going on.
-      if (source.kind === 'data-folder') await rm(place.staging, { recursive: true, force: true });
+      // Copying a data folder can't be resumed.
+      if (source.kind === 'data-folder') await rm(paths.staging, { recursive: true, force: true });
       if (isDiskFull(error)) {
-        await rm(place.staging, { recursive: true, force: true });
+        await rm(paths.staging, { recursive: true, force: true });
         const message = `"${dataset.name}" does not fit on the disk of ${options.root}. Free some space and try again.`;
         throw new MountError('no_space', message, { cause: error });
       }
@@ -66,11 +66,11 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
         throw new MountError('cannot_write', `"${dataset.name}" can't be mounted: ${error.message}`, { cause: error });
       }
       if (error instanceof MountError && error.code === 'damaged') {
-        await rm(place.staging, { recursive: true, force: true });
+        await rm(paths.staging, { recursive: true, force: true });
       }
-      if (!(error instanceof SourceChanged)) throw error;
+      if (!(error instanceof DatasetChanged)) throw error;
       if (attempt < MAX_ATTEMPTS) continue;
-      await rm(place.staging, { recursive: true, force: true });
+      await rm(paths.staging, { recursive: true, force: true });
       const message = `"${dataset.name}" kept changing while it was being mounted (${error.message}). Try again later.`;
       throw new MountError('unstable', message, { cause: error });
     }
@@ -78,7 +78,7 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
 }
 
 async function mountInto(
-  place: MountPaths,
+  paths: MountPaths,
   dataset: MountableDataset,
   source: MountSource,
   options: MountOptions,
@@ -87,75 +87,74 @@ async function mountInto(
     datasetId: dataset.datasetId,
     name: dataset.name,
     digest: dataset.digest,
-    folder: place.folder,
+    folder: paths.folder,
     files: dataset.files.length,
     bytes: dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0),
   };
-  if (isAsWanted(await folderStateOf(place.folder), dataset) && !(await hasLeftovers(place))) {
+  if (isUpToDate(await folderStateOf(paths.folder), dataset) && !(await hasLeftovers(paths))) {
     return { ...result, outcome: 'unchanged', warnings: [] };
   }
-  await mkdir(place.root, { recursive: true });
-  if ((await readRecord(place.root)) !== undefined) {
-    const message = `${place.root} is a mounted dataset itself, and the trainer would read both. Name the folder above it.`;
+  await mkdir(paths.root, { recursive: true });
+  if ((await readRecord(paths.root)) !== undefined) {
+    const message = `${paths.root} is a mounted dataset itself, and the trainer would read both datasets. Use the folder above it.`;
     throw new MountError('occupied', message);
   }
-  return withLock(place.root, options, async () => {
-    const warnings = await removeLeftovers(place);
-    const standing = await folderStateOf(place.folder);
-    if (isAsWanted(standing, dataset)) {
-      await rm(place.staging, { recursive: true, force: true });
+  return withRootLock(paths.root, options, async () => {
+    const warnings = await removeLeftovers(paths);
+    const existing = await folderStateOf(paths.folder);
+    if (isUpToDate(existing, dataset)) {
+      await rm(paths.staging, { recursive: true, force: true });
       return { ...result, outcome: 'unchanged', warnings };
     }
-    mustBeOurs(standing, place, options);
-    const files = await stageFiles(place.staging, dataset, source, options);
-    await writeRecord(
-      place.staging,
-      makeRecord({
-        trainyard: packageVersion(),
-        dataset_id: dataset.datasetId,
-        name: dataset.name,
-        digest: dataset.digest,
-        source: source.name,
-        mounted_at: new Date().toISOString(),
-        boot_id: await bootId(),
-        files,
-      }),
-    );
+    requireReplaceable(existing, paths, options);
+    const files = await stageFiles(paths.staging, dataset, source, options);
+    await writeRecord(paths.staging, {
+      trainyard: packageVersion(),
+      dataset_id: dataset.datasetId,
+      name: dataset.name,
+      digest: dataset.digest,
+      source: source.name,
+      mounted_at: new Date().toISOString(),
+      boot_id: await bootId(),
+      files,
+    });
     options.signal.throwIfAborted();
-    // Somebody may have worked in it while the new one was on its way.
-    mustBeOurs(await folderStateOf(place.folder), place, options);
-    await moveIntoPlace(place);
-    return { ...result, outcome: 'mounted', warnings: [...warnings, ...(await removeLeftovers(place))] };
+    // The old folder may have been changed while the new one was written.
+    requireReplaceable(await folderStateOf(paths.folder), paths, options);
+    await moveIntoPlace(paths);
+    return { ...result, outcome: 'mounted', warnings: [...warnings, ...(await removeLeftovers(paths))] };
   });
 }
 
-function isAsWanted(standing: FolderState, { digest }: MountableDataset): boolean {
-  if (standing.state !== 'mounted' || standing.record.digest !== digest) return false;
-  return standing.changed.length + standing.torn.length + standing.strangers.length === 0;
+function isUpToDate(existing: FolderState, { digest }: MountableDataset): boolean {
+  if (existing.state !== 'mounted' || existing.record.digest !== digest) return false;
+  return existing.changed.length + existing.halfWritten.length + existing.unexpected.length === 0;
 }
 
-/** @throws MountError where something would be lost that is not ours to lose */
-function mustBeOurs(
-  standing: FolderState,
+/** @throws MountError if files would be lost that neither trainyard nor the trainer wrote */
+function requireReplaceable(
+  existing: FolderState,
   { name, folder }: MountPaths,
-  { isForced }: Pick<MountOptions, 'isForced'>,
+  { replaces }: Pick<MountOptions, 'replaces'>,
 ): void {
-  if (isForced || standing.state === 'absent') return;
-  if (standing.state === 'foreign') {
+  if (replaces || existing.state === 'absent') return;
+  if (existing.state === 'foreign') {
     throw new MountError(
       'occupied',
-      `${folder} exists and was not mounted by trainyard, so it stays as it is. Move it away, or replace it with --replace.`,
+      `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`,
     );
   }
-  const { changed, strangers, hiddenStrangers } = standing;
+  const { changed, unexpected, unexpectedHidden } = existing;
   const reasons = [
-    ...(changed.length > 0 ? [`changed or removed since: ${listOf(changed)}`] : []),
-    ...(strangers.length + hiddenStrangers.length > 0 ? [`added: ${listOf([...strangers, ...hiddenStrangers])}`] : []),
+    ...(changed.length > 0 ? [`changed or removed: ${listOf(changed)}`] : []),
+    ...(unexpected.length + unexpectedHidden.length > 0
+      ? [`added: ${listOf([...unexpected, ...unexpectedHidden])}`]
+      : []),
   ];
   if (reasons.length === 0) return;
   throw new MountError(
     'changed',
-    `${folder} is not as it was mounted (${reasons.join('; ')}). Save what you need and push it to "${name}", or give it up with --replace.`,
+    `${folder} was changed after it was mounted (${reasons.join('; ')}). Push the changes to "${name}", or use --replace to discard them.`,
   );
 }
 
@@ -165,22 +164,22 @@ function listOf(names: readonly string[]): string {
 }
 
 /**
- * Takes a mounted dataset away again, if nothing is in its folder but what was mounted and what the trainer has cached.
+ * Removes a mounted dataset if its folder holds only the mounted files and the trainer's caches.
  *
- * @throws MountError `changed`, `occupied`: the folder is as it was then
+ * @throws MountError `changed`, `occupied`. The folder is unchanged then.
  */
 export async function unmountDataset(
   name: string,
-  options: Pick<MountOptions, 'root' | 'signal' | 'isForced' | 'onWaiting'>,
+  options: Pick<MountOptions, 'root' | 'signal' | 'replaces' | 'onWaiting'>,
 ): Promise<void> {
-  const place = mountPathsOf(options.root, name);
-  await withLock(place.root, options, async () => {
-    await removeLeftovers(place);
-    const standing = await folderStateOf(place.folder);
-    if (standing.state === 'absent') return;
-    mustBeOurs(standing, place, options);
-    await markForRemoval(place, place.folder);
-    await removeLeftovers(place);
+  const paths = mountPathsOf(options.root, name);
+  await withRootLock(paths.root, options, async () => {
+    await removeLeftovers(paths);
+    const existing = await folderStateOf(paths.folder);
+    if (existing.state === 'absent') return;
+    requireReplaceable(existing, paths, options);
+    await markForRemoval(paths, paths.folder);
+    await removeLeftovers(paths);
   });
 }
 

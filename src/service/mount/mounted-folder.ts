@@ -6,11 +6,11 @@ import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../../dataset/errors.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 
-/** Hidden from the trainer, which skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
+/** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** What the trainer and its UI write into a dataset's folder (ai-toolkit; with line numbers in docs/mounting.md). */
-const TRAINERS_OWN: ReadonlySet<string> = new Set([
+/** Names that the trainer and its UI write into a dataset's folder (ai-toolkit; line numbers in docs/mounting.md). */
+const TRAINER_FILES: ReadonlySet<string> = new Set([
   '.aitk_size.json',
   '_latent_cache',
   '_t_e_cache',
@@ -20,12 +20,12 @@ const TRAINERS_OWN: ReadonlySet<string> = new Set([
 ]);
 
 const RECORD_FORMAT = 1;
-const LOOKS_AT_ONCE = 16;
+const CONCURRENT_CHECKS = 16;
 
-/** What a mounted folder says of itself, in the words of its JSON. */
+/** The content of `.mount.json`. */
 export interface MountRecord {
   readonly format: typeof RECORD_FORMAT;
-  /** The version that mounted it. */
+  /** The version of trainyard that mounted the folder. */
   readonly trainyard: string;
   readonly dataset_id: string;
   readonly name: string;
@@ -33,42 +33,42 @@ export interface MountRecord {
   /** The service's URL, or the data folder. */
   readonly source: string;
   readonly mounted_at: string;
-  /** The start of the machine during which all this was written, `null` where that can't be told. */
+  /** The `bootId` when the folder was written. */
   readonly boot_id: string | null;
   readonly files: readonly RecordedFile[];
 }
 
 export interface RecordedFile {
-  /** In the dataset. */
+  /** The name in the dataset. */
   readonly filename: string;
-  /** In the folder. */
+  /** The name in the folder. */
   readonly mounted_name: string;
   readonly sha256: string;
   readonly size_bytes: number;
   readonly mtime_ms: number;
 }
 
-/** What is under a dataset's name. */
+/** What a mount finds under a dataset's name. An empty folder counts as absent. */
 export type FolderState =
   | { readonly state: 'absent' }
-  /** Something that we did not make. */
+  /** A file or folder that trainyard did not mount. */
   | { readonly state: 'foreign' }
   | {
       readonly state: 'mounted';
       readonly record: MountRecord;
-      /** Files that somebody changed or removed since, by their names in the folder. */
+      /** Mounted files that were changed or removed, by their names in the folder. */
       readonly changed: readonly string[];
-      /** Files that are neither ours nor the trainer's; hidden ones are those that the trainer doesn't see. */
-      readonly strangers: readonly string[];
-      readonly hiddenStrangers: readonly string[];
-      /** Files that the machine's sudden end has torn. */
-      readonly torn: readonly string[];
+      /** Files that neither the mount nor the trainer wrote; the trainer does not read the hidden ones. */
+      readonly unexpected: readonly string[];
+      readonly unexpectedHidden: readonly string[];
+      /** Mounted files whose bytes were lost in a crash of the machine, because they were not flushed to the disk. */
+      readonly halfWritten: readonly string[];
     };
 
 /**
- * Looks at a folder. Files count as they were where size and modification time are: reading them all would take as long as
- * mounting them. Only where the machine has been restarted since, and may have lost what it had not written yet, they are
- * read, once.
+ * Compares a folder with its record. A file with the recorded size and modification time counts as unchanged, since reading
+ * all files takes as long as mounting them. After a restart of the machine, which may have lost unflushed bytes, all files
+ * are read once.
  */
 export async function folderStateOf(folder: string): Promise<FolderState> {
   let names: string[];
@@ -85,22 +85,22 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
   const boot = await bootId();
   const isSameBoot = record.boot_id === boot;
   const changed: string[] = [];
-  const torn: string[] = [];
-  await forEachConcurrent(record.files, LOOKS_AT_ONCE, async (file) => {
+  const halfWritten: string[] = [];
+  await forEachConcurrent(record.files, CONCURRENT_CHECKS, async (file) => {
     const condition = await conditionOf(join(folder, file.mounted_name), file, isSameBoot);
     if (condition === 'changed') changed.push(file.mounted_name);
-    if (condition === 'torn') torn.push(file.mounted_name);
+    if (condition === 'half-written') halfWritten.push(file.mounted_name);
   });
-  const ours = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
-  const others = names.filter((name) => !ours.has(name) && !TRAINERS_OWN.has(name));
-  if (!isSameBoot && changed.length + torn.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
+  const mounted = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
+  const others = names.filter((name) => !mounted.has(name) && !TRAINER_FILES.has(name));
+  if (!isSameBoot && changed.length + halfWritten.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
   return {
     state: 'mounted',
     record,
     changed: changed.sort(),
-    torn,
-    strangers: others.filter((name) => !name.startsWith('.')),
-    hiddenStrangers: others.filter((name) => name.startsWith('.')),
+    halfWritten,
+    unexpected: others.filter((name) => !name.startsWith('.')),
+    unexpectedHidden: others.filter((name) => name.startsWith('.')),
   };
 }
 
@@ -108,7 +108,7 @@ async function conditionOf(
   path: string,
   file: RecordedFile,
   isSameBoot: boolean,
-): Promise<'same' | 'changed' | 'torn'> {
+): Promise<'same' | 'changed' | 'half-written'> {
   const stats = await lstat(path).catch((error) => {
     if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
@@ -117,11 +117,11 @@ async function conditionOf(
   const isUntouched = stats.mtimeMs === file.mtime_ms;
   if (isUntouched && stats.size === file.size_bytes && isSameBoot) return 'same';
   if (stats.size === file.size_bytes && (await sha256Of(path)) === file.sha256) return 'same';
-  // A person's edit moves the time; a file that lost its bytes with the power did not get another.
-  return isUntouched && !isSameBoot ? 'torn' : 'changed';
+  // An edit changes the modification time; a crash of the machine does not.
+  return isUntouched && !isSameBoot ? 'half-written' : 'changed';
 }
 
-/** The record in a folder; `undefined` where there is none that we wrote. */
+/** Reads the record of a folder; `undefined` if the folder has none of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
   try {
     const record = JSON.parse(await readFile(join(folder, RECORD_NAME), 'utf8'));
@@ -132,12 +132,12 @@ export async function readRecord(folder: string): Promise<MountRecord | undefine
   }
 }
 
-/** Writes the record, durable and in one step. */
-export async function writeRecord(folder: string, record: MountRecord): Promise<void> {
+/** Writes the record durably and atomically. */
+export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
   const temporary = join(folder, `${RECORD_NAME}.new`);
   const handle = await open(temporary, 'w');
   try {
-    await handle.writeFile(`${JSON.stringify(record, null, 1)}\n`);
+    await handle.writeFile(`${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`);
     await handle.sync();
   } finally {
     await handle.close();
@@ -145,12 +145,7 @@ export async function writeRecord(folder: string, record: MountRecord): Promise<
   await rename(temporary, join(folder, RECORD_NAME));
 }
 
-/** One record for these files, as they are now. */
-export function makeRecord(options: Omit<MountRecord, 'format'>): MountRecord {
-  return { format: RECORD_FORMAT, ...options };
-}
-
-/** Names this start of the machine; `null` where there is no telling (random(4), `/proc/sys/kernel/random/boot_id`). */
+/** The kernel's random ID of the current boot (random(4)); `null` on other systems than Linux. */
 export async function bootId(): Promise<string | null> {
   return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
     (text) => text.trim(),

@@ -2,16 +2,16 @@ import { join } from 'node:path';
 import { Parser } from 'tar/parse';
 import type { ReadEntry } from 'tar/read-entry';
 import { mountedNameOf } from '../../dataset/media.js';
-import { IncomingFile } from './incoming-file.js';
 import type { MountFile } from './mount-source.js';
+import { PartialFile } from './partial-file.js';
 
 /**
- * Brings files into `folder` from a tar stream, each checked against its size and SHA-256, and leaves out whatever else is
- * in it. `onFile` hears of each that is there, with the time of its last write in milliseconds since 1970.
+ * Extracts these files of a tar stream into `folder`, checks each against its size and SHA-256, and ignores other entries.
+ * `onFile` is called for each complete file with its modification time in milliseconds since 1970.
  *
- * Ends early where the stream breaks off or is no archive: files that `onFile` has not heard of may be there in part.
+ * Returns early if the stream ends early or is no archive; the remaining files may then exist in part.
  *
- * @throws the operating system's errors; the reason of a signal that breaks off the body
+ * @throws the operating system's errors; the reason of a signal that aborts the body
  */
 export async function receiveArchive(
   body: AsyncIterable<Uint8Array>,
@@ -19,35 +19,35 @@ export async function receiveArchive(
   options: { folder: string; onBytes: (bytes: number) => void; onFile: (file: MountFile, mtimeMs: number) => void },
 ): Promise<void> {
   const wanted = new Map(files.map((file) => [file.filename, file]));
-  let arriving: IncomingFile | undefined;
+  let current: PartialFile | undefined;
   const parser = new Parser({ strict: true });
   parser.on('entry', (entry: ReadEntry) => {
     const file = wanted.get(entry.path);
-    // What has another size by now is fetched by itself, where it is found out why.
+    // A file of another size is requested by itself later, which finds out why.
     if (file === undefined || entry.size !== file.sizeBytes || entry.type !== 'File') {
       entry.resume();
       return;
     }
     wanted.delete(file.filename);
-    const part = new IncomingFile(join(options.folder, mountedNameOf(file.filename)), file, options.onBytes);
-    arriving = part;
+    const part = new PartialFile(join(options.folder, mountedNameOf(file.filename)), file, options.onBytes);
+    current = part;
     entry.on('data', (chunk) => part.append(chunk));
     entry.on('end', () => {
       part.flush();
-      if (part.isRight()) options.onFile(file, part.writtenAt());
+      if (part.isComplete()) options.onFile(file, part.mtimeMs());
       else part.restart();
       part.close();
-      arriving = undefined;
+      current = undefined;
     });
   });
   try {
     for await (const chunk of body) parser.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     parser.end();
   } catch (error) {
-    // `fetch` breaks off with a TypeError.
+    // The body of `fetch` fails with a TypeError.
     if (!(error instanceof TypeError || (error instanceof Error && 'tarCode' in error))) throw error;
   } finally {
-    arriving?.flush();
-    arriving?.close();
+    current?.flush();
+    current?.close();
   }
 }

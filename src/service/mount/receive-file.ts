@@ -1,54 +1,56 @@
-import { IncomingFile } from './incoming-file.js';
-import { type HttpSource, MountError, type MountFile, SourceChanged } from './mount-source.js';
+import { DatasetChanged, type HttpSource, MountError, type MountFile } from './mount-source.js';
+import { PartialFile } from './partial-file.js';
 
 type Read = HttpSource['read'];
 
 export interface ReceiveOptions {
   readonly path: string;
   readonly signal: AbortSignal;
-  /** Bytes that count from now on; fewer than none where some count no more. */
+  /** Called with the number of bytes received; negative if bytes are discarded. */
   readonly onBytes: (bytes: number) => void;
 }
 
-/** Connections that break one after the other without a byte in between. */
-const MAX_FRUITLESS_READS = 5;
+/** Consecutive connections that break without delivering a byte. */
+const MAX_EMPTY_READS = 5;
 
 /**
- * Brings the bytes of a file to `path`, going on where an earlier attempt ended, and checks them against size and SHA-256
- * while they arrive.
+ * Downloads a file to `path`, resumes after the bytes of an earlier attempt, and checks size and SHA-256.
  *
- * @returns when the file was last written, in milliseconds since 1970
- * @throws MountError `damaged`; SourceChanged; what `read` throws; the signal's reason. What has arrived stays.
+ * @returns the file's modification time in milliseconds since 1970
+ * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
  */
 export async function receiveFile(read: Read, file: MountFile, options: ReceiveOptions): Promise<number> {
-  const part = new IncomingFile(options.path, file, options.onBytes);
+  const part = new PartialFile(options.path, file, options.onBytes);
   try {
     part.resume();
-    const isContinued = part.bytes > 0;
+    const isResumed = part.bytes > 0;
     await receiveRest(read, part, options);
-    if (part.isRight()) return part.writtenAt();
+    if (part.isComplete()) return part.mtimeMs();
     part.restart();
-    if (isContinued) {
-      // The earlier attempt had another file of that name; now there is nothing to go on from.
+    if (isResumed) {
+      // The earlier attempt received another file of that name. Download all bytes again.
       await receiveRest(read, part, options);
-      if (part.isRight()) return part.writtenAt();
+      if (part.isComplete()) return part.mtimeMs();
       part.restart();
     }
-    throw new MountError('damaged', `${file.filename} did not arrive with the SHA-256 that it is said to have.`);
+    throw new MountError(
+      'damaged',
+      `${file.filename} was received with another SHA-256 than the manifest says. Try again, or upload the file again.`,
+    );
   } finally {
     part.close();
   }
 }
 
-/** Reads until the file is as long as it should be, through connections that break. */
-async function receiveRest(read: Read, part: IncomingFile, { signal }: ReceiveOptions): Promise<void> {
-  for (let fruitless = 0; part.bytes < part.file.sizeBytes; ) {
+/** Reads until the file has its full size, over new connections if one breaks. */
+async function receiveRest(read: Read, part: PartialFile, { signal }: ReceiveOptions): Promise<void> {
+  for (let emptyReads = 0; part.bytes < part.file.sizeBytes; ) {
     signal.throwIfAborted();
     const before = part.bytes;
     try {
       const { from, body } = await read(part.file, before, signal);
       if (from !== before) part.restart();
-      if (from !== part.bytes) throw new SourceChanged(`${part.file.filename} can't be read from byte ${before}`);
+      if (from !== part.bytes) throw new DatasetChanged(`${part.file.filename} can't be read from byte ${before}`);
       try {
         for await (const chunk of body) part.append(chunk);
       } finally {
@@ -57,10 +59,10 @@ async function receiveRest(read: Read, part: IncomingFile, { signal }: ReceiveOp
       if (part.bytes < part.file.sizeBytes) throw new TypeError('terminated', { cause: new Error('too few bytes') });
     } catch (error) {
       signal.throwIfAborted();
-      // What breaks off is a TypeError of fetch; where there is no answer at all, `read` has tried again already.
+      // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
       if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
-      fruitless = part.bytes > before ? 0 : fruitless + 1;
-      if (fruitless >= MAX_FRUITLESS_READS) throw error;
+      emptyReads = part.bytes > before ? 0 : emptyReads + 1;
+      if (emptyReads >= MAX_EMPTY_READS) throw error;
     }
   }
 }

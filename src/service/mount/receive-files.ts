@@ -5,25 +5,25 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { HttpSource, MountFile } from './mount-source.js';
 import { receiveFile } from './receive-file.js';
 
-/** Larger files come by themselves; small ones together, so that none of them waits for an answer of its own. */
+/** Small files are requested together, so that none of them costs a round trip of its own. */
 const MAX_TOGETHER = 64;
 const MAX_TOGETHER_BYTES = 16 * 1024 * 1024;
 
 export interface ReceiveFilesOptions {
-  /** Requests under way at once. */
+  /** Concurrent requests. */
   readonly connections: number;
   readonly signal: AbortSignal;
-  /** Told of bytes that count from now on; fewer than none where some count no more. */
+  /** Called with the number of bytes received; negative if bytes are discarded. */
   readonly onBytes: (bytes: number) => void;
-  /** Told of each file that is there and right, with the time of its last write in milliseconds since 1970. */
+  /** Called for each complete file with its modification time in milliseconds since 1970. */
   readonly onFile: (file: MountFile, mtimeMs: number) => void;
 }
 
 /**
- * Fills `folder` with these files over the network, and with nothing else; what an earlier attempt has left is taken up where
- * it still fits. The first failure ends the others, which would only go on in vain.
+ * Downloads exactly these files into `folder`. Files of an earlier attempt are kept and resumed if they match. The first
+ * failure aborts all other requests.
  *
- * @throws MountError; SourceChanged; what the source throws; the signal's reason
+ * @throws MountError; DatasetChanged; the errors of the source; the signal's reason
  */
 export async function receiveFiles(
   folder: string,
@@ -31,31 +31,31 @@ export async function receiveFiles(
   { read, readTogether }: HttpSource,
   { connections, signal, onBytes, onFile }: ReceiveFilesOptions,
 ): Promise<void> {
-  const begun = await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
-  const underWay = new Set<AbortController>();
+  const started = await keepOnly(folder, new Set(files.map((file) => mountedNameOf(file.filename))));
+  const inFlight = new Set<AbortController>();
   const abortAll = (reason: unknown) => {
-    for (const each of underWay) each.abort(reason);
+    for (const controller of inFlight) controller.abort(reason);
   };
   const onAbort = () => abortAll(signal.reason);
   signal.addEventListener('abort', onAbort);
-  /** A signal for each request: fetch lets go of one only when memory is tidied up. */
+  // Each request gets its own signal: fetch removes its listeners from a signal only at garbage collection.
   const withSignal = async (work: (signal: AbortSignal) => Promise<void>) => {
     signal.throwIfAborted();
     const own = new AbortController();
-    underWay.add(own);
+    inFlight.add(own);
     try {
       await work(own.signal);
     } catch (error) {
       abortAll(error);
       throw error;
     } finally {
-      underWay.delete(own);
+      inFlight.delete(own);
     }
   };
   const receiveGroup = async (group: readonly MountFile[]) => {
     const missing = new Set(group);
     if (group.length > 1 && readTogether !== undefined) {
-      const onArrived = (file: MountFile, mtimeMs: number) => {
+      const onReceived = (file: MountFile, mtimeMs: number) => {
         missing.delete(file);
         onFile(file, mtimeMs);
       };
@@ -63,7 +63,7 @@ export async function receiveFiles(
         const body = await readTogether(group, own);
         if (body === undefined) return;
         const { receiveArchive } = await import('./receive-archive.js');
-        await receiveArchive(body, group, { folder, onBytes, onFile: onArrived });
+        await receiveArchive(body, group, { folder, onBytes, onFile: onReceived });
       });
     }
     for (const file of missing) {
@@ -72,18 +72,18 @@ export async function receiveFiles(
     }
   };
   try {
-    await forEachConcurrent(groupsOf(files, begun), connections, receiveGroup);
+    await forEachConcurrent(groupsOf(files, started), connections, receiveGroup);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-/** Files to ask for together; one that has begun to arrive goes on by itself. */
-function* groupsOf(files: readonly MountFile[], begun: ReadonlySet<string>): Generator<MountFile[]> {
+/** Files to request together. A file that an earlier attempt started is requested by itself, to resume it. */
+function* groupsOf(files: readonly MountFile[], started: ReadonlySet<string>): Generator<MountFile[]> {
   let group: MountFile[] = [];
   let bytes = 0;
   for (const file of files) {
-    if (file.sizeBytes > MAX_TOGETHER_BYTES || begun.has(mountedNameOf(file.filename))) {
+    if (file.sizeBytes > MAX_TOGETHER_BYTES || started.has(mountedNameOf(file.filename))) {
       yield [file];
       continue;
     }
@@ -97,7 +97,7 @@ function* groupsOf(files: readonly MountFile[], begun: ReadonlySet<string>): Gen
   if (group.length > 0) yield group;
 }
 
-/** Makes the folder, or leaves nothing in it but files of these names. @returns the names that are there */
+/** Creates the folder, or removes all but the files of these names. @returns the names of the files kept */
 async function keepOnly(folder: string, names: ReadonlySet<string>): Promise<Set<string>> {
   const stats = await lstat(folder).catch(() => undefined);
   if (!stats?.isDirectory()) {

@@ -13,7 +13,7 @@ export interface MountProgress {
 }
 
 export interface StagingOptions
-  extends Pick<CopyOptions, 'isLinked' | 'threads' | 'copiesHere' | 'signal'>,
+  extends Pick<CopyOptions, 'isHardLinked' | 'threads' | 'copiesOnMainThread' | 'signal'>,
     Pick<ReceiveFilesOptions, 'connections'> {
   readonly onProgress: ((progress: MountProgress) => void) | undefined;
 }
@@ -24,7 +24,7 @@ const PROGRESS_INTERVAL_MS = 100;
  * Fills `folder` with exactly the files of a dataset, each checked against its size and SHA-256. Files that an earlier
  * attempt received over HTTP are kept if they match.
  *
- * @throws MountError; SourceChanged; the signal's reason
+ * @throws MountError; DatasetChanged; the signal's reason
  */
 export async function stageFiles(
   folder: string,

@@ -4,17 +4,17 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** `renameat2(AT_FDCWD, …, RENAME_EXCHANGE)` of the C library (rename(2)); a trainer's machine always has Python. */
+/** Calls the C library's `renameat2(AT_FDCWD, …, RENAME_EXCHANGE)`. A trainer's machine always has Python. */
 const PYTHON = `import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 a, b = (os.fsencode(path) for path in sys.argv[1:])
 sys.exit(0 if libc.renameat2(-100, a, -100, b, 2) == 0 else 1)`;
 
 /**
- * Lets two folders change names in one step, so that at no moment either name is without a folder. Node can't; `mv` of
- * coreutils 9.5 or later can, and so can the C library, through Python.
+ * Swaps the names of two folders atomically, as `renameat2` with RENAME_EXCHANGE does (rename(2)), so that each name refers
+ * to a folder at every moment. Node has no such call; `mv` of coreutils 9.5 or later and Python's `ctypes` do.
  *
- * @returns false where neither could, or the file system can't; both names are as they were
+ * @returns false if neither command or the file system can; the names are unchanged then
  */
 export async function swapFolders(one: string, other: string): Promise<boolean> {
   if (process.platform !== 'linux') return false;

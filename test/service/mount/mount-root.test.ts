@@ -72,7 +72,7 @@ describe('serve --mount-root', () => {
     await mountedAsItIs(id, 'shared');
     await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
     await api.request('DELETE', `/${id}`);
-    await warned('the dataset was deleted, and its folder stays');
+    await warned('the dataset was deleted, but its folder is kept');
     expect(await readFile(join(root, 'shared', 'mine.txt'), 'utf8')).toBe('mine');
     expect(trainerWalk(join(root, 'shared'))).toHaveLength(1);
   });
@@ -82,7 +82,7 @@ describe('serve --mount-root', () => {
     await mountedAsItIs(id, 'edited');
     await writeFile(join(root, 'edited', '01.txt'), 'by hand');
     await api.upload(id, '01.txt', 'from elsewhere');
-    await warned('is not as it was mounted');
+    await warned('was changed after it was mounted');
     expect(await readFile(join(root, 'edited', '01.txt'), 'utf8')).toBe('by hand');
   });
 

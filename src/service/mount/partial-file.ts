@@ -1,27 +1,27 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
-import { type MountFile, SourceChanged } from './mount-source.js';
+import { DatasetChanged, type MountFile } from './mount-source.js';
 
-/** Chunks from the network are gathered to writes of about this size; most pictures are written in one go. */
+/** Network chunks are buffered until about this size, so that most images are written by one call. */
 const WRITE_BYTES = 512 * 1024;
 
 /**
- * A file that has arrived up to `bytes`, with the hash of what is there. Works synchronously: a dataset is mostly small
- * files, and handing every one of five calls for each to another thread takes longer than the calls themselves.
+ * A file received up to `bytes`, with the SHA-256 of these bytes. All calls are synchronous: most files of a dataset are
+ * small, and passing five calls a file to Node's thread pool takes longer than the calls.
  */
-export class IncomingFile {
+export class PartialFile {
   readonly file: MountFile;
   bytes = 0;
   #hash: Hash = createHash('sha256');
-  #gathered: Uint8Array[] = [];
-  #gatheredBytes = 0;
+  #buffered: Uint8Array[] = [];
+  #bufferedBytes = 0;
   readonly #fd: number;
   readonly #onBytes: (bytes: number) => void;
 
   /**
-   * Opens the file at `path`, and makes it where it is missing.
+   * Opens the file at `path`, or creates it.
    *
-   * @param onBytes told of bytes that count from now on; fewer than none where some count no more
+   * @param onBytes called with the number of bytes added; negative if bytes are discarded
    */
   constructor(path: string, file: MountFile, onBytes: (bytes: number) => void) {
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
@@ -29,7 +29,7 @@ export class IncomingFile {
     this.#onBytes = onBytes;
   }
 
-  /** Goes on from what an earlier attempt has left. */
+  /** Hashes the bytes that an earlier attempt received, to append after them. */
   resume(): void {
     const { size } = fstatSync(this.#fd);
     if (size === 0) return;
@@ -45,27 +45,27 @@ export class IncomingFile {
     }
   }
 
-  /** Takes the next bytes, which `flush` writes at the latest. @throws SourceChanged where more comes than there should be */
+  /** Buffers the next bytes until `flush`. @throws DatasetChanged if the file gets longer than its manifest says */
   append(chunk: Uint8Array): void {
-    if (this.bytes + this.#gatheredBytes + chunk.length > this.file.sizeBytes) {
-      throw new SourceChanged(`${this.file.filename} has become longer`);
+    if (this.bytes + this.#bufferedBytes + chunk.length > this.file.sizeBytes) {
+      throw new DatasetChanged(`${this.file.filename} has become longer`);
     }
-    this.#gathered.push(chunk);
-    this.#gatheredBytes += chunk.length;
-    if (this.#gatheredBytes >= WRITE_BYTES) this.flush();
+    this.#buffered.push(chunk);
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes >= WRITE_BYTES) this.flush();
   }
 
   flush(): void {
-    const chunks = this.#gathered;
+    const chunks = this.#buffered;
     if (chunks.length === 0) return;
-    [this.#gathered, this.#gatheredBytes] = [[], 0];
+    [this.#buffered, this.#bufferedBytes] = [[], 0];
     let written = writevSync(this.#fd, chunks, this.bytes);
     for (const chunk of chunks) {
-      let taken = Math.min(written, chunk.length);
-      written -= taken;
-      // A disk that runs full takes a part first; only the attempt to write the rest says why.
-      while (taken < chunk.length) {
-        taken += writeSync(this.#fd, chunk, taken, chunk.length - taken, this.bytes + taken);
+      let done = Math.min(written, chunk.length);
+      written -= done;
+      // On a full disk the first write is short; only the next one throws ENOSPC.
+      while (done < chunk.length) {
+        done += writeSync(this.#fd, chunk, done, chunk.length - done, this.bytes + done);
       }
       this.#count(chunk);
     }
@@ -84,13 +84,13 @@ export class IncomingFile {
     this.#hash = createHash('sha256');
   }
 
-  /** Whether all of it is there, with the SHA-256 that it should have. */
-  isRight(): boolean {
+  /** Whether the file is complete and has the expected SHA-256. */
+  isComplete(): boolean {
     return this.#hash.copy().digest('hex') === this.file.sha256;
   }
 
   /** In milliseconds since 1970. */
-  writtenAt(): number {
+  mtimeMs(): number {
     return fstatSync(this.#fd).mtimeMs;
   }
 
