@@ -1,6 +1,7 @@
 import { type Compilable, type Selectable, sql } from 'kysely';
 import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
+import type { DatasetRow, FileRow } from './rows.js';
 
 /** Rows read at a time: few round trips, and memory that no table outgrows. */
 const ROWS_PER_PAGE = 2000;
@@ -15,8 +16,6 @@ export const PRIMARY_KEYS = {
 } as const satisfies Partial<Record<keyof Schema, string>>;
 
 export type PlainTable = keyof typeof PRIMARY_KEYS;
-export type DatasetRow = Selectable<Schema['dataset']>;
-export type FileRow = Selectable<Schema['file']>;
 
 /** Runs one statement, be it by itself or as a part of a transaction. */
 export type Run = <Row>(statement: Compilable<Row>) => Promise<Row[]>;

@@ -4,10 +4,11 @@ import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { type Database, isUniqueViolation } from '../database/database.js';
-import { type DatasetFilter, datasetsBy } from './dataset-statements.js';
 import { addReservation, type ChangeOptions, changeFiles, type FileChange, type Transition } from './file-changes.js';
+import { countColumns, datasetOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
 import {
-  discardDataset,
+  type DatasetFilter,
+  datasetsBy,
   type FilePage,
   filesOfStems,
   IS_PENDING,
@@ -15,8 +16,8 @@ import {
   ROWS_PER_STATEMENT,
   rowChunksOf,
   storedAfter,
-} from './file-statements.js';
-import { countColumns, datasetOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
+  trashDataset,
+} from './statements.js';
 
 export interface CatalogOptions {
   /** How long the bytes of a displaced or removed file stay readable. */
@@ -231,7 +232,7 @@ export class Catalog {
     const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
         hasRowLocks ? dataset.forUpdate() : dataset,
-        discardDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
+        trashDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
         query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
         ...this.#changeOptions.announcement(key.id),
       ]),

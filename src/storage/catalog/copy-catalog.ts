@@ -4,19 +4,9 @@ import type { DatasetFile } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
-import {
-  type DatasetRow,
-  type FileRow,
-  filePagesOf,
-  type PlainTable,
-  PRIMARY_KEYS,
-  pagesOf,
-  type Run,
-  runOn,
-  snapshot,
-} from './catalog-rows.js';
-import { rowChunksOf } from './file-statements.js';
-import { countColumns, datasetOf, fileColumns, fileOf } from './rows.js';
+import { filePagesOf, type PlainTable, PRIMARY_KEYS, pagesOf, type Run, runOn, snapshot } from './catalog-rows.js';
+import { countColumns, type DatasetRow, datasetOf, type FileRow, fileColumns, fileOf } from './rows.js';
+import { rowChunksOf } from './statements.js';
 
 /** A stored file, as far as its bytes go. */
 export interface NamedBlob {

@@ -1,20 +1,20 @@
 import type { Compilable } from 'kysely';
 import { recount, stemGroupsOf } from '../../dataset/counts.js';
-import type { Dataset, DatasetFile, Micros, PendingFile } from '../../dataset/dataset.js';
+import { type Dataset, type DatasetFile, liveUntil, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import type { Database, RowsOf } from '../database/database.js';
+import { datasetOf, fileColumns, fileOf } from './rows.js';
 import {
   countReservation,
   datasetById,
-  discard,
   groupsOfStems,
   insertFile,
   lockedDatasetById,
+  trashBlobs,
   writeCounts,
-  writeDifference,
-} from './file-statements.js';
-import { datasetOf, fileColumns, fileOf } from './rows.js';
+  writeFiles,
+} from './statements.js';
 
 /** A change to the files of some stems of one dataset. */
 export interface FileChange {
@@ -54,7 +54,7 @@ export function changeFiles(
   const stems = [...new Set(filenames.map(stemOf))];
   return transact({ isDurable }, async ({ send, commit }) => {
     const [[row], ...groups] = await send([
-      hasRowLocks ? lockedDatasetById(query, datasetId) : datasetById(query, datasetId),
+      (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
       ...groupsOfStems(query, datasetId, stems),
     ]);
     if (row === undefined) return undefined;
@@ -77,11 +77,11 @@ export function changeFiles(
       counts = recount(counts, old, next);
     }
     const after = { ...counts, lastActivity: isActivity ? now : lastActivity };
-    const counting = writeCounts(query, { datasetId, counts, lastActivity: after.lastActivity });
+    const counting = writeCounts(query, { ...counts, datasetId, lastActivity: after.lastActivity });
     const answers = await commit([
       ...announcement(datasetId),
-      ...writeDifference(query, { removed, written }),
-      ...discard(query, discarded, { now, blobGrace }),
+      ...writeFiles(query, { removed, written }),
+      ...trashBlobs(query, discarded, { now, blobGrace }),
       counting,
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof counting]>[0];
@@ -107,11 +107,12 @@ export async function addReservation(
   { accountId, file }: { accountId: string; file: PendingFile },
   { announcement }: Pick<ChangeOptions, 'announcement'>,
 ): Promise<Dataset | undefined> {
+  const { datasetId, createdAt } = file;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
     commit([
-      countReservation(query, { accountId, file }),
-      insertFile(query, { accountId, row: fileColumns(file) }),
-      ...announcement(file.datasetId),
+      countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
+      insertFile(query, { ...fileColumns(file), accountId }),
+      ...announcement(datasetId),
     ]),
   );
   return row && datasetOf(row);

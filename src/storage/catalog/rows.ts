@@ -13,7 +13,7 @@ import type { Warning } from '../../dataset/problems.js';
 import type { Schema } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
-type DatasetRow = Selectable<Schema['dataset']>;
+export type DatasetRow = Selectable<Schema['dataset']>;
 
 /** A dataset as it was read. */
 export function datasetOf(row: DatasetRow): Dataset {

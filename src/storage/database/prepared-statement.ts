@@ -1,31 +1,31 @@
 import type { Compilable, CompiledQuery } from 'kysely';
 import type { Query } from './database.js';
 
-/** Stands in a statement for a value that each use of it brings. */
+/** A parameter of a prepared statement: each execution supplies its value under this name. */
 class Parameter {
-  readonly valueFrom: (input: never) => unknown;
+  readonly name: PropertyKey;
 
-  constructor(valueFrom: (input: never) => unknown) {
-    this.valueFrom = valueFrom;
+  constructor(name: PropertyKey) {
+    this.name = name;
   }
 }
 
-/** Makes the stand-in for what `valueFrom` takes from the input. */
-export type ParameterOf<Input> = <T>(valueFrom: (input: Input) => T) => T;
+/** Makes the parameter of a name. It has the type of its value, so that a query builder takes it for one. */
+export type ParameterOf<Values> = <Name extends keyof Values>(name: Name) => Values[Name];
 
 /**
- * A statement whose text is always the same: built and compiled once for each database, which costs more than running it on
- * SQLite does, and from then on only filled in.
+ * A prepared statement: built and compiled to SQL once for each database, then executed with other values. Building and
+ * compiling a statement takes longer than SQLite takes to run it.
  */
-export function preparedStatement<Input, Row>(
-  build: (query: Query, slot: ParameterOf<Input>) => Compilable<Row>,
-): (query: Query, input: Input) => Compilable<Row> {
+export function preparedStatement<Values extends object, Row>(
+  build: (query: Query, parameter: ParameterOf<Values>) => Compilable<Row>,
+): (query: Query, values: Values) => Compilable<Row> {
   const compiledFor = new WeakMap<Query, CompiledQuery<Row>>();
-  return (query, input) => {
-    const compiled = compiledFor.get(query) ?? build(query, (valueFrom) => new Parameter(valueFrom) as never).compile();
+  return (query, values) => {
+    const compiled = compiledFor.get(query) ?? build(query, (name) => new Parameter(name) as never).compile();
     compiledFor.set(query, compiled);
     const parameters = compiled.parameters.map((value) =>
-      value instanceof Parameter ? value.valueFrom(input as never) : value,
+      value instanceof Parameter ? values[value.name as keyof Values] : value,
     );
     return { compile: () => ({ ...compiled, parameters }) };
   };

@@ -16,7 +16,7 @@ import {
 } from '../../../src/dataset/upload-transitions.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
 import type { Catalog } from '../../../src/storage/catalog/catalog.js';
-import { storedAfter } from '../../../src/storage/catalog/file-statements.js';
+import { storedAfter } from '../../../src/storage/catalog/statements.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 
 let ids = 0;

@@ -1,0 +1,240 @@
+import { type Compilable, sql } from 'kysely';
+import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
+import { type DatasetFile, liveUntil, type Micros } from '../../dataset/dataset.js';
+import type { FileKind } from '../../dataset/media.js';
+import { blobKeyOf } from '../blobs/blobs.js';
+import type { Query } from '../database/database.js';
+import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
+import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
+
+/** A statement may have 32,766 parameters in SQLite and 65,535 in Postgres; a row of a file takes some 20. */
+export const ROWS_PER_STATEMENT = 500;
+
+/** Literals, not parameters: SQLite uses a partial index only if the text of the statement has the index's condition. */
+export const IS_PENDING = sql<string>`'pending'`;
+export const IS_PRESIGNED = sql<string>`'presigned'`;
+
+/** Which datasets to read; an empty filter matches all. */
+export interface DatasetFilter {
+  readonly accountId?: string | undefined;
+  /** At most `ROWS_PER_STATEMENT`. */
+  readonly ids?: readonly string[] | undefined;
+  readonly name?: string | undefined;
+  /** Only datasets older than this one. */
+  readonly after?: { readonly createdAt: Micros; readonly id: string } | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** Selects datasets, newest first. */
+export function datasetsBy(query: Query, { accountId, ids, name, after, limit }: DatasetFilter) {
+  let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
+  if (accountId !== undefined) select = select.where('account_id', '=', accountId);
+  if (ids !== undefined) select = select.where('id', 'in', ids);
+  if (name !== undefined) select = select.where('name', '=', name);
+  if (after !== undefined) {
+    select = select.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('created_at', 'id'), '<', tuple(after.createdAt, after.id)),
+    );
+  }
+  return limit === undefined ? select : select.limit(limit);
+}
+
+export const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')),
+);
+
+/** Selects a dataset and locks its row until the end of the transaction. */
+export const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).forNoKeyUpdate(),
+);
+
+const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId: string; stem: string }>) =>
+  query
+    .selectFrom('file')
+    .selectAll()
+    .where('dataset_id', '=', parameter('datasetId'))
+    .where('stem', '=', parameter('stem')),
+);
+
+/** Selects as `filesOfStems` does, with a prepared statement for a single stem. */
+export function groupsOfStems(
+  query: Query,
+  datasetId: string,
+  stems: readonly string[],
+): readonly Compilable<FileRow>[] {
+  const [stem, ...others] = stems;
+  if (stem !== undefined && others.length === 0) return [filesOfStem(query, { datasetId, stem })];
+  return filesOfStems(query, datasetId, stems);
+}
+
+/** Selects all rows of some stems of a dataset. */
+export function filesOfStems(query: Query, datasetId: string, stems: readonly string[]) {
+  return rowChunksOf(stems).map((chunk) =>
+    query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).where('stem', 'in', chunk),
+  );
+}
+
+/** A page of at most `limit` stored files of a dataset, whose names follow `after`. */
+export interface FilePage {
+  readonly datasetId: string;
+  readonly after: string;
+  readonly kind?: FileKind | undefined;
+  readonly limit: number;
+}
+
+/** Selects a page of files ordered by name. The unique index of finalized names gives this order without a sort. */
+export function storedAfter(query: Query, { datasetId, after, kind, limit }: FilePage) {
+  const page = query
+    .selectFrom('file')
+    .selectAll()
+    .where('dataset_id', '=', datasetId)
+    .where('state', '<>', IS_PENDING)
+    .where('state', '=', 'stored')
+    .where('filename', '>', after)
+    .orderBy('filename')
+    .limit(limit);
+  return kind === undefined ? page : page.where('kind', '=', kind);
+}
+
+/** Deletes and then upserts rows of files. */
+export function writeFiles(
+  query: Query,
+  { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
+) {
+  return [
+    // First, so that a written file may take the name of a removed one.
+    ...rowChunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
+    ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
+  ];
+}
+
+/** Adds the blobs of files to the trash. The grace period begins once no presigned link can write the blob any more. */
+export function trashBlobs(
+  query: Query,
+  files: readonly DatasetFile[],
+  { now, blobGrace }: { now: Micros; blobGrace: Micros },
+) {
+  const unusedFrom = ({ upload }: DatasetFile) =>
+    upload.state === 'pending' && upload.via === 'presigned' ? Math.max(now, liveUntil(upload)) : now;
+  return rowChunksOf(files).map((chunk) =>
+    query
+      .insertInto('trash')
+      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: unusedFrom(file) + blobGrace })))
+      .onConflict((conflict) => conflict.column('blob_key').doNothing()),
+  );
+}
+
+function upsert(query: Query, files: readonly DatasetFile[]) {
+  const rows = files.map(fileColumns);
+  const [row, ...others] = rows;
+  return row !== undefined && others.length === 0 ? upsertRow(query, row) : upsertRows(query, rows);
+}
+
+const upsertRow = preparedStatement((query, parameter: ParameterOf<FileRow>) =>
+  upsertRows(query, [Object.fromEntries(FILE_COLUMNS.map((name) => [name, parameter(name)])) as unknown as FileRow]),
+);
+
+function upsertRows(query: Query, rows: readonly FileRow[]) {
+  return query
+    .insertInto('file')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict
+        .column('id')
+        .doUpdateSet((eb) =>
+          Object.fromEntries(UPLOAD_COLUMNS.map((column) => [column, eb.ref(`excluded.${column}`)])),
+        ),
+    );
+}
+
+/** Inserts a file if its dataset exists and belongs to the account. */
+export const insertFile = preparedStatement((query, parameter: ParameterOf<FileRow & { accountId: string }>) =>
+  query
+    .insertInto('file')
+    .columns(FILE_COLUMNS)
+    .expression((eb) =>
+      eb
+        .selectFrom('dataset')
+        .select(FILE_COLUMNS.map((name) => eb.val(parameter(name)).as(name)))
+        .where('id', '=', parameter('dataset_id'))
+        .where('account_id', '=', parameter('accountId')),
+    ),
+);
+
+/** The values that `countReservation` needs. */
+interface ReservationCount {
+  readonly accountId: string;
+  readonly datasetId: string;
+  readonly createdAt: Micros;
+  readonly aliveUntil: Micros;
+}
+
+/** Adds one pending upload to the counts of a dataset; returns the dataset. */
+export const countReservation = preparedStatement((query, parameter: ParameterOf<ReservationCount>) =>
+  query
+    .updateTable('dataset')
+    .set((eb) => ({
+      pending: eb('pending', '+', 1),
+      pending_until: eb
+        .case()
+        .when('pending_until', '>', parameter('aliveUntil'))
+        .then(eb.ref('pending_until'))
+        .else(eb.val(parameter('aliveUntil')))
+        .end(),
+      updated_at: parameter('createdAt'),
+    }))
+    .where('id', '=', parameter('datasetId'))
+    .where('account_id', '=', parameter('accountId'))
+    .returningAll(),
+);
+
+/** Writes the counts of a dataset, and computes `pending_until` from its rows. */
+export const writeCounts = preparedStatement(
+  (query, parameter: ParameterOf<StemCounts & { datasetId: string; lastActivity: Micros }>) =>
+    query
+      .updateTable('dataset')
+      .set((eb) => ({
+        ...(Object.fromEntries(COUNT_FIELDS.map((name) => [name, parameter(name)])) as unknown as StemCounts),
+        updated_at: parameter('lastActivity'),
+        pending_until: eb
+          .selectFrom('file')
+          .select(({ fn }) => fn.max('alive_until').as('latest'))
+          .where('dataset_id', '=', parameter('datasetId'))
+          .where('state', '=', IS_PENDING),
+      }))
+      .where('id', '=', parameter('datasetId'))
+      .returning('pending_until'),
+);
+
+/** Adds all blobs of a dataset to the trash, as `trashBlobs` does; a pending upload may or may not have one. */
+export function trashDataset(
+  query: Query,
+  key: { accountId: string; id: string },
+  { now, blobGrace }: { now: Micros; blobGrace: Micros },
+) {
+  const files = query
+    .selectFrom('file')
+    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
+    .where('dataset.id', '=', key.id)
+    .where('dataset.account_id', '=', key.accountId)
+    .where('file.state', '<>', 'rejected')
+    .select((eb) => [
+      // The key that `blobKeyOf` makes.
+      sql<string>`dataset.id || '/' || file.id`.as('blob_key'),
+      eb
+        .case()
+        .when(eb.and([eb('file.via', '=', IS_PRESIGNED), eb('file.alive_until', '>', now)]))
+        .then(eb('file.alive_until', '+', blobGrace))
+        .else(eb.val(now + blobGrace))
+        .end()
+        .as('delete_after'),
+    ]);
+  return query.insertInto('trash').columns(['blob_key', 'delete_after']).expression(files);
+}
+
+/** Splits items into chunks of rows that fit into one statement. */
+export function rowChunksOf<T>(items: readonly T[]): T[][] {
+  const chunks: T[][] = [];
+  for (let i = 0; i < items.length; i += ROWS_PER_STATEMENT) chunks.push(items.slice(i, i + ROWS_PER_STATEMENT));
+  return chunks;
+}
