@@ -1,6 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { Metrics } from './server/metrics.js';
@@ -18,19 +16,15 @@ import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
 import { watchAccount } from './service/watch/watch-account.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
-import { openBlobs } from './storage/blobs/open-blobs.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
+import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
+import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
 const LONGEST_SWEEP_PAUSE_MS = 30_000;
 const LOOK_PAUSE_MS = 2000;
 const THUMBNAIL_PIXELS = 320;
-
-/** Makes the data folder where it is missing; nobody else on the machine may look into it. */
-async function makeFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
-}
 
 /**
  * A whole serving process over a data folder, listening once it returns.
@@ -38,11 +32,11 @@ async function makeFolder(path: string): Promise<void> {
  * @throws FolderInUse where another process serves the folder, BackendUnusable where its bucket can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
-  await makeFolder(config.dataFolder);
+  await makePrivateFolder(config.dataFolder);
   // What this process alone may have: the catalog, or the blobs, or both. With both elsewhere others may serve beside it.
   const isCatalogHere = config.databaseUrl === undefined;
   const isShared = !isCatalogHere && config.blobs.kind !== 'disk';
-  const lock = isShared ? undefined : lockFolder(join(config.dataFolder, 'serving.lock'));
+  const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const metadata = await openCatalog(config);
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));

@@ -1,11 +1,12 @@
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { MAX_DIRECT_BYTES } from './api/limits.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import type { BodyTimeouts } from './server/bodies.js';
 import type { ServiceRules } from './service/dependencies.js';
 import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
-import type { BlobsLocation } from './storage/blobs/open-blobs.js';
 import { parseS3Url } from './storage/blobs/s3/location.js';
+import { dataFolderPaths } from './storage/data-folder.js';
+import type { BlobsLocation } from './storage/open-blobs.js';
 
 /** Everything that may be chosen about a serving process. */
 export interface Config {
@@ -240,7 +241,7 @@ function configOf(values: Values): Config {
     dataFolder,
     databaseUrl: values.databaseUrl,
     blobs: values.blobsUrl ?? { kind: 'disk' },
-    spoolFolder: values.spool ?? join(dataFolder, 'tmp'),
+    spoolFolder: values.spool ?? dataFolderPaths(dataFolder).spool,
     spoolBytes: must(values.spoolBytes),
     host: must(values.host),
     port: must(values.port),

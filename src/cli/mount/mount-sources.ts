@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Config } from '../../config.js';
@@ -12,6 +11,7 @@ import {
   DatasetChanged,
 } from '../../service/mount/mount-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import { dataFolderPaths } from '../../storage/data-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
 /** A dataset of a service, read over HTTP. */
@@ -79,7 +79,8 @@ async function* emptyBody(): AsyncGenerator<Uint8Array> {}
  * @throws CommandError with 66 if the folder holds no catalog
  */
 export async function openLocal(config: Config) {
-  if (config.databaseUrl === undefined && !existsSync(join(config.dataFolder, 'catalog.sqlite'))) {
+  const paths = dataFolderPaths(config.dataFolder);
+  if (config.databaseUrl === undefined && !existsSync(paths.catalog)) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
   if (config.blobs.kind !== 'disk') {
@@ -92,7 +93,7 @@ export async function openLocal(config: Config) {
   const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
-  const blobs = DiskBlobs.beside(join(config.dataFolder, 'blobs'));
+  const blobs = DiskBlobs.beside(paths.blobs);
   const { dataFolder, rules } = config;
   return {
     /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */

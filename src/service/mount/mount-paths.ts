@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
-import { swapFolders, syncFolder } from './swap-folders.js';
+import { syncFolder } from '../../storage/sync-folder.js';
+import { swapFolders } from './swap-folders.js';
 
 /** The paths of one dataset in a root. Those beside `folder` are hidden, and removed by the end of a mount. */
 export interface MountPaths {

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { hasErrno } from '../../dataset/errors.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { putInPlace, removeUnnamed, secretOf, snapshotCatalog } from '../../storage/catalog/catalog-snapshot.js';
 import { blobsNamedBy, extentOf } from '../../storage/catalog/copy-catalog.js';
+import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
+import { syncFolder } from '../../storage/sync-folder.js';
 import { type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
-import { BLOBS, CATALOG, lockFolders, requireExisting, syncFolder, TransferError } from './installation.js';
+import { lockFolders, requireExisting, TransferError } from './installation.js';
 
 const MARKER = 'backup.json';
 const NEXT_CATALOG = 'catalog.next.sqlite';
@@ -48,20 +50,21 @@ export interface BackedUp {
  */
 export async function backUp(dataFolder: string, folder: string, options: BackupOptions): Promise<BackedUp> {
   requireExisting({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makePrivateFolder(folder);
   if (((await stat(folder)).mode & 0o077) !== 0) {
     options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);
   }
+  const paths = dataFolderPaths(folder);
   const marker = await markerIn(folder);
   const release = lockFolders([folder]);
   let blobs: DiskBlobs | undefined;
   try {
     if (marker === undefined) await writeMarker(folder, {});
-    blobs = await DiskBlobs.open(join(folder, BLOBS));
+    blobs = await DiskBlobs.open(paths.blobs);
     const copied = await copyUntilComplete(dataFolder, { folder, marker, blobs }, options);
-    await putInPlace(join(folder, NEXT_CATALOG), join(folder, CATALOG));
-    const catalog = await openSqlite(join(folder, CATALOG), { isSingleFile: true });
-    const removedFiles = await removeUnnamed(catalog, join(folder, BLOBS)).finally(() => catalog.close());
+    await putInPlace(join(folder, NEXT_CATALOG), paths.catalog);
+    const catalog = await openSqlite(paths.catalog, { isSingleFile: true });
+    const removedFiles = await removeUnnamed(catalog, paths.blobs).finally(() => catalog.close());
     return { ...copied, removedFiles };
   } finally {
     await blobs?.close();
@@ -78,12 +81,13 @@ async function copyUntilComplete(
   { folder, marker, blobs }: { folder: string; marker: Marker | undefined; blobs: DiskBlobs },
   { signal, onProgress, onRound }: BackupOptions,
 ): Promise<Omit<BackedUp, 'removedFiles'>> {
-  const stores = { from: DiskBlobs.beside(join(dataFolder, BLOBS)), to: blobs };
+  const source = dataFolderPaths(dataFolder);
+  const stores = { from: DiskBlobs.beside(source.blobs), to: blobs };
   const missed = new Set<string>();
   let [copiedFiles, copiedBytes] = [0, 0];
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     if (round > 1) onRound?.();
-    await snapshotCatalog(join(dataFolder, CATALOG), join(folder, NEXT_CATALOG));
+    await snapshotCatalog(source.catalog, join(folder, NEXT_CATALOG));
     const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
       if (round === 1) await claim(folder, marker, catalog);
@@ -119,7 +123,7 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
     if (!hasErrno(error, 'ENOENT')) throw error;
   });
   if (text === undefined) {
-    const [other] = (await readdir(folder)).filter((name) => !name.startsWith('serving.lock'));
+    const [other] = (await readdir(folder)).filter((name) => !name.startsWith(DATA_FOLDER_NAMES.lock));
     if (other === undefined) return undefined;
     throw new TransferError(
       'occupied',

@@ -1,10 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { BlobsLocation } from '../../storage/blobs/open-blobs.js';
+import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
+import type { BlobsLocation } from '../../storage/open-blobs.js';
 import type { LostBlob } from './copy-blobs.js';
 
 /** Why a backup, restore or migration failed; the message is for a person. */
@@ -31,12 +32,10 @@ export interface Installation {
   readonly blobs: BlobsLocation;
 }
 
-export const CATALOG = 'catalog.sqlite';
-export const BLOBS = 'blobs';
-const LOCK = 'serving.lock';
+const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK } = DATA_FOLDER_NAMES;
 
 /** Every name in a data folder. */
-const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|tmp|${LOCK}(-journal)?)$`);
+const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|${SPOOL}|${LOCK}(-journal)?)$`);
 
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
@@ -67,7 +66,7 @@ export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation
  * @throws TransferError `occupied` if it holds anything but a data folder's files
  */
 export async function prepareDataFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makePrivateFolder(folder);
   const other = (await readdir(folder)).find((name) => !KNOWN_NAMES.test(name));
   if (other === undefined) return;
   throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
@@ -86,7 +85,7 @@ export function lockFolders(folders: readonly string[]): () => void {
   };
   for (const folder of new Set(folders.map((path) => realpathSync(path)))) {
     try {
-      locks.push(lockFolder(join(folder, LOCK)));
+      locks.push(lockFolder(dataFolderPaths(folder).lock));
     } catch (error) {
       release();
       if (!(error instanceof FolderInUse)) throw error;
@@ -106,18 +105,15 @@ export function lockFolders(folders: readonly string[]): () => void {
 export async function openDatabase({ dataFolder, databaseUrl }: Installation): Promise<Database> {
   if (databaseUrl === undefined) {
     const { openSqlite } = await import('../../storage/database/sqlite.js');
-    return openSqlite(join(requireFolder(dataFolder), CATALOG));
+    return openSqlite(dataFolderPaths(requireFolder(dataFolder)).catalog);
   }
-  const [{ databaseNameOf: nameOfDatabase, openPostgres }, { isServed, urlApart }] = await Promise.all([
-    import('../../storage/database/postgres.js'),
-    import('../../storage/database/postgres-instances.js'),
-  ]);
-  const database = await openPostgres(urlApart(databaseUrl));
+  const { databaseNameOf, isServed, openPostgres, transferUrlOf } = await import('../../storage/database/postgres.js');
+  const database = await openPostgres(transferUrlOf(databaseUrl));
   if (!(await isServed(database))) return database;
   await database.close();
   throw new TransferError(
     'in_use',
-    `The database ${nameOfDatabase(databaseUrl)} is being served. Stop every instance that uses it.`,
+    `The database ${databaseNameOf(databaseUrl)} is being served. Stop every instance that uses it.`,
   );
 }
 
@@ -148,11 +144,4 @@ function isSameFolder(a: string | undefined, b: string | undefined): boolean {
 
 function realpathOf(path: string): string {
   return existsSync(path) ? realpathSync(path) : resolve(path);
-}
-
-/** Makes the names in a folder outlive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path);
-  await handle.sync();
-  await handle.close();
 }

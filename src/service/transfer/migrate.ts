@@ -1,7 +1,5 @@
-import { join } from 'node:path';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
-import { openBlobs } from '../../storage/blobs/open-blobs.js';
 import {
   BytesMissing,
   blobsNamedBy,
@@ -11,10 +9,12 @@ import {
   isEmptyCatalog,
   rewriteVersions,
 } from '../../storage/catalog/copy-catalog.js';
+import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
+import { openBlobs } from '../../storage/open-blobs.js';
+import { syncFolder } from '../../storage/sync-folder.js';
 import { type BlobCopy, type CopyProgress, copyBlobs, problemOf } from './copy-blobs.js';
 import {
-  BLOBS,
   displayNameOf,
   type Installation,
   isSameCatalog,
@@ -24,7 +24,6 @@ import {
   prepareDataFolder,
   requireExisting,
   requireFolder,
-  syncFolder,
   TransferError,
 } from './installation.js';
 
@@ -131,7 +130,7 @@ function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoo
 
 async function openForReading(place: Installation, options: MigrateOptions) {
   if (place.blobs.kind !== 'disk') return openStore(place, options);
-  return DiskBlobs.beside(join(requireFolder(place.dataFolder), BLOBS));
+  return DiskBlobs.beside(dataFolderPaths(requireFolder(place.dataFolder)).blobs);
 }
 
 async function occupied(place: Installation): Promise<TransferError> {

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
+import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { ChangeFeed } from '../database/change-feed.js';
 import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts.js';
@@ -36,8 +35,8 @@ export async function openCatalog(
   options: { localClock?: () => Micros } = {},
 ): Promise<OpenCatalog> {
   if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { blobGrace, ...options });
-  await mkdir(dataFolder, { recursive: true, mode: 0o700 });
-  const db = await openSqlite(join(dataFolder, 'catalog.sqlite'));
+  await makePrivateFolder(dataFolder);
+  const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
   return {
     catalog: new Catalog(db, { blobGrace }),
     accounts: new Accounts(db),

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Compilable, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
+import { type Compilable, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
 import { BackendUnusable } from '../backend-unusable.js';
@@ -23,6 +23,8 @@ const STATEMENT_MS = 15_000;
 const SILENCE_MS = 20_000;
 /** What an instance that stalls in the middle of a transaction may hold up others. */
 const IDLE_IN_TRANSACTION_MS = 20_000;
+/** The `application_name` of a serving process and of a command beside it, as the database lists it. */
+const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
 const GOODBYE_MS = 3000;
 
@@ -35,7 +37,7 @@ export function connectionOf(url: string): pg.ClientConfig {
   connectionUrl.searchParams.delete('pool_size');
   return {
     connectionString: connectionUrl.href,
-    application_name: 'trainyard',
+    application_name: INSTANCE,
     connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_MS,
@@ -127,6 +129,22 @@ async function versionOf(pool: pg.Pool): Promise<number> {
 export function databaseNameOf(url: string): string {
   const { protocol, username, host, pathname } = new URL(url);
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
+}
+
+/** The URL with which a transfer connects, so that `isServed` does not take it for a serving process. */
+export function transferUrlOf(url: string): string {
+  const transferUrl = new URL(url);
+  transferUrl.searchParams.set('application_name', 'trainyard-transfer');
+  return transferUrl.href;
+}
+
+/** True while a serving process is connected to the database; a connection pooler may hide one. */
+export async function isServed({ query }: Database): Promise<boolean> {
+  const { rows } = await sql<unknown>`
+    select 1 from pg_stat_activity
+    where datname = current_database() and application_name = ${INSTANCE} and pid <> pg_backend_pid() limit 1
+  `.execute(query);
+  return rows.length > 0;
 }
 
 /** The innermost cause has the words of Postgres or of the operating system. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import { syncFolder } from '../../sync-folder.js';
 import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
 import { ingestError, Meter, sinkOf } from '../ingest.js';
 
@@ -196,10 +197,4 @@ function writebackOf(handle: FileHandle): (bytes: number) => void {
     // A failure here shows again in the fsync that decides.
     handle.datasync().then(finished, finished);
   };
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path);
-  await handle.sync();
-  await handle.close();
 }

@@ -1,0 +1,24 @@
+import type { BlobStore } from './blobs/blobs.js';
+import { DiskBlobs } from './blobs/disk/disk-blobs.js';
+import type { S3Location } from './blobs/s3/location.js';
+import type { Log } from './blobs/s3/s3-blobs.js';
+import { dataFolderPaths } from './data-folder.js';
+
+/** Where blobs are stored: in the data folder, or in a bucket. */
+export type BlobsLocation = { readonly kind: 'disk' } | S3Location;
+
+/**
+ * Opens the blob store of the configuration.
+ *
+ * @throws BackendUnusable
+ */
+export async function openBlobs(
+  config: { dataFolder: string; blobs: BlobsLocation; spoolFolder: string; spoolBytes: number },
+  log: Log,
+): Promise<BlobStore> {
+  const { blobs, dataFolder, spoolFolder, spoolBytes } = config;
+  if (blobs.kind === 'disk') return DiskBlobs.open(dataFolderPaths(dataFolder).blobs);
+  // Imported only here, so that a process without S3 does not load the SDK.
+  const { S3Blobs } = await import('./blobs/s3/s3-blobs.js');
+  return S3Blobs.open(blobs, { spoolFolder, spoolBytes, log });
+}
