@@ -2,54 +2,66 @@ export type FileKind = 'image' | 'video' | 'caption';
 
 interface MediaType {
   readonly kind: FileKind;
+  /** The format of the bytes. Several extensions may stand for one format. */
+  readonly format: string;
   readonly contentType: string;
-  /** Whether the trainer picks the file up: its own lists, ai-toolkit `toolkit/data_loader.py:39-40`. */
+  /** Whether the trainer reads files with this extension (ai-toolkit `toolkit/data_loader.py:39-40`). */
   readonly trainable: boolean;
 }
 
-/** The one table of what we take. Everything that speaks of extensions, in server, client and web UI, reads this. */
+/** The one table of accepted file types: the server, the client and the page take extensions and content types from it. */
 export const MEDIA = {
-  '.jpg': { kind: 'image', contentType: 'image/jpeg', trainable: true },
-  '.jpeg': { kind: 'image', contentType: 'image/jpeg', trainable: true },
-  '.png': { kind: 'image', contentType: 'image/png', trainable: true },
-  '.webp': { kind: 'image', contentType: 'image/webp', trainable: true },
-  '.gif': { kind: 'image', contentType: 'image/gif', trainable: false },
-  '.bmp': { kind: 'image', contentType: 'image/bmp', trainable: false },
-  '.tif': { kind: 'image', contentType: 'image/tiff', trainable: false },
-  '.tiff': { kind: 'image', contentType: 'image/tiff', trainable: false },
-  '.avif': { kind: 'image', contentType: 'image/avif', trainable: false },
-  '.heic': { kind: 'image', contentType: 'image/heic', trainable: false },
-  '.heif': { kind: 'image', contentType: 'image/heif', trainable: false },
-  '.mp4': { kind: 'video', contentType: 'video/mp4', trainable: true },
-  '.m4v': { kind: 'video', contentType: 'video/x-m4v', trainable: true },
-  '.mov': { kind: 'video', contentType: 'video/quicktime', trainable: true },
-  '.webm': { kind: 'video', contentType: 'video/webm', trainable: true },
-  '.mkv': { kind: 'video', contentType: 'video/matroska', trainable: true },
-  '.avi': { kind: 'video', contentType: 'video/x-msvideo', trainable: true },
-  '.wmv': { kind: 'video', contentType: 'video/x-ms-wmv', trainable: true },
-  '.flv': { kind: 'video', contentType: 'video/x-flv', trainable: true },
-  '.txt': { kind: 'caption', contentType: 'text/plain; charset=utf-8', trainable: false },
+  '.jpg': { kind: 'image', format: 'jpeg', contentType: 'image/jpeg', trainable: true },
+  '.jpeg': { kind: 'image', format: 'jpeg', contentType: 'image/jpeg', trainable: true },
+  '.png': { kind: 'image', format: 'png', contentType: 'image/png', trainable: true },
+  '.webp': { kind: 'image', format: 'webp', contentType: 'image/webp', trainable: true },
+  '.gif': { kind: 'image', format: 'gif', contentType: 'image/gif', trainable: false },
+  '.bmp': { kind: 'image', format: 'bmp', contentType: 'image/bmp', trainable: false },
+  '.tif': { kind: 'image', format: 'tiff', contentType: 'image/tiff', trainable: false },
+  '.tiff': { kind: 'image', format: 'tiff', contentType: 'image/tiff', trainable: false },
+  '.avif': { kind: 'image', format: 'avif', contentType: 'image/avif', trainable: false },
+  '.heic': { kind: 'image', format: 'heic', contentType: 'image/heic', trainable: false },
+  '.heif': { kind: 'image', format: 'heic', contentType: 'image/heic', trainable: false },
+  '.mp4': { kind: 'video', format: 'mp4', contentType: 'video/mp4', trainable: true },
+  '.m4v': { kind: 'video', format: 'mp4', contentType: 'video/x-m4v', trainable: true },
+  '.mov': { kind: 'video', format: 'mov', contentType: 'video/quicktime', trainable: true },
+  '.webm': { kind: 'video', format: 'webm', contentType: 'video/webm', trainable: true },
+  '.mkv': { kind: 'video', format: 'mkv', contentType: 'video/matroska', trainable: true },
+  '.avi': { kind: 'video', format: 'avi', contentType: 'video/x-msvideo', trainable: true },
+  '.wmv': { kind: 'video', format: 'wmv', contentType: 'video/x-ms-wmv', trainable: true },
+  '.flv': { kind: 'video', format: 'flv', contentType: 'video/x-flv', trainable: true },
+  '.txt': { kind: 'caption', format: 'text', contentType: 'text/plain; charset=utf-8', trainable: false },
 } as const satisfies Record<`.${string}`, MediaType>;
 
-/** The most pixels Pillow opens, and so the trainer: twice its `MAX_IMAGE_PIXELS`, which ai-toolkit leaves as it is. */
+type Row = (typeof MEDIA)[keyof typeof MEDIA];
+export type ImageFormat = Extract<Row, { kind: 'image' }>['format'];
+export type VideoFormat = Extract<Row, { kind: 'video' }>['format'];
+
+/** The most pixels that Pillow, and so the trainer, opens: twice `MAX_IMAGE_PIXELS`, which ai-toolkit does not change. */
 export const MAX_IMAGE_PIXELS = 178_956_970;
 
-/** The extension with its dot, lower-cased; `''` where there is none. */
+/** The extension with its dot, lower-cased; `''` for a name without one. */
 export function extensionOf(filename: string): string {
   const dot = filename.lastIndexOf('.');
   return dot > 0 ? filename.slice(dot).toLowerCase() : '';
 }
 
-/** The name without its extension: what an image and its caption have in common, case and all. */
+/** The name without its extension, case kept: an image and its caption have the same stem. */
 export function stemOf(filename: string): string {
   const dot = filename.lastIndexOf('.');
   return dot > 0 ? filename.slice(0, dot) : filename;
 }
 
-/** What the table says of a filename, or `undefined` for a type we don't take. */
+/** The type that a filename's extension stands for; `undefined` for an extension that is not in the table. */
 export function mediaTypeOf(filename: string): MediaType | undefined {
   const extension = extensionOf(filename);
   return Object.hasOwn(MEDIA, extension) ? MEDIA[extension as keyof typeof MEDIA] : undefined;
+}
+
+/** The type of bytes in this format: that of the filename's extension where the two agree, else the first in the table. */
+export function mediaTypeOfContent(format: ImageFormat | VideoFormat, filename: string): MediaType {
+  const named = mediaTypeOf(filename);
+  return named?.format === format ? named : Object.values(MEDIA).find((type) => type.format === format)!;
 }
 
 /**

@@ -1,35 +1,38 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { StructureError, truncated } from './inspection-error.js';
+import { StructureError, truncatedBy } from './inspection-error.js';
 
-const MOST_AT_ONCE = 1 << 20;
+const MAX_READ_BYTES = 1 << 20;
 
-/** Who asks for no more than this gets all of it, though the window may end in between: no header is cut in two. */
-const FEW = 64;
+/** `upTo` returns requests of at most this many bytes in full, so that a header is never split at the window's end. */
+const UNSPLIT_BYTES = 64;
 
-/** Where the bytes of a file are read from. Synchronous, as everything about `FileBytes`. */
+/** A file of known size that can be read synchronously at any offset. */
 export interface ByteSource {
   readonly size: number;
-  /** Reads at least one byte into `target` from `at` on, and says how many; 0 at the end of the file. */
-  read(target: Buffer, at: number, offset: number): number;
+  /**
+   * Reads at least one byte from `offset` of the file into `target`, beginning at `targetOffset`. Returns how many; 0 at
+   * the end of the file.
+   */
+  read(target: Buffer, targetOffset: number, offset: number): number;
   close(): void;
 }
 
 /**
- * A file read through one small window, so that no walk over it ever holds more than that. Reads are synchronous:
- * inspection has a worker thread to itself, and a hop through libuv's pool costs ten times such a read.
+ * Reads a file through one window of fixed size, so that memory does not grow with the file. Reads are synchronous: an
+ * inspection has a worker thread to itself, and a hop through libuv's thread pool costs ten times such a read.
  */
 export class FileBytes {
   readonly size: number;
   private readonly source: ByteSource;
-  private readonly owner: boolean;
+  private readonly ownsSource: boolean;
   private window: Buffer;
-  private start = 0;
-  private length = 0;
+  private windowStart = 0;
+  private windowLength = 0;
 
-  private constructor(options: { source: ByteSource; windowBytes: number; owner: boolean }) {
+  private constructor(options: { source: ByteSource; windowBytes: number; ownsSource: boolean }) {
     this.source = options.source;
     this.size = options.source.size;
-    this.owner = options.owner;
+    this.ownsSource = options.ownsSource;
     this.window = Buffer.allocUnsafeSlow(options.windowBytes);
   }
 
@@ -38,61 +41,73 @@ export class FileBytes {
     return FileBytes.over(fileSource(path));
   }
 
-  /** Takes the source over: it is closed with this. */
+  /** Reads from a source, which `close` closes too. */
   static over(source: ByteSource): FileBytes {
-    return new FileBytes({ source, windowBytes: 1 << 16, owner: true });
+    return new FileBytes({ source, windowBytes: 1 << 16, ownsSource: true });
   }
 
-  /** A second place to read at in the same file; `windowBytes` small where few bytes are wanted at each of many places. */
+  /** A second window over the same file. Choose a small one to read a few bytes at each of many offsets. */
   cursor(windowBytes: number): FileBytes {
-    return new FileBytes({ source: this.source, windowBytes, owner: false });
+    return new FileBytes({ source: this.source, windowBytes, ownsSource: false });
+  }
+
+  /** @throws StructureError where the file has fewer bytes. */
+  requireSize(bytes: number): void {
+    if (bytes > this.size) throw truncatedBy(bytes - this.size);
   }
 
   /**
    * Exactly `length` bytes from `offset`, valid until the next call.
    *
-   * @throws Damage where the file ends before that.
+   * @throws StructureError where the file ends before that.
    */
-  at(offset: number, length: number, what = 'its structure'): Buffer {
-    if (offset + length > this.size) throw truncated({ needed: offset + length, size: this.size, what });
-    if (length > MOST_AT_ONCE) throw new StructureError('is damaged: one of its headers claims an absurd length');
-    if (offset < this.start || offset + length > this.start + this.length) this.fill(offset, length);
-    return this.window.subarray(offset - this.start, offset - this.start + length);
+  at(offset: number, length: number): Buffer {
+    this.requireSize(offset + length);
+    if (length > MAX_READ_BYTES) throw new StructureError('is damaged: one of its headers has an impossible length');
+    if (offset < this.windowStart || offset + length > this.windowStart + this.windowLength) this.fill(offset, length);
+    return this.window.subarray(offset - this.windowStart, offset - this.windowStart + length);
   }
 
-  /** What there is from `offset`, at most `most` bytes and perhaps fewer than many; empty at the end of the file. */
-  upTo(offset: number, most: number): Buffer {
-    const wanted = Math.max(0, Math.min(most, this.size - offset, this.window.length));
-    if (offset >= this.start && offset + Math.min(wanted, FEW) <= this.start + this.length) {
-      return this.window.subarray(offset - this.start, Math.min(this.length, offset - this.start + wanted));
+  /** The bytes from `offset`: at most `maxBytes`, fewer where the window or the file ends; none at the end of the file. */
+  upTo(offset: number, maxBytes: number): Buffer {
+    const wanted = Math.max(0, Math.min(maxBytes, this.size - offset, this.window.length));
+    const windowEnd = this.windowStart + this.windowLength;
+    if (offset >= this.windowStart && offset + Math.min(wanted, UNSPLIT_BYTES) <= windowEnd) {
+      return this.window.subarray(
+        offset - this.windowStart,
+        Math.min(this.windowLength, offset - this.windowStart + wanted),
+      );
     }
     return this.at(offset, wanted);
   }
 
-  /** The bytes from `start` up to and without `end`, for somebody to keep. */
+  /** A copy of the bytes from `start` up to, not including, `end`. */
   copy(start: number, end: number): Uint8Array {
     const bytes = Buffer.allocUnsafeSlow(end - start);
-    for (let at = 0; at < bytes.length; ) {
-      const read = this.source.read(bytes, at, start + at);
-      if (read === 0) throw truncated({ needed: end, size: start + at, what: 'it' });
-      at += read;
-    }
+    this.readAtLeast(bytes, start, bytes.length);
     return bytes;
   }
 
   close(): void {
-    if (this.owner) this.source.close();
+    if (this.ownsSource) this.source.close();
   }
 
   private fill(offset: number, needed: number): void {
     if (needed > this.window.length) this.window = Buffer.allocUnsafeSlow(needed);
-    this.length = 0;
-    this.start = offset;
-    while (this.length < needed) {
-      const read = this.source.read(this.window, this.length, offset + this.length);
-      if (read === 0) throw truncated({ needed: offset + needed, size: offset + this.length, what: 'it' });
-      this.length += read;
+    this.windowLength = 0;
+    this.windowStart = offset;
+    this.windowLength = this.readAtLeast(this.window, offset, needed);
+  }
+
+  /** Fills the beginning of `target` and returns how many bytes of it. */
+  private readAtLeast(target: Buffer, offset: number, needed: number): number {
+    let length = 0;
+    while (length < needed) {
+      const read = this.source.read(target, length, offset + length);
+      if (read === 0) throw truncatedBy(needed - length);
+      length += read;
     }
+    return length;
   }
 }
 
@@ -101,7 +116,7 @@ function fileSource(path: string): ByteSource {
   try {
     return {
       size: fstatSync(fd).size,
-      read: (target, at, offset) => readSync(fd, target, at, target.length - at, offset),
+      read: (target, targetOffset, offset) => readSync(fd, target, targetOffset, target.length - targetOffset, offset),
       close: () => closeSync(fd),
     };
   } catch (error) {

@@ -1,18 +1,17 @@
 import { fileTypeFromBuffer } from 'file-type';
+import type { ImageFormat, VideoFormat } from '../media.js';
+import { type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 
-export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'bmp' | 'tiff' | 'avif' | 'heic';
-export type VideoFormat = 'mp4' | 'mov' | 'webm' | 'mkv' | 'avi' | 'wmv' | 'flv';
-
-/** What the first bytes say a file is. `words` has its article: `a PNG image`. */
+/** What the first bytes say a file is. `description` has its article: `a PNG image`. */
 export type DetectedContent =
-  | { readonly kind: 'image'; readonly format: ImageFormat; readonly words: string }
-  | { readonly kind: 'video'; readonly format: VideoFormat; readonly words: string }
-  | { readonly kind: 'other'; readonly words: string };
+  | { readonly kind: 'image'; readonly format: ImageFormat; readonly description: string }
+  | { readonly kind: 'video'; readonly format: VideoFormat; readonly description: string }
+  | { readonly kind: 'other'; readonly description: string };
 
-export const HEADER_BYTES = 4096;
+const HEADER_BYTES = 4096;
 
-const IMAGE_WORDS: Record<ImageFormat, string> = {
+const DESCRIPTIONS: Record<ImageFormat | VideoFormat, string> = {
   jpeg: 'a JPEG image',
   png: 'a PNG image',
   webp: 'a WebP image',
@@ -21,9 +20,6 @@ const IMAGE_WORDS: Record<ImageFormat, string> = {
   tiff: 'a TIFF image',
   avif: 'an AVIF image',
   heic: 'a HEIC image',
-};
-
-const VIDEO_WORDS: Record<VideoFormat, string> = {
   mp4: 'an MP4 video',
   mov: 'a QuickTime video',
   webm: 'a WebM video',
@@ -33,17 +29,23 @@ const VIDEO_WORDS: Record<VideoFormat, string> = {
   flv: 'a Flash video',
 };
 
-const image = (format: ImageFormat): DetectedContent => ({ kind: 'image', format, words: IMAGE_WORDS[format] });
-const video = (format: VideoFormat): DetectedContent => ({ kind: 'video', format, words: VIDEO_WORDS[format] });
-const other = (words: string): DetectedContent => ({ kind: 'other', words });
+const image = (format: ImageFormat) => ({ kind: 'image', format, description: DESCRIPTIONS[format] }) as const;
+const video = (format: VideoFormat) => ({ kind: 'video', format, description: DESCRIPTIONS[format] }) as const;
+const other = (description: string) => ({ kind: 'other', description }) as const;
 
-/** Identifies a file by its first bytes; only what is none of ours takes more than a few comparisons. */
+/** Identifies a file by its first bytes: by the magic numbers of accepted formats, then by those that file-type knows. */
 export async function detectContent(file: FileBytes): Promise<DetectedContent> {
   const header = file.upTo(0, HEADER_BYTES);
-  return ours(header) ?? (await foreign(Buffer.from(header)));
+  return acceptedFormatOf(header) ?? (await otherContentOf(Buffer.from(header)));
 }
 
-function ours(header: Buffer): DetectedContent | undefined {
+/** The warning that the bytes are of another format than the extension says. `shown` is the name as messages have it. */
+export function contentDiffers(named: { filename: string; shown: string }, content: DetectedContent): Warning {
+  const message = `${named.shown} is actually ${content.description}. It is accepted; rename it to match its content.`;
+  return warningIn(named.filename, 'CONTENT_DIFFERS', message);
+}
+
+function acceptedFormatOf(header: Buffer): DetectedContent | undefined {
   const text = (start: number, end: number) => header.toString('latin1', start, end);
   if (text(0, 3) === '\xff\xd8\xff') return image('jpeg');
   if (text(0, 4) === '\x89PNG') return image('png');
@@ -61,14 +63,14 @@ function ours(header: Buffer): DetectedContent | undefined {
   return undefined;
 }
 
-/** Both are Matroska; the document type in the EBML header, which is short, tells which. */
+/** WebM or Matroska, by the document type in the EBML header: WebM is a profile of Matroska. */
 function matroska(header: Buffer): DetectedContent {
   const at = header.indexOf(Buffer.from([0x42, 0x82]), 4);
   const bytes = at === -1 ? 0 : (header[at + 2] ?? 0x80) & 0x7f;
   return video(header.toString('latin1', at + 3, at + 3 + bytes).replace(/\0+$/, '') === 'webm' ? 'webm' : 'mkv');
 }
 
-/** By the brands in `ftyp`; QuickTime files older than that box begin with another. */
+/** Identifies by the brands in `ftyp`. QuickTime files from before that box begin with another one. */
 function isoMedia(header: Buffer): DetectedContent {
   if (header.toString('latin1', 4, 8) !== 'ftyp') return video('mov');
   const end = Math.min(header.readUInt32BE(0), header.length);
@@ -76,14 +78,14 @@ function isoMedia(header: Buffer): DetectedContent {
   const brands = new Set([major]);
   for (let at = 16; at + 4 <= end; at += 4) brands.add(header.toString('latin1', at, at + 4));
   if (major === 'qt  ') return video('mov');
-  const pictures = ['avif', 'avis', 'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
-  if (pictures.includes(major)) return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
+  const imageBrands = ['avif', 'avis', 'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
+  if (imageBrands.includes(major)) return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
   if (major === 'crx ') return other('a Canon raw photo');
   return video('mp4');
 }
 
-/** Words for what is none of ours. Text is looked at first: file-type knows formats only by their magic numbers. */
-async function foreign(header: Buffer): Promise<DetectedContent> {
+/** Describes content that is not accepted. Text formats come first: file-type knows only formats with a magic number. */
+async function otherContentOf(header: Buffer): Promise<DetectedContent> {
   const text = header.toString('utf8').trimStart().toLowerCase();
   if (/^(?:<!doctype html|<html|<head|<body)/.test(text)) return other('HTML text');
   if (/^(?:<\?xml[\s\S]*)?<svg/.test(text)) return other('an SVG drawing');

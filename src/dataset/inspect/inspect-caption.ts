@@ -3,15 +3,15 @@ import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
 export interface CaptionFacts {
-  /** Unicode code points, a BOM not counted. */
+  /** Unicode code points, without a byte order mark. */
   readonly characters: number;
   readonly bom: boolean;
   readonly blank: boolean;
 }
 
 const PIECE_BYTES = 1 << 16;
-const ADVICE = 'The trainer would stop on it. Save it as UTF-8 and upload it again.';
-/** What Windows-1252 has where people meet it in captions: an editor's typographic signs, and accented letters. */
+const ADVICE = 'The trainer would stop at it. Save it as UTF-8 and upload it again.';
+/** Windows-1252 characters that are frequent in captions, by byte: the signs that text editors put in. */
 const WINDOWS_1252: Record<number, string> = {
   128: 'euro sign',
   133: 'ellipsis',
@@ -28,21 +28,20 @@ const WINDOWS_1252: Record<number, string> = {
 /**
  * Reads a caption as Python reads it under `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`): strictly.
  *
- * @throws Fault `CAPTION_NOT_UTF8` with the offset of the first bad byte and what the text looks like instead.
+ * @throws InspectionError `CAPTION_NOT_UTF8` with the offset of the first bad byte and the encoding that it suggests.
  */
 export function readCaption(file: FileBytes): CaptionFacts {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
-  refuseUtf16(file);
+  rejectUtf16(file);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let characters = 0;
   let blank = true;
   for (let offset = bom ? 3 : 0; offset < file.size; ) {
     const piece = file.upTo(offset, PIECE_BYTES);
     const zero = piece.indexOf(0);
-    if (zero !== -1)
-      throw notUtf8(`contains a zero byte (byte ${formatCount(offset + zero)}), so it looks like UTF-16`);
+    if (zero !== -1) throw notUtf8(`looks like UTF-16, not UTF-8: byte ${formatCount(offset + zero)} is zero`);
     const text = decodePiece(decoder, piece, { last: offset + piece.length === file.size });
-    if (text === undefined) throw notUtf8(describe(file, offset));
+    if (text === undefined) throw notUtf8(describeFirstBadByte(file, offset));
     characters += codePoints(text);
     blank &&= text.trim() === '';
     offset += piece.length;
@@ -67,33 +66,33 @@ function codePoints(text: string): number {
   return points;
 }
 
-function refuseUtf16(file: FileBytes): void {
+function rejectUtf16(file: FileBytes): void {
   const [first, second] = file.upTo(0, 2);
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     throw notUtf8('is UTF-16, not UTF-8 (it begins with a UTF-16 byte order mark)');
   }
 }
 
-function notUtf8(what: string): InspectionError {
-  return new InspectionError('CAPTION_NOT_UTF8', `${what}. ${ADVICE}`);
+function notUtf8(reason: string): InspectionError {
+  return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Looks again, byte by byte, at the piece that failed and the start of a character that the piece before left open. */
-function describe(file: FileBytes, failed: number): string {
-  let offset = Math.max(0, failed - 3);
-  // A continuation byte can't begin a character; the one it belongs to was good.
-  while (offset < failed && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
+/** Reads the piece that failed again, character by character, from the last one that began in the piece before it. */
+function describeFirstBadByte(file: FileBytes, failedPiece: number): string {
+  let offset = Math.max(0, failedPiece - 3);
+  // A continuation byte can't begin a character, and the character that it belongs to was valid.
+  while (offset < failedPiece && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
   for (;;) {
     const bytes = file.upTo(offset, 4);
     const length = characterBytes(bytes);
-    if (length === 0) return inWords(bytes, offset);
+    if (length === 0) return describeByte(bytes, offset);
     offset += length;
   }
 }
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;
 
-/** How many bytes the UTF-8 character at the start has; 0 where there is none (Unicode 16, table 3-7). */
+/** The length of the UTF-8 character that the bytes begin with; 0 if they begin with none (Unicode 16, table 3-7). */
 function characterBytes(bytes: Buffer): number {
   const [first = 0x80, second = 0] = bytes;
   if (first < 0x80) return 1;
@@ -105,11 +104,11 @@ function characterBytes(bytes: Buffer): number {
   return bytes.subarray(1, length).every(isContinuation) ? length : 0;
 }
 
-function inWords(bytes: Buffer, offset: number): string {
+function describeByte(bytes: Buffer, offset: number): string {
   const byte = bytes[0] ?? 0;
   const where = `is not UTF-8: byte ${formatCount(offset)} is 0x${byte.toString(16).toUpperCase()}`;
   if (offset + bytes.length > 0 && byte >= 0xc2 && bytes.length < 4 && bytes.subarray(1).every(isContinuation)) {
-    return `${where}, the start of a character that is cut off`;
+    return `${where}, the start of an incomplete character`;
   }
   const sign = WINDOWS_1252[byte];
   if (sign !== undefined) return `${where}, a Windows-1252 ${sign}`;

@@ -1,4 +1,4 @@
-import { extensionOf, mediaTypeOf } from '../media.js';
+import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { readCaption } from './inspect-caption.js';
@@ -6,80 +6,66 @@ import type { Inspect, Inspection } from './inspection.js';
 import { InspectionError, isInputOutputError, StructureError, shortReason } from './inspection-error.js';
 import { remoteByteSource } from './remote-bytes.js';
 
-const MOST_SHOWN = 80;
+const MAX_SHOWN_CHARACTERS = 80;
 
-interface Named {
-  /** Absent where the file lies elsewhere. */
+interface NamedFile {
+  /** Absent for a remote file. */
   readonly path: string | undefined;
   readonly filename: string;
-  /** The filename as it stands in messages: shortened where it would crowd out the reason. */
+  /** The filename as messages have it: shortened where it would leave no space for the reason. */
   readonly shown: string;
 }
 
 /**
- * Proves that a file is what its extension claims and that all of it is there. Memory stays bounded whatever the file
- * claims. `filename` has been through `parseFilename`.
+ * Proves that a file is of the type its extension declares and that it is complete. Memory is bounded whatever the file
+ * contains. `filename` has passed `parseFilename`.
  *
- * @throws only the operating system's errors: bad bytes are a result, not an exception.
+ * @throws the operating system's errors only: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = async ({ filename, ...at }) => {
-  const path = 'path' in at ? at.path : undefined;
-  const named: Named = { path, filename, shown: shown(filename) };
-  const file = 'path' in at ? FileBytes.open(at.path) : FileBytes.over(remoteByteSource(at.remote));
+export const inspect: Inspect = async ({ filename, ...source }) => {
+  const path = 'path' in source ? source.path : undefined;
+  const named: NamedFile = { path, filename, shown: shortened(filename) };
+  const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
-    return await look(file, named);
+    return await inspectByKind(file, named);
   } catch (error) {
     if (isInputOutputError(error)) throw error;
-    const { code, message } = verdict(error, filename);
+    const { code, message } = problemOf(error, filename);
     return { ok: false, problem: errorIn(filename, code, `${named.shown} ${message}`) };
   } finally {
     file.close();
   }
 };
 
-async function look(file: FileBytes, named: Named): Promise<Inspection> {
+async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
   if (kind === 'caption') return inspectCaption(file, named);
   if (file.size === 0) {
-    throw new InspectionError(
-      'FILE_EMPTY',
-      'is empty: it has no bytes at all. Check the original and upload it again.',
-    );
+    throw new InspectionError('FILE_EMPTY', 'is empty: it has no bytes. Check the original and upload it again.');
   }
-  // Loaded when they are first needed: a decoder is megabytes of code, and a caption or a clip needs none of it.
+  // Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
   const { detectContent } = await import('./detect-content.js');
   const content = await detectContent(file);
   if (kind === 'video') return (await import('./video/inspect-video.js')).inspectVideo(file, named, content);
   return (await import('./image/inspect-image.js')).inspectImage(file, named, content);
 }
 
-function inspectCaption(file: FileBytes, { filename, shown }: Named): Inspection {
+function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
   const { characters, bom, blank } = readCaption(file);
   const warnings: Warning[] = [];
   if (bom) {
-    const advice = 'Save it as UTF-8 without one.';
-    warnings.push(
-      warningIn(
-        filename,
-        'CAPTION_BOM',
-        `${shown} begins with a byte order mark that ends up in the prompt. ${advice}`,
-      ),
-    );
+    const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one.`;
+    warnings.push(warningIn(filename, 'CAPTION_BOM', message));
   }
   if (blank) {
-    const advice = 'Write what the picture shows, or leave it so if that is meant.';
-    warnings.push(warningIn(filename, 'BLANK_CAPTION', `${shown} is blank, so it trains without a caption. ${advice}`));
+    const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
+    warnings.push(warningIn(filename, 'BLANK_CAPTION', message));
   }
-  return {
-    ok: true,
-    contentType: 'text/plain; charset=utf-8',
-    facts: { kind: 'caption', characters },
-    warnings,
-  };
+  return { ok: true, contentType: MEDIA['.txt'].contentType, facts: { kind: 'caption', characters }, warnings };
 }
 
-/** What an exception says of the file. Whatever a library throws on its bytes is the file's fault, not ours. */
-function verdict(error: unknown, filename: string): { code: ErrorProblemCode; message: string } {
+/** The problem that an exception stands for. Any exception of a library that parses the bytes is a problem of the file. */
+function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; message: string } {
   if (error instanceof InspectionError) return { code: error.code, message: error.message };
   const code = CORRUPT[mediaTypeOf(filename)?.kind ?? 'caption'];
   if (error instanceof StructureError) return { code, message: `${error.message}. Upload an intact copy.` };
@@ -93,8 +79,8 @@ const CORRUPT = {
   caption: 'INSPECTION_FAILED',
 } as const satisfies Record<string, ErrorProblemCode>;
 
-function shown(filename: string): string {
+function shortened(filename: string): string {
   const characters = [...filename];
-  if (characters.length <= MOST_SHOWN) return filename;
+  if (characters.length <= MAX_SHOWN_CHARACTERS) return filename;
   return `${characters.slice(0, 48).join('')}…${characters.slice(-28).join('')}`;
 }

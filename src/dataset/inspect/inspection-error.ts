@@ -2,51 +2,51 @@ import { hasErrno } from '../errors.js';
 import type { ErrorProblemCode } from '../problems.js';
 
 /**
- * What a look at the bytes found wrong with a file. `message` is the rest of a sentence that begins with the file's
- * name: `is cut short: …`. Caught in `inspect.ts`, where it becomes a problem; it never leaves this folder.
+ * A problem found in the bytes of a file. `message` is the rest of a sentence that begins with the file's name:
+ * `is empty: …`. Thrown within this folder only: `inspect` returns it as a problem of the file.
  */
 export class InspectionError extends Error {
   readonly code: ErrorProblemCode;
 
   constructor(code: ErrorProblemCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'Fault';
+    this.name = 'InspectionError';
     this.code = code;
   }
 }
 
 /**
- * A reason without a code, thrown by what reads structures that images and videos share. The caller knows which of the
- * two was wanted, and so which code it is.
+ * A truncated or damaged file, reported without a code by the parsers of structures that images and videos share.
+ * `inspect` adds the code by the type that the extension declares.
  */
 export class StructureError extends Error {
   constructor(message: string) {
     super(message);
-    this.name = 'Damage';
+    this.name = 'StructureError';
   }
 }
 
-/** The file ends before `needed` bytes: what remains of an upload, download or copy that was broken off. */
-export function truncated(options: { needed: number; size: number; what: string }): StructureError {
-  const missing = options.needed - options.size;
-  return new StructureError(
-    missing > 0
-      ? `is cut short: ${options.what} needs at least ${formatCount(missing)} bytes more`
-      : `is cut short: ${options.what}`,
-  );
+/** The file ends before its content does, as an interrupted upload, download or copy leaves it. */
+export function truncated(reason: string): StructureError {
+  return new StructureError(`is truncated: ${reason}`);
 }
 
-/** Digits in groups, as numbers stand in messages. */
+/** The file is known to be this much too short. */
+export function truncatedBy(bytes: number): StructureError {
+  return truncated(`at least ${formatCount(bytes)} ${bytes === 1 ? 'byte is' : 'bytes are'} missing at its end`);
+}
+
+/** A number as messages have it, with its digits in groups: `8,995`. */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** True for failures of the disk rather than of the file: they reject, since the file may be perfectly good. */
+/** True for failures of the operating system. They say nothing about the file, so inspection throws them. */
 export function isInputOutputError(error: unknown): boolean {
   return hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EIO', 'ENOMEM', 'EMFILE', 'ENFILE', 'ESTALE', 'EBADF', 'EISDIR');
 }
 
-/** The last line of what a library said, its reason, without paths and short enough for a message. */
+/** The last line of a library's error message, without paths and cut to 80 characters. */
 export function shortReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   const line = text.split('\n').findLast((each) => each.trim() !== '') ?? 'no reason given';

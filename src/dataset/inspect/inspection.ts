@@ -1,21 +1,21 @@
 import type { ErrorProblem, Warning } from '../problems.js';
 import type { RemoteFile } from './remote-bytes.js';
 
-/** What is known of a file whose bytes were looked at. Kept with the file and shown as it is. */
+/** The result of an inspection that found no error. Stored with the file and returned by the API as it is. */
 export type Facts =
   | {
       readonly kind: 'image';
-      /** The format by content: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `avif`, `heic`. */
+      /** By content: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `avif`, `heic`. */
       readonly format: string;
-      /** In pixels, as a viewer shows it: after the EXIF orientation, as the trainer applies it. */
+      /** In pixels, after the EXIF orientation is applied, as the trainer applies it. */
       readonly width: number;
       readonly height: number;
     }
   | {
       readonly kind: 'video';
-      /** The container by content: `mp4`, `mov`, `webm`, `mkv`, `avi`, `wmv`, `flv`. */
+      /** The container, by content: `mp4`, `mov`, `webm`, `mkv`, `avi`, `wmv`, `flv`. */
       readonly format: string;
-      /** What follows is absent where the container can't be parsed (AVI, WMV, FLV). Pixels, after rotation. */
+      /** In pixels, after rotation. This and all below are absent for containers without a parser (AVI, WMV, FLV). */
       readonly width?: number;
       readonly height?: number;
       readonly durationSeconds?: number;
@@ -26,21 +26,21 @@ export type Facts =
     }
   | {
       readonly kind: 'caption';
-      /** Unicode code points, a BOM not counted. */
+      /** Unicode code points, without a byte order mark. */
       readonly characters: number;
     };
 
 export type Inspection =
   | {
       readonly ok: true;
-      /** By content, for the `Content-Type` a browser may be told. */
+      /** By content, for the `Content-Type` header of downloads. */
       readonly contentType: string;
       readonly facts: Facts;
       readonly warnings: readonly Warning[];
     }
   | { readonly ok: false; readonly problem: ErrorProblem };
 
-/** Looks at all the bytes of a file, on this machine or elsewhere, that claims to be `filename`. */
+/** Inspects all bytes of a local or remote file as the type that the extension of `filename` declares. */
 export type Inspect = (
   file: { readonly filename: string } & ({ readonly path: string } | { readonly remote: RemoteFile }),
 ) => Promise<Inspection>;

@@ -1,36 +1,38 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ByteSource } from './byte-source.js';
 
-/** How much is asked for at once, in bytes; and how many such blocks are kept, since a walk reads at several places in turn. */
+/** Bytes of one request, and the number of such blocks kept in memory: a parser reads at several offsets in turn. */
 export const BLOCK_BYTES = 1 << 20;
 const BLOCKS_KEPT = 12;
 
-/** What the other thread says through the first word of the shared memory; the second is the length of its answer. */
+/** States of a request, in the first word of the shared memory. The second word is the length of the answer. */
 export const ASKED = 0;
 export const ANSWERED = 1;
 export const FAILED = 2;
 export const MESSAGE_HEADER_BYTES = 8;
 
-/** The way to a file that lies elsewhere and that another thread can read from. */
+/** A file that another thread reads, such as one in an object store. */
 export interface RemoteFile {
   readonly sizeBytes: number;
-  /** Takes what is wanted, `[start, end]` without the byte at `end`. */
+  /** Receives each request as `[start, end]`, `end` not included. */
   readonly port: MessagePort;
-  /** The header, and then room for one block. */
+  /** The message header, then space for one block. */
   readonly shared: SharedArrayBuffer;
 }
 
 /**
- * Reads from another thread, and sleeps until that has answered: a walk over a file is synchronous, and a worker has nothing
- * else to do. @throws Error with the code `EIO` where it can't be read
+ * Reads from another thread and blocks this one until the answer is there: parsers read synchronously, and an inspection
+ * has a worker thread to itself.
+ *
+ * @throws Error with the code `EIO` where the other thread can't read.
  */
 export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteSource {
   const header = new Int32Array(shared, 0, 2);
   const answer = Buffer.from(shared, MESSAGE_HEADER_BYTES);
-  /** The one used last stands last. */
+  /** By block number, least recently used first. */
   const blocks = new Map<number, Buffer>();
 
-  const fetch = (index: number, into: Buffer): Buffer => {
+  const fetch = (index: number, target: Buffer): Buffer => {
     const start = index * BLOCK_BYTES;
     Atomics.store(header, 0, ASKED);
     port.postMessage([start, Math.min(start + BLOCK_BYTES, sizeBytes)]);
@@ -38,12 +40,12 @@ export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteS
     if (Atomics.load(header, 0) === FAILED) {
       throw Object.assign(new Error(`byte ${start} and those after it can't be read`), { code: 'EIO' });
     }
-    const length = answer.copy(into, 0, 0, header[1]);
-    return into.subarray(0, length);
+    const length = answer.copy(target, 0, 0, header[1]);
+    return target.subarray(0, length);
   };
 
-  /** Memory for one more block: that of the block which was used longest ago, where there are enough. */
-  const memory = (): Buffer => {
+  /** Memory for one more block: that of the least recently used one, once as many are kept as may be. */
+  const allocate = (): Buffer => {
     const oldest = blocks.entries().next();
     if (blocks.size < BLOCKS_KEPT || oldest.done) return Buffer.allocUnsafeSlow(BLOCK_BYTES);
     const [index, block] = oldest.value;
@@ -52,7 +54,7 @@ export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteS
   };
 
   const blockAt = (index: number): Buffer => {
-    const block = blocks.get(index) ?? fetch(index, memory());
+    const block = blocks.get(index) ?? fetch(index, allocate());
     blocks.delete(index);
     blocks.set(index, block);
     return block;
@@ -60,10 +62,10 @@ export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteS
 
   return {
     size: sizeBytes,
-    read: (target, at, offset) => {
+    read: (target, targetOffset, offset) => {
       if (offset >= sizeBytes) return 0;
       const index = Math.floor(offset / BLOCK_BYTES);
-      return blockAt(index).copy(target, at, offset - index * BLOCK_BYTES);
+      return blockAt(index).copy(target, targetOffset, offset - index * BLOCK_BYTES);
     },
     close: () => port.close(),
   };

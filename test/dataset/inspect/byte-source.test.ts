@@ -10,23 +10,23 @@ const folder = mkdtempSync(join(tmpdir(), 'bytes-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const BYTES = Buffer.from(Array.from({ length: 200_000 }, (_, i) => (i * 31 + (i >> 8)) % 256));
-const path = media.written(folder, 'any', BYTES);
+const path = media.writeMedia(folder, 'any', BYTES);
 
-test('wherever the window ends, a few bytes come whole, and many are a beginning of what is there', () => {
+test('upTo returns 64 bytes or fewer in full and the beginning of longer ranges, at any position of the window', () => {
   const read = fc.record({
-    // Around the ends of windows is where it can go wrong.
+    // Offsets near the end of a window are made likely.
     offset: fc.oneof(fc.nat(BYTES.length), fc.integer({ min: 65_500, max: 65_600 })),
-    most: fc.oneof(fc.nat(64), fc.nat(100_000)),
+    maxBytes: fc.oneof(fc.nat(64), fc.nat(100_000)),
   });
   fc.assert(
     fc.property(fc.array(read, { maxLength: 20 }), (reads) => {
       const file = FileBytes.open(path);
       try {
-        for (const { offset, most } of reads) {
-          const there = BYTES.subarray(offset, offset + most);
-          const found = file.upTo(offset, most);
-          expect(found.equals(there.subarray(0, found.length))).toBe(true);
-          expect(found.length).toBeGreaterThanOrEqual(Math.min(there.length, 64));
+        for (const { offset, maxBytes } of reads) {
+          const expected = BYTES.subarray(offset, offset + maxBytes);
+          const found = file.upTo(offset, maxBytes);
+          expect(found.equals(expected.subarray(0, found.length))).toBe(true);
+          expect(found.length).toBeGreaterThanOrEqual(Math.min(expected.length, 64));
         }
       } finally {
         file.close();
@@ -35,7 +35,7 @@ test('wherever the window ends, a few bytes come whole, and many are a beginning
   );
 });
 
-test('what is asked for exactly is there exactly, or the file is called cut short', () => {
+test('at returns exactly the requested bytes, or throws where the file ends before them', () => {
   fc.assert(
     fc.property(fc.nat(BYTES.length + 100), fc.nat(100_000), (offset, length) => {
       const file = FileBytes.open(path);

@@ -18,32 +18,32 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let uploads = 0;
-/** Under a path of its own each time, since libvips knows files by their paths. */
-function judged(filename: string, bytes: Buffer): Promise<Inspection> {
-  return inspect({ path: media.written(folder, `upload-${uploads++ % 64}`, bytes), filename });
+/** Inspects bytes under a path of their own each time, since libvips knows files by their paths. */
+function inspectBytes(filename: string, bytes: Buffer): Promise<Inspection> {
+  return inspect({ path: media.writeMedia(folder, `upload-${uploads++ % 64}`, bytes), filename });
 }
 
-/** Where cuts hurt: the headers, byte by byte, the end, byte by byte, and places between. */
+/** The lengths to cut a file to: each one within the first and last 40 bytes, and some 60 between. */
 function cutsOf(length: number): number[] {
   const step = Math.max(1, Math.floor(length / 60));
   return Array.from({ length }, (_, at) => at).filter((at) => at < 40 || at >= length - 40 || at % step === 0);
 }
 
-/** The lengths at which a file passes although it has been cut. */
-async function unnoticed(filename: string, bytes: Buffer): Promise<number[]> {
+/** The lengths at which a truncated file passes. */
+async function undetectedCuts(filename: string, bytes: Buffer): Promise<number[]> {
   const lengths: number[] = [];
   for (const length of cutsOf(bytes.length)) {
-    if ((await judged(filename, media.damaged.cut(bytes, length))).ok) lengths.push(length);
+    if ((await inspectBytes(filename, media.damaged.cut(bytes, length))).ok) lengths.push(length);
   }
   return lengths;
 }
 
-describe('a file that was cut anywhere is found', () => {
+describe('a file that is truncated anywhere is rejected', () => {
   const images = {
     'baseline.jpg': () => media.jpeg(),
-    'large enough to be shrunk by eight.jpg': () => media.jpeg({ width: 640, height: 520 }),
+    'large enough to be scaled down by eight.jpg': () => media.jpeg({ width: 640, height: 520 }),
     'progressive.jpg': () => media.jpeg({ progressive: true }),
-    'turned.jpg': () => media.jpeg({ orientation: 6 }),
+    'rotated.jpg': () => media.jpeg({ orientation: 6 }),
     'plain.png': () => media.png(),
     'interlaced.png': () => media.png({ progressive: true, alpha: true }),
     'lossy.webp': () => media.webp({ width: 400 }),
@@ -59,58 +59,58 @@ describe('a file that was cut anywhere is found', () => {
   };
   test.each(Object.entries(images))('%s', async (filename, make) => {
     const bytes = await make();
-    expect((await judged(filename, bytes)).ok).toBe(true);
-    expect(await unnoticed(filename, bytes)).toEqual([]);
+    expect((await inspectBytes(filename, bytes)).ok).toBe(true);
+    expect(await undetectedCuts(filename, bytes)).toEqual([]);
   });
 
-  // A stream without sizes or duration may end after any block: nothing says that there was more. The `free` and `mfra`
-  // boxes that some writers put last hold nothing of the film.
+  // A stream without sizes or duration may end after any block. The `free` and `mfra` boxes that some writers put last
+  // contain no media.
   const clips = media.CLIPS.filter((name) => !/piped|live|sound|avi|wmv|flv|fragments?\.|fragmented/.test(name));
   test.each(clips)('%s', async (name) => {
     const bytes = media.clip(name);
-    expect((await judged(name, bytes)).ok).toBe(true);
-    expect(await unnoticed(name, bytes)).toEqual([]);
+    expect((await inspectBytes(name, bytes)).ok).toBe(true);
+    expect(await undetectedCuts(name, bytes)).toEqual([]);
   });
-  test.each(['old.avi', 'indexed-fragments.mp4'] as const)('%s, by the length its header gives', async (name) => {
-    expect(await unnoticed(name, media.clip(name))).toEqual([]);
+  test.each(['old.avi', 'indexed-fragments.mp4'] as const)('%s, by the length in its header', async (name) => {
+    expect(await undetectedCuts(name, media.clip(name))).toEqual([]);
   });
 
-  test('an MP4 that was cut between two indexed fragments', async () => {
+  test('an MP4 that is truncated between two indexed fragments', async () => {
     const bytes = media.clip('indexed-fragments.mp4');
     const border = bytes.lastIndexOf('moof') - 4;
-    const found = await judged('a.mp4', bytes.subarray(0, border));
+    const found = await inspectBytes('a.mp4', bytes.subarray(0, border));
     expect(found).toMatchObject({ problem: { message: expect.stringContaining('its index') } });
   });
 
-  test.each(['fragmented.mp4', 'hybrid-fragments.mp4'] as const)('%s, but between two fragments', async (name) => {
+  test.each(['fragmented.mp4', 'hybrid-fragments.mp4'] as const)('%s, except between two fragments', async (name) => {
     const bytes = media.clip(name);
     const borders: number[] = [];
     for (let at = 0; at < bytes.length; at += bytes.readUInt32BE(at)) borders.push(at);
     for (let length = 0; length < bytes.length; length++) {
-      const found = await judged(name, media.damaged.cut(bytes, length));
+      const found = await inspectBytes(name, media.damaged.cut(bytes, length));
       if (found.ok) expect(borders).toContain(length);
     }
   });
 
-  test.each(['piped.webm', 'live.webm'] as const)('%s, but between two blocks', async (name) => {
+  test.each(['piped.webm', 'live.webm'] as const)('%s, except between two blocks', async (name) => {
     const bytes = media.clip(name);
-    const whole = await judged(name, bytes);
-    const passed = await unnoticed(name, bytes);
+    const whole = await inspectBytes(name, bytes);
+    const passing = await undetectedCuts(name, bytes);
     expect(whole.ok).toBe(true);
-    // Fifteen frames: at most that many borders, of some hundred cuts.
-    expect(passed.length).toBeLessThan(8);
+    // Fifteen frames have fewer block borders than the hundred or so cuts.
+    expect(passing.length).toBeLessThan(8);
   });
 });
 
 describe('a flipped bit', () => {
-  test('is found anywhere in a PNG', async () => {
+  test('is detected anywhere in a PNG', async () => {
     const bytes = await media.png({ width: 40, height: 40 });
     for (let at = 0; at < bytes.length; at += 7) {
-      expect((await judged('a.png', media.damaged.flipped(bytes, at))).ok, `byte ${at}`).toBe(false);
+      expect((await inspectBytes('a.png', media.damaged.flipped(bytes, at))).ok, `byte ${at}`).toBe(false);
     }
   });
 
-  test('anywhere in anything is judged, never thrown', async () => {
+  test('never makes inspect throw, in any format', async () => {
     const files: [string, Buffer][] = [
       ['a.jpg', await media.jpeg({ orientation: 3 })],
       ['a.webp', await media.webp({ alpha: true })],
@@ -126,16 +126,16 @@ describe('a flipped bit', () => {
     );
     await fc.assert(
       fc.asyncProperty(places, async ([[filename, bytes], at]) => {
-        // Half of the flips go to the first tenth, where the structure is.
+        // Every other flip is within the first tenth of the file, where the structure is.
         const flips = at.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
-        const found = await judged(filename, flips.reduce(media.damaged.flipped, bytes));
+        const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
         if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
       }),
       { numRuns: 400 },
     );
   });
 
-  test('bytes at random under any name are judged, never thrown', async () => {
+  test('random bytes under any name never make inspect throw', async () => {
     const starts = [
       '',
       '\x89PNG\r\n\x1a\n',
@@ -171,7 +171,7 @@ describe('a flipped bit', () => {
     );
     await fc.assert(
       fc.asyncProperty(bytes, extension, async ([start, rest], name) => {
-        const found = await judged(`a.${name}`, Buffer.concat([Buffer.from(start, 'latin1'), rest]));
+        const found = await inspectBytes(`a.${name}`, Buffer.concat([Buffer.from(start, 'latin1'), rest]));
         if (name !== 'txt' && !found.ok) expect(found.problem.filename).toBe(`a.${name}`);
       }),
       { numRuns: 400 },
@@ -179,7 +179,7 @@ describe('a flipped bit', () => {
   });
 });
 
-test('shrinking while decoding finds all that decoding at full size finds', async () => {
+test('decoding at reduced size detects all damage that decoding at full size detects', async () => {
   const files: [string, Buffer][] = [
     ['a.jpg', await media.jpeg({ width: 640, height: 520 })],
     ['a.jpg', await media.jpeg({ width: 640, height: 520, progressive: true })],
@@ -188,12 +188,12 @@ test('shrinking while decoding finds all that decoding at full size finds', asyn
     ['a.png', await media.png({ width: 640, height: 520 })],
   ];
   for (const [filename, bytes] of files) {
-    let foundByFull = 0;
+    let detectedAtFullSize = 0;
     for (let at = 30; at < bytes.length; at += Math.ceil(bytes.length / 50)) {
       const variants = [
         media.damaged.flipped(bytes, at),
-        media.damaged.hollow(bytes, { start: at, end: bytes.length - 2 }),
-        media.damaged.hollow(bytes, { start: at, end: at + 64 }),
+        media.damaged.zeroed(bytes, { start: at, end: bytes.length - 2 }),
+        media.damaged.zeroed(bytes, { start: at, end: at + 64 }),
       ];
       for (const variant of variants) {
         const full = await sharp(variant, { failOn: 'error' })
@@ -201,31 +201,31 @@ test('shrinking while decoding finds all that decoding at full size finds', asyn
           .toBuffer()
           .catch(() => undefined);
         if (full !== undefined) continue;
-        foundByFull++;
-        expect((await judged(filename, variant)).ok, `${filename}, from byte ${at}`).toBe(false);
+        detectedAtFullSize++;
+        expect((await inspectBytes(filename, variant)).ok, `${filename}, from byte ${at}`).toBe(false);
       }
     }
-    expect(foundByFull, filename).toBeGreaterThan(0);
+    expect(detectedAtFullSize, filename).toBeGreaterThan(0);
   }
 });
 
-describe('holes and lies', () => {
-  test('an MP4 with zeros where frames should be is found', async () => {
+describe('missing parts and false headers', () => {
+  test('an MP4 with zeros instead of frames is rejected', async () => {
     for (const name of ['faststart.mp4', 'hevc.mp4', 'quicktime.mov'] as const) {
       const bytes = media.clip(name);
       const start = bytes.indexOf('mdat') + 4;
-      const hollow = media.damaged.hollow(bytes, { start: start + 1500, end: start + 2500 });
-      expect(await judged(name, hollow), name).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
+      const zeroed = media.damaged.zeroed(bytes, { start: start + 1500, end: start + 2500 });
+      expect(await inspectBytes(name, zeroed), name).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
     }
   });
 
-  test('an MP4 without its moov says which box is missing', async () => {
+  test('the message for an MP4 without its moov box names the box', async () => {
     const bytes = media.clip('moov-last.mp4');
-    const found = await judged('a.mp4', bytes.subarray(0, bytes.indexOf('moov') - 4));
+    const found = await inspectBytes('a.mp4', bytes.subarray(0, bytes.indexOf('moov') - 4));
     expect(found).toMatchObject({ problem: { code: 'VIDEO_CORRUPT', message: expect.stringContaining('"moov"') } });
   });
 
-  test('a PNG that is whole but has too few pixels is found', async () => {
+  test('a complete PNG with too few pixels is rejected', async () => {
     const bytes = await media.png({ width: 64, height: 64 });
     const data = bytes.subarray(41, 41 + bytes.readUInt32BE(33));
     const header = Buffer.from(bytes.subarray(16, 29));
@@ -235,24 +235,24 @@ describe('holes and lies', () => {
       ['IDAT', data],
       ['IEND', Buffer.alloc(0)],
     ]);
-    expect((await judged('a.png', taller)).ok).toBe(false);
+    expect((await inspectBytes('a.png', taller)).ok).toBe(false);
   });
 
-  test('a HEIC whose pieces lie outside the file is found', async () => {
+  test('a HEIC with extents outside the file is rejected', async () => {
     const bytes = await media.avif();
     const data = bytes.indexOf('mdat') - 4;
     const fewer = Buffer.from(bytes.subarray(0, -50));
     fewer.writeUInt32BE(fewer.length - data, data);
     for (let at = fewer.indexOf('avif'); at !== -1 && at < 40; at = fewer.indexOf('avif')) fewer.write('heic', at);
-    const found = await judged('a.heic', fewer);
+    const found = await inspectBytes('a.heic', fewer);
     expect(found).toMatchObject({
-      problem: { message: expect.stringContaining('the picture needs at least 50 bytes more') },
+      problem: { message: expect.stringContaining('is truncated: at least 50 bytes are missing at its end') },
     });
   });
 
-  test('a film without pictures is no film', async () => {
+  test('a video file without a video track is rejected', async () => {
     for (const name of ['sound.mp4', 'sound.mkv'] as const) {
-      const found = await judged(name, media.clip(name));
+      const found = await inspectBytes(name, media.clip(name));
       expect(found).toMatchObject({
         problem: { code: 'NOT_A_VIDEO', message: expect.stringContaining('no video track') },
       });

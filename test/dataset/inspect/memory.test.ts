@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import * as media from '../../fixtures/media.js';
 
-const MOST_MEGABYTES = 250;
+const MAX_MEGABYTES = 250;
 const SIDE = 10_000;
 
 let folder: string;
@@ -24,14 +24,14 @@ interface Outcome<Found> {
   readonly peakMegabytes: number;
 }
 
-async function alone<Found>(task: 'inspect' | 'thumbnail', path: string, filename: string): Promise<Outcome<Found>> {
+async function runAlone<Found>(task: 'inspect' | 'thumbnail', path: string, filename: string): Promise<Outcome<Found>> {
   const script = fileURLToPath(new URL('../../fixtures/peak-memory.ts', import.meta.url));
   const arguments_ = ['--import', 'tsx', script, task, path, filename];
   const { stdout } = await promisify(execFile)(process.execPath, arguments_);
   return JSON.parse(stdout) as Outcome<Found>;
 }
 
-/** A hundred million pixels: a pattern, as far as that is quick to write. */
+/** A pattern of a hundred million pixels. */
 async function patterned(): Promise<Sharp> {
   const tile = await media.png({ width: 500, height: 500 });
   return sharp(tile).resize(SIDE, SIDE, { fit: 'fill', kernel: 'nearest' });
@@ -39,7 +39,7 @@ async function patterned(): Promise<Sharp> {
 const flat = (channels: 3 | 4): Sharp =>
   sharp({ create: { width: SIDE, height: SIDE, channels, background: { r: 9, g: 99, b: 199, alpha: 0.5 } } });
 
-/** A canvas of that size; one small frame is enough for a decoder to want all of it. */
+/** A small frame on a canvas of a hundred million pixels, all of which a decoder allocates. */
 async function gif(): Promise<Buffer> {
   const bytes = await media.gif();
   bytes.writeUInt16LE(SIDE, 6);
@@ -47,7 +47,7 @@ async function gif(): Promise<Buffer> {
   return bytes;
 }
 
-/** Encoding so many pixels takes ten seconds; the claim alone decides whether they would be decoded. */
+/** A small image whose header declares a hundred million pixels: encoding those would take ten seconds. */
 async function avif(): Promise<Buffer> {
   const bytes = await media.avif();
   const size = bytes.indexOf('ispe') + 8;
@@ -56,7 +56,7 @@ async function avif(): Promise<Buffer> {
   return bytes;
 }
 
-const made = {
+const MAKERS = {
   'baseline.jpg': async (path: string) => (await patterned()).jpeg().toFile(path),
   'progressive.jpg': async (path: string) => (await patterned()).jpeg({ progressive: true }).toFile(path),
   'plain.png': async (path: string) => (await patterned()).png({ compressionLevel: 1 }).toFile(path),
@@ -68,27 +68,27 @@ const made = {
   'raw.tif': async (path: string) => (await patterned()).tiff({ compression: 'none' }).toFile(path),
   'tiled.tif': async (path: string) => (await patterned()).tiff({ tile: true }).toFile(path),
   'canvas.gif': async (path: string) => writeFile(path, await gif()),
-  'claim.avif': async (path: string) => writeFile(path, await avif()),
-  // A few rows that are a million pixels long each: libvips keeps hundreds of rows while it shrinks.
+  'declared.avif': async (path: string) => writeFile(path, await avif()),
+  // Rows of a million pixels each: libvips holds hundreds of rows while it scales an image down.
   'wide.png': async (path: string) => {
     const rows = sharp({ create: { width: 1_000_000, height: 100, channels: 3, background: '#123' } });
     await rows.png({ compressionLevel: 1 }).toFile(path);
   },
 };
-const unchecked = ['progressive.jpg', 'lossless.webp', 'canvas.gif', 'claim.avif'];
+const unchecked = ['progressive.jpg', 'lossless.webp', 'canvas.gif', 'declared.avif'];
 
-test.each(Object.entries(made))(
+test.each(Object.entries(MAKERS))(
   '%s of 100 million pixels takes less than 250 MB',
   async (filename, make) => {
     const path = join(folder, filename);
     await make(path);
-    const { outcome, peakMegabytes } = await alone<Inspection>('inspect', path, filename);
+    const { outcome, peakMegabytes } = await runAlone<Inspection>('inspect', path, filename);
     expect(outcome).toMatchObject({ ok: true });
-    expect(peakMegabytes).toBeLessThan(MOST_MEGABYTES);
+    expect(peakMegabytes).toBeLessThan(MAX_MEGABYTES);
     const warnings = outcome.ok ? outcome.warnings.map(({ code }) => code) : [];
     expect(warnings.includes('NOT_FULLY_CHECKED')).toBe(unchecked.includes(filename));
-    const thumbnail = await alone<string>('thumbnail', path, filename);
-    expect(thumbnail.peakMegabytes).toBeLessThan(MOST_MEGABYTES);
+    const thumbnail = await runAlone<string>('thumbnail', path, filename);
+    expect(thumbnail.peakMegabytes).toBeLessThan(MAX_MEGABYTES);
     const undecoded = [...unchecked, 'interlaced.png', 'deep.png', 'wide.png'];
     expect(thumbnail.outcome).toBe(undecoded.includes(filename) ? 'NoThumbnail' : 'made');
     if (process.env.SHOW_MEMORY !== undefined) console.log(filename, peakMegabytes, thumbnail.peakMegabytes);
@@ -97,9 +97,9 @@ test.each(Object.entries(made))(
   60_000,
 );
 
-test('the largest picture that is still decoded whole leaves room for a second one', async () => {
+test('the largest image that is decoded leaves enough memory for a second one', async () => {
   const makers = {
-    // 26 megapixels at 3 bytes, 19 at 4.2, 49 at 1.5, 17 at 4.6, 3.6 at 22: just under the budget for one decoder.
+    // 26 megapixels at 3 bytes, 19 at 4.2, 49 at 1.5, 17 at 4.6, 3.6 at 22: each just within the budget of a decoder.
     'a.jpg': (path: string) => sharp(pixels(5100)).jpeg({ progressive: true }).toFile(path),
     'a.png': (path: string) => sharp(pixels(5100)).png({ progressive: true, compressionLevel: 1 }).toFile(path),
     'a.webp': (path: string) => sharp(pixels(4300)).webp({ lossless: true, effort: 0 }).toFile(path),
@@ -110,10 +110,10 @@ test('the largest picture that is still decoded whole leaves room for a second o
   for (const [filename, make] of Object.entries(makers)) {
     const path = join(folder, filename);
     await make(path);
-    const { outcome, peakMegabytes } = await alone<Inspection>('inspect', path, filename);
+    const { outcome, peakMegabytes } = await runAlone<Inspection>('inspect', path, filename);
     if (process.env.SHOW_MEMORY !== undefined) console.log(filename, peakMegabytes);
     expect(outcome.ok && outcome.warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED')).toBe(false);
-    // What a process with the loader for TypeScript takes anyway is about 110 MB.
+    // A process with the TypeScript loader takes about 110 MB by itself.
     expect(peakMegabytes, filename).toBeLessThan(110 + 100);
   }
 }, 60_000);

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const RLE8 = 1;
@@ -7,34 +7,33 @@ const RLE4 = 2;
 const EMBEDDED = [4, 5]; // A JPEG or PNG inside, meant for printers only.
 
 /**
- * Checks a Windows or OS/2 bitmap by itself, as libvips has no reader for them: the pixel array must fit the file, a
- * run-length coded one must reach its end mark.
+ * Checks a Windows or OS/2 bitmap: its pixel array must lie inside the file, or, if run-length coded, reach its end mark.
+ * Nothing decodes it, since libvips reads no BMP.
  *
- * @throws Damage, Fault
+ * @throws StructureError, InspectionError
  */
 export function readBmp(file: FileBytes): ImageHeader {
-  const start = file.at(0, 26, 'its header');
+  const start = file.at(0, 26);
   const pixels = start.readUInt32LE(10);
   const headerBytes = start.readUInt32LE(14);
   if (headerBytes !== 12 && (headerBytes < 16 || headerBytes > 124)) {
-    throw new StructureError('is damaged: its bitmap header makes no sense');
+    throw new StructureError('is damaged: its bitmap header is invalid');
   }
-  const header = headerBytes === 12 ? oldHeader(start) : readHeader(file.at(14, headerBytes, 'its header'));
+  const header = headerBytes === 12 ? readOldHeader(start) : readHeader(file.at(14, headerBytes));
   const { width, height, bits, compression } = header;
   checkDimensions(width, height);
   if (![1, 2, 4, 8, 16, 24, 32].includes(bits) && !EMBEDDED.includes(compression)) {
-    throw new StructureError(`is damaged: it claims ${bits} bits for each pixel`);
+    throw new StructureError(`is damaged: its header gives ${bits} bits per pixel`);
   }
   if (compression === RLE8 || compression === RLE4) walkRuns(file, { start: pixels, compression });
   else {
     const bytes = EMBEDDED.includes(compression) ? header.dataBytes : Math.ceil((width * bits) / 32) * 4 * height;
-    const needed = pixels + bytes;
-    if (needed > file.size) throw truncated({ needed, size: file.size, what: 'the picture' });
+    file.requireSize(pixels + bytes);
   }
   return { width, height, orientation: 1, animated: false, decoderBytes: 0 };
 }
 
-function oldHeader(start: Buffer) {
+function readOldHeader(start: Buffer) {
   return {
     width: start.readUInt16LE(18),
     height: start.readUInt16LE(20),
@@ -54,14 +53,14 @@ function readHeader(header: Buffer) {
   };
 }
 
-function walkRuns(file: FileBytes, picture: { start: number; compression: number }): void {
-  for (let offset = picture.start; ; ) {
-    const pair = file.at(offset, 2, 'the end of the picture is missing and it');
-    const [count = 0, code = 0] = pair;
+/** Follows the runs to the end mark. */
+function walkRuns(file: FileBytes, pixels: { start: number; compression: number }): void {
+  for (let offset = pixels.start; ; ) {
+    const [count = 0, code = 0] = file.at(offset, 2);
     offset += 2;
     if (count > 0) continue; // A run of one colour.
     if (code === 1) return; // The end of the bitmap.
     if (code === 2) offset += 2;
-    if (code > 2) offset += Math.ceil((picture.compression === RLE8 ? code : code / 2) / 2) * 2;
+    if (code > 2) offset += Math.ceil((pixels.compression === RLE8 ? code : code / 2) / 2) * 2;
   }
 }

@@ -3,14 +3,14 @@ import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import { StructureError, shortReason } from '../inspection-error.js';
 
-// One inspection runs on each core already, and nothing is decoded twice.
+// Each core already runs one inspection, and no image is decoded twice.
 sharp.cache(false);
 sharp.concurrency(1);
-// What is no image of ours never gets as far as libvips, since the bytes are identified first. This is for the file that
-// changes its mind in between, and for a parser's hole that nobody needs open.
+// Only the loaders of accepted formats are enabled, although the format is detected first: the file may change in between,
+// and each further loader is attack surface.
 //
-// libvips has one list of loaders for the whole process. While all are blocked, an intact image can not be opened on any
-// thread, so only the main thread may change the list, before others decode.
+// libvips has one list of loaders per process, and no thread can open an image while all are blocked. So only the main
+// thread changes the list, before other threads decode.
 if (isMainThread) {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({
@@ -25,11 +25,11 @@ if (isMainThread) {
   });
 }
 
-/** Small enough for libjpeg to shrink by 8 and libwebp to scale while decoding, which still reads every coded bit. */
-const PROOF_PIXELS = 64;
+/** Small enough for libjpeg and libwebp to scale down while they decode. They still read every coded bit. */
+const PROOF_SIDE_PIXELS = 64;
 
-/** Options with which libvips streams, stops at damage and refuses what the trainer refuses. */
-export const CAREFUL = {
+/** Options with which libvips streams, stops at damage, and rejects images that the trainer rejects. */
+export const STRICT_DECODING = {
   failOn: 'error',
   sequentialRead: true,
   limitInputPixels: MAX_IMAGE_PIXELS,
@@ -37,13 +37,13 @@ export const CAREFUL = {
 } as const satisfies SharpOptions;
 
 /**
- * Decodes the first frame to its last row and throws the pixels away.
+ * Decodes the first frame to its last row and discards the pixels.
  *
- * @throws Damage with what libvips said.
+ * @throws StructureError with the reason that libvips gives.
  */
 export async function proveDecodes(path: string): Promise<void> {
   try {
-    await sharp(path, CAREFUL).resize(PROOF_PIXELS, PROOF_PIXELS, { fit: 'fill' }).raw().toBuffer();
+    await sharp(path, STRICT_DECODING).resize(PROOF_SIDE_PIXELS, PROOF_SIDE_PIXELS, { fit: 'fill' }).raw().toBuffer();
   } catch (error) {
     throw new StructureError(`is damaged: its pixels can't be decoded (${shortReason(error)})`);
   }

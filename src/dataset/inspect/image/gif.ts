@@ -5,12 +5,16 @@ import { checkDimensions, type ImageHeader } from './image-header.js';
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
-/** libvips decodes whole canvases of RGBA; measured at 25 megapixels. */
+/** libvips decodes a whole canvas of RGBA; measured at 25 megapixels. */
 const DECODER_BYTES_PER_PIXEL = 4.6;
 
-/** Walks every block of a GIF to its trailer (GIF89a specification). @throws Damage, Fault */
+/**
+ * Follows the blocks of a GIF to its trailer (GIF89a specification).
+ *
+ * @throws StructureError, InspectionError
+ */
 export function readGif(file: FileBytes): ImageHeader {
-  const screen = file.at(0, 13, 'its header');
+  const screen = file.at(0, 13);
   const width = screen.readUInt16LE(6);
   const height = screen.readUInt16LE(8);
   checkDimensions(width, height);
@@ -18,22 +22,22 @@ export function readGif(file: FileBytes): ImageHeader {
   let frames = 0;
   let pixels = width * height;
   for (;;) {
-    const kind = file.at(offset, 1, 'the end of the picture is missing and it')[0];
-    if (kind === TRAILER) break;
-    if (kind === EXTENSION) offset = afterSubBlocks(file, offset + 2);
-    else if (kind === IMAGE) {
-      const image = file.at(offset, 10, 'a frame of it');
+    const block = file.at(offset, 1)[0];
+    if (block === TRAILER) break;
+    if (block === EXTENSION) offset = afterSubBlocks(file, offset + 2);
+    else if (block === IMAGE) {
+      const image = file.at(offset, 10);
       const [right, bottom] = [
         image.readUInt16LE(1) + image.readUInt16LE(5),
         image.readUInt16LE(3) + image.readUInt16LE(7),
       ];
-      // A frame may lie outside the canvas, which then grows.
+      // A frame that lies outside the canvas enlarges it.
       pixels = Math.max(pixels, Math.max(width, right) * Math.max(height, bottom));
       offset = afterSubBlocks(file, offset + 10 + colourTableBytes(image[9] ?? 0) + 1);
       frames++;
-    } else throw new StructureError(`is damaged: byte ${offset} begins no GIF block`);
+    } else throw new StructureError(`is damaged: the block at byte ${offset} is of no GIF type`);
   }
-  if (frames === 0) throw new StructureError('is damaged: there is no picture in it');
+  if (frames === 0) throw new StructureError('is damaged: it contains no image');
   return { width, height, orientation: 1, animated: frames > 1, decoderBytes: pixels * DECODER_BYTES_PER_PIXEL };
 }
 
@@ -43,7 +47,7 @@ function colourTableBytes(flags: number): number {
 
 function afterSubBlocks(file: FileBytes, start: number): number {
   for (let offset = start; ; ) {
-    const length = file.at(offset, 1, 'a block of it')[0] ?? 0;
+    const length = file.at(offset, 1)[0] ?? 0;
     offset += 1 + length;
     if (length === 0) return offset;
   }

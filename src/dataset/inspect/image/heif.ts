@@ -1,16 +1,17 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const MAX_ITEMS = 100_000;
-/** libheif holds the planes at 16 bits, an RGB copy and its rows; measured at 4 and 16 megapixels. */
+/** libheif holds the planes at 16 bits and an RGB copy; measured at 4 and 16 megapixels. */
 const DECODER_BYTES_PER_PIXEL = 22;
 
 /**
- * Reads the container of an AVIF or HEIC image (ISO/IEC 23008-12): every piece of every item must lie inside the file.
+ * Reads the container of an AVIF or HEIC image (ISO/IEC 23008-12) and checks that every extent of every item lies inside
+ * the file.
  *
- * @throws Damage, Fault
+ * @throws StructureError, InspectionError
  */
 export function readHeif(file: FileBytes): ImageHeader {
   let meta: Box | undefined;
@@ -19,13 +20,13 @@ export function readHeif(file: FileBytes): ImageHeader {
     if (box.type === 'meta') meta ??= box;
     if (box.type === 'moov') animated = true;
   }
-  if (meta === undefined) throw new StructureError('is damaged: the box that describes its picture is missing');
+  if (meta === undefined) throw new StructureError('is damaged: the meta box, which describes the image, is missing');
   const inside = { payload: meta.payload + 4, end: meta.end };
   const primary = primaryItem(file, inside);
   const { width, height, turned } = sizeOf(file, inside, primary);
   checkDimensions(width, height);
   checkLocations(file, inside, primary);
-  // Orientation 6 stands for any turn by a quarter: only the sides matter here.
+  // 6 stands for either quarter turn: only the sides matter.
   const orientation = turned ? 6 : 1;
   return { width, height, orientation, animated, decoderBytes: width * height * DECODER_BYTES_PER_PIXEL };
 }
@@ -58,11 +59,11 @@ function sizeOf(file: FileBytes, meta: Range, item: number) {
       size = { width: bytes.readUInt32BE(4), height: bytes.readUInt32BE(8) };
     } else if (property?.type === 'irot') turned = ((file.at(property.payload, 1)[0] ?? 0) & 1) === 1;
   }
-  if (size === undefined) throw new StructureError('is damaged: it does not say how large it is');
+  if (size === undefined) throw new StructureError('is damaged: it does not give its dimensions');
   return { ...size, turned };
 }
 
-/** Numbers, from one, of the properties associated with an item (ipma). */
+/** The numbers, from 1, of the properties that `ipma` associates with an item. */
 function propertiesOf(file: FileBytes, box: Box, wanted: number): number[] {
   const read = fields(file, box);
   const { version, flags } = read.full();
@@ -83,12 +84,13 @@ function propertiesOf(file: FileBytes, box: Box, wanted: number): number[] {
 function checkLocations(file: FileBytes, meta: Range, primary: number): void {
   const box = need(file, meta, 'iloc');
   const idat = firstBox(file, meta, 'idat');
+  const idatBytes = idat === undefined ? 0 : idat.end - idat.payload;
   const read = fields(file, box);
   const { version } = read.full();
   const [sizes, more] = [read.number(1), read.number(1)];
   const indexBytes = version === 0 ? 0 : more & 15;
   const items = read.number(version < 2 ? 2 : 4);
-  if (items > MAX_ITEMS) throw new StructureError('is damaged: it claims more parts than an image has');
+  if (items > MAX_ITEMS) throw new StructureError('is damaged: it lists too many items');
   let found = false;
   for (let item = 0; item < items; item++) {
     found = read.number(version < 2 ? 2 : 4) === primary || found;
@@ -100,20 +102,20 @@ function checkLocations(file: FileBytes, meta: Range, primary: number): void {
       read.number(indexBytes);
       const offset = read.number(sizes >> 4);
       const end = base + offset + read.number(sizes & 15);
-      const room = method === 1 ? (idat === undefined ? 0 : idat.end - idat.payload) : file.size;
-      if (method <= 1 && end > room) throw truncated({ needed: end, size: room, what: 'the picture' });
+      if (method === 0) file.requireSize(end);
+      if (method === 1 && end > idatBytes) throw new StructureError('is damaged: a part of it ends after its idat box');
     }
   }
-  if (!found) throw new StructureError('is damaged: it does not say where its picture is');
+  if (!found) throw new StructureError('is damaged: it does not locate its image');
 }
 
-/** Reads one number after the other from a box. */
+/** Reads the numbers of a box in sequence. */
 function fields(file: FileBytes, box: Box) {
   let offset = box.payload;
   const number = (bytes: number): number => {
     if (bytes === 0) return 0;
     if (offset + bytes > box.end || ![1, 2, 3, 4, 8].includes(bytes)) {
-      throw new StructureError(`is damaged: its ${box.type} box makes no sense`);
+      throw new StructureError(`is damaged: its ${box.type} box is invalid`);
     }
     const at = file.at(offset, bytes);
     offset += bytes;

@@ -1,32 +1,32 @@
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 
-/** What an image's structure says of it, before any pixel is decoded. */
+/** What is read from an image's structure, before any pixel is decoded. */
 export interface ImageHeader {
   /** As stored, in pixels. */
   readonly width: number;
   readonly height: number;
-  /** EXIF, 1 to 8. */
+  /** The EXIF orientation, 1 to 8. */
   readonly orientation: number;
   readonly animated: boolean;
-  /** An estimate of what libvips and its decoder hold at once while decoding into a thumbnail, in bytes. */
+  /** Estimated peak memory of libvips while it decodes the image into a thumbnail, in bytes. */
   readonly decoderBytes: number;
-  /** A proof of the pixels without a decoder, for where that would hold too much. @throws Damage */
+  /** Proves the pixels without libvips, for an image that would exceed its memory budget. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
 }
 
 /**
- * Judges a size from the header alone, so that a small file with a large claim costs nothing.
+ * Checks the dimensions in the header, so that a small file that declares a huge image is rejected before it is decoded.
  *
- * @throws Fault `IMAGE_TOO_LARGE`; Damage where a side is zero.
+ * @throws InspectionError `IMAGE_TOO_LARGE`; StructureError where a side is zero.
  */
 export function checkDimensions(width: number, height: number): void {
-  if (width < 1 || height < 1) throw new StructureError(`is damaged: its header says ${width}×${height} pixels`);
+  if (width < 1 || height < 1) throw new StructureError(`is damaged: its header gives ${width}×${height} pixels`);
   if (width * height > MAX_IMAGE_PIXELS) {
     throw new InspectionError(
       'IMAGE_TOO_LARGE',
       `has ${formatCount(width)}×${formatCount(height)} pixels; the trainer opens at most ${formatCount(MAX_IMAGE_PIXELS)}. ` +
-        'Make it smaller and upload it again.',
+        'Scale it down and upload it again.',
     );
   }
 }

@@ -1,10 +1,14 @@
-import { extensionOf } from '../../media.js';
+/*
+ * Each format has a parser here, which runs before libvips decodes the pixels. libvips (sharp 0.35) decodes the first frame
+ * only and accepts, for instance, an animated GIF cut in half and a PNG whose last chunk is missing; and it decodes an image
+ * of any size at whatever cost in memory. The parser finds what is missing and estimates that cost.
+ */
+import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
-import { contentDiffers } from '../content-differs.js';
+import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection } from '../inspection.js';
 import { formatCount, InspectionError } from '../inspection-error.js';
-import type { DetectedContent, ImageFormat } from '../detect-content.js';
 import { readBmp } from './bmp.js';
 import { proveDecodes } from './decode.js';
 import { readGif } from './gif.js';
@@ -16,109 +20,96 @@ import { readPng } from './png.js';
 import { readTiff } from './tiff.js';
 import { readWebp } from './webp.js';
 
-/**
- * What one decoder may hold, in bytes, by estimate. Two at once, in two worker threads, and the process itself stay
- * under 250 MB.
- */
+/** The estimated memory that one decoder may use, in bytes. The process stays under 250 MB with two at once, in two workers. */
 export const DECODER_BUDGET_BYTES = 80_000_000;
 
-interface Format {
-  readonly contentType: string;
-  readonly extensions: readonly string[];
-  /** ai-toolkit `toolkit/data_loader.py:39`. */
-  readonly trainable: boolean;
-  readonly read: (file: FileBytes) => ImageHeader;
-  readonly decodes: boolean;
+interface ImageReader {
+  readonly readHeader: (file: FileBytes) => ImageHeader;
+  /** Whether the installed libvips decodes the format. */
+  readonly isDecodable: boolean;
 }
 
-export const IMAGE_FORMATS: Record<ImageFormat, Format> = {
-  jpeg: format('image/jpeg', ['.jpg', '.jpeg'], { trainable: true, read: readJpeg }),
-  png: format('image/png', ['.png'], { trainable: true, read: readPng }),
-  webp: format('image/webp', ['.webp'], { trainable: true, read: readWebp }),
-  gif: format('image/gif', ['.gif'], { read: readGif }),
-  bmp: format('image/bmp', ['.bmp'], { read: readBmp, decodes: false }),
-  tiff: format('image/tiff', ['.tif', '.tiff'], { read: readTiff }),
-  avif: format('image/avif', ['.avif'], { read: readHeif }),
-  heic: format('image/heic', ['.heic', '.heif'], { read: readHeif, decodes: false }),
+export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
+  jpeg: { readHeader: readJpeg, isDecodable: true },
+  png: { readHeader: readPng, isDecodable: true },
+  webp: { readHeader: readWebp, isDecodable: true },
+  gif: { readHeader: readGif, isDecodable: true },
+  bmp: { readHeader: readBmp, isDecodable: false },
+  tiff: { readHeader: readTiff, isDecodable: true },
+  avif: { readHeader: readHeif, isDecodable: true },
+  heic: { readHeader: readHeif, isDecodable: false },
 };
 
-function format(
-  contentType: string,
-  extensions: readonly string[],
-  options: { read: (file: FileBytes) => ImageHeader; trainable?: boolean; decodes?: boolean },
-): Format {
-  return { contentType, extensions, trainable: false, decodes: true, ...options };
-}
-
-/** Inspects a file whose extension is an image's. @throws Fault, Damage, and the operating system's errors. */
+/**
+ * Inspects a file whose extension is an image's.
+ *
+ * @throws InspectionError, StructureError, and the operating system's errors.
+ */
 export async function inspectImage(
   file: FileBytes,
   named: { path: string | undefined; filename: string; shown: string },
   content: DetectedContent,
 ): Promise<Inspection> {
   const { filename, shown } = named;
-  const claimsTrainable = claimedFormat(filename)?.trainable ?? false;
   if (content.kind !== 'image') {
     throw new InspectionError(
       'NOT_AN_IMAGE',
-      `is ${content.words}, not an image. Upload the image itself under this name.`,
+      `is ${content.description}, not an image. Upload the image itself under this name.`,
     );
   }
-  const found = IMAGE_FORMATS[content.format];
-  if (claimsTrainable && !found.trainable) {
+  const { format } = content;
+  const declared = mediaTypeOf(filename);
+  const actual = mediaTypeOfContent(format, filename);
+  const isTrainable = declared?.trainable ?? false;
+  if (isTrainable && !actual.trainable) {
     throw new InspectionError(
       'NOT_AN_IMAGE',
-      `is ${content.words} and no JPEG, PNG or WebP. Convert it and upload it again.`,
+      `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.`,
     );
   }
-  const claims = found.read(file);
+  const header = IMAGE_READERS[format].readHeader(file);
   const warnings: Warning[] = [];
-  if (!claimsTrainable) {
+  if (!isTrainable) {
     const extension = extensionOf(filename);
-    const advice = 'Convert it to JPEG, PNG or WebP if it is meant for training.';
+    const advice = 'Convert it to JPEG, PNG or WebP to train on it.';
     warnings.push(warningIn(filename, 'NOT_TRAINED_ON', `${shown}: the trainer ignores ${extension} files. ${advice}`));
   }
-  if (!found.extensions.includes(extensionOf(filename))) warnings.push(contentDiffers(named, content.words));
-  if (claims.animated) {
-    warnings.push(
-      warningIn(filename, 'ANIMATED_IMAGE', `${shown} is animated; the trainer sees its first frame only.`),
-    );
+  if (declared?.format !== format) warnings.push(contentDiffers(named, content));
+  if (header.animated) {
+    const message = `${shown} is animated; the trainer reads only its first frame.`;
+    warnings.push(warningIn(filename, 'ANIMATED_IMAGE', message));
   }
-  const unchecked = await provePicture({ path: named.path, format: content.format, claims });
-  if (unchecked !== undefined) warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', `${shown}: ${unchecked}.`));
-  const { width, height } = oriented(claims);
-  return {
-    ok: true,
-    contentType: found.contentType,
-    facts: { kind: 'image', format: content.format, width, height },
-    warnings,
-  };
+  const unproved = await provePixels({ path: named.path, format, header });
+  if (unproved !== undefined) {
+    const message = `${shown}: its structure is complete, but ${unproved}.`;
+    warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
+  }
+  const { width, height } = oriented(header);
+  return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, width, height }, warnings };
 }
 
-function claimedFormat(filename: string): Format | undefined {
-  const extension = extensionOf(filename);
-  return Object.values(IMAGE_FORMATS).find((each) => each.extensions.includes(extension));
-}
-
-/** Decodes what can be decoded in bounded memory. Returns, in words, what could not be checked. */
-async function provePicture(picture: {
+/**
+ * Decodes the pixels where the decoder stays within its memory budget. Returns why they were not decoded, or `undefined`
+ * once they are proved.
+ */
+async function provePixels(image: {
   path: string | undefined;
   format: ImageFormat;
-  claims: ImageHeader;
+  header: ImageHeader;
 }): Promise<string | undefined> {
-  const { claims } = picture;
-  // Its own walk has seen all there is to see of a BMP: what remains are bare pixels.
-  if (picture.format === 'bmp') return undefined;
-  if (picture.format === 'heic') return 'its structure is complete, but HEIC pixels can not be decoded here';
-  if (picture.path === undefined) return 'its structure is complete, but it is too large to be decoded here';
-  if (claims.decoderBytes <= DECODER_BUDGET_BYTES) {
-    await proveDecodes(picture.path);
+  const { path, format, header } = image;
+  // The parser has checked all of a BMP: its pixels are stored bare, and any bytes are valid ones.
+  if (format === 'bmp') return undefined;
+  if (format === 'heic') return "HEIC pixels can't be decoded by this server";
+  if (path === undefined) return 'the file is too large to be decoded by this server';
+  if (header.decoderBytes <= DECODER_BUDGET_BYTES) {
+    await proveDecodes(path);
     return undefined;
   }
-  if (claims.provePixels !== undefined) {
-    await claims.provePixels();
+  if (header.provePixels !== undefined) {
+    await header.provePixels();
     return undefined;
   }
-  const megapixels = formatCount(Math.round((claims.width * claims.height) / 1e6));
-  return `its structure is complete, but its ${megapixels} million pixels, in this form, need too much memory to be decoded here`;
+  const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));
+  return `decoding its ${megapixels} million pixels, stored in this way, would need too much memory`;
 }

@@ -12,10 +12,10 @@ const isProgressive = (marker: number) => [0xc2, 0xc6, 0xca, 0xce].includes(mark
 const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8);
 
 /**
- * Walks all markers and scans to the end-of-image marker. What follows it is not looked at: cameras append previews and
- * data of their own there, and Pillow opens such files.
+ * Follows all markers and scans to the end-of-image marker and ignores the bytes after it: cameras append previews and
+ * other data there, and Pillow opens such files.
  *
- * @throws Damage, Fault
+ * @throws StructureError, InspectionError
  */
 export function readJpeg(file: FileBytes): ImageHeader {
   let frame: { width: number; height: number; decoderBytes: number } | undefined;
@@ -27,9 +27,9 @@ export function readJpeg(file: FileBytes): ImageHeader {
     offset = marker.end;
     if (marker.code === END_OF_IMAGE) break;
     if (standsAlone(marker.code)) continue;
-    const length = file.at(offset, 2, 'a segment of it').readUInt16BE(0);
-    if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has no length');
-    const segment = file.at(offset, length, 'a segment of it');
+    const length = file.at(offset, 2).readUInt16BE(0);
+    if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has an invalid length');
+    const segment = file.at(offset, length);
     if (isFrame(marker.code)) frame ??= readFrame(segment, isProgressive(marker.code));
     if (marker.code === APP1 && segment.toString('latin1', 2, 8) === 'Exif\0\0') {
       orientation = orientationOf(segment.subarray(2));
@@ -37,12 +37,11 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (marker.code === START_OF_SCAN) scans++;
     offset += length;
   }
-  if (frame === undefined || scans === 0)
-    throw new StructureError('is damaged: there is no picture between its JPEG headers');
+  if (frame === undefined || scans === 0) throw new StructureError('is damaged: it contains no image');
   return { ...frame, orientation, animated: false };
 }
 
-/** The next marker at or after `offset`, past entropy-coded data, stuffed zeros, restarts and fill bytes. */
+/** The next marker from `offset` on. Skips entropy-coded data, stuffed zeros, restart markers and fill bytes. */
 function nextMarker(file: FileBytes, offset: number): { code: number; end: number } {
   let from = offset;
   for (;;) {
@@ -50,7 +49,7 @@ function nextMarker(file: FileBytes, offset: number): { code: number; end: numbe
     const found = bytes.indexOf(0xff);
     const code = found === -1 ? undefined : bytes[found + 1];
     if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
-      throw truncated({ needed: 0, size: file.size, what: 'the end of the picture is not there' });
+      throw truncated('the end of the image is missing');
     }
     if (found === -1) from += bytes.length;
     else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
@@ -68,7 +67,7 @@ function readFrame(segment: Buffer, progressive: boolean): { width: number; heig
   return { width, height, decoderBytes: progressive ? coefficientBytes(segment, width * height) : 0 };
 }
 
-/** libjpeg keeps every coefficient of a progressive picture, two bytes each, until the last scan has been read. */
+/** libjpeg holds every coefficient of a progressive image, two bytes each, until it has read the last scan. */
 function coefficientBytes(segment: Buffer, pixels: number): number {
   const sampling = Array.from({ length: segment[7] ?? 0 }, (_, component) => segment[9 + component * 3] ?? 0x11);
   const across = Math.max(1, ...sampling.map((factors) => factors >> 4));

@@ -1,16 +1,16 @@
 const ORIENTATION = 0x0112;
 
 /**
- * The EXIF orientation, 1 to 8, of a TIFF structure, which is what an EXIF block is; 1 where it has none or is broken,
- * as Pillow's `exif_transpose` sees it, and so the trainer (ai-toolkit `toolkit/data_transfer_object/data_loader.py`).
+ * The orientation, 1 to 8, in an EXIF block, which is a TIFF structure; 1 where it has none or is invalid. The trainer
+ * applies it the same way, by Pillow's `exif_transpose` (ai-toolkit `toolkit/data_transfer_object/data_loader.py`).
  */
 export function orientationOf(exif: Buffer): number {
   const tiff = exif.subarray(0, 6).equals(Buffer.from('Exif\0\0')) ? exif.subarray(6) : exif;
   if (tiff.length < 8) return 1;
-  const order = tiff.toString('latin1', 0, 2);
-  if (order !== 'II' && order !== 'MM') return 1;
-  const u16 = (at: number) => (order === 'II' ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at));
-  const directory = order === 'II' ? tiff.readUInt32LE(4) : tiff.readUInt32BE(4);
+  const byteOrder = tiff.toString('latin1', 0, 2);
+  if (byteOrder !== 'II' && byteOrder !== 'MM') return 1;
+  const u16 = (at: number) => (byteOrder === 'II' ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at));
+  const directory = byteOrder === 'II' ? tiff.readUInt32LE(4) : tiff.readUInt32BE(4);
   if (directory + 2 > tiff.length) return 1;
   const entries = u16(directory);
   for (let entry = 0; entry < entries; entry++) {
@@ -25,7 +25,7 @@ export function validOrientation(value: number): number {
   return value >= 1 && value <= 8 ? value : 1;
 }
 
-/** Orientations 5 to 8 lie on their side (EXIF 2.3, tag 274). */
+/** The dimensions as shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */
 export function oriented(image: { width: number; height: number; orientation: number }): {
   width: number;
   height: number;

@@ -1,9 +1,13 @@
+/*
+ * A proof of PNG pixels in constant memory. libvips decodes PNG too, but holds all pixels of an interlaced image, and a
+ * strip of 1,500 lines of any other: more than the memory budget of a decoder from 26 megapixels, or very long lines, on.
+ */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
 import { isInputOutputError, StructureError } from '../inspection-error.js';
 
-interface Layout {
+interface PixelLayout {
   readonly width: number;
   readonly height: number;
   readonly bitsPerPixel: number;
@@ -22,25 +26,25 @@ const ADAM7 = [
 ] as const;
 
 /**
- * Proves the pixels of a PNG that is too large to decode: its data inflate to exactly the bytes that its header
- * promises, with a valid filter at the start of each line. Nothing else can fail in a PNG whose checksums are right.
+ * Checks that the data inflate to as many bytes as the header declares, with a valid filter type at the start of each
+ * line. Nothing else can fail in a PNG whose checksums are right.
  *
- * @throws Damage
+ * @throws StructureError
  */
-export async function provePngPixels(data: Iterable<Buffer>, png: Layout): Promise<void> {
+export async function provePngPixels(data: Iterable<Buffer>, png: PixelLayout): Promise<void> {
   const inflate = createInflate({ chunkSize: 1 << 16 });
-  const fed = pipeline(Readable.from(copies(data)), inflate).catch(() => undefined);
+  const feeding = pipeline(Readable.from(copies(data)), inflate).catch(() => undefined);
   let complete: boolean;
   try {
     complete = await hasAllLines(inflate, linesOf(png));
   } catch (error) {
     if (error instanceof StructureError || isInputOutputError(error)) throw error;
-    throw new StructureError('is damaged: its pixels can not be unpacked');
+    throw new StructureError("is damaged: its pixels can't be decompressed");
   } finally {
     inflate.destroy();
-    await fed;
+    await feeding;
   }
-  if (!complete) throw new StructureError('is damaged: it has fewer pixels than its header promises');
+  if (!complete) throw new StructureError('is damaged: it has fewer pixels than its header declares');
 }
 
 async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<number, undefined>): Promise<boolean> {
@@ -49,8 +53,8 @@ async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<numbe
   for await (const piece of pixels) {
     for (let at = 0; at < piece.length; ) {
       if (left === 0) {
-        if (line.done === true) return true; // What is more than needed is ignored by decoders too.
-        if ((piece[at] ?? 0) > 4) throw new StructureError('is damaged: a line of its pixels has no valid filter');
+        if (line.done === true) return true; // Decoders ignore surplus bytes too.
+        if ((piece[at] ?? 0) > 4) throw new StructureError('is damaged: a line of its pixels has no valid filter type');
         left = line.value;
         line = lines.next();
       }
@@ -62,8 +66,8 @@ async function hasAllLines(pixels: AsyncIterable<Buffer>, lines: Generator<numbe
   return left === 0 && line.done === true;
 }
 
-/** The bytes of each line, with its filter byte, in the order they are stored. */
-function* linesOf(png: Layout): Generator<number, undefined> {
+/** The length of each line in bytes, with its filter byte, in stored order. */
+function* linesOf(png: PixelLayout): Generator<number, undefined> {
   const passes = png.interlaced ? ADAM7 : ([[0, 0, 1, 1]] as const);
   for (const [left, top, across, down] of passes) {
     const columns = Math.ceil((png.width - left) / across);
@@ -74,7 +78,7 @@ function* linesOf(png: Layout): Generator<number, undefined> {
   return undefined;
 }
 
-/** The window is overwritten while zlib may still be reading from it in another thread. */
+/** Copies each piece, since zlib may still read it in another thread when the window is overwritten. */
 function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
   for (const piece of pieces) yield Buffer.from(piece);
 }

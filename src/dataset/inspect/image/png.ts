@@ -5,7 +5,7 @@ import { checkDimensions, type ImageHeader } from './image-header.js';
 import { orientationOf } from './orientation.js';
 import { provePngPixels } from './png-pixels.js';
 
-export const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
+const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const SAMPLES_PER_PIXEL: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const BIT_DEPTHS: Record<number, readonly number[]> = {
   0: [1, 2, 4, 8, 16],
@@ -14,7 +14,7 @@ const BIT_DEPTHS: Record<number, readonly number[]> = {
   4: [8, 16],
   6: [8, 16],
 };
-/** libvips keeps a strip of this many lines while it shrinks; only of note where a line is millions of pixels long. */
+/** libvips holds a strip of this many lines while it scales an image down, which matters for lines of millions of pixels. */
 const LINES_HELD = 1500;
 
 interface Chunk {
@@ -24,18 +24,18 @@ interface Chunk {
 }
 
 /**
- * Walks every chunk to IEND and checks each one's CRC, so that one flipped bit is found wherever it is. What follows
- * IEND is no part of the image.
+ * Reads every chunk up to IEND and checks its CRC, so that a single flipped bit is found. Bytes after IEND are not part of
+ * the image.
  *
- * @throws Damage, Fault
+ * @throws StructureError, InspectionError
  */
 export function readPng(file: FileBytes): ImageHeader {
-  if (!file.at(0, 8, 'its header').equals(PNG_SIGNATURE))
-    throw new StructureError('is damaged: its PNG signature is broken');
+  if (!file.at(0, 8).equals(PNG_SIGNATURE)) throw new StructureError('is damaged: its PNG signature is invalid');
   const first = chunkAt(file, 8);
-  if (first.type !== 'IHDR' || first.length !== 13)
+  if (first.type !== 'IHDR' || first.length !== 13) {
     throw new StructureError('is damaged: it does not begin with a PNG header');
-  const header = readHeader(Buffer.from(file.at(first.payload, 13, 'its header')));
+  }
+  const header = readHeader(Buffer.from(file.at(first.payload, 13)));
   let orientation = 1;
   let animated = false;
   let firstData: number | undefined;
@@ -64,18 +64,18 @@ function readHeader(bytes: Buffer) {
   checkDimensions(width, height);
   const [depth = 0, colour = 0, , , interlace = 0] = bytes.subarray(8);
   if (!BIT_DEPTHS[colour]?.includes(depth) || bytes[10] !== 0 || bytes[11] !== 0 || interlace > 1) {
-    throw new StructureError('is damaged: its PNG header makes no sense');
+    throw new StructureError('is damaged: its PNG header is invalid');
   }
   const bitsPerPixel = depth * (SAMPLES_PER_PIXEL[colour] ?? 1);
   const interlaced = interlace === 1;
-  // An interlaced picture is complete only with its last pass, so the decoder holds it all; libvips decodes palettes
-  // and low depths to at least a byte per sample.
+  // libvips holds the whole of an interlaced image until the last pass is decoded. It decodes palettes and low bit
+  // depths to at least one byte per sample.
   const bytesPerPixel = (colour === 3 ? 4 : (SAMPLES_PER_PIXEL[colour] ?? 1)) * (depth === 16 ? 2 : 1);
-  const held = interlaced ? height : Math.min(height, LINES_HELD);
-  return { width, height, colour, bitsPerPixel, interlaced, decoderBytes: width * held * bytesPerPixel };
+  const linesHeld = interlaced ? height : Math.min(height, LINES_HELD);
+  return { width, height, colour, bitsPerPixel, interlaced, decoderBytes: width * linesHeld * bytesPerPixel };
 }
 
-/** Every IDAT payload in order, in pieces that are valid until the next one is asked for. */
+/** The payloads of all IDAT chunks, in pieces that are each valid until the next one is read. */
 function* imageData(file: FileBytes, firstData: number): Generator<Buffer> {
   for (let offset = firstData; ; ) {
     const chunk = chunkAt(file, offset);
@@ -86,15 +86,15 @@ function* imageData(file: FileBytes, firstData: number): Generator<Buffer> {
 }
 
 function chunkAt(file: FileBytes, offset: number): Chunk {
-  const header = file.at(offset, 8, 'the end of the picture is missing and it');
+  const header = file.at(offset, 8);
   return { length: header.readUInt32BE(0), type: header.toString('latin1', 4, 8), payload: offset + 8 };
 }
 
 function checkCrc(file: FileBytes, chunk: Chunk): void {
   let crc = crc32(Buffer.from(chunk.type, 'latin1'));
   const end = chunk.payload + chunk.length;
-  // Asked for first, so that a cut is reported as a cut before a chunk of gigabytes has been read.
-  const expected = file.at(end, 4, 'the picture').readUInt32BE(0);
+  // Read first, so that truncation is found before gigabytes of a chunk are read.
+  const expected = file.at(end, 4).readUInt32BE(0);
   for (const piece of pieces(file, chunk.payload, chunk.length)) crc = crc32(piece, crc);
   if (crc !== expected) {
     const name = /^[A-Za-z]{4}$/.test(chunk.type) ? ` in its ${chunk.type} chunk` : '';

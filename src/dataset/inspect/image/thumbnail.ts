@@ -1,11 +1,11 @@
 import sharp from 'sharp';
 import { FileBytes } from '../byte-source.js';
-import { InspectionError, StructureError, shortReason } from '../inspection-error.js';
 import { detectContent } from '../detect-content.js';
-import { CAREFUL } from './decode.js';
-import { DECODER_BUDGET_BYTES, IMAGE_FORMATS } from './inspect-image.js';
+import { InspectionError, StructureError, shortReason } from '../inspection-error.js';
+import { STRICT_DECODING } from './decode.js';
+import { DECODER_BUDGET_BYTES, IMAGE_READERS } from './inspect-image.js';
 
-/** No thumbnail can be made of this file, ever; the message says why. */
+/** No thumbnail can be made of this file, now or later; the message says why. */
 export class NoThumbnail extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -14,35 +14,36 @@ export class NoThumbnail extends Error {
 }
 
 /**
- * A WebP of the first frame: upright, at most `maxPixels` on its longer side, never enlarged, without metadata, in sRGB.
+ * Makes a WebP of the first frame: upright, at most `maxPixels` on its longer side, never enlarged, without metadata, in
+ * sRGB.
  *
- * @throws NoThumbnail for what is no image, can't be decoded here, or needs more memory than inspection may take; the
+ * @throws NoThumbnail for a file that is no image, can't be decoded, or would exceed the memory budget of a decoder; the
  * operating system's errors otherwise.
  */
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
-  await refuseUndecodable(source.path);
+  await rejectUndecodable(source.path);
   try {
-    return await sharp(source.path, { ...CAREFUL, ignoreIcc: false, autoOrient: true })
+    return await sharp(source.path, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true })
       .resize(source.maxPixels, source.maxPixels, { fit: 'inside', withoutEnlargement: true })
       .webp({ quality: 80 })
       .toBuffer();
   } catch (error) {
-    throw new NoThumbnail(`The image can not be decoded (${shortReason(error)}).`, { cause: error });
+    throw new NoThumbnail(`The image can't be decoded (${shortReason(error)}).`, { cause: error });
   }
 }
 
-async function refuseUndecodable(path: string): Promise<void> {
+async function rejectUndecodable(path: string): Promise<void> {
   const file = FileBytes.open(path);
   try {
-    if (file.size === 0) throw new NoThumbnail('There is nothing to make a thumbnail of.');
+    if (file.size === 0) throw new NoThumbnail('The file is empty, so it has no thumbnail.');
     const content = await detectContent(file);
-    if (content.kind !== 'image') throw new NoThumbnail(`There is no thumbnail of ${content.words}.`);
-    const format = IMAGE_FORMATS[content.format];
-    if (!format.decodes) {
-      throw new NoThumbnail(`There is no thumbnail of ${content.words}: its pixels can not be decoded here.`);
+    if (content.kind !== 'image') throw new NoThumbnail(`The file is ${content.description}, which has no thumbnail.`);
+    const { isDecodable, readHeader } = IMAGE_READERS[content.format];
+    if (!isDecodable) {
+      throw new NoThumbnail(`The file is ${content.description}, which the server can't decode into a thumbnail.`);
     }
-    if (format.read(file).decoderBytes > DECODER_BUDGET_BYTES) {
-      throw new NoThumbnail('The image is too large for a thumbnail: it would need too much memory.');
+    if (readHeader(file).decoderBytes > DECODER_BUDGET_BYTES) {
+      throw new NoThumbnail('The image is too large: decoding it into a thumbnail would need too much memory.');
     }
   } catch (error) {
     if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 import { validOrientation } from './orientation.js';
 
@@ -15,31 +15,31 @@ const TILE_WIDTH = 322;
 const TILE_HEIGHT = 323;
 const TILE_OFFSETS = 324;
 const TILE_BYTES = 325;
-/** Bytes of each type of number (TIFF 6.0, section 2; BigTIFF adds 13 to 18), and which of them are whole and unsigned. */
+/** Bytes of each field type (TIFF 6.0, section 2; BigTIFF adds 13 to 18), and the types that are unsigned integers. */
 const TYPE_BYTES = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 const UNSIGNED = [1, 3, 4, 13, 16];
 const MAX_PIECES = 1 << 22;
-/** libvips keeps a strip of this many lines, or two rows of tiles, while it shrinks. */
+/** libvips holds a strip of this many lines, or two rows of tiles, while it scales an image down. */
 const LINES_HELD = 1500;
 
 interface Field {
   readonly type: number;
   readonly count: number;
-  readonly at: number;
+  readonly offset: number;
 }
 
 /**
- * Reads the first directory of a TIFF or BigTIFF file, the one page a viewer shows, and checks that every strip or tile
- * lies inside the file.
+ * Reads the first directory of a TIFF or BigTIFF file, the page that viewers show, and checks that each of its strips or
+ * tiles lies inside the file.
  *
- * @throws Damage, Fault
+ * @throws StructureError, InspectionError
  */
 export function readTiff(file: FileBytes): ImageHeader {
   const tiff = new Tiff(file);
   const fields = tiff.firstDirectory();
-  const number = (tag: number, otherwise: number) => {
+  const number = (tag: number, fallback: number) => {
     const field = fields.get(tag);
-    return field === undefined ? otherwise : tiff.value(field, 0);
+    return field === undefined ? fallback : tiff.value(field, 0);
   };
   const width = number(WIDTH, 0);
   const height = number(HEIGHT, 0);
@@ -48,7 +48,7 @@ export function readTiff(file: FileBytes): ImageHeader {
   const offsets = fields.get(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
   const lengths = fields.get(tiled ? TILE_BYTES : STRIP_BYTES);
   if (offsets === undefined || lengths === undefined || offsets.count !== lengths.count || offsets.count > MAX_PIECES) {
-    throw new StructureError('is damaged: its TIFF directory does not say where the pixels are');
+    throw new StructureError('is damaged: its TIFF directory does not locate the pixels');
   }
   const largestPiece = checkPieces(file, { offsets: [...tiff.values(offsets)], lengths: tiff.values(lengths) });
   const rowBytes = (width * number(SAMPLES, 1) * number(BITS, 8)) / 8;
@@ -59,13 +59,13 @@ export function readTiff(file: FileBytes): ImageHeader {
   return { width, height, orientation, animated: false, decoderBytes: rowBytes * rows + largestPiece };
 }
 
-/** The bytes of the largest. @throws Damage where one does not lie inside the file. */
+/** The bytes of the largest strip or tile. @throws StructureError where one lies outside the file. */
 function checkPieces(file: FileBytes, pieces: { offsets: readonly number[]; lengths: Iterable<number> }): number {
   let largest = 0;
   let index = 0;
   for (const length of pieces.lengths) {
     const end = (pieces.offsets[index++] ?? 0) + length;
-    if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'the picture' });
+    file.requireSize(end);
     largest = Math.max(largest, length);
   }
   return largest;
@@ -85,23 +85,21 @@ class Tiff {
   firstDirectory(): Map<number, Field> {
     const start = this.big ? this.number(8, 8) : this.number(4, 4);
     const entries = this.number(start, this.big ? 8 : 2);
-    if (entries > 65_535) throw new StructureError('is damaged: its TIFF directory makes no sense');
+    if (entries > 65_535) throw new StructureError('is damaged: its TIFF directory is invalid');
     const entryBytes = this.big ? 20 : 12;
     const fields = new Map<number, Field>();
     for (let entry = 0; entry < entries; entry++) {
       const at = start + (this.big ? 8 : 2) + entry * entryBytes;
       const type = this.number(at + 2, 2);
       const count = this.number(at + 4, this.big ? 8 : 4);
-      const room = this.big ? 8 : 4;
-      const valueAt = at + 4 + room;
+      const inlineBytes = this.big ? 8 : 4;
+      const valueAt = at + 4 + inlineBytes;
       const bytes = count * (TYPE_BYTES[type] ?? 0);
-      const place = bytes <= room ? valueAt : this.number(valueAt, room);
-      if (place + bytes > this.file.size) {
-        throw truncated({ needed: place + bytes, size: this.file.size, what: 'its directory' });
-      }
-      fields.set(this.number(at, 2), { type, count, at: place });
+      const offset = bytes <= inlineBytes ? valueAt : this.number(valueAt, inlineBytes);
+      this.file.requireSize(offset + bytes);
+      fields.set(this.number(at, 2), { type, count, offset });
     }
-    // Where the next page's directory is; the last bytes of many a file.
+    // The offset of the next directory is often the last number of a file, so it must be there.
     this.number(start + (this.big ? 8 : 2) + entries * entryBytes, this.big ? 8 : 4);
     return fields;
   }
@@ -109,9 +107,9 @@ class Tiff {
   value(field: Field, index: number): number {
     const bytes = TYPE_BYTES[field.type] ?? 0;
     if (!UNSIGNED.includes(field.type) || index >= field.count) {
-      throw new StructureError('is damaged: a number in its TIFF directory is none');
+      throw new StructureError('is damaged: a field of its TIFF directory is no number');
     }
-    return this.number(field.at + index * bytes, bytes);
+    return this.number(field.offset + index * bytes, bytes);
   }
 
   *values(field: Field): Generator<number> {
@@ -119,11 +117,8 @@ class Tiff {
   }
 
   private number(offset: number, bytes: number): number {
-    const at = this.file.at(offset, bytes, 'its directory');
-    if (bytes === 8) {
-      const value = this.little ? at.readBigUInt64LE(0) : at.readBigUInt64BE(0);
-      return Number(value);
-    }
+    const at = this.file.at(offset, bytes);
+    if (bytes === 8) return Number(this.little ? at.readBigUInt64LE(0) : at.readBigUInt64BE(0));
     return this.little ? at.readUIntLE(0, bytes) : at.readUIntBE(0, bytes);
   }
 }

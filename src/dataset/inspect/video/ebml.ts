@@ -1,17 +1,21 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { formatCount, StructureError, truncated } from '../inspection-error.js';
 
 export interface EbmlElement {
   readonly id: number;
   readonly payload: number;
-  /** `undefined` where the writer could not seek back to write it: live recordings (RFC 8794, section 6.2). */
+  /** `undefined` for an element of unknown size, as live recorders write it (RFC 8794, section 6.2). */
   readonly end: number | undefined;
 }
 
+export interface SizedElement extends EbmlElement {
+  readonly end: number;
+}
+
 /**
- * The header of the EBML element at `offset`.
+ * Reads the header of the EBML element at `offset`.
  *
- * @throws Damage where the bytes are no element, or the file or the parent ends before the element does.
+ * @throws StructureError where the bytes are no element, or where the element ends after its parent or after the file.
  */
 export function elementAt(file: FileBytes, offset: number, parentEnd: number): EbmlElement {
   const bytes = file.upTo(offset, 12);
@@ -19,56 +23,64 @@ export function elementAt(file: FileBytes, offset: number, parentEnd: number): E
   const sizeBytes = vintBytes(bytes[idBytes], 8);
   const length = idBytes + sizeBytes;
   if (bytes.length < length || idBytes === 0 || sizeBytes === 0) {
-    if (file.size - offset < 12) throw truncated({ needed: 0, size: 0, what: 'its last element is not whole' });
-    throw new StructureError(`is damaged: byte ${offset} begins no Matroska element`);
+    if (file.size - offset < 12) throw truncated('its last element is incomplete');
+    throw new StructureError(`is damaged: byte ${formatCount(offset)} is not the start of a Matroska element`);
   }
   const id = bytes.readUIntBE(0, idBytes);
   const payload = offset + length;
   const size = sizeAt(bytes.subarray(idBytes, length));
   if (size === undefined) return { id, payload, end: undefined };
   const end = payload + size;
-  if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'it' });
-  if (end > parentEnd)
-    throw new StructureError(`is damaged: an element at byte ${offset} is longer than what contains it`);
+  file.requireSize(end);
+  if (end > parentEnd) {
+    throw new StructureError(
+      `is damaged: the element at byte ${formatCount(offset)} is longer than its parent element`,
+    );
+  }
   return { id, payload, end };
 }
 
-/** The elements between two offsets, all of which have a size. @throws Damage */
-export function* elementsOf(
-  file: FileBytes,
-  range: { payload: number; end: number },
-): Generator<Required<EbmlElement>> {
-  for (let offset = range.payload; offset < range.end; ) {
-    const element = elementAt(file, offset, range.end);
-    if (element.end === undefined) throw new StructureError(`is damaged: the element at byte ${offset} has no size`);
+/** @throws StructureError for an element of unknown size. */
+export function requireSized(element: EbmlElement, offset: number): SizedElement {
+  if (element.end === undefined) {
+    throw new StructureError(`is damaged: the element at byte ${formatCount(offset)} has no size`);
+  }
+  return element as SizedElement;
+}
+
+/** Yields the elements of a parent, none of unknown size. @throws StructureError */
+export function* elementsOf(file: FileBytes, parent: SizedElement): Generator<SizedElement> {
+  for (let offset = parent.payload; offset < parent.end; ) {
+    const element = requireSized(elementAt(file, offset, parent.end), offset);
     yield element;
     offset = element.end;
   }
 }
 
-export function unsigned(file: FileBytes, element: EbmlElement): number {
+export function unsignedValue(file: FileBytes, element: SizedElement): number {
   const bytes = bytesOf(file, element);
   return bytes.reduce((value, byte) => value * 256 + byte, 0);
 }
 
-export function float(file: FileBytes, element: EbmlElement): number {
+export function floatValue(file: FileBytes, element: SizedElement): number {
   const bytes = bytesOf(file, element);
   return bytes.length === 4 ? bytes.readFloatBE(0) : bytes.length === 8 ? bytes.readDoubleBE(0) : 0;
 }
 
-function bytesOf(file: FileBytes, element: EbmlElement): Buffer {
-  const length = (element.end ?? element.payload) - element.payload;
+function bytesOf(file: FileBytes, element: SizedElement): Buffer {
+  const length = element.end - element.payload;
   if (length > 8) throw new StructureError('is damaged: a number in its headers is too long');
   return file.at(element.payload, length);
 }
 
-/** How many bytes a variable-length integer has by its first byte; 0 where that is more than `most`. */
-function vintBytes(first: number | undefined, most: number): number {
+/** The length of a variable-length integer by its first byte, in bytes; 0 where that exceeds `maxBytes`. */
+function vintBytes(first: number | undefined, maxBytes: number): number {
   if (first === undefined || first === 0) return 0;
   const length = Math.clz32(first) - 23;
-  return length <= most ? length : 0;
+  return length <= maxBytes ? length : 0;
 }
 
+/** `undefined` where all bits are ones, which stands for an unknown size. */
 function sizeAt(bytes: Buffer): number | undefined {
   const first = bytes[0] ?? 0;
   const mask = 0xff >> bytes.length;
@@ -81,10 +93,11 @@ function sizeAt(bytes: Buffer): number | undefined {
   return allOnes ? undefined : value;
 }
 
-/** The number of a track, as it stands at the start of a block. */
+/** The track number that a block begins with, and its length in bytes. */
 export function trackNumber(bytes: Buffer): { track: number; length: number } {
   const length = vintBytes(bytes[0], 8);
-  if (length === 0 || length > bytes.length)
+  if (length === 0 || length > bytes.length) {
     throw new StructureError('is damaged: one of its blocks belongs to no track');
+  }
   return { track: sizeAt(bytes.subarray(0, length)) ?? 0, length };
 }

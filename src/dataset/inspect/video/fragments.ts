@@ -1,8 +1,8 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { StructureError } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
 
-/** What holds for a track's samples where a fragment says nothing else (`trex`). */
+/** The defaults for a track's samples in fragments (`trex`). */
 export interface TrackDefaults {
   /** In units of the track's time scale. */
   readonly duration: number;
@@ -27,49 +27,49 @@ const SAMPLE_COMPOSITION = 0x800;
 
 /**
  * Reads one movie fragment (ISO/IEC 14496-12, 8.8), adds its samples to the totals, and checks that they lie inside the
- * file's media data.
+ * media data of the file.
  *
- * @throws Damage
+ * @throws StructureError
  */
 export function readFragment(
   file: FileBytes,
   fragment: Box,
-  film: { defaults: ReadonlyMap<number, TrackDefaults>; totals: Map<number, FragmentTotals>; media: readonly Box[] },
+  movie: { defaults: ReadonlyMap<number, TrackDefaults>; totals: Map<number, FragmentTotals>; media: readonly Box[] },
 ): void {
-  // Without an offset of its own, a run goes on where the one before it ended, in whatever track that was.
+  // A run without an offset begins at the end of the run before it, even if that belongs to another track.
   let end = fragment.start;
   for (const traf of boxesOf(file, { start: fragment.payload, end: fragment.end })) {
     if (traf.type !== 'traf') continue;
     const header = firstBox(file, traf, 'tfhd');
     if (header === undefined) throw new StructureError('is damaged: one of its fragments belongs to no track');
-    const { track, base, defaults } = readHeader(file, header, { fragment, defaults: film.defaults });
-    const totals = film.totals.get(track) ?? { samples: 0, duration: 0 };
-    film.totals.set(track, totals);
+    const { track, base, defaults } = readTrackHeader(file, header, { fragment, defaults: movie.defaults });
+    const totals = movie.totals.get(track) ?? { samples: 0, duration: 0 };
+    movie.totals.set(track, totals);
     for (const run of boxesOf(file, { start: traf.payload, end: traf.end })) {
       if (run.type !== 'trun') continue;
-      const found = readRun(file, run, defaults);
-      const start = found.offset === undefined ? end : base + found.offset;
-      end = start + found.bytes;
-      if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'a fragment of it' });
-      if (!film.media.some((box) => start >= box.payload && end <= box.end) && found.bytes > 0) {
-        throw new StructureError('is damaged: a fragment of it points outside the media data');
+      const samples = readRun(file, run, defaults);
+      const start = samples.offset === undefined ? end : base + samples.offset;
+      end = start + samples.bytes;
+      file.requireSize(end);
+      if (!movie.media.some((box) => start >= box.payload && end <= box.end) && samples.bytes > 0) {
+        throw new StructureError('is damaged: one of its fragments points outside the media data');
       }
-      totals.samples += found.samples;
-      totals.duration += found.duration;
+      totals.samples += samples.count;
+      totals.duration += samples.duration;
     }
   }
 }
 
-function readHeader(
+function readTrackHeader(
   file: FileBytes,
   header: Box,
-  film: { fragment: Box; defaults: ReadonlyMap<number, TrackDefaults> },
+  context: { fragment: Box; defaults: ReadonlyMap<number, TrackDefaults> },
 ) {
   const flags = file.at(header.payload + 1, 3).readUIntBE(0, 3);
   const track = file.at(header.payload + 4, 4).readUInt32BE(0);
   let at = header.payload + 8;
-  let base = film.fragment.start;
-  let { duration, bytes } = film.defaults.get(track) ?? { duration: 0, bytes: 0 };
+  let base = context.fragment.start;
+  let { duration, bytes } = context.defaults.get(track) ?? { duration: 0, bytes: 0 };
   if ((flags & BASE_OFFSET) !== 0) {
     base = Number(file.at(at, 8).readBigUInt64BE(0));
     at += 8;
@@ -85,7 +85,7 @@ function readHeader(
 
 function readRun(file: FileBytes, run: Box, defaults: TrackDefaults) {
   const flags = file.at(run.payload + 1, 3).readUIntBE(0, 3);
-  const samples = file.at(run.payload + 4, 4).readUInt32BE(0);
+  const count = file.at(run.payload + 4, 4).readUInt32BE(0);
   let at = run.payload + 8;
   let offset: number | undefined;
   if ((flags & DATA_OFFSET) !== 0) {
@@ -93,19 +93,21 @@ function readRun(file: FileBytes, run: Box, defaults: TrackDefaults) {
     at += 4;
   }
   if ((flags & FIRST_FLAGS) !== 0) at += 4;
-  const durations = (flags & SAMPLE_DURATION) !== 0;
-  const sizes = (flags & SAMPLE_BYTES) !== 0;
-  const fields = [durations, sizes, (flags & SAMPLE_FLAGS) !== 0, (flags & SAMPLE_COMPOSITION) !== 0];
+  const hasDurations = (flags & SAMPLE_DURATION) !== 0;
+  const hasSizes = (flags & SAMPLE_BYTES) !== 0;
+  const fields = [hasDurations, hasSizes, (flags & SAMPLE_FLAGS) !== 0, (flags & SAMPLE_COMPOSITION) !== 0];
   const entryBytes = 4 * fields.filter(Boolean).length;
-  if (at + samples * entryBytes > run.end)
-    throw new StructureError('is damaged: a fragment lists more frames than it can');
-  if (!durations && !sizes)
-    return { offset, samples, bytes: samples * defaults.bytes, duration: samples * defaults.duration };
-  let [bytes, duration] = [0, 0];
-  for (let sample = 0; sample < samples; sample++, at += entryBytes) {
-    const entry = file.at(at, entryBytes);
-    duration += durations ? entry.readUInt32BE(0) : defaults.duration;
-    bytes += sizes ? entry.readUInt32BE(durations ? 4 : 0) : defaults.bytes;
+  if (at + count * entryBytes > run.end) {
+    throw new StructureError('is damaged: one of its fragments is shorter than its list of frames');
   }
-  return { offset, samples, bytes, duration };
+  if (!hasDurations && !hasSizes) {
+    return { offset, count, bytes: count * defaults.bytes, duration: count * defaults.duration };
+  }
+  let [bytes, duration] = [0, 0];
+  for (let sample = 0; sample < count; sample++, at += entryBytes) {
+    const entry = file.at(at, entryBytes);
+    duration += hasDurations ? entry.readUInt32BE(0) : defaults.duration;
+    bytes += hasSizes ? entry.readUInt32BE(hasDurations ? 4 : 0) : defaults.bytes;
+  }
+  return { offset, count, bytes, duration };
 }

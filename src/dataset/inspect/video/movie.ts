@@ -1,22 +1,22 @@
-/** A track as its container's structure shows it. `frames` are counted, not promised. */
+/** A track by the structure of its container. `frames` are counted in the file, not taken from a header. */
 export interface Track {
   readonly kind: 'video' | 'audio' | 'other';
   frames: number;
-  /** How long its frames last together; 0 where that is not known. */
+  /** The duration of its frames; 0 where it is unknown. */
   seconds: number;
-  /** As the container calls it: `avc1`, `V_VP9`. */
+  /** The container's name for it: `avc1`, `V_VP9`. */
   readonly codec: string;
-  /** In pixels, as shown; for where mediabunny is not asked or does not know. */
+  /** In pixels, after rotation. Used where mediabunny does not read the file. */
   readonly width?: number;
   readonly height?: number;
 }
 
-/** What the walk over a container proved to be there. */
+/** What the check of a container's structure found. */
 export interface Movie {
   readonly tracks: readonly Track[];
   readonly durationSeconds: number;
-  /** What mediabunny holds of the headers while it parses them. */
+  /** Bytes of the headers, which mediabunny holds in memory while it parses them. */
   readonly headerBytes: number;
-  /** Whether mediabunny lists all packets without reading them. */
-  readonly listable: boolean;
+  /** Whether mediabunny can list all packets without reading the media data. */
+  readonly isListable: boolean;
 }

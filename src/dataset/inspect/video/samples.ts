@@ -1,8 +1,11 @@
 import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncated } from '../inspection-error.js';
+import { formatCount, StructureError } from '../inspection-error.js';
 import { type Box, firstBox } from '../isobmff.js';
 
-/** Sample entries whose samples never begin with sixteen zeros, and whether they are chains of lengths and units. */
+/**
+ * Codecs whose samples never begin with sixteen zero bytes, by sample entry. `units` are samples that consist of NAL units,
+ * each after its length.
+ */
 const KNOWN_STARTS: Record<string, 'units' | 'bytes'> = {
   avc1: 'units',
   avc3: 'units',
@@ -13,62 +16,63 @@ const KNOWN_STARTS: Record<string, 'units' | 'bytes'> = {
   av01: 'bytes',
   mp4v: 'bytes',
 };
-/** Spread over the film; each costs one small read. */
-const SAMPLES_LOOKED_INTO = 1000;
+/** The samples whose first bytes are read, spread over the video. Each costs one small read. */
+const MAX_SAMPLES_READ = 1000;
 const CURSOR_BYTES = 1 << 15;
 
 /**
  * Follows a track's sample tables (ISO/IEC 14496-12, 8.5 to 8.7) and checks that every chunk of samples lies inside the
- * media data of the file. The tables are read in small pieces side by side, whatever their size.
+ * media data of the file. All tables are read at once in small pieces, so that memory does not grow with them.
  *
- * @throws Damage
+ * @throws StructureError
  */
 export function checkSamples(
   file: FileBytes,
   table: Box,
-  film: { media: readonly Box[]; codec: string },
+  movie: { media: readonly Box[]; codec: string },
 ): { count: number; duration: number } {
   const sizes = sizesOf(file, table);
   const duration = durationOf(file, table, sizes.count);
   if (sizes.count === 0) return { count: 0, duration };
   const chunks = chunkOffsets(file, table);
   const perChunk = samplesPerChunk(file, table);
-  const inside = within(film.media);
-  const look = KNOWN_STARTS[film.codec] === undefined ? undefined : looker(file, film.codec);
-  const stride = Math.max(1, Math.ceil(sizes.count / SAMPLES_LOOKED_INTO));
+  const isInside = insideOf(movie.media);
+  const checkStart = KNOWN_STARTS[movie.codec] === undefined ? undefined : startCheckOf(file, movie.codec);
+  const stride = Math.max(1, Math.ceil(sizes.count / MAX_SAMPLES_READ));
   let sample = 0;
-  let next = 0;
+  let nextChecked = 0;
   for (let chunk = 0; chunk < chunks.count && sample < sizes.count; chunk++) {
     const start = chunks.at(chunk);
     const samples = Math.min(perChunk(chunk), sizes.count - sample);
     let end = start;
     if (sizes.uniform > 0) {
       end += samples * sizes.uniform;
-      if (look !== undefined && end <= file.size && sizes.uniform > 0) look(start, sizes.uniform);
+      if (checkStart !== undefined && end <= file.size) checkStart(start, sizes.uniform);
     } else {
       for (let index = 0; index < samples; index++) {
         const bytes = sizes.at(sample + index);
-        if (look !== undefined && sample + index >= next && end + bytes <= file.size) {
-          next += stride;
-          look(end, bytes);
+        if (checkStart !== undefined && sample + index >= nextChecked && end + bytes <= file.size) {
+          nextChecked += stride;
+          checkStart(end, bytes);
         }
         end += bytes;
       }
     }
-    if (end > file.size) throw truncated({ needed: end, size: file.size, what: 'a frame in its tables' });
-    if (!inside(start, end)) throw new StructureError('is damaged: its tables point to frames outside the media data');
+    file.requireSize(end);
+    if (!isInside(start, end))
+      throw new StructureError('is damaged: its tables point to frames outside the media data');
     sample += samples;
   }
   if (sample < sizes.count) {
     throw new StructureError(
-      `is damaged: its tables promise ${formatCount(sizes.count)} frames and place only ${formatCount(sample)}`,
+      `is damaged: its tables list ${formatCount(sizes.count)} frames but locate only ${formatCount(sample)}`,
     );
   }
   return { count: sizes.count, duration };
 }
 
-/** Whether a range lies in one of the `mdat` boxes; the one hit last is tried first, since chunks follow each other. */
-function within(media: readonly Box[]): (start: number, end: number) => boolean {
+/** Tells whether a range lies inside one of the `mdat` boxes. Tries the last match first, since chunks follow each other. */
+function insideOf(media: readonly Box[]): (start: number, end: number) => boolean {
   let last = media[0];
   return (start, end) => {
     if (last !== undefined && start >= last.payload && end <= last.end) return true;
@@ -80,7 +84,7 @@ function within(media: readonly Box[]): (start: number, end: number) => boolean 
 
 function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number; at: (index: number) => number } {
   const box = firstBox(file, table, 'stsz') ?? firstBox(file, table, 'stz2');
-  if (box === undefined) throw new StructureError('is damaged: the table of frame sizes is missing');
+  if (box === undefined) throw new StructureError('is damaged: its table of frame sizes is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const header = Buffer.from(cursor.at(box.payload, 12));
   const samples = header.readUInt32BE(8);
@@ -88,8 +92,8 @@ function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number;
   const uniform = compact ? 0 : header.readUInt32BE(4);
   const bits = compact ? (header[7] ?? 0) : 32;
   const list = box.payload + 12;
-  if (![4, 8, 16, 32].includes(bits)) throw new StructureError('is damaged: its table of frame sizes makes no sense');
-  if (uniform === 0) fitIn(box, list + (samples * bits) / 8);
+  if (![4, 8, 16, 32].includes(bits)) throw new StructureError('is damaged: its table of frame sizes is invalid');
+  if (uniform === 0) requireInside(box, list + (samples * bits) / 8);
   const at = (index: number): number => {
     if (bits === 32) return cursor.at(list + index * 4, 4).readUInt32BE(0);
     if (bits === 16) return cursor.at(list + index * 2, 2).readUInt16BE(0);
@@ -101,12 +105,12 @@ function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number;
 
 function chunkOffsets(file: FileBytes, table: Box): { count: number; at: (index: number) => number } {
   const box = firstBox(file, table, 'stco') ?? firstBox(file, table, 'co64');
-  if (box === undefined) throw new StructureError('is damaged: the table of places is missing');
+  if (box === undefined) throw new StructureError('is damaged: its table of frame positions is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const chunks = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const bytes = box.type === 'stco' ? 4 : 8;
   const list = box.payload + 8;
-  fitIn(box, list + chunks * bytes);
+  requireInside(box, list + chunks * bytes);
   const at = (index: number): number => {
     const entry = cursor.at(list + index * bytes, bytes);
     return bytes === 4 ? entry.readUInt32BE(0) : Number(entry.readBigUInt64BE(0));
@@ -114,15 +118,15 @@ function chunkOffsets(file: FileBytes, table: Box): { count: number; at: (index:
   return { count: chunks, at };
 }
 
-/** How many samples each chunk has; to be asked for rising chunk numbers, from 0. */
+/** The number of samples in each chunk. Call it with chunk numbers in rising order, from 0. */
 function samplesPerChunk(file: FileBytes, table: Box): (chunk: number) => number {
   const box = firstBox(file, table, 'stsc');
-  if (box === undefined) throw new StructureError('is damaged: the table of chunks is missing');
+  if (box === undefined) throw new StructureError('is damaged: its table of chunks is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const list = box.payload + 8;
-  fitIn(box, list + runs * 12);
-  if (runs === 0) throw new StructureError('is damaged: the table of chunks is empty');
+  requireInside(box, list + runs * 12);
+  if (runs === 0) throw new StructureError('is damaged: its table of chunks is empty');
   let run = 0;
   const firstChunk = (index: number) => cursor.at(list + index * 12, 4).readUInt32BE(0) - 1;
   return (chunk) => {
@@ -131,14 +135,14 @@ function samplesPerChunk(file: FileBytes, table: Box): (chunk: number) => number
   };
 }
 
-/** In units of the track's time scale. */
+/** The duration of all samples, in units of the track's time scale. */
 function durationOf(file: FileBytes, table: Box, samples: number): number {
   const box = firstBox(file, table, 'stts');
-  if (box === undefined) throw new StructureError('is damaged: the table of times is missing');
+  if (box === undefined) throw new StructureError('is damaged: its table of frame times is missing');
   const cursor = file.cursor(CURSOR_BYTES);
   const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
   const list = box.payload + 8;
-  fitIn(box, list + runs * 8);
+  requireInside(box, list + runs * 8);
   let [timed, duration] = [0, 0];
   for (let run = 0; run < runs; run++) {
     const entry = cursor.at(list + run * 8, 8);
@@ -147,28 +151,28 @@ function durationOf(file: FileBytes, table: Box, samples: number): number {
   }
   if (timed < samples) {
     throw new StructureError(
-      `is damaged: it has ${formatCount(samples)} frames and times for only ${formatCount(timed)}`,
+      `is damaged: it has ${formatCount(samples)} frames but times for only ${formatCount(timed)}`,
     );
   }
   return duration;
 }
 
-function fitIn(box: Box, end: number): void {
-  if (end > box.end) throw new StructureError(`is damaged: its ${box.type} table is longer than the box it is in`);
+function requireInside(box: Box, end: number): void {
+  if (end > box.end) throw new StructureError(`is damaged: its ${box.type} table is longer than the box around it`);
 }
 
-/** Looks at the first bytes of a sample: a download with holes in it has zeros there. @throws Damage */
-function looker(file: FileBytes, codec: string): (start: number, bytes: number) => void {
+/** Checks the first bytes of a sample: an incomplete download has zeros there. */
+function startCheckOf(file: FileBytes, codec: string): (start: number, bytes: number) => void {
   const cursor = file.cursor(512);
   return (start, bytes) => {
     const head = cursor.upTo(start, Math.min(bytes, 16));
     if (head.length < 8) return;
     if (head.every((byte) => byte === 0)) {
-      throw new StructureError(`is damaged: from byte ${formatCount(start)} on it holds zeros where a frame should be`);
+      throw new StructureError(`is damaged: at byte ${formatCount(start)} it has zeros instead of a frame`);
     }
-    // Four bytes of length are what everybody writes; other lengths are rare and then not judged.
+    // Nearly all writers use lengths of four bytes; files with shorter ones are not checked.
     if (KNOWN_STARTS[codec] === 'units' && head[0] === 0 && head.readUInt32BE(0) > bytes) {
-      throw new StructureError(`is damaged: at byte ${formatCount(start)} there is something else than a frame`);
+      throw new StructureError(`is damaged: at byte ${formatCount(start)} it has other data instead of a frame`);
     }
   };
 }

@@ -3,7 +3,7 @@ import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError } from '../inspection-error.js';
 import type { Movie } from './movie.js';
 
-/** Beyond this, mediabunny would hold too much; the walk over the container has proved as much without it. */
+/** Files with longer headers are not given to mediabunny, which would need too much memory. They are proved without it. */
 const MAX_HEADER_BYTES = 8 << 20;
 const CACHE_BYTES = 4 << 20;
 
@@ -18,9 +18,9 @@ export interface VideoFacts {
 }
 
 /**
- * Has mediabunny read what the walk found: codec, size as shown, and the packets.
+ * Reads the codec and the displayed dimensions with mediabunny, and counts the packets once more.
  *
- * @throws Damage where it finds fewer packets than the container promises.
+ * @throws StructureError where mediabunny finds fewer packets than the container declares.
  */
 export async function describeVideo(file: FileBytes, movie: Movie): Promise<VideoFacts> {
   const video = movie.tracks.find(({ kind }) => kind === 'video');
@@ -33,8 +33,8 @@ export async function describeVideo(file: FileBytes, movie: Movie): Promise<Vide
     hasAudio: movie.tracks.some(({ kind, frames }) => kind === 'audio' && frames > 0),
   };
   const { codec, width, height } = video;
-  const known = { ...base, codec, ...(width && height ? { width, height } : {}) };
-  if (movie.headerBytes > MAX_HEADER_BYTES) return known;
+  const factsSoFar = { ...base, codec, ...(width && height ? { width, height } : {}) };
+  if (movie.headerBytes > MAX_HEADER_BYTES) return factsSoFar;
   const source = new CustomSource({
     getSize: () => file.size,
     read: (start, end) => file.copy(start, end),
@@ -43,22 +43,24 @@ export async function describeVideo(file: FileBytes, movie: Movie): Promise<Vide
   });
   const input = new Input({ formats: ALL_FORMATS, source });
   try {
-    // It knows no QuickTime file from before `ftyp`; the walk does.
-    if (!(await input.canRead())) return known;
+    // mediabunny reads no QuickTime file without an `ftyp` box; our parser does.
+    if (!(await input.canRead())) return factsSoFar;
     const track = await input.getPrimaryVideoTrack();
-    if (track === null) throw new StructureError('is damaged: its video track can not be read');
-    if (movie.listable) await countPackets(track, video.frames);
-    const [shownWidth, shownHeight] = [await track.getDisplayWidth(), await track.getDisplayHeight()];
-    return { ...base, width: shownWidth, height: shownHeight, codec: (await track.getCodec()) ?? codec };
+    if (track === null) throw new StructureError('is damaged: its video track is unreadable');
+    if (movie.isListable) await countPackets(track, video.frames);
+    const [displayWidth, displayHeight] = [await track.getDisplayWidth(), await track.getDisplayHeight()];
+    return { ...base, width: displayWidth, height: displayHeight, codec: (await track.getCodec()) ?? codec };
   } finally {
     input.dispose();
   }
 }
 
-async function countPackets(track: InputVideoTrack, promised: number): Promise<void> {
+async function countPackets(track: InputVideoTrack, declared: number): Promise<void> {
   const { packetCount } = await track.computePacketStats();
-  if (packetCount < promised) {
-    throw new StructureError(`is damaged: ${formatCount(packetCount)} of ${formatCount(promised)} frames can be read`);
+  if (packetCount < declared) {
+    throw new StructureError(
+      `is damaged: only ${formatCount(packetCount)} of ${formatCount(declared)} frames are readable`,
+    );
   }
 }
 

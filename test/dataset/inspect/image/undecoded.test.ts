@@ -17,11 +17,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 let uploads = 0;
-function judged(filename: string, bytes: Buffer): Promise<Inspection> {
-  return inspect({ path: media.written(folder, `upload-${uploads++ % 8}`, bytes), filename });
+function inspectBytes(filename: string, bytes: Buffer): Promise<Inspection> {
+  return inspect({ path: media.writeMedia(folder, `upload-${uploads++ % 8}`, bytes), filename });
 }
 
-describe('a cut is found where the picture is too large to be decoded', () => {
+describe('of an image that is too large to be decoded, truncation is detected', () => {
   const flat = (width: number, height: number) => sharp({ create: { width, height, channels: 3, background: '#963' } });
   const makers = {
     'progressive.jpg': () => flat(5300, 5300).jpeg({ progressive: true }).toBuffer(),
@@ -41,7 +41,7 @@ describe('a cut is found where the picture is too large to be decoded', () => {
       return bytes;
     },
     'photo.heic': async () => {
-      // Our encoder writes no HEIC; the container is the same.
+      // sharp encodes no HEIC; an AVIF has the same container.
       const bytes = await media.avif();
       for (let at = bytes.indexOf('avif'); at !== -1 && at < 40; at = bytes.indexOf('avif')) bytes.write('heic', at);
       return bytes;
@@ -49,16 +49,18 @@ describe('a cut is found where the picture is too large to be decoded', () => {
   };
   test.each(Object.entries(makers))('%s', async (filename, make) => {
     const bytes = await make();
-    const found = await judged(filename, bytes);
-    const notProved = found.ok && found.warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED');
+    const found = await inspectBytes(filename, bytes);
+    const hasWarning = found.ok && found.warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED');
     expect(found.ok).toBe(true);
-    expect(notProved).toBe(filename !== 'interlaced.png');
+    expect(hasWarning).toBe(filename !== 'interlaced.png');
     for (const missing of [1, 2, 3, 5, 9, 13, 40, 300]) {
-      expect((await judged(filename, media.damaged.cut(bytes, bytes.length - missing))).ok, `${missing}`).toBe(false);
+      expect((await inspectBytes(filename, media.damaged.cut(bytes, bytes.length - missing))).ok, `${missing}`).toBe(
+        false,
+      );
     }
   });
 
-  test('and an interlaced PNG of the wrong size or with a wrong filter, without decoding it', async () => {
+  test('and so is an interlaced PNG of the wrong size or with an invalid filter', async () => {
     const bytes = await makers['interlaced.png']();
     const chunks: [string, Buffer][] = [];
     for (let at = 8; at < bytes.length; at += bytes.readUInt32BE(at) + 12) {
@@ -68,13 +70,13 @@ describe('a cut is found where the picture is too large to be decoded', () => {
     const end: [string, Buffer] = ['IEND', Buffer.alloc(0)];
     const short = media.pngOf([chunks[0]!, ['IDAT', deflateSync(picture.subarray(0, -5), { level: 1 })], end]);
     const long = media.pngOf([chunks[0]!, ['IDAT', deflateSync(Buffer.concat([picture, picture]), { level: 1 })], end]);
-    expect(await judged('a.png', long)).toMatchObject({ ok: true });
+    expect(await inspectBytes('a.png', long)).toMatchObject({ ok: true });
     picture[0] = 9;
     const unfiltered = media.pngOf([chunks[0]!, ['IDAT', deflateSync(picture, { level: 1 })], end]);
-    expect(await judged('a.png', short)).toMatchObject({
+    expect(await inspectBytes('a.png', short)).toMatchObject({
       problem: { message: expect.stringContaining('fewer pixels') },
     });
-    expect(await judged('a.png', unfiltered)).toMatchObject({
+    expect(await inspectBytes('a.png', unfiltered)).toMatchObject({
       problem: { message: expect.stringContaining('filter') },
     });
   });
