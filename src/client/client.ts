@@ -14,7 +14,8 @@ import type {
 } from '../api/schemas.js';
 import { DatasetLinks } from './dataset-links.js';
 import { eventsIn } from './event-stream.js';
-import { missingFiles, type PushFile, type PushOptions, pushFiles } from './push.js';
+import { missingFiles, type PushOptions, pushFiles } from './push.js';
+import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
 import { type CallOptions, type ClientOptions, Requests } from './requests.js';
 import { sleep, withRetries } from './retry.js';
@@ -32,7 +33,8 @@ export type {
   WireProblem as Problem,
   WireStatus as Status,
 } from '../api/schemas.js';
-export type { PushFile, PushOptions, SendBody } from './push.js';
+export type { PushOptions, SendBody } from './push.js';
+export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ClientOptions } from './requests.js';
 // `TrainyardError` is what `catch` finds, so that callers can ask `error instanceof TrainyardError`.

@@ -1,34 +1,42 @@
-import type { PushFile, PushOptions } from './push.js';
+import type { PushFile } from './push-file.js';
 
-/** Where a push stands. Bytes count once the service has acknowledged the file that they belong to. */
+/** The state of a push. The bytes of a file count as acknowledged once the service has answered its upload with success. */
 export interface PushProgress {
   readonly totalBytes: number;
-  /** Of files that were stored, or were there already. */
+  /** Bytes of the files that were stored or were unchanged. */
   readonly acknowledgedBytes: number;
-  /** Of files that could not be sent. */
+  /** Bytes of the files that failed. */
   readonly failedBytes: number;
   readonly totalFiles: number;
-  /** Stored, there already, or failed. */
-  readonly settledFiles: number;
+  /** Files that were stored, were unchanged, or failed. */
+  readonly finishedFiles: number;
   readonly failedFiles: number;
-  /** Files under way; `sentBytes` have left here, and nobody has said yet that they arrived. */
+  /** Files being sent; `sentBytes` have been written to the network and are not acknowledged yet. */
   readonly inFlight: readonly { readonly name: string; readonly sentBytes: number; readonly totalBytes: number }[];
 }
 
-/** What became of one file: stored, there already with the same bytes, or why neither. */
+/** The outcome of one file: `stored`, `unchanged` (the dataset had it with the same bytes), or the error that it failed with. */
 export type PushOutcome = 'stored' | 'unchanged' | Error;
 
+/** The names of all pushed files, by outcome. */
 export interface PushResult {
   readonly stored: readonly string[];
-  /** Were there already, with the same bytes. */
+  /** Files that the dataset already had with the same bytes. */
   readonly unchanged: readonly string[];
   readonly failed: readonly { readonly name: string; readonly error: Error }[];
 }
 
-/** Keeps count of a push, and tells of every change. */
+export interface PushListeners {
+  /** Called after each change. */
+  readonly onProgress?: (progress: PushProgress) => void;
+  /** Called once for each file when it is finished, so that a caller knows what is left if the push itself fails. */
+  readonly onFileFinished?: (file: PushFile, outcome: PushOutcome) => void;
+}
+
+/** Counts files and bytes of one push and reports each change to the listeners. */
 export class PushCounter {
   readonly #files: readonly PushFile[];
-  readonly #listeners: Pick<PushOptions, 'onProgress' | 'onSettled'>;
+  readonly #listeners: PushListeners;
   readonly #outcomes = new Map<PushFile, PushOutcome>();
   readonly #inFlight = new Map<PushFile, number>();
   readonly #totalBytes: number;
@@ -36,30 +44,30 @@ export class PushCounter {
   #failedBytes = 0;
   #failedFiles = 0;
 
-  constructor(files: readonly PushFile[], listeners: Pick<PushOptions, 'onProgress' | 'onSettled'>) {
+  constructor(files: readonly PushFile[], listeners: PushListeners) {
     this.#files = files;
     this.#totalBytes = files.reduce((sum, file) => sum + file.size, 0);
     this.#listeners = listeners;
   }
 
-  isSettled(file: PushFile): boolean {
+  isFinished(file: PushFile): boolean {
     return this.#outcomes.has(file);
   }
 
   sent(file: PushFile, bytes: number): void {
     this.#inFlight.set(file, bytes);
-    this.#tell();
+    this.#report();
   }
 
-  settle(file: PushFile, outcome: PushOutcome): void {
+  finish(file: PushFile, outcome: PushOutcome): void {
     this.#outcomes.set(file, outcome);
     this.#inFlight.delete(file);
     if (outcome instanceof Error) {
       this.#failedBytes += file.size;
       this.#failedFiles++;
     } else this.#acknowledgedBytes += file.size;
-    this.#listeners.onSettled?.(file, outcome);
-    this.#tell();
+    this.#listeners.onFileFinished?.(file, outcome);
+    this.#report();
   }
 
   result(): PushResult {
@@ -72,13 +80,13 @@ export class PushCounter {
     };
   }
 
-  #tell(): void {
+  #report(): void {
     this.#listeners.onProgress?.({
       totalBytes: this.#totalBytes,
       acknowledgedBytes: this.#acknowledgedBytes,
       failedBytes: this.#failedBytes,
       totalFiles: this.#files.length,
-      settledFiles: this.#outcomes.size,
+      finishedFiles: this.#outcomes.size,
       failedFiles: this.#failedFiles,
       inFlight: [...this.#inFlight].map(([{ name, size }, sentBytes]) => ({ name, sentBytes, totalBytes: size })),
     });

@@ -171,8 +171,8 @@ describe('push', () => {
     expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
     expect(proxy.requests('PUT', '')).toHaveLength(11);
     const total = files.reduce((sum, { size }) => sum + size, 0);
-    expect(told[0]).toMatchObject({ totalBytes: total, acknowledgedBytes: 0, totalFiles: 12, settledFiles: 0 });
-    expect(told.at(-1)).toMatchObject({ acknowledgedBytes: total, settledFiles: 12, inFlight: [] });
+    expect(told[0]).toMatchObject({ totalBytes: total, acknowledgedBytes: 0, totalFiles: 12, finishedFiles: 0 });
+    expect(told.at(-1)).toMatchObject({ acknowledgedBytes: total, finishedFiles: 12, inFlight: [] });
     const steps = told.map(({ acknowledgedBytes }) => acknowledgedBytes);
     expect(steps).toEqual(steps.toSorted((a, b) => a - b));
     expect(Math.max(...told.map(({ inFlight }) => inFlight.length))).toBe(3);
@@ -417,10 +417,10 @@ describe('push', () => {
     let settled = 0;
     const outcomes: [PushFile, PushOutcome][] = [];
     const listeners = {
-      onProgress: ({ settledFiles }: PushProgress) => {
-        settled = settledFiles;
+      onProgress: ({ finishedFiles }: PushProgress) => {
+        settled = finishedFiles;
       },
-      onSettled: (...outcome: [PushFile, PushOutcome]) => outcomes.push(outcome),
+      onFileFinished: (...outcome: [PushFile, PushOutcome]) => outcomes.push(outcome),
     };
     await expect(client.push(dataset, files, { concurrency: 1, ...listeners })).rejects.toThrow('fetch failed');
     await away;

@@ -30,11 +30,13 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/client.js',
     'client/dataset-links.js',
     'client/event-stream.js',
+    'client/push-file.js',
     'client/push-progress.js',
     'client/push.js',
     'client/requests.js',
     'client/retry.js',
     'client/trainyard-error.js',
+    'for-each-concurrent.js',
   ]);
 });
 

@@ -35,7 +35,7 @@ export interface PushTask {
   readonly waits: boolean;
 }
 
-type FileCounts = Pick<PushProgress, 'totalFiles' | 'settledFiles' | 'failedFiles'>;
+type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
 
 /** The result of a push. */
 export interface PushReport {
@@ -60,7 +60,7 @@ export async function preparePush(task: PushTask): Promise<{ plan: PushPlan; dat
 /** Creates the dataset if it is new, sends missing files, removes files as planned, and waits for the status. */
 export async function runPush(task: PushTask, plan: PushPlan): Promise<PushReport> {
   const { client, signal, display, name, concurrency } = task;
-  let counts: FileCounts = { totalFiles: plan.files.length, settledFiles: 0, failedFiles: 0 };
+  let counts: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
   try {
     const dataset = await findOrCreate(task);
     let start: { ms: number; bytes: number } | undefined;
@@ -85,11 +85,11 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
 }
 
 /** Adds to a temporary failure how many files were sent, and that the same command continues. */
-function withAdvice(error: unknown, { totalFiles, settledFiles, failedFiles }: FileCounts, name: string): unknown {
+function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: FileCounts, name: string): unknown {
   const { code, message } = endingOf(error);
   if (code !== EXIT.interrupted && code !== EXIT.unavailable && code !== EXIT.temporaryFailure) return error;
   if (error instanceof CommandError) return error;
-  const sent = settledFiles - failedFiles;
+  const sent = finishedFiles - failedFiles;
   const advice =
     sent > 0 && sent === totalFiles
       ? `All files are in "${name}". Run the same command again to wait for READY.`
@@ -139,7 +139,7 @@ async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): 
  * @param start when sending began, in milliseconds since 1970, and the bytes that were acknowledged by then
  */
 function pushLines(progress: PushProgress, start: { ms: number; bytes: number }): string[] {
-  const { acknowledgedBytes: doneBytes, totalBytes, settledFiles: doneFiles, totalFiles, inFlight } = progress;
+  const { acknowledgedBytes: doneBytes, totalBytes, finishedFiles: doneFiles, totalFiles, inFlight } = progress;
   const seconds = (Date.now() - start.ms) / 1000;
   const rate = seconds > 1 ? `, ${formatBytes((doneBytes - start.bytes) / seconds)}/s` : '';
   const files = inFlight.slice(0, MAX_FILES_SHOWN).map(({ name, sentBytes, totalBytes: size }) => {

@@ -37,7 +37,7 @@ export async function applyChanges(
     const writes = todo.filter(({ after }) => after !== undefined).map(fileOf);
     const { failed } = await client.push({ id: datasetId }, writes, {
       signal,
-      onProgress: ({ settledFiles }) => onSettled(settledBefore + settledFiles),
+      onProgress: ({ finishedFiles }) => onSettled(settledBefore + finishedFiles),
     });
     for (const { name, error } of failed) reasons.set(name, messageOf(error));
     let settled = settledBefore + writes.length;

@@ -165,7 +165,7 @@ export class UploadBatch {
     await client.push(this.dataset, [...this.#remaining.keys()], {
       send,
       signal,
-      onSettled: (file, outcome) => this.#settle(file, outcome),
+      onFileFinished: (file, outcome) => this.#settle(file, outcome),
       onProgress: ({ inFlight }) => {
         this.inFlight = inFlight;
         if (inFlight.length > 0) this.#enter({ state: 'sending' });
