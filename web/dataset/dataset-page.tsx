@@ -17,10 +17,10 @@ const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) =
   fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
 };
 
-/** One dataset: what it is, and one of the views of it. */
+/** The page of one dataset: a header and one of its views. */
 export function DatasetPage({ id, view }: { id: string; view: string }) {
   const { data: dataset, error, refetch } = useDataset(id);
-  if (error instanceof TrainyardError && error.status === 404) return <Gone />;
+  if (error instanceof TrainyardError && error.status === 404) return <NotFound />;
   if (dataset === undefined) {
     return error === null ? (
       <p aria-live="polite">Loading …</p>
@@ -45,7 +45,7 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
           </Link>
         ))}
       </nav>
-      {VIEWS[view]?.show(dataset) ?? <p>There is no such view.</p>}
+      {VIEWS[view]?.show(dataset) ?? <p>This view does not exist.</p>}
     </>
   );
 }
@@ -76,10 +76,10 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-function Gone() {
+function NotFound() {
   return (
     <p role="alert">
-      There is no such dataset. It may have been deleted.{' '}
+      This dataset does not exist. It may have been deleted.{' '}
       <Link href="/" className="underline">
         All datasets
       </Link>

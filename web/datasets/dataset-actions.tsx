@@ -8,7 +8,7 @@ import { CopyButton } from '../ui/copy.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 
-/** What can be done with a dataset as a whole: copy its id, bring files, download all of it, delete it. */
+/** Actions on a whole dataset: copy its id, add files, download it, delete it. */
 export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
   const links = useLinks(dataset.id);
   const [, navigate] = useLocation();

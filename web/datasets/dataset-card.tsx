@@ -8,21 +8,22 @@ import { StatusBadge } from '../ui/status-badge.js';
 import { ThumbnailStrip } from './thumbnail-strip.js';
 import { RelativeTime } from './relative-time.js';
 
-/** Of one height each, in rem, so that thousands can be laid out without being drawn. */
+/** All cards have this height, so that the grid can lay out thousands and render only the visible ones. */
 export const DATASET_CARD_HEIGHT_REM = 14.75;
 
 interface DatasetCardProps {
   readonly dataset: Dataset;
-  readonly isCalm: boolean;
+  /** False while the list scrolls; thumbnails then wait. */
+  readonly canLoad: boolean;
   readonly onDelete: (dataset: Dataset) => void;
 }
 
-/** A dataset of the list; all of it leads there. */
-export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete }: DatasetCardProps) {
+/** A dataset in the list. The whole card is a link to its page. */
+export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelete }: DatasetCardProps) {
   const { id, name, status, size_bytes, updated_at } = dataset;
   return (
     <article className="group relative flex h-full flex-col rounded-xl border border-line bg-panel hover:border-accent">
-      <ThumbnailStrip dataset={dataset} isCalm={isCalm} />
+      <ThumbnailStrip dataset={dataset} canLoad={canLoad} />
       <div className="flex min-h-0 grow flex-col gap-1 px-4 pt-3 pb-1.5">
         <div className="flex items-center gap-2">
           <h2 className="min-w-0 grow truncate font-semibold" title={name}>
@@ -32,7 +33,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete
           </h2>
           <StatusBadge status={status} />
         </div>
-        <p className="truncate text-sm text-muted">{countsOf(dataset)}</p>
+        <p className="truncate text-sm text-muted">{contentsOf(dataset)}</p>
         <p className="truncate text-sm text-muted">
           {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
         </p>
@@ -40,7 +41,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete
           <div className="min-w-0 grow">
             <State dataset={dataset} />
           </div>
-          {/* Above the link, which covers the card. */}
+          {/* `relative` puts it above the link, which covers the card. */}
           <Button
             kind="quiet"
             aria-label={`Delete ${name}`}
@@ -55,8 +56,8 @@ export const DatasetCard = memo(function DatasetCard({ dataset, isCalm, onDelete
   );
 });
 
-function countsOf({ counts: { images, videos, captions } }: Dataset): string {
-  if (images + videos + captions === 0) return 'Nothing in it yet';
+function contentsOf({ counts: { images, videos, captions } }: Dataset): string {
+  if (images + videos + captions === 0) return 'No files yet';
   const facts = [
     images > 0 && countOf(images, 'image'),
     videos > 0 && countOf(videos, 'clip'),
@@ -65,7 +66,7 @@ function countsOf({ counts: { images, videos, captions } }: Dataset): string {
   return facts.filter(Boolean).join(' · ');
 }
 
-/** What a person would want to know beyond the status. */
+/** The error of a FAILED dataset, or the progress of an UPLOADING one. */
 function State({ dataset }: { dataset: Dataset }) {
   const { status, error, counts } = dataset;
   if (status === 'FAILED' && error !== undefined) {
@@ -76,20 +77,21 @@ function State({ dataset }: { dataset: Dataset }) {
     );
   }
   if (status !== 'UPLOADING') return null;
-  const there = counts.images + counts.videos + counts.captions;
+  const uploaded = counts.images + counts.videos + counts.captions;
   if (counts.pending === 0) {
-    const words = counts.uncaptioned > 0 ? `Waiting for ${countOf(counts.uncaptioned, 'caption')}` : 'Waiting for more';
+    const words =
+      counts.uncaptioned > 0 ? `Waiting for ${countOf(counts.uncaptioned, 'caption')}` : 'Waiting for more files';
     return <p className="truncate text-busy">{words}</p>;
   }
   return (
     <div className="flex items-center gap-2 text-busy">
       <progress
-        value={there}
-        max={there + counts.pending}
-        aria-label={`Files of ${dataset.name} that are there`}
+        value={uploaded}
+        max={uploaded + counts.pending}
+        aria-label={`Uploaded files of ${dataset.name}`}
         className="h-1.5 min-w-0 grow appearance-none overflow-hidden rounded-full bg-busy-soft [&::-moz-progress-bar]:bg-busy [&::-webkit-progress-bar]:bg-busy-soft [&::-webkit-progress-value]:bg-busy"
       />
-      {numberOf(there)} of {numberOf(there + counts.pending)}
+      {numberOf(uploaded)} of {numberOf(uploaded + counts.pending)}
     </div>
   );
 }

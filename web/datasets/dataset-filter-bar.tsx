@@ -3,18 +3,18 @@ import { useEffect, useRef } from 'react';
 import { Chip } from '../ui/chip.js';
 import { numberOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
-import { type DatasetFilter, type FilteredDatasets, SORTS, type Sort, STATUSES } from './dataset-filter.js';
+import { type DatasetListFilter, type FilteredDatasets, SORTS, type Sort, STATUSES } from './dataset-filter.js';
 
-const NAMES = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
+const STATUS_LABELS = { DRAFT: 'Draft', UPLOADING: 'Uploading', READY: 'Ready', FAILED: 'Failed' } as const;
 
 interface DatasetFilterBarProps {
-  readonly choice: DatasetFilter;
+  readonly filter: DatasetListFilter;
   readonly counts: FilteredDatasets['counts'];
-  readonly onChange: (choice: DatasetFilter) => void;
+  readonly onChange: (filter: DatasetListFilter) => void;
 }
 
-/** Search, filter and order of the list. `/` leads to the search from anywhere on the page. */
-export function DatasetFilterBar({ choice, counts, onChange }: DatasetFilterBarProps) {
+/** Search field, status filter and sort order of the list. The key `/` focuses the search field. */
+export function DatasetFilterBar({ filter, counts, onChange }: DatasetFilterBarProps) {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const focus = (event: KeyboardEvent) => {
@@ -36,27 +36,27 @@ export function DatasetFilterBar({ choice, counts, onChange }: DatasetFilterBarP
           aria-label="Search datasets by name"
           aria-keyshortcuts="/"
           placeholder="Search"
-          value={choice.search}
-          onChange={(event) => onChange({ ...choice, search: event.target.value })}
+          value={filter.search}
+          onChange={(event) => onChange({ ...filter, search: event.target.value })}
           className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
         />
       </div>
       <fieldset className="flex flex-wrap gap-1">
         <legend className="sr-only">Status</legend>
-        <Chip isOn={choice.status === undefined} onClick={() => onChange({ ...choice, status: undefined })}>
+        <Chip isOn={filter.status === undefined} onClick={() => onChange({ ...filter, status: undefined })}>
           All <span className="tabular-nums">{numberOf(all)}</span>
         </Chip>
         {STATUSES.map((status) => (
-          <Chip key={status} isOn={choice.status === status} onClick={() => onChange({ ...choice, status })}>
-            {NAMES[status]} <span className="tabular-nums">{numberOf(counts[status])}</span>
+          <Chip key={status} isOn={filter.status === status} onClick={() => onChange({ ...filter, status })}>
+            {STATUS_LABELS[status]} <span className="tabular-nums">{numberOf(counts[status])}</span>
           </Chip>
         ))}
       </fieldset>
       <label className="flex items-center gap-2 text-sm text-muted sm:ml-auto">
         Sort
         <select
-          value={choice.sort}
-          onChange={(event) => onChange({ ...choice, sort: event.target.value as Sort })}
+          value={filter.sort}
+          onChange={(event) => onChange({ ...filter, sort: event.target.value as Sort })}
           className="min-h-9 rounded-lg border border-line bg-panel px-2 text-text"
         >
           {Object.entries(SORTS).map(([sort, label]) => (

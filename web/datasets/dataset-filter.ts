@@ -1,13 +1,13 @@
 import type { Dataset, Status } from '../../src/client/client.js';
 
-/** Orders of the list; the first is what a person gets without asking. */
+/** Sort orders of the list, with their labels. The first is the default. */
 export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
 export type Sort = keyof typeof SORTS;
 
 export const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
 
-/** Which datasets are shown, and in which order. */
-export interface DatasetFilter {
+/** The datasets to show, and their order. */
+export interface DatasetListFilter {
   readonly search: string;
   readonly status: Status | undefined;
   readonly sort: Sort;
@@ -15,7 +15,7 @@ export interface DatasetFilter {
 
 export interface FilteredDatasets {
   readonly shown: readonly Dataset[];
-  /** How many the search finds, by status. */
+  /** Number of datasets that match the search, by status. */
   readonly counts: Readonly<Record<Status, number>>;
 }
 
@@ -28,13 +28,14 @@ const ORDERS: Record<Sort, (a: Dataset, b: Dataset) => number> = {
   size: (a, b) => b.size_bytes - a.size_bytes,
 };
 
+/** A dataset matches a search if its name contains every word of it. */
 export function filterDatasets(
   datasets: readonly Dataset[],
-  { search, status, sort }: DatasetFilter,
+  { search, status, sort }: DatasetListFilter,
 ): FilteredDatasets {
-  const words = foldedOf(search).split(' ').filter(Boolean);
+  const words = foldCase(search).split(' ').filter(Boolean);
   const found = datasets.filter(({ name }) => {
-    const folded = foldedOf(name);
+    const folded = foldCase(name);
     return words.every((word) => folded.includes(word));
   });
   const counts = { DRAFT: 0, UPLOADING: 0, READY: 0, FAILED: 0 };
@@ -43,18 +44,18 @@ export function filterDatasets(
   return { shown: shown.toSorted(ORDERS[sort]), counts };
 }
 
-/** The choice that an address holds; what it doesn't know is as if it were not there. */
-export function datasetFilterOf(parameters: URLSearchParams): DatasetFilter {
-  const sort = parameters.get('sort') ?? '';
+/** Parses the filter from the URL's query. Unknown values are ignored. */
+export function parseDatasetFilter(query: URLSearchParams): DatasetListFilter {
+  const sort = query.get('sort') ?? '';
   return {
-    search: parameters.get('search') ?? '',
-    status: STATUSES.find((status) => status === parameters.get('status')),
+    search: query.get('search') ?? '',
+    status: STATUSES.find((status) => status === query.get('status')),
     sort: sort in SORTS ? (sort as Sort) : 'newest',
   };
 }
 
-/** The address's own parameters with those that differ from what is usual. */
-export function datasetFilterParametersOf({ search, status, sort }: DatasetFilter): URLSearchParams {
+/** The URL's query for a filter, without the defaults. */
+export function formatDatasetFilter({ search, status, sort }: DatasetListFilter): URLSearchParams {
   return new URLSearchParams({
     ...(search !== '' && { search }),
     ...(status !== undefined && { status }),
@@ -62,11 +63,11 @@ export function datasetFilterParametersOf({ search, status, sort }: DatasetFilte
   });
 }
 
-/** Times on the wire are of one form, so that they sort as texts do. */
+/** Compares times of the API, which all have one format and so sort as text. */
 function compareDescending(a: string, b: string): number {
   return a < b ? 1 : a > b ? -1 : 0;
 }
 
-function foldedOf(text: string): string {
+function foldCase(text: string): string {
   return text.normalize('NFC').toLowerCase();
 }

@@ -4,9 +4,9 @@ import { useCardGrid } from '../ui/card-grid.js';
 import { DATASET_CARD_HEIGHT_REM, DatasetCard } from './dataset-card.js';
 
 const GAP_REM = 1;
-const LEAST_WIDTH_REM = 19;
+const MIN_WIDTH_REM = 19;
 
-/** The cards near what is seen, of as many datasets as there are. */
+/** A grid of dataset cards that renders only the rows near the visible ones. */
 export function DatasetGrid({
   datasets,
   onDelete,
@@ -19,10 +19,10 @@ export function DatasetGrid({
     count: datasets.length,
     heightRem: DATASET_CARD_HEIGHT_REM,
     gapRem: GAP_REM,
-    leastWidthRem: LEAST_WIDTH_REM,
+    leastWidthRem: MIN_WIDTH_REM,
   });
   return (
-    // biome-ignore lint/a11y/noRedundantRoles: without markers, Safari takes it for no list any more
+    // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role of lists without markers
     <ul ref={list} role="list" aria-label="Datasets" className="relative" style={{ height }}>
       {cells.map(({ place, style }) => {
         const dataset = datasets[place]!;
@@ -34,7 +34,7 @@ export function DatasetGrid({
             className="absolute"
             style={style}
           >
-            <DatasetCard dataset={dataset} isCalm={!isScrolling} onDelete={onDelete} />
+            <DatasetCard dataset={dataset} canLoad={!isScrolling} onDelete={onDelete} />
           </li>
         );
       })}

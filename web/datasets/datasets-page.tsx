@@ -7,25 +7,25 @@ import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
-import { datasetFilterOf, filterDatasets, datasetFilterParametersOf } from './dataset-filter.js';
+import { filterDatasets, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
 import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 import { DatasetFilterBar } from './dataset-filter-bar.js';
 import { FirstSteps } from './first-steps.js';
 
-const NONE: readonly Dataset[] = [];
+const NO_DATASETS: readonly Dataset[] = [];
 
-/** All datasets of the account. */
+/** The page with all datasets of the account. */
 export function DatasetsPage() {
   const { data: datasets, error, refetch } = useDatasets();
-  const [asked, setAsked] = useState<'new' | Dataset>();
-  const close = useCallback(() => setAsked(undefined), []);
+  const [dialog, setDialog] = useState<'new' | Dataset>();
+  const close = useCallback(() => setDialog(undefined), []);
   return (
     <>
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
         <AddFolderButton datasetId={undefined} />
-        <Button kind="primary" onClick={() => setAsked('new')}>
+        <Button kind="primary" onClick={() => setDialog('new')}>
           <Plus size={16} aria-hidden /> New dataset
         </Button>
       </div>
@@ -35,31 +35,31 @@ export function DatasetsPage() {
         </div>
       )}
       {datasets === undefined && error === null && <p aria-live="polite">Loading …</p>}
-      {datasets?.length === 0 && <FirstSteps onNew={() => setAsked('new')} />}
-      {datasets !== undefined && datasets.length > 0 && <Chosen datasets={datasets} onDelete={setAsked} />}
-      {asked === 'new' && <NewDatasetDialog taken={namesOf(datasets ?? NONE)} onClose={close} />}
-      {typeof asked === 'object' && <DeleteDatasetDialog dataset={asked} onClose={close} onDeleted={close} />}
+      {datasets?.length === 0 && <FirstSteps onNew={() => setDialog('new')} />}
+      {datasets !== undefined && datasets.length > 0 && <FilteredGrid datasets={datasets} onDelete={setDialog} />}
+      {dialog === 'new' && <NewDatasetDialog taken={namesOf(datasets ?? NO_DATASETS)} onClose={close} />}
+      {typeof dialog === 'object' && <DeleteDatasetDialog dataset={dialog} onClose={close} onDeleted={close} />}
     </>
   );
 }
 
-function Chosen({ datasets, onDelete }: { datasets: readonly Dataset[]; onDelete: (dataset: Dataset) => void }) {
-  const [parameters, setParameters] = useSearchParams();
-  const choice = useMemo(() => datasetFilterOf(parameters), [parameters]);
-  // Typing comes first, and the cards follow.
-  const followed = useDeferredValue(choice);
-  const { shown, counts } = useMemo(() => filterDatasets(datasets, followed), [datasets, followed]);
+function FilteredGrid({ datasets, onDelete }: { datasets: readonly Dataset[]; onDelete: (dataset: Dataset) => void }) {
+  const [query, setQuery] = useSearchParams();
+  const filter = useMemo(() => parseDatasetFilter(query), [query]);
+  // The search field updates first, the cards after it.
+  const deferred = useDeferredValue(filter);
+  const { shown, counts } = useMemo(() => filterDatasets(datasets, deferred), [datasets, deferred]);
   return (
     <>
       <DatasetFilterBar
-        choice={choice}
+        filter={filter}
         counts={counts}
-        onChange={(next) => setParameters(datasetFilterParametersOf(next), { replace: true })}
+        onChange={(next) => setQuery(formatDatasetFilter(next), { replace: true })}
       />
       {shown.length === 0 ? (
         <p className="flex items-center gap-3 py-8 text-muted">
-          No dataset is like that.
-          <Button onClick={() => setParameters({}, { replace: true })}>Show all</Button>
+          No dataset matches.
+          <Button onClick={() => setQuery({}, { replace: true })}>Show all</Button>
         </p>
       ) : (
         <DatasetGrid datasets={shown} onDelete={onDelete} />

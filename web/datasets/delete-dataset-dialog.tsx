@@ -13,27 +13,27 @@ interface DeleteDatasetDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Deletes a dataset for good, once its name has been typed. */
+/** Deletes a dataset after the user has typed its name. */
 export function DeleteDatasetDialog({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [typed, setTyped] = useState('');
-  const [refusal, setRefusal] = useState('');
+  const [failure, setFailure] = useState('');
   const [isDeleting, setDeleting] = useState(false);
   const { id, name, counts, size_bytes } = dataset;
   const files = counts.images + counts.videos + counts.captions;
-  const isMeant = typed.trim().normalize('NFC') === name;
+  const isConfirmed = typed.trim().normalize('NFC') === name;
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (!isMeant) return;
+    if (!isConfirmed) return;
     setDeleting(true);
     try {
       await client.remove(id);
       removeDataset(queries, id);
       onDeleted();
     } catch (error) {
-      setRefusal(messageOf(error));
+      setFailure(messageOf(error));
       setDeleting(false);
     }
   };
@@ -42,32 +42,32 @@ export function DeleteDatasetDialog({ dataset, onClose, onDeleted }: DeleteDatas
     <Dialog title="Delete this dataset?" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
         <p>
-          <strong className="break-all">{name}</strong> goes with{' '}
-          {files === 0 ? 'nothing in it' : `all of its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, and can not
-          be brought back.
+          This deletes <strong className="break-all">{name}</strong>
+          {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}. This can't
+          be undone.
         </p>
         <div className="flex flex-col gap-1.5">
-          <label htmlFor="name-again" className="text-sm font-medium">
-            Type its name to delete it
+          <label htmlFor="dataset-name-again" className="text-sm font-medium">
+            Type the name to confirm
           </label>
           <input
-            id="name-again"
+            id="dataset-name-again"
             autoComplete="off"
             spellCheck={false}
             value={typed}
             onChange={(event) => setTyped(event.target.value)}
             placeholder={name}
-            aria-describedby="delete-fault"
+            aria-describedby="delete-error"
             className="rounded-lg border border-line bg-page px-3 py-2"
           />
-          <p id="delete-fault" role="alert" className="text-sm text-bad empty:hidden">
-            {refusal}
+          <p id="delete-error" role="alert" className="text-sm text-bad empty:hidden">
+            {failure}
           </p>
         </div>
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="danger" disabled={!isMeant || isDeleting}>
-            {isDeleting ? 'Deleting …' : 'Delete for good'}
+          <Button type="submit" kind="danger" disabled={!isConfirmed || isDeleting}>
+            {isDeleting ? 'Deleting …' : 'Delete permanently'}
           </Button>
         </div>
       </form>

@@ -2,7 +2,7 @@ import { FolderUp, Plus } from 'lucide-react';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 
-/** What to do where there is no dataset yet. */
+/** Instructions for an account without datasets. */
 export function FirstSteps({ onNew }: { onNew: () => void }) {
   return (
     <section aria-labelledby="first-steps" className="mx-auto flex w-full max-w-3xl flex-col gap-6 py-8">
@@ -13,14 +13,15 @@ export function FirstSteps({ onNew }: { onNew: () => void }) {
         </h2>
         <p className="max-w-prose text-muted">
           A dataset is a flat folder of images or clips, each with its caption in a text file of the same name:{' '}
-          <code>dog.jpg</code> and <code>dog.txt</code>. Every file is checked on arrival, before a GPU hour is spent.
+          <code>dog.jpg</code> and <code>dog.txt</code>. The service checks every file when it is uploaded, before you
+          spend a GPU hour on it.
         </p>
       </div>
       <div className="grid gap-4 sm:grid-cols-2">
         <div className="flex flex-col items-start gap-3 rounded-xl border border-line bg-panel p-5">
-          <h3 className="font-medium">Here</h3>
+          <h3 className="font-medium">On this page</h3>
           <p className="text-sm text-muted">
-            Drop a folder anywhere on this page, or make a dataset first and bring files to its page.
+            Drop a folder anywhere on this page, or create a dataset first and add files on its page.
           </p>
           <Button kind="primary" onClick={onNew} className="mt-auto">
             <Plus size={16} aria-hidden /> New dataset
@@ -29,10 +30,10 @@ export function FirstSteps({ onNew }: { onNew: () => void }) {
         <div className="flex flex-col gap-3 rounded-xl border border-line bg-panel p-5">
           <h3 className="font-medium">From a terminal</h3>
           <p className="text-sm text-muted">
-            Beside the folder, here called photos. Run again, it sends what is missing.
+            Run these next to your folder, here called photos. Run push again to upload what is missing.
           </p>
           <CopyLine text={`npx trainyard login ${location.origin}`} what="the command that signs in" />
-          <CopyLine text="npx trainyard push photos" what="the command that sends a folder" />
+          <CopyLine text="npx trainyard push photos" what="the command that uploads a folder" />
         </div>
       </div>
     </section>

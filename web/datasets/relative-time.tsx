@@ -1,11 +1,11 @@
 import { useSyncExternalStore } from 'react';
 import { agoOf, dateOf, momentOf } from '../ui/ago.js';
 
-const EVERY_MS = 30_000;
+const UPDATE_EVERY_MS = 30_000;
 
-/** How long ago something was, kept true while it is looked at. */
+/** A time as text relative to now, such as `5 min ago`, updated while it is shown. */
 export function RelativeTime({ time }: { time: string }) {
-  const now = useSyncExternalStore(subscribe, nowish);
+  const now = useSyncExternalStore(subscribe, approximateNow);
   const date = dateOf(time);
   return (
     <time dateTime={date.toISOString()} title={momentOf(date)}>
@@ -16,13 +16,13 @@ export function RelativeTime({ time }: { time: string }) {
 
 let now = Date.now();
 
-function nowish(): number {
-  // Within one drawing of the page, everybody is told the same; a change that has just come is not in the future.
-  if (Date.now() - now > EVERY_MS) now = Date.now();
+/** The current time, up to 30 s late. React requires the same value throughout a render. */
+function approximateNow(): number {
+  if (Date.now() - now > UPDATE_EVERY_MS) now = Date.now();
   return now;
 }
 
 function subscribe(listener: () => void): () => void {
-  const timer = setInterval(listener, EVERY_MS);
+  const timer = setInterval(listener, UPDATE_EVERY_MS);
   return () => clearInterval(timer);
 }

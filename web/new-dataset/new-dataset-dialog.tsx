@@ -10,39 +10,40 @@ import { Dialog } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
 
 interface NewDatasetDialogProps {
+  /** Names of existing datasets. */
   readonly taken: ReadonlySet<string>;
   readonly onClose: () => void;
-  /** Of files that it is made of: a name for it, what there is to say of them, and what happens to them then. */
-  readonly from?: {
-    readonly name: string;
-    readonly about: ReactNode;
-    readonly verb: string;
-    readonly onMade: (dataset: Dataset) => void;
+  /** Files to upload into the new dataset. */
+  readonly upload?: {
+    readonly suggestedName: string;
+    readonly details: ReactNode;
+    readonly submitLabel: string;
+    readonly onCreated: (dataset: Dataset) => void;
   };
 }
 
-/** Asks for a name, makes the dataset, and goes there. */
-export function NewDatasetDialog({ taken, onClose, from }: NewDatasetDialogProps) {
+/** Asks for a name, creates the dataset and opens its page. */
+export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
-  const [name, setName] = useState(from?.name ?? '');
-  const [refusal, setRefusal] = useState('');
-  const [isMaking, setMaking] = useState(false);
-  const fault = name.trim() === '' ? '' : faultOf(name, taken);
+  const [name, setName] = useState(upload?.suggestedName ?? '');
+  const [failure, setFailure] = useState('');
+  const [isCreating, setCreating] = useState(false);
+  const nameError = name.trim() === '' ? '' : nameErrorOf(name, taken);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    if (fault !== '') return;
-    setMaking(true);
+    if (nameError !== '') return;
+    setCreating(true);
     try {
-      const made = await client.create(name.trim() === '' ? undefined : parseDatasetName(name));
-      putDataset(queries, made);
-      from?.onMade(made);
-      navigate(`/datasets/${made.id}`);
+      const created = await client.create(name.trim() === '' ? undefined : parseDatasetName(name));
+      putDataset(queries, created);
+      upload?.onCreated(created);
+      navigate(`/datasets/${created.id}`);
     } catch (error) {
-      setRefusal(messageOf(error));
-      setMaking(false);
+      setFailure(messageOf(error));
+      setCreating(false);
     }
   };
 
@@ -60,25 +61,25 @@ export function NewDatasetDialog({ taken, onClose, from }: NewDatasetDialogProps
             value={name}
             onChange={(event) => {
               setName(event.target.value);
-              setRefusal('');
+              setFailure('');
             }}
-            aria-invalid={fault !== '' || refusal !== ''}
-            aria-describedby="dataset-name-help dataset-name-fault"
+            aria-invalid={nameError !== '' || failure !== ''}
+            aria-describedby="dataset-name-help dataset-name-error"
             className="rounded-lg border border-line bg-page px-3 py-2"
           />
           <p id="dataset-name-help" className="text-sm text-muted">
-            Letters, digits, spaces and <code>. _ -</code>; the trainer finds it in a folder of this name. Left empty, a
-            name is made up.
+            Letters, digits, spaces and <code>. _ -</code>. The trainer finds the dataset in a folder of this name.
+            Leave it empty to get a generated name.
           </p>
-          <p id="dataset-name-fault" role="alert" className="text-sm text-bad empty:hidden">
-            {fault || refusal}
+          <p id="dataset-name-error" role="alert" className="text-sm text-bad empty:hidden">
+            {nameError || failure}
           </p>
         </div>
-        {from?.about}
+        {upload?.details}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" disabled={fault !== '' || isMaking}>
-            {isMaking ? 'Creating …' : (from?.verb ?? 'Create')}
+          <Button type="submit" kind="primary" disabled={nameError !== '' || isCreating}>
+            {isCreating ? 'Creating …' : (upload?.submitLabel ?? 'Create')}
           </Button>
         </div>
       </form>
@@ -86,11 +87,11 @@ export function NewDatasetDialog({ taken, onClose, from }: NewDatasetDialogProps
   );
 }
 
-/** By the service's own rules, so that what is fine here is fine there. */
-function faultOf(name: string, taken: ReadonlySet<string>): string {
+/** Applies the service's own rules. Returns '' for a valid name. */
+function nameErrorOf(name: string, taken: ReadonlySet<string>): string {
   try {
     const parsed = parseDatasetName(name);
-    return taken.has(parsed) ? `There is a dataset named "${parsed}" already.` : '';
+    return taken.has(parsed) ? `A dataset named "${parsed}" already exists. Choose another name.` : '';
   } catch (error) {
     return messageOf(error);
   }

@@ -43,7 +43,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'bad')
       .getByText(error?.message ?? 'no error')
       .waitFor();
-    await card(page, 'empty').getByText('Nothing in it yet').waitFor();
+    await card(page, 'empty').getByText('No files yet').waitFor();
     const picture = card(page, 'good').locator('img');
     await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBeGreaterThan(0);
     expect(await picture.getAttribute('src')).not.toContain(api.token);
@@ -71,7 +71,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.reload();
     await expect.poll(() => namesShown(page)).toEqual(['cats 10']);
     await page.getByRole('searchbox').fill('dogs');
-    await page.getByText('No dataset is like that').waitFor();
+    await page.getByText('No dataset matches').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await expect.poll(() => namesShown(page)).toHaveLength(3);
     expect(complaints).toEqual([]);
@@ -85,7 +85,7 @@ describeInBrowser('the page of all datasets', (site) => {
     const name = page.getByLabel('Name', { exact: true });
     const create = page.getByRole('button', { name: 'Create' });
     await name.fill('taken');
-    await page.getByText('There is a dataset named "taken" already').waitFor();
+    await page.getByText('A dataset named "taken" already exists').waitFor();
     expect(await create.isDisabled()).toBe(true);
     await name.fill('a/b');
     await page.getByRole('alert').getByText('contains "/"').waitFor();
@@ -102,12 +102,12 @@ describeInBrowser('the page of all datasets', (site) => {
     await api.newDataset('to stay');
     const { page, complaints } = await open();
     await page.getByRole('button', { name: 'Delete to go' }).click();
-    const submit = page.getByRole('button', { name: 'Delete for good' });
-    await page.getByLabel('Type its name to delete it').fill('to g');
+    const submit = page.getByRole('button', { name: 'Delete permanently' });
+    await page.getByLabel('Type the name to confirm').fill('to g');
     expect(await submit.isDisabled()).toBe(true);
     await page.keyboard.press('Enter');
     expect((await api.status(id)).status).toBe(200);
-    await page.getByLabel('Type its name to delete it').fill('to go');
+    await page.getByLabel('Type the name to confirm').fill('to go');
     await submit.click();
     await expect.poll(() => namesShown(page)).toEqual(['to stay']);
     expect((await api.status(id)).status).toBe(404);
@@ -126,7 +126,7 @@ describeInBrowser('the page of all datasets', (site) => {
     const names = (await readFile(await (await download).path(), 'latin1')).match(/a\.(jpg|txt)/g);
     expect(new Set(names)).toEqual(new Set(['a.jpg', 'a.txt']));
     await page.getByRole('button', { name: 'Delete the dataset' }).click();
-    await page.getByLabel('Type its name to delete it').fill('whole');
+    await page.getByLabel('Type the name to confirm').fill('whole');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     expect((await api.status(id)).status).toBe(404);

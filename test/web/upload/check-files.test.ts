@@ -44,7 +44,10 @@ describe('files before they are uploaded', () => {
     ]);
     expect(files.map(({ name }) => name)).toEqual(['cat.jpg']);
     expect(rejected).toHaveLength(4);
-    expect(rejected[0]).toEqual({ path: 'a/dog.jpg', reason: expect.stringContaining('2 files would be dog.jpg') });
+    expect(rejected[0]).toEqual({
+      path: 'a/dog.jpg',
+      reason: expect.stringContaining('2 files would be named dog.jpg'),
+    });
   });
 
   test('give a name where all of them are in one folder', () => {

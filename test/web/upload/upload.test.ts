@@ -97,7 +97,7 @@ describeInBrowser('bringing files', (site) => {
     const dialog = page.getByRole('dialog');
     await dialog.getByText('a.doc').first().waitFor();
     await dialog.getByLabel('Name').fill('dropped');
-    await dialog.getByRole('button', { name: 'Create, and upload 1 file' }).click();
+    await dialog.getByRole('button', { name: 'Create and upload 1 file' }).click();
     await page.getByRole('heading', { name: 'dropped' }).waitFor();
     await dockOf(page).getByText('1 file uploaded').waitFor();
     const made = (await site.api.list()).body.datasets.find(({ name }) => name === 'dropped');
@@ -112,7 +112,7 @@ describeInBrowser('bringing files', (site) => {
     const field = page.getByRole('dialog').getByLabel('Name');
     await field.waitFor();
     expect(await field.inputValue()).toBe('red-wagons 2');
-    await page.getByRole('button', { name: 'Create, and upload 2 files' }).click();
+    await page.getByRole('button', { name: 'Create and upload 2 files' }).click();
     await dockOf(page).getByText('2 files uploaded').waitFor();
   });
 
@@ -127,8 +127,8 @@ describeInBrowser('bringing files', (site) => {
       const visited = await atDataset({ 'same.txt': 'the same', 'a.txt': 'before', 'b.txt': 'as it was' });
       await visited.page.locator(FILES).setInputFiles(brought);
       const dialog = visited.page.getByRole('dialog', { name: 'Overwrite 2 files?' });
-      await dialog.getByText('1 file with the same bytes is there already.').waitFor();
-      const names = dialog.getByRole('list', { name: 'Files that are there already' }).getByRole('listitem');
+      await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();
+      const names = dialog.getByRole('list', { name: 'Files to overwrite' }).getByRole('listitem');
       expect(await names.allTextContents()).toEqual(['a.txt', 'b.txt']);
       const textOf = async (name: string) => (await site.api.raw('GET', `/${visited.id}/files/${name}`)).text();
       return { ...visited, dialog, textOf };
@@ -146,7 +146,7 @@ describeInBrowser('bringing files', (site) => {
 
     test('or they are left out', async () => {
       const { page, id, dialog, textOf } = await bring();
-      await dialog.getByRole('button', { name: 'Leave those out' }).click();
+      await dialog.getByRole('button', { name: 'Skip existing files' }).click();
       await dockOf(page).getByText('1 file uploaded').waitFor();
       expect(await textOf('a.txt')).toBe('before');
       expect(await site.api.filenames(id)).toContain('new.txt');
@@ -170,11 +170,11 @@ describeInBrowser('bringing files', (site) => {
     await writeFile(join(folder, 'other', 'same.txt'), 'one');
     await writeFile(join(folder, 'same.txt'), 'two');
     await page.locator(FOLDER).setInputFiles(folder);
-    const dialog = page.getByRole('dialog', { name: 'Not all files can be uploaded' });
-    await dialog.getByText('4 files can not be in a dataset').waitFor();
+    const dialog = page.getByRole('dialog', { name: "Some files can't be uploaded" });
+    await dialog.getByText("4 files can't be uploaded").waitFor();
     await dialog.getByText('"notes.docx" is not an image').waitFor();
     await dialog.getByText('It is empty').waitFor();
-    expect(await dialog.getByText('2 files would be same.txt in the dataset').count()).toBe(2);
+    expect(await dialog.getByText('2 files would be named same.txt').count()).toBe(2);
     expect(sends).toEqual([]);
     await dialog.getByRole('button', { name: 'Upload 1 file' }).click();
     await dockOf(page).getByText('1 file uploaded').waitFor();

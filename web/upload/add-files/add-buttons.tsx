@@ -4,7 +4,7 @@ import { Button } from '../../ui/button.js';
 import { useAddFiles } from './add-files.js';
 import { listPickedFiles } from './dropped-files.js';
 
-/** Chooses files for a dataset. */
+/** Opens the file chooser and adds the files to a dataset. */
 export function AddFilesButton({ datasetId }: { datasetId: string }) {
   return (
     <PickButton datasetId={datasetId} isFolder={false}>
@@ -13,7 +13,7 @@ export function AddFilesButton({ datasetId }: { datasetId: string }) {
   );
 }
 
-/** Chooses a folder for a dataset or, without one, for a new one. */
+/** Opens the folder chooser and adds its files to a dataset, or to a new dataset if there is no id. */
 export function AddFolderButton({ datasetId }: { datasetId: string | undefined }) {
   return (
     <PickButton datasetId={datasetId} isFolder>
@@ -29,7 +29,7 @@ interface PickButtonProps {
 }
 
 function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
-  const bring = useAddFiles();
+  const addFiles = useAddFiles();
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
@@ -43,8 +43,8 @@ function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
         aria-hidden
         tabIndex={-1}
         onChange={({ currentTarget }) => {
-          if (currentTarget.files !== null) bring(Promise.resolve(listPickedFiles(currentTarget.files)), datasetId);
-          // So that the same can be chosen again.
+          if (currentTarget.files !== null) addFiles(Promise.resolve(listPickedFiles(currentTarget.files)), datasetId);
+          // Without this, choosing the same files again would not fire the event.
           currentTarget.value = '';
         }}
       />

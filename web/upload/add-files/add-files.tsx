@@ -13,35 +13,35 @@ interface Addition {
 const AddFilesContext = createContext<AddFiles | undefined>(undefined);
 
 /**
- * Brings files: they are checked, what there is to ask is asked, and they are uploaded.
+ * Returns a function that checks files, asks the user where necessary, and uploads them.
  *
  * @throws Error outside of `AddFilesProvider`
  */
 export function useAddFiles(): AddFiles {
-  const bring = useContext(AddFilesContext);
-  if (bring === undefined) throw new Error('Nothing can be brought here.');
-  return bring;
+  const addFiles = useContext(AddFilesContext);
+  if (addFiles === undefined) throw new Error('useAddFiles needs an AddFilesProvider around it.');
+  return addFiles;
 }
 
-/** Lets the pages within it bring files, and people drop them anywhere. */
+/** Provides `useAddFiles` to its children, and accepts files that are dropped anywhere on the page. */
 export function AddFilesProvider({ children }: { children: ReactNode }) {
   useQueueClient();
-  // One is asked about at a time; the others wait.
-  const [waiting, setWaiting] = useState<readonly Addition[]>([]);
-  const bring = useCallback<AddFiles>((files, datasetId) => {
-    setWaiting((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
+  // Shows the dialog of the first addition; the others wait in line.
+  const [additions, setAdditions] = useState<readonly Addition[]>([]);
+  const addFiles = useCallback<AddFiles>((files, datasetId) => {
+    setAdditions((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
   }, []);
-  const done = useCallback(() => setWaiting(([, ...rest]) => rest), []);
-  const [first] = waiting;
+  const removeFirst = useCallback(() => setAdditions(([, ...rest]) => rest), []);
+  const [first] = additions;
   return (
-    <AddFilesContext value={bring}>
+    <AddFilesContext value={addFiles}>
       {children}
-      <DropTarget bring={bring} />
+      <DropTarget addFiles={addFiles} />
       {first !== undefined &&
         (first.datasetId === undefined ? (
-          <AddToNewDataset key={first.key} files={first.files} onDone={done} />
+          <AddToNewDataset key={first.key} files={first.files} onDone={removeFirst} />
         ) : (
-          <AddToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={done} />
+          <AddToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={removeFirst} />
         ))}
     </AddFilesContext>
   );

@@ -9,38 +9,38 @@ import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import { checkFiles } from './check-files.js';
-import { type DroppedFile, commonFolderOf } from './dropped-files.js';
-import { SkippedFiles } from './skipped-files.js';
+import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 import { Preparing } from './preparing.js';
+import { SkippedFiles } from './skipped-files.js';
 
-const NONE: readonly Dataset[] = [];
+const NO_DATASETS: readonly Dataset[] = [];
 
 interface AddToNewDatasetProps {
   readonly files: Promise<readonly DroppedFile[]>;
   readonly onDone: () => void;
 }
 
-/** Makes a dataset of files, once it has a name. */
-export function AddToNewDataset({ files: brought, onDone }: AddToNewDatasetProps) {
-  const { data: datasets = NONE } = useDatasets();
+/** Asks for the name of a new dataset, creates it and uploads the files into it. */
+export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps) {
+  const { data: datasets = NO_DATASETS } = useDatasets();
   const {
     data: prepared,
     error,
     refetch,
   } = useQuery({
-    queryKey: ['bringing', useId()],
-    queryFn: async () => ({ ...(await brought.then(checkFiles)), folder: commonFolderOf(await brought) }),
+    queryKey: ['prepare-files', useId()],
+    queryFn: async () => ({ ...(await dropped.then(checkFiles)), folder: commonFolderOf(await dropped) }),
     gcTime: 0,
     structuralSharing: false,
   });
   if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
   const { files, rejected, hidden, folder } = prepared;
-  const about = <SkippedFiles rejected={rejected} hidden={hidden} />;
+  const skipped = <SkippedFiles rejected={rejected} hidden={hidden} />;
   if (files.length === 0) {
     return (
       <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl">
-        {about}
-        {rejected.length + hidden === 0 && <p>There are no files in what you brought.</p>}
+        {skipped}
+        {rejected.length + hidden === 0 && <p>The folder contains no files.</p>}
         <div className="flex justify-end">
           <Button onClick={onDone}>Close</Button>
         </div>
@@ -48,18 +48,20 @@ export function AddToNewDataset({ files: brought, onDone }: AddToNewDatasetProps
     );
   }
   const taken = new Set(datasets.map(({ name }) => name));
-  const onMade = (dataset: Dataset) => {
-    uploadQueue.add(dataset, files, { hidden });
-    onDone();
+  const upload = {
+    suggestedName: suggestName(folder, taken),
+    details: skipped,
+    submitLabel: `Create and upload ${countOf(files.length, 'file')}`,
+    onCreated: (dataset: Dataset) => {
+      uploadQueue.add(dataset, files, { hidden });
+      onDone();
+    },
   };
-  const verb = `Create, and upload ${countOf(files.length, 'file')}`;
-  return (
-    <NewDatasetDialog taken={taken} onClose={onDone} from={{ name: nameFor(folder, taken), about, verb, onMade }} />
-  );
+  return <NewDatasetDialog taken={taken} onClose={onDone} upload={upload} />;
 }
 
-/** A name as the service takes it, after a folder. */
-function nameFor(folder: string, taken: ReadonlySet<string>): string {
+/** Turns a folder's name into an unused dataset name that the service accepts; `''` if that is not possible. */
+function suggestName(folder: string, taken: ReadonlySet<string>): string {
   const plain = folder.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '-').replace(/^[.\s]+/, '');
   for (let count = 1; ; count++) {
     try {

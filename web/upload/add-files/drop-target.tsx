@@ -4,15 +4,15 @@ import { useRoute } from 'wouter';
 import { isDialogOpen } from '../../ui/keys.js';
 import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
 
-/** To a dataset, or to a new one that is made of the files. */
+/** Adds files to a dataset, or to a new dataset if there is no id. */
 export type AddFiles = (files: Promise<readonly DroppedFile[]>, datasetId: string | undefined) => void;
 
-/** Takes files that are dropped anywhere on the page, and says so while they are held over it. */
-export function DropTarget({ bring }: { bring: AddFiles }) {
+/** Accepts files that are dropped anywhere on the page, and shows a hint while they are dragged over it. */
+export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
   const [, parameters] = useRoute('/datasets/:id/:view?');
-  const [isOver, setOver] = useState(false);
+  const [isDraggedOver, setDraggedOver] = useState(false);
 
-  const drop = useEffectEvent((transfer: DataTransfer) => bring(listDroppedFiles(transfer), parameters?.id));
+  const drop = useEffectEvent((transfer: DataTransfer) => addFiles(listDroppedFiles(transfer), parameters?.id));
   useEffect(() => {
     const listening = new AbortController();
     const listen = (type: 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void) => {
@@ -20,31 +20,31 @@ export function DropTarget({ bring }: { bring: AddFiles }) {
       addEventListener(type, actForFiles, { signal: listening.signal });
     };
     listen('dragover', (event) => {
-      // Else the browser would leave the page and show the file.
+      // Without this, the browser would leave the page and open the file.
       event.preventDefault();
       event.dataTransfer!.dropEffect = isDialogOpen() ? 'none' : 'copy';
-      setOver(!isDialogOpen());
+      setDraggedOver(!isDialogOpen());
     });
     listen('dragleave', ({ relatedTarget }) => {
-      if (relatedTarget === null) setOver(false);
+      if (relatedTarget === null) setDraggedOver(false);
     });
     listen('drop', (event) => {
       event.preventDefault();
-      setOver(false);
+      setDraggedOver(false);
       if (!isDialogOpen()) drop(event.dataTransfer!);
     });
     return () => listening.abort();
   }, []);
 
-  if (!isOver) return null;
+  if (!isDraggedOver) return null;
   return (
     <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-page/80 p-4">
       <div className="flex flex-col items-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-panel px-10 py-8 text-center shadow-lg">
         <FolderDown size={40} className="text-accent" aria-hidden />
         <p className="text-lg font-semibold">
-          {parameters === null ? 'Drop to make a new dataset' : 'Drop to add to this dataset'}
+          {parameters === null ? 'Drop to create a dataset' : 'Drop to add to this dataset'}
         </p>
-        <p className="text-sm text-muted">Images, clips and captions, or whole folders of them</p>
+        <p className="text-sm text-muted">Images, clips, captions, or folders with them</p>
       </div>
     </div>
   );

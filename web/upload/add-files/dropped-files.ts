@@ -1,29 +1,29 @@
-/** A file that a person has brought, and its place in what they brought. */
+/** A file that the user dropped or picked. */
 export interface DroppedFile {
-  /** `dogs/puppies/rex.jpg`, or the name alone. */
+  /** Within the dropped folder, such as `dogs/puppies/rex.jpg`; for a single file, its name. */
   readonly path: string;
-  /** `undefined` where the browser could not read it. */
+  /** `undefined` if the browser could not read it. */
   readonly file: File | undefined;
 }
 
-/** All that was dropped, folders to their depths. To be called within the event: browsers empty a transfer after it. */
+/** Lists all dropped files, in subfolders too. Call it within the event: browsers empty the transfer afterwards. */
 export async function listDroppedFiles({ items }: DataTransfer): Promise<DroppedFile[]> {
   const dropped = [...items].filter(({ kind }) => kind === 'file');
-  const found = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const entries = dropped.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const files: DroppedFile[] = [];
-  for (const each of found) {
-    if (each instanceof File) files.push({ path: each.name, file: each });
-    else if (each !== null) for (const file of await filesIn(each)) files.push(file);
+  for (const entry of entries) {
+    if (entry instanceof File) files.push({ path: entry.name, file: entry });
+    else if (entry !== null) for (const file of await filesIn(entry)) files.push(file);
   }
   return files;
 }
 
-/** All that was chosen in a dialog of the browser. */
+/** Lists the files of a file input. */
 export function listPickedFiles(files: FileList): DroppedFile[] {
   return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
-/** The name of the one folder that all files are in; `''` where there is no such. */
+/** The name of the top folder that all files share; `''` if they share none. */
 export function commonFolderOf(files: readonly DroppedFile[]): string {
   const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));
   const [folder = ''] = folders;
@@ -49,9 +49,9 @@ async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<DroppedF
     const { promise, resolve, reject } = Promise.withResolvers<FileSystemEntry[]>();
     reader.readEntries(resolve, reject);
     const entries = await promise;
-    // A hundred at a time in Chromium, and none at the end (https://wicg.github.io/entries-api/#dom-filesystemdirectoryreader-readentries).
+    // Returns batches, of 100 in Chromium, and an empty one at the end (https://wicg.github.io/entries-api/#dom-filesystemdirectoryreader-readentries).
     if (entries.length === 0) return files;
-    // One by one: the answers to many questions at once are one long task of the browser's.
+    // Sequentially: the results of many concurrent reads would arrive as one long task and block the page.
     for (const entry of entries) for (const file of await filesIn(entry)) files.push(file);
   }
 }

@@ -8,21 +8,21 @@ interface PreparingProps {
   readonly onCancel: () => void;
 }
 
-/** What is shown as long as nothing can be asked yet. */
+/** Shows that files are being checked, or why the check failed. */
 export function Preparing({ error, onRetry, onCancel }: PreparingProps) {
   if (error === null) {
-    // Mostly over at once, and so no dialog that would only flash.
+    // Not a dialog: the check mostly ends at once, and a dialog would flash.
     return (
       <div
         role="status"
         className="fixed inset-x-0 bottom-0 z-30 flex items-center justify-center gap-3 border-t border-line bg-panel p-3 text-sm"
       >
-        Looking at the files … <Button onClick={onCancel}>Cancel</Button>
+        Checking the files … <Button onClick={onCancel}>Cancel</Button>
       </div>
     );
   }
   return (
-    <Dialog title="Nothing has been uploaded" onClose={onCancel}>
+    <Dialog title="Nothing was uploaded" onClose={onCancel}>
       <p role="alert">{messageOf(error)}</p>
       <div className="flex justify-end gap-2">
         <Button onClick={onCancel}>Cancel</Button>

@@ -2,7 +2,7 @@ import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import type { CheckedFiles } from './check-files.js';
 
-/** Files that will not be uploaded, each with the reason. */
+/** Lists the files that will not be uploaded, with the reasons. */
 export function SkippedFiles({
   rejected,
   hidden,
@@ -12,9 +12,9 @@ export function SkippedFiles({
     <>
       {rejected.length > 0 && (
         <section className="flex flex-col gap-1">
-          <h3 className="text-sm font-medium">{countOf(rejected.length, 'file')} can not be in a dataset</h3>
+          <h3 className="text-sm font-medium">{countOf(rejected.length, 'file')} can't be uploaded</h3>
           <div className="rounded-lg border border-line">
-            <LongList label="Files left out" items={rejected}>
+            <LongList label="Skipped files" items={rejected}>
               {({ path, reason }) => (
                 <div className="px-3 py-2 text-sm">
                   <p className="font-medium break-all">{path}</p>
@@ -28,9 +28,8 @@ export function SkippedFiles({
       {(hidden > 0 || unchanged > 0) && (
         <p className="text-sm text-muted">
           {[
-            unchanged > 0 &&
-              `${countOf(unchanged, 'file')} with the same bytes ${unchanged === 1 ? 'is' : 'are'} there already.`,
-            hidden > 0 && `${countOf(hidden, 'hidden file')} of your system ${hidden === 1 ? 'is' : 'are'} left out.`,
+            unchanged > 0 && `${countOf(unchanged, 'file')} skipped: already in the dataset, with the same bytes.`,
+            hidden > 0 && `${countOf(hidden, 'hidden system file')} skipped.`,
           ]
             .filter(Boolean)
             .join(' ')}
