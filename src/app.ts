@@ -22,25 +22,25 @@ import { lockFolder } from './storage/folder-lock.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
-const LONGEST_SWEEP_PAUSE_MS = 30_000;
-const LOOK_PAUSE_MS = 2000;
+const MAX_CLEANUP_PAUSE_MS = 30_000;
+const POLL_PAUSE_MS = 2000;
 const THUMBNAIL_PIXELS = 320;
 
 /**
- * A whole serving process over a data folder, listening once it returns.
+ * Starts a serving process. It listens when this resolves.
  *
- * @throws FolderInUse where another process serves the folder, BackendUnusable where its bucket can't be used
+ * @throws FolderInUse where another process serves the folder, BackendUnusable where the database or the bucket can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
   await makePrivateFolder(config.dataFolder);
-  // What this process alone may have: the catalog, or the blobs, or both. With both elsewhere others may serve beside it.
-  const isCatalogHere = config.databaseUrl === undefined;
-  const isShared = !isCatalogHere && config.blobs.kind !== 'disk';
+  // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
+  const isCatalogLocal = config.databaseUrl === undefined;
+  const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
-  const metadata = await openCatalog(config);
+  const openedCatalog = await openCatalog(config);
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
-  const { catalog, accounts, now } = metadata;
+  const { catalog, accounts, now } = openedCatalog;
   const metrics = new Metrics(() => pool.queuedFiles);
   const core: ServiceDependencies = {
     catalog,
@@ -51,19 +51,21 @@ export async function openApp(config: Config, logger: Logger) {
     newId: () => randomUUID().replaceAll('-', ''),
   };
   const { presigning } = blobs;
-  const arrivals =
+  const presignedUploads =
     presigning &&
     new PresignedUploads(core, {
       presigning,
       onFinalized: (sizeBytes) => metrics.uploaded('presigned', sizeBytes),
       onRejected: () => metrics.rejected('presigned'),
-      onError: (err, what) => logger.warn({ err }, `${what} and will be tried again`),
+      onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
     });
   const dependencies =
-    arrivals === undefined ? core : { ...core, pollPresignedUploads: (id: string) => arrivals.poll(id) };
-  // With the catalog in the folder that this process holds, nobody else can be taking anything in; another process on the
-  // same database may.
-  await cleanUp(dependencies, { everything: isCatalogHere });
+    presignedUploads === undefined
+      ? core
+      : { ...core, pollPresignedUploads: (id: string) => presignedUploads.poll(id) };
+  // Only this process uses a local catalog, so every lease in it is from an earlier process. A Postgres catalog may hold
+  // live leases of other instances.
+  await cleanUp(dependencies, { everything: isCatalogLocal });
   const uploads = new Uploads(dependencies);
   const linkSecret = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
   const linkKey = Buffer.from(linkSecret, 'base64');
@@ -97,32 +99,32 @@ export async function openApp(config: Config, logger: Logger) {
   await server.listen({ host: config.host, port: config.port });
 
   mountRoot?.start();
-  // An upload whose process died is ended one lease later, and half of one at most.
-  const stopSweeping = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
-    pauseMs: Math.min(LONGEST_SWEEP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
-    onError: (err) => logger.error({ err }, 'the sweep failed and will be tried again'),
+  // The lease of an upload whose process died is released at most 1.5 lease durations later.
+  const stopCleanup = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
+    pauseMs: Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
+    onError: (err) => logger.error({ err }, 'the cleanup failed; it will be retried'),
   });
-  const stopLooking =
-    arrivals &&
-    runPeriodically(() => arrivals.pollAll(), {
-      pauseMs: LOOK_PAUSE_MS,
-      onError: (err) => logger.error({ err }, 'looking for uploads failed and will be tried again'),
+  const stopPolling =
+    presignedUploads &&
+    runPeriodically(() => presignedUploads.pollAll(), {
+      pauseMs: POLL_PAUSE_MS,
+      onError: (err) => logger.error({ err }, 'polling the store for presigned uploads failed; it will be retried'),
     });
 
-  /** Turns new requests away, lets those in flight finish for `stopSeconds`, then closes everything. */
+  /** Rejects new requests, gives those in flight `stopSeconds` to finish, then closes everything. */
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
-    const cutOff = setTimeout(() => server.server.closeAllConnections(), stopMs);
+    const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
     await Promise.all([server.drain(stopMs), mountRoot?.stop()]);
     await server.close();
-    clearTimeout(cutOff);
-    await Promise.all([stopSweeping(), stopLooking?.(), arrivals?.stop()]);
+    clearTimeout(timer);
+    await Promise.all([stopCleanup(), stopPolling?.(), presignedUploads?.stop()]);
     await pool.close();
     await blobs.close();
-    await metadata.close();
+    await openedCatalog.close();
     lock?.release();
   };
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
-  return { accounts, now, port, databaseName: metadata.databaseName, stop };
+  return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
 }

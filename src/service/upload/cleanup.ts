@@ -3,20 +3,20 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { thumbnailKeyOf } from '../download/downloads.js';
 import { UploadLease } from './upload-lease.js';
 
-/** What is swept: all that is abandoned by now; at the start of the only process, all that any earlier one had begun. */
 export interface CleanupOptions {
+  /** Ends live leases too: right at the start of a process that alone uses the catalog. */
   readonly everything?: boolean;
-  /** Uploads of this very process, which are not abandoned even where the catalog missed their signs of life. */
+  /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
   readonly isReceiving?: (fileId: string) => boolean;
 }
 
 /**
- * Removes what a crash or a hang-up has left behind: uploads nobody is taking in any more, with what they may have
- * stored, and the bytes of files that were displaced or removed long enough ago.
+ * Removes leftovers of crashes and disconnects: uploads whose lease has expired, with any bytes they stored, and the bytes
+ * of replaced or deleted files whose grace period is over.
  */
 export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
   const { catalog, blobs, now } = dependencies;
-  await sweepAbandoned(dependencies, options);
+  await releaseExpiredLeases(dependencies, options);
   for (;;) {
     const due = await catalog.dueTrash(now());
     if (due.length === 0) return;
@@ -25,19 +25,22 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
   }
 }
 
-async function sweepAbandoned(
+async function releaseExpiredLeases(
   dependencies: ServiceDependencies,
-  { everything = false, isReceiving: isArrivingHere = () => false }: CleanupOptions,
+  { everything = false, isReceiving = () => false }: CleanupOptions,
 ): Promise<void> {
   const { catalog, blobs, now } = dependencies;
-  const until = everything ? Number.MAX_SAFE_INTEGER : now();
-  for (const file of await catalog.expiredLeases(until)) {
-    if (isArrivingHere(file.id)) continue;
-    // Taken over as any other attempt would: only who holds the promise may touch its bytes, and another process may have
-    // had the same idea, or a client be uploading again.
-    const lease = await UploadLease.acquire(dependencies, file, { now: until, isActivity: false, isDurable: false });
+  const expiredBy = everything ? Number.MAX_SAFE_INTEGER : now();
+  for (const file of await catalog.expiredLeases(expiredBy)) {
+    if (isReceiving(file.id)) continue;
+    // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
+    const lease = await UploadLease.acquire(dependencies, file, {
+      now: expiredBy,
+      isActivity: false,
+      isDurable: false,
+    });
     if (lease === undefined) continue;
-    // What a client brought to the store itself waits for whoever settles it.
+    // The object of a presigned upload is the client's; it waits to be finalized.
     if (file.upload.via !== 'presigned') await blobs.delete([blobKeyOf(file)]);
     await lease.release();
   }

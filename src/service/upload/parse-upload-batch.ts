@@ -1,50 +1,50 @@
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
-/** Enough to see what is wrong; a batch of thousands tends to be wrong in one way. */
-const MAX_FAULTS_SHOWN = 100;
+/** The errors of a large batch usually have one cause, so the first ones suffice. */
+const MAX_REPORTED_ERRORS = 100;
 
-/** A batch is one transaction, during which nobody else is served. */
+/** A batch is one transaction, which blocks all other writes. */
 const MAX_BATCH_FILES = 50_000;
 
 export interface BatchEntry {
-  /** The name as it was given, byte for byte. */
+  /** The name as given, byte for byte. */
   readonly raw: string;
-  /** The name as it is kept. */
+  /** The name as stored. */
   readonly filename: string;
   readonly sizeBytes: number;
 }
 
 /**
- * The files of a batch, all names and sizes checked.
+ * Checks the names and sizes of all files of a batch.
  *
- * @throws ServiceError with the code of the first fault, and all of them in `detail`
+ * @throws ServiceError with the code of the first error, and the first 100 errors in `detail`
  */
 export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: number): BatchEntry[] {
   if (sizes.size > MAX_BATCH_FILES) {
-    const message = `The batch has ${sizes.size} files; at most ${MAX_BATCH_FILES} go into one. Send several.`;
+    const message = `The batch has ${sizes.size} files, but at most ${MAX_BATCH_FILES} are allowed. Send several batches.`;
     throw new ServiceError('too_large', message);
   }
   const entries: BatchEntry[] = [];
-  const faults: { code: ServiceError['code']; problem: FieldProblem }[] = [];
+  const errors: { code: ServiceError['code']; problem: FieldProblem }[] = [];
   const rawNames = new Map<string, string>();
   for (const [raw, sizeBytes] of sizes) {
     try {
       const filename = parseFilename(raw);
       checkSize(raw, sizeBytes, maxBytes);
-      checkDouble(raw, rawNames.get(filename));
+      checkDuplicate(raw, rawNames.get(filename));
       rawNames.set(filename, raw);
       entries.push({ raw, filename, sizeBytes });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      faults.push({ code: error.code, problem: { path: `filenameToByteSize.${raw}`, message: error.message } });
+      errors.push({ code: error.code, problem: { path: `filenameToByteSize.${raw}`, message: error.message } });
     }
   }
-  const [first, ...others] = faults;
+  const [first, ...others] = errors;
   if (first === undefined) return entries;
-  const more = others.length === 0 ? '' : ` ${others.length} more of the batch can't be taken either; see detail.`;
+  const more = others.length === 0 ? '' : ` ${others.length} more files of the batch have errors; see detail.`;
   throw new ServiceError(first.code, `${first.problem.message}${more}`, {
-    detail: faults.slice(0, MAX_FAULTS_SHOWN).map((fault) => fault.problem),
+    detail: errors.slice(0, MAX_REPORTED_ERRORS).map((error) => error.problem),
   });
 }
 
@@ -56,14 +56,17 @@ function checkSize(raw: string, sizeBytes: number, maxBytes: number): void {
     );
   }
   if (sizeBytes > maxBytes) {
-    throw new ServiceError('too_large', `${raw} has ${sizeBytes} bytes; this server takes files of up to ${maxBytes}.`);
+    throw new ServiceError(
+      'too_large',
+      `${raw} has ${sizeBytes} bytes; this server accepts files of up to ${maxBytes} bytes.`,
+    );
   }
 }
 
-function checkDouble(raw: string, earlier: string | undefined): void {
+function checkDuplicate(raw: string, earlier: string | undefined): void {
   if (earlier === undefined) return;
   throw new ServiceError(
     'invalid_name',
-    `${raw} is in the batch twice, in different Unicode forms of one name. Send it once.`,
+    `${raw} is in the batch twice, in two Unicode forms of the same name. Send it once.`,
   );
 }

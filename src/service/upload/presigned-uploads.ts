@@ -7,105 +7,107 @@ import { blobKeyOf, type FetchedBlob, type Presigning } from '../../storage/blob
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
-/** Objects being settled at once: each is read whole and decoded, so more would only wait for each other. */
-const SETTLING_AT_ONCE = 4;
+/** Each object is read whole and decoded, so a higher number would not finish sooner. */
+const MAX_CONCURRENT_FINALIZATIONS = 4;
 
-/** Datasets being listed at once where all are looked at. */
-const LISTING_AT_ONCE = 4;
+const MAX_CONCURRENT_LISTINGS = 4;
 
-/** Nobody asks any more whether an upload has come that long after its link has run out, unless somebody asks for its dataset. */
-const GIVEN_UP_AFTER: Micros = 3600 * MICROS_PER_SECOND;
+/** `pollAll` skips uploads whose reservation expired longer ago. `poll` still finds them. */
+const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
-/** A dataset is looked at again after a tenth of the time that it has waited, and within these bounds. */
-const SHORTEST_PAUSE: Micros = 2 * MICROS_PER_SECOND;
-const LONGEST_PAUSE: Micros = 60 * MICROS_PER_SECOND;
+/** `pollAll` polls a dataset again after a tenth of the time since its reservation, within these bounds. */
+const MIN_POLL_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
+const MAX_POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
 
 export interface PresignedUploadsOptions {
   readonly presigning: Presigning;
   readonly onFinalized: (sizeBytes: number) => void;
   readonly onRejected: () => void;
-  /** What went wrong and will be tried again. */
-  readonly onError: (error: unknown, what: string) => void;
+  /** Reports a failure that will be retried. `failure` says which operation failed. */
+  readonly onError: (error: unknown, failure: string) => void;
 }
 
 /**
- * Notices what clients have brought to the store by presigned links, and settles it. The store tells nobody, so it is asked:
- * about a dataset whenever somebody polls it, and about all of them in the background. Every instance may notice an upload;
- * the lease on its promise decides which one settles it, and another takes over where that one dies.
+ * Finds uploads that clients have written to the store through presigned links, and finalizes them. The store sends no
+ * notifications, so it is polled: for one dataset whenever a client requests its status, and for all in the background.
+ * Every instance may find an upload. Its lease decides which instance finalizes it, and expires where that instance dies.
  */
 export class PresignedUploads {
   readonly #dependencies: ServiceDependencies;
   readonly #options: PresignedUploadsOptions;
   readonly #stopping = new AbortController();
-  readonly #looks = new Map<string, Promise<void>>();
-  /** Where the next look at a dataset begins: the key of the first promise that the last one has not come to. */
+  /** Polls in flight, by dataset. */
+  readonly #polls = new Map<string, Promise<void>>();
+  /** Where the next poll of a dataset begins: the key of the first pending upload that the last poll did not reach. */
   readonly #nextKeys = new Map<string, string>();
-  /** When a dataset is due in the background. */
-  readonly #due = new Map<string, Micros>();
-  /** Found and not settled yet, by file id. */
-  readonly #found = new Set<string>();
-  readonly #waiting: PendingFile[] = [];
-  readonly #settling = new Set<Promise<void>>();
+  /** When `pollAll` polls a dataset next. */
+  readonly #nextPollAt = new Map<string, Micros>();
+  /** Ids of files that are queued or being finalized. */
+  readonly #unfinishedIds = new Set<string>();
+  readonly #queue: PendingFile[] = [];
+  readonly #finalizations = new Set<Promise<void>>();
 
   constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
     this.#dependencies = dependencies;
     this.#options = options;
   }
 
-  /** Asks the store about a dataset that somebody polls: one request at the most, for which the poll does not wait. */
+  /** Starts to list one page of a dataset's objects, unless that is in flight already. Returns at once. */
   poll(datasetId: string): void {
-    if (this.#stopping.signal.aborted || this.#looks.has(datasetId)) return;
-    const look = this.#lookOnce(datasetId).then(
+    if (this.#stopping.signal.aborted || this.#polls.has(datasetId)) return;
+    const poll = this.#pollPage(datasetId).then(
       () => {},
-      (error) => this.#options.onError(error, `the store could not be asked about dataset ${datasetId}`),
+      (error) => this.#options.onError(error, `polling the store for uploads of dataset ${datasetId} failed`),
     );
-    this.#looks.set(
+    this.#polls.set(
       datasetId,
-      look.finally(() => this.#looks.delete(datasetId)),
+      poll.finally(() => this.#polls.delete(datasetId)),
     );
   }
 
-  /** Asks about every dataset that waits for uploads and is due. Rejects where the catalog or the store does not answer. */
+  /** Polls every dataset that has pending presigned uploads and is due. Rejects where the catalog or the store fails. */
   async pollAll(): Promise<void> {
     const now = this.#dependencies.now();
-    const waiting = await this.#dependencies.catalog.datasetsWithPresignedUploads({
+    const pending = await this.#dependencies.catalog.datasetsWithPresignedUploads({
       now,
-      expiringFrom: now - GIVEN_UP_AFTER,
+      expiringFrom: now - POLL_AFTER_EXPIRY,
     });
-    const ids = new Set(waiting.map(({ datasetId }) => datasetId));
-    for (const id of this.#due.keys()) if (!ids.has(id)) this.#due.delete(id);
-    const due = waiting.filter(({ datasetId }) => (this.#due.get(datasetId) ?? 0) <= now);
-    await forEachConcurrent(due, LISTING_AT_ONCE, async ({ datasetId, promisedAt }) => {
-      const pause = Math.min(Math.max((now - promisedAt) / 10, SHORTEST_PAUSE), LONGEST_PAUSE);
-      this.#due.set(datasetId, now + pause);
-      while (!this.#stopping.signal.aborted && (await this.#lookOnce(datasetId)) === 'more');
+    const ids = new Set(pending.map(({ datasetId }) => datasetId));
+    for (const id of this.#nextPollAt.keys()) if (!ids.has(id)) this.#nextPollAt.delete(id);
+    const due = pending.filter(({ datasetId }) => (this.#nextPollAt.get(datasetId) ?? 0) <= now);
+    await forEachConcurrent(due, MAX_CONCURRENT_LISTINGS, async ({ datasetId, promisedAt }) => {
+      const interval = Math.min(Math.max((now - promisedAt) / 10, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL);
+      this.#nextPollAt.set(datasetId, now + interval);
+      while (!this.#stopping.signal.aborted && (await this.#pollPage(datasetId)) === 'more');
     });
   }
 
-  /** Breaks off what is being settled, which is open then for another instance, or for this one when it comes back. */
+  /** Aborts finalizations. Another instance, or the next process, finalizes those uploads. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    this.#waiting.length = 0;
-    await Promise.all([...this.#looks.values(), ...this.#settling]);
+    this.#queue.length = 0;
+    await Promise.all([...this.#polls.values(), ...this.#finalizations]);
   }
 
-  /** One page of a dataset's objects, from where the last look has ended. */
-  async #lookOnce(datasetId: string): Promise<'more' | 'all'> {
+  /** Lists one page of a dataset's objects, from where the last poll ended, and queues the uploads in it. */
+  async #pollPage(datasetId: string): Promise<'more' | 'all'> {
     const { catalog, now } = this.#dependencies;
     const keyOf = (id: string) => blobKeyOf({ id, datasetId });
-    const awaited = new Map(
+    const idsByKey = new Map(
       (await catalog.pendingPresignedIds({ now: now(), datasetId })).map((id) => [keyOf(id), id]),
     );
-    // Of ids that sort as their keys do.
-    const keys = [...awaited.keys()];
+    // Sorted, because the catalog sorts the ids and keys sort as their ids do.
+    const keys = [...idsByKey.keys()];
     const from = this.#nextKeys.get(datasetId) ?? '';
     const first = keys.find((key) => key >= from) ?? keys[0];
     this.#nextKeys.delete(datasetId);
     if (first === undefined) return 'all';
-    // The listing begins behind a key; this one is just before the first that is of interest.
+    // The listing begins after a key that need not exist, so it gets one that sorts just before the first pending key.
     const page = await this.#options.presigning.listObjects(datasetId, { after: first.slice(0, -1) });
-    const ids = page.uploads.flatMap(({ key }) => awaited.get(key) ?? []);
-    if (ids.length > 0) for (const file of await catalog.pendingPresignedUploads({ now: now(), ids })) this.#find(file);
+    const ids = page.uploads.flatMap(({ key }) => idsByKey.get(key) ?? []);
+    if (ids.length > 0) {
+      for (const file of await catalog.pendingPresignedUploads({ now: now(), ids })) this.#enqueue(file);
+    }
     const { next } = page;
     const nextKey = next === undefined ? undefined : keys.find((key) => key > next);
     if (nextKey === undefined) return 'all';
@@ -113,38 +115,38 @@ export class PresignedUploads {
     return 'more';
   }
 
-  #find(file: PendingFile): void {
-    if (this.#found.has(file.id)) return;
-    this.#found.add(file.id);
-    this.#waiting.push(file);
-    this.#settleNext();
+  #enqueue(file: PendingFile): void {
+    if (this.#unfinishedIds.has(file.id)) return;
+    this.#unfinishedIds.add(file.id);
+    this.#queue.push(file);
+    this.#startFinalizations();
   }
 
-  #settleNext(): void {
-    while (this.#settling.size < SETTLING_AT_ONCE && !this.#stopping.signal.aborted) {
-      const file = this.#waiting.shift();
+  #startFinalizations(): void {
+    while (this.#finalizations.size < MAX_CONCURRENT_FINALIZATIONS && !this.#stopping.signal.aborted) {
+      const file = this.#queue.shift();
       if (file === undefined) return;
-      const settling: Promise<void> = this.#settle(file)
-        .catch((error) => this.#failed(error, file))
+      const finalization: Promise<void> = this.#finalize(file)
+        .catch((error) => this.#onFailure(error, file))
         .finally(() => {
-          this.#found.delete(file.id);
-          this.#settling.delete(settling);
-          this.#settleNext();
+          this.#unfinishedIds.delete(file.id);
+          this.#finalizations.delete(finalization);
+          this.#startFinalizations();
         });
-      this.#settling.add(settling);
+      this.#finalizations.add(finalization);
     }
   }
 
-  #failed(error: unknown, file: PendingFile): void {
+  #onFailure(error: unknown, file: PendingFile): void {
     if (this.#stopping.signal.aborted) return;
     if (error instanceof ServiceError && error.code === 'invalid_content') this.#options.onRejected();
-    // Removed while it was being looked at.
+    // `link_withdrawn`: the file was removed meanwhile.
     else if (!(error instanceof ServiceError && error.code === 'link_withdrawn')) {
-      this.#options.onError(error, `${file.filename} of dataset ${file.datasetId} could not be settled`);
+      this.#options.onError(error, `finalizing ${file.filename} of dataset ${file.datasetId} failed`);
     }
   }
 
-  async #settle(file: PendingFile): Promise<void> {
+  async #finalize(file: PendingFile): Promise<void> {
     const { blobs } = this.#dependencies;
     const { signal } = this.#stopping;
     const lease = await UploadLease.acquire(this.#dependencies, file);
@@ -152,14 +154,14 @@ export class PresignedUploads {
     try {
       await lease.whileRenewing(async () => {
         const bytes = file.upload.expectedBytes ?? 0;
-        const limit = { bytes, message: `More than the promised ${bytes} bytes of ${file.filename} are in the store.` };
+        const limit = { bytes, message: `The object of ${file.filename} is larger than ${bytes} bytes.` };
         const fetched = await blobs.fetch(blobKeyOf(file), { limit, signal }).catch((error) => {
           if (error instanceof ServiceError && error.code === 'too_large') return 'too large' as const;
           throw error;
         });
         if (fetched === undefined) return lease.release();
-        if (fetched === 'too large' || fetched.sizeBytes !== bytes) return this.#refuseSize(lease, fetched);
-        // It lies under its key already.
+        if (fetched === 'too large' || fetched.sizeBytes !== bytes) return this.#rejectSize(lease, fetched);
+        // The object is under its key already.
         const commit = () => fetched.discard().then(() => fetched);
         await lease.finalize({ ...fetched, commit }, signal);
         this.#options.onFinalized(bytes);
@@ -170,12 +172,12 @@ export class PresignedUploads {
     }
   }
 
-  /** Only a store that does not check what a link has signed lets it come to this. */
-  async #refuseSize(lease: UploadLease, fetched: FetchedBlob | 'too large'): Promise<void> {
+  /** Rejects an object of the wrong size. Only a store that does not enforce the signed length accepts one. */
+  async #rejectSize(lease: UploadLease, fetched: FetchedBlob | 'too large'): Promise<void> {
     const { filename, upload } = lease.file;
     if (fetched !== 'too large') await fetched.discard();
-    const arrived = fetched === 'too large' ? 'more arrived' : `${fetched.sizeBytes} arrived`;
-    const message = `${filename} was promised with ${upload.expectedBytes} bytes, and ${arrived}. Upload it again.`;
+    const received = fetched === 'too large' ? 'more' : fetched.sizeBytes;
+    const message = `The link of ${filename} was for ${upload.expectedBytes} bytes, but ${received} were uploaded. Upload it again.`;
     await lease.reject(errorIn(filename, 'WRONG_SIZE', message));
   }
 }

@@ -13,34 +13,33 @@ import {
 import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Signs of life in the time within which one is due. */
 const RENEWALS_PER_LEASE = 5;
 
 /**
- * A promise whose bytes somebody is taking in. The lease that holds it may be lost, to a sweep or to another attempt, and
- * then nothing can be done with it any more: only the holder touches the bytes under the file's key.
+ * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
+ * file's key. A lease that expires can be taken over by cleanup or by another attempt; its methods then change nothing.
  */
 export class UploadLease {
   readonly file: PendingFile;
   readonly #dependencies: ServiceDependencies;
   readonly #holder: LeaseHolder;
-  /** What a client brought to the store itself is not ours to take away, but for what the catalog gives to the trash. */
-  readonly #bringsBytes: boolean;
-  /** Whether there may be bytes under the key that nobody will ask for. */
-  #leavesBytes = false;
+  /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
+  readonly #writesBytes: boolean;
+  /** Whether bytes that no row refers to may be under the key. */
+  #mayLeaveBytes = false;
 
-  /** @param token the token under which the promise was made or begun */
+  /** @param token the lease token in the file's row */
   constructor(dependencies: ServiceDependencies, file: PendingFile, token: string) {
     this.#dependencies = dependencies;
     this.file = file;
     this.#holder = { id: file.id, token };
-    this.#bringsBytes = file.upload.via !== 'presigned';
+    this.#writesBytes = file.upload.via !== 'presigned';
   }
 
   /**
-   * Takes hold of a promise that was made before; `undefined` where somebody else holds it, or it is over.
+   * Acquires the lease of a pending upload; `undefined` where another holder has it, or the upload is no longer pending.
    *
-   * @param options.now the moment by which another's lease must have run out, if not now
+   * @param options.now a lease that expires by then may be taken over; the current time by default
    */
   static async acquire(
     dependencies: ServiceDependencies,
@@ -48,17 +47,17 @@ export class UploadLease {
     options: { now?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
   ): Promise<UploadLease | undefined> {
     const { catalog, now, rules, newId } = dependencies;
-    const { now: at = now(), ...how } = options;
-    const lease = { now: at, until: now() + rules.leaseDuration, token: newId() };
+    const { now: expiredBy = now(), ...changeOptions } = options;
+    const lease = { now: expiredBy, until: now() + rules.leaseDuration, token: newId() };
     const { id, datasetId, filename } = file;
-    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...how };
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...changeOptions };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
     return changed && new UploadLease(dependencies, file, lease.token);
   }
 
-  /** Does something with it, and gives signs of life until that is over. */
+  /** Runs `work` and renews the lease until it ends. */
   async whileRenewing<T>(work: () => Promise<T>): Promise<T> {
-    // A renewal that fails is made up for by the next; the lease outlives several.
+    // A failed renewal is ignored: the lease outlives several of them, and the next one may succeed.
     const renewalMs = this.#dependencies.rules.leaseDuration / 1000 / RENEWALS_PER_LEASE;
     const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
     try {
@@ -68,23 +67,23 @@ export class UploadLease {
     }
   }
 
-  /** A sign of life. @returns false where the promise is held no more */
+  /** Extends the lease. @returns false where it was lost */
   renew(): Promise<boolean> {
     const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.leaseDuration };
     return this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
   }
 
-  /** Lets the promise go: a link's is open for another try, a direct upload's is over. */
+  /** Releases the lease. The upload of a link stays pending for another attempt; a direct upload is removed. */
   async release(): Promise<void> {
-    await this.#change((group) => releaseLease(group, this.#holder), { mayLeaveBytes: this.#leavesBytes });
+    await this.#change((group) => releaseLease(group, this.#holder), { mayLeaveBytes: this.#mayLeaveBytes });
   }
 
   /**
-   * Judges bytes that have arrived, and keeps or refuses them.
+   * Inspects the received bytes, and stores the file or rejects it.
    *
    * @throws ServiceError `invalid_content`; `link_withdrawn` where the file or its dataset was removed meanwhile;
-   * `unavailable` where it had better be sent again
+   * `unavailable` where the client should send the file again
    */
   async finalize(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
     const { inspect, now } = this.#dependencies;
@@ -101,10 +100,10 @@ export class UploadLease {
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
     const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
-    return this.#keep({ state: 'stored', ...found, finalizedAt: now() });
+    return this.#recordStored({ state: 'stored', ...found, finalizedAt: now() });
   }
 
-  /** Breaks the promise. @throws ServiceError `invalid_content` */
+  /** Records the upload as rejected. @throws ServiceError `invalid_content` */
   async reject(problem: ErrorProblem): Promise<never> {
     const rejected = { state: 'rejected', problem, finalizedAt: this.#dependencies.now() } as const;
     await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
@@ -112,50 +111,50 @@ export class UploadLease {
   }
 
   /**
-   * Puts the bytes under their key. What is there already was left by somebody who lost the promise in the middle of this
-   * very step; it goes, so that the next attempt finds room.
+   * Moves the bytes to their key. Bytes already there are from a holder that lost its lease during this step. They are
+   * deleted, so that the next attempt succeeds.
    */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
-    this.#leavesBytes = this.#bringsBytes;
+    this.#mayLeaveBytes = this.#writesBytes;
     return staged.commit().catch(async (error) => {
-      const isTaken = error instanceof ServiceError && error.code === 'upload_finalized';
-      if (!isTaken || !(await this.renew())) throw error;
+      const keyExists = error instanceof ServiceError && error.code === 'upload_finalized';
+      if (!keyExists || !(await this.renew())) throw error;
       await this.#dependencies.blobs.delete([key]);
-      throw new ServiceError('unavailable', `${this.file.filename} could not be kept. Send it again.`, {
+      throw new ServiceError('unavailable', `${this.file.filename} could not be stored. Send it again.`, {
         cause: error,
       });
     });
   }
 
-  async #keep(upload: StoredFile['upload']): Promise<StoredFile> {
+  async #recordStored(upload: StoredFile['upload']): Promise<StoredFile> {
     const stored = { ...this.file, upload };
-    let lost: unknown;
+    let failure: unknown;
     const isStored = await this.#change((group) => finalize(group, this.#holder, upload)).catch((error) => {
-      lost = error;
+      failure = error;
       return false;
     });
     if (isStored) return stored;
-    // Where the answer was lost, the change perhaps was not: only the catalog can say whether the bytes are litter.
-    const file = await this.#look();
+    // An error can hide a commit that succeeded, so the catalog is read to learn whether a row refers to the bytes.
+    const file = await this.#currentFile();
     if (file?.upload.state === 'stored') return stored;
-    // Whoever has taken the promise over will deal with the bytes, which by now may be theirs.
+    // After a takeover the bytes under the key may be the new holder's.
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
-    if (this.#bringsBytes && (file === undefined || isHeld))
+    if (this.#writesBytes && (file === undefined || isHeld))
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
-    this.#leavesBytes = false;
-    if (lost !== undefined) throw lost;
+    this.#mayLeaveBytes = false;
+    if (failure !== undefined) throw failure;
     if (file === undefined) {
       throw new ServiceError(
         'link_withdrawn',
-        `${stored.filename} was removed, or its dataset was, while it was being uploaded. Nothing was kept.`,
+        `${stored.filename} or its dataset was deleted during the upload, so the file was not stored.`,
       );
     }
-    throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was given up. Send it again.`);
+    throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was ended. Send it again.`);
   }
 
-  /** The file as it is once every change under way is over: one that does nothing waits for its turn like any other. */
-  async #look(): Promise<DatasetFile | undefined> {
+  /** Reads the file through a change that writes nothing, because it waits for all earlier changes. */
+  async #currentFile(): Promise<DatasetFile | undefined> {
     let found: DatasetFile | undefined;
     await this.#change((group) => {
       found = group.find(({ id }) => id === this.file.id);

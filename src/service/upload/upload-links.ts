@@ -3,24 +3,25 @@ import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/
 import { blobKeyOf, type Presigning } from '../../storage/blobs/blobs.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
-/** Where a client brings the bytes of a file, and how. */
+/** A URL to which a client sends the bytes of a file with PUT. */
 export interface UploadLink {
-  /** Absolute, or from the service's address on. */
+  /** Absolute, or a path on the service's own host. */
   readonly url: string;
-  /** To be sent with the PUT. */
+  /** Headers to send with the PUT. */
   readonly headers: Record<string, string>;
   readonly expiresAt: Micros;
 }
 
 /**
- * A presigned link runs out so much earlier than its promise: what is brought in the last moment is noticed only some time
- * later, and until then the dataset is not FAILED.
+ * A presigned link expires this much earlier than its reservation. An upload in the last moment is found by polling some
+ * time later, and the dataset must not be FAILED until then.
  */
 export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 
+/** Other requests are served after every so many links. */
 const LINKS_PER_TURN = 100;
 
-/** What a link promises, once its signature has been found right. */
+/** What a verified link allows to upload. */
 export interface SignedUpload {
   readonly fileId: string;
   readonly sizeBytes: number;
@@ -35,9 +36,8 @@ interface SignedLinkParts {
 }
 
 /**
- * Links for uploads. Whoever has one may send the bytes of one file, of exactly one size, until it expires, without a token:
- * to the store itself where it was promised so, else to our own PUT route, signed with HMAC-SHA-256 over method, file id,
- * size and expiry.
+ * Makes and verifies upload links. A link allows its holder to upload one file of an exact size until the link expires,
+ * without a token. A presigned link leads to the store; any other leads to this service's PUT route.
  */
 export class UploadLinks {
   readonly #key: Buffer;
@@ -45,19 +45,18 @@ export class UploadLinks {
 
   /**
    * @param key at least 32 random bytes, the same for every process of an installation
-   * @param presigning of the store, where it has that
+   * @param presigning the store's presigning, where it supports that
    */
   constructor(key: Buffer, presigning?: Presigning) {
     this.#key = key;
     this.#presigning = presigning;
   }
 
-  /** A link for each file, by the same keys. */
+  /** Makes a link for each file, under the same map keys. */
   async linksFor<K>(files: ReadonlyMap<K, PendingFile>, now: Micros): Promise<Map<K, UploadLink>> {
     const links = new Map<K, UploadLink>();
     for (const [key, file] of files) {
       links.set(key, file.upload.via === 'presigned' ? await this.#presign(file, now) : this.#sign(file));
-      // Thousands of signatures are no reason to keep everybody else waiting.
       if (links.size % LINKS_PER_TURN === 0) await turn();
     }
     return links;
@@ -65,10 +64,10 @@ export class UploadLinks {
 
   async #presign(file: PendingFile, now: Micros): Promise<UploadLink> {
     const { expiresAt, expectedBytes } = file.upload;
-    if (this.#presigning === undefined) throw new Error(`${file.filename} was promised to a store without links.`);
+    if (this.#presigning === undefined) throw new Error(`${file.filename} needs a link that the store can't presign.`);
     const expiresInSeconds = Math.max(1, Math.floor((expiresAt - DETECTION_MARGIN - now) / MICROS_PER_SECOND));
     const sizeBytes = expectedBytes ?? 0;
-    // The database's clock is one for all instances, while that of this machine may be off by more than a link holds.
+    // The database's clock, which all instances share. This machine's clock may be off by more than a link's lifetime.
     const signedAt = new Date(now / 1000);
     const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
     return { url: link.url, headers: link.headers, expiresAt: now + link.expiresInSeconds * MICROS_PER_SECOND };

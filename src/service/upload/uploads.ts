@@ -13,77 +13,78 @@ import { parseUploadBatch } from './parse-upload-batch.js';
 import { UploadLease } from './upload-lease.js';
 import { DETECTION_MARGIN, type SignedUpload } from './upload-links.js';
 
-/** A body on its way in; the signal's reason says why it must stop. */
+/** A request body that is being received. The signal's reason is the error to answer with. */
 export interface IncomingBody {
   readonly body: Readable;
   readonly signal: AbortSignal;
-  /** What the request announces: there are no more bytes in it than that. */
+  /** The Content-Length of the request, which is an upper bound of the file's size. */
   readonly atMostBytes?: number | undefined;
 }
 
-/** How files come in: promised, received, judged, and then kept or refused with a reason. */
+/** Reserves, receives and finalizes uploads. */
 export class Uploads {
   readonly #dependencies: ServiceDependencies;
-  /** What this process is taking in through links, by file id, so that a newer request can take over. */
-  readonly #arriving = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
-  /** Everything that this process is taking in. */
-  readonly #receiving = new Set<string>();
-  /** Uploads that are over without the catalog knowing: a full disk takes no row either. */
-  readonly #unended = new Set<UploadLease>();
+  /** Link uploads that this process is receiving, by file id, so that a newer request can replace one. */
+  readonly #linkUploads = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
+  /** Ids of all files that this process is receiving. */
+  readonly #receivingIds = new Set<string>();
+  /** Leases of failed uploads that could not be released yet; on a full disk the catalog can't write either. */
+  readonly #unreleasedLeases = new Set<UploadLease>();
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
   }
 
   /**
-   * Promises a batch of files, name to size in bytes, to be brought through signed links.
+   * Reserves uploads through signed links, all of a batch or none.
    *
-   * @returns a promise for each name as it was given.
-   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others with all faults in `detail`.
-   * Nothing is promised then.
+   * @param sizes the exact size in bytes of each file, by name
+   * @returns the pending file of each name as given
+   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others with all errors in `detail`
    */
   async reserveBatch(key: DatasetKey, sizes: ReadonlyMap<string, number>): Promise<Map<string, PendingFile>> {
     const { blobs, catalog, now, rules } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
-    const mostPresigned = blobs.presigning?.maxBytes ?? 0;
-    const promises = new Map<string, PendingFile>();
+    const maxPresignedBytes = blobs.presigning?.maxBytes ?? 0;
+    const reserved = new Map<string, PendingFile>();
     for (const { raw, filename, sizeBytes } of parseUploadBatch(sizes, rules.maxLinkBytes)) {
-      const isPresigned = sizeBytes <= mostPresigned;
+      const isPresigned = sizeBytes <= maxPresignedBytes;
       const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
-      const promised = { expectedBytes: sizeBytes, expiresAt, leaseUntil: null, leaseToken: null };
-      const upload = { via: isPresigned ? 'presigned' : 'link', ...promised } as const;
-      promises.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
+      const via = isPresigned ? 'presigned' : 'link';
+      const upload = { via, expectedBytes: sizeBytes, expiresAt, leaseUntil: null, leaseToken: null } as const;
+      reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
-    const ofStem = stemGroupsOf([...promises.values()]);
+    const byStem = stemGroupsOf([...reserved.values()]);
     const change = {
       datasetId: key.id,
-      filenames: [...promises.values()].map((file) => file.filename),
+      filenames: [...reserved.values()].map((file) => file.filename),
       now: createdAt,
       isActivity: true,
     };
     const changed = await catalog.change(change, (group, stem) =>
-      (ofStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
+      (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
     );
     if (changed === undefined) throw datasetNotFound(key.id);
-    return promises;
+    return reserved;
   }
 
   /**
-   * Takes in a file of at most `MAX_DIRECT_BYTES`: promised, received and judged before it returns.
+   * Reserves, receives and finalizes a file of at most `MAX_DIRECT_BYTES`.
    *
-   * @throws ServiceError `invalid_content` where the file isn't fit to train on, `too_large`, `no_space` and others. The
-   * file is not added then.
+   * @throws ServiceError `invalid_content` where the file isn't fit to train on, `too_large`, `no_space` and others. Nothing
+   * is stored then.
    */
-  async receiveDirect(key: DatasetKey, rawFilename: string, arrival: IncomingBody): Promise<StoredFile> {
+  async receiveDirect(key: DatasetKey, rawFilename: string, incoming: IncomingBody): Promise<StoredFile> {
     const { catalog, now, rules, newId } = this.#dependencies;
     const filename = parseFilename(rawFilename);
-    await this.#endArrivals();
+    await this.#releaseLeases();
     const createdAt = now();
-    const [expiresAt, by] = [createdAt + rules.leaseDuration, newId()];
+    const expiresAt = createdAt + rules.leaseDuration;
+    const leaseToken = newId();
     const file = this.#pendingFile(key, filename, {
       createdAt,
-      upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken: by },
+      upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken },
     });
     const dataset = await catalog.reserveDirect({ accountId: key.accountId, file });
     if (dataset === undefined) throw datasetNotFound(key.id);
@@ -91,54 +92,54 @@ export class Uploads {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    return this.#receive(new UploadLease(this.#dependencies, file, by), arrival, limit);
+    return this.#receive(new UploadLease(this.#dependencies, file, leaseToken), incoming, limit);
   }
 
   /**
-   * Keeps the promise of a signed link. A second request for one link takes over from a first that is still under way:
-   * its client has given up on that one.
+   * Receives and finalizes an upload through a signed link. A newer request through the same link replaces one in flight,
+   * since a client retries only after it has given up on the earlier request.
    *
-   * @param sizeBytes what the request announces
-   * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. But for a
-   * file that was judged, the promise stays open for another try.
+   * @param sizeBytes the Content-Length of the request
+   * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link
+   * can be used again, except after `invalid_content`.
    */
   async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<StoredFile> {
     const { catalog } = this.#dependencies;
-    const earlier = this.#arriving.get(link.fileId);
+    const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
     await earlier?.ended;
-    await this.#endArrivals();
+    await this.#releaseLeases();
     const file = await catalog.file(link.fileId);
     if (file === undefined) {
       throw new ServiceError(
         'link_withdrawn',
-        'This upload link was replaced by a newer one or its file was removed. Call get-upload-endpoint again.',
+        'This upload link was replaced by a newer one, or its file was deleted. Call get-upload-endpoint again.',
       );
     }
     if (file.upload.state !== 'pending') {
       throw new ServiceError(
         'upload_finalized',
-        `The upload of ${file.filename} through this link is complete. Call get-upload-endpoint again to replace the file.`,
+        `${file.filename} was already uploaded through this link. Call get-upload-endpoint again to replace the file.`,
       );
     }
-    const message = `${file.filename} was promised with ${link.sizeBytes} bytes, and ${sizeBytes} were announced. Call get-upload-endpoint again with the true size.`;
+    const message = `This link takes exactly ${link.sizeBytes} bytes for ${file.filename}, but the request has ${sizeBytes}. Call get-upload-endpoint again with the exact size.`;
     if (sizeBytes > link.sizeBytes) throw new ServiceError('too_large', message);
     if (sizeBytes < link.sizeBytes) throw new ServiceError('wrong_size', message);
     const lease = await UploadLease.acquire(this.#dependencies, file as PendingFile);
     if (lease === undefined) {
-      throw new ServiceError('upload_finalized', `${file.filename} is already being uploaded through this link.`);
+      throw new ServiceError('upload_finalized', `Another request is uploading ${file.filename} through this link.`);
     }
     const replace = new AbortController();
-    const arrival = { body, signal: AbortSignal.any([signal, replace.signal]) };
-    const received = this.#receive(lease, arrival, { bytes: link.sizeBytes, message });
-    const ended = received.catch(() => {}).finally(() => this.#arriving.delete(file.id));
-    this.#arriving.set(file.id, { replace, ended });
+    const incoming = { body, signal: AbortSignal.any([signal, replace.signal]) };
+    const received = this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
+    const ended = received.catch(() => {}).finally(() => this.#linkUploads.delete(file.id));
+    this.#linkUploads.set(file.id, { replace, ended });
     return received;
   }
 
-  /** Whether this process is taking in an upload right now. */
+  /** Whether this process is receiving the upload. */
   isReceiving(fileId: string): boolean {
-    return this.#receiving.has(fileId);
+    return this.#receivingIds.has(fileId);
   }
 
   async #receive(
@@ -147,7 +148,7 @@ export class Uploads {
     limit: { bytes: number; message: string },
   ): Promise<StoredFile> {
     const { filename, id, upload } = lease.file;
-    this.#receiving.add(id);
+    this.#receivingIds.add(id);
     try {
       return await lease.whileRenewing(async () => {
         const staged = await this.#dependencies.blobs.stage(body, {
@@ -158,27 +159,27 @@ export class Uploads {
         });
         if (upload.expectedBytes !== null && upload.expectedBytes !== staged.sizeBytes) {
           await staged.discard();
-          const message = `Only ${staged.sizeBytes} bytes of ${filename} arrived. Try again.`;
+          const message = `Only ${staged.sizeBytes} of ${upload.expectedBytes} bytes of ${filename} arrived. Send it again.`;
           throw new ServiceError('upload_cut_short', message);
         }
         return lease.finalize(staged, signal);
       });
     } catch (error) {
-      this.#unended.add(lease);
-      await this.#endArrivals();
+      this.#unreleasedLeases.add(lease);
+      await this.#releaseLeases();
       throw error;
     } finally {
-      this.#receiving.delete(id);
+      this.#receivingIds.delete(id);
     }
   }
 
   /**
-   * Gives up arrivals. What fails is tried again with the next upload, and at the latest the lease runs out by itself;
-   * what went wrong first is the better thing to tell.
+   * Releases the leases of failed uploads. It never throws, so that the client learns of the upload's own error. A failed
+   * release is retried with the next upload; at the latest, the lease expires.
    */
-  async #endArrivals(): Promise<void> {
-    for (const lease of [...this.#unended]) {
-      if (this.#unended.delete(lease)) await lease.release().catch(() => this.#unended.add(lease));
+  async #releaseLeases(): Promise<void> {
+    for (const lease of [...this.#unreleasedLeases]) {
+      if (this.#unreleasedLeases.delete(lease)) await lease.release().catch(() => this.#unreleasedLeases.add(lease));
     }
   }
 
@@ -188,7 +189,7 @@ export class Uploads {
     { createdAt, upload }: { createdAt: number; upload: Omit<PendingFile['upload'], 'state'> },
   ): PendingFile {
     const type = mediaTypeOf(filename);
-    if (type === undefined) throw new Error(`${filename} has not been through parseFilename.`);
+    if (type === undefined) throw new Error(`${filename} was not checked by parseFilename.`);
     return {
       id: this.#dependencies.newId(),
       datasetId: key.id,
