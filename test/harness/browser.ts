@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { IS_QUICK } from './available.js';
 import type { TestServer } from './server.js';
 
 /** Where Debian, other Linux distributions and macOS put it. */
@@ -27,6 +28,7 @@ const executablePath = PLACES.find((place) => place !== '' && existsSync(place))
 
 /** Why there are no tests in a browser here; `undefined` where there are. */
 export function whyNoBrowser(): string | undefined {
+  if (IS_QUICK) return 'npm run test:quick does without a browser';
   if (executablePath !== undefined || process.env.CI === 'true') return undefined;
   return 'no Chromium is installed; TEST_CHROMIUM may name one';
 }
