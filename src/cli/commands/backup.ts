@@ -87,9 +87,9 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
   });
   const restored = await withTransferProgress({ json: json as true }, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
-    const leavesLostOut = skipDamaged === true;
+    const skipsLost = skipDamaged === true;
     return migrate(placeOf(resolve(dir)), placeOf(dataFolder), {
-      ...{ spoolFolder, spoolBytes, leavesLostOut },
+      ...{ spoolFolder, spoolBytes, skipsLost },
       ...{ signal, onProgress },
     });
   });

@@ -49,7 +49,7 @@ async function migrateData({ json, from, to, ...options }: Options): Promise<voi
     try {
       return await migrate(ends.from, ends.to, {
         ...spool,
-        ...{ signal, onProgress, leavesLostOut: false },
+        ...{ signal, onProgress, skipsLost: false },
         onWarning: (message) => display.note(`trainyard: ${printable(message)}`),
       });
     } finally {

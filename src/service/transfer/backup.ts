@@ -16,16 +16,16 @@ import { lockFolders, requireExisting, TransferError } from './installation.js';
 const MARKER = 'backup.json';
 const NEXT_CATALOG = 'catalog.next.sqlite';
 
-/** Each round has only to copy what has come since the one before. */
+/** Each round copies only the files that are new since the round before. */
 const MAX_ROUNDS = 100;
 
-/** What a folder of ours says of itself, so that no other is ever taken for one. */
+/** The content of `backup.json`, which marks a folder as a backup. */
 const Marker = z.object({ trainyard_backup: z.literal(1), installation: z.string().optional() });
 
 export interface BackupOptions {
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: CopyProgress) => void;
-  /** Files were removed while they were being copied, so that a newer catalog has to be taken. */
+  /** Called if files were removed before they were copied, so that a newer snapshot of the catalog is needed. */
   readonly onRound?: () => void;
   readonly onWarning?: (message: string) => void;
 }
@@ -35,16 +35,15 @@ export interface BackedUp {
   readonly bytes: number;
   readonly copiedFiles: number;
   readonly copiedBytes: number;
-  /** What the catalog does not name any more. */
+  /** Files of an earlier backup that the catalog no longer names. */
   readonly removedFiles: number;
-  /** What the catalog names and nobody has any more. */
+  /** Files that the catalog names but neither folder has undamaged. */
   readonly lost: readonly LostBlob[];
 }
 
 /**
- * Makes of `folder` a copy of a data folder as it is at one moment, also while it is being served. What is there of an
- * earlier backup stays valid until the new catalog takes the place of the old one in one step, and its bytes need not be
- * copied again. The folder is a data folder itself.
+ * Copies a data folder as it is at one moment into `folder`, also while a server uses it. The backup is itself a data folder.
+ * An earlier backup there stays valid until its catalog is replaced atomically, and its files are not copied again.
  *
  * @throws TransferError, ServiceError; the signal's reason
  */
@@ -52,7 +51,9 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
   requireExisting({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
   await makePrivateFolder(folder);
   if (((await stat(folder)).mode & 0o077) !== 0) {
-    options.onWarning?.(`Others on this machine may look into ${folder}, and into the datasets in it.`);
+    options.onWarning?.(
+      `Other users of this machine can read the datasets in ${folder}. To prevent that, run: chmod 700 ${folder}`,
+    );
   }
   const paths = dataFolderPaths(folder);
   const marker = await markerIn(folder);
@@ -73,8 +74,8 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
 }
 
 /**
- * Takes catalogs until there is one of which all bytes are in the backup. A file that is removed before its turn comes has
- * left the catalog first; so one that was missed, and is named by a catalog that was taken after that, is lost.
+ * Takes snapshots of the catalog until all files of one are copied. The server removes a file from the catalog before it
+ * removes the bytes. So a file that was missing, and is named by a snapshot taken after that, is lost.
  */
 async function copyUntilComplete(
   dataFolder: string,
@@ -90,7 +91,7 @@ async function copyUntilComplete(
     await snapshotCatalog(source.catalog, join(folder, NEXT_CATALOG));
     const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
-      if (round === 1) await claim(folder, marker, catalog);
+      if (round === 1) await claimFolder(folder, marker, catalog);
       const extent = await extentOf(catalog);
       const copy = await copyBlobs(blobsNamedBy(catalog), stores, { extent, signal, onProgress });
       copiedFiles += copy.copiedFiles;
@@ -102,22 +103,25 @@ async function copyUntilComplete(
       await catalog.close();
     }
   }
-  const advice = 'Give the server a larger --blob-grace-seconds, and run this again.';
+  const advice = 'Start the server with a larger --blob-grace-seconds and run the backup again.';
   throw new TransferError('changed', `Files are removed faster than they can be copied. ${advice}`);
 }
 
-/** @throws TransferError `occupied` where the folder is the backup of another installation */
-async function claim(folder: string, marker: Marker | undefined, catalog: Database): Promise<void> {
+/** Ties the backup to one installation. @throws TransferError `occupied` if the folder belongs to another one */
+async function claimFolder(folder: string, marker: Marker | undefined, catalog: Database): Promise<void> {
   const secret = await secretOf(catalog);
   const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
   if (installation === undefined || marker?.installation === installation) return;
   if (marker?.installation === undefined) return writeMarker(folder, { installation });
-  throw new TransferError('occupied', `${folder} is the backup of another installation. Name a folder of its own.`);
+  throw new TransferError(
+    'occupied',
+    `${folder} is the backup of another installation. Use a separate folder for each.`,
+  );
 }
 
 type Marker = z.infer<typeof Marker>;
 
-/** @throws TransferError `occupied` where the folder holds something that is no backup of ours */
+/** @throws TransferError `occupied` if the folder holds files but no backup of this format */
 async function markerIn(folder: string): Promise<Marker | undefined> {
   const text = await readFile(join(folder, MARKER), 'utf8').catch((error) => {
     if (!hasErrno(error, 'ENOENT')) throw error;
@@ -125,14 +129,14 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
   if (text === undefined) {
     const [other] = (await readdir(folder)).filter((name) => !name.startsWith(DATA_FOLDER_NAMES.lock));
     if (other === undefined) return undefined;
-    throw new TransferError(
-      'occupied',
-      `${folder} holds something else (${other}). Name a folder that is new or empty.`,
-    );
+    throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
   }
   const marker = Marker.safeParse(JSON.parse(text));
   if (marker.success) return marker.data;
-  throw new TransferError('occupied', `${folder} was made by another version of trainyard. Name a new folder.`);
+  throw new TransferError(
+    'occupied',
+    `${folder} was made by another version of trainyard. Name a new or empty folder.`,
+  );
 }
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {

@@ -7,13 +7,13 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
 import type { NamedBlob } from '../../storage/catalog/copy-catalog.js';
 
-/** Enough to hide the time of a request, or of a disk's cache being written, behind those of others. */
-const COPIES_AT_ONCE = 16;
+/** Concurrent copies: enough to hide the latency of a request or of an fsync. */
+const MAX_COPIES = 16;
 
-/** And no more than that, but for one file that is larger by itself: large ones would only make each other wait. */
-const BYTES_AT_ONCE = 256 * 1024 * 1024;
+/** Bytes of concurrent copies. A larger file is copied alone. */
+const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 
-/** Bytes that can't be copied, since they are not any more what was uploaded. */
+/** A file that can't be copied because its bytes are missing or damaged. */
 export interface LostBlob extends NamedBlob {
   readonly reason: 'missing' | 'damaged';
 }
@@ -21,22 +21,22 @@ export interface LostBlob extends NamedBlob {
 export interface CopyProgress {
   readonly totalFiles: number;
   readonly totalBytes: number;
-  /** In the target, whole, copied now or earlier. */
+  /** Complete in the target, copied now or earlier. */
   readonly doneFiles: number;
   readonly doneBytes: number;
 }
 
 export interface BlobCopy {
-  /** What was not there yet. */
+  /** Without files that the target already had. */
   readonly copiedFiles: number;
   readonly copiedBytes: number;
   readonly lost: readonly LostBlob[];
 }
 
 /**
- * Brings the target all blobs that it doesn't have yet, each read once and proved against its size and SHA-256 before it
- * gets its name there. So what is there under its name is whole, and an interrupted copy goes on when it is run again. It
- * goes on past bytes that are lost, so that all of them can be told.
+ * Copies all blobs that the target does not have yet. Each is read once, and gets its name in the target only after its size
+ * and SHA-256 were checked. So every named blob is complete, and an interrupted copy continues when it is run again. Lost
+ * blobs are collected, not thrown.
  *
  * @throws ServiceError of either store; the signal's reason
  */
@@ -51,11 +51,11 @@ export async function copyBlobs(
 ): Promise<BlobCopy> {
   const { extent, signal, onProgress } = options;
   const { from, to } = stores;
-  // Every copy listens.
+  // Every copy adds a listener.
   setMaxListeners(0, signal);
   const lost: LostBlob[] = [];
-  let [copiedFiles, copiedBytes, doneFiles, doneBytes, bytesUnderWay] = [0, 0, 0, 0, 0];
-  let onEnd = () => {};
+  let [copiedFiles, copiedBytes, doneFiles, doneBytes, bytesInFlight] = [0, 0, 0, 0, 0];
+  let onCopyEnd = () => {};
   let hasFailed = false;
   const done = (sizeBytes: number) => {
     doneFiles++;
@@ -67,32 +67,32 @@ export async function copyBlobs(
       signal.throwIfAborted();
       const found = await to.find(page.map(({ key }) => key));
       for (const blob of page) {
-        const there = found.get(blob.key);
-        if (there?.sizeBytes === blob.sizeBytes) {
+        const existing = found.get(blob.key);
+        if (existing?.sizeBytes === blob.sizeBytes) {
           done(blob.sizeBytes);
           continue;
         }
-        while (!hasFailed && bytesUnderWay > 0 && bytesUnderWay + blob.sizeBytes > BYTES_AT_ONCE) {
+        while (!hasFailed && bytesInFlight > 0 && bytesInFlight + blob.sizeBytes > MAX_BYTES_IN_FLIGHT) {
           await new Promise<void>((resolve) => {
-            onEnd = resolve;
+            onCopyEnd = resolve;
           });
         }
-        bytesUnderWay += blob.sizeBytes;
-        // Only a disk that lost something can have left it.
-        if (there !== undefined) await to.delete([blob.key]);
+        bytesInFlight += blob.sizeBytes;
+        // A disk that lost bytes in a crash left it with another size.
+        if (existing !== undefined) await to.delete([blob.key]);
         yield blob;
       }
     }
   }
-  await forEachConcurrent(missing(), COPIES_AT_ONCE, async (blob) => {
+  await forEachConcurrent(missing(), MAX_COPIES, async (blob) => {
     const copying = copyBlob(blob, from, to, signal).catch((error) => {
-      // What was taken from the queue after this is never begun, and gives no bytes back.
+      // Blobs taken from the queue after this are not copied and release no bytes, so `missing` must not wait for them.
       hasFailed = true;
       throw error;
     });
     const reason = await copying.finally(() => {
-      bytesUnderWay -= blob.sizeBytes;
-      onEnd();
+      bytesInFlight -= blob.sizeBytes;
+      onCopyEnd();
     });
     if (reason !== undefined) {
       lost.push({ ...blob, reason });
@@ -106,7 +106,7 @@ export async function copyBlobs(
   return { copiedFiles, copiedBytes, lost };
 }
 
-/** @returns why it can't be copied */
+/** @returns the reason if the blob is lost */
 async function copyBlob(
   blob: NamedBlob,
   from: Pick<BlobStore, 'read'>,
@@ -122,20 +122,20 @@ async function copyBlob(
   if (source === 'damaged') return source;
   if (source === undefined) return 'missing';
   let isDamaged = false;
-  // The body itself breaks off: a store that has nowhere to put aside what is very large gives it its name at its end.
+  // The stream itself fails on damage: a store that can't stage a very large blob commits it at the end of the stream.
   const body = Readable.from(
-    proved(source, blob, () => {
+    checked(source, blob, () => {
       isDamaged = true;
     }),
     { objectMode: false },
   );
-  const limit = { bytes: sizeBytes, message: `${blob.filename} is larger than it was.` };
+  const limit = { bytes: sizeBytes, message: `${blob.filename} is larger than it was when it was uploaded.` };
   try {
     const staged = await to.stage(body, { key, limit, atMostBytes: sizeBytes, signal });
     await staged.commit();
   } catch (error) {
     if (isDamaged) return 'damaged';
-    // Somebody who copies the same was faster, and has proved it as well.
+    // Another process has copied and checked the same blob.
     if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
   } finally {
     source.destroy();
@@ -143,8 +143,8 @@ async function copyBlob(
   return undefined;
 }
 
-/** Breaks off where the bytes are not those that they are said to be, at the latest where they should end. */
-async function* proved(
+/** Passes the bytes on, and throws at the end, or as soon as there are too many, if size or SHA-256 differ. */
+async function* checked(
   source: Readable,
   { sizeBytes, sha256 }: NamedBlob,
   onDamage: () => void,
@@ -164,16 +164,19 @@ async function* proved(
   }
   if (bytes === sizeBytes && hash.digest('hex') === sha256) return;
   onDamage();
-  throw new Error('These bytes are not those that were uploaded.');
+  throw new Error('The size or SHA-256 of these bytes is not that of the upload.');
 }
 
-/** What a disk says of a sector that it can't read any more. */
+/** The error of a disk sector that can't be read. */
 function isUnreadable(error: unknown): boolean {
   return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';
 }
 
-/** What the dataset says of a file whose bytes are lost. */
+/** The problem of a file whose bytes are lost. */
 export function problemOf({ filename, reason }: LostBlob): ErrorProblem {
-  const what = reason === 'missing' ? 'was missing' : 'was damaged';
-  return errorIn(filename, 'BYTES_LOST', `${filename} ${what} where this dataset was restored from. Upload it again.`);
+  return errorIn(
+    filename,
+    'BYTES_LOST',
+    `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`,
+  );
 }

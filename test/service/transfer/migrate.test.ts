@@ -305,7 +305,7 @@ describe('checks both ends', () => {
   });
 
   test.each([
-    [['./a'], ['./a'], 'Both ends'],
+    [['./a'], ['./a'], 'are the same'],
     [['postgres://h/d'], ['./b'], 'no place for the files'],
     [['s3://bucket'], ['./b'], 'no place for the catalog'],
     [['./a', './c'], ['./b'], 'more than one folder'],
