@@ -1,6 +1,6 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { App } from './app.js';
+import { Root } from './root.js';
 import { takeTokenFromAddress } from './session/session.js';
 import './style.css';
 import { applyTheme } from './ui/theme.js';
@@ -9,6 +9,6 @@ takeTokenFromAddress();
 applyTheme();
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <App />
+    <Root />
   </StrictMode>,
 );

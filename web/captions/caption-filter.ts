@@ -1,30 +1,30 @@
 import type { Pair } from '../live/pairs.js';
 import { countOf } from '../ui/format.js';
-import type { Facts } from './caption-facts.js';
+import type { CaptionStatistics } from './caption-statistics.js';
 import { TERM_KINDS, type TermKind } from './terms/terms.js';
-import type { Counted } from './terms/use-terms.js';
+import type { TermCounts } from './terms/use-terms.js';
 
-export const ONLY = ['missing', 'blank', 'duplicates'] as const;
-export type Only = (typeof ONLY)[number];
+export const CAPTION_ISSUES = ['missing', 'blank', 'duplicates'] as const;
+export type CaptionIssue = (typeof CAPTION_ISSUES)[number];
 
 /** Which captions are listed; kept in the address, so that the way back leads to them. */
-export type Choice =
+export type CaptionFilter =
   | { readonly kind: 'all' }
   | { readonly kind: TermKind; readonly term: string }
-  | { readonly kind: 'only'; readonly only: Only };
+  | { readonly kind: 'only'; readonly only: CaptionIssue };
 
-export const ALL: Choice = { kind: 'all' };
+export const ALL_CAPTIONS: CaptionFilter = { kind: 'all' };
 
-export function choiceOf(parameters: URLSearchParams): Choice {
+export function captionFilterOf(parameters: URLSearchParams): CaptionFilter {
   for (const kind of TERM_KINDS) {
     const term = parameters.get(kind);
     if (term !== null) return { kind, term };
   }
-  const only = ONLY.find((only) => only === parameters.get('only'));
-  return only === undefined ? ALL : { kind: 'only', only };
+  const only = CAPTION_ISSUES.find((only) => only === parameters.get('only'));
+  return only === undefined ? ALL_CAPTIONS : { kind: 'only', only };
 }
 
-export function parametersOf(choice: Choice): Record<string, string> {
+export function captionFilterParameters(choice: CaptionFilter): Record<string, string> {
   switch (choice.kind) {
     case 'all':
       return {};
@@ -37,9 +37,9 @@ export function parametersOf(choice: Choice): Record<string, string> {
 }
 
 /** The pairs of a choice; `undefined` where that is not known yet. */
-export function chosenOf(
-  choice: Choice,
-  { pairs, facts, counted }: { pairs: readonly Pair[]; facts: Facts; counted: Counted | undefined },
+export function matchingPairs(
+  choice: CaptionFilter,
+  { pairs, facts, counted }: { pairs: readonly Pair[]; facts: CaptionStatistics; counted: TermCounts | undefined },
 ): readonly Pair[] | undefined {
   switch (choice.kind) {
     case 'all':
@@ -49,20 +49,20 @@ export function chosenOf(
     case 'tag':
     case 'word': {
       if (counted?.kind !== choice.kind) return undefined;
-      const places = counted.terms.find(({ term }) => term === choice.term)?.places ?? [];
-      return places.map((place) => counted.pairs[place]!);
+      const indexes = counted.terms.find(({ term }) => term === choice.term)?.captions ?? [];
+      return indexes.map((index) => counted.pairs[index]!);
     }
   }
 }
 
 /** `12 captions with the tag “snow”`, `all captions`. */
-export function inWords(choice: Choice, count?: number): string {
+export function describeFilter(choice: CaptionFilter, count?: number): string {
   if (choice.kind === 'all') return 'all captions';
   const [noun, rest] = nounOf(choice);
   return (count === undefined ? `${noun}s` : countOf(count, noun)) + rest;
 }
 
-function nounOf(choice: Exclude<Choice, { kind: 'all' }>): readonly [noun: string, rest: string] {
+function nounOf(choice: Exclude<CaptionFilter, { kind: 'all' }>): readonly [noun: string, rest: string] {
   if (choice.kind !== 'only') return ['caption', ` with the ${choice.kind} “${choice.term}”`];
   switch (choice.only) {
     case 'missing':

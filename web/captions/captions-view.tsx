@@ -5,16 +5,23 @@ import { type Pair, pairsOf } from '../live/pairs.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { BulkPanel } from './bulk/bulk-panel.js';
-import { factsOf } from './caption-facts.js';
-import { ALL, type Choice, choiceOf, chosenOf, inWords, parametersOf } from './caption-filter.js';
+import { captionStatisticsOf } from './caption-statistics.js';
+import {
+  ALL_CAPTIONS,
+  type CaptionFilter,
+  captionFilterOf,
+  matchingPairs,
+  describeFilter,
+  captionFilterParameters,
+} from './caption-filter.js';
 import { CaptionList } from './caption-list.js';
-import { FactsPanel } from './facts-panel.js';
-import { Progress } from './progress.js';
+import { StatisticsPanel } from './statistics-panel.js';
+import { CaptionProgress } from './caption-progress.js';
 import { type ReadPairs, textOf, useReadPairs } from './read-pairs.js';
 import type { TermKind } from './terms/terms.js';
 import { TermsPanel } from './terms/terms-panel.js';
 import { useTerms } from './terms/use-terms.js';
-import { useStaying } from './use-sticky-selection.js';
+import { useStickySelection } from './use-sticky-selection.js';
 
 const NONE: readonly Pair[] = [];
 
@@ -41,7 +48,7 @@ function ReadingStatus({ read, captions }: { read: ReadPairs; captions: number }
       </div>
     );
   }
-  return read.pairs === undefined ? <Progress done={read.known} total={captions} what="captions read" /> : null;
+  return read.pairs === undefined ? <CaptionProgress done={read.known} total={captions} what="captions read" /> : null;
 }
 
 interface CaptionsProps {
@@ -53,28 +60,31 @@ interface CaptionsProps {
 
 function Captions({ datasetId, pairs, read }: CaptionsProps) {
   const [parameters, setParameters] = useSearchParams();
-  const choice = useMemo(() => choiceOf(parameters), [parameters]);
-  const choose = useCallback((next: Choice) => setParameters(parametersOf(next), { replace: true }), [setParameters]);
+  const choice = useMemo(() => captionFilterOf(parameters), [parameters]);
+  const choose = useCallback(
+    (next: CaptionFilter) => setParameters(captionFilterParameters(next), { replace: true }),
+    [setParameters],
+  );
   const [browsed, setBrowsed] = useState<TermKind>('tag');
   const kind = choice.kind === 'word' || choice.kind === 'tag' ? choice.kind : browsed;
   const counted = useTerms(read, kind);
-  const facts = useMemo(() => factsOf(read, textOf), [read]);
-  const chosen = useMemo(() => chosenOf(choice, { pairs: read, facts, counted }), [choice, read, facts, counted]);
-  const staying = useStaying(parameters.toString(), pairs, chosen ?? NONE);
+  const facts = useMemo(() => captionStatisticsOf(read, textOf), [read]);
+  const chosen = useMemo(() => matchingPairs(choice, { pairs: read, facts, counted }), [choice, read, facts, counted]);
+  const staying = useStickySelection(parameters.toString(), pairs, chosen ?? NONE);
   return (
     <div className="grid gap-4 lg:grid-cols-[20rem_minmax(0,1fr)]">
       <div className="flex min-w-0 flex-col gap-4">
-        <FactsPanel datasetId={datasetId} facts={facts} onChoose={choose} />
+        <StatisticsPanel datasetId={datasetId} statistics={facts} onFilter={choose} />
         <div className="lg:sticky lg:top-4">
           <TermsPanel
             kind={kind}
             counted={counted}
-            choice={choice}
+            filter={choice}
             onKind={(next) => {
               setBrowsed(next);
-              choose(ALL);
+              choose(ALL_CAPTIONS);
             }}
-            onChoose={choose}
+            onFilter={choose}
           />
         </div>
       </div>
@@ -82,14 +92,14 @@ function Captions({ datasetId, pairs, read }: CaptionsProps) {
         <BulkPanel
           datasetId={datasetId}
           pairs={chosen ?? NONE}
-          scope={inWords(choice)}
+          scope={describeFilter(choice)}
           first={facts.captions === 0 ? 'fill' : 'prepend'}
         />
         <div className="flex flex-wrap items-center gap-3">
           <h2 role="status" className="text-base font-semibold wrap-anywhere first-letter:uppercase">
-            {chosen === undefined ? 'Counting …' : inWords(choice, chosen.length)}
+            {chosen === undefined ? 'Counting …' : describeFilter(choice, chosen.length)}
           </h2>
-          {choice.kind !== 'all' && <Button onClick={() => choose(ALL)}>Show all</Button>}
+          {choice.kind !== 'all' && <Button onClick={() => choose(ALL_CAPTIONS)}>Show all</Button>}
         </div>
         <CaptionList datasetId={datasetId} pairs={staying} />
       </div>

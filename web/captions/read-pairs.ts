@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
-import { readingOf, readTexts } from './editing/texts.js';
+import { textStateOf, readTexts } from './editing/texts.js';
 
 export interface ReadPairs {
   /** The pairs whose texts have all been read; those of a moment ago while a few new ones are read. */
@@ -38,6 +38,6 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPai
 
 /** A text that has been read; `undefined` where it could not be, or is too long. */
 export function textOf({ sha256 }: DatasetFile): string | undefined {
-  const reading = readingOf(sha256);
+  const reading = textStateOf(sha256);
   return reading.state === 'read' ? (reading.text ?? undefined) : undefined;
 }

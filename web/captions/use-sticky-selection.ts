@@ -7,7 +7,7 @@ const NONE: ReadonlySet<string> = new Set();
  * Of all pairs those that are chosen, and those that were since that choice was made: a caption that loses the tag by which
  * it was found does not vanish under the hands of who edits it.
  */
-export function useStaying(choice: string, pairs: readonly Pair[], chosen: readonly Pair[]): readonly Pair[] {
+export function useStickySelection(choice: string, pairs: readonly Pair[], chosen: readonly Pair[]): readonly Pair[] {
   const [before, setBefore] = useState({ choice, stems: NONE });
   const stems = useMemo(() => {
     const staying = before.choice === choice ? before.stems : NONE;

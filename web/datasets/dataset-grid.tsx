@@ -24,13 +24,13 @@ export function DatasetGrid({
   return (
     // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role of lists without markers
     <ul ref={list} role="list" aria-label="Datasets" className="relative" style={{ height }}>
-      {cells.map(({ place, style }) => {
-        const dataset = datasets[place]!;
+      {cells.map(({ index, style }) => {
+        const dataset = datasets[index]!;
         return (
           <li
             key={dataset.id}
             aria-setsize={datasets.length}
-            aria-posinset={place + 1}
+            aria-posinset={index + 1}
             className="absolute"
             style={style}
           >

@@ -1,11 +1,11 @@
 import type { Problem } from '../../src/client/client.js';
 import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
-import type { Filter } from '../live/pairs.js';
+import type { PairCategory } from '../live/pairs.js';
 
 interface Kind {
   readonly title: string;
   /** The filter of the files that shows all of this kind, where there is one. */
-  readonly filter?: Filter;
+  readonly filter?: PairCategory;
 }
 
 const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {

@@ -14,13 +14,13 @@ export interface Pair {
 }
 
 /** An upload that was refused or never came: there is nothing of it but what is wrong. */
-export interface Refused {
+export interface RejectedUpload {
   readonly filename: string;
   readonly problem: Problem;
 }
 
-export const FILTERS = ['all', 'missing', 'blank', 'orphan', 'warnings'] as const;
-export type Filter = (typeof FILTERS)[number];
+export const PAIR_CATEGORIES = ['all', 'missing', 'blank', 'orphan', 'warnings'] as const;
+export type PairCategory = (typeof PAIR_CATEGORIES)[number];
 
 /** Errors about files that are there, all others being about uploads that are not. */
 const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
@@ -59,7 +59,7 @@ function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
   return [...new Map(problems.map((problem) => [`${problem.filename} ${problem.code}`, problem])).values()];
 }
 
-export function fits(pair: Pair, filter: Filter): boolean {
+export function isInCategory(pair: Pair, filter: PairCategory): boolean {
   switch (filter) {
     case 'all':
       return true;
@@ -75,7 +75,7 @@ export function fits(pair: Pair, filter: Filter): boolean {
 }
 
 /** What is wrong with uploads of which nothing is in the dataset. */
-export function refusedOf({ error }: Pick<DatasetWithFiles, 'error'>): Refused[] {
+export function rejectedUploadsOf({ error }: Pick<DatasetWithFiles, 'error'>): RejectedUpload[] {
   return (error?.problems ?? []).flatMap((problem) =>
     problem.filename === undefined || ABOUT_FILES.has(problem.code) ? [] : [{ filename: problem.filename, problem }],
   );

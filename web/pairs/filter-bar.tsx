@@ -1,12 +1,12 @@
 import { Search } from 'lucide-react';
 import { Chip } from '../ui/chip.js';
 import { numberOf } from '../ui/format.js';
-import { type Choice, VIEWS, type View } from './pair-filter.js';
+import { type PairFilter, VIEWS, type View } from './pair-filter.js';
 
 interface FilterBarProps {
-  readonly choice: Choice;
+  readonly choice: PairFilter;
   readonly counts: Readonly<Record<View, number>>;
-  readonly onChange: (choice: Choice) => void;
+  readonly onChange: (choice: PairFilter) => void;
 }
 
 /** Which of the pairs are shown. */

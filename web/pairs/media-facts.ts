@@ -2,7 +2,7 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { durationOf } from '../ui/format.js';
 
 /** `1024 × 768`, or `640 × 480 · 2.5 s · 24 fps`; what is not known is left out. */
-export function factsOf({ width, height, duration_seconds, frames_per_second }: DatasetFile): string {
+export function mediaFactsOf({ width, height, duration_seconds, frames_per_second }: DatasetFile): string {
   return [
     width !== undefined && height !== undefined && `${width} × ${height}`,
     duration_seconds !== undefined && lengthOf(duration_seconds),

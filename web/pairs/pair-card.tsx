@@ -1,19 +1,19 @@
 import { TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { fits, type Pair } from '../live/pairs.js';
+import { isInCategory, type Pair } from '../live/pairs.js';
 import { Placeholder, Preview } from './media.js';
-import { factsOf } from './media-facts.js';
+import { mediaFactsOf } from './media-facts.js';
 
 /** Of one height each, so that ten thousand can be laid out without being drawn. */
-export const CARD_HEIGHT_REM = 22;
+export const PAIR_CARD_HEIGHT_REM = 22;
 
 /** Which of the modifying keys were held. */
-export type Held = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
+export type ModifierKeys = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
 
 export interface CardActions {
   readonly onOpen: (stem: string) => void;
-  readonly onChoose: (stem: string, held: Held) => void;
+  readonly onChoose: (stem: string, held: ModifierKeys) => void;
 }
 
 interface PairCardProps extends CardActions {
@@ -21,23 +21,23 @@ interface PairCardProps extends CardActions {
   readonly pair: Pair;
   readonly isSelected: boolean;
   /** Somebody was sent to it. */
-  readonly isSought: boolean;
+  readonly isTarget: boolean;
   /** It is being deleted. */
-  readonly isGoing: boolean;
+  readonly isDeleting: boolean;
   /** Whether the Tab key leads to it, which it does to one card only. */
   readonly isCurrent: boolean;
 }
 
 /** One pair: its media over its caption. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, isSelected, isSought, isGoing, isCurrent, onOpen, onChoose } = props;
+  const { datasetId, pair, isSelected, isTarget, isDeleting, isCurrent, onOpen, onChoose } = props;
   const { stem, media } = pair;
   const [isHovered, setHovered] = useState(false);
   const [isFocused, setFocused] = useState(false);
   const [first] = media;
   const names = (media.length > 0 ? media : pair.files).map(({ filename }) => filename).join(', ');
   const tabIndex = isCurrent ? 0 : -1;
-  const look = isSought
+  const look = isTarget
     ? 'border-accent ring-4 ring-accent/40'
     : isSelected
       ? 'border-accent ring-2 ring-accent'
@@ -46,12 +46,12 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
     <article
       data-stem={stem}
       aria-label={names}
-      aria-busy={isGoing}
+      aria-busy={isDeleting}
       onPointerEnter={() => setHovered(true)}
       onPointerLeave={() => setHovered(false)}
       onFocus={() => setFocused(true)}
       onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
-      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${look} ${isGoing ? 'opacity-40' : ''}`}
+      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${look} ${isDeleting ? 'opacity-40' : ''}`}
     >
       <button
         type="button"
@@ -91,7 +91,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
           </p>
           <p className="flex items-center gap-2 overflow-hidden text-xs whitespace-nowrap text-muted">
             <span className="truncate">
-              {media.length > 1 ? `${media.length} files share this caption` : first && factsOf(first)}
+              {media.length > 1 ? `${media.length} files share this caption` : first && mediaFactsOf(first)}
             </span>
             <CaptionMark pair={pair} />
           </p>
@@ -123,8 +123,8 @@ function Warnings({ pair: { problems } }: { pair: Pair }) {
 /** A caption that is not there is not one that is empty. */
 export function CaptionMark({ pair }: { pair: Pair }) {
   const mark = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
-  if (fits(pair, 'missing')) return <span className={`${mark} bg-bad-soft text-bad`}>No caption</span>;
-  if (fits(pair, 'blank')) return <span className={`${mark} bg-warn-soft text-warn`}>Blank caption</span>;
-  if (fits(pair, 'orphan')) return <span className={`${mark} bg-warn-soft text-warn`}>No image or clip</span>;
+  if (isInCategory(pair, 'missing')) return <span className={`${mark} bg-bad-soft text-bad`}>No caption</span>;
+  if (isInCategory(pair, 'blank')) return <span className={`${mark} bg-warn-soft text-warn`}>Blank caption</span>;
+  if (isInCategory(pair, 'orphan')) return <span className={`${mark} bg-warn-soft text-warn`}>No image or clip</span>;
   return null;
 }

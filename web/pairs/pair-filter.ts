@@ -1,7 +1,7 @@
-import { FILTERS, type Filter, fits, type Pair } from '../live/pairs.js';
+import { PAIR_CATEGORIES, type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
 
 /** What is listed: pairs that a filter lets through, or uploads that were refused. */
-export type View = Filter | 'rejected';
+export type View = PairCategory | 'rejected';
 
 export const VIEWS = {
   all: 'All',
@@ -13,7 +13,7 @@ export const VIEWS = {
 } as const satisfies Record<View, string>;
 
 /** What of a dataset is shown, as the address says it. */
-export interface Choice {
+export interface PairFilter {
   readonly view: View;
   readonly search: string;
   /** A file that somebody was sent to. */
@@ -21,7 +21,7 @@ export interface Choice {
 }
 
 /** The choice that an address holds; what it doesn't know is as if it were not there. */
-export function choiceOf(parameters: URLSearchParams): Choice {
+export function pairFilterOf(parameters: URLSearchParams): PairFilter {
   const view = parameters.get('filter') ?? '';
   return {
     view: Object.hasOwn(VIEWS, view) ? (view as View) : 'all',
@@ -31,7 +31,7 @@ export function choiceOf(parameters: URLSearchParams): Choice {
 }
 
 /** Those of an address that differ from what is usual. */
-export function parametersOf({ view, search, file }: Choice): URLSearchParams {
+export function pairFilterParameters({ view, search, file }: PairFilter): URLSearchParams {
   return new URLSearchParams({
     ...(view !== 'all' && { filter: view }),
     ...(search !== '' && { search }),
@@ -39,14 +39,14 @@ export function parametersOf({ view, search, file }: Choice): URLSearchParams {
   });
 }
 
-export function countsOf(pairs: readonly Pair[]): Record<Filter, number> {
+export function categoryCounts(pairs: readonly Pair[]): Record<PairCategory, number> {
   const counts = { all: 0, missing: 0, blank: 0, orphan: 0, warnings: 0 };
-  for (const pair of pairs) for (const filter of FILTERS) if (fits(pair, filter)) counts[filter]++;
+  for (const pair of pairs) for (const filter of PAIR_CATEGORIES) if (isInCategory(pair, filter)) counts[filter]++;
   return counts;
 }
 
 /** Whether one of the names holds all the words of the search. */
-export function searching(search: string): (names: readonly string[]) => boolean {
+export function nameMatcher(search: string): (names: readonly string[]) => boolean {
   const words = foldedOf(search).split(/\s+/).filter(Boolean);
   return (names) =>
     words.length === 0 || names.map(foldedOf).some((name) => words.every((word) => name.includes(word)));

@@ -1,12 +1,12 @@
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
-import { placeAfter } from './steps.js';
+import { PAIR_CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
+import { indexAfterKey } from './grid-keys.js';
 
 const GAP_REM = 1;
 const LEAST_WIDTH_REM = 15;
-const ROW_REM = CARD_HEIGHT_REM + GAP_REM;
+const ROW_REM = PAIR_CARD_HEIGHT_REM + GAP_REM;
 /** Of the bar that stays above the grid. */
 const BAR_REM = 3.5;
 
@@ -20,8 +20,8 @@ interface PairGridProps extends CardActions {
   readonly pairs: readonly Pair[];
   readonly selected: ReadonlySet<string>;
   /** The card that somebody was sent to: it comes into the middle once it is there, and gets the keyboard. */
-  readonly sought: string | undefined;
-  readonly going: ReadonlySet<string>;
+  readonly target: string | undefined;
+  readonly deleting: ReadonlySet<string>;
   /** The card that has the keyboard, or had it last. */
   readonly current: string | undefined;
   readonly onCurrent: (stem: string | undefined) => void;
@@ -30,15 +30,15 @@ interface PairGridProps extends CardActions {
 
 /** The cards near what is seen, of as many pairs as there are, and a way through them by keyboard. */
 export function PairGrid(props: PairGridProps) {
-  const { datasetId, pairs, selected, sought, going, current, onCurrent, handle, onOpen, onChoose } = props;
+  const { datasetId, pairs, selected, target, deleting, current, onCurrent, handle, onOpen, onChoose } = props;
   const list = useRef<HTMLUListElement>(null);
-  const places = useMemo(() => new Map(pairs.map(({ stem }, place) => [stem, place])), [pairs]);
-  const place = useCurrentPlace({ pairs, places, current, onCurrent, list });
+  const indexes = useMemo(() => new Map(pairs.map(({ stem }, index) => [stem, index])), [pairs]);
+  const index = useCurrentPlace({ pairs, indexes, current, onCurrent, list });
   // The card with the keyboard is there wherever it is scrolled to, and with it a caption that somebody is writing.
   const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
     count: pairs.length,
-    heightRem: CARD_HEIGHT_REM,
-    kept: place,
+    heightRem: PAIR_CARD_HEIGHT_REM,
+    alwaysDrawn: index,
     gapRem: GAP_REM,
     leastWidthRem: LEAST_WIDTH_REM,
   });
@@ -55,8 +55,8 @@ export function PairGrid(props: PairGridProps) {
     setAwaited({ stem });
   };
   const rowOf = (stem: string) => {
-    const start = top + Math.floor((places.get(stem) ?? 0) / columns) * ROW_REM * rem;
-    return { start, end: start + CARD_HEIGHT_REM * rem };
+    const start = top + Math.floor((indexes.get(stem) ?? 0) / columns) * ROW_REM * rem;
+    return { start, end: start + PAIR_CARD_HEIGHT_REM * rem };
   };
   const show = (stem: string) => {
     const { start, end } = rowOf(stem);
@@ -68,28 +68,28 @@ export function PairGrid(props: PairGridProps) {
   };
   useImperativeHandle(handle, () => ({ show }));
 
-  const isSoughtThere = isLaidOut && sought !== undefined && places.has(sought);
+  const isTargetShown = isLaidOut && target !== undefined && indexes.has(target);
   // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever it moves to later
   useLayoutEffect(() => {
-    if (!isSoughtThere) return;
-    const { start, end } = rowOf(sought);
+    if (!isTargetShown) return;
+    const { start, end } = rowOf(target);
     window.scrollTo({ top: (start + end - window.innerHeight) / 2 });
-    focus(sought);
-  }, [isSoughtThere, sought]);
+    focus(target);
+  }, [isTargetShown, target]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (isInCaption(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-    const stem = pairs[place]?.stem;
+    const stem = pairs[index]?.stem;
     if (stem === undefined) return;
     const rows = Math.max(1, Math.floor(window.innerHeight / (ROW_REM * rem)));
-    const to = placeAfter(event.key, place, { count: pairs.length, columns, rows });
+    const to = indexAfterKey(event.key, index, { count: pairs.length, columns, rows });
     if (to !== undefined) show(pairs[to]!.stem);
     else if (event.key === ' ') onChoose(stem, event);
     else if (event.key === 'Enter') onOpen(stem);
     else return;
     event.preventDefault();
   };
-  const currentStem = pairs[place]?.stem;
+  const currentStem = pairs[index]?.stem;
   return (
     <ul
       ref={list}
@@ -106,16 +106,16 @@ export function PairGrid(props: PairGridProps) {
       className="relative"
       style={{ height }}
     >
-      {cells.map(({ place, style }) => {
-        const pair = pairs[place]!;
+      {cells.map(({ index, style }) => {
+        const pair = pairs[index]!;
         return (
-          <li key={pair.stem} aria-setsize={pairs.length} aria-posinset={place + 1} className="absolute" style={style}>
+          <li key={pair.stem} aria-setsize={pairs.length} aria-posinset={index + 1} className="absolute" style={style}>
             <PairCard
               datasetId={datasetId}
               pair={pair}
               isSelected={selected.has(pair.stem)}
-              isSought={pair.stem === sought}
-              isGoing={going.has(pair.stem)}
+              isTarget={pair.stem === target}
+              isDeleting={deleting.has(pair.stem)}
               isCurrent={pair.stem === currentStem}
               onOpen={onOpen}
               onChoose={onChoose}
@@ -133,24 +133,24 @@ function isInCaption(target: EventTarget): boolean {
 }
 
 interface CurrentPlace extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {
-  readonly places: ReadonlyMap<string, number>;
+  readonly indexes: ReadonlyMap<string, number>;
   readonly list: { readonly current: HTMLElement | null };
 }
 
-/** Where the current card is; whoever has taken its place, keyboard and all, once it is gone. */
-function useCurrentPlace({ pairs, places, current, onCurrent, list }: CurrentPlace): number {
+/** Where the current card is; whoever has taken its index, keyboard and all, once it is gone. */
+function useCurrentPlace({ pairs, indexes, current, onCurrent, list }: CurrentPlace): number {
   const lastPlace = useRef(0);
-  const known = current === undefined ? undefined : places.get(current);
-  const place = known ?? Math.max(0, Math.min(lastPlace.current, pairs.length - 1));
-  const successor = pairs[place]?.stem;
+  const known = current === undefined ? undefined : indexes.get(current);
+  const index = known ?? Math.max(0, Math.min(lastPlace.current, pairs.length - 1));
+  const successor = pairs[index]?.stem;
   useLayoutEffect(() => {
-    lastPlace.current = place;
+    lastPlace.current = index;
     if (current === undefined || known !== undefined) return;
     onCurrent(successor);
     const isLost = document.activeElement === null || document.activeElement === document.body;
     if (!isLost || successor === undefined) return;
     const card = list.current?.querySelector(`[data-stem="${CSS.escape(successor)}"] [data-opens]`);
     if (card instanceof HTMLElement) card.focus({ preventScroll: true });
-  }, [place, known, current, successor, onCurrent, list]);
-  return place;
+  }, [index, known, current, successor, onCurrent, list]);
+  return index;
 }

@@ -11,14 +11,14 @@ import { Dialog } from '../ui/dialog.js';
 import { numberOf, sizeOf } from '../ui/format.js';
 import { isTyping } from '../ui/keys.js';
 import { formatOf, Placeholder } from './media.js';
-import { factsOf, isShownByBrowsers } from './media-facts.js';
+import { mediaFactsOf, isShownByBrowsers } from './media-facts.js';
 import { CaptionMark } from './pair-card.js';
 
 interface ViewerProps {
   readonly datasetId: string;
   readonly pairs: readonly Pair[];
   /** Which of them is shown. */
-  readonly place: number;
+  readonly index: number;
   readonly isSelected: boolean;
   /** Whether something else has the keyboard, such as a question. */
   readonly isPaused: boolean;
@@ -30,12 +30,12 @@ interface ViewerProps {
 
 /** A pair in full, with the way to those beside it. */
 export function Viewer(props: ViewerProps) {
-  const { datasetId, pairs, place, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
-  const pair = pairs[place]!;
+  const { datasetId, pairs, index, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
+  const pair = pairs[index]!;
   const [chosen, setChosen] = useState<string>();
   const file = pair.media.find(({ filename }) => filename === chosen) ?? pair.media[0] ?? pair.caption;
-  const before = pairs[place - 1]?.stem;
-  const behind = pairs[place + 1]?.stem;
+  const before = pairs[index - 1]?.stem;
+  const behind = pairs[index + 1]?.stem;
 
   useEffect(() => {
     if (isPaused) return;
@@ -71,7 +71,7 @@ export function Viewer(props: ViewerProps) {
           <ChevronRight size={18} aria-hidden />
         </Button>
         <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
-          {numberOf(place + 1)} of {numberOf(pairs.length)}
+          {numberOf(index + 1)} of {numberOf(pairs.length)}
         </span>
         <label className="ml-auto flex min-h-9 cursor-pointer items-center gap-2 px-2 text-sm">
           <input
@@ -177,7 +177,7 @@ function DownloadLink({ datasetId, file }: { datasetId: string; file: DatasetFil
 function Facts({ file }: { file: DatasetFile }) {
   const rows = {
     Type: formatOf(file) + (file.codec === undefined ? '' : ` (${file.codec})`),
-    Picture: factsOf(file),
+    Picture: mediaFactsOf(file),
     Frames: file.frames === undefined ? '' : numberOf(file.frames),
     Sound: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
     Size: sizeOf(file.size_bytes),

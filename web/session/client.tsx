@@ -27,7 +27,7 @@ export function useClient(): TrainyardClient {
 
 function newQueryClient(): QueryClient {
   return new QueryClient({
-    queryCache: new QueryCache({ onError: signOutWhereRefused }),
+    queryCache: new QueryCache({ onError: signOutIfUnauthorized }),
     // The client tries again by itself, and changes are told of by events.
     defaultOptions: {
       queries: {
@@ -43,6 +43,6 @@ function newQueryClient(): QueryClient {
 }
 
 /** A token that was revoked opens nothing; the person should hear of it once, not at every click. */
-export function signOutWhereRefused(error: unknown): void {
+export function signOutIfUnauthorized(error: unknown): void {
   if (error instanceof TrainyardError && error.status === 401) signOut(error.message);
 }

@@ -9,23 +9,23 @@ interface CardGridOptions extends CardSizes {
   /** Of one height each, in rem, so that thousands can be laid out without being drawn. */
   readonly heightRem: number;
   /** The place of a card that is drawn wherever it is scrolled to. */
-  readonly kept?: number;
+  readonly alwaysDrawn?: number;
 }
 
 /** A card that is drawn, and where in the list. */
 interface Cell {
-  readonly place: number;
+  readonly index: number;
   readonly style: CSSProperties;
 }
 
 /** The cards near what is seen, of as many as there are, in rows that scroll with the page. */
 export function useCardGrid(
   list: { readonly current: HTMLElement | null },
-  { count, heightRem, kept, gapRem, leastWidthRem }: CardGridOptions,
+  { count, heightRem, alwaysDrawn, gapRem, leastWidthRem }: CardGridOptions,
 ) {
   const layout = useGridLayout(list, { gapRem, leastWidthRem });
   const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
-  const keptRow = kept === undefined ? undefined : Math.floor(kept / columns);
+  const drawnRow = alwaysDrawn === undefined ? undefined : Math.floor(alwaysDrawn / columns);
   const virtual = useWindowVirtualizer({
     count: layout === undefined ? 0 : Math.ceil(count / columns),
     estimateSize: () => (heightRem + gapRem) * rem,
@@ -33,9 +33,9 @@ export function useCardGrid(
     scrollMargin: top,
     rangeExtractor: (range: Range) => {
       const rows = defaultRangeExtractor(range);
-      return keptRow === undefined || rows.includes(keptRow) || keptRow >= range.count
+      return drawnRow === undefined || rows.includes(drawnRow) || drawnRow >= range.count
         ? rows
-        : [...rows, keptRow].sort((a, b) => a - b);
+        : [...rows, drawnRow].sort((a, b) => a - b);
     },
   });
   useLayoutEffect(() => {
@@ -46,7 +46,7 @@ export function useCardGrid(
     Array.from(
       { length: Math.min(columns, count - row * columns) },
       (_, column): Cell => ({
-        place: row * columns + column,
+        index: row * columns + column,
         style: {
           top: start - top,
           left: `calc((100% + ${gapRem}rem) * ${column / columns})`,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import { applyChanges } from '../../../web/captions/bulk/apply.js';
-import type { Change } from '../../../web/captions/bulk/plan.js';
+import type { CaptionChange } from '../../../web/captions/bulk/plan.js';
 import type { Api } from '../../harness/api.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
@@ -21,11 +21,11 @@ describe('changes to many captions', () => {
     await discardServer(server);
   });
 
-  test('report a removal that was in flight at the cancel as made, once it is', async () => {
+  test('report a removal that was in flight at the cancel as changed, once it is', async () => {
     const names = Array.from({ length: 8 }, (_, index) => `${index}.txt`);
     const id = await api.newDataset();
     for (const name of names) await api.upload(id, name, 'filled');
-    const removals = names.map((filename): Change => ({ filename, before: 'filled', after: undefined }));
+    const removals = names.map((filename): CaptionChange => ({ filename, before: 'filled', after: undefined }));
     const release = new AbortController();
     const released = once(release.signal, 'abort');
     // The first removal is answered at once, which cancels the rest. The others that are in flight then have to wait.
@@ -35,16 +35,16 @@ describe('changes to many captions', () => {
     });
     const cancel = new AbortController();
     const client = new TrainyardClient({ baseUrl: proxy.url, token: api.token });
-    const applying = applyChanges(client, id, removals, { signal: cancel.signal, onSettled: () => cancel.abort() });
+    const applying = applyChanges(client, id, removals, { signal: cancel.signal, onProgress: () => cancel.abort() });
     await once(cancel.signal, 'abort');
     // Time enough for the client to ask which captions are still there, if it does not wait for the removals.
     for (let i = 0; i < 5; i++) await api.status(id);
     release.abort();
-    const { made, left, failed, skipped } = await applying;
-    const remaining = await api.filenames(id);
-    expect(left.map(({ filename }) => filename)).toEqual(remaining);
-    expect(made.map(({ filename }) => filename)).toEqual(names.filter((name) => !remaining.includes(name)));
-    expect(made.length).toBeGreaterThan(1);
+    const { changed, remaining, failed, skipped } = await applying;
+    const stillThere = await api.filenames(id);
+    expect(remaining.map(({ filename }) => filename)).toEqual(stillThere);
+    expect(changed.map(({ filename }) => filename)).toEqual(names.filter((name) => !stillThere.includes(name)));
+    expect(changed.length).toBeGreaterThan(1);
     expect([failed, skipped]).toEqual([[], []]);
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { differenceOf } from '../../../web/captions/bulk/difference.js';
-import { type BulkChange, isMade, planChanges, planUndo } from '../../../web/captions/bulk/plan.js';
-import { factsOf } from '../../../web/captions/caption-facts.js';
-import { Tally, termsOf } from '../../../web/captions/terms/terms.js';
+import { type BulkChange, isApplied, planChanges, planUndo } from '../../../web/captions/bulk/plan.js';
+import { captionStatisticsOf } from '../../../web/captions/caption-statistics.js';
+import { TermCounter, termsOf } from '../../../web/captions/terms/terms.js';
 import type { Pair } from '../../../web/live/pairs.js';
 
 const COMPOSED = 'caf\u00e9';
@@ -140,9 +140,9 @@ test('an undo puts back what was there, its byte order mark too', () => {
   ]);
   expect(filled).toMatchObject({ before: 'new', after: undefined });
   expect(edited).toMatchObject({ before: 'new', after: '\ufeffold' });
-  expect(isMade(edited!, 'old')).toBe(true);
-  expect(isMade(edited!, 'new')).toBe(false);
-  expect(isMade(filled!, undefined)).toBe(true);
+  expect(isApplied(edited!, 'old')).toBe(true);
+  expect(isApplied(edited!, 'new')).toBe(false);
+  expect(isApplied(filled!, undefined)).toBe(true);
 });
 
 describe('the difference of two texts', () => {
@@ -191,9 +191,9 @@ describe('terms', () => {
   });
 
   test('are counted by captions, rare ones first', () => {
-    const tally = new Tally();
-    for (const [place, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) tally.add(place, tags);
-    expect(tally.groups().map((group) => group.map(({ term, places }) => [term, ...places]))).toEqual([
+    const counter = new TermCounter();
+    for (const [index, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) counter.add(index, tags);
+    expect(counter.groupsByCount().map((group) => group.map(({ term, captions }) => [term, ...captions]))).toEqual([
       [
         ['b', 0],
         ['constructor', 2],
@@ -205,10 +205,10 @@ describe('terms', () => {
 
 test('facts are of what is written', () => {
   const pairs = pairsWith(['a dog', 'a dog\n', undefined, ' ', 'a much longer text 🚂', 'cat']);
-  const { captions, missing, blank, duplicates, shortest, longest, medianLength } = factsOf(pairs, textOf);
+  const { captions, missing, blank, duplicates, shortest, longest, medianLength } = captionStatisticsOf(pairs, textOf);
   const stems = (some: readonly Pair[]) => some.map(({ stem }) => stem);
   expect({ captions, medianLength }).toEqual({ captions: 5, medianLength: 5 });
   expect([missing, blank, duplicates].map(stems)).toEqual([['2'], ['3'], ['0', '1']]);
   expect([shortest, longest].map((file) => file?.filename)).toEqual(['5.txt', '4.txt']);
-  expect(factsOf([], textOf).medianLength).toBeUndefined();
+  expect(captionStatisticsOf([], textOf).medianLength).toBeUndefined();
 });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../../src/client/client.js';
-import { pairsOf, refusedOf } from '../../../web/live/pairs.js';
-import { factsOf } from '../../../web/pairs/media-facts.js';
-import { choiceOf, countsOf, parametersOf, searching } from '../../../web/pairs/pair-filter.js';
-import { everything, extended, NOTHING, toggled, withoutGone } from '../../../web/pairs/selection/selection.js';
-import { placeAfter } from '../../../web/pairs/steps.js';
+import { pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
+import { mediaFactsOf } from '../../../web/pairs/media-facts.js';
+import { pairFilterOf, categoryCounts, pairFilterParameters, nameMatcher } from '../../../web/pairs/pair-filter.js';
+import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from '../../../web/pairs/selection/selection.js';
+import { indexAfterKey } from '../../../web/pairs/grid-keys.js';
 
 function fileOf(filename: string, more: Partial<DatasetFile> = {}): DatasetFile {
   const kind = filename.toLowerCase().endsWith('.txt') ? 'caption' : filename.endsWith('.mp4') ? 'video' : 'image';
@@ -46,12 +46,12 @@ describe('pairs of files', () => {
     const [a, b] = pairsOf({ files, warnings: [blank, problemOf('SIMILAR_STEM', 'a.jpg')], error });
     expect(a?.problems.map(({ code }) => code)).toEqual(['BLANK_CAPTION', 'SIMILAR_STEM']);
     expect(b?.problems.map(({ code }) => code)).toEqual(['NAME_COLLISION']);
-    expect(refusedOf({ error }).map(({ filename }) => filename)).toEqual(['c.jpg']);
+    expect(rejectedUploadsOf({ error }).map(({ filename }) => filename)).toEqual(['c.jpg']);
   });
 
   test('have their warnings also where the dataset has more than are told of together', () => {
     const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
-    expect(countsOf(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
+    expect(categoryCounts(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
   });
 
   test('are counted by filter', () => {
@@ -61,18 +61,18 @@ describe('pairs of files', () => {
       warnings: [problemOf('ORPHAN_CAPTION', 'c.txt'), problemOf('BLANK_CAPTION', 'b.txt')],
       error: undefined,
     };
-    expect(countsOf(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
+    expect(categoryCounts(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
   });
 });
 
 describe('what is shown', () => {
   test.each(['', 'filter=missing', 'filter=rejected', 'search=a+b', 'filter=blank&search=x&file=a.jpg'])(
     'is kept in the address as ?%s',
-    (query) => expect(parametersOf(choiceOf(new URLSearchParams(query))).toString()).toBe(query),
+    (query) => expect(pairFilterParameters(pairFilterOf(new URLSearchParams(query))).toString()).toBe(query),
   );
 
   test('is everything where the address speaks of a filter that is not there', () => {
-    expect(choiceOf(new URLSearchParams('filter=toString')).view).toBe('all');
+    expect(pairFilterOf(new URLSearchParams('filter=toString')).view).toBe('all');
   });
 
   test.each([
@@ -83,7 +83,7 @@ describe('what is shown', () => {
     ['jpg', true],
     ['cafe\u0301', true],
   ])('is searched by all words in one of the names: %s', (search, isFound) => {
-    expect(searching(search)(['Dog_01_caf\u00e9.jpg', 'notes.txt'])).toBe(isFound);
+    expect(nameMatcher(search)(['Dog_01_caf\u00e9.jpg', 'notes.txt'])).toBe(isFound);
   });
 });
 
@@ -91,27 +91,27 @@ describe('a selection', () => {
   const pairs = pairsNamed('a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'e.jpg');
 
   test('takes one more, and gives it back', () => {
-    const once = toggled(toggled(NOTHING, 'a'), 'c');
+    const once = toggled(toggled(EMPTY_SELECTION, 'a'), 'c');
     expect([...once.stems]).toEqual(['a', 'c']);
     expect([...toggled(once, 'a').stems]).toEqual(['c']);
   });
 
   test('reaches from where it began, forwards and backwards, and keeps what else is selected', () => {
-    const begun = toggled(toggled(NOTHING, 'a'), 'd');
+    const begun = toggled(toggled(EMPTY_SELECTION, 'a'), 'd');
     const forwards = extended(begun, 'e', pairs);
     expect([...forwards.stems].sort()).toEqual(['a', 'd', 'e']);
     expect([...extended(forwards, 'c', pairs).stems].sort()).toEqual(['a', 'c', 'd', 'e']);
   });
 
   test('begins where it is extended while it is nowhere, or where its beginning is not shown', () => {
-    expect([...extended(NOTHING, 'b', pairs).stems]).toEqual(['b']);
-    expect([...extended(toggled(NOTHING, 'a'), 'e', pairs.slice(1)).stems].sort()).toEqual(['a', 'e']);
+    expect([...extended(EMPTY_SELECTION, 'b', pairs).stems]).toEqual(['b']);
+    expect([...extended(toggled(EMPTY_SELECTION, 'a'), 'e', pairs.slice(1)).stems].sort()).toEqual(['a', 'e']);
   });
 
   test('loses those that are gone', () => {
-    const all = everything(pairs);
-    expect(withoutGone(all, pairs)).toBe(all);
-    expect([...withoutGone(all, pairs.slice(0, 2)).stems]).toEqual(['a', 'b']);
+    const all = allOf(pairs);
+    expect(withoutDeleted(all, pairs)).toBe(all);
+    expect([...withoutDeleted(all, pairs.slice(0, 2)).stems]).toEqual(['a', 'b']);
   });
 });
 
@@ -132,7 +132,7 @@ test.each([
   ['End', 2, 9],
   ['x', 2, undefined],
 ])('%s leads from place %i of ten in four columns to %s', (key, place, to) => {
-  expect(placeAfter(key, place, { count: 10, columns: 4, rows: 2 })).toBe(to);
+  expect(indexAfterKey(key, place, { count: 10, columns: 4, rows: 2 })).toBe(to);
 });
 
 test.each([
@@ -141,5 +141,5 @@ test.each([
   [{ duration_seconds: 75 }, '1 min 15 s'],
   [{}, ''],
 ])('what is known of %o is told as %s', (known, words) => {
-  expect(factsOf(fileOf('a.mp4', known))).toBe(words);
+  expect(mediaFactsOf(fileOf('a.mp4', known))).toBe(words);
 });

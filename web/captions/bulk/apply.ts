@@ -1,15 +1,15 @@
 import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { messageOf } from '../../ui/format.js';
-import { type Change, isMade } from './plan.js';
+import { type CaptionChange, isApplied } from './plan.js';
 
-export interface Applied {
-  readonly made: readonly Change[];
-  /** Captions that somebody has changed since the change was planned, and that stay as they are. */
-  readonly skipped: readonly Change[];
-  readonly failed: readonly { readonly change: Change; readonly reason: string }[];
-  /** Not tried any more after a cancel. */
-  readonly left: readonly Change[];
+export interface BulkResult {
+  readonly changed: readonly CaptionChange[];
+  /** Left as they are, because their captions have changed since the plan was made. */
+  readonly skipped: readonly CaptionChange[];
+  readonly failed: readonly { readonly change: CaptionChange; readonly reason: string }[];
+  /** Not made because of a cancel. */
+  readonly remaining: readonly CaptionChange[];
 }
 
 type Texts = ReadonlyMap<string, string | null>;
@@ -18,96 +18,94 @@ const CONCURRENCY = 4;
 const encoder = new TextEncoder();
 
 /**
- * Makes changes, each only where the caption is still what the change was planned for. Those that are made already count as
- * made, so the same changes can be applied again after whatever went wrong.
+ * Applies changes, each only if the caption still has the text that the change was planned for. A change that is applied
+ * already counts as changed, so the same changes can be applied again after a failure.
  *
- * @throws what keeps it from being known how the captions are now
+ * @throws if the current captions can't be read
  */
 export async function applyChanges(
   client: TrainyardClient,
   datasetId: string,
-  changes: readonly Change[],
-  { signal, onSettled }: { signal: AbortSignal; onSettled: (settled: number) => void },
-): Promise<Applied> {
-  const there = await textsThere(client, datasetId, changes, signal);
-  const todo = changes.filter((change) => !isMade(change, there.get(change.filename)) && isAsPlanned(change, there));
-  const settledBefore = changes.length - todo.length;
+  changes: readonly CaptionChange[],
+  { signal, onProgress }: { signal: AbortSignal; onProgress: (done: number) => void },
+): Promise<BulkResult> {
+  const before = await currentTexts(client, datasetId, changes, signal);
+  const todo = changes.filter(
+    (change) => !isApplied(change, before.get(change.filename)) && isAsPlanned(change, before),
+  );
+  const doneBefore = changes.length - todo.length;
   const reasons = new Map<string, string>();
   try {
     const writes = todo.filter(({ after }) => after !== undefined).map(fileOf);
     const { failed } = await client.push({ id: datasetId }, writes, {
       signal,
-      onProgress: ({ finishedFiles }) => onSettled(settledBefore + finishedFiles),
+      onProgress: ({ finishedFiles }) => onProgress(doneBefore + finishedFiles),
     });
     for (const { name, error } of failed) reasons.set(name, messageOf(error));
-    let settled = settledBefore + writes.length;
+    let done = doneBefore + writes.length;
     const removals = todo.filter(({ after }) => after === undefined);
     await forEachConcurrent(removals, CONCURRENCY, async ({ filename }) => {
       signal.throwIfAborted();
       await client.removeFile(datasetId, filename).catch((error) => {
         if (!isGone(error)) reasons.set(filename, messageOf(error));
       });
-      onSettled(++settled);
+      onProgress(++done);
     });
-    return tallyOf(changes, { there, todo, reasons });
+    return resultOf(changes, { before, todo, reasons });
   } catch (error) {
-    // Of some it is not known whether they arrived; and promises of others would keep the dataset from READY.
-    const now = await textsThere(client, datasetId, changes);
-    const open = todo.filter((change) => !isMade(change, now.get(change.filename)));
+    // Some uploads may have arrived without an answer. The other reservations would keep the dataset from READY.
+    const now = await currentTexts(client, datasetId, changes);
+    const open = todo.filter((change) => !isApplied(change, now.get(change.filename)));
     await forEachConcurrent(open, CONCURRENCY, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
-    if (signal.aborted) return tallyOf(changes, { there, todo, left: open });
-    return tallyOf(changes, {
-      there,
-      todo,
-      reasons: new Map(open.map(({ filename }) => [filename, messageOf(error)])),
-    });
+    if (signal.aborted) return resultOf(changes, { before, todo, remaining: open });
+    const reason = messageOf(error);
+    return resultOf(changes, { before, todo, reasons: new Map(open.map(({ filename }) => [filename, reason])) });
   }
 }
 
 interface Outcome {
-  /** As they were before. */
-  readonly there: Texts;
-  readonly todo: readonly Change[];
-  /** Why some have failed, by name. */
+  /** The texts before any change. */
+  readonly before: Texts;
+  readonly todo: readonly CaptionChange[];
+  /** Why changes have failed, by filename. */
   readonly reasons?: ReadonlyMap<string, string>;
-  readonly left?: readonly Change[];
+  readonly remaining?: readonly CaptionChange[];
 }
 
-function tallyOf(changes: readonly Change[], { there, todo, reasons, left = [] }: Outcome): Applied {
+function resultOf(changes: readonly CaptionChange[], { before, todo, reasons, remaining = [] }: Outcome): BulkResult {
   const tried = new Set(todo);
-  const skipped = changes.filter((change) => !tried.has(change) && !isMade(change, there.get(change.filename)));
+  const skipped = changes.filter((change) => !tried.has(change) && !isApplied(change, before.get(change.filename)));
   const failed = todo.flatMap((change) => {
     const reason = reasons?.get(change.filename);
     return reason === undefined ? [] : [{ change, reason }];
   });
-  const others = new Set([...skipped, ...left, ...failed.map(({ change }) => change)]);
-  return { made: changes.filter((change) => !others.has(change)), skipped, failed, left };
+  const others = new Set([...skipped, ...remaining, ...failed.map(({ change }) => change)]);
+  return { changed: changes.filter((change) => !others.has(change)), skipped, failed, remaining };
 }
 
-function isAsPlanned({ filename, before }: Change, there: Texts): boolean {
-  return there.get(filename) === before;
+function isAsPlanned({ filename, before }: CaptionChange, texts: Texts): boolean {
+  return texts.get(filename) === before;
 }
 
-/** The texts that the captions to be changed have now. */
-async function textsThere(
+async function currentTexts(
   client: TrainyardClient,
   datasetId: string,
-  changes: readonly Change[],
+  changes: readonly CaptionChange[],
   signal?: AbortSignal,
 ): Promise<Texts> {
-  // Asked for together, a single one that is not there would spoil the answer.
+  // One missing caption would fail a request for many, so only captions that exist are requested.
   const { files } = await client.status(datasetId, { signal });
-  const present = new Set(files.map(({ filename }) => filename));
-  const names = changes.map(({ filename }) => filename).filter((name) => present.has(name));
+  const existing = new Set(files.map(({ filename }) => filename));
+  const names = changes.map(({ filename }) => filename).filter((name) => existing.has(name));
   const captions = await client.captions(datasetId, names, { signal });
   return new Map(captions.map(({ filename, text }) => [filename, text]));
 }
 
-/** Its `Blob` is made when it is sent: ten thousand at once would hold up the page. */
-function fileOf({ filename, after = '' }: Change): PushFile {
+/** Creates the `Blob` when it is sent: ten thousand at once would block the page. */
+function fileOf({ filename, after = '' }: CaptionChange): PushFile {
   return { name: filename, size: encoder.encode(after).length, open: async () => new Blob([after]) };
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof TrainyardError && error.code === 'file_not_found';
+  return error instanceof TrainyardError && error.errorCode === 404002;
 }

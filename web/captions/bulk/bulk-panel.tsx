@@ -4,12 +4,12 @@ import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
-import { ChangeForm, emptyChange, isMeant, titleOf } from './change-form.js';
+import { ChangeForm, emptyChange, isComplete, changeTitle } from './change-form.js';
 import { ChangeList } from './change-list.js';
 import { JobStatus } from './job-status.js';
 import { startJob, useJob } from './jobs.js';
 import type { BulkChange } from './plan.js';
-import { usePlan } from './use-plan.js';
+import { useChangePlan } from './use-change-plan.js';
 
 interface BulkPanelProps {
   readonly datasetId: string;
@@ -31,7 +31,7 @@ export function BulkPanel({ datasetId, pairs, scope, first }: BulkPanelProps) {
       {(job === undefined || job.state === 'ended') && (
         <>
           <ChangeForm change={change} onChange={setChange} />
-          {isMeant(change) && <Preview datasetId={datasetId} pairs={pairs} scope={scope} change={change} />}
+          {isComplete(change) && <Preview datasetId={datasetId} pairs={pairs} scope={scope} change={change} />}
         </>
       )}
     </Panel>
@@ -45,7 +45,7 @@ interface PreviewProps extends Omit<BulkPanelProps, 'first'> {
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
   const client = useClient();
   // Typing comes first, and the preview follows.
-  const plan = usePlan(pairs, useDeferredValue(change));
+  const plan = useChangePlan(pairs, useDeferredValue(change));
   const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
   const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
   return (
@@ -59,7 +59,7 @@ function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
           <Button
             kind="primary"
             disabled={!isCurrent}
-            onClick={() => startJob(client, datasetId, titleOf(plan.change, shown.length), plan.changes)}
+            onClick={() => startJob(client, datasetId, changeTitle(plan.change, shown.length), plan.changes)}
           >
             Change {countOf(shown.length, 'caption')}
           </Button>

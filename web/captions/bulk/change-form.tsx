@@ -26,7 +26,7 @@ export function emptyChange(kind: Kind): BulkChange {
 }
 
 /** Whether enough is said for anything to be changed. */
-export function isMeant(change: BulkChange): boolean {
+export function isComplete(change: BulkChange): boolean {
   switch (change.kind) {
     case 'prepend':
     case 'append':
@@ -39,7 +39,7 @@ export function isMeant(change: BulkChange): boolean {
 }
 
 /** `“sks” before 12 captions`. */
-export function titleOf(change: BulkChange, count: number): string {
+export function changeTitle(change: BulkChange, count: number): string {
   const captions = countOf(count, 'caption');
   switch (change.kind) {
     case 'prepend':

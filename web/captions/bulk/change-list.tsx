@@ -1,10 +1,10 @@
 import { memo, useMemo } from 'react';
 import { LongList } from '../../ui/long-list.js';
 import { differenceOf } from './difference.js';
-import type { Change } from './plan.js';
+import type { CaptionChange } from './plan.js';
 
 interface Shown {
-  readonly change: Change;
+  readonly change: CaptionChange;
   readonly reason?: string;
 }
 
@@ -24,7 +24,7 @@ export function ChangeList({ label, changes }: { label: string; changes: readonl
   );
 }
 
-const Difference = memo(function Difference({ change: { before, after } }: { change: Change }) {
+const Difference = memo(function Difference({ change: { before, after } }: { change: CaptionChange }) {
   const pieces = useMemo(() => differenceOf(before ?? '', after ?? ''), [before, after]);
   return (
     <p className="whitespace-pre-wrap wrap-anywhere">

@@ -3,20 +3,24 @@ import type { ReactNode } from 'react';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
-import { Progress } from '../progress.js';
-import type { Applied } from './apply.js';
+import { CaptionProgress } from '../caption-progress.js';
+import type { BulkResult } from './apply.js';
 import { ChangeList } from './change-list.js';
-import { cancelJob, dismissJob, type Job, retryJob, undoJob } from './jobs.js';
+import { cancelJob, dismissJob, type BulkJob, retryJob, undoJob } from './jobs.js';
 
 /** A change to many captions that is under way, or what has become of it. */
-export function JobStatus({ datasetId, job }: { datasetId: string; job: Job }) {
+export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob }) {
   const client = useClient();
-  const { title, isUndo, changes, settled, state, applied, fault } = job;
+  const { title, isUndo, changes, done, state, result, error } = job;
   if (state !== 'ended') {
     return (
       <Framed title={isUndo ? `Undoing: ${title}` : title}>
         <div className="flex flex-wrap items-center gap-4">
-          <Progress done={settled} total={changes.length} what={isUndo ? 'captions put back' : 'captions changed'} />
+          <CaptionProgress
+            done={done}
+            total={changes.length}
+            what={isUndo ? 'captions put back' : 'captions changed'}
+          />
           <Button disabled={state === 'stopping'} onClick={() => cancelJob(datasetId)}>
             {state === 'stopping' ? 'Stopping …' : 'Cancel'}
           </Button>
@@ -24,25 +28,25 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: Job }) {
       </Framed>
     );
   }
-  const isOpen = fault !== undefined || (applied !== undefined && applied.failed.length + applied.left.length > 0);
-  const canUndo = !isUndo && (applied === undefined || applied.made.length > 0);
+  const isOpen = error !== undefined || (result !== undefined && result.failed.length + result.remaining.length > 0);
+  const canUndo = !isUndo && (result === undefined || result.changed.length > 0);
   return (
     <Framed title={isUndo ? `Undone: ${title}` : title}>
       <p role="status" className="text-sm">
-        {fault !== undefined && <span className="text-bad">{fault}</span>}
-        {applied !== undefined && outcomeOf(applied, isUndo)}
+        {error !== undefined && <span className="text-bad">{error}</span>}
+        {result !== undefined && outcomeOf(result, isUndo)}
       </p>
-      {applied !== undefined && applied.failed.length > 0 && <ChangeList label="Failed" changes={applied.failed} />}
-      {applied !== undefined && applied.skipped.length > 0 && (
+      {result !== undefined && result.failed.length > 0 && <ChangeList label="Failed" changes={result.failed} />}
+      {result !== undefined && result.skipped.length > 0 && (
         <ChangeList
           label="Skipped"
-          changes={applied.skipped.map((change) => ({ change, reason: 'Changed by somebody since; left as it is.' }))}
+          changes={result.skipped.map((change) => ({ change, reason: 'Changed by somebody since; left as it is.' }))}
         />
       )}
       <div className="flex flex-wrap gap-2">
         {isOpen && (
           <Button kind="primary" onClick={() => retryJob(client, datasetId)}>
-            {applied !== undefined && applied.left.length > 0 ? 'Go on' : 'Try again'}
+            {result !== undefined && result.remaining.length > 0 ? 'Go on' : 'Try again'}
           </Button>
         )}
         {canUndo && (
@@ -58,10 +62,10 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: Job }) {
   );
 }
 
-function outcomeOf({ made, skipped, failed, left }: Applied, isUndo: boolean): string {
+function outcomeOf({ changed, skipped, failed, remaining }: BulkResult, isUndo: boolean): string {
   const parts = [
-    `${countOf(made.length, 'caption')} ${isUndo ? 'put back' : 'changed'}`,
-    left.length > 0 && `${countOf(left.length, 'caption')} left after the cancel`,
+    `${countOf(changed.length, 'caption')} ${isUndo ? 'put back' : 'changed'}`,
+    remaining.length > 0 && `${countOf(remaining.length, 'caption')} left after the cancel`,
     skipped.length > 0 && `${countOf(skipped.length, 'caption')} skipped`,
     failed.length > 0 && `${countOf(failed.length, 'caption')} failed`,
   ];

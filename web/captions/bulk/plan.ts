@@ -9,7 +9,7 @@ export type BulkChange =
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
 /** What becomes of one caption; `undefined` is no caption. */
-export interface Change {
+export interface CaptionChange {
   readonly filename: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
@@ -24,13 +24,13 @@ const MARK = '\ufeff';
 const ENDS_SENTENCE = /[.!?…;:。！？]$/u;
 
 /** Every change that is to be made, in the order of the pairs; captions that stay as they are have none. */
-export function planChanges(pairs: readonly Pair[], textOf: TextOf, change: BulkChange): Change[] {
-  const plan = planner(textOf, change);
+export function planChanges(pairs: readonly Pair[], textOf: TextOf, change: BulkChange): CaptionChange[] {
+  const plan = changePlanner(textOf, change);
   return pairs.flatMap((pair) => plan(pair) ?? []);
 }
 
 /** As `planChanges`, pair by pair. */
-export function planner(textOf: TextOf, change: BulkChange): (pair: Pair) => Change | undefined {
+export function changePlanner(textOf: TextOf, change: BulkChange): (pair: Pair) => CaptionChange | undefined {
   const rewrite = rewriting(change);
   return ({ stem, media, caption }) => {
     if (caption === undefined) {
@@ -46,7 +46,7 @@ export function planner(textOf: TextOf, change: BulkChange): (pair: Pair) => Cha
 }
 
 /** The changes that take these back. */
-export function planUndo(changes: readonly Change[]): Change[] {
+export function planUndo(changes: readonly CaptionChange[]): CaptionChange[] {
   return changes.map(({ filename, before, after, hadMark = false }) => ({
     filename,
     before: after,
@@ -55,7 +55,7 @@ export function planUndo(changes: readonly Change[]): Change[] {
 }
 
 /** Whether a caption is as it was to become; the service tells of texts without their byte order marks. */
-export function isMade({ after }: Change, there: string | null | undefined): boolean {
+export function isApplied({ after }: CaptionChange, there: string | null | undefined): boolean {
   return there === (after?.startsWith(MARK) ? after.slice(MARK.length) : after);
 }
 

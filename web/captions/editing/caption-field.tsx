@@ -4,7 +4,7 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import { useLinks } from '../../live/dataset.js';
 import type { Pair } from '../../live/pairs.js';
 import { messageOf, sizeOf } from '../../ui/format.js';
-import { type CaptionName, type Draft, drafts, faultOf } from './drafts.js';
+import { type CaptionName, type Draft, drafts, failureOf } from './drafts.js';
 import { type Caption, useCaption } from './use-caption.js';
 
 interface CaptionFieldProps {
@@ -19,7 +19,7 @@ interface CaptionFieldProps {
 export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
   const caption = useCaption(datasetId, pair);
   const { draft, reading, name } = caption;
-  const fault = faultOf(draft);
+  const fault = failureOf(draft);
   return (
     <div className="relative flex h-full min-h-28 flex-col gap-1">
       {draft === undefined && reading.state === 'failed' ? (
@@ -48,7 +48,7 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
   return (
     <textarea
       aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
-      aria-invalid={faultOf(draft) !== undefined || draft?.state === 'changed' || undefined}
+      aria-invalid={failureOf(draft) !== undefined || draft?.state === 'changed' || undefined}
       rows={4}
       value={text}
       readOnly={draft === undefined && reading.state === 'loading'}

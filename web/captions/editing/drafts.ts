@@ -1,34 +1,34 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
-import { signOutWhereRefused } from '../../session/client.js';
+import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
-import { type Saved, saveCaption, shownOf, writtenOf } from './saving.js';
-import { keepText } from './texts.js';
+import { type SavedCaption, saveCaption, displayText, textToSave } from './save-caption.js';
+import { rememberText } from './texts.js';
 
 /** What a person has typed and the service does not have yet. */
 export type Draft = {
   readonly text: string;
   /** What it was made from; `undefined` where there was no caption. */
-  readonly base: Saved | undefined;
+  readonly base: SavedCaption | undefined;
 } & (
   | { readonly state: 'editing' }
   /** `again`: saved once more after this, as it was changed and left meanwhile. `reason`: why the last try has failed. */
   | { readonly state: 'saving'; readonly sent: string; readonly again: boolean; readonly reason: string | undefined }
   | { readonly state: 'failed'; readonly reason: string; readonly mayPass: boolean }
   /** Somebody else has saved another text, or removed the caption: one of the two has to go. */
-  | { readonly state: 'changed'; readonly theirs: Saved | undefined }
+  | { readonly state: 'changed'; readonly theirs: SavedCaption | undefined }
 );
 
 /** What is known of a caption before the dataset tells so: that we have replaced what it had. */
-interface Ahead {
-  readonly saved: Saved | undefined;
+interface NewerCaption {
+  readonly saved: SavedCaption | undefined;
   readonly replaced: ReadonlySet<string | undefined>;
 }
 
-export interface Slot {
+export interface CaptionEntry {
   readonly datasetId: string;
   readonly filename: string;
   readonly draft?: Draft | undefined;
-  readonly ahead?: Ahead | undefined;
+  readonly newer?: NewerCaption | undefined;
   /** Saved a moment ago. */
   readonly isJustSaved?: boolean;
 }
@@ -39,7 +39,7 @@ export interface CaptionName {
 }
 
 /** Why a draft is not saved, from the first failure until it is. */
-export function faultOf(draft: Draft | undefined): string | undefined {
+export function failureOf(draft: Draft | undefined): string | undefined {
   return draft?.state === 'failed' || draft?.state === 'saving' ? draft.reason : undefined;
 }
 
@@ -52,11 +52,11 @@ const LONGEST_RETRY_MS = 60_000;
  * not, and whoever is signed in.
  */
 class Drafts {
-  readonly #slots = new Map<string, Slot>();
+  readonly #slots = new Map<string, CaptionEntry>();
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #sightListeners = new Set<() => void>();
-  #unsaved: readonly Slot[] = [];
-  #outOfSight: readonly Slot[] = [];
+  #unsaved: readonly CaptionEntry[] = [];
+  #outOfSight: readonly CaptionEntry[] = [];
   #client: TrainyardClient | undefined;
   #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
 
@@ -71,15 +71,15 @@ class Drafts {
   use(client: TrainyardClient): void {
     if (this.#client === client) return;
     this.#client = client;
-    for (const slot of this.#unsaved) if (slot.draft?.state === 'failed') this.save(slot);
+    for (const entry of this.#unsaved) if (entry.draft?.state === 'failed') this.save(entry);
   }
 
-  slot(name: CaptionName): Slot | undefined {
+  slot(name: CaptionName): CaptionEntry | undefined {
     return this.#slots.get(keyOf(name));
   }
 
   /** Those that can't be saved as they are and have no field that would say so. */
-  outOfSight(): readonly Slot[] {
+  offscreen(): readonly CaptionEntry[] {
     return this.#outOfSight;
   }
 
@@ -95,15 +95,16 @@ class Drafts {
     };
   }
 
-  subscribeToSight(listener: () => void): () => void {
+  subscribeToOffscreen(listener: () => void): () => void {
     this.#sightListeners.add(listener);
     return () => this.#sightListeners.delete(listener);
   }
 
   /** Takes what was typed over a saved text. */
-  edit(name: CaptionName, text: string, saved: Saved | undefined): void {
+  edit(name: CaptionName, text: string, saved: SavedCaption | undefined): void {
     const draft = this.slot(name)?.draft ?? { state: 'editing', base: saved, text };
-    const isBack = (draft.state === 'editing' || draft.state === 'failed') && text === shownOf(draft.base?.text ?? '');
+    const isBack =
+      (draft.state === 'editing' || draft.state === 'failed') && text === displayText(draft.base?.text ?? '');
     this.#put(name, { draft: isBack ? undefined : { ...draft, text } });
   }
 
@@ -131,19 +132,19 @@ class Drafts {
     const slot = this.slot(name);
     if (slot?.draft?.state !== 'changed') return;
     const { theirs, base } = slot.draft;
-    this.#put(name, { draft: undefined, ahead: aheadOf(slot, { saved: theirs, over: base }) });
+    this.#put(name, { draft: undefined, newer: newerOf(slot, { saved: theirs, over: base }) });
   }
 
   /** Compares a draft with what the dataset has now: somebody else may have saved another text. */
-  meet(name: CaptionName, there: Saved | undefined): void {
+  compareWithDataset(name: CaptionName, there: SavedCaption | undefined): void {
     const slot = this.slot(name);
-    if (slot?.ahead !== undefined && !slot.ahead.replaced.has(there?.sha256)) this.#put(name, { ahead: undefined });
+    if (slot?.newer !== undefined && !slot.newer.replaced.has(there?.sha256)) this.#put(name, { newer: undefined });
     const draft = slot?.draft;
-    if (draft === undefined || draft.state === 'saving' || slot?.ahead?.replaced.has(there?.sha256)) return;
+    if (draft === undefined || draft.state === 'saving' || slot?.newer?.replaced.has(there?.sha256)) return;
     // The dataset may be behind what is known of theirs.
     const known = draft.state === 'changed' ? [draft.base, draft.theirs] : [draft.base];
     if (known.some((saved) => saved?.sha256 === there?.sha256)) return;
-    const isSame = there !== undefined && there.text !== null && shownOf(there.text) === draft.text;
+    const isSame = there !== undefined && there.text !== null && displayText(there.text) === draft.text;
     const { text, base } = draft;
     this.#put(name, { draft: isSame ? undefined : { state: 'changed', text, base, theirs: there } });
   }
@@ -152,8 +153,8 @@ class Drafts {
     const client = this.#client;
     if (client === undefined) return;
     const { text, base } = draft;
-    this.#put(name, { draft: { state: 'saving', text, base, sent: text, again: false, reason: faultOf(draft) } });
-    const written = writtenOf(text, base);
+    this.#put(name, { draft: { state: 'saving', text, base, sent: text, again: false, reason: failureOf(draft) } });
+    const written = textToSave(text, base);
     try {
       const outcome = await saveCaption(client, { ...nameOf(name), text: written, base });
       if (outcome.state === 'saved') this.#settle(name, outcome.saved, base);
@@ -163,23 +164,23 @@ class Drafts {
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), mayPass });
       if (mayPass) this.#retryLater();
       // Not for a token that somebody has replaced meanwhile.
-      if (client === this.#client) signOutWhereRefused(error);
+      if (client === this.#client) signOutIfUnauthorized(error);
     }
   }
 
-  #settle(name: CaptionName, saved: Saved, over: Saved | undefined): void {
-    keepText(saved.sha256, saved.text);
+  #settle(name: CaptionName, saved: SavedCaption, over: SavedCaption | undefined): void {
+    rememberText(saved.sha256, saved.text);
     const slot = this.slot(name);
-    const ahead = aheadOf(slot, { saved, over });
+    const newer = newerOf(slot, { saved, over });
     const draft = slot?.draft;
     if (draft?.state !== 'saving' || draft.text === draft.sent) {
-      this.#put(name, { draft: undefined, ahead, isJustSaved: true });
+      this.#put(name, { draft: undefined, newer, isJustSaved: true });
       setTimeout(() => this.#put(name, { isJustSaved: false }), THANKS_MS);
       return;
     }
     // Typed on meanwhile.
     const next: Draft = { state: 'editing', text: draft.text, base: saved };
-    this.#put(name, { draft: next, ahead });
+    this.#put(name, { draft: next, newer });
     if (draft.again) void this.#send(name, next);
   }
 
@@ -206,10 +207,10 @@ class Drafts {
     this.#retry = { ms, timer: setTimeout(() => this.#retryFailed(), ms) };
   }
 
-  #put(name: CaptionName, change: Partial<Slot>): void {
+  #put(name: CaptionName, change: Partial<CaptionEntry>): void {
     const key = keyOf(name);
-    const slot: Slot = { ...nameOf(name), ...this.#slots.get(key), ...change };
-    if (slot.draft === undefined && slot.ahead === undefined && slot.isJustSaved !== true) this.#slots.delete(key);
+    const slot: CaptionEntry = { ...nameOf(name), ...this.#slots.get(key), ...change };
+    if (slot.draft === undefined && slot.newer === undefined && slot.isJustSaved !== true) this.#slots.delete(key);
     else this.#slots.set(key, slot);
     this.#unsaved = [...this.#slots.values()].filter(({ draft }) => draft !== undefined);
     for (const listener of this.#listeners.get(key) ?? []) listener();
@@ -220,7 +221,7 @@ class Drafts {
     if (this.#unsaved.length === 0 && this.#outOfSight.length === 0) return;
     this.#outOfSight = this.#unsaved.filter(
       (slot) =>
-        !this.#listeners.has(keyOf(slot)) && (slot.draft?.state === 'changed' || faultOf(slot.draft) !== undefined),
+        !this.#listeners.has(keyOf(slot)) && (slot.draft?.state === 'changed' || failureOf(slot.draft) !== undefined),
     );
     for (const listener of this.#sightListeners) listener();
   }
@@ -239,11 +240,11 @@ function nameOf({ datasetId, filename }: CaptionName): CaptionName {
   return { datasetId, filename };
 }
 
-function aheadOf(
-  slot: Slot | undefined,
-  { saved, over }: { saved: Saved | undefined; over: Saved | undefined },
-): Ahead {
-  const replaced = new Set(slot?.ahead?.replaced).add(over?.sha256);
+function newerOf(
+  slot: CaptionEntry | undefined,
+  { saved, over }: { saved: SavedCaption | undefined; over: SavedCaption | undefined },
+): NewerCaption {
+  const replaced = new Set(slot?.newer?.replaced).add(over?.sha256);
   replaced.delete(saved?.sha256);
   return { saved, replaced };
 }

@@ -4,7 +4,7 @@ import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../..
 import { useClient } from '../../session/client.js';
 
 /** What is known of the text of a caption; `null` is one of more than 64 KiB, which the service does not give. */
-export type Reading =
+export type TextState =
   | { readonly state: 'loading' }
   | { readonly state: 'read'; readonly text: string | null }
   | { readonly state: 'failed'; readonly error: unknown };
@@ -12,7 +12,7 @@ export type Reading =
 /** Within so many milliseconds, those that come into sight are asked for together. */
 const GATHERING_MS = 16;
 
-const LOADING: Reading = { state: 'loading' };
+const LOADING: TextState = { state: 'loading' };
 
 interface Wanted {
   readonly client: TrainyardClient;
@@ -24,26 +24,26 @@ interface Wanted {
 /*
  * Texts are kept by their SHA-256, so that of a dataset that was asked for again only those are read that have changed.
  */
-const readings = new Map<string, Reading>();
+const readings = new Map<string, TextState>();
 const listeners = new Map<string, Set<() => void>>();
 const wanted = new Map<string, Wanted>();
 
-export function readingOf(sha256: string): Reading {
+export function textStateOf(sha256: string): TextState {
   return readings.get(sha256) ?? LOADING;
 }
 
 /** Keeps a text that is known without asking, such as one that was just saved. */
-export function keepText(sha256: string, text: string | null): void {
+export function rememberText(sha256: string, text: string | null): void {
   tell(sha256, { state: 'read', text });
 }
 
 /** The text of a caption in sight; `retry` asks again where it could not be read. */
-export function useText(datasetId: string, file: DatasetFile | undefined): { reading: Reading; retry: () => void } {
+export function useText(datasetId: string, file: DatasetFile | undefined): { reading: TextState; retry: () => void } {
   const client = useClient();
   const sha256 = file?.sha256 ?? '';
   const reading = useSyncExternalStore(
     (listener) => listen(sha256, listener),
-    () => readingOf(sha256),
+    () => textStateOf(sha256),
   );
   const isRead = reading.state === 'read';
   useEffect(() => {
@@ -64,7 +64,7 @@ export async function readTexts(
   files: readonly DatasetFile[],
   { signal, onProgress }: { signal: AbortSignal; onProgress: (known: number) => void },
 ): Promise<void> {
-  const unknown = files.filter(({ sha256 }) => readingOf(sha256).state !== 'read');
+  const unknown = files.filter(({ sha256 }) => textStateOf(sha256).state !== 'read');
   for (let from = 0; from < unknown.length; from += MAX_NAMES_PER_REQUEST) {
     onProgress(files.length - unknown.length + from);
     const failure = await readSome(client, datasetId, unknown.slice(from, from + MAX_NAMES_PER_REQUEST), signal);
@@ -119,7 +119,7 @@ async function readSome(
   try {
     const names = files.map(({ filename }) => filename);
     // One that has changed since has another hash, by which the dataset will tell of it in a moment.
-    for (const { sha256, text } of await client.captions(datasetId, names, { signal })) keepText(sha256, text);
+    for (const { sha256, text } of await client.captions(datasetId, names, { signal })) rememberText(sha256, text);
     return undefined;
   } catch (error) {
     if (isOfOneFile(error) && files.length > 1) {
@@ -137,7 +137,7 @@ function isOfOneFile(error: unknown): boolean {
   return error instanceof TrainyardError && [404, 409].includes(error.status) && error.code !== 'dataset_not_found';
 }
 
-function tell(sha256: string, reading: Reading): void {
+function tell(sha256: string, reading: TextState): void {
   readings.set(sha256, reading);
   for (const listener of listeners.get(sha256) ?? []) listener();
 }

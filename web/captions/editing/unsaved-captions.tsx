@@ -3,14 +3,14 @@ import { Link } from 'wouter';
 import { useSession } from '../../session/session.js';
 import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
-import { drafts, faultOf, type Slot } from './drafts.js';
+import { drafts, failureOf, type CaptionEntry } from './drafts.js';
 
 /** Captions that could not be saved and whose fields are not in sight, whether a person is signed in or not. */
 export function UnsavedCaptions() {
   const { token } = useSession();
   const unsaved = useSyncExternalStore(
-    (listener) => drafts.subscribeToSight(listener),
-    () => drafts.outOfSight(),
+    (listener) => drafts.subscribeToOffscreen(listener),
+    () => drafts.offscreen(),
   );
   if (unsaved.length === 0) return null;
   const isSignedIn = token !== undefined;
@@ -37,11 +37,11 @@ export function UnsavedCaptions() {
   );
 }
 
-function saveAll(unsaved: readonly Slot[]): void {
+function saveAll(unsaved: readonly CaptionEntry[]): void {
   for (const slot of unsaved) drafts.save(slot);
 }
 
-function Row({ slot }: { slot: Slot }) {
+function Row({ slot }: { slot: CaptionEntry }) {
   const { datasetId, filename, draft } = slot;
   return (
     <li className="flex flex-wrap items-center gap-x-3 py-1">
@@ -52,7 +52,7 @@ function Row({ slot }: { slot: Slot }) {
         {filename}
       </Link>
       <span className="mr-auto min-w-0 wrap-anywhere text-muted">
-        {faultOf(draft) ?? 'Changed or removed elsewhere meanwhile.'}
+        {failureOf(draft) ?? 'Changed or removed elsewhere meanwhile.'}
       </span>
       <button
         type="button"

@@ -2,14 +2,14 @@ import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { Pair } from '../../live/pairs.js';
 import { useClient } from '../../session/client.js';
 import { type CaptionName, type Draft, drafts } from './drafts.js';
-import { type Saved, shownOf } from './saving.js';
-import { type Reading, useText } from './texts.js';
+import { type SavedCaption, displayText } from './save-caption.js';
+import { type TextState, useText } from './texts.js';
 
 export interface Caption {
   readonly name: CaptionName;
   /** As the service has it, where that is known; `undefined` also where there is none. */
-  readonly saved: Saved | undefined;
-  readonly reading: Reading;
+  readonly saved: SavedCaption | undefined;
+  readonly reading: TextState;
   readonly retry: () => void;
   readonly draft: Draft | undefined;
   /** What the field shows. */
@@ -17,7 +17,7 @@ export interface Caption {
   readonly isJustSaved: boolean;
 }
 
-const NO_TEXT: Reading = { state: 'read', text: '' };
+const NO_TEXT: TextState = { state: 'read', text: '' };
 
 /** The caption of a pair: what is saved of it, and what a person has made of that. */
 export function useCaption(datasetId: string, pair: Pair): Caption {
@@ -30,9 +30,9 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   }, [datasetId, filename]);
   const slot = useSyncExternalStore(subscribe, () => drafts.slot(name));
   // Where we have saved since, what the dataset tells is of yesterday.
-  const ahead = slot?.ahead?.replaced.has(file?.sha256) ? slot.ahead : undefined;
+  const ahead = slot?.newer?.replaced.has(file?.sha256) ? slot.newer : undefined;
   const fromFile = useText(datasetId, ahead === undefined ? file : undefined);
-  const reading = useMemo<Reading>(
+  const reading = useMemo<TextState>(
     () => (ahead?.saved !== undefined ? { state: 'read', text: ahead.saved.text } : NO_TEXT),
     [ahead],
   );
@@ -47,7 +47,7 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   useEffect(() => drafts.use(client), [client]);
   const isKnown = current.state === 'read' && ahead === undefined;
   useEffect(() => {
-    if (isKnown) drafts.meet(name, saved);
+    if (isKnown) drafts.compareWithDataset(name, saved);
   }, [name, saved, isKnown]);
   // Gone out of sight is left, too.
   useEffect(() => () => drafts.save(name), [name]);
@@ -59,7 +59,7 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
     reading: current,
     retry: fromFile.retry,
     draft,
-    text: draft?.text ?? shownOf(saved?.text ?? ''),
+    text: draft?.text ?? displayText(saved?.text ?? ''),
     isJustSaved: slot?.isJustSaved === true,
   };
 }

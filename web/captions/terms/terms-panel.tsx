@@ -3,29 +3,35 @@ import { memo, useDeferredValue, useMemo, useState } from 'react';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import type { Choice } from '../caption-filter.js';
-import { foldedOf, type TermKind } from './terms.js';
-import type { Counted } from './use-terms.js';
+import type { CaptionFilter } from '../caption-filter.js';
+import { foldCase, type TermKind } from './terms.js';
+import type { TermCounts } from './use-terms.js';
 
 type Order = 'rare' | 'frequent';
 
 interface TermsPanelProps {
   readonly kind: TermKind;
-  readonly counted: Counted | undefined;
-  readonly choice: Choice;
+  readonly counted: TermCounts | undefined;
+  readonly filter: CaptionFilter;
   readonly onKind: (kind: TermKind) => void;
-  readonly onChoose: (choice: Choice) => void;
+  readonly onFilter: (choice: CaptionFilter) => void;
 }
 
 /** The tags or words of all captions, each with the number of captions that have it. */
-export const TermsPanel = memo(function TermsPanel({ kind, counted, choice, onKind, onChoose }: TermsPanelProps) {
+export const TermsPanel = memo(function TermsPanel({
+  kind,
+  counted,
+  filter: choice,
+  onKind,
+  onFilter: onChoose,
+}: TermsPanelProps) {
   const [search, setSearch] = useState('');
   const [order, setOrder] = useState<Order>('frequent');
   // Typing comes first, and the list follows.
-  const sought = useDeferredValue(foldedOf(search.trim()));
+  const sought = useDeferredValue(foldCase(search.trim()));
   const shown = useMemo(() => {
     const found = (counted?.terms ?? []).filter(({ folded }) => folded.includes(sought));
-    return order === 'rare' ? found : found.sort((a, b) => b.places.length - a.places.length);
+    return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
   }, [counted, sought, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
   return (
@@ -78,7 +84,7 @@ export const TermsPanel = memo(function TermsPanel({ kind, counted, choice, onKi
                 : countOf(shown.length, `different ${noun}`)}
           </p>
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
-            {({ term, places }) => (
+            {({ term, captions }) => (
               <button
                 type="button"
                 aria-pressed={choice.kind === kind && choice.term === term}
@@ -86,7 +92,7 @@ export const TermsPanel = memo(function TermsPanel({ kind, counted, choice, onKi
                 className="flex w-full cursor-pointer items-baseline gap-3 px-2 py-1 text-left text-sm hover:bg-raised aria-pressed:bg-accent aria-pressed:text-on-accent"
               >
                 <span className="min-w-0 grow wrap-anywhere">{term}</span>
-                <span className="tabular-nums">{numberOf(places.length)}</span>
+                <span className="tabular-nums">{numberOf(captions.length)}</span>
               </button>
             )}
           </LongList>

@@ -7,7 +7,7 @@ export interface Term {
   /** As it is searched. */
   readonly folded: string;
   /** Places of the captions that have it, among all that were counted. */
-  readonly places: readonly number[];
+  readonly captions: readonly number[];
 }
 
 /** Commas as they are typed in the West and in the East, and line ends. */
@@ -29,29 +29,29 @@ export function termsOf(kind: TermKind, text: string): Set<string> {
 }
 
 /** As searched for: without regard to case and to how accents are written. */
-export function foldedOf(text: string): string {
+export function foldCase(text: string): string {
   return text.normalize('NFC').toLowerCase();
 }
 
 /** Counts captions one by one. */
-export class Tally {
-  readonly #places = new Map<string, number[]>();
+export class TermCounter {
+  readonly #captions = new Map<string, number[]>();
 
-  add(place: number, terms: Iterable<string>): void {
+  add(index: number, terms: Iterable<string>): void {
     for (const term of terms) {
-      const places = this.#places.get(term);
-      if (places === undefined) this.#places.set(term, [place]);
-      else places.push(place);
+      const captions = this.#captions.get(term);
+      if (captions === undefined) this.#captions.set(term, [index]);
+      else captions.push(index);
     }
   }
 
   /** In groups of the same count, rare ones first, to be put in order one group at a time. */
-  groups(): Term[][] {
+  groupsByCount(): Term[][] {
     const groups = new Map<number, Term[]>();
-    for (const [term, places] of this.#places) {
-      const group = groups.get(places.length);
-      const entry = { term, folded: foldedOf(term), places };
-      if (group === undefined) groups.set(places.length, [entry]);
+    for (const [term, captions] of this.#captions) {
+      const group = groups.get(captions.length);
+      const entry = { term, folded: foldCase(term), captions };
+      if (group === undefined) groups.set(captions.length, [entry]);
       else group.push(entry);
     }
     return [...groups.entries()].sort(([a], [b]) => a - b).map(([, group]) => group);

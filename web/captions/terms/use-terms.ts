@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { inSlices } from '../in-chunks.js';
+import { forEachInChunks } from '../in-chunks.js';
 import { textOf } from '../read-pairs.js';
-import { Tally, type Term, type TermKind, termsOf } from './terms.js';
+import { TermCounter, type Term, type TermKind, termsOf } from './terms.js';
 
-export interface Counted {
+export interface TermCounts {
   readonly kind: TermKind;
   /** What the places of terms are places in. */
   readonly pairs: readonly Pair[];
@@ -13,8 +13,8 @@ export interface Counted {
 }
 
 /** The tags or words of these pairs, counted; of the pairs of a moment ago while that is being done. */
-export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): Counted | undefined {
-  const [counted, setCounted] = useState<Counted>();
+export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): TermCounts | undefined {
+  const [counted, setCounted] = useState<TermCounts>();
   useEffect(() => {
     if (pairs === undefined) return;
     const counting = new AbortController();
@@ -28,11 +28,11 @@ export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): Co
 }
 
 async function count(pairs: readonly Pair[], kind: TermKind, signal: AbortSignal): Promise<Term[]> {
-  const tally = new Tally();
-  const add = ({ caption }: Pair, place: number) =>
-    tally.add(place, caption === undefined ? [] : termsOf(kind, textOf(caption) ?? ''));
-  await inSlices(pairs, add, signal);
-  const groups = tally.groups();
-  await inSlices(groups, (group) => group.sort((a, b) => (a.folded < b.folded ? -1 : 1)), signal);
+  const counter = new TermCounter();
+  const add = ({ caption }: Pair, index: number) =>
+    counter.add(index, caption === undefined ? [] : termsOf(kind, textOf(caption) ?? ''));
+  await forEachInChunks(pairs, add, signal);
+  const groups = counter.groupsByCount();
+  await forEachInChunks(groups, (group) => group.sort((a, b) => (a.folded < b.folded ? -1 : 1)), signal);
   return groups.flat();
 }

@@ -9,7 +9,7 @@ const CONCURRENCY = 4;
 const REPORT_MS = 200;
 
 /** A file that is being deleted, or was asked to be. */
-export interface Doomed {
+export interface FileToDelete {
   readonly stem: string;
   readonly filename: string;
 }
@@ -19,7 +19,7 @@ export interface Deletion {
   readonly total: number;
   readonly done: number;
   readonly isRunning: boolean;
-  readonly failures: readonly (Doomed & { readonly reason: string })[];
+  readonly failures: readonly (FileToDelete & { readonly reason: string })[];
 }
 
 const IDLE: Deletion = { stems: new Set(), total: 0, done: 0, isRunning: false, failures: [] };
@@ -40,11 +40,11 @@ interface DeletionOptions {
 }
 
 /** Deletes files, a few at a time; what is gone already counts as deleted. What fails is told of until `dismissFailures`. */
-export async function deleteFiles(files: readonly Doomed[], options: DeletionOptions): Promise<void> {
+export async function deleteFiles(files: readonly FileToDelete[], options: DeletionOptions): Promise<void> {
   const { client, datasetId, refetch } = options;
   if (deletions.get(datasetId)?.isRunning) return;
   const stems = new Set(files.map(({ stem }) => stem));
-  const failures: (Doomed & { reason: string })[] = [];
+  const failures: (FileToDelete & { reason: string })[] = [];
   let done = 0;
   const report = (isRunning: boolean) =>
     put(datasetId, { stems, total: files.length, done, isRunning, failures: [...failures] });

@@ -7,7 +7,7 @@ export interface Selection {
   readonly anchor: string | undefined;
 }
 
-export const NOTHING: Selection = { stems: new Set(), anchor: undefined };
+export const EMPTY_SELECTION: Selection = { stems: new Set(), anchor: undefined };
 
 export function toggled({ stems }: Selection, stem: string): Selection {
   const next = new Set(stems);
@@ -24,12 +24,12 @@ export function extended(selection: Selection, stem: string, shown: readonly Pai
   return { stems: new Set([...selection.stems, ...range.map((pair) => pair.stem)]), anchor: selection.anchor };
 }
 
-export function everything(shown: readonly Pair[]): Selection {
+export function allOf(shown: readonly Pair[]): Selection {
   return { stems: new Set(shown.map(({ stem }) => stem)), anchor: shown[0]?.stem };
 }
 
 /** Without those that are gone, so that one who comes back under such a name is not selected; itself where none are. */
-export function withoutGone(selection: Selection, pairs: readonly Pair[]): Selection {
+export function withoutDeleted(selection: Selection, pairs: readonly Pair[]): Selection {
   if (selection.stems.size === 0) return selection;
   const there = new Set(pairs.map(({ stem }) => stem));
   const kept = [...selection.stems].filter((stem) => there.has(stem));

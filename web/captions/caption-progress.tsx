@@ -8,7 +8,7 @@ interface ProgressProps {
 }
 
 /** How far something is. */
-export function Progress({ done, total, what }: ProgressProps) {
+export function CaptionProgress({ done, total, what }: ProgressProps) {
   return (
     <div className="flex min-w-40 grow flex-col gap-1.5 text-sm text-muted">
       <progress

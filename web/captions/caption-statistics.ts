@@ -2,7 +2,7 @@ import type { DatasetFile } from '../../src/client/client.js';
 import type { Pair } from '../live/pairs.js';
 
 /** What there is to know of the captions of a dataset as a whole. */
-export interface Facts {
+export interface CaptionStatistics {
   readonly captions: number;
   readonly missing: readonly Pair[];
   readonly blank: readonly Pair[];
@@ -15,7 +15,10 @@ export interface Facts {
 }
 
 /** @param textOf `undefined` where a text is not known */
-export function factsOf(pairs: readonly Pair[], textOf: (file: DatasetFile) => string | undefined): Facts {
+export function captionStatisticsOf(
+  pairs: readonly Pair[],
+  textOf: (file: DatasetFile) => string | undefined,
+): CaptionStatistics {
   const missing: Pair[] = [];
   const blank: Pair[] = [];
   const written: DatasetFile[] = [];
@@ -37,7 +40,7 @@ export function factsOf(pairs: readonly Pair[], textOf: (file: DatasetFile) => s
     if (same === undefined) byText.set(text, [pair]);
     else same.push(pair);
   }
-  const byLength = written.toSorted((a, b) => lengthOf(a) - lengthOf(b));
+  const byLength = written.toSorted((a, b) => captionLength(a) - captionLength(b));
   const middle = byLength[Math.floor((byLength.length - 1) / 2)];
   return {
     captions: written.length + blank.length,
@@ -46,10 +49,10 @@ export function factsOf(pairs: readonly Pair[], textOf: (file: DatasetFile) => s
     duplicates: [...byText.values()].filter((same) => same.length > 1).flat(),
     shortest: byLength[0],
     longest: byLength.at(-1),
-    medianLength: middle && lengthOf(middle),
+    medianLength: middle && captionLength(middle),
   };
 }
 
-export function lengthOf({ characters = 0 }: DatasetFile): number {
+export function captionLength({ characters = 0 }: DatasetFile): number {
   return characters;
 }

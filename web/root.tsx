@@ -11,7 +11,7 @@ import { AddFilesProvider } from './upload/add-files/add-files.js';
 import { Dock } from './upload/dock/dock.js';
 
 /** The whole page: signed in or not, and which of the pages. */
-export function App() {
+export function Root() {
   const { token } = useSession();
   return (
     <>

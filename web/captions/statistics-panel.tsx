@@ -3,25 +3,29 @@ import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
 import { numberOf } from '../ui/format.js';
 import { Panel } from '../ui/panel.js';
-import { type Facts, lengthOf } from './caption-facts.js';
-import type { Choice, Only } from './caption-filter.js';
+import { type CaptionStatistics, captionLength } from './caption-statistics.js';
+import type { CaptionFilter, CaptionIssue } from './caption-filter.js';
 
-interface FactsPanelProps {
+interface StatisticsPanelProps {
   readonly datasetId: string;
-  readonly facts: Facts;
-  readonly onChoose: (choice: Choice) => void;
+  readonly statistics: CaptionStatistics;
+  readonly onFilter: (choice: CaptionFilter) => void;
 }
 
 /** The captions of a dataset in numbers, each with the way to what it counts. */
-export const FactsPanel = memo(function FactsPanel({ datasetId, facts, onChoose }: FactsPanelProps) {
+export const StatisticsPanel = memo(function FactsPanel({
+  datasetId,
+  statistics: facts,
+  onFilter: onChoose,
+}: StatisticsPanelProps) {
   const { captions, shortest, longest, medianLength } = facts;
   return (
     <Panel title="In numbers">
       <dl className="grid grid-cols-[1fr_auto] gap-x-4 gap-y-1 text-sm">
         <Fact name="Captions">{numberOf(captions)}</Fact>
-        <Counted name="Missing" only="missing" facts={facts} onChoose={onChoose} />
-        <Counted name="Blank" only="blank" facts={facts} onChoose={onChoose} />
-        <Counted name="The same as another" only="duplicates" facts={facts} onChoose={onChoose} />
+        <Counted name="Missing" only="missing" statistics={facts} onFilter={onChoose} />
+        <Counted name="Blank" only="blank" statistics={facts} onFilter={onChoose} />
+        <Counted name="The same as another" only="duplicates" statistics={facts} onFilter={onChoose} />
         {shortest !== undefined && longest !== undefined && medianLength !== undefined && (
           <>
             <Fact name="Shortest">
@@ -47,12 +51,12 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-interface CountedProps extends Pick<FactsPanelProps, 'facts' | 'onChoose'> {
+interface CountedProps extends Pick<StatisticsPanelProps, 'statistics' | 'onFilter'> {
   readonly name: string;
-  readonly only: Only;
+  readonly only: CaptionIssue;
 }
 
-function Counted({ name, only, facts, onChoose }: CountedProps) {
+function Counted({ name, only, statistics: facts, onFilter: onChoose }: CountedProps) {
   const count = facts[only].length;
   return (
     <Fact name={name}>
@@ -79,7 +83,7 @@ function Length({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
       title={`Show ${file.filename}`}
       className="text-accent underline"
     >
-      {charactersOf(lengthOf(file))}
+      {charactersOf(captionLength(file))}
     </Link>
   );
 }

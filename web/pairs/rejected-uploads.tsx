@@ -2,7 +2,7 @@ import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { useDataset } from '../live/dataset.js';
-import type { Refused } from '../live/pairs.js';
+import type { RejectedUpload } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf, numberOf } from '../ui/format.js';
@@ -11,7 +11,13 @@ import { LongList } from '../ui/long-list.js';
 const CONCURRENCY = 4;
 
 /** Uploads that were refused or never came, with the reason, until they are dismissed. */
-export function RefusedList({ dataset, refused }: { dataset: DatasetWithFiles; refused: readonly Refused[] }) {
+export function RejectedUploads({
+  dataset,
+  refused,
+}: {
+  dataset: DatasetWithFiles;
+  refused: readonly RejectedUpload[];
+}) {
   const client = useClient();
   const { refetch } = useDataset(dataset.id);
   const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());

@@ -1,0 +1,33 @@
+interface Grid {
+  readonly count: number;
+  readonly columns: number;
+  /** Rows that are seen at a time. */
+  readonly rows: number;
+}
+
+/** Where a key leads from a index in a grid, which may be where it was; `undefined` for keys that lead nowhere. */
+export function indexAfterKey(key: string, index: number, { count, columns, rows }: Grid): number | undefined {
+  const last = count - 1;
+  const within = (to: number) => Math.min(Math.max(to, 0), last);
+  const isInLastRow = Math.floor(index / columns) === Math.floor(last / columns);
+  switch (key) {
+    case 'ArrowLeft':
+      return within(index - 1);
+    case 'ArrowRight':
+      return within(index + 1);
+    case 'ArrowUp':
+      return index < columns ? index : index - columns;
+    case 'ArrowDown':
+      return isInLastRow ? index : within(index + columns);
+    case 'PageUp':
+      return within(index - rows * columns);
+    case 'PageDown':
+      return within(index + rows * columns);
+    case 'Home':
+      return 0;
+    case 'End':
+      return last;
+    default:
+      return undefined;
+  }
+}
