@@ -1,17 +1,17 @@
 import { mediaTypeOf } from './media.js';
 
 /*
- * Which sizes ai-toolkit trains in. It brings each picture to a size of about the same shape, with at most the pixels of
- * the job's resolution, and takes together in a batch what has one size. Each resolution of a list is a training set of its
- * own, with every file in it once more (ai-toolkit `toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
+ * The buckets of ai-toolkit: the sizes in which it trains. It scales and crops each image to a size of about the same aspect
+ * ratio with at most the pixels of the job's resolution, and batches images of one size. Of a list of resolutions, each is a
+ * separate training set with every file in it (ai-toolkit `toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
  */
 
-/** The resolutions that ai-toolkit's own examples train in (`config/examples/`). Each stands for an area, its square. */
+/** The resolutions in ai-toolkit's examples (`config/examples/`). Each stands for an area: its square. */
 export const RESOLUTIONS = [512, 768, 1024] as const;
 
 /**
- * What sides of buckets are multiples of, by model: `get_bucket_divisibility` of the model decides, whatever the job says
- * (ai-toolkit `toolkit/data_loader.py`, `AiToolkitDataset.__init__`, and `extensions_built_in/diffusion_models/`).
+ * The sides of a bucket are multiples of this. It depends on the model alone, by its `get_bucket_divisibility` (ai-toolkit
+ * `toolkit/data_loader.py`, `AiToolkitDataset.__init__`, and `extensions_built_in/diffusion_models/`).
  */
 export const BUCKET_STEPS = [8, 16, 32] as const;
 
@@ -25,7 +25,7 @@ export interface BucketRules {
   readonly step: number;
 }
 
-/** What is trained on in one size. Clips are never in one batch with images. */
+/** The files that are trained on in one size. A batch never mixes clips with images. */
 export interface Bucket<F extends BucketedFile> extends Size {
   readonly kind: 'image' | 'video';
   readonly files: readonly F[];
@@ -38,35 +38,34 @@ interface BucketedFile {
 }
 
 /**
- * The size in which a picture is trained on: scaled to cover it, and its middle cut out. No larger than the picture, but
- * for rounding: of the sizes around the exact one, it is the one nearest in area that does not exceed the resolution.
+ * The size in which an image is trained on. The trainer scales the image to cover it and crops to the centre. Of the sizes
+ * around the exact one, this is the nearest in area within the resolution, so it exceeds the image by rounding only.
  *
- * After ai-toolkit `toolkit/buckets.py`, `get_bucket_for_image_size`, as it is since 2026; before, it chose from a list of
- * sizes.
+ * After ai-toolkit `toolkit/buckets.py`, `get_bucket_for_image_size`, as of 2026. Earlier versions chose from a list.
  */
 export function bucketOf({ width, height }: Size, { resolution, step }: BucketRules): Size {
   const area = width * height;
-  const mostArea = resolution * resolution;
-  const goal = Math.min(area, mostArea);
-  const scale = Math.sqrt(goal / area);
-  const [across, down] = [(width * scale) / step, (height * scale) / step];
-  const around = [
-    { width: Math.floor(across) * step, height: Math.floor(down) * step },
-    { width: Math.floor(across) * step, height: Math.ceil(down) * step },
-    { width: Math.ceil(across) * step, height: Math.floor(down) * step },
-    { width: Math.ceil(across) * step, height: Math.ceil(down) * step },
-  ].filter((size) => areaOf(size) > 0 && areaOf(size) <= mostArea);
-  // Where two are as near, the first one wins, as with Python's `min`.
-  const [first, ...others] = around;
+  const maxArea = resolution * resolution;
+  const targetArea = Math.min(area, maxArea);
+  const scale = Math.sqrt(targetArea / area);
+  const [columns, rows] = [(width * scale) / step, (height * scale) / step];
+  const candidates = [
+    { width: Math.floor(columns) * step, height: Math.floor(rows) * step },
+    { width: Math.floor(columns) * step, height: Math.ceil(rows) * step },
+    { width: Math.ceil(columns) * step, height: Math.floor(rows) * step },
+    { width: Math.ceil(columns) * step, height: Math.ceil(rows) * step },
+  ].filter((size) => areaOf(size) > 0 && areaOf(size) <= maxArea);
+  // Of two equally near sizes the first wins, as with Python's `min`.
+  const [first, ...others] = candidates;
   if (first !== undefined) {
-    const away = (size: Size) => Math.abs(areaOf(size) - goal);
-    return others.reduce((best, size) => (away(size) < away(best) ? size : best), first);
+    const deviation = (size: Size) => Math.abs(areaOf(size) - targetArea);
+    return others.reduce((best, size) => (deviation(size) < deviation(best) ? size : best), first);
   }
-  // Nearly a line: one step on its short side, whatever the area.
-  return { width: Math.max(step, Math.floor(across) * step), height: Math.max(step, Math.floor(down) * step) };
+  // A very narrow image: one step on its short side, even if that exceeds the area.
+  return { width: Math.max(step, Math.floor(columns) * step), height: Math.max(step, Math.floor(rows) * step) };
 }
 
-/** The buckets of a dataset, largest first; files that the trainer leaves out, or of unknown size, are in none. */
+/** The buckets of a dataset, those with most files first. Files of untrained types or unknown size are in none. */
 export function bucketsOf<F extends BucketedFile>(files: readonly F[], rules: BucketRules): Bucket<F>[] {
   const buckets = new Map<string, Bucket<F> & { files: F[] }>();
   for (const file of files) {
@@ -82,7 +81,7 @@ export function bucketsOf<F extends BucketedFile>(files: readonly F[], rules: Bu
   return [...buckets.values()].sort((a, b) => b.files.length - a.files.length || areaOf(b) - areaOf(a));
 }
 
-/** Whether a picture has fewer pixels than the resolution, and so is trained on at its own, smaller size. */
+/** True for an image with fewer pixels than the resolution, which is trained on at its own smaller size. */
 export function isBelow({ width, height }: Size, resolution: number): boolean {
   return width * height < resolution * resolution;
 }

@@ -1,10 +1,10 @@
 import { type DatasetCounts, type DatasetFile, liveUntil, type Micros } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
-/** The part of a counts that adds up stem by stem. */
+/** The counts that are sums over the stem groups. */
 export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity'>;
 
-const NOTHING: StemCounts = {
+const ZERO: StemCounts = {
   pending: 0,
   rejected: 0,
   images: 0,
@@ -16,14 +16,14 @@ const NOTHING: StemCounts = {
   bytes: 0,
 };
 
-export const COUNT_FIELDS = Object.keys(NOTHING) as (keyof StemCounts)[];
+export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
 
 /**
- * What the files of one stem add to their dataset's counts. Whether a picture has its caption, and whether two files would
- * be mounted under one name, is decided among files of one stem; so a change to a file needs only its group recounted.
+ * The counts of the files of one stem. Captions pair, and names collide, only among files of one stem, so a change to a file
+ * needs only its stem group recounted.
  */
 export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
-  const counts = { ...NOTHING };
+  const counts = { ...ZERO };
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
     if (upload.state === 'pending') counts.pending++;
@@ -42,16 +42,16 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   return counts;
 }
 
-/** The counts of a dataset after one of its stem groups went from `before` to `after`. */
+/** The counts of a dataset after one of its stem groups changed from `before` to `after`. */
 export function recount(counts: StemCounts, before: readonly DatasetFile[], after: readonly DatasetFile[]): StemCounts {
   const minus = countsOfStem(before);
   const plus = countsOfStem(after);
-  const changed = { ...NOTHING };
+  const changed = { ...ZERO };
   for (const key of COUNT_FIELDS) changed[key] = counts[key] - minus[key] + plus[key];
   return changed;
 }
 
-/** When the last pending upload among these stops being alive. */
+/** When the last pending upload among these files expires; `null` without any. */
 export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   let latest: Micros | null = null;
   for (const { upload } of files) {
@@ -60,7 +60,7 @@ export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
   return latest;
 }
 
-/** Files by the stem they share, case and all. */
+/** Groups files by stem, case-sensitively. */
 export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<string, F[]> {
   const groups = new Map<string, F[]>();
   for (const file of files) {
@@ -72,9 +72,9 @@ export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<st
   return groups;
 }
 
-/** The counts of a whole dataset, counted from nothing: what the kept one must always equal. */
+/** Counts all files of a dataset. The stored counts must always equal this. */
 export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
-  let counts = NOTHING;
+  let counts = ZERO;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
   return { ...counts, pendingUntil: pendingUntilOf(files), lastActivity };
 }

@@ -1,15 +1,15 @@
 import type { DatasetCounts } from './dataset.js';
 import type { ErrorProblem, ErrorProblemCode } from './problems.js';
 
-/** Why a dataset is FAILED, in one code and one sentence. */
+/** The reason why a dataset is FAILED. */
 export interface DatasetError {
   readonly code: ErrorProblemCode | 'UPLOAD_REJECTED';
   readonly message: string;
 }
 
 /**
- * The failure of a FAILED dataset, from its counts alone. Where all its errors are at hand and there is but one, that one
- * says it best.
+ * The error of a FAILED dataset, from its counts. `errors` are all its errors, if the caller has them; a single one becomes
+ * the error of the dataset.
  */
 export function datasetErrorOf(counts: DatasetCounts, errors: readonly ErrorProblem[] = []): DatasetError {
   const [only, ...others] = errors;
@@ -17,7 +17,7 @@ export function datasetErrorOf(counts: DatasetCounts, errors: readonly ErrorProb
   const reasons = reasonsOf(counts);
   return {
     code: reasons[0]?.code ?? 'INSPECTION_FAILED',
-    message: `${reasons.map((reason) => reason.message).join('; ')}. Upload what is missing or was refused, or delete it from the dataset.`,
+    message: `${reasons.map((reason) => reason.message).join('; ')}. Upload the missing and the rejected files again, or delete them.`,
   };
 }
 
@@ -27,16 +27,17 @@ function reasonsOf(counts: DatasetCounts): DatasetError[] {
   if (counts.rejected > 0)
     add(
       'UPLOAD_REJECTED',
-      `${count(counts.rejected, 'file')} refused for what is in ${counts.rejected === 1 ? 'it' : 'them'}`,
+      `${count(counts.rejected, 'file')} rejected because of ${counts.rejected === 1 ? 'its' : 'their'} content`,
     );
-  if (counts.pending > 0) add('UPLOAD_EXPIRED', `${count(counts.pending, 'promised upload')} never arrived`);
+  if (counts.pending > 0)
+    add('UPLOAD_EXPIRED', `${count(counts.pending, 'upload was', 'uploads were')} not completed in time`);
   if (counts.collisions > 0) {
     add('NAME_COLLISION', `${count(counts.collisions, 'file')} would overwrite another when mounted`);
   }
   if (counts.images + counts.videos === 0) {
-    if (counts.captions > 0) add('NO_MEDIA', 'there is no image or video');
+    if (counts.captions > 0) add('NO_MEDIA', 'the dataset has no image or video');
   } else if (counts.trainable === 0) {
-    add('NO_TRAINABLE_MEDIA', 'none of the images is of a type the trainer reads (JPEG, PNG, WebP)');
+    add('NO_TRAINABLE_MEDIA', 'no image is of a type that the trainer reads (JPEG, PNG, WebP)');
   }
   if (counts.uncaptioned > 0) {
     add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video', 'images or videos')} without a caption`);

@@ -2,7 +2,7 @@ import type { Facts } from './inspect/inspection.js';
 import type { FileKind } from './media.js';
 import type { ErrorProblem, Warning } from './problems.js';
 
-/** A moment in microseconds since 1970 UTC; the contract's times have six digits after the second. */
+/** Microseconds since 1970 UTC, the precision of the contract's timestamps. */
 export type Micros = number;
 
 export const MICROS_PER_SECOND = 1_000_000;
@@ -19,21 +19,21 @@ export interface Dataset {
   readonly counts: DatasetCounts;
 }
 
-/** One attempt to bring a file: a promise that is still open, was kept, or was broken. */
+/** One attempt to upload a file: pending, finalized well, or rejected. */
 export type Upload =
   | {
       readonly state: 'pending';
       /**
-       * A signed link of ours waits for its PUT, and a presigned one for an object in the store, until `expiresAt`; a direct
-       * upload's bytes are on their way already.
+       * `link`: a PUT to a signed link of this service. `presigned`: a PUT to a presigned URL of the object store. `direct`: the
+       * body of a request, which the server is receiving already.
        */
       readonly via: 'link' | 'presigned' | 'direct';
       readonly expectedBytes: number | null;
-      /** Bytes may begin to arrive until then. */
+      /** The latest moment at which the transfer may begin. */
       readonly expiresAt: Micros;
-      /** A lease, renewed while bytes arrive or are looked at: an upload that began in time may take hours. */
+      /** Renewed while the bytes are received and inspected, which may take hours; `null` without a lease. */
       readonly leaseUntil: Micros | null;
-      /** Who holds the lease: a token of that one arrival, so that whoever lost the lease can't act on it any more. */
+      /** Identifies the holder of the lease, so that a holder who has lost it can't change the upload. */
       readonly leaseToken: string | null;
     }
   | {
@@ -44,13 +44,13 @@ export type Upload =
       readonly contentType: string;
       readonly facts: Facts;
       readonly warnings: readonly Warning[];
-      /** What the store calls these very bytes, such as an ETag; `null` where it has no such name. */
+      /** The store's version of these bytes, such as an ETag; `null` for a store without versions. */
       readonly blobVersion: string | null;
       readonly finalizedAt: Micros;
     }
   | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly finalizedAt: Micros };
 
-/** A row of a dataset. The id also names the bytes in the blob store, and is never used twice. */
+/** One row of the catalog. Its id also names the bytes in the blob store and is never reused. */
 export interface DatasetFile<U extends Upload = Upload> {
   readonly id: string;
   readonly datasetId: string;
@@ -63,23 +63,23 @@ export interface DatasetFile<U extends Upload = Upload> {
 export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
-/** How long the sweep takes at the most to come round and end a direct upload whose server has died. */
-const CLEANED_UP_WITHIN: Micros = 60 * MICROS_PER_SECOND;
+/** The longest time until cleanup removes a direct upload whose server has crashed. */
+const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
- * The moment from which nobody waits for this upload any more. A direct upload that has lost its server was never promised
- * to anybody, and its client knows: it counts as under way until it is swept, and never as a promise that was not kept.
+ * The moment at which a pending upload expires. A direct upload expires later than its lease: if its server crashes, its client
+ * has seen the connection break, so cleanup removes it before it would count as an error of the dataset.
  */
 export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
   const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
-  return via === 'direct' ? until + CLEANED_UP_WITHIN : until;
+  return via === 'direct' ? until + CLEANUP_DELAY : until;
 }
 
-/** What `statusOf` needs to know of a dataset's files, kept up to date so that no file has to be read for it. */
+/** Everything about a dataset's files that `statusOf` needs. Updated with every change, so that no file has to be read. */
 export interface DatasetCounts {
-  /** Pending uploads, alive or expired. */
+  /** Pending uploads, expired ones included. */
   readonly pending: number;
-  /** When the last of the pending uploads stops being alive; `null` without any. */
+  /** When the last of the pending uploads expires; `null` without any. */
   readonly pendingUntil: Micros | null;
   readonly rejected: number;
   readonly images: number;
@@ -89,20 +89,20 @@ export interface DatasetCounts {
   readonly trainable: number;
   /** Images and videos without a caption of the same stem. */
   readonly uncaptioned: number;
-  /** Files that would overwrite another one when mounted: `a.JPG` beside `a.jpg`. */
+  /** Files that would overwrite another one in a mounted folder: `a.JPG` beside `a.jpg`. */
   readonly collisions: number;
-  /** Of stored files. */
+  /** The total size of stored files. */
   readonly bytes: number;
-  /** The last promise, settling or removal. */
+  /** When a file was last reserved, finalized or removed. */
   readonly lastActivity: Micros;
 }
 
-/** How long after the last activity a missing caption may still be on its way, in microseconds. */
 export interface StatusRules {
+  /** How long after the last activity a missing caption does not count as missing, in microseconds. */
   readonly captionGrace: Micros;
 }
 
-/** The status of a dataset at a moment, from its counts alone. The first line that fits decides. */
+/** The status of a dataset at a moment, from its counts alone. The first rule that matches decides. */
 export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Status {
   if (isEmpty(counts)) return 'DRAFT';
   if (hasLiveUpload(counts, now)) return 'UPLOADING';
@@ -111,7 +111,7 @@ export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules)
   return now < counts.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
 }
 
-/** When time alone may change the status next; `undefined` where only an upload or a removal can. */
+/** When the status may change next without a change to the files; `undefined` if it can't. */
 export function nextChangeOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Micros | undefined {
   const graceEnds = counts.lastActivity + rules.captionGrace;
   if (isEmpty(counts)) return undefined;
@@ -127,12 +127,12 @@ function hasLiveUpload(counts: DatasetCounts, now: Micros): boolean {
   return counts.pendingUntil !== null && counts.pendingUntil > now;
 }
 
-/** Wrong in a way that waiting can't mend: refused or never-kept uploads, files that would overwrite each other. */
+/** Errors that no upload in flight can resolve: rejected and expired uploads, files that would overwrite each other. */
 function isBroken(counts: DatasetCounts): boolean {
   return counts.rejected > 0 || counts.pending > 0 || counts.collisions > 0;
 }
 
-/** Something that may simply not have been sent yet is missing: a caption, or anything to train on. */
+/** Captions or trainable media are missing, which may still be uploaded. */
 function isIncomplete(counts: DatasetCounts): boolean {
   return counts.uncaptioned > 0 || counts.trainable === 0;
 }

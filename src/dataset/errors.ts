@@ -34,8 +34,8 @@ export interface FieldProblem {
 }
 
 /**
- * The one error class that crosses rooms. `message` is shown to people as it is: it says what was wrong, with which
- * file, and what to do. The cause is for the log only.
+ * The error class of all layers. `message` is shown to people as it is: it says what is wrong, with which file, and what to
+ * do. The cause is only logged.
  */
 export class ServiceError extends Error {
   readonly code: ErrorCode;

@@ -4,18 +4,18 @@ import { type DatasetFile, liveUntil, type Micros, type StoredFile } from './dat
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
 
-/** Everything that is wrong with a dataset's files, and everything a person would want to know. */
+/** All errors and warnings about the files of a dataset. */
 export interface Findings {
   readonly errors: readonly ErrorProblem[];
   readonly warnings: readonly Warning[];
 }
 
-/** Searching the nearest name is quadratic; past this many orphans nobody reads the suggestions. */
+/** Orphaned captions that get a suggestion. The search for the nearest name is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
 /**
- * Reads the findings off all files of a dataset, in the order of their names. What counts as an error is what makes
- * `statusOf` say FAILED once nothing is on its way any more.
+ * Finds the errors and warnings of a dataset, in the order of the filenames. There are errors exactly where `statusOf`
+ * returns FAILED once no upload is in flight and the caption grace is over.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
   const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
@@ -39,7 +39,7 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
         errorIn(
           filename,
           'UPLOAD_EXPIRED',
-          `${filename} was promised but never arrived in full. Upload it again, or delete it from the dataset.`,
+          `The upload of ${filename} was not completed in time. Upload it again, or delete it from the dataset.`,
         ),
       ];
     case 'stored':
@@ -72,7 +72,7 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
   return findings;
 }
 
-/** The one image or video where it and its caption are all there is, as nearly everywhere: nothing can be said of those. */
+/** The image or video of a group that consists of it and its caption: the common case, which has no findings. */
 function pairedMedia(group: readonly StoredFile[]): StoredFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
@@ -89,7 +89,7 @@ function sharedStem(media: readonly StoredFile[]): Warning {
   return warningIn(
     first,
     'SHARED_STEM',
-    `${names.join(' and ')} share one name before the extension, so the trainer gives them the same caption.`,
+    `${names.join(' and ')} have the same name before the extension, so the trainer gives them the same caption.`,
   );
 }
 
@@ -105,7 +105,7 @@ function collisions(group: readonly StoredFile[]): ErrorProblem[] {
         errorIn(
           filename,
           'NAME_COLLISION',
-          `${filename} and ${owner} differ only in the case of the extension and would overwrite each other. Delete or rename one.`,
+          `${filename} and ${owner} differ only in the case of the extension and would overwrite each other when mounted. Delete or rename one.`,
         ),
       );
     }
@@ -120,7 +120,7 @@ function orphanFindings(orphans: readonly StoredFile[], mediaStems: readonly str
     return warningIn(
       filename,
       'ORPHAN_CAPTION',
-      `${filename} belongs to no image or video, so nothing is trained on it.${hint}`,
+      `${filename} belongs to no image or video, so the trainer ignores it.${hint}`,
     );
   });
 }
@@ -131,7 +131,7 @@ function nearest(stem: string, candidates: readonly string[]): string | undefine
   return distance(stem, near) <= Math.max(2, stem.length / 2) ? near : undefined;
 }
 
-/** On a disk that ignores case, such as macOS or Windows, these would be one file. */
+/** Stems that differ only in case. On a file system that ignores case, as on macOS and Windows, they would be one file. */
 function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   const seen = new Map<string, string>();
   const findings: Warning[] = [];
@@ -140,7 +140,7 @@ function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
     const other = seen.get(folded);
     if (other === undefined) seen.set(folded, filename);
     else {
-      const message = `${filename} and ${other} differ only in case and are easily taken for one another.`;
+      const message = `${filename} and ${other} differ only in case, so their captions have one name on Windows and macOS. Rename one.`;
       findings.push(warningIn(filename, 'SIMILAR_STEM', message));
     }
   }
@@ -157,7 +157,7 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
       {
         severity: 'error',
         code: 'NO_MEDIA',
-        message: 'The dataset has captions but no image or video. Upload the files they belong to.',
+        message: 'The dataset has captions but no image or video. Upload the images or videos that they belong to.',
       },
     ];
   }
@@ -166,14 +166,15 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
     findings.push({
       severity: 'error',
       code: 'NO_TRAINABLE_MEDIA',
-      message: 'The trainer reads none of these image types. Convert them to JPEG, PNG or WebP and upload those.',
+      message:
+        'The trainer reads none of the image types in this dataset. Convert the images to JPEG, PNG or WebP and upload those.',
     });
   }
   if (images > 0 && videos > 0) {
     findings.push({
       severity: 'warning',
       code: 'MIXED_MEDIA',
-      message: `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images leaves videos out.`,
+      message: `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`,
     });
   }
   return findings;

@@ -5,10 +5,10 @@ const MAX_FILENAME_BYTES = 255;
 const MAX_DATASET_NAME_BYTES = 128;
 
 /**
- * The form a filename is stored in: NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
+ * The filename as it is stored: in NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
  *
  * @throws ServiceError `invalid_name` where it is not one path component of 1 to 255 UTF-8 bytes; `unsupported_type`
- * where its extension is none of ours.
+ * where its extension is not in the table of media types.
  */
 export function parseFilename(raw: string): string {
   const fault = filenameFault(raw);
@@ -19,7 +19,7 @@ export function parseFilename(raw: string): string {
   if (mediaTypeOf(filename) === undefined) {
     throw new ServiceError(
       'unsupported_type',
-      `${quote(raw)} is not an image, a video or a .txt caption by its extension. Accepted: ${Object.keys(MEDIA).join(' ')}`,
+      `The file ${quote(raw)} has none of the accepted extensions: ${Object.keys(MEDIA).join(' ')}`,
     );
   }
   return filename;
@@ -30,7 +30,7 @@ function filenameFault(raw: string): string | undefined {
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';
-  if (raw.startsWith('.')) return 'begins with a dot, and the trainer skips hidden files';
+  if (raw.startsWith('.')) return 'begins with a dot, and the trainer skips such files';
   const bytes = new TextEncoder().encode(raw.normalize('NFC')).length;
   if (bytes > MAX_FILENAME_BYTES) return `is ${bytes} bytes long; at most ${MAX_FILENAME_BYTES} fit`;
   return undefined;
@@ -62,12 +62,12 @@ export function parseDatasetName(raw: string): string {
 }
 
 function forbiddenCharacter(name: string): string | undefined {
-  // Marks belong to letters: without them no name in Hindi or Thai could be written.
+  // Combining marks are parts of letters in Hindi and Thai, for instance.
   const found = /[^\p{L}\p{M}\p{Nd} ._-]/u.exec(name)?.[0];
   return found === undefined ? undefined : `contains ${quote(found)}`;
 }
 
-/** A name as shown inside a message: quoted, escaped, and short enough to leave room for the reason. */
+/** A name as messages have it: quoted, escaped, and cut to 80 characters. */
 function quote(raw: string): string {
   return JSON.stringify(raw.length > 80 ? `${raw.slice(0, 77)}…` : raw);
 }

@@ -1,4 +1,4 @@
-/** What can be wrong with a dataset or a file. Errors keep a dataset from READY; warnings are for a person to know. */
+/** Problems of a dataset or a file. An error keeps the dataset from READY, a warning does not. */
 export type ErrorProblemCode =
   | 'FILE_EMPTY'
   | 'NOT_AN_IMAGE'
@@ -32,7 +32,7 @@ export interface ErrorProblem {
   readonly severity: 'error';
   readonly code: ErrorProblemCode;
   readonly filename?: string;
-  /** One sentence or two a person can act on; names the file. */
+  /** One or two sentences that name the file, what is wrong with it, and what to do. */
   readonly message: string;
 }
 

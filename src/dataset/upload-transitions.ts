@@ -1,36 +1,33 @@
 import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dataset.js';
 
 /**
- * What happens to the files of one stem. Each function takes the group as it is and returns it as it becomes; the catalog
- * writes the difference and moves the counts by it. `undefined` means that the change has lost its subject, because
- * somebody settled, replaced or removed it first.
+ * All files of one stem. Each transition takes the group as it is and returns it changed; the catalog writes the difference
+ * and updates the counts by it. A transition returns `undefined`, and changes nothing, where the upload it is about has been
+ * finalized, replaced or removed in the meantime.
  */
 export type StemGroup = readonly DatasetFile[];
 
 /**
- * Whoever takes in the bytes of a promise holds it under a token of their own, until `releaseLease` or until somebody else
- * has taken over a lease that ran out. From then on nothing is found under the old token: who slept can do no harm.
+ * The holder of a lease on a pending upload. The token is the holder's own, and is valid until `releaseLease` or until another
+ * caller acquires the lease after it expired: a holder that was suspended that long can't change the upload any more.
  */
 export interface LeaseHolder {
   readonly id: string;
   readonly token: string;
 }
 
-/** A new promise. One made through a link retires the older link promises of that name. */
+/** Adds a pending upload. One by a link replaces the pending uploads by older links to the same filename. */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
-  const isRetired = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
-  return [...(isByLink(file) ? group.filter((other) => !isRetired(other)) : group), file];
+  const isReplaced = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
+  return [...(isByLink(file) ? group.filter((other) => !isReplaced(other)) : group), file];
 }
 
-/** Promised through a link, whoever made it; not those whose bytes are on their way already. */
+/** Pending by a signed or presigned link. Unlike a direct upload, it may never begin. */
 function isByLink({ upload }: DatasetFile): boolean {
   return upload.state === 'pending' && upload.via !== 'direct';
 }
 
-/**
- * The bytes begin to arrive, and whoever takes them in gives a sign of life by `until`. `undefined` also where somebody
- * else is taking them in already.
- */
+/** Grants the lease to a caller that receives the bytes. Returns `undefined` also while another holder's lease is valid. */
 export function acquireLease(
   group: StemGroup,
   id: string,
@@ -41,7 +38,7 @@ export function acquireLease(
   return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
 
-/** A sign of life: the bytes are still arriving. `undefined` also where the lease has run out. */
+/** Extends the lease while the bytes are received. Returns `undefined` also where the lease has expired. */
 export function renewLease(
   group: StemGroup,
   holder: LeaseHolder,
@@ -51,7 +48,7 @@ export function renewLease(
   return replacePending(group, holder.id, (upload) => ({ ...upload, leaseUntil: lease.until }));
 }
 
-/** The bytes stopped arriving. A link's promise stays open for another try; a direct upload is over. */
+/** Ends an attempt without a result. The link remains valid for another attempt; a direct upload is removed. */
 export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   const pending = heldBy(group, holder);
   if (pending === undefined || pending.upload.via === 'direct') return withdraw(group, holder);
@@ -59,28 +56,27 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * The promise is kept. The file displaces what stood under its name, good or rejected, and fulfils every other link
- * promise of that name whose bytes are not arriving. `undefined` also where the lease has run out: then `sweep` may have
- * removed the bytes.
+ * Stores the file. It replaces the stored or rejected file of the same name, and the pending uploads by links to that name
+ * that are not being received. Returns `undefined` also where the lease has expired, since cleanup may have removed the bytes.
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const { id } = holder;
   const filename = heldBy(group, holder)?.filename;
   if (filename === undefined || !holdsLiveLease(group, holder, stored.finalizedAt)) return undefined;
-  const isDisplaced = (other: DatasetFile) =>
+  const isReplaced = (other: DatasetFile) =>
     other.id !== id &&
     other.filename === filename &&
     (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.leaseUntil ?? 0) <= stored.finalizedAt));
   return replacePending(
-    group.filter((other) => !isDisplaced(other)),
+    group.filter((other) => !isReplaced(other)),
     id,
     () => stored,
   );
 }
 
 /**
- * The promise is broken: the bytes are not what they claim to be. Over a good file of that name nothing is recorded,
- * since a failed second attempt leaves the first file untouched; the uploader has its answer.
+ * Records that the upload was rejected. Where a stored file has the same name, the upload is removed without a record: a
+ * failed second attempt leaves the first file as it is, and the response has told the client.
  */
 export function reject(
   group: StemGroup,
@@ -89,8 +85,9 @@ export function reject(
 ): StemGroup | undefined {
   const filename = heldBy(group, holder)?.filename;
   if (filename === undefined) return undefined;
-  if (group.some((file) => file.filename === filename && file.upload.state === 'stored'))
+  if (group.some((file) => file.filename === filename && file.upload.state === 'stored')) {
     return withdraw(group, holder);
+  }
   const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
   return replacePending(others, holder.id, () => rejected);
 }
@@ -99,12 +96,12 @@ function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined 
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
-/** Everything under a name goes, but for uploads whose bytes are arriving directly. */
+/** Removes every file and upload of a name, except direct uploads, which are being received. */
 export function remove(group: StemGroup, filename: string): StemGroup | undefined {
   return without(group, (file) => file.filename === filename && (file.upload.state !== 'pending' || isByLink(file)));
 }
 
-/** As `remove`, but a good file of that name stays. */
+/** Removes the rejected and pending uploads of a name as `remove` does, but not its stored file. */
 export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
   return without(group, (file) => file.filename === filename && (file.upload.state === 'rejected' || isByLink(file)));
 }

@@ -4,10 +4,10 @@ import { bucketOf, bucketsOf, isBelow } from '../../src/dataset/buckets.js';
 const nameOf = ({ width, height }: { width: number; height: number }) => `${width}x${height}`;
 
 describe('buckets', () => {
-  // Worked out by hand from ai-toolkit's toolkit/buckets.py: the exact size, the four around it, and the nearest in area
-  // among those within the resolution.
+  // Calculated by hand after ai-toolkit's toolkit/buckets.py: the exact size, the four sizes around it, and of those within
+  // the resolution the nearest in area.
   test.each([
-    // Fits as it is.
+    // Already a bucket.
     [1024, 1024, 1024, 16, '1024x1024'],
     [832, 1216, 1024, 32, '832x1216'],
     // 1365.3 x 768.0, from 16:9: 1360 x 768 and 1376 x 768 are around it, and the second is too large.
@@ -18,21 +18,21 @@ describe('buckets', () => {
     [6000, 4000, 512, 8, '624x416'],
     // 627.1 x 418.0 in steps of 32: 608 x 416 = 252,928; 608 x 448 = 272,384 and 640 x 416 = 266,240 are too large.
     [6000, 4000, 512, 32, '608x416'],
-    // Upright, and with one side rounded up: 443.4 x 591.2; 448 x 576 = 258,048 beats 416 x 608 = 252,928.
+    // Portrait, with one side rounded up: 443.4 x 591.2; 448 x 576 = 258,048 beats 416 x 608 = 252,928.
     [3000, 4000, 512, 32, '448x576'],
-    // Smaller than the resolution: at its own size, and not enlarged but for rounding.
+    // Smaller than the resolution: its own size, enlarged by rounding only.
     [640, 480, 1024, 16, '640x480'],
     // 318,500 pixels: 672 x 480 = 322,560 is nearer than 640 x 512 = 327,680 and 640 x 480 = 307,200.
     [650, 490, 1024, 32, '672x480'],
-    // 64 x 96 and 96 x 64 are as near, and the first of them wins, against the picture's shape.
+    // 64 x 96 and 96 x 64 are equally near, and the first wins, although the image is in landscape.
     [90, 70, 512, 32, '64x96'],
-    // Nearly a line, which no size fits.
+    // Too narrow for any size.
     [10_000, 10, 512, 32, '9984x32'],
   ])('%i x %i at %i in steps of %i is trained on as %s', (width, height, resolution, step, expected) => {
     expect(nameOf(bucketOf({ width, height }, { resolution, step }))).toBe(expected);
   });
 
-  test('never exceed the resolution, nor the picture by more than a step', () => {
+  test('never exceed the resolution, nor the image by a step or more', () => {
     for (let width = 64; width < 3000; width += 97) {
       for (let height = 64; height < 3000; height += 89) {
         const bucket = bucketOf({ width, height }, { resolution: 768, step: 16 });
@@ -44,7 +44,7 @@ describe('buckets', () => {
     }
   });
 
-  test('hold what the trainer reads, the fullest first, clips by themselves', () => {
+  test('contain the files that the trainer reads, images and clips apart, those with most files first', () => {
     const buckets = bucketsOf(
       [
         { filename: 'a.jpg', width: 640, height: 480 },
@@ -57,14 +57,18 @@ describe('buckets', () => {
       ],
       { resolution: 512, step: 16 },
     );
-    const told = buckets.map((bucket) => [bucket.kind, nameOf(bucket), bucket.files.map(({ filename }) => filename)]);
-    expect(told).toEqual([
+    const summary = buckets.map((bucket) => [
+      bucket.kind,
+      nameOf(bucket),
+      bucket.files.map(({ filename }) => filename),
+    ]);
+    expect(summary).toEqual([
       ['image', '576x448', ['a.jpg', 'b.PNG', 'c.webp']],
       ['video', '576x448', ['e.mp4']],
     ]);
   });
 
-  test('have pictures below the resolution where they have fewer pixels, whatever their shape', () => {
+  test('are below the resolution by the number of pixels, not by the sides', () => {
     expect(isBelow({ width: 512, height: 512 }, 512)).toBe(false);
     expect(isBelow({ width: 2000, height: 130 }, 512)).toBe(true);
   });

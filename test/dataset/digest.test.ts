@@ -8,17 +8,17 @@ const lineOf = (filename: string) => `${sha256(filename)}  ${filename}\n`;
 
 describe('the digest', () => {
   test.each([
-    { what: 'plain names', inByteOrder: ['B.jpg', 'a 1.jpg', 'a.jpg', 'a.txt'] },
-    { what: 'names beyond ASCII', inByteOrder: ['z.jpg', 'é.jpg', '犬.jpg', '\uffee.jpg'] },
-    // UTF-16 has them the other way round.
-    { what: 'names beyond sixteen bits', inByteOrder: ['z.jpg', '\uffee.jpg', '😀.jpg', '😀.txt'] },
-  ])('is over $what in the order of their bytes', ({ inByteOrder }) => {
+    { names: 'ASCII names', inByteOrder: ['B.jpg', 'a 1.jpg', 'a.jpg', 'a.txt'] },
+    { names: 'names beyond ASCII', inByteOrder: ['z.jpg', 'é.jpg', '犬.jpg', '\uffee.jpg'] },
+    // UTF-16 code units sort in the opposite order.
+    { names: 'names beyond the basic multilingual plane', inByteOrder: ['z.jpg', '\uffee.jpg', '😀.jpg', '😀.txt'] },
+  ])('sorts $names by their bytes', ({ inByteOrder }) => {
     const expected = sha256(inByteOrder.map(lineOf).join(''));
     expect(digestOf(inByteOrder.map(fileOf))).toBe(expected);
     expect(digestOf(inByteOrder.map(fileOf).reverse())).toBe(expected);
   });
 
-  test('of no file is that of no bytes', () => {
+  test('of no files is the SHA-256 of no bytes', () => {
     expect(digestOf([])).toBe(sha256(''));
   });
 });

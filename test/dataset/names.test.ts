@@ -4,17 +4,17 @@ import { ServiceError } from '../../src/dataset/errors.js';
 import { extensionOf, MEDIA, mediaTypeOf, mountedNameOf, stemOf } from '../../src/dataset/media.js';
 import { parseDatasetName, parseFilename } from '../../src/dataset/names.js';
 
-const isRefused = (error: unknown): error is ServiceError =>
+const isNameError = (error: unknown): error is ServiceError =>
   error instanceof ServiceError && ['invalid_name', 'unsupported_type'].includes(error.code);
 
-/** Any text at all, with the characters that matter made likely. */
+/** Any text, with the characters that the rules are about made likely. */
 const anyName = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.string({ unit: fc.constantFrom('a', 'B', '.', '/', '\\', '\0', ' ', 'e\u0301', '\ud800', '"', '.txt', '.JPG') }),
 );
 
 describe('any filename', () => {
-  test('is refused with a reason, or is one safe path component', () => {
+  test('is rejected with a reason, or becomes one safe path component', () => {
     fc.assert(
       fc.property(fc.tuple(anyName, fc.constantFrom('', '.jpg', '.txt', '.MP4')), ([name, extension]) => {
         try {
@@ -26,7 +26,7 @@ describe('any filename', () => {
           expect(mediaTypeOf(filename)).toBeDefined();
           expect(parseFilename(filename)).toBe(filename);
         } catch (error) {
-          if (!isRefused(error)) throw error;
+          if (!isNameError(error)) throw error;
           expect(error.message.length).toBeLessThan(400);
         }
       }),
@@ -34,7 +34,7 @@ describe('any filename', () => {
     );
   });
 
-  test('comes apart into stem and extension, and is mounted with a lower-case extension', () => {
+  test('splits into stem and extension, and is mounted with a lower-case extension', () => {
     for (const extension of Object.keys(MEDIA)) {
       const filename = `My.Photo 1${extension.toUpperCase()}`;
       expect([stemOf(filename), extensionOf(filename)]).toEqual(['My.Photo 1', extension]);
@@ -45,7 +45,7 @@ describe('any filename', () => {
   });
 });
 
-test('any dataset name is refused with a reason, or is a safe folder name', () => {
+test('any dataset name is rejected with a reason, or becomes a safe folder name', () => {
   fc.assert(
     fc.property(anyName, (name) => {
       try {
@@ -55,7 +55,7 @@ test('any dataset name is refused with a reason, or is a safe folder name', () =
         expect(Buffer.byteLength(parsed)).toBeLessThanOrEqual(128);
         expect(parseDatasetName(parsed)).toBe(parsed);
       } catch (error) {
-        if (!isRefused(error)) throw error;
+        if (!isNameError(error)) throw error;
       }
     }),
     { numRuns: 3000 },

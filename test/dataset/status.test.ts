@@ -34,7 +34,7 @@ const LEASE = 20 * MICROS_PER_SECOND;
 const HOLDER = 'holder';
 const FILENAMES = ['a.jpg', 'a.JPG', 'a.png', 'a.txt', 'a.mp4', 'b.gif', 'b.txt', 'c.webp', 'c.txt'];
 
-/** A dataset kept as the catalog keeps it: files, and a counts that every change moves by the difference it makes. */
+/** A dataset as the catalog stores it: files, and counts that each change updates by its difference. */
 class Model {
   now = 1_000_000_000;
   files: readonly DatasetFile[] = [];
@@ -86,7 +86,7 @@ class Model {
   }
 }
 
-const heldBy = ({ id }: PendingFile) => ({ id, token: HOLDER });
+const holderOf = ({ id }: PendingFile) => ({ id, token: HOLDER });
 
 const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -100,8 +100,8 @@ const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => 
 });
 
 type Step =
-  | { do: 'promise'; filename: string; via: 'link' | 'direct' }
-  | { do: 'begin' | 'renew' | 'end' | 'store' | 'reject'; pick: number }
+  | { do: 'reserve'; filename: string; via: 'link' | 'direct' }
+  | { do: 'acquire' | 'renew' | 'release' | 'finalize' | 'reject'; pick: number }
   | { do: 'upload'; filename: string }
   | { do: 'remove'; filename: string }
   | { do: 'withdraw'; filename: string }
@@ -109,24 +109,27 @@ type Step =
 
 const filename = fc.constantFrom(...FILENAMES);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  // Whole uploads and removals outweigh the rest, or hardly a history would ever be free of open promises.
+  // Complete uploads and removals are the most frequent: otherwise nearly every history has pending uploads at all times.
   { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('upload', 'upload', 'upload', 'remove'), filename }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('withdraw'), filename }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('promise'), filename, via: fc.constantFrom('link', 'direct') }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('reserve'), filename, via: fc.constantFrom('link', 'direct') }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom('begin', 'renew', 'end', 'store', 'reject'), pick: fc.nat(20) }),
+    arbitrary: fc.record({
+      do: fc.constantFrom('acquire', 'renew', 'release', 'finalize', 'reject'),
+      pick: fc.nat(20),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), seconds: fc.constantFrom(0.5, 5, 15, 30, 61) }) },
 ) as fc.Arbitrary<Step>;
 
-function take(model: Model, action: Step): void {
+function perform(model: Model, action: Step): void {
   if (action.do === 'wait') {
     model.now += action.seconds * MICROS_PER_SECOND;
     return;
   }
   model.now += 1;
-  if (action.do === 'promise') {
+  if (action.do === 'reserve') {
     const file = model.newPending(action.filename, action.via);
     model.change(action.filename, (group) => reserve(group, file));
     return;
@@ -134,7 +137,7 @@ function take(model: Model, action: Step): void {
   if (action.do === 'upload') {
     const file = model.newPending(action.filename, 'direct');
     model.change(action.filename, (group) => reserve(group, file));
-    model.change(action.filename, (group) => finalize(group, heldBy(file), storedUpload(model, 100)));
+    model.change(action.filename, (group) => finalize(group, holderOf(file), storedUpload(model, 100)));
     return;
   }
   if (action.do === 'remove' || action.do === 'withdraw') {
@@ -147,20 +150,20 @@ function take(model: Model, action: Step): void {
   if (file === undefined) return;
   const { id } = file;
   const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
-  const held = { id, token: HOLDER };
+  const holder = { id, token: HOLDER };
   const problem = errorIn(file.filename, 'IMAGE_CORRUPT', 'is broken');
   const transitions = {
-    begin: (group: StemGroup) => acquireLease(group, id, lease),
-    renew: (group: StemGroup) => renewLease(group, held, lease),
-    end: (group: StemGroup) => releaseLease(group, held),
-    store: (group: StemGroup) => finalize(group, held, storedUpload(model, 100 + action.pick)),
-    reject: (group: StemGroup) => reject(group, held, { state: 'rejected', problem, finalizedAt: model.now }),
+    acquire: (group: StemGroup) => acquireLease(group, id, lease),
+    renew: (group: StemGroup) => renewLease(group, holder, lease),
+    release: (group: StemGroup) => releaseLease(group, holder),
+    finalize: (group: StemGroup) => finalize(group, holder, storedUpload(model, 100 + action.pick)),
+    reject: (group: StemGroup) => reject(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
 }
 
-/** The table of the design, written out a second time from the files themselves and not from the counts. */
-function statusByTheTable(model: Model): Status {
+/** The status by the table in docs/datasets.md, from the files instead of the counts. */
+function expectedStatus(model: Model): Status {
   const { files, now, counts } = model;
   if (files.length === 0) return 'DRAFT';
   const pending = model.pending();
@@ -186,16 +189,16 @@ function statusByTheTable(model: Model): Status {
 const history = fc.array(step, { maxLength: 60 });
 const runs = { numRuns: 2000 };
 
-function afterEveryStep(steps: readonly Step[], look: (model: Model) => void): void {
+function afterEveryStep(steps: readonly Step[], check: (model: Model) => void): void {
   const model = new Model();
   for (const action of steps) {
-    take(model, action);
-    look(model);
+    perform(model, action);
+    check(model);
   }
 }
 
-describe('over any history of promises, arrivals, settlings, removals and waiting', () => {
-  test('the counts that is kept equals a full recount', () => {
+describe('after any history of reservations, leases, uploads, removals and waiting', () => {
+  test('the updated counts equal a full recount', () => {
     fc.assert(
       fc.property(history, (steps) =>
         afterEveryStep(steps, ({ counts, files }) => expect(counts).toEqual(countsOf(files, counts.lastActivity))),
@@ -204,18 +207,16 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
     );
   });
 
-  test('the status follows the table', () => {
+  test('the status is that of the table', () => {
     fc.assert(
       fc.property(history, (steps) =>
-        afterEveryStep(steps, (model) =>
-          expect(statusOf(model.counts, model.now, RULES)).toBe(statusByTheTable(model)),
-        ),
+        afterEveryStep(steps, (model) => expect(statusOf(model.counts, model.now, RULES)).toBe(expectedStatus(model))),
       ),
       runs,
     );
   });
 
-  test('a dataset is FAILED or READY exactly where its findings say so', () => {
+  test('a READY dataset has no errors, and a FAILED one has at least one', () => {
     fc.assert(
       fc.property(history, (steps) =>
         afterEveryStep(steps, ({ counts, files, now }) => {
@@ -229,7 +230,7 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
     );
   });
 
-  test('nothing but time, at the time foretold, changes a status between changes', () => {
+  test('without a change, the status stays the same until nextChangeOf', () => {
     fc.assert(
       fc.property(history, fc.nat(200), (steps, seconds) =>
         afterEveryStep(steps, ({ counts, now }) => {
@@ -243,13 +244,13 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
     );
   });
 
-  test('a good file goes only when another good one takes its place, or when it is removed', () => {
+  test('a stored file disappears only when it is replaced by another stored file, or removed', () => {
     fc.assert(
       fc.property(history, (steps) => {
         const model = new Model();
         for (const action of steps) {
           const before = FILENAMES.filter((name) => model.stored(name) !== undefined);
-          take(model, action);
+          perform(model, action);
           if (action.do === 'remove') continue;
           expect(FILENAMES.filter((name) => model.stored(name) !== undefined)).toEqual(expect.arrayContaining(before));
         }
@@ -258,12 +259,12 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
     );
   });
 
-  test('a name has one good or refused file at the most', () => {
+  test('a name has at most one stored or rejected file', () => {
     fc.assert(
       fc.property(history, (steps) =>
         afterEveryStep(steps, ({ files }) => {
-          const settled = files.filter((file) => file.upload.state !== 'pending').map((file) => file.filename);
-          expect(new Set(settled).size).toBe(settled.length);
+          const finalized = files.filter((file) => file.upload.state !== 'pending').map((file) => file.filename);
+          expect(new Set(finalized).size).toBe(finalized.length);
         }),
       ),
       runs,
@@ -272,95 +273,97 @@ describe('over any history of promises, arrivals, settlings, removals and waitin
 });
 
 describe('the transitions', () => {
-  const arriving = (model: Model, name: string) => {
+  const reserveDirect = (model: Model, name: string) => {
     const file = model.newPending(name, 'direct');
     model.change(name, (group) => reserve(group, file));
     return file;
   };
 
-  test('the latest upload that ends well wins', () => {
+  test('the upload that is finalized last wins', () => {
     const model = new Model();
-    const [first, second] = [arriving(model, 'a.jpg'), arriving(model, 'a.jpg')];
-    expect(model.change('a.jpg', (group) => finalize(group, heldBy(second), storedUpload(model, 2)))).toBe(true);
-    expect(model.change('a.jpg', (group) => finalize(group, heldBy(first), storedUpload(model, 1)))).toBe(true);
+    const [first, second] = [reserveDirect(model, 'a.jpg'), reserveDirect(model, 'a.jpg')];
+    expect(model.change('a.jpg', (group) => finalize(group, holderOf(second), storedUpload(model, 2)))).toBe(true);
+    expect(model.change('a.jpg', (group) => finalize(group, holderOf(first), storedUpload(model, 1)))).toBe(true);
     expect(model.stored('a.jpg')?.upload.sizeBytes).toBe(1);
     expect(model.counts.images).toBe(1);
   });
 
-  test('a refused second attempt leaves the first file and records nothing', () => {
+  test('a rejected second attempt leaves the first file and records nothing', () => {
     const model = new Model();
-    const good = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, heldBy(good), storedUpload(model, 1)));
-    const bad = arriving(model, 'a.jpg');
+    const good = reserveDirect(model, 'a.jpg');
+    model.change('a.jpg', (group) => finalize(group, holderOf(good), storedUpload(model, 1)));
+    const bad = reserveDirect(model, 'a.jpg');
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
     model.change('a.jpg', (group) =>
-      reject(group, heldBy(bad), { state: 'rejected', problem, finalizedAt: model.now }),
+      reject(group, holderOf(bad), { state: 'rejected', problem, finalizedAt: model.now }),
     );
     expect(model.files.map((file) => file.id)).toEqual([good.id]);
     expect(model.counts.rejected).toBe(0);
   });
 
-  test('a file that settles well fulfils the link promises of its name that nobody is keeping', () => {
+  test('a finalized file replaces the pending links of its name that are not being received', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
-    const direct = arriving(model, 'a.jpg');
-    model.change('a.jpg', (group) => finalize(group, heldBy(direct), storedUpload(model, 1)));
+    const direct = reserveDirect(model, 'a.jpg');
+    model.change('a.jpg', (group) => finalize(group, holderOf(direct), storedUpload(model, 1)));
     expect(model.files.map((file) => file.id)).toEqual([direct.id]);
   });
 
-  test('a new link retires the old one, and the old one can settle no more', () => {
+  test('a new link replaces the old one, which can no longer be finalized', () => {
     const model = new Model();
-    const [old, fresh] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
-    model.change('a.jpg', (group) => reserve(group, old));
+    const [oldLink, newLink] = [model.newPending('a.jpg', 'link'), model.newPending('a.jpg', 'link')];
+    model.change('a.jpg', (group) => reserve(group, oldLink));
     model.change('a.jpg', (group) =>
-      acquireLease(group, old.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
+      acquireLease(group, oldLink.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
     );
-    model.change('a.jpg', (group) => reserve(group, fresh));
-    expect(model.change('a.jpg', (group) => finalize(group, heldBy(old), storedUpload(model, 1)))).toBe(false);
-    expect(model.files.map((file) => file.id)).toEqual([fresh.id]);
+    model.change('a.jpg', (group) => reserve(group, newLink));
+    expect(model.change('a.jpg', (group) => finalize(group, holderOf(oldLink), storedUpload(model, 1)))).toBe(false);
+    expect(model.files.map((file) => file.id)).toEqual([newLink.id]);
   });
 
-  test('nothing settles after its lease has run out, since its bytes may have been swept', () => {
+  test('an upload can not be finalized after its lease has expired, since cleanup may have removed its bytes', () => {
     const model = new Model();
-    const file = arriving(model, 'a.jpg');
+    const file = reserveDirect(model, 'a.jpg');
     model.now += LEASE;
-    expect(model.change('a.jpg', (group) => finalize(group, heldBy(file), storedUpload(model, 1)))).toBe(false);
+    expect(model.change('a.jpg', (group) => finalize(group, holderOf(file), storedUpload(model, 1)))).toBe(false);
   });
 
-  test('two cannot take in one promise at once', () => {
+  test('only one caller at a time has the lease', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
-    const begin = () =>
+    const acquire = () =>
       model.change('a.jpg', (group) =>
         acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token: HOLDER }),
       );
-    expect([begin(), begin()]).toEqual([true, false]);
+    expect([acquire(), acquire()]).toEqual([true, false]);
     model.now += LEASE;
-    expect(begin()).toBe(true);
+    expect(acquire()).toBe(true);
   });
 
-  test('whoever has lost the lease to another can do nothing with it', () => {
+  test('a holder whose lease expired and was acquired by another can change nothing', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
-    const begin = (token: string) =>
+    const acquire = (token: string) =>
       model.change('a.jpg', (group) =>
         acquireLease(group, link.id, { now: model.now, until: model.now + LEASE, token }),
       );
-    begin('sleeper');
+    acquire('suspended');
     model.now += LEASE;
-    expect(begin('other')).toBe(true);
-    const sleeper = { id: link.id, token: 'sleeper' };
+    expect(acquire('other')).toBe(true);
+    const suspended = { id: link.id, token: 'suspended' };
     const lease = { now: model.now, until: model.now + LEASE };
     const problem = errorIn('a.jpg', 'IMAGE_CORRUPT', 'is broken');
     const before = model.files;
     expect([
-      model.change('a.jpg', (group) => renewLease(group, sleeper, lease)),
-      model.change('a.jpg', (group) => finalize(group, sleeper, storedUpload(model, 1))),
-      model.change('a.jpg', (group) => reject(group, sleeper, { state: 'rejected', problem, finalizedAt: model.now })),
-      model.change('a.jpg', (group) => releaseLease(group, sleeper)),
+      model.change('a.jpg', (group) => renewLease(group, suspended, lease)),
+      model.change('a.jpg', (group) => finalize(group, suspended, storedUpload(model, 1))),
+      model.change('a.jpg', (group) =>
+        reject(group, suspended, { state: 'rejected', problem, finalizedAt: model.now }),
+      ),
+      model.change('a.jpg', (group) => releaseLease(group, suspended)),
     ]).toEqual([false, false, false, false]);
     expect(model.files).toBe(before);
     expect(
@@ -368,15 +371,15 @@ describe('the transitions', () => {
     ).toBe(true);
   });
 
-  test('a link stays open after an attempt that ended; a direct upload is over', () => {
+  test('releasing the lease leaves a link pending and removes a direct upload', () => {
     const model = new Model();
     const link = model.newPending('a.jpg', 'link');
     model.change('a.jpg', (group) => reserve(group, link));
-    const direct = arriving(model, 'a.txt');
+    const direct = reserveDirect(model, 'a.txt');
     const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
     model.change('a.jpg', (group) => acquireLease(group, link.id, lease));
-    expect(model.change('a.jpg', (group) => releaseLease(group, heldBy(link)))).toBe(true);
-    expect(model.change('a.txt', (group) => releaseLease(group, heldBy(direct)))).toBe(true);
+    expect(model.change('a.jpg', (group) => releaseLease(group, holderOf(link)))).toBe(true);
+    expect(model.change('a.txt', (group) => releaseLease(group, holderOf(direct)))).toBe(true);
     expect(model.files).toEqual([link]);
   });
 });
