@@ -12,12 +12,12 @@ const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
-const patience: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3 };
+const timeouts: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3 };
 
 /** A store at the other end of a line; `spoolBytes` decides whether `bytes` fit into the spool. */
 async function openAfar(spoolBytes = 20 * MIB) {
   const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
-  return { link, ...(await openS3({ spoolBytes, patience, parameters: { endpoint: link.url } })) };
+  return { link, ...(await openS3({ spoolBytes, timeouts, parameters: { endpoint: link.url } })) };
 }
 
 const body = () => Readable.from([bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB)], { objectMode: false });
@@ -101,7 +101,7 @@ onS3(() => {
     const chunks = reader.iterator();
     await chunks.next();
     const since = performance.now();
-    await eventually(() => performance.now() - since > 2 * patience.idleMs || undefined);
+    await eventually(() => performance.now() - since > 2 * timeouts.idleMs || undefined);
     let rest = 0;
     for await (const chunk of chunks) rest += chunk.length;
     expect(rest).toBeGreaterThan(10 * MIB);

@@ -89,7 +89,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
 
 /** A store in an empty place of the bucket. */
 export async function openS3(
-  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; patience?: Timeouts } = {},
+  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; timeouts?: Timeouts } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
   const { spoolBytes = 10_000_000, parameters, below, ...rest } = options;
   const bucket = newBucket();

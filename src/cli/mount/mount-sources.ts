@@ -93,7 +93,7 @@ export async function openLocal(config: Config) {
   const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
   const metadata = await openMetadata(config);
   const { catalog, now } = metadata;
-  const blobs = DiskBlobs.beside(paths.blobs);
+  const blobs = DiskBlobs.readOnly(paths.blobs);
   const { dataFolder, rules } = config;
   return {
     /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */

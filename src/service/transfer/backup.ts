@@ -4,8 +4,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { hasErrno } from '../../dataset/errors.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
-import { putInPlace, removeUnnamed, secretOf, snapshotCatalog } from '../../storage/catalog/catalog-snapshot.js';
-import { blobsNamedBy, extentOf } from '../../storage/catalog/copy-catalog.js';
+import {
+  deleteOrphanedBlobs,
+  linkKeyOf,
+  replaceCatalog,
+  snapshotCatalog,
+} from '../../storage/catalog/catalog-snapshot.js';
+import { referencedBlobs, totalsOf } from '../../storage/catalog/copy-catalog.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
@@ -63,9 +68,9 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
     if (marker === undefined) await writeMarker(folder, {});
     blobs = await DiskBlobs.open(paths.blobs);
     const copied = await copyUntilComplete(dataFolder, { folder, marker, blobs }, options);
-    await putInPlace(join(folder, NEXT_CATALOG), paths.catalog);
+    await replaceCatalog(join(folder, NEXT_CATALOG), paths.catalog);
     const catalog = await openSqlite(paths.catalog, { isSingleFile: true });
-    const removedFiles = await removeUnnamed(catalog, paths.blobs).finally(() => catalog.close());
+    const removedFiles = await deleteOrphanedBlobs(catalog, paths.blobs).finally(() => catalog.close());
     return { ...copied, removedFiles };
   } finally {
     await blobs?.close();
@@ -83,7 +88,7 @@ async function copyUntilComplete(
   { signal, onProgress, onRound }: BackupOptions,
 ): Promise<Omit<BackedUp, 'removedFiles'>> {
   const source = dataFolderPaths(dataFolder);
-  const stores = { from: DiskBlobs.beside(source.blobs), to: blobs };
+  const stores = { from: DiskBlobs.readOnly(source.blobs), to: blobs };
   const missed = new Set<string>();
   let [copiedFiles, copiedBytes] = [0, 0];
   for (let round = 1; round <= MAX_ROUNDS; round++) {
@@ -92,8 +97,8 @@ async function copyUntilComplete(
     const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
       if (round === 1) await claimFolder(folder, marker, catalog);
-      const extent = await extentOf(catalog);
-      const copy = await copyBlobs(blobsNamedBy(catalog), stores, { extent, signal, onProgress });
+      const extent = await totalsOf(catalog);
+      const copy = await copyBlobs(referencedBlobs(catalog), stores, { extent, signal, onProgress });
       copiedFiles += copy.copiedFiles;
       copiedBytes += copy.copiedBytes;
       const removed = copy.lost.filter(({ key, reason }) => reason === 'missing' && !missed.has(key));
@@ -109,7 +114,7 @@ async function copyUntilComplete(
 
 /** Ties the backup to one installation. @throws TransferError `occupied` if the folder belongs to another one */
 async function claimFolder(folder: string, marker: Marker | undefined, catalog: Database): Promise<void> {
-  const secret = await secretOf(catalog);
+  const secret = await linkKeyOf(catalog);
   const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
   if (installation === undefined || marker?.installation === installation) return;
   if (marker?.installation === undefined) return writeMarker(folder, { installation });

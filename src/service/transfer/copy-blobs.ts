@@ -5,7 +5,7 @@ import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
-import type { NamedBlob } from '../../storage/catalog/copy-catalog.js';
+import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
 
 /** Concurrent copies: enough to hide the latency of a request or of an fsync. */
 const MAX_COPIES = 16;
@@ -14,7 +14,7 @@ const MAX_COPIES = 16;
 const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 
 /** A file that can't be copied because its bytes are missing or damaged. */
-export interface LostBlob extends NamedBlob {
+export interface LostBlob extends ReferencedBlob {
   readonly reason: 'missing' | 'damaged';
 }
 
@@ -41,7 +41,7 @@ export interface BlobCopy {
  * @throws ServiceError of either store; the signal's reason
  */
 export async function copyBlobs(
-  pages: AsyncIterable<readonly NamedBlob[]>,
+  pages: AsyncIterable<readonly ReferencedBlob[]>,
   stores: { from: Pick<BlobStore, 'read'>; to: BlobStore },
   options: {
     extent: { files: number; bytes: number };
@@ -62,7 +62,7 @@ export async function copyBlobs(
     doneBytes += sizeBytes;
     onProgress?.({ totalFiles: extent.files, totalBytes: extent.bytes, doneFiles, doneBytes });
   };
-  async function* missing(): AsyncGenerator<NamedBlob> {
+  async function* missing(): AsyncGenerator<ReferencedBlob> {
     for await (const page of pages) {
       signal.throwIfAborted();
       const found = await to.find(page.map(({ key }) => key));
@@ -108,7 +108,7 @@ export async function copyBlobs(
 
 /** @returns the reason if the blob is lost */
 async function copyBlob(
-  blob: NamedBlob,
+  blob: ReferencedBlob,
   from: Pick<BlobStore, 'read'>,
   to: BlobStore,
   signal: AbortSignal,
@@ -146,7 +146,7 @@ async function copyBlob(
 /** Passes the bytes on, and throws at the end, or as soon as there are too many, if size or SHA-256 differ. */
 async function* checked(
   source: Readable,
-  { sizeBytes, sha256 }: NamedBlob,
+  { sizeBytes, sha256 }: ReferencedBlob,
   onDamage: () => void,
 ): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');

@@ -1,13 +1,13 @@
 import type { BlobStore } from '../../storage/blobs/blobs.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import {
-  BytesMissing,
-  blobsNamedBy,
+  BlobMissing,
   copyCatalog,
-  extentOf,
-  holdTheSame,
+  haveSameRows,
   isEmptyCatalog,
+  referencedBlobs,
   rewriteVersions,
+  totalsOf,
 } from '../../storage/catalog/copy-catalog.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
@@ -70,7 +70,7 @@ export async function migrate(from: Installation, to: Installation, options: Mig
       throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : closeLater(await openDatabase(to));
     // After a completed migration the target has the same catalog: a second run checks that its blobs are complete.
-    const hasCatalog = same.catalog || (await holdTheSame(source, target));
+    const hasCatalog = same.catalog || (await haveSameRows(source, target));
     if (!hasCatalog && !(await isEmptyCatalog(target))) throw await occupied(to);
     const targetBlobs = closeLater(await openStore(to, options));
     const sourceBlobs = same.store ? undefined : closeLater(await openForReading(from, options));
@@ -100,11 +100,15 @@ interface OpenInstallations {
 async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: MigrateOptions): Promise<Migrated> {
   const { source, target, sourceBlobs, targetBlobs } = opened;
   const { skipsLost, signal, onProgress } = options;
-  const extent = await extentOf(source);
+  const extent = await totalsOf(source);
   const copy =
     sourceBlobs === undefined
       ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
-      : await copyBlobs(blobsNamedBy(source), { from: sourceBlobs, to: targetBlobs }, { extent, signal, onProgress });
+      : await copyBlobs(
+          referencedBlobs(source),
+          { from: sourceBlobs, to: targetBlobs },
+          { extent, signal, onProgress },
+        );
   if (copy.lost.length > 0 && !skipsLost) {
     throw new TransferError('lost', 'The catalog was not copied, because these of its files are lost:', copy);
   }
@@ -115,7 +119,7 @@ async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: 
     if (hasCatalog) await rewriteVersions(target, rows);
     else await copyCatalog(source, target, rows);
   } catch (error) {
-    if (!(error instanceof BytesMissing)) throw error;
+    if (!(error instanceof BlobMissing)) throw error;
     const advice =
       sourceBlobs === undefined ? '' : ' Another process writes to the source or the target. Stop it and try again.';
     throw new TransferError('changed', `${error.message}${advice}`, { cause: error });
@@ -131,7 +135,7 @@ function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoo
 
 async function openForReading(from: Installation, options: MigrateOptions) {
   if (from.blobs.kind !== 'disk') return openStore(from, options);
-  return DiskBlobs.beside(dataFolderPaths(requireFolder(from.dataFolder)).blobs);
+  return DiskBlobs.readOnly(dataFolderPaths(requireFolder(from.dataFolder)).blobs);
 }
 
 async function occupied(to: Installation): Promise<TransferError> {

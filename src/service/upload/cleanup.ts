@@ -18,10 +18,10 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
   const { catalog, blobs, now } = dependencies;
   await releaseExpiredLeases(dependencies, options);
   for (;;) {
-    const due = await catalog.dueTrash(now());
+    const due = await catalog.expiredTrash(now());
     if (due.length === 0) return;
     await blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)]));
-    await catalog.forgetTrash(due);
+    await catalog.removeFromTrash(due);
   }
 }
 

@@ -75,8 +75,8 @@ export class PresignedUploads {
     const ids = new Set(pending.map(({ datasetId }) => datasetId));
     for (const id of this.#nextPollAt.keys()) if (!ids.has(id)) this.#nextPollAt.delete(id);
     const due = pending.filter(({ datasetId }) => (this.#nextPollAt.get(datasetId) ?? 0) <= now);
-    await forEachConcurrent(due, MAX_CONCURRENT_LISTINGS, async ({ datasetId, promisedAt }) => {
-      const interval = Math.min(Math.max((now - promisedAt) / 10, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL);
+    await forEachConcurrent(due, MAX_CONCURRENT_LISTINGS, async ({ datasetId, reservedAt }) => {
+      const interval = Math.min(Math.max((now - reservedAt) / 10, MIN_POLL_INTERVAL), MAX_POLL_INTERVAL);
       this.#nextPollAt.set(datasetId, now + interval);
       while (!this.#stopping.signal.aborted && (await this.#pollPage(datasetId)) === 'more');
     });
@@ -104,7 +104,7 @@ export class PresignedUploads {
     if (first === undefined) return 'all';
     // The listing begins after a key that need not exist, so it gets one that sorts just before the first pending key.
     const page = await this.#options.presigning.listObjects(datasetId, { after: first.slice(0, -1) });
-    const ids = page.uploads.flatMap(({ key }) => idsByKey.get(key) ?? []);
+    const ids = page.objects.flatMap(({ key }) => idsByKey.get(key) ?? []);
     if (ids.length > 0) {
       for (const file of await catalog.pendingPresignedUploads({ now: now(), ids })) this.#enqueue(file);
     }

@@ -133,7 +133,7 @@ export interface Presigning {
   listObjects(
     datasetId: string,
     options?: { after?: string | undefined },
-  ): Promise<{ uploads: readonly PresignedObject[]; next: string | undefined }>;
+  ): Promise<{ objects: readonly PresignedObject[]; next: string | undefined }>;
 }
 
 export interface PresignedObject {

@@ -25,7 +25,7 @@ export class ByteBudget {
     this.#purpose = purpose;
   }
 
-  get taken(): number {
+  get used(): number {
     return this.#taken;
   }
 
@@ -34,7 +34,7 @@ export class ByteBudget {
    *
    * @throws the signal's reason; ServiceError `unavailable` where it takes too long
    */
-  async take(bytes: number, signal: AbortSignal): Promise<Permit> {
+  async acquire(bytes: number, signal: AbortSignal): Promise<Permit> {
     signal.throwIfAborted();
     if (bytes > this.bytes) throw new Error(`${bytes} bytes never fit into ${this.bytes}.`);
     if (this.#queue.length > 0 || this.#taken + bytes > this.bytes) await this.#wait(bytes, signal);

@@ -38,7 +38,7 @@ export class Meter extends Transform {
 }
 
 /** Writes to a file that somebody else closes. */
-export function sinkOf(handle: FileHandle): Writable {
+export function fileSink(handle: FileHandle): Writable {
   return new Writable({
     highWaterMark: WRITE_BYTES,
     write: (chunk, _encoding, done) => {

@@ -18,17 +18,17 @@ export const PRIMARY_KEYS = {
 export type PlainTable = keyof typeof PRIMARY_KEYS;
 
 /** Runs one statement, be it by itself or as a part of a transaction. */
-export type Run = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
+export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
 
 /** Each statement by itself. */
-export function runOn(query: Query): Run {
+export function runOn(query: Query): RunStatement {
   return async (statement) => (await query.executeQuery(statement.compile())).rows;
 }
 
 /** Reads and writes of one moment, however long they take; without a `commit` nothing has changed. */
-export function snapshot<T>(
+export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
-  work: (run: Run, transaction: Transaction) => Promise<T>,
+  work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
   const raw = (text: string): Compilable<unknown> => ({ compile: () => sql.raw(text).compile(query) });
   // With one writer at a time, a transaction is that by itself; elsewhere, whoever waits for the other end must not be cut off.
@@ -41,7 +41,7 @@ export function snapshot<T>(
     : [];
   return transact({ isDurable: true }, async (transaction) => {
     await transaction.send(patience);
-    const run: Run = async (statement) => (await transaction.send([statement]))[0];
+    const run: RunStatement = async (statement) => (await transaction.send([statement]))[0];
     return work(run, transaction);
   });
 }
@@ -49,7 +49,7 @@ export function snapshot<T>(
 /** All rows of a table in the order of its primary key, some thousands at a time. */
 export async function* pagesOf<Table extends PlainTable>(
   query: Query,
-  run: Run,
+  run: RunStatement,
   table: Table,
 ): AsyncGenerator<Selectable<Schema[Table]>[]> {
   // The types of several tables at once are beyond the compiler; the names come from the table above.
@@ -68,7 +68,10 @@ export async function* pagesOf<Table extends PlainTable>(
 }
 
 /** The rows of all files, those of a dataset together, some thousands at a time. */
-export async function* filePagesOf(query: Query, run: Run): AsyncGenerator<{ dataset: DatasetRow; files: FileRow[] }> {
+export async function* filePagesOf(
+  query: Query,
+  run: RunStatement,
+): AsyncGenerator<{ dataset: DatasetRow; files: FileRow[] }> {
   for await (const datasets of pagesOf(query, run, 'dataset')) {
     for (const dataset of datasets) {
       for (let after = ''; ; ) {

@@ -25,7 +25,7 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
 }
 
 /** Puts a snapshot, a single file, in the place of a catalog, for ever: there is either the old one or the new. */
-export async function putInPlace(snapshot: string, catalog: string): Promise<void> {
+export async function replaceCatalog(snapshot: string, catalog: string): Promise<void> {
   await sync(snapshot);
   // What was not yet folded into the old catalog would be taken for the new one's.
   if (existsSync(catalog)) {
@@ -61,7 +61,7 @@ async function sync(path: string): Promise<void> {
  *
  * @returns how many files that were
  */
-export async function removeUnnamed({ query }: Database, root: string): Promise<number> {
+export async function deleteOrphanedBlobs({ query }: Database, root: string): Promise<number> {
   let removed = 0;
   for (const shard of await readdir(root)) {
     if (!/^[0-9a-f]{2}$/.test(shard)) continue;
@@ -85,7 +85,7 @@ export async function removeUnnamed({ query }: Database, root: string): Promise<
 }
 
 /** Tells installations apart; `undefined` of one that has never been served. */
-export async function secretOf({ query }: Database): Promise<string | undefined> {
+export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
   const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
   return row?.value;
 }

@@ -23,7 +23,7 @@ export interface CatalogOptions {
   /** How long the bytes of a displaced or removed file stay readable. */
   readonly blobGrace: Micros;
   /** Where changes are heard, those of other processes as well where there are any. */
-  readonly changes?: ChangeFeed;
+  readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
 
@@ -39,11 +39,11 @@ export class Catalog {
 
   constructor(
     db: Database,
-    { blobGrace, changes = new ChangeFeed(), notifyInstances: tellOthers = () => [] }: CatalogOptions,
+    { blobGrace, changeFeed: changes = new ChangeFeed(), notifyInstances: tellOthers = () => [] }: CatalogOptions,
   ) {
     this.#db = db;
     this.#changes = changes;
-    this.#changeOptions = { blobGrace, announcement: (datasetId) => tellOthers(`dataset ${datasetId}`) };
+    this.#changeOptions = { blobGrace, notification: (datasetId) => tellOthers(`dataset ${datasetId}`) };
   }
 
   /** @throws ServiceError `name_taken` */
@@ -55,7 +55,7 @@ export class Catalog {
       created_at: dataset.createdAt,
       ...countColumns(countsOf([], dataset.createdAt)),
     };
-    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.announcement(row.id)];
+    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.notification(row.id)];
     try {
       await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
     } catch (error) {
@@ -179,13 +179,13 @@ export class Catalog {
   async datasetsWithPresignedUploads(query: {
     now: Micros;
     expiringFrom: Micros;
-  }): Promise<{ datasetId: string; promisedAt: Micros }[]> {
+  }): Promise<{ datasetId: string; reservedAt: Micros }[]> {
     const rows = await this.#awaited(query.now)
-      .select(({ fn }) => ['dataset_id', fn.max('created_at').as('promised_at')])
+      .select(({ fn }) => ['dataset_id', fn.max('created_at').as('reserved_at')])
       .where('expires_at', '>=', query.expiringFrom)
       .groupBy('dataset_id')
       .execute();
-    return rows.map((row) => ({ datasetId: row.dataset_id, promisedAt: row.promised_at }));
+    return rows.map((row) => ({ datasetId: row.dataset_id, reservedAt: row.reserved_at }));
   }
 
   #awaited(now: Micros) {
@@ -234,7 +234,7 @@ export class Catalog {
         hasRowLocks ? dataset.forUpdate() : dataset,
         trashDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
         query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
-        ...this.#changeOptions.announcement(key.id),
+        ...this.#changeOptions.notification(key.id),
       ]),
     );
     if (deleted.length > 0) this.#changes.announce(key.id);
@@ -252,7 +252,7 @@ export class Catalog {
   }
 
   /** Keys of blobs that may be deleted now, some hundreds at a time. */
-  async dueTrash(now: Micros): Promise<string[]> {
+  async expiredTrash(now: Micros): Promise<string[]> {
     const rows = await this.#db.query
       .selectFrom('trash')
       .select('blob_key')
@@ -262,7 +262,7 @@ export class Catalog {
     return rows.map((row) => row.blob_key);
   }
 
-  async forgetTrash(blobKeys: readonly string[]): Promise<void> {
+  async removeFromTrash(blobKeys: readonly string[]): Promise<void> {
     for (const chunk of rowChunksOf(blobKeys))
       await this.#db.query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
   }

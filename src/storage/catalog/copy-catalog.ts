@@ -4,12 +4,20 @@ import type { DatasetFile } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
-import { filePagesOf, type PlainTable, PRIMARY_KEYS, pagesOf, type Run, runOn, snapshot } from './catalog-rows.js';
+import {
+  filePagesOf,
+  type PlainTable,
+  PRIMARY_KEYS,
+  pagesOf,
+  type RunStatement,
+  runOn,
+  inSnapshot,
+} from './catalog-rows.js';
 import { countColumns, type DatasetRow, datasetOf, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
 /** A stored file, as far as its bytes go. */
-export interface NamedBlob {
+export interface ReferencedBlob {
   readonly fileId: string;
   readonly key: string;
   readonly filename: string;
@@ -21,7 +29,7 @@ export interface NamedBlob {
 }
 
 /** The catalog names bytes that are not there, or it has changed since they were copied. */
-export class BytesMissing extends Error {}
+export class BlobMissing extends Error {}
 
 /** How rows are changed on their way. */
 export interface CatalogCopyOptions {
@@ -35,7 +43,7 @@ export interface CatalogCopyOptions {
 }
 
 /** All bytes that a catalog names, those of a dataset together, some thousands at a time. */
-export async function* blobsNamedBy({ query }: Database): AsyncGenerator<NamedBlob[]> {
+export async function* referencedBlobs({ query }: Database): AsyncGenerator<ReferencedBlob[]> {
   for await (const { dataset, files } of filePagesOf(query, runOn(query))) {
     const stored = files.filter(isStored);
     if (stored.length > 0) yield stored.map((row) => namedBlobOf(row, dataset));
@@ -43,7 +51,7 @@ export async function* blobsNamedBy({ query }: Database): AsyncGenerator<NamedBl
 }
 
 /** How much that is. */
-export async function extentOf({ query }: Database): Promise<{ files: number; bytes: number }> {
+export async function totalsOf({ query }: Database): Promise<{ files: number; bytes: number }> {
   const row = await query
     .selectFrom('file')
     .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
@@ -61,9 +69,9 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
 }
 
 /** Whether an earlier copy was completed, and nothing has changed since but what the bytes are called, and the trash. */
-export async function holdTheSame(from: Database, to: Database): Promise<boolean> {
-  return snapshot(from, (readOne) =>
-    snapshot(to, async (readOther) => {
+export async function haveSameRows(from: Database, to: Database): Promise<boolean> {
+  return inSnapshot(from, (readOne) =>
+    inSnapshot(to, async (readOther) => {
       const [one, other] = [comparableRows(from.query, readOne), comparableRows(to.query, readOther)];
       for (;;) {
         const [a, b] = [await one.next(), await other.next()];
@@ -74,7 +82,7 @@ export async function holdTheSame(from: Database, to: Database): Promise<boolean
   );
 }
 
-async function* comparableRows(query: Query, run: Run): AsyncGenerator<object> {
+async function* comparableRows(query: Query, run: RunStatement): AsyncGenerator<object> {
   for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
     if (table === 'trash') continue;
     for await (const rows of pagesOf(query, run, table)) for (const row of rows) yield { ...row };
@@ -93,8 +101,8 @@ async function* comparableRows(query: Query, run: Run): AsyncGenerator<object> {
 export async function copyCatalog(from: Database, to: Database, options: CatalogCopyOptions): Promise<void> {
   const { lost, signal } = options;
   const damagedDatasets = new Set([...lost.values()].map(({ datasetId }) => datasetId));
-  await snapshot(from, (read) =>
-    snapshot(to, async (run, { commit }) => {
+  await inSnapshot(from, (read) =>
+    inSnapshot(to, async (run, { commit }) => {
       for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
         for await (const page of pagesOf(from.query, read, table)) {
           signal.throwIfAborted();
@@ -118,7 +126,7 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
 /** Where the bytes have moved and the catalog stays: writes what they are called now, in one transaction. */
 export async function rewriteVersions(catalog: Database, options: CatalogCopyOptions): Promise<void> {
   const { query } = catalog;
-  await snapshot(catalog, async (run, { send, commit }) => {
+  await inSnapshot(catalog, async (run, { send, commit }) => {
     for await (const { dataset, files } of filePagesOf(query, run)) {
       options.signal.throwIfAborted();
       const stored = await versioned(files.filter(isStored), dataset, options);
@@ -136,7 +144,7 @@ function isStored(row: FileRow): boolean {
   return row.state === 'stored';
 }
 
-function namedBlobOf(row: FileRow, dataset: DatasetRow): NamedBlob {
+function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
   const { id, filename, size_bytes, sha256 } = row;
   if (size_bytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
   const key = blobKeyOf({ id, datasetId: dataset.id });
@@ -159,7 +167,7 @@ async function versioned(rows: FileRow[], dataset: DatasetRow, options: CatalogC
     if (!isStored(row)) return row;
     const blob = found.get(keyOf(row));
     if (blob?.sizeBytes !== row.size_bytes) {
-      throw new BytesMissing(`${row.filename} of "${dataset.name}" is not in the store that it is to be read from.`);
+      throw new BlobMissing(`${row.filename} of "${dataset.name}" is not in the store that it is to be read from.`);
     }
     return options.isSameStore ? row : { ...row, blob_version: blob.version };
   });
@@ -179,7 +187,12 @@ function refusedFile(file: DatasetFile, problem: ErrorProblem): DatasetFile {
 /** Datasets of which files are lost are counted anew. */
 async function recounted(
   rows: DatasetRow[],
-  context: { read: Run; from: Database; lost: CatalogCopyOptions['lost']; damagedDatasets: ReadonlySet<string> },
+  context: {
+    read: RunStatement;
+    from: Database;
+    lost: CatalogCopyOptions['lost'];
+    damagedDatasets: ReadonlySet<string>;
+  },
 ): Promise<DatasetRow[]> {
   const { read, from, lost, damagedDatasets } = context;
   const counted: DatasetRow[] = [];

@@ -26,7 +26,7 @@ export interface FileChange {
   /** Whether it must outlive a power cut before it returns; what only a crash could lose needs not wait for the disk. */
   readonly isDurable?: boolean;
   /** Whether uploads that were arriving and go may have left bytes; whoever ended them cleanly knows that they did not. */
-  readonly mayLeaveBytes?: boolean;
+  readonly mayHaveBlobs?: boolean;
 }
 
 export type Transition = (group: StemGroup, stem: string) => StemGroup | undefined;
@@ -35,7 +35,7 @@ export type Transition = (group: StemGroup, stem: string) => StemGroup | undefin
 export interface ChangeOptions {
   readonly blobGrace: Micros;
   /** Statements that tell other processes of the change, if and when it is committed. */
-  readonly announcement: (datasetId: string) => readonly Compilable<unknown>[];
+  readonly notification: (datasetId: string) => readonly Compilable<unknown>[];
 }
 
 /**
@@ -47,9 +47,9 @@ export interface ChangeOptions {
  */
 export function changeFiles(
   { query, hasRowLocks, transact }: Database,
-  { datasetId, filenames, now, isActivity, isDurable = true, mayLeaveBytes = true }: FileChange,
+  { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs: mayLeaveBytes = true }: FileChange,
   transition: Transition,
-  { blobGrace, announcement }: ChangeOptions,
+  { blobGrace, notification }: ChangeOptions,
 ): Promise<Dataset | undefined> {
   const stems = [...new Set(filenames.map(stemOf))];
   return transact({ isDurable }, async ({ send, commit }) => {
@@ -79,7 +79,7 @@ export function changeFiles(
     const after = { ...counts, lastActivity: isActivity ? now : lastActivity };
     const counting = writeCounts(query, { ...counts, datasetId, lastActivity: after.lastActivity });
     const answers = await commit([
-      ...announcement(datasetId),
+      ...notification(datasetId),
       ...writeFiles(query, { removed, written }),
       ...trashBlobs(query, discarded, { now, blobGrace }),
       counting,
@@ -105,14 +105,14 @@ function hasBytes({ upload }: DatasetFile, mayLeaveBytes: boolean): boolean {
 export async function addReservation(
   { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  { announcement }: Pick<ChangeOptions, 'announcement'>,
+  { notification }: Pick<ChangeOptions, 'notification'>,
 ): Promise<Dataset | undefined> {
   const { datasetId, createdAt } = file;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
     commit([
       countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
       insertFile(query, { ...fileColumns(file), accountId }),
-      ...announcement(datasetId),
+      ...notification(datasetId),
     ]),
   );
   return row && datasetOf(row);

@@ -82,7 +82,7 @@ async function openOnPostgres(
   });
   const { notifyInstances } = notifications;
   return {
-    catalog: new Catalog(db, { blobGrace, changes, notifyInstances }),
+    catalog: new Catalog(db, { blobGrace, changeFeed: changes, notifyInstances }),
     accounts: new Accounts(db, { tokens, notifyInstances }),
     now: clock.now,
     databaseName: databaseNameOf(url),

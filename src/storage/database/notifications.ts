@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import type { InstanceMessage, NotifyInstances } from './change-feed.js';
 import type { Query } from './database.js';
-import { connectionOf } from './postgres.js';
+import { clientConfigOf } from './postgres.js';
 
 const CHANNEL = 'trainyard';
 /** A connection that has gone quiet is found out by asking. */
@@ -38,7 +38,7 @@ export class Notifications {
   readonly #running: Promise<void>;
 
   constructor(url: string, query: Query, listener: Listener) {
-    this.#connection = { ...connectionOf(url), query_timeout: SILENCE_MS };
+    this.#connection = { ...clientConfigOf(url), query_timeout: SILENCE_MS };
     this.#query = query;
     this.#listener = listener;
     this.#running = this.#run();

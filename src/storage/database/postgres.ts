@@ -32,7 +32,7 @@ const GOODBYE_MS = 3000;
 const MAX_ATTEMPTS = 5;
 
 /** The settings of every connection to the database behind a URL, its password included. */
-export function connectionOf(url: string): pg.ClientConfig {
+export function clientConfigOf(url: string): pg.ClientConfig {
   const connectionUrl = new URL(url);
   connectionUrl.searchParams.delete('pool_size');
   return {
@@ -60,7 +60,7 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
  * @throws BackendUnusable where it doesn't answer, doesn't let us in or is too old
  */
 export async function openPostgres(url: string): Promise<Database> {
-  const connection = connectionOf(url);
+  const connection = clientConfigOf(url);
   await prepare(connection).catch((error) => {
     const fault = error instanceof ServiceError ? error : databaseError(error);
     throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type BlobCopy, type CopyProgress, copyBlobs } from '../../../src/service/transfer/copy-blobs.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
-import type { NamedBlob } from '../../../src/storage/catalog/copy-catalog.js';
+import type { ReferencedBlob } from '../../../src/storage/catalog/copy-catalog.js';
 import { blobStores, onEach, onS3, openS3 } from '../../harness/backends.js';
 import { temporaryFolder } from '../../harness/server.js';
 import { flipBit } from '../../harness/transferring.js';
@@ -14,7 +14,7 @@ import { flipBit } from '../../harness/transferring.js';
 const bytesOf = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + length) % 256));
 
 /** A folder of blobs, and what a catalog would say of them. */
-async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; blobs: NamedBlob[] }> {
+async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; blobs: ReferencedBlob[] }> {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const from = await DiskBlobs.open(folder);
@@ -23,7 +23,7 @@ async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; 
   return { from, blobs };
 }
 
-async function keep(store: BlobStore, key: string, bytes: Buffer): Promise<NamedBlob> {
+async function keep(store: BlobStore, key: string, bytes: Buffer): Promise<ReferencedBlob> {
   const { signal } = new AbortController();
   const staged = await store.stage(Readable.from([bytes]), { key, limit: { bytes: 1e8, message: '' }, signal });
   await staged.commit();
@@ -37,7 +37,7 @@ interface CopyOptions {
 }
 
 function copy(
-  blobs: readonly NamedBlob[],
+  blobs: readonly ReferencedBlob[],
   from: BlobStore,
   to: BlobStore,
   { signal = new AbortController().signal, onProgress }: CopyOptions = {},
@@ -103,7 +103,7 @@ onEach(blobStores, (open) => {
 test('ends where one of many large files fails', async () => {
   const [{ from }, { from: to }] = [await sourceWith([]), await sourceWith([])];
   const sizeBytes = 200_000_000;
-  const blobs: NamedBlob[] = [];
+  const blobs: ReferencedBlob[] = [];
   for (let i = 10; i < 40; i++) {
     blobs.push({ ...(await keep(from, `d1/${i}`, Buffer.of())), sizeBytes });
     await truncate(from.pathOf(`d1/${i}`), sizeBytes);

@@ -37,7 +37,7 @@ onEach(catalogs, (open) => {
   const opened = async () => {
     const { accounts, accountId, database } = await open();
     const changes = new ChangeFeed();
-    const catalog = new Catalog(database, { blobGrace: 0, changes });
+    const catalog = new Catalog(database, { blobGrace: 0, changeFeed: changes });
     const create = (name: string, owner = accountId) =>
       catalog.createDataset({ id: newId(), accountId: owner, name, createdAt: now() });
     const change = (datasetId: string, filename: string) => ({

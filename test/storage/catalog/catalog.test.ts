@@ -242,14 +242,14 @@ onEach(catalogs, (open) => {
       const refused = pending(datasetId, 'c.jpg');
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, refused));
-      await catalog.change({ ...at(datasetId, 'c.jpg'), mayLeaveBytes: false }, (group) =>
+      await catalog.change({ ...at(datasetId, 'c.jpg'), mayHaveBlobs: false }, (group) =>
         reject(group, held(refused), { state: 'rejected', problem, finalizedAt: 50 }),
       );
-      expect(await catalog.dueTrash(1049)).toEqual([]);
-      expect((await catalog.dueTrash(1050)).sort()).toEqual([displaced, removed].sort());
-      await catalog.forgetTrash([displaced, removed]);
+      expect(await catalog.expiredTrash(1049)).toEqual([]);
+      expect((await catalog.expiredTrash(1050)).sort()).toEqual([displaced, removed].sort());
+      await catalog.removeFromTrash([displaced, removed]);
       await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-      expect(await catalog.dueTrash(1060)).toEqual([last]);
+      expect(await catalog.expiredTrash(1060)).toEqual([last]);
     });
 
     test('gets nothing when somebody else tries to delete', async () => {
@@ -258,7 +258,7 @@ onEach(catalogs, (open) => {
       const { token } = await accounts.createToken('stranger', 1);
       const stranger = (await accounts.accountOf(token))!;
       expect(await catalog.deleteDataset({ accountId: stranger, id: datasetId }, 60)).toBe(false);
-      expect(await catalog.dueTrash(10_000)).toEqual([]);
+      expect(await catalog.expiredTrash(10_000)).toEqual([]);
       expect(await catalog.files(datasetId)).toHaveLength(1);
     });
   });

@@ -37,7 +37,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than 
       });
       expect(await catalog.setting('link-key', () => 'secret')).toBe('secret');
       expect(await catalog.deleteDataset(key, now())).toBe(true);
-      expect([isHeard, await catalog.dueTrash(now())]).toEqual([true, []]);
+      expect([isHeard, await catalog.expiredTrash(now())]).toEqual([true, []]);
     } finally {
       await close();
     }

@@ -92,7 +92,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const [counted] = await onDatabase(url, 'select count(*)::int as files from file');
     expect(counted?.rows).toEqual([{ files: 0 }]);
     const kept = files.filter((_, i) => done[i] !== undefined).map((file) => `${dataset.id}/${file.id}`);
-    expect((await two.catalog.dueTrash(1000)).sort()).toEqual(kept.sort());
+    expect((await two.catalog.expiredTrash(1000)).sort()).toEqual(kept.sort());
   });
 
   test('a transaction that is broken off by a deadlock is begun again', async () => {

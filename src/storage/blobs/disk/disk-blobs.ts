@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
 import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
-import { ingestError, Meter, sinkOf } from '../ingest.js';
+import { ingestError, Meter, fileSink } from '../ingest.js';
 
 /** A picture is mostly read in one go. */
 const READ_BYTES = 256 * 1024;
@@ -48,7 +48,7 @@ export class DiskBlobs implements BlobStore {
   }
 
   /** For reading beside the process that holds the folder: nothing in it is made or thrown away. */
-  static beside(root: string): Pick<DiskBlobs, 'read' | 'find' | 'close' | 'pathOf'> {
+  static readOnly(root: string): Pick<DiskBlobs, 'read' | 'find' | 'close' | 'pathOf'> {
     return new DiskBlobs(root);
   }
 
@@ -57,7 +57,7 @@ export class DiskBlobs implements BlobStore {
     const handle = await open(path, 'wx');
     try {
       const meter = new Meter(options.limit, writebackOf(handle));
-      await pipeline(body, meter, sinkOf(handle), { signal: options.signal });
+      await pipeline(body, meter, fileSink(handle), { signal: options.signal });
       // Not awaited: the bytes reach the disk while somebody looks at them.
       const durable = handle.datasync().finally(() => handle.close());
       durable.catch(() => {});

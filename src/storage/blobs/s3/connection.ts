@@ -34,14 +34,14 @@ export interface Connection {
 }
 
 /** Connects to nothing yet. @throws BackendUnusable where the CA file can't be read */
-export async function connect(location: S3Location, patience: Timeouts): Promise<Connection> {
+export async function connect(location: S3Location, timeouts: Timeouts): Promise<Connection> {
   const agents = await agentsOf(location);
-  const { connectMs: connectionTimeout, idleMs } = patience;
+  const { connectMs: connectionTimeout, idleMs } = timeouts;
   const config: S3ClientConfig = {
     ...(location.region !== undefined && { region: location.region }),
     ...(location.endpoint !== undefined && { endpoint: location.endpoint }),
     forcePathStyle: location.isPathStyle,
-    maxAttempts: patience.attempts,
+    maxAttempts: timeouts.attempts,
     // Otherwise every body is framed in chunks with a checksum behind them, which many a store keeps as part of the object.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

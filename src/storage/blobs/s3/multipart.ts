@@ -51,7 +51,7 @@ export interface Uploaded {
 }
 
 /** Multipart uploads that this process has under way, by their ids. */
-export type OpenUploads = Set<string>;
+export type OpenUploadIds = Set<string>;
 
 /**
  * Uploads a body in parts as it comes, in bounded memory. It may be made of many: until the last is there, nothing is seen
@@ -63,7 +63,7 @@ export async function uploadInParts(
   bucket: S3Bucket,
   key: string,
   body: Readable,
-  { underway, ...options }: MultipartOptions & { underway: OpenUploads },
+  { underway, ...options }: MultipartOptions & { underway: OpenUploadIds },
 ): Promise<Uploaded> {
   const { signal } = options;
   const mark = randomUUID();
@@ -108,7 +108,7 @@ export async function uploadInParts(
 export function uploadFileInParts(
   bucket: S3Bucket,
   key: string,
-  { path, ...options }: MultipartOptions & { path: string; underway: OpenUploads },
+  { path, ...options }: MultipartOptions & { path: string; underway: OpenUploadIds },
 ): Promise<Uploaded> {
   return uploadInParts(bucket, key, createReadStream(path, { highWaterMark: MIB }), options);
 }
@@ -188,7 +188,7 @@ async function* partsOf(
   const chunks = body.iterator({ destroyOnReturn: true });
   let rest: Buffer = Buffer.alloc(0);
   for (let isFirst = true; ; isFirst = false) {
-    const part = await memory.take(bytes, signal);
+    const part = await memory.acquire(bytes, signal);
     let filled = 0;
     try {
       while (filled < bytes) {
@@ -213,7 +213,7 @@ async function* partsOf(
 }
 
 /** Aborts uploads under our prefix that nobody has added to for a day. What they hold is paid for, and not to be seen. */
-export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploads, now: () => number): Promise<void> {
+export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploadIds, now: () => number): Promise<void> {
   const { reader } = bucket.connection;
   const { Bucket, Key: Prefix } = bucket.target('');
   const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < now() - ABANDONED_MS;

@@ -19,14 +19,14 @@ export class PartMemory {
   }
 
   /** Waits for its turn. @throws the signal's reason; ServiceError `unavailable` where it takes too long */
-  async take(bytes: number, signal: AbortSignal): Promise<PartBuffer> {
-    const share = await this.#room.take(Math.min(bytes, this.#room.bytes), signal);
+  async acquire(bytes: number, signal: AbortSignal): Promise<PartBuffer> {
+    const share = await this.#room.acquire(Math.min(bytes, this.#room.bytes), signal);
     // Uploads with other parts than these are rare.
     if (this.#unused[0]?.length !== bytes) this.#unused = [];
     const buffer = this.#unused.pop() ?? Buffer.allocUnsafeSlow(bytes);
     const giveBack = () => {
       share.shrinkTo(0);
-      this.#unused = this.#room.taken === 0 ? [] : [...this.#unused, buffer];
+      this.#unused = this.#room.used === 0 ? [] : [...this.#unused, buffer];
     };
     return { bytes: buffer, release: giveBack };
   }

@@ -10,7 +10,7 @@ import type { OpenObject, S3Bucket } from './s3-bucket.js';
  *
  * @throws BlobChanged, ServiceError `unavailable`; the signal's reason
  */
-export async function* receivedBody(
+export async function* resumingBody(
   bucket: S3Bucket,
   key: string,
   options: {
@@ -21,7 +21,7 @@ export async function* receivedBody(
 ): AsyncGenerator<Buffer> {
   const { opened, range, signal } = options;
   const { version } = opened;
-  const { attempts, idleMs } = bucket.patience;
+  const { attempts, idleMs } = bucket.timeouts;
   let { body } = opened;
   let position = range?.start ?? 0;
   for (let attempt = 1; ; attempt++) {

@@ -17,11 +17,11 @@ import { Meter } from '../ingest.js';
 import { connect, TIMEOUTS, type Timeouts } from './connection.js';
 import { storeError } from './errors.js';
 import type { S3Location } from './location.js';
-import { abortAbandoned, alreadyExists, type OpenUploads, uploadFileInParts, uploadInParts } from './multipart.js';
+import { abortAbandoned, alreadyExists, type OpenUploadIds, uploadFileInParts, uploadInParts } from './multipart.js';
 import { PartMemory } from './part-memory.js';
 import { presigningOf } from './presigning.js';
 import { probe } from './probe.js';
-import { receivedBody } from './read-object.js';
+import { resumingBody } from './read-object.js';
 import { type OpenObject, S3Bucket, type StoreCapabilities } from './s3-bucket.js';
 import { Spool } from './spool.js';
 
@@ -50,10 +50,10 @@ export type Log = (level: 'info' | 'warn', facts: object, message: string) => vo
 export class S3Blobs implements BlobStore {
   readonly presigning?: Presigning;
   /** As they were seen when the store was opened. */
-  readonly abilities: StoreCapabilities;
+  readonly capabilities: StoreCapabilities;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #underway: OpenUploads = new Set();
+  readonly #underway: OpenUploadIds = new Set();
   readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
   readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES);
   readonly #closing = new AbortController();
@@ -67,7 +67,7 @@ export class S3Blobs implements BlobStore {
     this.#bucket = parts.bucket;
     this.#spool = parts.spool;
     if (parts.presigning !== undefined) this.presigning = parts.presigning;
-    this.abilities = parts.abilities;
+    this.capabilities = parts.abilities;
     // Every upload listens.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -79,12 +79,12 @@ export class S3Blobs implements BlobStore {
    */
   static async open(
     location: S3Location,
-    options: { spoolFolder: string; spoolBytes: number; log: Log; patience?: Timeouts },
+    options: { spoolFolder: string; spoolBytes: number; log: Log; timeouts?: Timeouts },
   ): Promise<S3Blobs> {
-    const patience = options.patience ?? TIMEOUTS;
-    const connection = await connect(location, patience);
+    const timeouts = options.timeouts ?? TIMEOUTS;
+    const connection = await connect(location, timeouts);
     try {
-      const bucket = new S3Bucket(connection, location, patience);
+      const bucket = new S3Bucket(connection, location, timeouts);
       const abilities = await probe(bucket);
       const presigning = location.isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
       options.log('info', { bucket: location.bucket, prefix: location.prefix, ...abilities }, 'the bucket can be used');
@@ -117,7 +117,7 @@ export class S3Blobs implements BlobStore {
 
   async #keep(key: string, file: { path: string; sizeBytes: number; sha256: string }): Promise<string | undefined> {
     const { path, sizeBytes, sha256 } = file;
-    const { keepsFirst } = this.abilities;
+    const { keepsFirst } = this.capabilities;
     if (sizeBytes <= MAX_PUT_BYTES) {
       return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, { keepsFirst });
     }
@@ -141,7 +141,7 @@ export class S3Blobs implements BlobStore {
     const { version, ...facts } = await uploadInParts(this.#bucket, key, body, {
       ...options,
       memory: this.#bodyPartsMemory,
-      keepsFirst: this.abilities.keepsFirst,
+      keepsFirst: this.capabilities.keepsFirst,
       underway: this.#underway,
     });
     const isOurs = async () => (await this.#bucket.head(key))?.version === version;
@@ -178,7 +178,7 @@ export class S3Blobs implements BlobStore {
   ): Promise<Readable | undefined> {
     const opened = await this.#bucket.get(key, options);
     if (opened === undefined) return undefined;
-    const body = Readable.from(receivedBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
+    const body = Readable.from(resumingBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
     // Given up before the first byte was asked for, it would keep its connection.
     return body.once('close', () => opened.body.destroy());
   }
@@ -195,7 +195,7 @@ export class S3Blobs implements BlobStore {
     const body = Readable.from(
       (async function* () {
         opened = await bucket.get(key, options);
-        if (opened !== undefined) yield* receivedBody(bucket, key, { opened, signal });
+        if (opened !== undefined) yield* resumingBody(bucket, key, { opened, signal });
       })(),
       { objectMode: false },
     );

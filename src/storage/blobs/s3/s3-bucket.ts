@@ -51,12 +51,12 @@ export interface OpenObject {
 export class S3Bucket {
   readonly connection: Connection;
   readonly location: S3Location;
-  readonly patience: Timeouts;
+  readonly timeouts: Timeouts;
 
-  constructor(connection: Connection, location: S3Location, patience: Timeouts) {
+  constructor(connection: Connection, location: S3Location, timeouts: Timeouts) {
     this.connection = connection;
     this.location = location;
-    this.patience = patience;
+    this.timeouts = timeouts;
   }
 
   /** Bucket and key as requests name them. */
@@ -181,20 +181,20 @@ export class S3Bucket {
   async list(
     keyPrefix: string,
     after?: string,
-  ): Promise<{ uploads: readonly PresignedObject[]; next: string | undefined }> {
+  ): Promise<{ objects: readonly PresignedObject[]; next: string | undefined }> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
     const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { StartAfter: this.target(after).Key }) });
     const answer = await this.connection.reader.send(command).catch((error) => {
       throw storeError(error);
     });
     const ours = this.target('').Key.length;
-    const uploads = (answer.Contents ?? []).map((object) => ({
+    const objects = (answer.Contents ?? []).map((object) => ({
       key: (object.Key ?? '').slice(ours),
       sizeBytes: object.Size ?? 0,
       version: versionOf(object),
       lastModified: object.LastModified ?? new Date(0),
     }));
-    return { uploads, next: answer.IsTruncated ? uploads.at(-1)?.key : undefined };
+    return { objects, next: answer.IsTruncated ? objects.at(-1)?.key : undefined };
   }
 
   /** Which of these keys of one dataset there are: listed, so that a thousand cost no more than one. */
@@ -206,8 +206,8 @@ export class S3Bucket {
     const last = others.at(-1) ?? first;
     // Whatever is shorter than the first key comes before it.
     for (let after: string | undefined = first.slice(0, -1); after !== undefined && after < last; ) {
-      const { uploads, next } = await this.list(first.slice(0, first.indexOf('/') + 1), after);
-      for (const { key, sizeBytes, version } of uploads) if (wanted.has(key)) found.set(key, { sizeBytes, version });
+      const { objects, next } = await this.list(first.slice(0, first.indexOf('/') + 1), after);
+      for (const { key, sizeBytes, version } of objects) if (wanted.has(key)) found.set(key, { sizeBytes, version });
       after = next;
     }
     return found;
@@ -226,7 +226,7 @@ export class S3Bucket {
       try {
         return await work();
       } catch (error) {
-        if (!isTransient(error) || attempt >= this.patience.attempts) throw error;
+        if (!isTransient(error) || attempt >= this.timeouts.attempts) throw error;
         await wait(100 * 4 ** attempt);
       }
     }

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
 import { ByteBudget } from '../byte-budget.js';
-import { ingestError, Meter, sinkOf } from '../ingest.js';
+import { ingestError, Meter, fileSink } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
@@ -72,7 +72,7 @@ export class Spool {
   ): Promise<SpoolFile> {
     // One that breaks off while it waits for its turn must not end the process.
     body.on('error', () => {});
-    const share = await this.#room.take(atMostBytes, signal);
+    const share = await this.#room.acquire(atMostBytes, signal);
     const path = join(this.#folder, randomUUID());
     const remove = async () => {
       await rm(path, { force: true });
@@ -82,7 +82,7 @@ export class Spool {
       const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
       const handle = await open(path, 'wx', 0o600);
       try {
-        await pipeline(body, meter, sinkOf(handle), { signal });
+        await pipeline(body, meter, fileSink(handle), { signal });
       } finally {
         await handle.close();
       }

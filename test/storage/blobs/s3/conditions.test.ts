@@ -27,7 +27,7 @@ async function expectToWork(blobs: S3Blobs): Promise<{ url: string; expiresInSec
   const link = await blobs.presigning!.presign('d/theirs', { sizeBytes: bytes.length, expiresInSeconds: 3600 });
   const { status } = await fetch(link.url, { method: 'PUT', body: bytes });
   expect(status).toBe(200);
-  expect((await blobs.presigning!.listObjects('d')).uploads.map(({ key }) => key)).toEqual(['d/ours', 'd/theirs']);
+  expect((await blobs.presigning!.listObjects('d')).objects.map(({ key }) => key)).toEqual(['d/ours', 'd/theirs']);
   return link;
 }
 

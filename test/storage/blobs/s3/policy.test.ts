@@ -74,10 +74,10 @@ onS3(() => {
       await expect(staging).rejects.toThrow();
       const link = await blobs.presigning!.presign('d/brought', { sizeBytes: 5, expiresInSeconds: 60 });
       expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
-      const { uploads } = await blobs.presigning!.listObjects('d');
-      expect(uploads.map(({ key }) => key)).toEqual(['d/brought', 'd/large', 'd/small']);
-      await blobs.delete(uploads.map(({ key }) => key));
-      expect((await blobs.presigning!.listObjects('d')).uploads).toEqual([]);
+      const { objects } = await blobs.presigning!.listObjects('d');
+      expect(objects.map(({ key }) => key)).toEqual(['d/brought', 'd/large', 'd/small']);
+      await blobs.delete(objects.map(({ key }) => key));
+      expect((await blobs.presigning!.listObjects('d')).objects).toEqual([]);
     } finally {
       await blobs.close();
     }

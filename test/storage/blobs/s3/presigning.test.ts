@@ -28,11 +28,11 @@ onS3(() => {
       expect(await put(url, bytesOf(11))).toBe(403);
       expect(await put(url.replace('/d/a?', '/d/b?'), bytesOf(10))).toBe(403);
       expect(await put(url.replace(/(Signature=)./, '$1_'), bytesOf(10))).toBe(403);
-      expect(await arrived('d')).toEqual({ uploads: [], next: undefined });
+      expect(await arrived('d')).toEqual({ objects: [], next: undefined });
       expect(await put(url, bytesOf(10), { 'content-type': 'image/jpeg' })).toBe(200);
-      const { uploads } = await arrived('d');
-      const [upload] = uploads;
-      expect(uploads).toEqual([
+      const { objects } = await arrived('d');
+      const [upload] = objects;
+      expect(objects).toEqual([
         { key: 'd/a', sizeBytes: 10, version: upload?.version, lastModified: expect.any(Date) },
       ]);
       const fetched = await blobs.fetch('d/a', { limit, signal, version: upload!.version });
@@ -44,7 +44,7 @@ onS3(() => {
       const { blobs } = await openS3();
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       await put(url, bytesOf(10));
-      const { version } = (await blobs.presigning!.listObjects('d')).uploads[0]!;
+      const { version } = (await blobs.presigning!.listObjects('d')).objects[0]!;
       expect(await put(url, bytesOf(10, 2))).toBe(200);
       await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     });
@@ -86,7 +86,7 @@ onS3(() => {
       const { blobs, bucket } = await openS3({ below: `it's (a) prefix + ü*!` });
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect(await put(url, bytesOf(10))).toBe(200);
-      expect((await blobs.presigning!.listObjects('d')).uploads.map(({ key }) => key)).toEqual(['d/a']);
+      expect((await blobs.presigning!.listObjects('d')).objects.map(({ key }) => key)).toEqual(['d/a']);
       const { Body } = await bucket.client.send(new GetObjectCommand(bucket.target(`it's (a) prefix + ü*!/d/a`)));
       expect((await Body!.transformToByteArray()).length).toBe(10);
     });
@@ -105,9 +105,9 @@ onS3(() => {
     await bucket.client.send(new PutObjectCommand({ ...bucket.target('d2/0000'), Body: 'x' }));
     const first = await blobs.presigning!.listObjects('d');
     const second = await blobs.presigning!.listObjects('d', { after: first.next });
-    expect(first.uploads).toHaveLength(1000);
+    expect(first.objects).toHaveLength(1000);
     expect(second.next).toBeUndefined();
-    expect([...first.uploads, ...second.uploads].map(({ key }) => key)).toEqual(names);
+    expect([...first.objects, ...second.objects].map(({ key }) => key)).toEqual(names);
     await blobs.delete(names);
     expect(await bucket.keys()).toEqual(['d2/0000']);
   });

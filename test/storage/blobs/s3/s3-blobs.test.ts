@@ -46,7 +46,7 @@ onS3(() => {
     const { blobs, bucket } = await openS3();
     // Ceph's gateway; see docs/scaling.md for others.
     if (process.env.TEST_S3_CEPH_HOME !== undefined) {
-      expect(blobs.abilities).toEqual({
+      expect(blobs.capabilities).toEqual({
         keepsFirst: true,
         matchesVersions: true,
         checksBodies: true,
