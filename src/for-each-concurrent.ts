@@ -1,4 +1,7 @@
-/** Runs `work` over all items, `concurrency` at a time, and throws the first error once nothing is under way any more. */
+/**
+ * Runs `work` on every item, at most `concurrency` at a time. After the first error no further item is started; the error
+ * is thrown once all calls in flight have ended.
+ */
 export async function forEachConcurrent<T>(
   items: Iterable<T> | AsyncIterable<T>,
   concurrency: number,

@@ -16,30 +16,30 @@ import { parseDatasetName } from '../dataset/names.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { ServiceDependencies } from './dependencies.js';
 
-/** Names a dataset together with the account that asks: another account's dataset is as good as none. */
+/** A dataset id and the account of the request. The dataset of another account counts as not found. */
 export interface DatasetKey {
   readonly accountId: string;
   readonly id: string;
 }
 
-/** A dataset at a moment, without its files. */
+/** A dataset and its status at one moment, without its files. */
 export interface DatasetSummary {
   readonly dataset: Dataset;
   readonly status: Status;
 }
 
-/** A dataset at a moment, all of it. */
+/** A dataset at one moment, with its files and findings. */
 export interface DatasetView extends DatasetSummary {
-  /** The good files, in the order of their names. */
+  /** Stored files, by name. */
   readonly files: readonly StoredFile[];
   readonly findings: Findings;
-  /** What is promised and may still come, in the order of the names. */
+  /** Uploads that are pending and not expired, by name. */
   readonly pendingUploads: readonly PendingFile[];
-  /** Names exactly this set of files; only where the dataset is READY. */
+  /** Identifies exactly this set of files; only of a READY dataset. */
   readonly digest: string | undefined;
 }
 
-/** What can be done with datasets as a whole, and with the files in them other than uploading. */
+/** Creates, lists, reads and deletes datasets, and deletes files in them. */
 export class DatasetService {
   readonly #dependencies: ServiceDependencies;
 
@@ -47,7 +47,7 @@ export class DatasetService {
     this.#dependencies = dependencies;
   }
 
-  /** Makes an empty dataset, with a name of its own where none is given. @throws ServiceError `invalid_name`, `name_taken` */
+  /** Creates an empty dataset, with a random name where none is given. @throws ServiceError `invalid_name`, `name_taken` */
   async create({ accountId, name }: { accountId: string; name?: string | undefined }): Promise<DatasetSummary> {
     const dataset = await this.#dependencies.catalog.createDataset({
       id: this.#dependencies.newId(),
@@ -58,7 +58,7 @@ export class DatasetService {
     return this.#summaryOf(dataset);
   }
 
-  /** An account's datasets, newest first: all of them, or `limit` at a time from behind `after`. */
+  /** Lists an account's datasets, newest first: all, or up to `limit` that follow `after`. */
   async list(query: {
     accountId: string;
     name?: string | undefined;
@@ -73,7 +73,7 @@ export class DatasetService {
       const datasets = await this.#dependencies.catalog.datasets({ ...page, after, limit });
       const summaries = datasets.map((dataset) => this.#summaryOf(dataset));
       found.push(...summaries.filter((summary) => status === undefined || summary.status === status));
-      // Status is a matter of time, not a column: pages are read until enough datasets have it.
+      // Status depends on time and is not a column, so the filter runs here and may need several pages.
       if (limit === undefined || datasets.length < limit) return found;
       if (found.length >= limit) return found.slice(0, limit);
       after = datasets.at(-1);
@@ -82,7 +82,7 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async summary(key: DatasetKey): Promise<DatasetSummary> {
-    return this.#summaryOf(await this.#mustFind(key));
+    return this.#summaryOf(await this.#findDataset(key));
   }
 
   /** @throws ServiceError `dataset_not_found` */
@@ -100,7 +100,7 @@ export class DatasetService {
       status,
       files: stored,
       findings: findingsOf(files, at),
-      pendingUploads: files.filter((file): file is PendingFile => isAwaited(file, at)).sort(byName),
+      pendingUploads: files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
   }
@@ -111,7 +111,7 @@ export class DatasetService {
   }
 
   /**
-   * Removes a file, and whatever refused or open promise there is of its name.
+   * Deletes a file, with any pending or rejected upload of its name.
    *
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
@@ -120,23 +120,23 @@ export class DatasetService {
   }
 
   /**
-   * Removes what was promised, refused or never kept under a name; a good file of that name stays.
+   * Removes pending and rejected uploads of a name. A stored file of that name stays.
    *
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
   async withdrawUpload(key: DatasetKey, filename: string): Promise<void> {
     if (await this.#change(key, filename, withdrawUploads)) return;
-    const message = `The dataset has no promised or refused upload of ${JSON.stringify(filename)}.`;
+    const message = `The dataset has no pending or rejected upload of ${JSON.stringify(filename)}.`;
     throw new ServiceError('file_not_found', message);
   }
 
-  /** @returns false where there was nothing to change */
+  /** @returns false where nothing changed */
   async #change(
     key: DatasetKey,
     filename: string,
     transition: (group: StemGroup, filename: string) => StemGroup | undefined,
   ): Promise<boolean> {
-    await this.#mustFind(key);
+    await this.#findDataset(key);
     const change = { datasetId: key.id, filenames: [filename], now: this.#dependencies.now(), isActivity: true };
     return (await this.#dependencies.catalog.change(change, (group) => transition(group, filename))) !== undefined;
   }
@@ -145,14 +145,14 @@ export class DatasetService {
     return { dataset, status: statusOf(dataset.counts, this.#dependencies.now(), this.#dependencies.rules) };
   }
 
-  async #mustFind(key: DatasetKey): Promise<Dataset> {
+  async #findDataset(key: DatasetKey): Promise<Dataset> {
     const dataset = await this.#dependencies.catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
   }
 }
 
-/** The good files among these, in the order of their names. */
+/** The stored files among `files`, by name. */
 export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
   return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
 }
@@ -161,11 +161,11 @@ function byName(a: DatasetFile, b: DatasetFile): number {
   return a.filename < b.filename ? -1 : 1;
 }
 
-function isAwaited({ upload }: DatasetFile, now: Micros): boolean {
+function isLivePending({ upload }: DatasetFile, now: Micros): boolean {
   return upload.state === 'pending' && liveUntil(upload) > now;
 }
 
-/** The same words for a dataset that never was, that is gone, and that is somebody else's. */
+/** The same message for a dataset that never existed, was deleted, or belongs to another account. */
 export function datasetNotFound(id: string): ServiceError {
   return new ServiceError('dataset_not_found', `Dataset ${id} does not exist.`);
 }

@@ -3,34 +3,31 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
-/** Looks at all the bytes of a file that claims to be `filename`; rejects with the signal's reason. */
+/** Inspects all the bytes of a file named `filename`. Rejects with the signal's reason. */
 export type Inspector = (
   file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
   signal: AbortSignal,
 ) => Promise<Inspection>;
 
-/** What may be chosen about the service; see `config.ts` for the defaults. */
+/** Limits and durations that the configuration sets; `config.ts` has the defaults. */
 export interface ServiceRules extends StatusRules {
-  /** How long a signed link may be used, counted from its making. */
+  /** How long a signed upload link is valid. */
   readonly linkLifetime: Micros;
-  /** The largest file a signed link is given for. */
+  /** The largest file that gets a signed upload link. */
   readonly maxLinkBytes: number;
-  /** While bytes arrive, a sign of life is due within this time; then the upload is anybody's to end or take over. */
+  /** How long an upload lease lasts without renewal. Then cleanup may end the upload, or another attempt take it over. */
   readonly leaseDuration: Micros;
 }
 
-/** What the service is made of, and everything in it that is not a function of its input. */
+/** The catalog, the blob store, and every source of time and randomness that the service uses. */
 export interface ServiceDependencies {
   readonly catalog: Catalog;
   readonly blobs: BlobStore;
   readonly inspect: Inspector;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
-  /**
-   * Has the store asked whether uploads have come that a dataset waits for, and returns at once; only where clients bring
-   * bytes to the store themselves, since that tells nobody.
-   */
+  /** Starts to poll the store for presigned uploads of a dataset and returns at once. Absent where links are not presigned. */
   readonly pollPresignedUploads?: (datasetId: string) => void;
-  /** A new id: URL-safe, never the same twice, not to be guessed; begins with two lower-case hexadecimal digits. */
+  /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Does something again and again, `pauseMs` after each end, whatever becomes of it.
+ * Runs `work` repeatedly, `pauseMs` after each end, whether it succeeds or fails.
  *
- * @returns how to end that; once it resolves nothing is under way any more
+ * @returns a function that stops it and resolves once no run is in flight
  */
 export function runPeriodically(
   work: () => Promise<void>,

@@ -71,7 +71,7 @@ test('a name that is not there is named with 404, and one of no caption with 422
   expect(missing.body.error_message).toContain('"b.txt"');
   const stranger = await ask(['a.txt', 'a.jpg']);
   expect([stranger.status, stranger.body.error_code]).toEqual([422, 422002]);
-  expect(stranger.body.error_message).toContain('a.jpg is no caption');
+  expect(stranger.body.error_message).toContain('a.jpg is not a caption');
   expect(stranger.body.detail).toEqual([{ path: 'filenames.1', message: expect.any(String) }]);
 });
 

@@ -59,7 +59,7 @@ describe('withdrawing', () => {
     expect((await api.manifest(id)).body).toEqual(before.body);
     const again = await withdraw('dog.txt');
     expect([again.status, again.body.error_code]).toEqual([404, 404002]);
-    expect(again.body.error_message).toContain('no promised or refused upload of "dog.txt"');
+    expect(again.body.error_message).toContain('no pending or rejected upload of "dog.txt"');
     expect((await api.manifest(id)).body).toEqual(before.body);
   });
 

@@ -9,25 +9,26 @@ import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Makes a WebP of an image. Rejects where that kind of file has no picture to show. */
+/** Makes a WebP thumbnail of the image at `path`. Rejects where the image can't be decoded. */
 export type Thumbnailer = (path: string) => Promise<Buffer>;
 
-/** Where the thumbnail of a blob is kept: beside it, and swept with it. */
+/** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
 export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** Larger captions are none that anybody edits beside a thousand others. */
+/** `captions` returns no text of larger files. */
 const MAX_CAPTION_BYTES = 64 * 1024;
 
-/** Captions read at once: over a network each is a request, and takes its time. */
-const CAPTIONS_AT_ONCE = 16;
+/** With a remote store, reading a caption takes one request. */
+const MAX_CONCURRENT_CAPTIONS = 16;
 
-/** How the bytes of files come out again. */
+/** Reads stored files: facts, bytes, captions and thumbnails. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
   readonly #makeThumbnail: Thumbnailer;
-  readonly #inTheMaking = new Map<string, Promise<void>>();
+  /** Thumbnails that are being made, by key. */
+  readonly #thumbnailsInFlight = new Map<string, Promise<void>>();
 
   constructor(dependencies: ServiceDependencies, makeThumbnail: Thumbnailer) {
     this.#dependencies = dependencies;
@@ -43,7 +44,7 @@ export class Downloads {
     return file;
   }
 
-  /** Files in the order of their names as given. @throws ServiceError `dataset_not_found`, `file_not_found` */
+  /** Returns files in the order of `filenames`. @throws ServiceError `dataset_not_found`, `file_not_found` */
   async files(key: DatasetKey, filenames: readonly string[]): Promise<StoredFile[]> {
     const { catalog } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
@@ -57,7 +58,7 @@ export class Downloads {
     });
   }
 
-  /** A dataset with all its good files, in the order of their names. @throws ServiceError `dataset_not_found` */
+  /** Returns a dataset with all its stored files, by name. @throws ServiceError `dataset_not_found` */
   async all(key: DatasetKey): Promise<{ dataset: Dataset; files: StoredFile[] }> {
     const found = await this.#dependencies.catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
@@ -65,7 +66,7 @@ export class Downloads {
   }
 
   /**
-   * The first files behind a name, or of all, in the order of their names, and whether there are more.
+   * Returns up to `limit` files by name, from the first one after `after`, and whether the page is the last.
    *
    * @throws ServiceError `dataset_not_found`
    */
@@ -81,9 +82,9 @@ export class Downloads {
   }
 
   /**
-   * Captions in the order of their names as given, without their byte order marks; those over 64 KiB have no text here.
+   * Reads captions, in the order of `filenames` and without byte order marks. The text of one over 64 KiB is null.
    *
-   * @throws ServiceError `dataset_not_found`, `file_not_found`; `invalid_field` for names of other files, `bytes_replaced`
+   * @throws ServiceError `dataset_not_found`, `file_not_found`; `invalid_field` if a file is not a caption, `bytes_replaced`
    */
   async captions(key: DatasetKey, filenames: readonly string[]): Promise<{ file: StoredFile; text: string | null }[]> {
     const files = await this.files(key, filenames);
@@ -91,13 +92,13 @@ export class Downloads {
       kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
     );
     if (detail.length > 0) {
-      const [stranger] = files.filter(({ kind }) => kind !== 'caption');
-      const message = `${stranger?.filename} is no caption. Name .txt files only.`;
+      const other = files.find(({ kind }) => kind !== 'caption');
+      const message = `${other?.filename} is not a caption. Name .txt files only.`;
       throw new ServiceError('invalid_field', message, { detail });
     }
     const captions = files.map((file) => ({ file, text: null as string | null }));
     const small = captions.filter(({ file }) => file.upload.sizeBytes <= MAX_CAPTION_BYTES);
-    await forEachConcurrent(small, CAPTIONS_AT_ONCE, async (caption) => {
+    await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (caption) => {
       caption.text = await this.#textOf(caption.file);
     });
     return captions;
@@ -105,69 +106,70 @@ export class Downloads {
 
   async #textOf(file: StoredFile): Promise<string> {
     const bytes = await buffer(await this.bytes(file));
-    // Whoever saves what they were given here must not save damage.
+    // A client edits this text and saves it, so damage must not reach it.
     if (createHash('sha256').update(bytes).digest('hex') !== file.upload.sha256) throw replaced(file);
     return new TextDecoder().decode(bytes);
   }
 
-  /** The bytes of a file from `start` up to and without `end`. @throws ServiceError `bytes_replaced` */
+  /** Reads a file, or its bytes from `start` to before `end`. @throws ServiceError `bytes_replaced` */
   async bytes(file: StoredFile, range?: { start: number; end: number }): Promise<Readable> {
     const { sizeBytes, blobVersion: version } = file.upload;
-    // Where the end is known, nobody has to read once more to find it.
+    // With an explicit end, the stream needs no extra read to find the end of the file.
     const whole = sizeBytes === 0 ? undefined : { start: 0, end: sizeBytes };
     const read = this.#dependencies.blobs.read(blobKeyOf(file), { range: range ?? whole, version });
     const body = await read.catch((error) => {
       throw error instanceof BlobChanged ? replaced(file, error) : error;
     });
-    if (body === undefined) throw gone(file);
+    if (body === undefined) throw missing(file);
     return body;
   }
 
-  /** A WebP of an image, made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
+  /** Returns the WebP thumbnail of an image, which is made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
   async thumbnail(file: StoredFile): Promise<Readable> {
     const { blobs } = this.#dependencies;
     const key = thumbnailKeyOf(blobKeyOf(file));
-    const kept = await blobs.read(key);
-    if (kept !== undefined) return kept;
-    let made = this.#inTheMaking.get(key);
-    if (made === undefined) {
-      made = this.#make(file, key).finally(() => this.#inTheMaking.delete(key));
-      this.#inTheMaking.set(key, made);
+    const existing = await blobs.read(key);
+    if (existing !== undefined) return existing;
+    let making = this.#thumbnailsInFlight.get(key);
+    if (making === undefined) {
+      making = this.#storeThumbnail(file, key).finally(() => this.#thumbnailsInFlight.delete(key));
+      this.#thumbnailsInFlight.set(key, making);
     }
-    await made;
-    const found = await blobs.read(key);
-    // Removed in the meantime.
-    if (found === undefined) throw fileNotFound(file.filename);
-    return found;
+    await making;
+    const thumbnail = await blobs.read(key);
+    // The file was deleted meanwhile.
+    if (thumbnail === undefined) throw fileNotFound(file.filename);
+    return thumbnail;
   }
 
-  async #make(file: StoredFile, key: string): Promise<void> {
+  async #storeThumbnail(file: StoredFile, key: string): Promise<void> {
     const { blobs, catalog } = this.#dependencies;
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    const picture = await this.#pictureOf(file);
-    const limit = { bytes: picture.length, message: '' };
-    const staged = await blobs.stage(Readable.from([picture]), { key, limit, signal: new AbortController().signal });
+    const thumbnail = await this.#makeThumbnailOf(file);
+    const limit = { bytes: thumbnail.length, message: '' };
+    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
     await staged.commit().catch((error) => {
-      // Another instance was faster; its thumbnail is as good.
+      // Another instance stored the same thumbnail first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
-    // Removed in the meantime, and perhaps swept already: nobody would come for the thumbnail any more.
+    // If the file was deleted meanwhile, cleanup may have run already and would not delete this thumbnail.
     if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
   }
 
-  async #pictureOf(file: StoredFile): Promise<Buffer> {
-    const limit = { bytes: file.upload.sizeBytes, message: `${file.filename} is larger than it was.` };
+  async #makeThumbnailOf(file: StoredFile): Promise<Buffer> {
+    const { sizeBytes } = file.upload;
+    const limit = { bytes: sizeBytes, message: `${file.filename} in the store is larger than ${sizeBytes} bytes.` };
     const { signal } = new AbortController();
     const fetched = await this.#dependencies.blobs.fetch(blobKeyOf(file), { limit, signal });
-    if (fetched === undefined) throw gone(file);
+    if (fetched === undefined) throw missing(file);
     try {
       const { content } = fetched;
-      if (!('path' in content)) throw new Error('It is too large to be held on this machine.');
+      if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
       return await this.#makeThumbnail(content.path);
     } catch (error) {
-      throw new ServiceError('thumbnail_unavailable', `No thumbnail can be made of ${file.filename}.`, {
+      throw new ServiceError('thumbnail_unavailable', `Can't make a thumbnail of ${file.filename}.`, {
         cause: error,
       });
     } finally {
@@ -177,10 +179,10 @@ export class Downloads {
 }
 
 function replaced({ filename }: StoredFile, cause?: BlobChanged): ServiceError {
-  const message = `${filename} is not any more what was checked: other bytes were put in its place in the store. Upload it again.`;
+  const message = `The bytes of ${filename} in the store were changed after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message, { cause });
 }
 
-function gone({ filename, id }: StoredFile): Error {
-  return new Error(`The bytes of ${filename} (${id}) are gone from the store.`);
+function missing({ filename, id }: StoredFile): Error {
+  return new Error(`The bytes of ${filename} (${id}) are missing from the store.`);
 }

@@ -1,17 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { StoredFile } from '../../dataset/dataset.js';
 
-/** A file up to this size is read whole before its turn comes, so that no file waits for the disk behind another. */
+/** Files up to this size are read ahead. */
 const SMALL_BYTES = 256 * 1024;
 
-/** What may be read ahead, in all. */
-const AHEAD_BYTES = 1024 * 1024;
+/** Limit of all bytes read ahead. */
+const MAX_AHEAD_BYTES = 1024 * 1024;
 
 /**
- * Files with their bytes, one after the other, for archives that have to say beforehand how many there are. Each file's bytes
- * are to be gone through before the next file is asked for.
- *
- * @param read gives the bytes of a file; where it fails, or gives other than as many as the file has, so does the iteration
+ * Yields files in order with their bytes, reading small ones ahead. The caller must read the bytes of a file to their end
+ * before it requests the next file. Throws where `read` fails, or where a file's bytes are not as many as its recorded size:
+ * an archive states its size in advance.
  */
 export async function* readAhead(
   files: readonly StoredFile[],
@@ -19,42 +18,42 @@ export async function* readAhead(
 ): AsyncGenerator<{ file: StoredFile; bytes: AsyncIterable<Buffer> }> {
   const ahead = new Map<StoredFile, Promise<Buffer[]>>();
   let [next, aheadBytes] = [0, 0];
-  const readAhead = () => {
+  const startReads = () => {
     for (; next < files.length; next++) {
       const file = files[next]!;
       if (file.upload.sizeBytes > SMALL_BYTES) continue;
-      if (aheadBytes + file.upload.sizeBytes > AHEAD_BYTES) return;
+      if (aheadBytes + file.upload.sizeBytes > MAX_AHEAD_BYTES) return;
       aheadBytes += file.upload.sizeBytes;
-      const bytes = wholeOf(file, read);
-      // Whoever comes to the file's turn is told; until then nobody is.
+      const bytes = readWhole(file, read);
+      // Not unhandled: the error is thrown when the file's turn comes.
       bytes.catch(() => {});
       ahead.set(file, bytes);
     }
   };
   for (const file of files) {
-    readAhead();
+    startReads();
     const whole = ahead.get(file);
-    yield { file, bytes: counted(file, () => whole ?? read(file)) };
+    yield { file, bytes: checkSize(file, () => whole ?? read(file)) };
     if (ahead.delete(file)) aheadBytes -= file.upload.sizeBytes;
   }
 }
 
-async function wholeOf(file: StoredFile, read: (file: StoredFile) => Promise<Readable>): Promise<Buffer[]> {
+async function readWhole(file: StoredFile, read: (file: StoredFile) => Promise<Readable>): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   for await (const chunk of await read(file)) chunks.push(chunk);
   return chunks;
 }
 
-/** Opens the file only when it is read: nobody would close it where nobody comes to it any more. */
-async function* counted(
+/** Throws where the bytes are not as many as recorded. Opens the file only when iterated, so that no stream is left open. */
+async function* checkSize(
   { id, filename, upload }: StoredFile,
   open: () => Promise<Iterable<Buffer> | AsyncIterable<Buffer>>,
 ): AsyncGenerator<Buffer> {
-  let left = upload.sizeBytes;
+  let remaining = upload.sizeBytes;
   for await (const chunk of await open()) {
-    left -= chunk.length;
-    if (left < 0) break;
+    remaining -= chunk.length;
+    if (remaining < 0) break;
     yield chunk;
   }
-  if (left !== 0) throw new Error(`${filename} (${id}) has not ${upload.sizeBytes} bytes in the store any more.`);
+  if (remaining !== 0) throw new Error(`${filename} (${id}) no longer has ${upload.sizeBytes} bytes in the store.`);
 }

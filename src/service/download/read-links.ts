@@ -2,10 +2,10 @@ import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../datasets.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
-/** Until its end the same link is given, so that what a browser has kept under a URL is found again. */
+/** Within one period every link of a dataset is the same, so that browser caches, which go by URL, stay valid. */
 const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
 
-/** The parts of a link as a URL has them. */
+/** The parts of a link as its URL has them. */
 export interface ReadLinkParts {
   readonly account: string;
   readonly id: string;
@@ -14,19 +14,18 @@ export interface ReadLinkParts {
 }
 
 /**
- * Links for reading. Whoever has one may read the files of one dataset until it expires, without a token: browsers can't
- * send one for pictures, clips and downloads, and a token in a URL would end up in logs and histories. Signed with
- * HMAC-SHA-256 over method, account, dataset and expiry; the method keeps it apart from an upload link of the same key.
+ * Makes and verifies read links. A link allows its holder to read the files of one dataset until the link expires, without
+ * a token. A browser can't send a token for images, clips and downloads, and one in a URL would end up in logs and history.
  */
 export class ReadLinks {
   readonly #key: Buffer;
 
-  /** @param key as that of `UploadLinks` */
+  /** @param key the key of `UploadLinks` */
   constructor(key: Buffer) {
     this.#key = key;
   }
 
-  /** The query that opens a dataset's files for one to two hours. */
+  /** Makes the query that allows to read a dataset's files for one to two hours. */
   linkFor({ accountId, id }: DatasetKey, now: Micros): { query: string; expiresAt: Micros } {
     const expiresAt = (Math.floor(now / PERIOD) + 2) * PERIOD;
     const [account, expires] = [accountId, String(expiresAt)];
@@ -34,7 +33,7 @@ export class ReadLinks {
     return { query: new URLSearchParams({ account, expires, signature }).toString(), expiresAt };
   }
 
-  /** Returns the account whose dataset the link opens. @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
+  /** Returns the account of the link. @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
   verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
     const messages = {
       invalid: 'The signature of this link is not valid for this dataset. Use the query exactly as links returned it.',

@@ -4,15 +4,15 @@ import { Pax } from 'tar/pax';
 import { MICROS_PER_SECOND, type StoredFile } from '../../dataset/dataset.js';
 import { readAhead } from './read-ahead.js';
 
-/** A tar archive is made of blocks of so many bytes, and two empty ones end it (POSIX.1-2017, pax, *ustar interchange format*). */
+/** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
 /**
- * Files as one tar stream, in the order given. Names that the old format has no room for, or no letters, are in pax headers.
- * Memory grows neither with the files nor with their number, but for a header of half a kilobyte each.
+ * Writes files as one tar stream, in order. A name that is too long or not ASCII gets a pax header. Memory does not
+ * depend on file size, and holds one header of half a kilobyte per file.
  *
- * @param read gives the bytes of a file; where it fails, the stream is destroyed with its error before its announced end
+ * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
  */
 export function tarOf(
   files: readonly StoredFile[],

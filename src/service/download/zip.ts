@@ -14,41 +14,41 @@ import { readAhead } from './read-ahead.js';
  * Section numbers in comments refer to APPNOTE.TXT 6.3.10 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT).
  */
 
-/** A field of four or two bytes that is full says that the number is in the ZIP64 fields (4.4.1.4). */
+/** A field of four or two bytes with this value means that the number is in the ZIP64 field (4.4.1.4). */
 const FULL_32 = 0xffffffff;
 const FULL_16 = 0xffff;
 
-/** Of the general purpose bits (4.4.4): the CRC follows the bytes, and names are UTF-8. */
+/** General purpose bits (4.4.4): the CRC follows the bytes, and names are UTF-8. */
 const CRC_FOLLOWS = 1 << 3;
 const IS_UTF8 = 1 << 11;
 const FLAGS = CRC_FOLLOWS | IS_UTF8;
 
 const STORED = 0;
-/** What a reader must understand (4.4.3): folders and the like, or ZIP64. */
+/** The version of the format that a reader must support (4.4.3): 2.0, or 4.5 for ZIP64. */
 const VERSION = 20;
 const VERSION_ZIP64 = 45;
-/** Made on a Unix (4.4.2), by whom files have modes: this one is a plain file, which all may read and its owner may write. */
+/** Made on Unix (4.4.2), so the attributes hold a file mode: a regular file with permissions 0644. */
 const MADE_BY = (3 << 8) | VERSION_ZIP64;
 const ATTRIBUTES = 0o100644 * 0x10000;
 
-/** Headers of the central directory that are sent together. */
-const HEADERS_AT_ONCE = 500;
+/** Central directory headers per chunk. */
+const HEADERS_PER_CHUNK = 500;
 
 /** A file in an archive. */
 interface Entry {
   readonly file: StoredFile;
   readonly name: Buffer;
   readonly sizeBytes: number;
-  /** Where its header begins. */
+  /** Of its local header, in the archive. */
   readonly offset: number;
   crc: number;
 }
 
 /**
- * Files as one zip stream, in the order given. They are stored as they are: pictures and clips are compressed already. Memory
- * grows neither with the files nor with their number, but for some hundred bytes each.
+ * Writes files as one zip stream, in order. Files are stored uncompressed, since images and clips are compressed already.
+ * Memory does not depend on file size, and holds some hundred bytes per file.
  *
- * @param read as that of `readAhead`; where it fails, the stream is destroyed with its error before its announced end
+ * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
  */
 export function zipOf(
   files: readonly StoredFile[],
@@ -84,16 +84,16 @@ async function* partsOf(
     }
     yield descriptorOf(entry);
   }
-  for (let from = 0; from < entries.length; from += HEADERS_AT_ONCE) {
-    yield Buffer.concat(entries.slice(from, from + HEADERS_AT_ONCE).map(centralHeaderOf));
+  for (let from = 0; from < entries.length; from += HEADERS_PER_CHUNK) {
+    yield Buffer.concat(entries.slice(from, from + HEADERS_PER_CHUNK).map(centralHeaderOf));
   }
   yield end;
 }
 
-/** Before the bytes (4.3.7). Their CRC is not known yet, and so by 4.4.4 their number is not to be told either. */
+/** The header before the bytes (4.3.7). The CRC is unknown yet, so CRC and sizes are in the descriptor (4.4.4). */
 function localHeaderOf(entry: Entry): Buffer {
-  // With it, the descriptor's numbers have eight bytes (4.3.9.2).
-  const extra = isLarge(entry) ? zip64Extra([0, 0]) : NOTHING;
+  // This extra field makes the sizes in the descriptor eight bytes wide (4.3.9.2).
+  const extra = zip64Extra(isLarge(entry) ? [0, 0] : []);
   const header = Buffer.alloc(30);
   header.writeUInt32LE(0x04034b50, 0);
   writeCommon(header, entry, 4);
@@ -104,7 +104,7 @@ function localHeaderOf(entry: Entry): Buffer {
   return Buffer.concat([header, entry.name, extra]);
 }
 
-/** Behind the bytes (4.3.9). */
+/** The data descriptor after the bytes (4.3.9). */
 function descriptorOf(entry: Entry): Buffer {
   const descriptor = Buffer.alloc(isLarge(entry) ? 24 : 16);
   descriptor.writeUInt32LE(0x08074b50, 0);
@@ -119,10 +119,10 @@ function descriptorOf(entry: Entry): Buffer {
   return descriptor;
 }
 
-/** In the central directory, by which archives are read (4.3.12). */
+/** The file's header in the central directory (4.3.12). */
 function centralHeaderOf(entry: Entry): Buffer {
   const { crc, name, offset, sizeBytes } = entry;
-  // Those that are full, in this order (4.5.3).
+  // Only the numbers that do not fit into four bytes, in this order (4.5.3).
   const extra = zip64Extra([...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])]);
   const header = Buffer.alloc(46);
   header.writeUInt32LE(0x02014b50, 0);
@@ -138,7 +138,7 @@ function centralHeaderOf(entry: Entry): Buffer {
   return Buffer.concat([header, name, extra]);
 }
 
-/** What both headers have: version, flags, method and time. */
+/** Writes the fields that both headers share: version, flags, method and time. */
 function writeCommon(header: Buffer, { file, sizeBytes, offset }: Entry, at: number): void {
   const isZip64 = sizeBytes >= FULL_32 || offset >= FULL_32;
   const { time, date } = dosTimeOf(file.upload.finalizedAt);
@@ -149,7 +149,7 @@ function writeCommon(header: Buffer, { file, sizeBytes, offset }: Entry, at: num
   header.writeUInt16LE(date, at + 8);
 }
 
-/** The end of the central directory (4.3.16), with that of ZIP64 before it where numbers are too large (4.3.14, 4.3.15). */
+/** The end of central directory record (4.3.16), after the ZIP64 ones if a number is too large (4.3.14, 4.3.15). */
 function endOf({
   count,
   directoryBytes,
@@ -177,11 +177,9 @@ function endOf({
   return Buffer.concat([zip64, end]);
 }
 
-const NOTHING = Buffer.alloc(0);
-
-/** Numbers too large for four bytes (4.5.3). */
+/** The extra field for numbers that do not fit into four bytes (4.5.3). */
 function zip64Extra(numbers: readonly number[]): Buffer {
-  if (numbers.length === 0) return NOTHING;
+  if (numbers.length === 0) return Buffer.alloc(0);
   const extra = Buffer.alloc(4 + 8 * numbers.length);
   extra.writeUInt16LE(0x0001, 0);
   extra.writeUInt16LE(8 * numbers.length, 2);
@@ -193,7 +191,7 @@ function isLarge({ sizeBytes }: Entry): boolean {
   return sizeBytes >= FULL_32;
 }
 
-/** To two seconds, from 1980 on and without a zone (4.4.6); UTC here. */
+/** MS-DOS time (4.4.6): a resolution of two seconds, from 1980 on, without a time zone; here in UTC. */
 function dosTimeOf(micros: Micros): { time: number; date: number } {
   const at = new Date(micros / 1000);
   return {
