@@ -8,9 +8,9 @@ import {
 } from '../../dataset/inspect/remote-bytes.js';
 
 /**
- * Lets a worker read a file that only this thread can read from. The port of `remote` must be given to the worker.
+ * Lets a worker read a file that only this thread can open. The caller must transfer the port of `remote` to the worker.
  *
- * @returns with it, what went wrong here while the worker saw no more than that it can't read
+ * @returns `failure` too: the first error of `readAt`, of which the worker learns only that reading failed
  */
 export function serveFile(
   readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>,
@@ -19,14 +19,14 @@ export function serveFile(
   const { port1, port2 } = new MessageChannel();
   const shared = new SharedArrayBuffer(MESSAGE_HEADER_BYTES + BLOCK_BYTES);
   const header = new Int32Array(shared, 0, 2);
-  const room = Buffer.from(shared, MESSAGE_HEADER_BYTES);
+  const block = Buffer.from(shared, MESSAGE_HEADER_BYTES);
   let failure: { error: unknown } | undefined;
   const answer = async ([start, end]: [number, number]) => {
     let state = ANSWERED;
     try {
       const bytes = await readAt(start, end, signal);
-      if (bytes.length !== end - start) throw new Error(`${bytes.length} bytes came instead of ${end - start}.`);
-      header[1] = bytes.copy(room);
+      if (bytes.length !== end - start) throw new Error(`Read ${bytes.length} bytes instead of ${end - start}.`);
+      header[1] = bytes.copy(block);
     } catch (error) {
       failure ??= { error };
       state = FAILED;

@@ -1,19 +1,19 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { nextChangeOf, statusOf } from '../../dataset/dataset.js';
+import { type Micros, nextChangeOf, statusOf } from '../../dataset/dataset.js';
 import { type DatasetKey, type DatasetSummary, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** A timer takes no longer delay; the loop simply looks again then. */
-export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** The longest delay of a Node timer. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Somebody who follows a dataset waits as long as somebody who polls it, as the store tells nobody that an upload has come. */
-const LOOK_INTERVAL_MS = 1000;
+/** How often the store is polled for presigned uploads, since it sends no notifications. */
+const STORE_POLL_INTERVAL_MS = 1000;
 
 /**
- * The dataset as it is now, and again after every change of its status or its counts, those included that time alone
- * makes. Ends when the dataset is removed, or without an error when the signal fires.
+ * Yields the dataset as it is now, and again after every change of its status or counts, including changes that only time
+ * causes. Ends when the dataset is deleted, or without an error when the signal fires.
  *
- * @throws ServiceError `dataset_not_found` where there is none to begin with
+ * @throws ServiceError `dataset_not_found` where the dataset does not exist at the start
  */
 export async function* watchDataset(
   { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
@@ -21,31 +21,38 @@ export async function* watchDataset(
   signal: AbortSignal,
 ): AsyncGenerator<DatasetSummary> {
   let changed = new AbortController();
-  const stopListening = catalog.onChange(key.id, () => changed.abort());
+  const unsubscribe = catalog.onChange(key.id, () => changed.abort());
   try {
-    let shown: string | undefined;
+    let lastFingerprint: string | undefined;
     while (!signal.aborted) {
       changed = new AbortController();
       const dataset = await catalog.dataset(key);
       if (dataset === undefined) {
-        if (shown === undefined) throw datasetNotFound(key.id);
+        if (lastFingerprint === undefined) throw datasetNotFound(key.id);
         return;
       }
       const { counts } = dataset;
-      const asksStore = pollPresignedUploads !== undefined && counts.pending > 0;
-      if (asksStore) pollPresignedUploads(key.id);
-      // One reading of the clock for both: between two, the moment of the next change could slip by unseen.
+      const isPolling = pollPresignedUploads !== undefined && counts.pending > 0;
+      if (isPolling) pollPresignedUploads(key.id);
+      // The clock is read once for both, so that no change falls between two readings.
       const at = now();
       const status = statusOf(counts, at, rules);
-      const face = JSON.stringify({ status, ...counts, lastActivity: 0, pendingUntil: 0 });
-      if (face !== shown) yield { dataset, status };
-      shown = face;
+      const fingerprint = JSON.stringify({ status, ...counts, lastActivity: 0, pendingUntil: 0 });
+      if (fingerprint !== lastFingerprint) yield { dataset, status };
+      lastFingerprint = fingerprint;
       const nextChange = nextChangeOf(counts, at, rules) ?? Number.POSITIVE_INFINITY;
-      const longestMs = asksStore ? LOOK_INTERVAL_MS : MAX_TIMEOUT_MS;
-      const delayMs = Math.min(Math.max((nextChange - at) / 1000, 1), longestMs);
-      await wait(delayMs, undefined, { signal: AbortSignal.any([signal, changed.signal]) }).catch(() => {});
+      const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
+      await sleep(nextChange - at, { maxMs, signal: AbortSignal.any([signal, changed.signal]) });
     }
   } finally {
-    stopListening();
+    unsubscribe();
   }
+}
+
+/** Waits for a duration, but at least 1 ms and at most `maxMs`. Returns early, without an error, when the signal fires. */
+export async function sleep(
+  duration: Micros,
+  { maxMs = MAX_TIMEOUT_MS, signal }: { maxMs?: number; signal: AbortSignal },
+): Promise<void> {
+  await wait(Math.min(Math.max(duration / 1000, 1), maxMs), undefined, { signal }).catch(() => {});
 }
