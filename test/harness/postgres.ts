@@ -134,9 +134,12 @@ export async function databaseForTest(): Promise<string> {
 }
 
 /** A way to a database that can be listened to and broken, closed with the test. */
-export async function proxiedForTest(url: string): Promise<{ url: string; proxy: TcpProxy }> {
+export async function proxiedForTest(
+  url: string,
+  options?: { answerDelayMs: number },
+): Promise<{ url: string; proxy: TcpProxy }> {
   const { hostname, port } = new URL(url);
-  const proxy = await startTcpProxy({ host: hostname, port: Number(port || 5432) });
+  const proxy = await startTcpProxy({ host: hostname, port: Number(port || 5432) }, options);
   onTestFinished(() => proxy.close());
   const proxied = new URL(url);
   proxied.hostname = '127.0.0.1';
