@@ -1,0 +1,65 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Answer, call, create, freshName, newDataset, OTHER_TOKEN, removeDatasets, statusOf } from './service.js';
+
+afterAll(removeDatasets);
+
+const ROUTES = [
+  ['POST', ''],
+  ['GET', ''],
+  ['GET', '/ID/status'],
+  ['POST', '/ID/upload'],
+  ['POST', '/ID/get-upload-endpoint'],
+  ['DELETE', '/ID'],
+] satisfies [method: string, path: string][];
+
+/** A body that the route would take, so that the answer is about the token or the dataset alone. */
+function request([method, path]: [string, string], id: string, authorization: string | null): Promise<Answer> {
+  const form = new FormData();
+  form.append('file', new Blob(['a dog']), 'a.txt');
+  const json = { body: '{"filenameToByteSize":{"a.txt":5}}', headers: { 'content-type': 'application/json' } };
+  const content = path.endsWith('/upload') ? { body: form } : path.endsWith('endpoint') ? json : {};
+  return call(method, path.replace('ID', id), { ...content, authorization });
+}
+
+describe.each([
+  ['no token', null],
+  ['another scheme', 'Basic YTpi'],
+  ['an empty token', 'Bearer '],
+  ['an unknown token', 'Bearer no-such-token'],
+])('with %s', (_, authorization) => {
+  test.each(ROUTES)('%s %s is 401', async (...route) => {
+    const id = await newDataset();
+    expect((await request(route, id, authorization)).status).toBe(401);
+    expect(await statusOf(id)).toMatchObject({ status: 'DRAFT', files: [] });
+  });
+});
+
+if (OTHER_TOKEN !== '') {
+  describe('another account', () => {
+    const authorization = `Bearer ${OTHER_TOKEN}`;
+
+    test.each(ROUTES.filter(([, path]) => path !== ''))('gets the answer to an unknown id: %s %s', async (...route) => {
+      const id = await newDataset();
+      const unknown = id.replaceAll(/[0-9a-z]/g, 'f');
+      const theirs = await request(route, id, authorization);
+      const nonexistent = await request(route, unknown, authorization);
+      expect(theirs.status).toBe(404);
+      expect(JSON.stringify(theirs.body).replaceAll(id, unknown)).toBe(JSON.stringify(nonexistent.body));
+      expect((await statusOf(id)).status).toBe('DRAFT');
+    });
+
+    test('does not list the dataset, and may use its name', async () => {
+      const name = freshName();
+      const { body } = await create({ name });
+      const listed = await call('GET', '', { authorization });
+      expect(listed.body.datasets.map(({ id }) => id)).not.toContain(body.id);
+      const same = await call('POST', '', {
+        body: JSON.stringify({ name }),
+        headers: { 'content-type': 'application/json' },
+        authorization,
+      });
+      expect([same.status, same.body.name]).toEqual([200, name]);
+      expect((await call('DELETE', `/${same.body.id}`, { authorization })).status).toBe(200);
+    });
+  });
+}
