@@ -5,18 +5,18 @@ import type { ServerDependencies } from './context.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The account that the request's token or link speaks for; set under the base path only. */
+    /** The account of the request's token or link; set under the base path only. */
     accountId: string;
   }
   interface FastifyContextConfig {
-    /** Whether a link for reading is as good as a token here. */
+    /** Whether the route accepts a read link instead of a token. */
     acceptsReadLink?: boolean;
   }
 }
 
 type AuthDependencies = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
 
-/** Every request of this scope must carry a valid token, before a byte of its body is read; or a link, where that is taken. */
+/** Rejects requests without a valid token, or a read link where the route accepts one, before their body is read. */
 export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthDependencies): void {
   scope.decorateRequest('accountId', '');
   const accountByLink = (request: FastifyRequest): string => {
@@ -36,18 +36,18 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
     if (accountId === undefined) {
       throw new ServiceError(
         'unauthorized',
-        'The token is unknown or was revoked. "trainyard token create" makes a new one.',
+        'The token is unknown or was revoked. To make a new one, run: trainyard token create',
       );
     }
     request.accountId = accountId;
   });
 }
 
-/** The link that a request comes with, where one is taken in the place of a token. */
+/** The read link in the query, where the route accepts one. */
 function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
   const given = query as Record<string, unknown>;
   if (!routeOptions.config.acceptsReadLink || given.signature === undefined) return undefined;
-  // A part that is missing, or there twice, is one that was never signed.
+  // A part that is missing or given twice becomes empty, and the signature does not match.
   const part = (name: string) => (typeof given[name] === 'string' ? given[name] : '');
   const { id } = params as { id: string };
   return { account: part('account'), id, expires: part('expires'), signature: part('signature') };

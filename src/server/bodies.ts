@@ -5,44 +5,46 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import type { ErrorResponse } from './errors.js';
 
-/** What a client may still send after it has been refused, so that one that reads last gets to see the answer. */
+/** Limits of what is read and discarded after a rejection, for clients that read the response only after sending. */
 const LINGER_BYTES = 8 * 1024 * 1024;
 const LINGER_MS = 2000;
 
-/** How often a connection is looked at for new bytes. */
+/** Checks for new bytes within the idle timeout. */
 const IDLE_CHECKS = 8;
 
-/** How long bodies may take. */
 export interface BodyTimeouts {
-  /** From the start of a direct upload to the beginning of its answer, in seconds. */
+  /** From the start of a direct upload to the start of its response. */
   readonly directSeconds: number;
-  /** Without a single byte, in seconds. */
+  /** The longest time without a new byte. */
   readonly idleSeconds: number;
 }
 
-function cutShort(): ServiceError {
-  return new ServiceError('upload_cut_short', 'The connection ended before the whole file had arrived. Try again.');
+function connectionClosed(): ServiceError {
+  return new ServiceError(
+    'upload_cut_short',
+    'The connection closed before the whole file had arrived. Send it again.',
+  );
 }
 
 /**
- * The body of a request as a stream that may be destroyed: Node would take the connection down with its own, and with it
- * the answer that says what was wrong.
+ * Pipes the body of a request into a stream that can be destroyed without closing the connection. Destroying Node's own
+ * stream would close it, and the error response could not be sent.
  */
 export function bodyOf(raw: IncomingMessage): Readable {
   const body = new PassThrough({ highWaterMark: 256 * 1024 });
-  // A request may be refused before anybody reads its body; that this then breaks off must not end the process.
+  // A rejected request's body may fail while it has no reader; an unhandled error event would end the process.
   body.on('error', () => {});
   raw.once('close', () => {
-    if (!raw.complete) body.destroy(cutShort());
+    if (!raw.complete) body.destroy(connectionClosed());
   });
   return raw.pipe(body);
 }
 
 /**
- * The one file of a `multipart/form-data` body. Its stream ends only after the whole body has been read to its closing
- * boundary, and fails where that is missing or where a second file comes.
+ * Returns the one file of a `multipart/form-data` body. Its stream ends after the closing boundary has been read, and fails
+ * where the boundary is missing or a second file follows.
  *
- * @param limit of the whole body: what stands around the file is not read without end either
+ * @param limit of the whole body, including everything around the file
  * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large` with the limit's message; the signal's reason
  */
 export async function filePartOf(
@@ -65,7 +67,7 @@ export async function filePartOf(
   });
   const first = new Promise<{ filename: string; part: Readable }>((resolve, reject) => {
     parser.on('file', (field: string, part: Readable, filename: string | undefined) => {
-      // An error that comes while nobody reads the part would otherwise end the process.
+      // The part may fail while it has no reader; an unhandled error event would end the process.
       part.on('error', () => {});
       body.on('error', (error) => part.destroy(error));
       if (field !== 'file' || ++parts > 1) part.resume();
@@ -104,7 +106,7 @@ function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
   try {
     return new Busboy({
       headers: { ...raw.headers, 'content-type': contentType },
-      // The path is kept so that a name with a slash can be refused instead of silently changed.
+      // Busboy would drop the path silently; with it, a name with a slash is rejected.
       preservePath: true,
       limits: { fields: 100, fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY, headerPairs: 100 },
     });
@@ -146,8 +148,8 @@ export function parseJsonBody(contentType: string | undefined, body: Buffer): un
 }
 
 /**
- * A signal for an upload under way: it fires when the client is gone, when no byte has come for the idle time, and, for a
- * direct upload, when its answer is due. Its reason is what to answer.
+ * Makes a signal that aborts an upload when the client disconnects, when no byte arrives for the idle timeout, or when a
+ * direct upload takes too long. Its reason is the error to answer with.
  */
 export function uploadSignal(
   request: FastifyRequest,
@@ -158,37 +160,37 @@ export function uploadSignal(
   const { raw } = request;
   const timers: NodeJS.Timeout[] = [];
   if (timeouts.directSeconds !== undefined) {
-    const message = `The upload took more than ${timeouts.directSeconds} s. Use get-upload-endpoint for large files and slow connections.`;
+    const message = `The upload took more than ${timeouts.directSeconds} s. Use get-upload-endpoint for large files or slow connections.`;
     timers.push(
       setTimeout(() => abort.abort(new ServiceError('upload_too_slow', message)), timeouts.directSeconds * 1000),
     );
   }
   if (timeouts.idleSeconds !== undefined) {
-    const message = `No byte has arrived for ${timeouts.idleSeconds} s. The link stays valid until it expires; try again.`;
-    let quietChecks = 0;
+    const message = `No byte arrived for ${timeouts.idleSeconds} s. Send the file again; the link is valid until it expires.`;
+    let idleChecks = 0;
     let seenBytes = raw.socket.bytesRead;
     const check = () => {
-      quietChecks = raw.complete || raw.socket.bytesRead !== seenBytes ? 0 : quietChecks + 1;
+      idleChecks = raw.complete || raw.socket.bytesRead !== seenBytes ? 0 : idleChecks + 1;
       seenBytes = raw.socket.bytesRead;
-      if (quietChecks >= IDLE_CHECKS) abort.abort(new ServiceError('upload_too_slow', message));
+      if (idleChecks >= IDLE_CHECKS) abort.abort(new ServiceError('upload_too_slow', message));
     };
     timers.push(setInterval(check, (timeouts.idleSeconds * 1000) / IDLE_CHECKS));
   }
   reply.raw.once('close', () => {
     for (const timer of timers) clearTimeout(timer);
-    if (!reply.raw.writableFinished) abort.abort(cutShort());
+    if (!reply.raw.writableFinished) abort.abort(connectionClosed());
   });
   return abort.signal;
 }
 
-/** Whether there is more of the body to come than has been read. */
+/** Whether a part of the body has not been read yet. */
 export function hasUnreadBody({ raw }: FastifyRequest): boolean {
   return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
 }
 
 /**
- * Answers a request whose body is still arriving. The excess is not read to its end; but a connection that is closed under
- * a client's feet loses the answer with it, so a little more is taken in and thrown away first.
+ * Sends an error response while the request body is still arriving, then closes the connection. Some of the body is read
+ * and discarded first: a client that is still sending when the connection closes may lose the response.
  */
 export function rejectEarly(
   request: FastifyRequest,

@@ -14,7 +14,7 @@ import type { Metrics } from './metrics.js';
 /** Fastify with schemas from Zod. */
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>;
 
-/** What the server serves. */
+/** The services behind the routes. */
 export interface ServerDependencies {
   readonly datasets: DatasetService;
   readonly uploads: Uploads;
@@ -23,29 +23,28 @@ export interface ServerDependencies {
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
   readonly now: () => number;
-  /** As `watchDataset`. */
+  /** `watchDataset`. */
   readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
-  /** As the function of that name. */
+  /** The function of the same name. */
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
-  /** Rejects where the service could not do its work right now. */
+  /** Rejects where the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;
 }
 
 export interface ServerOptions {
-  /** Where clients reach the service, without a trailing slash; else what each client itself used counts. */
+  /** The service's URL for clients, without a trailing slash; `undefined` for the host that each client used. */
   readonly publicUrl: string | undefined;
-  /** Addresses or networks (CIDR) whose forwarded headers are believed. */
+  /** Addresses or networks (CIDR) whose X-Forwarded-* headers are trusted. */
   readonly trustedProxies: readonly string[];
   readonly timeouts: BodyTimeouts;
   readonly version: string;
-  /** Where presigned links lead browsers, `https://s3.example`; `undefined` where they lead to the service itself. */
+  /** The origin of presigned links, `https://s3.example`; `undefined` where links lead to the service itself. */
   readonly uploadOrigin: string | undefined;
   readonly logger: FastifyBaseLogger;
 }
 
-/** What routes are given. */
 export interface RouteContext extends ServerDependencies, ServerOptions {
-  /** Fires when the server begins to stop. */
+  /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
 }

@@ -4,9 +4,9 @@ import type { App, ServerOptions } from './context.js';
 
 const DESCRIPTION = `The dataset service for LoRA training: upload images, videos and captions, poll until READY, mount.
 
-Every client of the hosted Trainer dataset API works here with another base URL and token.`;
+Every client of the hosted Trainer dataset API works here with a different base URL and token.`;
 
-/** `/openapi.json` from the schemas that check the requests; the page at `/docs` shows it. */
+/** Serves `/openapi.json`, made from the schemas that validate requests. The page at `/docs` shows it. */
 export async function registerDocs(app: App, { version, publicUrl }: ServerOptions): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -20,7 +20,7 @@ export async function registerDocs(app: App, { version, publicUrl }: ServerOptio
             type: 'apiKey',
             in: 'query',
             name: 'signature',
-            description: 'With the rest of the query of `links`.',
+            description: 'Send it with the other parameters of the query that `links` returns.',
           },
         },
       },

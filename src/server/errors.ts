@@ -11,7 +11,6 @@ export interface ErrorResponse {
   readonly headers: Record<string, string>;
 }
 
-/** The answer for a code with a message. */
 export function errorResponse(
   code: WireErrorCode,
   message: string,
@@ -33,11 +32,11 @@ export function errorResponse(
   };
 }
 
-/** The answer for anything that was thrown while a request was served; what is nobody's fault but ours is `internal`. */
+/** The response for any error thrown while a request was served; unexpected errors become `internal`. */
 export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorResponse {
   if (error instanceof ServiceError) return errorResponse(error.code, error.message, error.detail);
-  const fault = databaseError(error);
-  if (fault !== undefined) return errorResponse(fault.code, fault.message);
+  const serviceError = databaseError(error);
+  if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);
   if (hasZodFastifySchemaValidationErrors(error)) {
     const detail = error.validation.map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
@@ -52,8 +51,5 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
     return errorResponse('too_large', 'The JSON body is too large. Send smaller batches.');
   if (statusCode === 415) return errorResponse('unsupported_body', message);
   if (statusCode >= 400 && statusCode < 500) return errorResponse('bad_request', message);
-  return errorResponse(
-    'internal',
-    `Something went wrong on the server; its log says more under request ${request.id}.`,
-  );
+  return errorResponse('internal', `The server failed. Its log has the cause under request ${request.id}.`);
 }

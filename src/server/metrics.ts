@@ -1,18 +1,18 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** What Prometheus is told. Labels are routes and outcomes, never names or ids. */
+/** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = new Histogram({
     name: 'trainyard_http_request_duration_seconds',
-    help: 'Time from the start of a request to the end of its answer.',
+    help: 'Time from the start of a request to the end of its response.',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600],
     registers: [this.#registry],
   });
   readonly #uploads = new Counter({
     name: 'trainyard_uploads_total',
-    help: 'Uploads that were settled, by way and outcome.',
+    help: 'Finalized and rejected uploads, by transport and outcome.',
     labelNames: ['via', 'outcome'],
     registers: [this.#registry],
   });
@@ -22,7 +22,7 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  /** @param inspectionLoad how many files are being inspected or wait for it */
+  /** @param inspectionLoad returns the number of files being inspected or waiting for it */
   constructor(inspectionLoad: () => number) {
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({

@@ -14,10 +14,10 @@ import { registerOperationRoutes } from './routes/operations.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
-/** Names and sizes of some hundred thousand files fit into one batch. */
+/** Fits a batch with the names and sizes of some hundred thousand files. */
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 
-/** A filename has up to 255 bytes, with up to three characters for each in a URL. */
+/** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */
 const MAX_PARAM_LENGTH = 1024;
 
 /** Makes the HTTP server, which does not listen yet. Call `drain` before closing it. */
@@ -31,7 +31,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // Bytes that are no HTTP never become a request; what Fastify says of them has another form than our answers.
+    // Answers bytes that are not HTTP. Fastify's own response would not have this API's error format.
     clientErrorHandler: (error, socket) => {
       if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
       const { body } = errorResponse('bad_request', `This is not a valid HTTP request: ${error.message}`);
@@ -40,20 +40,20 @@ export async function createServer(dependencies: ServerDependencies, options: Se
         `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(payload)}\r\nconnection: close\r\n\r\n${payload}`,
       );
     },
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
 
   app.setValidatorCompiler(validatorCompiler);
-  // The schemas of answers are for the document; checking our own answers would cost more than making them.
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  // Response schemas are for the OpenAPI document only; validating every response would cost more than making it.
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
     parseJsonBody(request.headers['content-type'], body),
   );
-  app.setErrorHandler(answerError);
+  app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) => {
-    const message = `There is no ${request.method} ${pathOf(request)}. See /docs for what there is.`;
-    answer(request, reply, errorResponse('route_not_found', message));
+    const message = `${request.method} ${pathOf(request)} does not exist. See /docs for all routes.`;
+    sendError(request, reply, errorResponse('route_not_found', message));
   });
   const { drain, stopping } = registerDrain(app);
   const context: RouteContext = { ...dependencies, ...options, stopping };
@@ -82,32 +82,32 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   return Object.assign(app, { drain });
 }
 
-function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const refused = errorResponseOf(error, request);
-  const facts = { method: request.method, path: pathOf(request), status: refused.status };
-  if (refused.status >= 500) request.log.error({ ...facts, err: error }, refused.body.error_message);
-  else request.log.info(facts, refused.body.error_message);
-  answer(request, reply, refused);
+function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const response = errorResponseOf(error, request);
+  const facts = { method: request.method, path: pathOf(request), status: response.status };
+  if (response.status >= 500) request.log.error({ ...facts, err: error }, response.body.error_message);
+  else request.log.info(facts, response.body.error_message);
+  sendError(request, reply, response);
 }
 
-function answer(request: FastifyRequest, reply: FastifyReply, refused: ErrorResponse): void {
+function sendError(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
   if (reply.raw.headersSent || reply.raw.destroyed) {
-    // A body broke off in the middle: only a broken connection can say so now.
+    // The response has begun, so only closing the connection tells the client that it failed.
     reply.raw.destroy();
   } else if (hasUnreadBody(request)) {
-    rejectEarly(request, reply, refused);
+    rejectEarly(request, reply, response);
   } else {
-    // What was said of the bytes that did not come, such as how long they may be kept, is not true of this answer.
+    // Headers of the intended response, such as cache-control, don't apply to the error.
     for (const name of Object.keys(reply.getHeaders())) {
       reply.removeHeader(name);
-      // Where a stream of bytes broke off before its first, they are there already.
+      // A stream that failed before its first byte has already copied them to the raw response.
       reply.raw.removeHeader(name);
     }
-    reply.code(refused.status).headers(refused.headers).type('application/json; charset=utf-8').send(refused.body);
+    reply.code(response.status).headers(response.headers).type('application/json; charset=utf-8').send(response.body);
   }
 }
 
-/** Without the query, which may hold a signature. */
+/** The path without the query, which may hold a signature. */
 function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '';
 }

@@ -15,7 +15,7 @@ import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
-/** The files of a dataset share few minutes, and making the text of a date costs more than all else that is said of a file. */
+/** Caches the text of a minute: formatting a date is the most expensive part of a file, and files share few minutes. */
 let lastMinute = { minute: Number.NaN, text: '' };
 
 /** `2025-07-22T13:05:16.143086`: UTC, microseconds, no suffix. */
@@ -52,7 +52,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
-/** A dataset with its files and everything found in them. */
+/** A dataset with its files and findings. */
 export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),

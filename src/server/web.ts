@@ -3,44 +3,44 @@ import { fileURLToPath } from 'node:url';
 import statics from '@fastify/static';
 import type { App } from './context.js';
 
-/** Where `npm run build` puts the page; from the sources and from what is built of them alike. */
+/** The output folder of `npm run build`, both from `src` and from `dist`. */
 const FOLDER = fileURLToPath(new URL('../../dist/web', import.meta.url));
 
-/** Each address, and the document that is there. */
+/** The document at each path. */
 const PAGES = { '/': 'index.html', '/datasets/*': 'index.html', '/docs': 'docs/index.html' } as const;
 
 /**
- * What a browser is shown: the web UI, one document for every address in it, and the documentation of the API.
+ * Serves the web UI, one document for all its paths, and the documentation of the API.
  *
- * @param uploadOrigin where presigned links lead browsers, if not here
+ * @param uploadOrigin the origin of presigned links, if it is not this server
  */
 export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: string | undefined }): Promise<void> {
   const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
   app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS));
-  // From the sources alone, as tools run them, there is an API only.
+  // Without a build, only the API is served.
   if (!existsSync(FOLDER)) return;
   await app.register(statics, {
     root: FOLDER,
     index: false,
     preCompressed: true,
     wildcard: false,
-    // Names under /assets hold a digest of what is in them; all others may have new content tomorrow.
+    // Names under /assets contain a hash of the content; other files may change with the next version.
     cacheControl: false,
     setHeaders: (reply, path) => {
-      const isLasting = path.includes('/assets/');
-      reply.setHeader('cache-control', isLasting ? 'public, max-age=31536000, immutable' : 'no-cache');
+      const isImmutable = path.includes('/assets/');
+      reply.setHeader('cache-control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
     },
     schemaHide: true,
   });
-  for (const [address, document] of Object.entries(PAGES)) {
-    app.get(address, { schema: { hide: true } }, (_request, reply) =>
+  for (const [path, document] of Object.entries(PAGES)) {
+    app.get(path, { schema: { hide: true } }, (_request, reply) =>
       reply.header('content-security-policy', policies[document]).sendFile(document),
     );
   }
 }
 
 const HEADERS = {
-  // Of whatever is opened by itself; the documents have their own.
+  // For files opened by themselves; each document has its own policy.
   'content-security-policy': policy({}),
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -58,7 +58,7 @@ function policyOf(uploadOrigin: string | undefined): string {
   });
 }
 
-/** The viewer writes its styles into the document. */
+/** The viewer of the API documentation adds inline styles. */
 const DOCS_POLICY = policy({
   'script-src': "'self'",
   'style-src': "'self' 'unsafe-inline'",

@@ -18,7 +18,7 @@ import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 const security = [{ token: [] }];
 const tags = ['datasets'];
 
-/** Datasets as a whole: create, list, look at, follow, delete. */
+/** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
   const { datasets, watch, stopping } = context;
 
@@ -50,7 +50,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     async ({ accountId, query }) => {
       const { limit, status, name } = query;
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-      // One more than asked for tells whether there is another page.
+      // One more than requested shows whether there is another page.
       const found = await datasets.list({ accountId, name, status, after, limit: limit && limit + 1 });
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
@@ -69,7 +69,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Server-sent events: each dataset after every change, and the id of each that is deleted',
+        summary: 'Server-sent events: each dataset after every change, and the id of each deleted dataset',
         response: { '4xx': wireErrorBody },
       },
     },
@@ -92,7 +92,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), disconnectSignal(reply)]);
-        await settled(watch(key, signal));
+        await waitForStatusChange(watch(key, signal));
       }
       return viewToWire(await datasets.view(key));
     },
@@ -104,7 +104,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Every file with its size, SHA-256 and facts, and the digest of them all',
+        summary: 'Every file with its size, SHA-256 and facts, and the digest of the dataset',
         params: datasetParams,
         response: { 200: wireManifest, '4xx': wireErrorBody },
       },
@@ -132,7 +132,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Delete a dataset for good',
+        summary: 'Delete a dataset permanently',
         params: datasetParams,
         response: { 200: wireDeletedDataset, '4xx': wireErrorBody },
       },
@@ -145,7 +145,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 }
 
 /** Returns at the first READY or FAILED, at the first change, or when the watch ends. */
-async function settled(summaries: AsyncIterable<{ status: string }>): Promise<void> {
+async function waitForStatusChange(summaries: AsyncIterable<{ status: string }>): Promise<void> {
   let first: string | undefined;
   for await (const { status } of summaries) {
     first ??= status;
@@ -160,7 +160,7 @@ function cursorOf({ createdAt, id }: { createdAt: number; id: string }): string 
 function parseCursor(cursor: string): { createdAt: number; id: string } {
   const [, createdAt, id] = /^(\d{1,16})\.(.+)$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   if (createdAt === undefined || id === undefined) {
-    throw new ServiceError('invalid_field', 'The cursor is not one that a list returned as next_cursor.', {
+    throw new ServiceError('invalid_field', 'The cursor is invalid. Use the next_cursor of an earlier page.', {
       detail: [{ path: 'cursor', message: 'must be the next_cursor of an earlier page' }],
     });
   }

@@ -23,17 +23,17 @@ import { errorResponse } from '../errors.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 
 const security = [{ token: [] }];
-/** Of what browsers read by themselves. */
+/** For what browsers load without our code, such as images. */
 const tokenOrLink = [...security, { link: [] }];
 const tags = ['files'];
 
-/** Bytes never change under an ETag, but a name may get other bytes at any time. */
+/** A file of a name may be replaced at any time, so caches must revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
 
-/** Where the URL names the bytes, they never change. */
-const CACHE_FOR_EVER = 'private, max-age=31536000, immutable';
+/** Where the URL contains the SHA-256 of the bytes, the response never changes. */
+const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
 
-/** How the files of a dataset are read. */
+/** Routes to read the files of a dataset. */
 export function registerDownloadRoutes(app: App, context: RouteContext): void {
   const { datasets, downloads, readLinks, now } = context;
 
@@ -43,7 +43,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'A query with which files, thumbnails and the zip archive can be read without a token',
+        summary: 'A query that allows to read files, thumbnails and the zip archive without a token',
         params: datasetParams,
         response: { 200: wireReadLink, '4xx': wireErrorBody },
       },
@@ -62,7 +62,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Some files at a time, in the order of their names',
+        summary: 'List files page by page, sorted by name',
         params: datasetParams,
         querystring: filesQuery,
         response: { 200: wireFilePage, '4xx': wireErrorBody },
@@ -81,7 +81,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security: tokenOrLink,
-        summary: "A file's bytes; ranges and ETags are understood",
+        summary: 'The bytes of a file; supports ranges and ETags',
         params: fileParams,
         querystring: fileQuery,
         response: { 200: wireBytes, '4xx': wireErrorBody },
@@ -129,7 +129,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'The bytes of several files at once, as a tar archive in the order of the names',
+        summary: 'Several files as one tar archive, in the order of the request',
         params: datasetParams,
         body: namesBody,
         response: { 200: wireBytes, '4xx': wireErrorBody },
@@ -150,7 +150,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security: tokenOrLink,
-        summary: 'All files as one zip archive, not compressed any further',
+        summary: 'All files as one uncompressed zip archive',
         params: datasetParams,
         response: { 200: wireBytes, '4xx': wireErrorBody },
       },
@@ -173,7 +173,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'The texts of several captions at once, in the order of the names',
+        summary: 'The texts of several captions, in the order of the request',
         params: datasetParams,
         body: namesBody,
         response: { 200: wireCaptions, '4xx': wireErrorBody },
@@ -188,7 +188,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** What is no byte range must be ignored, while one that is and lies beyond the end is refused (RFC 9110, 14.2). */
+/** A Range header of another form is ignored. A byte range beyond the end is rejected (RFC 9110, 14.2). */
 const RANGES = /^bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*$/;
 
 async function sendFile(
@@ -202,24 +202,25 @@ async function sendFile(
     etag,
     'accept-ranges': 'bytes',
     'x-content-type-options': 'nosniff',
-    // Should a browser open the file by itself, nothing in it may act.
+    // If a browser opens the file directly, no script in it may run.
     'content-security-policy': "default-src 'none'; sandbox",
   });
   if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
   reply.type(upload.contentType);
-  const isRangeWanted = headers['if-range'] === undefined || headers['if-range'] === etag;
-  const wanted = isRangeWanted && RANGES.test(headers.range ?? '') ? headers.range : undefined;
-  const ranges = wanted && parseRange(upload.sizeBytes, wanted);
+  const appliesRange = headers['if-range'] === undefined || headers['if-range'] === etag;
+  const rangeHeader = appliesRange && RANGES.test(headers.range ?? '') ? headers.range : undefined;
+  const ranges = rangeHeader && parseRange(upload.sizeBytes, rangeHeader);
   if (ranges === -1) {
-    const refused = errorResponse('range_not_satisfiable', `${filename} has ${upload.sizeBytes} bytes.`);
+    const message = `The range is beyond the end of ${filename}, which has ${upload.sizeBytes} bytes.`;
+    const response = errorResponse('range_not_satisfiable', message);
     return reply
-      .code(refused.status)
+      .code(response.status)
       .removeHeader('cache-control')
       .header('content-range', `bytes */${upload.sizeBytes}`)
       .type('application/json; charset=utf-8')
-      .send(refused.body);
+      .send(response.body);
   }
-  // Several ranges at once may be answered with the whole (RFC 9110, 14.2).
+  // A request for several ranges gets the whole file (RFC 9110, 14.2).
   const [range] = Array.isArray(ranges) && ranges.length === 1 ? ranges : [];
   if (range === undefined) {
     return reply.header('content-length', upload.sizeBytes).send(method === 'HEAD' ? noBytes() : await open());
@@ -232,13 +233,13 @@ async function sendFile(
     .send(await open({ start: range.start, end }));
 }
 
-/** To a HEAD, which would else have the whole body read for nothing. */
+/** The body of a response to HEAD, so that the file is not read for nothing. */
 function noBytes(): Readable {
   return Readable.from([]);
 }
 
-function cacheControlOf({ upload }: StoredFile, named: string | undefined): string {
-  return named === upload.sha256 ? CACHE_FOR_EVER : CACHE_CONTROL;
+function cacheControlOf({ upload }: StoredFile, requestedSha256: string | undefined): string {
+  return requestedSha256 === upload.sha256 ? CACHE_IMMUTABLE : CACHE_CONTROL;
 }
 
 function matches(ifNoneMatch: string | undefined, etag: string): boolean {

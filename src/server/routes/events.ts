@@ -4,13 +4,13 @@ import type { DatasetKey } from '../../service/datasets.js';
 import type { RouteContext } from '../context.js';
 import { datasetToWire } from '../to-wire.js';
 
-/** Proxies cut connections that are silent for a minute. */
+/** Many proxies close a connection that is idle for a minute. */
 const HEARTBEAT_MS = 15_000;
 
-/** Sends one event, and returns when there is room for another. */
+/** Sends one event, and resolves when the connection accepts another. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
-/** Answers with the events of one dataset: `dataset` with its object, at once and after every change, and `deleted` at its end. */
+/** Streams the events of a dataset: `dataset` at once and after every change, and `deleted`. */
 export async function streamEvents(
   reply: FastifyReply,
   key: DatasetKey,
@@ -24,7 +24,7 @@ export async function streamEvents(
   });
 }
 
-/** Answers with the events of an account: `dataset` with each object that has changed, and `deleted` with an id. */
+/** Streams the events of an account: `dataset` for each dataset that changes, and `deleted`. */
 export async function streamAllEvents(
   reply: FastifyReply,
   accountId: string,
@@ -32,7 +32,7 @@ export async function streamAllEvents(
 ): Promise<void> {
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   const events = watchAccount(accountId, signal);
-  // Whoever is answered misses nothing from then on.
+  // Waits for `open`, so that a client misses no change that follows the response headers.
   await events.next();
   await stream(reply, signal, async (send) => {
     for await (const event of events) {
@@ -42,14 +42,14 @@ export async function streamAllEvents(
   });
 }
 
-/** Answers with server-sent events (https://html.spec.whatwg.org/#server-sent-events) for as long as `produce` takes. */
+/** Responds with server-sent events (https://html.spec.whatwg.org/#server-sent-events) until `produce` returns. */
 async function stream(reply: FastifyReply, signal: AbortSignal, produce: (send: Send) => Promise<void>): Promise<void> {
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
-    // Asks nginx not to gather events (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering).
+    // Asks nginx not to buffer events (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering).
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
@@ -61,8 +61,8 @@ async function stream(reply: FastifyReply, signal: AbortSignal, produce: (send: 
   try {
     await produce(send);
   } catch (error) {
-    // The stream ends either way, and the client connects again; a gone client is no news.
-    if (!signal.aborted) reply.log.error({ err: error }, 'a stream of events broke off');
+    // The stream ends, and the client reconnects. A disconnected client is not an error.
+    if (!signal.aborted) reply.log.error({ err: error }, 'an event stream failed');
   } finally {
     clearInterval(heartbeat);
     raw.end();

@@ -21,13 +21,13 @@ import { fileToWire, timeOf } from '../to-wire.js';
 const security = [{ token: [] }];
 const tags = ['files'];
 
-/** Of a direct upload's body: more than this beyond the file itself is no multipart framing. */
+/** Limit of the whole body of a direct upload; 1 MiB is far more than multipart framing needs. */
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BYTES + 1024 * 1024,
-  message: `A direct upload takes files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
+  message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 
-/** How the files of a dataset come and go: upload, ask for links, remove. */
+/** Routes to upload files, to request upload links, and to delete files and uploads. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
   const { datasets, uploads, links, timeouts, metrics } = context;
 
@@ -47,15 +47,15 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
-      const promises = await uploads.reserveBatch({ accountId, id: params.id }, sizes);
-      const linkOnWire = ({ url, headers, expiresAt }: UploadLink) => ({
+      const reserved = await uploads.reserveBatch({ accountId, id: params.id }, sizes);
+      const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
         headers,
         expires_at: timeOf(expiresAt),
       });
-      const found = await links.linksFor(promises, context.now());
-      return { uploads: Object.fromEntries([...found].map(([name, link]) => [name, linkOnWire(link)])) };
+      const linksByName = await links.linksFor(reserved, context.now());
+      return { uploads: Object.fromEntries([...linksByName].map(([name, link]) => [name, linkToWire(link)])) };
     },
   );
 
@@ -65,7 +65,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     scope.withTypeProvider<ZodTypeProvider>().post(
       '/:id/upload',
       {
-        // The body is a stream and is read by hand; the schema is for the document.
+        // The handler parses the body as a stream; the schema is for the OpenAPI document only.
         validatorCompiler: () => () => true,
         schema: {
           tags,
@@ -80,10 +80,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       async (request, reply) => {
         const { accountId, raw } = request;
         const { id } = request.params as { id: string };
-        refuseHopeless(request);
+        rejectOversized(request);
         const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
         const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
-        const atMostBytes = announcedBytesOf(request);
+        const atMostBytes = contentLengthOf(request);
         const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
         const file = await received.catch((error) => {
           metrics.rejected('direct');
@@ -101,7 +101,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Remove a file, or a refused or never-kept upload of that name',
+        summary: 'Delete a file, with any pending or rejected upload of its name',
         params: fileParams,
         response: { 200: wireDeletedFile, '4xx': wireErrorBody },
       },
@@ -119,7 +119,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       schema: {
         tags,
         security,
-        summary: 'Withdraw what was promised, refused or never kept under a name; a good file of that name stays',
+        summary: 'Remove pending and rejected uploads of a name; a stored file of that name stays',
         params: fileParams,
         response: { 200: wireWithdrawnUpload, '4xx': wireErrorBody },
       },
@@ -132,19 +132,18 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** Of the whole body; `undefined` where the request does not say. */
-function announcedBytesOf({ headers }: FastifyRequest): number | undefined {
+function contentLengthOf({ headers }: FastifyRequest): number | undefined {
   return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
 }
 
-/** A body that announces far more than the limit needs not be sent at all. */
-function refuseHopeless(request: FastifyRequest): void {
-  if ((announcedBytesOf(request) ?? 0) > DIRECT_LIMIT.bytes) {
+/** Rejects a body that is too large by its Content-Length, before any of it is read. */
+function rejectOversized(request: FastifyRequest): void {
+  if ((contentLengthOf(request) ?? 0) > DIRECT_LIMIT.bytes) {
     throw new ServiceError('too_large', DIRECT_LIMIT.message);
   }
 }
 
-/** Where the client reaches us: the public URL where one is set, else the host it used for this very request. */
+/** The public URL of the service, or the host that the client used for this request where none is set. */
 function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   try {

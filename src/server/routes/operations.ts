@@ -2,10 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
 import type { App, RouteContext } from '../context.js';
 
-/** A load balancer asks every few seconds; who waits for a database that has fallen silent does so for longer. */
-const READY_MS = 5000;
+/** Load balancers probe every few seconds, while a database that hangs may take longer to fail. */
+const READY_TIMEOUT_MS = 5000;
 
-/** What load balancers and monitors ask. */
+/** Routes for load balancers and monitoring. */
 export function registerOperationRoutes(app: App, { checkReady, metrics }: RouteContext): void {
   app.get('/healthz', { schema: { tags: ['operations'], summary: 'Whether the process is alive' } }, async () => ({
     status: 'ok',
@@ -16,10 +16,10 @@ export function registerOperationRoutes(app: App, { checkReady, metrics }: Route
     { schema: { tags: ['operations'], summary: 'Whether the catalog and the blob store answer' } },
     async () => {
       const answered = new AbortController();
-      const late = wait(READY_MS, undefined, { signal: answered.signal }).then(() => {
-        throw new Error(`They have not answered within ${READY_MS} ms.`);
+      const timeout = wait(READY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
+        throw new Error(`No answer within ${READY_TIMEOUT_MS} ms.`);
       });
-      await Promise.race([checkReady(), late])
+      await Promise.race([checkReady(), timeout])
         .catch((error) => {
           throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause: error });
         })

@@ -8,12 +8,12 @@ import { fileToWire } from '../to-wire.js';
 
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
-/** The PUT behind signed links: no token, any content type or none, the body as it is. */
+/** The route of signed upload links: PUT without a token, with any content type. */
 export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, metrics }: RouteContext): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async () => undefined);
   app.addHook('onRequest', async ({ headers }) => {
-    // Whatever a client says here means nothing, and even what is no media type must not turn a good upload away.
+    // The content type is ignored; a malformed one must not reject the upload.
     delete headers['content-type'];
   });
 
@@ -22,7 +22,7 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
     {
       schema: {
         tags: ['uploads'],
-        summary: 'The bytes of a file, through a link from get-upload-endpoint',
+        summary: 'Upload the bytes of a file through a link from get-upload-endpoint',
         params: z.object({ id: z.string() }),
         querystring: linkQuery.partial(),
         response: { 200: wireUploadedFile, '4xx': wireErrorBody },
@@ -31,7 +31,7 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
     async (request, reply) => {
       const { size = '', expires = '', signature = '' } = request.query;
       const link = links.verify({ id: request.params.id, size, expires, signature }, now());
-      const sizeBytes = announcedSizeOf(request);
+      const sizeBytes = contentLengthOf(request);
       const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal });
       const file = await received.catch((error) => {
@@ -44,9 +44,9 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
   );
 }
 
-function announcedSizeOf({ headers }: FastifyRequest): number {
+function contentLengthOf({ headers }: FastifyRequest): number {
   if (headers['content-length'] === undefined) {
-    throw new ServiceError('length_required', 'Send the PUT with a Content-Length, the size that was promised.');
+    throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
   }
   return Number(headers['content-length']);
 }
