@@ -19,12 +19,12 @@ const EXAMPLES = `
 Examples:
   $ trainyard login http://127.0.0.1:8787   once, with the token that "trainyard serve" printed
   $ trainyard check photos                  is the folder fit to train on?
-  $ trainyard push photos                   bring it into the dataset "photos"
+  $ trainyard push photos                   upload it to the dataset "photos"
   $ trainyard ls
 
 Every command has examples in its own --help, and --json for scripts.`;
 
-// Whoever reads us, `head` for one, may have had enough.
+// A reader such as `head` may close the pipe early.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);
@@ -34,8 +34,8 @@ const args = process.argv.slice(2);
 const program = new Command('trainyard')
   .description('A self-hosted training-dataset service for LoRA training.')
   .version(packageVersion())
-  .showHelpAfterError('Run with --help to see what there is.')
-  // Everything ends below, so that every command ends the same way; with --json the one document says what was wrong.
+  .showHelpAfterError('Run with --help for usage.')
+  // Makes commander throw instead of exiting, so that all errors end in `endWith`. With --json it prints nothing itself.
   .exitOverride()
   .configureOutput(wantsJson(args) ? { writeErr: () => {} } : {})
   .addHelpText('after', EXAMPLES);

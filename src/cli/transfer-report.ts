@@ -64,13 +64,13 @@ export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha2
   };
 }
 
-/** `12 files, 3.4 MB, of which 2 files, 1.0 MB, copied now` */
+/** `12 files, 3.4 MB (copied now: 2 files, 1.0 MB)` */
 export function copiedText(copied: { files: number; bytes: number; copiedFiles: number; copiedBytes: number }): string {
   const { files, bytes, copiedFiles, copiedBytes } = copied;
   const all = `${counted(files, 'file')}, ${formatBytes(bytes)}`;
   return copiedFiles === files
     ? all
-    : `${all}, of which ${counted(copiedFiles, 'file')}, ${formatBytes(copiedBytes)}, copied now`;
+    : `${all} (copied now: ${counted(copiedFiles, 'file')}, ${formatBytes(copiedBytes)})`;
 }
 
 export function copiedDocument(copied: { files: number; bytes: number; copiedFiles: number; copiedBytes: number }) {

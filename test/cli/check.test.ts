@@ -175,7 +175,7 @@ describe('reading a folder', () => {
     const { errors } = await noticesIn(folder);
     expect(errors).toEqual(['a\u0007.jpg INVALID_NAME', 'a\\b.jpg INVALID_NAME', 'caf\ufffd.jpg INVALID_NAME']);
     const { stdout } = await trainyard(['check', folder]);
-    expect(stdout).toContain('- a\\u{1b}[2J.md is no image');
+    expect(stdout).toContain('- a\\u{1b}[2J.md is not an image');
     expect(stdout).not.toMatch(/[\u0007\u001b]/);
   });
 

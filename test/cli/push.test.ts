@@ -180,7 +180,7 @@ describe('push', () => {
     expect(json()).toMatchObject({ removed: ['page.jpg'], dataset: { status: 'READY', digest: digestOf(folder) } });
     await api.link(id, 'left open.jpg', 5);
     const status = await trainyard(['status', basename(folder)], { env: envFor(server.url) });
-    expect(status.stdout).toContain('waits for left open.jpg until ');
+    expect(status.stdout).toContain('waiting for left open.jpg until ');
     const again = await push([folder, '--replace', '--json']);
     expect(again.json()).toMatchObject({ removed: ['left open.jpg'], dataset: { status: 'READY' } });
   });

@@ -35,7 +35,7 @@ function urlOf(api: Api, path: string): URL {
 /** The process has been told to stop, and says so. */
 async function stopping(signal: NodeJS.Signals): Promise<{ exitCode: Promise<number | null> }> {
   const exitCode = server.stop(signal);
-  await eventually(() => (server.output().includes('finishing what is under way') ? true : undefined));
+  await eventually(() => (server.output().includes('finishing requests in flight') ? true : undefined));
   return { exitCode };
 }
 

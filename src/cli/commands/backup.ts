@@ -10,41 +10,41 @@ import { copiedDocument, copiedText, lostDocument, lostLines, withTransferProgre
 type Options = Record<string, string> & { json?: true };
 
 const BACKUP_HELP = `
-Also while the service runs, of one moment. Every file is read once and checked against its SHA-256. Run again with the same
-DIR, only what is new is copied, and what was removed since is removed there too; broken off, the last complete backup stays.
-DIR holds what the data folder does, digests of tokens and the key of upload links included: it is made for you alone to read.
+Backs up the state of one moment; the service may be running. Every file is read once and checked against its SHA-256. Run
+again with the same DIR, it copies only new files, and removes files that were deleted since. If it is interrupted, the last
+complete backup stays. DIR includes the digests of tokens and the key of upload links; only you can read it.
 
 Examples:
   $ trainyard backup /mnt/nas/trainyard
   $ trainyard backup /mnt/nas/trainyard --data /srv/trainyard --json
 
-Ends with 65 where files in the data folder are damaged or missing. All others are in the backup then.`;
+The exit code is 65 if files of the data folder are damaged or missing. The backup then has all other files.`;
 
 const RESTORE_HELP = `
-Every file is checked against its SHA-256, and the catalog comes last: what is there when it ends with 0 is whole. Broken off,
-the same command goes on. FOLDER is a new or empty folder; serve it with "trainyard serve --data FOLDER".
+Every file is checked against its SHA-256. The catalog is copied last, so that only a complete folder can be served. If it is
+interrupted, the same command continues. FOLDER must be new or empty; serve it with "trainyard serve --data FOLDER".
 
 Examples:
   $ trainyard restore /mnt/nas/trainyard --data /srv/trainyard
   $ trainyard restore /mnt/nas/trainyard --data ./data --skip-damaged
 
-Ends with 65, and a list, where files of the backup are damaged or missing; the folder can't be served then. With
---skip-damaged it can: those files are marked as refused, and their datasets are FAILED until they are uploaded again.`;
+If files of the backup are damaged or missing, it lists them and exits with 65, and the folder can't be served. With
+--skip-damaged it can: these files are marked as lost, and their datasets are FAILED until you upload or delete them.`;
 
-/** `trainyard backup` and `trainyard restore`: of a data folder on one machine. */
+/** `trainyard backup` and `trainyard restore`, for an installation in one data folder. */
 export function addBackupCommands(program: Command): void {
   const backup = program
     .command('backup')
-    .description('Copy the data folder into another folder, also while it is being served.')
-    .argument('<dir>', 'new, empty, or with an earlier backup of the same data')
+    .description('Copy the data folder into another folder; the service may be running.')
+    .argument('<dir>', 'a folder that is new, empty, or an earlier backup of the same data')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', BACKUP_HELP)
     .action(backUpTo);
   const restore = program
     .command('restore')
-    .description('Make a data folder of a backup.')
+    .description('Restore a backup into a data folder.')
     .argument('<dir>', 'the backup')
-    .option('--skip-damaged', 'go on without files that are damaged or missing in the backup')
+    .option('--skip-damaged', 'restore without the files that are damaged or missing in the backup')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', RESTORE_HELP)
     .action(restoreFrom);
@@ -56,9 +56,9 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
   const { dataFolder } = inFolder(configFrom(options), 'backup');
   const folder = resolve(dir);
   const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
-    // Loaded here, so that no other command waits for the code of a database.
+    // Imported late, so that other commands start without loading the database code.
     const { backUp } = await import('../../service/transfer/backup.js');
-    const onRound = () => display.note('Files were removed meanwhile: once more, with a newer catalog …');
+    const onRound = () => display.note('Files were removed meanwhile. Starting again with a newer catalog …');
     const onWarning = (message: string) => display.note(`trainyard: ${printable(message)}`);
     return backUp(dataFolder, folder, { signal, onProgress, onRound, onWarning });
   });
@@ -69,10 +69,10 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
     printJson({ ...document, removed_files: removedFiles, lost: lost.map(lostDocument) });
     return;
   }
-  const removed = removedFiles === 0 ? '' : `; ${counted(removedFiles, 'file')} removed there`;
-  print(`backed up ${printable(dataFolder)} in ${printable(folder)}: ${copiedText(backedUp)}${removed}`);
+  const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
+  print(`backed up ${printable(dataFolder)} to ${printable(folder)}: ${copiedText(backedUp)}${removed}`);
   if (lost.length === 0) return;
-  const advice = 'These are not in the backup. Upload them again, or delete them from their datasets:';
+  const advice = 'These files are not in the backup. Upload them again, or delete them from their datasets:';
   process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
 }
 
@@ -80,7 +80,7 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
   const { json, skipDamaged, ...settings } = options;
   const config = inFolder(configFrom(settings), 'restore');
   const { dataFolder, spoolFolder, spoolBytes } = config;
-  const placeOf = (folder: string) => ({
+  const installationOf = (folder: string) => ({
     dataFolder: folder,
     databaseUrl: undefined,
     blobs: { kind: 'disk' } as const,
@@ -88,7 +88,7 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
   const restored = await withTransferProgress({ json: json as true }, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const skipsLost = skipDamaged === true;
-    return migrate(placeOf(resolve(dir)), placeOf(dataFolder), {
+    return migrate(installationOf(resolve(dir)), installationOf(dataFolder), {
       ...{ spoolFolder, spoolBytes, skipsLost },
       ...{ signal, onProgress },
     });
@@ -99,13 +99,13 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
     printJson({ ...document, lost: lost.map(lostDocument) });
     return;
   }
-  print(`restored ${printable(resolve(dir))} in ${printable(dataFolder)}: ${copiedText(restored)}`);
+  print(`restored ${printable(resolve(dir))} to ${printable(dataFolder)}: ${copiedText(restored)}`);
   if (lost.length === 0) return;
-  const advice = 'These are left out, and their datasets are FAILED until you upload them again, or delete them:';
+  const advice = 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
   process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
 }
 
-/** @throws CommandError with 78 where the environment says that not all is in the folder */
+/** @throws CommandError with 78 if the environment sets a database or a bucket */
 function inFolder(config: Config, command: string): Config {
   const { databaseUrl, blobs } = config;
   const other = [
@@ -115,6 +115,6 @@ function inFolder(config: Config, command: string): Config {
   if (other.length === 0) return config;
   throw new CommandError(
     EXIT.configError,
-    `"${command}" is for what is all in one folder, and ${other.join(' and ')} is set. "trainyard migrate-data" copies between any places.`,
+    `"${command}" works on a data folder alone, and ${other.join(' and ')} is set. To copy between databases and buckets, run: trainyard migrate-data`,
   );
 }

@@ -5,7 +5,7 @@ import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
-import { canAsk, isAffirmed } from '../terminal/prompts.js';
+import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, formatBytes, printable, tableOf } from '../terminal/text.js';
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
@@ -15,7 +15,9 @@ export function addDatasetCommands(program: Command): void {
   const ls = program
     .command('ls')
     .description('List your datasets, newest first.')
-    .addOption(new Option('--status <status>', 'only those of this status').choices(STATUSES).argParser(parseStatus))
+    .addOption(
+      new Option('--status <status>', 'only datasets with this status').choices(STATUSES).argParser(parseStatus),
+    )
     .action((options) => interruptible((signal) => list(options, signal)));
   addRemoteOptions(ls).addHelpText(
     'after',
@@ -28,10 +30,10 @@ Examples:
 
   const status = program
     .command('status')
-    .description('Say how a dataset is, and everything that is wrong with it.')
-    .argument('<dataset>', 'its name or id')
-    .option('--watch', 'go on until it is READY or FAILED, and tell every change')
-    .action((name, options) => interruptible((signal) => tellStatus(name, options, signal)));
+    .description("Show a dataset's status and all its problems.")
+    .argument('<dataset>', 'its name or ID')
+    .option('--watch', 'wait until it is READY or FAILED, and print every change')
+    .action((name, options) => interruptible((signal) => showStatus(name, options, signal)));
   addRemoteOptions(status).addHelpText(
     'after',
     `
@@ -39,28 +41,31 @@ Examples:
   $ trainyard status wagons
   $ trainyard status wagons --watch && echo "ready to train"
 
-Ends with 1 where the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`,
+The exit code is 1 if the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`,
   );
 
   const rm = program
     .command('rm')
-    .description('Delete a dataset and all its files for good.')
-    .argument('<dataset>', 'its name or id')
-    .option('--yes', 'do not ask')
+    .description('Delete a dataset and all its files.')
+    .argument('<dataset>', 'its name or ID')
+    .option('--yes', 'do not ask for confirmation')
     .action((name, options) => interruptible((signal) => remove(name, options, signal)));
   addRemoteOptions(rm).addHelpText(
     'after',
     `
 Examples:
   $ trainyard rm wagons          asks first
-  $ trainyard rm wagons --yes    in scripts, where there is nobody to ask`,
+  $ trainyard rm wagons --yes    does not ask, for scripts`,
   );
 }
 
 function parseStatus(text: string): string {
   const status = text.toUpperCase();
   if ((STATUSES as readonly string[]).includes(status)) return status;
-  throw new CommandError(EXIT.usage, `there is no status ${JSON.stringify(text)}; there are ${STATUSES.join(', ')}.`);
+  throw new CommandError(
+    EXIT.usage,
+    `${JSON.stringify(text)} is not a status. The statuses are ${STATUSES.join(', ')}.`,
+  );
 }
 
 async function list(options: RemoteOptions & { status?: Status }, signal: AbortSignal): Promise<void> {
@@ -68,9 +73,8 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
   const datasets = all.filter(({ status }) => options.status === undefined || status === options.status);
   if (options.json) return printJson({ datasets });
   if (datasets.length === 0) {
-    const none =
-      options.status === undefined ? 'There are no datasets yet. "trainyard push DIR" makes one.' : undefined;
-    return print(none ?? `None of ${counted(all.length, 'dataset')} is ${options.status}.`);
+    if (options.status !== undefined) return print(`No dataset is ${options.status}.`);
+    return print('You have no datasets yet. To create one, run: trainyard push DIR');
   }
   const rows = datasets.map((dataset) => [
     printable(dataset.name),
@@ -88,13 +92,13 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
   print(paint('bold', heading));
   for (const [index, line] of lines.entries()) {
     const status = datasets[index]?.status ?? 'DRAFT';
-    // The name comes first and may hold the same word.
+    // The name comes first, and may contain the same word.
     const at = line.indexOf(status, printable(datasets[index]?.name ?? '').length);
     print(line.slice(0, at) + paint(colours[status], status) + line.slice(at + status.length));
   }
 }
 
-/** `12 images, 1 video, 13 captions`; nothing where the service, which is not trainyard then, tells no counts. */
+/** `12 images, 1 video, 13 captions`; empty for a service that reports no counts. */
 function contentOf({ counts }: Dataset): string {
   if (counts === undefined) return '';
   const { images, videos, captions } = counts;
@@ -105,23 +109,23 @@ function contentOf({ counts }: Dataset): string {
     .join(', ');
 }
 
-async function tellStatus(name: string, options: RemoteOptions & { watch?: true }, signal: AbortSignal): Promise<void> {
+async function showStatus(name: string, options: RemoteOptions & { watch?: true }, signal: AbortSignal): Promise<void> {
   const client = clientFrom(options);
   const { id } = await mustFind(client, name, signal);
-  let told = '';
-  const tell = (dataset: DatasetWithFiles) => {
+  let printed = '';
+  const printChange = (dataset: DatasetWithFiles) => {
     const { files: _, ...summary } = dataset;
     const line = JSON.stringify(summary);
-    if (line === told) return;
-    told = line;
+    if (line === printed) return;
+    printed = line;
     if (options.json && options.watch) print(line);
     else if (options.json) printJson(summary);
     else printStatus(dataset);
   };
   const dataset = options.watch
-    ? await client.waitUntilReady(id, { signal, onStatus: tell })
+    ? await client.waitUntilReady(id, { signal, onStatus: printChange })
     : await client.status(id, { signal });
-  tell(dataset);
+  printChange(dataset);
   if (dataset.status === 'FAILED') process.exitCode = EXIT.notFit;
 }
 
@@ -130,12 +134,12 @@ function printStatus(dataset: DatasetWithFiles): void {
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const content = contentOf(dataset) || counted(dataset.files.length, 'file');
   const { pending = 0, rejected = 0 } = dataset.counts ?? {};
-  const open = pending === 0 ? '' : `, ${counted(pending, 'upload')} promised`;
-  const refused = rejected === 0 ? '' : `, ${counted(rejected, 'upload')} refused`;
-  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${refused}`);
+  const open = pending === 0 ? '' : `, ${counted(pending, 'pending upload')}`;
+  const failed = rejected === 0 ? '' : `, ${counted(rejected, 'rejected upload')}`;
+  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${failed}`);
   for (const line of statusLines(dataset, paint)) print(line);
   const awaited = (dataset.awaited ?? []).map(
-    ({ filename, until }) => `waits for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
+    ({ filename, until }) => `waiting for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
   );
   for (const line of firstLines(awaited, 'file')) print(line);
   const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${printable(message)}`));
@@ -147,11 +151,14 @@ async function remove(name: string, options: RemoteOptions & { yes?: true }, sig
   const dataset = await mustFind(client, name, signal);
   if (!options.yes) {
     if (options.json || !canAsk()) {
-      throw new CommandError(EXIT.usage, `there is nobody to ask; "${dataset.name}" is deleted only with --yes.`);
+      throw new CommandError(
+        EXIT.usage,
+        `deleting "${dataset.name}" needs your confirmation on a terminal. To delete it without, add --yes.`,
+      );
     }
     const content = contentOf(dataset) || 'all its files';
-    const question = `Delete "${printable(dataset.name)}" (${content}) for good?`;
-    if (!(await isAffirmed(question, signal))) return print('Nothing was deleted.');
+    const question = `Delete "${printable(dataset.name)}" (${content})? This can't be undone.`;
+    if (!(await confirms(question, signal))) return print('Nothing was deleted.');
   }
   await client.remove(dataset.id, { signal });
   if (options.json) printJson({ id: dataset.id, name: dataset.name, deleted: true });

@@ -8,19 +8,19 @@ import { counted } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:
-  $ trainyard login http://127.0.0.1:8787            asks for the token, and shows nothing of it
+  $ trainyard login http://127.0.0.1:8787            asks for the token, and does not show it
   $ trainyard login https://data.example < token     reads it from a file
   $ trainyard token create | trainyard login http://127.0.0.1:8787
 
-What is saved is used where neither --url and --token nor TRAINYARD_URL and TRAINYARD_TOKEN say otherwise.`;
+--url and --token, or else TRAINYARD_URL and TRAINYARD_TOKEN, override what is saved.`;
 
 /** `trainyard login` */
 export function addLoginCommand(program: Command): void {
   program
     .command('login')
-    .description('Save the address of a service and your token for it, for all later commands.')
+    .description('Save the URL of a service and your token for all later commands.')
     .argument('<url>', 'the service')
-    .option('--token <token>', 'the token; better typed or piped in, since other users can see the flags of a command')
+    .option('--token <token>', 'the token; safer typed or piped in, since other users can see the flags of a command')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', EXAMPLES)
     .action((url, options) => interruptible((signal) => login(url, options, signal)));
@@ -29,16 +29,16 @@ export function addLoginCommand(program: Command): void {
 async function login(text: string, options: { token?: string; json?: true }, signal: AbortSignal): Promise<void> {
   const url = serviceUrl(text);
   const token = options.token ?? (canAsk() ? await askSecret(`Token for ${url}: `, signal) : await readInput());
-  if (token === '') throw new CommandError(EXIT.usage, 'no token was given. "trainyard token create" makes one.');
+  if (token === '') throw new CommandError(EXIT.usage, 'no token given. To create one, run: trainyard token create');
   const client = new TrainyardClient({ baseUrl: url, token, attempts: 2 });
   const datasets = await client.list({ signal }).catch((error) => {
     if (error instanceof TrainyardError && error.status === 401) {
-      throw new CommandError(EXIT.noPermission, `${url} does not know this token. Nothing was saved.`);
+      throw new CommandError(EXIT.noPermission, `${url} rejects this token. Nothing was saved.`);
     }
     throw error;
   });
   const path = saveRemote({ url, token });
   if (options.json) return printJson({ url, saved_in: path, datasets: datasets.length });
-  print(`You are logged in to ${url}, which has ${counted(datasets.length, 'dataset')} of yours.`);
-  print(`Address and token are saved in ${path}, for nobody else to read.`);
+  print(`You are logged in to ${url}, and have ${counted(datasets.length, 'dataset')} there.`);
+  print(`The URL and the token are saved in ${path}, which only you can read.`);
 }

@@ -14,10 +14,10 @@ import { copiedDocument, copiedText, withTransferProgress } from '../transfer-re
 type Options = Record<string, string> & { json?: true; from: readonly string[]; to: readonly string[] };
 
 const HELP = `
-A PLACE is a data folder, postgres://… for the catalog, or s3://… for the files; what is not named is in the folder. Stop
-every instance on both sides first. Every file is read once and checked against its SHA-256, and the catalog comes last, in
-one transaction: broken off, the same command goes on. The source stays as it is, but where its catalog is named on both
-sides, which is then told where the files are. PGPASSWORD keeps a password out of the command line.
+A LOCATION is a data folder, postgres://… for the catalog, or s3://… for the files; a folder holds the part that has no URL. Stop
+every instance on both sides first. Every file is read once and checked against its SHA-256. The catalog is copied last, in one
+transaction, so if it is interrupted, the same command continues. The source is not changed, except a catalog that is named on
+both sides: it is updated with the new location of the files. PGPASSWORD keeps a password out of the command line.
 
 Examples:
   $ trainyard migrate-data --from ./data --to postgres://ty@db/trainyard "s3://lora/ty?endpoint=https://ceph:7480"
@@ -25,16 +25,15 @@ Examples:
   $ trainyard migrate-data --from ./data --to ./data postgres://db/trainyard     the catalog moves, the files stay
   $ trainyard migrate-data --from postgres://db/trainyard s3://lora --to ./data
 
-Ends with 65, and a list, where files are damaged or missing; with 73 where the target holds a catalog already; with 75 where
-an instance still runs.`;
+Exit codes: 65 files are damaged or missing, and are listed; 73 the target already has a catalog; 75 an instance is running.`;
 
 /** `trainyard migrate-data` */
 export function addMigrateDataCommand(program: Command): void {
   const command = program
     .command('migrate-data')
-    .description('Copy catalog and files from one place to another, while nothing is served.')
-    .requiredOption('--from <place...>', 'data folder, postgres://…, s3://…')
-    .requiredOption('--to <place...>', 'the same')
+    .description('Copy the catalog and the files to another installation, while no instance runs.')
+    .requiredOption('--from <location...>', 'data folder, postgres://…, s3://…')
+    .requiredOption('--to <location...>', 'the same')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', HELP)
     .action(migrateData);
@@ -42,7 +41,7 @@ export function addMigrateDataCommand(program: Command): void {
 }
 
 async function migrateData({ json, from, to, ...options }: Options): Promise<void> {
-  const ends = { from: placeOf('--from', from), to: placeOf('--to', to) };
+  const ends = { from: installationOf('--from', from), to: installationOf('--to', to) };
   const migrated = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const spool = await spoolOf(options, ends);
@@ -57,11 +56,12 @@ async function migrateData({ json, from, to, ...options }: Options): Promise<voi
     }
   });
   if (json) printJson(copiedDocument(migrated));
-  else print(`migrated: ${copiedText(migrated)}. Serve the new place; the old one can go once that works.`);
+  else
+    print(`migrated ${copiedText(migrated)}. Serve the new installation; once it works, you can delete the old one.`);
 }
 
-/** @throws CommandError with 64 that says what is wrong with it, and never shows a password */
-function placeOf(option: string, texts: readonly string[]): Installation {
+/** Parses the locations of an option. @throws CommandError with 64; its message contains no password */
+function installationOf(option: string, texts: readonly string[]): Installation {
   const fail = (fault: string): never => {
     throw new CommandError(EXIT.usage, `${option} ${fault}`);
   };
@@ -82,12 +82,12 @@ function placeOf(option: string, texts: readonly string[]): Installation {
     'folder',
     texts.filter((text) => !isPostgres(text) && !isS3(text)),
   );
-  if (folder !== undefined && /^[a-z0-9+]+:\/\//i.test(folder)) fail('knows folders, postgres://… and s3://…');
+  if (folder !== undefined && /^[a-z0-9+]+:\/\//i.test(folder)) fail('takes folders, postgres://… and s3://…');
   if (folder === undefined && databaseUrl === undefined)
-    fail('names no place for the catalog: a folder or postgres://…');
-  if (folder === undefined && bucket === undefined) fail('names no place for the files: a folder or s3://…');
+    fail('has no location for the catalog: a folder or postgres://…');
+  if (folder === undefined && bucket === undefined) fail('has no location for the files: a folder or s3://…');
   if (folder !== undefined && databaseUrl !== undefined && bucket !== undefined) {
-    fail('names a folder and has nothing for it: catalog and files have places of their own');
+    fail('has a folder too many: the catalog and the files have URLs');
   }
   return {
     dataFolder: folder === undefined ? undefined : resolve(folder),
@@ -96,7 +96,7 @@ function placeOf(option: string, texts: readonly string[]): Installation {
   };
 }
 
-/** As a server has it: in the data folder. Where there is none, in a folder for the time being. */
+/** The spool folder that a server would use, in the data folder; without one, a temporary folder. */
 async function spoolOf(options: Record<string, string>, { from, to }: { from: Installation; to: Installation }) {
   const folder = to.dataFolder ?? from.dataFolder;
   const { spoolFolder, spoolBytes } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });

@@ -9,12 +9,12 @@ interface Options extends RemoteOptions {
   readonly into?: string;
 }
 
-/** What a person sees at once that it has to be filled in. */
+/** Obviously a placeholder, for the user to replace. */
 const PLACEHOLDER = '/path/to/datasets';
 
 const HELP = `
-The block goes into a job's "process", in place of its "datasets:". Resolutions are those that at least half of the pictures
-can fill, since the trainer never enlarges; the comments say why each number is as it is.
+The block replaces "datasets:" in the "process" of a job. It lists the resolutions that at least half of the images reach,
+since the trainer never enlarges an image. Comments give the reason for each number.
 
 Examples:
   $ trainyard mount-config railway --into /workspace/datasets
@@ -25,8 +25,8 @@ export function addMountConfigCommand(program: Command): void {
   const command = program
     .command('mount-config')
     .description('Print the "datasets:" block of an ai-toolkit job for these datasets.')
-    .argument('<names...>', 'names or ids of datasets')
-    .option('--into <root>', 'where they are mounted, as the trainer sees it')
+    .argument('<names...>', 'names or IDs of datasets')
+    .option('--into <root>', 'the folder they are mounted in, as the trainer sees it')
     .addHelpText('after', HELP)
     .action((names: string[], options: Options) =>
       interruptible(async (signal) => {

@@ -47,11 +47,11 @@ export function addMountCommand(program: Command): void {
   // Makes options after a command's name belong to that command: --version behind --exec is for the trainer.
   program.enablePositionalOptions();
   const command = new MountCommand('mount').copyInheritedSettings(program);
-  addRemoteOptions(command)
+  command
     .description('Mount datasets as folders for the trainer.')
     .argument('<names...>', 'names or IDs of datasets')
     .requiredOption('--into <root>', 'the folder to mount into; each dataset becomes a folder in it')
-    .option('--digest <sha256>', 'mount only this version; for one dataset')
+    .option('--digest <sha256>', 'mount exactly this version of one dataset')
     .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
     .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system')
     .option('--replace', 'replace a folder even if files in it were changed or added')
@@ -59,6 +59,7 @@ export function addMountCommand(program: Command): void {
     .option('--exec <command...>', 'then run the rest of the line as a command, and exit with its exit code')
     .addHelpText('after', HELP)
     .action((names: string[], options: Options) => mount(names, options, command.executed));
+  addRemoteOptions(command);
   program.addCommand(command);
 }
 

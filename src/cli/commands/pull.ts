@@ -42,7 +42,7 @@ const PARTIAL_FOLDER = '.trainyard-pull';
 
 const HELP = `
 Files keep their names, and are checked against their SHA-256. Files that the folder already has are skipped, so that the
-same command continues an interrupted pull. A local file with other bytes is left alone.
+same command continues an interrupted pull. A local file with other bytes is overwritten only with --replace.
 
 Examples:
   $ trainyard pull railway photos
@@ -52,7 +52,7 @@ Examples:
 export function addPullCommand(program: Command): void {
   const command = program
     .command('pull')
-    .description('Download the files of a dataset with any status.')
+    .description('Download the files of a dataset, READY or not.')
     .argument('<name>', 'name or ID of a dataset')
     .argument('<folder>', 'the folder to download into; created if it is missing')
     .option('--replace', 'overwrite local files that differ')

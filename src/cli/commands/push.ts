@@ -29,7 +29,7 @@ Examples:
 Run again after ctrl-C or a lost connection, the same command sends only the missing files.
 
 --trigger and --caption-all generate captions for media that have none in the folder or, without --replace, in the dataset.
-They change no caption and write no file. With both, a generated caption is "WORD, TEXT".
+Existing captions and the folder stay as they are. With both, a generated caption is "WORD, TEXT".
 
 Exit codes: 0 the dataset is READY, 1 it is FAILED, 65 the files have errors and nothing was sent, 66 no files found, 69 or
 75 the service is unavailable, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
@@ -55,14 +55,14 @@ export function addPushCommand(program: Command): void {
     .description('Check files, upload them to a dataset, and wait until it is READY.')
     .argument('<paths...>', 'a folder, or files')
     .option('--name <name>', 'name or ID of the dataset (default: the name of the folder)')
-    .option('--replace', 'also remove files, rejected uploads and pending uploads that are not in the folder')
+    .option('--replace', 'also remove from the dataset files, rejected and pending uploads that are not in the folder')
     .option('--dry-run', 'print what would be done, and change nothing')
     .option('--watch', 'push every change of the folder until ctrl-C; implies --replace and --skip-bad')
     .option('--follow', 'follow links that lead out of the folder')
     .option('--skip-bad', 'leave out files with errors, and media without a caption')
     .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
-    .option('--trigger <word>', 'generate captions of this word for media that have none', notBlank)
-    .option('--caption-all <text>', 'generate captions of this text for media that have none', notBlank)
+    .option('--trigger <word>', 'use this word as the caption of media that have none', notBlank)
+    .option('--caption-all <text>', 'use this text as the caption of media that have none', notBlank)
     .addOption(concurrencyOption('files sent at a time, 1 to 64 (default: 4)'))
     .option('--no-wait', 'do not wait for READY after the last file');
   addRemoteOptions(command)
@@ -148,7 +148,9 @@ function blockedError(plan: PushPlan): CommandError {
   const lines = [
     `nothing was sent: ${counted(plan.blockers.length, 'error')} would keep the dataset from being READY.`,
     ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`] : []),
-    'To leave out the files named above and send the others, add --skip-bad.',
+    ...(plan.blockers.some(({ filename }) => filename !== undefined)
+      ? ['To leave out the files named above and send the others, add --skip-bad.']
+      : []),
   ];
   return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: plan.blockers } });
 }

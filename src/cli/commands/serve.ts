@@ -13,17 +13,17 @@ const EXAMPLES = `
 Examples:
   $ trainyard serve                                             on http://127.0.0.1:8787, data in ./data
   $ trainyard serve --host 0.0.0.0 --port 80 --data /srv/trainyard
-  $ trainyard serve --mount-root /app/ai-toolkit/datasets       READY datasets appear there by themselves
-  $ trainyard serve --port 0 --json                             one line of JSON says where, and the first token
+  $ trainyard serve --mount-root /app/ai-toolkit/datasets       mounts READY datasets there
+  $ trainyard serve --port 0 --json                             prints the URL and the first token as JSON
 
-Ends with 0 after ctrl-C or SIGTERM, 75 when the data folder is being served already or
-database or bucket do not answer, 78 for settings that can't be used.`;
+Exit codes: 0 after ctrl-C or SIGTERM, 75 if another process serves the data folder, or the database or bucket does not
+answer, 78 for invalid settings.`;
 
 /** `trainyard serve` */
 export function addServeCommand(program: Command): void {
   const command = program
     .command('serve')
-    .description('Serve the dataset API. The first start makes an account and prints a token.')
+    .description('Serve the dataset API. The first start creates an account and prints a token.')
     .option('--json', 'print JSON for scripts; the log stays on standard error')
     .addHelpText('after', EXAMPLES)
     .action(serve);
@@ -33,7 +33,7 @@ export function addServeCommand(program: Command): void {
 async function serve({ json, ...options }: Record<string, string> & { json?: true }): Promise<void> {
   const config = configFrom(options);
   const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
-  // Loaded here, so that no other command waits for the web server's code.
+  // Imported late, so that other commands start without loading the web server's code.
   const { openApp } = await import('../../app.js');
   const app = await openApp(config, logger).catch((error) => {
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
@@ -43,18 +43,18 @@ async function serve({ json, ...options }: Record<string, string> & { json?: tru
     throw error;
   });
   const start = await startOf(config, app);
-  // First, since whoever reads that the service is there may tell it to stop.
+  // Before printing: a script may send SIGTERM as soon as it reads the URL.
   stopOnSignal(app, { isJson: json === true });
   process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
 }
 
-/** Ends with 0 after the first signal; a second one does not wait for requests in flight. */
+/** Drains and exits with 0 after the first signal. A second signal does not wait for requests in flight. */
 function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     if (isStopping) process.exit(1);
     isStopping = true;
-    if (!isJson) process.stdout.write(`trainyard: ${signal}, finishing what is under way …\n`);
+    if (!isJson) process.stdout.write(`trainyard: ${signal} received, finishing requests in flight …\n`);
     app.stop().then(
       () => process.exit(0),
       (error) => fail(EXIT.unavailable, `stopping failed: ${error instanceof Error ? error.stack : error}`),
@@ -64,13 +64,13 @@ function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
   process.on('SIGINT', onSignal);
 }
 
-/** What a person or a script needs to know of a service that has started, in the words of `--json`. */
+/** The document that `serve --json` prints at the start. */
 interface Start {
   readonly url: string;
   readonly data_folder: string;
-  /** Of the database that holds the catalog, where that is not in the data folder. */
+  /** The database of the catalog, if it is not in the data folder. */
   readonly database?: string;
-  /** Made at the first start only. */
+  /** Created at the first start only. */
   readonly account?: string;
   readonly token?: string;
 }
@@ -93,15 +93,15 @@ function greeting({ url, data_folder, database, account, token }: Start): string
   const where = `trainyard serves ${url}\n  ${catalog}data in ${data_folder}, documentation at ${url}/docs\n`;
   if (token === undefined) {
     const flags = database === undefined ? ` --data ${data_folder}` : ', with the same DATABASE_URL';
-    return `${where}  Tokens are shown once, when they are made: trainyard token create${flags}\n`;
+    return `${where}  To create a token, run: trainyard token create${flags}\n`;
   }
   return `${where}
-This is the first start, so here are an account, "${account}", and its token. It is not shown again.
-Open this page, which signs you in:
+This is the first start. It created the account "${account}" and a token, which is not shown again.
+To sign in, open this page:
 
   ${url}/#token=${token}
 
-Or paste this into another terminal, in this folder, to make a first dataset:
+To create a first dataset, paste this into another terminal, in this folder:
 
 export TRAINYARD_URL=${url}
 export TRAINYARD_TOKEN=${token}

@@ -23,7 +23,7 @@ export function addShowCommands(program: Command): void {
   const show = program
     .command('show')
     .description("Show a dataset's files, with sizes, dimensions and captions.")
-    .argument('<dataset>', 'its name or id')
+    .argument('<dataset>', 'its name or ID')
     .option('--no-captions', 'do not fetch the captions')
     .action((name, options) => interruptible((signal) => showFiles(name, options, signal)));
   addRemoteOptions(show).addHelpText(
@@ -37,7 +37,7 @@ Examples:
   const open = program
     .command('open')
     .description("Open a dataset's web page in the browser, and print its address.")
-    .argument('<dataset>', 'its name or id')
+    .argument('<dataset>', 'its name or ID')
     .action((name, options) => interruptible((signal) => openPage(name, options, signal)));
   addRemoteOptions(open).addHelpText(
     'after',
@@ -45,7 +45,7 @@ Examples:
 Examples:
   $ trainyard open wagons
 
-The page asks for a token, which is not part of the address. Ends with 69 where the service has no web pages.`,
+The address contains no token; the page asks for one. The exit code is 69 if the service has no web pages.`,
   );
 }
 
@@ -65,7 +65,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
   const rows = rowsOf(dataset.files, captions);
   if (rows.length > 0) {
     const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
-    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'SHOWS', 'CAPTION'], ...rows]).split('\n');
+    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'DETAILS', 'CAPTION'], ...rows]).split('\n');
     print(paint('bold', heading));
     for (const line of lines) print(truncated(line, columns));
   }
@@ -74,7 +74,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
-/** A line for each image and video with its caption, and for each caption that belongs to none. */
+/** A row for each image and video with its caption, and for each caption without media. */
 function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, string>): string[][] {
   const isCaption = ({ filename }: DatasetFile) => /\.txt$/i.test(filename);
   const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
@@ -94,9 +94,9 @@ function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, str
     });
 }
 
-/** `1024×768`, `640×360, 4.2 s, 24 fps`; as far as the service tells. */
+/** `1024×768`, `640×360, 4.2 s, 24 fps`; with the facts that the service reports. */
 function factsOf({ width, height, duration_seconds, frames_per_second, kind, format }: DatasetFile): string {
-  if (kind === 'caption') return 'no image or video';
+  if (kind === 'caption') return 'caption without media';
   const parts = [
     width === undefined ? format : `${width}×${height}`,
     duration_seconds === undefined ? undefined : `${duration_seconds.toFixed(1)} s`,
@@ -134,10 +134,8 @@ async function openPage(name: string, options: RemoteOptions, signal: AbortSigna
   const home = await fetch(`${url}/`, { headers: { accept: 'text/html' }, signal });
   await home.body?.cancel();
   if (!home.ok || !home.headers.get('content-type')?.startsWith('text/html')) {
-    throw new CommandError(
-      EXIT.unavailable,
-      `${url} has no web pages for datasets. "trainyard show ${name}" shows it here; ${url}/docs describes the API.`,
-    );
+    const message = `${url} has no web pages. To see the files in the terminal, run: trainyard show ${JSON.stringify(name)}`;
+    throw new CommandError(EXIT.unavailable, message);
   }
   const page = `${url}/datasets/${encodeURIComponent(id)}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));

@@ -5,25 +5,25 @@ import { addSettings, configFrom } from '../settings.js';
 import { print, printJson } from '../terminal/print.js';
 import { tableOf } from '../terminal/text.js';
 
-/** What a command did, for a person and for `--json`. */
-interface Told {
+/** The output of a command, for a person and for `--json`. */
+interface Output {
   readonly text: string;
   readonly document: Record<string, unknown>;
 }
 
-/** `trainyard token create|list|revoke`: on the machine that holds the data, also while it is being served. */
+/** `trainyard token create|list|revoke`, on the machine with the data; the server may be running. */
 export function addTokenCommands(program: Command): void {
-  const token = program.command('token').description('Make, list and revoke the tokens that clients send.');
+  const token = program.command('token').description('Create, list and revoke access tokens.');
 
   const create = token
     .command('create')
-    .description('Make a token and print it, for the only time.')
-    .option('--account <name>', 'the account it speaks for; made where it is new', 'default')
+    .description('Create a token and print it. It is not shown again.')
+    .option('--account <name>', 'the account of the token; created if it is new', 'default')
     .action((options) =>
       withAccounts(options, async (accounts, now) => {
         const { token: secret, id } = await accounts.createToken(options.account, now());
         if (!options.json) {
-          process.stderr.write(`Token ${id} for the account "${options.account}". It is not shown again:\n`);
+          process.stderr.write(`Created token ${id} for the account "${options.account}". It is not shown again:\n`);
         }
         return { text: secret, document: { id, account: options.account, token: secret } };
       }),
@@ -32,7 +32,7 @@ export function addTokenCommands(program: Command): void {
   const list = token
     .command('list')
     .description('List tokens, without their secrets.')
-    .option('--account <name>', 'of this account only')
+    .option('--account <name>', 'only tokens of this account')
     .action((options) =>
       withAccounts(options, async (accounts) => {
         const tokens = await accounts.tokens(options.account);
@@ -60,12 +60,12 @@ export function addTokenCommands(program: Command): void {
 
   const revoke = token
     .command('revoke')
-    .description('Revoke a token, by the id that list shows. It works no more from the next request on.')
-    .argument('<id>')
+    .description('Revoke a token by its ID. It stops working with the next request.')
+    .argument('<id>', 'as "trainyard token list" shows it')
     .action((id: string, options) =>
       withAccounts(options, async (accounts, now) => {
         await accounts.revokeToken(id, now());
-        return { text: `Token ${id} is revoked.`, document: { id, revoked: true } };
+        return { text: `Revoked token ${id}.`, document: { id, revoked: true } };
       }),
     );
 
@@ -82,17 +82,17 @@ export function addTokenCommands(program: Command): void {
 
 async function withAccounts(
   { json, ...options }: Record<string, string> & { json?: true },
-  work: (accounts: Accounts, now: () => number) => Promise<Told>,
+  work: (accounts: Accounts, now: () => number) => Promise<Output>,
 ): Promise<void> {
-  // Loaded here, so that no other command waits for the code of a database.
-  const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
-  const metadata = await openMetadata(configFrom(options));
+  // Imported late, so that other commands start without loading the database code.
+  const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
+  const catalog = await openCatalog(configFrom(options));
   try {
-    const { text, document } = await work(metadata.accounts, metadata.now);
+    const { text, document } = await work(catalog.accounts, catalog.now);
     if (json) printJson(document);
     else print(text);
   } finally {
-    await metadata.close();
+    await catalog.close();
   }
 }
 

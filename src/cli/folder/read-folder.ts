@@ -7,9 +7,9 @@ import { parseFilename } from '../../dataset/names.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { printable } from '../terminal/text.js';
 
-/** A file of a folder that may become one of a dataset. */
+/** A local file that a dataset could take. */
 export interface LocalFile {
-  /** The name in the dataset: NFC, whatever the disk has. */
+  /** The name in the dataset, in Unicode form NFC. */
   readonly filename: string;
   readonly path: string;
   readonly sizeBytes: number;
@@ -17,7 +17,7 @@ export interface LocalFile {
   readonly modifiedMs: number;
 }
 
-/** Something in a folder that does not become a file of the dataset, and why. */
+/** An entry of a folder that is not taken as it is, and why. */
 export interface Notice {
   readonly code: 'FOLDER' | 'OTHER_TYPE' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'INVALID_NAME' | 'SAME_NAME' | 'UNREADABLE';
   readonly filename: string;
@@ -25,34 +25,34 @@ export interface Notice {
 }
 
 export interface FolderContents {
-  /** In the order of their names. */
+  /** Sorted by name. */
   readonly files: readonly LocalFile[];
-  /** Left out as a matter of course. */
+  /** Left out without an error: folders, other types, links that lead out of the folder. */
   readonly skipped: readonly Notice[];
-  /** Files of a dataset's types that none can take as they are. */
+  /** Files that a dataset can't take under their name, or whose type was named but is not allowed. */
   readonly faults: readonly Notice[];
-  /** What the system would not let us look at. */
+  /** Files that the system can't read. */
   readonly unreadable: readonly Notice[];
 }
 
-/** What the trainer keeps beside the files (ai-toolkit; `_controls` is left out of training by its name). */
+/** Folders that the trainer keeps beside the files (ai-toolkit; it does not train on `_controls`). */
 const TRAINER_FOLDERS = new Set(['_latent_cache', '_t_e_cache', '_clip_vision_cache', '_controls']);
 
-/** One entry looked at; `undefined` for what needs no word. */
+/** `undefined` for entries that are skipped silently. */
 type Entry = { file: LocalFile } | { as: 'skipped' | 'faults' | 'unreadable'; notice: Notice } | undefined;
 
 /**
- * Reads folders, one level deep as a dataset is, and single files.
+ * Lists single files, and the top level of folders.
  *
- * @param options.follow takes links that lead out of their folder, too; a file that was named itself is always taken
- * @throws CommandError with 66 for a path where nothing is
+ * @param options.follow follows links that lead out of their folder; links named in `paths` are always followed
+ * @throws CommandError with 66 if a path does not exist
  */
 export async function readPaths(paths: readonly string[], options: { follow: boolean }): Promise<FolderContents> {
   const entries = (await Promise.all(paths.map((path) => entriesOf(path, options)))).flat();
   const files = entries.flatMap((entry) => (entry !== undefined && 'file' in entry ? [entry.file] : []));
   const noticesAs = (as: 'skipped' | 'faults' | 'unreadable') =>
     entries.flatMap((entry) => (entry !== undefined && 'as' in entry && entry.as === as ? [entry.notice] : []));
-  const { unique, faults } = withoutDoubles(files);
+  const { unique, faults } = withoutDuplicates(files);
   return {
     files: unique.toSorted((a, b) => (a.filename < b.filename ? -1 : 1)),
     skipped: noticesAs('skipped').toSorted(byName),
@@ -61,7 +61,7 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
   };
 }
 
-/** Whether a path is a folder. @throws CommandError with 66 where nothing is there */
+/** Whether a path is a folder. @throws CommandError with 66 if it does not exist */
 export async function isFolder(path: string): Promise<boolean> {
   const found = await stat(path).catch((error) => {
     const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : messageOf(error);
@@ -70,7 +70,7 @@ export async function isFolder(path: string): Promise<boolean> {
   return found.isDirectory();
 }
 
-/** The folder that all of these are, or are in; `undefined` where they are in several. */
+/** The folder that is the only path, or that contains all files; `undefined` if there are several folders. */
 export async function folderOf(paths: readonly string[]): Promise<string | undefined> {
   const folders = await Promise.all(
     paths.map(async (path) => ((await isFolder(path)) ? resolve(path) : dirname(resolve(path)))),
@@ -91,7 +91,7 @@ async function entryOf(
   entry: Dirent<Buffer>,
   { folder, root, follow }: { folder: string; root: string; follow: boolean },
 ): Promise<Entry> {
-  // Systems but for macOS and Windows keep names as bytes, which need not be text.
+  // Linux stores names as bytes, which need not be UTF-8.
   const name = entry.name.toString();
   if (!Buffer.from(name).equals(entry.name)) {
     return { as: 'faults', notice: notice('INVALID_NAME', name, 'has a name that is not UTF-8. Rename it.') };
@@ -103,11 +103,11 @@ async function entryOf(
     try {
       const target = await realpath(path);
       if (!follow && !target.startsWith(root + sep)) {
-        const message = 'is a link that leads out of the folder. --follow takes the files behind such links, too.';
+        const message = 'is a link that leads out of the folder. To follow such links, add --follow.';
         return { as: 'skipped', notice: notice('LINK_OUTSIDE', name, message) };
       }
     } catch (error) {
-      const reason = hasErrno(error, 'ENOENT') ? 'is a link to nothing.' : `is a link to nowhere: ${messageOf(error)}.`;
+      const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${messageOf(error)}.`;
       return { as: 'unreadable', notice: notice('UNREADABLE', name, reason) };
     }
   }
@@ -119,10 +119,10 @@ async function fileEntry({ name, path, isNamed }: { name: string; path: string; 
     const found = await stat(path);
     if (found.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
     if (!found.isFile()) {
-      return { as: 'skipped', notice: notice('NOT_A_FILE', name, 'is no file but a device, a pipe or a socket.') };
+      return { as: 'skipped', notice: notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.') };
     }
     if (mediaTypeOf(name) === undefined) {
-      const message = `is no image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
+      const message = `is not an image, video or .txt caption${extensionOf(name) && ` (${extensionOf(name)})`}.`;
       return { as: isNamed ? 'faults' : 'skipped', notice: notice('OTHER_TYPE', name, message) };
     }
     const filename = parseFilename(name);
@@ -135,8 +135,8 @@ async function fileEntry({ name, path, isNamed }: { name: string; path: string; 
   }
 }
 
-/** Files whose names are one in a dataset: two Unicode forms of it, or one name in two folders. The first one stays. */
-function withoutDoubles(files: readonly LocalFile[]): { unique: LocalFile[]; faults: Notice[] } {
+/** Keeps the first of several files with the same name in a dataset: in two Unicode forms, or in two folders. */
+function withoutDuplicates(files: readonly LocalFile[]): { unique: LocalFile[]; faults: Notice[] } {
   const owners = new Map<string, LocalFile>();
   const faults: Notice[] = [];
   for (const file of files) {
@@ -144,14 +144,14 @@ function withoutDoubles(files: readonly LocalFile[]): { unique: LocalFile[]; fau
     if (owner === undefined || resolve(owner.path) === resolve(file.path)) owners.set(file.filename, owner ?? file);
     else {
       const [one, other] = [owner, file].map(({ path }) => `"${spelled(path)}"`);
-      const message = `would be one file with another: ${one} and ${other} have one name in a dataset. Rename or delete one.`;
+      const message = `would be the name of two files in the dataset: ${one} and ${other}. Rename or delete one.`;
       faults.push(notice('SAME_NAME', file.filename, message));
     }
   }
   return { unique: [...owners.values()], faults };
 }
 
-/** Beyond ASCII letter by letter, since two forms of a name look the same. */
+/** Escapes characters beyond ASCII, since two Unicode forms of a name look the same. */
 function spelled(path: string): string {
   return printable(path).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
 }
@@ -160,7 +160,7 @@ function folderNotice(name: string): Notice {
   return notice(
     'FOLDER',
     `${name}/`,
-    'is a folder, and a dataset has none. Push it by itself if it is a dataset, too.',
+    'is a folder, and datasets have no folders. Push it by itself if it is a dataset.',
   );
 }
 

@@ -3,7 +3,7 @@ import type { Painter } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
-/** More lines of one kind nobody reads; `--json` has them all. */
+/** The most lines printed of one kind; `--json` has them all. */
 const MAX_LINES = 40;
 
 /** `12 images, 1 video and 13 captions` */
@@ -19,46 +19,47 @@ export function kindsOf(filenames: readonly string[]): string {
   return words.length === 0 ? last : `${words.join(', ')} and ${last}`;
 }
 
-/** Errors first, then what a person would want to know, then what is left out, each a line. */
+/** Lists errors, unreadable files, warnings, and entries left out. */
 export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
   const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${printable(message)}`));
-  const lost = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  const failed = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
   const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
   const left = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
   return [
     ...firstLines(errors, 'error'),
-    ...firstLines(lost, 'unreadable file', 'unreadable files'),
+    ...firstLines(failed, 'unreadable file', 'unreadable files'),
     ...firstLines(warnings, 'warning'),
-    ...firstLines(left, 'thing left out', 'things left out'),
+    ...firstLines(left, 'entry left out', 'entries left out'),
   ];
 }
 
-/** The first of many lines, and how many more there are. */
+/** The first lines, and how many more there are. */
 export function firstLines(lines: readonly string[], one: string, many = `${one}s`): string[] {
   if (lines.length <= MAX_LINES) return [...lines];
   const more = counted(lines.length - MAX_LINES, `more ${one}`, `more ${many}`);
   return [...lines.slice(0, MAX_LINES), `  … and ${more}; --json lists them all.`];
 }
 
-/** How many things keep the files from being a dataset that is READY. */
+/** The number of errors that would keep a dataset of these files from being READY. */
 export function errorCount({ findings, faults }: FolderReport): number {
   return findings.errors.length + faults.length;
 }
 
-/** What a training job would get to see, one line for each kind of job. */
+/** Says how many files the trainer will read: one line for images, one for videos. */
 export function trainerLines({ inspected }: FolderReport): string[] {
   const captioned = new Set(namesOf(inspected, 'caption').map(stemOf));
   const lines: string[] = [];
   for (const kind of ['image', 'video'] as const) {
-    const seen = inspected.filter(({ file: { filename } }) => {
+    const trainable = inspected.filter(({ file: { filename } }) => {
       const type = mediaTypeOf(filename);
       return type?.kind === kind && type.trainable;
     });
-    const good = seen.filter(({ inspection }) => inspection.ok);
+    const good = trainable.filter(({ inspection }) => inspection.ok);
     if (good.length === 0) continue;
-    const bare = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
+    const uncaptioned = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
     const each = good.length === 1 ? '' : 'each ';
-    const captions = bare === 0 ? `${each}with its caption` : `${bare.toLocaleString('en')} of them without a caption`;
+    const captions =
+      uncaptioned === 0 ? `${each}with its caption` : `${uncaptioned.toLocaleString('en')} of them without a caption`;
     lines.push(`The trainer will see ${counted(good.length, kind)}, ${captions}${sizesOf(good)}.`);
   }
   return lines;
@@ -84,7 +85,7 @@ function sizesOf(inspected: readonly InspectedFile[]): string {
     : `, from ${smallest.text} to ${largest.text} pixels`;
 }
 
-/** The report as a document: everything, with nothing cut. */
+/** The whole report for `--json`. */
 export function reportDocument(report: FolderReport): Record<string, unknown> {
   const { inspected, findings, skipped, faults, unreadable } = report;
   const withoutSeverity = <T extends { severity: unknown }>({ severity: _, ...rest }: T) => rest;

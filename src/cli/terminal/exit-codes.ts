@@ -4,9 +4,9 @@ import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
 import { BackendUnusable } from '../../storage/backend-unusable.js';
 
-/** Exit codes as in sysexits.h (https://man.freebsd.org/sysexits), so that scripts can tell what happened. */
+/** Exit codes of sysexits.h (https://man.freebsd.org/sysexits). */
 export const EXIT = {
-  /** The command did its work, and what it found is not good. */
+  /** The command succeeded, and the files or the dataset are not fit to train on. */
   notFit: 1,
   usage: 64,
   dataError: 65,
@@ -34,10 +34,10 @@ const MOUNT_EXIT: Record<MountErrorCode, number> = {
   cannot_write: EXIT.cannotCreate,
 };
 
-/** An end with a message, thrown by commands and shown without a stack. */
+/** An error with an exit code and a message that is shown without a stack. */
 export class CommandError extends Error {
   readonly exitCode: number;
-  /** What `--json` tells beside the message. */
+  /** Further fields of the error for `--json`. */
   readonly details: Record<string, unknown>;
 
   constructor(exitCode: number, message: string, options: ErrorOptions & { details?: Record<string, unknown> } = {}) {
@@ -54,13 +54,13 @@ export function fail(code: number, message: string): never {
 }
 
 /**
- * Ends the process after what a command threw. With `--json` among its arguments, standard output holds one document there
- * too, `{"error": …}`, and standard error nothing.
+ * Ends the process after an error of a command. With `--json` among its arguments, prints one document `{"error": …}` on
+ * standard output, and nothing on standard error.
  */
 export function endWith(error: unknown, args: readonly string[]): never {
   const { code, message } = endingOf(error);
   if (code === 0 || !wantsJson(args)) {
-    // Commander has said by itself what is wrong with the arguments.
+    // Commander has printed its message already.
     if (error instanceof CommanderError) process.exit(code);
     fail(code, message);
   }
@@ -68,13 +68,13 @@ export function endWith(error: unknown, args: readonly string[]): never {
   process.exit(code);
 }
 
-/** Whether the arguments of a command ask for JSON; those behind `--`, and behind `mount --exec`, are none of ours. */
+/** Whether `--json` is among the arguments of a command. Those behind `--` and behind `mount --exec` are not the command's. */
 export function wantsJson(args: readonly string[]): boolean {
   const end = args.findIndex((arg) => arg === '--' || arg === '--exec');
   return args.slice(0, end < 0 ? args.length : end).includes('--json');
 }
 
-/** An error in the words of `--json`: the name of its exit code, that code, a message, and what the service said. */
+/** An error for `--json`: the name of its exit code, the code, the message, and the service's own code and details. */
 export function errorDocument(error: unknown): Record<string, unknown> {
   const { code, message } = endingOf(error);
   const name = Object.entries(EXIT).find(([, value]) => value === code)?.[0] ?? 'software';
@@ -88,21 +88,21 @@ export function errorDocument(error: unknown): Record<string, unknown> {
   };
 }
 
-/** How a command ends that threw: the exit code, and what to tell. */
+/** The exit code and the message for an error of a command. */
 export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof CommanderError) {
     return { code: error.exitCode === 0 ? 0 : EXIT.usage, message: error.message.replace(/^error: /, '') };
   }
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
-  if (error instanceof TrainyardError) return { code: exitCodeOf(error.status), message: error.message };
+  if (error instanceof TrainyardError) return { code: exitCodeOfStatus(error.status), message: error.message };
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
-  if (error instanceof ServiceError) return { code: serviceExitOf(error), message: error.message };
+  if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
   if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
   }
-  // Node's own is no DOMException as that of fetch is.
-  if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'stopped' };
-  // What fetch throws where there was no answer, or half of one; its cause has the operating system's words.
+  // Node's AbortError is no DOMException, unlike that of fetch.
+  if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'interrupted' };
+  // `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system.
   if (error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message)) {
     const { cause } = error;
     const reason = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
@@ -114,12 +114,12 @@ export function endingOf(error: unknown): { code: number; message: string } {
   return { code: EXIT.software, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }
 
-function serviceExitOf({ code }: ServiceError): number {
+function exitCodeOfService({ code }: ServiceError): number {
   if (code === 'unavailable') return EXIT.temporaryFailure;
   return code === 'no_space' ? EXIT.ioError : EXIT.dataError;
 }
 
-function exitCodeOf(status: number): number {
+function exitCodeOfStatus(status: number): number {
   if (status === 401 || status === 403) return EXIT.noPermission;
   if (status === 404) return EXIT.noInput;
   return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;

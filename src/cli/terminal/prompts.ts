@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 
-/** Whether there is somebody to ask. */
+/** Whether a person can answer questions: standard input and standard error are a terminal. */
 export function canAsk(): boolean {
   return process.stdin.isTTY === true && process.stderr.isTTY === true;
 }
 
-/** A question that only `y` or `yes` affirms. */
-export async function isAffirmed(question: string, signal: AbortSignal): Promise<boolean> {
+/** Asks a question; only `y` and `yes` mean yes. */
+export async function confirms(question: string, signal: AbortSignal): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    // In a line editor ctrl-C is a key, and not yet a signal.
+    // In raw mode ctrl-C is a key and sends no signal.
     lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
   } finally {
@@ -20,7 +20,7 @@ export async function isAffirmed(question: string, signal: AbortSignal): Promise
 
 const ENTER = /[\r\n\u0004]/;
 
-/** One line typed or pasted on the terminal without being shown there. @throws the signal's reason */
+/** Asks for one line, and does not echo it. @throws the signal's reason */
 export async function askSecret(prompt: string, signal: AbortSignal): Promise<string> {
   const { stdin, stderr } = process;
   stderr.write(prompt);
@@ -46,7 +46,7 @@ export async function askSecret(prompt: string, signal: AbortSignal): Promise<st
   }
 }
 
-/** All that is piped in. */
+/** Reads standard input to its end. */
 export async function readInput(): Promise<string> {
   let text = '';
   for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;

@@ -306,12 +306,12 @@ describe('checks both ends', () => {
 
   test.each([
     [['./a'], ['./a'], 'are the same'],
-    [['postgres://h/d'], ['./b'], 'no place for the files'],
-    [['s3://bucket'], ['./b'], 'no place for the catalog'],
+    [['postgres://h/d'], ['./b'], 'no location for the files'],
+    [['s3://bucket'], ['./b'], 'no location for the catalog'],
     [['./a', './c'], ['./b'], 'more than one folder'],
-    [['./a'], ['./b', 'postgres://h/d', 's3://bucket'], 'nothing for it'],
+    [['./a'], ['./b', 'postgres://h/d', 's3://bucket'], 'a folder too many'],
     [['./a'], ['./b', 's3://bucket?endpont=x'], 'does not know endpont'],
-    [['./a'], ['mysql://h/d', 's3://bucket'], 'knows folders'],
+    [['./a'], ['mysql://h/d', 's3://bucket'], 'takes folders'],
   ])('refuses from %j to %j', async (from, to, reason) => {
     const ended = await migrate(from, to);
     expect([ended.code, ended.json().error.message]).toEqual([64, expect.stringContaining(reason)]);
