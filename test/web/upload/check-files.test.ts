@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { checkFiles } from '../../../web/upload/add-files/check-files.js';
-import { type DroppedFile, commonFolderOf } from '../../../web/upload/add-files/dropped-files.js';
+import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
 import { Speed } from '../../../web/upload/queue/speed.js';
 
 const brought = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });

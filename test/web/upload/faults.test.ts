@@ -157,7 +157,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
     const { page, dock, id } = await held();
     await site.api.raw('DELETE', `/${id}`);
     proxy.release();
-    await dock.getByText('The dataset is not there any more; it may have been deleted.').waitFor();
+    await dock.getByText('This dataset no longer exists. It may have been deleted.').waitFor();
     await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
     await dock.waitFor({ state: 'detached' });
     await page.context().close();
@@ -173,7 +173,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
     await proxy.goAway();
     await proxy.comeBack();
     await page.getByText('This token was revoked.').waitFor();
-    await page.getByText('Uploads go on once you have signed in, 0 of 3 files').first().waitFor();
+    await page.getByText('Sign in to continue your uploads, 0 of 3 files').first().waitFor();
     proxy.rule();
     await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();

@@ -54,7 +54,7 @@ describeInBrowser('bringing files', (site) => {
     await writeFile(join(folder, 'deep', 'b.txt'), 'a wagon');
     await page.locator(FOLDER).setInputFiles(folder);
     await dockOf(page).getByText('4 files uploaded').waitFor();
-    await page.getByText('2 hidden files left out').waitFor();
+    await page.getByText('2 hidden files skipped').waitFor();
     await ready(site.api, id);
     expect(await site.api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
     expect(complaints).toEqual([]);

@@ -3,28 +3,28 @@ import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
-import type { UploadFailure } from '../queue/upload-batch.js';
 import { uploadQueue } from '../queue/page-queue.js';
+import type { UploadFailure } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { ProgressBar } from './progress-bar.js';
 
-/** By dataset, what is under way and what failed. */
+/** The progress of each dataset, the files in flight, and the failed files. */
 export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: UploadsSnapshot }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
     <section tabIndex={0} aria-label="Details of uploads" className="flex max-h-[40dvh] flex-col gap-3 overflow-y-auto">
       <ul aria-label="Datasets" className="flex flex-col gap-1">
-        {batches.map((picture) => (
-          <li key={picture.batch.key} className="flex flex-wrap items-center gap-x-3 text-sm">
-            <Link href={`/datasets/${picture.dataset.id}`} className="font-medium break-all underline">
-              {picture.dataset.name}
+        {batches.map((snapshot) => (
+          <li key={snapshot.batch.key} className="flex flex-wrap items-center gap-x-3 text-sm">
+            <Link href={`/datasets/${snapshot.dataset.id}`} className="font-medium break-all underline">
+              {snapshot.dataset.name}
             </Link>
-            <BatchState {...picture} />
+            <BatchState {...snapshot} />
           </li>
         ))}
       </ul>
       {inFlight.length > 0 && (
-        <ul aria-label="Files under way" className="flex flex-col gap-1.5">
+        <ul aria-label="Files in progress" className="flex flex-col gap-1.5">
           {inFlight.map(({ name, sentBytes, totalBytes }) => (
             <li
               key={name}
@@ -37,13 +37,13 @@ export function DockDetails({ uploads: { batches, inFlight, failures } }: { uplo
                 {sentBytes >= totalBytes ? 'Sent' : sizeOf(totalBytes)}
               </span>
               <span className="col-span-2 sm:col-span-1">
-                <ProgressBar label={name} total={totalBytes} arrived={0} sent={sentBytes} />
+                <ProgressBar label={name} total={totalBytes} uploaded={0} sent={sentBytes} />
               </span>
             </li>
           ))}
         </ul>
       )}
-      {failures.length > 0 && <Failures failures={failures} />}
+      {failures.length > 0 && <FailureList failures={failures} />}
     </section>
   );
 }
@@ -53,19 +53,19 @@ function BatchState({ batch, phase, files }: UploadsSnapshot['batches'][number])
     return (
       <>
         <span className="text-bad wrap-anywhere">{phase.reason}</span>
-        {phase.mayGoOn && <Button onClick={() => uploadQueue.retryBatch(batch)}>Try again</Button>}
+        {phase.canRetry && <Button onClick={() => uploadQueue.retryBatch(batch)}>Try again</Button>}
       </>
     );
   }
   return (
     <span className="text-muted tabular-nums">
       {phase.state === 'cancelled' ? 'Cancelled, ' : ''}
-      {numberOf(files.arrived)} of {countOf(files.total, 'file')}
+      {numberOf(files.uploaded)} of {countOf(files.total, 'file')}
     </span>
   );
 }
 
-function Failures({ failures }: { failures: readonly UploadFailure[] }) {
+function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
   return (
     <section className="flex flex-col gap-1">
       <div className="flex items-center gap-3">

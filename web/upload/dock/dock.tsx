@@ -8,24 +8,24 @@ import { DockDetails } from './dock-details.js';
 import { ProgressBar } from './progress-bar.js';
 import { announcementOf, uploadsTitleOf } from './titles.js';
 
-/** Where there is room for it, a person sees at once what is going on. */
-const ROOMY = '(min-width: 640px)';
+/** On wider screens, the details are open at first. */
+const WIDE_SCREEN = '(min-width: 640px)';
 
-/** All uploads of this page, at its bottom, for as long as there is something to say of them. */
+/** The bar at the bottom of the page that shows all uploads. */
 export function Dock() {
   const uploads = useUploads();
-  const [isOpen, setOpen] = useState(() => matchMedia(ROOMY).matches);
+  const [isOpen, setOpen] = useState(() => matchMedia(WIDE_SCREEN).matches);
   const detailsId = useId();
-  const isThere = uploads.state !== 'nothing';
-  const isOver = !uploads.isUnfinished && uploads.state !== 'cancelling';
+  const isVisible = uploads.state !== 'empty';
+  const hasEnded = !uploads.isUnfinished && uploads.state !== 'cancelling';
   return (
     <>
       <p role="status" className="sr-only">
         {announcementOf(uploads)}
       </p>
-      {isThere && (
+      {isVisible && (
         <section
-          ref={tellHeight}
+          ref={publishHeight}
           aria-label="Uploads"
           className="sticky bottom-0 z-20 flex flex-col gap-2 border-t border-line bg-panel px-4 py-3 shadow-lg"
         >
@@ -48,14 +48,14 @@ export function Dock() {
                   {isOpen ? <ChevronDown size={18} aria-hidden /> : <ChevronUp size={18} aria-hidden />}
                 </Button>
               )}
-              {isOver && (
+              {hasEnded && (
                 <Button kind="quiet" aria-label="Dismiss uploads" onClick={() => uploadQueue.dismissAll()}>
                   <X size={18} aria-hidden />
                 </Button>
               )}
             </div>
           </div>
-          {!isOver && <ProgressBar label="All uploads" {...uploads.bytes} />}
+          {!hasEnded && <ProgressBar label="All uploads" {...uploads.bytes} />}
           <div id={detailsId} className="contents">
             {isOpen && uploads.state !== 'signed-out' && <DockDetails uploads={uploads} />}
           </div>
@@ -87,17 +87,17 @@ function Controls({ state }: Pick<UploadsSnapshot, 'state'>) {
 function progressTextOf({ state, bytes, bytesPerSecond, secondsLeft, batches }: UploadsSnapshot): string {
   const hidden = batches.reduce((sum, batch) => sum + batch.hidden, 0);
   return [
-    bytes.total > 0 && state !== 'done' && `${sizeOf(bytes.arrived + bytes.sent)} of ${sizeOf(bytes.total)}`,
+    bytes.total > 0 && state !== 'done' && `${sizeOf(bytes.uploaded + bytes.sent)} of ${sizeOf(bytes.total)}`,
     bytesPerSecond !== undefined && `${sizeOf(bytesPerSecond)}/s`,
     secondsLeft !== undefined && `${durationOf(secondsLeft)} left`,
-    state === 'done' && hidden > 0 && `${countOf(hidden, 'hidden file')} left out`,
+    state === 'done' && hidden > 0 && `${countOf(hidden, 'hidden file')} skipped`,
   ]
     .filter(Boolean)
     .join(' · ');
 }
 
-/** Whatever else keeps to the bottom of the page stands on `--dock-height`. */
-function tellHeight(frame: HTMLElement): () => void {
+/** Keeps `--dock-height` up to date, on top of which the page's other bottom bars stand. */
+function publishHeight(frame: HTMLElement): () => void {
   const { style } = document.documentElement;
   const observer = new ResizeObserver(() => style.setProperty('--dock-height', `${frame.offsetHeight}px`));
   observer.observe(frame);

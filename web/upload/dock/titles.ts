@@ -1,14 +1,14 @@
 import { countOf, numberOf } from '../../ui/format.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 
-/** What is going on, in a few words. */
+/** The title of the dock: the state of all uploads in a few words. */
 export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnapshot): string {
-  const progress = `${numberOf(files.arrived)} of ${countOf(files.total, 'file')}`;
+  const progress = `${numberOf(files.uploaded)} of ${countOf(files.total, 'file')}`;
   switch (state) {
-    case 'nothing':
+    case 'empty':
       return '';
     case 'checking':
-      return `Looking at what is there already, ${progress}`;
+      return `Comparing with the dataset, ${progress}`;
     case 'sending':
       return `Uploading, ${progress}`;
     case 'waiting':
@@ -16,30 +16,30 @@ export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnaps
     case 'paused':
       return `Paused, ${progress}`;
     case 'signed-out':
-      return `Uploads go on once you have signed in, ${progress}`;
+      return `Sign in to continue your uploads, ${progress}`;
     case 'cancelling':
-      return `Cancelling, ${countOf(files.total - files.arrived - failures.length, 'promise')} to withdraw`;
+      return `Cancelling, ${countOf(files.total - files.uploaded - failures.length, 'pending upload')} to withdraw`;
     case 'stopped':
       return `Stopped, ${progress}`;
     case 'done': {
       const isCancelled = batches.some(({ phase }) => phase.state === 'cancelled');
-      const outcome = failures.length > 0 ? `${progress} uploaded` : `${countOf(files.arrived, 'file')} uploaded`;
+      const outcome = failures.length > 0 ? `${progress} uploaded` : `${countOf(files.uploaded, 'file')} uploaded`;
       return isCancelled ? `Cancelled, ${outcome}` : outcome;
     }
   }
 }
 
-/** For those who hear the page: what has begun, failed or ended, and no numbers that change all the time. */
+/** The text for screen readers: changes of the state, without numbers that change all the time. */
 export function announcementOf(uploads: UploadsSnapshot): string {
   const failed = uploads.failures.length > 0 ? ' Some files could not be uploaded.' : '';
   switch (uploads.state) {
-    case 'nothing':
+    case 'empty':
       return '';
     case 'checking':
     case 'sending':
       return `Uploading.${failed}`;
     case 'waiting':
-      return 'Uploads wait for the network.';
+      return 'Uploads are waiting for the network.';
     case 'paused':
       return 'Uploads are paused.';
     case 'cancelling':

@@ -3,7 +3,7 @@ import { useClient } from '../../session/client.js';
 import { UploadQueue } from './upload-queue.js';
 import type { UploadsSnapshot } from './uploads-snapshot.js';
 
-/** The one of this page. */
+/** The only upload queue of this page. */
 export const uploadQueue = new UploadQueue();
 
 uploadQueue.subscribe(() => {
@@ -19,7 +19,7 @@ export function useUploads(): UploadsSnapshot {
   return useSyncExternalStore(uploadQueue.subscribe, uploadQueue.snapshot);
 }
 
-/** Lets the queue work as whoever is signed in, for as long as they are. */
+/** Gives the queue the client of the signed-in user while the calling component is mounted. */
 export function useQueueClient(): void {
   const client = useClient();
   useEffect(() => {

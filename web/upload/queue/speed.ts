@@ -1,14 +1,14 @@
-/** Long enough that a pause between two files is no change of speed. */
+/** Long enough that a pause between two files does not change the result much. */
 const WINDOW_MS = 8000;
 
-/** Sooner, nobody can tell. */
-const SHORTEST_MS = 1000;
+/** There is no result for a shorter time. */
+const MIN_MS = 1000;
 
-/** How fast bytes leave, over the last few seconds. */
+/** Measures the upload speed over the last seconds. */
 export class Speed {
   #samples: { bytes: number; at: number }[] = [];
 
-  /** @param bytes all that have left so far; where they are fewer than before, a file has to begin anew */
+  /** @param bytes sent so far, in total; a lower number than before means that a file was restarted */
   add(bytes: number, at: number): void {
     const last = this.#samples.at(-1);
     if (last !== undefined && bytes < last.bytes) this.#samples = [];
@@ -20,10 +20,10 @@ export class Speed {
     this.#samples = [];
   }
 
-  /** `undefined` as long as nobody can tell. */
+  /** `undefined` until there are samples of one second. */
   bytesPerSecond(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (first === undefined || last === undefined || last.at - first.at < SHORTEST_MS) return undefined;
+    if (first === undefined || last === undefined || last.at - first.at < MIN_MS) return undefined;
     return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000;
   }
 }

@@ -10,17 +10,17 @@ import { messageOf } from '../../ui/format.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
 
-/** Pushes in which one file finds no connection although the service has one, before it is given up. */
+/** A file whose connection breaks in this many pushes, while the service is reachable, counts as failed. */
 const MAX_BROKEN_CONNECTIONS = 3;
 
 const CONCURRENT_WITHDRAWALS = 5;
 
-/** In which ten thousand promises are made. */
+/** The service reserves ten thousand uploads in less than this. */
 const RESERVING_MS = 3000;
 
 export type BatchPhase =
   | { readonly state: 'queued' | 'checking' | 'sending' | 'waiting' | 'cancelling' | 'cancelled' | 'done' }
-  | { readonly state: 'stopped'; readonly reason: string; readonly mayGoOn: boolean };
+  | { readonly state: 'stopped'; readonly reason: string; readonly canRetry: boolean };
 
 let lastKey = 0;
 
@@ -30,17 +30,17 @@ export interface UploadFailure {
   readonly reason: string;
 }
 
-/** Files that were brought into a dataset together, and how far they are. */
+/** Files that were added to a dataset together, and their progress. */
 export class UploadBatch {
   /** Unique on this page. */
   readonly key = ++lastKey;
   readonly dataset: { readonly id: string; readonly name: string };
-  /** Of a system's own files that were brought with them and left out. */
+  /** Number of hidden system files that were skipped. */
   readonly hidden: number;
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   readonly uploaded = { files: 0, bytes: 0 };
-  readonly #remaining: Map<PushFile, { broken: number }>;
+  readonly #remaining: Map<PushFile, { brokenConnections: number }>;
   readonly #failures = new Map<PushFile, string>();
   #wasReserving = false;
   readonly #onChange: () => void;
@@ -52,28 +52,28 @@ export class UploadBatch {
   ) {
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
-    this.#remaining = new Map(files.map((file) => [file, { broken: 0 }]));
+    this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0 }]));
     this.#onChange = onChange;
   }
 
-  /** Whether there is something to be lost by leaving the page. */
+  /** Whether files remain to be sent: leaving the page would lose them. */
   get isUnfinished(): boolean {
     return this.#remaining.size > 0 && this.phase.state !== 'cancelling';
   }
 
-  /** Whether it has ended as it was meant to. */
+  /** Whether it was completed or cancelled. */
   get hasEnded(): boolean {
     return this.phase.state === 'done' || this.phase.state === 'cancelled';
   }
 
-  /** To be sent or, once it is cancelled, to be withdrawn. */
+  /** Files still to be sent or, in a cancelled batch, to be withdrawn. */
   get remaining(): { files: number; bytes: number } {
     let bytes = 0;
     for (const { size } of this.#remaining.keys()) bytes += size;
     return { files: this.#remaining.size, bytes };
   }
 
-  /** Have left, and nobody has said yet that they arrived. */
+  /** Bytes that were sent and not acknowledged yet. */
   get sentBytes(): number {
     return this.inFlight.reduce((sum, file) => sum + file.sentBytes, 0);
   }
@@ -82,29 +82,29 @@ export class UploadBatch {
     return [...this.#failures].map(([file, reason]) => ({ batch: this, file, reason }));
   }
 
-  /** Of what is still to be sent. */
-  get names(): string[] {
+  /** Names of the files still to be sent. */
+  get unsentNames(): string[] {
     return this.isUnfinished ? [...this.#remaining.keys()].map(({ name }) => name) : [];
   }
 
   /**
-   * Sends what is left, and waits for a network that goes away.
+   * Sends the remaining files. While the service is unreachable, waits for it.
    *
-   * @throws what the service says against it; the signal's reason
+   * @throws TrainyardError when the service rejects the whole batch; the signal's reason
    */
   async run(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
       while (this.#remaining.size > 0) {
         this.#enter({ state: 'checking' });
-        const isCut = await this.#push(client, signal).then(
-          () => [...this.#remaining.values()].some(({ broken }) => broken > 0),
+        const wasDisconnected = await this.#push(client, signal).then(
+          () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
           (error) => {
             signal.throwIfAborted();
             if (!isTemporaryFailure(error)) throw error;
             return true;
           },
         );
-        if (!isCut) continue;
+        if (!wasDisconnected) continue;
         this.#enter({ state: 'waiting' });
         await waitForService(client, this.dataset.id, signal);
       }
@@ -115,20 +115,20 @@ export class UploadBatch {
     }
   }
 
-  /** Takes back the promises of what has not arrived, so that the dataset does not wait for it. */
+  /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     const files = [...this.#remaining.keys(), ...this.#failures.keys()];
     await this.#withdraw(client, files, signal);
     if (this.#wasReserving) {
-      // Nobody waits for the answer, and the service may be making them all the same.
+      // The request that reserves the uploads was aborted, but the service may still be executing it.
       await pauseOrOnline(RESERVING_MS, signal);
       await this.#withdraw(client, files, signal);
     }
-    this.abandon();
+    this.endCancelled();
   }
 
-  /** What was promised and can not be withdrawn, nobody waits for once its link has run out. */
-  abandon(): void {
+  /** Ends a cancelled batch. Pending uploads that were not withdrawn expire with their links. */
+  endCancelled(): void {
     this.#remaining.clear();
     this.#enter({ state: 'cancelled' });
   }
@@ -139,21 +139,21 @@ export class UploadBatch {
     this.phase = { state: 'cancelling' };
   }
 
-  /** Was interrupted, and goes on when it may. */
+  /** Puts an interrupted batch back in the queue. */
   requeue(): void {
     this.#enter({ state: 'queued' });
   }
 
-  /** Will not go on, but for a person who asks for it. */
-  stop(reason: string, { mayGoOn }: { mayGoOn: boolean }): void {
-    if (!mayGoOn) this.#remaining.clear();
-    this.#enter({ state: 'stopped', reason, mayGoOn });
+  /** Stops the batch until the user retries it, or for good. */
+  stop(reason: string, { canRetry }: { canRetry: boolean }): void {
+    if (!canRetry) this.#remaining.clear();
+    this.#enter({ state: 'stopped', reason, canRetry });
   }
 
-  /** To be sent again: a file that failed, or all that is left where it was stopped. */
+  /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
   retry(failed?: PushFile): void {
     if (this.phase.state === 'cancelling') return;
-    if (failed !== undefined && this.#failures.delete(failed)) this.#remaining.set(failed, { broken: 0 });
+    if (failed !== undefined && this.#failures.delete(failed)) this.#remaining.set(failed, { brokenConnections: 0 });
     if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
@@ -165,7 +165,7 @@ export class UploadBatch {
     await client.push(this.dataset, [...this.#remaining.keys()], {
       send,
       signal,
-      onFileFinished: (file, outcome) => this.#settle(file, outcome),
+      onFileFinished: (file, outcome) => this.#finishFile(file, outcome),
       onProgress: ({ inFlight }) => {
         this.inFlight = inFlight;
         if (inFlight.length > 0) this.#enter({ state: 'sending' });
@@ -173,11 +173,11 @@ export class UploadBatch {
     });
   }
 
-  #settle(file: PushFile, outcome: PushOutcome): void {
-    const left = this.#remaining.get(file);
-    if (left === undefined) return;
-    // The service answers, and this file's connection broke time and again: perhaps while the network was away.
-    if (outcome instanceof TypeError && ++left.broken < MAX_BROKEN_CONNECTIONS) return;
+  #finishFile(file: PushFile, outcome: PushOutcome): void {
+    const state = this.#remaining.get(file);
+    if (state === undefined) return;
+    // The connection may have broken because the network was down: try again, but not forever.
+    if (outcome instanceof TypeError && ++state.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     this.#remaining.delete(file);
     if (outcome instanceof Error) {
       this.#failures.set(file, messageOf(outcome));
@@ -191,17 +191,17 @@ export class UploadBatch {
     const filesByName = new Map(files.map((file) => [file.name, file]));
     const withdrawOne = async (file: PushFile) => {
       await client.withdraw(this.dataset.id, file.name, { signal }).catch((error) => {
-        // Somebody else has withdrawn it, or it has arrived after all.
+        // 404: it was withdrawn by another client, or it was uploaded after all.
         if (!(error instanceof TrainyardError && error.status === 404)) throw error;
       });
       this.#remaining.delete(file);
       this.#onChange();
     };
-    for (let mayBeMore = true; mayBeMore; ) {
-      // A name that is not awaited has nothing of ours; under it may be what is wrong with an older upload.
+    for (let hasMore = true; hasMore; ) {
+      // Withdraws awaited names only: for any other name, this would clear the problem of an older upload.
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
       const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
-      mayBeMore = ours.length > 0 && awaited.length === MAX_LISTED;
+      hasMore = ours.length > 0 && awaited.length === MAX_LISTED;
       while (ours.length > 0) await Promise.all(ours.splice(0, CONCURRENT_WITHDRAWALS).map(withdrawOne));
     }
   }

@@ -1,17 +1,17 @@
 import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOut } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
-import { UploadBatch, type UploadFailure } from './upload-batch.js';
-import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 import { Speed } from './speed.js';
-import { type UploadsSnapshot, snapshotOf } from './uploads-snapshot.js';
+import { UploadBatch, type UploadFailure } from './upload-batch.js';
+import { snapshotOf, type UploadsSnapshot } from './uploads-snapshot.js';
+import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 
-/** Between two pictures of where uploads are. */
+/** Between two snapshots while files are sent. */
 const PUBLISH_EVERY_MS = 100;
 
 /**
- * All that is uploaded from this page, one batch after the other, whatever is looked at meanwhile. It lives as long as the
- * page: who signs out and in again finds it where it was.
+ * Uploads batches of files sequentially. It lives as long as the page: it continues while the user visits other views, and
+ * after the user has signed out and in again.
  */
 export class UploadQueue {
   #batches: readonly UploadBatch[] = [];
@@ -24,23 +24,23 @@ export class UploadQueue {
   #snapshot: UploadsSnapshot = snapshotOf([], { isPaused: false, isSignedOut: true, bytesPerSecond: undefined });
   #publishTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** The client of whoever is signed in. Without one, uploads rest. */
+  /** Sets the client of the signed-in user. Without a client, uploads are suspended. */
   setClient(client: TrainyardClient | undefined): void {
     this.#client = client;
     if (client === undefined) this.#interrupt();
     this.#start();
   }
 
-  /** Behind all that is there already; what is over, and went well, makes room. */
+  /** Appends a batch, and removes batches that ended without failures. */
   add(dataset: { id: string; name: string }, files: readonly PushFile[], { hidden }: { hidden: number }): void {
     const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon });
     this.#batches = [...this.#batches.filter(({ hasEnded, failures }) => !hasEnded || failures.length > 0), batch];
     this.#start();
   }
 
-  /** Of all files on their way into a dataset. */
+  /** Names of the files that are still to be sent to a dataset. */
   unsentNames(datasetId: string): string[] {
-    return this.#batches.filter(({ dataset }) => dataset.id === datasetId).flatMap(({ names }) => names);
+    return this.#batches.filter(({ dataset }) => dataset.id === datasetId).flatMap((batch) => batch.unsentNames);
   }
 
   pause(): void {
@@ -67,7 +67,7 @@ export class UploadQueue {
     this.#start();
   }
 
-  /** Goes on with a batch that was stopped. */
+  /** Continues a stopped batch. */
   retryBatch(batch: UploadBatch): void {
     batch.retry();
     this.#start();
@@ -78,7 +78,7 @@ export class UploadQueue {
     this.#publish();
   }
 
-  /** Forgets all that is over, failures and all. */
+  /** Removes all batches that have ended, with their failures. */
   dismissAll(): void {
     this.#batches = this.#batches.filter(({ isUnfinished, phase }) => isUnfinished || phase.state === 'cancelling');
     this.#publish();
@@ -127,14 +127,14 @@ export class UploadQueue {
       if (status === 401) {
         batch.requeue();
         this.#client = undefined;
-        signOut(`${messageOf(error)} What was being uploaded goes on once you have signed in again.`);
+        signOut(`${messageOf(error)} Your uploads continue after you sign in again.`);
       } else if (batch.phase.state === 'cancelling') {
-        if (!isTemporaryFailure(error)) return batch.abandon();
+        if (!isTemporaryFailure(error)) return batch.endCancelled();
         await waitForService(client, batch.dataset.id, signal).catch(() => {});
       } else if (status === 404) {
-        batch.stop('The dataset is not there any more; it may have been deleted.', { mayGoOn: false });
+        batch.stop('This dataset no longer exists. It may have been deleted.', { canRetry: false });
       } else {
-        batch.stop(messageOf(error), { mayGoOn: true });
+        batch.stop(messageOf(error), { canRetry: true });
       }
     }
   }
@@ -147,7 +147,7 @@ export class UploadQueue {
     clearTimeout(this.#publishTimer);
     this.#publishTimer = undefined;
     const isSending = this.#batches.some(({ phase }) => phase.state === 'sending');
-    if (isSending) this.#speed.add(bytesGone(this.#batches), performance.now());
+    if (isSending) this.#speed.add(sentBytesOf(this.#batches), performance.now());
     else this.#speed.reset();
     this.#snapshot = snapshotOf(this.#batches, {
       isPaused: this.#isPaused,
@@ -158,6 +158,6 @@ export class UploadQueue {
   }
 }
 
-function bytesGone(batches: readonly UploadBatch[]): number {
+function sentBytesOf(batches: readonly UploadBatch[]): number {
   return batches.reduce((sum, { uploaded, sentBytes }) => sum + uploaded.bytes + sentBytes, 0);
 }

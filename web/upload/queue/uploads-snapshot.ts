@@ -1,8 +1,8 @@
 import type { UploadBatch, UploadFailure } from './upload-batch.js';
 
-/** What all uploads together are doing. */
+/** The state of the queue as a whole. */
 export type QueueState =
-  | 'nothing'
+  | 'empty'
   | 'checking'
   | 'sending'
   | 'waiting'
@@ -12,13 +12,13 @@ export type QueueState =
   | 'stopped'
   | 'done';
 
-/** A picture of all uploads as they are at a moment. */
+/** All uploads at one moment, for display. */
 export interface UploadsSnapshot {
   readonly state: QueueState;
   readonly batches: readonly BatchSnapshot[];
-  readonly files: { readonly total: number; readonly arrived: number };
-  /** Without those of failed files. `sent` have left, and nobody has said yet that they arrived. */
-  readonly bytes: { readonly total: number; readonly arrived: number; readonly sent: number };
+  readonly files: { readonly total: number; readonly uploaded: number };
+  /** Excludes failed files. `sent` were sent and not acknowledged yet. */
+  readonly bytes: { readonly total: number; readonly uploaded: number; readonly sent: number };
   readonly bytesPerSecond: number | undefined;
   readonly secondsLeft: number | undefined;
   readonly inFlight: UploadBatch['inFlight'];
@@ -28,7 +28,7 @@ export interface UploadsSnapshot {
 
 interface BatchSnapshot extends Pick<UploadBatch, 'dataset' | 'phase' | 'hidden'> {
   readonly batch: UploadBatch;
-  readonly files: { readonly total: number; readonly arrived: number };
+  readonly files: { readonly total: number; readonly uploaded: number };
 }
 
 export function snapshotOf(
@@ -36,27 +36,27 @@ export function snapshotOf(
   state: { isPaused: boolean; isSignedOut: boolean; bytesPerSecond: number | undefined },
 ): UploadsSnapshot {
   const parts = batches.map((batch) => {
-    const { dataset, phase, hidden, uploaded: arrived, remaining: left, failures, inFlight, sentBytes } = batch;
-    const files = { total: arrived.files + left.files + failures.length, arrived: arrived.files };
-    const bytes = { total: arrived.bytes + left.bytes, arrived: arrived.bytes, sent: sentBytes };
-    return { picture: { batch, dataset, phase, hidden, files }, bytes, failures, inFlight };
+    const { dataset, phase, hidden, uploaded, remaining, failures, inFlight, sentBytes } = batch;
+    const files = { total: uploaded.files + remaining.files + failures.length, uploaded: uploaded.files };
+    const bytes = { total: uploaded.bytes + remaining.bytes, uploaded: uploaded.bytes, sent: sentBytes };
+    return { snapshot: { batch, dataset, phase, hidden, files }, bytes, failures, inFlight };
   });
   const bytes = {
     total: sumOf(parts, (part) => part.bytes.total),
-    arrived: sumOf(parts, (part) => part.bytes.arrived),
+    uploaded: sumOf(parts, (part) => part.bytes.uploaded),
     sent: sumOf(parts, (part) => part.bytes.sent),
   };
   const { bytesPerSecond } = state;
   return {
     state: queueStateOf(batches, state),
-    batches: parts.map(({ picture }) => picture),
+    batches: parts.map(({ snapshot }) => snapshot),
     files: {
-      total: sumOf(parts, ({ picture }) => picture.files.total),
-      arrived: sumOf(parts, ({ picture }) => picture.files.arrived),
+      total: sumOf(parts, ({ snapshot }) => snapshot.files.total),
+      uploaded: sumOf(parts, ({ snapshot }) => snapshot.files.uploaded),
     },
     bytes,
     bytesPerSecond,
-    secondsLeft: bytesPerSecond ? (bytes.total - bytes.arrived - bytes.sent) / bytesPerSecond : undefined,
+    secondsLeft: bytesPerSecond ? (bytes.total - bytes.uploaded - bytes.sent) / bytesPerSecond : undefined,
     inFlight: parts.flatMap(({ inFlight }) => inFlight),
     failures: parts.flatMap(({ failures }) => failures),
     isUnfinished: batches.some(({ isUnfinished }) => isUnfinished),
@@ -67,7 +67,7 @@ function queueStateOf(
   batches: readonly UploadBatch[],
   { isPaused, isSignedOut }: { isPaused: boolean; isSignedOut: boolean },
 ): QueueState {
-  if (batches.length === 0) return 'nothing';
+  if (batches.length === 0) return 'empty';
   const states = new Set(batches.map(({ phase }) => phase.state));
   if (states.has('cancelling')) return 'cancelling';
   if (batches.some(({ isUnfinished }) => isUnfinished)) {

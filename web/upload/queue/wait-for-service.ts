@@ -1,28 +1,28 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 
 const FIRST_PAUSE_MS = 1000;
-const LONGEST_PAUSE_MS = 15_000;
+const MAX_PAUSE_MS = 15_000;
 
-/** What proxies say of a service that is starting anew, and what a service says that is asked too much. */
+/** 429: the rate limit. 502 to 504: a proxy while the service restarts. */
 const TEMPORARY_STATUSES = new Set([429, 502, 503, 504]);
 
-/** Whether nobody answered, or somebody who says that it passes. */
+/** Whether the service was unreachable, or answered with a temporary error. */
 export function isTemporaryFailure(error: unknown): boolean {
-  // What fetch throws where there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
+  // fetch throws TypeError if there is no response (https://fetch.spec.whatwg.org/#fetch-method).
   return error instanceof TypeError || (error instanceof TrainyardError && TEMPORARY_STATUSES.has(error.status));
 }
 
 /**
- * Asks for a dataset, ever more seldom and when the browser is online again, until there is an answer.
+ * Polls the service with exponential backoff until it answers. Polls at once when the browser goes online again.
  *
- * @throws what the service says against it; the signal's reason
+ * @throws TrainyardError for an answer that is not temporary; the signal's reason
  */
 export async function waitForService(
   client: TrainyardClient,
   datasetId: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
     await pauseOrOnline(pause, signal);
     signal?.throwIfAborted();
     try {
@@ -35,17 +35,17 @@ export async function waitForService(
   }
 }
 
-/** Ends with the signal too, and does not throw then. */
+/** Resolves after `ms`, when the browser goes online, or when the signal aborts. */
 export function pauseOrOnline(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const done = () => {
+    const finish = () => {
       clearTimeout(timer);
-      removeEventListener('online', done);
-      signal?.removeEventListener('abort', done);
+      removeEventListener('online', finish);
+      signal?.removeEventListener('abort', finish);
       resolve();
     };
-    const timer = setTimeout(done, ms);
-    addEventListener('online', done);
-    signal?.addEventListener('abort', done);
+    const timer = setTimeout(finish, ms);
+    addEventListener('online', finish);
+    signal?.addEventListener('abort', finish);
   });
 }
