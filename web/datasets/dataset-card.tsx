@@ -5,8 +5,8 @@ import type { Dataset } from '../../src/client/client.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { ThumbnailStrip } from './thumbnail-strip.js';
 import { RelativeTime } from './relative-time.js';
+import { ThumbnailStrip } from './thumbnail-strip.js';
 
 /** All cards have this height, so that the grid can lay out thousands and render only the visible ones. */
 export const DATASET_CARD_HEIGHT_REM = 14.75;

@@ -8,9 +8,9 @@ import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { filterDatasets, formatDatasetFilter, parseDatasetFilter } from './dataset-filter.js';
+import { DatasetFilterBar } from './dataset-filter-bar.js';
 import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
-import { DatasetFilterBar } from './dataset-filter-bar.js';
 import { FirstSteps } from './first-steps.js';
 
 const NO_DATASETS: readonly Dataset[] = [];

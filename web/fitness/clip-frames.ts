@@ -1,6 +1,6 @@
 import type { DatasetFile } from '../../src/client/client.js';
 
-/** Frames of a clip, counted or worked out from its length; `undefined` where neither is known. */
+/** Number of frames of a clip: counted, or else computed from its length; `undefined` if that is unknown. */
 export function framesOf({
   frames,
   duration_seconds,

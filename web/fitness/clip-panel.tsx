@@ -8,7 +8,7 @@ import { framesOf } from './clip-frames.js';
 import { Histogram } from './plots/histogram.js';
 import { binsOf, medianOf } from './plots/histogram-bins.js';
 
-/** What jobs usually ask for: video models take 4n + 1 frames. */
+/** Usual values of a job; video models take 4n + 1 frames. */
 const NUM_FRAMES = [33, 49, 81, 121] as const;
 
 const BINS = 24;
@@ -18,13 +18,13 @@ interface ClipPanelProps {
   readonly files: readonly DatasetFile[];
 }
 
-/** How long the clips are, and which are too short for a job. */
+/** The lengths of the clips, and the clips with fewer frames than a job needs. */
 export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanelProps) {
-  const [asked, setAsked] = useState<(typeof NUM_FRAMES)[number]>(81);
+  const [numFrames, setNumFrames] = useState<(typeof NUM_FRAMES)[number]>(81);
   const clips = useMemo(() => files.filter(({ kind }) => kind === 'video'), [files]);
   const seconds = useMemo(() => clips.flatMap((clip) => clip.duration_seconds ?? []), [clips]);
   const frames = useMemo(() => clips.flatMap((clip) => framesOf(clip) ?? []), [clips]);
-  const short = useMemo(() => clips.filter((clip) => (framesOf(clip) ?? asked) < asked), [clips, asked]);
+  const short = useMemo(() => clips.filter((clip) => (framesOf(clip) ?? numFrames) < numFrames), [clips, numFrames]);
   if (clips.length === 0) return null;
   return (
     <Panel
@@ -33,32 +33,35 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
         <Choices
           label="num_frames"
           options={NUM_FRAMES.map((value) => ({ value, label: String(value) }))}
-          value={asked}
-          onChange={setAsked}
+          value={numFrames}
+          onChange={setNumFrames}
         />
       }
     >
       <p className="max-w-prose text-sm text-muted">
-        The trainer spreads the frames that a job asks for over the whole clip: from a long clip it takes one of many,
-        and a short one it fills by taking frames twice. {ratesOf(clips)}
+        The trainer takes <code>num_frames</code> frames, spread evenly over the whole clip: it skips frames of a long
+        clip and repeats frames of a short one. {frameRatesOf(clips)}
       </p>
       <div className="grid gap-6 lg:grid-cols-2">
-        {seconds.length > 0 && <Lengths title="Length in seconds" unit="s" values={seconds} />}
-        {frames.length > 0 && <Lengths title="Length in frames" unit="frames" values={frames} asked={asked} />}
+        {seconds.length > 0 && <LengthHistogram title="Length in seconds" unit="s" values={seconds} />}
+        {frames.length > 0 && (
+          <LengthHistogram title="Length in frames" unit="frames" values={frames} minimum={numFrames} />
+        )}
       </div>
       {frames.length < clips.length && (
         <p className="text-sm text-muted">
-          Of {countOf(clips.length - frames.length, 'clip')} the length can not be read here (AVI, WMV, FLV).
+          The length of {countOf(clips.length - frames.length, 'clip')} is unknown: it can't be read from AVI, WMV and
+          FLV.
         </p>
       )}
       {short.length > 0 && (
         <div className="flex flex-col gap-2">
           <p className="text-sm text-warn">
             {numberOf(short.length)} of {countOf(clips.length, 'clip')} {short.length === 1 ? 'has' : 'have'} fewer than{' '}
-            {asked} frames.
+            {numFrames} frames.
           </p>
           <div className="rounded-lg border border-line">
-            <LongList label={`Clips of fewer than ${asked} frames`} items={short}>
+            <LongList label={`Clips of fewer than ${numFrames} frames`} items={short}>
               {(clip) => (
                 <p className="flex gap-4 px-3 py-2 text-sm">
                   <Link
@@ -78,41 +81,43 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
   );
 });
 
-interface LengthsProps {
+interface LengthHistogramProps {
   readonly title: string;
   readonly unit: string;
   readonly values: readonly number[];
-  readonly asked?: number;
+  readonly minimum?: number;
 }
 
-function Lengths({ title, unit, values, asked }: LengthsProps) {
-  const longest = values.reduce((a, b) => Math.max(a, b), asked ?? 0);
+function LengthHistogram({ title, unit, values, minimum }: LengthHistogramProps) {
+  const longest = values.reduce((a, b) => Math.max(a, b), minimum ?? 0);
   const bins = binsOf(values, { from: 0, to: longest * 1.02, bins: BINS });
-  const [shortest, middle] = [values.reduce((a, b) => Math.min(a, b)), medianOf(values) ?? 0];
-  const say = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
+  const [shortest, median] = [values.reduce((a, b) => Math.min(a, b)), medianOf(values) ?? 0];
+  const format = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
   return (
     <Histogram
       title={title}
-      summary={`${countOf(values.length, 'clip')} from ${say(shortest)} to ${say(values.reduce((a, b) => Math.max(a, b)))} ${unit}, the middle one ${say(middle)}.`}
+      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(values.reduce((a, b) => Math.max(a, b)))} ${unit}, median ${format(median)}.`}
       bins={bins}
-      ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: longest * part, label: say(longest * part) }))}
-      {...(asked !== undefined && { thresholds: [asked], isHighlighted: ({ to }) => to <= asked })}
+      ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: longest * part, label: format(longest * part) }))}
+      {...(minimum !== undefined && { thresholds: [minimum], isHighlighted: ({ to }) => to <= minimum })}
       table={{
         head: [title, 'Clips'],
-        rows: bins.filter(({ count }) => count > 0).map(({ from, to, count }) => [`${say(from)} to ${say(to)}`, count]),
+        rows: bins
+          .filter(({ count }) => count > 0)
+          .map(({ from, to, count }) => [`${format(from)} to ${format(to)}`, count]),
       }}
     />
   );
 }
 
 /** `Frames per second: 24 (12 clips), 30 (3 clips).` */
-function ratesOf(clips: readonly DatasetFile[]): string {
+function frameRatesOf(clips: readonly DatasetFile[]): string {
   const rates = Map.groupBy(
     clips.flatMap((clip) => clip.frames_per_second ?? []),
     (rate) => String(Math.round(rate * 100) / 100),
   );
   if (rates.size === 0) return '';
-  const told = [...rates].sort((a, b) => b[1].length - a[1].length).slice(0, 6);
-  const list = told.map(([rate, { length }]) => `${rate} (${countOf(length, 'clip')})`).join(', ');
-  return `Frames per second: ${list}${rates.size > told.length ? ' and others' : ''}.`;
+  const shown = [...rates].sort((a, b) => b[1].length - a[1].length).slice(0, 6);
+  const list = shown.map(([rate, { length }]) => `${rate} (${countOf(length, 'clip')})`).join(', ');
+  return `Frames per second: ${list}${rates.size > shown.length ? ' and others' : ''}.`;
 }

@@ -6,9 +6,9 @@ import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';
 import { Verdict } from './verdict.js';
 
-const NONE: readonly Problem[] = [];
+const NO_PROBLEMS: readonly Problem[] = [];
 
-/** Whether a dataset is fit to train on, and what a look at all of it tells. */
+/** The view "Fit to train?": the verdict, problems, buckets, clip lengths and image findings of a dataset. */
 export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
   const { id, files, warnings, error } = dataset;
   const filenames = useMemo(() => new Set(files.map(({ filename }) => filename)), [files]);
@@ -16,13 +16,13 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
     <div className="mx-auto flex w-full max-w-6xl flex-col gap-4">
       <Verdict dataset={dataset} />
       <ProblemsPanel
-        title="What is wrong"
+        title="Errors"
         datasetId={id}
-        problems={error?.problems ?? NONE}
+        problems={error?.problems ?? NO_PROBLEMS}
         filenames={filenames}
-        isBad
+        areErrors
       />
-      <ProblemsPanel title="What to know" datasetId={id} problems={warnings} filenames={filenames} isBad={false} />
+      <ProblemsPanel title="Warnings" datasetId={id} problems={warnings} filenames={filenames} areErrors={false} />
       <ResolutionPanel datasetId={id} files={files} />
       <ClipPanel datasetId={id} files={files} />
       <ImageFindingsPanel dataset={dataset} />

@@ -4,34 +4,34 @@ import type { PairCategory } from '../live/pairs.js';
 
 interface Kind {
   readonly title: string;
-  /** The filter of the files that shows all of this kind, where there is one. */
+  /** The filter of the Files view that shows the files of this kind. */
   readonly filter?: PairCategory;
 }
 
 const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   FILE_EMPTY: { title: 'Empty files' },
-  NOT_AN_IMAGE: { title: 'Called an image, and none' },
+  NOT_AN_IMAGE: { title: 'Not actually an image' },
   IMAGE_CORRUPT: { title: 'Damaged images' },
   IMAGE_TOO_LARGE: { title: 'Images with more pixels than the trainer opens' },
-  NOT_A_VIDEO: { title: 'Called a clip, and none' },
+  NOT_A_VIDEO: { title: 'Not actually a clip' },
   VIDEO_CORRUPT: { title: 'Damaged clips' },
   CAPTION_NOT_UTF8: { title: 'Captions that are not UTF-8' },
   INSPECTION_FAILED: { title: 'Could not be checked' },
-  WRONG_SIZE: { title: 'Arrived in another size than promised' },
-  BYTES_LOST: { title: 'Lost after they arrived' },
-  UPLOAD_EXPIRED: { title: 'Promised, and never arrived' },
+  WRONG_SIZE: { title: 'Wrong size' },
+  BYTES_LOST: { title: 'Missing from storage' },
+  UPLOAD_EXPIRED: { title: 'Expired uploads' },
   NAME_COLLISION: { title: 'Would overwrite another file' },
-  MISSING_CAPTION: { title: 'Without a caption', filter: 'missing' },
-  NO_MEDIA: { title: 'Nothing to train on' },
-  NO_TRAINABLE_MEDIA: { title: 'Nothing that the trainer reads' },
+  MISSING_CAPTION: { title: 'Missing captions', filter: 'missing' },
+  NO_MEDIA: { title: 'No images or clips' },
+  NO_TRAINABLE_MEDIA: { title: 'No file that the trainer reads' },
   BLANK_CAPTION: { title: 'Blank captions', filter: 'blank' },
   CAPTION_BOM: { title: 'Captions that begin with a byte order mark' },
-  CONTENT_DIFFERS: { title: 'Of another type than the name says' },
-  NOT_TRAINED_ON: { title: 'Not trained on' },
+  CONTENT_DIFFERS: { title: 'Wrong extension' },
+  NOT_TRAINED_ON: { title: 'Ignored by the trainer' },
   ANIMATED_IMAGE: { title: 'Animated images' },
-  NOT_FULLY_CHECKED: { title: 'Not checked in full' },
-  ORPHAN_CAPTION: { title: 'Captions of nothing', filter: 'orphan' },
-  SHARED_STEM: { title: 'Sharing one caption' },
+  NOT_FULLY_CHECKED: { title: 'Not fully checked' },
+  ORPHAN_CAPTION: { title: 'Captions without media', filter: 'orphan' },
+  SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },
   MIXED_MEDIA: { title: 'Images and clips mixed' },
 };
@@ -41,14 +41,14 @@ export interface ProblemGroup extends Kind {
   readonly problems: readonly Problem[];
 }
 
-/** Problems of one kind together, the most frequent kind first. */
+/** Groups problems by kind, the most frequent kind first. */
 export function groupProblems(problems: readonly Problem[]): ProblemGroup[] {
   return [...Map.groupBy(problems, ({ code }) => code)]
     .map(([code, group]) => ({ ...kindOf(code), code, problems: group }))
     .sort((a, b) => b.problems.length - a.problems.length);
 }
 
-/** A service that is newer than this page may know of more. */
+/** A service newer than this page may send other codes. */
 function kindOf(code: string): Kind {
   return code in KINDS ? KINDS[code as keyof typeof KINDS] : { title: code };
 }

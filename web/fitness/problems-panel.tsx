@@ -12,12 +12,12 @@ interface ProblemsPanelProps {
   readonly title: string;
   readonly datasetId: string;
   readonly problems: readonly Problem[];
-  /** Names of files that the dataset has; what is wrong with others is wrong with uploads. */
+  /** Names of the files in the dataset. A problem of any other file belongs to an upload. */
   readonly filenames: ReadonlySet<string>;
-  readonly isBad: boolean;
+  readonly areErrors: boolean;
 }
 
-/** Everything that is wrong, by kind, with a way to each file. */
+/** Lists problems by kind, each with a link to its file. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
   const { title, problems } = props;
   const groups = useMemo(() => groupProblems(problems), [problems]);
@@ -26,7 +26,7 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
     <Panel title={title}>
       {problems.length >= MAX_LISTED && (
         <p className="text-sm text-muted">
-          The first {numberOf(MAX_LISTED)} are listed; more come as these are mended.
+          Only the first {numberOf(MAX_LISTED)} are listed. Fix these to see the others.
         </p>
       )}
       <div className="flex flex-col gap-2">
@@ -38,28 +38,28 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
   );
 });
 
-function Group({ group, datasetId, filenames, isBad }: ProblemsPanelProps & { group: ProblemGroup }) {
-  const isAboutUploads = group.problems.some(({ filename }) => filename !== undefined && !filenames.has(filename));
-  const filter = group.filter ?? (isBad && isAboutUploads ? 'rejected' : undefined);
+function Group({ group, datasetId, filenames, areErrors }: ProblemsPanelProps & { group: ProblemGroup }) {
+  const hasUploads = group.problems.some(({ filename }) => filename !== undefined && !filenames.has(filename));
+  const filter = group.filter ?? (areErrors && hasUploads ? 'rejected' : undefined);
   return (
     <details open className="group rounded-lg border border-line">
       <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
         <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
         <span className="mr-auto">{group.title}</span>
         <span
-          className={`rounded-full px-2 text-sm tabular-nums ${isBad ? 'bg-bad-soft text-bad' : 'bg-warn-soft text-warn'}`}
+          className={`rounded-full px-2 text-sm tabular-nums ${areErrors ? 'bg-bad-soft text-bad' : 'bg-warn-soft text-warn'}`}
         >
           {numberOf(group.problems.length)}
         </span>
       </summary>
       <div className="border-t border-line">
         <LongList label={group.title} items={group.problems}>
-          {(problem) => <Row problem={problem} datasetId={datasetId} isThere={isThere(problem, filenames)} />}
+          {(problem) => <Row problem={problem} datasetId={datasetId} isInDataset={isInDataset(problem, filenames)} />}
         </LongList>
         {filter !== undefined && group.problems.length > 1 && (
           <p className="border-t border-line px-3 py-2 text-sm">
             <Link href={`/datasets/${datasetId}?filter=${filter}`} className="text-accent underline">
-              Show these among the files
+              Show these in Files
             </Link>
           </p>
         )}
@@ -68,9 +68,9 @@ function Group({ group, datasetId, filenames, isBad }: ProblemsPanelProps & { gr
   );
 }
 
-function Row({ problem, datasetId, isThere }: { problem: Problem; datasetId: string; isThere: boolean }) {
+function Row({ problem, datasetId, isInDataset }: { problem: Problem; datasetId: string; isInDataset: boolean }) {
   const { filename, message } = problem;
-  const query = isThere ? `file=${encodeURIComponent(filename ?? '')}` : 'filter=rejected';
+  const query = isInDataset ? `file=${encodeURIComponent(filename ?? '')}` : 'filter=rejected';
   return (
     <div className="flex flex-col items-start gap-x-4 px-3 py-2 text-sm sm:flex-row sm:items-baseline">
       <p className="min-w-0 grow wrap-anywhere">{message}</p>
@@ -87,6 +87,6 @@ function Row({ problem, datasetId, isThere }: { problem: Problem; datasetId: str
   );
 }
 
-function isThere({ filename }: Problem, filenames: ReadonlySet<string>): boolean {
+function isInDataset({ filename }: Problem, filenames: ReadonlySet<string>): boolean {
   return filename !== undefined && filenames.has(filename);
 }

@@ -10,10 +10,10 @@ import { Histogram } from './plots/histogram.js';
 import { binsOf } from './plots/histogram-bins.js';
 import { SizeScatter } from './plots/size-scatter.js';
 
-/** Doublings to either side of a square; what is longer than 1:4 or 4:1 is counted at the edge. */
-const SHAPES = { from: -2.05, to: 2.05, bins: 41 };
+/** Bins of the aspect ratio as a power of two. The outer bins include ratios beyond 1:4 and 4:1. */
+const ASPECT_BINS = { from: -2.05, to: 2.05, bins: 41 };
 
-const SHAPE_TICKS = [
+const ASPECT_TICKS = [
   ['1:4', 1 / 4],
   ['1:2', 1 / 2],
   ['2:3', 2 / 3],
@@ -41,7 +41,7 @@ interface ResolutionPanelProps {
   readonly files: readonly DatasetFile[];
 }
 
-/** In which sizes the trainer will train on these files. */
+/** The sizes in which the trainer will train on these files. */
 export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files }: ResolutionPanelProps) {
   const [resolution, setResolution] = useState<(typeof RESOLUTIONS)[number]>(1024);
   const [step, setStep] = useState<(typeof BUCKET_STEPS)[number]>(16);
@@ -75,20 +75,20 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
       }
     >
       <p className="max-w-prose text-sm text-muted">
-        The trainer scales each image down to the pixels of the resolution, cuts its middle out, and trains on images of
-        one size together. It never enlarges one by more than rounding. Steps of {step} are what {MODELS[step]} take.
-        With a list of resolutions, every image is trained on in each of them.
+        The trainer scales each image down to the area of the resolution, crops to the centre, and batches images of one
+        size. It never enlarges an image, except by rounding. {MODELS[step]} use steps of {step}. With a list of
+        resolutions, the trainer trains on every image at each of them.
       </p>
       <div className="grid gap-6 lg:grid-cols-2">
         <div className="flex min-w-0 flex-col gap-6">
           {images.length > 0 && <SizeScatter sizes={images} resolution={resolution} />}
-          {images.length > 0 && <Shapes images={images} />}
+          {images.length > 0 && <AspectRatios images={images} />}
         </div>
         <div className="flex min-w-0 flex-col gap-6">
           {MEDIA.map(({ kind, title, noun }) => {
-            const own = buckets.filter((bucket) => bucket.kind === kind);
-            if (own.length === 0) return null;
-            const counted = own.map(({ width, height, files: { length } }) => ({ width, height, count: length }));
+            const ofKind = buckets.filter((bucket) => bucket.kind === kind);
+            if (ofKind.length === 0) return null;
+            const counted = ofKind.map(({ width, height, files: { length } }) => ({ width, height, count: length }));
             return <BucketBars key={kind} title={title} noun={noun} buckets={counted} />;
           })}
         </div>
@@ -122,28 +122,26 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
       )}
       {ignored > 0 && (
         <p className="text-sm text-muted">
-          {countOf(ignored, 'file')} of a type that the trainer does not read {ignored === 1 ? 'is' : 'are'} left out
-          here.
+          Not counted here: {countOf(ignored, 'file')} of a type that the trainer does not read.
         </p>
       )}
     </Panel>
   );
 });
 
-/** From tall to wide. */
-function Shapes({ images }: { images: readonly Measured[] }) {
+function AspectRatios({ images }: { images: readonly Measured[] }) {
   const bins = binsOf(
     images.map(({ width, height }) => Math.log2(width / height)),
-    SHAPES,
+    ASPECT_BINS,
   );
-  const square = bins[(SHAPES.bins - 1) / 2]?.count ?? 0;
+  const square = bins[(ASPECT_BINS.bins - 1) / 2]?.count ?? 0;
   const wide = images.filter(({ width, height }) => width > height).length;
   return (
     <Histogram
-      title="Shapes, width to height"
-      summary={`${numberOf(wide)} of ${countOf(images.length, 'image')} are wider than tall, and ${numberOf(square)} about square.`}
+      title="Aspect ratios, width to height"
+      summary={`${numberOf(wide)} of ${countOf(images.length, 'image')} are wider than tall, ${numberOf(square)} are about square.`}
       bins={bins}
-      ticks={SHAPE_TICKS.map(([label, ratio]) => ({ at: Math.log2(ratio), label }))}
+      ticks={ASPECT_TICKS.map(([label, ratio]) => ({ at: Math.log2(ratio), label }))}
       table={{
         head: ['Width to height', 'Images'],
         rows: bins

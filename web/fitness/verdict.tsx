@@ -8,24 +8,24 @@ import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { commandsFor } from './commands.js';
 
-const LOOKS: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
+const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
   READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },
   FAILED: { Icon: CircleX, colours: 'bg-bad-soft text-bad' },
   UPLOADING: { Icon: LoaderCircle, colours: 'bg-busy-soft text-busy' },
   DRAFT: { Icon: CircleDashed, colours: 'bg-raised text-muted' },
 };
 
-/** The answer first: can a trainer take this dataset as it is? */
+/** States whether the dataset is ready to train on, and what to do next. */
 export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
-  const { Icon, colours } = LOOKS[dataset.status];
-  const { title, words, more } = sayingOf(dataset);
+  const { Icon, colours } = STATUS_STYLES[dataset.status];
+  const { title, text, more } = contentOf(dataset);
   return (
     <section aria-label="Verdict" className="overflow-hidden rounded-xl border border-line bg-panel">
       <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${colours}`}>
         <Icon size={28} className="mt-0.5 shrink-0" aria-hidden />
         <div className="flex min-w-0 flex-col gap-1">
           <h2 className="text-lg font-semibold">{title}</h2>
-          <p className="wrap-anywhere text-text">{words}</p>
+          <p className="wrap-anywhere text-text">{text}</p>
         </div>
       </div>
       {more}
@@ -33,30 +33,30 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-function sayingOf(dataset: DatasetWithFiles): { title: string; words: ReactNode; more?: ReactNode } {
+function contentOf(dataset: DatasetWithFiles): { title: string; text: string; more?: ReactNode } {
   const { status, error, counts } = dataset;
   switch (status) {
     case 'READY':
       return {
         title: 'Fit to train',
-        words: `Every file was checked, and every image and clip has its caption: ${countsOf(dataset)}.`,
-        more: <Handover dataset={dataset} />,
+        text: `Every file passed its checks, and every image and clip has a caption: ${contentsOf(dataset)}.`,
+        more: <TrainingCommands dataset={dataset} />,
       };
     case 'FAILED':
-      return { title: 'Not fit to train', words: wrongWith(error?.problems.length ?? 0) };
+      return { title: 'Not fit to train', text: problemSummaryOf(error?.problems.length ?? 0) };
     case 'UPLOADING':
-      return { title: 'Not complete yet', words: waitingFor(dataset), more: <Awaited dataset={dataset} /> };
+      return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <PendingUploads dataset={dataset} /> };
     case 'DRAFT':
       return {
         title: 'Nothing to train on yet',
-        words: `Drop a folder of images or clips with their captions anywhere on this page.${
-          counts.pending > 0 ? ` ${countOf(counts.pending, 'file')} on the way.` : ''
+        text: `Drop a folder of images or clips with their captions anywhere on this page.${
+          counts.pending > 0 ? ` Waiting for ${countOf(counts.pending, 'file')}.` : ''
         }`,
       };
   }
 }
 
-function countsOf({ counts: { images, videos, captions }, size_bytes }: DatasetWithFiles): string {
+function contentsOf({ counts: { images, videos, captions }, size_bytes }: DatasetWithFiles): string {
   const facts = [
     images > 0 && countOf(images, 'image'),
     videos > 0 && countOf(videos, 'clip'),
@@ -66,22 +66,22 @@ function countsOf({ counts: { images, videos, captions }, size_bytes }: DatasetW
   return facts.filter(Boolean).join(', ');
 }
 
-/** What a person takes to the trainer. */
-function Handover({ dataset }: { dataset: DatasetWithFiles }) {
+/** The digest of the dataset, and the commands for the training machine. */
+function TrainingCommands({ dataset }: { dataset: DatasetWithFiles }) {
   const { digest } = dataset;
   return (
     <div className="flex flex-col gap-3 p-4 sm:p-5">
       {digest !== undefined && (
         <p className="flex flex-wrap items-center gap-x-2 text-sm">
-          <span className="text-muted">Digest, which names exactly this set of files</span>
+          <span className="text-muted">Fingerprint of exactly this dataset</span>
           <span className="flex min-w-0 items-center">
             <code className="wrap-anywhere">{digest}</code>
-            <CopyButton text={digest} what="the digest" />
+            <CopyButton text={digest} what="the fingerprint" />
           </span>
         </p>
       )}
       <p className="text-sm text-muted">
-        On the machine that trains: mount it, demand this very state of it, or print the settings of a job.
+        On the training machine: mount the dataset, pin exactly this version, or print the settings for a job.
       </p>
       {commandsFor(dataset, digest).map(({ text, what }) => (
         <CopyLine key={text} text={text} what={what} />
@@ -90,31 +90,30 @@ function Handover({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-/** The service tells of so many one by one, and of more not. */
-function wrongWith(problems: number): string {
-  if (problems >= MAX_LISTED) return `More than ${numberOf(MAX_LISTED)} things are wrong; the first are listed below.`;
-  return `${countOf(problems, 'thing')} ${problems === 1 ? 'is' : 'are'} wrong, and listed below. Upload what is missing or was refused, or delete it.`;
+/** The service lists no more than `MAX_LISTED` problems. */
+function problemSummaryOf(problems: number): string {
+  if (problems >= MAX_LISTED) return `At least ${numberOf(MAX_LISTED)} problems; the first are listed below.`;
+  return `${countOf(problems, 'problem')}, listed below. Upload missing files, replace rejected files, or delete them.`;
 }
 
-function waitingFor({ counts: { pending, uncaptioned, images, videos } }: DatasetWithFiles): string {
-  const verb = (count: number) => (count === 1 ? 'is' : 'are');
-  if (pending > 0) return `${countOf(pending, 'file')} ${verb(pending)} on the way.`;
-  if (images + videos === 0) return 'There are captions, and the images or clips they belong to may still come.';
-  if (uncaptioned > 0) return `${countOf(uncaptioned, 'caption')} ${verb(uncaptioned)} missing, and may still come.`;
-  return 'More may still come.';
+function waitingTextOf({ counts: { pending, uncaptioned, images, videos } }: DatasetWithFiles): string {
+  if (pending > 0) return `Waiting for ${countOf(pending, 'file')}.`;
+  if (images + videos === 0) return 'Waiting for the images or clips that belong to the captions.';
+  if (uncaptioned > 0) return `Waiting for ${countOf(uncaptioned, 'missing caption')}.`;
+  return 'Waiting for more files.';
 }
 
-function Awaited({ dataset }: { dataset: DatasetWithFiles }) {
+function PendingUploads({ dataset }: { dataset: DatasetWithFiles }) {
   const { awaited = [], counts } = dataset;
   if (awaited.length === 0) return null;
   return (
     <div className="flex flex-col gap-2 p-4 sm:p-5">
       <h3 className="text-sm font-medium">
-        Waited for
+        Pending uploads
         {counts.pending > awaited.length && `, the first ${numberOf(awaited.length)} of ${numberOf(counts.pending)}`}
       </h3>
       <div className="rounded-lg border border-line">
-        <LongList label="Waited for" items={awaited}>
+        <LongList label="Pending uploads" items={awaited}>
           {({ filename, until }) => (
             <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
               <span className="mr-auto wrap-anywhere">{filename}</span>

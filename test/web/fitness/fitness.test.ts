@@ -6,16 +6,16 @@ import { describeInBrowser } from '../../harness/describe-in-browser.js';
 
 const panel = (page: Page, name: string) => page.getByRole('region', { name });
 
-/** What is listed under a finding. */
+/** The images of a finding. */
 const listed = (page: Page, label: string) => page.getByRole('list', { name: label }).getByRole('listitem');
 
-/** In the page: of how many images the browser keeps what was seen. */
-function keptFor(datasetId: string): Promise<number> {
+/** Runs in the page: counts the analyses that the browser has cached for a dataset. */
+function cachedAnalysesOf(datasetId: string): Promise<number> {
   return new Promise((resolve) => {
     const opening = indexedDB.open('trainyard-looks-1');
     opening.onsuccess = () => {
-      const reading = opening.result.transaction('datasets').objectStore('datasets').get(datasetId);
-      reading.onsuccess = () => resolve(reading.result?.length ?? 0);
+      const request = opening.result.transaction('datasets').objectStore('datasets').get(datasetId);
+      request.onsuccess = () => resolve(request.result?.length ?? 0);
     };
   });
 }
@@ -43,8 +43,8 @@ describeInBrowser('the view Fit to train?', (site) => {
     await verdict.getByText(digest, { exact: true }).waitFor();
     const line = `npx trainyard mount 'fit to go' --into /workspace/datasets`;
     await verdict.getByText(line, { exact: true }).waitFor();
-    await verdict.getByRole('button', { name: 'Copy the command that mounts it' }).click();
-    await page.getByText('Copied the command that mounts it').waitFor();
+    await verdict.getByRole('button', { name: 'Copy the command that mounts the dataset' }).click();
+    await page.getByText('Copied the command that mounts the dataset').waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(line);
     expect(complaints).toEqual([]);
   });
@@ -55,8 +55,8 @@ describeInBrowser('the view Fit to train?', (site) => {
     await site.api.upload(id, 'page.jpg', media.damaged.html());
     const { page, complaints } = await open(id);
     await panel(page, 'Verdict').getByText('Not fit to train').waitFor();
-    await panel(page, 'What is wrong').getByText('lonely.jpg has no caption').waitFor();
-    await panel(page, 'What is wrong').getByText('page.jpg').first().waitFor();
+    await panel(page, 'Errors').getByText('lonely.jpg has no caption').waitFor();
+    await panel(page, 'Errors').getByText('page.jpg').first().waitFor();
     await page.getByRole('link', { name: 'Show the file lonely.jpg' }).click();
     await page.waitForURL(/\?file=lonely\.jpg$/);
     await page.goBack();
@@ -136,7 +136,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 9 }) });
     const { page, context } = await open(id);
     await page.getByText('2 images analyzed').waitFor();
-    await expect.poll(() => page.evaluate(keptFor, id)).toBe(2);
+    await expect.poll(() => page.evaluate(cachedAnalysesOf, id)).toBe(2);
     const fetched: string[] = [];
     context.on('request', (request) => {
       if (request.resourceType() === 'fetch' && request.url().includes('/thumbnail')) fetched.push(request.url());
@@ -150,7 +150,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() });
     await site.api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: { 'late.jpg': 1000 } });
     const { page } = await open(id);
-    await panel(page, 'Verdict').getByText('1 file is on the way').waitFor();
+    await panel(page, 'Verdict').getByText('Waiting for 1 file').waitFor();
     await panel(page, 'Verdict').getByText('late.jpg').waitFor();
   });
 

@@ -1,29 +1,29 @@
 import { distanceOf, HASH_BITS, type Hash } from './hash.js';
 
-/** What tells whether two images look alike. */
+/** The data by which two images are compared. */
 export interface ImageSignature {
   readonly hash: Hash;
   readonly shades: Uint8Array;
 }
 
-/** Pictures of one shade each have the same hash, and still may be a black one and a white one. */
+/** A uniform black image and a uniform white one have the same hash, so the mean difference of the shades decides too. */
 const MAX_SHADE_DIFFERENCE = 24;
 
 /**
- * Groups of images that look alike, each of two or more, by their places: those whose hashes differ in at most `most` bits,
- * and those that are so linked through others.
+ * Groups similar images: the connected components of all pairs whose hashes differ in at most `maxDistance` bits, and whose
+ * shades are close. Returns the indices of each group of two or more.
  *
- * Cut into one band more than may differ, two such hashes have at least one band in common, so only images that share a
- * band are compared, and of those only the ones that are not in one group already.
+ * Hashes are cut into `maxDistance + 1` bands. Two hashes with at most `maxDistance` different bits agree in at least one
+ * band (the pigeonhole principle), so only images that share a band are compared.
  */
-export function similarGroups(images: readonly ImageSignature[], most: number): number[][] {
+export function similarGroups(images: readonly ImageSignature[], maxDistance: number): number[][] {
   const groups = new DisjointSets(images.length);
-  const places = images.map((_, place) => place);
-  for (let band = 0; band <= most; band++) {
-    const from = Math.floor((band * HASH_BITS) / (most + 1));
-    const to = Math.floor(((band + 1) * HASH_BITS) / (most + 1));
-    for (const sharing of groupedBy(places, (place) => bitsOf(images[place]!.hash, from, to))) {
-      joinSimilar(sharing, { images, groups, most });
+  const indices = images.map((_, index) => index);
+  for (let band = 0; band <= maxDistance; band++) {
+    const from = Math.floor((band * HASH_BITS) / (maxDistance + 1));
+    const to = Math.floor(((band + 1) * HASH_BITS) / (maxDistance + 1));
+    for (const candidates of groupedBy(indices, (index) => bitsOf(images[index]!.hash, from, to))) {
+      joinSimilar(candidates, { images, groups, maxDistance });
     }
   }
   return groups.ofTwoOrMore();
@@ -32,81 +32,84 @@ export function similarGroups(images: readonly ImageSignature[], most: number): 
 interface Search {
   readonly images: readonly ImageSignature[];
   readonly groups: DisjointSets;
-  readonly most: number;
+  readonly maxDistance: number;
 }
 
-/** Each image is compared with the groups before it, and with no more of a group than it takes to belong there. */
-function joinSimilar(sharing: readonly number[], { images, groups, most }: Search): void {
-  const before = new Map<number, number[]>();
-  for (const place of sharing) {
-    const image = images[place]!;
-    for (const [root, members] of before) {
-      if (groups.rootOf(place) === root) continue;
-      if (!members.some((member) => areSimilar(images[member]!, image, most))) continue;
-      const own = before.get(groups.rootOf(place)) ?? [];
-      before.delete(groups.rootOf(place));
-      before.delete(root);
-      before.set(groups.join(place, root), members.concat(own));
+/**
+ * Compares each candidate with the groups of the candidates before it. Skips its own group, and stops at the first similar
+ * member of another.
+ */
+function joinSimilar(candidates: readonly number[], { images, groups, maxDistance }: Search): void {
+  const membersByRoot = new Map<number, number[]>();
+  for (const index of candidates) {
+    const image = images[index]!;
+    for (const [root, members] of membersByRoot) {
+      if (groups.rootOf(index) === root) continue;
+      if (!members.some((member) => areSimilar(images[member]!, image, maxDistance))) continue;
+      const own = membersByRoot.get(groups.rootOf(index)) ?? [];
+      membersByRoot.delete(groups.rootOf(index));
+      membersByRoot.delete(root);
+      membersByRoot.set(groups.join(index, root), members.concat(own));
     }
-    const own = before.get(groups.rootOf(place));
-    if (own === undefined) before.set(groups.rootOf(place), [place]);
-    else own.push(place);
+    const own = membersByRoot.get(groups.rootOf(index));
+    if (own === undefined) membersByRoot.set(groups.rootOf(index), [index]);
+    else own.push(index);
   }
 }
 
-function areSimilar(a: ImageSignature, b: ImageSignature, most: number): boolean {
-  return distanceOf(a.hash, b.hash) <= most && meanShadeDifference(a.shades, b.shades) <= MAX_SHADE_DIFFERENCE;
+function areSimilar(a: ImageSignature, b: ImageSignature, maxDistance: number): boolean {
+  return distanceOf(a.hash, b.hash) <= maxDistance && meanShadeDifference(a.shades, b.shades) <= MAX_SHADE_DIFFERENCE;
 }
 
 function meanShadeDifference(a: Uint8Array, b: Uint8Array): number {
   let sum = 0;
-  for (let place = 0; place < a.length; place++) sum += Math.abs(a[place]! - b[place]!);
+  for (let field = 0; field < a.length; field++) sum += Math.abs(a[field]! - b[field]!);
   return sum / a.length;
 }
 
-/** Disjoint sets, by links to a root that get shorter with every look (R. E. Tarjan, 1975). */
+/** A union-find structure with path halving (R. E. Tarjan, 1975). */
 class DisjointSets {
-  readonly #above: Uint32Array;
+  readonly #parents: Uint32Array;
 
   constructor(size: number) {
-    this.#above = Uint32Array.from({ length: size }, (_, place) => place);
+    this.#parents = Uint32Array.from({ length: size }, (_, index) => index);
   }
 
-  rootOf(place: number): number {
-    let at = place;
-    while (this.#above[at] !== at) {
-      this.#above[at] = this.#above[this.#above[at]!]!;
-      at = this.#above[at]!;
+  rootOf(index: number): number {
+    let at = index;
+    while (this.#parents[at] !== at) {
+      this.#parents[at] = this.#parents[this.#parents[at]!]!;
+      at = this.#parents[at]!;
     }
     return at;
   }
 
-  /** @returns the root of both from now on */
+  /** Merges two sets and returns their common root. */
   join(a: number, b: number): number {
     const [one, other] = [this.rootOf(a), this.rootOf(b)];
-    this.#above[Math.max(one, other)] = Math.min(one, other);
+    this.#parents[Math.max(one, other)] = Math.min(one, other);
     return Math.min(one, other);
   }
 
   ofTwoOrMore(): number[][] {
-    const places = Array.from(this.#above.keys());
-    return groupedBy(places, (place) => this.rootOf(place)).filter(({ length }) => length > 1);
+    const indices = Array.from(this.#parents.keys());
+    return groupedBy(indices, (index) => this.rootOf(index)).filter(({ length }) => length > 1);
   }
 }
 
-/** As `Map.groupBy`, which not all of Node has that runs our tests. */
-function groupedBy(places: readonly number[], keyOf: (place: number) => number): number[][] {
+/** Replaces `Map.groupBy`, which Node 20 does not have; the tests run this file in Node. */
+function groupedBy(indices: readonly number[], keyOf: (index: number) => number): number[][] {
   const groups = new Map<number, number[]>();
-  for (const place of places) {
-    const key = keyOf(place);
+  for (const index of indices) {
+    const key = keyOf(index);
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, [place]);
-    else group.push(place);
+    if (group === undefined) groups.set(key, [index]);
+    else group.push(index);
   }
   return [...groups.values()];
 }
 
-/** Up to 64 bits of a hash, as a number that tells them from others. */
+/** Returns the bits `from` to `to` of a hash as a number. */
 function bitsOf([first, second]: Hash, from: number, to: number): number {
   const low = from < 32 ? (first >>> from) & maskOf(Math.min(to, 32) - from) : 0;
   const high = to > 32 ? (second >>> Math.max(from - 32, 0)) & maskOf(to - Math.max(from, 32)) : 0;

@@ -2,12 +2,14 @@ import type { Size } from '../../../src/dataset/buckets.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { Figure } from './figure.js';
 
+const MAX_ROWS = 14;
+
+// In CSS pixels.
 const ROW = 24;
-const SHOWN = 14;
 const LABEL = 96;
 const COUNT = 56;
 
-/** A bucket with fewer repeats its images as soon as a batch has this many. */
+/** A batch of this size repeats the images of a smaller bucket. */
 const FEW = 3;
 
 export interface CountedBucket extends Size {
@@ -17,22 +19,22 @@ export interface CountedBucket extends Size {
 interface BucketBarsProps {
   readonly title: string;
   readonly noun: string;
-  /** The largest first. */
+  /** Sorted by count, descending. */
   readonly buckets: readonly CountedBucket[];
 }
 
-/** The buckets that the trainer will make, and how full each is. */
+/** A bar chart of the buckets that the trainer will make. */
 export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
-  const most = buckets[0]?.count ?? 1;
+  const maxCount = buckets[0]?.count ?? 1;
   const few = buckets.filter(({ count }) => count < FEW);
-  const shown = buckets.slice(0, SHOWN);
+  const shown = buckets.slice(0, MAX_ROWS);
   const hidden = buckets.length - shown.length;
   const total = buckets.reduce((sum, { count }) => sum + count, 0);
   return (
     <div className="flex flex-col gap-2">
       <Figure
         title={title}
-        summary={`${countOf(buckets.length, 'bucket')} of ${countOf(total, noun)}; the fullest has ${most}, and ${few.length} have one or two.`}
+        summary={`${countOf(buckets.length, 'bucket')} of ${countOf(total, noun)}; the largest has ${maxCount}, and ${few.length} have one or two.`}
         height={Math.max(1, shown.length) * ROW}
         table={{
           head: ['Bucket', capitalised(`${noun}s`), 'Share'],
@@ -45,7 +47,7 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
       >
         {(width) =>
           shown.map((bucket, row) => {
-            const long = Math.max(3, ((width - LABEL - COUNT) * bucket.count) / most);
+            const length = Math.max(3, ((width - LABEL - COUNT) * bucket.count) / maxCount);
             return (
               <g key={`${bucket.width}x${bucket.height}`} transform={`translate(0 ${row * ROW})`} className="text-xs">
                 <text x={LABEL - 10} y={16} textAnchor="end" className="fill-text">
@@ -54,12 +56,12 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
                 <rect
                   x={LABEL}
                   y={4}
-                  width={long}
+                  width={length}
                   height={ROW - 8}
                   rx={3}
                   className={bucket.count < FEW ? 'fill-warn' : 'fill-accent'}
                 />
-                <text x={LABEL + long + 8} y={16} className="fill-muted">
+                <text x={LABEL + length + 8} y={16} className="fill-muted">
                   {numberOf(bucket.count)}
                 </text>
               </g>
@@ -71,7 +73,7 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
       {few.length > 0 && (
         <p className="text-sm text-warn">
           {few.length === 1 ? 'One bucket has' : `${numberOf(few.length)} buckets have`} only one or two {noun}s. A
-          batch that is larger repeats them, so they weigh more than others.
+          larger batch repeats them, so they count more than others.
         </p>
       )}
     </div>

@@ -1,8 +1,8 @@
 import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react';
 import { numberOf } from '../../ui/format.js';
 
-/** More rows than this nobody reads. */
-const MOST_ROWS = 300;
+/** The table shows no more rows than this. */
+const MAX_ROWS = 300;
 
 export interface FigureTable {
   readonly head: readonly string[];
@@ -11,15 +11,15 @@ export interface FigureTable {
 
 interface FigureProps {
   readonly title: string;
-  /** What the picture says, in a sentence, for those who don't see it. */
+  /** The chart in a sentence, for screen readers. */
   readonly summary: string;
   readonly height: number;
   readonly table: FigureTable;
-  /** Draws within this width, in CSS pixels, so that letters are of one size at any width. */
+  /** Draws at this width, in CSS pixels, so that text has the same size at any width. */
   readonly children: (width: number) => ReactNode;
 }
 
-/** A picture of numbers, with the numbers themselves on demand. */
+/** A chart with a title, and its numbers as a table on demand. */
 export function Figure({ title, summary, height, table, children }: FigureProps) {
   const frame = useRef<HTMLDivElement>(null);
   const width = useWidth(frame);
@@ -73,10 +73,10 @@ function Table({ title, head, rows }: FigureTable & { title: string }) {
           </tr>
         </thead>
         <tbody>
-          {rows.slice(0, MOST_ROWS).map((row) => (
+          {rows.slice(0, MAX_ROWS).map((row) => (
             <tr key={row.join(' ')} className="border-t border-line">
               {row.map((cell, column) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: columns stay where they are
+                // biome-ignore lint/suspicious/noArrayIndexKey: columns do not change
                 <td key={column} className="px-3 py-1">
                   {typeof cell === 'number' ? numberOf(cell) : cell}
                 </td>
@@ -85,9 +85,9 @@ function Table({ title, head, rows }: FigureTable & { title: string }) {
           ))}
         </tbody>
       </table>
-      {rows.length > MOST_ROWS && (
+      {rows.length > MAX_ROWS && (
         <p className="border-t border-line px-3 py-1.5 text-sm text-muted">
-          and {numberOf(rows.length - MOST_ROWS)} more rows
+          and {numberOf(rows.length - MAX_ROWS)} more rows
         </p>
       )}
     </section>

@@ -10,18 +10,18 @@ export interface BinRange {
   readonly bins: number;
 }
 
-/** How many values are in each of so many steps of one size; what lies beyond is counted in the first or last of them. */
+/** Counts values in bins of equal width. Values beyond the range count in the first or the last bin. */
 export function binsOf(values: Iterable<number>, { from, to, bins }: BinRange): Bin[] {
   const counts = new Array<number>(bins).fill(0);
   const step = (to - from) / bins;
   for (const value of values) {
-    const place = Math.min(Math.max(Math.floor((value - from) / step), 0), bins - 1);
-    counts[place]!++;
+    const index = Math.min(Math.max(Math.floor((value - from) / step), 0), bins - 1);
+    counts[index]!++;
   }
-  return counts.map((count, place) => ({ from: from + place * step, to: from + (place + 1) * step, count }));
+  return counts.map((count, index) => ({ from: from + index * step, to: from + (index + 1) * step, count }));
 }
 
-/** The middle one of the values, `undefined` where there are none. */
+/** The median, the upper one of an even number of values; `undefined` for no values. */
 export function medianOf(values: readonly number[]): number | undefined {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }

@@ -22,17 +22,17 @@ interface HistogramProps {
 /** Draws the distribution of values as bars. */
 export function Histogram({ bins, ticks, isHighlighted, thresholds = [], ...figure }: HistogramProps) {
   const [from, to] = [bins[0]?.from ?? 0, bins.at(-1)?.to ?? 1];
-  const most = Math.max(1, ...bins.map(({ count }) => count));
+  const maxCount = Math.max(1, ...bins.map(({ count }) => count));
   const floor = HEIGHT - BELOW;
   return (
     <Figure {...figure} height={HEIGHT}>
       {(width) => {
         const x = (value: number) => ((value - from) / (to - from)) * width;
-        const tall = (count: number) => (count === 0 ? 0 : Math.max(2, ((floor - ABOVE) * count) / most));
+        const heightOf = (count: number) => (count === 0 ? 0 : Math.max(2, ((floor - ABOVE) * count) / maxCount));
         return (
           <>
             <text x={0} y={11} className="fill-muted text-[11px]">
-              {numberOf(most)}
+              {numberOf(maxCount)}
             </text>
             <line x1={0} x2={width} y1={ABOVE} y2={ABOVE} strokeDasharray="2 4" className="stroke-line" />
             {bins.map((bin) => (
@@ -40,8 +40,8 @@ export function Histogram({ bins, ticks, isHighlighted, thresholds = [], ...figu
                 key={bin.from}
                 x={x(bin.from) + GAP / 2}
                 width={Math.max(1, x(bin.to) - x(bin.from) - GAP)}
-                y={floor - tall(bin.count)}
-                height={tall(bin.count)}
+                y={floor - heightOf(bin.count)}
+                height={heightOf(bin.count)}
                 className={isHighlighted?.(bin) ? 'fill-warn' : 'fill-accent'}
               />
             ))}

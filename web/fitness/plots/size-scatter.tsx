@@ -14,13 +14,13 @@ interface SizeScatterProps {
   readonly resolution: number;
 }
 
-/** Width by height of every image, each step a doubling, with the line below which an image can't fill the resolution. */
+/** Plots width and height of every image on logarithmic axes. Images below the dashed line can't fill the resolution. */
 export function SizeScatter({ sizes, resolution }: SizeScatterProps) {
   const cells = cellsOf(sizes);
   const sides = sizes.flatMap(({ width, height }) => [Math.log2(width), Math.log2(height)]);
-  const goal = Math.log2(resolution);
-  const low = Math.floor(reduceOf(Math.min, sides, goal) * 2 - 0.5) / 2;
-  const high = Math.ceil(reduceOf(Math.max, sides, goal) * 2 + 0.5) / 2;
+  const target = Math.log2(resolution);
+  const low = Math.floor(reduceOf(Math.min, sides, target) * 2 - 0.5) / 2;
+  const high = Math.ceil(reduceOf(Math.max, sides, target) * 2 + 0.5) / 2;
   const below = sizes.filter((size) => isBelow(size, resolution)).length;
   const ticks = Array.from({ length: Math.floor(high) - Math.ceil(low) + 1 }, (_, step) => Math.ceil(low) + step);
   return (
@@ -41,8 +41,8 @@ export function SizeScatter({ sizes, resolution }: SizeScatterProps) {
       {(width) => {
         const x = (log: number) => LEFT + ((log - low) / (high - low)) * (width - LEFT - RIGHT);
         const y = (log: number) => HEIGHT - BELOW - ((log - low) / (high - low)) * (HEIGHT - BELOW - ABOVE);
-        // On both axes doublings, so that all sizes of one area lie on a straight line.
-        const [first, last] = [Math.max(low, 2 * goal - high), Math.min(high, 2 * goal - low)];
+        // On two logarithmic axes, all sizes of one area lie on a straight line.
+        const [first, last] = [Math.max(low, 2 * target - high), Math.min(high, 2 * target - low)];
         return (
           <>
             {ticks.map((log) => (
@@ -62,9 +62,9 @@ export function SizeScatter({ sizes, resolution }: SizeScatterProps) {
             </text>
             <line
               x1={x(first)}
-              y1={y(2 * goal - first)}
+              y1={y(2 * target - first)}
               x2={x(last)}
-              y2={y(2 * goal - last)}
+              y2={y(2 * target - last)}
               strokeWidth={1.5}
               strokeDasharray="5 4"
               className="stroke-text"
@@ -88,7 +88,7 @@ export function SizeScatter({ sizes, resolution }: SizeScatterProps) {
   );
 }
 
-/** As many values as there are images, which are too many for arguments. */
+/** `Math.min(...values)` would fail for a large dataset: the number of arguments is limited. */
 function reduceOf(pick: (a: number, b: number) => number, values: readonly number[], first: number): number {
   return values.reduce((a, b) => pick(a, b), first);
 }
