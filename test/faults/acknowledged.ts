@@ -10,27 +10,27 @@ import { sha256 } from './contents.js';
 import { ABSENT } from './ledger.js';
 import type { Owed } from './load.js';
 
-/** What is still under way, or lies where nothing should: healed, all of it is empty. */
+/** Unfinished and orphaned things; all of it is empty once the service has healed. */
 export interface Unhealed {
   readonly notReady: string[];
-  /** Promises that are neither kept nor broken. */
+  /** Pending uploads. */
   readonly pending: string[];
   readonly trash: string[];
-  /** Objects that neither a file nor the trash accounts for, and files without an object. */
+  /** Objects that neither a file nor the trash names, and files without an object. */
   readonly strays: string[];
   readonly missing: string[];
 }
 
 export const HEALED: Unhealed = { notReady: [], pending: [], trash: [], strays: [], missing: [] };
 
-/** @param at where the instances, their database and their bucket are reached without a fault */
+/** @param at the addresses of the instances, the database and the bucket without injected faults */
 export async function unhealed(at: {
   instances: readonly string[];
   databaseUrl: string;
   bucket: TestBucket;
 }): Promise<Unhealed> {
   const answers = await Promise.all(at.instances.map((instance) => fetch(`${instance}/readyz`)));
-  // Objects before rows: what is being taken in has no row for long, and what has a row no longer has an object for long.
+  // Objects before rows, so that an upload in flight does not count as an orphan.
   const keys = await at.bucket.keys();
   const [files, trash] = await onDatabase(at.databaseUrl, 'select * from file', 'select * from trash');
   const keyOf = (row: { id: string; dataset_id: string }) => blobKeyOf({ id: row.id, datasetId: row.dataset_id });
@@ -49,8 +49,8 @@ export async function unhealed(at: {
   };
 }
 
-/** Everything that was acknowledged is so, at every instance, and whatever is uncertain is one of the two. */
-export async function expectPromisesKept(
+/** Every acknowledged state is there, at every instance; an uncertain one is one of the two possible states. */
+export async function expectAcknowledged(
   owed: readonly Owed[],
   apis: readonly Api[],
   metadata: OpenCatalog,
@@ -64,7 +64,7 @@ export async function expectPromisesKept(
     for (const other of others) expect(other).toEqual(first);
     if (status !== 'uncertain') expect(first!.status, name).toBe(status);
     expectFiles(first!, files, name);
-    // Each file through one of the instances, and the datasets in turn through both.
+    // Each file is read through one instance, and the datasets through both in turn.
     for (const [j, file] of first!.files.entries()) {
       const response = await apis[(i + j) % apis.length]!.raw('GET', `/${id}/files/${file.filename}`);
       const bytes = Buffer.from(await response.arrayBuffer());

@@ -23,7 +23,7 @@ async function bytesOf(id: string, filename: string): Promise<Buffer> {
   return Buffer.from(await (await api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer());
 }
 
-/** One row, whose bytes are those of one of the uploads. */
+/** Expects one row with the bytes of one of the uploads. */
 async function expectOneWhole(id: string, filename: string, uploads: readonly Buffer[]): Promise<void> {
   const { files } = (await api.status(id)).body;
   expect(files).toMatchObject([{ filename }]);
@@ -52,7 +52,7 @@ test('direct uploads and links of one name at once end in one of them, whole', a
       return put(await api.link(id, 'same.jpg', bytes.length), bytes);
     }),
   );
-  // A link may have been retired by a newer one, or fulfilled by an upload, before its PUT came.
+  // A newer link or a finished upload may have invalidated a link before its PUT arrived.
   const statuses = answers.map(({ status }) => status);
   expect(statuses.filter((status) => ![200, 403, 409].includes(status))).toEqual([]);
   expect(statuses.filter((_, i) => i % 2 === 0)).toEqual(numbered(10).map(() => 200));
@@ -76,7 +76,7 @@ test('fifty uploads at once to one dataset are all there', async () => {
   expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
 });
 
-test('of PUTs at once to one link, one is kept whole and the others are refused', async () => {
+test('of concurrent PUTs to one link, one is stored whole and the others are rejected', async () => {
   const id = await api.newDataset();
   for (const round of numbered(8)) {
     const filename = `round_${round}.jpg`;
@@ -97,7 +97,7 @@ test('a second PUT takes over from one that is stuck', async () => {
   const url = await api.link(id, 'stuck.jpg', first.length);
   const stuck = await RawClient.open(server.url);
   await stuck.send(putBytes(url, first).subarray(0, -1000));
-  // Requests that begin at the same moment are another case, above.
+  // The test above covers requests that begin at the same moment.
   await eventually(() => (stagedIn(server.dataFolder).length === 1 ? true : undefined));
   expect((await put(url, second)).status).toBe(200);
   await stuck.closed();
@@ -105,7 +105,7 @@ test('a second PUT takes over from one that is stuck', async () => {
   await expectOneWhole(id, 'stuck.jpg', [second]);
 });
 
-test('uploads that race with the end of their dataset leave nothing behind', async () => {
+test('uploads that race with the deletion of their dataset leave no orphans', async () => {
   for (const round of numbered(10)) {
     const id = await api.newDataset();
     const uploads = numbered(12).map(async (i) => {
@@ -116,7 +116,7 @@ test('uploads that race with the end of their dataset leave nothing behind', asy
       const link = status === 200 ? body.uploads[filename] : undefined;
       return link === undefined ? status : (await put(link.upload_url, bytes)).status;
     });
-    // In the middle: some uploads have been answered, others not.
+    // Some uploads are answered by now, others not.
     await Promise.race(uploads.slice(round % uploads.length));
     expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
     const statuses = await Promise.all(uploads);
@@ -127,7 +127,7 @@ test('uploads that race with the end of their dataset leave nothing behind', asy
   expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
 });
 
-test('uploads that race with the removal of their file leave nothing behind', async () => {
+test('uploads that race with the removal of their file leave no orphans', async () => {
   const id = await api.newDataset();
   const url = (filename: string) => `/${id}/files/${filename}`;
   const rounds = numbered(24).map(async (i) => {

@@ -11,11 +11,11 @@ import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
 
 const ROUNDS = 14;
 const CLIENTS = 6;
-/** Few, so that names are written over and removed again and again. */
+/** Few names, so that files are overwritten and removed often. */
 const STEMS_PER_CLIENT = 5;
 const MAX_PADDING_BYTES = 400_000;
 
-/** The moment of a crash: after so many answers at the most, and so long after that one. */
+/** The moment of a crash: at most this many answers, and then this delay. */
 const MAX_ANSWERS = 60;
 const MAX_DELAY_MS = 25;
 
@@ -31,8 +31,8 @@ interface Load {
 }
 
 /**
- * One client with names of its own, so that what it has been told about them is all there is to know. Returns when the
- * server is gone. A refusal is a fault: nothing this client sends may be refused.
+ * One client with names of its own, so that its answers alone determine the expected states. Returns when the server is
+ * gone. Every request of this client is valid, so a rejection is a fault.
  */
 async function work(load: Load, client: number, random: () => number): Promise<void> {
   const { api, datasetId, ledger } = load;
@@ -64,14 +64,14 @@ async function work(load: Load, client: number, random: () => number): Promise<v
   };
   while (!load.isKilled) {
     await step().catch((error) => {
-      // After the kill, `fetch` fails in many ways, all of them TypeErrors; anything an answer said is told.
+      // After the kill, `fetch` fails with TypeErrors; other errors come from answers and are reported.
       if (!load.isKilled || !(error instanceof TypeError)) throw error;
     });
   }
 }
 
-/** Everything the server shows is whole, is what was sent, and all that was acknowledged is there. */
-async function expectPromisesKept(server: TestServer, api: Api, datasetId: string, ledger: Ledger): Promise<void> {
+/** Every file that the server lists is whole and was sent, and every acknowledged file is there. */
+async function expectAcknowledged(server: TestServer, api: Api, datasetId: string, ledger: Ledger): Promise<void> {
   const { body } = await api.status(datasetId);
   const listed = new Map(body.files.map((file) => [file.filename, file.sha256]));
   expect(listed.size).toBe(body.files.length);
@@ -91,7 +91,7 @@ async function expectPromisesKept(server: TestServer, api: Api, datasetId: strin
   }
   expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
 
-  // The list shows the counts that is kept; the status above was counted from the files.
+  // The list shows the stored counts; the status above is computed from the files.
   const [summary] = (await api.list()).body.datasets;
   const ofKind = (kind: string) => body.files.filter((file) => file.kind === kind);
   const uncaptioned = ofKind('image').filter(({ filename }) => !listed.has(filename.replace('.jpg', '.txt')));
@@ -108,7 +108,7 @@ async function expectPromisesKept(server: TestServer, api: Api, datasetId: strin
   });
 }
 
-test('whatever the moment of a crash, what was acknowledged is there and everything that is there is whole', async () => {
+test('after a crash at any moment, every acknowledged file is there and every listed file is whole', async () => {
   const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
   onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
   const random = seededRandom(seed);
@@ -138,7 +138,7 @@ test('whatever the moment of a crash, what was acknowledged is there and everyth
       expect(faultsOf(server)).toEqual([]);
 
       server = await startServer(SETTINGS, { dataFolder });
-      await expectPromisesKept(server, await server.api(), datasetId, ledger);
+      await expectAcknowledged(server, await server.api(), datasetId, ledger);
       for (const name of ledger.names()) known.add(name);
     }
     expect(ledger.unanswered).toBeGreaterThan(ROUNDS);

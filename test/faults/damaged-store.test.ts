@@ -15,7 +15,7 @@ afterAll(() => discardServer(server));
 test.each([
   ['changed', flipBit],
   ['cut short', (path: string) => truncate(path, 5)],
-])('a caption that was %s is no text that anybody may save again', async (what, damage) => {
+])('the text of a caption that was %s is not served', async (what, damage) => {
   const id = await api.newDataset();
   await api.upload(id, 'a.txt', 'a sound dog');
   const text = `a dog, ${what}`;

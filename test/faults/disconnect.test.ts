@@ -24,7 +24,7 @@ afterAll(() => discardServer(server));
 const picture = notedJpeg('a picture of which only a part arrives', 200_000);
 const half = picture.subarray(0, picture.length / 2);
 
-/** The server has noticed that the client is gone, and has put everything away. */
+/** Waits until the server has noticed the disconnect and cleaned up. */
 async function expectNothingOf(id: string, counts: { pending: number }): Promise<void> {
   await eventually(async () => {
     const { body } = await api.status(id);
@@ -36,7 +36,7 @@ async function expectNothingOf(id: string, counts: { pending: number }): Promise
   expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
 }
 
-/** The server has begun to write the upload down. */
+/** Waits until the server writes the upload to disk. */
 async function beingReceived(): Promise<void> {
   await eventually(() => (remainsIn(server.dataFolder).staged.length > 0 ? true : undefined));
 }
@@ -53,7 +53,7 @@ const ENDINGS = [
   ],
 ] as const;
 
-test.each(ENDINGS)('of a direct upload whose client %s in the middle nothing stays', async (_, end) => {
+test.each(ENDINGS)('a direct upload whose client %s in the middle leaves nothing', async (_, end) => {
   const id = await api.newDataset();
   const client = await RawClient.open(server.url);
   const whole = directBytes(api, id, 'cut.jpg', picture);
@@ -115,7 +115,7 @@ test('a client that leaves before its answer has uploaded the whole file or noth
     names.map(async (filename, i) => {
       const client = await RawClient.open(server.url);
       await client.send(directBytes(api, id, filename, picture));
-      // Some leave at once, others while their picture is being looked at.
+      // Some disconnect at once, others while the image is inspected.
       if (i % 2 === 0) await api.status(id);
       await client.hangUp();
     }),
@@ -169,7 +169,7 @@ test('a hundred hang-ups leave no file open', async () => {
     if (i % 3 === 0) await api.status(id);
     await (i % 4 === 0 ? client.reset() : client.hangUp());
   };
-  // What is opened once and kept, such as threads and connections of this client, is there before counting.
+  // Opens everything that stays open, such as threads and connections of this client, before counting.
   await Promise.all(Array.from({ length: 10 }, (_, i) => hangUp(i)));
   await expectNothingOf(id, { pending: 1 });
   const before = openFiles(server);

@@ -72,7 +72,7 @@ test('a PUT larger than what is left is answered with 507, and its link can be u
   expect(await api.filenames(id)).toEqual(['blocking.txt']);
   expect(stagedIn(server.dataFolder)).toEqual([]);
 
-  // Space that a removed file took is given back by the sweep, which the next start begins with.
+  // The cleanup at the next start frees the space of a removed file.
   expect((await api.request('DELETE', `/${id}/files/blocking.txt`)).status).toBe(200);
   const { dataFolder } = server;
   await server.stop();
@@ -85,7 +85,7 @@ test('a PUT larger than what is left is answered with 507, and its link can be u
   expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
 });
 
-test('uploads at once that do not all fit are each kept whole or refused with 507', async () => {
+test('concurrent uploads that do not all fit are each stored whole or rejected with 507', async () => {
   const id = await api.newDataset();
   const bytes = caption(3);
   const names = Array.from({ length: 12 }, (_, i) => `part_${i}.txt`);
@@ -103,7 +103,7 @@ test('on a full disk everything that writes is answered with 507, what reads goe
   const url = await api.link(id, 'waiting.jpg', contentOf('waiting.jpg', 'waiting').length);
   disk.fill();
 
-  // The journal of the catalog has some room of its own, so that some writes go on for a while.
+  // The catalog's journal has allocated space, so some writes still succeed.
   const writes = [
     () => api.create(),
     () => api.links(id, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`promised_${i}.jpg`, 1000]))),
@@ -127,10 +127,10 @@ test('on a full disk everything that writes is answered with 507, what reads goe
   expect(remainsIn(server.dataFolder)).toEqual(NOTHING_REMAINS);
 });
 
-/** Small enough that its removal does not make room for a row. */
+/** Small enough that its removal does not free the space for a row. */
 const text = Buffer.from('a red wagon on a siding');
 
-/** Fills the disk when all bytes but the `last` are there, sends those, and makes room again after the answer. */
+/** Fills the disk when all bytes but the `last` have arrived, sends those, and frees the space after the answer. */
 async function sendOverFullDisk(first: Buffer, last: Buffer | string): Promise<number> {
   const client = await RawClient.open(server.url);
   await client.send(first);

@@ -10,14 +10,14 @@ import { type Network, openNetwork } from '../harness/network.js';
 import { onDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { newPlace, s3Environment, type TestBucket } from '../harness/s3.js';
 import { eventually, newToken, startServer, type TestServer } from '../harness/server.js';
-import { expectPromisesKept, HEALED, unhealed } from './acknowledged.js';
+import { expectAcknowledged, HEALED, unhealed } from './acknowledged.js';
 import { Load } from './load.js';
 
 const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 10, 'log-level': 'info' };
 const WORKERS = 6;
-/** As many acknowledged requests show that things go on. */
+/** This many acknowledged requests show progress. */
 const SOME = 40;
-/** How long a client holds out, and within what everything has healed. */
+/** How long a client retries, and the time within which the service heals. */
 const PATIENCE_MS = 90_000;
 const DELAY_MS = 250;
 const OUTAGE_MS = 20_000;
@@ -42,7 +42,7 @@ describe.skipIf(leftOut !== undefined)(
     let metadata: OpenCatalog;
     const running: TestServer[] = [];
     const all: TestServer[] = [];
-    /** Those that somebody killed on purpose. */
+    /** Instances that the test has killed. */
     const killed = new Set<TestServer>();
 
     const start = async (): Promise<TestServer> => {
@@ -51,13 +51,13 @@ describe.skipIf(leftOut !== undefined)(
       all.push(server);
       return server;
     };
-    /** Another one takes the place of one that has ended. */
+    /** Starts an instance in place of one that has ended. */
     const startIn = async (place: number): Promise<void> => {
       const server = await start();
       running[place] = server;
       balancer.instances[place] = server.url;
     };
-    /** What clients have seen while something was done. */
+    /** The tries that clients made during some work. */
     const triesDuring = async (work: () => Promise<void>): Promise<readonly Try[]> => {
       const before = balancer.tries.length;
       await work();
@@ -107,7 +107,7 @@ describe.skipIf(leftOut !== undefined)(
       await postgres?.discard();
     }, 60_000);
 
-    test('no request fails where nothing does', async () => {
+    test('no request fails without a fault', async () => {
       const tries = await triesDuring(() => load.progress(SOME));
       expect(tries.filter(({ outcome }) => typeof outcome === 'string' || outcome >= 500)).toEqual([]);
     });
@@ -148,7 +148,7 @@ describe.skipIf(leftOut !== undefined)(
       const api = new Api(running[0]!.url, token);
       const url = await api.link(await api.newDataset(), 'meanwhile.txt', 5);
       await gateway.stop();
-      // All workers may be at something else when the gateway goes, and stay there until it is back.
+      // Every worker may be busy elsewhere while the gateway is away.
       const brought = balancer.put(url, Buffer.from('bytes'));
       await eventually(() => performance.now() - since > OUTAGE_MS || undefined, 2 * OUTAGE_MS);
       await eventually(() => (refusedByInstances() > byInstances && refusedByStore() > byStore) || undefined);
@@ -157,7 +157,7 @@ describe.skipIf(leftOut !== undefined)(
       await load.progress(2 * SOME);
     }, 120_000);
 
-    test.each(LINES)('the way to the %s takes longer', async (line) => {
+    test.each(LINES)('the connection to the %s is slow', async (line) => {
       lines[line].delay(DELAY_MS);
       const tries = await triesDuring(() => load.progress(SOME));
       lines[line].delay(0);
@@ -165,18 +165,22 @@ describe.skipIf(leftOut !== undefined)(
       await load.progress(SOME);
     });
 
-    test.for(LINES)('the way to the %s loses every twentieth packet', { timeout: 150_000 }, async (line, { skip }) => {
-      if ('refusal' in network) return skip(network.refusal);
-      const { lose, lost, loseNothing } = network;
-      lose(5, [lines[line].port]);
-      await load.progress(SOME);
-      await eventually(() => lost() >= MANY_PACKETS || undefined, PATIENCE_MS);
-      loseNothing();
-      await load.progress(SOME);
-    });
+    test.for(LINES)(
+      'the connection to the %s loses every twentieth packet',
+      { timeout: 150_000 },
+      async (line, { skip }) => {
+        if ('refusal' in network) return skip(network.refusal);
+        const { lose, lost, loseNothing } = network;
+        lose(5, [lines[line].port]);
+        await load.progress(SOME);
+        await eventually(() => lost() >= MANY_PACKETS || undefined, PATIENCE_MS);
+        loseNothing();
+        await load.progress(SOME);
+      },
+    );
 
     test.for(LINES)(
-      'the way to the %s lets nothing through, and nobody is told',
+      'the connection to the %s silently drops everything',
       { timeout: 150_000 },
       async (line, { skip }) => {
         if ('refusal' in network) return skip(network.refusal);
@@ -188,14 +192,14 @@ describe.skipIf(leftOut !== undefined)(
       },
     );
 
-    test('then everything that was acknowledged is there, and all has healed without a hand', async () => {
+    test('then every acknowledged state is there, and the service has healed by itself', async () => {
       await load.stop();
       const at = { instances: running.map(({ url }) => url), databaseUrl, bucket };
       await eventually(async () => {
         const found = await unhealed(at);
         return JSON.stringify(found) === JSON.stringify(HEALED) || undefined;
       }, PATIENCE_MS).catch(async () => expect(await unhealed(at)).toEqual(HEALED));
-      await expectPromisesKept(
+      await expectAcknowledged(
         load.owed,
         running.map(({ url }) => new Api(url, token)),
         metadata,
@@ -203,7 +207,7 @@ describe.skipIf(leftOut !== undefined)(
       expect(load.violations).toEqual([]);
     }, 240_000);
 
-    test('and nothing was seen on the way that may not be', () => {
+    test('and no client saw a violation meanwhile', () => {
       const ofInstances = balancer.tries.filter(({ to }) => to === 'instance');
       const may = ({ outcome, retryAfter }: Try) =>
         typeof outcome === 'string'

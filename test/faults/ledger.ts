@@ -1,11 +1,11 @@
 export const ABSENT = 'absent';
 
-/** The SHA-256 of what lies under a name, or that nothing does. */
+/** The SHA-256 of the file of a name, or none. */
 export type State = string;
 
 /**
- * What the service owes: for every name the states it may be in, as far as clients can know from the answers that came.
- * An answer leaves one state; an attempt that is never answered leaves both, the one before and the one after.
+ * The possible states of every name, as far as clients know from the answers. An answer leaves one state; an attempt without
+ * an answer leaves two, the one before and the one after.
  */
 export class Ledger {
   readonly #possible = new Map<string, ReadonlySet<State>>();
@@ -15,7 +15,7 @@ export class Ledger {
     return this.#possible.get(name) ?? new Set([ABSENT]);
   }
 
-  /** Whether a file is there beyond doubt. */
+  /** Whether a file is certainly there. */
   isPresent(name: string): boolean {
     return !this.possible(name).has(ABSENT);
   }
@@ -24,7 +24,7 @@ export class Ledger {
     return [...this.#possible.keys()];
   }
 
-  /** Does something that an acknowledgement makes `outcome` of; only one attempt for a name at a time. */
+  /** Runs an attempt whose acknowledgement makes `outcome` the state; one attempt for a name at a time. */
   async attempt(name: string, outcome: State, act: () => Promise<void>): Promise<void> {
     this.#possible.set(name, new Set([...this.possible(name), outcome]));
     this.unanswered++;
@@ -33,7 +33,7 @@ export class Ledger {
     this.found(name, outcome);
   }
 
-  /** What was seen while nothing was under way. */
+  /** Records a state that was observed while no attempt was in flight. */
   found(name: string, state: State): void {
     this.#possible.set(name, new Set([state]));
   }

@@ -11,7 +11,7 @@ const TWO_GIGABYTES = 2_000_000_000;
 
 const MAX_MEGABYTES = 250;
 
-/** What may be on its way when the server has seen enough: buffers of both kernels, and what it lingers for. */
+/** Bytes in flight when the server stops reading: the buffers of both kernels, and the lingering read. */
 const MAX_EXCESS_BYTES = 64 * MEGABYTE;
 
 let server: TestServer;
@@ -29,7 +29,7 @@ afterEach(async () => {
   expect(end.peak).toBeLessThan(MAX_MEGABYTES);
 });
 
-test('a file of exactly the limit is taken by direct upload, and one of a byte more is not', async () => {
+test('a direct upload of exactly the limit is stored, and one of a byte more is rejected', async () => {
   const id = await api.newDataset();
   const upload = (filename: string, bytes: number) =>
     pourDirect(api, id, filename, { pieces: captionPieces(bytes), contentLength: bytes });
@@ -45,7 +45,7 @@ test('a file of exactly the limit is taken by direct upload, and one of a byte m
 
 const ENDLESS = [
   ['its file', 'endless.txt', captionPieces(TWO_GIGABYTES)],
-  ['a field nobody asked for', formOf('endless.txt', { field: 'other' }), captionPieces(TWO_GIGABYTES)],
+  ['an unknown field', formOf('endless.txt', { field: 'other' }), captionPieces(TWO_GIGABYTES)],
 ] as const;
 
 test.each(ENDLESS)(
@@ -88,7 +88,7 @@ test('a body that announces far more than the limit is hardly read at all', asyn
   expect(bytesSent).toBeLessThan(MAX_EXCESS_BYTES);
 });
 
-test('a PUT of more or fewer bytes than promised is refused before they are read', async () => {
+test('a PUT of more or fewer bytes than reserved is rejected before they are read', async () => {
   const id = await api.newDataset();
   const url = await api.link(id, 'promised.txt', 500 * MEGABYTE);
   for (const [bytes, code] of [

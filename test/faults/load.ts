@@ -7,27 +7,27 @@ import { eventually } from '../harness/server.js';
 import { contentOf, sha256 } from './contents.js';
 import { ABSENT, Ledger } from './ledger.js';
 
-/** For a poll, or an event, to show what has been done; lost connections and leases are part of it. */
+/** Time for a poll or an event to show a change, lost connections and leases included. */
 const SHOWN_MS = 90_000;
 
-/** What a worker has been told about a dataset of its own. */
+/** The answers that a worker has seen about one of its datasets. */
 export interface Owed {
   readonly id: string;
   readonly name: string;
   readonly files: Ledger;
-  /** In the end; `uncertain` where it was given up in the middle. */
+  /** The final state; `uncertain` after an abandoned attempt. */
   status: 'READY' | 'FAILED' | 'removed' | 'uncertain';
 }
 
 /**
- * Workers that do all that clients do, each with datasets of its own and one thing after the other, so that what it has been
- * told is all there is to know. They hold out through faults as good clients do; what they see that may not be is kept.
+ * Workers that make every kind of request, each sequentially and on its own datasets, so that its answers determine the
+ * expected states. They retry through faults as good clients do, and record every violation they see.
  */
 export class Load {
   readonly owed: Owed[] = [];
-  /** What was seen that must never be. */
+  /** Violations that the workers saw. */
   readonly violations: string[] = [];
-  /** Answers so far that a client may rely on. */
+  /** Acknowledged requests so far. */
   acknowledged = 0;
   readonly #balancer: Balancer;
   readonly #token: string;
@@ -40,13 +40,13 @@ export class Load {
     this.#workers = Array.from({ length: options.workers }, (_, worker) => this.#work(worker));
   }
 
-  /** Until the faults of now have not kept so many more requests from being acknowledged. */
+  /** Waits until this many more requests are acknowledged. */
   async progress(acknowledged: number, timeoutMs = 60_000): Promise<void> {
     const goal = this.acknowledged + acknowledged;
     await eventually(() => this.acknowledged >= goal || undefined, timeoutMs);
   }
 
-  /** Every worker ends what it is at. */
+  /** Waits until every worker has finished its current request. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await Promise.all(this.#workers);
@@ -60,7 +60,7 @@ export class Load {
     }
   }
 
-  /** The life of a dataset: files of every way in, one of them bad, replaced, removed and mended. */
+  /** The life of a dataset: files uploaded in every way, one of them damaged, then replaced, removed and corrected. */
   async #round(worker: number, round: number): Promise<void> {
     const name = `worker ${worker} round ${round}`;
     const id = await this.#create(name);
@@ -98,7 +98,7 @@ export class Load {
     }
   }
 
-  /** A name that is taken is ours: only a lost answer can have come before. */
+  /** A taken name is this worker's own: an earlier answer was lost. */
   async #create(name: string): Promise<string> {
     const created = await this.#expect([200, 409], 'POST', '', { name });
     if (created.status === 200) return json<WireDataset>(created).id;
@@ -123,7 +123,7 @@ export class Load {
     });
   }
 
-  /** Promises files, brings them straight to the store, and polls until they are settled. */
+  /** Reserves files, uploads them to the store, and polls until they are finalized. */
   async #bring(
     owed: Owed,
     contents: ReadonlyMap<string, Buffer>,
@@ -131,10 +131,10 @@ export class Load {
   ): Promise<WireDatasetWithFiles> {
     const { id, name, files } = owed;
     const sizes = Object.fromEntries([...contents].map(([filename, bytes]) => [filename, bytes.length]));
-    const promised = await this.#expect([200], 'POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: sizes });
-    const { uploads } = json<{ uploads: Record<string, WireUploadLink> }>(promised);
+    const reserved = await this.#expect([200], 'POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: sizes });
+    const { uploads } = json<{ uploads: Record<string, WireUploadLink> }>(reserved);
     const early = json<WireDatasetWithFiles>(await this.#expect([200], 'GET', `/${id}/status`));
-    this.#must(early.status !== 'READY', `${name} is READY though files were promised and not brought`);
+    this.#must(early.status !== 'READY', `${name} is READY though reserved files were not uploaded`);
     let settled: WireDatasetWithFiles | undefined;
     const bringAll = async () => {
       for (const [filename, bytes] of contents) {
@@ -154,7 +154,7 @@ export class Load {
     return settled!;
   }
 
-  /** Polled as a client polls, now waiting for changes and now not. */
+  /** Polls as a client does, sometimes with `wait`. */
   async #settled({ id, name }: Owed): Promise<WireDatasetWithFiles> {
     const deadline = performance.now() + SHOWN_MS;
     for (let poll = 0; performance.now() < deadline; poll++) {

@@ -10,7 +10,7 @@ const MEGABYTE = 1_000_000;
 /** The process with its inspection threads takes some 180 MB; eight uploads at once some 6 MB each beside that. */
 const MAX_MEGABYTES = 300;
 
-/** For twelve times the bytes: what a garbage collector on a busy machine puts off. */
+/** Allowance for twelve times the bytes: garbage that a busy machine collects late. */
 const MAX_GROWTH_MEGABYTES = 50;
 
 let server: TestServer;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => discardServer(server));
 
-test('memory does not grow with the size of what arrives at once', async () => {
+test('memory does not grow with the size of concurrent uploads', async () => {
   const id = await api.newDataset();
   const uploadEight = async (bytes: number) => {
     const uploads = Array.from({ length: 8 }, async (_, i) => {

@@ -21,7 +21,7 @@ export class RawClient {
     socket.on('data', (chunk) => {
       this.#received += chunk.toString('latin1');
     });
-    // A server that cuts a connection is what some tests wait for.
+    // Some tests wait for the server to cut the connection.
     socket.on('error', () => {});
     this.#ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   }
@@ -33,7 +33,7 @@ export class RawClient {
     return new RawClient(socket);
   }
 
-  /** All that has come so far. */
+  /** All bytes received so far. */
   get received(): string {
     return this.#received;
   }
@@ -42,7 +42,7 @@ export class RawClient {
     return this.#socket.closed;
   }
 
-  /** Returns once the kernel has taken the bytes; false where the connection is gone. */
+  /** Returns once the kernel has accepted the bytes; false where the connection is closed. */
   async send(...pieces: (string | Uint8Array)[]): Promise<boolean> {
     for (const piece of pieces) {
       const isTaken = await new Promise<boolean>((resolve) => this.#socket.write(piece, (error) => resolve(!error)));
@@ -51,7 +51,7 @@ export class RawClient {
     return true;
   }
 
-  /** Ends the sending side only, as a client that has said all it had to. */
+  /** Closes the sending side only. */
   finish(): void {
     this.#socket.end();
   }
@@ -72,7 +72,7 @@ export class RawClient {
     await this.#ended;
   }
 
-  /** The final answer, or `undefined` for as long as it has not come. */
+  /** The final answer, or `undefined` until it has arrived. */
   answer(): RawAnswer | undefined {
     const final = this.#received.replace(/^(HTTP\/1\.1 1\d\d .*?\r\n\r\n)+/s, '');
     const [, status, headers = '', rest = ''] = /^HTTP\/1\.1 (\d+) .*?\r\n(.*?)\r\n\r\n(.*)$/s.exec(final) ?? [];
@@ -84,7 +84,7 @@ export class RawClient {
 
 const BOUNDARY = 'between-the-parts';
 
-/** A form with one file: what comes before its bytes and behind them. */
+/** A form with one file: the bytes before and after the file's. */
 export function formOf(filename: string, { field = 'file' } = {}): { head: string; tail: string } {
   const disposition = `form-data; name="${field}"; filename="${filename}"`;
   return {
@@ -121,8 +121,8 @@ export function putBytes(url: string, content: Uint8Array): Buffer {
 }
 
 /**
- * Sends a body of any length piece by piece and reads the answer whenever it comes; stops sending then, as curl does.
- * `bytesSent` is how much the kernels of both sides took.
+ * Sends a body of any length in pieces until the answer arrives, and then stops, as curl does. `bytesSent` counts the bytes
+ * that the kernels of both sides accepted.
  */
 export async function pour(
   url: string,
@@ -143,7 +143,7 @@ export async function pour(
       });
       response.on('end', () => resolve(response.statusCode ?? 0));
     });
-    // Once the answer is on its way, a connection that breaks under the body is how the server ends it.
+    // After its answer, the server may close the connection while the body is still being sent.
     request.on('error', (error) => text === undefined && reject(error));
   });
   answered.catch(() => {});

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { startServer, type TestServer } from '../harness/server.js';
 
-/** What lies in a data folder though it should not, and the other way round. */
+/** Orphaned and missing files of a data folder. */
 export interface Remains {
-  /** Files that were being received. */
+  /** Files of uploads in flight. */
   readonly staged: readonly string[];
-  /** Blobs and thumbnails that no file of the catalog stands for. */
+  /** Blobs and thumbnails without a file in the catalog. */
   readonly strays: readonly string[];
   /** Files of the catalog without their bytes. */
   readonly missing: readonly string[];
-  /** Blobs the catalog knows to be of no use any more. */
+  /** Blobs in the catalog's trash. */
   readonly trash: readonly string[];
 }
 
@@ -45,13 +45,13 @@ export function stagedIn(dataFolder: string): string[] {
   return readdirSync(join(dataFolder, 'blobs', 'staging'));
 }
 
-/** How many bytes are on the disk of uploads under way. */
+/** Bytes on disk of uploads in flight. */
 export function stagedBytes(dataFolder: string): number {
   const sizes = stagedIn(dataFolder).map((name) => statSync(join(dataFolder, 'blobs', 'staging', name)).size);
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** What is left after a stop and another start, which sweeps; the grace for blobs must be 0. */
+/** The leftovers after a restart, which cleans up; needs a blob grace of 0. */
 export async function remainsAfterRestart(server: TestServer): Promise<Remains> {
   if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
   const { dataFolder } = server;
@@ -63,27 +63,25 @@ export async function remainsAfterRestart(server: TestServer): Promise<Remains> 
   }
 }
 
-/** Lines of the log that tell of a fault of ours: an answer of 500, a stream that broke off, a dying process. */
+/** Lines of the log about a fault of the server: every error but a 503 or 507 answer, and the stack of a dying process. */
 export function faultsOf(server: TestServer): string[] {
   return server
     .output()
     .split('\n')
-    .filter(
-      (line) => /"status":500|broke off"|sweep failed|^\s+at |Error:/.test(line) && !/"status":50[37]/.test(line),
-    );
+    .filter((line) => /"level":[56]0|"status":500|^\s+at |Error:/.test(line) && !/"status":50[37]/.test(line));
 }
 
 export function openFiles({ process: { pid } }: TestServer): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** The most memory the process has ever held, in megabytes. */
+/** The peak resident memory of the process, in megabytes. */
 export function peakMegabytes({ process: { pid } }: TestServer): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
-/** Whether the process is still there. */
+/** Whether the process is running. */
 export function isAlive({ process: { pid } }: TestServer): boolean {
   return existsSync(`/proc/${pid}`);
 }

@@ -14,7 +14,7 @@ const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
 const timeouts: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3 };
 
-/** A store at the other end of a line; `spoolBytes` decides whether `bytes` fit into the spool. */
+/** A store behind a relay; `spoolBytes` decides whether `bytes` fit into the spool. */
 async function openAfar(spoolBytes = 20 * MIB) {
   const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
   return { link, ...(await openS3({ spoolBytes, timeouts, parameters: { endpoint: link.url } })) };
@@ -51,7 +51,7 @@ onS3(() => {
       expect((await bucket.keys()).filter((key) => key !== 'd/new')).toEqual(['d/again', 'd/kept']);
     });
 
-    test('in the middle of an upload in parts leaves nothing that can be seen', async () => {
+    test('in the middle of a multipart upload leaves no object', async () => {
       const { link, blobs, bucket } = await openAfar(MIB);
       async function* pieces() {
         yield bytes.subarray(0, 9 * MIB);
@@ -64,7 +64,7 @@ onS3(() => {
     });
   });
 
-  test('a read that breaks off goes on where it was', async () => {
+  test('a read that breaks off is resumed', async () => {
     const { link, blobs } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
     for (const after of [100_000, 7 * MIB]) {
@@ -80,12 +80,12 @@ onS3(() => {
   test('a read that is given up leaves no connection open', async () => {
     const { blobs } = await openAfar();
     await (await blobs.stage(body(), { key: 'd/a', limit, signal })).commit();
-    // More than there may be connections at once.
+    // More than the maximum of connections.
     for (let i = 0; i < 150; i++) (await blobs.read('d/a'))!.destroy();
     expect((await buffer((await blobs.read('d/a'))!)).length).toBe(bytes.length);
   });
 
-  test('a PUT whose answer is lost has happened once, and is known to be ours', async () => {
+  test('a PUT whose answer is lost is recognised as ours when it is retried', async () => {
     const { link, blobs, bucket } = await openAfar();
     const staged = await blobs.stage(Readable.from([bytes.subarray(0, 1000)]), { key: 'd/a', limit, signal });
     link.loseNextAnswer();
@@ -132,7 +132,7 @@ onS3(() => {
       expect(await startWith(url(), env)).toContain(reason);
     });
 
-    test('because it is somebody else’s ends the start with the permission that lacks', async ({ skip }) => {
+    test('of another owner ends the start with the missing permission', async ({ skip }) => {
       const [id = '', secret = ''] = (process.env.TEST_S3_STRANGER ?? '').split(':');
       if (id === '') return skip('the store has no second user (TEST_S3_STRANGER)');
       const env = { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret };

@@ -43,13 +43,13 @@ describe.skipIf(leftOut !== undefined)(
       await world.discard();
     });
 
-    /** Another one beside the survivor, and a client of it. */
+    /** Starts another instance beside the survivor, with a client of it. */
     const another = async (more: { env?: Record<string, string>; settings?: Record<string, number> } = {}) => {
       const server = await startServer({ ...SETTINGS, ...more.settings }, { env: { ...env, ...more.env } });
       onTestFinished(() => discardServer(server));
       return { server, api: new Api(server.url, api.token) };
     };
-    const settled = (id: string, at = api): Promise<WireDatasetWithFiles> =>
+    const finalized = (id: string, at = api): Promise<WireDatasetWithFiles> =>
       eventually(async () => {
         const { status, body } = await at.status(id);
         expect(status).toBe(200);
@@ -57,14 +57,14 @@ describe.skipIf(leftOut !== undefined)(
       }, 40_000);
     const readsOf = (key: string) => proxy.requests('GET', key);
 
-    test('what one of them was about to settle when it was killed is settled by another', async () => {
+    test('an upload that one instance was finalizing when it was killed is finalized by another', async () => {
       const database = await proxiedForTest(env.DATABASE_URL!);
       const image = await media.jpeg();
       const id = await api.newDataset();
       await api.upload(id, 'a.txt', 'a caption');
       const url = await api.link(id, 'a.jpg', image.length);
       const key = new URL(url).pathname;
-      // The database hears no more of whoever reads the object first: that one knows what it is, and can't say so.
+      // The instance that reads the object first loses its database, so it can't record the result.
       let isRead = false;
       proxy.rule(({ method, path }) => {
         if (method === 'GET' && path.startsWith(key) && !isRead) {
@@ -74,7 +74,7 @@ describe.skipIf(leftOut !== undefined)(
         return undefined;
       });
       onTestFinished(() => proxy.rule());
-      // Nobody else is there to read it.
+      // No other instance is left to read it.
       await survivor.stop();
       const victim = await another({ env: { DATABASE_URL: database.url } });
       await putTo(url, image);
@@ -87,12 +87,12 @@ describe.skipIf(leftOut !== undefined)(
       api = new Api(survivor.url, api.token);
       const { body: before } = await api.status(id);
       expect([before.status, before.counts.pending]).toEqual(['UPLOADING', 1]);
-      const dataset = await settled(id);
+      const dataset = await finalized(id);
       expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
       expect(readsOf(key).map(({ status }) => status)).toEqual([200, 200]);
     });
 
-    test('events of what was brought to the store reach a listener at the other', async () => {
+    test('events of presigned uploads reach a listener at the other instance', async () => {
       const other = await another();
       const id = await api.newDataset();
       const follower = new Follower(id, { instances: () => [other.server.url], token: api.token, first: 0 });
@@ -118,7 +118,7 @@ describe.skipIf(leftOut !== undefined)(
       };
       const few = [...contents.keys()].slice(0, 8);
       await bring(few);
-      // More of them at once than one listing takes, so that what is looked at in the background is among them.
+      // More uploads than one listing returns, so that the background poll finds some of them.
       for (const _ of numbered(6)) {
         const before = listings();
         await Promise.all(numbered(20).map(() => api.status(id)));
@@ -128,7 +128,7 @@ describe.skipIf(leftOut !== undefined)(
       const ofObject = few.map((name) => readsOf(new URL(uploads[name]!.upload_url).pathname).length);
       expect(ofObject).toEqual(few.map(() => 1));
 
-      // Once nothing is awaited, nobody is asked.
+      // Without pending uploads, the store is not polled.
       await api.request('DELETE', `/${id}`);
       const done = await api.newDataset();
       await api.upload(done, 'a.txt', 'a');
@@ -146,12 +146,12 @@ describe.skipIf(leftOut !== undefined)(
         globalThis.Date = class extends Date { constructor(...args) { if (args.length) super(...args); else super(Date.now()); } };`;
         return another({
           env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}` },
-          // A link that is wrong by a minute has run out, or lives on.
+          // A link that is off by a minute has expired, or is still valid.
           settings: { 'link-seconds': 40 },
         });
       };
 
-      test('gives links that hold as long as they say, and settles what comes by them', async () => {
+      test('signs links that are valid as long as stated, and finalizes their uploads', async () => {
         const { api: at } = await skewed();
         const id = await at.newDataset();
         const image = await media.jpeg();
@@ -162,14 +162,14 @@ describe.skipIf(leftOut !== undefined)(
         expect(holdsMs).toBeLessThanOrEqual(40_000);
         expect((await putTo(upload_url, image)).status).toBe(200);
         expect((await at.upload(id, 'a.txt', 'a dog')).status).toBe(200);
-        const dataset = await settled(id, at);
+        const dataset = await finalized(id, at);
         expect(dataset.status).toBe('READY');
         expect((await api.status(id)).body).toEqual(dataset);
         const [newest] = (await api.list()).body.datasets;
         expect(newest?.id).toBe(id);
       });
 
-      test('neither breaks the promises of others nor takes over what they hold', async () => {
+      test('neither rejects the reservations of others nor takes over their leases', async () => {
         const id = await api.newDataset();
         const image = await media.jpeg();
         const url = await api.link(id, 'a.jpg', image.length);
@@ -177,7 +177,7 @@ describe.skipIf(leftOut !== undefined)(
         for (const client of [at, api]) expect((await client.status(id)).body.status).toBe('UPLOADING');
         await putTo(url, image);
         await at.upload(id, 'a.txt', 'a');
-        const dataset = await settled(id, at);
+        const dataset = await finalized(id, at);
         expect([dataset.status, dataset.files.length]).toEqual(['READY', 2]);
         expect((await api.status(id)).body.status).toBe('READY');
       });

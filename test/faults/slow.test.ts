@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const picture = notedJpeg('a picture that takes its time', 50_000);
 
-/** Sends byte after byte, as long as there are more than `keep`, until there is an answer. */
+/** Sends single bytes until an answer arrives or `keep` bytes are left. */
 async function trickle(client: RawClient, bytes: Buffer, { keep = 1 } = {}): Promise<RawAnswer> {
   let sent = 0;
   return eventually(async () => {
@@ -39,7 +39,7 @@ async function trickle(client: RawClient, bytes: Buffer, { keep = 1 } = {}): Pro
   });
 }
 
-test('a PUT that brings no more bytes is cut off with 408, and its link can be used again', async () => {
+test('a PUT that stalls is cut off with 408, and its link can be used again', async () => {
   const id = await api.newDataset();
   const url = await api.link(id, 'stalled.jpg', picture.length);
   const client = await RawClient.open(impatient.url);
@@ -79,7 +79,7 @@ const SLOW = [
   ['in its file', head, Buffer.from(picture)],
   ['after its file', `${head}${'x'.repeat(1000)}`, Buffer.from(tail)],
   ['before its file', '', Buffer.from(head)],
-  ['in a field nobody asked for', formOf('other.jpg', { field: 'other' }).head, Buffer.from(picture)],
+  ['in an unknown field', formOf('other.jpg', { field: 'other' }).head, Buffer.from(picture)],
 ] as const;
 
 test.each(SLOW)('a direct upload that is slow %s is answered with 408 in time', async (_, first, rest) => {
@@ -92,7 +92,7 @@ test.each(SLOW)('a direct upload that is slow %s is answered with 408 in time', 
   expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [], counts: { pending: 0 } });
 });
 
-test('a direct upload that stops coming is answered with 408', async () => {
+test('a direct upload that stalls is answered with 408', async () => {
   const id = await api.newDataset();
   const client = await RawClient.open(impatient.url);
   await client.send(directHead(api, id, { 'Content-Length': 1_000_000 }));

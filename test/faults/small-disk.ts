@@ -4,17 +4,17 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../harness/server.js';
 
-/** A file system of its own of few bytes, in memory. */
+/** A small file system in memory. */
 export interface SmallDisk {
   readonly folder: string;
   readonly freeBytes: () => number;
-  /** Takes every byte that is left, until `release`. */
+  /** Fills the file system until `release`. */
   readonly fill: () => void;
   readonly release: () => void;
   readonly unmount: () => Promise<void>;
 }
 
-/** Mounts one, or says why that is not possible here: only root may. */
+/** Mounts one, or returns the reason why this machine can't: it needs root. */
 export async function mountSmallDisk(megabytes: number): Promise<SmallDisk | { refusal: string }> {
   const folder = await temporaryFolder();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder], {
@@ -34,7 +34,7 @@ export async function mountSmallDisk(megabytes: number): Promise<SmallDisk | { r
     fill: () => fillUp(filler),
     release: () => rmSync(filler, { force: true }),
     unmount: async () => {
-      // Lazily: a server that a failed test left behind would keep it busy.
+      // Lazily, since a server left by a failed test would keep it busy.
       spawnSync('umount', ['-l', folder]);
       await rm(folder, { recursive: true, force: true });
     },

@@ -9,7 +9,7 @@ import { notedJpeg, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
 
-/** Longer than a test may take: only what ends by itself lets the server end. */
+/** Longer than a test takes: the server ends only when every request ends by itself. */
 const FOR_EVER = { 'stop-seconds': 86_400, 'idle-seconds': 86_400, 'direct-seconds': 86_400 };
 
 let server: TestServer;
@@ -32,15 +32,15 @@ function urlOf(api: Api, path: string): URL {
   return new URL(`${api.url}/prod/v1/trainers/datasets${path}`);
 }
 
-/** The process has been told to stop, and says so. */
+/** Signals the process, and waits until it logs that it stops. */
 async function stopping(signal: NodeJS.Signals): Promise<{ exitCode: Promise<number | null> }> {
   const exitCode = server.stop(signal);
   await eventually(() => (server.output().includes('finishing requests in flight') ? true : undefined));
   return { exitCode };
 }
 
-/** Uploads of both kinds of which the last bytes are held back. */
-async function uploadsUnderWay(api: Api, id: string) {
+/** One direct upload and one PUT through a link, both without their last bytes. */
+async function uploadsInFlight(api: Api, id: string) {
   const url = await api.link(id, 'link.jpg', picture.length);
   const [direct, linked] = [await RawClient.open(server.url), await RawClient.open(server.url)];
   await direct.send(
@@ -59,7 +59,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     server = await startServer(FOR_EVER);
     const api = await server.api();
     const id = await api.newDataset();
-    const { direct, linked } = await uploadsUnderWay(api, id);
+    const { direct, linked } = await uploadsInFlight(api, id);
 
     const status = await RawClient.open(server.url);
     await status.send(headOf('GET', urlOf(api, `/${id}/status?wait=60`), authorized(api)));
@@ -100,7 +100,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
         body: { filename, sha256: sha256(picture) },
       });
     }
-    // These connections are kept open by their clients; that must not keep the server.
+    // Their clients keep these connections open, which must not delay the server.
     expect(await exitCode).toBe(0);
 
     const { dataFolder } = server;
@@ -114,7 +114,7 @@ test('an upload that does not finish is cut off after the time for it, and its l
   server = await startServer({ ...FOR_EVER, 'stop-seconds': 1 });
   const api = await server.api();
   const id = await api.newDataset();
-  const { direct, linked } = await uploadsUnderWay(api, id);
+  const { direct, linked } = await uploadsInFlight(api, id);
   const events = await RawClient.open(server.url);
   await events.send(headOf('GET', urlOf(api, `/${id}/events`), authorized(api)));
   expect(await server.stop()).toBe(0);
@@ -158,7 +158,7 @@ test('a connection that was opened in advance and never used does not keep the s
   await client.closed();
 });
 
-test('behind a load balancer that turns to another instance at 503, no request is lost', async () => {
+test('behind a load balancer that retries 503 at another instance, no request is lost', async () => {
   const other = await startServer();
   onTestFinished(() => discardServer(other));
   const { token } = await other.api();
@@ -178,7 +178,7 @@ test('behind a load balancer that turns to another instance at 503, no request i
     isOver = true;
     await Promise.all(load);
     const outcomes = new Set(balancer.tries.map(({ outcome }) => outcome));
-    // The two share nothing: one does not know the token of the other.
+    // The two instances share nothing, so each has its own token.
     expect([...outcomes].filter((outcome) => ![200, 401, 503, 'ECONNREFUSED'].includes(outcome))).toEqual([]);
   }
 });
@@ -186,7 +186,7 @@ test('behind a load balancer that turns to another instance at 503, no request i
 test('a second signal does not wait', async () => {
   server = await startServer(FOR_EVER);
   const api = await server.api();
-  await uploadsUnderWay(api, await api.newDataset());
+  await uploadsInFlight(api, await api.newDataset());
   const { exitCode } = await stopping('SIGTERM');
   server.process.kill('SIGINT');
   expect(await exitCode).toBe(1);

@@ -1,7 +1,7 @@
 import type { WireDataset, WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { BASE_PATH } from '../../src/api/base-path.js';
 
-/** An answer as it came: nothing here throws for a status. */
+/** An answer of any status; no status throws. */
 export interface Answer<T> {
   readonly status: number;
   readonly headers: Headers;
@@ -15,7 +15,7 @@ export interface UploadLink {
   readonly expires_at: string;
 }
 
-/** The wire, spoken with plain fetch as any client of the hosted API would. */
+/** Calls the API with plain fetch, as any client of the hosted API does. */
 export class Api {
   readonly url: string;
   readonly token: string;
@@ -25,7 +25,7 @@ export class Api {
     this.token = token;
   }
 
-  /** Any request under the base path; `path` begins behind it. */
+  /** Any request below the base path; `path` is relative to it. */
   async request<T>(method: string, path: string, init: RequestInit = {}): Promise<Answer<T>> {
     const response = await this.raw(method, path, init);
     return { status: response.status, headers: response.headers, body: (await response.json()) as Answer<T>['body'] };
@@ -48,7 +48,7 @@ export class Api {
     return this.json('POST', '', name === undefined ? {} : { name });
   }
 
-  /** A fresh dataset's id. */
+  /** Creates a dataset and returns its id. */
   async newDataset(name?: string): Promise<string> {
     return (await this.create(name)).body.id;
   }

@@ -27,8 +27,8 @@ export function whyNoS3(): string | undefined {
 }
 
 /**
- * Where servers under test keep things: the database, and the store. The tests in `test/server` and of the client run on
- * each, all others on the first, which is what a server has by itself.
+ * The combinations of database and blob store under test. The tests in `test/server` and of the client run on
+ * each, all others on the first, which is the default.
  */
 export const COMBINATIONS: readonly { name: string; leftOut: string | undefined }[] = [
   { name: 'sqlite+disk', leftOut: undefined },

@@ -16,13 +16,13 @@ import { databaseForTest } from './postgres.js';
 import { needsS3, newBucket, type TestBucket } from './s3.js';
 import { temporaryFolder } from './server.js';
 
-/** A way to open something real and empty, for one test alone; what it opens is closed and removed with the test. */
+/** Opens a real, empty backend for one test; it is closed and removed with the test. */
 export interface Backend<T> {
   readonly name: string;
   readonly open: () => Promise<T>;
-  /** Why it can't be had on this machine. */
+  /** Why this machine has none. */
   readonly leftOut?: string | undefined;
-  /** Called once for a file of tests, to get it running. */
+  /** Starts it, once for each test file. */
   readonly prepare?: () => void;
 }
 
@@ -32,7 +32,7 @@ async function folderForTest(): Promise<string> {
   return folder;
 }
 
-/** What a test of the catalog works on. */
+/** The subject of a catalog test. */
 interface CatalogForTest {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
@@ -61,7 +61,7 @@ async function catalogOver(database: Database): Promise<CatalogForTest> {
   return { catalog: new Catalog(database, { blobGrace: 1000 }), accounts, accountId, database };
 }
 
-/** Every store that blobs are kept in. `keys` lists what is really there, half-received bytes included. */
+/** Every blob store. `keys` lists what the store holds, half-received bytes included. */
 export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promise<string[]> }>[] = [
   {
     name: 'disk',
@@ -87,7 +87,7 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
   },
 ];
 
-/** A store in an empty place of the bucket. */
+/** A store below an unused prefix of the bucket. */
 export async function openS3(
   options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; timeouts?: Timeouts } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
@@ -112,12 +112,12 @@ async function filesBelow(folder: string): Promise<string[]> {
     .sort();
 }
 
-/** A suite about S3 alone; where there is none, it says why. */
+/** A suite for S3 alone, skipped with the reason where there is none. */
 export function onS3(suite: () => void): void {
   onEach([{ name: 'S3', leftOut: whyNoS3(), prepare: needsS3, open: openS3 }], suite);
 }
 
-/** One suite over every backend; where one can't be had, it says why. */
+/** One suite over every backend, skipped with the reason for a backend that is not available. */
 export function onEach<T>(backends: readonly Backend<T>[], suite: (open: () => Promise<T>) => void): void {
   for (const { name, open, leftOut, prepare } of backends) {
     const title = leftOut === undefined ? `on ${name}` : `on ${name}, left out: ${leftOut}`;

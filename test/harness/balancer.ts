@@ -8,7 +8,7 @@ export interface Try {
   readonly to: 'instance' | 'store';
   readonly method: string;
   readonly path: string;
-  /** What was answered, or how the connection failed. */
+  /** The status of the answer, or the error code of the connection. */
   readonly outcome: number | string;
   readonly retryAfter: string | undefined;
   readonly milliseconds: number;
@@ -21,10 +21,10 @@ export interface Response {
   readonly body: Buffer;
 }
 
-/** Nothing may take that long; what does is a hang. */
+/** A request that takes longer hangs. */
 const HANG_MS = 60_000;
 
-/** What somebody who runs nginx sets as `fail_timeout`, in short. */
+/** Corresponds to `fail_timeout` of nginx, shortened. */
 const SHUNNED_MS = 1000;
 
 /** How the connection failed, by the name of the operating system, or `HANG`. */
@@ -38,9 +38,9 @@ export class ConnectionFailed extends Error {
 }
 
 /**
- * A load balancer with a good client before it, and a protocol of what was seen. Requests go around; what one instance
- * turns away with 503, or does not accept a connection for, goes to the next, and that one is left alone for a moment. What
- * fails all the same is the client's to try again, as long as the service says, and `patienceMs` in all.
+ * A load balancer with a retrying client in front of it, and a log of every try. Requests go to the instances in turn; when
+ * one answers 503 or refuses the connection, the next is tried, and the first is avoided for a moment. The client retries a
+ * request that still fails after the time that the service names, for `patienceMs` in all.
  */
 export class Balancer {
   readonly tries: Try[] = [];
@@ -57,17 +57,17 @@ export class Balancer {
     this.#patienceMs = options.patienceMs;
   }
 
-  /** One request of the API, tried again until it is answered with neither 429 nor 503. `path` begins behind the base path. */
+  /** One request of the API, retried while the answer is 429 or 503. `path` is relative to the base path. */
   request(method: string, path: string, init: { body?: FormData | object | undefined } = {}): Promise<Response> {
     return this.#patiently(() => this.passOn(method, path, init));
   }
 
-  /** A PUT to a presigned link, tried again in the same way. */
+  /** A PUT to a presigned link, retried in the same way. */
   put(url: string, body: Buffer): Promise<Response> {
     return this.#patiently(() => this.#try('store', 'PUT', new URL(url), { body, headers: {} }));
   }
 
-  /** What a load balancer does with a request, once. @throws ConnectionFailed */
+  /** Balances one try of a request. @throws ConnectionFailed */
   async passOn(method: string, path: string, init: { body?: FormData | object | undefined } = {}): Promise<Response> {
     const { body, headers } = await encoded(init.body);
     const all = { body, headers: { ...headers, authorization: `Bearer ${this.#token}` } };
@@ -85,7 +85,7 @@ export class Balancer {
     throw new Error('there are no instances');
   }
 
-  /** Those that have failed lately come last. */
+  /** Instances that failed recently come last. */
   #order(): string[] {
     const first = this.#turn++ % this.instances.length;
     const around = [...this.instances.slice(first), ...this.instances.slice(0, first)];
@@ -145,7 +145,7 @@ export class Balancer {
   }
 }
 
-/** A connection for each request: of one that is kept nobody knows whether the server has just given it up. */
+/** One connection for each request: the server may just be closing one that is kept alive. */
 function exchange(
   method: string,
   url: URL,

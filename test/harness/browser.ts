@@ -13,7 +13,7 @@ const PLACES = [
 ];
 
 const FLAGS = [
-  // Chromium's own sandbox does not work as root, and the only pages it is shown are ours.
+  // Chromium's own sandbox does not work as root, and the only pages that it loads are ours.
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -40,7 +40,7 @@ export function startBrowser(): Promise<Browser> {
 export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
-  /** Everything that the browser complained about: errors of scripts, and what the page's policy has stopped. */
+  /** Errors of scripts, and violations of the page's content security policy. */
   readonly complaints: readonly string[];
 }
 
@@ -65,7 +65,7 @@ export async function visit(
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('console', (message) => {
-    // A request that is refused is part of many tests; what the page makes of it is what they look at.
+    // Many tests provoke failed requests, and check how the page handles them.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
       complaints.push(message.text());
     }

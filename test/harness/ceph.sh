@@ -2,7 +2,7 @@
 # A real Ceph RADOS Gateway (S3) for the tests, on this machine alone: one monitor, manager, OSD and gateway, bound to
 # 127.0.0.1 and without systemd. For root on Debian 13; packages that are missing are installed.
 #
-#   test/harness/ceph.sh start       install, create, start, whatever of that is not done yet, and print `env`
+#   test/harness/ceph.sh start       install, create and start what is missing, and print `env`
 #   test/harness/ceph.sh env         endpoint and keys as shell exports; exit 1 where S3 does not answer
 #   test/harness/ceph.sh stop        end the processes that this script started; `stop rgw` ends the gateway alone
 #   test/harness/ceph.sh destroy     stop, and delete the folder

@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { COMMAND } from './server.js';
 
 export interface Ended {
-  /** 128 and the signal's number where it was killed, as a shell would say. */
+  /** 128 where a signal ended the process. */
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** Standard output as the one JSON document that `--json` promises. */
+  /** Standard output, parsed as the one JSON document of `--json`. */
   readonly json: () => ReturnType<typeof JSON.parse>;
 }
 
@@ -22,9 +22,9 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly input?: string | Buffer;
-  /** The user it runs as, where we may choose. */
+  /** The user id to run as; needs root. */
   readonly uid?: number;
-  /** In a process group of its own, so that it can be killed together with what it has started. */
+  /** In a process group of its own, so that a test can kill it together with its children. */
   readonly detached?: boolean;
 }
 

@@ -3,18 +3,18 @@ import type { WireDataset } from '../../src/api/schemas.js';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { eventually } from './server.js';
 
-/** Somebody who listens to a dataset's events and, cut off, listens again at the next instance, as a browser would. */
+/** Follows a dataset's events and, when cut off, reconnects to the next instance, as a browser does. */
 export class Follower {
   readonly #hangUp = new AbortController();
   readonly #running: Promise<void>;
   #last: WireDataset | undefined;
 
-  /** @param instances asked for anew each time, since they come and go */
+  /** @param instances called for each connection, since instances start and stop */
   constructor(id: string, options: { instances: () => readonly string[]; token: string; first: number }) {
     this.#running = this.#run(id, options);
   }
 
-  /** The dataset as the last event has it, once it is like that. @throws Error after `timeoutMs` */
+  /** Waits until the dataset of the latest event matches. @throws Error after `timeoutMs` */
   async sees(isSo: (dataset: WireDataset) => boolean, timeoutMs: number): Promise<void> {
     await eventually(() => (this.#last !== undefined && isSo(this.#last)) || undefined, timeoutMs).catch((cause) => {
       throw new Error(`The last event was ${JSON.stringify(this.#last)}`, { cause });
@@ -43,7 +43,7 @@ export class Follower {
           for (const event of events) this.#hear(event);
         }
       } catch {
-        // Cut off, which is what following again is for.
+        // Cut off: the loop reconnects.
       }
       await wait(200, undefined, { signal }).catch(() => {});
     }

@@ -8,17 +8,17 @@ import { freePort } from './postgres.js';
 import { s3Environment } from './s3.js';
 import { eventually } from './server.js';
 
-/** Why no gateway of one's own can be had, where tests are to use an S3 that isn't ours; `undefined` where one can. */
+/** Why a test can't have a gateway of its own, as with an external S3; `undefined` where it can. */
 export function whyNoGateway(): string | undefined {
   if (!process.env.TEST_S3_ENDPOINT || process.env.TEST_S3_CEPH_HOME) return undefined;
   return 'the store that TEST_S3_ENDPOINT names is not ours to stop';
 }
 
-/** A RADOS Gateway of one's own before the Ceph that all tests share, so that it can be stopped. */
+/** A RADOS Gateway for one test, in front of the Ceph that all tests share, so that it can be stopped. */
 export interface Gateway {
   readonly port: number;
   readonly start: () => Promise<void>;
-  /** As an operator would; nobody answers until `start`. */
+  /** Stops it with SIGTERM; connections are refused until `start`. */
   readonly stop: () => Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export async function startGateway(): Promise<Gateway> {
   const { TEST_S3_CEPH_HOME: home } = await s3Environment();
   if (home === undefined) throw new Error('TEST_S3_CEPH_HOME does not say where Ceph lies.');
   const port = await freePort();
-  // Sockets have short paths.
+  // The path of a Unix socket has at most 107 bytes.
   const socket = join(tmpdir(), `${randomUUID()}.asok`);
   let running: { child: ChildProcess; exited: Promise<unknown> } | undefined;
   const start = async () => {

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A line to a server that can be made slow. Bytes keep their order, and what is on its way arrives before an end does. */
+/** A TCP relay with an adjustable delay. It keeps the order of bytes, and delivers bytes in flight before a close. */
 export interface Line {
   readonly port: number;
-  /** From now on every byte takes so long, in either direction. */
+  /** Delays every byte from now on, in both directions. */
   readonly delay: (milliseconds: number) => void;
   readonly close: () => Promise<void>;
 }
 
-/** @param options.host the address of this machine at which the line begins */
+/** @param options.host the local address that the relay listens on */
 export async function layLine(target: { host: string; port: number }, options: { host?: string } = {}): Promise<Line> {
   const sockets = new Set<Socket>();
   let delayMs = 0;
@@ -43,7 +43,7 @@ export async function layLine(target: { host: string; port: number }, options: {
   };
 }
 
-/** Does things later, each after those before it, though the delay may have become shorter. */
+/** Runs tasks after a delay and in order, even when a later task has a shorter delay. */
 function inOrder(delayMs: () => number): (act: () => void) => void {
   const queue: { due: number; act: () => void }[] = [];
   const work = () => {

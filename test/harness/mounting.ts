@@ -21,12 +21,12 @@ export async function datasetOf(api: Api, files: Record<string, Buffer | string>
   return id;
 }
 
-/** What is in a root, but for the lock that all mounts share. */
+/** The entries of a mount root, without the lock file. */
 export async function mountedIn(root: string): Promise<string[]> {
   return (await readdir(root)).filter((name) => name !== '.trainyard.lock').sort();
 }
 
-/** Every file below a folder, with what would tell that it was touched. */
+/** Every file below a folder, with its size and times, which show whether it was touched. */
 export async function stateOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const states = entries
@@ -41,7 +41,7 @@ export async function stateOf(folder: string): Promise<string[]> {
   return (await Promise.all(states)).sort();
 }
 
-/** The digest of what a mounted folder really holds, worked out as `sha256sum` would, without a look at our record. */
+/** The digest of the files in a mounted folder, computed from their bytes and not from our record. */
 export async function digestOfFolder(folder: string): Promise<string> {
   const names = (await readdir(folder)).filter((name) => !name.startsWith('.'));
   names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -53,7 +53,7 @@ export async function digestOfFolder(folder: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** What a run of the trainer, and its UI, leave in a dataset's folder. */
+/** The files that the trainer and its UI write into a dataset's folder. */
 const TRAINER_LITTER = [
   '.aitk_size.json',
   '_latent_cache/a_0123.safetensors',

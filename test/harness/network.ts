@@ -1,32 +1,32 @@
 import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 
-/** Processes of this machine behind a router that can lose packets; what they see of the network is real. */
+/** A network namespace behind a router that can drop packets. */
 export interface Network {
-  /** Of this machine, as those behind the router reach it. */
+  /** Address of this machine as seen from behind the router. */
   readonly hostAddress: string;
-  /** Of what runs behind the router, as this machine reaches it. */
+  /** Address behind the router as seen from this machine. */
   readonly address: string;
-  /** The beginning of a command that is to run behind the router, as the very process that is started. */
+  /** Prefix of a command that runs behind the router, without a process in between. */
   readonly command: readonly string[];
-  /** Loses so many of a hundred packets from and to these TCP ports of this machine, at random; none of the others. */
+  /** Drops this percentage of the packets from and to these TCP ports of this machine, at random. */
   readonly lose: (percent: number, ports: readonly number[]) => void;
   readonly loseNothing: () => void;
-  /** How many packets have been lost since `lose`. */
+  /** Packets dropped since `lose`. */
   readonly lost: () => number;
   readonly close: () => void;
 }
 
 /**
- * Makes two network namespaces, joined by links and routes: this machine, a router, and whoever is behind it. The router
- * drops packets on their way through, as a sender is told of those that it drops itself.
+ * Makes two network namespaces, joined by links and routes: this machine, a router, and a host behind it. The router drops
+ * forwarded packets, because a sender notices packets that its own kernel drops.
  *
- * @returns why not, where the machine does not allow it
+ * @returns the reason where this machine does not allow it
  */
 export function openNetwork(): Network | { refusal: string } {
   const name = `yard${process.pid}${randomInt(1000)}`;
   const [router, guest] = [`${name}r`, `${name}g`];
-  // Set aside for tests of networks (https://www.rfc-editor.org/rfc/rfc2544, C.2.2).
+  // Reserved for network tests (https://www.rfc-editor.org/rfc/rfc2544, C.2.2).
   const net = `198.18.${randomInt(256)}`;
   const base = randomInt(32) * 8;
   const [hostAddress, gate, inside, address] = [1, 2, 5, 6].map((n) => `${net}.${base + n}`) as [
@@ -38,7 +38,7 @@ export function openNetwork(): Network | { refusal: string } {
   const inRouter = ['netns', 'exec', router];
   const [outerLink, innerLink] = [`yo${process.pid}`, `yi${process.pid}`];
   const close = () => {
-    // The links go with what they lead to.
+    // A link is removed with its namespace.
     for (const namespace of [guest, router]) run('ip', 'netns', 'del', namespace);
     run('ip', 'link', 'del', outerLink);
   };
@@ -93,7 +93,7 @@ export function openNetwork(): Network | { refusal: string } {
   };
 }
 
-/** @returns why it failed, `undefined` where it did not */
+/** @returns the reason of a failure, `undefined` on success */
 function run(command: string, ...args: string[]): string | undefined {
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
   return status === 0 ? undefined : (error?.message ?? stderr.trim());

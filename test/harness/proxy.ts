@@ -4,42 +4,42 @@ import type { AddressInfo } from 'node:net';
 import { Transform } from 'node:stream';
 import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 
-/** A request as the proxy saw it. */
+/** A request that the proxy saw. */
 export interface Seen {
   readonly method: string;
   /** With the query. */
   readonly path: string;
-  /** How often this method and path, the query left out, have come, this time included. */
+  /** Count of requests with this method and path, without the query, this one included. */
   readonly time: number;
-  /** Of the body, that have come so far. */
+  /** Bytes of the body received so far. */
   bytes: number;
-  /** What was answered; `undefined` where nothing was, or not yet. */
+  /** Status of the answer; `undefined` without an answer so far. */
   status: number | undefined;
 }
 
-/** What the proxy does instead of passing a request on as it is. */
+/** A fault that the proxy injects instead of forwarding a request. */
 export type Fault =
-  /** The connection breaks as soon as so many bytes of the body have come. */
+  /** Breaks the connection after this many bytes of the body. */
   | { readonly resetAfterBytes: number }
-  /** The request is carried out, and the connection breaks before its answer. */
+  /** Forwards the request, and breaks the connection before the answer. */
   | 'lose-answer'
-  /** The request is carried out, and the connection breaks in the middle of its answer. */
+  /** Forwards the request, and breaks the connection in the middle of the answer. */
   | 'cut-answer'
-  /** So many bytes go on to the service, and the others wait until `release` is called or the client goes. */
+  /** Forwards this many bytes, and holds the rest until `release` is called or the client disconnects. */
   | { readonly holdAfterBytes: number }
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string };
 
-/** Decides what happens to a request; `undefined` passes it on. */
+/** Chooses the fault for a request; `undefined` forwards it. */
 export type Rule = (seen: Seen) => Fault | undefined | Promise<Fault | undefined>;
 
 export interface BreakingProxy {
   readonly url: string;
   readonly seen: readonly Seen[];
-  /** The requests of this method whose path holds that. */
+  /** Requests with this method whose path contains the text. */
   readonly requests: (method: string, part: string) => readonly Seen[];
-  /** The one rule from now on; without one, all is passed on. */
+  /** Replaces the rule; without one, every request is forwarded. */
   readonly rule: (rule?: Rule) => void;
-  /** Lets go what is being held. */
+  /** Forwards held bytes. */
   readonly release: () => void;
   /** Breaks every connection, and refuses new ones until `comeBack`. */
   readonly goAway: () => Promise<void>;
@@ -48,9 +48,9 @@ export interface BreakingProxy {
 }
 
 /**
- * A proxy in front of the real server that breaks things on command. Links that the service signs lead through it as well.
+ * An HTTP proxy in front of the real server that injects faults. Links that the service signs lead through it too.
  *
- * @param options.isContractOnly makes of our service one that has nothing but what the contract says
+ * @param options.isContractOnly removes everything from answers that is not in the contract
  */
 export async function startProxy(target: string, options: { isContractOnly?: boolean } = {}): Promise<BreakingProxy> {
   const seen: Seen[] = [];
@@ -93,7 +93,7 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     const sent = options.isContractOnly ? contractOnly(body) : body;
     response.writeHead(incoming.statusCode ?? 502, { ...headers, 'content-length': sent.length });
     if (fault !== 'cut-answer') return void response.end(sent);
-    // Not by a reset, which would take back what has arrived and nobody has read yet.
+    // Not with a reset, which would discard bytes that have arrived and are not read yet.
     response.write(sent.subarray(0, sent.length >> 1), () => request.socket.destroy());
   };
   let server = await listening(listener, 0);
@@ -188,7 +188,7 @@ function bareStatus(path: string): string {
   return path.includes('/status?') ? bare(path) : path;
 }
 
-/** What the contract's table does not have. */
+/** Routes that are not in the contract. */
 function isExtension(method: string, path: string): boolean {
   return (
     /datasets(\/[^/]+)?\/(manifest|events|links|captions|files|uploads|archive|zip)\b/.test(path) ||
@@ -196,7 +196,7 @@ function isExtension(method: string, path: string): boolean {
   );
 }
 
-/** Takes our own fields out of an answer. */
+/** Removes the fields that are not in the contract. */
 function contractOnly(body: Buffer): Buffer {
   try {
     return Buffer.from(JSON.stringify(stripped(JSON.parse(body.toString()))));

@@ -15,23 +15,23 @@ import { beforeAll, onTestFinished } from 'vitest';
 
 const CEPH = fileURLToPath(new URL('./ceph.sh', import.meta.url));
 
-/** The variable that names the file by whose being there a run knows that Ceph is its own. */
+/** The variable with the path of the file that marks a Ceph as started by this run. */
 export const CEPH_MARK = 'TRAINYARD_TEST_CEPH_MARK';
 
-/** A first start with its packages. */
+/** Time for a first start, packages included. */
 const START_MS = 300_000;
 
-/** All tests share a bucket; each has a prefix of its own, so that no name is used twice. */
+/** All tests share a bucket; each uses a prefix of its own. */
 const BUCKET = process.env.TEST_S3_BUCKET ?? 'trainyard-test';
 
-/** The variables that `test/harness/ceph.sh env` prints, by their names. */
+/** The variables that `test/harness/ceph.sh env` prints. */
 type Environment = Record<string, string>;
 
 let environment: Promise<Environment> | undefined;
 
 /**
- * Endpoint and keys of a store that answers, with a bucket for tests: the one that the environment names, or a Ceph that is
- * started for us. This process has them in its environment from then on.
+ * Sets endpoint and keys of a running store with a bucket for tests in the environment of this process: the store that the
+ * environment names, or a Ceph that is started for the run.
  */
 export function s3Environment(): Promise<Environment> {
   environment ??= (async () => {
@@ -52,7 +52,7 @@ function ownVariables(): Environment {
   return Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
 }
 
-/** Starts Ceph where nobody has, and then leaves a mark of that for the end of the run. */
+/** Starts Ceph unless it runs, and marks it for the end of the run. */
 async function sharedCeph(): Promise<Environment> {
   const ranBefore = isCephRunning();
   const found = await startCeph();
@@ -70,7 +70,7 @@ function variablesIn(exports: string): Environment {
   return Object.fromEntries([...exports.matchAll(/^export (\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
 }
 
-/** Whether a Ceph of ours answers already. */
+/** Whether a local Ceph answers. */
 export function isCephRunning(): boolean {
   try {
     execFileSync(CEPH, ['env'], { stdio: 'ignore' });
@@ -80,17 +80,17 @@ export function isCephRunning(): boolean {
   }
 }
 
-/** Ends Ceph, or its gateway alone. */
+/** Stops Ceph, or its gateway alone. */
 export function stopCeph(...daemon: 'rgw'[]): void {
   execFileSync(CEPH, ['stop', ...daemon], { stdio: 'ignore' });
 }
 
-/** Starts what was stopped. */
+/** Starts the stopped parts. */
 export async function restartCeph(): Promise<void> {
   await startCeph();
 }
 
-/** Before the first test of a file that needs it. */
+/** Called before the first test of a file that needs S3. */
 export function needsS3(): void {
   beforeAll(async () => {
     await s3Environment();
@@ -107,14 +107,14 @@ export function newClient(): S3Client {
   });
 }
 
-/** An empty place in the bucket. */
+/** An unused prefix of the bucket. */
 export interface TestBucket {
   readonly bucket: string;
   readonly prefix: string;
   /** As `BLOBS_URL` has it, for a store in it or further below; `parameters` are added. */
   readonly url: (parameters?: Record<string, string>, below?: string) => string;
   readonly client: S3Client;
-  /** What is really there, without the prefix. */
+  /** The objects below the prefix, without it. */
   readonly keys: () => Promise<string[]>;
   /** Uploads in parts that are not complete, by their keys. */
   readonly unfinished: () => Promise<string[]>;
@@ -123,14 +123,14 @@ export interface TestBucket {
   readonly empty: () => Promise<void>;
 }
 
-/** A place that is emptied with the test. */
+/** A prefix whose objects are deleted with the test. */
 export function newBucket(): TestBucket {
   const place = newPlace();
   onTestFinished(place.empty);
   return place;
 }
 
-/** A place that somebody empties. */
+/** A prefix whose objects the caller deletes. */
 export function newPlace(): TestBucket {
   const prefix = `t/${randomUUID()}`;
   const client = newClient();

@@ -33,32 +33,32 @@ export interface TestServer {
   readonly process: ChildProcess;
   /** All that the process has printed so far. */
   readonly output: () => string;
-  /** A client with a fresh token of the account, which is made where it is new. */
+  /** A client with a new token of the account, which is created where it is missing. */
   readonly api: (account?: string) => Promise<Api>;
   /** Sends a signal and returns the exit code, `null` for a process that was killed. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>;
 }
 
-/** Where a server runs: what its command begins with, and the address it listens on. */
-export interface Place {
+/** Where a server runs: a prefix of its command, and the address it listens on. */
+export interface Host {
   readonly command: readonly string[];
   readonly address: string;
 }
 
-/** A new folder below the system's own for temporary files. */
+/** A new folder below the system's temporary folder. */
 export function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'trainyard-test-'));
 }
 
 /**
- * Starts the real server as a process of its own on a free port, and returns once it listens.
+ * Starts the real server as a process on a free port, and returns once it listens.
  *
  * @param settings flags as `{ 'link-seconds': 1 }`
- * @param options.within where it runs, if not simply on this machine
+ * @param options.within where it runs, by default on this machine
  */
 export async function startServer(
   settings: Record<string, string | number> = {},
-  options: { dataFolder?: string; env?: Readonly<Record<string, string>>; within?: Place } = {},
+  options: { dataFolder?: string; env?: Readonly<Record<string, string>>; within?: Host } = {},
 ): Promise<TestServer> {
   const { command: before, address } = options.within ?? { command: [], address: '127.0.0.1' };
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
@@ -99,10 +99,10 @@ export async function startServer(
   };
 }
 
-/** Where the servers on a data folder keep the rest, for as long as the folder is there. */
+/** The database and bucket of the servers on a data folder, as long as the folder exists. */
 const worlds = new Map<string, Promise<World>>();
 
-/** By itself a server needs no more than its folder; the tests on other combinations are told so by `vitest.config.ts`. */
+/** The default server needs only its folder; `vitest.config.ts` names another combination in the environment. */
 function worldOf(dataFolder: string): Promise<World> {
   const combination = process.env.TRAINYARD_TEST_COMBINATION;
   if (combination === undefined) return Promise.resolve({ env: {}, discard: async () => {} });
@@ -111,7 +111,7 @@ function worldOf(dataFolder: string): Promise<World> {
   return world;
 }
 
-/** Makes a token as `trainyard token create` does, on the same catalog and beside the running server. */
+/** Creates a token as `trainyard token create` does, beside the running server. */
 export async function newToken(dataFolder: string, account: string, env: Record<string, string> = {}): Promise<string> {
   const metadata = await openCatalog({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {
@@ -121,7 +121,7 @@ export async function newToken(dataFolder: string, account: string, env: Record<
   }
 }
 
-/** Stops the server and removes what it had. */
+/** Stops the server and removes its data. */
 export async function discardServer(server: TestServer | undefined): Promise<void> {
   if (server === undefined) return;
   if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
@@ -130,7 +130,7 @@ export async function discardServer(server: TestServer | undefined): Promise<voi
   worlds.delete(server.dataFolder);
 }
 
-/** Looks again and again until the answer is not undefined. @throws Error after `timeoutMs` */
+/** Polls until the answer is not `undefined`. @throws Error after `timeoutMs` */
 export async function eventually<T>(
   look: () => Promise<T | undefined> | T | undefined,
   timeoutMs = 20_000,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CEPH_MARK, isCephRunning, stopCeph } from './s3.js';
 
-/** Ceph is started by the first test that needs it, and ends with the run, unless somebody else has started it. */
+/** The first test that needs Ceph starts it; it is stopped after the run, unless it was running before. */
 export function setup(): () => void {
   const mark = join(tmpdir(), `trainyard-test-ceph-${process.pid}`);
   process.env[CEPH_MARK] = mark;

@@ -4,7 +4,7 @@ import { type RunningPostgres, startPostgres } from './postgres.js';
 
 let shared: Promise<RunningPostgres> | undefined;
 
-/** One Postgres for a whole run of the tests, on which each test that wants one makes a database of its own. */
+/** One Postgres for the whole run; each test creates its own database on it. */
 export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const reason = whyNoPostgres();
   if (reason !== undefined) {

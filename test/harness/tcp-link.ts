@@ -2,23 +2,23 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A line to a server that can be disturbed; requests and signatures stay as they are. */
+/** A TCP relay to a server with faults on demand; requests and signatures stay unchanged. */
 export interface TcpLink {
-  /** The server's address as it is reached through the line. */
+  /** The server's URL through the relay. */
   readonly url: string;
-  /** Nothing passes any more, in either direction, and nobody is told. */
+  /** Silently holds every byte in both directions. */
   readonly stall: () => void;
-  /** What the server says is lost: the connection breaks at its next answer, once. */
+  /** Breaks the connection at the server's next answer, once. */
   readonly loseNextAnswer: () => void;
-  /** The connection breaks once so many bytes of answers have passed. */
+  /** Breaks the connection after this many bytes of answers. */
   readonly cutAfter: (bytes: number) => void;
-  /** All connections break, and new ones are refused. */
+  /** Breaks all connections and refuses new ones. */
   readonly goAway: () => Promise<void>;
-  /** Everything passes again; what was held back does not. */
+  /** Relays again; held bytes are dropped. */
   readonly mend: () => Promise<void>;
 }
 
-/** Lays a line to the server at that URL, removed with the test. */
+/** Starts a relay to the server at that URL, stopped with the test. */
 export async function tcpLinkTo(target: string): Promise<TcpLink> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();

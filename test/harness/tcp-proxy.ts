@@ -1,35 +1,35 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** What one connection has asked for: each time the client sends after it has been answered begins a new round trip. */
+/** The round trips of one connection: the first bytes that the client sends after an answer begin a new one. */
 export interface Conversation {
-  /** All that the client sent in each round trip, as text. */
+  /** The bytes that the client sent in each round trip, as text. */
   readonly trips: string[];
 }
 
-/** A TCP proxy that sees how often somebody waits for an answer, and that can fall silent. */
+/** A TCP proxy that counts round trips and can stop relaying. */
 export interface TcpProxy {
   readonly port: number;
   readonly conversations: readonly Conversation[];
-  /** From now on nothing passes in either direction, and no connection breaks. */
+  /** Holds every byte in both directions from now on; no connection breaks. */
   readonly fallSilent: () => void;
   /**
-   * The connection breaks on which such a thing is asked: before it has gone on or, where an answer is given, when that has
-   * come, of which nothing goes on. Happens once.
+   * Breaks the first connection whose client sends matching text: before it is relayed or, with `answer`, when the matching
+   * answer arrives, which is not relayed.
    */
   readonly breakAt: (asked: RegExp, answer?: RegExp) => void;
-  /** Breaks every connection; new ones pass. */
+  /** Breaks every connection; new ones are relayed. */
   readonly breakAll: () => void;
   readonly close: () => Promise<void>;
 }
 
 /**
- * An answer waits a moment before it goes on to the client, so that whatever the client sends without waiting for it comes
- * first. That makes the count exact: a statement belongs to the trip before it unless an answer had been seen.
+ * The proxy delays answers, so that everything the client sends without waiting for an answer arrives first. That makes the
+ * count exact: a statement belongs to the current trip unless an answer was relayed before it.
  */
 const ANSWER_DELAY_MS = 4;
 
-/** @param options.answerDelayMs longer where the client has so much else to do that it may pause in the middle of a trip */
+/** @param options.answerDelayMs longer for a client that may pause in the middle of a trip */
 export async function startTcpProxy(
   target: { host: string; port: number },
   { answerDelayMs = ANSWER_DELAY_MS }: { answerDelayMs?: number } = {},
@@ -78,7 +78,7 @@ export async function startTcpProxy(
         if (fatal.test(chunk.toString('latin1'))) client.destroy();
         return;
       }
-      // Where this process was late itself, what the client has sent by now is read before.
+      // When this process is late itself, it first reads what the client has sent meanwhile.
       const goOn = () => {
         isAnswered = true;
         client.write(chunk);

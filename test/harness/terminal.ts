@@ -6,21 +6,21 @@ import { COMMAND, eventually } from './server.js';
 
 const run = promisify(execFile);
 
-/** A real terminal with a shell in it. */
+/** A real terminal (tmux) with a shell. */
 export interface Terminal {
   /** Runs the built command with these arguments, and `ended with CODE` after it. */
   readonly trainyard: (line: string) => Promise<void>;
-  /** Types what is asked for, and presses Enter. */
+  /** Types the text and presses Enter. */
   readonly answer: (text: string) => Promise<void>;
   /** Presses a key by tmux's name for it, such as `C-c`. */
   readonly press: (key: string) => Promise<void>;
-  /** What stands on the screen since the last command was entered. */
+  /** The screen since the last command was entered. */
   readonly screen: (options?: { colours: boolean }) => Promise<string>;
-  /** Waits until that is on the screen, and returns all of it. */
+  /** Waits until the screen matches, and returns it. */
   readonly waitFor: (pattern: RegExp) => Promise<string>;
 }
 
-/** Leaves the test out where there is no tmux, and fails it there in CI, where there must be one. */
+/** Skips the test where there is no tmux; in CI the test fails instead. */
 export function needTerminal({ skip }: TestContext): void {
   if (spawnSync('tmux', ['-V']).status === 0) return;
   if (process.env.CI === 'true') throw new Error('tmux is not installed, and CI must not leave these tests out.');
@@ -59,7 +59,7 @@ export async function openTerminal(env: Record<string, string>): Promise<Termina
     }).catch(async () => {
       throw new Error(`${pattern} never came on the screen:\n${await screen()}`);
     });
-  // What is typed before the shell reads would stand there twice.
+  // Text typed before the shell reads it would show twice.
   await eventually(async () => ((await tmux('capture-pane', '-p')).startsWith('$') ? true : undefined));
   return { trainyard, answer, press, screen, waitFor };
 }

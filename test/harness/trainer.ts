@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** One training item as the trainer would make it. */
+/** One training item of the trainer. */
 export interface TrainingItem {
   /** Below the dataset's folder. */
   readonly path: string;

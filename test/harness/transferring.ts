@@ -6,17 +6,17 @@ import type { WireManifest } from '../../src/api/schemas.js';
 import { Api } from './api.js';
 import { startServer, type TestServer, temporaryFolder } from './server.js';
 
-/** A folder that is not there yet, and is removed with the test. */
+/** The path of a folder that does not exist yet, and is removed with the test. */
 export async function newFolder(): Promise<string> {
   const parent = await temporaryFolder();
   onTestFinished(() => rm(parent, { recursive: true, force: true }));
   return join(parent, 'folder');
 }
 
-/** What a service holds, as a client can see it, by the datasets' names. */
+/** The contents of a service as a client sees them, by the datasets' names. */
 export type Holdings = Record<string, Pick<WireManifest, 'dataset_id' | 'status' | 'files'>>;
 
-/** The manifests of all datasets of the account. @throws Error where the bytes of a file are not what they should be */
+/** The manifests of all datasets of the account. @throws Error where the bytes of a file don't match its SHA-256 */
 export async function holdingsOf(api: Api): Promise<Holdings> {
   const holdings: Holdings = {};
   for (const { id, name } of (await api.list()).body.datasets) {
@@ -32,7 +32,7 @@ export async function holdingsOf(api: Api): Promise<Holdings> {
   return holdings;
 }
 
-/** Serves a folder for as long as it takes to see what is in it, to one who has a token already. */
+/** Serves a folder to read its contents with an existing token, and stops again. */
 export async function servedHoldings(
   dataFolder: string,
   { token, env = {} }: { token: string; env?: Record<string, string> },
@@ -62,7 +62,7 @@ export async function pathOfBytes(dataFolder: string, bytes: Buffer | string): P
   throw new Error('there is no such blob');
 }
 
-/** As a disk does it: one bit, and nobody is told. */
+/** Flips one bit in the middle of a file, as a failing disk may. */
 export async function flipBit(path: string): Promise<void> {
   const bytes = await readFile(path);
   const middle = Math.floor(bytes.length / 2);
@@ -70,7 +70,7 @@ export async function flipBit(path: string): Promise<void> {
   await writeFile(path, bytes);
 }
 
-/** A server's folder, full, after it has stopped. */
+/** Stops a server and returns its data folder. */
 export async function stopped(server: TestServer): Promise<string> {
   await server.stop();
   onTestFinished(() => rm(server.dataFolder, { recursive: true, force: true }));

@@ -1,7 +1,7 @@
 import { newDatabase } from './postgres.js';
 import { newPlace, s3Environment } from './s3.js';
 
-/** What a server under test needs beside its data folder, empty and its own. */
+/** An empty database and bucket prefix for a server under test, beside its data folder. */
 export interface World {
   readonly env: Record<string, string>;
   readonly discard: () => Promise<void>;
@@ -21,7 +21,7 @@ const PARTS: Record<string, () => Promise<World>> = {
     const place = newPlace();
     return { env: { ...env, BLOBS_URL: place.url({ presign: 'false' }) }, discard: place.empty };
   },
-  /** As `s3`, with links straight to the bucket, as a server has them by itself. */
+  /** As `s3`, with presigned links to the bucket, which is the default. */
   presigned: async () => {
     const env = await s3Environment();
     const place = newPlace();
