@@ -107,7 +107,7 @@ describeInBrowser('faults of accessibility', (site) => {
       path: () => `/datasets/${id}/captions`,
       isThere: async (page) => {
         await page.getByLabel('Trigger word').fill('sks');
-        await page.getByText(/\d changes among/).waitFor();
+        await page.getByText(/\d changes to/).waitFor();
       },
     },
     { name: 'fitness', path: () => `/datasets/${id}/fitness`, isThere: text('three.jpg has no caption') },

@@ -4,72 +4,79 @@ import type { CaptionStatistics } from './caption-statistics.js';
 import { TERM_KINDS, type TermKind } from './terms/terms.js';
 import type { TermCounts } from './terms/use-terms.js';
 
-export const CAPTION_ISSUES = ['missing', 'blank', 'duplicates'] as const;
+const CAPTION_ISSUES = ['missing', 'blank', 'duplicates'] as const;
 export type CaptionIssue = (typeof CAPTION_ISSUES)[number];
 
-/** Which captions are listed; kept in the address, so that the way back leads to them. */
+/** Which captions are listed. It is part of the page's address, so that the browser's back button restores it. */
 export type CaptionFilter =
   | { readonly kind: 'all' }
   | { readonly kind: TermKind; readonly term: string }
-  | { readonly kind: 'only'; readonly only: CaptionIssue };
+  | { readonly kind: 'issue'; readonly issue: CaptionIssue };
 
 export const ALL_CAPTIONS: CaptionFilter = { kind: 'all' };
 
+/** Reads the filter from the parameters of an address. */
 export function captionFilterOf(parameters: URLSearchParams): CaptionFilter {
   for (const kind of TERM_KINDS) {
     const term = parameters.get(kind);
     if (term !== null) return { kind, term };
   }
-  const only = CAPTION_ISSUES.find((only) => only === parameters.get('only'));
-  return only === undefined ? ALL_CAPTIONS : { kind: 'only', only };
+  const issue = CAPTION_ISSUES.find((issue) => issue === parameters.get('only'));
+  return issue === undefined ? ALL_CAPTIONS : { kind: 'issue', issue };
 }
 
-export function captionFilterParameters(choice: CaptionFilter): Record<string, string> {
-  switch (choice.kind) {
+export function captionFilterParameters(filter: CaptionFilter): Record<string, string> {
+  switch (filter.kind) {
     case 'all':
       return {};
-    case 'only':
-      return { only: choice.only };
+    case 'issue':
+      return { only: filter.issue };
     case 'tag':
     case 'word':
-      return { [choice.kind]: choice.term };
+      return { [filter.kind]: filter.term };
   }
 }
 
-/** The pairs of a choice; `undefined` where that is not known yet. */
+interface ReadCaptions {
+  readonly pairs: readonly Pair[];
+  readonly statistics: CaptionStatistics;
+  readonly counts: TermCounts | undefined;
+}
+
+/** The pairs that match a filter; `undefined` until the terms have been counted. */
 export function matchingPairs(
-  choice: CaptionFilter,
-  { pairs, facts, counted }: { pairs: readonly Pair[]; facts: CaptionStatistics; counted: TermCounts | undefined },
+  filter: CaptionFilter,
+  { pairs, statistics, counts }: ReadCaptions,
 ): readonly Pair[] | undefined {
-  switch (choice.kind) {
+  switch (filter.kind) {
     case 'all':
       return pairs;
-    case 'only':
-      return facts[choice.only];
+    case 'issue':
+      return statistics[filter.issue];
     case 'tag':
     case 'word': {
-      if (counted?.kind !== choice.kind) return undefined;
-      const indexes = counted.terms.find(({ term }) => term === choice.term)?.captions ?? [];
-      return indexes.map((index) => counted.pairs[index]!);
+      if (counts?.kind !== filter.kind) return undefined;
+      const indexes = counts.terms.find(({ term }) => term === filter.term)?.captions ?? [];
+      return indexes.map((index) => counts.pairs[index]!);
     }
   }
 }
 
 /** `12 captions with the tag “snow”`, `all captions`. */
-export function describeFilter(choice: CaptionFilter, count?: number): string {
-  if (choice.kind === 'all') return 'all captions';
-  const [noun, rest] = nounOf(choice);
+export function describeFilter(filter: CaptionFilter, count?: number): string {
+  if (filter.kind === 'all') return 'all captions';
+  const [noun, rest] = nounOf(filter);
   return (count === undefined ? `${noun}s` : countOf(count, noun)) + rest;
 }
 
-function nounOf(choice: Exclude<CaptionFilter, { kind: 'all' }>): readonly [noun: string, rest: string] {
-  if (choice.kind !== 'only') return ['caption', ` with the ${choice.kind} “${choice.term}”`];
-  switch (choice.only) {
+function nounOf(filter: Exclude<CaptionFilter, { kind: 'all' }>): readonly [noun: string, rest: string] {
+  if (filter.kind !== 'issue') return ['caption', ` with the ${filter.kind} “${filter.term}”`];
+  switch (filter.issue) {
     case 'missing':
-      return ['picture', ' without a caption'];
+      return ['missing caption', ''];
     case 'blank':
       return ['blank caption', ''];
     case 'duplicates':
-      return ['caption', ' with the very text of another'];
+      return ['duplicate caption', ''];
   }
 }

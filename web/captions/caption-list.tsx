@@ -8,7 +8,7 @@ import { CaptionField } from './editing/caption-field.js';
 
 const ROW_REM = 9;
 
-/** Captions below each other, each with its picture; only those near what is seen are there. */
+/** A list of captions, each beside its image. Renders only the rows in and near the viewport. */
 export function CaptionList({ datasetId, pairs }: { datasetId: string; pairs: readonly Pair[] }) {
   const list = useRef<HTMLUListElement>(null);
   const [{ top, rem }, setLayout] = useState({ top: 0, rem: 16 });
@@ -34,7 +34,7 @@ export function CaptionList({ datasetId, pairs }: { datasetId: string; pairs: re
     if (rem > 0) virtual.measure();
   }, [virtual, rem]);
   return (
-    // biome-ignore lint/a11y/noRedundantRoles: without markers, Safari takes it for no list any more
+    // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
     <ul ref={list} role="list" aria-label="Captions" className="relative" style={{ height: virtual.getTotalSize() }}>
       {virtual.getVirtualItems().map(({ index, key, start }) => (
         <li

@@ -1,14 +1,14 @@
 import { numberOf } from '../ui/format.js';
 
-interface ProgressProps {
+interface CaptionProgressProps {
   readonly done: number;
   readonly total: number;
-  /** As in `12 of 100 captions read`. */
+  /** The rest of the sentence, such as `captions read` in `12 of 100 captions read`. */
   readonly what: string;
 }
 
-/** How far something is. */
-export function CaptionProgress({ done, total, what }: ProgressProps) {
+/** A progress bar over a line such as `12 of 100 captions read`. */
+export function CaptionProgress({ done, total, what }: CaptionProgressProps) {
   return (
     <div className="flex min-w-40 grow flex-col gap-1.5 text-sm text-muted">
       <progress

@@ -1,20 +1,20 @@
 import type { DatasetFile } from '../../src/client/client.js';
 import type { Pair } from '../live/pairs.js';
 
-/** What there is to know of the captions of a dataset as a whole. */
+/** Statistics of all captions of a dataset. */
 export interface CaptionStatistics {
   readonly captions: number;
   readonly missing: readonly Pair[];
   readonly blank: readonly Pair[];
-  /** Those whose very text another has too, beside each other. */
+  /** Pairs whose captions have the same text, grouped by that text. */
   readonly duplicates: readonly Pair[];
-  /** Of captions that are not blank, by their length in characters. */
+  /** Among captions that are not blank, by their length in characters. */
   readonly shortest: DatasetFile | undefined;
   readonly longest: DatasetFile | undefined;
   readonly medianLength: number | undefined;
 }
 
-/** @param textOf `undefined` where a text is not known */
+/** @param textOf returns `undefined` for a text that is not known */
 export function captionStatisticsOf(
   pairs: readonly Pair[],
   textOf: (file: DatasetFile) => string | undefined,

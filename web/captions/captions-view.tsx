@@ -25,12 +25,12 @@ import { useStickySelection } from './use-sticky-selection.js';
 
 const NONE: readonly Pair[] = [];
 
-/** All captions of a dataset together: numbers, tags and words, and changes to many at once. */
+/** The captions of a dataset: statistics, tags and words, the list, and changes to many at once. */
 export function CaptionsView({ dataset }: { dataset: DatasetWithFiles }) {
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
   const read = useReadPairs(dataset.id, pairs);
   if (pairs.length === 0) {
-    return <p className="py-8 text-muted">There is nothing to write captions for yet. Drop images or clips here.</p>;
+    return <p className="py-8 text-muted">No images or clips yet. Drop them here, then write their captions.</p>;
   }
   return (
     <>
@@ -44,7 +44,7 @@ function ReadingStatus({ read, captions }: { read: ReadPairs; captions: number }
   if (read.error !== undefined) {
     return (
       <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
-        Not all captions could be read. {messageOf(read.error)} <Button onClick={read.retry}>Try again</Button>
+        Could not read all captions. {messageOf(read.error)} <Button onClick={read.retry}>Try again</Button>
       </div>
     );
   }
@@ -54,54 +54,58 @@ function ReadingStatus({ read, captions }: { read: ReadPairs; captions: number }
 interface CaptionsProps {
   readonly datasetId: string;
   readonly pairs: readonly Pair[];
-  /** Those of them whose texts are known. */
+  /** The pairs whose texts are known. */
   readonly read: readonly Pair[];
 }
 
 function Captions({ datasetId, pairs, read }: CaptionsProps) {
   const [parameters, setParameters] = useSearchParams();
-  const choice = useMemo(() => captionFilterOf(parameters), [parameters]);
-  const choose = useCallback(
+  const filter = useMemo(() => captionFilterOf(parameters), [parameters]);
+  const setFilter = useCallback(
     (next: CaptionFilter) => setParameters(captionFilterParameters(next), { replace: true }),
     [setParameters],
   );
-  const [browsed, setBrowsed] = useState<TermKind>('tag');
-  const kind = choice.kind === 'word' || choice.kind === 'tag' ? choice.kind : browsed;
-  const counted = useTerms(read, kind);
-  const facts = useMemo(() => captionStatisticsOf(read, textOf), [read]);
-  const chosen = useMemo(() => matchingPairs(choice, { pairs: read, facts, counted }), [choice, read, facts, counted]);
-  const staying = useStickySelection(parameters.toString(), pairs, chosen ?? NONE);
+  const [lastKind, setLastKind] = useState<TermKind>('tag');
+  const kind = filter.kind === 'word' || filter.kind === 'tag' ? filter.kind : lastKind;
+  const counts = useTerms(read, kind);
+  const statistics = useMemo(() => captionStatisticsOf(read, textOf), [read]);
+  const matching = useMemo(
+    () => matchingPairs(filter, { pairs: read, statistics, counts }),
+    [filter, read, statistics, counts],
+  );
+  const listed = useStickySelection(parameters.toString(), pairs, matching ?? NONE);
+  const onSelectTerm = useCallback((term: string) => setFilter({ kind, term }), [kind, setFilter]);
   return (
     <div className="grid gap-4 lg:grid-cols-[20rem_minmax(0,1fr)]">
       <div className="flex min-w-0 flex-col gap-4">
-        <StatisticsPanel datasetId={datasetId} statistics={facts} onFilter={choose} />
+        <StatisticsPanel datasetId={datasetId} statistics={statistics} onFilter={setFilter} />
         <div className="lg:sticky lg:top-4">
           <TermsPanel
             kind={kind}
-            counted={counted}
-            filter={choice}
+            counts={counts}
+            selected={filter.kind === kind ? filter.term : undefined}
             onKind={(next) => {
-              setBrowsed(next);
-              choose(ALL_CAPTIONS);
+              setLastKind(next);
+              setFilter(ALL_CAPTIONS);
             }}
-            onFilter={choose}
+            onSelect={onSelectTerm}
           />
         </div>
       </div>
       <div className="flex min-w-0 flex-col gap-4">
         <BulkPanel
           datasetId={datasetId}
-          pairs={chosen ?? NONE}
-          scope={describeFilter(choice)}
-          first={facts.captions === 0 ? 'fill' : 'prepend'}
+          pairs={matching ?? NONE}
+          scope={describeFilter(filter)}
+          initialKind={statistics.captions === 0 ? 'fill' : 'prepend'}
         />
         <div className="flex flex-wrap items-center gap-3">
           <h2 role="status" className="text-base font-semibold wrap-anywhere first-letter:uppercase">
-            {chosen === undefined ? 'Counting …' : describeFilter(choice, chosen.length)}
+            {matching === undefined ? 'Counting …' : describeFilter(filter, matching.length)}
           </h2>
-          {choice.kind !== 'all' && <Button onClick={() => choose(ALL_CAPTIONS)}>Show all</Button>}
+          {filter.kind !== 'all' && <Button onClick={() => setFilter(ALL_CAPTIONS)}>Show all</Button>}
         </div>
-        <CaptionList datasetId={datasetId} pairs={staying} />
+        <CaptionList datasetId={datasetId} pairs={listed} />
       </div>
     </div>
   );

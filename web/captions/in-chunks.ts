@@ -1,7 +1,7 @@
-/** So much work at a time leaves the page quick: a frame is 16 ms. */
+/** Shorter than a frame of 16 ms, so that typing and scrolling stay smooth. */
 const CHUNK_MS = 8;
 
-/** Works through many things with pauses, so that whoever types or scrolls meanwhile notices nothing. */
+/** Works on items in chunks of a few milliseconds, and lets the page handle input between them. */
 export async function forEachInChunks<T>(
   items: readonly T[],
   work: (item: T, index: number) => void,

@@ -2,25 +2,25 @@ import { useEffect, useState } from 'react';
 import type { DatasetFile } from '../../src/client/client.js';
 import type { Pair } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
-import { textStateOf, readTexts } from './editing/texts.js';
+import { readTexts, textStateOf } from './editing/texts.js';
 
 export interface ReadPairs {
-  /** The pairs whose texts have all been read; those of a moment ago while a few new ones are read. */
+  /** The pairs whose texts have all been read. While new texts are read, the pairs before them. */
   readonly pairs: readonly Pair[] | undefined;
-  /** Of the captions now, how many have been read. */
+  /** The number of current captions whose text has been read. */
   readonly known: number;
   readonly error: unknown;
   readonly retry: () => void;
 }
 
-/** Reads the texts of all captions, and those that have changed as they do. */
+/** Reads the texts of all captions, and reads those again that change. */
 export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPairs {
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();
   const [known, setKnown] = useState(0);
   const [error, setError] = useState<unknown>();
-  const [tries, setTries] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a further try is one more reason
+  const [attempt, setAttempt] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new attempt reads again
   useEffect(() => {
     const reading = new AbortController();
     const { signal } = reading;
@@ -32,12 +32,12 @@ export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPai
       (error) => !signal.aborted && setError(error),
     );
     return () => reading.abort();
-  }, [client, datasetId, pairs, tries]);
-  return { pairs: read, known, error, retry: () => setTries(tries + 1) };
+  }, [client, datasetId, pairs, attempt]);
+  return { pairs: read, known, error, retry: () => setAttempt(attempt + 1) };
 }
 
-/** A text that has been read; `undefined` where it could not be, or is too long. */
+/** The text of a caption; `undefined` if it has not been read or is too long. */
 export function textOf({ sha256 }: DatasetFile): string | undefined {
-  const reading = textStateOf(sha256);
-  return reading.state === 'read' ? (reading.text ?? undefined) : undefined;
+  const state = textStateOf(sha256);
+  return state.state === 'read' ? (state.text ?? undefined) : undefined;
 }

@@ -9,32 +9,32 @@ import type { CaptionFilter, CaptionIssue } from './caption-filter.js';
 interface StatisticsPanelProps {
   readonly datasetId: string;
   readonly statistics: CaptionStatistics;
-  readonly onFilter: (choice: CaptionFilter) => void;
+  readonly onFilter: (filter: CaptionFilter) => void;
 }
 
-/** The captions of a dataset in numbers, each with the way to what it counts. */
-export const StatisticsPanel = memo(function FactsPanel({
+/** Statistics of the captions of a dataset. A number lists or shows the captions that it counts. */
+export const StatisticsPanel = memo(function StatisticsPanel({
   datasetId,
-  statistics: facts,
-  onFilter: onChoose,
+  statistics,
+  onFilter,
 }: StatisticsPanelProps) {
-  const { captions, shortest, longest, medianLength } = facts;
+  const { captions, shortest, longest, medianLength } = statistics;
   return (
-    <Panel title="In numbers">
+    <Panel title="Statistics">
       <dl className="grid grid-cols-[1fr_auto] gap-x-4 gap-y-1 text-sm">
-        <Fact name="Captions">{numberOf(captions)}</Fact>
-        <Counted name="Missing" only="missing" statistics={facts} onFilter={onChoose} />
-        <Counted name="Blank" only="blank" statistics={facts} onFilter={onChoose} />
-        <Counted name="The same as another" only="duplicates" statistics={facts} onFilter={onChoose} />
+        <Row name="Captions">{numberOf(captions)}</Row>
+        <IssueCount name="Missing" issue="missing" {...{ statistics, onFilter }} />
+        <IssueCount name="Blank" issue="blank" {...{ statistics, onFilter }} />
+        <IssueCount name="Duplicates" issue="duplicates" {...{ statistics, onFilter }} />
         {shortest !== undefined && longest !== undefined && medianLength !== undefined && (
           <>
-            <Fact name="Shortest">
+            <Row name="Shortest">
               <Length datasetId={datasetId} file={shortest} />
-            </Fact>
-            <Fact name="Half are shorter than">{charactersOf(medianLength)}</Fact>
-            <Fact name="Longest">
+            </Row>
+            <Row name="Median">{charactersOf(medianLength)}</Row>
+            <Row name="Longest">
               <Length datasetId={datasetId} file={longest} />
-            </Fact>
+            </Row>
           </>
         )}
       </dl>
@@ -42,7 +42,7 @@ export const StatisticsPanel = memo(function FactsPanel({
   );
 });
 
-function Fact({ name, children }: { name: string; children: ReactNode }) {
+function Row({ name, children }: { name: string; children: ReactNode }) {
   return (
     <>
       <dt className="text-muted">{name}</dt>
@@ -51,28 +51,28 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-interface CountedProps extends Pick<StatisticsPanelProps, 'statistics' | 'onFilter'> {
+interface IssueCountProps extends Pick<StatisticsPanelProps, 'statistics' | 'onFilter'> {
   readonly name: string;
-  readonly only: CaptionIssue;
+  readonly issue: CaptionIssue;
 }
 
-function Counted({ name, only, statistics: facts, onFilter: onChoose }: CountedProps) {
-  const count = facts[only].length;
+function IssueCount({ name, issue, statistics, onFilter }: IssueCountProps) {
+  const count = statistics[issue].length;
   return (
-    <Fact name={name}>
+    <Row name={name}>
       {count === 0 ? (
         '0'
       ) : (
         <button
           type="button"
-          aria-label={`${numberOf(count)}, list them: ${name.toLowerCase()}`}
-          onClick={() => onChoose({ kind: 'only', only })}
+          aria-label={`List ${numberOf(count)} ${name.toLowerCase()}`}
+          onClick={() => onFilter({ kind: 'issue', issue })}
           className="cursor-pointer text-accent underline"
         >
           {numberOf(count)}
         </button>
       )}
-    </Fact>
+    </Row>
   );
 }
 
@@ -88,7 +88,7 @@ function Length({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   );
 }
 
-/** Without a plural, which would need the room of a line. */
+/** Abbreviated, so that it fits beside the name. */
 function charactersOf(length: number): string {
   return `${numberOf(length)} char.`;
 }

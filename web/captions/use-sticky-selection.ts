@@ -4,17 +4,17 @@ import type { Pair } from '../live/pairs.js';
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Of all pairs those that are chosen, and those that were since that choice was made: a caption that loses the tag by which
- * it was found does not vanish under the hands of who edits it.
+ * Returns the pairs that match a filter now or have matched it since it was chosen. A caption that loses the tag it was found
+ * by so stays listed while a person edits it.
  */
-export function useStickySelection(choice: string, pairs: readonly Pair[], chosen: readonly Pair[]): readonly Pair[] {
-  const [before, setBefore] = useState({ choice, stems: NONE });
+export function useStickySelection(filter: string, pairs: readonly Pair[], matching: readonly Pair[]): readonly Pair[] {
+  const [before, setBefore] = useState({ filter, stems: NONE });
   const stems = useMemo(() => {
-    const staying = before.choice === choice ? before.stems : NONE;
-    return new Set([...staying, ...chosen.map(({ stem }) => stem)]);
-  }, [before, choice, chosen]);
+    const kept = before.filter === filter ? before.stems : NONE;
+    return new Set([...kept, ...matching.map(({ stem }) => stem)]);
+  }, [before, filter, matching]);
   useEffect(() => {
-    if (before.choice !== choice || before.stems.size !== stems.size) setBefore({ choice, stems });
-  }, [before, choice, stems]);
+    if (before.filter !== filter || before.stems.size !== stems.size) setBefore({ filter, stems });
+  }, [before, filter, stems]);
   return useMemo(() => pairs.filter(({ stem }) => stems.has(stem)), [pairs, stems]);
 }

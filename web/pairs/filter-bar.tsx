@@ -4,13 +4,13 @@ import { numberOf } from '../ui/format.js';
 import { type PairFilter, VIEWS, type View } from './pair-filter.js';
 
 interface FilterBarProps {
-  readonly choice: PairFilter;
+  readonly filter: PairFilter;
   readonly counts: Readonly<Record<View, number>>;
-  readonly onChange: (choice: PairFilter) => void;
+  readonly onChange: (filter: PairFilter) => void;
 }
 
-/** Which of the pairs are shown. */
-export function FilterBar({ choice, counts, onChange }: FilterBarProps) {
+/** Filters the pairs, and searches them by filename. */
+export function FilterBar({ filter, counts, onChange }: FilterBarProps) {
   return (
     <search className="flex flex-wrap items-center gap-x-4 gap-y-2">
       <fieldset className="flex flex-wrap gap-1">
@@ -18,8 +18,8 @@ export function FilterBar({ choice, counts, onChange }: FilterBarProps) {
         {Object.entries(VIEWS).map(([view, label]) => (
           <Chip
             key={view}
-            isOn={choice.view === view}
-            onClick={() => onChange({ ...choice, view: view as View, file: undefined })}
+            isOn={filter.view === view}
+            onClick={() => onChange({ ...filter, view: view as View, file: undefined })}
           >
             {label} <span className="tabular-nums">{numberOf(counts[view as View])}</span>
           </Chip>
@@ -31,8 +31,8 @@ export function FilterBar({ choice, counts, onChange }: FilterBarProps) {
           type="search"
           aria-label="Search files by name"
           placeholder="Search by name"
-          value={choice.search}
-          onChange={(event) => onChange({ ...choice, search: event.target.value, file: undefined })}
+          value={filter.search}
+          onChange={(event) => onChange({ ...filter, search: event.target.value, file: undefined })}
           className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
         />
       </div>

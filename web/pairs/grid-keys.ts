@@ -1,12 +1,12 @@
-interface Grid {
+interface GridSize {
   readonly count: number;
   readonly columns: number;
-  /** Rows that are seen at a time. */
+  /** Rows that fit in the viewport. */
   readonly rows: number;
 }
 
-/** Where a key leads from a index in a grid, which may be where it was; `undefined` for keys that lead nowhere. */
-export function indexAfterKey(key: string, index: number, { count, columns, rows }: Grid): number | undefined {
+/** The index that a key moves to in a grid; the same index at an edge, `undefined` for a key that does not move. */
+export function indexAfterKey(key: string, index: number, { count, columns, rows }: GridSize): number | undefined {
   const last = count - 1;
   const within = (to: number) => Math.min(Math.max(to, 0), last);
   const isInLastRow = Math.floor(index / columns) === Math.floor(last / columns);

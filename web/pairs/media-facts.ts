@@ -1,7 +1,7 @@
 import type { DatasetFile } from '../../src/client/client.js';
 import { durationOf } from '../ui/format.js';
 
-/** `1024 × 768`, or `640 × 480 · 2.5 s · 24 fps`; what is not known is left out. */
+/** `1024 × 768`, or `640 × 480 · 2.5 s · 24 fps`. Leaves unknown facts out. */
 export function mediaFactsOf({ width, height, duration_seconds, frames_per_second }: DatasetFile): string {
   return [
     width !== undefined && height !== undefined && `${width} × ${height}`,
@@ -12,14 +12,14 @@ export function mediaFactsOf({ width, height, duration_seconds, frames_per_secon
     .join(' · ');
 }
 
-/** Of clips, which are short. */
+/** The length of a clip, with a decimal below a minute. */
 function lengthOf(seconds: number): string {
   return seconds < 60 ? `${Number(seconds.toFixed(1))} s` : durationOf(seconds);
 }
 
-/** What browsers show, by the format that was found in the file; of the rest, few show a few. */
-const SHOWN = new Set(['jpeg', 'png', 'webp', 'gif', 'bmp', 'avif', 'mp4', 'mov', 'webm']);
+/** Formats that all browsers display. */
+const DISPLAYABLE = new Set(['jpeg', 'png', 'webp', 'gif', 'bmp', 'avif', 'mp4', 'mov', 'webm']);
 
 export function isShownByBrowsers({ format = '' }: Pick<DatasetFile, 'format'>): boolean {
-  return SHOWN.has(format);
+  return DISPLAYABLE.has(format);
 }

@@ -4,27 +4,27 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { isShownByBrowsers } from './media-facts.js';
 
-/** What only flies past while somebody scrolls is not asked for. */
-const CALM_MS = 60;
+/** After the last scroll event. Cards that only scroll past request no preview. */
+const SCROLL_PAUSE_MS = 60;
 
-/** Its first frame shows in browsers that show none before a clip has been played. */
+/** A media fragment. Some browsers show no frame of a clip before it plays, unless they are told where to begin. */
 const FIRST_FRAME = '#t=0.001';
 
 interface PreviewProps {
   readonly datasetId: string;
   readonly file: DatasetFile;
-  /** Of a clip, which is still otherwise. */
+  /** Whether a clip plays; otherwise it shows its first frame. */
   readonly isPlaying: boolean;
 }
 
-/** A file as it is on its card: an image by its thumbnail, a clip by its first frame. */
+/** The preview on a card: the thumbnail of an image, or the first frame of a clip. */
 export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   const links = useLinks(datasetId);
-  const isCalm = useCalm();
+  const canLoad = useScrollPause();
   const [broken, setBroken] = useState<string>();
-  if (isPlaceheld(file)) return <Placeholder file={file} />;
-  if (links === undefined || !isCalm) return null;
-  // Of a BMP the service makes no thumbnail, and a browser needs none.
+  if (hasNoPreview(file)) return <Placeholder file={file} />;
+  if (links === undefined || !canLoad) return null;
+  // The service makes no thumbnail of a BMP, which browsers display themselves.
   const url = file.kind === 'image' && file.format !== 'bmp' ? links.thumbnail(file) : links.file(file);
   if (broken === url) return <Placeholder file={file} />;
   return file.kind === 'video' ? (
@@ -34,8 +34,8 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   );
 }
 
-/** Images of which neither browsers nor the service's thumbnails show anything, and clips that browsers don't play. */
-function isPlaceheld(file: DatasetFile): boolean {
+/** Tells whether neither browsers nor the thumbnails of the service show a file. */
+function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
 }
 
@@ -45,7 +45,7 @@ function Image({ url, onError }: { url: string; onError: () => void }) {
     const element = image.current;
     if (element === null) return;
     element.src = url;
-    // Nobody waits for it any more: the connection is for those that are in sight.
+    // Cancels the request, so that visible cards get its connection.
     return () => element.removeAttribute('src');
   }, [url]);
   return (
@@ -60,7 +60,7 @@ function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; on
     if (element === null) return;
     element.src = url + FIRST_FRAME;
     return () => {
-      // Browsers have few decoders, and give one back no sooner (https://html.spec.whatwg.org/#best-practices-for-authors-using-media-elements).
+      // Releases the decoder, of which browsers have few (https://html.spec.whatwg.org/#best-practices-for-authors-using-media-elements).
       element.removeAttribute('src');
       element.load();
     };
@@ -68,7 +68,7 @@ function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; on
   useEffect(() => {
     const element = video.current;
     if (element === null || !isPlaying) return;
-    // It is refused where the pointer has left before anything was there to play.
+    // Rejects if the pointer leaves before the clip has loaded.
     element.play().catch(() => {});
     return () => {
       element.pause();
@@ -88,13 +88,13 @@ function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; on
   );
 }
 
-/** What stands where a file is that this browser can't show. */
+/** Stands in for a file that this browser can't display. */
 export function Placeholder({ file, children }: { file: DatasetFile | undefined; children?: ReactNode }) {
   const Icon = file === undefined ? FileText : file.kind === 'video' ? Film : ImageIcon;
   return (
     <span className="flex size-full flex-col items-center justify-center gap-1 p-2 text-center text-sm text-muted">
       <Icon size={28} strokeWidth={1.5} aria-hidden />
-      {file === undefined ? 'Caption without image or clip' : `No preview of ${formatOf(file)}`}
+      {file === undefined ? 'Caption without media' : `No preview of ${formatOf(file)}`}
       {children}
     </span>
   );
@@ -110,16 +110,17 @@ addEventListener(
   () => {
     scrolledAt = performance.now();
   },
-  // Before anything is drawn for it.
+  // Captured, so that it runs before a component renders because of the scroll.
   { capture: true, passive: true },
 );
 
-function useCalm(): boolean {
-  const [isCalm, setCalm] = useState(() => performance.now() - scrolledAt > CALM_MS);
+/** Becomes true once the page has not scrolled for `SCROLL_PAUSE_MS`, and stays true. */
+function useScrollPause(): boolean {
+  const [hasPaused, setPaused] = useState(() => performance.now() - scrolledAt > SCROLL_PAUSE_MS);
   useEffect(() => {
-    if (isCalm) return;
-    const timer = setTimeout(() => setCalm(true), CALM_MS);
+    if (hasPaused) return;
+    const timer = setTimeout(() => setPaused(true), SCROLL_PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [isCalm]);
-  return isCalm;
+  }, [hasPaused]);
+  return hasPaused;
 }

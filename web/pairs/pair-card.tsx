@@ -5,39 +5,38 @@ import { isInCategory, type Pair } from '../live/pairs.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
-/** Of one height each, so that ten thousand can be laid out without being drawn. */
+/** A fixed height, so that the grid can lay out ten thousand cards and render a few. */
 export const PAIR_CARD_HEIGHT_REM = 22;
 
-/** Which of the modifying keys were held. */
+/** The modifier keys that were held during a click or key press. */
 export type ModifierKeys = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
 
 export interface CardActions {
   readonly onOpen: (stem: string) => void;
-  readonly onChoose: (stem: string, held: ModifierKeys) => void;
+  readonly onSelect: (stem: string, held: ModifierKeys) => void;
 }
 
 interface PairCardProps extends CardActions {
   readonly datasetId: string;
   readonly pair: Pair;
   readonly isSelected: boolean;
-  /** Somebody was sent to it. */
+  /** A link leads to this card. */
   readonly isTarget: boolean;
-  /** It is being deleted. */
   readonly isDeleting: boolean;
-  /** Whether the Tab key leads to it, which it does to one card only. */
+  /** The Tab key reaches this card alone (a roving tabindex). */
   readonly isCurrent: boolean;
 }
 
-/** One pair: its media over its caption. */
+/** A pair: its media above its caption. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, isSelected, isTarget, isDeleting, isCurrent, onOpen, onChoose } = props;
+  const { datasetId, pair, isSelected, isTarget, isDeleting, isCurrent, onOpen, onSelect } = props;
   const { stem, media } = pair;
   const [isHovered, setHovered] = useState(false);
   const [isFocused, setFocused] = useState(false);
   const [first] = media;
   const names = (media.length > 0 ? media : pair.files).map(({ filename }) => filename).join(', ');
   const tabIndex = isCurrent ? 0 : -1;
-  const look = isTarget
+  const border = isTarget
     ? 'border-accent ring-4 ring-accent/40'
     : isSelected
       ? 'border-accent ring-2 ring-accent'
@@ -51,14 +50,14 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
       onPointerLeave={() => setHovered(false)}
       onFocus={() => setFocused(true)}
       onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
-      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${look} ${isDeleting ? 'opacity-40' : ''}`}
+      className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${border} ${isDeleting ? 'opacity-40' : ''}`}
     >
       <button
         type="button"
         data-opens
         tabIndex={tabIndex}
         onClick={(event) => {
-          if (event.shiftKey || event.ctrlKey || event.metaKey) onChoose(stem, event);
+          if (event.shiftKey || event.ctrlKey || event.metaKey) onSelect(stem, event);
           else onOpen(stem);
         }}
         className="h-44 shrink-0 cursor-pointer overflow-hidden bg-raised outline-none! select-none"
@@ -79,7 +78,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
           tabIndex={tabIndex}
           checked={isSelected}
           aria-label={`Select ${names}`}
-          onChange={(event) => onChoose(stem, event.nativeEvent as globalThis.MouseEvent)}
+          onChange={(event) => onSelect(stem, event.nativeEvent as globalThis.MouseEvent)}
           className="size-5 cursor-pointer accent-accent"
         />
       </label>
@@ -93,7 +92,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
             <span className="truncate">
               {media.length > 1 ? `${media.length} files share this caption` : first && mediaFactsOf(first)}
             </span>
-            <CaptionMark pair={pair} />
+            <CaptionBadge pair={pair} />
           </p>
         </div>
         <div data-caption className="min-h-0 grow overflow-y-auto">
@@ -104,7 +103,7 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
   );
 });
 
-/** A mark with everything that is wrong, in words for those who point at it and those who hear it. */
+/** A warning sign with the messages of all problems, as a tooltip and for screen readers. */
 function Warnings({ pair: { problems } }: { pair: Pair }) {
   if (problems.length === 0) return null;
   const messages = problems.map(({ message }) => message).join('\n');
@@ -120,11 +119,11 @@ function Warnings({ pair: { problems } }: { pair: Pair }) {
   );
 }
 
-/** A caption that is not there is not one that is empty. */
-export function CaptionMark({ pair }: { pair: Pair }) {
-  const mark = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
-  if (isInCategory(pair, 'missing')) return <span className={`${mark} bg-bad-soft text-bad`}>No caption</span>;
-  if (isInCategory(pair, 'blank')) return <span className={`${mark} bg-warn-soft text-warn`}>Blank caption</span>;
-  if (isInCategory(pair, 'orphan')) return <span className={`${mark} bg-warn-soft text-warn`}>No image or clip</span>;
+/** A badge for a missing caption, a blank one, or one without media. */
+export function CaptionBadge({ pair }: { pair: Pair }) {
+  const style = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
+  if (isInCategory(pair, 'missing')) return <span className={`${style} bg-bad-soft text-bad`}>No caption</span>;
+  if (isInCategory(pair, 'blank')) return <span className={`${style} bg-warn-soft text-warn`}>Blank caption</span>;
+  if (isInCategory(pair, 'orphan')) return <span className={`${style} bg-warn-soft text-warn`}>No media</span>;
   return null;
 }

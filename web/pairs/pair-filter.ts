@@ -1,6 +1,7 @@
 import { PAIR_CATEGORIES, type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
+import { foldCase } from '../ui/format.js';
 
-/** What is listed: pairs that a filter lets through, or uploads that were refused. */
+/** What is listed: the pairs of a category, or rejected uploads. */
 export type View = PairCategory | 'rejected';
 
 export const VIEWS = {
@@ -12,15 +13,15 @@ export const VIEWS = {
   rejected: 'Rejected',
 } as const satisfies Record<View, string>;
 
-/** What of a dataset is shown, as the address says it. */
+/** Which part of a dataset is shown. It is part of the page's address. */
 export interface PairFilter {
   readonly view: View;
   readonly search: string;
-  /** A file that somebody was sent to. */
+  /** A file to scroll to. */
   readonly file: string | undefined;
 }
 
-/** The choice that an address holds; what it doesn't know is as if it were not there. */
+/** Reads the filter from the parameters of an address. Ignores values that it does not know. */
 export function pairFilterOf(parameters: URLSearchParams): PairFilter {
   const view = parameters.get('filter') ?? '';
   return {
@@ -30,7 +31,7 @@ export function pairFilterOf(parameters: URLSearchParams): PairFilter {
   };
 }
 
-/** Those of an address that differ from what is usual. */
+/** The parameters of an address for a filter. Leaves defaults out. */
 export function pairFilterParameters({ view, search, file }: PairFilter): URLSearchParams {
   return new URLSearchParams({
     ...(view !== 'all' && { filter: view }),
@@ -41,17 +42,14 @@ export function pairFilterParameters({ view, search, file }: PairFilter): URLSea
 
 export function categoryCounts(pairs: readonly Pair[]): Record<PairCategory, number> {
   const counts = { all: 0, missing: 0, blank: 0, orphan: 0, warnings: 0 };
-  for (const pair of pairs) for (const filter of PAIR_CATEGORIES) if (isInCategory(pair, filter)) counts[filter]++;
+  for (const pair of pairs)
+    for (const category of PAIR_CATEGORIES) if (isInCategory(pair, category)) counts[category]++;
   return counts;
 }
 
-/** Whether one of the names holds all the words of the search. */
+/** Returns a predicate: does one of the names contain all words of the search? */
 export function nameMatcher(search: string): (names: readonly string[]) => boolean {
-  const words = foldedOf(search).split(/\s+/).filter(Boolean);
+  const words = foldCase(search).split(/\s+/).filter(Boolean);
   return (names) =>
-    words.length === 0 || names.map(foldedOf).some((name) => words.every((word) => name.includes(word)));
-}
-
-function foldedOf(text: string): string {
-  return text.normalize('NFC').toLowerCase();
+    words.length === 0 || names.map(foldCase).some((name) => words.every((word) => name.includes(word)));
 }

@@ -7,11 +7,11 @@ import { indexAfterKey } from './grid-keys.js';
 const GAP_REM = 1;
 const LEAST_WIDTH_REM = 15;
 const ROW_REM = PAIR_CARD_HEIGHT_REM + GAP_REM;
-/** Of the bar that stays above the grid. */
+/** The height of the sticky bar above the grid. */
 const BAR_REM = 3.5;
 
 export interface PairGridHandle {
-  /** Brings a card into sight, and gives it the keyboard. */
+  /** Scrolls a card into view, and focuses it. */
   readonly show: (stem: string) => void;
 }
 
@@ -19,22 +19,23 @@ interface PairGridProps extends CardActions {
   readonly datasetId: string;
   readonly pairs: readonly Pair[];
   readonly selected: ReadonlySet<string>;
-  /** The card that somebody was sent to: it comes into the middle once it is there, and gets the keyboard. */
+  /** The card that a link leads to: centred and focused as soon as it exists. */
   readonly target: string | undefined;
+  /** Pairs that are being deleted. */
   readonly deleting: ReadonlySet<string>;
-  /** The card that has the keyboard, or had it last. */
+  /** The card that has the focus, or had it last. */
   readonly current: string | undefined;
   readonly onCurrent: (stem: string | undefined) => void;
   readonly handle: Ref<PairGridHandle>;
 }
 
-/** The cards near what is seen, of as many pairs as there are, and a way through them by keyboard. */
+/** A grid of cards with keyboard navigation. Renders only the cards in and near the viewport. */
 export function PairGrid(props: PairGridProps) {
-  const { datasetId, pairs, selected, target, deleting, current, onCurrent, handle, onOpen, onChoose } = props;
+  const { datasetId, pairs, selected, target, deleting, current, onCurrent, handle, onOpen, onSelect } = props;
   const list = useRef<HTMLUListElement>(null);
   const indexes = useMemo(() => new Map(pairs.map(({ stem }, index) => [stem, index])), [pairs]);
-  const index = useCurrentPlace({ pairs, indexes, current, onCurrent, list });
-  // The card with the keyboard is there wherever it is scrolled to, and with it a caption that somebody is writing.
+  const index = useCurrentIndex({ pairs, indexes, current, onCurrent, list });
+  // The focused card stays rendered when it scrolls out of view, so that typing in its caption goes on.
   const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
     count: pairs.length,
     heightRem: PAIR_CARD_HEIGHT_REM,
@@ -43,16 +44,16 @@ export function PairGrid(props: PairGridProps) {
     leastWidthRem: LEAST_WIDTH_REM,
   });
 
-  // A card that is still to be drawn is given the keyboard once it is.
-  const [awaited, setAwaited] = useState<{ readonly stem: string }>();
+  // A card that is not rendered yet is focused once it is.
+  const [toFocus, setToFocus] = useState<{ readonly stem: string }>();
   useLayoutEffect(() => {
-    if (awaited === undefined) return;
-    const card = list.current?.querySelector(`[data-stem="${CSS.escape(awaited.stem)}"]`);
+    if (toFocus === undefined) return;
+    const card = list.current?.querySelector(`[data-stem="${CSS.escape(toFocus.stem)}"]`);
     card?.querySelector<HTMLElement>('[data-opens]')?.focus({ preventScroll: true });
-  }, [awaited]);
+  }, [toFocus]);
   const focus = (stem: string) => {
     onCurrent(stem);
-    setAwaited({ stem });
+    setToFocus({ stem });
   };
   const rowOf = (stem: string) => {
     const start = top + Math.floor((indexes.get(stem) ?? 0) / columns) * ROW_REM * rem;
@@ -69,7 +70,7 @@ export function PairGrid(props: PairGridProps) {
   useImperativeHandle(handle, () => ({ show }));
 
   const isTargetShown = isLaidOut && target !== undefined && indexes.has(target);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever it moves to later
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever the card moves to later
   useLayoutEffect(() => {
     if (!isTargetShown) return;
     const { start, end } = rowOf(target);
@@ -84,7 +85,7 @@ export function PairGrid(props: PairGridProps) {
     const rows = Math.max(1, Math.floor(window.innerHeight / (ROW_REM * rem)));
     const to = indexAfterKey(event.key, index, { count: pairs.length, columns, rows });
     if (to !== undefined) show(pairs[to]!.stem);
-    else if (event.key === ' ') onChoose(stem, event);
+    else if (event.key === ' ') onSelect(stem, event);
     else if (event.key === 'Enter') onOpen(stem);
     else return;
     event.preventDefault();
@@ -93,11 +94,11 @@ export function PairGrid(props: PairGridProps) {
   return (
     <ul
       ref={list}
-      // biome-ignore lint/a11y/noRedundantRoles: without markers, Safari takes it for no list any more
+      // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
       role="list"
       aria-label="Pairs"
       onKeyDown={onKeyDown}
-      // Firefox clicks when the key comes up again.
+      // Firefox clicks on keyup.
       onKeyUp={(event) => event.key === ' ' && !isInCaption(event.target) && event.preventDefault()}
       onFocus={({ target }) => {
         const stem = target.closest<HTMLElement>('[data-stem]')?.dataset.stem;
@@ -118,7 +119,7 @@ export function PairGrid(props: PairGridProps) {
               isDeleting={deleting.has(pair.stem)}
               isCurrent={pair.stem === currentStem}
               onOpen={onOpen}
-              onChoose={onChoose}
+              onSelect={onSelect}
             />
           </li>
         );
@@ -127,24 +128,23 @@ export function PairGrid(props: PairGridProps) {
   );
 }
 
-/** There, keys are for the caption. */
 function isInCaption(target: EventTarget): boolean {
   return target instanceof Element && target.closest('[data-caption]') !== null;
 }
 
-interface CurrentPlace extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {
+interface CurrentCard extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {
   readonly indexes: ReadonlyMap<string, number>;
   readonly list: { readonly current: HTMLElement | null };
 }
 
-/** Where the current card is; whoever has taken its index, keyboard and all, once it is gone. */
-function useCurrentPlace({ pairs, indexes, current, onCurrent, list }: CurrentPlace): number {
-  const lastPlace = useRef(0);
+/** The index of the current card. If that card is deleted, the card that takes its position gets the focus. */
+function useCurrentIndex({ pairs, indexes, current, onCurrent, list }: CurrentCard): number {
+  const lastIndex = useRef(0);
   const known = current === undefined ? undefined : indexes.get(current);
-  const index = known ?? Math.max(0, Math.min(lastPlace.current, pairs.length - 1));
+  const index = known ?? Math.max(0, Math.min(lastIndex.current, pairs.length - 1));
   const successor = pairs[index]?.stem;
   useLayoutEffect(() => {
-    lastPlace.current = index;
+    lastIndex.current = index;
     if (current === undefined || known !== undefined) return;
     onCurrent(successor);
     const isLost = document.activeElement === null || document.activeElement === document.body;

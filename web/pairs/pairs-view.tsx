@@ -18,27 +18,27 @@ import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from './sel
 import { SelectionBar } from './selection/selection-bar.js';
 import { Viewer } from './viewer.js';
 
-/** All pairs of a dataset, and what was refused. */
+/** All pairs of a dataset, and its rejected uploads. */
 export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
   const [parameters, setParameters] = useSearchParams();
-  const choice = useMemo(() => pairFilterOf(parameters), [parameters]);
-  const choose = (next: PairFilter) => setParameters(pairFilterParameters(next), { replace: true });
+  const filter = useMemo(() => pairFilterOf(parameters), [parameters]);
+  const setFilter = (next: PairFilter) => setParameters(pairFilterParameters(next), { replace: true });
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
-  const allRefused = useMemo(() => rejectedUploadsOf(dataset), [dataset]);
-  const refused = useMemo(() => {
-    const isFound = nameMatcher(choice.search);
-    return allRefused.filter(({ filename }) => isFound([filename]));
-  }, [allRefused, choice.search]);
+  const allRejected = useMemo(() => rejectedUploadsOf(dataset), [dataset]);
+  const uploads = useMemo(() => {
+    const matches = nameMatcher(filter.search);
+    return allRejected.filter(({ filename }) => matches([filename]));
+  }, [allRejected, filter.search]);
   const counts = useMemo(() => categoryCounts(pairs), [pairs]);
-  const rejected = Math.max(allRefused.length, dataset.counts.rejected);
+  const rejected = Math.max(allRejected.length, dataset.counts.rejected);
   if (pairs.length === 0 && rejected === 0) return <NoFiles awaited={dataset.awaited?.length ?? 0} />;
   return (
     <>
-      <FilterBar choice={choice} counts={{ ...counts, rejected }} onChange={choose} />
-      {choice.view === 'rejected' ? (
-        <RejectedUploads dataset={dataset} refused={refused} />
+      <FilterBar filter={filter} counts={{ ...counts, rejected }} onChange={setFilter} />
+      {filter.view === 'rejected' ? (
+        <RejectedUploads dataset={dataset} uploads={uploads} />
       ) : (
-        <Pairs dataset={dataset} pairs={pairs} choice={choice} onChoice={choose} />
+        <Pairs dataset={dataset} pairs={pairs} filter={filter} onFilter={setFilter} />
       )}
     </>
   );
@@ -47,42 +47,42 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
 interface PairsProps {
   readonly dataset: DatasetWithFiles;
   readonly pairs: readonly Pair[];
-  readonly choice: PairFilter;
-  readonly onChoice: (choice: PairFilter) => void;
+  readonly filter: PairFilter;
+  readonly onFilter: (filter: PairFilter) => void;
 }
 
-function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
+function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   const { id, awaited = [] } = dataset;
   const client = useClient();
   const { refetch } = useDataset(id);
   const deletion = useDeletion(id);
   const grid = useRef<PairGridHandle>(null);
-  // Typing comes first, and the cards follow.
-  const { view, search } = useDeferredValue(choice);
+  // Typing stays responsive; the cards follow.
+  const { view, search } = useDeferredValue(filter);
   const shown = useMemo(() => {
-    const isFound = nameMatcher(search);
+    const matches = nameMatcher(search);
     return pairs.filter(
       (pair) =>
-        (view === 'rejected' || isInCategory(pair, view)) && isFound(pair.files.map(({ filename }) => filename)),
+        (view === 'rejected' || isInCategory(pair, view)) && matches(pair.files.map(({ filename }) => filename)),
     );
   }, [pairs, view, search]);
   const [current, setCurrent] = useState<string>();
   const [selection, setSelection] = useState(EMPTY_SELECTION);
-  const kept = useMemo(() => withoutDeleted(selection, pairs), [selection, pairs]);
-  if (kept !== selection) setSelection(kept);
-  // What is not shown is not acted upon.
-  const selected = useMemo(() => shown.filter(({ stem }) => kept.stems.has(stem)), [shown, kept]);
-  const [asked, setAsked] = useState<readonly Pair[]>();
-  const viewer = useViewed(shown);
+  const existing = useMemo(() => withoutDeleted(selection, pairs), [selection, pairs]);
+  if (existing !== selection) setSelection(existing);
+  // Actions apply to the selected pairs that are shown.
+  const selected = useMemo(() => shown.filter(({ stem }) => existing.stems.has(stem)), [shown, existing]);
+  const [toDelete, setToDelete] = useState<readonly Pair[]>();
+  const viewer = useViewerState(shown);
 
-  const target = choice.file === undefined ? undefined : stemOf(choice.file.normalize('NFC'));
-  const isThere = shown.some(({ stem }) => stem === target);
-  const onChoose = useCallback(
+  const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
+  const isTargetShown = shown.some(({ stem }) => stem === target);
+  const onSelect = useCallback(
     (stem: string, { shiftKey }: ModifierKeys) =>
       setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
     [shown],
   );
-  const ask = (about: readonly Pair[]) => about.length > 0 && !deletion.isRunning && setAsked(about);
+  const confirmDeletion = (of: readonly Pair[]) => of.length > 0 && !deletion.isRunning && setToDelete(of);
   const remove = (files: readonly FileToDelete[]) => void deleteFiles(files, { client, datasetId: id, refetch });
 
   useEffect(() => {
@@ -91,7 +91,7 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
       if (event.key === 'a' && (event.ctrlKey || event.metaKey)) setSelection(allOf(shown));
       else if (event.key === 'Escape') setSelection(EMPTY_SELECTION);
       else if (event.key === 'Delete')
-        ask(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current));
+        confirmDeletion(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current));
       else return;
       event.preventDefault();
     };
@@ -108,39 +108,41 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
         deletion={deletion}
         onSelectAll={() => setSelection(allOf(shown))}
         onSelectNone={() => setSelection(EMPTY_SELECTION)}
-        onDelete={() => ask(selected)}
+        onDelete={() => confirmDeletion(selected)}
         onRetry={() => remove(deletion.failures)}
         onDismiss={() => dismissFailures(id)}
       />
-      {target !== undefined && !isThere && <NotThere choice={choice} pairs={pairs} stem={target} onChoice={onChoice} />}
+      {target !== undefined && !isTargetShown && (
+        <HiddenTarget filter={filter} pairs={pairs} stem={target} onFilter={onFilter} />
+      )}
       {shown.length === 0 && (
         <p className="flex flex-wrap items-center gap-3 py-8 text-muted">
-          {search === '' ? 'No pair is like that.' : `No file here has “${search}” in its name.`}
-          <Button onClick={() => onChoice({ view: 'all', search: '', file: undefined })}>Show all</Button>
+          {search === '' ? 'No pair matches this filter.' : `No filename matches “${search}”.`}
+          <Button onClick={() => onFilter({ view: 'all', search: '', file: undefined })}>Show all</Button>
         </p>
       )}
       <PairGrid
         datasetId={id}
         pairs={shown}
-        selected={kept.stems}
+        selected={existing.stems}
         target={target}
         deleting={deletion.stems}
         current={current}
         onCurrent={setCurrent}
         handle={grid}
         onOpen={viewer.open}
-        onChoose={onChoose}
+        onSelect={onSelect}
       />
       {viewer.index !== undefined && (
         <Viewer
           datasetId={id}
           pairs={shown}
           index={viewer.index}
-          isSelected={kept.stems.has(shown[viewer.index]!.stem)}
-          isPaused={asked !== undefined}
+          isSelected={existing.stems.has(shown[viewer.index]!.stem)}
+          isPaused={toDelete !== undefined}
           onMove={viewer.open}
-          onSelect={(stem) => setSelection(toggled(kept, stem))}
-          onDelete={(pair) => ask([pair])}
+          onSelect={(stem) => setSelection(toggled(existing, stem))}
+          onDelete={(pair) => confirmDeletion([pair])}
           onClose={() => {
             const { stem } = shown[viewer.index ?? 0]!;
             viewer.close();
@@ -148,13 +150,13 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
           }}
         />
       )}
-      {asked !== undefined && (
+      {toDelete !== undefined && (
         <DeletePairsDialog
-          pairs={asked}
-          onClose={() => setAsked(undefined)}
+          pairs={toDelete}
+          onClose={() => setToDelete(undefined)}
           onConfirm={() => {
-            setAsked(undefined);
-            remove(asked.flatMap(({ stem, files }) => files.map(({ filename }) => ({ stem, filename }))));
+            setToDelete(undefined);
+            remove(toDelete.flatMap(({ stem, files }) => files.map(({ filename }) => ({ stem, filename }))));
           }}
         />
       )}
@@ -162,8 +164,8 @@ function Pairs({ dataset, pairs, choice, onChoice }: PairsProps) {
   );
 }
 
-/** Which of the pairs is open: where that one is gone, whoever has taken its index. */
-function useViewed(shown: readonly Pair[]) {
+/** The pair that the viewer shows. If that pair is deleted, the one that takes its position. */
+function useViewerState(shown: readonly Pair[]) {
   const [viewed, setViewed] = useState<{ readonly stem: string; readonly index: number }>();
   const at = viewed === undefined ? -1 : shown.findIndex(({ stem }) => stem === viewed.stem);
   const index =
@@ -179,14 +181,14 @@ function useViewed(shown: readonly Pair[]) {
   };
 }
 
-function NotThere({ choice, pairs, stem, onChoice }: Omit<PairsProps, 'dataset'> & { stem: string }) {
+function HiddenTarget({ filter, pairs, stem, onFilter }: Omit<PairsProps, 'dataset'> & { stem: string }) {
   const isHidden = pairs.some((pair) => pair.stem === stem);
   return (
     <p role="status" className="flex flex-wrap items-center gap-3 text-sm">
       <span className="wrap-anywhere">
-        {choice.file} is {isHidden ? 'not among those shown.' : 'not in the dataset any more.'}
+        {filter.file} is {isHidden ? 'hidden by the filter.' : 'no longer in the dataset.'}
       </span>
-      {isHidden && <Button onClick={() => onChoice({ view: 'all', search: '', file: choice.file })}>Show it</Button>}
+      {isHidden && <Button onClick={() => onFilter({ view: 'all', search: '', file: filter.file })}>Show it</Button>}
     </p>
   );
 }
@@ -194,7 +196,7 @@ function NotThere({ choice, pairs, stem, onChoice }: Omit<PairsProps, 'dataset'>
 function NoFiles({ awaited }: { awaited: number }) {
   return (
     <div className="flex flex-col items-center gap-2 py-16 text-center">
-      <p className="text-lg font-medium">{awaited > 0 ? 'The first files are on their way.' : 'No files yet'}</p>
+      <p className="text-lg font-medium">{awaited > 0 ? 'Waiting for the first files' : 'No files yet'}</p>
       <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>
     </div>
   );

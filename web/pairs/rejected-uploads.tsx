@@ -10,33 +10,33 @@ import { LongList } from '../ui/long-list.js';
 
 const CONCURRENCY = 4;
 
-/** Uploads that were refused or never came, with the reason, until they are dismissed. */
+/** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
 export function RejectedUploads({
   dataset,
-  refused,
+  uploads,
 }: {
   dataset: DatasetWithFiles;
-  refused: readonly RejectedUpload[];
+  uploads: readonly RejectedUpload[];
 }) {
   const client = useClient();
   const { refetch } = useDataset(dataset.id);
   const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());
-  const [fault, setFault] = useState('');
+  const [failure, setFailure] = useState('');
   const withdraw = async (filenames: readonly string[]) => {
-    setFault('');
+    setFailure('');
     setBusy(new Set(filenames));
     await forEachConcurrent(filenames, CONCURRENCY, (filename) =>
-      client.withdraw(dataset.id, filename).catch((error: unknown) => setFault(messageOf(error))),
+      client.withdraw(dataset.id, filename).catch((error: unknown) => setFailure(messageOf(error))),
     );
     await refetch();
     setBusy(new Set());
   };
-  if (refused.length === 0) {
+  if (uploads.length === 0) {
     const { rejected } = dataset.counts;
     return (
       <p className="py-8 text-muted">
         {rejected > 0
-          ? `${countOf(rejected, 'upload')} could not be taken. The reasons are told once all uploads have ended.`
+          ? `${countOf(rejected, 'upload')} rejected. The reasons appear here once all uploads have ended.`
           : 'No upload was rejected.'}
       </p>
     );
@@ -45,20 +45,20 @@ export function RejectedUploads({
     <section aria-label="Rejected uploads" className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-3">
         <p className="mr-auto max-w-prose text-sm text-muted">
-          Nothing of these is in the dataset, which is not READY while they are listed. Mend the file and upload it
-          again under its name, or dismiss it.
+          These files are not in the dataset, and it can't be READY while they are listed. Upload a corrected file under
+          the same name, or dismiss the entry.
         </p>
-        {refused.length > 1 && (
-          <Button disabled={busy.size > 0} onClick={() => void withdraw(refused.map(({ filename }) => filename))}>
-            Dismiss all {numberOf(refused.length)}
+        {uploads.length > 1 && (
+          <Button disabled={busy.size > 0} onClick={() => void withdraw(uploads.map(({ filename }) => filename))}>
+            Dismiss all {numberOf(uploads.length)}
           </Button>
         )}
       </div>
       <p role="alert" className="text-sm text-bad empty:hidden">
-        {fault}
+        {failure}
       </p>
       <div className="rounded-xl border border-line bg-panel">
-        <LongList label="Rejected" items={refused}>
+        <LongList label="Rejected" items={uploads}>
           {({ filename, problem }) => (
             <div className="flex items-center gap-3 px-4 py-2">
               <div className="mr-auto min-w-0">

@@ -12,15 +12,15 @@ import { numberOf, sizeOf } from '../ui/format.js';
 import { isTyping } from '../ui/keys.js';
 import { formatOf, Placeholder } from './media.js';
 import { mediaFactsOf, isShownByBrowsers } from './media-facts.js';
-import { CaptionMark } from './pair-card.js';
+import { CaptionBadge } from './pair-card.js';
 
 interface ViewerProps {
   readonly datasetId: string;
   readonly pairs: readonly Pair[];
-  /** Which of them is shown. */
+  /** The index of the pair that is shown. */
   readonly index: number;
   readonly isSelected: boolean;
-  /** Whether something else has the keyboard, such as a question. */
+  /** Keys are for another dialog. */
   readonly isPaused: boolean;
   readonly onMove: (stem: string) => void;
   readonly onSelect: (stem: string) => void;
@@ -28,29 +28,29 @@ interface ViewerProps {
   readonly onClose: () => void;
 }
 
-/** A pair in full, with the way to those beside it. */
+/** Shows one pair in full size, with buttons for the previous and the next one. */
 export function Viewer(props: ViewerProps) {
   const { datasetId, pairs, index, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
   const pair = pairs[index]!;
   const [chosen, setChosen] = useState<string>();
   const file = pair.media.find(({ filename }) => filename === chosen) ?? pair.media[0] ?? pair.caption;
-  const before = pairs[index - 1]?.stem;
-  const behind = pairs[index + 1]?.stem;
+  const previous = pairs[index - 1]?.stem;
+  const next = pairs[index + 1]?.stem;
 
   useEffect(() => {
     if (isPaused) return;
     const onKeyDown = (event: KeyboardEvent) => {
       if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-      const to = event.key === 'ArrowLeft' ? before : event.key === 'ArrowRight' ? behind : undefined;
+      const to = event.key === 'ArrowLeft' ? previous : event.key === 'ArrowRight' ? next : undefined;
       if (to !== undefined) onMove(to);
       else if (event.key === 'Delete') onDelete(pair);
       else return;
       event.preventDefault();
     };
-    // Before a clip takes them to wind itself.
+    // Captured, because a focused clip would seek with the arrow keys.
     document.addEventListener('keydown', onKeyDown, { capture: true });
     return () => document.removeEventListener('keydown', onKeyDown, { capture: true });
-  }, [isPaused, before, behind, pair, onMove, onDelete]);
+  }, [isPaused, previous, next, pair, onMove, onDelete]);
 
   if (file === undefined) return null;
   return (
@@ -58,16 +58,12 @@ export function Viewer(props: ViewerProps) {
       <div className="-mt-2 flex flex-wrap items-center gap-1">
         <Button
           aria-label="Previous"
-          disabled={before === undefined}
-          onClick={() => before !== undefined && onMove(before)}
+          disabled={previous === undefined}
+          onClick={() => previous !== undefined && onMove(previous)}
         >
           <ChevronLeft size={18} aria-hidden />
         </Button>
-        <Button
-          aria-label="Next"
-          disabled={behind === undefined}
-          onClick={() => behind !== undefined && onMove(behind)}
-        >
+        <Button aria-label="Next" disabled={next === undefined} onClick={() => next !== undefined && onMove(next)}>
           <ChevronRight size={18} aria-hidden />
         </Button>
         <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
@@ -101,7 +97,7 @@ export function Viewer(props: ViewerProps) {
         <div className="flex min-w-0 flex-col gap-4">
           {pair.media.length > 1 && (
             <fieldset className="flex flex-wrap gap-1">
-              <legend className="mb-1 text-sm text-muted">These share one caption</legend>
+              <legend className="mb-1 text-sm text-muted">Files that share this caption</legend>
               {pair.media.map(({ filename }) => (
                 <Button key={filename} aria-pressed={filename === file.filename} onClick={() => setChosen(filename)}>
                   <span className="wrap-anywhere">{filename}</span>
@@ -111,7 +107,7 @@ export function Viewer(props: ViewerProps) {
           )}
           <div className="flex flex-col gap-2">
             <p className="flex items-center text-sm font-medium">
-              Caption <CaptionMark pair={pair} />
+              Caption <CaptionBadge pair={pair} />
             </p>
             <div className="h-40">
               <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
@@ -132,26 +128,26 @@ export function Viewer(props: ViewerProps) {
 function Full({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
   const [isBroken, setBroken] = useState(false);
-  // Of an image that browsers don't show, the thumbnail is better than nothing.
-  const isWhole = isShownByBrowsers(file);
+  // Of other images, browsers display the thumbnail.
+  const isDisplayable = isShownByBrowsers(file);
   if (links === undefined) return null;
-  if (isBroken || (!isWhole && file.kind === 'video')) {
+  if (isBroken || (!isDisplayable && file.kind === 'video')) {
     return (
       <Placeholder file={file}>
-        <span>Browsers don't show it; download it to see it.</span>
+        <span>This browser can't display it. Download it to see it.</span>
       </Placeholder>
     );
   }
   const onError = () => setBroken(true);
   if (file.kind === 'video') {
     return (
-      // biome-ignore lint/a11y/useMediaCaption: clips to train on have none
+      // biome-ignore lint/a11y/useMediaCaption: training clips have no subtitles
       <video src={links.file(file)} controls autoPlay loop playsInline onError={onError} className="size-full" />
     );
   }
   return (
     <img
-      src={isWhole ? links.file(file) : links.thumbnail(file)}
+      src={isDisplayable ? links.file(file) : links.thumbnail(file)}
       alt={file.filename}
       onError={onError}
       className="size-full object-contain"
@@ -177,9 +173,9 @@ function DownloadLink({ datasetId, file }: { datasetId: string; file: DatasetFil
 function Facts({ file }: { file: DatasetFile }) {
   const rows = {
     Type: formatOf(file) + (file.codec === undefined ? '' : ` (${file.codec})`),
-    Picture: mediaFactsOf(file),
+    Dimensions: mediaFactsOf(file),
     Frames: file.frames === undefined ? '' : numberOf(file.frames),
-    Sound: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
+    Audio: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
     Size: sizeOf(file.size_bytes),
     Uploaded: momentOf(dateOf(file.uploaded_at)),
   };

@@ -1,6 +1,4 @@
-/*
- * Numbers and errors in words, the same everywhere on the page.
- */
+// How numbers and errors appear on the page.
 
 const WHOLE = new Intl.NumberFormat('en');
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
@@ -15,7 +13,7 @@ export function countOf(count: number, noun: string): string {
   return `${numberOf(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** `12.3 MB`, in powers of 1,000 as disks are sold. */
+/** `12.3 MB`: decimal units, powers of 1,000. */
 export function sizeOf(bytes: number): string {
   const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), UNITS.length - 1);
   const value = bytes / 1000 ** power;
@@ -30,9 +28,14 @@ export function durationOf(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** What to tell a person of something that was thrown. */
+/** Makes texts comparable that differ in case or in the Unicode form of accents only. */
+export function foldCase(text: string): string {
+  return text.normalize('NFC').toLowerCase();
+}
+
+/** The message of a thrown value, in words for people. */
 export function messageOf(error: unknown): string {
-  // What fetch throws where nobody answers has no words for people (https://fetch.spec.whatwg.org/#fetch-method).
-  if (error instanceof TypeError) return 'The service can not be reached. Is it running, and the network there?';
+  // A network error is a TypeError without a readable message (https://fetch.spec.whatwg.org/#fetch-method).
+  if (error instanceof TypeError) return 'Could not reach the service. Check that it runs and that you are online.';
   return error instanceof Error ? error.message : String(error);
 }

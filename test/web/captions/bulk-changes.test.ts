@@ -136,7 +136,7 @@ test('a text that is not known is left alone', () => {
 test('an undo puts back what was there, its byte order mark too', () => {
   const [filled, edited] = planUndo([
     { filename: 'a.txt', before: undefined, after: 'new' },
-    { filename: 'b.txt', before: 'old', after: 'new', hadMark: true },
+    { filename: 'b.txt', before: 'old', after: 'new', hadBom: true },
   ]);
   expect(filled).toMatchObject({ before: 'new', after: undefined });
   expect(edited).toMatchObject({ before: 'new', after: '\ufeffold' });
@@ -147,7 +147,7 @@ test('an undo puts back what was there, its byte order mark too', () => {
 
 describe('the difference of two texts', () => {
   const shown = (before: string, after: string) =>
-    differenceOf(before, after).map(({ kind, text }) => `${{ same: '=', gone: '-', new: '+' }[kind]}${text}`);
+    differenceOf(before, after).map(({ kind, text }) => `${{ same: '=', removed: '-', added: '+' }[kind]}${text}`);
 
   test('is by words', () => {
     expect(shown('a red dog', 'a blue dog')).toEqual(['=a ', '-red', '+blue', '= dog']);
@@ -162,8 +162,8 @@ describe('the difference of two texts', () => {
     const after = 'zero, two three\nfive 🚂 cafe\u0301';
     const pieces = differenceOf(before, after);
     const without = (kind: string) => pieces.flatMap((piece) => (piece.kind === kind ? [] : piece.text)).join('');
-    expect(without('new')).toBe(before);
-    expect(without('gone')).toBe(after);
+    expect(without('added')).toBe(before);
+    expect(without('removed')).toBe(after);
   });
 });
 

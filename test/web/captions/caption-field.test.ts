@@ -223,12 +223,13 @@ describeInBrowser("a caption's field", (site) => {
     await fieldOf(page, 'one.jpg').fill('typed before');
     await fieldOf(page, 'one.jpg').blur();
     await page.getByText('This token was revoked.').waitFor();
-    await page.getByText('1 caption not saved, and kept in this tab. Sign in again').waitFor();
+    await page.getByText('1 unsaved caption, kept in this tab. Sign in again').waitFor();
     await page.unroute(/\/captions$/, refuse);
     await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed before' ? true : undefined));
-    await page.getByText('not saved').waitFor({ state: 'detached' });
+    await page.getByText('Not saved').waitFor({ state: 'detached' });
+    await page.getByText('unsaved caption').waitFor({ state: 'detached' });
   });
 
   test('outlives its card and its view, and an unsaved one is told of elsewhere', async () => {
@@ -240,10 +241,10 @@ describeInBrowser("a caption's field", (site) => {
     await fieldOf(page, 'one.jpg').fill('typed in a hurry');
     // Left by going elsewhere, with the keyboard still in it.
     await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
-    const notice = page.getByRole('region', { name: 'Captions that are not saved' });
-    await notice.getByText('can not be reached').waitFor();
+    const notice = page.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Could not reach the service').waitFor();
     await line.mend();
-    await notice.getByRole('button', { name: 'Try all again' }).click();
+    await notice.getByRole('button', { name: 'Retry all' }).click();
     await eventually(async () => ((await bytesOf(id, 'one.txt')) === 'typed in a hurry' ? true : undefined));
     await notice.waitFor({ state: 'detached' });
     await page.goBack();
@@ -282,7 +283,7 @@ describeInBrowser("a caption's field", (site) => {
       isBroken ? route.fulfill({ status: 400, body: 'no' }) : route.continue(),
     );
     await page.goto(`${site.server.url}/datasets/${id}`);
-    await page.getByText('The caption could not be read').waitFor();
+    await page.getByText('Could not read the caption').waitFor();
     isBroken = false;
     await page.getByRole('button', { name: 'Try again' }).click();
     await shows(page, 'one.jpg', 'a wagon');

@@ -22,7 +22,7 @@ describeInBrowser('the view Captions', (site) => {
 
   const open = async (id: string, query = '', options?: OpenOptions) => {
     const visited = await site.open(`/datasets/${id}/captions${query}`, options);
-    await visited.page.getByRole('heading', { name: 'Change many at once' }).waitFor();
+    await visited.page.getByRole('heading', { name: 'Change many captions' }).waitFor();
     return visited;
   };
   /** Every caption of the dataset with its bytes, read as UTF-8. */
@@ -39,7 +39,7 @@ describeInBrowser('the view Captions', (site) => {
       .getByRole('list', { name: 'Captions', exact: true })
       .getByRole('textbox')
       .evaluateAll((fields) => fields.map((field) => field.getAttribute('aria-label')?.slice('Caption of '.length)));
-  const preview = (page: Page) => page.getByRole('list', { name: 'What would be changed' }).getByRole('listitem');
+  const preview = (page: Page) => page.getByRole('list', { name: 'Planned changes' }).getByRole('listitem');
   const poll = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 20_000 });
 
   test('counts tags and words, rare ones first where that is wanted, and lists the captions of one', async () => {
@@ -65,7 +65,7 @@ describeInBrowser('the view Captions', (site) => {
     // It stays where it is being edited.
     expect(await listed(page)).toEqual(['two.jpg']);
     await page.getByLabel('Search tags').fill('nothing like that');
-    await page.getByText('No tag is like that.').waitFor();
+    await page.getByText('No tag matches the search.').waitFor();
     await page.getByText('Words', { exact: true }).click();
     const words = page.getByRole('list', { name: 'Words' }).getByRole('button');
     await page.getByLabel('Search words').fill('');
@@ -88,7 +88,7 @@ describeInBrowser('the view Captions', (site) => {
       f: 'x',
     });
     const { page } = await open(id);
-    const facts = page.getByRole('region', { name: 'In numbers' });
+    const facts = page.getByRole('region', { name: 'Statistics' });
     await poll(() => facts.getByRole('definition').allInnerTexts()).toEqual([
       '5',
       '1',
@@ -98,8 +98,8 @@ describeInBrowser('the view Captions', (site) => {
       '8 char.',
       '18 char.',
     ]);
-    await facts.getByRole('button', { name: 'the same' }).click();
-    await page.getByText('2 captions with the very text of another').waitFor();
+    await facts.getByRole('button', { name: 'duplicates' }).click();
+    await page.getByText('2 duplicate captions').waitFor();
     await poll(() => listed(page)).toEqual(['a.jpg', 'b.jpg']);
     await facts.getByRole('button', { name: 'missing' }).click();
     await poll(() => listed(page)).toEqual(['d.jpg']);
@@ -121,7 +121,7 @@ describeInBrowser('the view Captions', (site) => {
     const original = await captionsOf(id);
     const { page, complaints } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
-    await page.getByText('3 changes among all captions').waitFor();
+    await page.getByText('3 changes to all captions').waitFor();
     await poll(() => preview(page).allTextContents()).toEqual([
       'bom.txtsks, a wagon',
       'crlf.txtsks, one\r\ntwo\r\n',
@@ -137,9 +137,9 @@ describeInBrowser('the view Captions', (site) => {
       has: 'a photo of sks',
       html: 'sks, <b>bold</b>',
     });
-    await page.getByText('0 changes among all captions').waitFor();
+    await page.getByText('0 changes to all captions').waitFor();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('3 captions put back.').waitFor();
+    await page.getByText('3 captions restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
     await page.getByText('Append', { exact: true }).click();
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
@@ -153,10 +153,10 @@ describeInBrowser('the view Captions', (site) => {
     const { page } = await open(id, '?tag=snow');
     await page.getByText('Replace', { exact: true }).click();
     await page.getByLabel('Find').fill('red (1)');
-    await page.getByLabel('Replace by').fill('$& [blue]');
-    await page.getByText('2 changes among captions with the tag “snow”').waitFor();
+    await page.getByLabel('Replace with').fill('$& [blue]');
+    await page.getByText('2 changes to captions with the tag “snow”').waitFor();
     await page.getByLabel('Match case').check();
-    await page.getByText('1 change among').waitFor();
+    await page.getByText('1 change to').waitFor();
     await page.getByRole('button', { name: 'Change 1 caption' }).click();
     await page.getByText('1 caption changed.').waitFor();
     expect(await captionsOf(id)).toEqual({
@@ -170,14 +170,14 @@ describeInBrowser('the view Captions', (site) => {
     const id = await datasetOf({ one: undefined, two: undefined });
     const { page, complaints } = await open(id);
     await page.getByText('No tags yet.').waitFor();
-    await page.getByLabel('Text for what has no caption').fill('sks');
+    await page.getByLabel('Text for missing captions').fill('sks');
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
     await page.getByText('2 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'sks', two: 'sks' });
     // Somebody goes on with one of them, which an undo has to leave alone.
     await site.api.upload(id, 'two.txt', 'sks, a signal');
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('1 caption put back, 1 caption skipped.').waitFor();
+    await page.getByText('1 caption restored, 1 caption skipped.').waitFor();
     await page.getByRole('list', { name: 'Skipped' }).getByText('two.txt').waitFor();
     expect(await captionsOf(id)).toEqual({ two: 'sks, a signal' });
     expect(complaints).toEqual([]);
@@ -218,7 +218,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByText('2 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal' });
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('2 captions put back.').waitFor();
+    await page.getByText('2 captions restored.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
   });
 
@@ -236,7 +236,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByRole('button', { name: 'Change 30 captions' }).click();
     await page.getByText('10 of 30 captions changed').waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('10 captions changed, 20 captions left after the cancel.').waitFor();
+    await page.getByText('10 captions changed, 20 captions not changed because of the cancel.').waitFor();
     await poll(async () => (await site.api.status(id)).body.counts.pending).toBe(0);
     expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(/\/uploads\//);
@@ -244,7 +244,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByRole('link', { name: 'Files', exact: true }).click();
     await page.getByRole('link', { name: 'Captions', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('10 captions put back.').waitFor();
+    await page.getByText('10 captions restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
   });
 
@@ -262,7 +262,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByRole('button', { name: 'Change 12 captions' }).click();
     // Beside it, what could not be read meanwhile may be offered to be tried again, too.
     const job = page.getByRole('region', { name: '“sks” before 12 captions' });
-    await job.getByText('can not be reached').waitFor();
+    await job.getByText('Could not reach the service').waitFor();
     await line.mend();
     await job.getByRole('button', { name: 'Try again', exact: true }).first().click();
     await page.getByText('12 captions changed.').waitFor();
@@ -272,7 +272,7 @@ describeInBrowser('the view Captions', (site) => {
 
   test('says what to do where there is nothing', async () => {
     const { page, complaints } = await site.open(`/datasets/${await site.api.newDataset()}/captions`);
-    await page.getByText('nothing to write captions for yet').waitFor();
+    await page.getByText('No images or clips yet').waitFor();
     expect(complaints).toEqual([]);
   });
 });

@@ -172,7 +172,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'there').waitFor();
     await context.setOffline(true);
     await page.getByRole('link', { name: 'there' }).click();
-    await page.getByRole('alert').getByText('can not be reached').waitFor();
+    await page.getByRole('alert').getByText('Could not reach the service').waitFor();
     await context.setOffline(false);
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.getByRole('heading', { name: 'there' }).waitFor();

@@ -6,7 +6,7 @@ import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-b
 import { eventually } from '../../harness/server.js';
 import { boxOf, cardOf, close, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
 
-/** More than a screen of them, by four to a row. */
+/** More than fit on a screen with four cards to a row. */
 const NAMES = Array.from({ length: 24 }, (_, i) => `p${String(i).padStart(2, '0')}.jpg`);
 
 describeInBrowser('changes to files', (site) => {
@@ -78,21 +78,21 @@ describeInBrowser('changes to files', (site) => {
     await page.getByText('10 pairs', { exact: true }).waitFor();
 
     await page.keyboard.press('Delete');
-    await page.getByRole('dialog', { name: 'Delete 1 pair?' }).getByText('2 files (').waitFor();
+    await page.getByRole('dialog', { name: 'Delete 2 files?' }).getByText('1 pair, ').waitFor();
     expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await soon(() => focusedOf(page)).toBe('Open p07.jpg');
     expect(await site.api.filenames(id)).not.toContain('p06.jpg');
 
-    // From a card, Tab leads to what is in it: its box, and its caption.
+    // From a card, Tab leads to its checkbox and its caption.
     await tabTo(page, 'Caption of p07.jpg');
     await page.keyboard.press('Home');
     expect(await focusedOf(page)).toBe('Caption of p07.jpg');
     await close(there);
   });
 
-  test('remove what is selected, and move nothing else', async () => {
+  test('delete the selected pairs, and move nothing else', async () => {
     const there = await open(NAMES);
     const { page, id } = there;
     const grid = await page.getByRole('list', { name: 'Pairs' }).elementHandle();
@@ -101,8 +101,9 @@ describeInBrowser('changes to files', (site) => {
     const before = await scrollOf(page);
     expect(before).toBeGreaterThan(0);
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
-    const question = page.getByRole('dialog', { name: 'Delete 2 pairs?' });
-    await question.getByText('4 files (').waitFor();
+    const question = page.getByRole('dialog', { name: 'Delete 4 files?' });
+    await question.getByText('2 pairs, ').waitFor();
+    await question.getByText("This can't be undone.").waitFor();
     await question.getByText('p14.txt').waitFor();
     await question.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText('2 of 24 selected').waitFor();
@@ -118,7 +119,7 @@ describeInBrowser('changes to files', (site) => {
     await close(there);
   });
 
-  test('that can not be made are listed until they are tried again', async () => {
+  test('that fail are listed until they are retried', async () => {
     const there = await open(NAMES.slice(0, 3));
     const { page, context, id } = there;
     await boxOf(page, 'p00.jpg').click();
@@ -128,9 +129,9 @@ describeInBrowser('changes to files', (site) => {
     await page.getByText('Deleting').first().waitFor();
     const alert = page.getByRole('alert').filter({ hasText: '2 files could not be deleted.' });
     await alert.getByText('p00.txt').waitFor();
-    await alert.getByText('The service can not be reached.').first().waitFor();
+    await alert.getByText('Could not reach the service.').first().waitFor();
     await context.setOffline(false);
-    // One of them is gone meanwhile, which is as good.
+    // A file that is gone already counts as deleted.
     await site.api.raw('DELETE', `/${id}/files/p00.txt`);
     await alert.getByRole('button', { name: 'Try again' }).click();
     await cardOf(page, 'p00.jpg').waitFor({ state: 'detached' });
@@ -139,7 +140,7 @@ describeInBrowser('changes to files', (site) => {
     await close(there);
   });
 
-  test('go on while somebody looks at something else', async () => {
+  test('continue while the person looks at another page', async () => {
     const there = await open(NAMES);
     const { page, id } = there;
     await page.keyboard.press('Control+a');
@@ -152,7 +153,7 @@ describeInBrowser('changes to files', (site) => {
     await close(there);
   });
 
-  test('by somebody else are seen at once, and move and redraw nothing that stays', async () => {
+  test('by others appear at once, and neither move nor redraw the other cards', async () => {
     const there = await open(NAMES);
     const { page, id } = there;
     await pictureOf(page, 'p13.jpg').focus();

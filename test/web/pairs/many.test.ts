@@ -25,7 +25,7 @@ async function start(): Promise<TestServer> {
 describeInBrowser('ten thousand pairs', { start }, (site) => {
   const open = (query = ''): Promise<Visit> => site.open(`/datasets/${id}${query}`);
 
-  /** Painted in full, as people see it. */
+  /** Waits until the first card in the viewport is painted, and returns its name. */
   async function firstInSight(page: Page): Promise<string> {
     const name = await page
       .getByRole('article')
@@ -36,7 +36,7 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     return name;
   }
 
-  test('are there from the first to the last, and few of them on the page at a time', async () => {
+  test('can all be reached, while few are rendered at a time', async () => {
     const there = await open();
     const { page } = there;
     await page.getByText('10,000 pairs', { exact: true }).waitFor();
@@ -56,7 +56,7 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await close(there);
   });
 
-  test('keep the card that is written in while it is scrolled away', async () => {
+  test('keep the card that is being edited when it scrolls out of view', async () => {
     const there = await open();
     const { page } = there;
     const caption = cardOf(page, 'image_1.jpg').getByRole('textbox');
@@ -71,7 +71,7 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await close(there);
   });
 
-  test('are selected from here to there, and deleted with the page where it is', async () => {
+  test('are selected as a range, and deleted without scrolling the page', async () => {
     const there = await open('?file=image_5000.jpg');
     const { page } = there;
     await soon(() => focusedOf(page)).toBe('Open image_5000.jpg');
@@ -97,7 +97,7 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await close(there);
   });
 
-  test('stay where they are while more arrive', async () => {
+  test('stay in place while more arrive', async () => {
     const there = await open('?file=image_70.jpg');
     const { page } = there;
     await soon(() => focusedOf(page)).toBe('Open image_70.jpg');

@@ -2,21 +2,21 @@ import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Visit } from '../../harness/browser.js';
 
-/** What something comes to be, on a machine that may have much else to do. */
+/** Polls a value, with patience for a busy machine. */
 export const soon = <T>(look: () => T, message = '') => expect.poll(look, { timeout: 20_000, message });
 
-/** What tests find on the page of a dataset's files, as people would. */
+// Elements of the page with the files of a dataset, found as people find them.
 export const cardOf = (page: Page, name: string) => page.getByRole('article', { name, exact: true });
 export const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { name: `Select ${name}`, exact: true });
 export const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
 export const filterOf = (page: Page, name: string) =>
   page.getByRole('group', { name: 'Filter' }).getByRole('button', { name });
 
-/** Of the cards that are there, in the order in which they are. */
+/** The labels of the rendered cards, in order. */
 export const namesOf = (page: Page) =>
   page.getByRole('article').evaluateAll((cards) => cards.map((card) => card.getAttribute('aria-label')));
 
-/** What has the keyboard, by what it is called. */
+/** The label of the focused element. */
 export const focusedOf = (page: Page) =>
   page.evaluate(() => {
     const { activeElement } = document;
@@ -33,7 +33,7 @@ export function isPainted(picture: Locator): Promise<boolean> {
     );
 }
 
-/** Ends a visit about which the browser has complained of nothing. */
+/** Ends a visit, and fails if the browser complained during it. */
 export async function close({ context, complaints }: Visit): Promise<void> {
   expect(complaints).toEqual([]);
   await context.close();

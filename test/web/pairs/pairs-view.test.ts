@@ -10,7 +10,7 @@ import { boxOf, cardOf, close, filterOf, focusedOf, isPainted, namesOf, pictureO
 const HOSTILE = '<img src=x onerror=alert(1)>.jpg';
 
 describeInBrowser('the files of a dataset', (site) => {
-  /** A dataset of these files; images and captions where nothing else is given. */
+  /** A dataset of these files. A file without bytes becomes an image, or a caption by its extension. */
   async function datasetOf(files: Record<string, Buffer | string | undefined> | readonly string[]): Promise<string> {
     const id = await site.api.newDataset();
     const entries = Array.isArray(files) ? files.map((name) => [name, undefined] as const) : Object.entries(files);
@@ -23,7 +23,7 @@ describeInBrowser('the files of a dataset', (site) => {
   const open = (id: string, query = '', options?: OpenOptions): Promise<Visit> =>
     site.open(`/datasets/${id}${query}`, options);
 
-  test('are shown as pairs, with what is known of them and what is wrong', async () => {
+  test('are shown as pairs, with their facts and problems', async () => {
     const id = await datasetOf({
       'blank.jpg': await media.jpeg({ width: 120, height: 80 }),
       'blank.txt': ' ',
@@ -44,7 +44,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await blank.getByText('Blank caption', { exact: true }).waitFor();
     await cardOf(page, 'bare.jpg').getByText('No caption', { exact: true }).waitFor();
     await cardOf(page, 'clip.mp4').getByText('160 × 120 · 1 s · 15 fps').waitFor();
-    await cardOf(page, 'stray.txt').getByText('No image or clip').waitFor();
+    await cardOf(page, 'stray.txt').getByText('No media').waitFor();
     const two = cardOf(page, 'two.jpg, two.png');
     await two.getByText('2 files share this caption').waitFor();
     await two.getByRole('img', { name: 'two.jpg and two.png share one name' }).waitFor();
@@ -58,7 +58,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await close(there);
   });
 
-  test('are text, whatever their names and captions hold', async () => {
+  test('with HTML in their names and captions are shown as plain text', async () => {
     const id = await datasetOf({ [HOSTILE]: undefined, [HOSTILE.replace('.jpg', '.txt')]: HOSTILE });
     const there = await open(id, `?file=${encodeURIComponent(HOSTILE)}`);
     const { page } = there;
@@ -72,13 +72,13 @@ describeInBrowser('the files of a dataset', (site) => {
     await pictureOf(page, HOSTILE).click();
     await page.getByRole('dialog').getByRole('heading', { name: HOSTILE }).waitFor();
     await page.keyboard.press('Delete');
-    await page.getByRole('dialog', { name: 'Delete 1 pair?' }).getByText(HOSTILE).waitFor();
+    await page.getByRole('dialog', { name: 'Delete 2 files?' }).getByText(HOSTILE).waitFor();
     expect(await page.locator('img[src="x"]').count()).toBe(0);
     expect(dialogs).toEqual([]);
     await close(there);
   });
 
-  test('are shown if a browser can, and told of if it can not', async () => {
+  test('have a preview if the browser can display them, and a placeholder otherwise', async () => {
     const id = await datasetOf({
       'a.bmp': media.bmp(),
       'b.tiff': await media.tiff(),
@@ -113,11 +113,11 @@ describeInBrowser('the files of a dataset', (site) => {
       await pictureOf(page, name!).getByText(`No preview of ${format}`).waitFor();
     }
     await pictureOf(page, 'j.flv').click();
-    await page.getByRole('dialog').getByText('download it to see it').waitFor();
+    await page.getByRole('dialog').getByText('Download it to see it').waitFor();
     await close(there);
   });
 
-  test('are told of where the browser finds that it can not show them', async () => {
+  test('have a placeholder if the browser fails to display them', async () => {
     // No Chromium without licences for it plays HEVC without hardware that does.
     const id = await datasetOf({ 'a.mp4': media.clip('hevc.mp4') });
     const there = await open(id);
@@ -125,7 +125,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await close(there);
   });
 
-  test('play without a sound while they are pointed at or have the keyboard', async () => {
+  test('play muted while they are hovered or focused', async () => {
     const id = await datasetOf({ 'a.mp4': media.clip('moov-last.mp4'), 'b.mp4': media.clip('faststart.mp4') });
     const there = await open(id);
     const { page } = there;
@@ -170,7 +170,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.goto(`${site.server.url}/datasets/${id}?filter=blank`);
     await soon(() => namesOf(page)).toEqual(['b.jpg']);
     await site.api.upload(id, 'b.txt', 'not blank any more');
-    await page.getByText('No pair is like that.').waitFor();
+    await page.getByText('No pair matches this filter.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
     await close(there);
@@ -185,7 +185,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.reload();
     await soon(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
     await page.getByRole('searchbox').fill('bird');
-    await page.getByText('No file here has “bird” in its name.').waitFor();
+    await page.getByText('No filename matches “bird”.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await soon(() => namesOf(page)).toHaveLength(3);
     await close(there);
@@ -212,7 +212,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await close(there);
   });
 
-  test('that were promised and never came are dismissed, and the good ones of their names stay', async () => {
+  test('whose reservations have expired are dismissed, and good files of the same names stay', async () => {
     const impatient = await startServer({ 'caption-grace-seconds': 0, 'link-seconds': 1 });
     try {
       const own = await impatient.api();
@@ -232,7 +232,7 @@ describeInBrowser('the files of a dataset', (site) => {
     }
   });
 
-  test('are brought into the middle by a link to one of them', async () => {
+  test('are scrolled to by a link, which centres the card', async () => {
     const names = Array.from({ length: 60 }, (_, i) => `${String(i).padStart(2, '0')}.txt`);
     const id = await datasetOf(names);
     const there = await open(id, '?file=41.txt');
@@ -244,15 +244,15 @@ describeInBrowser('the files of a dataset', (site) => {
     });
     expect(Math.abs(middle - 400)).toBeLessThan(5);
     await page.goto(`${site.server.url}/datasets/${id}?filter=missing&file=41.txt`);
-    await page.getByText('41.txt is not among those shown.').waitFor();
+    await page.getByText('41.txt is hidden by the filter.').waitFor();
     await page.getByRole('button', { name: 'Show it' }).click();
     await soon(() => focusedOf(page)).toBe('Open 41.txt');
     await page.goto(`${site.server.url}/datasets/${id}?file=gone.jpg`);
-    await page.getByText('gone.jpg is not in the dataset any more.').waitFor();
+    await page.getByText('gone.jpg is no longer in the dataset.').waitFor();
     await close(there);
   });
 
-  test('are told of where there are none', async () => {
+  test('are asked for where there are none', async () => {
     const id = await site.api.newDataset();
     const there = await open(id);
     const { page } = there;
@@ -305,7 +305,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await close(there);
     });
 
-    test('are told of in detail, downloaded and selected', async () => {
+    test('are shown with their facts, downloaded and selected', async () => {
       const id = await datasetOf({
         'a.mp4': media.clip('faststart.mp4'),
         'b.jpg': await media.jpeg({ width: 120, height: 80 }),
@@ -336,7 +336,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await close(there);
     });
 
-    test('are deleted one after the other', async () => {
+    test('are deleted one by one', async () => {
       const id = await datasetOf(['a.jpg', 'a.txt', 'b.jpg', 'c.jpg']);
       const there = await open(id);
       const { page } = there;
@@ -350,7 +350,7 @@ describeInBrowser('the files of a dataset', (site) => {
         await page.getByRole('dialog').getByRole('heading', { name: next! }).waitFor();
       }
       await page.keyboard.press('Delete');
-      await page.getByText('2 files (').waitFor();
+      await page.getByRole('dialog', { name: 'Delete 2 files?' }).getByText('1 pair, ').waitFor();
       await page.getByRole('button', { name: 'Delete 2 files' }).click();
       await page.getByText('No files yet').waitFor();
       expect(await site.api.filenames(id)).toEqual([]);
@@ -376,15 +376,15 @@ describeInBrowser('the files of a dataset', (site) => {
       await pictureOf(page, 'f.jpg').click({ modifiers: ['Shift'] });
       expect(await selectedOf(page)).toBe('b.jpg c.jpg d.jpg e.jpg f.jpg');
       await page.getByText('5 of 6 selected').waitFor();
-      await page.getByRole('button', { name: 'Select nothing' }).click();
+      await page.getByRole('button', { name: 'Clear the selection' }).click();
       expect(await selectedOf(page)).toBe('');
-      await page.getByRole('checkbox', { name: 'Select all that are shown' }).click();
+      await page.getByRole('checkbox', { name: 'Select all' }).click();
       await page.getByText('6 of 6 selected').waitFor();
       expect(await page.getByRole('dialog').count()).toBe(0);
       await close(there);
     });
 
-    test('and stay so while files come and go, but for those that are gone', async () => {
+    test('and stay selected while other files come and go; deleted ones do not', async () => {
       const id = await datasetOf(names);
       const there = await open(id);
       const { page } = there;
@@ -401,7 +401,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await close(there);
     });
 
-    test('only as far as they are shown', async () => {
+    test('and acted on only where they are shown', async () => {
       const there = await open(await datasetOf(names));
       const { page } = there;
       await boxOf(page, 'b.jpg').click();
@@ -409,7 +409,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await page.getByRole('searchbox').fill('d.');
       await page.getByText('1 of 1 selected').waitFor();
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
-      await page.getByRole('dialog', { name: 'Delete 1 pair?' }).getByText('d.jpg').waitFor();
+      await page.getByRole('dialog', { name: 'Delete 1 file?' }).getByText('d.jpg').waitFor();
       await close(there);
     });
   });

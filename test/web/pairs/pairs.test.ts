@@ -17,7 +17,7 @@ const pairsNamed = (...names: string[]) =>
 const problemOf = (code: string, filename: string): Problem => ({ code, filename, message: `${filename}: ${code}` });
 
 describe('pairs of files', () => {
-  test('are what shares a stem, in the order of the stems', () => {
+  test('share a stem, and are sorted by it', () => {
     const pairs = pairsNamed('b.jpg', 'b.txt', 'a.b.mp4', 'a.b.txt', 'a.txt');
     expect(
       pairs.map(({ stem, media, caption }) => [stem, media.map((file) => file.filename), caption?.filename]),
@@ -49,7 +49,7 @@ describe('pairs of files', () => {
     expect(rejectedUploadsOf({ error }).map(({ filename }) => filename)).toEqual(['c.jpg']);
   });
 
-  test('have their warnings also where the dataset has more than are told of together', () => {
+  test('have the warnings of their files, which the dataset may not repeat', () => {
     const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
     expect(categoryCounts(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
   });
@@ -65,13 +65,13 @@ describe('pairs of files', () => {
   });
 });
 
-describe('what is shown', () => {
+describe('the filter', () => {
   test.each(['', 'filter=missing', 'filter=rejected', 'search=a+b', 'filter=blank&search=x&file=a.jpg'])(
     'is kept in the address as ?%s',
     (query) => expect(pairFilterParameters(pairFilterOf(new URLSearchParams(query))).toString()).toBe(query),
   );
 
-  test('is everything where the address speaks of a filter that is not there', () => {
+  test('is `all` for an unknown name in the address', () => {
     expect(pairFilterOf(new URLSearchParams('filter=toString')).view).toBe('all');
   });
 
@@ -82,7 +82,7 @@ describe('what is shown', () => {
     ['dog cat', false],
     ['jpg', true],
     ['cafe\u0301', true],
-  ])('is searched by all words in one of the names: %s', (search, isFound) => {
+  ])('matches all words of the search in one of the names: %s', (search, isFound) => {
     expect(nameMatcher(search)(['Dog_01_caf\u00e9.jpg', 'notes.txt'])).toBe(isFound);
   });
 });
@@ -90,25 +90,25 @@ describe('what is shown', () => {
 describe('a selection', () => {
   const pairs = pairsNamed('a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'e.jpg');
 
-  test('takes one more, and gives it back', () => {
+  test('toggles a pair', () => {
     const once = toggled(toggled(EMPTY_SELECTION, 'a'), 'c');
     expect([...once.stems]).toEqual(['a', 'c']);
     expect([...toggled(once, 'a').stems]).toEqual(['c']);
   });
 
-  test('reaches from where it began, forwards and backwards, and keeps what else is selected', () => {
+  test('extends from its anchor, forwards and backwards, and keeps other pairs', () => {
     const begun = toggled(toggled(EMPTY_SELECTION, 'a'), 'd');
     const forwards = extended(begun, 'e', pairs);
     expect([...forwards.stems].sort()).toEqual(['a', 'd', 'e']);
     expect([...extended(forwards, 'c', pairs).stems].sort()).toEqual(['a', 'c', 'd', 'e']);
   });
 
-  test('begins where it is extended while it is nowhere, or where its beginning is not shown', () => {
+  test('starts at the pair it is extended to if there is no anchor, or if the anchor is not shown', () => {
     expect([...extended(EMPTY_SELECTION, 'b', pairs).stems]).toEqual(['b']);
     expect([...extended(toggled(EMPTY_SELECTION, 'a'), 'e', pairs.slice(1)).stems].sort()).toEqual(['a', 'e']);
   });
 
-  test('loses those that are gone', () => {
+  test('loses deleted pairs', () => {
     const all = allOf(pairs);
     expect(withoutDeleted(all, pairs)).toBe(all);
     expect([...withoutDeleted(all, pairs.slice(0, 2)).stems]).toEqual(['a', 'b']);
@@ -131,8 +131,8 @@ test.each([
   ['Home', 7, 0],
   ['End', 2, 9],
   ['x', 2, undefined],
-])('%s leads from place %i of ten in four columns to %s', (key, place, to) => {
-  expect(indexAfterKey(key, place, { count: 10, columns: 4, rows: 2 })).toBe(to);
+])('%s moves from index %i of ten in four columns to %s', (key, index, to) => {
+  expect(indexAfterKey(key, index, { count: 10, columns: 4, rows: 2 })).toBe(to);
 });
 
 test.each([
@@ -140,6 +140,6 @@ test.each([
   [{ width: 640, height: 480, duration_seconds: 2.54, frames_per_second: 23.976 }, '640 × 480 · 2.5 s · 23.98 fps'],
   [{ duration_seconds: 75 }, '1 min 15 s'],
   [{}, ''],
-])('what is known of %o is told as %s', (known, words) => {
-  expect(mediaFactsOf(fileOf('a.mp4', known))).toBe(words);
+])('the facts %o are shown as %s', (known, text) => {
+  expect(mediaFactsOf(fileOf('a.mp4', known))).toBe(text);
 });

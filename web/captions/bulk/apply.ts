@@ -107,5 +107,5 @@ function fileOf({ filename, after = '' }: CaptionChange): PushFile {
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof TrainyardError && error.errorCode === 404002;
+  return error instanceof TrainyardError && error.code === 'file_not_found';
 }

@@ -13,20 +13,19 @@ import { useChangePlan } from './use-change-plan.js';
 
 interface BulkPanelProps {
   readonly datasetId: string;
-  /** Those that are changed. */
+  /** The pairs to change. */
   readonly pairs: readonly Pair[];
-  /** What these are, in words. */
+  /** Describes the pairs, such as `captions with the tag “snow”`. */
   readonly scope: string;
-  /** Where it begins. */
-  readonly first: BulkChange['kind'];
+  readonly initialKind: BulkChange['kind'];
 }
 
-/** Changes to many captions at once, each shown before it is made. */
-export function BulkPanel({ datasetId, pairs, scope, first }: BulkPanelProps) {
+/** Changes many captions at once, after a preview of each change. */
+export function BulkPanel({ datasetId, pairs, scope, initialKind }: BulkPanelProps) {
   const job = useJob(datasetId);
-  const [change, setChange] = useState(() => emptyChange(first));
+  const [change, setChange] = useState(() => emptyChange(initialKind));
   return (
-    <Panel title="Change many at once">
+    <Panel title="Change many captions">
       {job !== undefined && <JobStatus datasetId={datasetId} job={job} />}
       {(job === undefined || job.state === 'ended') && (
         <>
@@ -38,22 +37,22 @@ export function BulkPanel({ datasetId, pairs, scope, first }: BulkPanelProps) {
   );
 }
 
-interface PreviewProps extends Omit<BulkPanelProps, 'first'> {
+interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
   readonly change: BulkChange;
 }
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
   const client = useClient();
-  // Typing comes first, and the preview follows.
+  // Typing stays responsive; the preview follows.
   const plan = useChangePlan(pairs, useDeferredValue(change));
   const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
   const isCurrent = plan !== undefined && plan.change === change && plan.pairs === pairs;
   return (
     <>
       <p role="status" className="text-sm text-muted">
-        {plan === undefined ? 'Looking …' : `${countOf(shown.length, 'change')} among ${scope}.`}
+        {plan === undefined ? 'Planning …' : `${countOf(shown.length, 'change')} to ${scope}.`}
       </p>
-      {shown.length > 0 && <ChangeList label="What would be changed" changes={shown} />}
+      {shown.length > 0 && <ChangeList label="Planned changes" changes={shown} />}
       {plan !== undefined && shown.length > 0 && (
         <div>
           <Button

@@ -25,7 +25,7 @@ export function emptyChange(kind: Kind): BulkChange {
   }
 }
 
-/** Whether enough is said for anything to be changed. */
+/** Tells whether the form holds enough to change anything. */
 export function isComplete(change: BulkChange): boolean {
   switch (change.kind) {
     case 'prepend':
@@ -45,34 +45,34 @@ export function changeTitle(change: BulkChange, count: number): string {
     case 'prepend':
       return `“${change.trigger.trim()}” before ${captions}`;
     case 'append':
-      return `“${change.trigger.trim()}” behind ${captions}`;
+      return `“${change.trigger.trim()}” after ${captions}`;
     case 'replace':
-      return `“${change.find}” replaced by “${change.replacement}” in ${captions}`;
+      return `“${change.find}” replaced with “${change.replacement}” in ${captions}`;
     case 'fill':
       return `${captions} filled with “${change.text.trim()}”`;
   }
 }
 
-/** What is to be done to many captions. */
+/** A form that describes a change to many captions. */
 export function ChangeForm({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
   return (
     <div className="flex flex-col gap-3">
       <Choices
-        label="What to do"
+        label="Change"
         isLabelHidden
         options={KINDS}
         value={change.kind}
-        onChange={(kind) => onChange(kept(change, kind) ?? emptyChange(kind))}
+        onChange={(kind) => onChange(withKind(change, kind))}
       />
       <Fields change={change} onChange={onChange} />
     </div>
   );
 }
 
-/** A trigger word that was typed stays, whether before or behind. */
-function kept(change: BulkChange, kind: Kind): BulkChange | undefined {
+/** Switches to another kind of change. Keeps the trigger word between prepending and appending. */
+function withKind(change: BulkChange, kind: Kind): BulkChange {
   const isTrigger = (kind === 'prepend' || kind === 'append') && 'trigger' in change;
-  return isTrigger ? { ...change, kind } : undefined;
+  return isTrigger ? { ...change, kind } : emptyChange(kind);
 }
 
 function Fields({ change, onChange }: { change: BulkChange; onChange: (change: BulkChange) => void }) {
@@ -86,8 +86,8 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
           onChange={(trigger) => onChange({ ...change, trigger })}
           help={
             change.kind === 'prepend'
-              ? 'Put before each caption with a comma; not where a caption has it already.'
-              : 'Put behind each caption with a comma; not where a caption has it already.'
+              ? 'Added before each caption, with a comma. Captions that contain it already stay as they are.'
+              : 'Added after each caption, with a comma. Captions that contain it already stay as they are.'
           }
         />
       );
@@ -97,7 +97,7 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
           <div className="grid gap-3 sm:grid-cols-2">
             <Field label="Find" value={change.find} onChange={(find) => onChange({ ...change, find })} />
             <Field
-              label="Replace by"
+              label="Replace with"
               value={change.replacement}
               onChange={(replacement) => onChange({ ...change, replacement })}
             />
@@ -116,12 +116,12 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
       return (
         <>
           <Field
-            label="Text for what has no caption"
+            label="Text for missing captions"
             value={change.text}
             onChange={(text) => onChange({ ...change, text })}
           />
           <Check isOn={change.fillsBlank} onChange={(fillsBlank) => onChange({ ...change, fillsBlank })}>
-            Also where the caption is blank
+            Also fill blank captions
           </Check>
         </>
       );

@@ -3,13 +3,13 @@ import { LongList } from '../../ui/long-list.js';
 import { differenceOf } from './difference.js';
 import type { CaptionChange } from './plan.js';
 
-interface Shown {
+interface ListedChange {
   readonly change: CaptionChange;
   readonly reason?: string;
 }
 
-/** Changes one by one, what goes struck out and what comes underlined; with a reason where one is given. */
-export function ChangeList({ label, changes }: { label: string; changes: readonly Shown[] }) {
+/** A list of changes: removed words struck out, added words underlined. A change with a reason shows the reason instead. */
+export function ChangeList({ label, changes }: { label: string; changes: readonly ListedChange[] }) {
   return (
     <div className="rounded-lg border border-line">
       <LongList label={label} items={changes}>
@@ -28,18 +28,18 @@ const Difference = memo(function Difference({ change: { before, after } }: { cha
   const pieces = useMemo(() => differenceOf(before ?? '', after ?? ''), [before, after]);
   return (
     <p className="whitespace-pre-wrap wrap-anywhere">
-      {pieces.map(({ kind, text }, place) => {
+      {pieces.map(({ kind, text }, index) => {
         // biome-ignore-start lint/suspicious/noArrayIndexKey: pieces have no state of their own
-        if (kind === 'same') return <span key={place}>{text}</span>;
-        if (kind === 'gone') {
+        if (kind === 'same') return <span key={index}>{text}</span>;
+        if (kind === 'removed') {
           return (
-            <del key={place} className="rounded-xs bg-bad-soft text-bad">
+            <del key={index} className="rounded-xs bg-bad-soft text-bad">
               {text}
             </del>
           );
         }
         return (
-          <ins key={place} className="rounded-xs bg-good-soft font-semibold text-good underline">
+          <ins key={index} className="rounded-xs bg-good-soft font-semibold text-good underline">
             {text}
           </ins>
         );

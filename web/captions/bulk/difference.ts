@@ -1,12 +1,15 @@
 export interface Piece {
-  readonly kind: 'same' | 'gone' | 'new';
+  readonly kind: 'same' | 'removed' | 'added';
   readonly text: string;
 }
 
-/** Beyond so many words on a side, what is between the first and the last difference is shown as one. */
-const MOST_WORDS = 400;
+/**
+ * The alignment of words takes time and memory quadratic in their number. Beyond this many words on a side, everything between
+ * the first and the last difference counts as replaced.
+ */
+const MAX_ALIGNED_WORDS = 400;
 
-/** What has become of a text, word by word. */
+/** Compares two texts word by word: a diff by their longest common subsequence. */
 export function differenceOf(before: string, after: string): Piece[] {
   const old = wordsIn(before);
   const now = wordsIn(after);
@@ -15,7 +18,7 @@ export function differenceOf(before: string, after: string): Piece[] {
   let end = 0;
   const most = Math.min(old.length, now.length) - start;
   while (end < most && old.at(-1 - end) === now.at(-1 - end)) end++;
-  return joined([
+  return merged([
     ...old.slice(0, start).map((text): Piece => ({ kind: 'same', text })),
     ...middle(old.slice(start, old.length - end), now.slice(start, now.length - end)),
     ...old.slice(old.length - end).map((text): Piece => ({ kind: 'same', text })),
@@ -23,10 +26,10 @@ export function differenceOf(before: string, after: string): Piece[] {
 }
 
 function middle(old: readonly string[], now: readonly string[]): Piece[] {
-  const gone = (text: string): Piece => ({ kind: 'gone', text });
-  const fresh = (text: string): Piece => ({ kind: 'new', text });
-  if (old.length > MOST_WORDS || now.length > MOST_WORDS) return [...old.map(gone), ...now.map(fresh)];
-  // The longest run of words that both have, from each place on.
+  const removed = (text: string): Piece => ({ kind: 'removed', text });
+  const added = (text: string): Piece => ({ kind: 'added', text });
+  if (old.length > MAX_ALIGNED_WORDS || now.length > MAX_ALIGNED_WORDS) return [...old.map(removed), ...now.map(added)];
+  // common[i][j] is the length of the longest common subsequence of old[i…] and now[j…].
   const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
   for (let i = old.length - 1; i >= 0; i--) {
     for (let j = now.length - 1; j >= 0; j--) {
@@ -40,17 +43,17 @@ function middle(old: readonly string[], now: readonly string[]): Piece[] {
     if (old[i] === now[j]) {
       pieces.push({ kind: 'same', text: old[i++]! });
       j++;
-    } else if (common[i + 1]![j]! >= common[i]![j + 1]!) pieces.push(gone(old[i++]!));
-    else pieces.push(fresh(now[j++]!));
+    } else if (common[i + 1]![j]! >= common[i]![j + 1]!) pieces.push(removed(old[i++]!));
+    else pieces.push(added(now[j++]!));
   }
-  return [...pieces, ...old.slice(i).map(gone), ...now.slice(j).map(fresh)];
+  return [...pieces, ...old.slice(i).map(removed), ...now.slice(j).map(added)];
 }
 
 function wordsIn(text: string): string[] {
   return text.match(/[\p{L}\p{N}\p{M}_]+|\s+|[^\p{L}\p{N}\p{M}_\s]/gu) ?? [];
 }
 
-function joined(pieces: readonly Piece[]): Piece[] {
+function merged(pieces: readonly Piece[]): Piece[] {
   const runs: { kind: Piece['kind']; text: string }[] = [];
   for (const { kind, text } of pieces) {
     const last = runs.at(-1);

@@ -8,7 +8,7 @@ import type { BulkResult } from './apply.js';
 import { ChangeList } from './change-list.js';
 import { cancelJob, dismissJob, type BulkJob, retryJob, undoJob } from './jobs.js';
 
-/** A change to many captions that is under way, or what has become of it. */
+/** The progress of a change to many captions, or its result. */
 export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob }) {
   const client = useClient();
   const { title, isUndo, changes, done, state, result, error } = job;
@@ -19,10 +19,10 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
           <CaptionProgress
             done={done}
             total={changes.length}
-            what={isUndo ? 'captions put back' : 'captions changed'}
+            what={isUndo ? 'captions restored' : 'captions changed'}
           />
           <Button disabled={state === 'stopping'} onClick={() => cancelJob(datasetId)}>
-            {state === 'stopping' ? 'Stopping …' : 'Cancel'}
+            {state === 'stopping' ? 'Cancelling …' : 'Cancel'}
           </Button>
         </div>
       </Framed>
@@ -34,19 +34,22 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
     <Framed title={isUndo ? `Undone: ${title}` : title}>
       <p role="status" className="text-sm">
         {error !== undefined && <span className="text-bad">{error}</span>}
-        {result !== undefined && outcomeOf(result, isUndo)}
+        {result !== undefined && summaryOf(result, isUndo)}
       </p>
       {result !== undefined && result.failed.length > 0 && <ChangeList label="Failed" changes={result.failed} />}
       {result !== undefined && result.skipped.length > 0 && (
         <ChangeList
           label="Skipped"
-          changes={result.skipped.map((change) => ({ change, reason: 'Changed by somebody since; left as it is.' }))}
+          changes={result.skipped.map((change) => ({
+            change,
+            reason: 'Not changed: this caption was edited in the meantime.',
+          }))}
         />
       )}
       <div className="flex flex-wrap gap-2">
         {isOpen && (
           <Button kind="primary" onClick={() => retryJob(client, datasetId)}>
-            {result !== undefined && result.remaining.length > 0 ? 'Go on' : 'Try again'}
+            {result !== undefined && result.remaining.length > 0 ? 'Continue' : 'Try again'}
           </Button>
         )}
         {canUndo && (
@@ -62,10 +65,10 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
   );
 }
 
-function outcomeOf({ changed, skipped, failed, remaining }: BulkResult, isUndo: boolean): string {
+function summaryOf({ changed, skipped, failed, remaining }: BulkResult, isUndo: boolean): string {
   const parts = [
-    `${countOf(changed.length, 'caption')} ${isUndo ? 'put back' : 'changed'}`,
-    remaining.length > 0 && `${countOf(remaining.length, 'caption')} left after the cancel`,
+    `${countOf(changed.length, 'caption')} ${isUndo ? 'restored' : 'changed'}`,
+    remaining.length > 0 && `${countOf(remaining.length, 'caption')} not changed because of the cancel`,
     skipped.length > 0 && `${countOf(skipped.length, 'caption')} skipped`,
     failed.length > 0 && `${countOf(failed.length, 'caption')} failed`,
   ];

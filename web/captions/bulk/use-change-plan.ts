@@ -10,18 +10,18 @@ export interface ChangePlan {
   readonly changes: readonly CaptionChange[];
 }
 
-/** What a change would do to these pairs; the plan of a moment ago, and none at first, while that is found out. */
+/** Plans a change to pairs. While it plans, returns the plan before, which is `undefined` at first. */
 export function useChangePlan(pairs: readonly Pair[], change: BulkChange): ChangePlan | undefined {
   const [plan, setPlan] = useState<ChangePlan>();
   useEffect(() => {
     const planning = new AbortController();
     const changes: CaptionChange[] = [];
     const plan = changePlanner(textOf, change);
-    const look = (pair: Pair) => {
+    const planPair = (pair: Pair) => {
       const planned = plan(pair);
       if (planned !== undefined) changes.push(planned);
     };
-    forEachInChunks(pairs, look, planning.signal).then(
+    forEachInChunks(pairs, planPair, planning.signal).then(
       () => !planning.signal.aborted && setPlan({ change, pairs, changes }),
       () => {},
     );

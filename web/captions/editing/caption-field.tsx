@@ -13,46 +13,46 @@ interface CaptionFieldProps {
 }
 
 /**
- * The caption of a pair, to be read and changed in place. As high as what it stands in where that has a height, and high
- * enough for four lines elsewhere; its messages take from the room of the text.
+ * The caption of a pair, editable in place. Fills the height of its parent, or is four lines high where the parent has no
+ * height. Messages take their space from the text.
  */
 export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
   const caption = useCaption(datasetId, pair);
-  const { draft, reading, name } = caption;
-  const fault = failureOf(draft);
+  const { draft, state, name } = caption;
+  const failure = failureOf(draft);
   return (
     <div className="relative flex h-full min-h-28 flex-col gap-1">
-      {draft === undefined && reading.state === 'failed' ? (
-        <Notice text={`The caption could not be read. ${messageOf(reading.error)}`}>
-          <Choice onClick={caption.retry}>Try again</Choice>
+      {draft === undefined && state.state === 'failed' ? (
+        <Notice text={`Could not read the caption. ${messageOf(state.error)}`}>
+          <TextButton onClick={caption.retry}>Try again</TextButton>
         </Notice>
-      ) : draft === undefined && reading.state === 'read' && reading.text === null && pair.caption !== undefined ? (
+      ) : draft === undefined && state.state === 'read' && state.text === null && pair.caption !== undefined ? (
         <TooLong datasetId={datasetId} file={pair.caption} />
       ) : (
         <Text caption={caption} pair={pair} />
       )}
-      {fault !== undefined && (
-        <Notice text={`Not saved. ${fault}`}>
-          <Choice onClick={() => drafts.save(name)}>Try again</Choice>
+      {failure !== undefined && (
+        <Notice text={`Not saved. ${failure}`}>
+          <TextButton onClick={() => drafts.save(name)}>Try again</TextButton>
         </Notice>
       )}
-      {draft?.state === 'changed' && <Changed name={name} draft={draft} />}
-      <Mark caption={caption} />
+      {draft?.state === 'conflict' && <Conflict name={name} draft={draft} />}
+      <SaveStatus caption={caption} />
     </div>
   );
 });
 
 function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
-  const { name, saved, reading, draft, text } = caption;
-  const isMissing = saved === undefined && reading.state === 'read';
+  const { name, saved, state, draft, text } = caption;
+  const isMissing = saved === undefined && state.state === 'read';
   return (
     <textarea
       aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
-      aria-invalid={failureOf(draft) !== undefined || draft?.state === 'changed' || undefined}
+      aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
       rows={4}
       value={text}
-      readOnly={draft === undefined && reading.state === 'loading'}
-      placeholder={reading.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
+      readOnly={draft === undefined && state.state === 'loading'}
+      placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
       onChange={(event) => drafts.edit(name, event.target.value, saved)}
       onBlur={() => drafts.save(name)}
       onKeyDown={(event) => onKeyDown(event, name, draft)}
@@ -63,9 +63,9 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
 
 function onKeyDown(event: KeyboardEvent, name: CaptionName, draft: Draft | undefined): void {
   const isEscape = event.key === 'Escape';
-  // What is typed is for the field: of all around it only Tab and, where there is nothing to put back, Escape are for others.
+  // Shortcuts of the page must not react to typing. Only Tab, and Escape without a draft, reach them.
   if (event.key !== 'Tab' && !(isEscape && draft === undefined)) event.stopPropagation();
-  // With a method that composes characters, these belong to that.
+  // While an input method composes characters, Escape and Enter are its own.
   if (event.nativeEvent.isComposing) return;
   if (isEscape && draft !== undefined) {
     event.preventDefault();
@@ -77,8 +77,8 @@ function onKeyDown(event: KeyboardEvent, name: CaptionName, draft: Draft | undef
   }
 }
 
-function Mark({ caption: { draft, isJustSaved } }: { caption: Caption }) {
-  const mark =
+function SaveStatus({ caption: { draft, isJustSaved } }: { caption: Caption }) {
+  const status =
     draft?.state === 'saving' && draft.reason === undefined ? (
       <>
         <LoaderCircle size={12} className="animate-spin" aria-hidden /> Saving …
@@ -93,20 +93,22 @@ function Mark({ caption: { draft, isJustSaved } }: { caption: Caption }) {
       role="status"
       className="pointer-events-none absolute right-1 bottom-1 flex items-center gap-1 rounded-full border border-line bg-panel px-2 text-xs text-muted empty:hidden"
     >
-      {mark}
+      {status}
     </span>
   );
 }
 
-function Changed({ name, draft }: { name: CaptionName; draft: Draft & { state: 'changed' } }) {
+function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 'conflict' } }) {
   const { theirs } = draft;
   return (
     <Notice
-      text={theirs === undefined ? 'Removed elsewhere meanwhile.' : 'Changed elsewhere meanwhile, to:'}
+      text={
+        theirs === undefined ? 'Deleted elsewhere while you edited it.' : 'Changed elsewhere while you edited it, to:'
+      }
       more={theirs === undefined ? undefined : (theirs.text ?? 'a text too long to show')}
     >
-      <Choice onClick={() => drafts.keepMine(name)}>Keep mine</Choice>
-      <Choice onClick={() => drafts.takeTheirs(name)}>Take theirs</Choice>
+      <TextButton onClick={() => drafts.keepMine(name)}>Keep mine</TextButton>
+      <TextButton onClick={() => drafts.takeTheirs(name)}>Take theirs</TextButton>
     </Notice>
   );
 }
@@ -115,7 +117,7 @@ function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) 
   const links = useLinks(datasetId);
   return (
     <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
-      <p>This caption of {sizeOf(file.size_bytes)} is too long to edit here.</p>
+      <p>This caption is too long to edit here ({sizeOf(file.size_bytes)}).</p>
       {links !== undefined && (
         <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-accent underline">
           <Download size={14} aria-hidden /> Download {file.filename}
@@ -137,7 +139,7 @@ function Notice({ text, more, children }: { text: string; more?: string | undefi
   );
 }
 
-function Choice({ onClick, children }: { onClick: () => void; children: ReactNode }) {
+function TextButton({ onClick, children }: { onClick: () => void; children: ReactNode }) {
   return (
     <button
       type="button"

@@ -1,21 +1,20 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 
-/** A caption as the service has it. */
+/** A version of a caption on the service. */
 export interface SavedCaption {
   readonly sha256: string;
-  /** `null` for more than 64 KiB. */
+  /** `null` if it is longer than 64 KiB. */
   readonly text: string | null;
 }
 
 export type SaveResult =
   | { readonly state: 'saved'; readonly saved: SavedCaption }
-  /** Somebody else has saved another text since, or removed the caption. */
-  | { readonly state: 'changed'; readonly theirs: SavedCaption | undefined };
+  /** The caption was changed or deleted elsewhere since it was read. */
+  | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined };
 
-/** After which a service that does not answer is taken for one that is not there. */
 const SAVE_TIMEOUT_MS = 30_000;
 
-/** Saves a text over the one it was made from; over no other. */
+/** Saves a text, if the caption on the service is still the version that was edited. */
 export async function saveCaption(
   client: TrainyardClient,
   {
@@ -26,11 +25,11 @@ export async function saveCaption(
   }: { datasetId: string; filename: string; text: string; base: SavedCaption | undefined },
 ): Promise<SaveResult> {
   const signal = AbortSignal.timeout(SAVE_TIMEOUT_MS);
-  // The service has no conditional upload; asking right before leaves a gap of milliseconds.
-  const there = await currentCaption(client, { datasetId, filename, base, signal });
-  // Ours may have arrived although its answer did not.
-  if (there !== undefined && there.text === text) return { state: 'saved', saved: there };
-  if (there?.sha256 !== base?.sha256) return { state: 'changed', theirs: there };
+  // The service has no conditional upload. A check right before the upload leaves a gap of milliseconds.
+  const current = await currentCaption(client, { datasetId, filename, base, signal });
+  // An earlier attempt may have succeeded although its answer was lost.
+  if (current !== undefined && current.text === text) return { state: 'saved', saved: current };
+  if (current?.sha256 !== base?.sha256) return { state: 'conflict', theirs: current };
   const { sha256 } = await client.upload(datasetId, filename, new Blob([text]), { signal });
   return { state: 'saved', saved: { sha256, text } };
 }
@@ -49,18 +48,18 @@ async function currentCaption(
   } catch (error) {
     if (!(error instanceof TrainyardError)) throw error;
     if (error.code === 'file_not_found') return undefined;
-    // Its bytes are damaged in the store, which a new text mends.
+    // Its bytes are damaged in the blob store; saving a new text repairs that.
     if (error.status === 409) return base;
     throw error;
   }
 }
 
-/** A text as a field shows it: browsers have no other line ends there, and what is blank gives way to the placeholder. */
+/** A text as a field shows it: with the line ends of browsers, and empty if blank, so that the placeholder appears. */
 export function displayText(text: string): string {
   return text.trim() === '' ? '' : text.replaceAll(/\r\n?/g, '\n');
 }
 
-/** What was typed, with the line ends of the text that it was made from. */
+/** What was typed, with the line ends of the version that was edited. */
 export function textToSave(typed: string, base: SavedCaption | undefined): string {
   const written = base?.text?.includes('\r\n') ? typed.replaceAll('\n', '\r\n') : typed;
   return written.toWellFormed();

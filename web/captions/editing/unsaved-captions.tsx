@@ -5,7 +5,7 @@ import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
 import { drafts, failureOf, type CaptionEntry } from './drafts.js';
 
-/** Captions that could not be saved and whose fields are not in sight, whether a person is signed in or not. */
+/** A notice about captions that could not be saved and whose fields are not rendered, also while signed out. */
 export function UnsavedCaptions() {
   const { token } = useSession();
   const unsaved = useSyncExternalStore(
@@ -16,20 +16,20 @@ export function UnsavedCaptions() {
   const isSignedIn = token !== undefined;
   return (
     <section
-      aria-label="Captions that are not saved"
+      aria-label="Unsaved captions"
       className="sticky bottom-(--dock-height,0) z-10 flex flex-col gap-2 border-t border-bad bg-panel px-4 py-3 text-sm shadow-lg"
     >
       <div className="flex flex-wrap items-center gap-3">
         <p role="status" className="mr-auto">
-          {countOf(unsaved.length, 'caption')} not saved, and kept in this tab.
+          {countOf(unsaved.length, 'unsaved caption')}, kept in this tab.
           {!isSignedIn && ' Sign in again to save them.'}
         </p>
-        {isSignedIn && <Button onClick={() => saveAll(unsaved)}>Try all again</Button>}
+        {isSignedIn && <Button onClick={() => saveAll(unsaved)}>Retry all</Button>}
       </div>
       {isSignedIn && (
         <ul className="max-h-32 divide-y divide-line overflow-y-auto">
-          {unsaved.map((slot) => (
-            <Row key={`${slot.datasetId}/${slot.filename}`} slot={slot} />
+          {unsaved.map((entry) => (
+            <Row key={`${entry.datasetId}/${entry.filename}`} entry={entry} />
           ))}
         </ul>
       )}
@@ -38,11 +38,11 @@ export function UnsavedCaptions() {
 }
 
 function saveAll(unsaved: readonly CaptionEntry[]): void {
-  for (const slot of unsaved) drafts.save(slot);
+  for (const entry of unsaved) drafts.save(entry);
 }
 
-function Row({ slot }: { slot: CaptionEntry }) {
-  const { datasetId, filename, draft } = slot;
+function Row({ entry }: { entry: CaptionEntry }) {
+  const { datasetId, filename, draft } = entry;
   return (
     <li className="flex flex-wrap items-center gap-x-3 py-1">
       <Link
@@ -52,12 +52,12 @@ function Row({ slot }: { slot: CaptionEntry }) {
         {filename}
       </Link>
       <span className="mr-auto min-w-0 wrap-anywhere text-muted">
-        {failureOf(draft) ?? 'Changed or removed elsewhere meanwhile.'}
+        {failureOf(draft) ?? 'Changed or deleted elsewhere.'}
       </span>
       <button
         type="button"
-        aria-label={`Discard what was typed for ${filename}`}
-        onClick={() => drafts.revert(slot)}
+        aria-label={`Discard the unsaved text of ${filename}`}
+        onClick={() => drafts.revert(entry)}
         className="cursor-pointer text-bad underline"
       >
         Discard

@@ -7,19 +7,19 @@ import { type TextState, useText } from './texts.js';
 
 export interface Caption {
   readonly name: CaptionName;
-  /** As the service has it, where that is known; `undefined` also where there is none. */
+  /** The version on the service; `undefined` if there is none, or if it is not known yet. */
   readonly saved: SavedCaption | undefined;
-  readonly reading: TextState;
+  readonly state: TextState;
   readonly retry: () => void;
   readonly draft: Draft | undefined;
-  /** What the field shows. */
+  /** The text in the field. */
   readonly text: string;
   readonly isJustSaved: boolean;
 }
 
 const NO_TEXT: TextState = { state: 'read', text: '' };
 
-/** The caption of a pair: what is saved of it, and what a person has made of that. */
+/** The caption of a pair: its saved version and its draft. */
 export function useCaption(datasetId: string, pair: Pair): Caption {
   const client = useClient();
   const file = pair.caption;
@@ -28,16 +28,15 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
     const name = { datasetId, filename };
     return { name, subscribe: (listener: () => void) => drafts.subscribe(name, listener) };
   }, [datasetId, filename]);
-  const slot = useSyncExternalStore(subscribe, () => drafts.slot(name));
-  // Where we have saved since, what the dataset tells is of yesterday.
-  const ahead = slot?.newer?.replaced.has(file?.sha256) ? slot.newer : undefined;
-  const fromFile = useText(datasetId, ahead === undefined ? file : undefined);
-  const reading = useMemo<TextState>(
-    () => (ahead?.saved !== undefined ? { state: 'read', text: ahead.saved.text } : NO_TEXT),
-    [ahead],
+  const entry = useSyncExternalStore(subscribe, () => drafts.entry(name));
+  const newer = entry?.newer?.replaced.has(file?.sha256) ? entry.newer : undefined;
+  const fromFile = useText(datasetId, newer === undefined ? file : undefined);
+  const newerState = useMemo<TextState>(
+    () => (newer?.saved !== undefined ? { state: 'read', text: newer.saved.text } : NO_TEXT),
+    [newer],
   );
-  const current = ahead === undefined && file !== undefined ? fromFile.reading : reading;
-  const sha256 = ahead === undefined ? file?.sha256 : ahead.saved?.sha256;
+  const current = newer === undefined && file !== undefined ? fromFile.state : newerState;
+  const sha256 = newer === undefined ? file?.sha256 : newer.saved?.sha256;
   const text = current.state === 'read' ? current.text : undefined;
   const saved = useMemo(
     () => (sha256 === undefined || text === undefined ? undefined : { sha256, text }),
@@ -45,21 +44,21 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   );
 
   useEffect(() => drafts.use(client), [client]);
-  const isKnown = current.state === 'read' && ahead === undefined;
+  const isKnown = current.state === 'read' && newer === undefined;
   useEffect(() => {
     if (isKnown) drafts.compareWithDataset(name, saved);
   }, [name, saved, isKnown]);
-  // Gone out of sight is left, too.
+  // A field that scrolls out of view saves as if it lost the focus.
   useEffect(() => () => drafts.save(name), [name]);
 
-  const draft = slot?.draft;
+  const draft = entry?.draft;
   return {
     name,
     saved,
-    reading: current,
+    state: current,
     retry: fromFile.retry,
     draft,
     text: draft?.text ?? displayText(saved?.text ?? ''),
-    isJustSaved: slot?.isJustSaved === true,
+    isJustSaved: entry?.isJustSaved === true,
   };
 }

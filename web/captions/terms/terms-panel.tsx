@@ -1,45 +1,38 @@
 import { Search } from 'lucide-react';
 import { memo, useDeferredValue, useMemo, useState } from 'react';
-import { countOf, numberOf } from '../../ui/format.js';
+import { countOf, foldCase, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { Choices, Panel } from '../../ui/panel.js';
-import type { CaptionFilter } from '../caption-filter.js';
-import { foldCase, type TermKind } from './terms.js';
+import type { TermKind } from './terms.js';
 import type { TermCounts } from './use-terms.js';
 
 type Order = 'rare' | 'frequent';
 
 interface TermsPanelProps {
   readonly kind: TermKind;
-  readonly counted: TermCounts | undefined;
-  readonly filter: CaptionFilter;
+  readonly counts: TermCounts | undefined;
+  readonly selected: string | undefined;
   readonly onKind: (kind: TermKind) => void;
-  readonly onFilter: (choice: CaptionFilter) => void;
+  readonly onSelect: (term: string) => void;
 }
 
-/** The tags or words of all captions, each with the number of captions that have it. */
-export const TermsPanel = memo(function TermsPanel({
-  kind,
-  counted,
-  filter: choice,
-  onKind,
-  onFilter: onChoose,
-}: TermsPanelProps) {
+/** The tags or words of all captions, each with the number of captions that contain it. */
+export const TermsPanel = memo(function TermsPanel({ kind, counts, selected, onKind, onSelect }: TermsPanelProps) {
   const [search, setSearch] = useState('');
   const [order, setOrder] = useState<Order>('frequent');
-  // Typing comes first, and the list follows.
-  const sought = useDeferredValue(foldCase(search.trim()));
+  // Typing stays responsive; the list follows.
+  const needle = useDeferredValue(foldCase(search.trim()));
   const shown = useMemo(() => {
-    const found = (counted?.terms ?? []).filter(({ folded }) => folded.includes(sought));
+    const found = (counts?.terms ?? []).filter(({ folded }) => folded.includes(needle));
     return order === 'rare' ? found : found.sort((a, b) => b.captions.length - a.captions.length);
-  }, [counted, sought, order]);
+  }, [counts, needle, order]);
   const noun = kind === 'tag' ? 'tag' : 'word';
   return (
     <Panel
       title={kind === 'tag' ? 'Tags' : 'Words'}
       aside={
         <Choices
-          label="What is counted"
+          label="Count"
           isLabelHidden
           options={[
             { value: 'tag', label: 'Tags' },
@@ -72,23 +65,23 @@ export const TermsPanel = memo(function TermsPanel({
           <option value="rare">Rare first</option>
         </select>
       </search>
-      {counted === undefined ? (
+      {counts === undefined ? (
         <p className="text-sm text-muted">Counting …</p>
       ) : (
         <>
           <p role="status" className="text-sm text-muted">
-            {counted.terms.length === 0
+            {counts.terms.length === 0
               ? `No ${noun}s yet.`
               : shown.length === 0
-                ? `No ${noun} is like that.`
+                ? `No ${noun} matches the search.`
                 : countOf(shown.length, `different ${noun}`)}
           </p>
           <LongList label={kind === 'tag' ? 'Tags' : 'Words'} items={shown}>
             {({ term, captions }) => (
               <button
                 type="button"
-                aria-pressed={choice.kind === kind && choice.term === term}
-                onClick={() => onChoose({ kind, term })}
+                aria-pressed={term === selected}
+                onClick={() => onSelect(term)}
                 className="flex w-full cursor-pointer items-baseline gap-3 px-2 py-1 text-left text-sm hover:bg-raised aria-pressed:bg-accent aria-pressed:text-on-accent"
               >
                 <span className="min-w-0 grow wrap-anywhere">{term}</span>

@@ -1,22 +1,24 @@
+import { foldCase } from '../../ui/format.js';
+
 export const TERM_KINDS = ['tag', 'word'] as const;
 export type TermKind = (typeof TERM_KINDS)[number];
 
-/** A tag or word, and in how many captions it is. */
+/** A tag or word, and the captions that contain it. */
 export interface Term {
   readonly term: string;
-  /** As it is searched. */
+  /** Case-folded, for the search. */
   readonly folded: string;
-  /** Places of the captions that have it, among all that were counted. */
+  /** Indexes of the captions that contain it, among all captions that were counted. */
   readonly captions: readonly number[];
 }
 
-/** Commas as they are typed in the West and in the East, and line ends. */
+/** Western and East Asian commas, and line ends. */
 const SEPARATORS = /[,，、\r\n]+/;
 
-/** With apostrophes and hyphens within. */
+/** Words may contain apostrophes and hyphens. */
 const WORDS = /[\p{L}\p{N}][\p{L}\p{N}\p{M}_]*(?:['’-][\p{L}\p{N}][\p{L}\p{N}\p{M}_]*)*/gu;
 
-/** The different tags or words of a text. A tag is as it was written, since an odd one may be odd by its case alone. */
+/** The distinct tags or words of a text. Tags keep their case, because a mistyped tag may differ by case alone. */
 export function termsOf(kind: TermKind, text: string): Set<string> {
   const composed = text.normalize('NFC');
   if (kind === 'word') return new Set(composed.toLowerCase().match(WORDS));
@@ -28,12 +30,7 @@ export function termsOf(kind: TermKind, text: string): Set<string> {
   );
 }
 
-/** As searched for: without regard to case and to how accents are written. */
-export function foldCase(text: string): string {
-  return text.normalize('NFC').toLowerCase();
-}
-
-/** Counts captions one by one. */
+/** Collects the captions of each term. */
 export class TermCounter {
   readonly #captions = new Map<string, number[]>();
 
@@ -45,7 +42,7 @@ export class TermCounter {
     }
   }
 
-  /** In groups of the same count, rare ones first, to be put in order one group at a time. */
+  /** Groups terms by their number of captions, rare terms first. Groups are unsorted: the caller sorts them in chunks. */
   groupsByCount(): Term[][] {
     const groups = new Map<number, Term[]>();
     for (const [term, captions] of this.#captions) {

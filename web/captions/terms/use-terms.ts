@@ -6,25 +6,25 @@ import { TermCounter, type Term, type TermKind, termsOf } from './terms.js';
 
 export interface TermCounts {
   readonly kind: TermKind;
-  /** What the places of terms are places in. */
+  /** The pairs that `Term.captions` refers to. */
   readonly pairs: readonly Pair[];
-  /** Rare ones first, and in the order of the alphabet where they are equally rare. */
+  /** Rare terms first, equally rare terms alphabetically. */
   readonly terms: readonly Term[];
 }
 
-/** The tags or words of these pairs, counted; of the pairs of a moment ago while that is being done. */
+/** Counts the tags or words of pairs. While it counts, returns the counts of the pairs before. */
 export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): TermCounts | undefined {
-  const [counted, setCounted] = useState<TermCounts>();
+  const [counts, setCounts] = useState<TermCounts>();
   useEffect(() => {
     if (pairs === undefined) return;
     const counting = new AbortController();
     count(pairs, kind, counting.signal).then(
-      (terms) => !counting.signal.aborted && setCounted({ kind, pairs, terms }),
+      (terms) => !counting.signal.aborted && setCounts({ kind, pairs, terms }),
       () => {},
     );
     return () => counting.abort();
   }, [pairs, kind]);
-  return counted?.kind === kind ? counted : undefined;
+  return counts?.kind === kind ? counts : undefined;
 }
 
 async function count(pairs: readonly Pair[], kind: TermKind, signal: AbortSignal): Promise<Term[]> {

@@ -3,7 +3,7 @@ import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 
-const NAMED = 5;
+const MAX_NAMES = 5;
 
 interface DeletePairsDialogProps {
   readonly pairs: readonly Pair[];
@@ -11,24 +11,23 @@ interface DeletePairsDialogProps {
   readonly onConfirm: () => void;
 }
 
-/** Asks before pairs go, and says what goes with them. */
+/** Asks for confirmation before pairs are deleted, and lists their files. */
 export function DeletePairsDialog({ pairs, onClose, onConfirm }: DeletePairsDialogProps) {
   const files = pairs.flatMap((pair) => pair.files);
   const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const names = files.map(({ filename }) => filename);
   return (
-    <Dialog title={`Delete ${countOf(pairs.length, 'pair')}?`} onClose={onClose}>
+    <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={onClose}>
       <p>
-        {countOf(files.length, 'file')} ({sizeOf(bytes)}) {files.length === 1 ? 'goes' : 'go'}, and can not be brought
-        back:
+        {countOf(pairs.length, 'pair')}, {sizeOf(bytes)}. This can't be undone.
       </p>
       <ul className="text-sm text-muted">
-        {names.slice(0, NAMED).map((name) => (
+        {names.slice(0, MAX_NAMES).map((name) => (
           <li key={name} className="truncate" title={name}>
             {name}
           </li>
         ))}
-        {names.length > NAMED && <li>and {numberOf(names.length - NAMED)} more</li>}
+        {names.length > MAX_NAMES && <li>and {numberOf(names.length - MAX_NAMES)} more</li>}
       </ul>
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>Cancel</Button>

@@ -5,10 +5,9 @@ import { messageOf } from '../../ui/format.js';
 
 const CONCURRENCY = 4;
 
-/** Between two reports of how far it is: each has the cards looked through. */
+/** Between two progress reports, each of which renders the grid again. */
 const REPORT_MS = 200;
 
-/** A file that is being deleted, or was asked to be. */
 export interface FileToDelete {
   readonly stem: string;
   readonly filename: string;
@@ -24,7 +23,7 @@ export interface Deletion {
 
 const IDLE: Deletion = { stems: new Set(), total: 0, done: 0, isRunning: false, failures: [] };
 
-/** By dataset, and not in what is shown: it goes on while somebody looks at something else. */
+// Kept outside the components, so that a deletion runs on while the person looks at another page.
 const deletions = new Map<string, Deletion>();
 const listeners = new Set<() => void>();
 
@@ -35,11 +34,11 @@ export function useDeletion(datasetId: string): Deletion {
 interface DeletionOptions {
   readonly client: TrainyardClient;
   readonly datasetId: string;
-  /** Asks for the dataset as it is then. */
+  /** Fetches the dataset again. */
   readonly refetch: () => Promise<unknown>;
 }
 
-/** Deletes files, a few at a time; what is gone already counts as deleted. What fails is told of until `dismissFailures`. */
+/** Deletes files, a few at a time. A file that no longer exists counts as deleted. Failures stay until `dismissFailures`. */
 export async function deleteFiles(files: readonly FileToDelete[], options: DeletionOptions): Promise<void> {
   const { client, datasetId, refetch } = options;
   if (deletions.get(datasetId)?.isRunning) return;

@@ -17,7 +17,7 @@ interface SelectionBarProps {
   readonly onDismiss: () => void;
 }
 
-/** How many are shown and selected, and what is done with them. Of one height, so that nothing below it ever moves. */
+/** Counts the pairs shown and selected, and deletes the selected ones. Its fixed height keeps the grid below in place. */
 export function SelectionBar(props: SelectionBarProps) {
   const { shown, selected, awaited, deletion, onSelectAll, onSelectNone, onDelete } = props;
   const isAll = selected > 0 && selected === shown;
@@ -31,7 +31,7 @@ export function SelectionBar(props: SelectionBarProps) {
             if (box !== null) box.indeterminate = selected > 0 && !isAll;
           }}
           onChange={isAll ? onSelectNone : onSelectAll}
-          aria-label={isAll ? 'Select none' : 'Select all that are shown'}
+          aria-label={isAll ? 'Clear the selection' : 'Select all'}
           className="size-5 shrink-0 cursor-pointer accent-accent"
         />
         <span role="status" className="shrink-0 font-medium tabular-nums">
@@ -48,7 +48,7 @@ export function SelectionBar(props: SelectionBarProps) {
               <Button kind="danger" onClick={onDelete}>
                 <Trash2 size={16} aria-hidden /> Delete
               </Button>
-              <Button kind="quiet" aria-label="Select nothing" onClick={onSelectNone}>
+              <Button kind="quiet" aria-label="Clear the selection" onClick={onSelectNone}>
                 <X size={16} aria-hidden />
               </Button>
             </>

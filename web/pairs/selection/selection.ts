@@ -1,9 +1,9 @@
 import type { Pair } from '../../live/pairs.js';
 
-/** Pairs that are selected, by their stems, since the pairs themselves are made anew whenever something changes. */
+/** Selected pairs, by their stems: the `Pair` objects are replaced whenever the dataset changes. */
 export interface Selection {
   readonly stems: ReadonlySet<string>;
-  /** Where a range begins. */
+  /** The start of a range selection. */
   readonly anchor: string | undefined;
 }
 
@@ -15,7 +15,7 @@ export function toggled({ stems }: Selection, stem: string): Selection {
   return { stems: next, anchor: stem };
 }
 
-/** With everything from the anchor up to there, in the order shown; the anchor stays. */
+/** Adds the range from the anchor to a pair, in the order shown. The anchor stays. */
 export function extended(selection: Selection, stem: string, shown: readonly Pair[]): Selection {
   const from = shown.findIndex((pair) => pair.stem === selection.anchor);
   const to = shown.findIndex((pair) => pair.stem === stem);
@@ -28,10 +28,14 @@ export function allOf(shown: readonly Pair[]): Selection {
   return { stems: new Set(shown.map(({ stem }) => stem)), anchor: shown[0]?.stem };
 }
 
-/** Without those that are gone, so that one who comes back under such a name is not selected; itself where none are. */
+/**
+ * Removes deleted pairs, so that a later pair of the same name is not selected.
+ *
+ * @returns the same object if nothing was deleted
+ */
 export function withoutDeleted(selection: Selection, pairs: readonly Pair[]): Selection {
   if (selection.stems.size === 0) return selection;
-  const there = new Set(pairs.map(({ stem }) => stem));
-  const kept = [...selection.stems].filter((stem) => there.has(stem));
+  const existing = new Set(pairs.map(({ stem }) => stem));
+  const kept = [...selection.stems].filter((stem) => existing.has(stem));
   return kept.length === selection.stems.size ? selection : { ...selection, stems: new Set(kept) };
 }
