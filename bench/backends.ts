@@ -1,32 +1,29 @@
 import { randomUUID } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { onDatabase, type RunningPostgres, startPostgres } from '../test/harness/postgres.js';
-import { newPlace, s3Environment } from '../test/harness/s3.js';
+import { newPlace as newBucket, s3Environment } from '../test/harness/s3.js';
 import { setup as watchCeph } from '../test/harness/shared-ceph.js';
 
-/** What a server can keep elsewhere than in its folder, as `--backend` names it. */
+/** The values of `--backend`. */
 export const BACKENDS = ['postgres', 's3'] as const;
 
 export type Backend = (typeof BACKENDS)[number];
 
-/** An empty database and an empty place in a bucket, or one of them, or nothing but the folder. */
-export interface Place {
+/** An empty database and an empty prefix of a bucket, or one of them, or neither. */
+export interface EmptyInstallation {
   /** `Postgres + S3` */
   readonly name: string;
-  /** What a server needs to be told of it. */
+  /** The environment of a server that uses them. */
   readonly env: Readonly<Record<string, string>>;
   readonly discard: () => Promise<void>;
 }
 
-/**
- * Settings for a server whose figures are to mean something: it waits for the disk as one that is relied upon does, and a
- * checkpoint falls into no row by its own clock.
- */
-const LASTING = { shared_buffers: '512MB', max_wal_size: '4GB', checkpoint_timeout: '30min' };
+/** Settings of a Postgres in production: it waits for the disk at each commit, and starts no checkpoint during a row. */
+const POSTGRES_SETTINGS = { shared_buffers: '512MB', max_wal_size: '4GB', checkpoint_timeout: '30min' };
 
 /**
- * The real parts behind the servers of a run, each started when it is first needed: a Postgres in the run's folder, or the
- * one that TEST_DATABASE_URL names; and a Ceph, or the store at TEST_S3_ENDPOINT.
+ * The database and the store of a run, each started when it is first needed: a Postgres in the run's folder or the one of
+ * TEST_DATABASE_URL, and a Ceph or the store at TEST_S3_ENDPOINT.
  */
 export class Backends {
   readonly #folder: string;
@@ -38,10 +35,10 @@ export class Backends {
     this.#folder = folder;
   }
 
-  async newPlace(...backends: readonly Backend[]): Promise<Place> {
-    const isThere = (backend: Backend) => backends.includes(backend);
-    const database = isThere('postgres') ? await this.#newDatabase() : undefined;
-    const bucket = isThere('s3') ? await this.#newBucket() : undefined;
+  async newInstallation(...backends: readonly Backend[]): Promise<EmptyInstallation> {
+    const isUsed = (backend: Backend) => backends.includes(backend);
+    const database = isUsed('postgres') ? await this.#newDatabase() : undefined;
+    const bucket = isUsed('s3') ? await this.#newBucket() : undefined;
     return {
       name: `${database === undefined ? 'SQLite' : 'Postgres'} + ${bucket === undefined ? 'disk' : 'S3'}`,
       env: { ...database?.env, ...bucket?.env },
@@ -71,12 +68,14 @@ export class Backends {
   async #newBucket() {
     this.#leaveCeph ??= watchCeph();
     const env = await s3Environment();
-    const place = newPlace();
-    return { env: { ...env, BLOBS_URL: place.url() }, discard: place.empty };
+    const bucket = newBucket();
+    return { env: { ...env, BLOBS_URL: bucket.url() }, discard: bucket.empty };
   }
 
   #running(): Promise<RunningPostgres> {
-    this.#postgres ??= chmod(this.#folder, 0o755).then(() => startPostgres({ below: this.#folder, settings: LASTING }));
+    this.#postgres ??= chmod(this.#folder, 0o755).then(() =>
+      startPostgres({ below: this.#folder, settings: POSTGRES_SETTINGS }),
+    );
     return this.#postgres;
   }
 }

@@ -1,18 +1,18 @@
-import type { Backend, Place } from './backends.js';
+import type { Backend, EmptyInstallation } from './backends.js';
 import type { Row } from './table.js';
 
-/** What a benchmark is given. */
+/** The context of a benchmark. */
 export interface Run {
   /** An empty folder of its own, removed afterwards. */
   readonly folder: string;
-  /** Fewer and smaller, for a first look. */
+  /** Fewer and smaller files. */
   readonly isQuick: boolean;
-  /** What the servers of this run may keep elsewhere than in their folder; by default nothing. */
+  /** The backends that the servers use instead of their data folder. */
   readonly backends: readonly Backend[];
-  /** An empty database or an empty place in a bucket, or both, to be discarded by whoever asked for it. */
-  readonly newPlace: (...backends: readonly Backend[]) => Promise<Place>;
-  readonly say: (line: string) => void;
+  /** Creates an empty database, an empty prefix of a bucket, or both. The caller discards it. */
+  readonly newInstallation: (...backends: readonly Backend[]) => Promise<EmptyInstallation>;
+  readonly log: (line: string) => void;
 }
 
-/** One benchmark: some lines of the table. */
+/** Measures some rows of the table. */
 export type Benchmark = (run: Run) => Promise<Row[]>;

@@ -1,10 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
-/**
- * Runs a script of this folder in a process of its own with one job, and returns what it makes of it: what loads or
- * times something must not share a thread with what starts and watches it.
- */
+/** Runs a script of this folder with one job in a separate process, so that it shares no thread with the caller. */
 export async function inChild<Job, Result>(script: URL, job: Job): Promise<Result> {
   const child = fork(script, { execArgv: ['--import', 'tsx'], serialization: 'advanced' });
   const exited = once(child, 'exit');
@@ -15,11 +12,11 @@ export async function inChild<Job, Result>(script: URL, job: Job): Promise<Resul
   });
   const [code] = await exited;
   if (result === undefined)
-    throw new Error(`${script.pathname.split('/').at(-1)} ended with ${code}, without a result`);
+    throw new Error(`${script.pathname.split('/').at(-1)} exited with ${code} and without a result`);
   return result.value;
 }
 
-/** The other end: takes the job, sends what `work` returns, and ends. */
+/** In the child: runs `work` with the job, sends its result, and exits. */
 export function onJob<Job, Result>(work: (job: Job) => Promise<Result>): void {
   process.once('message', async (job) => {
     const value = await work(job as Job);

@@ -12,20 +12,20 @@ interface Waiting {
 }
 
 /**
- * One kept-alive connection that speaks just enough HTTP/1.1, one request at a time: whoever loads a server from the
- * same cores must cost next to nothing itself. Answers must have a Content-Length.
+ * A kept-alive HTTP/1.1 connection for one request at a time. It does as little as possible, because client and server share
+ * the cores. Answers must have a Content-Length.
  */
 export class Connection {
   readonly #socket: Socket;
   #waiting: Waiting | undefined;
   #received: Buffer[] = [];
   #receivedBytes = 0;
-  /** Known once the head of the answer is there. */
+  /** Set once the head of the answer has arrived. */
   #expected: { status: number; bodyAt: number; bytes: number } | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     const fail = (error: Error) => this.#waiting?.reject(error);
     socket.on('error', fail);
     socket.on('close', () => fail(new Error('the server closed the connection before it answered')));
@@ -38,7 +38,7 @@ export class Connection {
     return new Connection(socket);
   }
 
-  /** Sends a whole request, head and all, and returns the whole answer. */
+  /** Sends a complete request with its head, and returns the answer. */
   request(...parts: readonly (Buffer | string)[]): Promise<Reply> {
     const answered = this.answered();
     this.#socket.cork();
@@ -47,14 +47,14 @@ export class Connection {
     return answered;
   }
 
-  /** A part of a request; returns once the buffer may be used again. */
+  /** Sends a part of a request; resolves when the buffer may be reused. */
   write(part: Buffer | string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.write(part, (error) => (error ? reject(error) : resolve()));
     });
   }
 
-  /** The next answer. To be asked for before the end of the request is written. */
+  /** Waits for the next answer. Call it before the end of the request is written. */
   answered(): Promise<Reply> {
     this.#received = [];
     this.#receivedBytes = 0;
@@ -69,7 +69,7 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     this.#received.push(chunk);
     this.#receivedBytes += chunk.length;
     if (this.#expected === undefined) {
@@ -94,7 +94,7 @@ function expectedOf(head: string, bodyAt: number): { status: number; bodyAt: num
   return { status, bodyAt, bytes: Number(length ?? 0) };
 }
 
-/** @throws Error with what the server said, where it is not 2xx */
+/** @throws Error with the body of an answer that is not 2xx */
 export function mustSucceed({ status, body }: Reply): Buffer {
   if (status < 200 || status > 299) throw new Error(`the server answered ${status}: ${body.toString().slice(0, 500)}`);
   return body;

@@ -2,18 +2,18 @@ import { availableParallelism } from 'node:os';
 import sharp from 'sharp';
 import { onJob } from './child.js';
 
-/** Full decodes of image files, in a process of its own. */
-export interface Decodes {
+/** A job of full decodes of image files, for a separate process. */
+export interface DecodeJob {
   readonly images: readonly string[];
-  /** The images are taken in turns. */
+  /** Number of decodes; the images are repeated in order. */
   readonly count: number;
 }
 
-// As many pictures at once as there are cores, each on one thread, and none remembered.
+// As many concurrent decodes as cores, one thread each, without a cache.
 sharp.cache(false);
 sharp.concurrency(1);
 
-onJob(async ({ images, count }: Decodes): Promise<{ seconds: number }> => {
+onJob(async ({ images, count }: DecodeJob): Promise<{ seconds: number }> => {
   let next = 0;
   const decodeAll = async (until: number) => {
     while (next < until)

@@ -9,15 +9,14 @@ import { CAPTION_BYTES, IMAGE_BYTES } from './fill.js';
 const CAPTION = 'a signal beside the track, at dusk, in the rain,';
 
 /**
- * Puts bytes behind the images and captions with which `fillCatalog` filled a folder: a few images under all the names, by
- * hard links, and a caption of its own for each.
+ * Writes the bytes of the files that `fillCatalog` inserted: hard links to a few images, and a different caption for each.
  *
- * @param images of no more than `IMAGE_BYTES` each; zeros follow them, which no decoder reads
+ * @param images at most `IMAGE_BYTES` each; they are padded with zeros, which decoders ignore
  */
 export async function fillBlobs(dataFolder: string, images: readonly Buffer[]): Promise<void> {
   const root = join(dataFolder, 'blobs');
   await (await DiskBlobs.open(root)).close();
-  const pictures = await Promise.all(
+  const stored = await Promise.all(
     images.map(async (bytes, i) => {
       const path = join(dataFolder, `image-${i}`);
       const padded = Buffer.concat([bytes, Buffer.alloc(IMAGE_BYTES - bytes.length)]);
@@ -36,9 +35,9 @@ export async function fillBlobs(dataFolder: string, images: readonly Buffer[]): 
       await writeFile(path, caption);
       update.run(sha256Of(caption), file.id);
     } else {
-      const picture = pictures[i % pictures.length]!;
-      await link(picture.path, path);
-      update.run(picture.sha256, file.id);
+      const image = stored[i % stored.length]!;
+      await link(image.path, path);
+      update.run(image.sha256, file.id);
     }
   }
   db.exec('commit');

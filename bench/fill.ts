@@ -4,7 +4,7 @@ import pg from 'pg';
 import { countsOf } from '../src/dataset/counts.js';
 import { type OpenCatalog, openCatalog } from '../src/storage/catalog/open-catalog.js';
 
-/** Datasets to make: so many, each with so many images, and no fewer captions. */
+/** Datasets to create, each with this many images and captions. There are at least as many captions. */
 export interface Filling {
   readonly account: string;
   readonly datasets: number;
@@ -21,24 +21,24 @@ export const IMAGE_BYTES = 200_000;
 export const CAPTION_BYTES = 70;
 const IMAGE_FACTS = JSON.stringify({ kind: 'image', format: 'jpeg', width: 1024, height: 1024 });
 const CAPTION_FACTS = JSON.stringify({ kind: 'caption', characters: CAPTION_BYTES });
-/** Any moment in the past. */
+/** Any time in the past. */
 const CREATED_AT = 1_750_000_000_000_000;
 
-/** A database that nobody serves, open for many rows at a time. */
+/** A database for bulk inserts, without a server on it. */
 interface Bulk {
   readonly run: (statement: string) => Promise<unknown>;
-  /** An expression for 32 hexadecimal digits, others in every row. */
+  /** An SQL expression for 32 random hexadecimal digits. */
   readonly hex: string;
-  /** Keeps what was written, and leaves the database as one that has been in use. */
+  /** Builds indexes and statistics, as a database in use has them. */
   readonly finish: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 /**
- * Fills a catalog that nobody serves with datasets that are READY, in bulk and past the service: a million uploads would
- * take hours. The bytes behind the files do not exist.
+ * Fills a catalog with READY datasets by bulk inserts, since a million uploads would take hours. No server may use it. The
+ * files have no bytes.
  *
- * @throws Error where the counts in the rows are not those that the service would have counted
+ * @throws Error if the inserted counts differ from those that the service computes
  */
 export async function fillCatalog(
   where: { dataFolder: string; databaseUrl?: string | undefined },
@@ -52,7 +52,7 @@ export async function fillCatalog(
     for (const filling of fillings) {
       const { token } = await metadata.accounts.createToken(filling.account, CREATED_AT);
       const accountId = await metadata.accounts.accountOf(token);
-      if (accountId === undefined) throw new Error('a fresh token speaks for nobody');
+      if (accountId === undefined) throw new Error('a new token has no account');
       const datasetIds = Array.from({ length: filling.datasets }, (_, i) => `${filling.account}-${i}`);
       filled.push({ token, datasetIds, accountId });
     }
@@ -63,7 +63,7 @@ export async function fillCatalog(
     }
     await bulk.run('commit');
     await bulk.finish();
-    for (const { accountId, datasetIds } of filled) await proveCounts(metadata, { accountId, id: datasetIds.at(-1)! });
+    for (const { accountId, datasetIds } of filled) await checkCounts(metadata, { accountId, id: datasetIds.at(-1)! });
     return filled;
   } finally {
     await bulk.close();
@@ -81,16 +81,17 @@ function intoSqlite(dataFolder: string): Bulk {
   };
 }
 
-/** Those that every row of a file goes into; made anew behind a million rows they take a fraction of the time. */
+/** The indexes of the table `file`. Building them after a million inserts is much faster than updating them. */
 const FILE_INDEXES = ['file_stem', 'file_one_settled'];
 
 async function intoPostgres(url: string): Promise<Bulk> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const named = await client.query('select indexdef from pg_indexes where indexname = any($1)', [FILE_INDEXES]);
-  if (named.rows.length !== FILE_INDEXES.length) throw new Error(`there are no indexes ${FILE_INDEXES.join(', ')}`);
+  if (named.rows.length !== FILE_INDEXES.length)
+    throw new Error(`one of the indexes ${FILE_INDEXES.join(', ')} does not exist`);
   await client.query(`drop index ${FILE_INDEXES.join(', ')}`);
-  // Each of our files belongs to a dataset of ours, which needs not be looked up a million times.
+  // Skips a million checks of the foreign key from files to datasets.
   await client.query('set session_replication_role = replica');
   return {
     run: (statement) => client.query(statement),
@@ -98,7 +99,7 @@ async function intoPostgres(url: string): Promise<Bulk> {
     finish: async () => {
       await client.query(`set maintenance_work_mem = '256MB'`);
       for (const { indexdef } of named.rows) await client.query(indexdef);
-      // Now, and not by itself in the middle of a row.
+      // Now, so that autovacuum does not start during a measurement.
       await client.query('vacuum (analyze)');
       await client.query('checkpoint');
     },
@@ -106,7 +107,7 @@ async function intoPostgres(url: string): Promise<Bulk> {
   };
 }
 
-/** Both databases read these statements alike. */
+/** Both databases accept these statements. */
 const numbers = (count: number) =>
   `with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ${count})`;
 
@@ -133,10 +134,10 @@ function insertFiles({ account, datasets, images, captions }: Filling, hex: stri
     from n cross join f where i < ${datasets} order by i`;
 }
 
-async function proveCounts({ catalog }: OpenCatalog, key: { accountId: string; id: string }): Promise<void> {
+async function checkCounts({ catalog }: OpenCatalog, key: { accountId: string; id: string }): Promise<void> {
   const dataset = await catalog.dataset(key);
   if (dataset === undefined) throw new Error(`${key.id} is not in the catalog`);
   const counted = countsOf(await catalog.files(key.id), dataset.counts.lastActivity);
-  const [kept, right] = [dataset.counts, counted].map((counts) => JSON.stringify(Object.entries(counts).sort()));
-  if (kept !== right) throw new Error(`the counts of ${key.id} are wrong: ${kept} instead of ${right}`);
+  const [inserted, expected] = [dataset.counts, counted].map((counts) => JSON.stringify(Object.entries(counts).sort()));
+  if (inserted !== expected) throw new Error(`the counts of ${key.id} are wrong: ${inserted} instead of ${expected}`);
 }

@@ -3,36 +3,36 @@ import { BASE_PATH } from '../src/api/base-path.js';
 import { onJob } from './child.js';
 import { Connection, mustSucceed } from './connection.js';
 
-/** Requests for a process of its own to send, as fast as the server takes them. */
+/** A job of requests that a separate process sends as fast as the server accepts them. */
 export type Load =
   | {
       readonly kind: 'pairs';
       readonly target: Target;
       readonly connections: number;
       readonly pairs: number;
-      /** Files of images, taken in turns; each is sent under a name of its own. */
+      /** Paths of images, repeated in order; each upload gets a different name. */
       readonly images: readonly string[];
     }
   | { readonly kind: 'captions'; readonly target: Target; readonly connections: number; readonly captions: number }
   | { readonly kind: 'put'; readonly urls: readonly string[]; readonly path: string };
 
-/** A dataset, and who may upload to it. */
+/** A dataset, and a token that may upload to it. */
 export interface Target {
   readonly url: string;
   readonly token: string;
   readonly datasetId: string;
 }
 
-export interface Loaded {
+export interface LoadResult {
   readonly seconds: number;
-  /** When each item was answered, in seconds since the first was sent, in the order of the answers. */
+  /** The time of each answer, in order, in seconds since the first request. */
   readonly answeredAt: readonly number[];
 }
 
 const BOUNDARY = 'trainyard-bench-5a7d1e90c2';
-const PIECE_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
 
-/** The multipart request of a direct upload, ready to be written. */
+/** The bytes of a direct upload's multipart request. */
 function uploadRequest({ url, token, datasetId }: Target, filename: string, bytes: Buffer): Buffer[] {
   const part = Buffer.from(
     `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="${filename}"\r\n` +
@@ -47,8 +47,8 @@ function uploadRequest({ url, token, datasetId }: Target, filename: string, byte
   return [Buffer.concat([head, part]), bytes, end];
 }
 
-/** Sends items, each a row of requests, over some connections; an item is answered when its last request is. */
-async function sendAll(url: string, items: readonly Buffer[][][], connections: number): Promise<Loaded> {
+/** Sends items, each a sequence of requests, over several connections. */
+async function sendAll(url: string, items: readonly Buffer[][][], connections: number): Promise<LoadResult> {
   const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(url)));
   const answeredAt: number[] = [];
   let next = 0;
@@ -64,7 +64,12 @@ async function sendAll(url: string, items: readonly Buffer[][][], connections: n
   return { seconds: answeredAt.at(-1) ?? 0, answeredAt };
 }
 
-async function sendPairs({ target, connections, pairs, images }: Extract<Load, { kind: 'pairs' }>): Promise<Loaded> {
+async function sendPairs({
+  target,
+  connections,
+  pairs,
+  images,
+}: Extract<Load, { kind: 'pairs' }>): Promise<LoadResult> {
   const bytes = await Promise.all(images.map((path) => readFile(path)));
   const items = Array.from({ length: pairs }, (_, i) => [
     uploadRequest(target, `image_${i}.jpg`, bytes[i % bytes.length]!),
@@ -73,15 +78,19 @@ async function sendPairs({ target, connections, pairs, images }: Extract<Load, {
   return sendAll(target.url, items, connections);
 }
 
-async function sendCaptions({ target, connections, captions }: Extract<Load, { kind: 'captions' }>): Promise<Loaded> {
+async function sendCaptions({
+  target,
+  connections,
+  captions,
+}: Extract<Load, { kind: 'captions' }>): Promise<LoadResult> {
   const items = Array.from({ length: captions }, (_, i) => [uploadRequest(target, `note_${i}.txt`, captionOf(i))]);
   return sendAll(target.url, items, connections);
 }
 
 const captionOf = (i: number) => Buffer.from(`a red wagon on siding ${i}, overcast sky, wet gravel in the foreground`);
 
-/** Sends one file to all URLs at once, read piece by piece. */
-async function putAll({ urls, path }: Extract<Load, { kind: 'put' }>): Promise<Loaded> {
+/** Sends one file to all URLs concurrently, and reads it in chunks for each. */
+async function putAll({ urls, path }: Extract<Load, { kind: 'put' }>): Promise<LoadResult> {
   const startedAt = performance.now();
   const answeredAt: number[] = [];
   await Promise.all(
@@ -100,12 +109,12 @@ async function putFile(url: string, path: string): Promise<void> {
   const connection = await Connection.open(url);
   const answered = connection.answered();
   await connection.write(`PUT ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${size}\r\n\r\n`);
-  // One piece is read while the other is sent.
-  const pieces = [Buffer.allocUnsafe(PIECE_BYTES), Buffer.allocUnsafe(PIECE_BYTES)] as const;
+  // One chunk is read while the other one is sent.
+  const chunks = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)] as const;
   let sent: Promise<void> = Promise.resolve();
   for (let at = 0, turn = 0; at < size; turn ^= 1) {
-    const { bytesRead, buffer } = await file.read(pieces[turn]!, 0, PIECE_BYTES, at);
-    if (bytesRead === 0) throw new Error(`${path} has become shorter`);
+    const { bytesRead, buffer } = await file.read(chunks[turn]!, 0, CHUNK_BYTES, at);
+    if (bytesRead === 0) throw new Error(`${path} became shorter`);
     await sent;
     sent = connection.write(buffer.subarray(0, bytesRead));
     at += bytesRead;
@@ -116,7 +125,7 @@ async function putFile(url: string, path: string): Promise<void> {
   await file.close();
 }
 
-onJob((load: Load): Promise<Loaded> => {
+onJob((load: Load): Promise<LoadResult> => {
   switch (load.kind) {
     case 'pairs':
       return sendPairs(load);

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 
-/** By the magic numbers of `statfs(2)`. */
+/** Names by the magic numbers of `statfs(2)`. */
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   61267: 'ext4',
   16914836: 'tmpfs',
@@ -12,7 +12,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   26985: 'NFS',
 };
 
-/** What was measured on, in one line. */
+/** Describes the machine in one line. */
 export async function machineLine(folder: string): Promise<string> {
   const { type } = await statfs(folder);
   const disk = FILE_SYSTEMS[type] ?? `file system 0x${type.toString(16)}`;

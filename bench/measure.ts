@@ -9,7 +9,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** How long something takes, in seconds. */
+/** Runs `work` and returns its duration in seconds. */
 export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();
@@ -17,10 +17,10 @@ export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
 }
 
 /**
- * Medians of contenders that take turns (A B A B …), so that whatever else the machine does in the meantime hits all of
- * them alike.
+ * Runs the contenders alternately (A B A B …), so that other load on the machine affects all of them alike, and returns the
+ * median of each.
  */
-export async function takeTurns<Name extends string>(
+export async function alternate<Name extends string>(
   contenders: Readonly<Record<Name, () => Promise<number>>>,
   rounds: number,
 ): Promise<Record<Name, number>> {
@@ -32,7 +32,7 @@ export async function takeTurns<Name extends string>(
   return Object.fromEntries(names.map((name) => [name, median(results.get(name)!)])) as Record<Name, number>;
 }
 
-/** Has everything written that waits in the page cache, so that nobody pays for somebody else's bytes. */
+/** Flushes the page cache, so that no measurement includes the writes of an earlier one. */
 export async function flushDisks(): Promise<void> {
   await run('sync');
 }

@@ -5,20 +5,20 @@ import { clip } from '../test/fixtures/media.js';
 const MIB = 2 ** 20;
 const TIMESCALE = 30_000;
 const FRAME_DURATION = 1000;
-/** Fifty megabits a second, as a camera writes. */
+/** 50 Mbit/s at 30 frames a second, as cameras write. */
 const FRAME_BYTES = 208_000;
-/** A chunk is what lies together of one track. */
+/** Frames of one track that are stored together. */
 const FRAMES_PER_CHUNK = 30;
 const NOISE_BYTES = 8 * MIB;
 
 /**
- * Writes an MP4 of H.264 whose boxes and tables are all there, with frames that begin as frames do and go on as noise: as
- * much work for whoever parses it as a real one of that size, and nothing that compresses.
+ * Writes an H.264 MP4 with complete boxes and tables. Each frame has a valid start, then noise. Parsing it takes as much work
+ * as parsing a real one of that size, and it does not compress.
  */
 export async function writeMovie(path: string, bytes: number): Promise<void> {
   const frames = Math.floor(bytes / FRAME_BYTES);
   const ftyp = box('ftyp', Buffer.from('isom'), words(512), Buffer.from('isomiso2avc1mp41'));
-  // The header's length does not depend on where the frames lie.
+  // The length of the header does not depend on the offset of the frames.
   const dataAt = ftyp.length + header(frames, 0).length + 8;
   const moov = header(frames, dataAt);
   const dataBytes = bytes - dataAt;
@@ -44,16 +44,16 @@ function header(frames: number, dataAt: number): Buffer {
   const duration = frames * FRAME_DURATION;
   const matrix = words(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000);
   const chunks = Math.ceil(frames / FRAMES_PER_CHUNK);
-  const places = Array.from({ length: chunks }, (_, chunk) => dataAt + chunk * FRAMES_PER_CHUNK * FRAME_BYTES);
+  const chunkOffsets = Array.from({ length: chunks }, (_, chunk) => dataAt + chunk * FRAMES_PER_CHUNK * FRAME_BYTES);
   const lastChunk = frames - (chunks - 1) * FRAMES_PER_CHUNK;
   const table = box(
     'stbl',
     sampleDescription(),
     box('stts', words(0, 1, frames, FRAME_DURATION)),
     box('stsc', words(0, 2, 1, FRAMES_PER_CHUNK, 1, chunks, lastChunk, 1)),
-    // A size for each frame, though all are alike: real ones differ, and reading the table is part of the work.
+    // One size for each frame, as in real files, since reading the table is part of the work.
     box('stsz', words(0, 0, frames, ...Array.from({ length: frames }, () => FRAME_BYTES))),
-    box('stco', words(0, chunks, ...places)),
+    box('stco', words(0, chunks, ...chunkOffsets)),
   );
   const dataInfo = box('dinf', box('dref', words(0, 1), box('url ', words(1))));
   const media = box(
@@ -77,7 +77,7 @@ function header(frames: number, dataAt: number): Buffer {
   return box('moov', movieHeader, box('trak', trackHeader, media));
 }
 
-/** Taken from a real clip: codec, profile and parameter sets. */
+/** The sample description of a real clip: codec, profile and parameter sets. */
 function sampleDescription(): Buffer {
   const bytes = clip('faststart.mp4');
   const at = bytes.indexOf('stsd') - 4;

@@ -11,12 +11,12 @@ const START_MS = 5000;
 
 export interface Nginx {
   readonly url: string;
-  /** Where its files end up. */
+  /** The folder of uploaded files. */
   readonly root: string;
   readonly stop: () => Promise<void>;
 }
 
-/** Why nginx can't be compared with here; `undefined` where it can. */
+/** Why nginx can't be used on this machine; `undefined` if it can. */
 export async function nginxMissing(): Promise<string | undefined> {
   try {
     const { stderr } = await run('nginx', ['-V']);
@@ -26,7 +26,7 @@ export async function nginxMissing(): Promise<string | undefined> {
   }
 }
 
-/** nginx as a WebDAV server over a folder, in the foreground and with nothing in its way. */
+/** Starts nginx as a WebDAV server of a folder, in the foreground and without limits. */
 export async function startNginx(folder: string): Promise<Nginx> {
   const root = join(folder, 'files');
   await mkdir(root, { recursive: true });
@@ -47,14 +47,14 @@ export async function startNginx(folder: string): Promise<Nginx> {
     const connection = await Connection.open(url).catch(() => undefined);
     connection?.close();
     if (connection !== undefined) return { url, root, stop };
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error('nginx does not start');
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error('nginx did not start');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
 function configFor({ folder, root, port }: { folder: string; root: string; port: number }): string {
   const temp = join(folder, 'temp');
-  // Started by root, its worker would be somebody else, who can't write here.
+  // If root starts nginx, its workers run as another user by default, who can't write to this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `${user}
 daemon off;

@@ -6,13 +6,13 @@ const SIDE = 1024;
 const BYTES = 200_000;
 
 /**
- * Writes JPEGs of 1024 × 1024 pixels and about 200 kB, no two alike: slopes, edges and the grain of a photograph.
+ * Writes different JPEGs of 1024 × 1024 pixels and about 200 kB, with gradients, edges and the grain of a photo.
  *
  * @returns their paths
  */
 export async function writePhotos(folder: string, count: number): Promise<string[]> {
   const paths: string[] = [];
-  // Grain decides how much a picture takes; one number serves for all.
+  // The grain decides the size of a JPEG; one value fits all.
   const grain = await grainFor(BYTES);
   for (let seed = 0; seed < count; seed++) {
     const path = join(folder, `photo_${seed}.jpg`);

@@ -5,15 +5,15 @@ import { onDatabase } from '../test/harness/postgres.js';
 
 interface Stat {
   readonly parent: number;
-  /** Of its own and of the children that it has seen end. */
+  /** Processor time of the process and of its reaped children. */
   readonly ticks: number;
 }
 
-/** As `proc_pid_stat(5)` has them; `undefined` for a process that has ended. */
+/** Reads `/proc/PID/stat` (proc_pid_stat(5)); `undefined` for a process that has exited. */
 function statOf(pid: number): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name stands in parentheses and may hold anything, those included.
+    // The name is in parentheses and may itself contain parentheses.
     const fields = text
       .slice(text.lastIndexOf(')') + 2)
       .split(' ')
@@ -26,7 +26,7 @@ function statOf(pid: number): Stat | undefined {
 
 const ticksPerSecond = () => Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'latin1' }));
 
-/** The processor time that processes have taken so far, together with their children. Linux only. */
+/** The processor time of processes and their children so far, in seconds. Linux only. */
 export function processorSeconds(pids: readonly number[]): number {
   const wanted = new Set(pids);
   let ticks = 0;
@@ -37,16 +37,15 @@ export function processorSeconds(pids: readonly number[]): number {
   return ticks / ticksPerSecond();
 }
 
-/** The first process of a Postgres on this machine: the parent of whoever answers. */
+/** The PID of the postmaster of a Postgres on this machine. */
 export async function postmasterOf(url: string): Promise<number> {
-  // Looked up before the connection ends, and its process with it.
   const [result] = await onDatabase(url, `select pg_backend_pid() pid, pg_read_file('postmaster.pid') file`);
   const pid = Number.parseInt(result!.rows[0].file, 10);
-  if (statOf(pid) === undefined) throw new Error(`the Postgres at ${new URL(url).host} does not run on this machine`);
+  if (statOf(pid) === undefined) throw new Error(`the Postgres at ${new URL(url).host} is not on this machine`);
   return pid;
 }
 
-/** Which part of the machine's processor time somebody takes while work is done, 0 to 1, whoever it is. */
+/** The share of the machine's processor time, 0 to 1, that all processes use while `work` runs. */
 export async function busyDuring<T>(work: () => Promise<T>): Promise<{ result: T; busy: number }> {
   const before = times();
   const result = await work();

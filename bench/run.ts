@@ -5,17 +5,17 @@ import { parseArgs } from 'node:util';
 import { BACKENDS, type Backend, Backends } from './backends.js';
 import type { Benchmark } from './bench.js';
 import { machineLine } from './machine.js';
+import { benchBackends } from './rows/backends.js';
 import { benchGrowth } from './rows/growth.js';
 import { benchInstances } from './rows/instances.js';
 import { benchLatency } from './rows/latency.js';
 import { benchMemory } from './rows/memory.js';
 import { benchMount } from './rows/mount.js';
 import { benchPage } from './rows/page.js';
-import { benchPlaces } from './rows/places.js';
 import { benchPresigned } from './rows/presigned.js';
 import { benchPush } from './rows/push.js';
+import { benchRoundTrips } from './rows/round-trips.js';
 import { benchStart } from './rows/start.js';
-import { benchTrips } from './rows/trips.js';
 import { benchUploads } from './rows/uploads.js';
 import { benchVideo } from './rows/video.js';
 import { type Row, tableOf } from './table.js';
@@ -32,11 +32,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   page: benchPage,
 };
 
-/** With everything in the folder there is no way to a database or a store to be measured, and nothing to be shared. */
-const ELSEWHERE: Readonly<Record<string, { needs: readonly Backend[]; run: Benchmark }>> = {
+/** Benchmarks of `--backend`: they measure round trips, the store, and several instances. */
+const BACKEND_BENCHMARKS: Readonly<Record<string, { needs: readonly Backend[]; run: Benchmark }>> = {
   latency: { needs: ['postgres'], run: benchLatency },
-  trips: { needs: ['postgres'], run: benchTrips },
-  places: { needs: [], run: benchPlaces },
+  'round-trips': { needs: ['postgres'], run: benchRoundTrips },
+  backends: { needs: [], run: benchBackends },
   growth: { needs: [], run: benchGrowth },
   presigned: { needs: ['s3'], run: benchPresigned },
   instances: { needs: ['postgres'], run: benchInstances },
@@ -44,14 +44,16 @@ const ELSEWHERE: Readonly<Record<string, { needs: readonly Backend[]; run: Bench
 
 const HELP = `npm run bench -- [--quick] [--backend NAME[,NAME]] [--only NAME]… [--dir FOLDER]
 
-Measures what docs/performance.md speaks of and prints a table. Ends with 0 also where something falls short.
+Measures the figures of docs/performance.md and prints a table. Exits with 0 also if a target is missed.
 
-  --backend B   ${BACKENDS.join(', ')} or both: the servers keep things there. A Postgres is started in FOLDER, or
-                TEST_DATABASE_URL names one; for S3 a Ceph is, as test/harness/ceph.sh does it, or TEST_S3_ENDPOINT names a store
-  --only NAME   ${Object.keys(BENCHMARKS).join(', ')};
-                with --backend ${Object.keys(ELSEWHERE).join(', ')}; may be given several times
-  --quick       fewer and smaller
-  --dir FOLDER  where to write, on the disk that matters (default: the system's folder for temporary files)
+  --backend B   ${BACKENDS.join(', ')}, or both separated by a comma: the servers use Postgres for the catalog, S3 for files.
+                Starts a Postgres in FOLDER and a Ceph with test/harness/ceph.sh, unless TEST_DATABASE_URL and
+                TEST_S3_ENDPOINT name running ones
+  --only NAME   run this benchmark only; may be given several times:
+                ${Object.keys(BENCHMARKS).join(', ')};
+                with --backend: ${Object.keys(BACKEND_BENCHMARKS).join(', ')}
+  --quick       fewer and smaller files
+  --dir FOLDER  write here, on the disk to be measured (default: the system's temporary folder)
 `;
 
 const { values } = parseArgs({
@@ -74,7 +76,7 @@ async function main(): Promise<void> {
   ];
   if (values.help || unknown.length > 0) {
     const where = backends.length === 0 ? '' : ` with --backend ${backends.join(',')}`;
-    process.stderr.write(unknown.length > 0 ? `There is no ${unknown.join(', ')}${where}.\n${HELP}` : HELP);
+    process.stderr.write(unknown.length > 0 ? `Unknown: ${unknown.join(', ')}${where}.\n${HELP}` : HELP);
     process.exitCode = values.help ? 0 : 64;
     return;
   }
@@ -86,10 +88,10 @@ async function main(): Promise<void> {
       const own = join(folder, name);
       await mkdir(own);
       const startedAt = performance.now();
-      const say = (line: string) => process.stderr.write(`  ${name}: ${line}\n`);
-      const newPlace = (...wanted: readonly Backend[]) => started.newPlace(...wanted);
-      rows.push(...(await benchmarks[name]!({ folder: own, isQuick: values.quick, backends, newPlace, say })));
-      say(`done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+      const log = (line: string) => process.stderr.write(`  ${name}: ${line}\n`);
+      const newInstallation = (...wanted: readonly Backend[]) => started.newInstallation(...wanted);
+      rows.push(...(await benchmarks[name]!({ folder: own, isQuick: values.quick, backends, newInstallation, log })));
+      log(`done in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
       await rm(own, { recursive: true, force: true });
     }
     process.stdout.write(`\n${await machineLine(folder)}\n\n${tableOf(rows)}\n`);
@@ -100,7 +102,9 @@ async function main(): Promise<void> {
 
 function benchmarksOn(backends: readonly Backend[]): Readonly<Record<string, Benchmark>> {
   if (backends.length === 0) return BENCHMARKS;
-  const possible = Object.entries(ELSEWHERE).filter(([, { needs }]) => needs.every((need) => backends.includes(need)));
+  const possible = Object.entries(BACKEND_BENCHMARKS).filter(([, { needs }]) =>
+    needs.every((need) => backends.includes(need)),
+  );
   return Object.fromEntries(possible.map(([name, { run }]) => [name, run]));
 }
 

@@ -1,10 +1,10 @@
-/** One line of the result. */
+/** One row of the result. */
 export interface Row {
   readonly what: string;
   readonly measured: string;
-  /** What it is compared with, in the same run. */
+  /** Measured in the same run. */
   readonly reference: string;
-  /** `undefined` where it could not be measured. */
+  /** `undefined` if it could not be measured. */
   readonly ratio: number | undefined;
   readonly target: string;
   readonly isMet: boolean | undefined;
@@ -12,8 +12,11 @@ export interface Row {
 
 type Bound = { readonly atLeast: number } | { readonly atMost: number };
 
-/** A line whose verdict is that of its ratio. */
-export function judged(row: { what: string; measured: string; reference: string; ratio: number }, bound: Bound): Row {
+/** A row with a target for its ratio. */
+export function rowWithTarget(
+  row: { what: string; measured: string; reference: string; ratio: number },
+  bound: Bound,
+): Row {
   const isLower = 'atLeast' in bound;
   return {
     ...row,
@@ -22,19 +25,19 @@ export function judged(row: { what: string; measured: string; reference: string;
   };
 }
 
-/** A line that is told without a verdict: nobody has promised anything, or the machine can't show it. */
-export function told(row: Pick<Row, 'what' | 'measured' | 'reference' | 'ratio'>, target = '–'): Row {
+/** A row without a verdict: there is no target, or this machine can't show it. */
+export function rowWithoutTarget(row: Pick<Row, 'what' | 'measured' | 'reference' | 'ratio'>, target = '–'): Row {
   return { ...row, target, isMet: undefined };
 }
 
-/** A line that this machine can't fill in. */
-export function unmeasured(what: string, why: string, target: string): Row {
+/** A row that can't be measured on this machine. */
+export function rowNotMeasured(what: string, why: string, target: string): Row {
   return { what, measured: why, reference: '–', ratio: undefined, target, isMet: undefined };
 }
 
 const HEADINGS = ['what', 'measured', 'reference', 'ratio', 'target', ''];
 
-/** The lines as a Markdown table that reads well in a terminal too. */
+/** Formats the rows as an aligned Markdown table. */
 export function tableOf(rows: readonly Row[]): string {
   const lines = rows.map((row) => [
     row.what,
@@ -51,8 +54,8 @@ export function tableOf(rows: readonly Row[]): string {
   );
 }
 
-/** `12.3`, `0.0123`, `1,234`: three digits that mean something. */
-export function figure(value: number): string {
+/** `12.3`, `0.0123`, `1,234`: three significant digits. */
+export function formatFigure(value: number): string {
   if (value >= 100) return Math.round(value).toLocaleString('en-US');
   return String(Number(value.toPrecision(3)));
 }

@@ -1,21 +1,25 @@
 import type { Api } from '../test/harness/api.js';
 import { inChild } from './child.js';
-import type { Load, Loaded } from './load.js';
+import type { Load, LoadResult } from './load.js';
 
 const LOAD = new URL('./load.ts', import.meta.url);
 
-/** What is uploaded: images, taken in turns, each with a caption; or captions alone, which cost next to nothing to check. */
-export type What = { readonly images: readonly string[] } | 'captions';
+/** Images, repeated in order, each with a caption; or captions only, which take almost no time to check. */
+export type UploadContent = { readonly images: readonly string[] } | 'captions';
 
 /**
- * Sends uploads to a server from a process of its own, into a dataset of their own.
+ * Uploads into a new dataset, from a separate process.
  *
- * @param options.count pairs, or captions
+ * @param options.count number of pairs, or of captions
  */
-export async function upload(api: Api, what: What, options: { count: number; connections: number }): Promise<Loaded> {
+export async function upload(
+  api: Api,
+  what: UploadContent,
+  options: { count: number; connections: number },
+): Promise<LoadResult> {
   const { count, connections } = options;
   const target = { url: api.url, token: api.token, datasetId: await api.newDataset() };
-  return inChild<Load, Loaded>(
+  return inChild<Load, LoadResult>(
     LOAD,
     what === 'captions'
       ? { kind: 'captions', target, connections, captions: count }

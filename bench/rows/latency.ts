@@ -1,39 +1,42 @@
 import { join } from 'node:path';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
-import type { Place } from '../backends.js';
+import type { EmptyInstallation } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';
 import { fillCatalog } from '../fill.js';
 import { median } from '../measure.js';
-import { figure, judged, type Row } from '../table.js';
+import { formatFigure, type Row, rowWithTarget } from '../table.js';
 
 const SMALL = { images: 2, captions: 2 };
 const STATUS_LIMIT_MS = 50;
-/** With these, a database that is made for it has a million files, or with `--quick` more than half as many. */
+/** With these, a Postgres has a million files in total, or with `--quick` more than half a million. */
 const REST = { account: 'rest', datasets: 445, images: 500, captions: 500 };
 
-/** What asking costs: the status of a dataset among few and among many, and a list of small and of large ones. */
+/** The status of a dataset among few and among many, a list of small and of large datasets, the status of a large one. */
 export const benchLatency: Benchmark = async (run) => {
   const database = run.backends.filter((backend) => backend === 'postgres');
-  const places = { few: await run.newPlace(...database), many: await run.newPlace(...database) };
+  const installations = { few: await run.newInstallation(...database), many: await run.newInstallation(...database) };
   try {
-    return await latencyOn(places, run);
+    return await latencyOn(installations, run);
   } finally {
-    await places.few.discard();
-    await places.many.discard();
+    await installations.few.discard();
+    await installations.many.discard();
   }
 };
 
-async function latencyOn(places: { few: Place; many: Place }, { folder, isQuick, say }: Run): Promise<Row[]> {
+async function latencyOn(
+  installations: { few: EmptyInstallation; many: EmptyInstallation },
+  { folder, isQuick, log }: Run,
+): Promise<Row[]> {
   const many = isQuick ? 2000 : 10_000;
   const listed = isQuick ? 200 : 1000;
   const folders = { few: join(folder, 'few'), many: join(folder, 'many') };
-  const where = (name: keyof typeof places) => ({
+  const where = (name: keyof typeof installations) => ({
     dataFolder: folders[name],
-    databaseUrl: places[name].env.DATABASE_URL,
+    databaseUrl: installations[name].env.DATABASE_URL,
   });
-  const on = places.many.env.DATABASE_URL === undefined ? '' : ', Postgres';
+  const on = installations.many.env.DATABASE_URL === undefined ? '' : ', Postgres';
   const [amongFew] = await fillCatalog(where('few'), [{ account: 'few', datasets: 10, ...SMALL }]);
   const [amongMany, thin, thick, big] = await fillCatalog(where('many'), [
     { account: 'many', datasets: many, ...SMALL },
@@ -42,9 +45,9 @@ async function latencyOn(places: { few: Place; many: Place }, { folder, isQuick,
     { account: 'big', datasets: 1, images: 5000, captions: 5000 },
     ...(on === '' ? [] : [REST]),
   ]);
-  say('the catalogs are filled');
-  const few = await startServer({}, { dataFolder: folders.few, env: places.few.env });
-  const full = await startServer({}, { dataFolder: folders.many, env: places.many.env });
+  log('filled the catalogs');
+  const few = await startServer({}, { dataFolder: folders.few, env: installations.few.env });
+  const full = await startServer({}, { dataFolder: folders.many, env: installations.many.env });
   try {
     const toFew = await Connection.open(few.url);
     const toFull = await Connection.open(full.url);
@@ -65,23 +68,27 @@ async function latencyOn(places: { few: Place; many: Place }, { folder, isQuick,
     toFull.close();
     const flat = {
       what: `status of a dataset of 4 files among ${many.toLocaleString('en-US')} datasets${on}`,
-      measured: `${figure(status.many)} ms`,
-      reference: `among 10: ${figure(status.few)} ms`,
+      measured: `${formatFigure(status.many)} ms`,
+      reference: `among 10: ${formatFigure(status.few)} ms`,
       ratio: status.many / status.few,
     };
     const listing = {
       what: `list of ${listed} datasets of 500 files${on}`,
-      measured: `${figure(list.thick)} ms`,
-      reference: `${listed} datasets of 5 files: ${figure(list.thin)} ms`,
+      measured: `${formatFigure(list.thick)} ms`,
+      reference: `${listed} datasets of 5 files: ${formatFigure(list.thin)} ms`,
       ratio: list.thick / list.thin,
     };
     const bigStatus = {
       what: `status of a dataset of 10,000 files${on}`,
-      measured: `${figure(list.big)} ms`,
+      measured: `${formatFigure(list.big)} ms`,
       reference: `limit ${STATUS_LIMIT_MS} ms`,
       ratio: list.big / STATUS_LIMIT_MS,
     };
-    return [judged(flat, { atMost: 1.2 }), judged(listing, { atMost: 3 }), judged(bigStatus, { atMost: 1 })];
+    return [
+      rowWithTarget(flat, { atMost: 1.2 }),
+      rowWithTarget(listing, { atMost: 3 }),
+      rowWithTarget(bigStatus, { atMost: 1 }),
+    ];
   } finally {
     await discardServer(few);
     await discardServer(full);
@@ -92,7 +99,7 @@ function requestFor(path: string, token: string): string {
   return `GET ${BASE_PATH}${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`;
 }
 
-/** Medians in milliseconds of requests that take turns; those before `rounds` warm up. */
+/** Sends the requests alternately, `rounds` times after a warm-up, and returns the medians in milliseconds. */
 async function latencies<Name extends string>(
   rounds: number,
   requests: Readonly<Record<Name, readonly [Connection, string]>>,

@@ -5,19 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { COMMAND, discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
-import { flushDisks, secondsOf, takeTurns } from '../measure.js';
-import { figure, judged, type Row, unmeasured } from '../table.js';
+import { alternate, flushDisks, secondsOf } from '../measure.js';
+import { formatFigure, type Row, rowNotMeasured, rowWithTarget } from '../table.js';
 import { writePairs } from './push.js';
 
 const run = promisify(execFile);
 
 const MEMORY_LIMIT_MB = 250;
 
-/**
- * A dataset mounted on the same machine and over HTTP, each file checked, against `cp -r` of the same files and a sync; and
- * the memory that many files take.
- */
-export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
+/** A mount with all checks from a data folder and over HTTP, against `cp -r` and a sync; and the peak memory of a large mount. */
+export const benchMount: Benchmark = async ({ folder, isQuick, log }) => {
   const pairs = isQuick ? 500 : 2000;
   await writePairs(folder, pairs);
   const dataFolder = join(folder, 'data');
@@ -29,8 +26,8 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
     await trainyard('push', join(folder, 'pairs'), '--name', 'pairs');
     let times = 0;
     const timed = async (name: string, work: (into: string) => Promise<unknown>) => {
-      // A new place each time, and nothing removed in between: ext4 takes long to make files where it has just removed
-      // some, since it looks for an inode that has been free for some seconds (`recently_deleted` in `fs/ext4/ialloc.c`).
+      // A new folder each time, and nothing is removed between rounds: ext4 creates files slowly after a removal, because it
+      // looks for an inode that has been free for some seconds (`recently_deleted` in `fs/ext4/ialloc.c`).
       const into = join(folder, `${name}-${++times}`);
       await mkdir(into);
       await flushDisks();
@@ -38,10 +35,10 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
         await work(into);
         await flushDisks();
       });
-      say(`${name} in ${figure(seconds)} s`);
+      log(`${name} in ${formatFigure(seconds)} s`);
       return seconds;
     };
-    const seconds = await takeTurns(
+    const seconds = await alternate(
       {
         copy: () => timed('copy', (into) => run('cp', ['-r', join(folder, 'pairs'), into])),
         local: () => timed('local', (into) => trainyard('mount', 'pairs', '--into', into, '--data', dataFolder)),
@@ -50,17 +47,17 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
       isQuick ? 2 : 5,
     );
     await sameFiles(join(folder, 'copy-1', 'pairs'), join(folder, 'local-2', 'pairs'));
-    const reference = `cp -r: ${figure(seconds.copy)} s`;
-    const what = `mount of ${figure(pairs)} pairs, every file checked`;
+    const reference = `cp -r: ${formatFigure(seconds.copy)} s`;
+    const what = `mount of ${formatFigure(pairs)} pairs, every file checked`;
     const rowOf = (where: string, measured: number) => ({
       what: `${what}, ${where}`,
-      measured: `${figure(measured)} s`,
+      measured: `${formatFigure(measured)} s`,
       reference,
       ratio: measured / seconds.copy,
     });
     return [
-      judged(rowOf('same machine', seconds.local), { atMost: 1.1 }),
-      judged(rowOf('over HTTP', seconds.http), { atMost: 1.5 }),
+      rowWithTarget(rowOf('same machine', seconds.local), { atMost: 1.1 }),
+      rowWithTarget(rowOf('over HTTP', seconds.http), { atMost: 1.5 }),
       await memoryRow({ folder, trainyard, pairs: isQuick ? 500 : 5000 }),
     ];
   } finally {
@@ -68,7 +65,7 @@ export const benchMount: Benchmark = async ({ folder, isQuick, say }) => {
   }
 };
 
-/** The most that a mount over HTTP holds in memory: a small shell in its place afterwards looks up what it was. */
+/** The peak memory of a mount over HTTP, which a shell started with `--exec` reads from its parent's `/proc`. */
 async function memoryRow({
   folder,
   trainyard,
@@ -78,8 +75,8 @@ async function memoryRow({
   trainyard: (...args: string[]) => Promise<{ stdout: string }>;
   pairs: number;
 }): Promise<Row> {
-  const what = `peak RSS of a mount of ${figure(pairs * 2)} files`;
-  if (process.platform !== 'linux') return unmeasured(what, 'needs /proc', `≤ ${MEMORY_LIMIT_MB} MB`);
+  const what = `peak RSS of a mount of ${formatFigure(pairs * 2)} files`;
+  if (process.platform !== 'linux') return rowNotMeasured(what, 'needs /proc', `≤ ${MEMORY_LIMIT_MB} MB`);
   const many = join(folder, 'many');
   await mkdir(many);
   const image = await readFile(fileURLToPath(new URL('../../examples/railway/yard_01.jpg', import.meta.url)));
@@ -92,11 +89,11 @@ async function memoryRow({
   const { stdout } = await trainyard('mount', 'many', '--into', join(folder, 'memory'), ...probe);
   const megabytes = (Number(/^VmHWM:\s+(\d+) kB$/m.exec(stdout)?.[1]) * 1024) / 1e6;
   const limit = `limit ${MEMORY_LIMIT_MB} MB`;
-  const row = { what, measured: `${figure(megabytes)} MB`, reference: limit, ratio: megabytes / MEMORY_LIMIT_MB };
-  return judged(row, { atMost: 1 });
+  const row = { what, measured: `${formatFigure(megabytes)} MB`, reference: limit, ratio: megabytes / MEMORY_LIMIT_MB };
+  return rowWithTarget(row, { atMost: 1 });
 }
 
-/** A mount that is fast because it is not whole would be worth nothing. @throws Error */
+/** Checks that the mount is complete. @throws Error */
 async function sameFiles(a: string, b: string): Promise<void> {
   const name = 'photo_00007.jpg';
   const [one, other] = await Promise.all([readFile(join(a, name)), readFile(join(b, name))]);

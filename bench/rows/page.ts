@@ -8,16 +8,16 @@ import { fillCatalog } from '../fill.js';
 import { fillBlobs } from '../fill-blobs.js';
 import { median } from '../measure.js';
 import { writePhotos } from '../photos.js';
-import { figure, judged, unmeasured } from '../table.js';
+import { formatFigure, rowNotMeasured, rowWithTarget } from '../table.js';
 
 const PHOTOS = 16;
 const ROUNDS = 5;
 const LIMIT_FIRST_MS = 1000;
 const LIMIT_TASK_MS = 200;
-/** What is shorter counts as no long task (https://w3c.github.io/longtasks/). */
+/** Shorter tasks are not reported (https://w3c.github.io/longtasks/). */
 const SHORTEST_LONG_TASK_MS = 50;
 
-// Of the globals of a page, what is used of them here; the types of Node know nothing of them.
+// The browser's globals used here, which the types of Node do not declare.
 declare const document: { readonly querySelectorAll: (selector: 'article') => Iterable<Card> };
 declare const window: {
   readonly innerHeight: number;
@@ -33,13 +33,13 @@ interface Card {
   readonly querySelector: (selector: 'img') => { readonly naturalWidth: number } | null;
 }
 
-/** A dataset of many pairs on the page: when the first are seen, and whether scrolling through all of them ever halts. */
-export const benchPage: Benchmark = async ({ folder, isQuick, say }) => {
+/** A dataset of many pairs on the page: the time until the first cards are painted, and the longest task while scrolling. */
+export const benchPage: Benchmark = async ({ folder, isQuick, log }) => {
   const pairs = isQuick ? 2000 : 10_000;
   const whatFirst = `a dataset of ${pairs.toLocaleString('en-US')} pairs on the page: first cards painted`;
   const whatTask = 'longest task while scrolling through all of them';
   const why = whyNoBrowser();
-  if (why !== undefined) return [unmeasured(whatFirst, why, '≤ 1'), unmeasured(whatTask, why, '≤ 1')];
+  if (why !== undefined) return [rowNotMeasured(whatFirst, why, '≤ 1'), rowNotMeasured(whatTask, why, '≤ 1')];
 
   const dataFolder = join(folder, 'data');
   await mkdir(dataFolder);
@@ -58,23 +58,23 @@ export const benchPage: Benchmark = async ({ folder, isQuick, say }) => {
       firsts.push(await firstRowsMs(page));
       if (round === 0) task = await longestTaskMs(page);
       await context.close();
-      say(`first cards after ${figure(firsts.at(-1)!)} ms`);
+      log(`first cards after ${formatFigure(firsts.at(-1)!)} ms`);
     }
     const first = median(firsts);
     return [
-      judged(
+      rowWithTarget(
         {
           what: whatFirst,
-          measured: `${figure(first)} ms`,
+          measured: `${formatFigure(first)} ms`,
           reference: `limit ${LIMIT_FIRST_MS} ms`,
           ratio: first / LIMIT_FIRST_MS,
         },
         { atMost: 1 },
       ),
-      judged(
+      rowWithTarget(
         {
           what: whatTask,
-          measured: task === 0 ? `none over ${SHORTEST_LONG_TASK_MS} ms` : `${figure(task)} ms`,
+          measured: task === 0 ? `none over ${SHORTEST_LONG_TASK_MS} ms` : `${formatFigure(task)} ms`,
           reference: `limit ${LIMIT_TASK_MS} ms`,
           ratio: task / LIMIT_TASK_MS,
         },
@@ -87,19 +87,19 @@ export const benchPage: Benchmark = async ({ folder, isQuick, say }) => {
   }
 };
 
-/** From when the page was asked for until every card in sight has its image. */
+/** From the request of the page until every visible card has its image. */
 async function firstRowsMs(page: Page): Promise<number> {
   const handle = await page.waitForFunction(() => {
-    const inSight = [...document.querySelectorAll('article')].filter(
+    const visible = [...document.querySelectorAll('article')].filter(
       (card) => card.getBoundingClientRect().top < window.innerHeight,
     );
-    const isPainted = inSight.every((card) => (card.querySelector('img')?.naturalWidth ?? 0) > 0);
-    return inSight.length > 0 && isPainted && performance.now();
+    const isPainted = visible.every((card) => (card.querySelector('img')?.naturalWidth ?? 0) > 0);
+    return visible.length > 0 && isPainted && performance.now();
   });
   return Number(await handle.jsonValue());
 }
 
-/** A screen a frame from the first pair to the last. */
+/** Scrolls by one screen a frame from the first pair to the last. */
 function longestTaskMs(page: Page): Promise<number> {
   return page.evaluate(async () => {
     let longest = 0;
@@ -107,7 +107,7 @@ function longestTaskMs(page: Page): Promise<number> {
       for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
     });
     observer.observe({ type: 'longtask' });
-    // What happened at the end is told of a few frames later.
+    // The observer reports the last tasks a few frames later.
     for (let top = -1, stillFrames = 0; stillFrames < 5; stillFrames += top === window.scrollY ? 1 : 0) {
       top = window.scrollY;
       window.scrollBy(0, window.innerHeight);

@@ -4,35 +4,35 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Api } from '../../test/harness/api.js';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import { startTcpProxy } from '../../test/harness/tcp-proxy.js';
-import type { Place } from '../backends.js';
+import type { EmptyInstallation } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';
-import { takeTurns } from '../measure.js';
+import { alternate } from '../measure.js';
 import { writePhotos } from '../photos.js';
-import { figure, judged, type Row, told } from '../table.js';
+import { formatFigure, type Row, rowWithoutTarget, rowWithTarget } from '../table.js';
 
 const LISTING = /^GET \S*[?&]list-type=2/;
 const POLL_EVERY_MS = 500;
-const ASK_EVERY_MS = 10;
+const STATUS_EVERY_MS = 10;
 
-/** Uploads straight to the bucket: what asking for them costs, and how long they take to be noticed and checked. */
+/** Presigned uploads to a bucket: listing requests for each poll, and the time until they are noticed and checked. */
 export const benchPresigned: Benchmark = async (run) => {
-  const place = await run.newPlace(...run.backends);
+  const installation = await run.newInstallation(...run.backends);
   try {
-    return [await listings(place, run), await noticed(place, run)];
+    return [await listings(installation, run), await noticed(installation, run)];
   } finally {
-    await place.discard();
+    await installation.discard();
   }
 };
 
-/** Datasets that wait for uploads, first left alone and then polled, for the same time. */
-async function listings(place: Place, { folder, isQuick, say }: Run): Promise<Row> {
+/** Counts listing requests of datasets with pending uploads, first without polls, then with polls for the same time. */
+async function listings(installation: EmptyInstallation, { folder, isQuick, log }: Run): Promise<Row> {
   const datasets = isQuick ? 4 : 10;
   const seconds = isQuick ? 6 : 20;
-  const store = new URL(place.env.TEST_S3_ENDPOINT!);
+  const store = new URL(installation.env.TEST_S3_ENDPOINT!);
   const proxy = await startTcpProxy({ host: store.hostname, port: Number(store.port) });
-  const url = new URL(place.env.BLOBS_URL!);
+  const url = new URL(installation.env.BLOBS_URL!);
   url.searchParams.set('endpoint', `http://127.0.0.1:${proxy.port}`);
-  const env = { ...place.env, BLOBS_URL: url.href };
+  const env = { ...installation.env, BLOBS_URL: url.href };
   const server = await startServer({}, { dataFolder: join(folder, 'counted'), env });
   try {
     const api = await server.api();
@@ -45,29 +45,29 @@ async function listings(place: Place, { folder, isQuick, say }: Run): Promise<Ro
       for (let i = 0; i < polls; i++) await Promise.all([poll(), wait(POLL_EVERY_MS)]);
       return listed() - before;
     };
-    const alone = await during(async () => {});
+    const unpolled = await during(async () => {});
     const polled = await during(() => Promise.all(ids.map((id) => api.status(id))));
-    say(`${alone} listings without a poll, ${polled} with ${polls} of each of ${datasets} datasets`);
-    const each = (polled - alone) / polls / datasets;
+    log(`${unpolled} listings without a poll, ${polled} with ${polls} of each of ${datasets} datasets`);
+    const each = (polled - unpolled) / polls / datasets;
     const row = {
-      what: `listing requests to the store for each dataset and poll, ${place.name}`,
-      measured: figure(each),
-      reference: `limit 1 (unpolled: ${figure(alone / seconds / datasets)} a second for each dataset)`,
+      what: `listing requests to the store for each dataset and poll, ${installation.name}`,
+      measured: formatFigure(each),
+      reference: `limit 1 (without polls: ${formatFigure(unpolled / seconds / datasets)} a second for each dataset)`,
       ratio: each,
     };
-    return judged(row, { atMost: 1 });
+    return rowWithTarget(row, { atMost: 1 });
   } finally {
     await discardServer(server);
     await proxy.close();
   }
 }
 
-/** From the answer to the last PUT to READY, polled all the while; against the way through the service. */
-async function noticed(place: Place, { folder, isQuick, say }: Run): Promise<Row> {
+/** The time from the last PUT's answer until READY, polled constantly, against uploads through the service. */
+async function noticed(installation: EmptyInstallation, { folder, isQuick, log }: Run): Promise<Row> {
   const [path] = await writePhotos(folder, 1);
   const image = await readFile(path!);
   const caption = 'a red wagon on a siding';
-  const server = await startServer({}, { dataFolder: join(folder, 'timed'), env: place.env });
+  const server = await startServer({}, { dataFolder: join(folder, 'timed'), env: installation.env });
   try {
     const api = await server.api();
     const presigned = async () => {
@@ -90,12 +90,12 @@ async function noticed(place: Place, { folder, isQuick, say }: Run): Promise<Row
       return performance.now() - startedAt;
     };
     for (let i = 0; i < (isQuick ? 5 : 20); i++) await Promise.all([presigned(), direct()]);
-    const times = await takeTurns({ presigned, direct }, isQuick ? 9 : 31);
-    say(`READY ${figure(times.presigned)} ms after the PUT`);
-    return told({
-      what: `from the last PUT of a pair to the bucket until READY, ${place.name}`,
-      measured: `${figure(times.presigned)} ms`,
-      reference: `both through the service: ${figure(times.direct)} ms`,
+    const times = await alternate({ presigned, direct }, isQuick ? 9 : 31);
+    log(`READY ${formatFigure(times.presigned)} ms after the PUT`);
+    return rowWithoutTarget({
+      what: `from the last PUT of a pair to the bucket until READY, ${installation.name}`,
+      measured: `${formatFigure(times.presigned)} ms`,
+      reference: `both through the service: ${formatFigure(times.direct)} ms`,
       ratio: times.presigned / times.direct,
     });
   } finally {
@@ -109,7 +109,7 @@ async function putTo(url: string, body: Uint8Array | string): Promise<void> {
 }
 
 async function millisecondsUntilReady(api: Api, id: string): Promise<number> {
-  for (const startedAt = performance.now(); ; await wait(ASK_EVERY_MS)) {
+  for (const startedAt = performance.now(); ; await wait(STATUS_EVERY_MS)) {
     const { body } = await api.status(id);
     if (body.status === 'READY') return performance.now() - startedAt;
     if (body.status === 'FAILED') throw new Error(`the dataset is FAILED: ${body.error?.message}`);

@@ -5,17 +5,17 @@ import { promisify } from 'node:util';
 import type { Api } from '../../test/harness/api.js';
 import { COMMAND, discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
-import { secondsOf, takeTurns } from '../measure.js';
+import { alternate, secondsOf } from '../measure.js';
 import { writePhotos } from '../photos.js';
-import { figure, judged, unmeasured } from '../table.js';
+import { formatFigure, rowNotMeasured, rowWithTarget } from '../table.js';
 
 const run = promisify(execFile);
 
-/** A folder of pairs brought in by the command, against the same files sent one after another by curl. */
-export const benchPush: Benchmark = async ({ folder, isQuick, say }) => {
+/** `trainyard push` of a folder of pairs, against curl sending the same files sequentially. */
+export const benchPush: Benchmark = async ({ folder, isQuick, log }) => {
   const pairs = isQuick ? 200 : 1000;
-  const what = `push of ${figure(pairs)} pairs of a 200 kB JPEG and its caption`;
-  if (!(await hasCurl())) return [unmeasured(what, 'curl is not installed', '≤ 0.33')];
+  const what = `push of ${formatFigure(pairs)} pairs of a 200 kB JPEG and its caption`;
+  if (!(await hasCurl())) return [rowNotMeasured(what, 'curl is not installed', '≤ 0.33')];
   const files = await writePairs(folder, pairs);
   const server = await startServer({}, { dataFolder: join(folder, 'data') });
   try {
@@ -26,7 +26,7 @@ export const benchPush: Benchmark = async ({ folder, isQuick, say }) => {
       const env = { ...process.env, TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
       const args = [COMMAND, 'push', join(folder, 'pairs'), '--name', name, '--json'];
       const seconds = await secondsOf(() => run(process.execPath, args, { env, maxBuffer: 1 << 26 }));
-      say(`pushed in ${figure(seconds)} s`);
+      log(`push: ${formatFigure(seconds)} s`);
       return seconds;
     };
     const curl = async () => {
@@ -34,17 +34,17 @@ export const benchPush: Benchmark = async ({ folder, isQuick, say }) => {
       const seconds = await secondsOf(async () => {
         for (const path of files) await uploadByCurl(api, id, path);
       });
-      say(`sent by curl in ${figure(seconds)} s`);
+      log(`curl: ${formatFigure(seconds)} s`);
       return seconds;
     };
-    const seconds = await takeTurns({ curl, push }, isQuick ? 1 : 2);
+    const seconds = await alternate({ curl, push }, isQuick ? 1 : 2);
     const row = {
       what,
-      measured: `${figure(seconds.push)} s`,
-      reference: `curl, one after another: ${figure(seconds.curl)} s`,
+      measured: `${formatFigure(seconds.push)} s`,
+      reference: `curl, sequentially: ${formatFigure(seconds.curl)} s`,
       ratio: seconds.push / seconds.curl,
     };
-    return [judged(row, { atMost: 0.33 })];
+    return [rowWithTarget(row, { atMost: 0.33 })];
   } finally {
     await discardServer(server);
   }
@@ -71,7 +71,7 @@ async function uploadByCurl(api: Api, id: string, path: string): Promise<void> {
   ]);
 }
 
-/** Writes pairs into `pairs` of the folder and returns all paths. */
+/** Writes pairs into the sub-folder `pairs` and returns all paths. */
 export async function writePairs(folder: string, count: number): Promise<string[]> {
   const target = join(folder, 'pairs');
   await mkdir(target);

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { COMMAND, NODE_FLAGS, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';
-import { takeTurns } from '../measure.js';
+import { alternate } from '../measure.js';
 import { freePort } from '../nginx.js';
-import { figure, judged } from '../table.js';
+import { formatFigure, rowWithTarget } from '../table.js';
 
 const ROUNDS = 7;
 const LIMIT_SECONDS = 0.7;
 const RETRY_MS = 2;
 
-/** From the command to the first answer, on a folder that has been served before. */
-export const benchStart: Benchmark = async ({ folder, say }) => {
+/** The time from the command to the first answer, with an existing data folder. */
+export const benchStart: Benchmark = async ({ folder, log }) => {
   const data = join(folder, 'data');
   const server = await startServer({}, { dataFolder: data });
   try {
@@ -35,29 +35,29 @@ export const benchStart: Benchmark = async ({ folder, say }) => {
     connection.close();
     child.kill('SIGTERM');
     await once(child, 'exit');
-    say(`${figure(seconds)} s`);
+    log(`${formatFigure(seconds)} s`);
     return seconds;
   };
-  const nothing = async () => {
+  const emptyNode = async () => {
     const startedAt = performance.now();
     await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit');
     return (performance.now() - startedAt) / 1000;
   };
-  const seconds = await takeTurns({ serve, nothing }, ROUNDS);
+  const seconds = await alternate({ serve, emptyNode }, ROUNDS);
   const row = {
     what: 'start to first answer',
-    measured: `${figure(seconds.serve)} s`,
-    reference: `limit ${LIMIT_SECONDS} s (node -e 0: ${figure(seconds.nothing)} s)`,
+    measured: `${formatFigure(seconds.serve)} s`,
+    reference: `limit ${LIMIT_SECONDS} s (node -e 0: ${formatFigure(seconds.emptyNode)} s)`,
     ratio: seconds.serve / LIMIT_SECONDS,
   };
-  return [judged(row, { atMost: 1 })];
+  return [rowWithTarget(row, { atMost: 1 })];
 };
 
 async function firstConnection(url: string, child: ChildProcess): Promise<Connection> {
   for (;;) {
     const connection = await Connection.open(url).catch(() => undefined);
     if (connection !== undefined) return connection;
-    if (child.exitCode !== null) throw new Error('the server ended before it answered');
+    if (child.exitCode !== null) throw new Error('the server exited before it answered');
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }

@@ -5,18 +5,18 @@ import { promisify } from 'node:util';
 import { discardServer, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { inChild } from '../child.js';
-import type { Load, Loaded } from '../load.js';
-import { flushDisks, secondsOf, takeTurns } from '../measure.js';
+import type { Load, LoadResult } from '../load.js';
+import { alternate, flushDisks, secondsOf } from '../measure.js';
 import { writeMovie } from '../movie.js';
 import { nginxMissing, startNginx } from '../nginx.js';
-import { figure, judged, type Row, unmeasured } from '../table.js';
+import { formatFigure, type Row, rowNotMeasured, rowWithTarget } from '../table.js';
 
 const run = promisify(execFile);
 const LOAD = new URL('../load.ts', import.meta.url);
 const MIB = 2 ** 20;
 
-/** A signed PUT of a large video, against nginx taking in the same file, and against a copy of it. */
-export const benchVideo: Benchmark = async ({ folder, isQuick, say }) => {
+/** A signed PUT of a large video, against a PUT of the same file to nginx and against `cp`. */
+export const benchVideo: Benchmark = async ({ folder, isQuick, log }) => {
   const bytes = (isQuick ? 256 : 1024) * MIB;
   const movie = join(folder, 'movie.mp4');
   await writeMovie(movie, bytes);
@@ -26,18 +26,18 @@ export const benchVideo: Benchmark = async ({ folder, isQuick, say }) => {
   try {
     const api = await server.api();
     const timed = async (name: string, work: () => Promise<number>) => {
-      // Memory that a virtual machine has never touched comes from its host page by page, at a third of the speed: whoever
-      // follows a contender that removed its file would find its pages ready, and whoever doesn't would not.
+      // A virtual machine gets memory that it uses for the first time from its host page by page, at a third of the speed.
+      // Writing and removing a file of the same size gives each contender the same amount of used memory.
       const scratch = join(folder, 'scratch');
       await copyFile(movie, scratch);
       await rm(scratch);
       await flushDisks();
       const seconds = await work();
-      say(`${name}: ${figure(seconds)} s`);
+      log(`${name}: ${formatFigure(seconds)} s`);
       return seconds;
     };
     const put = async (url: string) =>
-      (await inChild<Load, Loaded>(LOAD, { kind: 'put', urls: [url], path: movie })).seconds;
+      (await inChild<Load, LoadResult>(LOAD, { kind: 'put', urls: [url], path: movie })).seconds;
     const trainyard = () =>
       timed('trainyard', async () => {
         const id = await api.newDataset();
@@ -49,7 +49,7 @@ export const benchVideo: Benchmark = async ({ folder, isQuick, say }) => {
       timed('cp', async () => {
         const target = join(folder, 'copy.mp4');
         const seconds = await secondsOf(async () => {
-          // A reflink would copy nothing.
+          // A reflink copies no bytes.
           await run('cp', ['--reflink=never', movie, target]);
           await sync(target);
         });
@@ -67,18 +67,21 @@ export const benchVideo: Benchmark = async ({ folder, isQuick, say }) => {
       });
     const contenders: Record<string, () => Promise<number>> =
       nginx === undefined ? { trainyard, copy } : { trainyard, throughNginx, copy };
-    const seconds = await takeTurns(contenders, isQuick ? 3 : 5);
+    const seconds = await alternate(contenders, isQuick ? 3 : 5);
     const rateOf = (name: string) => bytes / MIB / (seconds[name] ?? Number.NaN);
     const what = `signed PUT of a video of ${bytes / MIB} MiB`;
-    const measured = `${figure(rateOf('trainyard'))} MiB/s`;
+    const measured = `${formatFigure(rateOf('trainyard'))} MiB/s`;
     const rowOf = (name: string, label: string, atLeast: number): Row => {
       const ratio = rateOf('trainyard') / rateOf(name);
-      return judged({ what, measured, reference: `${label} ${figure(rateOf(name))} MiB/s`, ratio }, { atLeast });
+      return rowWithTarget(
+        { what, measured, reference: `${label} ${formatFigure(rateOf(name))} MiB/s`, ratio },
+        { atLeast },
+      );
     };
     return [
       missing === undefined
         ? rowOf('throughNginx', 'nginx PUT + fsync', 1.2)
-        : unmeasured(`${what}, against nginx`, missing, '≥ 1.2'),
+        : rowNotMeasured(`${what}, against nginx`, missing, '≥ 1.2'),
       rowOf('copy', 'cp + fsync', 0.5),
     ];
   } finally {

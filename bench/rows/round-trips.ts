@@ -3,26 +3,26 @@ import { discardServer, eventually, startServer } from '../../test/harness/serve
 import { startTcpProxy } from '../../test/harness/tcp-proxy.js';
 import type { Benchmark } from '../bench.js';
 import { median } from '../measure.js';
-import { judged } from '../table.js';
+import { rowWithTarget } from '../table.js';
 import { upload } from '../uploading.js';
 
 const CONNECTIONS = 4;
-const MOST = 3;
-/** Several uploads at once on busy cores: what belongs to one trip is not always written at once. */
+const LIMIT = 3;
+/** Holds answers back, because busy cores may not write all messages of one round trip at once. */
 const ANSWER_DELAY_MS = 25;
 
-/** How often a direct upload waits for Postgres, seen on the line between the two. */
-export const benchTrips: Benchmark = async ({ folder, isQuick, backends, newPlace }) => {
+/** The number of round trips of a direct upload to Postgres, counted at a proxy. */
+export const benchRoundTrips: Benchmark = async ({ folder, isQuick, backends, newInstallation }) => {
   const uploads = isQuick ? 200 : 500;
-  const place = await newPlace(...backends);
-  const url = new URL(place.env.DATABASE_URL!);
+  const installation = await newInstallation(...backends);
+  const url = new URL(installation.env.DATABASE_URL!);
   const database = { host: url.hostname, port: Number(url.port || 5432) };
   const proxy = await startTcpProxy(database, { answerDelayMs: ANSWER_DELAY_MS });
   url.host = `127.0.0.1:${proxy.port}`;
-  const server = await startServer({}, { dataFolder: folder, env: { ...place.env, DATABASE_URL: url.href } });
+  const server = await startServer({}, { dataFolder: folder, env: { ...installation.env, DATABASE_URL: url.href } });
   try {
     const api = await server.api();
-    // Connections are made first, and tokens remembered only once revocations are heard of.
+    // Tokens are cached only after the server listens for revocations.
     await eventually(() => proxy.conversations.some(({ trips }) => /listen trainyard/.test(trips.join())) || undefined);
     await upload(api, 'captions', { count: 50, connections: CONNECTIONS });
     const id = await api.newDataset();
@@ -37,19 +37,19 @@ export const benchTrips: Benchmark = async ({ folder, isQuick, backends, newPlac
       counted = changes.length;
     }
     const after = tripsForRequests(proxy);
-    // A busy machine now and then splits in two on its way what was sent without waiting.
+    // A busy machine sometimes splits one round trip in two.
     const trips = median(counts);
     const lookups = after.lookups.length - before.lookups.length;
     const row = {
-      what: `round trips to Postgres of a direct upload, ${place.name}`,
+      what: `round trips to Postgres of a direct upload, ${installation.name}`,
       measured: `${trips.toFixed(2)}, and ${lookups} to look up the token in ${uploads} uploads`,
-      reference: `limit ${MOST}`,
-      ratio: trips / MOST,
+      reference: `limit ${LIMIT}`,
+      ratio: trips / LIMIT,
     };
-    return [judged(row, { atMost: 1 })];
+    return [rowWithTarget(row, { atMost: 1 })];
   } finally {
     await discardServer(server);
     await proxy.close();
-    await place.discard();
+    await installation.discard();
   }
 };
