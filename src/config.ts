@@ -8,33 +8,33 @@ import { parseS3Url } from './storage/blobs/s3/location.js';
 import { dataFolderPaths } from './storage/data-folder.js';
 import type { BlobsLocation } from './storage/open-blobs.js';
 
-/** Everything that may be chosen about a serving process. */
+/** The settings of a serving process. */
 export interface Config {
-  /** The folder that holds catalog and bytes; absolute. */
+  /** The folder of the catalog and all files; absolute. */
   readonly dataFolder: string;
-  /** Of the Postgres database that holds the catalog, with its password; without it the catalog is in the folder. */
+  /** The URL of the Postgres catalog, with its password; without it the catalog is in the data folder. */
   readonly databaseUrl: string | undefined;
   readonly blobs: BlobsLocation;
-  /** For bytes on their way into a bucket or out of it; absolute. */
+  /** Temporary files on their way to or from a bucket; absolute. */
   readonly spoolFolder: string;
-  /** More than that never lies in it. */
+  /** The maximum size of the spool folder. */
   readonly spoolBytes: number;
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
   readonly trustedProxies: readonly string[];
   readonly rules: ServiceRules;
-  /** The folder that READY datasets are mounted in by themselves; absolute. */
+  /** The folder in which READY datasets are mounted automatically; absolute. */
   readonly mountRoot: string | undefined;
-  /** How long the bytes of a removed or replaced file stay for readers under way, in microseconds. */
+  /** How long the bytes of a deleted or replaced file stay for downloads in flight, in microseconds. */
   readonly blobGrace: number;
   readonly timeouts: BodyTimeouts;
-  /** How long requests in flight may take to finish once the process is told to stop, in seconds. */
+  /** How long requests in flight may take to finish after SIGTERM. */
   readonly stopSeconds: number;
   readonly logLevel: string;
 }
 
-/** All faults of the configuration at once, one line each. */
+/** All errors in the configuration, one line each. */
 export class ConfigError extends Error {
   readonly faults: readonly string[];
 
@@ -45,12 +45,12 @@ export class ConfigError extends Error {
 }
 
 interface Setting<T> {
-  /** As commander writes them. */
+  /** In the syntax of commander. */
   readonly flag: string;
   readonly env: string;
   readonly fallback: string | undefined;
   readonly help: string;
-  /** Its value may hold a password, and is never shown. */
+  /** The value may hold a password and must not be shown. */
   readonly isSecret?: boolean;
   /** @throws Error whose message completes "SETTING " */
   readonly parse: (text: string) => T;
@@ -58,7 +58,7 @@ interface Setting<T> {
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 
-/** The one list of settings: flags, environment, defaults, help and the README's table come from here. */
+/** All settings with their flag, variable, default and help text. The table in docs/configuration.md must match. */
 export const SETTINGS = {
   data: {
     flag: '--data <folder>',
@@ -71,7 +71,7 @@ export const SETTINGS = {
     flag: '--database-url <url>',
     env: 'DATABASE_URL',
     fallback: undefined,
-    help: 'Postgres 15 or later that holds the catalog instead of the folder: postgres://user:password@host/database',
+    help: 'Postgres 15 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
     isSecret: true,
     parse: postgresUrl,
   },
@@ -79,8 +79,8 @@ export const SETTINGS = {
     flag: '--blobs-url <url>',
     env: 'BLOBS_URL',
     fallback: undefined,
-    help: 'bucket for all files, s3://bucket/prefix?endpoint=…; without it they are in the data folder',
-    // Nobody should write credentials into it, and somebody will.
+    help: 'bucket for all files: s3://bucket/prefix?endpoint=…; without it they are in the data folder',
+    // Credentials don't belong into it, but it may hold some.
     isSecret: true,
     parse: parseS3Url,
   },
@@ -88,14 +88,14 @@ export const SETTINGS = {
     flag: '--spool <folder>',
     env: 'TRAINYARD_SPOOL',
     fallback: undefined,
-    help: 'with a bucket, folder for files on their way; without it, tmp in the data folder',
+    help: 'with a bucket, folder for files while they are uploaded; by default tmp in the data folder',
     parse: (text: string) => resolve(text),
   },
   spoolBytes: {
     flag: '--spool-bytes <number>',
     env: 'TRAINYARD_SPOOL_BYTES',
     fallback: '8589934592',
-    help: 'most that files on their way may take up there; larger ones pass by it',
+    help: 'maximum size of the spool; larger files bypass it',
     parse: wholeNumber({ min: MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
   },
   host: {
@@ -116,14 +116,14 @@ export const SETTINGS = {
     flag: '--public-url <url>',
     env: 'TRAINYARD_PUBLIC_URL',
     fallback: undefined,
-    help: 'where clients reach the service, for upload links; without it, the host each client used',
+    help: 'URL of the service in upload links; without it, the host that each client used',
     parse: httpUrl,
   },
   trustedProxies: {
     flag: '--trusted-proxies <list>',
     env: 'TRAINYARD_TRUSTED_PROXIES',
     fallback: undefined,
-    help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers count',
+    help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers are trusted',
     parse: addressList,
   },
   mountRoot: {
@@ -137,49 +137,49 @@ export const SETTINGS = {
     flag: '--link-seconds <number>',
     env: 'TRAINYARD_LINK_SECONDS',
     fallback: '3600',
-    help: 'how long an upload link may be used',
+    help: 'how long an upload link is valid',
     parse: wholeNumber({ min: 1, max: 604_800 }),
   },
   maxFileBytes: {
     flag: '--max-file-bytes <number>',
     env: 'TRAINYARD_MAX_FILE_BYTES',
     fallback: '107374182400',
-    help: 'largest file an upload link is given for',
+    help: 'largest file that gets an upload link',
     parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   },
   captionGraceSeconds: {
     flag: '--caption-grace-seconds <number>',
     env: 'TRAINYARD_CAPTION_GRACE_SECONDS',
     fallback: '15',
-    help: 'how long a missing caption counts as still on its way',
+    help: 'how long after the last upload a missing caption counts as still being uploaded',
     parse: wholeNumber({ min: 0, max: 86_400 }),
   },
   blobGraceSeconds: {
     flag: '--blob-grace-seconds <number>',
     env: 'TRAINYARD_BLOB_GRACE_SECONDS',
     fallback: '600',
-    help: 'how long removed or replaced files stay on disk for readers under way',
+    help: 'how long deleted and replaced files stay on disk for downloads in flight',
     parse: wholeNumber({ min: 0, max: 2_592_000 }),
   },
   leaseSeconds: {
     flag: '--lease-seconds <number>',
     env: 'TRAINYARD_LEASE_SECONDS',
     fallback: '120',
-    help: 'an upload whose server has given no sign of life for so long is over, or taken over by another',
+    help: 'an upload whose server has sent no heartbeat for this long is ended, or taken over by another server',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
   idleSeconds: {
     flag: '--idle-seconds <number>',
     env: 'TRAINYARD_IDLE_SECONDS',
     fallback: '120',
-    help: 'a PUT that brings no byte for so long is cut off',
+    help: 'an upload through a link that sends no byte for this long is ended',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
   directSeconds: {
     flag: '--direct-seconds <number>',
     env: 'TRAINYARD_DIRECT_SECONDS',
     fallback: '115',
-    help: 'a direct upload is answered within so long of its start',
+    help: 'longest time from the start of a direct upload to its response',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
   stopSeconds: {
@@ -202,9 +202,9 @@ type SettingName = keyof typeof SETTINGS;
 type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['parse']> | undefined };
 
 /**
- * The configuration from flags, which win, and the environment.
+ * Reads the configuration from flags and the environment. A flag overrides a variable.
  *
- * @throws ConfigError with every fault found
+ * @throws ConfigError with all errors found
  */
 export function loadConfig(
   flags: Partial<Record<SettingName, string>>,
@@ -212,7 +212,7 @@ export function loadConfig(
 ): Config {
   const faults: string[] = [];
   const value = <T>(name: SettingName, { flag, env, fallback, isSecret, parse }: Setting<T>): T | undefined => {
-    // An empty variable is how a compose file says that it leaves a setting alone.
+    // A compose file passes an unset variable as an empty one.
     const text = flags[name] ?? (environment[env] || undefined) ?? fallback;
     if (text === undefined) return undefined;
     try {
@@ -232,31 +232,31 @@ export function loadConfig(
 }
 
 function configOf(values: Values): Config {
-  const must = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error('A setting without a default was taken for one that has it.');
+  const required = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('A setting with a default has no value.');
     return value;
   };
-  const dataFolder = must(values.data);
+  const dataFolder = required(values.data);
   return {
     dataFolder,
     databaseUrl: values.databaseUrl,
     blobs: values.blobsUrl ?? { kind: 'disk' },
     spoolFolder: values.spool ?? dataFolderPaths(dataFolder).spool,
-    spoolBytes: must(values.spoolBytes),
-    host: must(values.host),
-    port: must(values.port),
+    spoolBytes: required(values.spoolBytes),
+    host: required(values.host),
+    port: required(values.port),
     publicUrl: values.publicUrl,
     trustedProxies: values.trustedProxies ?? [],
     rules: {
-      captionGrace: must(values.captionGraceSeconds) * MICROS_PER_SECOND,
-      linkLifetime: must(values.linkSeconds) * MICROS_PER_SECOND,
-      maxLinkBytes: must(values.maxFileBytes),
-      leaseDuration: must(values.leaseSeconds) * MICROS_PER_SECOND,
+      captionGrace: required(values.captionGraceSeconds) * MICROS_PER_SECOND,
+      linkLifetime: required(values.linkSeconds) * MICROS_PER_SECOND,
+      maxLinkBytes: required(values.maxFileBytes),
+      leaseDuration: required(values.leaseSeconds) * MICROS_PER_SECOND,
     },
     mountRoot: values.mountRoot,
-    blobGrace: must(values.blobGraceSeconds) * MICROS_PER_SECOND,
-    timeouts: { directSeconds: must(values.directSeconds), idleSeconds: must(values.idleSeconds) },
-    stopSeconds: must(values.stopSeconds),
-    logLevel: must(values.logLevel),
+    blobGrace: required(values.blobGraceSeconds) * MICROS_PER_SECOND,
+    timeouts: { directSeconds: required(values.directSeconds), idleSeconds: required(values.idleSeconds) },
+    stopSeconds: required(values.stopSeconds),
+    logLevel: required(values.logLevel),
   };
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-/** @throws Error whose message completes "SETTING ", as all of these */
+/** Each parser throws an Error whose message completes "SETTING ". */
 export function wholeNumber({ min, max }: { min: number; max: number }) {
   return (text: string): number => {
     const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -31,7 +31,7 @@ export function postgresUrl(text: string): string {
   }
   const poolSize = url.searchParams.get('pool_size');
   if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) {
-    throw new Error('must have a pool_size, if any, from 1 to 9999');
+    throw new Error('must have a pool_size from 1 to 9999');
   }
   return text;
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig, SETTINGS } from '../src/config.js';
 
-const faultsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
+const errorsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
   try {
     loadConfig(flags, environment);
     return [];
@@ -13,24 +13,24 @@ const faultsOf = (flags: Record<string, string>, environment: Record<string, str
 };
 
 describe('the configuration', () => {
-  test('has a default for everything', () => {
+  test('has defaults', () => {
     expect(loadConfig({}, {})).toMatchObject({
       host: '127.0.0.1',
       port: 8787,
       publicUrl: undefined,
       rules: { captionGrace: 15_000_000, linkLifetime: 3_600_000_000 },
-      times: { directSeconds: 115, idleSeconds: 120 },
+      timeouts: { directSeconds: 115, idleSeconds: 120 },
     });
   });
 
-  test('comes from the environment, and flags win', () => {
+  test('flags override environment variables', () => {
     expect(loadConfig({}, { TRAINYARD_PORT: '99' }).port).toBe(99);
     expect(loadConfig({ port: '98' }, { TRAINYARD_PORT: '99' }).port).toBe(98);
     expect(loadConfig({}, { TRAINYARD_PORT: '' }).port).toBe(8787);
   });
 
-  test('reports all faults at once, each with its source and its value', () => {
-    const faults = faultsOf({ port: '70000', publicUrl: 'ftp://x' }, { TRAINYARD_LINK_SECONDS: 'soon' });
+  test('reports all errors together, each with its source and value', () => {
+    const faults = errorsOf({ port: '70000', publicUrl: 'ftp://x' }, { TRAINYARD_LINK_SECONDS: 'soon' });
     expect(faults).toEqual([
       '--port must be a whole number from 0 to 65535 (it is "70000")',
       '--public-url must be an http or https URL without query and fragment (it is "ftp://x")',
@@ -52,12 +52,12 @@ describe('the configuration', () => {
     ['databaseUrl', 'mysql://host/db'],
     ['databaseUrl', 'host=/run dbname=x'],
     ['databaseUrl', 'postgres://host/db?pool_size=many'],
-  ])('refuses --%s %j', (name, value) => {
-    expect(faultsOf({ [name]: value })).toHaveLength(1);
+  ])('rejects --%s %j', (name, value) => {
+    expect(errorsOf({ [name]: value })).toHaveLength(1);
   });
 
   test('never shows the URL of a database, which may hold a password', () => {
-    const faults = faultsOf({}, { DATABASE_URL: 'mysql://me:secret@host/db' });
+    const faults = errorsOf({}, { DATABASE_URL: 'mysql://me:secret@host/db' });
     expect(faults).toEqual([expect.stringMatching(/^DATABASE_URL must be a URL such as postgres:/)]);
     expect(faults[0]).not.toContain('secret');
   });
@@ -67,7 +67,7 @@ describe('the configuration', () => {
     expect(loadConfig({ publicUrl: 'https://x.example' }, {}).publicUrl).toBe('https://x.example');
   });
 
-  test('is documented, every setting with its variable and default', () => {
+  test('every setting is documented with its variable and default', () => {
     const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
     for (const { flag, env, fallback } of Object.values(SETTINGS)) {
       const row = page.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
