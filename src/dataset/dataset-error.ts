@@ -24,13 +24,12 @@ export function datasetErrorOf(counts: DatasetCounts, errors: readonly ErrorProb
 function reasonsOf(counts: DatasetCounts): DatasetError[] {
   const reasons: DatasetError[] = [];
   const add = (code: DatasetError['code'], message: string) => reasons.push({ code, message });
-  if (counts.rejected > 0)
-    add(
-      'UPLOAD_REJECTED',
-      `${count(counts.rejected, 'file')} rejected because of ${counts.rejected === 1 ? 'its' : 'their'} content`,
-    );
-  if (counts.pending > 0)
+  if (counts.rejected > 0) {
+    add('UPLOAD_REJECTED', `${count(counts.rejected, 'file was', 'files were')} rejected because of the content`);
+  }
+  if (counts.pending > 0) {
     add('UPLOAD_EXPIRED', `${count(counts.pending, 'upload was', 'uploads were')} not completed in time`);
+  }
   if (counts.collisions > 0) {
     add('NAME_COLLISION', `${count(counts.collisions, 'file')} would overwrite another when mounted`);
   }
@@ -40,7 +39,7 @@ function reasonsOf(counts: DatasetCounts): DatasetError[] {
     add('NO_TRAINABLE_MEDIA', 'no image is of a type that the trainer reads (JPEG, PNG, WebP)');
   }
   if (counts.uncaptioned > 0) {
-    add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video', 'images or videos')} without a caption`);
+    add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video has', 'images or videos have')} no caption`);
   }
   return reasons;
 }

@@ -19,7 +19,7 @@ export interface Dataset {
   readonly counts: DatasetCounts;
 }
 
-/** One attempt to upload a file: pending, finalized well, or rejected. */
+/** One attempt to upload a file: pending, stored or rejected. */
 export type Upload =
   | {
       readonly state: 'pending';

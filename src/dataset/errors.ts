@@ -27,7 +27,7 @@ export type ErrorCode =
   | 'unavailable'
   | 'no_space';
 
-/** What is wrong with one field of a request; `path` is dotted (`filenameToByteSize.clip.mp4`). */
+/** An invalid field of a request; `path` is dotted (`filenameToByteSize.clip.mp4`). */
 export interface FieldProblem {
   readonly path: string;
   readonly message: string;

@@ -184,8 +184,8 @@ function isIgnored(file: StoredFile): boolean {
   return mediaTypeOf(file.filename)?.trainable === false;
 }
 
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }
 
 function compare(a: string, b: string): number {

@@ -19,7 +19,7 @@ export function parseFilename(raw: string): string {
   if (mediaTypeOf(filename) === undefined) {
     throw new ServiceError(
       'unsupported_type',
-      `The file ${quote(raw)} has none of the accepted extensions: ${Object.keys(MEDIA).join(' ')}`,
+      `${quote(raw)} is not an image, video or caption by its extension. Accepted extensions: ${Object.keys(MEDIA).join(' ')}`,
     );
   }
   return filename;

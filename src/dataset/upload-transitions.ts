@@ -76,7 +76,7 @@ export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFi
 
 /**
  * Records that the upload was rejected. Where a stored file has the same name, the upload is removed without a record: a
- * failed second attempt leaves the first file as it is, and the response has told the client.
+ * failed second attempt leaves the first file as it is, and the response tells the client.
  */
 export function reject(
   group: StemGroup,

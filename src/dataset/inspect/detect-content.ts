@@ -3,7 +3,7 @@ import type { ImageFormat, VideoFormat } from '../media.js';
 import { type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 
-/** What the first bytes say a file is. `description` has its article: `a PNG image`. */
+/** The content of a file by its first bytes. `description` has an article: `a PNG image`. */
 export type DetectedContent =
   | { readonly kind: 'image'; readonly format: ImageFormat; readonly description: string }
   | { readonly kind: 'video'; readonly format: VideoFormat; readonly description: string }

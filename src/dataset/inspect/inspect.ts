@@ -17,8 +17,8 @@ interface NamedFile {
 }
 
 /**
- * Proves that a file is of the type its extension declares and that it is complete. Memory is bounded whatever the file
- * contains. `filename` has passed `parseFilename`.
+ * Proves that a file is complete and of the type that its extension declares, in bounded memory. `filename` has passed
+ * `parseFilename`.
  *
  * @throws the operating system's errors only: bad bytes are a result, not an exception.
  */

@@ -120,14 +120,14 @@ describe('a flipped bit', () => {
       ['a.bmp', media.bmp({ runs: true })],
       ...media.CLIPS.map((name): [string, Buffer] => [name, media.clip(name)]),
     ];
-    const places = fc.tuple(
+    const fileAndFlips = fc.tuple(
       fc.constantFrom(...files),
       fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { maxLength: 4, minLength: 1 }),
     );
     await fc.assert(
-      fc.asyncProperty(places, async ([[filename, bytes], at]) => {
+      fc.asyncProperty(fileAndFlips, async ([[filename, bytes], positions]) => {
         // Every other flip is within the first tenth of the file, where the structure is.
-        const flips = at.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
+        const flips = positions.map((part, index) => Math.floor(part * bytes.length * (index % 2 === 0 ? 0.1 : 1)));
         const found = await inspectBytes(filename, flips.reduce(media.damaged.flipped, bytes));
         if (!found.ok) expect(found.problem.message.length).toBeLessThan(250);
       }),

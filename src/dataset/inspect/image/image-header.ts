@@ -1,7 +1,7 @@
 import { MAX_IMAGE_PIXELS } from '../../media.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 
-/** What is read from an image's structure, before any pixel is decoded. */
+/** The properties of an image that its structure gives, before any pixel is decoded. */
 export interface ImageHeader {
   /** As stored, in pixels. */
   readonly width: number;

@@ -1,7 +1,7 @@
 /*
  * Each format has a parser here, which runs before libvips decodes the pixels. libvips (sharp 0.35) decodes the first frame
- * only and accepts, for instance, an animated GIF cut in half and a PNG whose last chunk is missing; and it decodes an image
- * of any size at whatever cost in memory. The parser finds what is missing and estimates that cost.
+ * only, and accepts an animated GIF cut in half and a PNG whose last chunk is missing. It does not limit its memory. The
+ * parser detects missing parts, and estimates the memory that decoding would take.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
@@ -98,7 +98,7 @@ async function provePixels(image: {
   header: ImageHeader;
 }): Promise<string | undefined> {
   const { path, format, header } = image;
-  // The parser has checked all of a BMP: its pixels are stored bare, and any bytes are valid ones.
+  // The parser has checked all of a BMP: it stores plain samples, and every value is valid.
   if (format === 'bmp') return undefined;
   if (format === 'heic') return "HEIC pixels can't be decoded by this server";
   if (path === undefined) return 'the file is too large to be decoded by this server';

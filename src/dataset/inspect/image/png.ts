@@ -68,8 +68,8 @@ function readHeader(bytes: Buffer) {
   }
   const bitsPerPixel = depth * (SAMPLES_PER_PIXEL[colour] ?? 1);
   const interlaced = interlace === 1;
-  // libvips holds the whole of an interlaced image until the last pass is decoded. It decodes palettes and low bit
-  // depths to at least one byte per sample.
+  // libvips holds an interlaced image until the last pass is decoded. It decodes palettes and low bit depths to at least
+  // one byte per sample.
   const bytesPerPixel = (colour === 3 ? 4 : (SAMPLES_PER_PIXEL[colour] ?? 1)) * (depth === 16 ? 2 : 1);
   const linesHeld = interlaced ? height : Math.min(height, LINES_HELD);
   return { width, height, colour, bitsPerPixel, interlaced, decoderBytes: width * linesHeld * bytesPerPixel };

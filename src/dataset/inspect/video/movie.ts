@@ -11,7 +11,7 @@ export interface Track {
   readonly height?: number;
 }
 
-/** What the check of a container's structure found. */
+/** The tracks and the duration that the check of a container's structure found. */
 export interface Movie {
   readonly tracks: readonly Track[];
   readonly durationSeconds: number;

@@ -71,7 +71,7 @@ export function checkSamples(
   return { count: sizes.count, duration };
 }
 
-/** Tells whether a range lies inside one of the `mdat` boxes. Tries the last match first, since chunks follow each other. */
+/** Returns whether a range lies inside one of the `mdat` boxes. Tries the last match first, since chunks follow each other. */
 function insideOf(media: readonly Box[]): (start: number, end: number) => boolean {
   let last = media[0];
   return (start, end) => {

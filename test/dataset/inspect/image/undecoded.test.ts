@@ -34,7 +34,7 @@ describe('of an image that is too large to be decoded, truncation is detected', 
       bytes.writeUInt32LE(0x2000_2000, 6);
       return bytes;
     },
-    'claim.avif': async () => {
+    'declared.avif': async () => {
       const bytes = await media.avif();
       bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 8);
       bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 12);
@@ -66,13 +66,13 @@ describe('of an image that is too large to be decoded, truncation is detected', 
     for (let at = 8; at < bytes.length; at += bytes.readUInt32BE(at) + 12) {
       chunks.push([bytes.toString('latin1', at + 4, at + 8), bytes.subarray(at + 8, at + 8 + bytes.readUInt32BE(at))]);
     }
-    const picture = inflateSync(Buffer.concat(chunks.filter(([type]) => type === 'IDAT').map(([, data]) => data)));
+    const pixels = inflateSync(Buffer.concat(chunks.filter(([type]) => type === 'IDAT').map(([, data]) => data)));
     const end: [string, Buffer] = ['IEND', Buffer.alloc(0)];
-    const short = media.pngOf([chunks[0]!, ['IDAT', deflateSync(picture.subarray(0, -5), { level: 1 })], end]);
-    const long = media.pngOf([chunks[0]!, ['IDAT', deflateSync(Buffer.concat([picture, picture]), { level: 1 })], end]);
+    const short = media.pngOf([chunks[0]!, ['IDAT', deflateSync(pixels.subarray(0, -5), { level: 1 })], end]);
+    const long = media.pngOf([chunks[0]!, ['IDAT', deflateSync(Buffer.concat([pixels, pixels]), { level: 1 })], end]);
     expect(await inspectBytes('a.png', long)).toMatchObject({ ok: true });
-    picture[0] = 9;
-    const unfiltered = media.pngOf([chunks[0]!, ['IDAT', deflateSync(picture, { level: 1 })], end]);
+    pixels[0] = 9;
+    const unfiltered = media.pngOf([chunks[0]!, ['IDAT', deflateSync(pixels, { level: 1 })], end]);
     expect(await inspectBytes('a.png', short)).toMatchObject({
       problem: { message: expect.stringContaining('fewer pixels') },
     });
