@@ -14,7 +14,7 @@ const codesOf = (problems: readonly { filename?: string | undefined; code: strin
   problems.map(({ filename, code }) => `${filename ?? '*'} ${code}`).sort();
 
 describe('check', () => {
-  test('says what the trainer will see, and ends with 0', async () => {
+  test('prints what the trainer will see, and exits with 0', async () => {
     const { code, stdout, stderr } = await trainyard(['check', RAILWAY]);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('12 images, 1 video and 13 captions, 223 kB');
@@ -23,7 +23,7 @@ describe('check', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  test('tells sizes of one area apart', async () => {
+  test('tells sizes with the same area apart', async () => {
     const picture = (width: number, height: number, seed: number) => media.jpeg({ width, height, seed });
     const folder = await folderWith({
       'a.jpg': await picture(96, 64, 1),
@@ -36,7 +36,7 @@ describe('check', () => {
     expect((await trainyard(['check', folder])).stdout).toContain('from 64×96 to 96×64 pixels');
   });
 
-  test('finds what the service finds, in the same words', async () => {
+  test('finds the problems that the service finds, with the same messages', async () => {
     const files = {
       'cut.jpg': media.damaged.cut(await media.jpeg(), 900),
       'cut.txt': 'x',
@@ -68,7 +68,7 @@ describe('check', () => {
     }
   });
 
-  test('prints each error and warning on a line of its own, and the sum', async () => {
+  test('prints a line for each error and warning, and the number of errors', async () => {
     const folder = await folderWith({ ...(await pairsOf(1)), 'bad.jpg': media.damaged.html(), 'alone.txt': 'x' });
     const { code, stdout } = await trainyard(['check', folder]);
     expect(code).toBe(1);
@@ -77,12 +77,12 @@ describe('check', () => {
     expect(stdout).toContain('Not fit to train on: 1 error.');
   });
 
-  test('ends with 66 where there is nothing to look at', async () => {
+  test('exits with 66 if there are no files', async () => {
     const empty = await folderWith({});
     await mkdir(join(empty, 'raw'));
-    expect(await trainyard(['check', join(empty, 'nobody')])).toMatchObject({
+    expect(await trainyard(['check', join(empty, 'missing')])).toMatchObject({
       code: 66,
-      stderr: expect.stringContaining('nobody: there is no such file or folder'),
+      stderr: expect.stringContaining('missing: there is no such file or folder'),
     });
     expect(await trainyard(['check', empty])).toMatchObject({ code: 66, stderr: expect.stringContaining('raw/') });
     const json = await trainyard(['check', empty, '--json']);
@@ -105,7 +105,7 @@ describe('reading a folder', () => {
     };
   };
 
-  test('names folders and other files, and says nothing of hidden ones and of what the trainer keeps there', async () => {
+  test("lists folders and other files, and skips hidden files and the trainer's caches silently", async () => {
     const folder = await folderWith({
       ...(await pairsOf(1)),
       '.hidden.jpg': 'x',
@@ -124,7 +124,7 @@ describe('reading a folder', () => {
     });
   });
 
-  test('follows a link once, and out of the folder only with --follow', async () => {
+  test('follows links within the folder, and out of it only with --follow', async () => {
     const outside = await folderWith({ 'far.jpg': await media.jpeg({ seed: 9 }) });
     const folder = await folderWith({ ...(await pairsOf(1)), 'far.txt': 'x', 'near.txt': 'x' });
     await symlink('01.jpg', join(folder, 'near.jpg'));
@@ -133,18 +133,18 @@ describe('reading a folder', () => {
     await symlink('loop.jpg', join(folder, 'loop.jpg'));
     await symlink('.', join(folder, 'self'));
     const inside = ['01.jpg', '01.txt', 'far.txt', 'near.jpg', 'near.txt'];
-    const lost = ['broken.jpg UNREADABLE', 'loop.jpg UNREADABLE'];
-    expect(await noticesIn(folder)).toMatchObject({ files: inside, unreadable: lost });
+    const broken = ['broken.jpg UNREADABLE', 'loop.jpg UNREADABLE'];
+    expect(await noticesIn(folder)).toMatchObject({ files: inside, unreadable: broken });
     expect((await noticesIn(folder)).skipped).toContain('far.jpg LINK_OUTSIDE');
     expect(await noticesIn(folder, '--follow')).toMatchObject({
       files: [...inside, 'far.jpg'].sort(),
       skipped: ['self/ FOLDER'],
     });
-    // A link that was named itself is meant.
+    // A link that is named as an argument is followed.
     expect((await noticesIn(join(folder, 'far.jpg'), join(folder, 'far.txt'))).files).toEqual(['far.jpg', 'far.txt']);
   });
 
-  test('names both of two files that are one in a dataset, and spells them', async () => {
+  test('names both of two files with the same name in a dataset, and escapes the names', async () => {
     const folder = await folderWith({ 'é.txt': 'x', 'e\u0301.txt': 'y', 'é.jpg': await media.jpeg() });
     const { json, code } = await trainyard(['check', '--json', folder]);
     expect([code, json().errors]).toEqual([1, [expect.objectContaining({ code: 'SAME_NAME', filename: 'é.txt' })]]);
@@ -154,7 +154,7 @@ describe('reading a folder', () => {
     expect(codesOf(same.json().errors)).toContain('a.txt SAME_NAME');
   });
 
-  test('takes names with spaces, quotes, emoji and either form of an accent', async () => {
+  test('accepts names with spaces, quotes, emoji and either form of an accent', async () => {
     const files: Record<string, Buffer | string> = {};
     for (const stem of ['a b', '"q" \'s\'', '🚂 猫', 'cafe\u0301', 'na\u00efve', '100%']) {
       files[`${stem}.jpg`] = await media.jpeg();
@@ -164,7 +164,7 @@ describe('reading a folder', () => {
     expect([code, json().errors, json().files.length]).toEqual([0, [], 12]);
   });
 
-  test('names what no dataset can have a file called', async () => {
+  test('lists names that no dataset accepts', async () => {
     const folder = await folderWith({
       ...(await pairsOf(1)),
       'a\\b.jpg': 'x',
@@ -179,7 +179,7 @@ describe('reading a folder', () => {
     expect(stdout).not.toMatch(/[\u0007\u001b]/);
   });
 
-  test('goes on after a file that can not be read, and ends with 74', async () => {
+  test('continues after an unreadable file, and exits with 74', async () => {
     const folder = await folderWith({ ...(await pairsOf(2)), 'alone.txt': 'x' });
     await chmod(join(folder, 'alone.txt'), 0);
     await chmod(join(folder, '..'), 0o755);
@@ -190,7 +190,7 @@ describe('reading a folder', () => {
     expect(code).toBe(74);
   });
 
-  test('looks at ten thousand files, and its memory stays flat', async () => {
+  test('checks ten thousand files with flat memory', async () => {
     const image = await media.png({ width: 8, height: 8 });
     const files: Record<string, Buffer | string> = {};
     for (let index = 0; index < 5000; index++) {

@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
 
-interface Outcome {
+interface Ended {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Runs the built command to its end. */
-function trainyard(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+function trainyard(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve) => {
     execFile(process.execPath, [COMMAND, ...args], { env: { ...process.env, ...env } }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
@@ -22,13 +22,13 @@ function trainyard(args: readonly string[], env: Record<string, string> = {}): P
   });
 }
 
-test('the built command is a program, however often it is built', async () => {
+test('the built command is executable, also after a second build', async () => {
   const { stdout } = await promisify(execFile)(COMMAND, ['--version']);
   expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 describe('serve', () => {
-  test('ends with 78 and names every wrong setting', async () => {
+  test('exits with 78 and lists every invalid setting', async () => {
     const { code, stderr } = await trainyard(['serve', '--port', 'many', '--public-url', 'x'], {
       TRAINYARD_LINK_SECONDS: '-1',
     });
@@ -38,7 +38,7 @@ describe('serve', () => {
     expect(stderr).toContain('TRAINYARD_LINK_SECONDS must be');
   });
 
-  test('ends with 78 for a port that is taken or a folder that is none, with the reason', async () => {
+  test('exits with 78 and the reason for a port in use and an impossible folder', async () => {
     const server = await startServer();
     const folder = await temporaryFolder();
     try {
@@ -53,7 +53,7 @@ describe('serve', () => {
     }
   });
 
-  test('with --json tells where it is and the first token, and what keeps it from starting', async () => {
+  test('with --json prints its URL and the first token, and errors at the start', async () => {
     const folder = await temporaryFolder();
     const child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', folder, '--json']);
     const ended = once(child, 'exit');
@@ -83,13 +83,13 @@ describe('serve', () => {
     ]);
   });
 
-  test('--help names every setting with its variable', async () => {
+  test('--help lists every setting with its variable', async () => {
     const { stdout } = await trainyard(['serve', '--help']);
     expect(stdout).toContain('TRAINYARD_PUBLIC_URL');
     expect(stdout).toContain('--data <folder>');
   });
 
-  test('the first start prints a token that works, the second finds the data and prints none', async () => {
+  test('the first start prints a valid token; the second finds the data and prints none', async () => {
     const first = await startServer();
     const token = /ty_[\w-]{43}/.exec(first.output())?.[0];
     const list = (url: string) =>
@@ -121,7 +121,7 @@ describe('token', () => {
     (await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers: { authorization: `Bearer ${token}` } })).status;
   const token = (...args: string[]) => trainyard(['token', ...args, '--data', server.dataFolder]);
 
-  test('create prints a token that works at once, list shows it without its secret, revoke ends it', async () => {
+  test('create prints a token that is valid at once, list shows it without its secret, revoke ends it', async () => {
     const created = await token('create', '--account', 'studio');
     const secret = created.stdout.trim();
     expect(secret).toMatch(/^ty_[\w-]{43}$/);
@@ -137,7 +137,7 @@ describe('token', () => {
     expect((await token('list', '--account', 'studio')).stdout).toContain('revoked');
   });
 
-  test('--json tells the same for scripts', async () => {
+  test('--json prints the same for scripts', async () => {
     const created = await token('create', '--account', 'scripts', '--json');
     const { id, token: secret, account } = JSON.parse(created.stdout);
     expect([created.stderr, account, await statusWith(secret)]).toEqual(['', 'scripts', 200]);
@@ -147,14 +147,14 @@ describe('token', () => {
     expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
   });
 
-  test('tokens of one account see the same datasets, those of another do not', async () => {
+  test('tokens of one account see the same datasets; tokens of another account do not', async () => {
     const [one, two, other] = await Promise.all(['a', 'a', 'b'].map((account) => server.api(account)));
     const id = await one!.newDataset();
     expect((await two!.status(id)).status).toBe(200);
     expect((await other!.status(id)).status).toBe(404);
   });
 
-  test('is kept nowhere in clear', async () => {
+  test('is never stored in plain text', async () => {
     const secret = (await token('create')).stdout.trim();
     for (const name of await readdir(server.dataFolder)) {
       if (!name.startsWith('catalog')) continue;
@@ -164,9 +164,9 @@ describe('token', () => {
 
   test.each([
     [['revoke', 'ffffffff'], 'There is no token ffffffff'],
-    [['list', '--account', 'nobody'], 'There is no account named "nobody"'],
+    [['list', '--account', 'missing'], 'There is no account named "missing"'],
     [['create', '--account', '../x'], 'account name'],
-  ])('%j ends with 65 and says why', async (args, reason) => {
+  ])('%j exits with 65 and the reason', async (args, reason) => {
     const { code, stderr } = await token(...args);
     expect([code, stderr]).toEqual([65, expect.stringContaining(reason)]);
   });

@@ -20,15 +20,15 @@ const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url)
 let server: TestServer;
 let api: Api;
 let home: string;
-/** An address where somebody was and nobody is. */
-let deserted: string;
+/** The URL of a server that was stopped. */
+let stopped: string;
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
   api = await server.api();
   home = await temporaryFolder();
   const proxy = await startProxy(server.url);
   await proxy.close();
-  deserted = proxy.url;
+  stopped = proxy.url;
   await run(['login', `${server.url}/`], { input: `${api.token}\n` });
   await run(['push', RAILWAY]);
   const id = await api.newDataset('broken');
@@ -39,12 +39,12 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** A command of somebody who has logged in. */
+/** Runs a command of a user who has logged in. */
 const run = (args: readonly string[], options: { env?: Record<string, string>; input?: string } = {}) =>
   trainyard(args, { ...options, env: { XDG_CONFIG_HOME: home, ...options.env } });
 
 describe('login', () => {
-  test('saves address and token for nobody else to read, and says where', async () => {
+  test('saves the URL and the token in a file that only the user can read, and prints its path', async () => {
     const fresh = await temporaryFolder();
     const env = { XDG_CONFIG_HOME: fresh };
     const path = join(fresh, 'trainyard', 'config.json');
@@ -61,12 +61,12 @@ describe('login', () => {
   });
 
   test.each([
-    ['a token that is not known', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
+    ['an unknown token', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
     ['no token', () => [server.url], '', 64, 'no token'],
-    ['an address without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
-    ['an address where nobody is', () => [deserted], 'x', 69, 'ECONNREFUSED'],
-    ['a page that is no service', () => [`${server.url}/docs?`], 'x', 66, 'does not exist'],
-  ])('refuses %s', async (_, args, input, code, reason) => {
+    ['a URL without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
+    ['a stopped service', () => [stopped], 'x', 69, 'ECONNREFUSED'],
+    ['a page that is not a service', () => [`${server.url}/docs?`], 'x', 66, 'does not exist'],
+  ])('rejects %s', async (_, args, input, code, reason) => {
     const fresh = await temporaryFolder();
     const ended = await run(['login', ...args()], { env: { XDG_CONFIG_HOME: fresh }, input });
     expect([ended.code, ended.stderr]).toEqual([code, expect.stringMatching(new RegExp(reason, 'i'))]);
@@ -74,7 +74,7 @@ describe('login', () => {
     await rm(fresh, { recursive: true });
   });
 
-  test('flags win over the environment, and that over what is saved', async () => {
+  test('flags override the environment, and the environment overrides what is saved', async () => {
     const other = await newToken(server.dataFolder, 'other');
     const count = async (args: string[], env: Record<string, string> = {}) =>
       (await run(['ls', '--json', ...args], { env })).json().datasets?.length;
@@ -85,7 +85,7 @@ describe('login', () => {
     expect(await count([], { TRAINYARD_URL: '' })).toBe(2);
   });
 
-  test('sends a saved token to no service but its own', async () => {
+  test('sends a saved token only to its own service', async () => {
     const proxy = await startProxy(server.url);
     const { code, stderr } = await run(['ls'], { env: { TRAINYARD_URL: proxy.url } });
     expect([code, stderr]).toEqual([78, expect.stringContaining('no token')]);
@@ -95,7 +95,7 @@ describe('login', () => {
 });
 
 describe('ls, status and show', () => {
-  test('ls lists them, of one status where that is wanted', async () => {
+  test('ls lists all datasets, or those with one status', async () => {
     const { stdout } = await run(['ls']);
     expect(stdout).toMatch(/^broken +FAILED +1 image /m);
     expect(stdout).toMatch(
@@ -109,7 +109,7 @@ describe('ls, status and show', () => {
     });
   });
 
-  test('status tells what is wrong, and ends with 1 where it is FAILED', async () => {
+  test('status lists the problems, and exits with 1 if the dataset is FAILED', async () => {
     expect(await run(['status', 'railway'])).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/^READY {2}digest \w{64}$/m),
@@ -125,7 +125,7 @@ describe('ls, status and show', () => {
     expect((await run(['status', id, '--json'])).json().name).toBe('broken');
   });
 
-  test('status --watch goes on until it is READY', async () => {
+  test('status --watch waits until the dataset is READY', async () => {
     const id = await api.newDataset('watched');
     const running = startCommand(['status', 'watched', '--watch', '--json'], { env: { XDG_CONFIG_HOME: home } });
     await eventually(() => (running.stdout().includes('DRAFT') ? true : undefined));
@@ -141,7 +141,7 @@ describe('ls, status and show', () => {
     await run(['rm', 'watched', '--yes']);
   });
 
-  test('show gives each file with its size, its dimensions and its caption', async () => {
+  test('show prints each file with its size, dimensions and caption', async () => {
     const { stdout } = await run(['show', 'railway']);
     expect(stdout).toMatch(/^yard_01\.jpg +21\.6 kB +768×512 +a red boxcar with a grey curved roof/m);
     expect(stdout).toMatch(/^yard_13\.mp4 +29\.0 kB +512×384, 1\.5 s, 24 fps +a green steam locomotive/m);
@@ -152,13 +152,13 @@ describe('ls, status and show', () => {
     expect((await run(['show', 'railway', '--no-captions'])).stdout).toContain('yard_01.txt');
   });
 
-  test('end quietly when nobody reads on', async () => {
+  test('end silently when their output is closed', async () => {
     const running = startCommand(['show', 'railway', '--json'], { env: { XDG_CONFIG_HOME: home } });
     running.process.stdout!.destroy();
     expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('do with what a service tells that has nothing but the contract', async () => {
+  test('work with a service that has only the API of the contract', async () => {
     const proxy = await startProxy(server.url, { isContractOnly: true });
     const args = ['--url', proxy.url, '--token', api.token];
     expect((await run(['ls', ...args])).stdout).toMatch(/^railway +READY +\d{4}/m);
@@ -169,7 +169,7 @@ describe('ls, status and show', () => {
 });
 
 describe('rm and open', () => {
-  test('rm asks, and where there is nobody to ask wants --yes', async () => {
+  test('rm asks for confirmation, and needs --yes without a terminal', async () => {
     await api.newDataset('doomed');
     expect(await run(['rm', 'doomed'])).toMatchObject({ code: 64, stderr: expect.stringContaining('--yes') });
     expect((await run(['rm', 'doomed', '--yes', '--json'])).json()).toMatchObject({ name: 'doomed', deleted: true });
@@ -181,7 +181,7 @@ describe('rm and open', () => {
     ]);
   });
 
-  test('open prints the address of the page where there are pages, and says so where there are none', async () => {
+  test('open prints the URL of the page, or that the service has no pages', async () => {
     const own = await run(['open', 'railway', '--json']);
     expect([own.code, own.json().url]).toEqual([0, `${server.url}/datasets/${own.json().id}`]);
     expect((await fetch(own.json().url)).headers.get('content-type')).toContain('text/html');
@@ -205,7 +205,7 @@ describe('every command', () => {
     expect(stdout).toContain('--json');
   });
 
-  test('ends with 64 for what it does not understand, and with --json says so in the document', async () => {
+  test('exits with 64 for invalid arguments, and with --json prints the error as a document', async () => {
     for (const args of [['ls', '--bogus'], ['status'], ['nonsense'], []]) {
       expect(await run(args)).toMatchObject({ code: 64, stdout: '', stderr: expect.stringMatching(/trainyard|error/) });
     }
@@ -217,7 +217,7 @@ describe('every command', () => {
     ]);
   });
 
-  test('tells what the service refused, with its code', async () => {
+  test('prints an error of the service with its code', async () => {
     const { code, json } = await run(['ls', '--json', '--token', 'ty_no']);
     expect([code, json().error]).toMatchObject([77, { code: 'NO_PERMISSION', error_code: 401001 }]);
   });

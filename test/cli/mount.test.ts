@@ -27,13 +27,13 @@ describe('the command', () => {
     await datasetOf(api, await pairsOf(1), 'two');
   });
 
-  test('mounts several side by side, and goes on after one that is not there', async () => {
+  test('mounts several datasets, and continues after a missing one', async () => {
     const root = await newRoot();
-    const ended = await run(['mount', 'one', 'nobody', 'two', '--into', join(root, 'new', 'folder'), '--json']);
+    const ended = await run(['mount', 'one', 'missing', 'two', '--into', join(root, 'new', 'folder'), '--json']);
     expect(ended.code).toBe(66);
     expect(ended.json().mounts).toMatchObject([
       { name: 'one', outcome: 'mounted', files: 4 },
-      { name: 'nobody', error: { exit_code: 66 } },
+      { name: 'missing', error: { exit_code: 66 } },
       { name: 'two', outcome: 'mounted', files: 2 },
     ]);
     expect(await mountedIn(join(root, 'new', 'folder'))).toEqual(['one', 'two']);
@@ -60,7 +60,7 @@ describe('the command', () => {
     expect(await mountedIn(root)).toEqual(['one', 'two']);
   });
 
-  test('finds bytes in the store that have rotted, and mounts nothing of them', async () => {
+  test('finds damaged bytes in the store, and mounts nothing', async () => {
     const id = await datasetOf(
       api,
       { 'a.jpg': await media.jpeg({ seed: 50 }), 'a.txt': 'a caption of its own' },
@@ -73,21 +73,21 @@ describe('the command', () => {
         await writeFile(join(parentPath, name), 'A caption of its own');
     }
     const root = await newRoot();
-    for (const way of [[], ['--data', server.dataFolder]]) {
-      const ended = await run(['mount', id, '--into', root, ...way]);
+    for (const source of [[], ['--data', server.dataFolder]]) {
+      const ended = await run(['mount', id, '--into', root, ...source]);
       expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('a.txt')]);
       expect(await mountedIn(root)).toEqual([]);
     }
   });
 
-  test('makes no data folder where there is none', async () => {
+  test('creates no data folder', async () => {
     const root = await newRoot();
     const ended = await run(['mount', 'one', '--into', root, '--data', join(root, 'none')]);
     expect([ended.code, ended.stderr]).toEqual([66, expect.stringContaining('holds no datasets')]);
     expect(await mountedIn(root)).toEqual([]);
   });
 
-  test('says of a root that it can not write to what is wrong', async () => {
+  test('prints why a root is not writable', async () => {
     const root = await newRoot();
     await writeFile(join(root, 'file'), '');
     const ended = await run(['mount', 'one', '--into', join(root, 'file')]);
@@ -100,7 +100,7 @@ describe('the command', () => {
     [['--concurrency', '0'], '1 to 64'],
     [['--exec'], 'argument missing'],
     [['--digest', 'x', '--exec', 'trainer', '--json'], 'SHA-256'],
-  ])('refuses %j', async (args, reason) => {
+  ])('rejects %j', async (args, reason) => {
     const ended = await run(['mount', 'one', '--into', await newRoot(), ...args]);
     expect([ended.code, ended.stderr]).toEqual([64, expect.stringContaining(reason)]);
   });
@@ -115,7 +115,7 @@ describe('--exec', () => {
   afterAll(() => rm(root, { recursive: true, force: true }));
   const args = (...command: string[]) => ['mount', 'trained', '--into', root, '--exec', ...command];
 
-  test('runs a command after mounting, passes all its arguments, its streams and its exit code on', async () => {
+  test('runs a command after mounting, with its arguments and streams, and exits with its exit code', async () => {
     const script =
       'const { readdirSync } = require("fs"); process.stdin.on("data", (d) => process.stdout.write(d)).on("end", () => { console.log(process.argv.slice(1), readdirSync(process.argv[1]).length); process.exit(7); })';
     const ended = await run(
@@ -130,7 +130,7 @@ describe('--exec', () => {
     ]);
   });
 
-  test('ends as the command does: with 0, by a signal, or because there is none', async () => {
+  test('exits as the command does: with 0, by a signal, or because it does not exist', async () => {
     expect((await run(args('true'))).code).toBe(0);
     expect((await run(args('sh', '-c', 'kill -9 $$'))).code).toBe(137);
     const missing = await run(args('no-such-trainer'));
@@ -138,24 +138,21 @@ describe('--exec', () => {
     expect((await run(args(root))).code).toBe(126);
   });
 
-  test.each(['SIGINT', 'SIGTERM'] as const)(
-    'passes %s on and waits for what the command makes of it',
-    async (signal) => {
-      const running = startCommand(
-        args('sh', '-c', `trap 'echo got it; exit 9' ${signal.slice(3)}; echo ready; while :; do sleep 0.02; done`),
-        {
-          env: environment(),
-        },
-      );
-      await eventually(() => (running.stdout().includes('ready') ? true : undefined));
-      running.process.kill(signal);
-      const ended = await running.ended;
-      expect([ended.code, ended.stdout]).toEqual([9, 'ready\ngot it\n']);
-    },
-  );
+  test.each(['SIGINT', 'SIGTERM'] as const)('forwards %s and waits for the command to end', async (signal) => {
+    const running = startCommand(
+      args('sh', '-c', `trap 'echo got it; exit 9' ${signal.slice(3)}; echo ready; while :; do sleep 0.02; done`),
+      {
+        env: environment(),
+      },
+    );
+    await eventually(() => (running.stdout().includes('ready') ? true : undefined));
+    running.process.kill(signal);
+    const ended = await running.ended;
+    expect([ended.code, ended.stdout]).toEqual([9, 'ready\ngot it\n']);
+  });
 
-  test('is not run where something could not be mounted', async () => {
-    const ended = await run(['mount', 'trained', 'nobody', '--into', root, '--exec', 'echo', 'ran']);
+  test('does not run the command if a dataset could not be mounted', async () => {
+    const ended = await run(['mount', 'trained', 'missing', '--into', root, '--exec', 'echo', 'ran']);
     expect([ended.code, ended.stdout]).toEqual([66, '']);
   });
 });

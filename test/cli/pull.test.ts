@@ -30,7 +30,7 @@ describe('pull', () => {
     await datasetOf(api, await files(), name);
   });
 
-  test('brings every file under its own name, and the next time none', async () => {
+  test('downloads every file under its own name, and nothing the second time', async () => {
     const folder = join(await newRoot(), 'new', 'folder');
     const first = await run(['pull', name, folder, '--json']);
     expect(first.json()).toMatchObject({ pulled: Object.keys(await files()).sort(), unchanged: [], different: [] });
@@ -44,7 +44,7 @@ describe('pull', () => {
     expect(await stat(join(folder, '01.jpg'))).toMatchObject({ ino, mtimeMs });
   });
 
-  test('leaves files of yours with other bytes alone, and says which, unless told otherwise', async () => {
+  test('lists local files that differ, and overwrites them only with --replace', async () => {
     const folder = await newRoot();
     await writeFile(join(folder, '01.txt'), 'mine!!!');
     await writeFile(join(folder, 'unrelated'), 'mine');
@@ -55,13 +55,13 @@ describe('pull', () => {
     expect(await readFile(join(folder, '01.txt'), 'utf8')).toBe('mine!!!');
     expect(existsSync(join(folder, '01.jpg'))).toBe(true);
     const forced = await run(['pull', name, folder, '--replace']);
-    // What is no file is nothing to overwrite.
+    // A folder and a link are not overwritten.
     expect([forced.code, forced.stderr]).toEqual([73, expect.stringMatching(/: "02\.jpg", "02\.txt"\./)]);
     expect(await readFile(join(folder, '01.txt'), 'utf8')).toBe('wagon 1');
     expect(await readFile(join(folder, 'unrelated'), 'utf8')).toBe('mine');
   });
 
-  test('goes on where a connection broke, and never shows half a file', async () => {
+  test('continues after a broken connection, and never leaves half a file', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     const folder = await newRoot();
@@ -74,7 +74,7 @@ describe('pull', () => {
     expect((await readdir(folder)).sort()).toEqual(Object.keys(await files()).sort());
   });
 
-  test('refuses bytes that are not what the dataset says, and says which', async () => {
+  test('rejects bytes with another SHA-256, and names the file', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     proxy.rule(({ path }) => (path.endsWith('/01.txt') ? { status: 200, body: 'WAGON X' } : undefined));
@@ -84,7 +84,7 @@ describe('pull', () => {
     expect(existsSync(join(folder, '01.txt'))).toBe(false);
   });
 
-  test('and mount say of a service that has nothing but the contract that it offers no downloads', async () => {
+  test('and mount report that a service with only the API of the contract offers no downloads', async () => {
     const proxy = await startProxy(server.url, { isContractOnly: true });
     onTestFinished(() => proxy.close());
     const pulled = await run(['pull', name, await newRoot()], proxy.url);
@@ -93,11 +93,11 @@ describe('pull', () => {
     expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
   });
 
-  test('works for a dataset that is not READY, and leaves no folder for one that is empty or not there', async () => {
+  test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {
     const id = await api.newDataset('unfinished');
     const folder = join(await newRoot(), 'folder');
     expect((await run(['pull', 'unfinished', folder])).code).toBe(0);
-    expect((await run(['pull', 'nobody', folder])).code).toBe(66);
+    expect((await run(['pull', 'missing', folder])).code).toBe(66);
     expect(existsSync(folder)).toBe(false);
     const own = await newRoot();
     expect((await run(['pull', 'unfinished', own])).code).toBe(0);
@@ -109,7 +109,7 @@ describe('pull', () => {
 });
 
 describe('mount-config', () => {
-  test('prints a block for each dataset, with resolutions that the images can fill', async () => {
+  test('prints a block for each dataset, with resolutions that the images reach', async () => {
     const image = (side: number, seed: number) => media.jpeg({ width: side, height: side, seed });
     const sized = async (name: string, sides: readonly number[]) => {
       const files: Record<string, Buffer | string> = {};
@@ -135,18 +135,18 @@ describe('mount-config', () => {
 `);
   });
 
-  test('prints YAML that says what --json does, whatever the folder is called', async () => {
+  test('prints YAML with the content of --json for any folder name', async () => {
     await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'yes');
     for (const root of ['/a: b #c', `/it's "q" \\ {x} [y]`, '/caf\u0065\u0301 🚂\u0085\t%', '/- *a &b !c | >\n d']) {
       const args = ['mount-config', 'yes', '--into', root];
-      const told = (await run([...args, '--json'])).json().datasets[0];
-      const { reasons: _, ...settings } = told;
+      const printed = (await run([...args, '--json'])).json().datasets[0];
+      const { reasons: _, ...settings } = printed;
       expect(settings.folder_path).toBe(`${root}/yes`);
       expect(parse((await run(args)).stdout)).toEqual({ datasets: [settings] });
     }
   });
 
-  test('knows a clip by its name where the service tells no kinds', async () => {
+  test('recognizes a clip by its name if the service reports no kinds', async () => {
     const proxy = await startProxy(server.url, { isContractOnly: true });
     onTestFinished(() => proxy.close());
     await datasetOf(api, { 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, 'bare clip');

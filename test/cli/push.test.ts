@@ -53,7 +53,7 @@ function digestOf(folder: string): string {
 }
 
 describe('push', () => {
-  test('makes a dataset of a folder, waits for READY, and sends nothing the second time', async () => {
+  test('uploads a folder as a dataset, waits for READY, and sends nothing the second time', async () => {
     const folder = await folderWith(await pairsOf(3), newName());
     const first = await push([folder]);
     expect(first).toMatchObject({ code: 0, stderr: '' });
@@ -72,7 +72,7 @@ describe('push', () => {
     expect(await textOf(basename(folder), '01.txt')).toBe('wagon 9');
   });
 
-  test('takes files by name, names that are hard to spell, and another name for the dataset', async () => {
+  test('accepts single files, names with special characters, and a name for the dataset', async () => {
     const name = newName();
     const files: Record<string, Buffer | string> = {};
     for (const stem of ['a b', '"q" \'s\'', '🚂 猫', 'cafe\u0301', '100%']) {
@@ -87,7 +87,7 @@ describe('push', () => {
     expect((await push([folder, '--name', name])).stdout).toContain('Sent 1 image and 1 caption');
   });
 
-  test('--dry-run says what would be done, and does nothing', async () => {
+  test('--dry-run prints what would be done, and changes nothing', async () => {
     const folder = await folderWith(await pairsOf(2), newName());
     const fresh = await push([folder, '--dry-run']);
     expect([fresh.code, fresh.stdout]).toEqual([
@@ -105,7 +105,7 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toHaveLength(4);
   });
 
-  test('sends nothing while a file is not fit, or leaves it out with --skip-bad', async () => {
+  test('sends nothing if a file has errors, or leaves it out with --skip-bad', async () => {
     const bad = { 'bad.jpg': media.damaged.html(), 'bad.txt': 'x', 'bare.jpg': await media.jpeg(), 'a\\b.jpg': 'x' };
     const folder = await folderWith({ ...(await pairsOf(1)), ...bad }, newName());
     const stopped = await push([folder]);
@@ -121,7 +121,7 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', 'bad.txt']);
   });
 
-  test('names images without a caption, and makes one up with --trigger and --caption-all', async () => {
+  test('lists images without a caption, and generates captions with --trigger and --caption-all', async () => {
     const bare = {
       'a.jpg': await media.jpeg({ seed: 1 }),
       'a.mp4': media.clip('faststart.mp4'),
@@ -135,7 +135,7 @@ describe('push', () => {
     expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption generated: a.txt.')]);
     expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
     expect(await textOf(basename(folder), 'b.txt')).toBe('my own words');
-    // What the dataset has stays, unless the folder is to replace it.
+    // Captions of the dataset stay, unless --replace is given.
     await push([folder, '--caption-all', 'a wagon']);
     expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
     await push([folder, '--caption-all', 'a wagon', '--trigger', 'wgn1', '--replace']);
@@ -143,7 +143,7 @@ describe('push', () => {
     expect((await push([folder, '--trigger', ' '])).code).toBe(64);
   });
 
-  test('ends with 1 and each problem when the dataset is FAILED', async () => {
+  test('exits with 1 and lists each problem if the dataset is FAILED', async () => {
     const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 2 }) }, newName());
     const { code, stdout } = await push([folder, '--allow-uncaptioned']);
     expect([code, stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}/m)]);
@@ -155,7 +155,7 @@ describe('push', () => {
     ]);
   });
 
-  test('--replace removes what is no longer in the folder, and not what is bad there now', async () => {
+  test('--replace removes files that are no longer in the folder, and keeps files that have errors there now', async () => {
     const folder = await folderWith(await pairsOf(3), newName());
     await push([folder]);
     await rm(join(folder, '03.jpg'));
@@ -168,7 +168,7 @@ describe('push', () => {
     expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
   });
 
-  test('--replace also removes what was refused or never came, and keeps the dataset from READY', async () => {
+  test('--replace also removes rejected and pending uploads', async () => {
     const folder = await folderWith(await pairsOf(1), newName());
     await push([folder]);
     const { id } = (await datasetNamed(basename(folder)))!;
@@ -194,7 +194,7 @@ describe('push', () => {
     expect((await push([folder, '--name', newName()])).code).toBe(0);
   });
 
-  test('ends with 64 for what can not be meant, and 78 without a service', async () => {
+  test('exits with 64 for invalid arguments, and 78 without a service', async () => {
     const [one, two] = [await folderWith(await pairsOf(1)), await folderWith(await pairsOf(1))];
     expect(await push([one, two])).toMatchObject({ code: 64, stderr: expect.stringContaining('--name') });
     expect((await push([one, '--watch', '--dry-run'])).code).toBe(64);
@@ -207,7 +207,7 @@ describe('push', () => {
     });
   });
 
-  test('waits for what others have promised, unless told not to', async () => {
+  test('waits for pending uploads of others, unless --no-wait is given', async () => {
     const proxy = await proxyFor();
     const folder = await folderWith(await pairsOf(1), newName());
     const id = await api.newDataset(basename(folder));
@@ -220,7 +220,7 @@ describe('push', () => {
     expect(await running.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^READY {2}digest/m) });
   });
 
-  test('works with a service that has nothing but the contract', async () => {
+  test('works with a service that has only the API of the contract', async () => {
     const proxy = await proxyFor({ isContractOnly: true });
     const folder = await folderWith(await pairsOf(2), newName());
     const { code, stdout } = await push([folder], proxy.url);
@@ -232,8 +232,8 @@ describe('push', () => {
   });
 });
 
-describe('a push that is disturbed', () => {
-  test('by ctrl-C ends with 130, and the same command sends only what is missing', async () => {
+describe('an interrupted push', () => {
+  test('by ctrl-C exits with 130, and the same command sends only what is missing', async () => {
     const proxy = await proxyFor();
     const folder = await folderWith(await pairsOf(4), newName());
     proxy.rule(({ method }) =>
@@ -253,7 +253,7 @@ describe('a push that is disturbed', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(before + 5);
   });
 
-  test('by a dead network ends with 69, and the same command goes on', async () => {
+  test('by a dead network exits with 69, and the same command continues', async () => {
     const proxy = await proxyFor();
     const folder = await folderWith(await pairsOf(4), newName());
     proxy.rule(({ method }) => {
@@ -273,7 +273,7 @@ describe('a push that is disturbed', () => {
     });
   });
 
-  test('by files that grow and vanish names them, sends the others, and ends with 74', async () => {
+  test('by files that grow and vanish lists them and sends the others', async () => {
     const proxy = await proxyFor();
     const folder = await folderWith(await pairsOf(3), newName());
     proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
@@ -290,14 +290,14 @@ describe('a push that is disturbed', () => {
     expect(stdout).toMatch(/^✗ 03\.txt is gone/m);
     expect(stdout).toMatch(/^✗ 02\.txt changed while it was being sent: it has 16 bytes now, not 7/m);
     expect(await filesOf(basename(folder))).toEqual(['01.jpg', '01.txt', '02.jpg']);
-    // Without its caption the dataset is FAILED; that goes first.
+    // 1 and not 74: without the caption the dataset is FAILED.
     expect(code).toBe(1);
     expect((await push([folder])).stdout).toContain('READY');
   });
 
-  test('by a file that vanishes for good, READY or not, ends with 74', async () => {
+  test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {
     const proxy = await proxyFor();
-    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'nobody needs this' }, newName());
+    const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'an extra caption' }, newName());
     let isReleased = false;
     proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
     const running = startPush([folder, '--concurrency', '1', '--json'], proxy.url);
@@ -313,7 +313,7 @@ describe('a push that is disturbed', () => {
     expect(code).toBe(74);
   });
 
-  test('by a file that can not be read sends the others, and ends with 74', async () => {
+  test('by an unreadable file sends the others, and exits with 74', async () => {
     const folder = await folderWith({ ...(await pairsOf(1)), 'alone.txt': 'x' }, newName());
     await chmod(join(folder, 'alone.txt'), 0);
     await chmod(join(folder, '..'), 0o755);
@@ -323,7 +323,7 @@ describe('a push that is disturbed', () => {
     expect(await datasetNamed(basename(folder))).toMatchObject({ status: 'READY', files: { length: 2 } });
   });
 
-  test('streams a large file, again after its connection broke in the middle, and with a fresh link', async () => {
+  test('sends a large file again after a broken connection, and with a fresh link', async () => {
     const proxy = await proxyFor();
     const large = await media.png({ width: 1600, height: 1600 });
     expect(large.length).toBeGreaterThan(3_000_000);
@@ -348,14 +348,14 @@ describe('push --watch', () => {
   const line = (running: Running, pattern: RegExp) =>
     eventually(() => (pattern.test(running.stdout()) ? true : undefined));
 
-  test('brings every change of the folder into the dataset, until ctrl-C', async () => {
+  test('pushes every change of the folder until ctrl-C', async () => {
     const folder = await folderWith(await pairsOf(2), newName());
     const name = basename(folder);
     const running = startPush([folder, '--watch'], server.url);
     onTestFinished(() => void running.process.kill('SIGKILL'));
     await line(running, /READY {2}digest/);
     await eventually(() => (running.stderr().includes('Watching') ? true : undefined));
-    // An image whose caption is still to come waits for it.
+    // An image is left out until its caption arrives.
     await writeFile(join(folder, '03.jpg'), await media.jpeg({ seed: 3 }));
     await line(running, /^- Left out: 03\.jpg has no caption/m);
     expect(await filesOf(name)).toHaveLength(4);
@@ -371,7 +371,7 @@ describe('push --watch', () => {
     expect((await running.ended).code).toBe(0);
   });
 
-  test('removes nothing for a folder that is emptied at once, and ends when it is gone', async () => {
+  test('removes nothing for a folder that is deleted, and exits', async () => {
     const folder = await folderWith(await pairsOf(1), newName());
     const running = startPush([folder, '--watch', '--json'], server.url);
     onTestFinished(() => void running.process.kill('SIGKILL'));

@@ -31,7 +31,7 @@ afterEach(() => proxy.close());
 const loggedIn = () => ({ TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home });
 
 describe('in a real terminal', () => {
-  test('push shows what is acknowledged, stops at ctrl-C, goes on to READY, and is mounted for the trainer', async () => {
+  test('push shows the acknowledged bytes, stops at ctrl-C, and continues to READY; mount --exec runs the trainer', async () => {
     const folder = await folderWith(await pairsOf(5), 'in a terminal');
     const terminal = await openTerminal(loggedIn());
     proxy.rule(({ method }) =>
@@ -68,7 +68,7 @@ describe('in a real terminal', () => {
     expect(trainerWalk(join(root, basename(folder)))).toEqual(captions);
   });
 
-  test('colours stay away with NO_COLOR, and the bar does not', async () => {
+  test('NO_COLOR turns off colours, and not the bar', async () => {
     const folder = await folderWith(await pairsOf(1), 'colourless');
     const terminal = await openTerminal({ ...loggedIn(), NO_COLOR: '1' });
     proxy.rule(({ method }) => (method === 'PUT' ? { holdAfterBytes: 1 } : undefined));
@@ -83,7 +83,7 @@ describe('in a real terminal', () => {
     expect(await terminal.screen({ colours: true })).not.toContain('\u001b[');
   });
 
-  test('login asks for the token and shows nothing of it', async () => {
+  test('login asks for the token and does not show it', async () => {
     const terminal = await openTerminal({ XDG_CONFIG_HOME: home });
     await terminal.trainyard(`login ${proxy.url}`);
     await terminal.waitFor(/Token for http/);
@@ -99,7 +99,7 @@ describe('in a real terminal', () => {
     await terminal.waitFor(/ended with 130/);
   });
 
-  test('rm asks, and deletes only for a yes', async () => {
+  test('rm asks, and deletes only after a yes', async () => {
     const terminal = await openTerminal(loggedIn());
     const id = await api.newDataset('to be asked for');
     await terminal.trainyard('rm "to be asked for"');

@@ -53,7 +53,7 @@ export function addBackupCommands(program: Command): void {
 }
 
 async function backUpTo(dir: string, { json, ...options }: Options): Promise<void> {
-  const { dataFolder } = inFolder(configFrom(options), 'backup');
+  const { dataFolder } = requireFolderOnly(configFrom(options), 'backup');
   const folder = resolve(dir);
   const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
     // Imported late, so that other commands start without loading the database code.
@@ -78,7 +78,7 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
 
 async function restoreFrom(dir: string, options: Options & { skipDamaged?: true }): Promise<void> {
   const { json, skipDamaged, ...settings } = options;
-  const config = inFolder(configFrom(settings), 'restore');
+  const config = requireFolderOnly(configFrom(settings), 'restore');
   const { dataFolder, spoolFolder, spoolBytes } = config;
   const installationOf = (folder: string) => ({
     dataFolder: folder,
@@ -106,7 +106,7 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
 }
 
 /** @throws CommandError with 78 if the environment sets a database or a bucket */
-function inFolder(config: Config, command: string): Config {
+function requireFolderOnly(config: Config, command: string): Config {
   const { databaseUrl, blobs } = config;
   const other = [
     ...(databaseUrl === undefined ? [] : ['DATABASE_URL']),

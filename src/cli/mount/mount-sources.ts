@@ -4,11 +4,11 @@ import { TrainyardError } from '../../client/trainyard-error.js';
 import type { Config } from '../../config.js';
 import {
   catalogSource,
+  DatasetChanged,
   type HttpSource,
   type MountFile,
   type MountSource,
   type RangeResponse,
-  DatasetChanged,
 } from '../../service/mount/mount-source.js';
 import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
