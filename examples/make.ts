@@ -1,4 +1,4 @@
-// Draws the sample dataset in `railway/`: `npx tsx examples/make.ts`. The clip needs ffmpeg; the rest only sharp.
+// Draws the sample dataset in `railway/`. Run: npx tsx examples/make.ts. The clip needs ffmpeg, the images only sharp.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ interface Scene {
   readonly width: number;
   readonly height: number;
   readonly caption: string;
-  /** SVG on a canvas of `width` × `height`; the rails lie at `railsAt`. */
+  /** Returns SVG for a canvas of `width` × `height` pixels; `rails` is the y coordinate of the rails. */
   readonly draw: (canvas: { width: number; height: number; rails: number }) => string;
   readonly sky: Sky;
 }

@@ -1,5 +1,5 @@
-// What `npm start` and `npm test` do first: install what the lock file names and build, each only where it is not done
-// yet. Plain JavaScript without dependencies, since it runs before there are any.
+// Runs before `npm start` and `npm test`: installs the dependencies of the lock file and builds, if either is out of date.
+// Plain JavaScript without dependencies, since none are installed yet.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ if (
   run('npm', ['run', '--silent', 'build']);
   writeFileSync(BUILT, '');
 }
-// `npx trainyard` runs it as a program. It sees to that itself the first time, and not after another build.
+// `npx trainyard` needs an executable file. npm sets the mode when it links the package, but not after another build.
 chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
 
 function run(command, args) {
@@ -45,10 +45,10 @@ function run(command, args) {
   }
 }
 
-function isOlder(product, sources) {
-  if (!existsSync(product)) return true;
-  const made = statSync(product).mtimeMs;
-  return sources.some((source) => statSync(source).mtimeMs > made);
+function isOlder(target, sources) {
+  if (!existsSync(target)) return true;
+  const builtAt = statSync(target).mtimeMs;
+  return sources.some((source) => statSync(source).mtimeMs > builtAt);
 }
 
 function filesBelow(folder) {
