@@ -19,7 +19,7 @@ const ROUNDS = 20;
 let server: TestServer;
 let api: Api;
 let id: string;
-/** The digests of the two states that the dataset goes back and forth between. */
+/** The digests of the two states between which the dataset alternates. */
 const digests: string[] = [];
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0 });
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => discardServer(server));
 
-/** Gives every picture another caption. */
+/** Replaces the caption of every image. */
 async function turnTo(state: number): Promise<string> {
   for (let seed = 10; seed < 10 + PAIRS; seed++) await api.upload(id, `${seed}.txt`, `state ${state}`);
   return (await api.manifest(id)).body.digest!;
@@ -45,24 +45,24 @@ const environment = (path = process.env.PATH ?? '') => ({
   TRAINYARD_TOKEN: api.token,
   PATH: path,
 });
-const begin = (root: string, way: readonly string[], path?: string): Running =>
-  startCommand(['mount', NAME, '--into', root, ...way], { env: environment(path), detached: true });
+const begin = (root: string, sourceArgs: readonly string[], path?: string): Running =>
+  startCommand(['mount', NAME, '--into', root, ...sourceArgs], { env: environment(path), detached: true });
 
-const WAYS = [
+const SOURCES = [
   ['from a service', () => []],
   ['from a data folder', () => ['--data', server.dataFolder]],
 ] as const;
 
-describe.each(WAYS)('killed at any moment %s', (_, way) => {
+describe.each(SOURCES)('killed at any moment %s', (_, sourceArgs) => {
   test('a mount leaves either the old folder or the new one', async () => {
     const random = seededRandom(20_240_607);
     const root = await newRoot();
     const folder = join(root, NAME);
-    // Whatever the test before has left the dataset at.
+    // The test before may have left another state.
     await turnTo(0);
-    await begin(root, way()).ended;
+    await begin(root, sourceArgs()).ended;
     const startedAt = performance.now();
-    await begin(await newRoot(), way()).ended;
+    await begin(await newRoot(), sourceArgs()).ended;
     const usualMs = performance.now() - startedAt;
     const found = { old: 0, new: 0 };
     let mounted = 0;
@@ -71,46 +71,46 @@ describe.each(WAYS)('killed at any moment %s', (_, way) => {
       await turnTo(wanted);
       await leaveLitter(folder);
       const before = statSync(folder).ino;
-      const running = begin(root, way());
+      const running = begin(root, sourceArgs());
       const moment = MOMENTS[round % MOMENTS.length]!;
-      await until(running, () => hasCome(moment, root, before));
-      const laterMs = random() * (moment === 'at any time' ? usualMs : moment === 'when it begins' ? 0 : 8);
+      await until(running, () => isReached(moment, root, before));
+      const laterMs = random() * (moment === 'at any time' ? usualMs : moment === 'when it starts' ? 0 : 8);
       const from = performance.now();
       await until(running, () => performance.now() - from >= laterMs);
       await killGroup(running);
       expect(trainerWalk(folder)).toHaveLength(PAIRS);
       const state = digests.indexOf(await digestOf(folder));
       expect(state, `round ${round}, ${laterMs} ms after ${moment}`).toBeGreaterThanOrEqual(0);
-      // With the new files come none of the caches that were made from the old ones.
+      // The caches of the old files are not kept with the new files.
       expect(existsSync(join(folder, '_latent_cache'))).toBe(state !== wanted);
       found[state === wanted ? 'new' : 'old']++;
       mounted = state;
     }
-    // However busy the machine is: what begins is killed too early, and what is in place too late.
+    // On any machine: a kill at the start is too early for the new folder, a kill after the rename too late for the old one.
     expect([found.old >= ROUNDS / MOMENTS.length, found.new >= ROUNDS / MOMENTS.length]).toEqual([true, true]);
-    await begin(root, way()).ended;
+    await begin(root, sourceArgs()).ended;
     expect(await mountedIn(root)).toEqual([NAME]);
   });
 });
 
-/** When a mount is killed: those after the first are where most can go wrong, and are soon over. */
-const MOMENTS = ['at any time', 'when it begins', 'when all is there', 'when it is in place'] as const;
+/** When a mount is killed: at a random time, and in the short steps that are most critical. */
+const MOMENTS = ['at any time', 'when it starts', 'when all files are staged', 'when it is in place'] as const;
 
-function hasCome(moment: (typeof MOMENTS)[number], root: string, inodeBefore: number): boolean {
+function isReached(moment: (typeof MOMENTS)[number], root: string, inodeBefore: number): boolean {
   const staging = join(root, `.${NAME}.mounting`);
   switch (moment) {
     case 'at any time':
       return true;
-    case 'when it begins':
+    case 'when it starts':
       return existsSync(staging);
-    case 'when all is there':
+    case 'when all files are staged':
       return existsSync(join(staging, '.mount.json'));
     case 'when it is in place':
       return statSync(join(root, NAME)).ino !== inodeBefore;
   }
 }
 
-/** Without the caches, which are no part of the digest. */
+/** The digest of the folder without caches. */
 async function digestOf(folder: string): Promise<string> {
   for (const name of await readdir(folder)) {
     if (name.startsWith('_')) await rename(join(folder, name), join(folder, `.${name}`));
@@ -122,7 +122,7 @@ async function digestOf(folder: string): Promise<string> {
   return digest;
 }
 
-/** Kills a command with what it has started: an exchange that outlived it would still be at work while we look. */
+/** Kills a command and its children: a swap that outlives the command would still change the folder during the checks. */
 async function killGroup({ process: { pid }, ended }: Running): Promise<void> {
   const signal = (name: NodeJS.Signals | 0) => {
     try {
@@ -141,7 +141,7 @@ async function until(running: Running, isTrue: () => boolean): Promise<void> {
 }
 
 describe('replacing a folder', () => {
-  /** A folder of commands with nothing in it but these. */
+  /** Creates a PATH with only these commands. */
   async function pathWith(commands: Record<string, string> = {}): Promise<string> {
     const folder = await temporaryFolder();
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -153,34 +153,31 @@ describe('replacing a folder', () => {
     const { status, stdout } = spawnSync(command, args, { encoding: 'utf8' });
     return status === 0 ? stdout.trim() : undefined;
   };
-  const WAYS_TO_EXCHANGE = [
+  const SWAP_COMMANDS = [
     ['mv', () => (answerOf('mv', '--exchange', '--version') === undefined ? undefined : answerOf('which', 'mv'))],
-    // The interpreter itself: what is in the path may be a script that looks for it.
+    // The interpreter itself: the command in PATH may be a script that searches for it.
     ['python3', () => answerOf('python3', '-c', 'import sys; print(sys.executable)')],
   ] as const;
 
-  test.for(WAYS_TO_EXCHANGE)(
-    'by %s, leaves the name without a folder at no moment',
-    async ([command, find], { skip }) => {
-      const executable = find();
-      if (executable === undefined) return skip(`there is no ${command} here that can exchange folders`);
-      const path = await pathWith({ [command]: executable });
-      const root = await newRoot();
-      await begin(root, [], path).ended;
-      for (let turns = 0; turns < 4; turns++) {
-        await turnTo(1 - (turns % 2));
-        const running = begin(root, [], path);
-        let isAlwaysThere = true;
-        await until(running, () => {
-          isAlwaysThere &&= existsSync(join(root, NAME, '10.jpg'));
-          return !isAlwaysThere;
-        });
-        expect([isAlwaysThere, (await running.ended).code]).toEqual([true, 0]);
-      }
-    },
-  );
+  test.for(SWAP_COMMANDS)('by %s, the name always refers to a folder', async ([command, find], { skip }) => {
+    const executable = find();
+    if (executable === undefined) return skip(`no ${command} on this machine can swap folders`);
+    const path = await pathWith({ [command]: executable });
+    const root = await newRoot();
+    await begin(root, [], path).ended;
+    for (let turns = 0; turns < 4; turns++) {
+      await turnTo(1 - (turns % 2));
+      const running = begin(root, [], path);
+      let isAlwaysThere = true;
+      await until(running, () => {
+        isAlwaysThere &&= existsSync(join(root, NAME, '10.jpg'));
+        return !isAlwaysThere;
+      });
+      expect([isAlwaysThere, (await running.ended).code]).toEqual([true, 0]);
+    }
+  });
 
-  test('works where no exchange can be had', async () => {
+  test('works without an atomic swap', async () => {
     const path = await pathWith();
     const root = await newRoot();
     await begin(root, [], path).ended;
@@ -191,7 +188,7 @@ describe('replacing a folder', () => {
     await turnTo(0);
   });
 
-  test('an old folder that was left aside, as in between two renames, is put back', async () => {
+  test('an old folder that was left between two renames is restored', async () => {
     const root = await newRoot();
     await begin(root, []).ended;
     const folder = join(root, NAME);
@@ -205,7 +202,7 @@ describe('replacing a folder', () => {
     expect(await mountedIn(root)).toEqual([NAME]);
   });
 
-  test('an old folder whose removal was broken off is removed', async () => {
+  test('an old folder whose removal was interrupted is removed', async () => {
     const root = await newRoot();
     await begin(root, []).ended;
     const leftover = join(root, `.${NAME}.removing-01234567-89ab-cdef-0123-456789abcdef`);

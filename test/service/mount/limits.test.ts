@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => discardServer(server));
 
-const WAYS = [
+const SOURCES = [
   ['from a service', () => []],
   ['from a data folder', () => ['--data', server.dataFolder]],
 ] as const;
@@ -42,10 +42,10 @@ describe('a dataset of thousands of files', () => {
     await Promise.all(Array.from({ length: 8 }, worker));
   });
 
-  test.each(WAYS)('is mounted %s, in little memory', async (_, way) => {
+  test.each(SOURCES)('is mounted %s, in little memory', async (_, sourceArgs) => {
     const root = await newRoot();
     const probe = ['--exec', 'sh', '-c', 'grep VmHWM /proc/$PPID/status'];
-    const ended = await run(['mount', 'many', '--into', root, ...way(), ...probe]);
+    const ended = await run(['mount', 'many', '--into', root, ...sourceArgs(), ...probe]);
     expect([ended.code, ended.stderr]).toEqual([0, expect.stringContaining('2,000 files')]);
     const items = trainerWalk(join(root, 'many'));
     expect(items).toHaveLength(PAIRS);
@@ -55,7 +55,7 @@ describe('a dataset of thousands of files', () => {
   });
 });
 
-describe.each(WAYS)('on a disk that is too small, %s', (_, way) => {
+describe.each(SOURCES)('on a disk that is too small, %s', (_, sourceArgs) => {
   test('a mount says so, leaves nothing, and keeps what was mounted', async ({ skip }) => {
     const disk = await mountSmallDisk(2);
     if ('refusal' in disk) {
@@ -63,16 +63,16 @@ describe.each(WAYS)('on a disk that is too small, %s', (_, way) => {
       return skip(disk.refusal);
     }
     onTestFinished(() => disk.unmount());
-    const name = `small ${way().length}`;
+    const name = `small ${sourceArgs().length}`;
     const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
-    expect((await run(['mount', name, '--into', disk.folder, ...way()])).code).toBe(0);
+    expect((await run(['mount', name, '--into', disk.folder, ...sourceArgs()])).code).toBe(0);
     await leaveLitter(join(disk.folder, name));
     const before = await readdir(disk.folder, { recursive: true });
     for (const seed of [2, 3, 4]) {
       await api.upload(id, `${seed}.png`, await media.png({ width: 600, height: 600, seed }));
       await api.upload(id, `${seed}.txt`, 'large');
     }
-    const ended = await run(['mount', name, '--into', disk.folder, ...way()]);
+    const ended = await run(['mount', name, '--into', disk.folder, ...sourceArgs()]);
     expect([ended.code, ended.stderr]).toEqual([74, expect.stringContaining('does not fit')]);
     expect(await mountedIn(disk.folder)).toEqual([name]);
     expect(await readdir(disk.folder, { recursive: true })).toEqual(before);

@@ -58,7 +58,7 @@ describe('serve --mount-root', () => {
     await mountedAsItIs(id, 'wavering');
     const digest = await digestOf('wavering');
     await api.upload(id, 'bare.jpg', await media.jpeg({ seed: 5 }));
-    // Whatever was changed before is looked at before.
+    // Earlier changes are reconciled first.
     const later = await datasetOf(api, await pairsOf(1), 'later');
     await mountedAsItIs(later, 'later');
     expect(await digestOf('wavering')).toBe(digest);
@@ -67,7 +67,7 @@ describe('serve --mount-root', () => {
     await mountedAsItIs(id, 'wavering');
   });
 
-  test("a deleted dataset's folder stays when somebody has put something into it", async () => {
+  test("a deleted dataset's folder stays when files were added to it", async () => {
     const id = await datasetOf(api, await pairsOf(1), 'shared');
     await mountedAsItIs(id, 'shared');
     await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
@@ -81,7 +81,7 @@ describe('serve --mount-root', () => {
     const id = await datasetOf(api, await pairsOf(1), 'edited');
     await mountedAsItIs(id, 'edited');
     await writeFile(join(root, 'edited', '01.txt'), 'by hand');
-    await api.upload(id, '01.txt', 'from elsewhere');
+    await api.upload(id, '01.txt', 'another caption');
     await warned('was changed after it was mounted');
     expect(await readFile(join(root, 'edited', '01.txt'), 'utf8')).toBe('by hand');
   });

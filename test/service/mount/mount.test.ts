@@ -23,12 +23,12 @@ const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> 
   trainyard(args, { ...options, env: { ...environment(), ...options.env } });
 
 /** Over HTTP, and straight from the data folder. */
-const WAYS = [
+const SOURCES = [
   ['from a service', () => []],
   ['from a data folder', () => ['--data', server.dataFolder]],
 ] as const;
 
-describe.each(WAYS)('mounting %s', (_, way) => {
+describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
   test('gives the trainer exactly the media of the dataset, each with its caption', async () => {
     const clip = media.clip('faststart.mp4');
     const files: Record<string, Buffer | string> = {
@@ -54,7 +54,7 @@ describe.each(WAYS)('mounting %s', (_, way) => {
     const name = `Ünder the  roof.v1-${_.length}`;
     const id = await datasetOf(api, files, name);
     const root = await newRoot();
-    const ended = await run(['mount', name, '--into', root, ...way()]);
+    const ended = await run(['mount', name, '--into', root, ...sourceArgs()]);
     expect([ended.code, ended.stderr]).toEqual([0, '']);
     expect(await mountedIn(root)).toEqual([name]);
     const folder = join(root, name);
@@ -85,81 +85,90 @@ describe.each(WAYS)('mounting %s', (_, way) => {
   });
 
   test('gives private copies that the trainer may write beside and a person may edit', async () => {
-    await datasetOf(api, await pairsOf(1), `private ${way().length}`);
+    await datasetOf(api, await pairsOf(1), `private ${sourceArgs().length}`);
     const root = await newRoot();
-    await run(['mount', `private ${way().length}`, '--into', root, ...way()]);
-    const folder = join(root, `private ${way().length}`);
+    await run(['mount', `private ${sourceArgs().length}`, '--into', root, ...sourceArgs()]);
+    const folder = join(root, `private ${sourceArgs().length}`);
     await writeFile(join(folder, '.aitk_size.json'), '{}');
     await appendFile(join(folder, '01.txt'), ', edited');
-    const again = await run(['mount', `private ${way().length}`, '--into', await newRoot(), ...way(), '--json']);
+    const again = await run([
+      'mount',
+      `private ${sourceArgs().length}`,
+      '--into',
+      await newRoot(),
+      ...sourceArgs(),
+      '--json',
+    ]);
     expect(await readFile(join(again.json().mounts[0].folder, '01.txt'), 'utf8')).toBe('wagon 1');
     for (const name of await readdir(folder)) expect((await stat(join(folder, name))).nlink).toBe(1);
   });
 
-  test('a second time is instant and touches nothing, whatever the trainer has cached', async () => {
-    const name = `twice ${way().length}`;
+  test('a second mount is instant and changes nothing, also with caches of the trainer', async () => {
+    const name = `twice ${sourceArgs().length}`;
     await datasetOf(api, await pairsOf(3), name);
     const root = await newRoot();
-    await run(['mount', name, '--into', root, ...way()]);
+    await run(['mount', name, '--into', root, ...sourceArgs()]);
     await leaveLitter(join(root, name));
     const before = await stateOf(root);
-    const ended = await run(['mount', name, '--into', root, ...way(), '--json']);
+    const ended = await run(['mount', name, '--into', root, ...sourceArgs(), '--json']);
     expect(ended.json().mounts).toMatchObject([{ name, outcome: 'unchanged' }]);
     expect(await stateOf(root)).toEqual(before);
   });
 
   test('a changed dataset replaces the folder, caches included', async () => {
-    const name = `changing ${way().length}`;
+    const name = `changing ${sourceArgs().length}`;
     const id = await datasetOf(api, await pairsOf(2), name);
     const root = await newRoot();
-    await run(['mount', name, '--into', root, ...way()]);
+    await run(['mount', name, '--into', root, ...sourceArgs()]);
     await leaveLitter(join(root, name));
     await api.upload(id, '01.jpg', await media.jpeg({ seed: 99 }));
     await api.request('DELETE', `/${id}/files/02.jpg`);
     await api.request('DELETE', `/${id}/files/02.txt`);
-    const ended = await run(['mount', name, '--into', root, ...way(), '--json']);
+    const ended = await run(['mount', name, '--into', root, ...sourceArgs(), '--json']);
     expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
     expect((await readdir(join(root, name))).sort()).toEqual(['.mount.json', '01.jpg', '01.txt']);
     expect((await readFile(join(root, name, '01.jpg'))).equals(await media.jpeg({ seed: 99 }))).toBe(true);
     expect(await mountedIn(root)).toEqual([name]);
   });
 
-  test('demands a digest', async () => {
-    const name = `demanded ${way().length}`;
+  test('rejects another digest than the required one', async () => {
+    const name = `pinned ${sourceArgs().length}`;
     const id = await datasetOf(api, await pairsOf(1), name);
     const root = await newRoot();
     const digest = (await api.manifest(id)).body.digest!;
     const other = digest.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
-    const refused = await run(['mount', name, '--into', root, '--digest', other, ...way()]);
-    expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining(digest)]);
+    const rejected = await run(['mount', name, '--into', root, '--digest', other, ...sourceArgs()]);
+    expect([rejected.code, rejected.stderr]).toEqual([65, expect.stringContaining(digest)]);
     expect(await mountedIn(root)).toEqual([]);
-    expect((await run(['mount', name, '--into', root, '--digest', digest.toUpperCase(), ...way()])).code).toBe(0);
+    expect((await run(['mount', name, '--into', root, '--digest', digest.toUpperCase(), ...sourceArgs()])).code).toBe(
+      0,
+    );
   });
 
-  test('refuses to put a dataset into a dataset', async () => {
-    const name = `outer ${way().length}`;
+  test('rejects a mounted dataset as the root', async () => {
+    const name = `outer ${sourceArgs().length}`;
     await datasetOf(api, await pairsOf(1), name);
     const root = await newRoot();
-    expect((await run(['mount', name, '--into', root, ...way()])).code).toBe(0);
-    const inside = await run(['mount', name, '--into', join(root, name), ...way()]);
+    expect((await run(['mount', name, '--into', root, ...sourceArgs()])).code).toBe(0);
+    const inside = await run(['mount', name, '--into', join(root, name), ...sourceArgs()]);
     expect([inside.code, inside.stderr]).toEqual([73, expect.stringContaining('is a mounted dataset itself')]);
     expect(await mountedIn(join(root, name))).toEqual(['.mount.json', '01.jpg', '01.txt']);
   });
 
-  test('refuses what is not READY', async () => {
+  test('rejects a dataset that is not READY', async () => {
     const root = await newRoot();
-    const name = `unready ${way().length}`;
+    const name = `unready ${sourceArgs().length}`;
     const id = await api.newDataset(name);
-    expect((await run(['mount', name, '--into', root, ...way()])).code).toBe(65);
+    expect((await run(['mount', name, '--into', root, ...sourceArgs()])).code).toBe(65);
     await api.link(id, 'late.jpg', 1000);
-    const ended = await run(['mount', id, '--into', root, ...way()]);
+    const ended = await run(['mount', id, '--into', root, ...sourceArgs()]);
     expect([ended.code, ended.stderr]).toEqual([75, expect.stringContaining('UPLOADING')]);
-    expect((await run(['mount', 'nobody', '--into', root, ...way()])).code).toBe(66);
+    expect((await run(['mount', 'missing', '--into', root, ...sourceArgs()])).code).toBe(66);
     expect(await mountedIn(root)).toEqual([]);
   });
 });
 
-describe('what is not ours', () => {
+describe('files that trainyard did not mount', () => {
   const name = 'guarded';
   let id: string;
   beforeAll(async () => {
@@ -177,13 +186,13 @@ describe('what is not ours', () => {
     ],
     ['a file', (path: string) => writeFile(path, 'mine')],
     [
-      'a folder whose record is not one of ours',
+      "a folder with another program's .mount.json",
       async (path: string) => {
         await mkdir(path);
         await writeFile(join(path, '.mount.json'), '{"format":"other"}');
       },
     ],
-  ])('%s of that name is left alone, and replaced only when told so', async (_, make) => {
+  ])('%s of that name is left unchanged without --replace', async (_, make) => {
     const root = await newRoot();
     await make(join(root, name));
     const before = await stateOf(root);
@@ -199,7 +208,7 @@ describe('what is not ours', () => {
     ['a caption that was rewritten', (folder: string) => writeFile(join(folder, '01.txt'), 'wagon X'), '01.txt'],
     ['an image that was removed', (folder: string) => rm(join(folder, '02.jpg')), '02.jpg'],
     ['an image that was added', (folder: string) => writeFile(join(folder, 'new.jpg'), 'x'), 'new.jpg'],
-  ])('%s is said, and kept unless told otherwise', async (_, edit, what) => {
+  ])('%s is reported, and kept without --replace', async (_, edit, what) => {
     const root = await newRoot();
     await mount(root);
     await edit(join(root, name));
@@ -218,7 +227,7 @@ describe('what is not ours', () => {
     expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
   });
 
-  test('a hidden file that the trainer does not see is no change, but no loss either', async () => {
+  test('an added hidden file is no change, but is not removed either', async () => {
     const root = await newRoot();
     await mount(root);
     await writeFile(join(root, name, '.DS_Store'), 'x');
@@ -229,7 +238,7 @@ describe('what is not ours', () => {
     await api.upload(id, '01.txt', 'wagon 1');
   });
 
-  test('after a restart of the machine all bytes are looked at again, and what it tore is mended', async () => {
+  test('after a restart of the machine all bytes are checked again, and half-written files are replaced', async () => {
     const root = await newRoot();
     await mount(root);
     const path = join(root, name, '.mount.json');
@@ -242,7 +251,7 @@ describe('what is not ours', () => {
     const { mtime, size } = await stat(image);
     expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
     expect(JSON.parse(await readFile(path, 'utf8')).boot_id).not.toBe('an earlier one');
-    // As a file system leaves it that had the size on disk and not the bytes.
+    // As after a crash in which the file system wrote the size but not the bytes.
     await beforeRestart();
     await writeFile(image, Buffer.alloc(size));
     await utimes(image, mtime, mtime);

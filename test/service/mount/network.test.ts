@@ -23,11 +23,11 @@ const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   trainyard(args, { ...options, env: { ...environment(), ...options.env } });
 
-/** As a service answers that has no archives, so that every file is asked for by itself. */
+/** The answer of a service without archives: every file is then requested by itself. */
 const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
 const isArchive = ({ path }: { path: string }) => path.endsWith('/archive');
 
-describe('over a network that breaks', () => {
+describe('over an unreliable network', () => {
   let id: string;
   let big: Buffer;
   beforeAll(async () => {
@@ -35,7 +35,7 @@ describe('over a network that breaks', () => {
     id = await datasetOf(api, { ...(await pairsOf(4)), 'big.png': big, 'big.txt': 'big' }, 'far');
   });
 
-  test('small files come together, in one answer', async () => {
+  test('small files are downloaded together, in one answer', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     const root = await newRoot();
@@ -47,14 +47,14 @@ describe('over a network that breaks', () => {
     expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
   });
 
-  test('an answer with many files that breaks off is made up for file by file', async () => {
+  test('after an answer with many files is cut, the missing files are downloaded one by one', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     proxy.rule((seen) => (isArchive(seen) ? 'cut-answer' : undefined));
     const root = await newRoot();
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
     expect([ended.code, ended.stderr]).toEqual([0, '']);
-    // The archive is mostly big.png, so that it broke in the middle of that; the small ones before it had come.
+    // The archive is mostly big.png, so it was cut within that file, after the small ones.
     expect(proxy.requests('GET', '/files/').map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([
       ['big.png', 206],
       ['big.txt', 200],
@@ -77,7 +77,7 @@ describe('over a network that breaks', () => {
     expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
   });
 
-  test('goes on within a file from where the connection broke', async () => {
+  test('resumes within a file after the connection broke', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     proxy.rule((seen) => {
@@ -88,24 +88,24 @@ describe('over a network that breaks', () => {
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
     expect([ended.code, ended.stderr]).toEqual([0, '']);
     expect((await readFile(join(root, 'far', 'big.png'))).equals(big)).toBe(true);
-    // The first gave 200 and a half, the others what was missing.
+    // The first answer, 200, had half of the file; the others had the rest.
     expect(proxy.requests('GET', '/files/big.png').map(({ status }) => status)).toEqual([200, 206, 206]);
   });
 
-  test('interrupted and begun again, fetches only what is missing', async () => {
+  test('interrupted and run again, downloads only missing files', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
-    let isHeld = false;
-    // The last file never comes, and all others have.
+    let isWaiting = false;
+    // The last file never arrives; all others have arrived.
     proxy.rule((seen) => {
       if (isArchive(seen)) return NO_ARCHIVE;
       if (!seen.path.endsWith('/files/big.txt')) return undefined;
-      isHeld = true;
+      isWaiting = true;
       return new Promise(() => {});
     });
     const root = await newRoot();
     const first = startCommand(['mount', 'far', '--into', root, '--concurrency', '1'], { env: environment(proxy.url) });
-    await eventually(() => isHeld || undefined);
+    await eventually(() => isWaiting || undefined);
     first.process.kill('SIGINT');
     expect((await first.ended).code).toBe(130);
     expect(existsSync(join(root, 'far'))).toBe(false);
@@ -122,13 +122,13 @@ describe('over a network that breaks', () => {
     expect(await mountedIn(root)).toEqual(['far']);
   });
 
-  test('what an earlier attempt left is checked before it is kept', async () => {
+  test('files of an earlier attempt are checked before they are kept', async () => {
     const root = await newRoot();
     const staging = join(root, '.far.mounting');
     await mkdir(join(staging, 'folder'), { recursive: true });
     await writeFile(join(staging, '01.jpg'), Buffer.alloc((await media.jpeg({ seed: 1 })).length));
     await writeFile(join(staging, '02.jpg'), 'another file of that name');
-    await writeFile(join(staging, 'stranger.jpg'), 'not of this dataset');
+    await writeFile(join(staging, 'unexpected.jpg'), 'not of this dataset');
     await writeFile(join(staging, 'big.png'), big.subarray(0, 1000));
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
@@ -139,10 +139,10 @@ describe('over a network that breaks', () => {
     expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
   });
 
-  test('a dataset that changes meanwhile is mounted as it is then, and never as a mix', async () => {
+  test('a dataset that changes during the mount is mounted in its new state, never as a mix', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
-    // Of the same length: nothing but the bytes themselves tells.
+    // Captions of the same length: only the bytes differ.
     const change = async () => {
       for (const n of [1, 2, 3, 4]) await api.upload(id, `0${n}.txt`, `WAGON ${n}`);
     };
@@ -158,11 +158,11 @@ describe('over a network that breaks', () => {
     expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
     const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
     expect(captions).toEqual(['WAGON 1', 'WAGON 2', 'WAGON 3', 'WAGON 4', 'big']);
-    const demanded = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
-    expect(demanded.code).toBe(65);
+    const pinned = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
+    expect(pinned.code).toBe(65);
   });
 
-  test('bytes that are not what the manifest says are refused, and nothing is left', async () => {
+  test('bytes with another SHA-256 than in the manifest are rejected, and nothing is left', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     proxy.rule((seen) => {
