@@ -1,6 +1,6 @@
 import type { Micros } from './dataset/dataset.js';
 
-/** A clock in microseconds. No two readings are the same, so that things made one after the other sort so. */
+/** A clock in microseconds. Each reading is greater than the last, so that rows sort in the order of their creation. */
 export function microsClock(read: () => Micros = () => Date.now() * 1000): () => Micros {
   let last = 0;
   return () => {

@@ -1,11 +1,11 @@
 import { DatabaseSync } from '@photostructure/sqlite';
 
-/** Another process has the data folder. */
+/** Another process holds the lock of the folder. */
 export class FolderInUse extends Error {}
 
 /**
- * Holds a folder for one serving process, until `release` or the end of the process, however it ends: the lock is an open
- * exclusive transaction on a database of its own, which the kernel lets go of with the process.
+ * Locks a folder for one process, until `release` or until the process ends in any way: the lock is an open exclusive
+ * transaction on a SQLite database at `path`, and the kernel releases it with the process.
  *
  * @throws FolderInUse
  */

@@ -5,11 +5,11 @@ import type { NotifyInstances } from '../database/change-feed.js';
 import { type Database, isUniqueViolation } from '../database/database.js';
 import type { TokenCache } from './token-cache.js';
 
-/** A token as it may be shown again and again: without its secret. */
+/** A token without its secret. */
 export interface TokenSummary {
   readonly id: string;
   readonly account: string;
-  /** How the token begins. */
+  /** The first characters of the token. */
   readonly hint: string;
   readonly createdAt: Micros;
   readonly revokedAt: Micros | null;
@@ -19,22 +19,22 @@ const HINT_LENGTH = 7;
 const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 
 /**
- * Accounts, which own datasets, and the tokens that speak for them. A token is 256 random bits, so a plain digest of it
- * can be looked up and tells nobody the token.
+ * Accounts, which own datasets, and the tokens that authenticate them. The database holds the SHA-256 of each token. A
+ * token has 256 random bits, so its hash needs no salt and does not reveal it.
  */
 export class Accounts {
   readonly #db: Database;
   readonly #tokens: TokenCache | undefined;
   readonly #notifyInstances: NotifyInstances;
 
-  /** @param options.tokens where looking a token up is dear, and a revocation heard of */
+  /** @param options.tokens a cache for a remote database; notifications clear it when a token is revoked */
   constructor(db: Database, options: { tokens?: TokenCache; notifyInstances?: NotifyInstances } = {}) {
     this.#db = db;
     this.#tokens = options.tokens;
     this.#notifyInstances = options.notifyInstances ?? (() => []);
   }
 
-  /** The account a token speaks for; `undefined` for one that is unknown or revoked. */
+  /** The id of the account that a token authenticates; `undefined` for an unknown or revoked token. */
   async accountOf(token: string): Promise<string | undefined> {
     const digest = digestOf(token);
     return this.#tokens === undefined ? this.#lookUp(digest) : this.#tokens.get(digest, () => this.#lookUp(digest));
@@ -55,9 +55,9 @@ export class Accounts {
   }
 
   /**
-   * Makes a token, and its account where there is none of that name.
+   * Creates a token, and its account if there is none of that name.
    *
-   * @returns the token in clear, for the only time.
+   * @returns the token in clear text, which can't be read again
    * @throws ServiceError `invalid_name`
    */
   async createToken(accountName: string, now: Micros): Promise<{ token: string; id: string }> {
@@ -65,7 +65,7 @@ export class Accounts {
     if (!ACCOUNT_NAME.test(name)) {
       throw new ServiceError(
         'invalid_name',
-        `The account name ${JSON.stringify(accountName)} can't be used. Begin with a letter or digit; letters, digits, spaces and . _ - @ may follow, 128 characters at most.`,
+        `The account name ${JSON.stringify(accountName)} is not valid. Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.`,
       );
     }
     const accountId = await this.#ensureAccount(name, now);
@@ -101,7 +101,7 @@ export class Accounts {
     }
   }
 
-  /** All tokens, or those of one account, oldest first. @throws ServiceError `account_not_found` */
+  /** Lists all tokens, or those of one account, oldest first. @throws ServiceError `account_not_found` */
   async tokens(accountName?: string): Promise<TokenSummary[]> {
     let select = this.#db.query
       .selectFrom('token')
@@ -129,7 +129,7 @@ export class Accounts {
     }));
   }
 
-  /** From now on the token opens nothing. @throws ServiceError `token_not_found` */
+  /** Revokes a token for good. @throws ServiceError `token_not_found` */
   async revokeToken(id: string, now: Micros): Promise<void> {
     const { query, transact } = this.#db;
     const revocation = query
@@ -142,7 +142,10 @@ export class Accounts {
     );
     this.#tokens?.clear();
     if (revoked.length === 0) {
-      throw new ServiceError('token_not_found', `There is no token ${id}. "trainyard token list" shows them all.`);
+      throw new ServiceError(
+        'token_not_found',
+        `There is no token ${id}. To list all tokens, run: trainyard token list`,
+      );
     }
   }
 }

@@ -3,10 +3,10 @@ import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import type { DatasetRow, FileRow } from './rows.js';
 
-/** Rows read at a time: few round trips, and memory that no table outgrows. */
+/** Rows of a page: few round trips, and bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
-/** The tables but that of files, in an order in which each may refer to those before it, with their primary keys. */
+/** The primary keys of all tables except `file`; a table comes after those that it references. */
 export const PRIMARY_KEYS = {
   account: 'id',
   token: 'id',
@@ -17,22 +17,22 @@ export const PRIMARY_KEYS = {
 
 export type PlainTable = keyof typeof PRIMARY_KEYS;
 
-/** Runs one statement, be it by itself or as a part of a transaction. */
+/** Runs one statement, alone or within a transaction. */
 export type RunStatement = <Row>(statement: Compilable<Row>) => Promise<Row[]>;
 
-/** Each statement by itself. */
+/** Runs each statement as its own transaction. */
 export function runOn(query: Query): RunStatement {
   return async (statement) => (await query.executeQuery(statement.compile())).rows;
 }
 
-/** Reads and writes of one moment, however long they take; without a `commit` nothing has changed. */
+/** Runs work in one transaction that reads one snapshot, without timeouts. Without a `commit` it is rolled back. */
 export function inSnapshot<T>(
   { hasRowLocks, query, transact }: Database,
   work: (run: RunStatement, transaction: Transaction) => Promise<T>,
 ): Promise<T> {
   const raw = (text: string): Compilable<unknown> => ({ compile: () => sql.raw(text).compile(query) });
-  // With one writer at a time, a transaction is that by itself; elsewhere, whoever waits for the other end must not be cut off.
-  const patience = hasRowLocks
+  // SQLite needs no settings. On Postgres the transaction must not time out while the other database works.
+  const settings = hasRowLocks
     ? [
         raw('set transaction isolation level repeatable read'),
         raw('set local idle_in_transaction_session_timeout = 0'),
@@ -40,19 +40,19 @@ export function inSnapshot<T>(
       ]
     : [];
   return transact({ isDurable: true }, async (transaction) => {
-    await transaction.send(patience);
+    await transaction.send(settings);
     const run: RunStatement = async (statement) => (await transaction.send([statement]))[0];
     return work(run, transaction);
   });
 }
 
-/** All rows of a table in the order of its primary key, some thousands at a time. */
+/** Reads all rows of a table in pages, ordered by its primary key. */
 export async function* pagesOf<Table extends PlainTable>(
   query: Query,
   run: RunStatement,
   table: Table,
 ): AsyncGenerator<Selectable<Schema[Table]>[]> {
-  // The types of several tables at once are beyond the compiler; the names come from the table above.
+  // TypeScript can't type a query over a union of tables; the names come from the constant above.
   const key = PRIMARY_KEYS[table] as 'name';
   const all = query
     .selectFrom(table as 'setting')
@@ -67,7 +67,7 @@ export async function* pagesOf<Table extends PlainTable>(
   }
 }
 
-/** The rows of all files, those of a dataset together, some thousands at a time. */
+/** Reads the rows of all files in pages, dataset by dataset. */
 export async function* filePagesOf(
   query: Query,
   run: RunStatement,

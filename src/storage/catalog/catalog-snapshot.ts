@@ -3,16 +3,17 @@ import { chmod, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { Database } from '../database/database.js';
+import { syncFolder } from '../sync-folder.js';
 
-/** What SQLite keeps beside a database (https://sqlite.org/tempfiles.html). */
-const COMPANIONS = ['-wal', '-shm', '-journal'];
+/** The suffixes of the files that SQLite keeps beside a database (https://sqlite.org/tempfiles.html). */
+const SUFFIXES = ['-wal', '-shm', '-journal'];
 
 /**
- * Copies a catalog as it is at one moment, also while a server writes to it (https://sqlite.org/lang_vacuum.html). What is
- * under the other path, of an earlier attempt, is thrown away.
+ * Copies one snapshot of a SQLite catalog into a single file, also while a server writes to the catalog
+ * (https://sqlite.org/lang_vacuum.html). It deletes the copy of an earlier attempt.
  */
 export async function snapshotCatalog(from: string, to: string): Promise<void> {
-  for (const suffix of ['', ...COMPANIONS]) await rm(`${to}${suffix}`, { force: true });
+  for (const suffix of ['', ...SUFFIXES]) await rm(`${to}${suffix}`, { force: true });
   const catalog = new DatabaseSync(from, { readOnly: true });
   try {
     catalog.exec('pragma busy_timeout = 30000');
@@ -20,28 +21,29 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
   } finally {
     catalog.close();
   }
-  // There are secrets in it.
+  // It holds secrets.
   await chmod(to, 0o600);
 }
 
-/** Puts a snapshot, a single file, in the place of a catalog, for ever: there is either the old one or the new. */
+/** Replaces a catalog by a snapshot, atomically and durably. */
 export async function replaceCatalog(snapshot: string, catalog: string): Promise<void> {
-  await sync(snapshot);
-  // What was not yet folded into the old catalog would be taken for the new one's.
+  const handle = await open(snapshot);
+  await handle.sync().finally(() => handle.close());
+  // SQLite would apply the write-ahead log of the old catalog to the new one.
   if (existsSync(catalog)) {
     try {
-      fold(catalog);
+      checkpoint(catalog);
     } catch {
-      // It is damaged itself, and goes.
+      // A damaged catalog is replaced too.
     }
   }
-  for (const suffix of COMPANIONS) await rm(`${catalog}${suffix}`, { force: true });
+  for (const suffix of SUFFIXES) await rm(`${catalog}${suffix}`, { force: true });
   await rename(snapshot, catalog);
-  await sync(dirname(catalog));
+  await syncFolder(dirname(catalog));
 }
 
-/** Makes of a database a single file again. */
-function fold(path: string): void {
+/** Writes the write-ahead log of a database into its file. */
+function checkpoint(path: string): void {
   const database = new DatabaseSync(path);
   try {
     database.exec('pragma journal_mode = delete');
@@ -50,16 +52,10 @@ function fold(path: string): void {
   }
 }
 
-async function sync(path: string): Promise<void> {
-  const handle = await open(path);
-  await handle.sync();
-  await handle.close();
-}
-
 /**
- * Removes from the folder of a `DiskBlobs` what the catalog does not name.
+ * Deletes the blobs in the folder of a `DiskBlobs` that the catalog does not reference.
  *
- * @returns how many files that were
+ * @returns the number of deleted files
  */
 export async function deleteOrphanedBlobs({ query }: Database, root: string): Promise<number> {
   let removed = 0;
@@ -74,9 +70,9 @@ export async function deleteOrphanedBlobs({ query }: Database, root: string): Pr
       .where('id', '>=', shard)
       .where('id', '<', `${shard}~`)
       .execute();
-    const named = new Set(rows.map(({ id }) => id));
+    const referenced = new Set(rows.map(({ id }) => id));
     for (const name of names) {
-      if (named.has(name)) continue;
+      if (referenced.has(name)) continue;
       await rm(join(root, shard, name));
       removed++;
     }
@@ -84,7 +80,7 @@ export async function deleteOrphanedBlobs({ query }: Database, root: string): Pr
   return removed;
 }
 
-/** Tells installations apart; `undefined` of one that has never been served. */
+/** The key that signs links, which identifies an installation; `undefined` if it has never been served. */
 export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
   const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
   return row?.value;

@@ -20,30 +20,26 @@ import {
 } from './statements.js';
 
 export interface CatalogOptions {
-  /** How long the bytes of a displaced or removed file stay readable. */
+  /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
-  /** Where changes are heard, those of other processes as well where there are any. */
+  /** Where changes are published, including those of other processes. */
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
 
 /**
- * The metadata of datasets and files, and the truth about them: what is committed here has happened, and nothing else.
- * Every change to a file moves its dataset's counts in the same transaction, and bytes no row refers to any more go to the
- * trash there too, so that a crash leaves neither a wrong count nor a forgotten blob.
+ * Datasets and files in the database. A change to a file updates the counts of its dataset and adds blobs that lose their
+ * file to the trash in the same transaction, so that a crash leaves neither a wrong count nor an untracked blob.
  */
 export class Catalog {
   readonly #db: Database;
-  readonly #changes: ChangeFeed;
+  readonly #changeFeed: ChangeFeed;
   readonly #changeOptions: ChangeOptions;
 
-  constructor(
-    db: Database,
-    { blobGrace, changeFeed: changes = new ChangeFeed(), notifyInstances: tellOthers = () => [] }: CatalogOptions,
-  ) {
+  constructor(db: Database, { blobGrace, changeFeed = new ChangeFeed(), notifyInstances = () => [] }: CatalogOptions) {
     this.#db = db;
-    this.#changes = changes;
-    this.#changeOptions = { blobGrace, notification: (datasetId) => tellOthers(`dataset ${datasetId}`) };
+    this.#changeFeed = changeFeed;
+    this.#changeOptions = { blobGrace, notification: (datasetId) => notifyInstances(`dataset ${datasetId}`) };
   }
 
   /** @throws ServiceError `name_taken` */
@@ -66,7 +62,7 @@ export class Catalog {
         { cause: error },
       );
     }
-    this.#changes.announce(row.id);
+    this.#changeFeed.announce(row.id);
     return datasetOf(row);
   }
 
@@ -80,12 +76,12 @@ export class Catalog {
     return row && datasetOf(row);
   }
 
-  /** An account's datasets, or everybody's, newest first; those older than `after` where it is given. */
+  /** The datasets that match a filter, newest first. */
   async datasets(filter: DatasetFilter): Promise<Dataset[]> {
     return (await datasetsBy(this.#db.query, filter).execute()).map(datasetOf);
   }
 
-  /** A dataset and all its rows, in no particular order, as they were at one moment: its counts has counted these very rows. */
+  /** A dataset and all its files, unordered, from one snapshot, so that the counts agree with the files. */
   async contents(key: {
     accountId: string;
     id: string;
@@ -96,7 +92,7 @@ export class Catalog {
     const hasOthers = own.where(({ eb }) => eb(eb('pending', '+', eb.ref('rejected')), '>', 0));
     const [[dataset], stored, others] = await read([
       own.selectAll(),
-      // Nearly all rows are stored ones, and the columns they leave empty are a third of the cost of reading them.
+      // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
       files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
       files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
     ]);
@@ -107,7 +103,7 @@ export class Catalog {
     };
   }
 
-  /** All rows of a dataset, whoever it belongs to, in no particular order. */
+  /** All files of a dataset of any account, unordered. */
   async files(datasetId: string): Promise<DatasetFile[]> {
     const rows = await this.#db.query.selectFrom('file').selectAll().where('dataset_id', '=', datasetId).execute();
     return rows.map(fileOf);
@@ -126,14 +122,14 @@ export class Catalog {
   }
 
   /**
-   * The first good files of a dataset behind a name, `limit` at the most, in the order of their names as the database sorts
-   * text: SQLite by bytes, Postgres by the collation of the database.
+   * A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by the collation of the
+   * database.
    */
   async storedFilesAfter(page: FilePage): Promise<StoredFile[]> {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
-  /** The good files among these names, in no particular order. */
+  /** The stored files that have one of these names, unordered. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const wanted = new Set(key.filenames);
     const selects = filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
@@ -144,43 +140,44 @@ export class Catalog {
       .filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
   }
 
-  /** A file in any state, by the id that links and blobs carry. */
+  /** A file in any state, by the id in links and blob keys. */
   async file(id: string): Promise<DatasetFile | undefined> {
     const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
   }
 
-  /** Pending uploads that were arriving when their lease ran out at or before `until`. */
+  /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
     const rows = await this.#db.query.selectFrom('file').selectAll().where('arriving_until', '<=', until).execute();
     return rows.map((row) => fileOf(row) as PendingFile);
   }
 
-  /**
-   * Ids, in their order, of a dataset's uploads that are promised through a presigned link and that nobody is settling at
-   * `now`, be they expired or not.
-   */
+  /** The ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
   async pendingPresignedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
-    const rows = await this.#awaited(now).select('id').where('dataset_id', '=', datasetId).orderBy('id').execute();
+    const rows = await this.#pendingPresigned(now)
+      .select('id')
+      .where('dataset_id', '=', datasetId)
+      .orderBy('id')
+      .execute();
     return rows.map(({ id }) => id);
   }
 
-  /** Those of them that have one of these ids. */
+  /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */
   async pendingPresignedUploads({ now, ids }: { now: Micros; ids: readonly string[] }): Promise<PendingFile[]> {
     const files: PendingFile[] = [];
     for (const chunk of rowChunksOf(ids)) {
-      const rows = await this.#awaited(now).selectAll().where('id', 'in', chunk).execute();
+      const rows = await this.#pendingPresigned(now).selectAll().where('id', 'in', chunk).execute();
       files.push(...rows.map((row) => fileOf(row) as PendingFile));
     }
     return files;
   }
 
-  /** Datasets with such uploads whose links ran out at or after `expiringFrom`, and when the last of them was promised. */
+  /** The datasets of such uploads whose links expire at or after `expiringFrom`, with the time of the last reservation. */
   async datasetsWithPresignedUploads(query: {
     now: Micros;
     expiringFrom: Micros;
   }): Promise<{ datasetId: string; reservedAt: Micros }[]> {
-    const rows = await this.#awaited(query.now)
+    const rows = await this.#pendingPresigned(query.now)
       .select(({ fn }) => ['dataset_id', fn.max('created_at').as('reserved_at')])
       .where('expires_at', '>=', query.expiringFrom)
       .groupBy('dataset_id')
@@ -188,7 +185,7 @@ export class Catalog {
     return rows.map((row) => ({ datasetId: row.dataset_id, reservedAt: row.reserved_at }));
   }
 
-  #awaited(now: Micros) {
+  #pendingPresigned(now: Micros) {
     return this.#db.query
       .selectFrom('file')
       .where('state', '=', IS_PENDING)
@@ -197,30 +194,30 @@ export class Catalog {
   }
 
   /**
-   * Applies a transition to the stem groups that `filenames` belong to, all in one transaction. The transition may be
-   * called again where the database broke the transaction off.
+   * Applies a transition to the files of the stems of `filenames` in one transaction. The transition runs again if the
+   * database aborts the transaction because of a conflict.
    *
-   * @returns the dataset as it now is; `undefined` where it does not exist any more, or where the transition had lost
-   * its subject in one of the groups: then nothing has changed.
+   * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist or the transition returns
+   * `undefined` for one of the stems
    */
   async change(change: FileChange, transition: Transition): Promise<Dataset | undefined> {
     const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset !== undefined) this.#changes.announce(change.datasetId);
+    if (dataset !== undefined) this.#changeFeed.announce(change.datasetId);
     return dataset;
   }
 
   /**
-   * Adds the promise of a direct upload, without durability.
+   * Adds the reservation of a direct upload, without durability.
    *
-   * @returns the dataset as it now is; `undefined` where the account has none of that id: then nothing has changed.
+   * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
    */
-  async reserveDirect(promise: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
-    const dataset = await addReservation(this.#db, promise, this.#changeOptions);
-    if (dataset !== undefined) this.#changes.announce(dataset.id);
+  async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
+    const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
+    if (dataset !== undefined) this.#changeFeed.announce(dataset.id);
     return dataset;
   }
 
-  /** @returns false where there was no such dataset. */
+  /** @returns false if the account has no such dataset */
   async deleteDataset(key: { accountId: string; id: string }, now: Micros): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
     const dataset = query
@@ -228,7 +225,7 @@ export class Catalog {
       .select('id')
       .where('id', '=', key.id)
       .where('account_id', '=', key.accountId);
-    // The lock first, so that a change under way is over before its files are gone through.
+    // The row lock comes first: it waits for a change in flight, whose files are then trashed too.
     const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
         hasRowLocks ? dataset.forUpdate() : dataset,
@@ -237,21 +234,21 @@ export class Catalog {
         ...this.#changeOptions.notification(key.id),
       ]),
     );
-    if (deleted.length > 0) this.#changes.announce(key.id);
+    if (deleted.length > 0) this.#changeFeed.announce(key.id);
     return deleted.length > 0;
   }
 
-  /** Calls back after every change to the dataset, its removal included, until the returned function is called. */
+  /** As `ChangeFeed.onChange`; the deletion of the dataset is a change too. */
   onChange(datasetId: string, listener: () => void): () => void {
-    return this.#changes.onChange(datasetId, listener);
+    return this.#changeFeed.onChange(datasetId, listener);
   }
 
-  /** As `onChange`, for every dataset; the listener is given its id, and `onGap` called where some may have been missed. */
+  /** As `ChangeFeed.onAnyChange`. */
   onAnyChange(listener: (datasetId: string) => void, onGap?: () => void): () => void {
-    return this.#changes.onAnyChange(listener, onGap);
+    return this.#changeFeed.onAnyChange(listener, onGap);
   }
 
-  /** Keys of blobs that may be deleted now, some hundreds at a time. */
+  /** The keys of blobs in the trash whose grace period is over, at most `ROWS_PER_STATEMENT`. */
   async expiredTrash(now: Micros): Promise<string[]> {
     const rows = await this.#db.query
       .selectFrom('trash')
@@ -267,7 +264,7 @@ export class Catalog {
       await this.#db.query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
   }
 
-  /** The value of a setting of the installation, made on first use and the same for ever after. */
+  /** The value of a setting of the installation. The first call creates it; it never changes. */
   async setting(name: string, make: () => string): Promise<string> {
     await this.#db.query
       .insertInto('setting')
@@ -282,7 +279,7 @@ export class Catalog {
     return row.value;
   }
 
-  /** Answers when the database does. */
+  /** Rejects if the database does not answer. */
   async ping(): Promise<void> {
     await this.#db.query.selectFrom('setting').select('name').limit(1).execute();
   }

@@ -16,7 +16,7 @@ import {
 import { countColumns, type DatasetRow, datasetOf, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
-/** A stored file, as far as its bytes go. */
+/** The blob of a stored file. */
 export interface ReferencedBlob {
   readonly fileId: string;
   readonly key: string;
@@ -28,21 +28,20 @@ export interface ReferencedBlob {
   readonly sha256: string;
 }
 
-/** The catalog names bytes that are not there, or it has changed since they were copied. */
+/** The catalog references a blob that is not in the store: it is lost, or the catalog has changed since the copy. */
 export class BlobMissing extends Error {}
 
-/** How rows are changed on their way. */
 export interface CatalogCopyOptions {
-  /** What the target's store has of these blobs. */
+  /** Finds blobs in the target's store. */
   readonly find: (keys: readonly string[]) => Promise<Map<string, FoundBlob>>;
-  /** The bytes stay where they are, and so do their versions. */
+  /** Both catalogs use one store, so that the versions of blobs stay. */
   readonly isSameStore: boolean;
-  /** Files that are to be refused in the target, by their ids, and why. */
+  /** The lost files, by id: the target has them as rejected files with this problem. */
   readonly lost: ReadonlyMap<string, { readonly datasetId: string; readonly problem: ErrorProblem }>;
   readonly signal: AbortSignal;
 }
 
-/** All bytes that a catalog names, those of a dataset together, some thousands at a time. */
+/** Reads the blobs that a catalog references in pages, dataset by dataset. */
 export async function* referencedBlobs({ query }: Database): AsyncGenerator<ReferencedBlob[]> {
   for await (const { dataset, files } of filePagesOf(query, runOn(query))) {
     const stored = files.filter(isStored);
@@ -50,7 +49,7 @@ export async function* referencedBlobs({ query }: Database): AsyncGenerator<Refe
   }
 }
 
-/** How much that is. */
+/** The number of stored files and of their bytes. */
 export async function totalsOf({ query }: Database): Promise<{ files: number; bytes: number }> {
   const row = await query
     .selectFrom('file')
@@ -60,7 +59,7 @@ export async function totalsOf({ query }: Database): Promise<{ files: number; by
   return { files: Number(row.files), bytes: Number(row.bytes ?? 0) };
 }
 
-/** Whether there are no datasets, accounts or secrets in it. */
+/** True if no table has a row. A row of a file needs one of its dataset. */
 export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
   for (const table of Object.keys(PRIMARY_KEYS) as PlainTable[]) {
     for await (const _ of pagesOf(query, runOn(query), table)) return false;
@@ -68,7 +67,7 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
   return true;
 }
 
-/** Whether an earlier copy was completed, and nothing has changed since but what the bytes are called, and the trash. */
+/** True if two catalogs have the same rows, except for versions of blobs and the trash: an earlier copy is complete. */
 export async function haveSameRows(from: Database, to: Database): Promise<boolean> {
   return inSnapshot(from, (readOne) =>
     inSnapshot(to, async (readOther) => {
@@ -93,10 +92,10 @@ async function* comparableRows(query: Query, run: RunStatement): AsyncGenerator<
 }
 
 /**
- * Copies all rows as they are at one moment into an empty catalog, in one transaction; what a file's bytes are called is
- * what the target's store calls them.
+ * Copies one snapshot of all rows into an empty catalog, in one transaction, with the versions that the target's store has
+ * for the blobs.
  *
- * @throws BytesMissing where the store has not all that the rows name; the signal's reason
+ * @throws BlobMissing if the store lacks a blob; the signal's reason
  */
 export async function copyCatalog(from: Database, to: Database, options: CatalogCopyOptions): Promise<void> {
   const { lost, signal } = options;
@@ -107,14 +106,14 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
         for await (const page of pagesOf(from.query, read, table)) {
           signal.throwIfAborted();
           const rows =
-            table !== 'dataset' ? page : await recounted(page as DatasetRow[], { read, from, lost, damagedDatasets });
+            table !== 'dataset' ? page : await withCounts(page as DatasetRow[], { read, from, lost, damagedDatasets });
           for (const chunk of rowChunksOf<object>(rows)) await run(to.query.insertInto(table).values(chunk as never));
         }
       }
       for await (const { dataset, files } of filePagesOf(from.query, read)) {
         signal.throwIfAborted();
-        const kept = files.map((row) => refused(row, lost));
-        for (const chunk of rowChunksOf(await versioned(kept, dataset, options))) {
+        const kept = files.map((row) => rejectedIfLost(row, lost));
+        for (const chunk of rowChunksOf(await withVersions(kept, dataset, options))) {
           await run(to.query.insertInto('file').values(chunk));
         }
       }
@@ -123,13 +122,13 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
   );
 }
 
-/** Where the bytes have moved and the catalog stays: writes what they are called now, in one transaction. */
+/** Writes the versions that the new store of a catalog has for its blobs, in one transaction. @throws BlobMissing */
 export async function rewriteVersions(catalog: Database, options: CatalogCopyOptions): Promise<void> {
   const { query } = catalog;
   await inSnapshot(catalog, async (run, { send, commit }) => {
     for await (const { dataset, files } of filePagesOf(query, run)) {
       options.signal.throwIfAborted();
-      const stored = await versioned(files.filter(isStored), dataset, options);
+      const stored = await withVersions(files.filter(isStored), dataset, options);
       for (const chunk of rowChunksOf(stored)) {
         await send(
           chunk.map(({ id, blob_version }) => query.updateTable('file').set({ blob_version }).where('id', '=', id)),
@@ -160,32 +159,32 @@ function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
 }
 
 /** @throws BytesMissing */
-async function versioned(rows: FileRow[], dataset: DatasetRow, options: CatalogCopyOptions): Promise<FileRow[]> {
+async function withVersions(rows: FileRow[], dataset: DatasetRow, options: CatalogCopyOptions): Promise<FileRow[]> {
   const keyOf = ({ id }: FileRow) => blobKeyOf({ id, datasetId: dataset.id });
   const found = await options.find(rows.filter(isStored).map(keyOf));
   return rows.map((row) => {
     if (!isStored(row)) return row;
     const blob = found.get(keyOf(row));
     if (blob?.sizeBytes !== row.size_bytes) {
-      throw new BlobMissing(`${row.filename} of "${dataset.name}" is not in the store that it is to be read from.`);
+      throw new BlobMissing(`${row.filename} of "${dataset.name}" is missing in the blob store of the target.`);
     }
     return options.isSameStore ? row : { ...row, blob_version: blob.version };
   });
 }
 
-/** A file whose bytes are lost becomes one that was refused, so that its dataset says so. */
-function refused(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow {
+/** Turns a lost file into a rejected one, so that the status of its dataset reports it. */
+function rejectedIfLost(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow {
   const problem = lost.get(row.id)?.problem;
-  return problem === undefined ? row : fileColumns(refusedFile(fileOf(row), problem));
+  return problem === undefined ? row : fileColumns(rejectedFile(fileOf(row), problem));
 }
 
-function refusedFile(file: DatasetFile, problem: ErrorProblem): DatasetFile {
+function rejectedFile(file: DatasetFile, problem: ErrorProblem): DatasetFile {
   const finalizedAt = file.upload.state === 'pending' ? file.createdAt : file.upload.finalizedAt;
   return { ...file, upload: { state: 'rejected', problem, finalizedAt } };
 }
 
-/** Datasets of which files are lost are counted anew. */
-async function recounted(
+/** Counts the files of the damaged datasets again. */
+async function withCounts(
   rows: DatasetRow[],
   context: {
     read: RunStatement;
@@ -203,7 +202,7 @@ async function recounted(
     }
     const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
     const counts = countsOf(
-      files.map((file) => fileOf(refused(file, lost))),
+      files.map((file) => fileOf(rejectedIfLost(file, lost))),
       datasetOf(row).counts.lastActivity,
     );
     counted.push({ ...row, ...countColumns(counts) });

@@ -16,38 +16,38 @@ import {
   writeFiles,
 } from './statements.js';
 
-/** A change to the files of some stems of one dataset. */
+/** A change to the files of one dataset that share a stem with one of `filenames`. */
 export interface FileChange {
   readonly datasetId: string;
   readonly filenames: readonly string[];
   readonly now: Micros;
-  /** Whether it counts as activity: a lease that is renewed does not. */
+  /** True if the change updates the dataset's last activity; the renewal of a lease does not. */
   readonly isActivity: boolean;
-  /** Whether it must outlive a power cut before it returns; what only a crash could lose needs not wait for the disk. */
+  /** As in `Database.transact`; true by default. */
   readonly isDurable?: boolean;
-  /** Whether uploads that were arriving and go may have left bytes; whoever ended them cleanly knows that they did not. */
+  /** False if the caller has discarded the bytes of the leased uploads that the change removes; true by default. */
   readonly mayHaveBlobs?: boolean;
 }
 
+/** Computes the files of a stem after a change; `undefined` cancels the whole change. */
 export type Transition = (group: StemGroup, stem: string) => StemGroup | undefined;
 
-/** What goes into a change beside the files: how long bytes stay, and how it is told. */
 export interface ChangeOptions {
   readonly blobGrace: Micros;
-  /** Statements that tell other processes of the change, if and when it is committed. */
+  /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: (datasetId: string) => readonly Compilable<unknown>[];
 }
 
 /**
- * Applies a transition to the stem groups that `filenames` belong to, in one transaction of two trips: lock and read, then
- * write. The lock is the dataset's row, so that all changes to one dataset come one after the other.
+ * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: lock and read, then
+ * write. It locks the row of the dataset, so that changes to one dataset run sequentially.
  *
- * @returns the dataset as it now is; `undefined` where it does not exist any more, or where the transition had lost its
- * subject in one of the groups: then nothing has changed.
+ * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist or the transition returns
+ * `undefined` for one of the stems
  */
 export function changeFiles(
   { query, hasRowLocks, transact }: Database,
-  { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs: mayLeaveBytes = true }: FileChange,
+  { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true }: FileChange,
   transition: Transition,
   { blobGrace, notification }: ChangeOptions,
 ): Promise<Dataset | undefined> {
@@ -61,7 +61,7 @@ export function changeFiles(
     const before = stemGroupsOf(groups.flat().map(fileOf));
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
-    const discarded: DatasetFile[] = [];
+    const trashed: DatasetFile[] = [];
     const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).counts;
     let counts = kept;
     for (const stem of stems) {
@@ -72,35 +72,35 @@ export function changeFiles(
       const unchanged = new Set(old.filter((file) => next.includes(file)));
       removed.push(...old.filter((file) => !remaining.has(file.id)));
       written.push(...next.filter((file) => !unchanged.has(file)));
-      const isWithoutUse = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
-      discarded.push(...old.filter((file) => isWithoutUse(file) && hasBytes(file, mayLeaveBytes)));
+      const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
+      trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
     }
     const after = { ...counts, lastActivity: isActivity ? now : lastActivity };
-    const counting = writeCounts(query, { ...counts, datasetId, lastActivity: after.lastActivity });
+    const countsUpdate = writeCounts(query, { ...counts, datasetId, lastActivity: after.lastActivity });
     const answers = await commit([
       ...notification(datasetId),
       ...writeFiles(query, { removed, written }),
-      ...trashBlobs(query, discarded, { now, blobGrace }),
-      counting,
+      ...trashBlobs(query, trashed, { now, blobGrace }),
+      countsUpdate,
     ]);
-    const [counted] = answers.at(-1) as RowsOf<[typeof counting]>[0];
+    const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
     const pendingUntil = counted?.pending_until ?? null;
     return { ...datasetOf(row), updatedAt: after.lastActivity, counts: { ...after, pendingUntil } };
   });
 }
 
-/** Whether there are bytes under a file's key, or may be, or may yet come. */
-function hasBytes({ upload }: DatasetFile, mayLeaveBytes: boolean): boolean {
+/** True if the file has a blob, or may have one now or later. */
+function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
   if (upload.state !== 'pending') return upload.state === 'stored';
-  return upload.via === 'presigned' || (mayLeaveBytes && upload.leaseUntil !== null);
+  return upload.via === 'presigned' || (mayHaveBlobs && upload.leaseUntil !== null);
 }
 
 /**
- * Adds the promise of a direct upload, in one trip: what else there is of its name need not be known for it (`reserve` of
- * `dataset/transitions.ts`). It is not durable: a promise without its bytes is worth nothing after a crash.
+ * Adds the reservation of a direct upload, in one round trip: it does not depend on other files of that name (`reserve` of
+ * `dataset/upload-transitions.ts`). It is not durable: a crash ends the upload anyway.
  *
- * @returns the dataset as it now is; `undefined` where the account has none of that id: then nothing has changed.
+ * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
  */
 export async function addReservation(
   { query, transact }: Database,

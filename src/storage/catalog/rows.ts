@@ -15,7 +15,6 @@ import type { Schema } from '../database/schema.js';
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
-/** A dataset as it was read. */
 export function datasetOf(row: DatasetRow): Dataset {
   return {
     id: row.id,
@@ -39,12 +38,11 @@ export function datasetOf(row: DatasetRow): Dataset {
   };
 }
 
-/** The columns that a counts is kept in. */
+/** The columns that hold the counts. */
 export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetCounts) {
   return { ...counts, pending_until: pendingUntil, updated_at: lastActivity };
 }
 
-/** A file as it was read. */
 export function fileOf(row: FileRow): DatasetFile {
   return {
     id: row.id,
@@ -61,22 +59,24 @@ function uploadOf(row: FileRow): Upload {
     case 'pending':
       return {
         state: 'pending',
-        via: present(row.via) as PendingFile['upload']['via'],
+        via: required(row.via) as PendingFile['upload']['via'],
         expectedBytes: row.promised_bytes,
-        expiresAt: present(row.expires_at),
+        expiresAt: required(row.expires_at),
         leaseUntil: row.arriving_until,
         leaseToken: row.arriving_by,
       };
     case 'stored':
       return storedUploadOf(row);
     case 'rejected':
-      return { state: 'rejected', problem: JSON.parse(present(row.problem)), finalizedAt: present(row.settled_at) };
+      return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.settled_at) };
     default:
-      throw new Error(`The catalog holds a file in the state ${row.state}, which this version does not know.`);
+      throw new Error(
+        `The catalog has a file in the state "${row.state}", which this version of trainyard does not know.`,
+      );
   }
 }
 
-/** The columns that a stored file fills, but for its dataset and its state. */
+/** The columns of a stored file, without its dataset and its state. */
 export const STORED_COLUMNS = [
   'id',
   'filename',
@@ -93,7 +93,6 @@ export const STORED_COLUMNS = [
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
-/** A stored file as it was read by those columns. */
 export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
   return {
     id: row.id,
@@ -106,24 +105,24 @@ export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
 }
 
 function storedUploadOf(row: StoredRow): StoredFile['upload'] {
-  const warnings = present(row.warnings);
+  const warnings = required(row.warnings);
   return {
     state: 'stored',
-    sizeBytes: present(row.size_bytes),
-    sha256: present(row.sha256),
-    contentType: present(row.content_type),
-    facts: JSON.parse(present(row.facts)),
-    // Nearly every file has none.
+    sizeBytes: required(row.size_bytes),
+    sha256: required(row.sha256),
+    contentType: required(row.content_type),
+    facts: JSON.parse(required(row.facts)),
+    // Saves the parsing, since nearly all files have none.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    finalizedAt: present(row.settled_at),
+    finalizedAt: required(row.settled_at),
   };
 }
 
 const NO_WARNINGS: readonly Warning[] = [];
 
-function present<T>(value: T | null): T {
-  if (value === null) throw new Error('The catalog holds a file whose columns do not fit its state.');
+function required<T>(value: T | null): T {
+  if (value === null) throw new Error('The catalog has a file that lacks a column of its state.');
   return value;
 }
 
@@ -146,10 +145,9 @@ const NO_UPLOAD: UploadColumns = {
   problem: null,
 };
 
-/** The columns that an upload moves through its states. */
+/** The columns that change with the state of an upload. */
 export const UPLOAD_COLUMNS = ['state', ...(Object.keys(NO_UPLOAD) as (keyof UploadColumns)[])] as const;
 
-/** All columns of a file. */
 export const FILE_COLUMNS = [
   'id',
   'dataset_id',
@@ -160,7 +158,6 @@ export const FILE_COLUMNS = [
   ...UPLOAD_COLUMNS,
 ] as const satisfies readonly (keyof FileRow)[];
 
-/** A file as it is written. */
 export function fileColumns(file: DatasetFile): FileRow {
   return {
     id: file.id,

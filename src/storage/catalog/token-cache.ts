@@ -1,23 +1,23 @@
-/** A revocation that somehow is not heard of counts after so long. */
+/** A revocation whose notification is lost takes effect after this time. */
 const LIFETIME_MS = 5000;
 const MAX_TOKENS = 10_000;
 
 /**
- * Whose token it is, for a moment: so that not every request of a burst asks the database. It keeps only good tokens, by
- * their digests, and only while revocations are heard of (`isConnected`), which clear it.
+ * Caches the accounts of valid tokens, by their digests, for a few seconds. It is empty unless `isConnected`, that is while
+ * notifications of revocations arrive; each of them clears it.
  */
 export class TokenCache {
   readonly #accounts = new Map<string, { accountId: string; until: number }>();
-  #isHearing = false;
+  #isConnected = false;
   #clearings = 0;
 
   async get(digest: string, lookUp: () => Promise<string | undefined>): Promise<string | undefined> {
-    const kept = this.#accounts.get(digest);
-    if (kept !== undefined && kept.until > performance.now()) return kept.accountId;
+    const cached = this.#accounts.get(digest);
+    if (cached !== undefined && cached.until > performance.now()) return cached.accountId;
     const clearings = this.#clearings;
     const accountId = await lookUp();
-    // Revoked while it was being looked up: the answer may be of before.
-    if (accountId !== undefined && this.#isHearing && clearings === this.#clearings) {
+    // If the cache was cleared during the lookup, the token may have been revoked after it was read.
+    if (accountId !== undefined && this.#isConnected && clearings === this.#clearings) {
       if (this.#accounts.size >= MAX_TOKENS) this.#accounts.clear();
       this.#accounts.set(digest, { accountId, until: performance.now() + LIFETIME_MS });
     }
@@ -29,8 +29,8 @@ export class TokenCache {
     this.#accounts.clear();
   }
 
-  set isConnected(isHearing: boolean) {
-    this.#isHearing = isHearing;
+  set isConnected(isConnected: boolean) {
+    this.#isConnected = isConnected;
     this.clear();
   }
 }

@@ -1,27 +1,27 @@
 import { EventEmitter } from 'node:events';
 import type { Compilable } from 'kysely';
 
-/** What processes on one database tell each other: that a dataset has changed, and that a token was revoked. */
+/** A message from one process to the others on its database: a dataset has changed, or a token was revoked. */
 export type InstanceMessage = `dataset ${string}` | 'tokens';
 
-/** The statements that tell the other processes, if and when the transaction they are part of is committed. */
+/** Makes the statements that send a message to the other processes when their transaction is committed. */
 export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
 
-/** The events that every change is, beside the one named by its dataset's id, and that some may have gone unheard. */
+/** Beside the event named by the id of a dataset: a change to any dataset, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
 const GAP = Symbol('gap');
 
-/** Changes to datasets as they happen. */
+/** Publishes changes to datasets to listeners in this process. */
 export class ChangeFeed {
   readonly #events = new EventEmitter().setMaxListeners(0);
 
-  /** Calls back after every change to the dataset, until the returned function is called. */
+  /** Calls the listener after every change to the dataset, and after a gap, until the returned function is called. */
   onChange(datasetId: string, listener: () => void): () => void {
     this.#events.on(datasetId, listener).on(GAP, listener);
     return () => this.#events.off(datasetId, listener).off(GAP, listener);
   }
 
-  /** Calls back with its id after a change to any dataset, and without one where changes may have gone unheard. */
+  /** Calls `listener` with its id after a change to any dataset, and `onGap` after a gap in which changes may be missed. */
   onAnyChange(listener: (datasetId: string) => void, onGap: () => void = () => {}): () => void {
     this.#events.on(ANY, listener).on(GAP, onGap);
     return () => this.#events.off(ANY, listener).off(GAP, onGap);
@@ -32,7 +32,7 @@ export class ChangeFeed {
     this.#events.emit(ANY, datasetId);
   }
 
-  /** Changes may have gone unheard: everybody had better look. */
+  /** Announces that changes may have been missed, so that listeners read the state again. */
   announceGap(): void {
     this.#events.emit(GAP);
   }

@@ -6,14 +6,14 @@ import type { Query } from './database.js';
 const MEASURE_INTERVAL_MS = 30_000;
 const MEASUREMENTS = 3;
 
-/** The time of the process that is steady, whatever anybody does to the clock of the machine, in microseconds. */
+/** The monotonic time of the process in microseconds; it does not jump when the clock of the machine is set. */
 function steadyTime(): Micros {
   return Math.round((performance.timeOrigin + performance.now()) * 1000);
 }
 
 /**
- * The clock of the database, which decides for all processes on it: local time corrected by how far it is from the
- * database's, half of a round trip being the way there.
+ * Estimates the time of the database, which all processes on it share: local time plus a measured offset. A measurement
+ * assumes that the database read its clock halfway through the round trip.
  */
 export class DatabaseClock {
   readonly now = microsClock(() => this.#local() + this.#offset);
@@ -25,7 +25,7 @@ export class DatabaseClock {
   private constructor(query: Query, local: () => Micros) {
     this.#query = query;
     this.#local = local;
-    // Where the database doesn't answer, the last correction is still the best one.
+    // While the database does not answer, the last offset stays in use.
     this.#timer = setInterval(() => this.#measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
   }
 
@@ -39,17 +39,17 @@ export class DatabaseClock {
     clearInterval(this.#timer);
   }
 
-  /** The quickest of several round trips tells most exactly. */
+  /** Measures the offset several times, and takes that of the fastest round trip, which is the most exact. */
   async #measure(): Promise<void> {
-    let quickest = Number.POSITIVE_INFINITY;
+    let fastest = Number.POSITIVE_INFINITY;
     for (let i = 0; i < MEASUREMENTS; i++) {
-      const asked = this.#local();
+      const sentAt = this.#local();
       const { rows } = await sql<{ micros: Micros }>`
         select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros`.execute(this.#query);
-      const answered = this.#local();
-      if (answered - asked >= quickest) continue;
-      quickest = answered - asked;
-      this.#offset = Math.round(rows[0]!.micros - (asked + answered) / 2);
+      const receivedAt = this.#local();
+      if (receivedAt - sentAt >= fastest) continue;
+      fastest = receivedAt - sentAt;
+      this.#offset = Math.round(rows[0]!.micros - (sentAt + receivedAt) / 2);
     }
   }
 }

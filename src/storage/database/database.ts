@@ -2,42 +2,42 @@ import { type Compilable, type Kysely, Migrator } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
-/** Builds statements and, used by itself, runs single ones, each a transaction of its own. */
+/** Builds statements. Executed directly, each statement is its own transaction. */
 export type Query = Kysely<Schema>;
 
-/** A database with our tables, whichever it is. */
+/** A database with the tables of `Schema`: SQLite or Postgres. */
 export interface Database {
   readonly query: Query;
   /**
-   * Several writers may have a transaction open at once, so that whoever reads in order to write must lock the row first.
-   * Without it there is one writer at a time.
+   * True if several write transactions may be open at once, so that a transaction must lock a row that it reads in order to
+   * write. False if there is one writer at a time.
    */
   readonly hasRowLocks: boolean;
 
   /**
-   * Runs work as one transaction; without a call of its `commit` nothing has changed. The work may be run again, where the
-   * database broke a transaction off in favour of another.
+   * Runs work as one transaction, which is rolled back unless the work calls `commit`. The work runs again if the database
+   * aborts the transaction because of a conflict.
    *
-   * @param options.isDurable false where a power cut may take the commit back, together with all that came after it: what
-   * only a crash could lose needs not wait for the disk
+   * @param options.isDurable false if the commit need not wait for the disk: a power cut may undo it, together with all
+   * later commits that are not durable either
    */
   transact<T>(options: { isDurable: boolean }, work: (transaction: Transaction) => Promise<T>): Promise<T>;
 
   /**
-   * Runs statements that change nothing, all of them on one and the same state of the database, in one round trip.
+   * Runs read-only statements on one snapshot of the database, in one round trip.
    *
-   * @returns the rows that each statement gave
+   * @returns the rows of each statement
    */
   read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
 
   close(): Promise<void>;
 }
 
-/** Statements of a transaction go out in groups, none of a group waiting for the answer to the one before it. */
+/** Sends statements in groups. The statements of a group are pipelined: none waits for the answer to the one before. */
 export interface Transaction {
-  /** @returns the rows that each statement gave */
+  /** @returns the rows of each statement */
   send<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
-  /** The last group, and the commit right behind it. */
+  /** Sends the last group, followed by the commit. */
   commit<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
 }
 
@@ -45,19 +45,19 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
   -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
 };
 
-/** Brings the tables up to date; of several processes that do so at once, one does it and the others wait. */
+/** Creates or upgrades the tables. If several processes call it at once, one migrates and the others wait. */
 export async function migrateSchema(query: Query): Promise<void> {
   const migrator = new Migrator({ db: query, provider: { getMigrations: async () => MIGRATIONS } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
 }
 
-/** True for a unique constraint's refusal, in the words of SQLite and of Postgres. */
+/** True if a unique constraint of SQLite or Postgres rejected the statement. */
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && (/UNIQUE constraint failed/.test(error.message) || sqlStateOf(error) === '23505');
 }
 
-/** The five characters by which Postgres names what went wrong; `undefined` for errors that are not its own. */
+/** The five-character SQLSTATE of an error that Postgres reported; `undefined` for other errors. */
 export function sqlStateOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('severity' in error) || !('code' in error)) return undefined;
   return String(error.code);
@@ -68,15 +68,14 @@ const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
 
 /**
- * What Postgres says where nothing is wrong with what it was asked, but it can't do it now
- * (https://www.postgresql.org/docs/current/errcodes-appendix.html): connections (08), too few of something (53), an
- * operator at work (57), trouble with files (58), a lock or an idle transaction over its time, a transaction broken off in
- * favour of another, and, behind a failover, a server that takes no writes.
+ * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
+ * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
+ * idle transaction timeout (25P03), a read-only server after a failover (25006), serialization failures and deadlocks (40).
  */
 const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25006|40001|40P01)/;
 const POSTGRES_DISK_FULL = '53100';
 
-/** What a database's own error means to somebody who asked for something; `undefined` where it means a fault of ours. */
+/** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
 export function databaseError(error: unknown): ServiceError | undefined {
   if (!(error instanceof Error)) return undefined;
   const sqlite = 'errcode' in error ? Number(error.errcode) & 0xff : undefined;

@@ -7,29 +7,29 @@ import type { Query } from './database.js';
 import { clientConfigOf } from './postgres.js';
 
 const CHANNEL = 'trainyard';
-/** A connection that has gone quiet is found out by asking. */
+/** Pings detect a dead connection that the operating system has not reported. */
 const PING_MS = 10_000;
-const SILENCE_MS = 5000;
-const GOODBYE_MS = 1000;
-const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 5000;
+const RESPONSE_TIMEOUT_MS = 5000;
+const CLOSE_TIMEOUT_MS = 1000;
+const MIN_RETRY_DELAY_MS = 100;
+const MAX_RETRY_DELAY_MS = 5000;
 
 export interface Listener {
-  /** What another process has told. */
+  /** Another process has sent a message. */
   readonly onMessage: (message: InstanceMessage) => void;
-  /** Listening begins, or has begun again: what was told before may have gone unheard. */
+  /** Listening has begun, or begun again: messages sent before may be missed. */
   readonly onConnect: () => void;
-  /** From here on nothing is heard. */
+  /** The connection is lost: messages are missed until `onConnect`. */
   readonly onDisconnect: () => void;
 }
 
 /**
- * What the processes on one Postgres database tell each other through NOTIFY
- * (https://www.postgresql.org/docs/current/sql-notify.html), heard through a connection of its own. It is made in the
- * background and again whenever it breaks.
+ * Sends messages between the processes on one Postgres database with NOTIFY
+ * (https://www.postgresql.org/docs/current/sql-notify.html), and receives them on a connection of its own, which it opens
+ * in the background and reopens after every failure.
  */
 export class Notifications {
-  /** Messages of this process come back to it too, and are known by it. */
+  /** Marks the messages of this process, which Postgres delivers to it too. */
   readonly #sender = randomUUID();
   readonly #connection: pg.ClientConfig;
   readonly #query: Query;
@@ -38,7 +38,7 @@ export class Notifications {
   readonly #running: Promise<void>;
 
   constructor(url: string, query: Query, listener: Listener) {
-    this.#connection = { ...clientConfigOf(url), query_timeout: SILENCE_MS };
+    this.#connection = { ...clientConfigOf(url), query_timeout: RESPONSE_TIMEOUT_MS };
     this.#query = query;
     this.#listener = listener;
     this.#running = this.#run();
@@ -58,42 +58,42 @@ export class Notifications {
 
   async #run(): Promise<void> {
     const { signal } = this.#closing;
-    let delayMs = FIRST_DELAY_MS;
+    let delayMs = MIN_RETRY_DELAY_MS;
     while (!signal.aborted) {
       const client = new pg.Client(this.#connection);
-      // It shows in the next ping, which the event only hastens.
+      // The event only ends the pause early; the next ping then fails.
       const broken = new AbortController();
       const onBreak = () => broken.abort();
       client.on('error', onBreak).on('end', onBreak);
       signal.addEventListener('abort', onBreak);
-      client.on('notification', ({ payload = '' }) => this.#hear(payload));
+      client.on('notification', ({ payload = '' }) => this.#receive(payload));
       try {
         await client.connect();
         await client.query(`listen ${CHANNEL}`);
-        delayMs = FIRST_DELAY_MS;
+        delayMs = MIN_RETRY_DELAY_MS;
         this.#listener.onConnect();
         while (!signal.aborted && !broken.signal.aborted) {
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
         }
       } catch {
-        // Whatever it was, a new connection is the answer.
+        // After any error the loop opens a new connection.
       }
       this.#listener.onDisconnect();
       signal.removeEventListener('abort', onBreak);
-      await Promise.race([client.end(), pause(GOODBYE_MS, new AbortController().signal)]).catch(() => {});
+      await Promise.race([client.end(), pause(CLOSE_TIMEOUT_MS, new AbortController().signal)]).catch(() => {});
       await pause(delayMs, signal);
-      delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
+      delayMs = Math.min(delayMs * 2, MAX_RETRY_DELAY_MS);
     }
   }
 
-  #hear(payload: string): void {
+  #receive(payload: string): void {
     const space = payload.indexOf(' ');
     if (payload.slice(0, space) !== this.#sender) this.#listener.onMessage(payload.slice(space + 1) as InstanceMessage);
   }
 }
 
-/** Ends early when the signal fires. */
+/** Waits for the time, or until the signal fires. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false }).catch(() => {});
 }

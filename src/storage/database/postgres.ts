@@ -14,67 +14,66 @@ import {
 } from './database.js';
 import type { Schema } from './schema.js';
 
-const OLDEST_VERSION = 15;
+const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
-/** For a connection, be it a new one or one of the pool that somebody else has to give back first. */
-const CONNECT_MS = 10_000;
-/** The server gives up on a statement after this; the client, which must not give up first, on a server that is silent. */
-const STATEMENT_MS = 15_000;
-const SILENCE_MS = 20_000;
-/** What an instance that stalls in the middle of a transaction may hold up others. */
-const IDLE_IN_TRANSACTION_MS = 20_000;
+/** For a new connection, or for another request to release one of the pool. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** The server cancels a statement after the first; the client, for a server that does not answer, after the second. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+const RESPONSE_TIMEOUT_MS = 20_000;
+/** An instance that stalls within a transaction blocks others no longer than this. */
+const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 /** The `application_name` of a serving process and of a command beside it, as the database lists it. */
 const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
-const GOODBYE_MS = 3000;
+const CLOSE_TIMEOUT_MS = 3000;
 
-/** A transaction that the database broke off in favour of another is begun again so often. */
+/** Of a transaction that fails because of a deadlock or a serialization failure. */
 const MAX_ATTEMPTS = 5;
 
-/** The settings of every connection to the database behind a URL, its password included. */
+/** The settings of every connection to a database. They include the password. */
 export function clientConfigOf(url: string): pg.ClientConfig {
   const connectionUrl = new URL(url);
   connectionUrl.searchParams.delete('pool_size');
   return {
     connectionString: connectionUrl.href,
     application_name: INSTANCE,
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_MS,
     types: { getTypeParser: parserOf },
   };
 }
 
-/** Our integers are counts, sizes and microseconds, all of them exact as JavaScript's numbers. */
+/** Parses bigints as numbers: ours are counts, sizes and microseconds, which stay below 2^53. */
 function parserOf(oid: number, format?: 'text' | 'binary') {
   return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text');
 }
 
 /**
- * A Postgres database through a pool of connections. Statements are written without waiting for the answers to those
- * before them (`pipeline`), so that a transaction costs as many round trips as it has groups of statements. A connection
- * that breaks is replaced when the next one is needed.
+ * Opens a Postgres database with a pool of connections. Statements are pipelined, so that a transaction costs one round
+ * trip for each group of statements. A broken connection is replaced when the next one is needed.
  *
- * @param url `postgres://user:password@host:port/database`, with `sslmode` and whatever else
- * https://node-postgres.com/features/connecting knows, and `pool_size`
- * @throws BackendUnusable where it doesn't answer, doesn't let us in or is too old
+ * @param url `postgres://user:password@host:port/database`, with `sslmode` and the other parameters of
+ * https://node-postgres.com/features/connecting, and `pool_size`
+ * @throws BackendUnusable if it does not answer, rejects the credentials or is too old
  */
 export async function openPostgres(url: string): Promise<Database> {
   const connection = clientConfigOf(url);
   await prepare(connection).catch((error) => {
-    const fault = error instanceof ServiceError ? error : databaseError(error);
+    const serviceError = error instanceof ServiceError ? error : databaseError(error);
     throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {
       cause: error,
-      isTemporary: fault?.code === 'unavailable',
+      isTemporary: serviceError?.code === 'unavailable',
     });
   });
   const pool = poolOf({
     ...connection,
     pipeline: true,
     max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
-    query_timeout: SILENCE_MS,
-    statement_timeout: STATEMENT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    query_timeout: RESPONSE_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
   });
   const query = queryOver(pool);
   return {
@@ -85,26 +84,26 @@ export async function openPostgres(url: string): Promise<Database> {
         try {
           return await transact(pool, options.isDurable ? 'begin' : 'begin; set local synchronous_commit = off', work);
         } catch (error) {
-          if (attempt === MAX_ATTEMPTS || !isBrokenOff(error)) throw error;
+          if (attempt === MAX_ATTEMPTS || !isConflict(error)) throw error;
         }
       }
     },
-    // By default each statement would see what was committed before it alone.
+    // At the default isolation level, each statement would read its own snapshot.
     read: (statements) =>
       transact(pool, 'begin isolation level repeatable read read only', ({ commit }) => commit(statements)),
-    // Saying goodbye to a server that is silent would take for ever.
-    close: () => Promise.race([query.destroy(), wait(GOODBYE_MS, undefined, { ref: false })]),
+    // A server that does not answer would block the end of its connections forever.
+    close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };
 }
 
-/** Checks the version and brings the tables up to date, which may take longer than a request may. */
+/** Checks the version and migrates the tables, without the statement timeout of requests. */
 async function prepare(connection: pg.ClientConfig): Promise<void> {
   const pool = poolOf({ ...connection, max: 1 });
   const query = queryOver(pool);
   try {
     const version = await versionOf(pool);
-    if (version < OLDEST_VERSION) {
-      throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${OLDEST_VERSION} or later.`);
+    if (version < MIN_VERSION) {
+      throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
     }
     await migrateSchema(query);
   } finally {
@@ -112,12 +111,12 @@ async function prepare(connection: pg.ClientConfig): Promise<void> {
   }
 }
 
-/** The major version of the server, which has to answer in time. */
+/** Reads the major version of the server, with the timeout of requests. */
 async function versionOf(pool: pg.Pool): Promise<number> {
   const client = await checkOut(pool);
   let isBroken = true;
   try {
-    const { rows } = await send(client, { text: 'show server_version_num', query_timeout: SILENCE_MS });
+    const { rows } = await send(client, { text: 'show server_version_num', query_timeout: RESPONSE_TIMEOUT_MS });
     isBroken = false;
     return Math.floor(Number(rows[0].server_version_num) / 10_000);
   } finally {
@@ -125,7 +124,7 @@ async function versionOf(pool: pg.Pool): Promise<number> {
   }
 }
 
-/** The URL of a database as it may be shown: without its password and its parameters. */
+/** The URL of a database without its password and its parameters, for messages. */
 export function databaseNameOf(url: string): string {
   const { protocol, username, host, pathname } = new URL(url);
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
@@ -147,7 +146,7 @@ export async function isServed({ query }: Database): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** The innermost cause has the words of Postgres or of the operating system. */
+/** The message of the innermost cause, which is that of Postgres or of the operating system. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause !== undefined) return reasonOf(error.cause);
@@ -156,8 +155,7 @@ function reasonOf(error: unknown): string {
 
 function poolOf(config: pg.PoolConfig): pg.Pool {
   const pool = new pg.Pool(config);
-  // A connection that breaks fails what is being asked through it and leaves the pool; there is nothing else to do about
-  // it, and an event of this name that nobody hears would end the process.
+  // A broken connection rejects its queries and leaves the pool. Without a listener its event would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
@@ -167,7 +165,7 @@ function queryOver(pool: pg.Pool): Kysely<Schema> {
   const connect = async () => {
     const client = await checkOut(pool);
     return {
-      query: (text: string, values: readonly unknown[]) => send(client, { text, values: values.map(storable) }),
+      query: (text: string, values: readonly unknown[]) => send(client, { text, values: values.map(withoutNul) }),
       release: (isBroken: boolean) => client.release(isBroken),
     } as unknown as PostgresPoolClient;
   };
@@ -175,45 +173,45 @@ function queryOver(pool: pg.Pool): Kysely<Schema> {
 }
 
 async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
-  return pool.connect().catch(unanswered);
+  return pool.connect().catch(throwUnavailable);
 }
 
 function send(client: pg.PoolClient, statement: pg.QueryConfig & { query_timeout?: number }): Promise<pg.QueryResult> {
-  return client.query(statement).catch(unanswered);
+  return client.query(statement).catch(throwUnavailable);
 }
 
 /**
- * Text in Postgres has no NUL (https://www.postgresql.org/docs/current/datatype-character.html). None of our names has a
- * control character, so what is looked for with another one is found as little.
+ * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html). No
+ * stored name has a control character, so a search with another control character finds nothing either.
  */
-function storable(value: unknown): unknown {
+function withoutNul(value: unknown): unknown {
   return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
 }
 
-/** What Postgres itself refuses goes on as it is; without an answer of its own, it can't be reached. */
-function unanswered(error: unknown): never {
+/** Rethrows an error that Postgres reported; any other error means that the server can't be reached. */
+function throwUnavailable(error: unknown): never {
   throw sqlStateOf(error) === undefined ? catalogUnavailable(error) : error;
 }
 
-/** A deadlock, or a serialisation failure (https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html). */
-function isBrokenOff(error: unknown): boolean {
+/** True for a deadlock or a serialization failure (https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html). */
+function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
 }
 
 async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   const client = await checkOut(pool);
-  let state: 'unbegun' | 'open' | 'committed' = 'unbegun';
+  let state: 'not begun' | 'open' | 'committed' = 'not begun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
     const queries: pg.QueryConfig[] = statements.map((statement) => {
       const { sql, parameters } = statement.compile();
-      return { text: sql, values: parameters.map(storable) };
+      return { text: sql, values: parameters.map(withoutNul) };
     });
-    const first = state === 'unbegun' ? 1 : 0;
+    const first = state === 'not begun' ? 1 : 0;
     if (first === 1) queries.unshift({ text: begin });
     if (end !== undefined) queries.push({ text: end });
     state = 'open';
-    const answers = await all(queries.map((query) => send(client, query)));
-    // What failed unseen makes of a commit a rollback.
+    const answers = await allSettled(queries.map((query) => send(client, query)));
+    // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
     if (end !== undefined && answers.at(-1)?.command !== 'COMMIT')
       throw new Error('The transaction was not committed.');
     if (end !== undefined) state = 'committed';
@@ -235,8 +233,8 @@ async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Tra
   }
 }
 
-/** As `Promise.all`, but waits for all of them; the first that failed is the cause of the others' failing. */
-async function all<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+/** As `Promise.all`, but waits for all promises. Throws the first error, which makes the later statements fail too. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(promises);
   return settled.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason;

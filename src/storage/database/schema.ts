@@ -1,14 +1,18 @@
 import { type Kysely, type Migration, sql } from 'kysely';
 
-/** The tables as Kysely sees them. Times are microseconds since 1970 UTC; JSON is kept as text. */
+/**
+ * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
+ * is `finalizedAt`, `promised_bytes` is `expectedBytes`, `arriving_until` and `arriving_by` are `leaseUntil` and
+ * `leaseToken`, `alive_until` is `liveUntil(upload)`.
+ */
 export interface Schema {
   account: { id: string; name: string; created_at: number };
   token: {
     id: string;
     account_id: string;
-    /** SHA-256 of the token, hexadecimal: the token itself is kept nowhere. */
+    /** SHA-256 of the token, hexadecimal; the token itself is not stored. */
     digest: string;
-    /** The first characters, so that a person can tell tokens apart. */
+    /** The first characters of the token, by which a person recognizes it. */
     hint: string;
     created_at: number;
     revoked_at: number | null;
@@ -18,7 +22,7 @@ export interface Schema {
     account_id: string;
     name: string;
     created_at: number;
-    /** The last promise, settling or removal. */
+    /** The last time that an upload was reserved or finalized, or a file was removed. */
     updated_at: number;
     pending: number;
     pending_until: number | null;
@@ -40,32 +44,31 @@ export interface Schema {
     state: string;
     created_at: number;
     settled_at: number | null;
-    /** Of a pending row. */
+    /** From here to `alive_until`: null unless the row is pending. */
     via: string | null;
     promised_bytes: number | null;
     expires_at: number | null;
     arriving_until: number | null;
-    /** The token of whoever is taking the bytes in. */
     arriving_by: string | null;
-    /** The later of the two moments above, for the index. */
+    /** The later of `expires_at` and `arriving_until`, for the index. */
     alive_until: number | null;
-    /** Of a stored row. */
+    /** From here to `blob_version`: null unless the row is stored. */
     size_bytes: number | null;
     sha256: string | null;
     content_type: string | null;
     facts: string | null;
     warnings: string | null;
-    /** What the store calls these very bytes, where it has a name for them. */
+    /** The ETag in the bucket; null on disk. */
     blob_version: string | null;
-    /** Of a rejected row. */
+    /** Null unless the row is rejected. */
     problem: string | null;
   };
-  /** Blobs that nothing refers to any more, kept for a while for readers that are under way. */
+  /** Blobs without a file, kept until `delete_after` for reads in flight. */
   trash: { blob_key: string; delete_after: number };
   setting: { name: string; value: string };
 }
 
-/** In the order of their names; one that has shipped never changes. */
+/** Runs in the order of the names. A migration that has been released never changes. */
 export const MIGRATIONS: Record<string, Migration> = {
   '0001_initial': { up: createInitialTables },
 };

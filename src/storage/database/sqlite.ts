@@ -14,17 +14,17 @@ import {
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
-/** Compiled statements kept by their text; the catalog has some dozens, and bulk inserts vary in length. */
+/** Of compiled statements, by text. The catalog has a few dozen, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
 
 /**
- * One SQLite file with the API of `node:sqlite`, which Node has built in from version 22 on: the package behind it brings
- * the same module, prebuilt, to Node 20.
+ * Opens a SQLite file and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`, which Node includes
+ * since version 22, for Node 20.
  *
- * WAL lets the command line read and write beside a running server. `synchronous=FULL` makes every commit durable before
- * it returns: what the service acknowledges, a power cut can't take back.
+ * WAL lets the command line read and write while a server runs. With `synchronous=FULL` a commit is durable when it
+ * returns, so that a power cut never undoes what the service has acknowledged.
  *
- * @param options.isSingleFile nobody else has it open, and without WAL nothing lies beside it that belongs to it
+ * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
  */
 export async function openSqlite(path: string, options: { isSingleFile?: boolean } = {}): Promise<Database> {
   const file = openFile(path, options.isSingleFile === true ? 'delete' : 'wal');
@@ -38,10 +38,10 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
   return {
     query,
     hasRowLocks: false,
-    // The connection is lent to one at a time, so that nobody else's statement gets between those of a transaction.
+    // `connection()` is exclusive, so that no other statement runs within a transaction.
     transact: ({ isDurable }, work) =>
       query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
-    read: (statements) => query.connection().execute(async () => readAtOnce(file, statements)),
+    read: (statements) => query.connection().execute(async () => readSnapshot(file, statements)),
     close: () => query.destroy(),
   };
 }
@@ -57,7 +57,7 @@ function dialectOver(file: SqliteFile): Dialect {
   };
 }
 
-/** For transactions of Kysely's own, which are those of migrations. */
+/** Kysely uses its own transactions for migrations. */
 class ImmediateSqliteDriver extends SqliteDriver {
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
@@ -65,8 +65,8 @@ class ImmediateSqliteDriver extends SqliteDriver {
 }
 
 /**
- * A transaction that reads first and writes later fails at once when another process wrote in between; one that takes the
- * write lock at its beginning waits for its turn instead (https://sqlite.org/lang_transaction.html).
+ * Runs a transaction with BEGIN IMMEDIATE: it waits for the write lock at its beginning. A transaction that reads before it
+ * takes the lock fails with SQLITE_BUSY if another process writes in between (https://sqlite.org/lang_transaction.html).
  */
 async function transact<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   const send = async <const S extends readonly Compilable<unknown>[]>(statements: S) =>
@@ -94,31 +94,31 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
   }
 }
 
-/** A transaction goes on reading what it began with, whatever other processes write (https://sqlite.org/isolation.html). */
-function readAtOnce<const S extends readonly Compilable<unknown>[]>(file: SqliteFile, statements: S): RowsOf<S> {
+/** Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html). */
+function readSnapshot<const S extends readonly Compilable<unknown>[]>(file: SqliteFile, statements: S): RowsOf<S> {
   file.run('begin');
   try {
-    return statements.map((statement) => gather(file, statement.compile())) as RowsOf<S>;
+    return statements.map((statement) => allRows(file, statement.compile())) as RowsOf<S>;
   } finally {
     rollBack(file);
   }
 }
 
 /**
- * The rows of a statement, handed over by SQLite as one JSON text: where they are many, that takes half the time of fetching
- * them value by value. Our columns have text, whole numbers and null, all of which JSON keeps as they are.
+ * Reads the rows of a statement as one JSON text, which for many rows takes half the time of fetching each value. JSON
+ * represents the types of our columns, text, integers and null, without loss.
  */
-function gather(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
+function allRows(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
   const { columns } = file.prepare(sql);
   const values = columns.map((column) => `"${column}"`).join(', ');
-  const gathered = file.prepare(`select json_group_array(json_array(${values})) as text from (${sql})`);
-  const [{ text }] = gathered.all(parameters) as [{ text: string }];
+  const asJson = file.prepare(`select json_group_array(json_array(${values})) as text from (${sql})`);
+  const [{ text }] = asJson.all(parameters) as [{ text: string }];
   return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
 }
 
 /**
- * After some errors, a full disk among them, SQLite has rolled back by itself (https://sqlite.org/lang_transaction.html,
- * section 3); that there is nothing left to roll back must not hide what went wrong.
+ * Rolls back if a transaction is open. After some errors, such as a full disk, SQLite has already rolled back
+ * (https://sqlite.org/lang_transaction.html, section 3), and the error of a second rollback would hide the first error.
  */
 function rollBack(file: SqliteFile): void {
   try {
@@ -129,8 +129,8 @@ function rollBack(file: SqliteFile): void {
 }
 
 /**
- * A power cut may take these commits back, all together and in order, and never half of one; the next durable commit makes
- * them durable too (https://sqlite.org/pragma.html#pragma_synchronous).
+ * Commits without waiting for the disk. A power cut may undo the last such commits, each as a whole; the next durable
+ * commit makes them durable (https://sqlite.org/pragma.html#pragma_synchronous).
  */
 async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transaction) => Promise<T>): Promise<T> {
   file.run('pragma synchronous = normal');
@@ -159,7 +159,7 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   };
   return {
     prepare,
-    /** A statement without parameters and rows. */
+    /** Runs a statement that has no parameters and returns no rows. */
     run: (sql: string): void => {
       prepare(sql).run([]);
     },
@@ -173,7 +173,7 @@ interface Prepared extends SqliteStatement {
 
 function adapt(statement: StatementSyncInstance): Prepared {
   const columns = statement.columns().map((column) => column.name);
-  // Objects built here from arrays take a third of the time of those the native side builds key by key.
+  // To build objects from arrays here takes a third of the time that the native code takes to set each key.
   statement.setReturnArrays(true);
   const toObject = (row: unknown) => objectOf(columns, row as unknown[]);
   return {
