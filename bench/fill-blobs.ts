@@ -3,7 +3,7 @@ import { link, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { blobKeyOf } from '../src/storage/blobs/blobs.js';
-import { blobPathOf, DiskBlobs } from '../src/storage/blobs/disk/disk-blobs.js';
+import { DiskBlobs } from '../src/storage/blobs/disk/disk-blobs.js';
 import { CAPTION_BYTES, IMAGE_BYTES } from './fill.js';
 
 const CAPTION = 'a signal beside the track, at dusk, in the rain,';
@@ -14,8 +14,7 @@ const CAPTION = 'a signal beside the track, at dusk, in the rain,';
  * @param images at most `IMAGE_BYTES` each; they are padded with zeros, which decoders ignore
  */
 export async function fillBlobs(dataFolder: string, images: readonly Buffer[]): Promise<void> {
-  const root = join(dataFolder, 'blobs');
-  await (await DiskBlobs.open(root)).close();
+  const blobs = await DiskBlobs.open(join(dataFolder, 'blobs'));
   const stored = await Promise.all(
     images.map(async (bytes, i) => {
       const path = join(dataFolder, `image-${i}`);
@@ -29,7 +28,7 @@ export async function fillBlobs(dataFolder: string, images: readonly Buffer[]): 
   const update = db.prepare('update file set sha256 = ? where id = ?');
   db.exec('begin');
   for (const [i, file] of files.entries()) {
-    const path = blobPathOf(root, blobKeyOf(file));
+    const path = blobs.pathOf(blobKeyOf(file));
     if (file.kind === 'caption') {
       const caption = Buffer.from(`${CAPTION} ${i}`.padEnd(CAPTION_BYTES));
       await writeFile(path, caption);
@@ -42,6 +41,7 @@ export async function fillBlobs(dataFolder: string, images: readonly Buffer[]): 
   }
   db.exec('commit');
   db.close();
+  await blobs.close();
 }
 
 interface FilledFile {

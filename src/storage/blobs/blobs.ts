@@ -1,23 +1,23 @@
 import type { Readable } from 'node:stream';
 
 /**
- * Where bytes are kept: immutable, under keys that are never used twice. The catalog decides what exists; a blob that it
- * doesn't name is litter, and one that it names is here, whole and durable.
+ * Stores immutable blobs under keys that are never reused. The catalog is the truth: each blob that it references is
+ * stored, complete and durable; a blob that it does not reference is an orphan.
  */
 export interface BlobStore {
   /**
-   * Takes in a body that is to get this key, so that it can be looked at first. Memory does not grow with the body. Where
-   * there is no room for it right now, its bytes wait unread.
+   * Receives a body that `commit` then stores under this key, so that it can be inspected in between. Memory does not grow
+   * with the body. While there is no space for it, the body is not read.
    *
-   * @throws ServiceError `too_large` with the limit's message as soon as more has come, `upload_cut_short` where the body
-   * breaks off, `no_space`, `unavailable`; the signal's reason. Nothing is kept then.
+   * @throws ServiceError `too_large` with the limit's message once the body exceeds it, `upload_cut_short` if the body ends
+   * early, `no_space`, `unavailable`; the signal's reason. Nothing is stored then.
    */
   stage(body: Readable, options: StageOptions): Promise<StagedBlob>;
 
   /**
-   * The bytes from `start` up to and without `end`; `undefined` where there is no such blob.
+   * Opens the bytes from `start` to before `end`, by default all; `undefined` if there is no such blob.
    *
-   * @throws BlobChanged where `version` is given and the bytes are not those; ServiceError `unavailable`
+   * @throws BlobChanged if the blob does not have the `version`; ServiceError `unavailable`
    */
   read(
     key: string,
@@ -29,8 +29,8 @@ export interface BlobStore {
   ): Promise<Readable | undefined>;
 
   /**
-   * Reads a blob once, from its first byte to its last, for those who must then look at it in several places; `undefined`
-   * where there is none. Whoever calls it ends it with `discard`.
+   * Reads a whole blob once, so that the caller can then inspect it with random access; `undefined` if there is none. The
+   * caller must call `discard`.
    *
    * @throws as `stage` and `read`
    */
@@ -39,25 +39,25 @@ export interface BlobStore {
     options: { limit: ByteLimit; version?: string | null | undefined; signal: AbortSignal },
   ): Promise<FetchedBlob | undefined>;
 
-  /** Which of these blobs of one dataset there are, by their keys; costs little beside reading one. */
+  /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
 
-  /** Removes the blobs that exist among these. */
+  /** Deletes blobs; a missing one is no error. */
   delete(keys: readonly string[]): Promise<void>;
 
-  /** Rejects where nothing could be stored right now. */
+  /** Rejects if the store can't store blobs at the moment. */
   ping(): Promise<void>;
 
   close(): Promise<void>;
 
-  /** The file of this machine in which a blob is kept, where the store keeps them in files. */
+  /** The path of a blob, if the store keeps blobs as local files. */
   readonly pathOf?: (key: string) => string;
 
-  /** Only where clients can bring bytes to the store themselves. */
+  /** Present if clients can upload directly to the store. */
   readonly presigning?: Presigning;
 }
 
-/** More bytes than that are refused with the message. */
+/** A body of more bytes is rejected with the message. */
 export interface ByteLimit {
   readonly bytes: number;
   readonly message: string;
@@ -66,59 +66,58 @@ export interface ByteLimit {
 export interface StageOptions {
   readonly key: string;
   readonly limit: ByteLimit;
-  /** What is known beforehand: the body has no more bytes than that, by default those of the limit. */
+  /** The largest size that the body can have, by default that of the limit. */
   readonly atMostBytes?: number | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Where the bytes of a whole blob can be looked at: in a file of this machine or, where it is too large for that, afar. */
+/** Random access to a whole blob: a local file or, if the blob is too large for one, ranges read from the store. */
 export type BlobContent =
   | { readonly path: string }
   | {
-      /** The bytes from `start` up to and without `end`. */
+      /** Reads the bytes from `start` to before `end`. */
       readonly readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>;
     };
 
-/** A blob as its store knows it without a look at its bytes. */
+/** The facts about a blob that a store knows without reading it. */
 export type FoundBlob = Pick<FetchedBlob, 'sizeBytes' | 'version'>;
 
-/** Bytes that have been read in full. */
+/** A blob that has been read completely. */
 export interface FetchedBlob {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
-  /** Until `discard` or `commit`. */
+  /** Valid until `discard` or `commit`. */
   readonly content: BlobContent;
-  /** Tells these bytes from any that may later be put in their place; `null` where nobody else can put any there. */
+  /** Identifies these bytes, as clients with a presigned link can replace them; `null` if only the service can write. */
   readonly version: string | null;
   discard(): Promise<void>;
 }
 
-/** Bytes that have arrived in full. Either `commit` or `discard` ends it. */
+/** A body that has been received completely. The caller must call `commit` or `discard`. */
 export interface StagedBlob extends Omit<FetchedBlob, 'version'> {
   /**
-   * Makes the bytes durable under their key.
+   * Stores the bytes durably under their key.
    *
-   * @throws ServiceError `upload_finalized` where the key is taken: the bytes are discarded. After any other error they may
-   * or may not be there.
+   * @throws ServiceError `upload_finalized` if the key already exists: the bytes are discarded. After any other error the
+   * bytes may or may not be stored.
    */
   commit(): Promise<{ version: string | null }>;
 }
 
-/** Bytes that clients bring to the store without us. */
+/** Uploads that clients send directly to the store. */
 export interface Presigning {
-  /** Of every link, `https://s3.example`. */
+  /** The origin of all links, such as `https://s3.example`. */
   readonly origin: string;
-  /** The largest object that one PUT makes. */
+  /** The largest object that one PUT can store. */
   readonly maxBytes: number;
 
   /**
-   * A link that takes one file of exactly this size. Until it expires it may be used again, so the version of what was
-   * looked at must be asked for in every later `read`.
+   * Makes a link that accepts one file of exactly this size. The link can be used again until it expires, so every later
+   * `read` must give the version that was inspected.
    *
-   * @param options.signedAt when its time begins, by the store's clock; by default now, by that of this machine
-   * @returns the URL, the headers without which it is refused, and how long it really holds: never longer than the store
-   * and the credentials allow.
+   * @param options.signedAt when its lifetime begins, by the store's clock; by default the current time of this machine
+   * @returns the URL, the headers that the client must send, and the lifetime, which the store and the credentials may limit
    */
   presign(
     key: string,
@@ -126,9 +125,9 @@ export interface Presigning {
   ): Promise<{ url: string; headers: Record<string, string>; expiresInSeconds: number }>;
 
   /**
-   * What lies under the keys of a dataset, in the order of the keys, thumbnails included; one request.
+   * Lists a page of the objects of a dataset, ordered by key, thumbnails included; one request.
    *
-   * @param options.after a key, and then only what lies behind it; `next` of the page before goes on there
+   * @param options.after lists only keys after this one, such as `next` of the page before
    */
   listObjects(
     datasetId: string,
@@ -144,15 +143,15 @@ export interface PresignedObject {
   readonly lastModified: Date;
 }
 
-/** Other bytes lie under a key than those that were looked at: somebody put them there behind the service's back. */
+/** The blob of a key is not the version that was inspected: a client has replaced it through its link. */
 export class BlobChanged extends Error {
   constructor(key: string) {
-    super(`The bytes under ${key} are not those that were looked at.`);
+    super(`The object ${key} was replaced after it had been inspected.`);
     this.name = 'BlobChanged';
   }
 }
 
-/** Where the bytes of a file are kept: those of a dataset lie together, so that they can be listed. */
+/** The key of a file's blob. It begins with the dataset's id, so that a store can list the blobs of a dataset. */
 export function blobKeyOf(file: { readonly id: string; readonly datasetId: string }): string {
   return `${file.datasetId}/${file.id}`;
 }

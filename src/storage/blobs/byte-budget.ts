@@ -1,102 +1,107 @@
 import { ServiceError } from '../../dataset/errors.js';
 
-/** How long somebody waits for room before being told to come again; less than a client may wait for an answer. */
+/** After this time a waiting request is answered with 503; it is shorter than the time that a client may wait. */
 const MAX_WAIT_MS = 90_000;
 
-interface Waiting {
+interface Waiter {
   readonly bytes: number;
-  readonly enter: () => void;
+  readonly grant: () => void;
 }
 
 /**
- * A number of bytes that many share: disk, or memory. Each takes all it will need before it begins and asks for no more
- * while it holds that, so nobody waits for somebody who waits; and they are served in the order in which they came, so
- * a large one is not overtaken for ever by small ones.
+ * Limits the disk or memory that concurrent work uses: a weighted semaphore whose permits are granted in FIFO order, so
+ * that small requests can't starve a large one. The release of a permit must not wait for another permit, which could
+ * deadlock.
  */
 export class ByteBudget {
   readonly bytes: number;
-  readonly #purpose: string;
-  #taken = 0;
-  readonly #queue: Waiting[] = [];
+  readonly #resource: string;
+  #used = 0;
+  readonly #queue: Waiter[] = [];
 
-  /** @param purpose completes "The server has no room left …" */
-  constructor(bytes: number, purpose: string) {
+  /** @param resource what the bytes are of, for the error message: `memory` */
+  constructor(bytes: number, resource: string) {
     this.bytes = bytes;
-    this.#purpose = purpose;
+    this.#resource = resource;
   }
 
   get used(): number {
-    return this.#taken;
+    return this.#used;
   }
 
   /**
-   * Waits until there is room for so many bytes, which must not be more than there ever is.
+   * Waits for a permit of so many bytes, at most the whole budget.
    *
-   * @throws the signal's reason; ServiceError `unavailable` where it takes too long
+   * @throws the signal's reason; ServiceError `unavailable` after 90 seconds
    */
   async acquire(bytes: number, signal: AbortSignal): Promise<Permit> {
     signal.throwIfAborted();
-    if (bytes > this.bytes) throw new Error(`${bytes} bytes never fit into ${this.bytes}.`);
-    if (this.#queue.length > 0 || this.#taken + bytes > this.bytes) await this.#wait(bytes, signal);
-    else this.#taken += bytes;
-    return new Permit(bytes, (returned) => {
-      this.#taken -= returned;
-      this.#admit();
+    if (bytes > this.bytes) throw new Error(`${bytes} bytes exceed the budget of ${this.bytes}.`);
+    if (this.#queue.length > 0 || this.#used + bytes > this.bytes) await this.#wait(bytes, signal);
+    else this.#used += bytes;
+    return new Permit(bytes, (released) => {
+      this.#used -= released;
+      this.#grantNext();
     });
   }
 
   #wait(bytes: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const end = () => {
+      const stopWaiting = () => {
         clearTimeout(timer);
         signal.removeEventListener('abort', onAbort);
       };
-      const giveUp = (error: unknown) => {
-        end();
-        this.#queue.splice(this.#queue.indexOf(waiting), 1);
-        this.#admit();
+      const fail = (error: unknown) => {
+        stopWaiting();
+        this.#queue.splice(this.#queue.indexOf(waiter), 1);
+        this.#grantNext();
         reject(error);
       };
-      const onAbort = () => giveUp(signal.reason);
+      const onAbort = () => fail(signal.reason);
       const timer = setTimeout(() => {
-        giveUp(new ServiceError('unavailable', `The server has no room left ${this.#purpose}. Try again soon.`));
+        fail(
+          new ServiceError(
+            'unavailable',
+            `The server has no ${this.#resource} left for this upload right now. Try again soon.`,
+          ),
+        );
       }, MAX_WAIT_MS);
-      const waiting = {
+      const waiter = {
         bytes,
-        enter: () => {
-          end();
+        grant: () => {
+          stopWaiting();
           resolve();
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#queue.push(waiting);
+      this.#queue.push(waiter);
     });
   }
 
-  #admit(): void {
+  #grantNext(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      if (this.#taken + next.bytes > this.bytes) return;
+      if (this.#used + next.bytes > this.bytes) return;
       this.#queue.shift();
-      this.#taken += next.bytes;
-      next.enter();
+      this.#used += next.bytes;
+      next.grant();
     }
   }
 }
 
-/** Room that somebody holds. */
+/** Bytes of a budget, held until they are released. */
 export class Permit {
   #bytes: number;
-  readonly #giveBack: (bytes: number) => void;
+  readonly #release: (bytes: number) => void;
 
-  constructor(bytes: number, giveBack: (bytes: number) => void) {
+  constructor(bytes: number, release: (bytes: number) => void) {
     this.#bytes = bytes;
-    this.#giveBack = giveBack;
+    this.#release = release;
   }
 
-  /** Gives back what is not needed, and with 0 all of it. */
+  /** Releases all but so many bytes; with 0, all of them. */
   shrinkTo(bytes: number): void {
-    const returned = this.#bytes - Math.min(bytes, this.#bytes);
-    this.#bytes -= returned;
-    if (returned > 0) this.#giveBack(returned);
+    const released = this.#bytes - Math.min(bytes, this.#bytes);
+    this.#bytes -= released;
+    if (released > 0) this.#release(released);
   }
 }

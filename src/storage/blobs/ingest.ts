@@ -4,10 +4,10 @@ import { Transform, Writable } from 'node:stream';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { ByteLimit } from './blobs.js';
 
-/** Chunks from a socket are gathered to writes of up to this many bytes. */
+/** Chunks from a socket are combined into writes of up to this size. */
 const WRITE_BYTES = 512 * 1024;
 
-/** Counts and hashes what flows through, and stops the flow past the limit. */
+/** Counts and hashes the bytes of a stream, and fails with `too_large` once they exceed the limit. */
 export class Meter extends Transform {
   bytes = 0;
   readonly #hash = createHash('sha256');
@@ -31,13 +31,13 @@ export class Meter extends Transform {
     done(null, chunk);
   }
 
-  /** Of all that has flowed through, in lower-case hexadecimal; once, at the end. */
+  /** The SHA-256 of all bytes, lower-case hexadecimal. Call it once, at the end. */
   digest(): string {
     return this.#hash.digest('hex');
   }
 }
 
-/** Writes to a file that somebody else closes. */
+/** Writes to a file, which the caller closes. */
 export function fileSink(handle: FileHandle): Writable {
   return new Writable({
     highWaterMark: WRITE_BYTES,
@@ -51,17 +51,17 @@ export function fileSink(handle: FileHandle): Writable {
   });
 }
 
-/** A disk that runs full takes a part first; only the attempt to write the rest says why. */
+/** Writes all bytes. On a full disk the first write is short; only the next one fails with ENOSPC. */
 async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise<void> {
   let { bytesWritten } = await handle.writev(buffers);
   for (const buffer of buffers) {
-    const missing = buffer.subarray(Math.min(bytesWritten, buffer.length));
-    bytesWritten -= buffer.length - missing.length;
-    if (missing.length > 0) await handle.writeFile(missing);
+    const remaining = buffer.subarray(Math.min(bytesWritten, buffer.length));
+    bytesWritten -= buffer.length - remaining.length;
+    if (remaining.length > 0) await handle.writeFile(remaining);
   }
 }
 
-/** What an error of the disk or of a body means to the one who sent it; others come back as they are. */
+/** The answer to a client for an error of the disk or of a request body; other errors are returned unchanged. */
 export function ingestError(error: unknown): unknown {
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new ServiceError('no_space', 'The server has no space left to store this file. Free some and try again.', {

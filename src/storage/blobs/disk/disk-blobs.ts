@@ -9,12 +9,12 @@ import { syncFolder } from '../../sync-folder.js';
 import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
 import { ingestError, Meter, fileSink } from '../ingest.js';
 
-/** A picture is mostly read in one go. */
+/** Large enough that one read returns most images. */
 const READ_BYTES = 256 * 1024;
 
 /**
- * A long upload is written to the platters while it still arrives, whenever this many bytes are new; otherwise the whole
- * file would wait in the page cache for the fsync at its end.
+ * A long upload is synced whenever this many bytes are new. Otherwise all its bytes would be in the page cache until the
+ * fsync at its end.
  */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
@@ -22,8 +22,8 @@ const WRITEBACK_BYTES = 32 * 1024 * 1024;
 const SHARDS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
- * Blobs as files of one folder: a temporary name until all bytes are durable, then a link into place, so that a crash at
- * any moment leaves either the whole blob or none. Only one process may hold the folder.
+ * Stores blobs as files of a folder. A file has a temporary name until all its bytes are durable and is then linked into
+ * place, so that a crash leaves either the complete blob or none. Only one process may open a folder for writing.
  */
 export class DiskBlobs implements BlobStore {
   readonly #root: string;
@@ -35,7 +35,7 @@ export class DiskBlobs implements BlobStore {
     this.#staging = join(root, 'staging');
   }
 
-  /** Opens the folder, and makes it where it is missing. What an earlier process was still receiving is thrown away. */
+  /** Opens the folder, or creates it. Deletes the unfinished uploads of an earlier process. */
   static async open(root: string): Promise<DiskBlobs> {
     const blobs = new DiskBlobs(root);
     if (!existsSync(join(root, SHARDS.at(-1)!))) {
@@ -47,7 +47,7 @@ export class DiskBlobs implements BlobStore {
     return blobs;
   }
 
-  /** For reading beside the process that holds the folder: nothing in it is made or thrown away. */
+  /** Reads a folder that another process may serve; writes nothing to it. */
   static readOnly(root: string): Pick<DiskBlobs, 'read' | 'find' | 'close' | 'pathOf'> {
     return new DiskBlobs(root);
   }
@@ -58,7 +58,7 @@ export class DiskBlobs implements BlobStore {
     try {
       const meter = new Meter(options.limit, writebackOf(handle));
       await pipeline(body, meter, fileSink(handle), { signal: options.signal });
-      // Not awaited: the bytes reach the disk while somebody looks at them.
+      // Not awaited, so that the sync runs while the caller inspects the bytes.
       const durable = handle.datasync().finally(() => handle.close());
       durable.catch(() => {});
       const { key } = options;
@@ -109,8 +109,8 @@ export class DiskBlobs implements BlobStore {
     const handle = await this.#open(key);
     if (handle === undefined) return undefined;
     const meter = new Meter(options.limit);
-    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-    await pipeline(handle.createReadStream(), meter, nowhere, { signal: options.signal });
+    const discarded = new Writable({ write: (_chunk, _encoding, done) => done() });
+    await pipeline(handle.createReadStream(), meter, discarded, { signal: options.signal });
     return {
       sizeBytes: meter.bytes,
       sha256: meter.digest(),
@@ -131,13 +131,13 @@ export class DiskBlobs implements BlobStore {
 
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     const found = new Map<string, FoundBlob>();
-    const look = async (key: string) => {
+    const inspect = async (key: string) => {
       const stats = await stat(this.pathOf(key)).catch((error) => {
         if (!hasErrno(error, 'ENOENT')) throw error;
       });
       if (stats !== undefined) found.set(key, { sizeBytes: stats.size, version: null });
     };
-    await Promise.all(keys.map(look));
+    await Promise.all(keys.map(inspect));
     return found;
   }
 
@@ -146,7 +146,8 @@ export class DiskBlobs implements BlobStore {
   }
 
   pathOf(key: string): string {
-    return blobPathOf(this.#root, key);
+    const name = nameOf(key);
+    return join(this.#root, name.slice(0, 2), name);
   }
 
   async ping(): Promise<void> {
@@ -158,32 +159,26 @@ export class DiskBlobs implements BlobStore {
     this.#shards.clear();
   }
 
-  /** The folder a key lies in, kept open: its fsync makes the new name durable. */
+  /** Opens the folder of a key once; its fsync makes a new name durable. */
   #shard(key: string): Promise<FileHandle> {
     const name = nameOf(key).slice(0, 2);
     let shard = this.#shards.get(name);
     if (shard === undefined) {
       shard = open(join(this.#root, name));
       this.#shards.set(name, shard);
-      // A failure such as too many open files may pass; the next commit tries again.
+      // A failure such as too many open files may be temporary; the next commit tries again.
       shard.catch(() => this.#shards.delete(name));
     }
     return shard;
   }
 }
 
-/** The file of a blob in a store's folder, for those who read beside the process that holds it. */
-export function blobPathOf(root: string, key: string): string {
-  const name = nameOf(key);
-  return join(root, name.slice(0, 2), name);
-}
-
-/** What follows the dataset's id: the names of files are never used twice anyway. */
+/** The part of a key after the dataset's id; the ids of files are unique by themselves. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-/** Called with the number of bytes so far, has them written back one stretch after the other, in the background. */
+/** Returns a callback for the number of bytes received, which syncs them in the background, one sync at a time. */
 function writebackOf(handle: FileHandle): (bytes: number) => void {
   let nextAt = WRITEBACK_BYTES;
   let isRunning = false;
@@ -194,7 +189,7 @@ function writebackOf(handle: FileHandle): (bytes: number) => void {
     const finished = () => {
       isRunning = false;
     };
-    // A failure here shows again in the fsync that decides.
+    // The last sync reports a failure again.
     handle.datasync().then(finished, finished);
   };
 }

@@ -5,13 +5,13 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
-/** How patient we are with a store. */
+/** Timeouts and attempts of requests to a store. */
 export interface Timeouts {
-  /** For a connection to come about, in milliseconds. */
+  /** For opening a connection, in milliseconds. */
   readonly connectMs: number;
-  /** For the next byte, or for the store to take one, in milliseconds. */
+  /** For the next byte in either direction, in milliseconds. */
   readonly idleMs: number;
-  /** How often something is tried in all. */
+  /** Including the first one. */
   readonly attempts: number;
 }
 
@@ -19,21 +19,21 @@ export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3
 
 const MAX_SOCKETS = 128;
 
-/** The SDK's own logger tells the console of every error that we handle. */
+/** The default logger of the SDK prints every error that we handle. */
 const QUIET = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
-/** The clients of a bucket. */
+/** The SDK's clients of a bucket. */
 export interface Connection {
-  /** For what sends bytes: gives up on a store that has stopped taking them. */
+  /** For uploads: times out when the store stops reading the body. */
   readonly writer: S3Client;
-  /** For what receives them: gives up on a store that doesn't begin to answer, and leaves the body to its reader. */
+  /** For downloads: times out when the store does not begin to answer; the reader of the body has its own timeout. */
   readonly reader: S3Client;
-  /** As clients reach the store; it only signs. */
+  /** Signs links with the endpoint that clients use; sends no requests. */
   readonly signer: S3Client;
   close(): void;
 }
 
-/** Connects to nothing yet. @throws BackendUnusable where the CA file can't be read */
+/** Creates the clients, without a request. @throws BackendUnusable if the CA file can't be read */
 export async function connect(location: S3Location, timeouts: Timeouts): Promise<Connection> {
   const agents = await agentsOf(location);
   const { connectMs: connectionTimeout, idleMs } = timeouts;
@@ -42,7 +42,7 @@ export async function connect(location: S3Location, timeouts: Timeouts): Promise
     ...(location.endpoint !== undefined && { endpoint: location.endpoint }),
     forcePathStyle: location.isPathStyle,
     maxAttempts: timeouts.attempts,
-    // Otherwise every body is framed in chunks with a checksum behind them, which many a store keeps as part of the object.
+    // By default the SDK sends `aws-chunked` bodies with a trailing checksum, which many stores save as part of the object.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     expectContinueHeader: false,
@@ -50,7 +50,7 @@ export async function connect(location: S3Location, timeouts: Timeouts): Promise
   };
   const handler = { ...agents, connectionTimeout, logger: QUIET };
   const writer = new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } });
-  // One provider for all: it refreshes what is about to run out.
+  // The clients share one provider, which refreshes credentials before they expire.
   const { credentials } = writer.config;
   const reader = new S3Client({
     ...config,
@@ -76,7 +76,7 @@ async function agentsOf({ caFile }: S3Location) {
   const httpAgent = new HttpAgent(options);
   if (caFile === undefined) return { httpAgent, httpsAgent: new HttpsAgent(options) };
   const ca = await readFile(caFile, 'utf8').catch((error) => {
-    throw new BackendUnusable(`the file that ca= in BLOBS_URL names can't be read: ${error.message}`, {
+    throw new BackendUnusable(`the file of ca= in BLOBS_URL can't be read: ${error.message}`, {
       cause: error,
       isTemporary: false,
     });

@@ -2,10 +2,10 @@ import { hasErrno, ServiceError } from '../../../dataset/errors.js';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
-/** Names of errors, by the SDK and by stores, that say the store has not got what was asked for. */
+/** The error names, of the SDK and of stores, for a missing object. */
 const MISSING = ['NoSuchKey', 'NotFound'];
 
-/** Not all have a name of their own: answers to HEAD have no body, and other stores have other names. */
+/** Incomplete, since responses to HEAD have no body and stores differ in names; `isTransient` checks the status too. */
 const TRANSIENT_NAMES = [
   'TimeoutError',
   'SlowDown',
@@ -35,17 +35,17 @@ function hasName(error: unknown, names: readonly string[]): boolean {
   return error instanceof Error && names.includes(error.name);
 }
 
-/** There is no such object. */
+/** True if the object does not exist. */
 export function isMissing(error: unknown): boolean {
   return hasName(error, MISSING) || (statusOfError(error) === 404 && !hasName(error, ['NoSuchBucket', 'NoSuchUpload']));
 }
 
-/** A condition of the request, such as `If-None-Match`, did not hold. */
+/** True if a condition of the request, such as `If-None-Match`, was not met. */
 export function isPreconditionFailed(error: unknown): boolean {
   return statusOfError(error) === 412;
 }
 
-/** May well succeed when it is tried again. */
+/** True if a retry may succeed. */
 export function isTransient(error: unknown): boolean {
   const status = statusOfError(error);
   return (
@@ -56,7 +56,7 @@ export function isTransient(error: unknown): boolean {
   );
 }
 
-/** What an error of the store means to somebody who asked for something. Those that mean a fault of ours stay as they are. */
+/** The answer to a client for an error of the store. An error that is a bug of ours is returned unchanged. */
 export function storeError(error: unknown): unknown {
   if (error instanceof ServiceError) return error;
   if (hasName(error, ['QuotaExceeded'])) {
@@ -64,10 +64,10 @@ export function storeError(error: unknown): unknown {
       cause: error,
     });
   }
-  // A bucket that has gone, or credentials that have run out, are for the operator to mend; the log has the cause.
-  const isRefused = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfError(error) === 403;
-  if (isTransient(error) || isRefused) {
-    return new ServiceError('unavailable', 'The store of files does not answer right now. Try again.', {
+  // The operator has to restore a deleted bucket or renew expired credentials; the log has the cause.
+  const isDenied = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfError(error) === 403;
+  if (isTransient(error) || isDenied) {
+    return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', {
       cause: error,
     });
   }
@@ -75,13 +75,13 @@ export function storeError(error: unknown): unknown {
 }
 
 /**
- * Why a store can't be used at the start, in words for whoever set it up.
+ * Explains to the operator why a store can't be used.
  *
- * @param permission the S3 action that was tried
+ * @param permission the S3 action that failed
  */
 export function startError(error: unknown, { bucket, endpoint }: S3Location, permission: string): BackendUnusable {
   const where = endpoint === undefined ? '' : ` at ${endpoint}`;
-  const told = error instanceof Error ? error.message || error.name : String(error);
+  const reason = error instanceof Error ? error.message || error.name : String(error);
   const unusable = (message: string, isTemporary = false) =>
     new BackendUnusable(message, { cause: error, isTemporary });
   if (hasName(error, ['NoSuchBucket']) || statusOfError(error) === 404) {
@@ -91,16 +91,16 @@ export function startError(error: unknown, { bucket, endpoint }: S3Location, per
     return unusable(`the store${where} does not accept the credentials (${error instanceof Error ? error.name : ''}).`);
   }
   if (hasName(error, ['CredentialsProviderError'])) {
-    return unusable(`there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${told}).`);
+    return unusable(`there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (${reason}).`);
   }
   if (statusOfError(error) === 403) {
-    const advice = 'Grant it to them, or correct the key and its secret.';
+    const advice = 'Grant this permission, or correct the access key and its secret.';
     return unusable(`the credentials may not ${permission} on the bucket "${bucket}"${where}. ${advice}`);
   }
   if (statusOfError(error) === 301 || hasName(error, ['PermanentRedirect', 'AuthorizationHeaderMalformed'])) {
-    return unusable(`the bucket "${bucket}" is in another region than was said (${told}). Put region= into BLOBS_URL.`);
+    return unusable(`the bucket "${bucket}" is in another region (${reason}). Set region= in BLOBS_URL.`);
   }
-  if (/region is missing/i.test(told)) return unusable('the region of S3 is not known. Put region= into BLOBS_URL.');
-  if (isTransient(error)) return unusable(`the store of files${where} does not answer (${told}).`, true);
-  return unusable(`the bucket "${bucket}"${where} can't be used: ${told} (while trying to ${permission}).`);
+  if (/region is missing/i.test(reason)) return unusable('the region of S3 is not known. Set region= in BLOBS_URL.');
+  if (isTransient(error)) return unusable(`the file store${where} does not answer (${reason}).`, true);
+  return unusable(`the bucket "${bucket}"${where} can't be used: ${reason} (during ${permission}).`);
 }

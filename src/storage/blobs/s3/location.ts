@@ -1,20 +1,20 @@
-/** Where blobs are kept in an S3 bucket, and how the bucket is reached. Credentials are not part of it. */
+/** An S3 bucket, a prefix in it, and how to connect, without credentials. */
 export interface S3Location {
   readonly kind: 's3';
   readonly bucket: string;
-  /** What all keys begin with, without a slash at its ends; empty for the whole bucket. */
+  /** All keys begin with it. Without slashes at its ends; empty for the whole bucket. */
   readonly prefix: string;
-  /** `undefined` for Amazon's own, and for whatever the SDK's environment says. */
+  /** `undefined` for Amazon's, or that of the SDK's environment variables. */
   readonly endpoint: string | undefined;
-  /** Where clients reach the store, for presigned links; `undefined` where that is the endpoint. */
+  /** The endpoint in presigned links, if clients reach the store by another one. */
   readonly publicEndpoint: string | undefined;
   readonly region: string | undefined;
-  /** Clients bring what they upload through links straight to the bucket; otherwise it passes through the service. */
+  /** True if links are presigned for the bucket; otherwise they point to the service. */
   readonly isPresigned: boolean;
   /** `https://host/bucket/key` rather than `https://bucket.host/key`. */
   readonly isPathStyle: boolean;
   readonly encryption: { readonly algorithm: Encryption; readonly kmsKey: string | undefined } | undefined;
-  /** A PEM file with the authorities that the store's certificate is checked against. */
+  /** A PEM file with the certificate authorities that the store's certificate is checked against. */
   readonly caFile: string | undefined;
 }
 
@@ -23,13 +23,13 @@ export type Encryption = 'AES256' | 'aws:kms' | 'aws:kms:dsse';
 const ENCRYPTIONS: readonly Encryption[] = ['AES256', 'aws:kms', 'aws:kms:dsse'];
 const PARAMETERS = ['endpoint', 'public_endpoint', 'region', 'path_style', 'presign', 'sse', 'kms_key', 'ca'];
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; other stores allow more than it. */
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; other stores allow more. */
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 
 /**
  * Reads `s3://bucket/prefix?endpoint=…&region=…&path_style=true&presign=true&sse=aws:kms&kms_key=…&ca=/path.pem&public_endpoint=…`.
  *
- * @throws Error whose message completes "BLOBS_URL …" and names every fault
+ * @throws Error whose message completes "BLOBS_URL …" and lists all faults
  */
 export function parseS3Url(text: string): S3Location {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -40,22 +40,25 @@ export function parseS3Url(text: string): S3Location {
   };
   const parameter = (name: string) => url.searchParams.get(name) || undefined;
 
-  check(url.username === '' && url.password === '', 'must hold no credentials, which come from the AWS environment');
-  check(url.port === '' && url.hash === '', 'must name a bucket and no port; a store of your own goes into endpoint=');
+  check(url.username === '' && url.password === '', 'must hold no credentials; they come from the AWS environment');
+  check(
+    url.port === '' && url.hash === '',
+    'must name a bucket, without a port; put the address of your own store into endpoint=',
+  );
   check(BUCKET.test(url.hostname), 'must name a bucket: letters, digits, dots, hyphens and underscores');
   const prefix = decoded(url.pathname).replace(/^\/+|\/+$/g, '');
   check(!/\/\/|[\u0000-\u001f\u007f]/.test(prefix), 'must have a prefix without empty parts and control characters');
   const unknown = [...new Set(url.searchParams.keys())].filter((name) => !PARAMETERS.includes(name));
   check(unknown.length === 0, `does not know ${unknown.join(', ')}; it knows ${PARAMETERS.join(', ')}`);
   for (const name of ['endpoint', 'public_endpoint']) {
-    check(isOrigin(parameter(name)), `must have as ${name} an address of the form https://host:port`);
+    check(isOrigin(parameter(name)), `must have ${name}= of the form https://host:port`);
   }
   const [pathStyle, presign] = [parameter('path_style'), parameter('presign')];
   check([undefined, 'true', 'false'].includes(pathStyle), 'must have path_style=true or path_style=false');
   check([undefined, 'true', 'false'].includes(presign), 'must have presign=true or presign=false');
   const algorithm = parameter('sse');
   const isEncryption = ENCRYPTIONS.some((known) => known === algorithm);
-  check(algorithm === undefined || isEncryption, `must have as sse one of ${ENCRYPTIONS.join(', ')}`);
+  check(algorithm === undefined || isEncryption, `must have sse=${ENCRYPTIONS.join(' or sse=')}`);
   const kmsKey = parameter('kms_key');
   check(kmsKey === undefined || algorithm?.startsWith('aws:kms') === true, 'may have a kms_key only with sse=aws:kms');
   if (faults.length > 0) throw new Error(faults.join('; it '));
@@ -67,7 +70,7 @@ export function parseS3Url(text: string): S3Location {
     prefix,
     endpoint,
     publicEndpoint: parameter('public_endpoint'),
-    // A store of one's own seldom cares, but a signature needs one.
+    // A signature needs a region, though stores other than Amazon's rarely check it.
     region: parameter('region') ?? (endpoint === undefined ? undefined : 'us-east-1'),
     isPresigned: presign !== 'false',
     isPathStyle: pathStyle === undefined ? endpoint !== undefined : pathStyle === 'true',

@@ -22,13 +22,13 @@ const MIB = 1024 * 1024;
 const MAX_PARTS = 10_000;
 const PART_BYTES = 8 * MIB;
 
-/** Of one upload, on their way at once. */
-const PARTS_AT_ONCE = 3;
+/** Of one upload, in flight at once. */
+const MAX_CONCURRENT_PARTS = 3;
 
-/** An upload to which nothing was added for so long belongs to nobody any more. */
+/** An upload without a new part for this long is abandoned. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
 
-/** How large the parts of a body are that has no more bytes than that. */
+/** The size of the parts of a body that has at most so many bytes. */
 function partBytesFor(atMostBytes: number): number {
   return Math.max(PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
 }
@@ -36,9 +36,9 @@ function partBytesFor(atMostBytes: number): number {
 export interface MultipartOptions {
   readonly limit: ByteLimit;
   readonly atMostBytes: number;
-  /** The memory that parts of several uploads share. */
+  /** Shared by concurrent uploads. */
   readonly memory: PartMemory;
-  /** Of all of it, where it is known already; lower-case hexadecimal. */
+  /** Of the whole body, lower-case hexadecimal; computed if it is not given. */
   readonly sha256?: string | undefined;
   readonly keepsFirst: boolean;
   readonly signal: AbortSignal;
@@ -50,20 +50,19 @@ export interface Uploaded {
   readonly sha256: string;
 }
 
-/** Multipart uploads that this process has under way, by their ids. */
+/** The ids of the multipart uploads of this process that are in flight. */
 export type OpenUploadIds = Set<string>;
 
 /**
- * Uploads a body in parts as it comes, in bounded memory. It may be made of many: until the last is there, nothing is seen
- * under the key.
+ * Streams a body into a multipart upload, with bounded memory. The object appears only when the upload is completed.
  *
- * @throws ServiceError `upload_finalized` where the key is taken, and as `BlobStore.stage`
+ * @throws ServiceError `upload_finalized` if the key already exists, and as `BlobStore.stage`
  */
 export async function uploadInParts(
   bucket: S3Bucket,
   key: string,
   body: Readable,
-  { underway, ...options }: MultipartOptions & { underway: OpenUploadIds },
+  { openUploads, ...options }: MultipartOptions & { openUploads: OpenUploadIds },
 ): Promise<Uploaded> {
   const { signal } = options;
   const mark = randomUUID();
@@ -75,7 +74,7 @@ export async function uploadInParts(
     throw storeError(error);
   });
   const upload = { ...bucket.target(key), UploadId };
-  underway.add(UploadId ?? '');
+  openUploads.add(UploadId ?? '');
   try {
     const sent = await sendParts(bucket, { upload, body, ...options });
     const { Parts, ...facts } = sent;
@@ -86,29 +85,29 @@ export async function uploadInParts(
       ...(options.keepsFirst && { IfNoneMatch: '*' }),
     });
     const version = await writer.send(complete, { abortSignal: signal }).then(versionOf, async (error) => {
-      // Tried again after a lost answer, it finds no upload any more, or its own object.
+      // If the response to the first attempt is lost, the retry finds no upload, or the object that it has completed.
       const isUnclear = isPreconditionFailed(error) || statusOfError(error) === 404;
-      const there = isUnclear ? await bucket.head(key) : undefined;
-      if (there?.mark === mark) return there.version;
-      throw there === undefined ? error : alreadyExists();
+      const existing = isUnclear ? await bucket.head(key) : undefined;
+      if (existing?.mark === mark) return existing.version;
+      throw existing === undefined ? error : alreadyExists();
     });
     return { version, ...facts };
   } catch (error) {
     await writer.send(new AbortMultipartUploadCommand(upload)).catch(() => {
-      // The periodic cleaning comes for it.
+      // `abortAbandoned` aborts it later.
     });
     signal.throwIfAborted();
     throw storeError(ingestError(error));
   } finally {
-    underway.delete(UploadId ?? '');
+    openUploads.delete(UploadId ?? '');
   }
 }
 
-/** As `uploadInParts`, for a file of this machine. */
+/** As `uploadInParts`, for a local file. */
 export function uploadFileInParts(
   bucket: S3Bucket,
   key: string,
-  { path, ...options }: MultipartOptions & { path: string; underway: OpenUploadIds },
+  { path, ...options }: MultipartOptions & { path: string; openUploads: OpenUploadIds },
 ): Promise<Uploaded> {
   return uploadInParts(bucket, key, createReadStream(path, { highWaterMark: MIB }), options);
 }
@@ -163,23 +162,23 @@ async function sendParts(
           inFlight.delete(sent);
         });
       inFlight.add(sent);
-      if (inFlight.size >= PARTS_AT_ONCE) await Promise.race(inFlight);
+      if (inFlight.size >= MAX_CONCURRENT_PARTS) await Promise.race(inFlight);
       if (failure !== undefined) break;
     }
   } catch (error) {
     fail(error);
   }
-  // Parts that arrive after the upload was aborted would stay.
+  // A part that arrives after the upload was aborted would stay in the bucket.
   await Promise.all(inFlight);
   signal.throwIfAborted();
   if (failure !== undefined) throw failure.error;
   return { Parts, sizeBytes, sha256: hash?.digest('hex') ?? options.sha256 ?? '' };
 }
 
-/** Of its bytes, only those that are filled. */
+/** A part whose `bytes` are only the filled ones. */
 type FullPart = PartBuffer;
 
-/** Gathers chunks to parts, all but the last of the same size. Memory for each is taken before its first byte is read. */
+/** Combines chunks into parts of equal size, except the last. Acquires the memory of a part before it reads its bytes. */
 async function* partsOf(
   body: Readable,
   options: { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
@@ -212,8 +211,8 @@ async function* partsOf(
   }
 }
 
-/** Aborts uploads under our prefix that nobody has added to for a day. What they hold is paid for, and not to be seen. */
-export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploadIds, now: () => number): Promise<void> {
+/** Aborts multipart uploads under our prefix without a new part for a day. Their parts are invisible but cost money. */
+export async function abortAbandoned(bucket: S3Bucket, openUploads: OpenUploadIds, now: () => number): Promise<void> {
   const { reader } = bucket.connection;
   const { Bucket, Key: Prefix } = bucket.target('');
   const isOld = (date: Date | undefined) => date !== undefined && date.getTime() < now() - ABANDONED_MS;
@@ -222,10 +221,10 @@ export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploadIds, 
     const command = new ListMultipartUploadsCommand({ Bucket, Prefix, ...definedOf(marker) });
     const page = await reader.send(command);
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-      if (!isOld(Initiated) || underway.has(UploadId ?? '')) continue;
+      if (!isOld(Initiated) || openUploads.has(UploadId ?? '')) continue;
       const upload = { Bucket, Key, UploadId };
-      // A long upload of another instance began as long ago, and goes on.
-      if (await isGoingOn(bucket, upload, isOld)) continue;
+      // An upload of another instance may be old and still in flight.
+      if (await hasNewParts(bucket, upload, isOld)) continue;
       await reader.send(new AbortMultipartUploadCommand(upload));
     }
     if (!page.IsTruncated) return;
@@ -233,7 +232,7 @@ export async function abortAbandoned(bucket: S3Bucket, underway: OpenUploadIds, 
   }
 }
 
-async function isGoingOn(
+async function hasNewParts(
   bucket: S3Bucket,
   upload: { Bucket: string; Key: string | undefined; UploadId: string | undefined },
   isOld: (date: Date | undefined) => boolean,

@@ -1,33 +1,33 @@
 import { ByteBudget } from '../byte-budget.js';
 
-/** Memory for a part, until it is given back. */
+/** A buffer for one part, until it is released. */
 export interface PartBuffer {
   readonly bytes: Buffer;
   readonly release: () => void;
 }
 
 /**
- * A bounded amount of memory that uploads in parts share. Buffers are used again while uploads are under way: the collector
- * would come late for so few and so large ones.
+ * Bounds the memory that concurrent multipart uploads share. It reuses buffers while uploads are in flight, because the
+ * garbage collector runs too late for a few large ones.
  */
 export class PartMemory {
-  readonly #room: ByteBudget;
+  readonly #budget: ByteBudget;
   #unused: Buffer[] = [];
 
   constructor(bytes: number) {
-    this.#room = new ByteBudget(bytes, 'for parts of uploads');
+    this.#budget = new ByteBudget(bytes, 'memory');
   }
 
-  /** Waits for its turn. @throws the signal's reason; ServiceError `unavailable` where it takes too long */
+  /** Waits for a buffer. @throws as `ByteBudget.acquire` */
   async acquire(bytes: number, signal: AbortSignal): Promise<PartBuffer> {
-    const share = await this.#room.acquire(Math.min(bytes, this.#room.bytes), signal);
-    // Uploads with other parts than these are rare.
+    const permit = await this.#budget.acquire(Math.min(bytes, this.#budget.bytes), signal);
+    // Only buffers of one size are kept, since other part sizes are rare.
     if (this.#unused[0]?.length !== bytes) this.#unused = [];
     const buffer = this.#unused.pop() ?? Buffer.allocUnsafeSlow(bytes);
-    const giveBack = () => {
-      share.shrinkTo(0);
-      this.#unused = this.#room.used === 0 ? [] : [...this.#unused, buffer];
+    const release = () => {
+      permit.shrinkTo(0);
+      this.#unused = this.#budget.used === 0 ? [] : [...this.#unused, buffer];
     };
-    return { bytes: buffer, release: giveBack };
+    return { bytes: buffer, release };
   }
 }

@@ -10,13 +10,13 @@ const MAX_PUT_BYTES = 5 * 1024 ** 3;
 const MAX_EXPIRY_SECONDS = 604_800;
 
 /**
- * Links with which clients PUT to the bucket. The length is signed, and so are headers that ask for encryption, which the
- * client then has to send. `If-None-Match` is not: it would have to be sent too, and clients of the API send nothing that
- * they were not told to, `curl -T` not even that. What a link used twice has put there is noticed by its version.
+ * Presigns PUT requests of clients to the bucket. The signature covers the length and the headers for encryption, which the
+ * client must then send. It does not cover `If-None-Match`, since clients such as `curl -T` would not send that header; a
+ * second PUT through a link is detected by the version of the object.
  */
 export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<Presigning> {
   const probe = 'k';
-  // How host and path come about, only the SDK knows; but its way to a whole URL takes ten times as long as a signature.
+  // Only the SDK knows the rules for host and path, but its function for a whole URL takes ten times as long as a signature.
   const sample = new URL(await getSignedUrl(signer, new PutObjectCommand(bucket.target(probe))));
   const { Key: sampleKey } = bucket.target(probe);
   const basePath = sample.pathname.slice(0, sample.pathname.length - pathOf(sampleKey).length);
@@ -31,8 +31,12 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
     origin: sample.origin,
     presign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
       const { expiration } = await signer.config.credentials();
-      const credentialsHold = expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
-      const expiresIn = Math.max(1, Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, Math.floor(credentialsHold / 1000)));
+      const credentialLifetimeMs =
+        expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
+      const expiresIn = Math.max(
+        1,
+        Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, Math.floor(credentialLifetimeMs / 1000)),
+      );
       const path = `${basePath}${pathOf(bucket.target(key).Key)}`;
       const request = {
         protocol: sample.protocol,
@@ -51,7 +55,7 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
   };
 }
 
-/** As signatures have it: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, UriEncode */
+/** Encodes as `UriEncode` of https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html */
 function pathOf(key: string): string {
   return key.split('/').map(encoded).join('/');
 }

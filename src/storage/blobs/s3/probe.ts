@@ -16,14 +16,14 @@ import { type S3Bucket, type StoreCapabilities, withKnownHash } from './s3-bucke
 const BODY = Buffer.from('probe');
 const LONGER_BODY = Buffer.from('longer');
 
-/** No object has this ETag. */
+/** The ETag of no object. */
 const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
 
 /**
- * Tries on objects of its own what the store can do, and removes them again. Everything that the service will need is
- * tried, so that a permission that is missing shows now.
+ * Detects the capabilities of a store with test objects, which it deletes afterwards. It sends every kind of request that
+ * the service needs, so that a missing permission is reported at the start.
  *
- * @throws BackendUnusable with what is missing
+ * @throws BackendUnusable which names the missing permission
  */
 export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const { writer, reader } = bucket.connection;
@@ -31,22 +31,22 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const keys = ['object', 'body', 'length'].map((name) => `${folder}/${name}`);
   const [object, body] = keys.map((key) => bucket.target(key));
   const { Bucket, Key: Prefix } = bucket.target(folder);
-  const needing = <T>(permission: string, work: Promise<T>): Promise<T> =>
+  const requiring = <T>(permission: string, work: Promise<T>): Promise<T> =>
     work.catch((error) => {
       throw startError(error, bucket.location, permission);
     });
-  // The first request also finds out whether anybody answers, and whether there is such a bucket.
-  await needing('s3:ListBucket', reader.send(new ListObjectsV2Command({ Bucket, Prefix })));
+  // The first request also fails if the store does not answer or the bucket does not exist.
+  await requiring('s3:ListBucket', reader.send(new ListObjectsV2Command({ Bucket, Prefix })));
   const put = { ...object!, ...bucket.newObject('probe'), Body: BODY };
-  await needing('s3:PutObject', writer.send(new PutObjectCommand(put)));
+  await requiring('s3:PutObject', writer.send(new PutObjectCommand(put)));
   try {
-    const { Body } = await needing('s3:GetObject', reader.send(new GetObjectCommand(object!)));
+    const { Body } = await requiring('s3:GetObject', reader.send(new GetObjectCommand(object!)));
     await Body?.transformToByteArray();
-    const { UploadId } = await needing('s3:PutObject', writer.send(new CreateMultipartUploadCommand(object!)));
+    const { UploadId } = await requiring('s3:PutObject', writer.send(new CreateMultipartUploadCommand(object!)));
     const abort = new AbortMultipartUploadCommand({ ...object!, UploadId });
-    await needing('s3:AbortMultipartUpload', writer.send(abort));
-    await needing('s3:ListBucketMultipartUploads', reader.send(new ListMultipartUploadsCommand({ Bucket, Prefix })));
-    const refusedAs = async (isExpected: (error: unknown) => boolean, work: Promise<unknown>) => {
+    await requiring('s3:AbortMultipartUpload', writer.send(abort));
+    await requiring('s3:ListBucketMultipartUploads', reader.send(new ListMultipartUploadsCommand({ Bucket, Prefix })));
+    const isRejected = async (isExpected: (error: unknown) => boolean, work: Promise<unknown>) => {
       const error = await work.then(
         () => undefined,
         (reason) => reason,
@@ -55,20 +55,20 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
       return error !== undefined && isExpected(error);
     };
     return {
-      keepsFirst: await refusedAs(
+      keepsFirst: await isRejected(
         isPreconditionFailed,
         writer.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' })),
       ),
-      matchesVersions: await refusedAs(
+      matchesVersions: await isRejected(
         isPreconditionFailed,
         reader.send(new GetObjectCommand({ ...object!, IfMatch: STALE })),
       ),
-      checksBodies: await refusedAs((error) => statusOfError(error) === 400, putWithWrongHash(writer, body!)),
+      checksBodies: await isRejected((error) => statusOfError(error) === 400, putWithWrongHash(writer, body!)),
       checksLengths: await isLengthChecked(bucket, keys[2]!),
     };
   } finally {
     const Objects = keys.map((key) => ({ Key: bucket.target(key).Key }));
-    await needing(
+    await requiring(
       's3:DeleteObject',
       reader.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })),
     );
@@ -83,7 +83,7 @@ function putWithWrongHash(writer: S3Client, target: { Bucket: string; Key: strin
 
 async function isLengthChecked(bucket: S3Bucket, key: string): Promise<boolean> {
   const { writer } = bucket.connection;
-  // By the address that we have: that of the clients may not be reachable from here.
+  // Signed for our own endpoint: that of the clients may not be reachable from here.
   const presigning = await presigningOf(bucket, writer);
   const { url, headers } = await presigning.presign(key, { sizeBytes: BODY.length, expiresInSeconds: 60 });
   const { protocol, hostname, port, host, pathname, search } = new URL(url);

@@ -5,8 +5,8 @@ import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
 
 /**
- * The bytes of an object that has begun to answer. Where the answer breaks off or stalls, the rest is asked for again, of
- * the same version.
+ * Reads the body of a GET response. If the response ends early or stalls, it requests the remaining bytes of the same
+ * version.
  *
  * @throws BlobChanged, ServiceError `unavailable`; the signal's reason
  */
@@ -26,7 +26,7 @@ export async function* resumingBody(
   let position = range?.start ?? 0;
   for (let attempt = 1; ; attempt++) {
     try {
-      for await (const chunk of lively(body, idleMs)) {
+      for await (const chunk of withIdleTimeout(body, idleMs)) {
         position += chunk.length;
         attempt = 1;
         yield chunk;
@@ -37,14 +37,14 @@ export async function* resumingBody(
       if (!isTransient(error) || attempt >= attempts) throw storeError(error);
       await wait(100 * 4 ** attempt, undefined, signal && { signal });
       const again = await bucket.get(key, { range: { start: position, end: range?.end }, version, signal });
-      if (again === undefined) throw new ServiceError('unavailable', 'The file was removed while it was being read.');
+      if (again === undefined) throw new ServiceError('unavailable', 'The file was deleted while it was being read.');
       body = again.body;
     }
   }
 }
 
-/** Counts the time that the sender takes, and not that which the reader takes. */
-async function* lively(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
+/** Fails when the sender is idle for too long. The time that the reader takes for a chunk does not count. */
+async function* withIdleTimeout(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
   const chunks = body.iterator({ destroyOnReturn: true });
   try {
     for (;;) {
@@ -54,7 +54,7 @@ async function* lively(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
         body.destroy();
       }, idleMs);
       const next = await chunks.next().finally(() => clearTimeout(timer));
-      if (isLate) throw Object.assign(new Error(`no byte came for ${idleMs} ms`), { code: 'ETIMEDOUT' });
+      if (isLate) throw Object.assign(new Error(`no byte arrived for ${idleMs} ms`), { code: 'ETIMEDOUT' });
       if (next.done) return;
       yield next.value as Buffer;
     }

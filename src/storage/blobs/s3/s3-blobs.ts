@@ -27,53 +27,52 @@ import { Spool } from './spool.js';
 
 const MIB = 1024 * 1024;
 
-/** From here on a file goes in parts. All direct uploads stay below: one PUT keeps what is there, which parts may not. */
+/** A larger file is uploaded in parts. Direct uploads are smaller: a single PUT never replaces an object, parts may. */
 const MAX_PUT_BYTES = 160 * MIB;
 
-/** Memory for parts: of files that are here, and of bodies whose senders may be slow and must not make those wait. */
+/** Memory for parts of spooled files, and of request bodies: slow clients must not block the upload of spooled files. */
 const FILE_PARTS_BYTES = 48 * MIB;
 const BODY_PARTS_BYTES = 64 * MIB;
 
-const TIDY_INTERVAL_MS = 6 * 60 * 60 * 1000;
+const ABORT_INTERVAL_MS = 6 * 60 * 60 * 1000;
 
-/** Told of what an operator should know. */
+/** Writes to the operator's log. */
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
 /**
- * Blobs as objects of an S3 bucket. What is being received or looked at lies in a bounded spool on this machine; what is
- * too large for it goes straight into a multipart upload, and is looked at in the bucket.
+ * Stores blobs as objects of an S3 bucket. A file that is received or inspected is held in a bounded spool on this machine;
+ * a file that exceeds the spool is streamed into a multipart upload, and inspected in the bucket.
  *
- * One of two commits to a key wins where the store honours `If-None-Match` on PUT. Where it doesn't, and for parts on most
- * stores, both may succeed within the time of a request, and the later one stays: the version that the earlier was told
- * then differs, and every read that asks for it says so.
+ * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. If not, and with parts on most
+ * stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
  */
 export class S3Blobs implements BlobStore {
   readonly presigning?: Presigning;
-  /** As they were seen when the store was opened. */
+  /** As detected when the store was opened. */
   readonly capabilities: StoreCapabilities;
   readonly #bucket: S3Bucket;
   readonly #spool: Spool;
-  readonly #underway: OpenUploadIds = new Set();
+  readonly #openUploads: OpenUploadIds = new Set();
   readonly #filePartsMemory = new PartMemory(FILE_PARTS_BYTES);
   readonly #bodyPartsMemory = new PartMemory(BODY_PARTS_BYTES);
   readonly #closing = new AbortController();
 
-  private constructor(parts: {
+  private constructor(options: {
     bucket: S3Bucket;
     spool: Spool;
     presigning: Presigning | undefined;
-    abilities: StoreCapabilities;
+    capabilities: StoreCapabilities;
   }) {
-    this.#bucket = parts.bucket;
-    this.#spool = parts.spool;
-    if (parts.presigning !== undefined) this.presigning = parts.presigning;
-    this.capabilities = parts.abilities;
-    // Every upload listens.
+    this.#bucket = options.bucket;
+    this.#spool = options.spool;
+    if (options.presigning !== undefined) this.presigning = options.presigning;
+    this.capabilities = options.capabilities;
+    // Every upload adds a listener.
     setMaxListeners(0, this.#closing.signal);
   }
 
   /**
-   * Opens the spool, makes sure that the bucket can be used, and finds out what the store can do.
+   * Opens the spool, checks that the bucket can be used, and detects the capabilities of the store.
    *
    * @throws BackendUnusable
    */
@@ -85,12 +84,16 @@ export class S3Blobs implements BlobStore {
     const connection = await connect(location, timeouts);
     try {
       const bucket = new S3Bucket(connection, location, timeouts);
-      const abilities = await probe(bucket);
+      const capabilities = await probe(bucket);
       const presigning = location.isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
-      options.log('info', { bucket: location.bucket, prefix: location.prefix, ...abilities }, 'the bucket can be used');
+      options.log(
+        'info',
+        { bucket: location.bucket, prefix: location.prefix, ...capabilities },
+        'the bucket can be used',
+      );
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
-      const blobs = new S3Blobs({ bucket, spool, presigning, abilities });
-      blobs.#tidyNowAndThen(options.log);
+      const blobs = new S3Blobs({ bucket, spool, presigning, capabilities });
+      blobs.#abortAbandonedPeriodically(options.log);
       return blobs;
     } catch (error) {
       connection.close();
@@ -105,7 +108,7 @@ export class S3Blobs implements BlobStore {
     const { path, sizeBytes, sha256 } = file;
     const commit = async () => {
       try {
-        const version = await this.#keep(options.key, { path, sizeBytes, sha256 });
+        const version = await this.#upload(options.key, { path, sizeBytes, sha256 });
         if (version === undefined) throw alreadyExists();
         return { version };
       } finally {
@@ -115,7 +118,7 @@ export class S3Blobs implements BlobStore {
     return { sizeBytes, sha256, content: { path }, commit, discard: () => file.remove() };
   }
 
-  async #keep(key: string, file: { path: string; sizeBytes: number; sha256: string }): Promise<string | undefined> {
+  async #upload(key: string, file: { path: string; sizeBytes: number; sha256: string }): Promise<string | undefined> {
     const { path, sizeBytes, sha256 } = file;
     const { keepsFirst } = this.capabilities;
     if (sizeBytes <= MAX_PUT_BYTES) {
@@ -128,13 +131,13 @@ export class S3Blobs implements BlobStore {
       sha256,
       memory: this.#filePartsMemory,
       keepsFirst,
-      underway: this.#underway,
+      openUploads: this.#openUploads,
       signal: this.#closing.signal,
     });
     return version;
   }
 
-  /** The object is there before anybody has looked at it, as nothing less can be read; the catalog does not name it yet. */
+  /** Creates the object before it is inspected, since the parts can't be read; the catalog does not reference it yet. */
   async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
     const { key } = options;
     body.on('error', () => {});
@@ -142,12 +145,12 @@ export class S3Blobs implements BlobStore {
       ...options,
       memory: this.#bodyPartsMemory,
       keepsFirst: this.capabilities.keepsFirst,
-      underway: this.#underway,
+      openUploads: this.#openUploads,
     });
     const isOurs = async () => (await this.#bucket.head(key))?.version === version;
     return {
       ...facts,
-      content: this.#afar(key, version),
+      content: this.#contentInStore(key, version),
       commit: async () => {
         if (!(await isOurs())) throw alreadyExists();
         return { version };
@@ -158,11 +161,11 @@ export class S3Blobs implements BlobStore {
     };
   }
 
-  #afar(key: string, version: string): BlobContent {
+  #contentInStore(key: string, version: string): BlobContent {
     return {
       readAt: async (start, end, signal) => {
         const body = await this.read(key, { range: { start, end }, version, signal });
-        if (body === undefined) throw new Error(`${key} was deleted while it was being looked at.`);
+        if (body === undefined) throw new Error(`${key} was deleted while it was being inspected.`);
         return buffer(body);
       },
     };
@@ -179,7 +182,7 @@ export class S3Blobs implements BlobStore {
     const opened = await this.#bucket.get(key, options);
     if (opened === undefined) return undefined;
     const body = Readable.from(resumingBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
-    // Given up before the first byte was asked for, it would keep its connection.
+    // A reader that stops before the first byte would leave the connection open.
     return body.once('close', () => opened.body.destroy());
   }
 
@@ -188,8 +191,8 @@ export class S3Blobs implements BlobStore {
     options: { limit: ByteLimit; version?: string | null | undefined; signal: AbortSignal },
   ): Promise<FetchedBlob | undefined> {
     const { limit, signal } = options;
-    const isForSpool = limit.bytes <= this.#spool.maxBytes;
-    // Opened only once there is room for it: an answer that nobody reads for long would be cut off.
+    const fitsSpool = limit.bytes <= this.#spool.maxBytes;
+    // The request is sent once the spool has space: the store would close a connection whose body is not read.
     let opened: OpenObject | undefined;
     const bucket = this.#bucket;
     const body = Readable.from(
@@ -199,7 +202,7 @@ export class S3Blobs implements BlobStore {
       })(),
       { objectMode: false },
     );
-    if (!isForSpool) {
+    if (!fitsSpool) {
       const meter = new Meter(limit);
       await pipeline(body, meter, new Writable({ write: (_chunk, _encoding, done) => done() }), { signal }).catch(
         (error) => {
@@ -209,7 +212,7 @@ export class S3Blobs implements BlobStore {
       );
       if (opened === undefined) return undefined;
       const { version } = opened as OpenObject;
-      const content = this.#afar(key, version);
+      const content = this.#contentInStore(key, version);
       return { sizeBytes: meter.bytes, sha256: meter.digest(), content, version, discard: async () => {} };
     }
     const { path, sizeBytes, sha256, remove } = await this.#spool.receive(body, {
@@ -243,16 +246,16 @@ export class S3Blobs implements BlobStore {
     this.#bucket.connection.close();
   }
 
-  /** Uploads in parts that nobody goes on with are removed at the start, and every few hours. */
-  #tidyNowAndThen(log: Log): void {
-    const tidy = () =>
-      abortAbandoned(this.#bucket, this.#underway, Date.now).catch((err) => {
+  /** Aborts abandoned multipart uploads now and every six hours. */
+  #abortAbandonedPeriodically(log: Log): void {
+    const abort = () =>
+      abortAbandoned(this.#bucket, this.#openUploads, Date.now).catch((err) => {
         if (!this.#closing.signal.aborted)
-          log('warn', { err: storeError(err) }, 'abandoned uploads could not be removed');
+          log('warn', { err: storeError(err) }, 'could not abort abandoned multipart uploads');
       });
-    const timer = setInterval(tidy, TIDY_INTERVAL_MS);
+    const timer = setInterval(abort, ABORT_INTERVAL_MS);
     timer.unref();
     this.#closing.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-    void tidy();
+    void abort();
   }
 }

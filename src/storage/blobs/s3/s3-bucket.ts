@@ -18,21 +18,21 @@ import type { S3Location } from './location.js';
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
 const MAX_KEYS_PER_DELETE = 1000;
 
-/** `ping` must answer a load balancer in time. */
-const PING_MS = 5000;
+/** Shorter than the timeout of a load balancer's health check. */
+const PING_TIMEOUT_MS = 5000;
 
-/** Under which name an object says which upload of ours it came from, so that we know it again after a lost answer. */
+/** The metadata key for a random mark, by which an upload recognizes its own object after a lost response. */
 const MARK = 'trainyard-upload';
 
-/** What a store was seen to do; never assumed. */
+/** The capabilities of a store, as `probe` has detected them. */
 export interface StoreCapabilities {
   /** PUT with `If-None-Match: *` never replaces an object. */
   readonly keepsFirst: boolean;
-  /** GET with `If-Match` refuses other bytes than those. Where not, the answer's ETag is compared all the same. */
+  /** GET with `If-Match` rejects another version. The ETag of the response is compared in any case. */
   readonly matchesVersions: boolean;
-  /** A body that does not have the SHA-256 it was signed with is refused. */
+  /** A PUT whose body does not have the signed SHA-256 is rejected. */
   readonly checksBodies: boolean;
-  /** A presigned PUT of another length than was signed is refused. */
+  /** A presigned PUT whose body does not have the signed length is rejected. */
   readonly checksLengths: boolean;
 }
 
@@ -47,7 +47,7 @@ export interface OpenObject {
   readonly version: string;
 }
 
-/** The objects of a bucket under a prefix, one request at a time; every error is told as `storeError` puts it. */
+/** The objects of a bucket under a prefix. Each method throws what `storeError` returns. */
 export class S3Bucket {
   readonly connection: Connection;
   readonly location: S3Location;
@@ -59,13 +59,13 @@ export class S3Bucket {
     this.timeouts = timeouts;
   }
 
-  /** Bucket and key as requests name them. */
+  /** The bucket and the prefixed key, for a request. */
   target(key: string): { Bucket: string; Key: string } {
     const { bucket, prefix } = this.location;
     return { Bucket: bucket, Key: prefix === '' ? key : `${prefix}/${key}` };
   }
 
-  /** What every new object is to be stored with. */
+  /** The metadata and the encryption of a new object. */
   newObject(mark: string) {
     const { encryption } = this.location;
     return {
@@ -76,9 +76,9 @@ export class S3Bucket {
   }
 
   /**
-   * One PUT of a body, which is made anew for each attempt.
+   * Stores an object with one PUT. Each attempt opens the body again.
    *
-   * @returns its version; `undefined` where the key is taken, as far as the store tells
+   * @returns its version; `undefined` if the key already exists, as far as the store detects it
    */
   async put(
     key: string,
@@ -88,10 +88,10 @@ export class S3Bucket {
     if (!keepsFirst && (await this.head(key)) !== undefined) return undefined;
     const mark = randomUUID();
     try {
-      return await this.#trying(async () => {
+      return await this.#withRetries(async () => {
         const Body = body.open();
-        const broken = new AbortController();
-        Body.once('error', (error) => broken.abort(error));
+        const failed = new AbortController();
+        Body.once('error', (error) => failed.abort(error));
         const command = new PutObjectCommand({
           ...this.target(key),
           ...this.newObject(mark),
@@ -99,15 +99,15 @@ export class S3Bucket {
           Body,
           ContentLength: body.sizeBytes,
         });
-        const sent = this.connection.writer.send(withKnownHash(command, body.sha256), { abortSignal: broken.signal });
-        // The client does not close what it has not read to its end.
+        const sent = this.connection.writer.send(withKnownHash(command, body.sha256), { abortSignal: failed.signal });
+        // The SDK does not close a body that it has not read to the end.
         return versionOf(await sent.finally(() => Body.destroy()));
       });
     } catch (error) {
       if (!isPreconditionFailed(error)) throw storeError(error);
-      // An attempt before this one may have succeeded without our hearing of it.
-      const there = await this.head(key);
-      return there?.mark === mark ? there.version : undefined;
+      // An earlier attempt may have succeeded although its response was lost.
+      const existing = await this.head(key);
+      return existing?.mark === mark ? existing.version : undefined;
     }
   }
 
@@ -125,7 +125,7 @@ export class S3Bucket {
     }
   }
 
-  /** The beginning of an answer; its body is raw. @throws BlobChanged */
+  /** Sends a GET and returns its unread body. @throws BlobChanged */
   async get(
     key: string,
     options: {
@@ -168,15 +168,14 @@ export class S3Bucket {
       const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
       if (failed === undefined) continue;
       const message = `${Errors.length} of ${chunk.length} objects could not be deleted: ${failed.Key}: ${failed.Code}`;
-      throw new ServiceError('unavailable', 'The store of files could not delete a file.', {
+      throw new ServiceError('unavailable', 'The file store could not delete a file.', {
         cause: new Error(message),
       });
     }
   }
 
   /**
-   * Objects whose keys begin with that, in the order of their keys, those behind the key `after`, up to a thousand at a time;
-   * one request.
+   * Lists a page of up to 1000 objects whose keys have the prefix and follow `after`, ordered by key; one request.
    */
   async list(
     keyPrefix: string,
@@ -197,14 +196,14 @@ export class S3Bucket {
     return { objects, next: answer.IsTruncated ? objects.at(-1)?.key : undefined };
   }
 
-  /** Which of these keys of one dataset there are: listed, so that a thousand cost no more than one. */
+  /** Finds which of these keys of one dataset exist, with listings: one request for up to 1000 keys. */
   async find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     const wanted = new Set(keys);
     const found = new Map<string, FoundBlob>();
     const [first, ...others] = keys.toSorted();
     if (first === undefined) return found;
     const last = others.at(-1) ?? first;
-    // Whatever is shorter than the first key comes before it.
+    // The key without its last character sorts before the first key.
     for (let after: string | undefined = first.slice(0, -1); after !== undefined && after < last; ) {
       const { objects, next } = await this.list(first.slice(0, first.indexOf('/') + 1), after);
       for (const { key, sizeBytes, version } of objects) if (wanted.has(key)) found.set(key, { sizeBytes, version });
@@ -215,13 +214,13 @@ export class S3Bucket {
 
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
-    await this.connection.reader.send(command, { abortSignal: AbortSignal.timeout(PING_MS) }).catch((error) => {
+    await this.connection.reader.send(command, { abortSignal: AbortSignal.timeout(PING_TIMEOUT_MS) }).catch((error) => {
       throw storeError(error);
     });
   }
 
-  /** Tries again what the SDK does not, since it can't know how to make a body anew. */
-  async #trying<T>(work: () => Promise<T>): Promise<T> {
+  /** Retries requests that the SDK does not retry, because it can't open their body again. */
+  async #withRetries<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await work();
@@ -233,12 +232,12 @@ export class S3Bucket {
   }
 }
 
-/** An ETag without its quotes, which not all stores write. */
+/** An ETag without quotes, which some stores omit. */
 export function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
   return ETag.replace(/^"|"$/g, '');
 }
 
-/** The signature then covers the hash of the body, and the store proves for us that it got these very bytes. */
+/** Makes the signature cover the SHA-256 of the body, so that the store rejects a body with other bytes. */
 export function withKnownHash(command: PutObjectCommand, sha256: string): PutObjectCommand {
   command.middlewareStack.add(
     (next) => (args) => {

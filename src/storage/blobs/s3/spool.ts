@@ -14,7 +14,7 @@ const OPENING_LOCK = 'opening.lock';
 const OPENING_ATTEMPTS = 400;
 const OPENING_PAUSE_MS = 50;
 
-/** A file of the spool, whole. It takes up room until it is removed. */
+/** A complete file in the spool. It uses the spool's budget until it is removed. */
 export interface SpoolFile {
   readonly path: string;
   readonly sizeBytes: number;
@@ -24,21 +24,21 @@ export interface SpoolFile {
 }
 
 /**
- * A folder for bytes on their way into a store or out of one, of which there are never more than its limit. Several
- * processes of a machine may share it, each with files and a limit of its own.
+ * A folder of bounded size for files in flight to a store or from one. Several processes of a machine may share the root
+ * folder: each has its own sub-folder and its own limit.
  */
 export class Spool {
   readonly #folder: string;
-  readonly #room: ByteBudget;
+  readonly #budget: ByteBudget;
   readonly #release: () => void;
 
-  private constructor(folder: string, room: ByteBudget, release: () => void) {
+  private constructor(folder: string, budget: ByteBudget, release: () => void) {
     this.#folder = folder;
-    this.#room = room;
+    this.#budget = budget;
     this.#release = release;
   }
 
-  /** Opens the folder, makes it where it is missing, and removes what processes that are no more have left in it. */
+  /** Opens the spool, creates its folder if it is missing, and deletes the folders of processes that have ended. */
   static async open(root: string, maxBytes: number): Promise<Spool> {
     await mkdir(root, { recursive: true, mode: 0o700 });
     const opening = await lockWhenFree(join(root, OPENING_LOCK));
@@ -49,34 +49,34 @@ export class Spool {
       const folder = join(root, randomUUID());
       await mkdir(folder);
       const { release } = lockFolder(join(folder, LOCK));
-      return new Spool(folder, new ByteBudget(maxBytes, 'for uploads on their way to the store'), release);
+      return new Spool(folder, new ByteBudget(maxBytes, 'spool space'), release);
     } finally {
       opening.release();
     }
   }
 
-  /** No file may be larger. */
+  /** The size of the largest possible file. */
   get maxBytes(): number {
-    return this.#room.bytes;
+    return this.#budget.bytes;
   }
 
   /**
-   * Writes a body to a file, once there is room for `atMostBytes`; until then it is not read.
+   * Writes a body to a file. Waits for a permit of `atMostBytes` before it reads the body.
    *
-   * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` where there is
-   * no room for long; the signal's reason. Nothing is kept then.
+   * @throws ServiceError `too_large` with the limit's message, `upload_cut_short`, `no_space`, `unavailable` if the wait
+   * for the permit times out; the signal's reason. The file is deleted then.
    */
   async receive(
     body: Readable,
     { limit, atMostBytes, signal }: { limit: ByteLimit; atMostBytes: number; signal: AbortSignal },
   ): Promise<SpoolFile> {
-    // One that breaks off while it waits for its turn must not end the process.
+    // Without a listener, an error of the body during the wait would end the process.
     body.on('error', () => {});
-    const share = await this.#room.acquire(atMostBytes, signal);
+    const permit = await this.#budget.acquire(atMostBytes, signal);
     const path = join(this.#folder, randomUUID());
     const remove = async () => {
       await rm(path, { force: true });
-      share.shrinkTo(0);
+      permit.shrinkTo(0);
     };
     try {
       const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
@@ -86,7 +86,7 @@ export class Spool {
       } finally {
         await handle.close();
       }
-      share.shrinkTo(meter.bytes);
+      permit.shrinkTo(meter.bytes);
       return { path, sizeBytes: meter.bytes, sha256: meter.digest(), remove };
     } catch (error) {
       await remove();
@@ -101,7 +101,7 @@ export class Spool {
   }
 }
 
-/** The lock of a living process can't be had, wherever on the machine it runs. */
+/** Removes the folder of an ended process: the lock of a running one can't be acquired. */
 async function removeIfAbandoned(folder: string): Promise<void> {
   try {
     lockFolder(join(folder, LOCK)).release();

@@ -20,7 +20,7 @@ test('the URL of a bucket says everything about it', () => {
   });
 });
 
-test('a bucket is enough, and an endpoint changes what the rest is by default', () => {
+test('a bucket alone is a valid location, and an endpoint changes the defaults', () => {
   const amazon = parseS3Url('s3://train-data');
   expect(amazon).toMatchObject({ prefix: '', region: undefined, isPathStyle: false, encryption: undefined });
   const own = parseS3Url('s3://train-data?endpoint=http://ceph:7480');
@@ -32,22 +32,22 @@ test.each([
   ['https://bucket', 's3://bucket/prefix'],
   ['nothing', 's3://bucket/prefix'],
   ['s3://', 'must name a bucket'],
-  ['s3://bucket:9000/', 'no port'],
+  ['s3://bucket:9000/', 'without a port'],
   ['s3://bucket/a//b', 'empty parts'],
   ['s3://bucket?endpiont=http://x', 'does not know endpiont'],
-  ['s3://bucket?endpoint=ceph:7480', 'as endpoint an address of the form'],
-  ['s3://bucket?endpoint=http://ceph/path', 'as endpoint an address of the form'],
-  ['s3://bucket?public_endpoint=http://user:pw@ceph', 'as public_endpoint an address of the form'],
+  ['s3://bucket?endpoint=ceph:7480', 'must have endpoint= of the form https://host:port'],
+  ['s3://bucket?endpoint=http://ceph/path', 'must have endpoint= of the form https://host:port'],
+  ['s3://bucket?public_endpoint=http://user:pw@ceph', 'must have public_endpoint= of the form https://host:port'],
   ['s3://bucket?path_style=yes', 'path_style=true or path_style=false'],
   ['s3://bucket?presign=no', 'presign=true or presign=false'],
-  ['s3://bucket?sse=rot13', 'as sse one of'],
+  ['s3://bucket?sse=rot13', 'must have sse=AES256 or sse=aws:kms'],
   ['s3://bucket?kms_key=k', 'only with sse=aws:kms'],
   ['s3://bucket?sse=AES256&kms_key=k', 'only with sse=aws:kms'],
-])('%s is refused with the reason', (url, reason) => {
+])('%s is rejected with the reason', (url, reason) => {
   expect(() => parseS3Url(url)).toThrow(reason);
 });
 
-test('all faults of a URL are told at once, and its password never is', () => {
+test('all faults of a URL are reported at once, without its password', () => {
   const url = 's3://key:hush@bucket?sse=rot13&path_style=maybe';
   const fault = (() => {
     try {
@@ -56,6 +56,6 @@ test('all faults of a URL are told at once, and its password never is', () => {
       return String((error as Error).message);
     }
   })();
-  expect(fault).toMatch(/^BLOBS_URL must hold no credentials.*; it must have path_style.*; it must have as sse/);
+  expect(fault).toMatch(/^BLOBS_URL must hold no credentials.*; it must have path_style.*; it must have sse=/);
   expect(fault).not.toContain('hush');
 });
