@@ -19,13 +19,13 @@ afterEach(() => {
   hangUp = new AbortController();
 });
 
-/** Somebody who follows all datasets of an account. */
+/** A client that watches all datasets of an account. */
 async function follow(as = api, url = server.url) {
   const client = new TrainyardClient({ baseUrl: url, token: as.token });
   const events = client.allEvents({ signal: hangUp.signal });
   const next = async (): Promise<DatasetEvent | undefined> => (await events.next()).value;
   expect(await next()).toEqual({ type: 'open' });
-  /** The first event that is like this; those before it are of the same dataset. */
+  /** The first matching event; events before it must be of the same dataset. */
   const until = async (id: string, isIt: (dataset: Dataset) => boolean): Promise<Dataset> => {
     for (;;) {
       const event = await next();
@@ -37,7 +37,7 @@ async function follow(as = api, url = server.url) {
   return { events, next, until };
 }
 
-test('every change of every dataset is told, those that time makes included, and the end of each', async () => {
+test('every change of every dataset is reported, including those that time causes and deletions', async () => {
   const before = await api.newDataset();
   const { next, until } = await follow();
   const { body: created } = await api.create();
@@ -45,7 +45,7 @@ test('every change of every dataset is told, those that time makes included, and
   const { id } = created;
   await api.upload(id, 'dog.jpg', image);
   await until(id, ({ counts }) => counts.images === 1 && counts.pending === 0);
-  // Nothing is sent here: the grace runs out by itself.
+  // No request is sent here: the grace period ends by itself.
   const failed = await until(id, ({ status }) => status === 'FAILED');
   expect(failed.error).toMatchObject({ code: 'MISSING_CAPTION', problems: [] });
   await api.upload(id, 'dog.txt', 'a dog');
@@ -57,14 +57,14 @@ test('every change of every dataset is told, those that time makes included, and
   expect(await next()).toEqual({ type: 'deleted', id: before });
 });
 
-test('a dataset that was UPLOADING already when somebody began to follow is told of when it fails', async () => {
+test('a dataset that was UPLOADING before a client connects is reported when it fails', async () => {
   const id = await api.newDataset();
   await api.upload(id, 'dog.jpg', image);
   const { until } = await follow();
   expect((await until(id, () => true)).status).toBe('FAILED');
 });
 
-test("another account's datasets are not told of", async () => {
+test("another account's datasets are not reported", async () => {
   const { next } = await follow(await server.api('other'));
   const id = await api.newDataset();
   await api.upload(id, 'dog.txt', 'a dog');
@@ -73,7 +73,7 @@ test("another account's datasets are not told of", async () => {
   expect(await next()).toMatchObject({ type: 'dataset', dataset: { id: theirs, status: 'DRAFT' } });
 });
 
-test('a large upload is a few events, the last of which has all of it', async () => {
+test('a large upload causes few events, and the last one has all files', async () => {
   const id = await api.newDataset();
   const names = Array.from({ length: 200 }, (_, i) => `${i}.txt`);
   const { next } = await follow();
@@ -89,11 +89,11 @@ test('a large upload is a few events, the last of which has all of it', async ()
     if (event?.type === 'dataset') captions = event.dataset.counts.captions;
   }
   await sending;
-  // Each upload begins and settles, which is two changes.
+  // Each upload is reserved and finalized, which is two changes.
   expect(events).toBeLessThan(200);
 });
 
-test('many follow at once, and a server that stops lets go of them', async () => {
+test('many clients can watch, and a server that stops ends their streams', async () => {
   const brief = await startServer();
   try {
     const mine = await brief.api();
@@ -108,7 +108,7 @@ test('many follow at once, and a server that stops lets go of them', async () =>
   }
 });
 
-test('nobody follows without a token', async () => {
+test('watching requires a token', async () => {
   const stranger = new TrainyardClient({ baseUrl: server.url, token: 'ty_no' });
   await expect(stranger.allEvents().next()).rejects.toMatchObject({ status: 401 });
 });

@@ -23,7 +23,7 @@ const ask = (filenames: unknown, as = api) => as.json('POST', `/${id}/captions`,
 const sha256Of = (bytes: string | Buffer) => createHash('sha256').update(bytes).digest('hex');
 const BOM = '\ufeff';
 
-test('captions come with their text and SHA-256 in the order of the names, in any Unicode form and asked for twice', async () => {
+test('captions have text and SHA-256 in the order of the request, in any Unicode form and with duplicates', async () => {
   const texts = { 'a.txt': 'a dog', 'caf\u00e9 "1".txt': ' zwei\r\nZeilen\u2028 🚂\n', 'empty.txt': '' };
   for (const [name, text] of Object.entries(texts)) await api.upload(id, name, text);
   const captions = await client.captions(id, ['cafe\u0301 "1".txt', 'empty.txt', 'a.txt', 'empty.txt']);
@@ -36,7 +36,7 @@ test('captions come with their text and SHA-256 in the order of the names, in an
   );
 });
 
-test('what is saved again as it came has lost its byte order mark and nothing else', async () => {
+test('saving a text as it was returned loses only its byte order mark', async () => {
   await api.upload(id, 'a.txt', `${BOM}${BOM}a dog\r\n`);
   const [caption] = await client.captions(id, ['a.txt']);
   expect(caption?.sha256).toBe(sha256Of(`${BOM}${BOM}a dog\r\n`));
@@ -53,7 +53,7 @@ test('a caption of 64 KiB has its text, and a larger one has none', async () => 
   expect(captions[1]?.sha256).toBe(sha256Of('x'.repeat(65_537)));
 });
 
-test('the client asks for any number', async () => {
+test('the client can request any number', async () => {
   const names = Array.from({ length: 5 }, (_, i) => `${i}.txt`);
   for (const name of names) await api.upload(id, name, `caption ${name}`);
   const wanted = Array.from({ length: 2503 }, (_, i) => names[i % 5]!);
@@ -63,7 +63,7 @@ test('the client asks for any number', async () => {
   expect(await client.captions(id, [])).toEqual([]);
 });
 
-test('a name that is not there is named with 404, and one of no caption with 422', async () => {
+test('an unknown name is reported with 404, and a file that is not a caption with 422', async () => {
   await api.upload(id, 'a.txt', 'a dog');
   await api.upload(id, 'a.jpg', await media.jpeg());
   const missing = await ask(['a.txt', 'b.txt']);
@@ -81,17 +81,17 @@ test.each([
   ['no list', 'a.txt'],
   ['numbers', [7]],
   ['nothing', undefined],
-])('refuses %s as names', async (_what, filenames) => {
+])('rejects %s as names', async (_what, filenames) => {
   expect((await ask(filenames)).status).toBe(422);
 });
 
-test('names that no file can have are not there', async () => {
+test('names that no file can have are not found', async () => {
   for (const name of ['', '\u0000', '../a.txt', '\ud800.txt', 'x'.repeat(10_000)]) {
     expect((await ask([name])).status, JSON.stringify(name.slice(0, 20))).toBe(404);
   }
 });
 
-test("another account's dataset is not there", async () => {
+test("another account's dataset is not found", async () => {
   await api.upload(id, 'a.txt', 'a dog');
   expect((await ask(['a.txt'], await server.api('other'))).body.error_code).toBe(404001);
 });

@@ -31,7 +31,7 @@ describe('create', () => {
     ['an empty body of any type', '', 'application/x-www-form-urlencoded'],
     ['a null name', '{"name":null}', 'application/json; charset=utf-8'],
     ['no content type', Buffer.from('{}'), undefined],
-  ])('makes up a name for %s', async (_, body, type) => {
+  ])('generates a name for %s', async (_, body, type) => {
     const headers = type === undefined ? {} : { 'content-type': type };
     const answer = await api.request<{ name: string }>('POST', '', { body: body ?? null, headers });
     expect(answer.status).toBe(200);
@@ -54,14 +54,14 @@ describe('create', () => {
     ['a\nb', 'contains'],
     ['what?', 'contains "?"'],
     ['é'.repeat(65), 'is 130 bytes long'],
-  ])('refuses the name %j with 422', async (name, reason) => {
+  ])('rejects the name %j with 422', async (name, reason) => {
     const { status, body } = await api.create(name);
     expect(status).toBe(422);
     expect(body.error_code).toBe(422003);
     expect(body.error_message).toContain(reason);
   });
 
-  test('refuses a taken name with 409, in any Unicode form, and frees it on deletion', async () => {
+  test('rejects a taken name with 409, in any Unicode form, until the dataset is deleted', async () => {
     const { body } = await api.create('caf\u00e9');
     const again = await api.create('cafe\u0301');
     expect(again.status).toBe(409);
@@ -70,7 +70,7 @@ describe('create', () => {
     expect((await api.create('café')).status).toBe(200);
   });
 
-  test('one of many creates of one name at once wins', async () => {
+  test('of concurrent creates of one name, exactly one succeeds', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => api.create('raced')));
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(7).fill(409)]);
   });
@@ -79,14 +79,14 @@ describe('create', () => {
     ['{"name":', 422, 'not valid JSON'],
     ['[]', 422, 'not valid'],
     ['{"name":5}', 422, 'name: '],
-  ])('refuses the body %s with %i', async (body, status, reason) => {
+  ])('rejects the body %s with %i', async (body, status, reason) => {
     const answer = await api.request('POST', '', { body, headers: { 'content-type': 'application/json' } });
     expect(answer.status).toBe(status);
     expect(answer.body.error_message).toContain(reason);
     if (reason === 'name: ') expect(answer.body.detail).toEqual([{ path: 'name', message: expect.any(String) }]);
   });
 
-  test('refuses a body that is not JSON with 415', async () => {
+  test('rejects a body that is not JSON with 415', async () => {
     const headers = { 'content-type': 'text/plain' };
     const answer = await api.request('POST', '', { body: 'name=x', headers });
     expect([answer.status, answer.body.error_code]).toEqual([415, 415002]);
@@ -94,7 +94,7 @@ describe('create', () => {
 });
 
 describe('list', () => {
-  test('has all datasets of the account, newest first, without files', async () => {
+  test('returns all datasets of the account, newest first, without files', async () => {
     const mine = await server.api('lister');
     const names = Array.from({ length: 30 }, (_, i) => `set ${i}`);
     for (const name of names) await mine.create(name);
@@ -105,7 +105,7 @@ describe('list', () => {
     expect(body.datasets[0]).not.toHaveProperty('files');
   });
 
-  test('goes page by page with limit and cursor', async () => {
+  test('returns pages with limit and cursor', async () => {
     const mine = await server.api('pager');
     for (let i = 0; i < 5; i++) await mine.create(`set ${i}`);
     const seen: string[] = [];
@@ -133,7 +133,7 @@ describe('list', () => {
     expect(rest.body).toMatchObject({ datasets: [{ name: 'set 0' }], next_cursor: null });
   });
 
-  test.each(['?limit=0', '?limit=x', '?status=ready', '?cursor=garbage'])('refuses %s with 422', async (query) => {
+  test.each(['?limit=0', '?limit=x', '?status=ready', '?cursor=garbage'])('rejects %s with 422', async (query) => {
     const { status, body } = await api.list(query);
     expect(status).toBe(422);
     expect(body.detail?.[0]?.path).toBe(/\?(\w+)/.exec(query)?.[1]);
@@ -141,7 +141,7 @@ describe('list', () => {
 });
 
 describe('delete', () => {
-  test('answers once, and then the dataset is unknown to every call', async () => {
+  test('succeeds once; afterwards every call answers 404', async () => {
     const id = await api.newDataset();
     const { status, body } = await api.request('DELETE', `/${id}`);
     expect([status, body]).toEqual([200, { id, deleted: true }]);
@@ -165,7 +165,7 @@ describe('delete', () => {
 });
 
 describe('accounts', () => {
-  test('an account sees nothing of another: its ids answer as unknown ones, its names are free', async () => {
+  test("an account can't see another: its ids are unknown, and its names are free", async () => {
     const [mine, theirs] = [await server.api('alice'), await server.api('bob')];
     const id = await mine.newDataset('secret');
     await mine.upload(id, 'a.txt', 'a caption');
@@ -216,7 +216,7 @@ describe('accounts', () => {
     }
   });
 
-  test('the scheme may be written in any case', async () => {
+  test('the scheme is not case-sensitive', async () => {
     const headers = { authorization: `bearer ${api.token}` };
     expect((await fetch(`${server.url}/prod/v1/trainers/datasets`, { headers })).status).toBe(200);
   });

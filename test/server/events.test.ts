@@ -19,7 +19,7 @@ interface Event {
   readonly data: WireDataset;
 }
 
-/** Events one by one, as they come. */
+/** Yields events as they arrive. */
 async function* eventsOf(response: Response): AsyncGenerator<Event> {
   let text = '';
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
@@ -33,7 +33,7 @@ async function* eventsOf(response: Response): AsyncGenerator<Event> {
 }
 
 describe('a missing caption', () => {
-  test('is waited for until the grace is over, then it is the error, and the caption heals it', async () => {
+  test('is an error only after the grace period, and uploading the caption repairs it', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'dog.jpg', image);
     expect((await api.status(id)).body.status).toBe('UPLOADING');
@@ -51,7 +51,7 @@ describe('a missing caption', () => {
     expect((await api.status(id)).body.status).toBe('READY');
   });
 
-  test('pairs by exact case, and the stray caption is told of with its nearest name', async () => {
+  test('is paired by exact case, and an orphaned caption is reported with the nearest name', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'Dog.jpg', image);
     await api.upload(id, 'dog.txt', 'a dog');
@@ -62,7 +62,7 @@ describe('a missing caption', () => {
     );
   });
 
-  test('only types that the trainer ignores are not enough', async () => {
+  test('a dataset of only types that the trainer ignores is not READY', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'a.gif', await media.gif());
     await api.upload(id, 'a.txt', 'a caption');
@@ -83,7 +83,7 @@ describe('wait', () => {
     expect((await waiting).body).toMatchObject({ status: 'READY', files: [{}, {}] });
   });
 
-  test('answers after the time with what there is', async () => {
+  test('answers after the given time with the current state', async () => {
     const id = await api.newDataset();
     await api.link(id, 'dog.jpg', 5);
     expect((await api.status(id, '?wait=0.2')).body.status).toBe('UPLOADING');
@@ -96,13 +96,13 @@ describe('wait', () => {
     expect((await waiting).status).toBe(404);
   });
 
-  test.each(['61', '-1', 'x'])('refuses wait=%s with 422', async (wait) => {
+  test.each(['61', '-1', 'x'])('rejects wait=%s with 422', async (wait) => {
     expect((await api.status(await api.newDataset(), `?wait=${wait}`)).status).toBe(422);
   });
 });
 
 describe('events', () => {
-  test('tell the dataset at once, every change of status and counts, and the end', async () => {
+  test('report the dataset at once, every change of status and counts, and the deletion', async () => {
     const id = await api.newDataset();
     const response = await api.raw('GET', `/${id}/events`);
     expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
@@ -117,7 +117,7 @@ describe('events', () => {
     };
     await until(({ counts }) => counts.images === 1 && counts.pending === 0);
     expect(seen.every(({ status }) => status === 'UPLOADING')).toBe(true);
-    // Nothing is sent here: the grace runs out by itself.
+    // No request is sent here: the grace period ends by itself.
     await until(({ status }) => status === 'FAILED');
     expect(seen.at(-1)?.error?.code).toBe('MISSING_CAPTION');
     await api.upload(id, 'dog.txt', 'a dog');

@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 const namesOf = ({ files }: { files: { filename: string }[] }) => files.map(({ filename }) => filename);
 
-test('files come some at a time in the order of their names, as the status has them', async () => {
+test('pages of files are sorted by name and equal to those of the status', async () => {
   const first = await client.files(id, { limit: 3, kind: 'image' });
   expect(namesOf(first)).toEqual(['a.jpg', 'b.jpg', 'caf\u00e9.jpg']);
   expect(first.next_after).toBe('caf\u00e9.jpg');
@@ -34,19 +34,19 @@ test('files come some at a time in the order of their names, as the status has t
   expect([namesOf(second), second.next_after]).toEqual([['d.jpg'], null]);
 });
 
-test('a page that is just full is the last', async () => {
+test('a last page may be exactly full', async () => {
   const { files, next_after } = await client.files(id, { limit: 8 });
   expect([files.length, next_after]).toEqual([8, null]);
   expect(await client.files(id, { limit: 1, kind: 'video' })).toEqual({ files: [], next_after: null });
   expect(await client.files(await api.newDataset(), { limit: 1 })).toEqual({ files: [], next_after: null });
 });
 
-test('a page begins behind a name, be it one of a file or not, in any Unicode form', async () => {
+test('a page begins after any name, in any Unicode form', async () => {
   expect(namesOf(await client.files(id, { limit: 2, after: 'b.a' }))).toEqual(['b.jpg', 'b.txt']);
   expect(namesOf(await client.files(id, { limit: 1, after: 'cafe\u0301.jpg' }))).toEqual(['caf\u00e9.txt']);
 });
 
-test('without a limit there are a hundred', async () => {
+test('the default limit is a hundred', async () => {
   const many = await api.newDataset();
   const names = Array.from({ length: 101 }, (_, i) => `${i + 100}.txt`);
   for (const name of names) await api.upload(many, name, 'a caption');
@@ -55,17 +55,17 @@ test('without a limit there are a hundred', async () => {
 });
 
 test.each(['limit=0', 'limit=1001', 'limit=x', 'limit=1.5', 'kind=', 'kind=sound', 'after=a&after=b'])(
-  'refuses %s with 422',
+  'rejects %s with 422',
   async (query) => {
     expect((await api.request('GET', `/${id}/files?${query}`)).status).toBe(422);
   },
 );
 
-test.each(['%00', '%ed%a0%80', 'x'.repeat(5000), ''])('takes %s for a name', async (after) => {
+test.each(['%00', '%ed%a0%80', 'x'.repeat(5000), ''])('accepts %s as a name', async (after) => {
   expect((await api.request('GET', `/${id}/files?after=${after}`)).status).toBe(200);
 });
 
-test("another account's dataset is not there", async () => {
+test("another account's dataset is not found", async () => {
   const theirs = await server.api('other');
   expect((await theirs.request('GET', `/${id}/files`)).body.error_code).toBe(404001);
 });

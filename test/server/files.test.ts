@@ -24,7 +24,7 @@ beforeEach(async () => {
 const get = (path: string, headers: Record<string, string> = {}) => api.raw('GET', `/${id}/files/${path}`, { headers });
 
 describe('reading a file', () => {
-  test('gives the bytes with type, length, ETag and safe headers', async () => {
+  test('returns the bytes with type, length, ETag and security headers', async () => {
     const response = await get('dog%201.jpg');
     expect(response.status).toBe(200);
     expect(Buffer.from(await response.arrayBuffer()).equals(image)).toBe(true);
@@ -58,7 +58,7 @@ describe('reading a file', () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(expected)).toBe(true);
   });
 
-  test('answers 416 for a range beyond the end, and the whole for several ranges or other units', async () => {
+  test('answers 416 for a range beyond the end, and the whole file for several ranges or other units', async () => {
     const beyond = await get('dog%201.jpg', { range: `bytes=${image.length}-` });
     expect([beyond.status, beyond.headers.get('content-range')]).toEqual([416, `bytes */${image.length}`]);
     for (const range of ['bytes=0-1,5-6', 'lines=1-2', 'bytes=x']) {
@@ -74,12 +74,12 @@ describe('reading a file', () => {
     expect((await get('dog%201.jpg', { 'if-range': '"x"', range: 'bytes=0-1' })).status).toBe(200);
   });
 
-  test('HEAD has the headers alone', async () => {
+  test('HEAD returns only the headers', async () => {
     const response = await api.raw('HEAD', `/${id}/files/dog%201.jpg`);
     expect([response.status, response.headers.get('content-length')]).toEqual([200, String(image.length)]);
   });
 
-  test('an empty file is read as such', async () => {
+  test('an empty file has an empty body', async () => {
     await api.upload(id, 'empty.txt', '');
     const response = await get('empty.txt');
     expect([response.status, await response.text()]).toEqual([200, '']);
@@ -124,7 +124,7 @@ describe('a thumbnail', () => {
 });
 
 describe('removing a file', () => {
-  test('takes it out of the dataset; its caption is an orphan then, and the image can come back', async () => {
+  test('orphans its caption, and the image can be uploaded again', async () => {
     const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
     expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true }]);
     expect((await get('dog%201.jpg')).status).toBe(404);
@@ -134,12 +134,12 @@ describe('removing a file', () => {
     expect((await api.status(id)).body.status).toBe('READY');
   });
 
-  test('of a name that is not there is 404', async () => {
+  test('of an unknown name is 404', async () => {
     const { status, body } = await api.request('DELETE', `/${id}/files/cat.jpg`);
     expect([status, body.error_code]).toEqual([404, 404002]);
   });
 
-  test('drops a refused upload and an open promise of that name', async () => {
+  test('removes a rejected and a pending upload of that name', async () => {
     await api.upload(id, 'bad.png', media.damaged.html());
     expect((await api.status(id)).body.status).toBe('FAILED');
     await api.request('DELETE', `/${id}/files/bad.png`);
@@ -152,7 +152,7 @@ describe('removing a file', () => {
 });
 
 describe('the manifest', () => {
-  test('names every file with size, SHA-256 and facts, and a digest of them all', async () => {
+  test('lists every file with size, SHA-256 and facts, and the digest', async () => {
     const { body } = await api.manifest(id);
     const sums = body.files.map(({ sha256, filename }) => `${sha256}  ${filename}\n`).join('');
     expect(body).toMatchObject({
@@ -167,7 +167,7 @@ describe('the manifest', () => {
     expect((await api.status(id)).body.digest).toBe(body.digest);
   });
 
-  test('has the same digest for the same files, another for others, and none where it is not READY', async () => {
+  test('has the same digest for the same files, a different one for others, and none unless READY', async () => {
     const twin = await api.newDataset();
     await api.upload(twin, 'dog 1.txt', 'a dog');
     await api.upload(twin, 'dog 1.jpg', image);

@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => discardServer(server));
 
-/** Sends bytes as they are, hangs up when asked to or once they are sent, and returns what came back. */
+/** Sends raw bytes, disconnects when told to or after sending, and returns the response. */
 function converse(bytes: Buffer, hangUp: boolean): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
@@ -37,7 +37,7 @@ function converse(bytes: Buffer, hangUp: boolean): Promise<string> {
   });
 }
 
-/** A change somewhere in a buffer: bytes cut out, doubled or overwritten. */
+/** A random mutation of a buffer: bytes removed, duplicated or overwritten. */
 const wound = fc.record({
   kind: fc.constantFrom('cut', 'double', 'overwrite'),
   at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -61,7 +61,7 @@ function wounded(bytes: Buffer, wounds: readonly { kind: string; at: number; len
   return result;
 }
 
-test('damaged requests of any kind never bring the server down, never answer 500, and add nothing damaged', async () => {
+test('damaged requests never crash the server, never answer 500, and store nothing damaged', async () => {
   const request = fc.record({
     target: fc.constantFrom('upload', 'get-upload-endpoint', 'create', 'PUT'),
     wounds: fc.array(wound, { maxLength: 4 }),

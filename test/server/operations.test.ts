@@ -12,7 +12,7 @@ afterAll(() => discardServer(server));
 const get = (path: string) => fetch(`${server.url}${path}`);
 
 describe('the OpenAPI document', () => {
-  test('describes every endpoint, with schemas for requests, answers and errors', async () => {
+  test('describes every endpoint, with schemas of requests, responses and errors', async () => {
     const document = (await (await get('/openapi.json')).json()) as {
       openapi: string;
       paths: Record<string, Record<string, { security?: unknown; responses: Record<string, unknown> }>>;
@@ -87,7 +87,7 @@ describe('operations', () => {
   });
 });
 
-describe('what is nowhere', () => {
+describe('an unknown route', () => {
   test.each(['/nowhere', '/prod/v1/trainers/datasets/', '/prod/v1/trainers', '/%zz'])(
     '%s is 404 or 400 in our form',
     async (path) => {
@@ -102,7 +102,7 @@ describe('what is nowhere', () => {
     },
   );
 
-  test('bytes that are no HTTP are answered in our form', async () => {
+  test("bytes that are not HTTP get an error in the API's format", async () => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     socket.write('NONSENSE\r\n\r\n');
     const answer = await text(socket);
@@ -111,7 +111,7 @@ describe('what is nowhere', () => {
   });
 });
 
-test('neither tokens nor signatures reach the log', async () => {
+test('the log contains neither tokens nor signatures', async () => {
   const api = await server.api();
   const id = await api.newDataset();
   const url = await api.link(id, 'a.txt', 5);

@@ -38,7 +38,7 @@ const refusalOf = async (url: string | URL) => {
 };
 
 describe('a link', () => {
-  test('reads a file and its thumbnail without a token, and holds none', async () => {
+  test('reads a file and its thumbnail without a token, and contains none', async () => {
     const file = await fetch(links.file({ filename: NAME }));
     expect((await bytesOf(file)).equals(image)).toBe(true);
     expect((await fetch(links.file({ filename: NAME }), { headers: { range: 'bytes=0-9' } })).status).toBe(206);
@@ -52,7 +52,7 @@ describe('a link', () => {
     expect(lifeMs).toBeLessThanOrEqual(7_200_000);
   });
 
-  test('opens nothing else', async () => {
+  test('does not allow anything else', async () => {
     const { query } = (await api.request<{ query: string }>('GET', `/${id}/links`)).body;
     for (const [method, path] of [
       ['GET', ''],
@@ -76,21 +76,18 @@ describe('a link', () => {
     ]);
   });
 
-  test.each(['account', 'expires', 'signature'])(
-    'with another %s than was signed is refused with 403',
-    async (part) => {
-      const url = new URL(links.file({ filename: NAME }));
-      const { value } = { value: url.searchParams.get(part) ?? '' };
-      for (const change of [`${value}0`, '', value.slice(1)]) {
-        url.searchParams.set(part, change);
-        expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
-      }
-      url.searchParams.set(part, value);
-      expect((await fetch(url)).status).toBe(200);
-      url.searchParams.append(part, value);
+  test.each(['account', 'expires', 'signature'])('with a changed %s is rejected with 403', async (part) => {
+    const url = new URL(links.file({ filename: NAME }));
+    const { value } = { value: url.searchParams.get(part) ?? '' };
+    for (const change of [`${value}0`, '', value.slice(1)]) {
+      url.searchParams.set(part, change);
       expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
-    },
-  );
+    }
+    url.searchParams.set(part, value);
+    expect((await fetch(url)).status).toBe(200);
+    url.searchParams.append(part, value);
+    expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
+  });
 
   test('without a signature is a request without a token', async () => {
     const url = new URL(links.file({ filename: NAME }));
@@ -98,7 +95,7 @@ describe('a link', () => {
     expect((await refusalOf(url)).slice(0, 2)).toEqual([401, 401001]);
   });
 
-  test('of a dataset that is deleted finds nothing, and there is none for a dataset that is not there', async () => {
+  test("answers 404 after the dataset is deleted, and can't be made for an unknown dataset", async () => {
     await client.remove(id);
     expect((await refusalOf(links.file({ filename: NAME }))).slice(0, 2)).toEqual([404, 404001]);
     await expect(client.links(id)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
@@ -107,10 +104,10 @@ describe('a link', () => {
   });
 });
 
-describe('what a browser may keep', () => {
+describe('what a browser may cache', () => {
   const FOR_EVER = 'private, max-age=31536000, immutable';
 
-  test('is for ever what the URL names by its SHA-256, and nothing else', async () => {
+  test("is permanent only where the URL contains the file's SHA-256", async () => {
     const file = { filename: NAME, sha256 };
     expect(await cacheControlOf(links.file(file))).toBe(FOR_EVER);
     expect(await cacheControlOf(links.thumbnail(file))).toBe(FOR_EVER);
@@ -123,26 +120,26 @@ describe('what a browser may keep', () => {
     expect(await cacheControlOf(links.thumbnail(file))).toBe('private, no-cache');
   });
 
-  test('is no refusal', async () => {
+  test('is never an error', async () => {
     const caption = await api.upload(id, 'dog.txt', 'a dog');
     expect(await cacheControlOf(links.thumbnail(caption.body))).toBeNull();
     const beyond = { headers: { range: `bytes=${image.length}-` } };
-    const refused = await fetch(links.file({ filename: NAME, sha256 }), beyond);
-    expect([refused.status, refused.headers.get('cache-control')]).toEqual([416, null]);
+    const rejected = await fetch(links.file({ filename: NAME, sha256 }), beyond);
+    expect([rejected.status, rejected.headers.get('cache-control')]).toEqual([416, null]);
   });
 
-  test('is found with a token as well', async () => {
+  test('works with a token too', async () => {
     const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?sha256=${sha256}`);
     expect([response.status, response.headers.get('cache-control')]).toEqual([200, FOR_EVER]);
   });
 });
 
-test('a file is shown in place, or saved where the link says so', async () => {
+test('a file is shown inline, or saved if the link says so', async () => {
   const dispositionOf = async (url: string) => (await fetch(url)).headers.get('content-disposition');
   expect(await dispositionOf(links.file({ filename: NAME }))).toMatch(/^inline; filename=/);
   expect(await dispositionOf(links.file({ filename: NAME }, { download: true }))).toMatch(/^attachment; filename=/);
 });
 
-test.each(['download=yes', 'download=', 'sha256=a&sha256=b'])('refuses %s with 422', async (query) => {
+test.each(['download=yes', 'download=', 'sha256=a&sha256=b'])('rejects %s with 422', async (query) => {
   expect((await api.raw('GET', `/${id}/files/${encodeURIComponent(NAME)}?${query}`)).status).toBe(422);
 });

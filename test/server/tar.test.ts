@@ -24,7 +24,7 @@ const ask = (id: string, filenames: unknown, as = api) =>
     body: JSON.stringify({ filenames }),
   });
 
-/** Unpacked by the system's own tar, which knows nothing of ours. */
+/** Unpacks with the system's tar, an independent implementation. */
 async function unpacked(response: Response): Promise<{ listed: string[]; files: Map<string, Buffer> }> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -42,10 +42,10 @@ async function unpacked(response: Response): Promise<{ listed: string[]; files: 
   };
 }
 
-test('several files come as one tar archive, in the order they are asked for, byte for byte', async () => {
+test('several files are one tar archive, in the order of the request, byte for byte', async () => {
   const id = await api.newDataset();
   const long = `${'x'.repeat(200)} ünïcode 🚂`;
-  // One that is read ahead, one that is not, one of exactly two blocks, an empty one, and names that need a pax header.
+  // A file that is read ahead, one that is not, one of exactly two blocks, an empty one, and names that need a pax header.
   const files: Record<string, Buffer> = {
     'small.jpg': await media.jpeg({ width: 64, height: 64 }),
     'large.png': await media.png({ width: 700, height: 700, seed: 5 }),
@@ -63,7 +63,7 @@ test('several files come as one tar archive, in the order they are asked for, by
   for (const [name, bytes] of Object.entries(files)) expect(found.get(name)?.equals(bytes), name).toBe(true);
 });
 
-test('hundreds of files are read ahead without losing one', async () => {
+test('hundreds of files are read ahead without loss', async () => {
   const id = await api.newDataset();
   const names = Array.from({ length: 300 }, (_, i) => `caption ${i}.txt`);
   for (const name of names) await api.upload(id, name, name.repeat(300));
@@ -72,7 +72,7 @@ test('hundreds of files are read ahead without losing one', async () => {
   for (const name of names) expect(files.get(name)?.toString()).toBe(name.repeat(300));
 });
 
-test('a name that is not there is named, and nothing is sent', async () => {
+test('an unknown name is reported, and no archive is sent', async () => {
   const id = await api.newDataset();
   await api.upload(id, 'a.txt', 'a');
   const response = await ask(id, ['a.txt', 'b.txt']);
@@ -91,12 +91,12 @@ test.each([
   ['too many', Array.from({ length: 1001 }, (_, i) => `${i}.txt`)],
   ['no list', 'a.txt'],
   ['numbers', [7]],
-])('refuses %s as names', async (_what, filenames) => {
+])('rejects %s as names', async (_what, filenames) => {
   const id = await api.newDataset();
   expect((await ask(id, filenames)).status).toBe(422);
 });
 
-test("another account's dataset is not there", async () => {
+test("another account's dataset is not found", async () => {
   const id = await api.newDataset();
   await api.upload(id, 'a.txt', 'a');
   expect((await ask(id, ['a.txt'], await server.api('other'))).status).toBe(404);

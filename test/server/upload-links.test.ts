@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => discardServer(server));
 
 describe('get-upload-endpoint', () => {
-  test('gives a link for each file, keyed byte for byte as it was asked for', async () => {
+  test('returns a link for each file, keyed by the requested name byte for byte', async () => {
     const id = await api.newDataset();
     const names = ['clip.mp4', 'e\u0301 "1".jpg', '100%.png', '猫.txt', '1.jpg'];
     const { status, body } = await api.links(id, Object.fromEntries(names.map((name) => [name, 5])));
@@ -34,7 +34,7 @@ describe('get-upload-endpoint', () => {
     [{ 'a.jpg': 1.5 }, 422, 'at least 1'],
     [{ 'a.jpg': 1e15 }, 413, 'up to'],
     [{ '\u00e9.jpg': 5, 'e\u0301.jpg': 5 }, 422, 'twice'],
-  ])('refuses %j and promises nothing', async (sizes, status, reason) => {
+  ])('rejects %j and reserves nothing', async (sizes, status, reason) => {
     const id = await api.newDataset();
     const answer = await api.links(id, { 'good.jpg': 5, ...(sizes as Record<string, number>) });
     expect([answer.status, answer.body.error_message]).toEqual([status, expect.stringContaining(reason)]);
@@ -48,20 +48,20 @@ describe('get-upload-endpoint', () => {
     ['{"filenameToByteSize":{"a.jpg":"5"}}'],
     ['{"filenameToByteSize":{"a.jpg":null}}'],
     [''],
-  ])('refuses the body %j with 422', async (text) => {
+  ])('rejects the body %j with 422', async (text) => {
     const id = await api.newDataset();
     const headers = { 'content-type': 'application/json' };
     const { status, body } = await api.request('POST', `/${id}/get-upload-endpoint`, { body: text, headers });
     expect([status, body.error_code]).toEqual([422, 422002]);
   });
 
-  test('names every fault of a batch at once', async () => {
+  test('reports every error of a batch together', async () => {
     const id = await api.newDataset();
     const { body } = await api.links(id, { 'a.exe': 5, 'b/c.jpg': 5, 'ok.jpg': 5 });
     expect(body.detail?.map(({ path }) => path)).toEqual(['filenameToByteSize.a.exe', 'filenameToByteSize.b/c.jpg']);
   });
 
-  test('takes ten thousand names in one call', async () => {
+  test('accepts ten thousand names in one call', async () => {
     const id = await api.newDataset();
     const sizes = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`image ${i}.jpg`, i + 1]));
     const { body } = await api.links(id, sizes);
@@ -71,7 +71,7 @@ describe('get-upload-endpoint', () => {
 });
 
 describe('a PUT to a signed link', () => {
-  test('keeps the promise: UPLOADING until the last file of the batch, then READY', async () => {
+  test('the dataset is UPLOADING until the last file of the batch, then READY', async () => {
     const id = await api.newDataset();
     const image = await media.webp();
     const caption = Buffer.from('a dog');
@@ -86,7 +86,7 @@ describe('a PUT to a signed link', () => {
     expect([after.body.status, after.body.files.length]).toEqual(['READY', 2]);
   });
 
-  test('needs no content type and takes any', async () => {
+  test('needs no content type and accepts any', async () => {
     const id = await api.newDataset();
     for (const type of [undefined, 'application/json', 'multipart/form-data', 'text/plain; charset=x', 'x']) {
       const url = await api.link(id, 'a.txt', 5);
@@ -96,7 +96,7 @@ describe('a PUT to a signed link', () => {
     }
   });
 
-  test('is good for one upload: 409 afterwards', async () => {
+  test('works for one upload and answers 409 afterwards', async () => {
     const id = await api.newDataset();
     const url = await api.link(id, 'a.txt', 5);
     expect((await put(url, 'hello')).status).toBe(200);
@@ -109,23 +109,23 @@ describe('a PUT to a signed link', () => {
     [4, 'hell', 422],
     [6, 'hello!', 413],
     [0, '', 422],
-  ])('of %i bytes instead of 5 is refused, nothing is kept, and the link stays open', async (_, bytes, status) => {
+  ])('of %i bytes instead of 5 is rejected, nothing is stored, and the link still works', async (_, bytes, status) => {
     const id = await api.newDataset();
     const url = await api.link(id, 'a.txt', 5);
-    const refused = await put(url, bytes);
-    expect([refused.status, refused.body.error_message]).toEqual([status, expect.stringContaining('5 bytes')]);
+    const rejected = await put(url, bytes);
+    expect([rejected.status, rejected.body.error_message]).toEqual([status, expect.stringContaining('5 bytes')]);
     expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
     expect((await put(url, 'hello')).status).toBe(200);
     expect((await api.status(id)).body.files).toHaveLength(1);
   });
 
-  test('of bytes that are not what the name claims is refused, and a fresh link heals it', async () => {
+  test('of bytes that do not match the name is rejected, and a new link repairs the dataset', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'a.txt', 'a caption');
     const html = media.damaged.html();
     const url = await api.link(id, 'a.jpg', html.length);
-    const refused = await put(url, html);
-    expect([refused.status, refused.body.error_code]).toEqual([422, 422004]);
+    const rejected = await put(url, html);
+    expect([rejected.status, rejected.body.error_code]).toEqual([422, 422004]);
     const failed = await api.status(id);
     expect(failed.body).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
     expect(failed.body.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
@@ -135,22 +135,19 @@ describe('a PUT to a signed link', () => {
     expect((await api.status(id)).body.status).toBe('READY');
   });
 
-  test.each(['id', 'size', 'expires', 'signature'])(
-    'with another %s than was signed is refused with 403',
-    async (part) => {
-      const id = await api.newDataset();
-      const url = new URL(await api.link(id, 'a.txt', 5));
-      const other = new URL(await api.link(await api.newDataset(), 'b.txt', 6));
-      if (part === 'id') url.pathname = other.pathname;
-      else url.searchParams.set(part, other.searchParams.get(part) ?? '');
-      const { status, body } = await put(url.href, 'hello');
-      expect([status, body.error_code]).toEqual([403, 403001]);
-      url.search = '';
-      expect((await put(url.href, 'hello')).status).toBe(403);
-    },
-  );
+  test.each(['id', 'size', 'expires', 'signature'])('with a changed %s is rejected with 403', async (part) => {
+    const id = await api.newDataset();
+    const url = new URL(await api.link(id, 'a.txt', 5));
+    const other = new URL(await api.link(await api.newDataset(), 'b.txt', 6));
+    if (part === 'id') url.pathname = other.pathname;
+    else url.searchParams.set(part, other.searchParams.get(part) ?? '');
+    const { status, body } = await put(url.href, 'hello');
+    expect([status, body.error_code]).toEqual([403, 403001]);
+    url.search = '';
+    expect((await put(url.href, 'hello')).status).toBe(403);
+  });
 
-  test('with a link of another service is refused', async () => {
+  test('with a link of another service is rejected', async () => {
     const stranger = await startServer();
     try {
       const theirs = await stranger.api();
@@ -161,14 +158,14 @@ describe('a PUT to a signed link', () => {
     }
   });
 
-  test('with a link that a newer one has replaced is refused with 403', async () => {
+  test('with a link that a newer one replaced is rejected with 403', async () => {
     const id = await api.newDataset();
     const [old, fresh] = [await api.link(id, 'a.txt', 5), await api.link(id, 'a.txt', 6)];
     expect((await put(old, 'hello')).body.error_code).toBe(403003);
     expect((await put(fresh, 'hello!')).status).toBe(200);
   });
 
-  test('a direct upload fulfils an open promise of its name', async () => {
+  test('a direct upload completes a pending upload of its name', async () => {
     const id = await api.newDataset();
     const image = await media.jpeg();
     await api.link(id, 'a.jpg', image.length);
@@ -177,7 +174,7 @@ describe('a PUT to a signed link', () => {
     expect((await api.status(id)).body).toMatchObject({ status: 'READY', counts: { pending: 0 } });
   });
 
-  test('other methods find nothing', async () => {
+  test('other methods answer 404', async () => {
     const url = await api.link(await api.newDataset(), 'a.txt', 5);
     for (const method of ['POST', 'GET', 'DELETE']) {
       const response = await fetch(url, { method });
@@ -187,7 +184,7 @@ describe('a PUT to a signed link', () => {
 });
 
 describe('expiry', () => {
-  test('a link is refused once it has expired; the dataset says so, and a fresh link or a removal heals it', async () => {
+  test('an expired link is rejected; the dataset says so, and a new link or a removal repairs it', async () => {
     const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 });
     try {
       const mine = await brief.api();
@@ -232,7 +229,7 @@ describe('the address in a link', () => {
   };
   const forwarded = { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
 
-  test('is the host that the client used, and forwarded headers of strangers do not count', async () => {
+  test('is the host that the client used; forwarded headers from an untrusted address are ignored', async () => {
     expect(await hostOf(server, forwarded)).toBe(server.url);
     const port = new URL(server.url).port;
     const mine = await server.api();
@@ -245,7 +242,7 @@ describe('the address in a link', () => {
     expect(JSON.stringify(await response.json())).toContain(`http://localhost:${port}/uploads/`);
   });
 
-  test('is what a proxy that the settings name says', async () => {
+  test('comes from the headers of a trusted proxy', async () => {
     const behind = await startServer({ 'trusted-proxies': '10.0.0.0/8,127.0.0.1' });
     try {
       expect(await hostOf(behind, forwarded)).toBe('https://evil.example');
@@ -254,7 +251,7 @@ describe('the address in a link', () => {
     }
   });
 
-  test('is the public URL where one is set', async () => {
+  test('is the public URL if one is set', async () => {
     const known = await startServer({ 'public-url': 'https://data.example/train/' });
     try {
       expect(await hostOf(known, forwarded)).toBe('https://data.example/train');
@@ -264,7 +261,7 @@ describe('the address in a link', () => {
   });
 });
 
-test('links outlive a restart', async () => {
+test('links work after a restart', async () => {
   const first = await startServer();
   const mine = await first.api();
   const id = await mine.newDataset();

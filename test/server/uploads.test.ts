@@ -15,7 +15,7 @@ afterAll(() => discardServer(server));
 
 const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
 
-/** A form exactly as written here, with the `Content-Disposition` that is given. */
+/** A form of exactly these bytes, with the given `Content-Disposition`. */
 async function rawForm(id: string, disposition: string, content = 'a caption', boundary = 'B'): Promise<Response> {
   const body = `--${boundary}\r\nContent-Disposition: ${disposition}\r\n\r\n${content}\r\n--${boundary}--\r\n`;
   return api.raw('POST', `/${id}/upload`, {
@@ -31,7 +31,7 @@ function form(disposition: string): string {
 }
 
 describe('a direct upload', () => {
-  test('of two images whose names differ only in case is warned of, by the name of one of them', async () => {
+  test('of two images whose names differ only in case causes a warning with one of the names', async () => {
     const id = await api.newDataset();
     await api.upload(id, 'dog.jpg', await media.jpeg({ seed: 1 }));
     await api.upload(id, 'Dog.png', await media.png({ seed: 2 }));
@@ -72,20 +72,20 @@ describe('a direct upload', () => {
     expect(body.files).toMatchObject([{ filename: 'a.txt', sha256: sha256('second') }]);
   });
 
-  test('that is refused leaves the earlier file of its name, and the status, as they were', async () => {
+  test('that is rejected leaves the stored file of its name and the status unchanged', async () => {
     const id = await api.newDataset();
     const good = await media.jpeg();
     await api.upload(id, 'a.jpg', good);
     await api.upload(id, 'a.txt', 'a caption');
-    const refused = await api.upload(id, 'a.jpg', good.subarray(0, good.length / 2));
-    expect([refused.status, refused.body.error_code]).toEqual([422, 422004]);
-    expect(refused.body.error_message).toContain('a.jpg');
+    const rejected = await api.upload(id, 'a.jpg', good.subarray(0, good.length / 2));
+    expect([rejected.status, rejected.body.error_code]).toEqual([422, 422004]);
+    expect(rejected.body.error_message).toContain('a.jpg');
     const { body } = await api.status(id);
     expect(body.status).toBe('READY');
     expect(body.files[0]?.sha256).toBe(sha256(good));
   });
 
-  test('of a bad file makes the dataset FAILED with the reason, and a good one heals it', async () => {
+  test('of a bad file makes the dataset FAILED with the reason, and a good one repairs it', async () => {
     const id = await api.newDataset();
     const good = await media.png();
     await api.upload(id, 'a.txt', 'a caption');
@@ -112,7 +112,7 @@ describe('a direct upload', () => {
     ['filename before name', 'form-data; filename="x.txt"; name="file"', 'x.txt'],
     ['a percent sign', 'form-data; name="file"; filename="100%.txt"', '100%.txt'],
     ['markup', 'form-data; name="file"; filename="<img onerror=x>.txt"', '<img onerror=x>.txt'],
-  ])('takes a filename with %s', async (_, disposition, filename) => {
+  ])('accepts a filename with %s', async (_, disposition, filename) => {
     const id = await api.newDataset();
     const response = await rawForm(id, disposition);
     expect(await response.json()).toMatchObject({ filename });
@@ -132,7 +132,7 @@ describe('a direct upload', () => {
     ['a', 415, 'not an image'],
     ['a.svg', 415, 'not an image'],
     ['a.txt.zip', 415, 'not an image'],
-  ])('refuses the filename %j with %i', async (filename, status, reason) => {
+  ])('rejects the filename %j with %i', async (filename, status, reason) => {
     const id = await api.newDataset();
     const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
     const body = (await response.json()) as { error_message: string };
@@ -140,7 +140,7 @@ describe('a direct upload', () => {
     expect((await api.status(id)).body.status).toBe('DRAFT');
   });
 
-  test('takes a filename of exactly 255 bytes', async () => {
+  test('accepts a filename of exactly 255 bytes', async () => {
     const id = await api.newDataset();
     const filename = `${'é'.repeat(125)}x.txt`;
     expect((await api.upload(id, filename, 'a caption')).status).toBe(200);
@@ -156,7 +156,7 @@ describe('a direct upload', () => {
     ['an empty body', 'multipart/form-data; boundary=B', '', 422],
     ['no closing boundary', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', ''), 422],
     ['two files', 'multipart/form-data; boundary=B', form(FILE).replace('--B--', form(FILE)), 422],
-  ])('with %s is refused and adds nothing', async (_, type, body, status) => {
+  ])('with %s is rejected and stores nothing', async (_, type, body, status) => {
     const id = await api.newDataset();
     const headers = { 'content-type': type };
     const answer = await api.request('POST', `/${id}/upload`, { body: Buffer.from(body), headers });
@@ -164,7 +164,7 @@ describe('a direct upload', () => {
     expect((await api.status(id)).body).toMatchObject({ status: 'DRAFT', files: [] });
   });
 
-  test('reads past other fields and parts', async () => {
+  test('skips other fields and parts', async () => {
     const id = await api.newDataset();
     const extra = `--B\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n`;
     const body = Buffer.from(extra + form(FILE).replace('--B--', `${extra}--B--`));
@@ -173,7 +173,7 @@ describe('a direct upload', () => {
     expect(await api.filenames(id)).toEqual(['a.txt']);
   });
 
-  test('may come in chunks of unknown length', async () => {
+  test('may be sent in chunks of unknown length', async () => {
     const id = await api.newDataset();
     const status = await new Promise((resolve, reject) => {
       const sent = request(
@@ -197,7 +197,7 @@ describe('a direct upload', () => {
   });
 });
 
-describe('what the extension claims is held against the bytes', () => {
+describe('the extension is compared with the bytes', () => {
   test.each([
     ['a PNG named .jpg', 'a.jpg', () => media.png(), 200, 'CONTENT_DIFFERS'],
     ['a GIF', 'a.gif', () => media.gif(), 200, 'NOT_TRAINED_ON'],

@@ -25,7 +25,7 @@ const withdraw = (filename: string) =>
 const statusOf = async () => (await api.status(id)).body.status;
 
 describe('withdrawing', () => {
-  test('takes an open promise back, and its link is good for nothing then', async () => {
+  test('removes a pending upload, and its link no longer works', async () => {
     const url = await api.link(id, 'caf\u00e9.txt', 5);
     expect(await statusOf()).toBe('UPLOADING');
     const { status, body } = await withdraw('cafe\u0301.txt');
@@ -35,7 +35,7 @@ describe('withdrawing', () => {
     expect([late.status, late.body.error_code]).toEqual([403, 403003]);
   });
 
-  test('takes back a promise that was never kept', async () => {
+  test('removes an expired upload', async () => {
     await api.link(id, 'late.txt', 5);
     expect((await api.status(id, '?wait=30')).body).toMatchObject({
       status: 'FAILED',
@@ -45,14 +45,14 @@ describe('withdrawing', () => {
     expect(await statusOf()).toBe('READY');
   });
 
-  test('forgets an upload that was refused', async () => {
+  test('removes a rejected upload', async () => {
     await api.upload(id, 'bad.png', media.damaged.html());
     expect(await statusOf()).toBe('FAILED');
     expect((await withdraw('bad.png')).status).toBe(200);
     expect(await statusOf()).toBe('READY');
   });
 
-  test('leaves a good file of that name alone', async () => {
+  test('keeps a stored file of the same name', async () => {
     const before = await api.manifest(id);
     await api.link(id, 'dog.txt', 7);
     expect((await withdraw('dog.txt')).status).toBe(200);
@@ -63,7 +63,7 @@ describe('withdrawing', () => {
     expect((await api.manifest(id)).body).toEqual(before.body);
   });
 
-  test('ends an upload that is arriving through a link, and nothing of it is kept', async () => {
+  test('ends an upload in flight through a link, and stores nothing', async () => {
     const before = await api.manifest(id);
     const links = (await api.links(id, { 'dog.txt': 10 })).body.uploads['dog.txt']!;
     const sent = request(links.upload_url, { method: 'PUT', headers: { 'content-length': 10 } });
@@ -72,7 +72,7 @@ describe('withdrawing', () => {
       sent.on('error', reject);
     });
     sent.write('hello');
-    // Once it arrives, it is waited for longer than its link holds.
+    // While bytes arrive, the upload outlives its link.
     await eventually(async () => {
       const [awaited] = (await api.status(id)).body.awaited ?? [];
       return awaited !== undefined && awaited.until > links.expires_at ? true : undefined;
@@ -84,13 +84,13 @@ describe('withdrawing', () => {
     expect((await api.manifest(id)).body).toEqual(before.body);
   });
 
-  test.each(['cat.jpg', 'dog.jpg', '\u0000', '../dog.txt'])('finds nothing to withdraw under %j', async (name) => {
+  test.each(['cat.jpg', 'dog.jpg', '\u0000', '../dog.txt'])('answers 404 for %j', async (name) => {
     const { status, body } = await withdraw(name);
     expect([status, body.error_code]).toEqual([404, 404002]);
     expect(await statusOf()).toBe('READY');
   });
 
-  test("finds nothing in a dataset that is not there, or another account's", async () => {
+  test("answers 404 for an unknown dataset and another account's", async () => {
     await api.link(id, 'cat.txt', 5);
     const path = `/${id}/uploads/cat.txt`;
     expect((await (await server.api('other')).request('DELETE', path)).body.error_code).toBe(404001);

@@ -29,7 +29,7 @@ assert z.testzip() is None
 print(json.dumps([[i.filename, i.compress_type, hashlib.sha256(z.read(i)).hexdigest()] for i in z.infolist()]))
 `;
 
-/** Names, methods and SHA-256 of what Python's own reader, which knows nothing of ours, finds in an archive. */
+/** Reads names, methods and SHA-256 of an archive with Python's zipfile, an independent implementation. */
 async function readByPython(bytes: ArrayBuffer): Promise<[string, number, string][]> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -38,10 +38,10 @@ async function readByPython(bytes: ArrayBuffer): Promise<[string, number, string
   return JSON.parse((await run('python3', ['-c', READER, path])).stdout);
 }
 
-test('all good files come as one archive in the order of their names, byte for byte, through a link', async () => {
+test('all stored files are one archive sorted by name, byte for byte, through a link', async () => {
   const { id } = await client.create('Züge 1');
   const files: Record<string, Buffer> = {
-    // Read ahead, not read ahead, empty, and names that are no ASCII.
+    // Files that are read ahead, not read ahead, and empty, and names that are not ASCII.
     'small.jpg': await media.jpeg({ width: 64, height: 64 }),
     'large.png': await media.png({ width: 700, height: 700, seed: 5 }),
     'clip.mp4': media.clip('faststart.mp4'),
@@ -67,7 +67,7 @@ test('all good files come as one archive in the order of their names, byte for b
   );
 });
 
-test('hundreds of files are read ahead without losing one', async () => {
+test('hundreds of files are read ahead without loss', async () => {
   const id = await api.newDataset();
   const names = Array.from({ length: 300 }, (_, i) => `caption ${i}.txt`);
   for (const name of names) await api.upload(id, name, name.repeat(300));
@@ -81,7 +81,7 @@ test('an empty dataset is an empty archive', async () => {
   expect(await readByPython(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer())).toEqual([]);
 });
 
-test('HEAD has the headers alone', async () => {
+test('HEAD returns only the headers', async () => {
   const id = await api.newDataset('headers');
   await api.upload(id, 'a.txt', 'a caption');
   const whole = await (await api.raw('GET', `/${id}/zip`)).arrayBuffer();
@@ -90,7 +90,7 @@ test('HEAD has the headers alone', async () => {
   expect(head.headers.get('content-disposition')).toBe('attachment; filename="headers.zip"');
 });
 
-test("another account's dataset is not there", async () => {
+test("another account's dataset is not found", async () => {
   const id = await api.newDataset();
   const theirs = await server.api('other');
   expect((await theirs.request('GET', `/${id}/zip`)).body.error_code).toBe(404001);

@@ -8,8 +8,8 @@ import { whyNoPostgres } from '../harness/available.js';
 import { newDatabase, type RunningPostgres, startPostgres } from '../harness/postgres.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
-// Each instance has a folder of its own here, which only a shared store makes right: nothing below reads through one what
-// was uploaded through the other.
+// Each instance has its own data folder, since these tests have no shared blob store. No test reads through one instance a
+// file that was uploaded through the other.
 const SETTINGS = { 'caption-grace-seconds': 0, 'lease-seconds': 2, 'blob-grace-seconds': 0, 'stop-seconds': 2 };
 
 const numbered = (count: number) => Array.from({ length: count }, (_, i) => i);
@@ -22,7 +22,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
   beforeAll(async () => {
     database = await newDatabase();
     const env = { DATABASE_URL: database.url };
-    // Both at once, on an empty database.
+    // Concurrently, on an empty database.
     [one, two] = await Promise.all([startServer(SETTINGS, { env }), startServer(SETTINGS, { env })]);
     metadata = await openCatalog({ dataFolder: '', blobGrace: 0, databaseUrl: database.url });
     const first = await one.api();
@@ -35,12 +35,12 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     await database.drop();
   });
 
-  test('creates race on a name and one wins', async () => {
+  test('of concurrent creates of one name, exactly one succeeds', async () => {
     const answers = await Promise.all(numbered(16).map((i) => apis[i % 2]!.create('race')));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(15).fill(409)]);
   });
 
-  test('uploads of one dataset add up, and a name that both bring is there once', async () => {
+  test('concurrent uploads add up, and a name uploaded to both exists once', async () => {
     const id = await apis[0].newDataset();
     const uploads = numbered(40).map((i) => apis[i % 2]!.upload(id, `${i % 30}.txt`, `caption ${i}`));
     expect((await Promise.all(uploads)).map(({ status }) => status)).toEqual(Array(40).fill(200));
@@ -51,31 +51,31 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     }
   });
 
-  test('whoever asks while a promise is kept is never told that the dataset is READY without it', async () => {
+  test('the status is never READY without the file while an upload is finalized', async () => {
     const id = await apis[0].newDataset();
     await apis[0].upload(id, 'a.jpg', await media.jpeg());
     await apis[0].upload(id, 'a.txt', 'a caption');
     for (const round of numbered(30)) {
       const filename = `${round}.txt`;
       const link = await apis[0].link(id, filename, 5);
-      let isKept = false;
-      const keeping = put(link, 'words').then(({ status }) => {
-        isKept = true;
+      let isStored = false;
+      const uploading = put(link, 'words').then(({ status }) => {
+        isStored = true;
         return status;
       });
       const polls = numbered(6).map(async (i) => {
-        while (!isKept) {
+        while (!isStored) {
           const { body } = await apis[i % 2]!.status(id);
           const has = body.files.some((file) => file.filename === filename);
           expect([body.status, has], filename).toEqual(has ? ['READY', true] : ['UPLOADING', false]);
         }
       });
-      expect(await keeping).toBe(200);
+      expect(await uploading).toBe(200);
       await Promise.all(polls);
     }
   });
 
-  test('an event reaches whoever listens at the other', async () => {
+  test('an event reaches clients of the other instance', async () => {
     const id = await apis[0].newDataset();
     const hangUp = new AbortController();
     const { body } = await apis[0].raw('GET', `/${id}/events`, { signal: hangUp.signal });
@@ -93,7 +93,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     hangUp.abort();
   });
 
-  test('whoever follows all datasets at one hears of what is made, filled and deleted at the other', async () => {
+  test('a client of one instance learns of datasets created, filled and deleted at the other', async () => {
     const hangUp = new AbortController();
     const client = new TrainyardClient({ baseUrl: one!.url, token: apis[0].token });
     const events = client.allEvents({ signal: hangUp.signal });
@@ -111,7 +111,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     hangUp.abort();
   });
 
-  test('a token revoked at one opens nothing at the other', async () => {
+  test('a token revoked at one is rejected by the other', async () => {
     const stranger = await one!.api('stranger');
     const there = new Api(two!.url, stranger.token);
     expect((await there.list()).status).toBe(200);
@@ -120,7 +120,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     await eventually(async () => ((await there.list()).status === 401 ? true : undefined));
   });
 
-  test('what an instance was taking in when it was killed is ended, or taken over, by the other', async () => {
+  test('uploads of a killed instance are ended or taken over by the other', async () => {
     const id = await apis[1].newDataset();
     const victim = await startServer(SETTINGS, { env: { DATABASE_URL: database.url } });
     try {
@@ -147,7 +147,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
         return taken.status === 200 ? taken : undefined;
       });
       expect(answer.body.filename).toBe('link.txt');
-      // The direct upload is over: nobody can bring its bytes any more.
+      // The direct upload is ended, since its connection is gone.
       const { body } = await eventually(async () => {
         const status = await apis[1].status(id);
         return status.body.counts.pending === 0 ? status : undefined;
@@ -171,7 +171,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
       );
       await eventually(async () => ((await apis[1].status(id)).body.counts.pending === 1 ? true : undefined));
       await victim.stop('SIGKILL');
-      // As a client does that was cut off.
+      // Like a client that was disconnected.
       expect((await apis[1].upload(id, 'a.txt', 'another caption')).status).toBe(200);
 
       const seen = new Set<string>();
@@ -199,7 +199,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that is restarted und
     await postgres.discard();
   });
 
-  test('lets go of those who follow, as changes may have gone unheard meanwhile', async () => {
+  test('ends event streams, since notifications may have been lost', async () => {
     const api = await server!.api();
     const client = new TrainyardClient({ baseUrl: server!.url, token: api.token });
     const events = client.allEvents();
@@ -213,7 +213,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that is restarted und
     await again.return(undefined);
   });
 
-  test('makes requests fail clearly or succeed, loses nothing acknowledged, and heals without a hand', async () => {
+  test('makes requests succeed or fail with 503, loses nothing acknowledged, and recovers by itself', async () => {
     const api = await server!.api();
     const id = await api.newDataset('under-load');
     const acknowledged = new Set<string>();

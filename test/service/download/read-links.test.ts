@@ -13,7 +13,7 @@ function partsOf(query: string, id: string) {
   return { account, id, expires, signature };
 }
 
-test('a link opens its dataset for one to two hours, is the same within an hour, and then says that it has expired', () => {
+test('a link is valid for one to two hours, is the same within an hour, and then has expired', () => {
   const moment = fc.integer({ min: 0, max: 4e15 });
   fc.assert(
     fc.property(moment, fc.string(), fc.string(), (now, accountId, id) => {
@@ -34,7 +34,7 @@ test('a link opens its dataset for one to two hours, is the same within an hour,
   );
 });
 
-test('a link of another key, and a signature made for an upload, open nothing', () => {
+test('a link of another key and the signature of an upload link are rejected', () => {
   const key = { accountId: 'a', id: 'd' };
   const { query } = new ReadLinks(Buffer.alloc(32, 8)).linkFor(key, 0);
   expect(() => links.verify(partsOf(query, 'd'), 0)).toThrow('not valid');

@@ -34,7 +34,7 @@ function fileOf(filename: string, sizeBytes: number): StoredFile {
   };
 }
 
-/** Writes an archive to a file in which zeros take no room, and checks that it is as long as was announced. */
+/** Writes an archive to a sparse file, and checks its size against the stated one. */
 async function written({ sizeBytes, body }: ReturnType<typeof zipOf>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -59,8 +59,8 @@ async function written({ sizeBytes, body }: ReturnType<typeof zipOf>): Promise<s
   return path;
 }
 
-/** What Python's own reader of archives, which knows nothing of ours, says of one. */
-async function toldByPython(path: string, expression: string): Promise<unknown> {
+/** Reads an archive with Python's zipfile, an independent implementation. */
+async function readByPython(path: string, expression: string): Promise<unknown> {
   const script = `import json, sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nprint(json.dumps(${expression}))`;
   const { stdout } = await run('python3', ['-c', script, path], { maxBuffer: 64 * MIB });
   return JSON.parse(stdout);
@@ -68,7 +68,7 @@ async function toldByPython(path: string, expression: string): Promise<unknown> 
 
 const ZEROS = Buffer.alloc(16 * MIB);
 
-/** As many zeros as the file has bytes; a small one has a text instead. */
+/** Zeros of the file's size; a text for a small file. */
 async function read({ upload }: StoredFile): Promise<Readable> {
   if (upload.sizeBytes < MIB) return Readable.from([Buffer.alloc(upload.sizeBytes, 'x')]);
   const chunks = function* () {
@@ -77,29 +77,29 @@ async function read({ upload }: StoredFile): Promise<Readable> {
   return Readable.from(chunks());
 }
 
-test('files of 4 GiB and those behind them are found in the archive', async () => {
+test('files of 4 GiB and those after them can be read from the archive', async () => {
   const sizes = { 'a.txt': 3, 'large.mp4': 2 ** 32, 'z.txt': 5, 'limit.mp4': 2 ** 32 - 1 };
   const files = Object.entries(sizes).map(([name, size]) => fileOf(name, size));
   const path = await written(zipOf(files, read));
   const seen = '[i.filename, i.file_size, i.compress_size, i.date_time, i.extract_version]';
-  const entries = await toldByPython(path, `[${seen} for i in z.infolist()]`);
-  const told = (name: keyof typeof sizes, version: number) => {
+  const entries = await readByPython(path, `[${seen} for i in z.infolist()]`);
+  const entry = (name: keyof typeof sizes, version: number) => {
     return [name, sizes[name], sizes[name], [2031, 2, 3, 4, 5, 6], version];
   };
-  expect(entries).toEqual([told('a.txt', 20), told('large.mp4', 45), told('z.txt', 45), told('limit.mp4', 45)]);
-  const texts = await toldByPython(
+  expect(entries).toEqual([entry('a.txt', 20), entry('large.mp4', 45), entry('z.txt', 45), entry('limit.mp4', 45)]);
+  const texts = await readByPython(
     path,
     '[z.read("a.txt").decode(), z.read("z.txt").decode(), z.open("limit.mp4").read(9).hex()]',
   );
   expect(texts).toEqual(['xxx', 'xxxxx', '00'.repeat(9)]);
-  // The two readers have nothing in common.
+  // Two independent readers.
   expect((await run('unzip', ['-p', path, 'z.txt'])).stdout).toBe('xxxxx');
 });
 
-test.each([65_534, 65_536])('%i files are found in the archive, every one of them', async (count) => {
+test.each([65_534, 65_536])('all of %i files can be read from the archive', async (count) => {
   const files = Array.from({ length: count }, (_, i) => fileOf(`${i}.txt`, i % 3));
   const path = await written(zipOf(files, read));
-  const found = await toldByPython(path, '[len(z.namelist()), z.testzip(), z.namelist()[-1], z.infolist()[-1].CRC]');
+  const found = await readByPython(path, '[len(z.namelist()), z.testzip(), z.namelist()[-1], z.infolist()[-1].CRC]');
   const last = files.at(-1)!;
   expect(found).toEqual([count, null, last.filename, crc32('x'.repeat(last.upload.sizeBytes))]);
   expect((await run('unzip', ['-Zh', path])).stdout).toContain(`number of entries: ${count}`);
@@ -120,7 +120,7 @@ test.each([
   expect(bytes).toBeLessThan(sizeBytes);
 });
 
-test('whoever goes away in the middle of a file lets go of it, and of what was read ahead', async () => {
+test('a client that disconnects within a file releases it and what was read ahead', async () => {
   const opened: Readable[] = [];
   const files = [fileOf('a.txt', 3), fileOf('b.mp4', 1024 * MIB), fileOf('c.mp4', 1024 * MIB)];
   const { body } = zipOf(files, async (file) => {

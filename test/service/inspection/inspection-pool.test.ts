@@ -16,7 +16,7 @@ const opens = (bytes: Buffer) =>
       () => false,
     );
 
-/** As the built program has it: its threads are files of their own. */
+/** From the built program, since its workers load files by name. */
 async function openPool() {
   const { InspectionPool } = await import(
     fileURLToPath(new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url))
@@ -24,7 +24,7 @@ async function openPool() {
   return new InspectionPool();
 }
 
-test('what decoders may open is chosen before a thread decodes, and no thread that starts chooses again', async () => {
+test('formats are restricted before a thread decodes, and starting another thread does not change them', async () => {
   expect(await opens(media.damaged.svg())).toBe(true);
   const folder = await folderWith({ 'a.jpg': await media.jpeg() });
   const pool = await openPool();
@@ -33,7 +33,7 @@ test('what decoders may open is chosen before a thread decodes, and no thread th
   await pool.close();
   expect(await opens(media.damaged.svg())).toBe(false);
 
-  // A thread that chose again, if only for a moment, would take the decoders of images away from all others.
+  // A thread that restricted formats again would briefly block image decoders in all other threads.
   sharp.unblock({ operation: ['VipsForeignLoadSvg'] });
   const [code] = await once(new Worker(DECODE), 'exit');
   expect(code).toBe(0);

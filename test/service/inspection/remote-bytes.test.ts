@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 
-// The built one: its workers load files by their names.
+// The built module, since its workers load files by name.
 const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
 const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
@@ -13,24 +13,24 @@ const signal = new AbortController().signal;
 const pool = new InspectionPool();
 afterAll(() => pool.close());
 
-/** As a store would: some of the bytes, a little later. */
+/** Like a store, returns bytes asynchronously. */
 const remote = (bytes: Buffer, filename: string) => ({
   filename,
   sizeBytes: bytes.length,
   readAt: async (start: number, end: number) => Buffer.from(bytes.subarray(start, end)),
 });
 
-describe('a file that is not on this machine', () => {
-  test.each(readdirSync(clips))('%s is judged as one that is', async (filename) => {
+describe('a remote file', () => {
+  test.each(readdirSync(clips))('%s is inspected like a local file', async (filename) => {
     const path = join(clips, filename);
     const bytes = readFileSync(path);
     const here = await pool.inspect({ path, filename, sizeBytes: bytes.length }, signal);
     expect(await pool.inspect(remote(bytes, filename), signal)).toEqual(here);
   });
 
-  test('is read at many places, however large it is', async () => {
+  test('is read at many offsets, at any size', async () => {
     const clip = readFileSync(join(clips, 'faststart.mp4'));
-    // A box that every player passes over, of more than all that is kept of a remote file at once.
+    // A box that players skip, larger than all the blocks of a remote file that are cached.
     const free = Buffer.alloc(40 << 20);
     free.writeUInt32BE(free.length);
     free.write('free', 4);
@@ -40,7 +40,7 @@ describe('a file that is not on this machine', () => {
     expect(cut).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
   });
 
-  test('is not decoded, and says so', async () => {
+  test('is not decoded, and has a warning', async () => {
     const bytes = await media.jpeg();
     const inspection = await pool.inspect(remote(bytes, 'a.jpg'), signal);
     expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
@@ -48,13 +48,13 @@ describe('a file that is not on this machine', () => {
     expect(await pool.inspect(remote(cut, 'a.jpg'), signal)).toMatchObject({ ok: false });
   });
 
-  test('that can’t be read is not called damaged: the reason is passed on', async () => {
+  test('that can’t be read is not called damaged; the error is passed on', async () => {
     const gone = new Error('the store does not answer');
     const file = { filename: 'a.mp4', sizeBytes: 1000, readAt: () => Promise.reject(gone) };
     await expect(pool.inspect(file, signal)).rejects.toBe(gone);
   });
 
-  test('is given up with the signal’s reason', async () => {
+  test('is aborted with the signal’s reason', async () => {
     const abort = new AbortController();
     const readAt = async () => {
       abort.abort(new Error('enough'));

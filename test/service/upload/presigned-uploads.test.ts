@@ -14,7 +14,7 @@ import { discardServer, eventually, startServer, type TestServer, temporaryFolde
 import { trainerWalk } from '../../harness/trainer.js';
 import { newWorld, type World } from '../../harness/world.js';
 
-const PLACES = [
+const BACKENDS = [
   { name: 'sqlite+presigned', leftOut: whyNoS3() },
   { name: 'postgres+presigned', leftOut: whyNoPostgres() ?? whyNoS3() },
 ];
@@ -23,7 +23,7 @@ const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes
 const putTo = (url: string, body: Uint8Array | string, headers: Record<string, string> = {}) =>
   fetch(url, { method: 'PUT', body: Buffer.from(body), headers });
 
-for (const { name, leftOut } of PLACES) {
+for (const { name, leftOut } of BACKENDS) {
   describe.skipIf(leftOut !== undefined)(`on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`, () => {
     let world: World;
     let server: TestServer;
@@ -38,14 +38,14 @@ for (const { name, leftOut } of PLACES) {
       await world.discard();
     });
 
-    /** Polled as any client of the API polls. */
-    const settled = (id: string, as = api): Promise<WireDatasetWithFiles> =>
+    /** Polls the status, as any client of the API does. */
+    const finalized = (id: string, as = api): Promise<WireDatasetWithFiles> =>
       eventually(async () => {
         const { body } = await as.status(id);
         return body.status === 'UPLOADING' ? undefined : body;
       });
 
-    test('a batch goes straight to the bucket, is UPLOADING until all of it has been checked, and READY then', async () => {
+    test('a batch goes directly to the bucket, is UPLOADING until all files are checked, then READY', async () => {
       const id = await api.newDataset();
       const image = await media.jpeg();
       const sizes = { 'dog 1.jpg': image.length, 'dog 1.txt': 5 };
@@ -54,12 +54,12 @@ for (const { name, leftOut } of PLACES) {
       expect(new URL(imageUrl).origin).toBe(new URL(world.env.TEST_S3_ENDPOINT!).origin);
       expect(headers).toEqual({});
       expect(Date.parse(`${expires_at}Z`)).toBeLessThanOrEqual(Date.now() + 3_600_000);
-      // Without a content type, and with one that says nothing.
+      // Without a content type, and with an unknown one.
       expect((await putTo(imageUrl, image)).status).toBe(200);
       expect((await api.status(id)).body.status).toBe('UPLOADING');
       const captionUrl = body.uploads['dog 1.txt']!.upload_url;
       expect((await putTo(captionUrl, 'a dog', { 'content-type': 'application/x-whatever' })).status).toBe(200);
-      const dataset = await settled(id);
+      const dataset = await finalized(id);
       expect(dataset).toMatchObject({ status: 'READY', warnings: [] });
       expect(dataset.files.map((file) => [file.filename, file.sha256, file.content_type])).toEqual([
         ['dog 1.jpg', sha256(image), 'image/jpeg'],
@@ -69,7 +69,7 @@ for (const { name, leftOut } of PLACES) {
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
     });
 
-    test('whoever waits or follows hears of it without polling', async () => {
+    test('a client that waits learns of it without polling', async () => {
       const id = await api.newDataset();
       const image = await media.jpeg();
       const { body } = await api.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
@@ -78,15 +78,15 @@ for (const { name, leftOut } of PLACES) {
       await putTo(body.uploads['a.txt']!.upload_url, 'a');
       // `wait` also returns at other changes.
       const answer = await waiting;
-      const last = answer.body.status === 'UPLOADING' ? await settled(id) : answer.body;
+      const last = answer.body.status === 'UPLOADING' ? await finalized(id) : answer.body;
       expect(last.status).toBe('READY');
     });
 
-    test('where nobody asks, it is noticed all the same', async () => {
+    test('without status requests, it is found in the background', async () => {
       const id = await api.newDataset();
       await api.upload(id, 'a.jpg', await media.jpeg());
       await putTo(await api.link(id, 'a.txt', 5), 'a dog');
-      // The list asks for no dataset in particular.
+      // Listing datasets polls no dataset.
       const status = await eventually(async () => {
         const { body } = await api.request<{ datasets: { id: string; status: string }[] }>('GET', '');
         const found = body.datasets.find((dataset) => dataset.id === id);
@@ -98,37 +98,37 @@ for (const { name, leftOut } of PLACES) {
     test.each([
       ['too few bytes', 'hell'],
       ['too many bytes', 'hello!'],
-    ])('%s are refused by the store', async (_what, bytes) => {
+    ])('the store rejects %s', async (_what, bytes) => {
       const id = await api.newDataset();
       expect((await putTo(await api.link(id, 'a.txt', 5), bytes)).status).toBe(403);
       expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
     });
 
-    test('bytes that are not what the name claims make the dataset FAILED, and a fresh link heals it', async () => {
+    test('bytes that do not match the name make the dataset FAILED, and a new link repairs it', async () => {
       const id = await api.newDataset();
       await api.upload(id, 'a.txt', 'a caption');
       const html = media.damaged.html();
       await putTo(await api.link(id, 'a.jpg', html.length), html);
-      const failed = await settled(id);
+      const failed = await finalized(id);
       expect(failed).toMatchObject({ status: 'FAILED', error: { code: 'UPLOAD_REJECTED' } });
       expect(failed.error?.problems.map(({ code }) => code)).toContain('NOT_AN_IMAGE');
       const good = await media.jpeg();
       await putTo(await api.link(id, 'a.jpg', good.length), good);
-      expect((await settled(id)).status).toBe('READY');
+      expect((await finalized(id)).status).toBe('READY');
     });
 
-    test('a file that is refused leaves a good one of its name untouched', async () => {
+    test('a rejected file leaves the stored one of its name unchanged', async () => {
       const id = await api.newDataset();
       const good = await media.jpeg();
       await api.upload(id, 'a.jpg', good);
       await api.upload(id, 'a.txt', 'a');
       const html = media.damaged.html();
       await putTo(await api.link(id, 'a.jpg', html.length), html);
-      const dataset = await settled(id);
+      const dataset = await finalized(id);
       expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(good)]);
     });
 
-    test('a newer upload displaces an older one once it has been checked', async () => {
+    test('a newer upload replaces an older one once it is checked', async () => {
       const id = await api.newDataset();
       await api.upload(id, 'a.jpg', await media.jpeg({ seed: 1 }));
       await api.upload(id, 'a.txt', 'a');
@@ -136,17 +136,17 @@ for (const { name, leftOut } of PLACES) {
       const url = await api.link(id, 'a.jpg', newer.length);
       expect((await api.status(id)).body.status).toBe('UPLOADING');
       await putTo(url, newer);
-      const dataset = await settled(id);
+      const dataset = await finalized(id);
       expect([dataset.status, dataset.files[0]?.sha256]).toEqual(['READY', sha256(newer)]);
     });
 
-    test('a link used again after the check changes nothing that is read or mounted, and says so', async () => {
+    test('bytes written through a used link are never read or mounted, and an error says so', async () => {
       const id = await api.newDataset('replayed');
       const image = await media.jpeg({ seed: 1 });
       const url = await api.link(id, 'a.jpg', image.length);
       await putTo(url, image);
       await api.upload(id, 'a.txt', 'a');
-      expect((await settled(id)).status).toBe('READY');
+      expect((await finalized(id)).status).toBe('READY');
       const other = Buffer.from(image);
       other[other.length - 3]! ^= 1;
       expect((await putTo(url, other)).status).toBe(200);
@@ -157,12 +157,12 @@ for (const { name, leftOut } of PLACES) {
       const mount = await trainyard(['mount', id, '--into', await newRoot()], { env });
       expect(mount.code).not.toBe(0);
       expect(mount.stderr).toContain('a.jpg');
-      // Uploaded again, it is as good as any.
+      // A new upload of the file repairs it.
       await api.upload(id, 'a.jpg', image);
       expect((await api.raw('GET', `/${id}/files/a.jpg`)).status).toBe(200);
     });
 
-    test('a link that was replaced, or whose file was removed, brings nothing into the dataset', async () => {
+    test('an upload through a replaced link adds nothing to the dataset', async () => {
       const id = await api.newDataset();
       const image = await media.jpeg();
       const first = await api.link(id, 'a.jpg', image.length);
@@ -171,23 +171,23 @@ for (const { name, leftOut } of PLACES) {
       expect((await api.status(id)).body).toMatchObject({ status: 'UPLOADING', files: [] });
       await putTo(second, image);
       await api.upload(id, 'a.txt', 'a');
-      expect((await settled(id)).status).toBe('READY');
+      expect((await finalized(id)).status).toBe('READY');
     });
 
-    test('a link that has run out is refused by the store', async () => {
+    test('the store rejects an expired link', async () => {
       const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: world.env });
       onTestFinished(async () => void (await brief.stop()));
       const as = await brief.api('brief');
       const id = await as.newDataset();
       const url = await as.link(id, 'a.txt', 5);
-      const refused = await eventually(async () => {
+      const rejected = await eventually(async () => {
         const { status } = await putTo(url, 'hello');
         return status === 200 ? undefined : status;
       });
-      expect(refused).toBe(403);
+      expect(rejected).toBe(403);
     });
 
-    test('what was brought while no service ran is noticed when one does again', async () => {
+    test('an upload while no server runs is found after the next start', async () => {
       const dataFolder = await temporaryFolder();
       const own = await newWorld(name);
       onTestFinished(async () => {
@@ -204,10 +204,10 @@ for (const { name, leftOut } of PLACES) {
       await putTo(body.uploads['a.txt']!.upload_url, 'a');
       const second = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder, env: own.env });
       onTestFinished(async () => void (await second.stop()));
-      expect((await settled(id, await second.api())).status).toBe('READY');
+      expect((await finalized(id, await second.api())).status).toBe('READY');
     });
 
-    test('a READY dataset appears in the mount root of an instance, out of the bucket', async () => {
+    test('a READY dataset in the bucket appears in the mount root', async () => {
       const root = await newRoot();
       const own = await newWorld(name);
       const serving = await startServer({ 'mount-root': root, 'caption-grace-seconds': 0 }, { env: own.env });
@@ -226,7 +226,7 @@ for (const { name, leftOut } of PLACES) {
       expect(pairs.map(({ caption }) => caption)).toEqual(['a dog']);
     });
 
-    test('the command line pushes, waits and mounts through it, and goes on after an interruption', async () => {
+    test('the command line pushes, waits and mounts through it, and resumes after an interruption', async () => {
       const folder = await newRoot();
       await mkdir(join(folder, 'pairs'));
       for (let i = 0; i < 12; i++) {
@@ -236,14 +236,14 @@ for (const { name, leftOut } of PLACES) {
       const proxy = await startProxy(server.url);
       onTestFinished(() => proxy.close());
       const env = { TRAINYARD_URL: proxy.url, TRAINYARD_TOKEN: api.token };
-      let isPromised = false;
+      let hasReserved = false;
       proxy.rule(({ path }) => {
-        isPromised ||= path.endsWith('/get-upload-endpoint');
+        hasReserved ||= path.endsWith('/get-upload-endpoint');
         return undefined;
       });
       const dataset = `pushed ${name.replace('+', ' ')}`;
       const first = startCommand(['push', join(folder, 'pairs'), '--name', dataset, '--concurrency', '1'], { env });
-      await eventually(() => isPromised || undefined);
+      await eventually(() => hasReserved || undefined);
       first.process.kill('SIGINT');
       await first.ended;
       const again = await trainyard(['push', join(folder, 'pairs'), '--name', dataset, '--json'], { env });

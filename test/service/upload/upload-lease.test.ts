@@ -20,7 +20,7 @@ const SECOND = 1_000_000;
 const LEASE = 60 * SECOND;
 const BYTES = 'a caption';
 
-/** A service whose clock can be put forward, and whose inspection waits where it is told to. */
+/** A service whose clock can be advanced, and whose inspections can be paused. */
 async function openService(databaseUrl?: string) {
   const folder = await newRoot();
   const metadata: OpenCatalog = await openCatalog({ dataFolder: folder, blobGrace: 0, databaseUrl });
@@ -29,57 +29,57 @@ async function openService(databaseUrl?: string) {
   onTestFinished(() => blobs.close());
   const { catalog, accounts } = metadata;
   const time = { ahead: 0 };
-  let atGate = async () => {};
-  const parts: ServiceDependencies = {
+  let beforeInspect = async () => {};
+  const dependencies: ServiceDependencies = {
     catalog,
     blobs,
     now: () => metadata.now() + time.ahead,
     rules: { captionGrace: 0, linkLifetime: 3600 * SECOND, maxLinkBytes: 1000, leaseDuration: LEASE },
     inspect: async (file) => {
-      await atGate();
-      if (!('path' in file)) throw new Error('The bytes are not in a file of this machine.');
+      await beforeInspect();
+      if (!('path' in file)) throw new Error('The bytes are not in a local file.');
       return inspect(file);
     },
     newId: () => randomUUID().replaceAll('-', ''),
   };
-  const uploads = new Uploads(parts);
+  const uploads = new Uploads(dependencies);
   const { token } = await accounts.createToken('tester', 1);
-  const key = { accountId: (await accounts.accountOf(token))!, id: parts.newId() };
+  const key = { accountId: (await accounts.accountOf(token))!, id: dependencies.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
   const [file] = (await uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]))).values();
-  if (file?.upload.expectedBytes == null) throw new Error('nothing was promised');
+  if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
   return {
-    ...parts,
-    parts,
+    ...dependencies,
+    dependencies,
     time,
     uploads,
     key,
     file,
     blobKey: blobKeyOf(file),
-    /** Begins an upload and returns when its bytes are about to be looked at; they are once it is woken. */
-    asleep: async (begin: () => Promise<unknown>) => {
-      let wake = () => {};
+    /** Starts an upload and pauses it before its bytes are inspected, until `resume` is called. */
+    stall: async (begin: () => Promise<unknown>) => {
+      let resume = () => {};
       let ended: Promise<string> | undefined;
-      await new Promise<void>((arrived) => {
-        atGate = () => {
-          atGate = async () => {};
-          arrived();
+      await new Promise<void>((reached) => {
+        beforeInspect = () => {
+          beforeInspect = async () => {};
+          reached();
           return new Promise((resolve) => {
-            wake = resolve;
+            resume = resolve;
           });
         };
         ended = codeOf(begin());
       });
       return {
-        wake: () => {
-          wake();
+        resume: () => {
+          resume();
           return ended;
         },
       };
     },
-    put: (text = BYTES) => uploads.receiveLink(link, text.length, arrivalOf(text)),
-    direct: (name: string) => uploads.receiveDirect(key, name, arrivalOf(BYTES)),
+    put: (text = BYTES) => uploads.receiveLink(link, text.length, incomingBody(text)),
+    direct: (name: string) => uploads.receiveDirect(key, name, incomingBody(BYTES)),
     textOf: async () => {
       const bytes = await blobs.read(blobKeyOf(file));
       return bytes && (await buffer(bytes)).toString();
@@ -87,7 +87,7 @@ async function openService(databaseUrl?: string) {
   };
 }
 
-function arrivalOf(text: string) {
+function incomingBody(text: string) {
   return { body: Readable.from([Buffer.from(text)]), signal: new AbortController().signal };
 }
 
@@ -97,71 +97,71 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
     (error) => String(error.code),
   );
 
-describe('whoever sleeps past the lease', () => {
-  test('does no harm to the upload that took over', async () => {
+describe('an upload that stalls past its lease', () => {
+  test('does not harm the upload that took over', async () => {
     const service = await openService();
-    const sleeper = await service.asleep(() => service.put('from one.'));
-    // Another instance: it knows nothing of what this one is taking in.
-    const other = new Uploads(service.parts);
+    const stalled = await service.stall(() => service.put('from one.'));
+    // Another instance, which does not know what this one is receiving.
+    const other = new Uploads(service.dependencies);
     service.time.ahead = LEASE + SECOND;
-    await cleanUp(service.parts);
+    await cleanUp(service.dependencies);
     const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };
-    await other.receiveLink(link as SignedUpload, BYTES.length, arrivalOf('from two.'));
-    expect(await sleeper.wake()).toBe('upload_finalized');
+    await other.receiveLink(link as SignedUpload, BYTES.length, incomingBody('from two.'));
+    expect(await stalled.resume()).toBe('upload_finalized');
     expect(await service.textOf()).toBe('from two.');
     expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
     service.time.ahead = 3 * LEASE;
-    await cleanUp(service.parts);
+    await cleanUp(service.dependencies);
     expect(await service.textOf()).toBe('from two.');
   });
 
-  test('leaves the promise to whoever holds it now, also with its own bytes in place', async () => {
+  test('leaves the upload to the new holder, even after writing its bytes', async () => {
     const service = await openService();
-    const sleeper = await service.asleep(() => service.put());
+    const stalled = await service.stall(() => service.put());
     service.time.ahead = LEASE + SECOND;
     const { id, datasetId, filename } = service.file;
-    const lease = { now: service.now(), until: service.now() + LEASE, token: 'somebody else' };
+    const lease = { now: service.now(), until: service.now() + LEASE, token: 'another holder' };
     const change = { datasetId, filenames: [filename], now: lease.now, isActivity: true };
     expect(await service.catalog.change(change, (group) => acquireLease(group, id, lease))).toBeDefined();
-    expect(await sleeper.wake()).toBe('unavailable');
-    expect((await service.catalog.file(id))?.upload).toMatchObject({ state: 'pending', leaseToken: 'somebody else' });
-    // What it left under the key stands in the way of one attempt and of no more.
+    expect(await stalled.resume()).toBe('unavailable');
+    expect((await service.catalog.file(id))?.upload).toMatchObject({ state: 'pending', leaseToken: 'another holder' });
+    // The bytes it left under the key make one attempt fail, and no later one.
     service.time.ahead += LEASE + SECOND;
     expect(await codeOf(service.put())).toBe('unavailable');
     expect(await codeOf(service.put())).toBe('stored');
     expect(await service.textOf()).toBe(BYTES);
   });
 
-  test('leaves no bytes of a file that is gone', async () => {
+  test('leaves no bytes of a file that was removed', async () => {
     const service = await openService();
-    const sleeper = await service.asleep(() => service.direct('b.txt'));
-    const [promised] = (await service.catalog.files(service.key.id)).filter((file) => file.filename === 'b.txt');
+    const stalled = await service.stall(() => service.direct('b.txt'));
+    const [pending] = (await service.catalog.files(service.key.id)).filter((file) => file.filename === 'b.txt');
     service.time.ahead = LEASE + SECOND;
-    await cleanUp(service.parts);
-    expect(await sleeper.wake()).toBe('link_withdrawn');
-    expect(await service.blobs.read(blobKeyOf(promised!))).toBeUndefined();
+    await cleanUp(service.dependencies);
+    expect(await stalled.resume()).toBe('link_withdrawn');
+    expect(await service.blobs.read(blobKeyOf(pending!))).toBeUndefined();
   });
 });
 
-describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last answer from the database is lost', () => {
+describe.skipIf(whyNoPostgres() !== undefined)('an upload whose last response from the database is lost', () => {
   const LAST_TRIP = /insert into "file"[\s\S]*update "dataset"[\s\S]*commit/;
 
-  test('is told as what it is: kept', async () => {
+  test('is reported as stored', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const service = await openService(url);
-    const upload = await service.asleep(() => service.put());
+    const upload = await service.stall(() => service.put());
     proxy.breakAt(LAST_TRIP, /COMMIT/);
-    expect(await upload.wake()).toBe('stored');
+    expect(await upload.resume()).toBe('stored');
     expect((await service.catalog.file(service.file.id))?.upload.state).toBe('stored');
     expect(await service.textOf()).toBe(BYTES);
   });
 
-  test('is unavailable and leaves nothing where the database never heard of it', async () => {
+  test('is unavailable and leaves nothing if the database did not receive the change', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const service = await openService(url);
-    const upload = await service.asleep(() => service.put());
+    const upload = await service.stall(() => service.put());
     proxy.breakAt(LAST_TRIP);
-    expect(await upload.wake()).toBe('unavailable');
+    expect(await upload.resume()).toBe('unavailable');
     expect((await service.catalog.file(service.file.id))?.upload).toMatchObject({ state: 'pending', leaseToken: null });
     expect(await service.textOf()).toBeUndefined();
     expect(await codeOf(service.put())).toBe('stored');

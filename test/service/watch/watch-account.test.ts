@@ -19,7 +19,7 @@ afterEach(() => {
   hangUp = new AbortController();
 });
 
-function promised(datasetId: string, filename: string, seconds = 60): PendingFile {
+function pendingUpload(datasetId: string, filename: string, seconds = 60): PendingFile {
   const at = now();
   const expiresAt = at + seconds * MICROS_PER_SECOND;
   const upload = { state: 'pending', via: 'link', expectedBytes: 5, expiresAt } as const;
@@ -53,51 +53,51 @@ onEach(catalogs, (open) => {
     return { accounts, accountId, catalog, changes, create, change, add, events, next };
   };
 
-  test('a dataset that changes many times in a row is told of together, as it is then', async () => {
+  test('many changes in quick succession are reported as one, with the latest state', async () => {
     const { add, create, next } = await opened();
     const before = await create('before');
     expect(await next()).toEqual({ type: 'open' });
     const after = await create('after');
-    for (let i = 0; i < 20; i++) await add(promised(before.id, `${i}.txt`));
-    const told = [await next(), await next()];
-    expect(told).toMatchObject([
+    for (let i = 0; i < 20; i++) await add(pendingUpload(before.id, `${i}.txt`));
+    const reported = [await next(), await next()];
+    expect(reported).toMatchObject([
       { summary: { dataset: { id: after.id }, status: 'DRAFT' } },
       { summary: { dataset: { id: before.id, counts: { pending: 20 } }, status: 'UPLOADING' } },
     ]);
-    await add(promised(after.id, 'a.txt'));
+    await add(pendingUpload(after.id, 'a.txt'));
     expect(await next()).toMatchObject({ summary: { dataset: { id: after.id, counts: { pending: 1 } } } });
   });
 
-  test("nobody hears of another account's datasets, and everybody of those that go", async () => {
+  test('datasets of other accounts are not reported, and deletions are', async () => {
     const { accountId, accounts, catalog, add, create, next } = await opened();
     const stranger = (await accounts.accountOf((await accounts.createToken('stranger', 1)).token))!;
     const theirs = await create('theirs', stranger);
     const mine = await create('mine');
     expect(await next()).toEqual({ type: 'open' });
     const brief = await create('brief');
-    for (const name of ['a.txt', 'b.txt']) await add(promised(theirs.id, name));
+    for (const name of ['a.txt', 'b.txt']) await add(pendingUpload(theirs.id, name));
     await catalog.deleteDataset({ accountId, id: brief.id }, now());
     await catalog.deleteDataset({ accountId: stranger, id: theirs.id }, now());
     await catalog.deleteDataset({ accountId, id: mine.id }, now());
-    // What came and went between two looks was never there.
+    // A dataset created and deleted between two rounds is not reported.
     expect(await next()).toEqual({ type: 'deleted', id: mine.id });
   });
 
-  test('what time alone changes is told of, be it promised before or later', async () => {
+  test('changes that only time causes are reported, for uploads reserved before and after connecting', async () => {
     const { add, create, next } = await opened();
     const [early, late] = [await create('early'), await create('late')];
-    await add(promised(early.id, 'a.txt', 0.5));
+    await add(pendingUpload(early.id, 'a.txt', 0.5));
     expect(await next()).toEqual({ type: 'open' });
     expect(await next()).toMatchObject({ summary: { dataset: { id: early.id }, status: 'FAILED' } });
-    await add(promised(late.id, 'a.txt', 0.5));
+    await add(pendingUpload(late.id, 'a.txt', 0.5));
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'UPLOADING' } });
     expect(await next()).toMatchObject({ summary: { dataset: { id: late.id }, status: 'FAILED' } });
   });
 
-  test('a lease that is renewed is nothing to tell', async () => {
+  test('the renewal of a lease is not reported', async () => {
     const { accountId, catalog, add, change, create, next } = await opened();
     const dataset = await create('dogs');
-    const file = promised(dataset.id, 'a.txt');
+    const file = pendingUpload(dataset.id, 'a.txt');
     await add(file);
     const lease = { now: now(), until: now() + 60 * MICROS_PER_SECOND, token: 'me' };
     await catalog.change(change(dataset.id, 'a.txt'), (group) => acquireLease(group, file.id, lease));
@@ -106,12 +106,12 @@ onEach(catalogs, (open) => {
       renewLease(group, { id: file.id, token: 'me' }, { now: now(), until: now() + 90 * MICROS_PER_SECOND }),
     );
     expect(renewed).toBeDefined();
-    const told = next();
+    const reported = next();
     await catalog.deleteDataset({ accountId, id: dataset.id }, now());
-    expect(await told).toEqual({ type: 'deleted', id: dataset.id });
+    expect(await reported).toEqual({ type: 'deleted', id: dataset.id });
   });
 
-  test('it ends where changes may have gone unheard, and with its signal', async () => {
+  test('it ends when notifications may be lost, and with its signal', async () => {
     const { changes, create, events, next } = await opened();
     await create('dogs');
     expect(await next()).toEqual({ type: 'open' });
