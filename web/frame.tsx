@@ -5,14 +5,14 @@ import { signOut } from './session/session.js';
 import { Button } from './ui/button.js';
 import { chooseTheme, currentTheme } from './ui/theme.js';
 
-/** What stands around every page. */
+/** The header of every page, around its content. */
 export function Frame({ children }: { children: ReactNode }) {
   const [theme, setTheme] = useState(currentTheme);
   const other = theme === 'dark' ? 'light' : 'dark';
   return (
     <div className="flex min-h-dvh flex-col">
       <a href="#page" className="sr-only focus:not-sr-only focus:absolute focus:z-10 focus:bg-panel focus:p-2">
-        Skip to the page
+        Skip to content
       </a>
       <header className="flex items-center gap-2 border-b border-line bg-panel px-4 py-2">
         <Link href="/" className="mr-auto flex items-center gap-2 font-semibold">
@@ -28,7 +28,7 @@ export function Frame({ children }: { children: ReactNode }) {
         </a>
         <Button
           kind="quiet"
-          aria-label={`Show the page in ${other} colours`}
+          aria-label={`Switch to ${other} colours`}
           onClick={() => {
             chooseTheme(other);
             setTheme(other);

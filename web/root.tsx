@@ -10,7 +10,7 @@ import { SignInPage } from './session/sign-in-page.js';
 import { AddFilesProvider } from './upload/add-files/add-files.js';
 import { Dock } from './upload/dock/dock.js';
 
-/** The whole page: signed in or not, and which of the pages. */
+/** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
   const { token } = useSession();
   return (
@@ -28,7 +28,7 @@ export function Root() {
                   {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
                 </Route>
                 <Route>
-                  <p>There is no such page.</p>
+                  <p>Page not found.</p>
                 </Route>
               </Switch>
             </Frame>

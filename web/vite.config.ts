@@ -10,7 +10,7 @@ import { defineConfig, type Plugin } from 'vite';
 const OUTPUT = fileURLToPath(new URL('../dist/web', import.meta.url));
 const COMPRESSIBLE = /\.(js|css|html|svg)$/;
 
-/** Compressed once here, so that the server never has to. */
+/** Compresses assets at build time, so that the server does not have to. */
 function compressed(): Plugin {
   return {
     name: 'compressed',
@@ -27,7 +27,7 @@ function compressed(): Plugin {
   };
 }
 
-/** The viewer behind `/docs`, which comes as one script. */
+/** Adds the script of the API reference at `/docs`. */
 function apiReference(): Plugin {
   const scalar = createRequire(import.meta.url).resolve('@scalar/fastify-api-reference');
   const script = join(dirname(scalar), 'js', 'standalone.js');
@@ -47,11 +47,11 @@ export default defineConfig({
     outDir: OUTPUT,
     emptyOutDir: true,
     target: 'es2022',
-    // Small pictures would become data: URLs, which the page's policy has no need to allow.
+    // Inlined assets become data: URLs, which the content security policy forbids.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
   worker: { format: 'es' },
-  // `npm run dev` works against a service started by `npm start`.
+  // `npm run dev` uses a service that was started by `npm start`.
   server: { proxy: { '/prod': 'http://127.0.0.1:8787', '/uploads': 'http://127.0.0.1:8787' } },
 });

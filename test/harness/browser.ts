@@ -3,8 +3,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { IS_QUICK } from './available.js';
 import type { TestServer } from './server.js';
 
-/** Where Debian, other Linux distributions and macOS put it. */
-const PLACES = [
+/** Where Debian, other Linux distributions and macOS install Chromium. */
+const EXECUTABLES = [
   process.env.TEST_CHROMIUM ?? '',
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
@@ -18,19 +18,19 @@ const FLAGS = [
   '--disable-gpu',
   '--disable-quic',
   '--disable-dev-shm-usage',
-  // Each of these would look up hosts of Google's, which a machine without the internet waits for.
+  // These features contact Google, which stalls on a machine without the internet.
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
 ];
 
-const executablePath = PLACES.find((place) => place !== '' && existsSync(place));
+const executablePath = EXECUTABLES.find((path) => path !== '' && existsSync(path));
 
-/** Why there are no tests in a browser here; `undefined` where there are. */
+/** Why tests can't use a browser on this machine; `undefined` if they can. */
 export function whyNoBrowser(): string | undefined {
   if (IS_QUICK) return 'npm run test:quick does without a browser';
   if (executablePath !== undefined || process.env.CI === 'true') return undefined;
-  return 'no Chromium is installed; TEST_CHROMIUM may name one';
+  return 'no Chromium is installed; TEST_CHROMIUM can name one';
 }
 
 export function startBrowser(): Promise<Browser> {

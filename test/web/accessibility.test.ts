@@ -9,8 +9,8 @@ import { bytesOf, dockOf, FILES } from './upload/drop-files.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe-core finds on the page as it is, at the impacts that keep people out. */
-async function seriousFaults(page: Page): Promise<string[]> {
+/** The violations that axe-core finds on the page, of the impacts `serious` and `critical`. */
+async function seriousViolations(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   return page.evaluate(async () => {
     const { axe } = globalThis as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } };
@@ -27,7 +27,7 @@ interface Violation {
   readonly nodes: readonly { html: string }[];
 }
 
-describeInBrowser('faults of accessibility', (site) => {
+describeInBrowser('serious accessibility violations', (site) => {
   let id: string;
   let empty: string;
   let filling: string;
@@ -37,7 +37,7 @@ describeInBrowser('faults of accessibility', (site) => {
     for (const name of ['one', 'two', 'three']) await api.upload(id, `${name}.jpg`, await media.jpeg());
     await api.upload(id, 'one.txt', 'a caption, with tags');
     await api.upload(id, 'two.txt', ' ');
-    await api.upload(id, 'stray.txt', 'a caption of nothing');
+    await api.upload(id, 'stray.txt', 'a caption without media');
     await api.upload(id, 'page.jpg', media.damaged.html());
     empty = await api.newDataset('an empty one');
     filling = await api.newDataset('one that is filled');
@@ -45,13 +45,13 @@ describeInBrowser('faults of accessibility', (site) => {
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
 
-  /** Every page, and what people open on it. */
-  const PAGES: readonly { name: string; path: () => string; isThere: (page: Page) => Promise<void> }[] = [
-    { name: 'datasets', path: () => '/', isThere: text('an empty one') },
+  /** Every page, and every dialog and panel that opens on it. */
+  const PAGES: readonly { name: string; path: () => string; open: (page: Page) => Promise<void> }[] = [
+    { name: 'datasets', path: () => '/', open: text('an empty one') },
     {
       name: 'creating a dataset',
       path: () => '/',
-      isThere: async (page) => {
+      open: async (page) => {
         await page.getByRole('button', { name: 'New dataset' }).click();
         await page.getByLabel('Name', { exact: true }).fill('a/b');
         await page.getByText('contains "/"').waitFor();
@@ -60,16 +60,16 @@ describeInBrowser('faults of accessibility', (site) => {
     {
       name: 'deleting a dataset',
       path: () => '/',
-      isThere: async (page) => {
+      open: async (page) => {
         await page.getByRole('button', { name: 'Delete an empty one' }).click();
         await page.getByRole('dialog').waitFor();
       },
     },
-    { name: 'files', path: () => `/datasets/${id}`, isThere: text('one.jpg') },
+    { name: 'files', path: () => `/datasets/${id}`, open: text('one.jpg') },
     {
       name: 'selected files',
       path: () => `/datasets/${id}`,
-      isThere: async (page) => {
+      open: async (page) => {
         await page.getByLabel('Select one.jpg').check();
         await page.getByRole('button', { name: 'Delete', exact: true }).click();
         await page.getByRole('dialog').waitFor();
@@ -78,17 +78,17 @@ describeInBrowser('faults of accessibility', (site) => {
     {
       name: 'a file in full',
       path: () => `/datasets/${id}`,
-      isThere: async (page) => {
+      open: async (page) => {
         await page.getByRole('button', { name: 'Open two.jpg' }).click();
         await page.getByRole('dialog').getByText('SHA-256').waitFor();
       },
     },
-    { name: 'rejected uploads', path: () => `/datasets/${id}?filter=rejected`, isThere: text('page.jpg') },
-    { name: 'an empty dataset', path: () => `/datasets/${empty}`, isThere: text('No files yet') },
+    { name: 'rejected uploads', path: () => `/datasets/${id}?filter=rejected`, open: text('page.jpg') },
+    { name: 'an empty dataset', path: () => `/datasets/${empty}`, open: text('No files yet') },
     {
       name: 'a question about files',
       path: () => `/datasets/${filling}`,
-      isThere: async (page) => {
+      open: async (page) => {
         await page.locator(FILES).setInputFiles([bytesOf('a.txt', 'a caption'), bytesOf('a.psd', 'no image')]);
         await page.getByRole('dialog').getByText('a.psd').first().waitFor();
       },
@@ -96,35 +96,35 @@ describeInBrowser('faults of accessibility', (site) => {
     {
       name: 'uploads',
       path: () => `/datasets/${filling}`,
-      isThere: async (page) => {
+      open: async (page) => {
         await page.locator(FILES).setInputFiles([bytesOf('page.jpg', media.damaged.html())]);
         await dockOf(page).getByText('1 file could not be uploaded').waitFor();
       },
     },
-    { name: 'captions', path: () => `/datasets/${id}/captions`, isThere: text('a caption of nothing') },
+    { name: 'captions', path: () => `/datasets/${id}/captions`, open: text('a caption without media') },
     {
       name: 'changes to many captions',
       path: () => `/datasets/${id}/captions`,
-      isThere: async (page) => {
+      open: async (page) => {
         await page.getByLabel('Trigger word').fill('sks');
         await page.getByText(/\d changes to/).waitFor();
       },
     },
-    { name: 'fitness', path: () => `/datasets/${id}/fitness`, isThere: text('three.jpg has no caption') },
+    { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('three.jpg has no caption') },
   ];
 
   for (const theme of ['light', 'dark'] as const) {
     test(`there are none on the sign-in page, ${theme}`, async () => {
       const { page, context } = await visit(site.browser, site.server, { theme });
       await page.getByLabel('Token').waitFor();
-      expect(await seriousFaults(page)).toEqual([]);
+      expect(await seriousViolations(page)).toEqual([]);
       await context.close();
     });
 
-    test.each(PAGES)(`there are none with $name, ${theme}`, async ({ path, isThere }) => {
+    test.each(PAGES)(`there are none with $name, ${theme}`, async ({ path, open }) => {
       const { page, context, complaints } = await site.open(path(), { theme });
-      await isThere(page);
-      expect(await seriousFaults(page)).toEqual([]);
+      await open(page);
+      expect(await seriousViolations(page)).toEqual([]);
       expect(complaints).toEqual([]);
       await context.close();
     });

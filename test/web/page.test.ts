@@ -8,7 +8,7 @@ const ASSETS = fileURLToPath(new URL('../../dist/web/assets/', import.meta.url))
 const MAX_SCRIPT_BYTES = 200_000;
 
 describeInBrowser('the page', (site) => {
-  test('signs in by a link, whose token leaves the address at once and stays with the tab', async () => {
+  test('signs in by a link, removes the token from the address, and keeps it for the tab', async () => {
     await site.api.newDataset('by link');
     const { page, context, complaints } = await site.open();
     await page.getByText('by link').waitFor();
@@ -21,9 +21,9 @@ describeInBrowser('the page', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('signs in by a token that is pasted, and says what is wrong with one that is not known', async () => {
+  test('signs in with a pasted token, and explains that a token is unknown', async () => {
     const { page } = await visit(site.browser, site.server);
-    await page.getByLabel('Token').fill('ty_nobody');
+    await page.getByLabel('Token').fill('ty_unknown');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByText('does not know this token').waitFor();
     await page.getByLabel('Token').fill(`  ${site.api.token}\n`);
@@ -33,7 +33,7 @@ describeInBrowser('the page', (site) => {
     await page.getByLabel('Token').waitFor();
   });
 
-  test('is served with a policy that lets nothing act but its own files', async () => {
+  test('is served with a content security policy that allows its own files only', async () => {
     for (const path of ['/', '/datasets/anything', '/favicon.svg']) {
       const { headers, status } = await fetch(site.server.url + path);
       expect(status).toBe(200);
@@ -45,7 +45,7 @@ describeInBrowser('the page', (site) => {
     }
   });
 
-  test('shows the documentation of the API, which asks no other host for anything', async () => {
+  test('shows the API documentation, which contacts no other host', async () => {
     const { page, context, complaints } = await visit(site.browser, site.server);
     const foreign: string[] = [];
     context.on('request', (request) => {
@@ -57,14 +57,14 @@ describeInBrowser('the page', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('needs less than 200 kB of script', async () => {
+  test('needs less than 200 kB of compressed scripts', async () => {
     const scripts = (await readdir(ASSETS)).filter((name) => name.endsWith('.js.gz'));
     const sizes = await Promise.all(scripts.map(async (name) => (await stat(ASSETS + name)).size));
     expect(sizes.length).toBeGreaterThan(0);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(MAX_SCRIPT_BYTES);
   });
 
-  test('is asked for anew each time, and its parts once and for all', async () => {
+  test('is revalidated on each load, and its assets are cached for good', async () => {
     const document = await fetch(site.server.url);
     expect(document.headers.get('cache-control')).toBe('no-cache');
     const script = /src="(\/assets\/[^"]+\.js)"/.exec(await document.text())?.[1];

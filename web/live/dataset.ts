@@ -2,11 +2,14 @@ import { type QueryClient, useQuery } from '@tanstack/react-query';
 import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 
-/** Of a status with all files, which is large for a large dataset: never more often than this, and never all the time. */
-const SHORTEST_GAP_MS = 400;
+/**
+ * The pause after fetching a dataset with all its files, which is a large answer for a large dataset: at least `MIN_GAP_MS`, and
+ * at least `GAP_PER_DURATION` times as long as the fetch took.
+ */
+const MIN_GAP_MS = 400;
 const GAP_PER_DURATION = 4;
 
-/** How long a link for reading is used; the service gives it for an hour at the least. */
+/** How long read links are used. They are valid for at least an hour. */
 const LINKS_MS = 30 * 60_000;
 
 const keyOf = (id: string) => ['dataset', id];
@@ -17,7 +20,7 @@ export function useDataset(id: string) {
   return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => client.status(id, { signal }) });
 }
 
-/** Addresses under which the browser itself can load the files of a dataset. */
+/** Links by which the browser can load the files of a dataset without a token. */
 export function useLinks(id: string) {
   const client = useClient();
   return useQuery({
@@ -29,16 +32,14 @@ export function useLinks(id: string) {
   }).data;
 }
 
-interface Refetching {
-  isAskedAgain: boolean;
-}
-const refetching = new Map<string, Refetching>();
+/** Refetches that are in flight, by dataset; `isRequestedAgain` asks for another one after it. */
+const refetches = new Map<string, { isRequestedAgain: boolean }>();
 
-/** Asks for a dataset that is shown, soon: changes that come together are asked for together. */
+/** Fetches a dataset again if it is shown, and marks it as stale otherwise. Changes in quick succession share one request. */
 export function refetchDatasetSoon(queries: QueryClient, client: TrainyardClient, id: string): void {
-  const running = refetching.get(id);
+  const running = refetches.get(id);
   if (running !== undefined) {
-    running.isAskedAgain = true;
+    running.isRequestedAgain = true;
     return;
   }
   if (
@@ -47,27 +48,26 @@ export function refetchDatasetSoon(queries: QueryClient, client: TrainyardClient
       .find({ queryKey: keyOf(id) })
       ?.isActive() !== true
   ) {
-    // Nobody looks at it: it is asked for when somebody does.
     void queries.invalidateQueries({ queryKey: keyOf(id), refetchType: 'none' });
     return;
   }
-  const own: Refetching = { isAskedAgain: false };
-  refetching.set(id, own);
+  const own = { isRequestedAgain: false };
+  refetches.set(id, own);
   void refetch(queries, id).then(() => {
-    refetching.delete(id);
-    if (own.isAskedAgain) refetchDatasetSoon(queries, client, id);
+    refetches.delete(id);
+    if (own.isRequestedAgain) refetchDatasetSoon(queries, client, id);
   });
 }
 
 async function refetch(queries: QueryClient, id: string): Promise<void> {
-  const begun = performance.now();
-  // Not begun anew where one is under way: a change a moment ago must not put the answer off for ever.
+  const startedAt = performance.now();
+  // Restarting a request that is in flight could delay the answer for ever under frequent changes.
   await queries.refetchQueries({ queryKey: keyOf(id) }, { cancelRefetch: false });
-  const gap = Math.max(SHORTEST_GAP_MS, (performance.now() - begun) * GAP_PER_DURATION);
+  const gap = Math.max(MIN_GAP_MS, (performance.now() - startedAt) * GAP_PER_DURATION);
   await new Promise((resolve) => setTimeout(resolve, gap));
 }
 
-/** It was deleted: whoever looks at it hears so from the service. */
-export function forgetDataset(queries: QueryClient, id: string): void {
+/** Fetches a deleted dataset again if it is shown, which then shows the 404 of the service. */
+export function refetchDeletedDataset(queries: QueryClient, id: string): void {
   void queries.invalidateQueries({ queryKey: keyOf(id) });
 }

@@ -14,7 +14,7 @@ export function refetchDatasets(queries: QueryClient): void {
   void queries.invalidateQueries({ queryKey: KEY });
 }
 
-/** One that is new, or has changed. */
+/** Adds a new dataset to the cached list, or replaces one that has changed. */
 export function putDataset(queries: QueryClient, dataset: Dataset): void {
   queries.setQueryData<Dataset[]>(KEY, (known) => {
     if (known === undefined) return known;

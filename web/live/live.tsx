@@ -2,32 +2,32 @@ import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
-import { forgetDataset, refetchDatasetSoon } from './dataset.js';
+import { refetchDeletedDataset, refetchDatasetSoon } from './dataset.js';
 import { putDataset, refetchDatasets, removeDataset } from './datasets.js';
 
-/** Between two streams of events. Where none can be had, such as behind a proxy that holds them back, this is how often we ask. */
-const PAUSE_MS = 5000;
+/** The pause before the event stream is opened again; the polling interval where a proxy blocks event streams. */
+const RECONNECT_MS = 5000;
 
 /**
- * Keeps what is shown as the service has it: by one stream of events while somebody looks at the tab, and by asking every
- * few seconds where the stream can't be had. A hidden tab gives its connection back, since a browser has few for a host.
+ * Keeps the page up to date by one event stream, and by polling where no stream can be opened. A hidden tab closes its
+ * stream, because a browser allows few connections to a host.
  */
 export function Live() {
   const client = useClient();
   const queries = useQueryClient();
   useEffect(() => {
     let following: AbortController | undefined;
-    const followWhileSeen = () => {
+    const followWhileVisible = () => {
       following?.abort();
       following = undefined;
       if (document.visibilityState === 'hidden') return;
       following = new AbortController();
       void follow(client, queries, following.signal);
     };
-    followWhileSeen();
-    document.addEventListener('visibilitychange', followWhileSeen);
+    followWhileVisible();
+    document.addEventListener('visibilitychange', followWhileVisible);
     return () => {
-      document.removeEventListener('visibilitychange', followWhileSeen);
+      document.removeEventListener('visibilitychange', followWhileVisible);
       following?.abort();
     };
   }, [client, queries]);
@@ -45,13 +45,13 @@ async function follow(client: TrainyardClient, queries: QueryClient, signal: Abo
         }
         if (event.type === 'deleted') {
           removeDataset(queries, event.id);
-          forgetDataset(queries, event.id);
+          refetchDeletedDataset(queries, event.id);
         }
       }
     } catch {
-      // Whoever asks next hears what is wrong, and says it where it is shown.
+      // The refetch below fails with the same error, and the page shows it.
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
     if (!signal.aborted) refetchAll(queries, client);
   }
 }

@@ -1,19 +1,19 @@
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 
-/** What is shown as one card: an image or clip over the caption that the trainer gives it. */
+/** The files that share a stem: media and the caption that the trainer reads for them. */
 export interface Pair {
-  /** The name before the extension, which is unique among pairs. */
+  /** The filename without its extension, unique among pairs. */
   readonly stem: string;
   readonly files: readonly DatasetFile[];
-  /** Nearly always one; none over an orphan caption; two that share a stem share the caption as well. */
+  /** Usually one file; none for an orphan caption; several if they share a stem, and so a caption. */
   readonly media: readonly DatasetFile[];
   readonly caption: DatasetFile | undefined;
-  /** What is wrong with these files, and what a person would want to know of them; a missing caption aside. */
+  /** Errors and warnings about these files, except a missing caption. */
   readonly problems: readonly Problem[];
 }
 
-/** An upload that was refused or never came: there is nothing of it but what is wrong. */
+/** An upload that was rejected or has expired. */
 export interface RejectedUpload {
   readonly filename: string;
   readonly problem: Problem;
@@ -22,10 +22,10 @@ export interface RejectedUpload {
 export const PAIR_CATEGORIES = ['all', 'missing', 'blank', 'orphan', 'warnings'] as const;
 export type PairCategory = (typeof PAIR_CATEGORIES)[number];
 
-/** Errors about files that are there, all others being about uploads that are not. */
+/** Errors about files in the dataset. All other errors are about uploads that are not in it. */
 const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 
-/** The files of a dataset as pairs, in the order of their names. */
+/** Groups the files of a dataset into pairs, sorted by stem. */
 export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'>): Pair[] {
   const groups = groupedBy(files, ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
@@ -35,14 +35,14 @@ export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'file
       stem,
       files: group,
       media: group.filter(({ kind }) => kind !== 'caption'),
-      // Beside `a.txt` there may be an `a.TXT`, which is said to collide with it.
+      // If both `a.txt` and `a.TXT` exist, the service reports a collision, and the trainer reads `a.txt`.
       caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
       problems: withoutRepeats([...(ofPairs.get(stem) ?? []), ...group.flatMap(({ warnings: own }) => own ?? [])]),
     }))
     .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
 }
 
-/** As `Map.groupBy`, which not everything has that this runs on. */
+/** Like `Map.groupBy`, which some supported browsers and Node 20 lack. */
 function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {
@@ -53,14 +53,14 @@ function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<stri
   return groups;
 }
 
-/** The service tells the first thousand warnings together, and of each file all of its own. */
+/** A warning can stand in the dataset's list, which is cut at a thousand, and with its file as well. */
 function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
   if (problems.length < 2) return problems;
   return [...new Map(problems.map((problem) => [`${problem.filename} ${problem.code}`, problem])).values()];
 }
 
-export function isInCategory(pair: Pair, filter: PairCategory): boolean {
-  switch (filter) {
+export function isInCategory(pair: Pair, category: PairCategory): boolean {
+  switch (category) {
     case 'all':
       return true;
     case 'missing':
@@ -74,7 +74,7 @@ export function isInCategory(pair: Pair, filter: PairCategory): boolean {
   }
 }
 
-/** What is wrong with uploads of which nothing is in the dataset. */
+/** The uploads that were rejected or have expired. */
 export function rejectedUploadsOf({ error }: Pick<DatasetWithFiles, 'error'>): RejectedUpload[] {
   return (error?.problems ?? []).flatMap((problem) =>
     problem.filename === undefined || ABOUT_FILES.has(problem.code) ? [] : [{ filename: problem.filename, problem }],

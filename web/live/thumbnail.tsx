@@ -9,7 +9,7 @@ interface ThumbnailProps {
   readonly className?: string;
 }
 
-/** An image, small; a sign in its place where there is no thumbnail of it, as of HEIC. */
+/** The thumbnail of an image, or an icon if there is none, as for HEIC. */
 export function Thumbnail({ datasetId, file, className = '' }: ThumbnailProps) {
   const links = useLinks(datasetId);
   const [isMissing, setMissing] = useState(false);

@@ -39,7 +39,7 @@ export function PairGrid(props: PairGridProps) {
   const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
     count: pairs.length,
     heightRem: PAIR_CARD_HEIGHT_REM,
-    alwaysDrawn: index,
+    alwaysRendered: index,
     gapRem: GAP_REM,
     leastWidthRem: LEAST_WIDTH_REM,
   });

@@ -5,7 +5,7 @@ import { signOut } from './session.js';
 
 const ClientContext = createContext<TrainyardClient | undefined>(undefined);
 
-/** The published client and a cache of its answers, for whoever signed in with this token. */
+/** Provides a client for this token, and a cache of its answers. */
 export function ClientProvider({ token, children }: { token: string; children: ReactNode }) {
   const { client, queries } = useMemo(
     () => ({ client: new TrainyardClient({ baseUrl: location.origin, token }), queries: newQueryClient() }),
@@ -21,28 +21,28 @@ export function ClientProvider({ token, children }: { token: string; children: R
 /** @throws Error outside of `ClientProvider` */
 export function useClient(): TrainyardClient {
   const client = useContext(ClientContext);
-  if (client === undefined) throw new Error('Nobody has signed in here.');
+  if (client === undefined) throw new Error('useClient was called outside of ClientProvider.');
   return client;
 }
 
 function newQueryClient(): QueryClient {
   return new QueryClient({
     queryCache: new QueryCache({ onError: signOutIfUnauthorized }),
-    // The client tries again by itself, and changes are told of by events.
+    // The client retries by itself, and events announce changes.
     defaultOptions: {
       queries: {
         retry: false,
         refetchOnWindowFocus: false,
         staleTime: Number.POSITIVE_INFINITY,
-        // A browser that thinks it is offline may still reach a service on its own machine or network, and where it can't, the
-        // person should hear so instead of waiting.
+        // An offline browser may still reach a service on its own machine or network. If it can't, an error message is better
+        // than waiting.
         networkMode: 'always',
       },
     },
   });
 }
 
-/** A token that was revoked opens nothing; the person should hear of it once, not at every click. */
+/** Signs out after a 401, so that the person learns once, and not at every click, that the token is revoked. */
 export function signOutIfUnauthorized(error: unknown): void {
   if (error instanceof TrainyardError && error.status === 401) signOut(error.message);
 }

@@ -1,22 +1,22 @@
 import { useSyncExternalStore } from 'react';
 
 /*
- * The token is kept for the tab alone: a new tab asks for it again, and closing the tab forgets it. In an address it stands
- * behind the `#`, which a browser sends to nobody, and is taken out of there at once.
+ * The token is kept in this tab only: closing the tab deletes it, and a new tab asks for it again. In an address it follows the
+ * `#`, which a browser never sends to a server, and is removed from there at once.
  */
 
 const KEY = 'trainyard-token';
 
 export interface Session {
   readonly token: string | undefined;
-  /** Why a token that was there is not there any more, in words for the sign-in page. */
+  /** Why the person was signed out, for the sign-in page. */
   readonly reason: string | undefined;
 }
 
 let session: Session = { token: sessionStorage.getItem(KEY) ?? undefined, reason: undefined };
 const listeners = new Set<() => void>();
 
-/** Takes `#token=…` out of the address bar and the history. Called before anything is shown. */
+/** Signs in with `#token=…`, and removes it from the address bar and the history. Called before the first render. */
 export function takeTokenFromAddress(): void {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (token === null) return;

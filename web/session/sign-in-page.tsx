@@ -4,24 +4,28 @@ import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { signIn, useSession } from './session.js';
 
-/** Asks for a token and keeps it once the service has taken it. */
+/** Asks for a token, checks it with the service, and signs in. */
 export function SignInPage() {
   const { reason } = useSession();
   const [token, setToken] = useState('');
-  const [fault, setFault] = useState(reason);
-  const [isAsking, setAsking] = useState(false);
+  const [error, setError] = useState(reason);
+  const [isChecking, setChecking] = useState(false);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    setAsking(true);
+    setChecking(true);
     try {
-      const given = token.trim();
-      await new TrainyardClient({ baseUrl: location.origin, token: given, attempts: 1 }).page({ limit: 1 });
-      signIn(given);
-    } catch (error) {
-      const isRefused = error instanceof TrainyardError && error.status === 401;
-      setFault(isRefused ? 'The service does not know this token. Is it whole, and not revoked?' : messageOf(error));
-      setAsking(false);
+      const trimmed = token.trim();
+      await new TrainyardClient({ baseUrl: location.origin, token: trimmed, attempts: 1 }).page({ limit: 1 });
+      signIn(trimmed);
+    } catch (cause) {
+      const isUnknown = cause instanceof TrainyardError && cause.status === 401;
+      setError(
+        isUnknown
+          ? 'The service does not know this token. Check that it is complete and was not revoked.'
+          : messageOf(cause),
+      );
+      setChecking(false);
     }
   };
 
@@ -44,18 +48,18 @@ export function SignInPage() {
           value={token}
           onChange={(event) => setToken(event.target.value)}
           placeholder="ty_…"
-          aria-describedby="token-help token-fault"
+          aria-describedby="token-help token-error"
           className="rounded-lg border border-line bg-page px-3 py-2 font-mono"
         />
-        <p id="token-fault" role="alert" className="text-sm text-bad empty:hidden">
-          {fault}
+        <p id="token-error" role="alert" className="text-sm text-bad empty:hidden">
+          {error}
         </p>
-        <Button type="submit" kind="primary" disabled={isAsking}>
-          {isAsking ? 'Asking …' : 'Sign in'}
+        <Button type="submit" kind="primary" disabled={isChecking}>
+          {isChecking ? 'Checking …' : 'Sign in'}
         </Button>
         <p id="token-help" className="text-sm text-muted">
-          The first <code>npm start</code> prints a link that signs in by itself. Another token is made on the machine
-          that serves, by <code>npx trainyard token create</code>. It is kept for this tab alone.
+          The first <code>npm start</code> prints a link that signs you in. To create another token, run{' '}
+          <code>npx trainyard token create</code> on the server. The token is kept in this tab only.
         </p>
       </form>
     </main>

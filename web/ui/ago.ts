@@ -5,12 +5,12 @@ const DAY = 24 * HOUR;
 const DATE = new Intl.DateTimeFormat('en', { day: 'numeric', month: 'short', year: 'numeric' });
 const DATE_AND_TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' });
 
-/** A time on the wire, which is UTC without saying so, and finer than dates are. */
+/** Parses a time of the API: UTC without a zone, in microseconds, of which a `Date` keeps milliseconds. */
 export function dateOf(time: string): Date {
   return new Date(`${time.slice(0, '2025-07-22T13:05:16.143'.length)}Z`);
 }
 
-/** `just now`, `5 min ago`, `3 h ago`, `2 days ago`, and then the date. */
+/** `just now`, `5 min ago`, `3 h ago`, `yesterday`, `2 days ago`; the date after two weeks. */
 export function agoOf(date: Date, now: number): string {
   const seconds = (now - date.getTime()) / 1000;
   if (seconds < MINUTE) return 'just now';
@@ -21,7 +21,7 @@ export function agoOf(date: Date, now: number): string {
   return DATE.format(date);
 }
 
-/** To the minute, by the person's own clock. */
+/** The date and time to the minute, in the person's time zone. */
 export function momentOf(date: Date): string {
   return DATE_AND_TIME.format(date);
 }

@@ -1,6 +1,6 @@
 import type { ButtonHTMLAttributes } from 'react';
 
-const LOOKS = {
+const STYLES = {
   primary: 'bg-accent text-on-accent hover:brightness-110 border-transparent',
   plain: 'bg-panel hover:bg-raised border-line',
   quiet: 'bg-transparent hover:bg-raised border-transparent',
@@ -8,17 +8,17 @@ const LOOKS = {
 } as const;
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
-  readonly kind?: keyof typeof LOOKS;
+  readonly kind?: keyof typeof STYLES;
 }
 
-/** A button; one that shows an icon alone needs `aria-label`, which is shown as its tooltip too. */
+/** A button. One with an icon only needs an `aria-label`, which is its tooltip as well. */
 export function Button({ kind = 'plain', className = '', type = 'button', ...rest }: ButtonProps) {
   return (
     <button
       {...rest}
       type={type}
       title={rest.title ?? rest['aria-label']}
-      className={`inline-flex min-h-9 min-w-9 cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium disabled:cursor-not-allowed disabled:opacity-50 ${LOOKS[kind]} ${className}`}
+      className={`inline-flex min-h-9 min-w-9 cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium disabled:cursor-not-allowed disabled:opacity-50 ${STYLES[kind]} ${className}`}
     />
   );
 }

@@ -2,44 +2,44 @@ import { defaultRangeExtractor, type Range, useWindowVirtualizer } from '@tansta
 import { type CSSProperties, useLayoutEffect } from 'react';
 import { type CardSizes, useGridLayout } from './grid-layout.js';
 
-const ROWS_BEYOND = 2;
+const OVERSCAN_ROWS = 2;
 
 interface CardGridOptions extends CardSizes {
   readonly count: number;
-  /** Of one height each, in rem, so that thousands can be laid out without being drawn. */
+  /** The fixed height of a card, so that rows can be laid out without being rendered. */
   readonly heightRem: number;
-  /** The place of a card that is drawn wherever it is scrolled to. */
-  readonly alwaysDrawn?: number;
+  /** The index of a card that stays rendered when it scrolls out of view. */
+  readonly alwaysRendered?: number;
 }
 
-/** A card that is drawn, and where in the list. */
+/** A rendered card. */
 interface Cell {
   readonly index: number;
   readonly style: CSSProperties;
 }
 
-/** The cards near what is seen, of as many as there are, in rows that scroll with the page. */
+/** Lays out cards in rows that scroll with the page. Returns only the cards in and near the viewport. */
 export function useCardGrid(
   list: { readonly current: HTMLElement | null },
-  { count, heightRem, alwaysDrawn, gapRem, leastWidthRem }: CardGridOptions,
+  { count, heightRem, alwaysRendered, gapRem, leastWidthRem }: CardGridOptions,
 ) {
   const layout = useGridLayout(list, { gapRem, leastWidthRem });
   const { columns, rem, top } = layout ?? { columns: 1, rem: 16, top: 0 };
-  const drawnRow = alwaysDrawn === undefined ? undefined : Math.floor(alwaysDrawn / columns);
+  const fixedRow = alwaysRendered === undefined ? undefined : Math.floor(alwaysRendered / columns);
   const virtual = useWindowVirtualizer({
     count: layout === undefined ? 0 : Math.ceil(count / columns),
     estimateSize: () => (heightRem + gapRem) * rem,
-    overscan: ROWS_BEYOND,
+    overscan: OVERSCAN_ROWS,
     scrollMargin: top,
     rangeExtractor: (range: Range) => {
       const rows = defaultRangeExtractor(range);
-      return drawnRow === undefined || rows.includes(drawnRow) || drawnRow >= range.count
+      return fixedRow === undefined || rows.includes(fixedRow) || fixedRow >= range.count
         ? rows
-        : [...rows, drawnRow].sort((a, b) => a - b);
+        : [...rows, fixedRow].sort((a, b) => a - b);
     },
   });
   useLayoutEffect(() => {
-    // Rows are of a size that was given once, and a person may make the text larger.
+    // The virtualizer caches sizes, which change when the person changes the text size.
     if (rem > 0) virtual.measure();
   }, [virtual, rem]);
   const cells = virtual.getVirtualItems().flatMap(({ index: row, start }) =>

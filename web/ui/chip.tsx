@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-/** One of several ways to look at a list, of which one is on. */
+/** One of several filters of a list, of which one is on. */
 export function Chip({ isOn, onClick, children }: { isOn: boolean; onClick: () => void; children: ReactNode }) {
   return (
     <button

@@ -2,20 +2,20 @@ import { Check, Copy } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { Button } from './button.js';
 
-const THANKS_MS = 2000;
+const CONFIRMATION_MS = 2000;
 
 interface CopyButtonProps {
   readonly text: string;
-  /** What is copied, as in `Copy the digest`. */
+  /** The object of the label, such as `the digest` in `Copy the digest`. */
   readonly what: string;
 }
 
-/** Puts a text on the clipboard, and says so. */
+/** Copies a text to the clipboard, and confirms it. */
 export function CopyButton({ text, what }: CopyButtonProps) {
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
     if (!isCopied) return;
-    const timer = setTimeout(() => setCopied(false), THANKS_MS);
+    const timer = setTimeout(() => setCopied(false), CONFIRMATION_MS);
     return () => clearTimeout(timer);
   }, [isCopied]);
   return (
@@ -35,7 +35,7 @@ export function CopyButton({ text, what }: CopyButtonProps) {
   );
 }
 
-/** A line for a terminal, with a button that copies it. */
+/** A command for a terminal, with a copy button. */
 export function CopyLine({ text, what }: CopyButtonProps) {
   return (
     <div className="flex items-center gap-1 rounded-lg border border-line bg-page pl-3">
@@ -50,7 +50,7 @@ async function copy(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers have the clipboard for pages over TLS and of this machine alone, and this service often has neither.
+    // Browsers offer the Clipboard API only over TLS and on localhost (secure contexts), which this service often lacks.
     return copyBySelection(text);
   }
 }
@@ -60,7 +60,7 @@ function copyBySelection(text: string): boolean {
   const before = document.activeElement;
   field.value = text;
   field.readOnly = true;
-  // Within the dialog that is open, if one is: nothing else can be selected then.
+  // A modal dialog makes everything outside of it unselectable.
   (document.querySelector('dialog[open]') ?? document.body).append(field);
   field.select();
   const isCopied = document.execCommand('copy');

@@ -4,22 +4,22 @@ interface DialogProps {
   readonly title: string;
   readonly onClose: () => void;
   readonly children: ReactNode;
-  /** Classes that set the width, where the usual one does not fit. */
+  /** A class that sets the maximum width. */
   readonly width?: string;
 }
 
-/** A modal dialog, there for as long as it is rendered. Escape, and a click beside it, close it. */
+/** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
 export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  // Closed while it is still on the page, which gives the keyboard back to whoever had it.
+  // A layout effect closes it before it leaves the page; the browser then restores the focus.
   useLayoutEffect(() => {
     const element = dialog.current;
     element?.showModal();
     return () => element?.close();
   }, []);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is what the keyboard has for it
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way to close it
     <dialog
       ref={dialog}
       aria-labelledby={id}

@@ -2,9 +2,9 @@ import { useLayoutEffect, useState } from 'react';
 
 export interface GridLayout {
   readonly columns: number;
-  /** Pixels in a rem, which a person may have made larger. */
+  /** Pixels per rem, which depends on the text size the person has set. */
   readonly rem: number;
-  /** Where the grid begins on the page. */
+  /** The distance from the top of the page, in pixels. */
   readonly top: number;
 }
 
@@ -13,7 +13,7 @@ export interface CardSizes {
   readonly leastWidthRem: number;
 }
 
-/** How many columns of cards there is room for, and where the grid begins; `undefined` until it has been measured. */
+/** Measures how many columns of cards fit, and where the grid begins. `undefined` before the first measurement. */
 export function useGridLayout(
   grid: { readonly current: HTMLElement | null },
   { gapRem, leastWidthRem }: CardSizes,

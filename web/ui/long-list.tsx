@@ -1,8 +1,8 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type ReactNode, useRef } from 'react';
 
-/** As many as are simply shown; more of them scroll in a frame of their own, and only those in sight are there. */
-const SHOWN_WHOLE = 12;
+/** Longer lists scroll in a frame of their own, and render only the visible rows. */
+const MAX_FULL_ROWS = 12;
 
 interface LongListProps<T> {
   readonly label: string;
@@ -12,7 +12,7 @@ interface LongListProps<T> {
 
 /** A list of rows, of any length. */
 export function LongList<T>({ label, items, children }: LongListProps<T>) {
-  if (items.length > SHOWN_WHOLE) {
+  if (items.length > MAX_FULL_ROWS) {
     return (
       <ScrolledList label={label} items={items}>
         {children}
@@ -42,7 +42,7 @@ function ScrolledList<T>({ label, items, children }: LongListProps<T>) {
     overscan: 5,
   });
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
     <section ref={frame} tabIndex={0} aria-label={label} className="max-h-96 overflow-y-auto">
       <ul className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map(({ index, start }) => (

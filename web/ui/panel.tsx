@@ -3,11 +3,11 @@ import { type ReactNode, useId } from 'react';
 interface PanelProps {
   readonly title: string;
   readonly children: ReactNode;
-  /** What stands beside the title. */
+  /** Shown beside the title. */
   readonly aside?: ReactNode;
 }
 
-/** One question that a dataset is asked. */
+/** A titled section. */
 export function Panel({ title, aside, children }: PanelProps) {
   const id = useId();
   return (
@@ -28,14 +28,14 @@ export function Panel({ title, aside, children }: PanelProps) {
 
 interface ChoicesProps<T> {
   readonly label: string;
-  /** Where what stands around it says the same. */
+  /** Hides the label visually, where the context makes it redundant. */
   readonly isLabelHidden?: boolean;
   readonly options: readonly { readonly value: T; readonly label: string }[];
   readonly value: T;
   readonly onChange: (value: T) => void;
 }
 
-/** A few things of which one holds. */
+/** A group of radio buttons. */
 export function Choices<T extends string | number>(props: ChoicesProps<T>) {
   const { label, isLabelHidden = false, options, value, onChange } = props;
   const name = useId();

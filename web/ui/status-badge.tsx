@@ -1,6 +1,6 @@
 import type { Status } from '../../src/client/client.js';
 
-const LOOKS: Record<Status, string> = {
+const STYLES: Record<Status, string> = {
   DRAFT: 'bg-raised text-muted',
   UPLOADING: 'bg-busy-soft text-busy',
   READY: 'bg-good-soft text-good',
@@ -9,6 +9,6 @@ const LOOKS: Record<Status, string> = {
 
 export function StatusBadge({ status }: { status: Status }) {
   return (
-    <span className={`rounded-full px-2.5 py-0.5 text-xs font-semibold tracking-wide ${LOOKS[status]}`}>{status}</span>
+    <span className={`rounded-full px-2.5 py-0.5 text-xs font-semibold tracking-wide ${STYLES[status]}`}>{status}</span>
   );
 }

@@ -3,7 +3,7 @@ const system = matchMedia('(prefers-color-scheme: dark)');
 
 export type Theme = 'light' | 'dark';
 
-/** Shows the page as the person has chosen or, without a choice, as the system is, also when that changes. */
+/** Applies the chosen theme; without a choice the system's theme, also when that changes. */
 export function applyTheme(): void {
   const show = () => {
     document.documentElement.dataset.theme = currentTheme();

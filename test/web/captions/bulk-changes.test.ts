@@ -26,7 +26,7 @@ function pairsWith(texts: readonly (string | undefined)[]): Pair[] {
 
 const textOf = ({ sha256 }: DatasetFile) => sha256;
 
-/** What becomes of a text; the same where it is left alone. */
+/** The text after a change; the same text if the change does not apply. */
 function changed(text: string, change: BulkChange): string | undefined {
   const changes = planChanges(pairsWith([text]), textOf, change);
   return changes.length === 0 ? text : changes[0]?.after;
@@ -39,7 +39,7 @@ describe('a trigger word', () => {
   const prepend = (text: string, trigger = 'sks') => changed(text, { kind: 'prepend', trigger });
   const append = (text: string, trigger = 'sks') => changed(text, { kind: 'append', trigger });
 
-  test('is put before with a comma', () => {
+  test('is prepended with a comma', () => {
     expect(prepend('a dog')).toBe('sks, a dog');
     expect(prepend(', a dog,cat')).toBe('sks, a dog,cat');
     expect(prepend('a dog', ' sks, ')).toBe('sks, a dog');
@@ -47,7 +47,7 @@ describe('a trigger word', () => {
     expect(prepend('a dog\r\n')).toBe('sks, a dog\r\n');
   });
 
-  test('is put behind the last word, before the line end', () => {
+  test('is appended after the last word, before the line end', () => {
     expect(append('a dog')).toBe('a dog, sks');
     expect(append('a dog, ')).toBe('a dog, sks');
     expect(append('a dog\n')).toBe('a dog, sks\n');
@@ -56,7 +56,7 @@ describe('a trigger word', () => {
     expect(append('')).toBe('sks');
   });
 
-  test('is not put where it is already, as a word of its own', () => {
+  test('is not added to a caption that contains it as a whole word', () => {
     expect(prepend('a photo of SKS dog')).toBe('a photo of SKS dog');
     expect(append('sks')).toBe('sks');
     expect(prepend('asks a dog')).toBe('sks, asks a dog');
@@ -65,13 +65,13 @@ describe('a trigger word', () => {
     expect(prepend('a (sks:1.2) dog', '(sks:1.2)')).toBe('a (sks:1.2) dog');
   });
 
-  test('that is nothing changes nothing', () => {
+  test('that is blank changes nothing', () => {
     expect(prepend('a dog', ' , ')).toBe('a dog');
   });
 });
 
 describe('find and replace', () => {
-  test('takes both texts for what they are', () => {
+  test('takes both texts literally', () => {
     expect(changed('a (dog) [x] c:\\ 1+1 $5', replace('(dog) [x]', '.*'))).toBe('a .* c:\\ 1+1 $5');
     expect(changed('a dog', replace('dog', '$& $1 $$ $`'))).toBe('a $& $1 $$ $`');
     expect(changed('a.b', replace('a.b', '\\'))).toBe('\\');
@@ -79,7 +79,7 @@ describe('find and replace', () => {
     expect(changed('a dog', replace('', 'no'))).toBe('a dog');
   });
 
-  test('has a mind for case and whole words where it is told', () => {
+  test('matches case and whole words on request', () => {
     expect(changed('Red red', replace('red', 'blue'))).toBe('blue blue');
     expect(changed('Red red', replace('red', 'blue', { matchesCase: true }))).toBe('Red blue');
     expect(changed('red, redder, covered', replace('red', 'blue', { wholeWords: true }))).toBe('blue, redder, covered');
@@ -88,20 +88,20 @@ describe('find and replace', () => {
     expect(changed('ÄPFEL', replace('äpfel', 'pears'))).toBe('pears');
   });
 
-  test('finds accents in both forms, and no letter without its accent', () => {
+  test('finds accents in both Unicode forms, and no letter without its accent', () => {
     expect(changed(`a ${DECOMPOSED}, a ${COMPOSED}`, replace(COMPOSED, 'bar'))).toBe('a bar, a bar');
     expect(changed(`a ${COMPOSED}`, replace(DECOMPOSED, 'bar'))).toBe('a bar');
     expect(changed(`a ${DECOMPOSED}`, replace('cafe', 'bar'))).toBe(`a ${DECOMPOSED}`);
     expect(changed('한'.normalize('NFD'), replace('한', 'x'))).toBe('x');
   });
 
-  test('splits nothing that is seen as one sign', () => {
+  test('splits no visible character', () => {
     expect(changed('👩‍🔬 and 👩', replace('👩', 'x'))).toBe('👩‍🔬 and x');
     expect(changed('🚂🚃', replace('🚃', ''))).toBe('🚂');
     expect(changed('🚂', replace('\ud83d', 'x'))).toBe('🚂');
   });
 
-  test('leaves line ends alone', () => {
+  test('keeps line ends', () => {
     expect(changed('one\r\ntwo\r\n', replace('two', '2'))).toBe('one\r\n2\r\n');
   });
 });
@@ -109,7 +109,7 @@ describe('find and replace', () => {
 describe('filling', () => {
   const texts = ['a dog', undefined, ' \n', ''];
 
-  test('is of the missing ones, and of blank ones where that is wanted', () => {
+  test('fills missing captions, and blank ones on request', () => {
     const plan = (fillsBlank: boolean) =>
       planChanges(pairsWith(texts), textOf, { kind: 'fill', text: 'sks', fillsBlank }).map(
         ({ filename, before }) => [filename, before] as const,
@@ -122,18 +122,18 @@ describe('filling', () => {
     ]);
   });
 
-  test('is not with nothing, nor of a caption that has no picture', () => {
+  test('does nothing with a blank text, or without media', () => {
     expect(planChanges(pairsWith(texts), textOf, { kind: 'fill', text: ' ', fillsBlank: true })).toEqual([]);
     const orphan: Pair = { stem: 'x', media: [], caption: undefined, files: [], problems: [] };
     expect(planChanges([orphan], textOf, { kind: 'fill', text: 'sks', fillsBlank: true })).toEqual([]);
   });
 });
 
-test('a text that is not known is left alone', () => {
+test('a caption whose text is not known stays the same', () => {
   expect(planChanges(pairsWith(['a']), () => undefined, { kind: 'append', trigger: 'sks' })).toEqual([]);
 });
 
-test('an undo puts back what was there, its byte order mark too', () => {
+test('an undo restores the text, including its byte order mark', () => {
   const [filled, edited] = planUndo([
     { filename: 'a.txt', before: undefined, after: 'new' },
     { filename: 'b.txt', before: 'old', after: 'new', hadBom: true },
@@ -157,7 +157,7 @@ describe('the difference of two texts', () => {
     expect(shown('🚂', '🚃')).toEqual(['-🚂', '+🚃']);
   });
 
-  test('can be put together to both texts again', () => {
+  test('contains both texts completely', () => {
     const before = 'one, two  three\r\nfour 🚂 café!';
     const after = 'zero, two three\nfive 🚂 cafe\u0301';
     const pieces = differenceOf(before, after);
@@ -168,7 +168,7 @@ describe('the difference of two texts', () => {
 });
 
 describe('terms', () => {
-  test('tags are what is between commas, each once', () => {
+  test('tags are separated by commas, and listed once', () => {
     expect([...termsOf('tag', ' red wagon,snow,, Snow ,red  wagon\nnew line')]).toEqual([
       'red wagon',
       'snow',
@@ -179,7 +179,7 @@ describe('terms', () => {
     expect([...termsOf('tag', ' , ')]).toEqual([]);
   });
 
-  test('words are without regard to case', () => {
+  test('words are case-insensitive', () => {
     expect([...termsOf('word', "A dog's well-lit DOG, 3 naïve")]).toEqual([
       'a',
       "dog's",
@@ -190,7 +190,7 @@ describe('terms', () => {
     ]);
   });
 
-  test('are counted by captions, rare ones first', () => {
+  test('are counted by captions, rare terms first', () => {
     const counter = new TermCounter();
     for (const [index, tags] of [['a', 'b'], ['a'], ['constructor']].entries()) counter.add(index, tags);
     expect(counter.groupsByCount().map((group) => group.map(({ term, captions }) => [term, ...captions]))).toEqual([
@@ -203,7 +203,7 @@ describe('terms', () => {
   });
 });
 
-test('facts are of what is written', () => {
+test('statistics count captions and their lengths', () => {
   const pairs = pairsWith(['a dog', 'a dog\n', undefined, ' ', 'a much longer text 🚂', 'cat']);
   const { captions, missing, blank, duplicates, shortest, longest, medianLength } = captionStatisticsOf(pairs, textOf);
   const stems = (some: readonly Pair[]) => some.map(({ stem }) => stem);

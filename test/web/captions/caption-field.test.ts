@@ -6,7 +6,7 @@ import { eventually } from '../../harness/server.js';
 import { tcpLinkTo } from '../../harness/tcp-link.js';
 
 describeInBrowser("a caption's field", (site) => {
-  /** A dataset of images of these stems, each with its caption; `undefined` is none. */
+  /** A dataset of images of these stems, each with its caption unless that is `undefined`. */
   async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
     const id = await site.api.newDataset();
     for (const [stem, text] of Object.entries(captions)) {
@@ -28,7 +28,7 @@ describeInBrowser("a caption's field", (site) => {
     return uploads;
   };
 
-  test('shows the text, and tells none from a blank one', async () => {
+  test('shows the text, and distinguishes a missing caption from a blank one', async () => {
     const id = await datasetOf({ written: 'a wagon', blank: ' \n', missing: undefined });
     await site.api.upload(id, 'orphan.txt', 'of nothing');
     const { page, complaints } = await open(id);
@@ -43,7 +43,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('is saved when it is left, and by ctrl-Enter; Enter alone is a new line', async () => {
+  test('is saved on blur and by Ctrl+Enter; Enter alone inserts a line break', async () => {
     const id = await datasetOf({ one: 'a wagon', two: undefined });
     const { page, complaints } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
@@ -61,7 +61,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('gets the saved text back by Escape, and nothing is sent', async () => {
+  test('is reset by Escape, without a request', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id);
     const uploads = uploadsOf(page);
@@ -74,7 +74,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(await bytesOf(id, 'one.txt')).toBe('a wagon');
   });
 
-  test('leaves line ends and byte order marks alone unless the text is changed', async () => {
+  test('keeps line ends and byte order marks unless the text is changed', async () => {
     const id = await datasetOf({ crlf: 'one\r\ntwo\r\n', bom: media.captionBytes('a wagon', 'utf8-bom') });
     const { page } = await open(id);
     const uploads = uploadsOf(page);
@@ -94,7 +94,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(await bytesOf(id, 'bom.txt')).toBe('\ufeffa wagon');
   });
 
-  test('is text, whatever it looks like', async () => {
+  test('shows HTML as plain text', async () => {
     const text = '<img src=x onerror="document.title=1"><b>bold</b>';
     const id = await datasetOf({ html: text });
     const { page, complaints } = await open(id);
@@ -103,7 +103,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('keeps what could not be saved, says why, and is saved once the service is back', async () => {
+  test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
     const line = await tcpLinkTo(site.server.url);
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
     const { page } = await open(id, { at: line });
@@ -127,7 +127,7 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByRole('alert').getByText('Not saved').waitFor({ state: 'detached' });
   });
 
-  test('warns of leaving the page while anything is unsaved, and only then', async () => {
+  test('warns before the page is left with unsaved text, and only then', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id);
     const dialogs: string[] = [];
@@ -146,13 +146,13 @@ describeInBrowser("a caption's field", (site) => {
     expect(dialogs).toEqual(['beforeunload']);
   });
 
-  test('asks whose text is to stay where somebody else has saved another', async () => {
+  test('asks which version to keep after a conflicting change', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a gate' });
     const { page, complaints } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
     await shows(page, 'two.jpg', 'a signal');
     await shows(page, 'three.jpg', 'a gate');
-    // Nobody is asked where nothing was typed.
+    // Without a draft there is no conflict.
     await site.api.upload(id, 'three.txt', 'an open gate');
     await shows(page, 'three.jpg', 'an open gate');
     await fieldOf(page, 'one.jpg').fill('mine');
@@ -172,7 +172,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('is not saved over a text that the page has not heard of yet', async () => {
+  test('does not overwrite a change that the page has not seen yet', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
@@ -185,18 +185,18 @@ describeInBrowser("a caption's field", (site) => {
     expect(await bytesOf(id, 'one.txt')).toBe('theirs');
   });
 
-  test('saves once more what was typed during a save, in order', async () => {
+  test('saves text that was typed during a save afterwards', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
     const bodies: string[] = [];
     let release = () => {};
-    const held = new Promise<void>((resolve) => {
+    const released = new Promise<void>((resolve) => {
       release = resolve;
     });
     await page.route(/\/upload$/, async (route) => {
       bodies.push(/(first|second)/.exec(route.request().postData() ?? '')?.[0] ?? '');
-      if (bodies.length === 1) await held;
+      if (bodies.length === 1) await released;
       await route.continue();
     });
     await fieldOf(page, 'one.jpg').fill('first');
@@ -211,7 +211,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('second');
   });
 
-  test('is kept through signing out, and saved once somebody has signed in again', async () => {
+  test('is kept through signing out, and saved after the next sign-in', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
@@ -232,7 +232,7 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByText('unsaved caption').waitFor({ state: 'detached' });
   });
 
-  test('outlives its card and its view, and an unsaved one is told of elsewhere', async () => {
+  test('survives leaving the page; a notice elsewhere lists it while it is unsaved', async () => {
     const line = await tcpLinkTo(site.server.url);
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id, { at: line });
@@ -251,7 +251,7 @@ describeInBrowser("a caption's field", (site) => {
     await shows(page, 'one.jpg', 'typed in a hurry');
   });
 
-  test('in the grid, keys that are typed move nothing; nor does its Escape', async () => {
+  test('in the grid, typing and Escape do not trigger shortcuts', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
     const { page, complaints } = await site.open(`/datasets/${id}`);
     await shows(page, 'one.jpg', 'a wagon');
@@ -266,7 +266,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('of more than 64 KiB is told to be too long, and can be downloaded', async () => {
+  test('of more than 64 KiB is too long to edit, and can be downloaded', async () => {
     const id = await datasetOf({ one: 'x'.repeat(70_000) });
     const { page, complaints } = await open(id);
     await page.getByText('too long to edit here').waitFor();
@@ -275,7 +275,7 @@ describeInBrowser("a caption's field", (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('that can not be read says so, and is asked for again', async () => {
+  test('that could not be read says so, and can be read again', async () => {
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await site.open();
     let isBroken = true;
@@ -289,7 +289,7 @@ describeInBrowser("a caption's field", (site) => {
     await shows(page, 'one.jpg', 'a wagon');
   });
 
-  test('of many is read with all that are in sight, and only what has changed is read again', async () => {
+  test('is read together with all visible ones, and only changed captions are read again', async () => {
     const id = await datasetOf(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, `caption ${i}`])));
     const { page } = await site.open();
     const asked: number[] = [];

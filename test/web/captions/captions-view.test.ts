@@ -10,7 +10,7 @@ describeInBrowser('the view Captions', (site) => {
     image = await media.jpeg();
   });
 
-  /** A dataset of images of these stems, each with its caption; `undefined` is none. */
+  /** A dataset of images of these stems, each with its caption unless that is `undefined`. */
   async function datasetOf(captions: Record<string, string | Buffer | undefined>): Promise<string> {
     const id = await site.api.newDataset();
     for (const [stem, text] of Object.entries(captions)) {
@@ -42,7 +42,7 @@ describeInBrowser('the view Captions', (site) => {
   const preview = (page: Page) => page.getByRole('list', { name: 'Planned changes' }).getByRole('listitem');
   const poll = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 20_000 });
 
-  test('counts tags and words, rare ones first where that is wanted, and lists the captions of one', async () => {
+  test('counts tags and words, sorts them, and lists the captions of one', async () => {
     const id = await datasetOf({
       one: 'red wagon, snow',
       two: 'snow,red wagen',
@@ -62,7 +62,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByLabel('Caption of two.jpg').fill('snow, red wagon');
     await page.getByLabel('Caption of two.jpg').press('Control+Enter');
     await page.getByText('0 captions with the tag “red wagen”').waitFor();
-    // It stays where it is being edited.
+    // The caption that was edited stays listed.
     expect(await listed(page)).toEqual(['two.jpg']);
     await page.getByLabel('Search tags').fill('nothing like that');
     await page.getByText('No tag matches the search.').waitFor();
@@ -78,7 +78,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('tells how many are missing, blank and the same, and how long they are', async () => {
+  test('shows statistics: missing, blank and duplicate captions, and lengths', async () => {
     const id = await datasetOf({
       a: 'the same',
       b: 'the same\n',
@@ -110,7 +110,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(await facts.getByRole('link').last().getAttribute('href')).toBe(`/datasets/${id}?file=e.txt`);
   });
 
-  test('puts a trigger word before and behind, once it was shown, and takes that back byte by byte', async () => {
+  test('prepends and appends a trigger word after a preview, and undoes it byte for byte', async () => {
     const before = {
       bom: media.captionBytes('a wagon', 'utf8-bom'),
       crlf: 'one\r\ntwo\r\n',
@@ -148,7 +148,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('finds and replaces in those that are listed, and in no others', async () => {
+  test('finds and replaces in the listed captions only', async () => {
     const id = await datasetOf({ one: 'snow, Red (1)', two: 'red (1), redder (1)', three: 'snow, red (1)' });
     const { page } = await open(id, '?tag=snow');
     await page.getByText('Replace', { exact: true }).click();
@@ -166,7 +166,7 @@ describeInBrowser('the view Captions', (site) => {
     });
   });
 
-  test('fills what is missing where there is nothing yet, and takes the files away again', async () => {
+  test('fills missing captions, and an undo deletes them again', async () => {
     const id = await datasetOf({ one: undefined, two: undefined });
     const { page, complaints } = await open(id);
     await page.getByText('No tags yet.').waitFor();
@@ -174,7 +174,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
     await page.getByText('2 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'sks', two: 'sks' });
-    // Somebody goes on with one of them, which an undo has to leave alone.
+    // An edit in between, which the undo must not overwrite.
     await site.api.upload(id, 'two.txt', 'sks, a signal');
     await page.getByRole('button', { name: 'Undo' }).click();
     await page.getByText('1 caption restored, 1 caption skipped.').waitFor();
@@ -183,24 +183,24 @@ describeInBrowser('the view Captions', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('changes nothing that somebody else has changed since it was shown', async () => {
+  test('skips captions that were changed after the preview', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByText('2 changes').waitFor();
-    // The page hears of nothing until the changes have begun.
-    let isDeaf = true;
-    await page.route(/\/(events|status)/, (route) => (isDeaf ? route.abort() : route.continue()));
+    // Blocks events and refetches until the job starts.
+    let isBlocked = true;
+    await page.route(/\/(events|status)/, (route) => (isBlocked ? route.abort() : route.continue()));
     await site.api.upload(id, 'one.txt', 'theirs');
     page.on('request', (request) => {
-      if (request.url().endsWith('/status')) isDeaf = false;
+      if (request.url().endsWith('/status')) isBlocked = false;
     });
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
     await page.getByText('1 caption changed, 1 caption skipped.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'theirs', two: 'sks, a signal' });
   });
 
-  test('lists what failed with the reason, makes it when it is tried again, and undoes that too', async () => {
+  test('lists failures with the reason, retries them, and undoes them as well', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
@@ -222,7 +222,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
   });
 
-  test('stops when it is told to, leaves nothing promised, and undoes what it had made', async () => {
+  test('can be cancelled, leaves no reservations, and undoes the changes it made', async () => {
     const names = Array.from({ length: 30 }, (_, index) => `n${String(index).padStart(2, '0')}`);
     const id = await datasetOf(Object.fromEntries(names.map((name) => [name, `caption of ${name}`])));
     const original = await captionsOf(id);
@@ -230,7 +230,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByLabel('Trigger word').fill('sks');
     let sent = 0;
     await page.route(/\/uploads\//, async (route) => {
-      // The last of them wait for the cancel.
+      // All after the tenth wait for the cancel.
       if (route.request().method() !== 'PUT' || ++sent <= 10) await route.continue();
     });
     await page.getByRole('button', { name: 'Change 30 captions' }).click();
@@ -240,7 +240,7 @@ describeInBrowser('the view Captions', (site) => {
     await poll(async () => (await site.api.status(id)).body.counts.pending).toBe(0);
     expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(/\/uploads\//);
-    // It is still there after a look at something else.
+    // The job outlives a visit to another view.
     await page.getByRole('link', { name: 'Files', exact: true }).click();
     await page.getByRole('link', { name: 'Captions', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
@@ -248,7 +248,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(await captionsOf(id)).toEqual(original);
   });
 
-  test('goes on after the service was away in the middle of it', async () => {
+  test('continues after the service was unreachable meanwhile', async () => {
     const line = await tcpLinkTo(site.server.url);
     const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
     const id = await datasetOf(Object.fromEntries(names.map((name) => [name, name])));
@@ -260,7 +260,7 @@ describeInBrowser('the view Captions', (site) => {
       await route.continue();
     });
     await page.getByRole('button', { name: 'Change 12 captions' }).click();
-    // Beside it, what could not be read meanwhile may be offered to be tried again, too.
+    // Other parts of the page may offer a retry as well.
     const job = page.getByRole('region', { name: '“sks” before 12 captions' });
     await job.getByText('Could not reach the service').waitFor();
     await line.mend();
@@ -270,7 +270,7 @@ describeInBrowser('the view Captions', (site) => {
     await poll(async () => (await site.api.status(id)).body.status).toBe('READY');
   });
 
-  test('says what to do where there is nothing', async () => {
+  test('says what to do with an empty dataset', async () => {
     const { page, complaints } = await site.open(`/datasets/${await site.api.newDataset()}/captions`);
     await page.getByText('No images or clips yet').waitFor();
     expect(complaints).toEqual([]);

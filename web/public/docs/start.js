@@ -1,4 +1,4 @@
-// By default the page asks other hosts for fonts, a proxy and telemetry.
+// By default the reference contacts other hosts for fonts, a proxy and telemetry.
 globalThis.Scalar.createApiReference('#app', {
   url: '/openapi.json',
   withDefaultFonts: false,
