@@ -13,13 +13,14 @@ import type {
   WireUploadLink,
 } from '../api/schemas.js';
 import { DatasetLinks } from './dataset-links.js';
-import { eventsIn } from './event-stream.js';
+import { type DatasetEvent, eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
-import { type CallOptions, type ClientOptions, Requests } from './requests.js';
-import { sleep, withRetries } from './retry.js';
+import { type CallOptions, type ClientOptions, filePath, path, queryOf, Requests } from './requests.js';
+import { withRetries } from './retry.js';
 import { jsonOf, TrainyardError } from './trainyard-error.js';
+import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
 export type {
@@ -33,51 +34,53 @@ export type {
   WireProblem as Problem,
   WireStatus as Status,
 } from '../api/schemas.js';
+export type { DatasetEvent } from './event-stream.js';
 export type { PushOptions, SendBody } from './push.js';
 export type { PushFile } from './push-file.js';
 export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
 export type { CallOptions, ClientOptions } from './requests.js';
-// `TrainyardError` is what `catch` finds, so that callers can ask `error instanceof TrainyardError`.
+export type { WaitOptions } from './wait-until-ready.js';
 export { DatasetLinks, TrainyardError };
 
-/** The longest that the service waits for a change before it answers, in seconds. */
-const LONGEST_WAIT = 30;
-
-/** Between two polls of a service that does not wait. */
-const POLL_MS = 1000;
-
-export type DatasetEvent =
-  | { readonly type: 'open' }
-  | { readonly type: 'dataset'; readonly dataset: WireDataset }
-  | { readonly type: 'deleted'; readonly id: string };
-
 /**
- * A client of any service that speaks the Trainer dataset API, trainyard or other; what only trainyard has is used where it
- * is there, but for the calls that say otherwise. Needs nothing but `fetch`, so it runs in browsers, Node, Deno and Bun.
+ * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
+ * service that has this API; methods marked "trainyard only" call endpoints that only trainyard has.
  *
- * Every call throws `TrainyardError` for an answer that is no success, `TypeError` where there is no answer, and the
- * signal's reason.
+ * Every method throws `TrainyardError` for an answer that is not a success, `TypeError` if there is no answer, and the
+ * signal's reason if it is aborted.
+ *
+ * @example
+ * const client = new TrainyardClient({ baseUrl: 'http://127.0.0.1:8787', token: 'ty_…' });
  */
 export class TrainyardClient {
   readonly #requests: Requests;
 
-  /** @throws TypeError where `baseUrl` is no URL */
+  /** @throws TypeError if `baseUrl` is not a URL */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
   }
 
-  /** Creates a dataset; the service makes up a name where none is given. */
+  /**
+   * Creates a dataset. Without a name, the service generates one.
+   * @example const dataset = await client.create('railway');
+   */
   create(name?: string, options: CallOptions = {}): Promise<WireDataset> {
-    // Not tried again: the first try may have made it.
+    // Not retried: if the first attempt succeeded and its answer was lost, a second one would fail or create another.
     return this.#requests.json('POST', '', { body: name === undefined ? {} : { name }, attempts: 1, ...options });
   }
 
-  /** All datasets, newest first. */
+  /**
+   * Lists all datasets, newest first.
+   * @example for (const { name, status } of await client.list()) console.log(name, status);
+   */
   async list(options: CallOptions = {}): Promise<WireDataset[]> {
     return (await this.#requests.json<WireDatasetList>('GET', '', options)).datasets;
   }
 
-  /** One page of datasets. trainyard only. */
+  /**
+   * Lists one page of datasets, newest first; `next_cursor` is the `cursor` of the next page. trainyard only.
+   * @example const { datasets, next_cursor } = await client.page({ limit: 20, status: 'READY' });
+   */
   page(
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string },
     options: CallOptions = {},
@@ -85,39 +88,39 @@ export class TrainyardClient {
     return this.#requests.json('GET', queryOf(query), options);
   }
 
-  /** The dataset of that id or, failing that, of that name; `undefined` where there is none. */
+  /**
+   * Finds the dataset with this id or, if there is none, with this name.
+   * @example const dataset = (await client.find('railway')) ?? (await client.create('railway'));
+   */
   async find(nameOrId: string, options: CallOptions = {}): Promise<WireDataset | undefined> {
     const datasets = await this.list(options);
     const name = nameOrId.normalize('NFC');
     return datasets.find(({ id }) => id === nameOrId) ?? datasets.find((dataset) => dataset.name === name);
   }
 
-  /** The dataset with its files; with `waitSeconds`, trainyard waits up to 60 s for it to be READY or FAILED or to change. */
-  status(id: string, options: CallOptions & { waitSeconds?: number } = {}): Promise<WireDatasetWithFiles> {
+  /**
+   * Gets the dataset with its files. With `waitSeconds` (at most 60), trainyard answers when the status is READY or FAILED
+   * or changes, or when the time is over.
+   * @example const { status, files } = await client.status(dataset.id);
+   */
+  status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}): Promise<WireDatasetWithFiles> {
     const query = options.waitSeconds === undefined ? '' : `?wait=${options.waitSeconds}`;
     return this.#requests.json('GET', `${path(id)}/status${query}`, { signal: options.signal });
   }
 
-  /** Asks until the dataset is READY or FAILED. `onStatus` is given every answer, the first one at once. */
-  async waitUntilReady(
-    id: string,
-    options: CallOptions & { onStatus?: (dataset: WireDatasetWithFiles) => void } = {},
-  ): Promise<WireDatasetWithFiles> {
-    const { signal, onStatus } = options;
-    let dataset = await this.status(id, { signal });
-    onStatus?.(dataset);
-    while (dataset.status !== 'READY' && dataset.status !== 'FAILED') {
-      const asked = Date.now();
-      dataset = await this.status(id, { waitSeconds: LONGEST_WAIT, signal });
-      onStatus?.(dataset);
-      if (dataset.status === 'UPLOADING' || dataset.status === 'DRAFT') {
-        await sleep(Math.max(0, asked + POLL_MS - Date.now()), signal);
-      }
-    }
-    return dataset;
+  /**
+   * Polls until the dataset is READY or FAILED.
+   * @example const { status, error } = await client.waitUntilReady(dataset.id);
+   */
+  waitUntilReady(id: string, options: WaitOptions = {}): Promise<WireDatasetWithFiles> {
+    const status = (waitSeconds?: number) => this.status(id, { waitSeconds, signal: options.signal });
+    return waitUntilReady(status, options);
   }
 
-  /** The dataset now, and after every change of its status or counts, until it is deleted. trainyard only. */
+  /**
+   * Yields the dataset, and again after each change of its status or counts, until it is deleted. trainyard only.
+   * @example for await (const { status, counts } of client.events(dataset.id)) console.log(status, counts.pending);
+   */
   async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDataset> {
     for await (const { name, data } of eventsIn(await this.#requests.response('GET', `${path(id)}/events`, options))) {
       if (name === 'deleted') return;
@@ -126,9 +129,10 @@ export class TrainyardClient {
   }
 
   /**
-   * `open` once nothing is missed any more, which is the moment to ask for the list, and then every dataset after each of its
-   * changes, and the ids of those that are deleted. Ends when the service ends it, for one as changes may have been missed:
-   * then call it again. trainyard only.
+   * Yields `open` once the service reports changes, then each dataset that changes and the id of each that is deleted. List
+   * the datasets at `open`: no later change is missed. Ends when the service closes the connection; then call it again.
+   * trainyard only.
+   * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: CallOptions = {}): AsyncGenerator<DatasetEvent> {
     for await (const { name, data } of eventsIn(await this.#requests.response('GET', '/events', options))) {
@@ -138,7 +142,10 @@ export class TrainyardClient {
     }
   }
 
-  /** Uploads one file of up to 150,000,000 bytes directly. */
+  /**
+   * Uploads one file of at most 150,000,000 bytes in one request.
+   * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
+   */
   async upload(id: string, filename: string, bytes: Blob, options: CallOptions = {}): Promise<WireUploadedFile> {
     const send = async (signal: AbortSignal | undefined) => {
       const form = new FormData();
@@ -148,34 +155,39 @@ export class TrainyardClient {
     return withRetries(send, { attempts: this.#requests.attempts, signal: options.signal });
   }
 
-  /** Promises files, name to exact size in bytes, and gives a link for each, under the name as it was given. */
+  /**
+   * Reserves files by filename and exact size in bytes, and returns a link for each, under the filename as it was given. The
+   * dataset is UPLOADING until all of them are stored or their links expire.
+   * @example
+   * const { 'clip.mp4': link } = await client.uploadLinks(dataset.id, { 'clip.mp4': clip.size });
+   * await fetch(link!.upload_url, { method: 'PUT', headers: link!.headers, body: clip });
+   */
   async uploadLinks(
     id: string,
     filenameToByteSize: Record<string, number>,
     options: CallOptions = {},
   ): Promise<Record<string, WireUploadLink>> {
-    const answer = await this.#requests.json<{ uploads: Record<string, WireUploadLink> }>(
-      'POST',
-      `${path(id)}/get-upload-endpoint`,
-      { body: { filenameToByteSize }, ...options },
-    );
-    return answer.uploads;
+    const body = { filenameToByteSize };
+    const target = `${path(id)}/get-upload-endpoint`;
+    const request = { body, ...options };
+    return (await this.#requests.json<{ uploads: Record<string, WireUploadLink> }>('POST', target, request)).uploads;
   }
 
   /**
-   * Brings files into a dataset: those that are there already with the same SHA-256 are skipped, all others are promised
-   * together, so that the dataset is UPLOADING until the last of them is there, and sent in parallel. What may pass by
-   * itself is tried again; a file that can't be sent is in `failed`, and the others go on.
+   * Uploads files concurrently. Skips files that the dataset has with the same SHA-256. Reserves the others together first,
+   * so that the dataset is UPLOADING until the last one is stored. Retries temporary failures. A file that can't be uploaded
+   * is in `failed`, and the others continue.
+   * @example const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}): Promise<PushResult> {
-    return pushFiles(this, dataset.id, files, {
-      attempts: this.#requests.attempts,
-      fetch: this.#requests.fetch,
-      ...options,
-    });
+    const { attempts, fetch } = this.#requests;
+    return pushFiles(this, dataset.id, files, { attempts, fetch, ...options });
   }
 
-  /** Those of the files that `push` would send: all but those that are there already with the same SHA-256. */
+  /**
+   * Returns the files that `push` would upload: those that the dataset does not have with the same SHA-256.
+   * @example const changed = await client.missing(dataset, files);
+   */
   missing(
     dataset: { id: string },
     files: readonly PushFile[],
@@ -184,12 +196,18 @@ export class TrainyardClient {
     return missingFiles(this, dataset.id, files, options);
   }
 
-  /** Every file with size, SHA-256 and facts, and the digest of them all. trainyard only. */
+  /**
+   * Gets every file with its size, SHA-256 and facts, and the digest of a READY dataset. trainyard only.
+   * @example const { digest, files } = await client.manifest(dataset.id);
+   */
   manifest(id: string, options: CallOptions = {}): Promise<WireManifest> {
     return this.#requests.json('GET', `${path(id)}/manifest`, options);
   }
 
-  /** Some files at a time, in the order of their names; `next_after` is the `after` of the next page. trainyard only. */
+  /**
+   * Lists one page of files, ordered by filename; `next_after` is the `after` of the next page. trainyard only.
+   * @example const { files, next_after } = await client.files(dataset.id, { limit: 100, kind: 'image' });
+   */
   files(
     id: string,
     query: { limit: number; kind?: WireFileKind; after?: string },
@@ -198,67 +216,77 @@ export class TrainyardClient {
     return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, options);
   }
 
-  /** The bytes of a file, from `from` on where that is given. trainyard only. */
+  /**
+   * Reads the bytes of a file, starting at the byte `from`. trainyard only.
+   * @example const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
+   */
   file(id: string, filename: string, options: CallOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    return this.#requests.response('GET', `${path(id)}/files/${encodeURIComponent(filename)}`, { ...options, headers });
+    return this.#requests.response('GET', filePath(id, filename), { ...options, headers });
   }
 
-  /** The bytes of up to 1,000 files, as one tar archive in the order of the names. trainyard only. */
+  /**
+   * Reads up to 1,000 files as one tar archive, in the order of the filenames given. trainyard only.
+   * @example const { body } = await client.archive(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
+   */
   archive(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<Response> {
     return this.#requests.response('POST', `${path(id)}/archive`, { body: { filenames }, ...options });
   }
 
-  /** A WebP of an image. trainyard only. */
+  /**
+   * Reads a small WebP of an image. trainyard only.
+   * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
+   */
   thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
-    return this.#requests.response('GET', `${path(id)}/files/${encodeURIComponent(filename)}/thumbnail`, options);
+    return this.#requests.response('GET', `${filePath(id, filename)}/thumbnail`, options);
   }
 
   /**
-   * The texts of captions, in the order of the names. A byte order mark is left out, and nothing else: what is saved again
-   * unchanged has lost only that. The text of a caption over 64 KiB is `null`; `file` gives its bytes. trainyard only.
+   * Reads the texts of captions, in the order of the filenames given. A byte order mark is removed and nothing else. The
+   * text of a caption over 64 KiB is `null`; read it with `file`. trainyard only.
+   * @example const [caption] = await client.captions(dataset.id, ['yard_01.txt']);
    */
   async captions(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<WireCaption[]> {
     const captions: WireCaption[] = [];
     for (let from = 0; from < filenames.length; from += MAX_NAMES_PER_REQUEST) {
       const body = { filenames: filenames.slice(from, from + MAX_NAMES_PER_REQUEST) };
-      const answer = await this.#requests.json<{ captions: WireCaption[] }>('POST', `${path(id)}/captions`, {
-        body,
-        ...options,
-      });
+      const request = { body, ...options };
+      const answer = await this.#requests.json<{ captions: WireCaption[] }>('POST', `${path(id)}/captions`, request);
       captions.push(...answer.captions);
     }
     return captions;
   }
 
-  /** Ways to read the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only. */
+  /**
+   * Gets links to the dataset's files that need no token, for `<img>`, `<video>` and downloads. trainyard only.
+   * @example image.src = (await client.links(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
+   */
   async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
     const link = await this.#requests.json<WireReadLink>('GET', `${path(id)}/links`, options);
     return new DatasetLinks(this.#requests.urlOf(path(id)), link);
   }
 
-  /** Removes a file, and what was refused or promised under its name. trainyard only. */
+  /**
+   * Deletes a file, and any pending or rejected upload of its name. trainyard only.
+   * @example await client.removeFile(dataset.id, 'yard_01.jpg');
+   */
   removeFile(id: string, filename: string, options: CallOptions = {}): Promise<void> {
-    return this.#requests.remove(`${path(id)}/files/${encodeURIComponent(filename)}`, options);
+    return this.#requests.remove(filePath(id, filename), options);
   }
 
-  /** Removes what was promised, refused or never kept under a name; a good file of that name stays. trainyard only. */
+  /**
+   * Deletes the pending, rejected or expired upload of a filename. A stored file of that name stays. trainyard only.
+   * @example await client.withdraw(dataset.id, 'clip.mp4');
+   */
   withdraw(id: string, filename: string, options: CallOptions = {}): Promise<void> {
     return this.#requests.remove(`${path(id)}/uploads/${encodeURIComponent(filename)}`, options);
   }
 
-  /** Deletes a dataset for good. */
+  /**
+   * Deletes a dataset and all its files.
+   * @example await client.remove(dataset.id);
+   */
   remove(id: string, options: CallOptions = {}): Promise<void> {
     return this.#requests.remove(path(id), options);
   }
-}
-
-function queryOf(query: Record<string, string | number | undefined>): string {
-  const parameters = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
-  return `?${parameters}`;
-}
-
-function path(id: string): string {
-  return `/${encodeURIComponent(id)}`;
 }

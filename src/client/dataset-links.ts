@@ -1,46 +1,55 @@
 import type { WireReadLink } from '../api/schemas.js';
 
 /**
- * URLs of one dataset's files that need no token, until they expire. They hold a signature and not the token, and are the
- * same for an hour, so that a browser may keep what it has read.
+ * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
+ * the same for an hour, so that a browser can cache the files.
  */
 export class DatasetLinks {
   readonly expiresAt: Date;
   readonly #url: string;
   readonly #query: string;
 
-  /** @param url of the dataset, absolute */
+  /** @param url the absolute URL of the dataset */
   constructor(url: string, { query, expires_at }: WireReadLink) {
     this.#url = url;
     this.#query = query;
-    // No more than milliseconds are understood everywhere (https://tc39.es/ecma262/#sec-date-time-string-format).
+    // Not every engine parses more digits than milliseconds (https://tc39.es/ecma262/#sec-date-time-string-format).
     this.expiresAt = new Date(`${expires_at.slice(0, '2025-07-22T13:05:16.143'.length)}Z`);
   }
 
-  /** With `sha256`, a browser keeps the bytes without ever asking again; with `download`, it saves instead of showing them. */
+  /**
+   * The URL of a file. With `sha256`, a browser caches the bytes for good; with `download`, it saves the file instead of
+   * showing it.
+   * @example video.src = links.file({ filename: 'clip.mp4' });
+   */
   file({ filename, sha256 }: LinkedFile, { download = false }: { download?: boolean } = {}): string {
-    const more = { ...(sha256 !== undefined && { sha256 }), ...(download && { download: 'true' }) };
-    return this.#urlOf(`/files/${encodeURIComponent(filename)}`, more);
+    const parameters = { ...(sha256 !== undefined && { sha256 }), ...(download && { download: 'true' }) };
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
   }
 
-  /** Of an image; with `sha256` as `file`. */
+  /**
+   * The URL of a small WebP of an image; `sha256` as in `file`.
+   * @example image.src = links.thumbnail({ filename: 'yard_01.jpg' });
+   */
   thumbnail({ filename, sha256 }: LinkedFile): string {
-    const more = sha256 === undefined ? {} : { sha256 };
-    return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, more);
+    const parameters = sha256 === undefined ? {} : { sha256 };
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, parameters);
   }
 
-  /** All files as one zip archive. */
+  /**
+   * The URL of a zip archive of all files.
+   * @example location.href = links.zip();
+   */
   zip(): string {
     return this.#urlOf('/zip', {});
   }
 
-  #urlOf(path: string, more: Record<string, string>): string {
-    const rest = new URLSearchParams(more).toString();
+  #urlOf(path: string, parameters: Record<string, string>): string {
+    const rest = new URLSearchParams(parameters).toString();
     return `${this.#url}${path}?${this.#query}${rest && `&${rest}`}`;
   }
 }
 
-/** A file as the service tells of it. */
 interface LinkedFile {
   readonly filename: string;
   readonly sha256?: string;

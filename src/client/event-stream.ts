@@ -1,10 +1,18 @@
-/** One server-sent event (https://html.spec.whatwg.org/#server-sent-events), as this service sends them. */
+import type { WireDataset } from '../api/schemas.js';
+
+/** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
+export type DatasetEvent =
+  | { readonly type: 'open' }
+  | { readonly type: 'dataset'; readonly dataset: WireDataset }
+  | { readonly type: 'deleted'; readonly id: string };
+
+/** One server-sent event (https://html.spec.whatwg.org/#server-sent-events), in the form that this service sends. */
 export interface StreamEvent {
   readonly name: string;
   readonly data: unknown;
 }
 
-/** The events of an answer as they come, until it ends; `open` before the first, which is told of as soon as it is asked. */
+/** Yields `open` at once, then the events of an answer as they arrive, until it ends. */
 export async function* eventsIn(response: Response): AsyncGenerator<StreamEvent> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
@@ -17,7 +25,7 @@ export async function* eventsIn(response: Response): AsyncGenerator<StreamEvent>
       for (const event of events) {
         const [, name = ''] = /^event: (.*)$/m.exec(event) ?? [];
         const data = /^data: (.*)$/m.exec(event)?.[1];
-        // Comments, which keep the connection open, have none.
+        // Comments, which keep the connection open, have no data.
         if (data !== undefined) yield { name, data: JSON.parse(data) };
       }
     }

@@ -3,12 +3,12 @@ import { withRetries } from './retry.js';
 import { errorOf, jsonOf, TrainyardError } from './trainyard-error.js';
 
 export interface ClientOptions {
-  /** Where the service is, such as `https://data.example`; with or without the API's base path. */
+  /** The URL of the service, such as `https://data.example`, with or without the API's base path. */
   readonly baseUrl: string;
   readonly token: string;
-  /** Tries of each request in all, where trying again may help; 5 unless told. */
+  /** Attempts at each request in all, the first one included; 5 by default. Only temporary failures are retried. */
   readonly attempts?: number;
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
 
@@ -22,20 +22,20 @@ interface RequestOptions extends CallOptions {
   readonly attempts?: number;
 }
 
-/** How a client asks: where, with which token, and how often. A target begins behind the API's base path. */
+/** Sends requests with the token and retries them. A target is the rest of the URL after the API's base path. */
 export class Requests {
   readonly attempts: number;
   readonly fetch: typeof fetch;
   readonly #base: string;
   readonly #token: string;
 
-  /** @throws TypeError where `baseUrl` is no URL */
+  /** @throws TypeError if `baseUrl` is not a URL */
   constructor({ baseUrl, token, attempts = 5, fetch = globalThis.fetch }: ClientOptions) {
     const { origin, pathname } = new URL(baseUrl);
     this.#base = origin + pathname.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
     this.#token = token;
     this.attempts = attempts;
-    // Called as a method, the browser's own fetch refuses to work.
+    // A browser's fetch throws if it is called as a method of another object.
     this.fetch = (...args) => fetch(...args);
   }
 
@@ -44,7 +44,7 @@ export class Requests {
   }
 
   json<T>(method: string, target: string, options: RequestOptions): Promise<T> {
-    // Read within the retries: a connection may break in the middle of an answer.
+    // The body is read within the attempt: a connection may break in the middle of an answer.
     return this.#request(method, target, options, (response) => jsonOf<T>(response));
   }
 
@@ -53,18 +53,18 @@ export class Requests {
   }
 
   async remove(target: string, { signal }: CallOptions): Promise<void> {
-    let tries = 0;
-    const work = async (own: AbortSignal | undefined) => {
-      tries++;
-      await (await this.once('DELETE', target, { signal: own })).body?.cancel();
+    let attempt = 0;
+    const work = async (attemptSignal: AbortSignal | undefined) => {
+      attempt++;
+      await (await this.once('DELETE', target, { signal: attemptSignal })).body?.cancel();
     };
     await withRetries(work, { attempts: this.attempts, signal }).catch((error) => {
-      // The first try may have done it although its answer got lost.
-      if (tries === 1 || !(error instanceof TrainyardError) || error.status !== 404) throw error;
+      // An earlier attempt may have deleted it and lost the answer.
+      if (attempt === 1 || !(error instanceof TrainyardError) || error.status !== 404) throw error;
     });
   }
 
-  /** Without another try. */
+  /** Sends a request without retrying. @throws TrainyardError for an answer that is not a success */
   async once(
     method: string,
     target: string,
@@ -73,7 +73,7 @@ export class Requests {
     const response = await this.fetch(this.urlOf(target), {
       method,
       headers: { ...headers, authorization: `Bearer ${this.#token}` },
-      // A redirect could carry the token elsewhere, and the API has none.
+      // The API has no redirects, and one could send the token to another host.
       redirect: 'error',
       ...(body !== undefined && { body }),
       ...(signal !== undefined && { signal }),
@@ -92,8 +92,25 @@ export class Requests {
       body === undefined
         ? { headers }
         : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
-    const work = async (own: AbortSignal | undefined) =>
-      read(await this.once(method, target, { ...request, signal: own }));
+    const work = async (attemptSignal: AbortSignal | undefined) =>
+      read(await this.once(method, target, { ...request, signal: attemptSignal }));
     return withRetries(work, { attempts, signal });
   }
+}
+
+/** The query of a target. Values that are `undefined` are left out. */
+export function queryOf(query: Record<string, string | number | undefined>): string {
+  const parameters = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
+  return `?${parameters}`;
+}
+
+/** The target of a dataset. */
+export function path(id: string): string {
+  return `/${encodeURIComponent(id)}`;
+}
+
+/** The target of a file of a dataset. */
+export function filePath(id: string, filename: string): string {
+  return `${path(id)}/files/${encodeURIComponent(filename)}`;
 }

@@ -1,20 +1,22 @@
 import { TrainyardError } from './trainyard-error.js';
 
 export interface RetryOptions {
-  /** Tries in all; 1 means that nothing is tried again. */
+  /** Attempts in all, the first one included. */
   readonly attempts: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 15_000;
+const MAX_DELAY_MS = 15_000;
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
- * Does it again after what may pass by itself: a connection that broke, 429, and 5xx but for 501 and 507. Waits as long as
- * the service asked for, else twice as long each time, with jitter so that many clients don't come back at once.
+ * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507. Waits as long
+ * as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
  *
- * Each try is given a signal of its own: `fetch` lets go of one only when memory is tidied up, and thousands of requests
- * would hang on a signal that they share (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
+ * Each attempt has a signal of its own. `fetch` releases its listener on a signal only at garbage collection, so a signal
+ * shared by thousands of requests would collect thousands of listeners (https://github.com/nodejs/undici,
+ * `lib/web/fetch/request.js`).
  *
  * @throws the last error; the signal's reason
  */
@@ -28,24 +30,26 @@ export async function withRetries<T>(
       return await work(signal && AbortSignal.any([signal]));
     } catch (error) {
       signal?.throwIfAborted();
-      if (attempt >= attempts || !mayPass(error)) throw error;
+      if (attempt >= attempts || !isTemporary(error)) throw error;
       await sleep(delayBefore(attempt, error), signal);
     }
   }
 }
 
-function mayPass(error: unknown): boolean {
+function isTemporary(error: unknown): boolean {
   if (error instanceof TrainyardError) {
     return error.status === 429 || (error.status >= 500 && error.status !== 501 && error.status !== 507);
   }
-  // What fetch throws where there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
+  // fetch throws a TypeError if there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
   return error instanceof TypeError;
 }
 
 function delayBefore(attempt: number, error: unknown): number {
-  const asked = error instanceof TrainyardError ? error.retryAfterSeconds : undefined;
-  const most = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), LONGEST_DELAY_MS);
-  return asked === undefined ? most * (0.5 + Math.random() / 2) : Math.min(asked * 1000, 60_000);
+  const retryAfter = error instanceof TrainyardError ? error.retryAfterSeconds : undefined;
+  const longest = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
+  return retryAfter === undefined
+    ? longest * (0.5 + Math.random() / 2)
+    : Math.min(retryAfter * 1000, MAX_RETRY_AFTER_MS);
 }
 
 /** @throws the signal's reason */

@@ -1,34 +1,34 @@
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 
-/** An answer of the service that is not a success, or an answer that is none of a dataset service at all. */
+/** An answer that is not a success, or an answer that does not come from a dataset service. */
 export class TrainyardError extends Error {
   /** The HTTP status. */
   readonly status: number;
-  /** The name of the error, such as `dataset_not_found`; `undefined` if the service sent no `error_code` or one that is not trainyard's. */
+  /** The name of the error, such as `dataset_not_found`; `undefined` if trainyard has no error with this `errorCode`. */
   readonly code: WireErrorCode | undefined;
   /** The number that the service sent, such as `404001`; the HTTP status if it sent none. */
   readonly errorCode: number;
-  /** What is wrong with single fields of the request. */
+  /** Problems of single fields of the request. */
   readonly detail: NonNullable<WireErrorBody['detail']>;
-  /** After how many seconds the service wants to be asked again. */
+  /** The `Retry-After` of the answer, in seconds. */
   readonly retryAfterSeconds: number | undefined;
 
-  constructor(status: number, refusal: WireErrorBody, retryAfterSeconds?: number) {
-    super(refusal.error_message);
+  constructor(status: number, body: WireErrorBody, retryAfterSeconds?: number) {
+    super(body.error_message);
     this.name = 'TrainyardError';
     this.status = status;
-    this.code = errorCodeOf(refusal.error_code);
-    this.errorCode = refusal.error_code;
-    this.detail = refusal.detail ?? [];
+    this.code = errorCodeOf(body.error_code);
+    this.errorCode = body.error_code;
+    this.detail = body.detail ?? [];
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
 /**
- * The JSON that a successful answer holds.
+ * Parses the body of a successful answer.
  *
- * @throws TrainyardError for anything else, such as the page of a web server that is no dataset service
+ * @throws TrainyardError if it is not JSON, such as the page of another web server
  */
 export async function jsonOf<T>(response: Response): Promise<T> {
   const text = await response.text();
@@ -39,15 +39,15 @@ export async function jsonOf<T>(response: Response): Promise<T> {
   }
 }
 
-/** The error that an answer stands for. Answers of proxies and object stores, which are not JSON, are quoted. */
+/** The error of an answer. A body that has no `error_code`, such as that of a proxy or an object store, is quoted. */
 export async function errorOf(response: Response): Promise<TrainyardError> {
   const text = await response.text().catch(() => '');
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
   const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
-  return new TrainyardError(response.status, refusalIn(text) ?? quoted(response, text), retryAfter);
+  return new TrainyardError(response.status, parseErrorBody(text) ?? quoted(response, text), retryAfter);
 }
 
-function refusalIn(text: string): WireErrorBody | undefined {
+function parseErrorBody(text: string): WireErrorBody | undefined {
   try {
     const body = JSON.parse(text);
     return typeof body.error_code === 'number' && typeof body.error_message === 'string' ? body : undefined;
@@ -61,6 +61,6 @@ function quoted({ status, statusText }: Response, text: string): WireErrorBody {
   const answer = `${status} ${statusText}`.trim();
   return {
     error_code: status,
-    error_message: `The server answered ${answer} and not as a dataset service: ${excerpt}`,
+    error_message: `The server answered ${answer}, but not as a dataset service: ${excerpt}`,
   };
 }

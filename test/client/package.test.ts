@@ -36,6 +36,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/requests.js',
     'client/retry.js',
     'client/trainyard-error.js',
+    'client/wait-until-ready.js',
     'for-each-concurrent.js',
   ]);
 });

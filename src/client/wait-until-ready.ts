@@ -1,0 +1,32 @@
+import type { WireDatasetWithFiles } from '../api/schemas.js';
+import { sleep } from './retry.js';
+
+/** How long one request asks trainyard to wait for a change. */
+const WAIT_SECONDS = 30;
+
+/** The least time between two requests, for services that answer without waiting. */
+const POLL_INTERVAL_MS = 1000;
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with every answer, the first one included. */
+  readonly onStatus?: (dataset: WireDatasetWithFiles) => void;
+}
+
+/** As `TrainyardClient.waitUntilReady`; `status` makes one request. */
+export async function waitUntilReady(
+  status: (waitSeconds?: number) => Promise<WireDatasetWithFiles>,
+  { signal, onStatus }: WaitOptions,
+): Promise<WireDatasetWithFiles> {
+  let dataset = await status();
+  onStatus?.(dataset);
+  while (dataset.status !== 'READY' && dataset.status !== 'FAILED') {
+    const requestedAt = Date.now();
+    dataset = await status(WAIT_SECONDS);
+    onStatus?.(dataset);
+    if (dataset.status === 'UPLOADING' || dataset.status === 'DRAFT') {
+      await sleep(Math.max(0, requestedAt + POLL_INTERVAL_MS - Date.now()), signal);
+    }
+  }
+  return dataset;
+}

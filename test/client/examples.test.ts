@@ -1,0 +1,83 @@
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What the examples use without declaring it. */
+const PRELUDE = `
+import { type DatasetLinks, type PushFile, TrainyardClient } from 'trainyard';
+declare const client: TrainyardClient;
+declare const dataset: { id: string };
+declare const files: PushFile[];
+declare const clip: File;
+declare const links: DatasetLinks;
+declare const image: HTMLImageElement;
+declare const video: HTMLVideoElement;
+`;
+
+interface Documented {
+  readonly name: string;
+  /** The code of `@example`; `undefined` if the method has none. */
+  readonly example: string | undefined;
+}
+
+const documented = [
+  ...documentedIn('src/client/client.ts', 'TrainyardClient'),
+  ...documentedIn('src/client/dataset-links.ts', 'DatasetLinks'),
+];
+
+/** The public methods of a class. */
+function documentedIn(path: string, className: string): Documented[] {
+  const source = ts.createSourceFile(path, ts.sys.readFile(`${ROOT}${path}`) ?? '', ts.ScriptTarget.ES2023, true);
+  const found = source.statements.find(
+    (statement): statement is ts.ClassDeclaration =>
+      ts.isClassDeclaration(statement) && statement.name?.text === className,
+  );
+  const methods = (found?.members ?? [])
+    .filter(ts.isMethodDeclaration)
+    .filter(({ name }) => name && ts.isIdentifier(name));
+  return methods.map((method) => {
+    const tag = ts.getJSDocTags(method).find(({ tagName }) => tagName.text === 'example');
+    return { name: `${className}.${method.name?.getText()}`, example: ts.getTextOfJSDocComment(tag?.comment) };
+  });
+}
+
+/** The messages of the compiler for a module, against the types of the built package. */
+function compile(code: string): string[] {
+  const path = `${ROOT}examples.mts`;
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.asynciterable.d.ts'],
+    types: [],
+    skipLibCheck: true,
+    noEmit: true,
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (name) => name === path || fileExists(name);
+  host.getSourceFile = (name, target) =>
+    name === path ? ts.createSourceFile(name, code, target) : getSourceFile(name, target);
+  const program = ts.createProgram([path], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+test('each public method of the client has an example', () => {
+  expect(documented.length).toBeGreaterThan(20);
+  expect(documented.filter(({ example }) => !example).map(({ name }) => name)).toEqual([]);
+});
+
+test('every example compiles', () => {
+  const functions = documented.map(
+    ({ name, example }) => `async function ${name.replace('.', '_')}() {\n${example}\n}`,
+  );
+  expect(compile(PRELUDE + functions.join('\n'))).toEqual([]);
+});
+
+test('an example that calls the client wrongly would not compile', () => {
+  expect(compile(`${PRELUDE}await client.create(5);`)).toEqual([expect.stringContaining("'number'")]);
+  expect(compile(`${PRELUDE}await client.creat('railway');`)).toEqual([expect.stringContaining("'creat'")]);
+});
