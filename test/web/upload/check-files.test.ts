@@ -31,7 +31,7 @@ describe('files before they are uploaded', () => {
     ]);
     expect(files.map(({ name }) => name)).toEqual(['b.txt']);
     expect(rejected.map(({ path }) => path)).toEqual(['a.psd', 'b.png', 'c.jpg']);
-    expect(rejected[0]?.reason).toContain('"a.psd" has none of the accepted extensions');
+    expect(rejected[0]?.reason).toContain('"a.psd" is not an image');
   });
 
   test('are refused where two would be one in the dataset', async () => {

@@ -172,7 +172,7 @@ describeInBrowser('bringing files', (site) => {
     await page.locator(FOLDER).setInputFiles(folder);
     const dialog = page.getByRole('dialog', { name: "Some files can't be uploaded" });
     await dialog.getByText("4 files can't be uploaded").waitFor();
-    await dialog.getByText('"notes.docx" has none of the accepted extensions').waitFor();
+    await dialog.getByText('"notes.docx" is not an image').waitFor();
     await dialog.getByText('It is empty').waitFor();
     expect(await dialog.getByText('2 files would be named same.txt').count()).toBe(2);
     expect(sends).toEqual([]);

@@ -5,9 +5,8 @@ import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection } from '../inspection.js';
 import { InspectionError } from '../inspection-error.js';
 import { readMatroska } from './matroska.js';
-import type { Movie } from './movie.js';
 import { readMp4 } from './mp4.js';
-import { describeVideo } from './video-facts.js';
+import { describeVideo, type Movie } from './video-facts.js';
 
 const PARSERS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
   mp4: readMp4,

@@ -15,7 +15,7 @@ import {
   trackNumber,
   unsignedValue,
 } from './ebml.js';
-import type { Movie, Track } from './movie.js';
+import type { Movie, Track } from './video-facts.js';
 
 /** Element identifiers of RFC 9559, section 5. */
 const SEGMENT = 0x18538067;

@@ -7,8 +7,8 @@ import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError, truncated } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox } from '../isobmff.js';
 import { type FragmentTotals, readFragment, type TrackDefaults } from './fragments.js';
-import type { Movie, Track } from './movie.js';
 import { checkSamples } from './samples.js';
+import type { Movie, Track } from './video-facts.js';
 
 /** Ten hours of video have 20 MB of tables; a file with more than this is an attack or of no use for training. */
 const MAX_MOOV_BYTES = 256 << 20;
