@@ -23,7 +23,7 @@ import {
 let server: TestServer;
 let api: Api;
 beforeEach(async () => {
-  // What is removed is gone half a second later.
+  // Removed files are deleted half a second later.
   server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'lease-seconds': 1 });
   api = await server.api();
 });
@@ -33,13 +33,13 @@ const backUp = (dir: string): Promise<Ended> => trainyard(['backup', dir, '--dat
 const restore = (dir: string, data: string, ...flags: string[]): Promise<Ended> =>
   trainyard(['restore', dir, '--data', data, '--json', ...flags]);
 
-describe('while the service is at work', () => {
+describe('while the service is in use', () => {
   const DATASETS = ['a', 'b', 'c'] as const;
   const FILES = 150;
-  /** With more of them the service is busier, what they have removed goes later, and fewer backups are overtaken. */
+  /** More writers make the service slower, so that files are deleted later and fewer backups need another round. */
   const WRITERS = 2;
 
-  /** Uploads, replaces and removes captions without an end; how many of each it has done. */
+  /** Uploads, replaces and removes captions until `stop`, and counts the changes. */
   function writeAlong(ids: readonly string[]) {
     const random = seededRandom(20_251_125);
     const stopping = new AbortController();
@@ -62,7 +62,7 @@ describe('while the service is at work', () => {
     return { stop, changes: () => changes };
   }
 
-  test('a backup is the service as it was at one moment, and can be served, mounted and brought up to date', async () => {
+  test('a backup is the state of the service at one moment, and can be served and updated', async () => {
     const ids: string[] = [];
     for (const name of DATASETS) {
       const id = await datasetOf(api, { 'x.jpg': await media.jpeg(), 'x.txt': 'always there' }, name);
@@ -76,7 +76,7 @@ describe('while the service is at work', () => {
     const writing = writeAlong(ids);
     const dir = await newFolder();
     let wasOvertaken = false;
-    // Each finds other files removed under its hands; the first that has to begin again is what this is about.
+    // Every backup runs during removals; the test needs one that has to take a newer catalog.
     for (let round = 1; round <= 20 && !(wasOvertaken && round > 3); round++) {
       if (round % 4 === 1) await rm(dir, { recursive: true, force: true });
       const changesBefore = writing.changes();
@@ -89,20 +89,20 @@ describe('while the service is at work', () => {
       expect([written.code, written.stdout]).toEqual([0, expect.stringContaining('copied_files')]);
       const holdings = await servedHoldings(restored, { token: api.token });
       expect(namesAndHashes(holdings)).toEqual(await catalogIn(dir));
-      // Nothing is in it that the catalog does not name.
+      // The backup holds only files that the catalog names.
       const files = Object.values(holdings).flatMap((dataset) => dataset.files);
       expect(await blobPathsIn(dir)).toHaveLength(files.length);
     }
     expect(wasOvertaken).toBe(true);
     expect(await writing.stop()).toBeGreaterThan(0);
-    // And once nothing changes any more, it is all that there is.
+    // Without changes, the backup equals the service.
     await backUp(dir);
     const restored = await newFolder();
     await restore(dir, restored);
     expect(await servedHoldings(restored, { token: api.token })).toEqual(await holdingsOf(api));
   }, 180_000);
 
-  /** Name and SHA-256 of every stored file of every dataset, as a catalog has them. */
+  /** Name and SHA-256 of every stored file of a catalog, by dataset. */
   async function catalogIn(dataFolder: string): Promise<Record<string, string[]>> {
     const metadata = await openCatalog({ dataFolder, blobGrace: 0 });
     try {
@@ -126,7 +126,7 @@ describe('while the service is at work', () => {
 });
 
 describe('a backup', () => {
-  test('is for its owner alone, copies only what is new when it is run again, and removes what is gone', async () => {
+  test('is readable for its owner only; run again, it copies new files and removes deleted ones', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
     const dir = await newFolder();
     expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 6, removed_files: 0, lost: [] });
@@ -142,7 +142,7 @@ describe('a backup', () => {
     expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 0, removed_files: 0 });
   });
 
-  test('can be mounted from, and served as a copy of it', async () => {
+  test('can be mounted, and a copy of it can be served', async () => {
     await datasetOf(api, await pairsOf(3), 'wagons');
     const [dir, restored, copy] = [await newFolder(), await newFolder(), await newFolder()];
     await backUp(dir);
@@ -157,7 +157,7 @@ describe('a backup', () => {
     expect(await servedHoldings(copy, { token: api.token })).toEqual(await holdingsOf(api));
   });
 
-  test('that is broken off leaves the one before as it was, and the next goes on', async () => {
+  test('that is interrupted leaves the earlier backup unchanged, and the next run continues', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
     const dir = await newFolder();
     await backUp(dir);
@@ -180,7 +180,7 @@ describe('a backup', () => {
     expect((await backUp(dir)).json()).toMatchObject({ files: 606, copied_files: 606 - kept });
   });
 
-  test('of a folder with a damaged and a missing file has all others, and names those', async () => {
+  test('of a folder with a damaged and a missing file has all others, and lists those two', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
     const dir = await newFolder();
     await flipBit(await pathOfBytes(server.dataFolder, 'wagon 1'));
@@ -196,14 +196,14 @@ describe('a backup', () => {
       ['01.txt', 'DAMAGED'],
       ['02.txt', 'MISSING'],
     ]);
-    const told = await trainyard(['backup', dir, '--data', server.dataFolder]);
-    expect(told.stderr).toContain('01.txt of "wagons" is damaged');
+    const printed = await trainyard(['backup', dir, '--data', server.dataFolder]);
+    expect(printed.stderr).toContain('01.txt of "wagons" is damaged');
     await api.upload(id, '01.txt', 'wagon 1');
     await api.request('DELETE', `/${id}/files/02.txt`);
     expect((await backUp(dir)).json()).toMatchObject({ files: 5, copied_files: 1, lost: [] });
   });
 
-  test('never takes the place of anything else', async () => {
+  test('never overwrites other files or another backup', async () => {
     const dir = await newFolder();
     expect((await backUp(server.dataFolder)).code).toBe(73);
     await mkdir(dir);
@@ -223,7 +223,7 @@ describe('a backup', () => {
     }
   });
 
-  test('is for one folder only, and says what else there is', async () => {
+  test('is for a data folder only, and names the command for other installations', async () => {
     const env = { DATABASE_URL: 'postgres://user:secret@host/db' };
     const ended = await trainyard(['backup', await newFolder(), '--data', server.dataFolder, '--json'], { env });
     expect([ended.code, ended.json().error.message]).toEqual([78, expect.stringContaining('migrate-data')]);
@@ -234,7 +234,7 @@ describe('a backup', () => {
 });
 
 describe('restoring', () => {
-  test('of a damaged backup makes nothing that can be served, and says what is damaged', async () => {
+  test('of a damaged backup leaves no catalog, and lists the damaged files', async () => {
     await datasetOf(api, await pairsOf(2), 'wagons');
     await datasetOf(api, await pairsOf(1), 'whole');
     const before = await holdingsOf(api);
@@ -251,7 +251,7 @@ describe('restoring', () => {
     expect(served.output()).toContain('This is the first start');
     await served.stop();
 
-    // Left out, it is missed: the dataset is not READY, and says why.
+    // Without the file, its dataset is FAILED and says why.
     const partial = await restore(dir, restored, '--skip-damaged');
     expect([partial.code, partial.json().lost]).toMatchObject([0, [{ filename: '02.jpg' }]]);
     const again = await startServer({ 'caption-grace-seconds': 0 }, { dataFolder: restored });
@@ -269,7 +269,7 @@ describe('restoring', () => {
     expect(await listed()).toEqual(['wagons READY', 'whole READY']);
   });
 
-  test('goes into a new or empty folder, and never over anything', async () => {
+  test('needs a new or empty folder', async () => {
     await datasetOf(api, await pairsOf(1), 'wagons');
     const [dir, empty] = [await newFolder(), await newFolder()];
     await backUp(dir);
@@ -283,7 +283,7 @@ describe('restoring', () => {
     expect(Object.keys(await servedHoldings(empty, { token: api.token })).sort()).toEqual(['later', 'wagons']);
   });
 
-  test('of what is no backup, or not yet one, says so', async () => {
+  test('of a folder without a complete backup fails', async () => {
     const dir = await newFolder();
     expect((await restore(dir, await newFolder())).code).toBe(66);
     await mkdir(join(dir, 'blobs'), { recursive: true });

@@ -13,7 +13,7 @@ import { flipBit } from '../../harness/transferring.js';
 
 const bytesOf = (length: number) => Buffer.from(Array.from({ length }, (_, i) => (i * 7 + length) % 256));
 
-/** A folder of blobs, and what a catalog would say of them. */
+/** A folder of blobs, and their rows in a catalog. */
 async function sourceWith(sizes: readonly number[]): Promise<{ from: DiskBlobs; blobs: ReferencedBlob[] }> {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -48,7 +48,7 @@ function copy(
 }
 
 onEach(blobStores, (open) => {
-  test('copies what is not there yet, and tells how far it is', async () => {
+  test('copies missing blobs, and reports progress', async () => {
     const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith([0, 1, 100_000, 300_000]), await open()];
     const progress: CopyProgress[] = [];
     expect(await copy(blobs.slice(0, 2), from, to)).toEqual({ copiedFiles: 2, copiedBytes: 1, lost: [] });
@@ -59,7 +59,7 @@ onEach(blobStores, (open) => {
     expect((await buffer((await to.read('d1/13'))!)).equals(bytesOf(300_000))).toBe(true);
   });
 
-  test('gives what is damaged no name, goes on, and tells of all', async () => {
+  test('does not commit damaged blobs, continues, and reports all of them', async () => {
     const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith([1000, 2000, 3000, 4000]), await open()];
     await flipBit(from.pathOf('d1/11'));
     await from.delete(['d1/12']);
@@ -75,20 +75,20 @@ onEach(blobStores, (open) => {
     expect([copiedFiles, await keys()]).toEqual([0, []]);
   });
 
-  test('puts right what is there in another length', async () => {
+  test('replaces a blob of another length', async () => {
     const [{ from, blobs }, { blobs: to }] = [await sourceWith([5000]), await open()];
     await keep(to, 'd1/10', bytesOf(4000));
     expect(await copy(blobs, from, to)).toMatchObject({ copiedFiles: 1 });
     expect((await buffer((await to.read('d1/10'))!)).equals(bytesOf(5000))).toBe(true);
   });
 
-  test('may be done by two at once', async () => {
+  test('two copies may run concurrently', async () => {
     const [{ from, blobs }, { blobs: to, keys }] = [await sourceWith(Array(30).fill(10_000)), await open()];
     await Promise.all([copy(blobs, from, to), copy(blobs, from, to)]);
     expect(await keys()).toHaveLength(30);
   });
 
-  test('ends with the signal, and leaves only what is whole', async () => {
+  test('stops on abort, and leaves only complete blobs', async () => {
     const [{ from, blobs }, { blobs: to }] = [await sourceWith(Array(50).fill(50_000)), await open()];
     const abort = new AbortController();
     const onProgress = () => abort.abort(new Error('enough'));
@@ -100,7 +100,7 @@ onEach(blobStores, (open) => {
   });
 });
 
-test('ends where one of many large files fails', async () => {
+test('fails if one of many large files fails', async () => {
   const [{ from }, { from: to }] = [await sourceWith([]), await sourceWith([])];
   const sizeBytes = 200_000_000;
   const blobs: ReferencedBlob[] = [];
@@ -108,15 +108,15 @@ test('ends where one of many large files fails', async () => {
     blobs.push({ ...(await keep(from, `d1/${i}`, Buffer.of())), sizeBytes });
     await truncate(from.pathOf(`d1/${i}`), sizeBytes);
   }
-  // No damage of a file: nobody knows what this is.
+  // An error of unknown cause is not damage of the file.
   await from.delete(['d1/10']);
   await mkdir(from.pathOf('d1/10'));
   await expect(copy(blobs, from, to)).rejects.toMatchObject({ code: 'EISDIR' });
 });
 
 onS3(() => {
-  describe('where a file is too large to be put aside', () => {
-    test('it gets its name only once it was whole', async () => {
+  describe('a file that is too large to be staged', () => {
+    test('gets its name only when it is complete', async () => {
       const { from, blobs } = await sourceWith([300_000, 300_001]);
       const { blobs: to, bucket } = await openS3({ spoolBytes: 1000 });
       await flipBit(from.pathOf('d1/11'));

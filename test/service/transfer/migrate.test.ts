@@ -26,7 +26,7 @@ import { newWorld } from '../../harness/world.js';
 
 const CLIP = media.clip(media.CLIPS[0]);
 
-/** What every test has a copy of: a data folder that was served, and stopped. */
+/** A data folder that was served; each test gets a copy. */
 let full: string;
 let token: string;
 let holdings: Holdings;
@@ -41,7 +41,7 @@ beforeAll(async () => {
   await api.upload(failed, 'b.txt', 'no picture');
   await api.links(failed, { 'c.jpg': 1000 });
   await api.newDataset('empty');
-  // What was replaced and removed is in the trash, and need not come along.
+  // The replaced file is in the trash, which is not copied.
   await api.upload(failed, 'b.txt', 'still no picture');
   holdings = await holdingsOf(api);
   await server.stop();
@@ -56,24 +56,24 @@ async function copyOfFull(): Promise<string> {
   return folder;
 }
 
-/** A place, and how a server is told of it. */
-interface TestPlace {
+/** An empty installation: arguments of `migrate-data`, and the environment of a server. */
+interface TestInstallation {
   readonly args: readonly string[];
   readonly dataFolder: string;
   readonly env: Record<string, string>;
 }
 
-async function newPlace(combination: string): Promise<TestPlace> {
+async function newInstallation(combination: string): Promise<TestInstallation> {
   const { env, discard } = await newWorld(combination);
   onTestFinished(discard);
   const dataFolder = await newFolder();
   const { DATABASE_URL, BLOBS_URL } = env;
-  const elsewhere = [DATABASE_URL, BLOBS_URL].filter((url) => url !== undefined);
-  return { args: elsewhere.length === 2 ? elsewhere : [dataFolder, ...elsewhere], dataFolder, env };
+  const urls = [DATABASE_URL, BLOBS_URL].filter((url) => url !== undefined);
+  return { args: urls.length === 2 ? urls : [dataFolder, ...urls], dataFolder, env };
 }
 
-/** Whether the bytes of all files have names, by which a store tells them from others. */
-async function versionsIn({ dataFolder, env }: Pick<TestPlace, 'dataFolder' | 'env'>): Promise<string[]> {
+/** The types of the blob versions in a catalog: `string` on S3, `null` on disk. */
+async function versionsIn({ dataFolder, env }: Pick<TestInstallation, 'dataFolder' | 'env'>): Promise<string[]> {
   const metadata = await openCatalog({ dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
   try {
     const kinds = new Set<string>();
@@ -96,13 +96,13 @@ function migrate(from: readonly string[], to: readonly string[], env: Record<str
 
 for (const { name, leftOut } of COMBINATIONS) {
   test.skipIf(leftOut !== undefined)(
-    `brings everything to ${name}, and back`,
+    `copies everything to ${name}, and back`,
     async () => {
-      const [from, to] = [await copyOfFull(), await newPlace(name)];
+      const [from, to] = [await copyOfFull(), await newInstallation(name)];
       const there = await migrate([from], to.args, to.env);
       expect([there.stderr, there.code]).toEqual(['', 0]);
       expect(there.json()).toMatchObject({ files, copied_files: files });
-      // Nothing of it is needed any more.
+      // The source is no longer needed.
       await rm(from, { recursive: true });
       expect(await servedHoldings(to.dataFolder, { token, env: to.env })).toEqual(holdings);
       expect(await versionsIn(to)).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
@@ -119,11 +119,11 @@ for (const { name, leftOut } of COMBINATIONS) {
 
   if (name === 'sqlite+disk') continue;
   test.skipIf(leftOut !== undefined)(
-    `moves to ${name} what is not in the folder there, and leaves the rest where it is`,
+    `to ${name}, moves only the parts that are not in the folder`,
     async () => {
-      const [from, to] = [await copyOfFull(), await newPlace(name)];
-      const elsewhere = to.args.filter((arg) => arg !== to.dataFolder);
-      const moved = await migrate([from], elsewhere.length === 2 ? elsewhere : [from, ...elsewhere], to.env);
+      const [from, to] = [await copyOfFull(), await newInstallation(name)];
+      const urls = to.args.filter((arg) => arg !== to.dataFolder);
+      const moved = await migrate([from], urls.length === 2 ? urls : [from, ...urls], to.env);
       expect([moved.stderr, moved.code]).toEqual(['', 0]);
       expect(await servedHoldings(from, { token, env: to.env })).toEqual(holdings);
       expect(await versionsIn({ dataFolder: from, env: to.env })).toEqual(name.endsWith('s3') ? ['string'] : ['null']);
@@ -133,9 +133,13 @@ for (const { name, leftOut } of COMBINATIONS) {
 }
 
 test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
-  'needs no folder between two places that have none',
+  'needs no folder between two installations without one',
   async () => {
-    const [from, one, other] = [await copyOfFull(), await newPlace('postgres+s3'), await newPlace('postgres+s3')];
+    const [from, one, other] = [
+      await copyOfFull(),
+      await newInstallation('postgres+s3'),
+      await newInstallation('postgres+s3'),
+    ];
     expect((await migrate([from], one.args, one.env)).code).toBe(0);
     const temporary = await newFolder();
     await mkdir(temporary);
@@ -147,10 +151,10 @@ test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
   S3_START_MS,
 );
 
-describe('broken off', () => {
+describe('interrupted', () => {
   const CAPTIONS = 500;
 
-  /** Takes long enough to be broken off in between, several times. */
+  /** Large enough to be interrupted several times. */
   let large: string;
   let tokenOfLarge: string;
   beforeAll(async () => {
@@ -167,9 +171,9 @@ describe('broken off', () => {
 
   for (const { name, leftOut } of COMBINATIONS) {
     test.skipIf(leftOut !== undefined)(
-      `on the way to ${name} it leaves no catalog, and goes on`,
+      `on the way to ${name}, it leaves no catalog, and continues`,
       async () => {
-        const to = await newPlace(name);
+        const to = await newInstallation(name);
         const run = { env: to.env };
         const args = ['migrate-data', '--from', large, '--to', ...to.args, '--json'];
         let before = 0;
@@ -188,26 +192,26 @@ describe('broken off', () => {
         }
         const ended = await trainyard(args, run);
         expect(ended.json()).toMatchObject({ files: CAPTIONS, copied_files: CAPTIONS - before });
-        const brought = await servedHoldings(to.dataFolder, { token: tokenOfLarge, env: to.env });
-        expect(brought.large?.files).toHaveLength(CAPTIONS);
+        const migrated = await servedHoldings(to.dataFolder, { token: tokenOfLarge, env: to.env });
+        expect(migrated.large?.files).toHaveLength(CAPTIONS);
       },
       S3_START_MS,
     );
   }
 
-  async function blobCountIn({ dataFolder, env }: TestPlace): Promise<number> {
+  async function blobCountIn({ dataFolder, env }: TestInstallation): Promise<number> {
     if (env.BLOBS_URL === undefined) return (await blobPathsIn(dataFolder)).length;
     const { hostname: Bucket, pathname } = new URL(env.BLOBS_URL);
     const client = newClient();
     const Prefix = pathname.slice(1);
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
     client.destroy();
-    // What the store is tried with lies there as well, for a moment.
+    // The objects of the store's self-test are there too, for a moment.
     return Contents.filter(({ Key = '' }) => /\/[0-9a-f]{32}\/[0-9a-f]{32}$/.test(Key)).length;
   }
 
-  /** So that a server which starts on it changes nothing. */
-  async function copyAside({ dataFolder }: TestPlace): Promise<string> {
+  /** Copies the catalog, so that a server started on the copy changes nothing. */
+  async function copyAside({ dataFolder }: TestInstallation): Promise<string> {
     const aside = await newFolder();
     await mkdir(aside, { recursive: true });
     for (const name of await readdir(dataFolder).catch(() => [])) {
@@ -221,8 +225,8 @@ describe('broken off', () => {
   }
 });
 
-describe('checks both ends', () => {
-  test('a file that is damaged or missing is named, and the catalog stays', async () => {
+describe('checks source and target', () => {
+  test('a damaged or missing file is listed, and the catalog is not copied', async () => {
     const [from, to] = [await copyOfFull(), await newFolder()];
     await flipBit(await pathOfBytes(from, CLIP));
     await rm(await pathOfBytes(from, 'wagon 7'));
@@ -235,13 +239,13 @@ describe('checks both ends', () => {
     );
     expect(lost).toContainEqual(expect.objectContaining({ dataset: 'engines', filename: '07.txt', reason: 'MISSING' }));
     expect(message).toContain('clip.mp4');
-    // All others are there already; the damaged one is not, not even in part.
+    // All other files are copied; no part of the damaged one is.
     expect(await blobPathsIn(to)).toHaveLength(files - 2);
     await flipBit(await pathOfBytes(full, CLIP).then((path) => join(from, path.slice(full.length))));
     expect((await migrate([from], [to])).json().error.lost).toMatchObject([{ filename: '07.txt' }]);
   });
 
-  test('run again after it was completed, it makes sure of the bytes', async () => {
+  test('run again after it was completed, it copies missing bytes', async () => {
     const [from, to] = [await copyOfFull(), await newFolder()];
     await migrate([from], [to]);
     await rm(await pathOfBytes(to, 'wagon 7'));
@@ -249,7 +253,7 @@ describe('checks both ends', () => {
     expect(await servedHoldings(to, { token })).toEqual(holdings);
   });
 
-  test('a target with datasets of its own is left as it is', async () => {
+  test('a target with other datasets is left unchanged', async () => {
     const [from, to] = [await copyOfFull(), await copyOfFull()];
     const server = await startServer({}, { dataFolder: to });
     await (await server.api()).newDataset('another');
@@ -259,7 +263,7 @@ describe('checks both ends', () => {
     expect(Object.keys(await servedHoldings(to, { token }))).toContain('another');
   });
 
-  test('a folder with something else in it is left as it is', async () => {
+  test('a folder with other files is left unchanged', async () => {
     const to = await temporaryFolder();
     onTestFinished(() => rm(to, { recursive: true, force: true }));
     await writeFile(join(to, 'thesis.txt'), '');
@@ -268,7 +272,7 @@ describe('checks both ends', () => {
     expect(await readdir(to)).toEqual(['thesis.txt']);
   });
 
-  test('nothing is made of a source that is none', async () => {
+  test('a source without datasets is rejected, and no target is created', async () => {
     const [from, to] = [await newFolder(), await newFolder()];
     expect((await migrate([from], [to])).code).toBe(66);
     await mkdir(from);
@@ -276,15 +280,15 @@ describe('checks both ends', () => {
     expect(await readdir(join(to, '..'))).toEqual([]);
   });
 
-  test('neither end may be served', async () => {
+  test('neither source nor target may be served', async () => {
     const from = await copyOfFull();
     const server = await startServer({}, { dataFolder: from });
     try {
-      const ways = [
+      const cases = [
         [[from], [await newFolder()]],
         [[await copyOfFull()], [from]],
       ] as const;
-      for (const [source, target] of ways) {
+      for (const [source, target] of cases) {
         const ended = await migrate(source, target);
         expect([ended.code, ended.json().error.message]).toEqual([75, expect.stringContaining(from)]);
       }
@@ -293,7 +297,7 @@ describe('checks both ends', () => {
     }
   });
 
-  test.skipIf(whyNoPostgres() !== undefined)('no instance may be at work on a database', async () => {
+  test.skipIf(whyNoPostgres() !== undefined)('no instance may use a database', async () => {
     const url = await databaseForTest();
     const server = await startServer({}, { env: { DATABASE_URL: url } });
     onTestFinished(() => rm(server.dataFolder, { recursive: true, force: true }));
@@ -312,7 +316,7 @@ describe('checks both ends', () => {
     [['./a'], ['./b', 'postgres://h/d', 's3://bucket'], 'a folder too many'],
     [['./a'], ['./b', 's3://bucket?endpont=x'], 'does not know endpont'],
     [['./a'], ['mysql://h/d', 's3://bucket'], 'takes folders'],
-  ])('refuses from %j to %j', async (from, to, reason) => {
+  ])('rejects %j to %j', async (from, to, reason) => {
     const ended = await migrate(from, to);
     expect([ended.code, ended.json().error.message]).toEqual([64, expect.stringContaining(reason)]);
   });
