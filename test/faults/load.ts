@@ -84,7 +84,7 @@ export class Load {
       await this.#upload(owed, 'b.txt', content('b.txt', 2));
       await this.#upload(owed, 'd.txt', content('d.txt'));
       await this.#remove(owed, 'd.txt');
-      const ready = await this.#settled(owed);
+      const ready = await this.#finalized(owed);
       this.#must(ready.status === 'READY', `${name} is complete and ${ready.status}: ${JSON.stringify(ready)}`);
       owed.status = 'READY';
       const { images } = ready.counts;
@@ -135,14 +135,14 @@ export class Load {
     const { uploads } = json<{ uploads: Record<string, WireUploadLink> }>(reserved);
     const early = json<WireDatasetWithFiles>(await this.#expect([200], 'GET', `/${id}/status`));
     this.#must(early.status !== 'READY', `${name} is READY though reserved files were not uploaded`);
-    let settled: WireDatasetWithFiles | undefined;
+    let finalized: WireDatasetWithFiles | undefined;
     const bringAll = async () => {
       for (const [filename, bytes] of contents) {
         const { status, body } = await this.#balancer.put(uploads[filename]!.upload_url, bytes);
         if (status !== 200) throw new Error(`the store answered ${status} to ${filename}: ${body}`);
         this.acknowledged++;
       }
-      settled = await this.#settled(owed);
+      finalized = await this.#finalized(owed);
     };
     const good = [...contents].filter(([filename]) => filename !== options.bad);
     await good.reduce<() => Promise<void>>(
@@ -151,11 +151,11 @@ export class Load {
           files.attempt(filename, sha256(bytes), work),
       bringAll,
     )();
-    return settled!;
+    return finalized!;
   }
 
   /** Polls as a client does, sometimes with `wait`. */
-  async #settled({ id, name }: Owed): Promise<WireDatasetWithFiles> {
+  async #finalized({ id, name }: Owed): Promise<WireDatasetWithFiles> {
     const deadline = performance.now() + SHOWN_MS;
     for (let poll = 0; performance.now() < deadline; poll++) {
       const path = poll % 2 === 0 ? `/${id}/status` : `/${id}/status?wait=2`;
