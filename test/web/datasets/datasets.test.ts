@@ -13,7 +13,7 @@ const card = (page: Page, name: string) =>
 const namesShown = (page: Page) => page.getByRole('list', { name: 'Datasets' }).getByRole('heading').allTextContents();
 
 describeInBrowser('the page of all datasets', (site) => {
-  /** A person of an account that nobody else uses, so that every dataset seen is one of the test's. */
+  /** An account of its own, so that the list shows the datasets of one test only. */
   async function newPerson(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
     const api = await site.server.api(`account-${crypto.randomUUID()}`);
     return { api, open: (path = '/') => site.open(path, { token: api.token }) };
@@ -24,7 +24,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await api.upload(id, `${stem}.txt`, 'a caption');
   }
 
-  test('shows of each what is in it, its size, its first images, and what is wrong', async () => {
+  test('shows contents, size, first images and errors of each dataset', async () => {
     const { api, open } = await newPerson();
     const good = await api.newDataset('good');
     await pairUp(api, good, 'a');
@@ -53,7 +53,7 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('searches, filters by status and sorts, and keeps all that in the address', async () => {
+  test('searches, filters by status and sorts, and keeps these settings in the URL', async () => {
     const { api, open } = await newPerson();
     await pairUp(api, await api.newDataset('cats 10'), 'a');
     for (const name of ['cats 9', 'Éclair']) await api.newDataset(name);
@@ -77,7 +77,7 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('creates one, and says beforehand what is wrong with a name', async () => {
+  test('creates a dataset, and explains an invalid name before it is sent', async () => {
     const { api, open } = await newPerson();
     await api.newDataset('taken');
     const { page, complaints } = await open();
@@ -96,7 +96,7 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('deletes one once its name is typed, and no sooner', async () => {
+  test('deletes a dataset only after its name is typed', async () => {
     const { api, open } = await newPerson();
     const id = await api.newDataset('to go');
     await api.newDataset('to stay');
@@ -114,7 +114,7 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('gives all of one as a zip archive, and lets it be deleted from its own page', async () => {
+  test('downloads a dataset as a zip archive, and deletes it from its own page', async () => {
     const { api, open } = await newPerson();
     const id = await api.newDataset('whole');
     await pairUp(api, id, 'a');
@@ -133,14 +133,14 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('tells a person without datasets what to do', async () => {
+  test('shows first steps to an account without datasets', async () => {
     const { open } = await newPerson();
     const { page } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     await page.getByText(`npx trainyard login ${site.server.url}`).waitFor();
   });
 
-  test('follows what others do, without a reload', async () => {
+  test('shows changes of other clients without a reload', async () => {
     const { api, open } = await newPerson();
     const { page, complaints } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
@@ -153,11 +153,11 @@ describeInBrowser('the page of all datasets', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('follows by asking where no stream of events can be had', async () => {
+  test('polls if the stream of events is not available', async () => {
     const { api, open } = await newPerson();
     const { page, context } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
-    // As behind a proxy that holds streams back, or an older service.
+    // As with a proxy that blocks streams, or with an older service.
     await context.route('**/events', (route) => route.abort());
     await page.reload();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
@@ -165,7 +165,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, 'unannounced').waitFor();
   });
 
-  test('says so where the service is gone, and goes on when it is back', async () => {
+  test('shows that the service is unreachable, and continues when it is back', async () => {
     const { api, open } = await newPerson();
     await api.newDataset('there');
     const { page, context } = await open();
@@ -178,7 +178,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.getByRole('heading', { name: 'there' }).waitFor();
   });
 
-  test('takes a revoked token for what it is, and asks for another', async () => {
+  test('asks for another token if the token was revoked', async () => {
     const { api, open } = await newPerson();
     await api.newDataset('there');
     const { page } = await open();
@@ -189,7 +189,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.getByRole('alert').getByText(/token/i).waitFor();
   });
 
-  test('draws only some of a thousand, wherever one scrolls to', async () => {
+  test('renders only some of a thousand cards at any scroll position', async () => {
     const { api, open } = await newPerson();
     const COUNT = 1000;
     for (let from = 0; from < COUNT; from += 50) {

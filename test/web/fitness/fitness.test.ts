@@ -33,7 +33,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     return id;
   }
 
-  test('says that a dataset is fit, with its digest and the commands that mount it', async () => {
+  test('shows a READY dataset as fit, with its digest and the commands that mount it', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() }, 'fit to go');
     const { page, context, complaints } = await open(id);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.server.url });
@@ -49,7 +49,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('lists every problem with the way to its file, and turns when it is mended', async () => {
+  test('lists every problem with a link to its file, and updates once they are fixed', async () => {
     const id = await datasetOf({ 'good.jpg': await media.jpeg() });
     await site.api.upload(id, 'lonely.jpg', await media.jpeg({ seed: 2 }));
     await site.api.upload(id, 'page.jpg', media.damaged.html());
@@ -71,7 +71,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('shows the buckets that the trainer will make, at the resolution that is asked for', async () => {
+  test('shows the buckets that the trainer will make at the chosen resolution', async () => {
     const id = await datasetOf({
       'square.jpg': await media.jpeg({ width: 1200, height: 1200 }),
       'wide.jpg': await media.jpeg({ width: 1600, height: 900, seed: 2 }),
@@ -91,7 +91,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('shows how long clips are, and which are too short for a job', async () => {
+  test('shows the lengths of clips, and the clips that are too short for a job', async () => {
     const id = await datasetOf({ 'short.mp4': media.clip('faststart.mp4') });
     const { frames = 0 } = (await site.api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
     expect(frames).toBeLessThan(81);
@@ -103,7 +103,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('finds doubles, near-duplicates, and dark, bright, blurred and tiny images by looking at them', async () => {
+  test('finds duplicates, near-duplicates, and dark, bright, blurred and tiny images', async () => {
     const picture = await media.png({ width: 640, height: 480, seed: 5 });
     const other = await media.jpeg({ width: 480, height: 640, seed: 40 });
     const id = await datasetOf({
@@ -121,7 +121,7 @@ describeInBrowser('the view Fit to train?', (site) => {
       (await listed(page, label).locator('span.truncate').allTextContents()).toSorted();
     await page.getByText('analyzed, from thumbnails of 320 pixels').waitFor();
     expect(await names('Exact duplicates, group 1')).toEqual(['again.png', 'original.png']);
-    // Of those with the same bytes, one is looked at.
+    // Of images with the same bytes, one is analyzed.
     await expect.poll(() => names('Near-duplicates, group 1')).toEqual(['again.png', 'smaller.jpg']);
     expect(await names('Dark images')).toEqual(['dark.png']);
     expect(await names('Bright images')).toEqual(['bright.png']);
@@ -132,7 +132,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('remembers what it has seen when the page is opened again', async () => {
+  test('caches analyses across a reload', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg(), 'b.jpg': await media.jpeg({ seed: 9 }) });
     const { page, context } = await open(id);
     await page.getByText('2 images analyzed').waitFor();
@@ -146,7 +146,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(fetched).toEqual([]);
   });
 
-  test('says what is still waited for', async () => {
+  test('lists pending uploads', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() });
     await site.api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize: { 'late.jpg': 1000 } });
     const { page } = await open(id);
@@ -154,7 +154,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     await panel(page, 'Verdict').getByText('late.jpg').waitFor();
   });
 
-  test('has something to say of an empty dataset', async () => {
+  test('explains an empty dataset', async () => {
     const { page, complaints } = await open(await site.api.newDataset());
     await page.getByText('Nothing to train on yet').waitFor();
     expect(complaints).toEqual([]);

@@ -14,8 +14,8 @@ import { lumaOf } from '../../../web/fitness/image-analysis/luma.js';
 import { type ImageSignature, similarGroups } from '../../../web/fitness/image-analysis/similar.js';
 import * as media from '../../fixtures/media.js';
 
-/** As the page sees a file: a thumbnail's pixels. */
-async function looked(image: Sharp): Promise<ImageAnalysis> {
+/** Analyzes a thumbnail, as the page does. */
+async function analyzed(image: Sharp): Promise<ImageAnalysis> {
   const thumbnail = image.resize(320, 320, { fit: 'inside', withoutEnlargement: true }).ensureAlpha().raw();
   const { data, info } = await thumbnail.toBuffer({ resolveWithObject: true });
   return analyze({ data, width: info.width, height: info.height });
@@ -24,25 +24,25 @@ async function looked(image: Sharp): Promise<ImageAnalysis> {
 const picture = async (seed: number) => sharp(await media.png({ width: 640, height: 480, seed }));
 
 describe('the hash of an image', () => {
-  test('stays when it is scaled, re-encoded or made lighter', async () => {
-    const { hash } = await looked(await picture(5));
+  test('stays nearly the same when the image is scaled, re-encoded or lightened', async () => {
+    const { hash } = await analyzed(await picture(5));
     const changed = {
       scaled: (await picture(5)).resize(410),
       encoded: sharp(await (await picture(5)).jpeg({ quality: 40 }).toBuffer()),
       lighter: (await picture(5)).linear(0.8, 40),
     };
     for (const [name, image] of Object.entries(changed)) {
-      expect([name, distanceOf(hash, (await looked(image)).hash) <= 5]).toEqual([name, true]);
+      expect([name, distanceOf(hash, (await analyzed(image)).hash) <= 5]).toEqual([name, true]);
     }
   });
 
-  test('is another for another picture, and for one that is turned', async () => {
-    const { hash } = await looked(await picture(5));
-    expect(distanceOf(hash, (await looked(await picture(40))).hash)).toBeGreaterThan(10);
-    expect(distanceOf(hash, (await looked((await picture(5)).flop())).hash)).toBeGreaterThan(10);
+  test('differs for another image, and for a mirrored one', async () => {
+    const { hash } = await analyzed(await picture(5));
+    expect(distanceOf(hash, (await analyzed(await picture(40))).hash)).toBeGreaterThan(10);
+    expect(distanceOf(hash, (await analyzed((await picture(5)).flop())).hash)).toBeGreaterThan(10);
   });
 
-  test('tells the differing bits of any two', () => {
+  test('has a distance that counts the differing bits', () => {
     const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
     const bits = (value: number) => [...(value >>> 0).toString(2)].filter((bit) => bit === '1').length;
     fc.assert(
@@ -52,7 +52,7 @@ describe('the hash of an image', () => {
     );
   });
 
-  test('can be had of an image of one pixel', () => {
+  test('works for an image of one pixel', () => {
     const luma = lumaOf({ data: new Uint8Array([9, 9, 9, 255]), width: 1, height: 1 });
     expect([...shadesOf(luma)]).toEqual(Array(SHADES).fill(9));
     expect(hashOf(shadesOf(luma))).toEqual([0, 0]);
@@ -62,20 +62,20 @@ describe('the hash of an image', () => {
 describe('brightness', () => {
   test('is the mean, from black to white', async () => {
     const plain = (value: number) =>
-      looked(sharp({ create: { width: 40, height: 40, channels: 3, background: { r: value, g: value, b: value } } }));
+      analyzed(sharp({ create: { width: 40, height: 40, channels: 3, background: { r: value, g: value, b: value } } }));
     expect((await plain(0)).brightness).toBeCloseTo(0);
     expect((await plain(255)).brightness).toBeCloseTo(100);
     expect((await plain(51)).brightness).toBeCloseTo(20);
   });
 
-  test('takes what can be seen through for white', () => {
+  test('counts transparent pixels as white', () => {
     expect(analyze({ data: new Uint8Array([0, 0, 0, 0]), width: 1, height: 1 }).brightness).toBeCloseTo(100);
   });
 });
 
 describe('sharpness', () => {
-  test('falls with blur, and not with fog', async () => {
-    const sharpness = async (change: (image: Sharp) => Sharp) => (await looked(change(await picture(5)))).sharpness;
+  test('falls with blur but not with fog', async () => {
+    const sharpness = async (change: (image: Sharp) => Sharp) => (await analyzed(change(await picture(5)))).sharpness;
     const inFocus = await sharpness((image) => image);
     for (const sigma of [3, 12]) {
       expect(await sharpness((image) => image.blur(sigma))).toBeLessThan(inFocus / 2);
@@ -84,7 +84,7 @@ describe('sharpness', () => {
   });
 });
 
-describe('images that look alike', () => {
+describe('groups of similar images', () => {
   const shades = fc.uint8Array({ minLength: SHADES, maxLength: SHADES });
   const near = (hash: Hash, flips: readonly number[]): Hash => {
     const copy: [number, number] = [...hash];
@@ -92,8 +92,8 @@ describe('images that look alike', () => {
     return copy;
   };
 
-  /** Every image compared with every other. */
-  function groupsByForce(images: readonly ImageSignature[], most: number): number[][] {
+  /** Compares every image with every other. */
+  function groupsByBruteForce(images: readonly ImageSignature[], most: number): number[][] {
     const groups: number[][] = [];
     for (const [place, image] of images.entries()) {
       const isAlike = (other: number) => {
@@ -111,10 +111,10 @@ describe('images that look alike', () => {
   const sorted = (groups: readonly (readonly number[])[]) =>
     groups.map((group) => group.toSorted((a, b) => a - b)).toSorted((a, b) => a[0]! - b[0]!);
 
-  test('are found as if every one were compared with every other', () => {
+  test('are the same as with a comparison of every pair', () => {
     const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
     const bit = fc.integer({ min: 0, max: HASH_BITS - 1 });
-    // A few pictures and many that are near to one of them: by chance alone none would be alike.
+    // A few random images and many variants of them: random images alone would hardly ever be similar.
     const images = fc.array(fc.tuple(word, word, shades), { minLength: 1, maxLength: 4 }).chain((originals) =>
       fc.array(
         fc
@@ -128,13 +128,13 @@ describe('images that look alike', () => {
     );
     fc.assert(
       fc.property(images, fc.nat({ max: 10 }), (all, most) => {
-        expect(sorted(similarGroups(all, most))).toEqual(sorted(groupsByForce(all, most)));
+        expect(sorted(similarGroups(all, most))).toEqual(sorted(groupsByBruteForce(all, most)));
       }),
       { numRuns: 300 },
     );
   });
 
-  test('are not a black one and a white one, whose hashes are the same', () => {
+  test('do not include a black and a white one, whose hashes are equal', () => {
     const plain = (shade: number): ImageSignature => ({ hash: [0, 0], shades: new Uint8Array(SHADES).fill(shade) });
     expect(similarGroups([plain(0), plain(255)], 5)).toEqual([]);
     expect(similarGroups([plain(0), plain(10)], 5)).toEqual([[0, 1]]);

@@ -8,7 +8,7 @@ import { newClient, newPlace } from '../../harness/s3.js';
 import { eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
 
-/** The rule that docs/scaling.md tells people to give their bucket. */
+/** The CORS rule of docs/scaling.md. */
 function documentedRule(origin: string) {
   const text = readFileSync(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
   const [, json = ''] = /Browsers that PUT to the bucket.*?```json\n(.*?)```/s.exec(text) ?? [];
@@ -26,26 +26,33 @@ async function start(): Promise<TestServer> {
 // Registered outside the group, so that it runs after the server has stopped.
 afterAll(() => world?.discard());
 
-describeInBrowser('a page over a bucket', { start, whyNot: whyNoS3(), timeoutMs: 300_000 }, (site) => {
-  test('brings files straight to it, by the rule that the documentation gives', async () => {
-    const { bucket } = newPlace();
-    await newClient().send(
-      new PutBucketCorsCommand({ Bucket: bucket, CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] } }),
-    );
-    const id = await site.api.newDataset();
-    const { page, context, complaints } = await site.open(`/datasets/${id}`);
-    const straight: string[] = [];
-    context.on('request', (request) => {
-      if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
+describeInBrowser(
+  'the page with presigned uploads to a bucket',
+  { start, whyNot: whyNoS3(), timeoutMs: 300_000 },
+  (site) => {
+    test('uploads files directly to the bucket, with the CORS rule of the documentation', async () => {
+      const { bucket } = newPlace();
+      await newClient().send(
+        new PutBucketCorsCommand({
+          Bucket: bucket,
+          CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] },
+        }),
+      );
+      const id = await site.api.newDataset();
+      const { page, context, complaints } = await site.open(`/datasets/${id}`);
+      const straight: string[] = [];
+      context.on('request', (request) => {
+        if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
+      });
+      const buffer = await media.jpeg();
+      await page.locator('input[type=file]:not([webkitdirectory])').setInputFiles([
+        { name: 'a.jpg', mimeType: 'image/jpeg', buffer },
+        { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a caption') },
+      ]);
+      await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
+      expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
+      await page.getByText('READY').first().waitFor();
+      expect(complaints).toEqual([]);
     });
-    const buffer = await media.jpeg();
-    await page.locator('input[type=file]:not([webkitdirectory])').setInputFiles([
-      { name: 'a.jpg', mimeType: 'image/jpeg', buffer },
-      { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a caption') },
-    ]);
-    await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
-    expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
-    await page.getByText('READY').first().waitFor();
-    expect(complaints).toEqual([]);
-  });
-});
+  },
+);

@@ -3,11 +3,11 @@ import { checkFiles } from '../../../web/upload/add-files/check-files.js';
 import { commonFolderOf, type DroppedFile } from '../../../web/upload/add-files/dropped-files.js';
 import { Speed } from '../../../web/upload/queue/speed.js';
 
-const brought = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
+const dropped = (path: string, text = 'x'): DroppedFile => ({ path, file: new File([text], path.split('/').at(-1)!) });
 
-describe('files before they are uploaded', () => {
-  test('are named without their folders, and as the service keeps names', async () => {
-    const { files, rejected } = await checkFiles([brought('wagons/caf\u0065\u0301.jpg'), brought('wagons/more/b.TXT')]);
+describe('checkFiles', () => {
+  test('names files without their folders, normalized as the service does', async () => {
+    const { files, rejected } = await checkFiles([dropped('wagons/caf\u0065\u0301.jpg'), dropped('wagons/more/b.TXT')]);
     expect(files.map(({ name, size }) => [name, size])).toEqual([
       ['caf\u00e9.jpg', 1],
       ['b.TXT', 1],
@@ -15,18 +15,18 @@ describe('files before they are uploaded', () => {
     expect(rejected).toEqual([]);
   });
 
-  test('are left out and counted where a system has made them', async () => {
+  test('counts and skips hidden system files', async () => {
     const paths = ['.DS_Store', 'a/Thumbs.db', 'a/desktop.ini', '__MACOSX/a.jpg', '.git/b.txt', 'a/._b.jpg', 'a/c.txt'];
-    const { files, rejected, hidden } = await checkFiles(paths.map((path) => brought(path)));
+    const { files, rejected, hidden } = await checkFiles(paths.map((path) => dropped(path)));
     expect(files.map(({ name }) => name)).toEqual(['c.txt']);
     expect({ rejected, hidden }).toEqual({ rejected: [], hidden: 6 });
   });
 
-  test('are refused with the reason', async () => {
+  test('rejects files with the reason', async () => {
     const { files, rejected } = await checkFiles([
-      brought('a.psd'),
-      brought('b.png', ''),
-      brought('b.txt', ''),
+      dropped('a.psd'),
+      dropped('b.png', ''),
+      dropped('b.txt', ''),
       { path: 'c.jpg', file: undefined },
     ]);
     expect(files.map(({ name }) => name)).toEqual(['b.txt']);
@@ -34,13 +34,13 @@ describe('files before they are uploaded', () => {
     expect(rejected[0]?.reason).toContain('"a.psd" is not an image');
   });
 
-  test('are refused where two would be one in the dataset', async () => {
+  test('rejects files that would have the same name in the dataset', async () => {
     const { files, rejected } = await checkFiles([
-      brought('a/dog.jpg'),
-      brought('b/dog.jpg'),
-      brought('caf\u00e9.txt'),
-      brought('caf\u0065\u0301.txt'),
-      brought('cat.jpg'),
+      dropped('a/dog.jpg'),
+      dropped('b/dog.jpg'),
+      dropped('caf\u00e9.txt'),
+      dropped('caf\u0065\u0301.txt'),
+      dropped('cat.jpg'),
     ]);
     expect(files.map(({ name }) => name)).toEqual(['cat.jpg']);
     expect(rejected).toHaveLength(4);
@@ -50,16 +50,16 @@ describe('files before they are uploaded', () => {
     });
   });
 
-  test('give a name where all of them are in one folder', () => {
-    expect(commonFolderOf([brought('wagons/a.jpg'), brought('wagons/b/c.jpg')])).toBe('wagons');
-    expect(commonFolderOf([brought('wagons/a.jpg'), brought('b.jpg')])).toBe('');
-    expect(commonFolderOf([brought('a.jpg')])).toBe('');
+  test('finds the folder that all files share', () => {
+    expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('wagons/b/c.jpg')])).toBe('wagons');
+    expect(commonFolderOf([dropped('wagons/a.jpg'), dropped('b.jpg')])).toBe('');
+    expect(commonFolderOf([dropped('a.jpg')])).toBe('');
     expect(commonFolderOf([])).toBe('');
   });
 });
 
-describe('the speed of uploads', () => {
-  test('is told after a second, of the last few seconds alone', () => {
+describe('the upload speed', () => {
+  test('is known after one second, and covers the last seconds only', () => {
     const speed = new Speed();
     speed.add(0, 0);
     speed.add(500, 500);
@@ -70,7 +70,7 @@ describe('the speed of uploads', () => {
     expect(speed.bytesPerSecond()).toBe(3000);
   });
 
-  test('begins anew where a file has to', () => {
+  test('is measured anew after a file is restarted', () => {
     const speed = new Speed();
     speed.add(0, 0);
     speed.add(5000, 2000);

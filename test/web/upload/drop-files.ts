@@ -1,6 +1,6 @@
 import type { JSHandle, Locator, Page } from 'playwright-core';
 
-/** Where the page of a dataset takes files, and where folders. */
+/** The inputs for files and for folders. */
 export const FILES = 'input[type=file]:not([webkitdirectory])';
 export const FOLDER = 'input[type=file][webkitdirectory]';
 
@@ -10,12 +10,12 @@ export interface Bytes {
   readonly buffer: Buffer;
 }
 
-/** A file as somebody picks or drags it. */
+/** A file to pick or to drop. */
 export function bytesOf(name: string, bytes: Buffer | string): Bytes {
   return { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes as string) };
 }
 
-/** What a browser makes of files that somebody drags. */
+/** The `DataTransfer` of a drag with these files. */
 export function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandle<DataTransfer>> {
   return page.evaluateHandle(
     (all) => {
@@ -29,7 +29,7 @@ export function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandl
   );
 }
 
-/** What tells of uploads on every page. */
+/** The bar that shows uploads on every page. */
 export function dockOf(page: Page): Locator {
   return page.getByRole('region', { name: 'Uploads', exact: true });
 }

@@ -11,7 +11,6 @@ import { type BreakingProxy, type Fault, type Rule, startProxy } from '../../har
 import { eventually, temporaryFolder } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES } from './drop-files.js';
 
-/** A clip as people bring them. */
 const CLIP_BYTES = 200_000_000;
 
 const onPut =
@@ -24,7 +23,7 @@ const refusal = (status: number, message: string): Fault => ({
   body: JSON.stringify({ error_code: status * 1000, error_message: message }),
 });
 
-describeInBrowser('uploads that are disturbed', (site) => {
+describeInBrowser('uploads with faults', (site) => {
   let proxy: BreakingProxy;
   beforeAll(async () => {
     proxy = await startProxy(site.server.url);
@@ -35,7 +34,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
   });
   afterAll(() => proxy?.close());
 
-  /** Somebody who has begun to upload three captions to a dataset, while the rule holds. */
+  /** Starts to upload three captions to a dataset under the proxy rule. */
   const uploading = async (rule?: Rule) => {
     const id = await site.api.newDataset();
     const visited = await site.open(`/datasets/${id}`, { at: proxy });
@@ -45,8 +44,8 @@ describeInBrowser('uploads that are disturbed', (site) => {
     return { ...visited, id, dock: dockOf(visited.page) };
   };
 
-  /** As `uploading`, with all three under way and none to arrive. */
-  const held = async () => {
+  /** Like `uploading`, with all three requests in flight and held by the proxy. */
+  const heldByProxy = async () => {
     const before = proxy.requests('PUT', '').length;
     const begun = await uploading(onPut({ holdAfterBytes: 1 }));
     await eventually(() => (proxy.requests('PUT', '').length === before + 3 ? true : undefined));
@@ -55,7 +54,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
 
   const awaitedIn = async (id: string) => (await site.api.status(id)).body.awaited ?? [];
 
-  test('what the service refuses stays listed with the reason, until it is dismissed', async () => {
+  test('a rejected file stays listed with the reason until it is dismissed', async () => {
     const { page, dock, id, complaints } = await uploading();
     await dock.getByText('3 files uploaded').waitFor();
     const broken = media.damaged.cut(await media.jpeg(), 700);
@@ -72,7 +71,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('failed files are sent again, one or all', async () => {
+  test('failed files can be retried, one or all', async () => {
     const { dock, id, complaints } = await uploading(onPut(refusal(422, 'Not today.')));
     const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
     await dock.getByText('0 of 3 files uploaded').waitFor();
@@ -87,8 +86,8 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('uploads are paused, and go on where they were', async () => {
-    const { page, dock, id, complaints } = await held();
+  test('uploads can be paused and resumed', async () => {
+    const { page, dock, id, complaints } = await heldByProxy();
     const aborted = abortedPuts(page);
     await dock.getByRole('button', { name: 'Pause' }).click();
     await dock.getByText('Paused, 0 of 3 files').waitFor();
@@ -101,8 +100,8 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('a cancelled upload is aborted, and the dataset waits for nothing', async () => {
-    const { page, dock, id, complaints } = await held();
+  test('cancel aborts the requests and withdraws the pending uploads', async () => {
+    const { page, dock, id, complaints } = await heldByProxy();
     const aborted = abortedPuts(page);
     await dock.getByRole('button', { name: 'Cancel' }).click();
     await dock.getByText('Cancelled, 0 files uploaded').waitFor();
@@ -113,8 +112,8 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('more files that are brought meanwhile join the queue', async () => {
-    const { page, dock, id } = await held();
+  test('files that are added during an upload join the queue', async () => {
+    const { page, dock, id } = await heldByProxy();
     await page.locator(FILES).setInputFiles([bytesOf('d.txt', 'a fourth')]);
     await dock.getByText('Uploading, 0 of 4 files').waitFor();
     proxy.rule();
@@ -123,9 +122,9 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt', 'd.txt']);
   });
 
-  test('leaving the page warns, as long as there is something to lose', async () => {
-    const { page, dock } = await held();
-    // Browsers ask nobody who has not touched the page.
+  test('leaving the page warns while uploads are unfinished', async () => {
+    const { page, dock } = await heldByProxy();
+    // Browsers show the dialog only after the user has interacted with the page.
     await dock.getByRole('button', { name: 'Hide the details of uploads' }).click();
     const asked: string[] = [];
     page.on('dialog', (dialog) => {
@@ -143,7 +142,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(asked).toHaveLength(1);
   });
 
-  test('a refusal of the service ends them with its words, and they can be tried again', async () => {
+  test('an error of the service stops uploads and shows its message, and they can be retried', async () => {
     const { dock, complaints } = await uploading(onPut(refusal(507, 'The disk is full.')));
     await dock.getByText('The disk is full.').waitFor();
     await dock.getByText('Stopped, 0 of 3 files').waitFor();
@@ -153,8 +152,8 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('a dataset that is deleted meanwhile ends them with words', async () => {
-    const { page, dock, id } = await held();
+  test('the deletion of the dataset stops its uploads and says why', async () => {
+    const { page, dock, id } = await heldByProxy();
     await site.api.raw('DELETE', `/${id}`);
     proxy.release();
     await dock.getByText('This dataset no longer exists. It may have been deleted.').waitFor();
@@ -163,12 +162,12 @@ describeInBrowser('uploads that are disturbed', (site) => {
     await page.context().close();
   });
 
-  test('a token that is not known any more signs out with words, and they go on with the next', async () => {
+  test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {
     const isRefused: Rule = ({ method, path }) => {
       if (method === 'PUT') return { resetAfterBytes: 1 };
       return path.includes('/status') ? refusal(401, 'This token was revoked.') : undefined;
     };
-    const { page, dock, complaints } = await held();
+    const { page, dock, complaints } = await heldByProxy();
     proxy.rule(isRefused);
     await proxy.goAway();
     await proxy.comeBack();
@@ -181,7 +180,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('a clip of 200 MB arrives whole, though the network goes away in the middle of it', async () => {
+  test('a clip of 200 MB is uploaded intact although the network fails in the middle', async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'clip.mp4');
     await writeMovie(path, CLIP_BYTES);
@@ -204,7 +203,7 @@ describeInBrowser('uploads that are disturbed', (site) => {
   }, 180_000);
 });
 
-/** The PUTs that a page has broken off itself. */
+/** Collects the PUTs that the page aborts. */
 function abortedPuts(page: Page): string[] {
   const aborted: string[] = [];
   page.on('requestfailed', (request) => {

@@ -9,7 +9,7 @@ import { folderWith, pairsOf } from '../../harness/folder.js';
 import { eventually } from '../../harness/server.js';
 import { bytesOf, dockOf, FILES, FOLDER, transferOf } from './drop-files.js';
 
-/** All PUTs and direct uploads that a page begins. */
+/** Collects the PUTs and multipart uploads that the page starts. */
 function sendsOf(page: Page): string[] {
   const sends: string[] = [];
   page.on('request', (request) => {
@@ -21,8 +21,8 @@ function sendsOf(page: Page): string[] {
 const ready = (api: Api, id: string) =>
   eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));
 
-describeInBrowser('bringing files', (site) => {
-  /** Somebody at the page of a dataset with these files. */
+describeInBrowser('adding files', (site) => {
+  /** Opens the page of a new dataset with these files. */
   const atDataset = async (there: Record<string, Buffer | string> = {}) => {
     const id = await site.api.newDataset();
     for (const [name, bytes] of Object.entries(there)) await site.api.upload(id, name, bytes);
@@ -31,7 +31,7 @@ describeInBrowser('bringing files', (site) => {
     return { ...visited, id, sends: sendsOf(visited.page) };
   };
 
-  test('files are picked, uploaded by signed PUT, and told of until that is dismissed', async () => {
+  test('picked files are uploaded by signed PUT, and listed until dismissed', async () => {
     const { page, id, complaints, sends } = await atDataset();
     await page.locator(FILES).setInputFiles([bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
     const dock = dockOf(page);
@@ -46,7 +46,7 @@ describeInBrowser('bringing files', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('a folder is picked with what is in its folders, but for what systems hide in them', async () => {
+  test('a picked folder is uploaded with its subfolders and without hidden system files', async () => {
     const { page, id, complaints } = await atDataset();
     const folder = await folderWith({ ...(await pairsOf(1)), '.DS_Store': 'x', 'Thumbs.db': 'x' });
     await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
@@ -60,7 +60,7 @@ describeInBrowser('bringing files', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('files are dropped onto a dataset, and the page says so while they are held over it', async () => {
+  test('files can be dropped onto a dataset, and the page shows a hint during the drag', async () => {
     const { page, id, complaints } = await atDataset();
     const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
     await page.dispatchEvent('body', 'dragover', { dataTransfer });
@@ -72,11 +72,11 @@ describeInBrowser('bringing files', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('folders are dropped with all that is in them, however much', async () => {
+  test('a dropped folder is uploaded whole, even if it has many files', async () => {
     const { page, context, id, complaints } = await atDataset();
     const folder = await folderWith(await pairsOf(1));
     await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
-    // More than a browser tells of at once.
+    // More than the 100 entries that Chromium returns per read.
     const names = Array.from({ length: 120 }, (_, index) => `caption ${index}.txt`);
     await Promise.all(names.map((name) => writeFile(join(folder, 'deep', 'deeper', name), name)));
     const data = { items: [], files: [folder], dragOperationsMask: 1 };
@@ -89,7 +89,7 @@ describeInBrowser('bringing files', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('files that are dropped onto the list become a dataset, once it has a name', async () => {
+  test('files dropped onto the list become a new dataset after a name is given', async () => {
     const { page, complaints } = await site.open();
     await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
     const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
@@ -105,7 +105,7 @@ describeInBrowser('bringing files', (site) => {
     expect(complaints).toEqual([]);
   });
 
-  test('a folder that is brought to the list becomes a dataset of its name, as the service allows it', async () => {
+  test('a folder picked on the list becomes a new dataset, and its name is suggested in a valid form', async () => {
     await site.api.newDataset('red-wagons');
     const { page } = await site.open();
     await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
@@ -116,16 +116,16 @@ describeInBrowser('bringing files', (site) => {
     await dockOf(page).getByText('2 files uploaded').waitFor();
   });
 
-  describe('of names that are there already', () => {
-    const brought = [
+  describe('with names that exist', () => {
+    const files = [
       bytesOf('new.txt', 'new'),
       bytesOf('same.txt', 'the same'),
       bytesOf('a.txt', 'after'),
       bytesOf('b.txt', 'after it'),
     ];
-    const bring = async () => {
+    const addExisting = async () => {
       const visited = await atDataset({ 'same.txt': 'the same', 'a.txt': 'before', 'b.txt': 'as it was' });
-      await visited.page.locator(FILES).setInputFiles(brought);
+      await visited.page.locator(FILES).setInputFiles(files);
       const dialog = visited.page.getByRole('dialog', { name: 'Overwrite 2 files?' });
       await dialog.getByText('1 file skipped: already in the dataset, with the same bytes.').waitFor();
       const names = dialog.getByRole('list', { name: 'Files to overwrite' }).getByRole('listitem');
@@ -134,8 +134,8 @@ describeInBrowser('bringing files', (site) => {
       return { ...visited, dialog, textOf };
     };
 
-    test('one is asked once for all, and they are overwritten', async () => {
-      const { page, dialog, textOf, sends, complaints } = await bring();
+    test('overwrites them all after one question', async () => {
+      const { page, dialog, textOf, sends, complaints } = await addExisting();
       await dialog.getByRole('button', { name: 'Overwrite, and upload all 3 files' }).click();
       await dockOf(page).getByText('3 files uploaded').waitFor();
       expect(await textOf('a.txt')).toBe('after');
@@ -144,16 +144,16 @@ describeInBrowser('bringing files', (site) => {
       expect(complaints).toEqual([]);
     });
 
-    test('or they are left out', async () => {
-      const { page, id, dialog, textOf } = await bring();
+    test('or skips them', async () => {
+      const { page, id, dialog, textOf } = await addExisting();
       await dialog.getByRole('button', { name: 'Skip existing files' }).click();
       await dockOf(page).getByText('1 file uploaded').waitFor();
       expect(await textOf('a.txt')).toBe('before');
       expect(await site.api.filenames(id)).toContain('new.txt');
     });
 
-    test('or nothing is uploaded', async () => {
-      const { page, id, dialog, sends } = await bring();
+    test('or uploads nothing', async () => {
+      const { page, id, dialog, sends } = await addExisting();
       await dialog.getByRole('button', { name: 'Cancel' }).click();
       await dialog.waitFor({ state: 'detached' });
       await page.locator(FILES).setInputFiles([bytesOf('same.txt', 'the same')]);
@@ -163,7 +163,7 @@ describeInBrowser('bringing files', (site) => {
     });
   });
 
-  test('names and empty files are refused before a byte is sent, and the others may go on', async () => {
+  test('bad names and empty files are rejected before a byte is sent, and the others can be uploaded', async () => {
     const { page, id, complaints, sends } = await atDataset();
     const folder = await folderWith({ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '' });
     await mkdir(join(folder, 'other'));
