@@ -167,22 +167,22 @@ describeInBrowser('the page of all datasets', (site) => {
 
   test('shows that the service is unreachable, and continues when it is back', async () => {
     const { api, open } = await newPerson();
-    await api.newDataset('there');
+    await api.newDataset('dogs');
     const { page, context } = await open();
-    await card(page, 'there').waitFor();
+    await card(page, 'dogs').waitFor();
     await context.setOffline(true);
-    await page.getByRole('link', { name: 'there' }).click();
+    await page.getByRole('link', { name: 'dogs' }).click();
     await page.getByRole('alert').getByText('Could not reach the service').waitFor();
     await context.setOffline(false);
     await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByRole('heading', { name: 'there' }).waitFor();
+    await page.getByRole('heading', { name: 'dogs' }).waitFor();
   });
 
   test('asks for another token if the token was revoked', async () => {
     const { api, open } = await newPerson();
-    await api.newDataset('there');
+    await api.newDataset('dogs');
     const { page } = await open();
-    await card(page, 'there').waitFor();
+    await card(page, 'dogs').waitFor();
     await page.evaluate(() => sessionStorage.setItem('trainyard-token', 'ty_revoked'));
     await page.reload();
     await page.getByLabel('Token').waitFor();

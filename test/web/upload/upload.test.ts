@@ -23,9 +23,9 @@ const ready = (api: Api, id: string) =>
 
 describeInBrowser('adding files', (site) => {
   /** Opens the page of a new dataset with these files. */
-  const atDataset = async (there: Record<string, Buffer | string> = {}) => {
+  const atDataset = async (existing: Record<string, Buffer | string> = {}) => {
     const id = await site.api.newDataset();
-    for (const [name, bytes] of Object.entries(there)) await site.api.upload(id, name, bytes);
+    for (const [name, bytes] of Object.entries(existing)) await site.api.upload(id, name, bytes);
     const visited = await site.open(`/datasets/${id}`);
     await visited.page.getByRole('button', { name: 'Add files' }).waitFor();
     return { ...visited, id, sends: sendsOf(visited.page) };
