@@ -93,7 +93,7 @@ onEach(blobStores, (open) => {
     expect(await keys()).toEqual([]);
   });
 
-  test('what is discarded is gone', async () => {
+  test('a discarded blob is deleted', async () => {
     const { blobs, keys } = await open();
     await (await blobs.stage(Readable.from([bytesOf(10)]), options)).discard();
     expect(await keys()).toEqual([]);

@@ -38,8 +38,8 @@ const raw = (text: string, parameters: readonly unknown[] = []) => ({
   compile: () => CompiledQuery.raw(text, [...parameters]),
 });
 
-/** As whoever took it in first. */
-const held = ({ id }: PendingFile) => ({ id, token: 'me' });
+/** As the holder of the lease. */
+const leased = ({ id }: PendingFile) => ({ id, token: 'me' });
 
 const stored = (sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -59,11 +59,11 @@ const at = (datasetId: string, filename: string, now = 50) => ({
   isActivity: true,
 });
 
-/** Promised and stored. */
+/** Reserves and finalizes an upload. */
 async function upload(catalog: Catalog, datasetId: string, filename: string, sizeBytes = 10): Promise<string> {
   const file = pending(datasetId, filename);
   await catalog.change(at(datasetId, filename), (group) => reserve(group, file));
-  await catalog.change(at(datasetId, filename), (group) => finalize(group, held(file), stored(sizeBytes)));
+  await catalog.change(at(datasetId, filename), (group) => finalize(group, leased(file), stored(sizeBytes)));
   return blobKeyOf(file);
 }
 
@@ -79,7 +79,7 @@ onEach(catalogs, (open) => {
     return { ...opened, dataset, datasetId: dataset.id };
   };
 
-  test('gives good files page by page, every one of them once and no other', async () => {
+  test('pages return every stored file once, and no other file', async () => {
     const { catalog, datasetId } = await openDataset();
     const names = [
       'a.jpg',
@@ -135,7 +135,7 @@ onEach(catalogs, (open) => {
     expect(JSON.stringify(plan)).not.toMatch(/sort|b-tree/i);
   });
 
-  test('gives a file back as it was written, in every state', async () => {
+  test('reads a file as it was written, in every state', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const open = pending(datasetId, 'a.jpg');
     const good: DatasetFile = { ...pending(datasetId, 'b "1" é.jpg'), upload: stored(2 ** 40) };
@@ -186,14 +186,14 @@ onEach(catalogs, (open) => {
     expect(await catalog.files(datasetId)).toHaveLength(1);
   });
 
-  test('changes of one dataset at once all count', async () => {
+  test('concurrent changes of one dataset are all counted', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     await Promise.all(Array.from({ length: 40 }, (_, i) => upload(catalog, datasetId, `${i}.jpg`)));
     const dataset = await catalog.dataset({ accountId, id: datasetId });
     expect(dataset?.counts).toMatchObject({ images: 40, uncaptioned: 40, bytes: 400, pending: 0 });
   });
 
-  test('whoever looks at a dataset while it changes sees it with its files as they were at one moment', async () => {
+  test('a read during a change returns a dataset and its files from one snapshot', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     let isOver = false;
     const uploads = Array.from({ length: 4 }, async (_, i) => {
@@ -224,7 +224,7 @@ onEach(catalogs, (open) => {
     expect(await catalog.files(datasetId)).toHaveLength(1700);
   });
 
-  test('nothing comes into a dataset that is gone', async () => {
+  test('a deleted dataset accepts no file', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
     const file = pending(datasetId, 'a.jpg');
@@ -243,7 +243,7 @@ onEach(catalogs, (open) => {
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
       await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, refused));
       await catalog.change({ ...at(datasetId, 'c.jpg'), mayHaveBlobs: false }, (group) =>
-        reject(group, held(refused), { state: 'rejected', problem, finalizedAt: 50 }),
+        reject(group, leased(refused), { state: 'rejected', problem, finalizedAt: 50 }),
       );
       expect(await catalog.expiredTrash(1049)).toEqual([]);
       expect((await catalog.expiredTrash(1050)).sort()).toEqual([displaced, removed].sort());
@@ -252,7 +252,7 @@ onEach(catalogs, (open) => {
       expect(await catalog.expiredTrash(1060)).toEqual([last]);
     });
 
-    test('gets nothing when somebody else tries to delete', async () => {
+    test('stays unchanged when another account tries to delete the dataset', async () => {
       const { catalog, accounts, datasetId } = await openDataset();
       await upload(catalog, datasetId, 'a.jpg');
       const { token } = await accounts.createToken('stranger', 1);
@@ -306,7 +306,7 @@ onEach(catalogs, (open) => {
     expect(dataset?.counts).toEqual(countsOf(files, 40));
   });
 
-  test('keeps the counts that a recount gives, whatever happens', async () => {
+  test('the counts equal a recount after any sequence of changes', async () => {
     const { catalog, accountId } = await openDataset();
     const filename = fc.constantFrom('a.jpg', 'a.JPG', 'a.png', 'a.txt', 'b.mp4', 'b.txt', 'c.gif');
     const step = fc.record({
@@ -324,7 +324,7 @@ onEach(catalogs, (open) => {
           now++;
           const fresh = pending(id, filename);
           const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
-          const holder = held((chosen ?? fresh) as PendingFile);
+          const holder = leased((chosen ?? fresh) as PendingFile);
           const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
           const transitions: Record<string, (group: StemGroup) => StemGroup | undefined> = {
             link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
@@ -347,7 +347,7 @@ onEach(catalogs, (open) => {
     );
   });
 
-  test('finds the presigned promises that nobody is settling, and the datasets that wait for them', async () => {
+  test('finds the pending presigned uploads without a lease, and their datasets', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const other = await catalog.createDataset({ id: newId(), accountId, name: 'cats', createdAt: 10 });
     const presigned = (dataset: string, filename: string, expiresAt: number): PendingFile => {
@@ -383,7 +383,7 @@ onEach(catalogs, (open) => {
     expect(await datasetsAt(69, 1_000_000)).toEqual([]);
   });
 
-  test('tells listeners of changes and of the end, and no more once they have gone', async () => {
+  test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     let told = 0;
     const stop = catalog.onChange(datasetId, () => told++);

@@ -10,7 +10,7 @@ const UPLOADS = 12;
 const ANSWER_DELAY_MS = 50;
 
 describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', () => {
-  test('is three round trips to Postgres: one to promise, two to settle, and the token now and then', async () => {
+  test('is three round trips to Postgres: one to reserve, two to finalize, and a token lookup every few seconds', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest(), { answerDelayMs: ANSWER_DELAY_MS });
     const server = await startServer({}, { env: { DATABASE_URL: url } });
     try {

@@ -115,7 +115,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     });
   });
 
-  test('changes are heard of by other processes, also those made while the connection was broken', async () => {
+  test('other processes are notified of changes, also of those made while the connection was broken', async () => {
     const direct = await databaseForTest();
     const { url, proxy } = await proxiedForTest(direct);
     const [here, there] = [await open(url), await open(direct)];
@@ -145,7 +145,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(told).toBe(3);
   });
 
-  test('a token is looked up once in a while, and revoked elsewhere it opens nothing', async () => {
+  test('a token is cached, and rejected once another process has revoked it', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const [here, there] = [await open(url), await open(url)];
     const { token } = await here.accounts.createToken('tester', 1);
@@ -308,7 +308,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect(stdout + stderr).not.toContain('wrong-secret');
   });
 
-  test('that has fallen silent is told to a load balancer long before those who wait for it give up', async () => {
+  test('reports a database that does not answer to a load balancer long before requests time out', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const server = await startServer({}, { env: { DATABASE_URL: url } });
     onTestFinished(() => discardServer(server));
@@ -322,7 +322,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
   });
 });
 
-test.skipIf(whyNoPostgres() !== undefined)('lets go of everything when it is closed', async () => {
+test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so that the process ends', async () => {
   const url = await databaseForTest();
   const module = new URL('../../../src/storage/catalog/open-catalog.ts', import.meta.url).href;
   const source = `const { openCatalog } = await import(${JSON.stringify(module)});

@@ -49,7 +49,7 @@ onS3(() => {
       await expect(blobs.read('d/a', { version })).rejects.toBeInstanceOf(BlobChanged);
     });
 
-    test('is refused once it has expired, and is never given for longer than stores allow', async () => {
+    test('is rejected once it has expired, and its lifetime never exceeds the limit of stores', async () => {
       const { blobs } = await openS3();
       const { presign } = blobs.presigning!;
       const { url } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1 });
@@ -66,7 +66,9 @@ onS3(() => {
       expect(await put(url, bytesOf(10))).toBe(200);
     });
 
-    test('names its headers where the bucket wants encryption, and is refused without them', async ({ skip }) => {
+    test('lists the headers that the bucket requires for encryption, and is rejected without them', async ({
+      skip,
+    }) => {
       const kms_key = process.env.TEST_S3_KMS_KEY;
       if (kms_key === undefined) return skip('the store has no key to encrypt with (TEST_S3_KMS_KEY)');
       const { blobs, bucket } = await openS3({ parameters: { sse: 'aws:kms', kms_key } });

@@ -56,7 +56,7 @@ onS3(() => {
     expect([await bucket.keys(), await bucket.unfinished()]).toEqual([[], []]);
   });
 
-  test('a version is asked for in vain once somebody has replaced the object', async () => {
+  test('a read of a version fails once the object was replaced', async () => {
     const { blobs, bucket } = await openS3();
     const staged = await blobs.stage(Readable.from([bytesOf(1000)]), { key: 'd/a', limit, signal });
     const { version } = await staged.commit();
@@ -146,7 +146,7 @@ onS3(() => {
     expect(read.equals(Buffer.concat([piece.subarray(-3), piece.subarray(0, 3)]))).toBe(true);
   });
 
-  test('many uploads at once never take more of the spool than there is, and all come in', async () => {
+  test('many concurrent uploads never exceed the spool, and all succeed', async () => {
     const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes: 4 * MIB });
     let mostBytes = 0;
     let isDone = false;
@@ -168,7 +168,7 @@ onS3(() => {
     expect(await spooledBytes(spoolFolder)).toBe(0);
   });
 
-  test('uploads in parts that nobody goes on with are aborted after a day, and only those', async () => {
+  test('only multipart uploads without a new part for a day are aborted', async () => {
     const { bucket } = await openS3();
     const { client, target } = bucket;
     const begin = async (key: string) => (await client.send(new CreateMultipartUploadCommand(target(key)))).UploadId!;

@@ -61,7 +61,7 @@ test('a closed spool leaves nothing', async () => {
   expect(await foldersIn()).toEqual([]);
 });
 
-test('a body waits unread until there is room, and gives its room back in the end', async () => {
+test('a body is not read until the budget has space, and releases its permit at the end', async () => {
   const spool = await openSpool(100);
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const { body, isRead } = watched(50);
@@ -84,7 +84,7 @@ test('what turns out smaller than announced takes no more room than it needs', a
   await Promise.all([small.remove(), next.remove()]);
 });
 
-test('one who gives up waiting lets the next in, and one who fails gives its room back', async () => {
+test('an aborted wait lets the next waiter in, and a failed body releases its permit', async () => {
   const spool = await openSpool(100);
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const abort = new AbortController();
