@@ -7,7 +7,7 @@ import type { App } from './context.js';
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/** Aborts long-lived requests, and rejects every later one with 503. */
+/** The two halves of a graceful shutdown: the signal for requests in flight, and the function that begins it. */
 export interface Drain {
   /** Fires when draining begins. */
   readonly stopping: AbortSignal;
@@ -18,7 +18,7 @@ export interface Drain {
   readonly drain: (maxMs: number) => Promise<void>;
 }
 
-/** Adds graceful shutdown to an app that does not listen yet. */
+/** Adds graceful shutdown to an app that does not listen yet. Requests that arrive while it drains are rejected with 503. */
 export function registerDrain(app: App): Drain {
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
