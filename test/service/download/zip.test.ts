@@ -109,14 +109,14 @@ test.each([
   ['fewer', 3, 5],
   ['more', 7, 5],
   ['fewer of a large file', MIB, MIB + 1],
-])('where a file has %s bytes than it had, the stream breaks before its end', async (_, there, known) => {
+])('a file with %s bytes than recorded destroys the stream before its end', async (_, actual, known) => {
   const files = [fileOf('a.txt', 3), fileOf('b.txt', known), fileOf('c.txt', 3)];
-  const { body, sizeBytes } = zipOf(files, (file) => read(file === files[1] ? fileOf('b.txt', there) : file));
+  const { body, sizeBytes } = zipOf(files, (file) => read(file === files[1] ? fileOf('b.txt', actual) : file));
   let bytes = 0;
   const all = (async () => {
     for await (const chunk of body) bytes += chunk.length;
   })();
-  await expect(all).rejects.toThrow(`b.txt (b.txt) has not ${known} bytes`);
+  await expect(all).rejects.toThrow(`b.txt (b.txt) no longer has ${known} bytes`);
   expect(bytes).toBeLessThan(sizeBytes);
 });
 
