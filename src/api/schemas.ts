@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { MAX_NAMES_PER_REQUEST, MAX_PAGE_SIZE, MAX_WAIT_SECONDS } from './limits.js';
 
 /*
- * What goes over the wire, once: these schemas check the requests, make the OpenAPI document and type the client.
- * `contract/API.md` decides names and meanings; what it doesn't name is an addition of ours.
+ * The schemas of requests and answers. The server validates requests with them and generates the OpenAPI document from
+ * them; the client takes its types from them. The fields of the hosted API keep its names and meanings; the others are
+ * trainyard's own.
  */
 
 const time = z.string().meta({
@@ -16,14 +17,14 @@ const sha256 = z.string().meta({ description: 'SHA-256, lower-case hexadecimal.'
 export const wireStatus = z.enum(['DRAFT', 'UPLOADING', 'READY', 'FAILED']).meta({
   id: 'Status',
   description:
-    'DRAFT: nothing uploaded or promised. UPLOADING: something is promised, arriving or may still come. READY: proved fit to train on. FAILED: `error` says what is wrong; uploading what was missing or refused heals it.',
+    'DRAFT: the dataset has no files and no pending uploads. UPLOADING: uploads are pending or being checked, or missing captions may still follow. READY: all files are checked and fit to train on. FAILED: `error` says what is wrong; upload the missing or rejected files to repair it.',
 });
 
 export const wireProblem = z
   .object({
     code: z.string().meta({ examples: ['MISSING_CAPTION'] }),
     filename: z.string().optional(),
-    message: z.string().meta({ description: 'What is wrong with which file, and what to do.' }),
+    message: z.string().meta({ description: 'What is wrong with which file, and what to do about it.' }),
   })
   .meta({ id: 'Problem' });
 
@@ -31,7 +32,7 @@ const wireError = z
   .object({
     code: z.string(),
     message: z.string(),
-    problems: z.array(wireProblem).meta({ description: 'One by one, 1,000 at the most; empty in lists of datasets.' }),
+    problems: z.array(wireProblem).meta({ description: 'Each problem, at most 1,000; empty in lists of datasets.' }),
   })
   .meta({ id: 'DatasetError' });
 
@@ -42,15 +43,15 @@ export const wireDataset = z
     status: wireStatus,
     created_at: time,
     updated_at: time,
-    error: wireError.optional().meta({ description: 'Only where the status is FAILED.' }),
-    size_bytes: z.number().meta({ description: 'Of all good files together.' }),
+    error: wireError.optional().meta({ description: 'Present only if the status is FAILED.' }),
+    size_bytes: z.number().meta({ description: 'The sum over all stored files.' }),
     counts: z.object({
       images: z.number(),
       videos: z.number(),
       captions: z.number(),
       uncaptioned: z.number().meta({ description: 'Images and videos without a caption.' }),
-      pending: z.number().meta({ description: 'Uploads promised or under way, and promises that were never kept.' }),
-      rejected: z.number().meta({ description: 'Uploads refused for what was in them.' }),
+      pending: z.number().meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
+      rejected: z.number().meta({ description: 'Uploads whose content was rejected.' }),
     }),
   })
   .meta({ id: 'Dataset' });
@@ -61,43 +62,43 @@ export const wireFile = z
   .object({
     filename: z.string(),
     size_bytes: z.number(),
-    content_type: z.string().meta({ description: 'By content, whatever the upload declared.' }),
+    content_type: z.string().meta({ description: 'Detected from the content; the declared type is ignored.' }),
     sha256,
     uploaded_at: time,
     kind: fileKind,
     format: z
       .string()
       .optional()
-      .meta({ description: 'By content: `jpeg`, `mp4`, …', examples: ['jpeg'] }),
-    width: z.number().optional().meta({ description: 'Pixels, as a viewer shows it.' }),
+      .meta({ description: 'Detected from the content: `jpeg`, `mp4`, …', examples: ['jpeg'] }),
+    width: z.number().optional().meta({ description: 'In pixels, with the orientation applied.' }),
     height: z.number().optional(),
     duration_seconds: z.number().optional(),
     frames: z.number().optional(),
     frames_per_second: z.number().optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
-    characters: z.number().optional().meta({ description: 'Of a caption, in code points.' }),
+    characters: z.number().optional().meta({ description: 'The length of a caption in code points.' }),
     warnings: z.array(wireProblem).optional(),
   })
   .meta({ id: 'File' });
 
 const digest = sha256.meta({
   description:
-    'Names exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. Only where the dataset is READY.',
+    'The fingerprint of exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. Present only if the dataset is READY.',
 });
 
 const wireAwaited = z
   .object({
     filename: z.string(),
-    until: time.meta({ description: 'From then on nobody waits for it any more, and the dataset is FAILED.' }),
+    until: time.meta({ description: 'When the reservation expires; the dataset is FAILED from then on.' }),
   })
   .meta({ id: 'Awaited' });
 
 export const wireDatasetWithFiles = wireDataset
   .extend({
-    files: z.array(wireFile).meta({ description: 'Only files that are complete and valid.' }),
+    files: z.array(wireFile).meta({ description: 'Complete and valid files only.' }),
     awaited: z.array(wireAwaited).optional().meta({
-      description: 'Promised and not there yet, by name; 1,000 at the most, absent where there are none.',
+      description: 'Pending uploads, ordered by filename, at most 1,000; absent if there are none.',
     }),
     warnings: z.array(wireProblem),
     digest: digest.optional(),
@@ -118,7 +119,7 @@ export const wireDatasetList = z
   .object({
     datasets: z.array(wireDataset),
     next_cursor: z.string().nullable().optional().meta({
-      description: 'Where `limit` was given: the `cursor` of the next page, `null` on the last.',
+      description: 'The `cursor` of the next page, `null` on the last page; present only if `limit` was given.',
     }),
   })
   .meta({ id: 'DatasetList' });
@@ -132,7 +133,7 @@ export const wireUploadLinks = z
       z.object({
         upload_url: z.string(),
         method: z.literal('PUT'),
-        headers: z.record(z.string(), z.string()).meta({ description: 'To be sent with the PUT.' }),
+        headers: z.record(z.string(), z.string()).meta({ description: 'Headers to send with the PUT.' }),
         expires_at: time,
       }),
     ),
@@ -142,7 +143,7 @@ export const wireUploadLinks = z
 export const wireFilePage = z
   .object({
     files: z.array(wireFile),
-    next_after: z.string().nullable().meta({ description: 'The `after` of the next page, `null` on the last.' }),
+    next_after: z.string().nullable().meta({ description: 'The `after` of the next page, `null` on the last page.' }),
   })
   .meta({ id: 'FilePage' });
 
@@ -151,7 +152,7 @@ export const wireCaption = z
     filename: z.string(),
     sha256,
     text: z.string().nullable().meta({
-      description: 'Without a byte order mark; `null` for captions over 64 KiB, which are read as any other file.',
+      description: 'Without a byte order mark; `null` for captions over 64 KiB, which can be read like any other file.',
     }),
   })
   .meta({ id: 'Caption' });
@@ -162,9 +163,9 @@ export const wireReadLink = z
   .object({
     query: z.string().meta({
       description:
-        'Behind the `?` of the URLs of files, thumbnails and the zip archive of this dataset; they need no token then.',
+        'The query to append to URLs of files, thumbnails and the zip archive of this dataset; with it, they need no token.',
     }),
-    expires_at: time.meta({ description: 'Between one and two hours from now; the same for everybody for an hour.' }),
+    expires_at: time.meta({ description: 'Between one and two hours from now; constant for an hour.' }),
   })
   .meta({ id: 'ReadingLink' });
 
@@ -172,13 +173,13 @@ export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(
 export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
 export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z.literal(true) });
 
-/** Anything but JSON. */
+/** A body that is not JSON. */
 export const wireBytes = z.unknown().meta({ description: 'The bytes.' });
 
 export const wireErrorBody = z
   .object({
     error_code: z.number().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
-    error_message: z.string().meta({ description: 'What was wrong, with what, and what to do.' }),
+    error_message: z.string().meta({ description: 'What is wrong, with which file or field, and what to do.' }),
     detail: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   })
   .meta({ id: 'Error' });
@@ -187,55 +188,54 @@ export const createBody = z
   .object({
     name: z.string().nullish().meta({
       description:
-        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Made up where there is none.',
+        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
     }),
   })
   .nullish();
 
 export const uploadLinksBody = z.object({
   filenameToByteSize: z.record(z.string(), z.number()).meta({
-    description: 'The exact size in bytes of each file.',
+    description: 'The exact size of each file in bytes.',
     examples: [{ 'clip.mp4': 200_000_000 }],
   }),
 });
 
 export const namesBody = z.object({
-  filenames: z
-    .array(z.string())
-    .min(1)
-    .max(MAX_NAMES_PER_REQUEST)
-    .meta({ description: 'Names of files of the dataset.' }),
+  filenames: z.array(z.string()).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
 });
 
 export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).optional(),
   cursor: z.string().optional(),
   status: wireStatus.optional(),
-  name: z.string().optional().meta({ description: 'Exactly this name.' }),
+  name: z.string().optional().meta({ description: 'Only the dataset with exactly this name.' }),
 });
 
 export const filesQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(100),
   kind: fileKind.optional(),
-  after: z.string().optional().meta({ description: 'Only files whose names come behind this one.' }),
+  after: z.string().optional().meta({ description: 'Only files whose names sort after this one.' }),
 });
 
 export const statusQuery = z.object({
   wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).optional().meta({
-    description: 'Seconds to wait, 60 at the most, for the status to become READY or FAILED or to change.',
+    description: 'Seconds to wait, at most 60, until the status is READY or FAILED or changes.',
   }),
 });
 
-/** The query of a link is read before, in the place of a token. */
+/** The signature in the query of a link is not listed here: authentication reads it, instead of a token. */
 export const thumbnailQuery = z.object({
   sha256: z.string().optional().meta({
     description:
-      "The file's SHA-256; where it is that, the answer may be kept for ever, as its URL never has other bytes.",
+      "The file's SHA-256. If it matches, the answer may be cached for good, because the bytes of this URL never change.",
   }),
 });
 
 export const fileQuery = thumbnailQuery.extend({
-  download: z.enum(['true', 'false']).optional().meta({ description: 'Whether a browser is to save it.' }),
+  download: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
 });
 
 export const datasetParams = z.object({ id: z.string() });

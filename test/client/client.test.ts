@@ -60,7 +60,7 @@ describe('the client', () => {
     const { id, name } = await client.create('every endpoint');
     expect(await client.find(name)).toMatchObject({ id, status: 'DRAFT' });
     expect(await client.find(id)).toMatchObject({ name });
-    expect(await client.find('nobody')).toBeUndefined();
+    expect(await client.find('no such dataset')).toBeUndefined();
     expect((await client.list()).map((dataset) => dataset.id)).toContain(id);
     expect((await client.page({ limit: 1, name })).datasets).toMatchObject([{ id }]);
     const events = client.events(id);
@@ -90,7 +90,7 @@ describe('the client', () => {
     const client = clientAt(server.url);
     const { id } = await client.create('taken');
     await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001, code: 'name_taken' });
-    await expect(client.status('nobody')).rejects.toMatchObject({
+    await expect(client.status('no-such-id')).rejects.toMatchObject({
       status: 404,
       errorCode: 404001,
       code: 'dataset_not_found',
@@ -102,7 +102,7 @@ describe('the client', () => {
     await expect(stranger.list()).rejects.toMatchObject({ status: 401, message: expect.stringContaining('token') });
   });
 
-  test('quotes an answer that is none of a dataset service, whatever its status', async () => {
+  test('quotes an answer that is not from a dataset service, with any status', async () => {
     proxy.rule(() => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>\n Welcome' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow('not as a dataset service: <html> Welcome');
     proxy.rule(() => ({ status: 403, body: 'no entry' }));
@@ -147,7 +147,7 @@ describe('the client', () => {
     await expect(clientAt(server.url).list({ signal: stop.signal })).rejects.toThrow('enough');
   });
 
-  test('waitUntilReady tells what each look found', async () => {
+  test('waitUntilReady reports every answer', async () => {
     const client = clientAt(server.url);
     const { id } = await client.create();
     const seen: string[] = [];
@@ -160,7 +160,7 @@ describe('the client', () => {
 });
 
 describe('push', () => {
-  test('promises all, sends all, and tells bytes only once they are acknowledged', async () => {
+  test('reserves all, sends all, and counts bytes only once they are acknowledged', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const files = [...(await pairs(5)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
@@ -179,7 +179,7 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test('counts nothing of a file that has been sent and not been answered', async () => {
+  test('does not count a file that was sent and is not acknowledged', async () => {
     const dataset = await clientAt(server.url).create();
     proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
     let last: PushProgress | undefined;
@@ -194,7 +194,7 @@ describe('push', () => {
     expect(last).toMatchObject({ acknowledgedBytes: 9, inFlight: [] });
   });
 
-  test('skips what is there with the same SHA-256, and sends what has changed at the same size', async () => {
+  test('skips files stored with the same SHA-256, and sends files changed at the same size', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const files = await pairs(2);
@@ -271,7 +271,7 @@ describe('push', () => {
     },
   );
 
-  test('sends a file that is refused for what is in it only once', async () => {
+  test('sends a file whose content is rejected only once', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const files = [fileOf('bad.jpg', media.damaged.html()), ...(await pairs(1))];
@@ -282,7 +282,7 @@ describe('push', () => {
     expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
   });
 
-  test('gets a fresh link where one has run out', async () => {
+  test('gets a new link if one has expired', async () => {
     const hasty = await startServer({ 'link-seconds': 1 });
     const between = await startProxy(hasty.url);
     try {
@@ -306,7 +306,7 @@ describe('push', () => {
     }
   });
 
-  test('takes a 409 for success only where the bytes are there, and finds the true reason else', async () => {
+  test('takes a 409 for success only if the bytes are stored, and finds the true reason otherwise', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     proxy.rule(onPut(() => ([1, 3].includes(proxy.requests('PUT', '').length) ? 'lose-answer' : undefined)));
@@ -317,7 +317,7 @@ describe('push', () => {
     expect(proxy.requests('PUT', '').map(({ status }) => status)).toEqual([undefined, 409, undefined, 409, 422]);
   });
 
-  test('is not taken in by an old file of the same name and size when a 409 comes', async () => {
+  test('does not take an old file of the same name and size for the new one after a 409', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     await client.push(dataset, [fileOf('a.txt', 'wagon')]);
@@ -329,7 +329,7 @@ describe('push', () => {
     expect(await (await client.file(dataset.id, 'a.txt')).text()).toBe('train');
   });
 
-  test('lets the others go on where the service refuses some names of the batch', async () => {
+  test('sends the other files if the service rejects some names of the batch', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const bad = [fileOf('a.exe', 'x'), fileOf('b/c.jpg', 'x'), fileOf('e\u0301.txt', 'x')];
@@ -339,7 +339,7 @@ describe('push', () => {
     expect(failed.map(({ error }) => error.message).join()).toContain('slash');
   });
 
-  test('names a file that can no longer be read, and leaves no promise of it behind', async () => {
+  test('names a file that can no longer be read, and leaves no pending upload of it', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const gone: PushFile = {
@@ -357,7 +357,7 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY', counts: { pending: 0 } });
   });
 
-  test('keeps the old file where the new one is gone, and leaves no promise of it behind', async () => {
+  test('keeps the old file where the new one is gone, and leaves no pending upload of it', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     await client.push(dataset, await pairs(1));
@@ -373,7 +373,7 @@ describe('push', () => {
     expect(proxy.requests('DELETE', '/uploads/').map((seen) => seen.status)).toEqual([200, 200]);
   });
 
-  test('sends again what it can tell no SHA-256 of, where the platform has none', async () => {
+  test('sends files again whose SHA-256 is unknown, on a platform without Web Crypto', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const files = await pairs(1);
@@ -402,7 +402,7 @@ describe('push', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('stops when nobody answers any more, and sends only what is missing the next time', async () => {
+  test('stops when the service no longer answers, and sends only missing files the next time', async () => {
     const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
     const dataset = await client.create();
     const files = await pairs(10);
