@@ -47,7 +47,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await cardOf(page, 'stray.txt').getByText('No media').waitFor();
     const two = cardOf(page, 'two.jpg, two.png');
     await two.getByText('2 files share this caption').waitFor();
-    await two.getByRole('img', { name: 'two.jpg and two.png share one name' }).waitFor();
+    await two.getByRole('img', { name: 'two.jpg and two.png have the same name before the extension' }).waitFor();
     await soon(() => isPainted(pictureOf(page, 'two.jpg, two.png'))).toBe(true);
     expect(await two.getByRole('textbox').inputValue()).toBe('the caption two.txt');
     expect(await cardOf(page, 'clip.mp4').getByText('No caption').count()).toBe(0);
