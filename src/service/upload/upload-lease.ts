@@ -11,6 +11,7 @@ import {
   type StemGroup,
 } from '../../dataset/upload-transitions.js';
 import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
+import type { FileChange } from '../../storage/catalog/file-changes.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
 const RENEWALS_PER_LEASE = 5;
@@ -26,7 +27,7 @@ export class UploadLease {
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
   /** Whether bytes that no row refers to may be under the key. */
-  #mayLeaveBytes = false;
+  #mayHaveBlobs = false;
 
   /** @param token the lease token in the file's row */
   constructor(dependencies: ServiceDependencies, file: PendingFile, token: string) {
@@ -76,7 +77,7 @@ export class UploadLease {
 
   /** Releases the lease. The upload of a link stays pending for another attempt; a direct upload is removed. */
   async release(): Promise<void> {
-    await this.#change((group) => releaseLease(group, this.#holder), { mayLeaveBytes: this.#mayLeaveBytes });
+    await this.#change((group) => releaseLease(group, this.#holder), { mayHaveBlobs: this.#mayHaveBlobs });
   }
 
   /**
@@ -106,7 +107,7 @@ export class UploadLease {
   /** Records the upload as rejected. @throws ServiceError `invalid_content` */
   async reject(problem: ErrorProblem): Promise<never> {
     const rejected = { state: 'rejected', problem, finalizedAt: this.#dependencies.now() } as const;
-    await this.#change((group) => reject(group, this.#holder, rejected), { mayLeaveBytes: false });
+    await this.#change((group) => reject(group, this.#holder, rejected), { mayHaveBlobs: false });
     throw new ServiceError('invalid_content', problem.message);
   }
 
@@ -116,7 +117,7 @@ export class UploadLease {
    */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
-    this.#mayLeaveBytes = this.#writesBytes;
+    this.#mayHaveBlobs = this.#writesBytes;
     return staged.commit().catch(async (error) => {
       const keyExists = error instanceof ServiceError && error.code === 'upload_finalized';
       if (!keyExists || !(await this.renew())) throw error;
@@ -142,7 +143,7 @@ export class UploadLease {
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
     if (this.#writesBytes && (file === undefined || isHeld))
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
-    this.#mayLeaveBytes = false;
+    this.#mayHaveBlobs = false;
     if (failure !== undefined) throw failure;
     if (file === undefined) {
       throw new ServiceError(
@@ -165,7 +166,7 @@ export class UploadLease {
 
   async #change(
     transition: (group: StemGroup) => StemGroup | undefined,
-    options: { isActivity?: boolean; mayLeaveBytes?: boolean } = {},
+    options: Partial<Pick<FileChange, 'isActivity' | 'mayHaveBlobs'>> = {},
   ): Promise<boolean> {
     const { datasetId, filename } = this.file;
     const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };
