@@ -27,7 +27,7 @@ describe('get-upload-endpoint', () => {
   });
 
   test.each([
-    [{ 'a.exe': 5 }, 415, 'none of the accepted extensions'],
+    [{ 'a.exe': 5 }, 415, 'is not an image, video or caption by its extension'],
     [{ '../a.jpg': 5 }, 422, 'slash'],
     [{ 'a.jpg': 0 }, 422, 'at least 1'],
     [{ 'a.jpg': -1 }, 422, 'at least 1'],

@@ -128,10 +128,10 @@ describe('a direct upload', () => {
     ['', 422, 'is empty'],
     ['a\u0001.txt', 422, 'control character'],
     [`${'é'.repeat(126)}.txt`, 422, 'is 256 bytes long'],
-    ['a.exe', 415, 'none of the accepted extensions'],
-    ['a', 415, 'none of the accepted extensions'],
-    ['a.svg', 415, 'none of the accepted extensions'],
-    ['a.txt.zip', 415, 'none of the accepted extensions'],
+    ['a.exe', 415, 'is not an image, video or caption by its extension'],
+    ['a', 415, 'is not an image, video or caption by its extension'],
+    ['a.svg', 415, 'is not an image, video or caption by its extension'],
+    ['a.txt.zip', 415, 'is not an image, video or caption by its extension'],
   ])('rejects the filename %j with %i', async (filename, status, reason) => {
     const id = await api.newDataset();
     const response = await rawForm(id, `form-data; name="file"; filename="${filename}"`);
