@@ -7,9 +7,9 @@ import { TrainyardClient } from '../client/client.js';
 import { hasErrno } from '../dataset/errors.js';
 import { wholeNumber } from '../setting-values.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { messageOf } from './terminal/text.js';
 
-/** A service and the token for it. */
-export interface Remote {
+interface Remote {
   readonly url: string;
   readonly token: string;
 }
@@ -29,7 +29,7 @@ export function addRemoteOptions(command: Command): Command {
     .option('--json', 'print JSON for scripts');
 }
 
-/** Makes `--concurrency`, the number of files that a command transfers at a time. */
+/** The option `--concurrency`, the number of files that a command transfers at a time. */
 export function concurrencyOption(help: string): Option {
   const parse = wholeNumber({ min: 1, max: 64 });
   return new Option('--concurrency <number>', help).argParser((text) => {
@@ -49,7 +49,7 @@ export function concurrencyOption(help: string): Option {
  */
 export function remoteFrom({ url, token }: RemoteOptions): Remote {
   const saved = readSaved();
-  // A compose file leaves a setting alone by an empty variable.
+  // An empty variable counts as not set, since a compose file can't remove a variable.
   const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
   const given = token ?? (process.env.TRAINYARD_TOKEN || undefined);
   const found = { url: wanted && serviceUrl(wanted), token: given ?? savedTokenFor(saved, wanted) };
@@ -103,10 +103,7 @@ function readSaved(): Partial<Remote> {
     return JSON.parse(readFileSync(path, 'utf8')) as Partial<Remote>;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
-    throw new CommandError(
-      EXIT.configError,
-      `${path} can't be read: ${error instanceof Error ? error.message : error}`,
-    );
+    throw new CommandError(EXIT.configError, `${path} can't be read: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { CopyProgress, LostBlob } from '../service/transfer/copy-blobs.js';
 import { TransferError, type TransferErrorCode } from '../service/transfer/installation.js';
+import type { Migrated } from '../service/transfer/migrate.js';
 import { firstLines } from './folder/report.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from './terminal/progress.js';
@@ -16,36 +17,28 @@ const EXIT_OF: Record<TransferErrorCode, number> = {
 
 /** Runs a backup, restore or migration with its progress on standard error. Ctrl-C aborts its signal. @throws CommandError */
 export async function withTransferProgress<T>(
-  { json }: { json?: true },
+  options: { isQuiet: boolean },
   work: (tools: {
     signal: AbortSignal;
     onProgress: (progress: CopyProgress) => void;
     display: ProgressDisplay;
   }) => Promise<T>,
 ): Promise<T> {
-  const display = openProgressDisplay({ isQuiet: json === true });
+  const display = openProgressDisplay(options);
   const onProgress = (progress: CopyProgress) => display.update(() => [transferLine(progress)]);
   try {
     return await interruptible((signal) => work({ signal, onProgress, display }));
   } catch (error) {
-    throw commandErrorOf(error);
+    if (!(error instanceof TransferError)) throw error;
+    const { code, message, lost } = error;
+    const details = { reason: code.toUpperCase(), ...(lost.length > 0 && { lost: lost.map(lostDocument) }) };
+    throw new CommandError(EXIT_OF[code], [message, ...lostLines(lost)].join('\n'), { cause: error, details });
   } finally {
     display.clear();
   }
 }
 
-function commandErrorOf(error: unknown): unknown {
-  if (!(error instanceof TransferError)) return error;
-  const lines = [error.message, ...lostLines(error.lost)];
-  const details = {
-    reason: error.code.toUpperCase(),
-    ...(error.lost.length > 0 && { lost: error.lost.map(lostDocument) }),
-  };
-  return new CommandError(EXIT_OF[error.code], lines.join('\n'), { cause: error, details });
-}
-
-/** Lists the files whose bytes are lost. */
-export function lostLines(lost: readonly LostBlob[]): string[] {
+function lostLines(lost: readonly LostBlob[]): string[] {
   const lines = lost.map(({ filename, datasetName, reason }) => {
     const fault = reason === 'missing' ? 'is missing' : 'is damaged: its SHA-256 differs from that of the upload';
     return `✗ ${printable(filename)} of "${printable(datasetName)}" ${fault}`;
@@ -64,16 +57,21 @@ export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha2
   };
 }
 
+/** Lists files without undamaged bytes on standard error, after advice on what to do. */
+export function warnOfLost(lost: readonly LostBlob[], advice: string): void {
+  if (lost.length > 0) process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
+}
+
+type Copied = Pick<Migrated, 'files' | 'bytes' | 'copiedFiles' | 'copiedBytes'>;
+
 /** `12 files, 3.4 MB (copied now: 2 files, 1.0 MB)` */
-export function copiedText(copied: { files: number; bytes: number; copiedFiles: number; copiedBytes: number }): string {
-  const { files, bytes, copiedFiles, copiedBytes } = copied;
+export function copiedText({ files, bytes, copiedFiles, copiedBytes }: Copied): string {
   const all = `${counted(files, 'file')}, ${formatBytes(bytes)}`;
   return copiedFiles === files
     ? all
     : `${all} (copied now: ${counted(copiedFiles, 'file')}, ${formatBytes(copiedBytes)})`;
 }
 
-export function copiedDocument(copied: { files: number; bytes: number; copiedFiles: number; copiedBytes: number }) {
-  const { files, bytes, copiedFiles, copiedBytes } = copied;
+export function copiedDocument({ files, bytes, copiedFiles, copiedBytes }: Copied) {
   return { files, bytes, copied_files: copiedFiles, copied_bytes: copiedBytes };
 }

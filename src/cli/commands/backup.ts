@@ -5,7 +5,7 @@ import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
-import { copiedDocument, copiedText, lostDocument, lostLines, withTransferProgress } from '../transfer-report.js';
+import { copiedDocument, copiedText, lostDocument, warnOfLost, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true };
 
@@ -55,7 +55,7 @@ export function addBackupCommands(program: Command): void {
 async function backUpTo(dir: string, { json, ...options }: Options): Promise<void> {
   const { dataFolder } = requireFolderOnly(configFrom(options), 'backup');
   const folder = resolve(dir);
-  const backedUp = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
+  const backedUp = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress, display }) => {
     // Imported late, so that other commands start without loading the database code.
     const { backUp } = await import('../../service/transfer/backup.js');
     const onRound = () => display.note('Files were removed meanwhile. Starting again with a newer catalog …');
@@ -71,27 +71,19 @@ async function backUpTo(dir: string, { json, ...options }: Options): Promise<voi
   }
   const removed = removedFiles === 0 ? '' : `; removed ${counted(removedFiles, 'deleted file')}`;
   print(`backed up ${printable(dataFolder)} to ${printable(folder)}: ${copiedText(backedUp)}${removed}`);
-  if (lost.length === 0) return;
-  const advice = 'These files are not in the backup. Upload them again, or delete them from their datasets:';
-  process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
+  warnOfLost(lost, 'These files are not in the backup. Upload them again, or delete them from their datasets:');
 }
 
 async function restoreFrom(dir: string, options: Options & { skipDamaged?: true }): Promise<void> {
   const { json, skipDamaged, ...settings } = options;
   const config = requireFolderOnly(configFrom(settings), 'restore');
   const { dataFolder, spoolFolder, spoolBytes } = config;
-  const installationOf = (folder: string) => ({
-    dataFolder: folder,
-    databaseUrl: undefined,
-    blobs: { kind: 'disk' } as const,
-  });
-  const restored = await withTransferProgress({ json: json as true }, async ({ signal, onProgress }) => {
+  const folderOnly = { databaseUrl: undefined, blobs: { kind: 'disk' } as const };
+  const restored = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
-    const skipsLost = skipDamaged === true;
-    return migrate(installationOf(resolve(dir)), installationOf(dataFolder), {
-      ...{ spoolFolder, spoolBytes, skipsLost },
-      ...{ signal, onProgress },
-    });
+    const from = { dataFolder: resolve(dir), ...folderOnly };
+    const to = { dataFolder, ...folderOnly };
+    return migrate(from, to, { spoolFolder, spoolBytes, skipsLost: skipDamaged === true, signal, onProgress });
   });
   const { lost } = restored;
   if (json) {
@@ -100,9 +92,8 @@ async function restoreFrom(dir: string, options: Options & { skipDamaged?: true 
     return;
   }
   print(`restored ${printable(resolve(dir))} to ${printable(dataFolder)}: ${copiedText(restored)}`);
-  if (lost.length === 0) return;
   const advice = 'These files are left out. Their datasets are FAILED until you upload the files again or delete them:';
-  process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
+  warnOfLost(lost, advice);
 }
 
 /** @throws CommandError with 78 if the environment sets a database or a bucket */

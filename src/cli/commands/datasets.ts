@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Dataset, DatasetWithFiles, Status } from '../../client/client.js';
-import { firstLines } from '../folder/report.js';
+import { firstLines, kindCounts } from '../folder/report.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
@@ -9,6 +9,24 @@ import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted, formatBytes, printable, tableOf } from '../terminal/text.js';
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
+
+const LS_HELP = `
+Examples:
+  $ trainyard ls
+  $ trainyard ls --status FAILED
+  $ trainyard ls --json | jq -r '.datasets[].name'`;
+
+const STATUS_HELP = `
+Examples:
+  $ trainyard status wagons
+  $ trainyard status wagons --watch && echo "ready to train"
+
+The exit code is 1 if the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`;
+
+const RM_HELP = `
+Examples:
+  $ trainyard rm wagons          asks first
+  $ trainyard rm wagons --yes    does not ask, for scripts`;
 
 /** `trainyard ls|status|rm` */
 export function addDatasetCommands(program: Command): void {
@@ -19,53 +37,28 @@ export function addDatasetCommands(program: Command): void {
       new Option('--status <status>', 'only datasets with this status').choices(STATUSES).argParser(parseStatus),
     )
     .action((options) => interruptible((signal) => list(options, signal)));
-  addRemoteOptions(ls).addHelpText(
-    'after',
-    `
-Examples:
-  $ trainyard ls
-  $ trainyard ls --status FAILED
-  $ trainyard ls --json | jq -r '.datasets[].name'`,
-  );
-
+  addRemoteOptions(ls).addHelpText('after', LS_HELP);
   const status = program
     .command('status')
     .description("Show a dataset's status and all its problems.")
     .argument('<dataset>', 'its name or ID')
     .option('--watch', 'wait until it is READY or FAILED, and print every change')
     .action((name, options) => interruptible((signal) => showStatus(name, options, signal)));
-  addRemoteOptions(status).addHelpText(
-    'after',
-    `
-Examples:
-  $ trainyard status wagons
-  $ trainyard status wagons --watch && echo "ready to train"
-
-The exit code is 1 if the dataset is FAILED. With --watch, --json prints a document for each change, each on one line.`,
-  );
-
+  addRemoteOptions(status).addHelpText('after', STATUS_HELP);
   const rm = program
     .command('rm')
     .description('Delete a dataset and all its files.')
     .argument('<dataset>', 'its name or ID')
     .option('--yes', 'do not ask for confirmation')
     .action((name, options) => interruptible((signal) => remove(name, options, signal)));
-  addRemoteOptions(rm).addHelpText(
-    'after',
-    `
-Examples:
-  $ trainyard rm wagons          asks first
-  $ trainyard rm wagons --yes    does not ask, for scripts`,
-  );
+  addRemoteOptions(rm).addHelpText('after', RM_HELP);
 }
 
 function parseStatus(text: string): string {
   const status = text.toUpperCase();
   if ((STATUSES as readonly string[]).includes(status)) return status;
-  throw new CommandError(
-    EXIT.usage,
-    `${JSON.stringify(text)} is not a status. The statuses are ${STATUSES.join(', ')}.`,
-  );
+  const message = `${JSON.stringify(text)} is not a status. The statuses are ${STATUSES.join(', ')}.`;
+  throw new CommandError(EXIT.usage, message);
 }
 
 async function list(options: RemoteOptions & { status?: Status }, signal: AbortSignal): Promise<void> {
@@ -81,14 +74,12 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
     dataset.status,
     contentOf(dataset),
     dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
-    `${dataset.updated_at.slice(0, 16).replace('T', ' ')}`,
+    dataset.updated_at.slice(0, 16).replace('T', ' '),
     dataset.id,
   ]);
   const paint = painterOf(process.stdout);
   const colours = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
-  const [heading = '', ...lines] = tableOf([['NAME', 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'], ...rows]).split(
-    '\n',
-  );
+  const [heading = '', ...lines] = tableOf([['NAME', 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'], ...rows]);
   print(paint('bold', heading));
   for (const [index, line] of lines.entries()) {
     const status = datasets[index]?.status ?? 'DRAFT';
@@ -102,11 +93,7 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
 function contentOf({ counts }: Dataset): string {
   if (counts === undefined) return '';
   const { images, videos, captions } = counts;
-  const parts = [[images, 'image'] as const, [videos, 'video'] as const, [captions, 'caption'] as const];
-  return parts
-    .filter(([number]) => number > 0)
-    .map(([number, word]) => counted(number, word))
-    .join(', ');
+  return kindCounts({ image: images, video: videos, caption: captions }).join(', ');
 }
 
 async function showStatus(name: string, options: RemoteOptions & { watch?: true }, signal: AbortSignal): Promise<void> {
@@ -151,10 +138,8 @@ async function remove(name: string, options: RemoteOptions & { yes?: true }, sig
   const dataset = await mustFind(client, name, signal);
   if (!options.yes) {
     if (options.json || !canAsk()) {
-      throw new CommandError(
-        EXIT.usage,
-        `deleting "${dataset.name}" needs your confirmation on a terminal. To delete it without, add --yes.`,
-      );
+      const message = `deleting "${dataset.name}" needs your confirmation on a terminal. To delete it without, add --yes.`;
+      throw new CommandError(EXIT.usage, message);
     }
     const content = contentOf(dataset) || 'all its files';
     const question = `Delete "${printable(dataset.name)}" (${content})? This can't be undone.`;

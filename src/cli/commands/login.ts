@@ -20,7 +20,7 @@ export function addLoginCommand(program: Command): void {
     .command('login')
     .description('Save the URL of a service and your token for all later commands.')
     .argument('<url>', 'the service')
-    .option('--token <token>', 'the token; safer typed or piped in, since other users can see the flags of a command')
+    .option('--token <token>', 'the token; typing or piping it is safer, since other users can see flags')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', EXAMPLES)
     .action((url, options) => interruptible((signal) => login(url, options, signal)));

@@ -8,7 +8,7 @@ import { parseS3Url } from '../../storage/blobs/s3/location.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
-import { printable } from '../terminal/text.js';
+import { messageOf, printable } from '../terminal/text.js';
 import { copiedDocument, copiedText, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true; from: readonly string[]; to: readonly string[] };
@@ -33,7 +33,7 @@ export function addMigrateDataCommand(program: Command): void {
     .command('migrate-data')
     .description('Copy the catalog and the files to another installation, while no instance runs.')
     .requiredOption('--from <location...>', 'data folder, postgres://…, s3://…')
-    .requiredOption('--to <location...>', 'the same')
+    .requiredOption('--to <location...>', 'like --from')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', HELP)
     .action(migrateData);
@@ -42,7 +42,7 @@ export function addMigrateDataCommand(program: Command): void {
 
 async function migrateData({ json, from, to, ...options }: Options): Promise<void> {
   const ends = { from: installationOf('--from', from), to: installationOf('--to', to) };
-  const migrated = await withTransferProgress({ json: json as true }, async ({ signal, onProgress, display }) => {
+  const migrated = await withTransferProgress({ isQuiet: json === true }, async ({ signal, onProgress, display }) => {
     const { migrate } = await import('../../service/transfer/migrate.js');
     const spool = await spoolOf(options, ends);
     try {
@@ -69,16 +69,16 @@ function installationOf(option: string, texts: readonly string[]): Installation 
     try {
       return parse(text);
     } catch (error) {
-      return fail(`has a URL that ${error instanceof Error ? error.message : error}`);
+      return fail(`has a URL that ${messageOf(error)}`);
     }
   };
   const isPostgres = (text: string) => /^postgres(ql)?:/.test(text);
   const isS3 = (text: string) => text.startsWith('s3:');
-  const one = (kind: string, found: readonly string[]) =>
+  const atMostOne = (kind: string, found: readonly string[]) =>
     found.length > 1 ? fail(`names more than one ${kind}`) : found[0];
-  const databaseUrl = one('database', texts.filter(isPostgres));
-  const bucket = one('bucket', texts.filter(isS3));
-  const folder = one(
+  const databaseUrl = atMostOne('database', texts.filter(isPostgres));
+  const bucket = atMostOne('bucket', texts.filter(isS3));
+  const folder = atMostOne(
     'folder',
     texts.filter((text) => !isPostgres(text) && !isS3(text)),
   );
@@ -96,7 +96,7 @@ function installationOf(option: string, texts: readonly string[]): Installation 
   };
 }
 
-/** The spool folder that a server would use, in the data folder; without one, a temporary folder. */
+/** The spool folder of the data folder or of `--spool`; without either, a temporary folder. */
 async function spoolOf(options: Record<string, string>, { from, to }: { from: Installation; to: Installation }) {
   const folder = to.dataFolder ?? from.dataFolder;
   const { spoolFolder, spoolBytes } = configFrom({ ...options, ...(folder !== undefined && { data: folder }) });

@@ -15,7 +15,7 @@ import { receiveFile } from '../../service/mount/receive-file.js';
 import { httpSource } from '../mount/mount-sources.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { printJson } from '../terminal/print.js';
+import { print, printJson } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 
@@ -27,9 +27,9 @@ interface Pulled {
   readonly name: string;
   readonly folder: string;
   readonly pulled: string[];
-  /** Files in the folder with the same bytes. */
+  /** Files that the folder already had. */
   readonly unchanged: string[];
-  /** Files in the folder with other bytes, which were not overwritten. */
+  /** Local files with other bytes, which were not overwritten. */
   readonly different: string[];
   bytes: number;
 }
@@ -37,7 +37,7 @@ interface Pulled {
 const CONNECTIONS = 8;
 const MAX_ATTEMPTS = 4;
 
-/** Holds files until they are complete; removed at the end. */
+/** The folder of incomplete files, removed at the end. */
 const PARTIAL_FOLDER = '.trainyard-pull';
 
 const HELP = `
@@ -73,15 +73,14 @@ async function pull(
   const source = httpSource(client, { id, url: remoteFrom(options).url });
   const result = await pullAll(source, folder, { options, signal });
   if (options.json) printJson(result);
-  else process.stdout.write(`${sentenceFor(result)}\n`);
+  else print(sentenceFor(result));
   if (result.different.length === 0) return;
-  const names = result.different.map((name) => printable(JSON.stringify(name))).join(', ');
-  if (!options.json) {
-    process.stderr.write(
-      `trainyard: not overwritten, because they differ: ${names}. To overwrite them, add --replace.\n`,
-    );
-  }
   process.exitCode = EXIT.cannotCreate;
+  if (options.json) return;
+  const names = result.different.map((name) => printable(JSON.stringify(name))).join(', ');
+  process.stderr.write(
+    `trainyard: not overwritten, because they differ: ${names}. To overwrite them, add --replace.\n`,
+  );
 }
 
 async function pullAll(
@@ -96,13 +95,12 @@ async function pullAll(
       try {
         return await pullOnce(source, manifest, { folder, signal, isForced: options.replace === true, display });
       } catch (error) {
-        if (!(error instanceof DatasetChanged) || attempt === MAX_ATTEMPTS) throw error;
+        if (!(error instanceof DatasetChanged)) throw error;
+        if (attempt < MAX_ATTEMPTS) continue;
+        const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
+        throw new CommandError(EXIT.temporaryFailure, message);
       }
     }
-  } catch (error) {
-    if (!(error instanceof DatasetChanged)) throw error;
-    const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
-    throw new CommandError(EXIT.temporaryFailure, message);
   } finally {
     display.clear();
   }

@@ -140,7 +140,7 @@ async function mustBeWatchable(paths: readonly string[], options: PushCommandOpt
   }
 }
 
-/** Says why nothing was sent, and which options change that. */
+/** The error that says why nothing was sent, and names the options that help. */
 function blockedError(plan: PushPlan): CommandError {
   const uncaptioned = plan.blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
   const advice =

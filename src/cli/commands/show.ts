@@ -18,6 +18,17 @@ const CONCURRENCY = 8;
 /** The maximum width of the caption column. */
 const CAPTION_COLUMNS = 100;
 
+const SHOW_HELP = `
+Examples:
+  $ trainyard show wagons
+  $ trainyard show wagons --json | jq -r '.files[] | select(.caption) | "\\(.filename): \\(.caption)"'`;
+
+const OPEN_HELP = `
+Examples:
+  $ trainyard open wagons
+
+The address contains no token; the page asks for one. The exit code is 69 if the service has no web pages.`;
+
 /** `trainyard show|open` */
 export function addShowCommands(program: Command): void {
   const show = program
@@ -26,27 +37,13 @@ export function addShowCommands(program: Command): void {
     .argument('<dataset>', 'its name or ID')
     .option('--no-captions', 'do not fetch the captions')
     .action((name, options) => interruptible((signal) => showFiles(name, options, signal)));
-  addRemoteOptions(show).addHelpText(
-    'after',
-    `
-Examples:
-  $ trainyard show wagons
-  $ trainyard show wagons --json | jq -r '.files[] | select(.caption) | "\\(.filename): \\(.caption)"'`,
-  );
-
+  addRemoteOptions(show).addHelpText('after', SHOW_HELP);
   const open = program
     .command('open')
     .description("Open a dataset's web page in the browser, and print its address.")
     .argument('<dataset>', 'its name or ID')
     .action((name, options) => interruptible((signal) => openPage(name, options, signal)));
-  addRemoteOptions(open).addHelpText(
-    'after',
-    `
-Examples:
-  $ trainyard open wagons
-
-The address contains no token; the page asks for one. The exit code is 69 if the service has no web pages.`,
-  );
+  addRemoteOptions(open).addHelpText('after', OPEN_HELP);
 }
 
 async function showFiles(name: string, options: RemoteOptions & { captions: boolean }, signal: AbortSignal) {
@@ -65,7 +62,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
   const rows = rowsOf(dataset.files, captions);
   if (rows.length > 0) {
     const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
-    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'DETAILS', 'CAPTION'], ...rows]).split('\n');
+    const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'DETAILS', 'CAPTION'], ...rows]);
     print(paint('bold', heading));
     for (const line of lines) print(truncated(line, columns));
   }
@@ -74,9 +71,12 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
+function isCaption({ filename }: DatasetFile): boolean {
+  return /\.txt$/i.test(filename);
+}
+
 /** A row for each image and video with its caption, and for each caption without media. */
 function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, string>): string[][] {
-  const isCaption = ({ filename }: DatasetFile) => /\.txt$/i.test(filename);
   const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
   const stems = new Set(files.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
   return files
@@ -94,7 +94,7 @@ function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, str
     });
 }
 
-/** `1024×768`, `640×360, 4.2 s, 24 fps`; with the facts that the service reports. */
+/** `1024×768`; `640×360, 4.2 s, 24 fps` */
 function factsOf({ width, height, duration_seconds, frames_per_second, kind, format }: DatasetFile): string {
   if (kind === 'caption') return 'caption without media';
   const parts = [
@@ -105,16 +105,14 @@ function factsOf({ width, height, duration_seconds, frames_per_second, kind, for
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
-/** Fetches the captions that are not too long, by filename; none from a service that has no downloads. */
+/** Fetches short captions, by filename; none if the service has no downloads. */
 async function captionsOf(
   client: TrainyardClient,
   { id, files }: { id: string; files: readonly DatasetFile[] },
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const captions = new Map<string, string>();
-  const fetched = files.filter(
-    ({ filename, size_bytes }) => /\.txt$/i.test(filename) && size_bytes <= MAX_CAPTION_BYTES,
-  );
+  const fetched = files.filter((file) => isCaption(file) && file.size_bytes <= MAX_CAPTION_BYTES);
   let hasDownloads = true;
   await forEachConcurrent(fetched, CONCURRENCY, async ({ filename }) => {
     if (!hasDownloads) return;
@@ -143,15 +141,11 @@ async function openPage(name: string, options: RemoteOptions, signal: AbortSigna
   else print(isOpened ? `Opened ${page}` : page);
 }
 
+/** @returns whether the command that opens a browser was found */
 function isOpenedInBrowser(page: string): Promise<boolean> {
-  const [command, args] =
-    process.platform === 'darwin'
-      ? ['open', [page]]
-      : process.platform === 'win32'
-        ? ['explorer.exe', [page]]
-        : ['xdg-open', [page]];
+  const command = { darwin: 'open', win32: 'explorer.exe' }[process.platform as string] ?? 'xdg-open';
   return new Promise((resolve) => {
-    const child = spawn(command, args as string[], { stdio: 'ignore', detached: true });
+    const child = spawn(command, [page], { stdio: 'ignore', detached: true });
     child.once('error', () => resolve(false));
     child.once('spawn', () => {
       child.unref();

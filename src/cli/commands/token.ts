@@ -44,7 +44,7 @@ export function addTokenCommands(program: Command): void {
           account,
         ]);
         return {
-          text: tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]),
+          text: tableOf([['ID', 'TOKEN', 'CREATED', 'STATE', 'ACCOUNT'], ...rows]).join('\n'),
           document: {
             tokens: tokens.map(({ id, hint, createdAt, revokedAt, account }) => ({
               id,

@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { pipeline } from 'node:stream/promises';
 import type { DatasetFile } from '../../dataset/dataset.js';
 import { type Findings, findingsOf } from '../../dataset/findings.js';
 import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
@@ -9,10 +6,11 @@ import { mediaTypeOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
+import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
-import { counted, printable } from '../terminal/text.js';
-import { type LocalFile, type Notice, readPaths } from './read-folder.js';
+import { counted, messageOf, printable } from '../terminal/text.js';
+import { byName, type LocalFile, type Notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -21,7 +19,6 @@ export interface InspectedFile {
 
 interface FolderInspection {
   readonly inspected: readonly InspectedFile[];
-  /** Files that could not be read. */
   readonly unreadable: readonly Notice[];
 }
 
@@ -29,17 +26,17 @@ interface FolderInspection {
 export interface FolderReport extends FolderInspection {
   readonly findings: Findings;
   readonly skipped: readonly Notice[];
-  /** Names that no dataset accepts; errors beside those of the findings. */
+  /** Files that no dataset accepts; errors in addition to those in `findings`. */
   readonly faults: readonly Notice[];
 }
 
-/** A file that keeps its size and modification time is taken as unchanged. */
-type FileState = Pick<LocalFile, 'sizeBytes' | 'modifiedMs'>;
+/** Results by path. A result is valid while the file keeps its size and modification time. */
+type Results<T> = Map<string, Pick<LocalFile, 'sizeBytes' | 'modifiedMs'> & { result: T }>;
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
-  readonly #inspections = new Map<string, FileState & { inspection: Inspection }>();
-  readonly #hashes = new Map<string, FileState & { sha256: string }>();
+  readonly #inspections: Results<Inspection> = new Map();
+  readonly #hashes: Results<string> = new Map();
 
   /** @throws the signal's reason */
   async inspectAll(
@@ -48,12 +45,13 @@ export class FileInspector {
   ): Promise<FolderInspection> {
     const inspected: InspectedFile[] = [];
     const unreadable: Notice[] = [];
-    // Closed afterwards: its threads and their decoders would hold memory while files are sent.
+    // Closed before files are sent, to free the memory of its threads and decoders.
     const pool = new InspectionPool();
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          inspected.push({ file, inspection: await this.#inspect(file, { pool, signal }) });
+          const inspection = await remembered(this.#inspections, file, () => pool.inspect(file, signal));
+          inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
           unreadable.push(unreadableNotice(file.filename, error));
@@ -63,30 +61,22 @@ export class FileInspector {
     } finally {
       await pool.close();
     }
-    return { inspected: inspected.sort((a, b) => (a.file.filename < b.file.filename ? -1 : 1)), unreadable };
-  }
-
-  async #inspect(
-    { path, filename, sizeBytes, modifiedMs }: LocalFile,
-    { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
-  ): Promise<Inspection> {
-    const known = this.#inspections.get(path);
-    if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.inspection;
-    const inspection = await pool.inspect({ path, filename, sizeBytes }, signal);
-    this.#inspections.set(path, { sizeBytes, modifiedMs, inspection });
-    return inspection;
+    return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
   }
 
   /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
-  async sha256({ path, sizeBytes, modifiedMs }: LocalFile): Promise<string> {
-    const known = this.#hashes.get(path);
-    if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.sha256;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(path), hash);
-    const sha256 = hash.digest('hex');
-    this.#hashes.set(path, { sizeBytes, modifiedMs, sha256 });
-    return sha256;
+  sha256(file: LocalFile): Promise<string> {
+    return remembered(this.#hashes, file, () => sha256Of(file.path));
   }
+}
+
+async function remembered<T>(results: Results<T>, file: LocalFile, compute: () => Promise<T>): Promise<T> {
+  const { path, sizeBytes, modifiedMs } = file;
+  const known = results.get(path);
+  if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.result;
+  const result = await compute();
+  results.set(path, { sizeBytes, modifiedMs, result });
+  return result;
 }
 
 /**
@@ -120,12 +110,11 @@ export async function inspectPaths(
 }
 
 function unreadableNotice(filename: string, error: unknown): Notice {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${reason}.` };
+  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${messageOf(error)}.` };
 }
 
 /**
- * The problems that a dataset of these files would have, in the service's own words.
+ * Computes the problems of a dataset with these files, with the service's own messages.
  *
  * @param others names of further files in that dataset: stored already, or generated captions
  */
@@ -151,7 +140,7 @@ function datasetFile(filename: string, upload: DatasetFile['upload']): DatasetFi
   return { id: '', datasetId: '', filename, kind, createdAt: 0, upload };
 }
 
-/** Facts with the kind alone; `findingsOf` reads no other. */
+/** Facts with only the kind, since `findingsOf` reads nothing else. */
 function factsOf(filename: string): Facts {
   const kind = mediaTypeOf(filename)?.kind ?? 'caption';
   if (kind === 'image') return { kind, format: '', width: 0, height: 0 };

@@ -5,7 +5,7 @@ import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { printable } from '../terminal/text.js';
+import { escaped, messageOf, printable } from '../terminal/text.js';
 
 /** A local file that a dataset could take. */
 export interface LocalFile {
@@ -17,7 +17,7 @@ export interface LocalFile {
   readonly modifiedMs: number;
 }
 
-/** An entry of a folder that is not taken as it is, and why. */
+/** An entry of a folder that is left out, and why. */
 export interface Notice {
   readonly code: 'FOLDER' | 'OTHER_TYPE' | 'LINK_OUTSIDE' | 'NOT_A_FILE' | 'INVALID_NAME' | 'SAME_NAME' | 'UNREADABLE';
   readonly filename: string;
@@ -27,9 +27,9 @@ export interface Notice {
 export interface FolderContents {
   /** Sorted by name. */
   readonly files: readonly LocalFile[];
-  /** Left out without an error: folders, other types, links that lead out of the folder. */
+  /** Left out without an error: folders, other types, links out of the folder. */
   readonly skipped: readonly Notice[];
-  /** Files that a dataset can't take under their name, or whose type was named but is not allowed. */
+  /** Files with a name that no dataset accepts, and files of another type that were named in `paths`. */
   readonly faults: readonly Notice[];
   /** Files that the system can't read. */
   readonly unreadable: readonly Notice[];
@@ -54,7 +54,7 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
     entries.flatMap((entry) => (entry !== undefined && 'as' in entry && entry.as === as ? [entry.notice] : []));
   const { unique, faults } = withoutDuplicates(files);
   return {
-    files: unique.toSorted((a, b) => (a.filename < b.filename ? -1 : 1)),
+    files: unique.toSorted(byName),
     skipped: noticesAs('skipped').toSorted(byName),
     faults: [...noticesAs('faults'), ...faults].toSorted(byName),
     unreadable: noticesAs('unreadable').toSorted(byName),
@@ -153,25 +153,18 @@ function withoutDuplicates(files: readonly LocalFile[]): { unique: LocalFile[]; 
 
 /** Escapes characters beyond ASCII, since two Unicode forms of a name look the same. */
 function spelled(path: string): string {
-  return printable(path).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
+  return printable(path).replace(/[^ -~]/gu, escaped);
 }
 
 function folderNotice(name: string): Notice {
-  return notice(
-    'FOLDER',
-    `${name}/`,
-    'is a folder, and datasets have no folders. Push it by itself if it is a dataset.',
-  );
+  const message = 'is a folder, and datasets have no folders. Push it by itself if it is a dataset.';
+  return notice('FOLDER', `${name}/`, message);
 }
 
 function notice(code: Notice['code'], filename: string, message: string): Notice {
   return { code, filename, message: `${printable(filename)} ${message}` };
 }
 
-function byName(a: Notice, b: Notice): number {
+export function byName(a: { readonly filename: string }, b: { readonly filename: string }): number {
   return a.filename < b.filename ? -1 : 1;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,33 +3,33 @@ import type { Painter } from '../terminal/print.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
-/** The most lines printed of one kind; `--json` has them all. */
+/** The maximum number of lines of one kind; `--json` has them all. */
 const MAX_LINES = 40;
 
 /** `12 images, 1 video and 13 captions` */
 export function kindsOf(filenames: readonly string[]): string {
   const count = (kind: string) => filenames.filter((name) => mediaTypeOf(name)?.kind === kind).length;
-  const parts = [
-    [count('image'), 'image'],
-    [count('video'), 'video'],
-    [count('caption'), 'caption'],
-  ] as const;
-  const words = parts.filter(([number]) => number > 0).map(([number, word]) => counted(number, word));
+  const words = kindCounts({ image: count('image'), video: count('video'), caption: count('caption') });
   const last = words.pop() ?? 'nothing';
   return words.length === 0 ? last : `${words.join(', ')} and ${last}`;
 }
 
-/** Lists errors, unreadable files, warnings, and entries left out. */
+/** `12 images`, `1 video`; kinds without files are left out. */
+export function kindCounts(counts: Record<'image' | 'video' | 'caption', number>): string[] {
+  return Object.entries(counts).flatMap(([kind, number]) => (number > 0 ? [counted(number, kind)] : []));
+}
+
+/** Lists errors, unreadable files, warnings, and entries that are left out. */
 export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
   const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${printable(message)}`));
   const failed = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
   const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
-  const left = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
+  const leftOut = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
   return [
     ...firstLines(errors, 'error'),
     ...firstLines(failed, 'unreadable file', 'unreadable files'),
     ...firstLines(warnings, 'warning'),
-    ...firstLines(left, 'entry left out', 'entries left out'),
+    ...firstLines(leftOut, 'entry left out', 'entries left out'),
   ];
 }
 
@@ -45,9 +45,10 @@ export function errorCount({ findings, faults }: FolderReport): number {
   return findings.errors.length + faults.length;
 }
 
-/** Says how many files the trainer will read: one line for images, one for videos. */
+/** How many files the trainer will read: one line for images, one for videos. */
 export function trainerLines({ inspected }: FolderReport): string[] {
-  const captioned = new Set(namesOf(inspected, 'caption').map(stemOf));
+  const captions = inspected.filter(({ file }) => mediaTypeOf(file.filename)?.kind === 'caption');
+  const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
   const lines: string[] = [];
   for (const kind of ['image', 'video'] as const) {
     const trainable = inspected.filter(({ file: { filename } }) => {
@@ -58,15 +59,11 @@ export function trainerLines({ inspected }: FolderReport): string[] {
     if (good.length === 0) continue;
     const uncaptioned = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
     const each = good.length === 1 ? '' : 'each ';
-    const captions =
+    const how =
       uncaptioned === 0 ? `${each}with its caption` : `${uncaptioned.toLocaleString('en')} of them without a caption`;
-    lines.push(`The trainer will see ${counted(good.length, kind)}, ${captions}${sizesOf(good)}.`);
+    lines.push(`The trainer will see ${counted(good.length, kind)}, ${how}${sizesOf(good)}.`);
   }
   return lines;
-}
-
-function namesOf(inspected: readonly InspectedFile[], kind: string): string[] {
-  return inspected.map(({ file }) => file.filename).filter((name) => mediaTypeOf(name)?.kind === kind);
 }
 
 /** `, from 512×512 to 4000×3000 pixels`, by area. */

@@ -22,7 +22,7 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
     manifest: async (signal) => {
       const manifest = await client.manifest(id, { signal }).catch(async (error) => {
         if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-        // A deleted dataset throws its own 404 here.
+        // Throws another 404 if the dataset is deleted.
         await client.status(id, { signal });
         const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
         throw new CommandError(EXIT.unavailable, message, { cause: error });
@@ -46,7 +46,7 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
     readTogether: async (files, signal) => {
       const names = files.map(({ filename }) => filename);
       const response = await client.archive(id, names, { signal }).catch((error) => {
-        // The service has no archives, or one of the files was removed. Reading them one by one finds out which.
+        // The service has no archives, or one of the files was removed. Single downloads tell the two cases apart.
         if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
         throw error;
       });
@@ -56,7 +56,7 @@ export function httpSource(client: TrainyardClient, { id, url }: { id: string; u
 }
 
 async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {
-  // The service's ETag is the SHA-256. A proxy may have replaced it by something else, which proves no change.
+  // The service's ETag is the SHA-256. Another kind of ETag comes from a proxy, and does not mean that the file changed.
   const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
   if (etag !== undefined && etag !== sha256) {
     await response.body?.cancel();
@@ -68,15 +68,13 @@ async function rangeResponseOf(response: Response, { filename, sha256 }: MountFi
 
 /** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
 async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
-  yield* response.body ?? emptyBody();
+  yield* response.body ?? [];
 }
-
-async function* emptyBody(): AsyncGenerator<Uint8Array> {}
 
 /**
  * Opens the datasets of a data folder on this machine, also while a server uses it.
  *
- * @throws CommandError with 66 if the folder holds no catalog
+ * @throws CommandError with 66 if the folder has no catalog
  */
 export async function openLocal(config: Config) {
   const paths = dataFolderPaths(config.dataFolder);
@@ -84,15 +82,12 @@ export async function openLocal(config: Config) {
     throw new CommandError(EXIT.noInput, `${config.dataFolder} holds no datasets: it has no catalog.sqlite.`);
   }
   if (config.blobs.kind !== 'disk') {
-    throw new CommandError(
-      EXIT.usage,
-      '--data needs files on this machine, but these are in a bucket. Leave out --data.',
-    );
+    const message = '--data needs files on this machine, but these are in a bucket. Leave out --data.';
+    throw new CommandError(EXIT.usage, message);
   }
-  // Imported on demand, since the code of a database takes long to load.
-  const { openCatalog: openMetadata } = await import('../../storage/catalog/open-catalog.js');
-  const metadata = await openMetadata(config);
-  const { catalog, now } = metadata;
+  // Imported late, so that other commands start without loading the database code.
+  const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
+  const { catalog, now, close } = await openCatalog(config);
   const blobs = DiskBlobs.readOnly(paths.blobs);
   const { dataFolder, rules } = config;
   return {
@@ -106,13 +101,11 @@ export async function openLocal(config: Config) {
       }
       if (found.id !== nameOrId && other !== undefined) {
         const ids = named.map(({ id }) => id).join(', ');
-        throw new CommandError(
-          EXIT.dataError,
-          `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`,
-        );
+        const message = `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`;
+        throw new CommandError(EXIT.dataError, message);
       }
       return catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId: found.accountId, id: found.id });
     },
-    close: metadata.close,
+    close,
   };
 }

@@ -16,16 +16,13 @@ export interface TrainerDataset {
 /** The resolutions of ai-toolkit's examples (`config/examples/`). */
 const RESOLUTIONS = [512, 768, 1024] as const;
 
-/** A resolution below these is a multiple of this, as the sides of the trainer's buckets are. */
+/** A smaller resolution is a multiple of this, like the sides of the trainer's buckets. */
 const SIDE_STEP = 64;
 
-/**
- * The least share of images that must fill a resolution: the trainer would train the others at their own, smaller size a
- * second time.
- */
+/** The share of images that must reach a resolution. The trainer trains smaller ones twice, at their own size. */
 const MIN_SHARE = 0.5;
 
-/** More frames than this take more memory than most cards have. */
+/** More frames need more memory than most graphics cards have. */
 const MAX_FRAMES = 81;
 
 /**

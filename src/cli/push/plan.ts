@@ -13,13 +13,13 @@ export interface PlanRules {
   /** The text of generated captions, for media without a caption. */
   readonly captionText: string | undefined;
   readonly allowsUncaptioned: boolean;
-  /** Leaves out files with problems; otherwise nothing is sent because of them. */
+  /** Leaves out files with problems. If false, one such file prevents the whole push. */
   readonly skipsBad: boolean;
   /** Removes files of the dataset that are not in the folder. */
   readonly replaces: boolean;
 }
 
-/** A problem with one file, or without `filename`, with the whole. */
+/** A problem with one file; without `filename`, with all files together. */
 export interface PushProblem {
   readonly code: string;
   readonly filename?: string;
@@ -28,14 +28,14 @@ export interface PushProblem {
 
 /** What a push will send and remove. */
 export interface PushPlan {
-  /** With the findings for the dataset as it will be, including the files it already has. */
+  /** Its findings are those of the dataset after the push. */
   readonly report: FolderReport;
   readonly files: readonly PushFile[];
-  /** Those of `files` that are generated captions. */
+  /** The names of the generated captions in `files`. */
   readonly generated: readonly string[];
   /** Files that are left out, and why. */
   readonly leftOut: readonly PushProblem[];
-  /** Problems because of which nothing is sent. */
+  /** Problems that prevent the push. */
   readonly blockers: readonly PushProblem[];
   readonly toRemove: readonly string[];
 }
@@ -48,12 +48,7 @@ export interface PushPlan {
  */
 export function planOf(
   report: FolderReport,
-  options: {
-    stored: readonly string[];
-    unfinished: readonly string[];
-    rules: PlanRules;
-    inspector: FileInspector;
-  },
+  options: { stored: readonly string[]; unfinished: readonly string[]; rules: PlanRules; inspector: FileInspector },
 ): PushPlan {
   const { stored, unfinished, rules, inspector } = options;
   const local = report.inspected.map(({ file }) => file.filename);
@@ -65,11 +60,10 @@ export function planOf(
     const inspected = report.inspected.filter(({ file }) => !leftOut.has(file.filename));
     const sent = new Set(inspected.map(({ file }) => file.filename));
     const kept = stored.filter((name) => !sent.has(name) && (!rules.replaces || inFolder.has(name)));
-    const uncaptioned = findingsIn(inspected, kept).errors.filter(({ code }) => code === 'MISSING_CAPTION');
-    const generated =
-      rules.captionText === undefined
-        ? []
-        : captionNamesFor(uncaptioned.map(({ filename = '' }) => filename).filter((name) => sent.has(name)));
+    const missing = findingsIn(inspected, kept).errors.flatMap(({ code, filename = '' }) =>
+      code === 'MISSING_CAPTION' && sent.has(filename) ? [`${stemOf(filename)}.txt`] : [],
+    );
+    const generated = rules.captionText === undefined ? [] : [...new Set(missing)];
     const findings = findingsIn(inspected, [...kept, ...generated]);
     const errors = findings.errors.filter(({ code, filename }) => {
       if (code === 'MISSING_CAPTION' && rules.allowsUncaptioned) return false;
@@ -102,17 +96,9 @@ export function planOf(
   }
 }
 
-function captionNamesFor(filenames: readonly string[]): string[] {
-  return [...new Set(filenames.map((filename) => `${stemOf(filename)}.txt`))];
-}
-
 function pushFile(file: LocalFile, inspector: FileInspector): PushFile {
-  return {
-    name: file.filename,
-    size: file.sizeBytes,
-    sha256: () => inspector.sha256(file),
-    open: () => openFile(file),
-  };
+  const { filename: name, sizeBytes: size } = file;
+  return { name, size, sha256: () => inspector.sha256(file), open: () => openFile(file) };
 }
 
 /** Opens the file as it is now; the client's `push` rejects it if its size has changed. */

@@ -1,19 +1,19 @@
-import type {
-  Dataset,
-  DatasetWithFiles,
-  PushProgress,
-  PushResult,
-  SendBody,
-  TrainyardClient,
+import {
+  type Dataset,
+  type DatasetWithFiles,
+  type PushProgress,
+  type PushResult,
+  type SendBody,
+  type TrainyardClient,
+  TrainyardError,
 } from '../../client/client.js';
-import { TrainyardError } from '../../client/client.js';
 import { type FileInspector, inspectPaths } from '../folder/inspect-files.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import { type PlanRules, type PushPlan, planOf } from './plan.js';
 
-/** `fetch` sends a smaller body at once, and faster as a whole. */
+/** Smaller bodies are sent whole, which is faster; their progress is not counted. */
 const MIN_COUNTED_BYTES = 1024 * 1024;
 
 const MAX_FILES_SHOWN = 8;
@@ -45,7 +45,7 @@ export interface PushReport {
   readonly removed: readonly string[];
 }
 
-/** Inspects the files and reads the dataset, and changes neither. */
+/** Inspects the files, reads the dataset, and plans the push. Changes nothing. */
 export async function preparePush(task: PushTask): Promise<{ plan: PushPlan; dataset: DatasetWithFiles | undefined }> {
   const { client, signal, rules, inspector } = task;
   const report = await inspectPaths(task.paths, task);
@@ -84,7 +84,7 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
   }
 }
 
-/** Adds to a temporary failure how many files were sent, and that the same command continues. */
+/** Adds to a temporary failure the number of files sent, and the advice to run the same command again. */
 function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: FileCounts, name: string): unknown {
   const { code, message } = endingOf(error);
   if (code !== EXIT.interrupted && code !== EXIT.unavailable && code !== EXIT.temporaryFailure) return error;
@@ -101,7 +101,7 @@ async function findOrCreate({ client, name, signal }: PushTask): Promise<Dataset
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
   return client.create(name, { signal }).catch(async (error) => {
-    // Another client may have created it since the search.
+    // Another client may have created it after `find`.
     const isTaken = error instanceof TrainyardError && error.status === 409;
     const created = isTaken ? await client.find(name, { signal }) : undefined;
     if (created === undefined) throw error;
@@ -134,9 +134,9 @@ async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): 
 }
 
 /**
- * Shows a bar for the acknowledged bytes, and a line for each file in flight.
+ * Returns a bar for the acknowledged bytes, and a line for each file in flight.
  *
- * @param start when sending began, in milliseconds since 1970, and the bytes that were acknowledged by then
+ * @param start the time when sending began, in milliseconds since 1970, and the bytes acknowledged until then
  */
 function pushLines(progress: PushProgress, start: { ms: number; bytes: number }): string[] {
   const { acknowledgedBytes: doneBytes, totalBytes, finishedFiles: doneFiles, totalFiles, inFlight } = progress;
@@ -167,7 +167,7 @@ const sendCounted: SendBody = async (link, body, { signal, onSent }) => {
   });
   return fetch(upload_url, {
     ...request,
-    // The service requires a length. Node can't know that of a stream, and sends the header that it is given.
+    // The service requires a length. Node does not know the length of a stream, but sends this header as it is.
     headers: { ...headers, 'content-length': String(body.size) },
     body: body.stream().pipeThrough(counter),
     duplex: 'half',

@@ -7,7 +7,7 @@ import { planLines, printPushReport, pushDocument } from './output.js';
 import type { PushPlan } from './plan.js';
 import { type PushReport, type PushTask, preparePush, runPush } from './run.js';
 
-/** The folder is read once it has not changed for this long: editors and cameras write a file in several steps. */
+/** The folder is read after this time without a change, since editors and cameras write a file in several steps. */
 const QUIET_MS = 400;
 
 /** The pause before another attempt when the service does not answer. */
@@ -19,7 +19,7 @@ export interface WatchView {
   readonly showReport: (plan: PushPlan, report: PushReport) => void;
 }
 
-/** Prints lines for a person; of each plan only the lines that the previous plan did not have. */
+/** Prints text; of each plan, only the lines that the previous plan did not have. */
 export function linesView(): WatchView {
   let previous: ReadonlySet<string> = new Set();
   return {
@@ -32,17 +32,17 @@ export function linesView(): WatchView {
   };
 }
 
-/** Prints a JSON document for each push, each on one line. */
+/** Prints a JSON document for each push, on one line. */
 export const jsonView: WatchView = {
   showPlan: () => {},
   showReport: (plan, report) => print(JSON.stringify(pushDocument(plan, report))),
 };
 
-/** Pushes a folder after each of its changes until ctrl-C. Leaves files out while they have problems. */
+/** Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems. */
 export async function watchAndPush(task: PushTask, view: WatchView): Promise<void> {
   const [folder = ''] = task.paths;
   const { client, signal, display } = task;
-  // The loop waits for READY itself, since the next change ends that wait.
+  // `pushChanges` waits for READY itself, since the next change of the folder ends that wait.
   const once = { ...task, waits: false, rules: { ...task.rules, skipsBad: true } };
   const changes = new FolderChanges(folder, signal);
   let hasPushed = false;
@@ -82,8 +82,9 @@ export async function watchAndPush(task: PushTask, view: WatchView): Promise<voi
 }
 
 /**
- * Notes why a push failed, and whether to retry it without a change of the folder.
+ * Shows why a push failed.
  *
+ * @returns whether to retry it although the folder has not changed
  * @throws the error if `--watch` can't continue after it
  */
 async function isTemporary(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
@@ -116,7 +117,7 @@ class FolderChanges {
     }
   }
 
-  /** Returns a signal that the first change from now on aborts. */
+  /** @returns a signal that the next change aborts */
   begin(): AbortSignal {
     this.#changed = new AbortController();
     return this.#changed.signal;

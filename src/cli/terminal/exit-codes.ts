@@ -6,7 +6,7 @@ import { BackendUnusable } from '../../storage/backend-unusable.js';
 
 /** Exit codes of sysexits.h (https://man.freebsd.org/sysexits). */
 export const EXIT = {
-  /** The command succeeded, and the files or the dataset are not fit to train on. */
+  /** The command succeeded, but the files or the dataset are not fit to train on. */
   notFit: 1,
   usage: 64,
   dataError: 65,
@@ -53,10 +53,7 @@ export function fail(code: number, message: string): never {
   process.exit(code);
 }
 
-/**
- * Ends the process after an error of a command. With `--json` among its arguments, prints one document `{"error": …}` on
- * standard output, and nothing on standard error.
- */
+/** Ends the process after an error. With `--json`, prints one document `{"error": …}` on standard output, and no message. */
 export function endWith(error: unknown, args: readonly string[]): never {
   const { code, message } = endingOf(error);
   if (code === 0 || !wantsJson(args)) {
@@ -68,13 +65,13 @@ export function endWith(error: unknown, args: readonly string[]): never {
   process.exit(code);
 }
 
-/** Whether `--json` is among the arguments of a command. Those behind `--` and behind `mount --exec` are not the command's. */
+/** Whether the arguments of a command include `--json`. Arguments after `--` or after `mount --exec` don't count. */
 export function wantsJson(args: readonly string[]): boolean {
   const end = args.findIndex((arg) => arg === '--' || arg === '--exec');
   return args.slice(0, end < 0 ? args.length : end).includes('--json');
 }
 
-/** An error for `--json`: the name of its exit code, the code, the message, and the service's own code and details. */
+/** The error document of `--json`: name and number of the exit code, message, and the service's code and detail. */
 export function errorDocument(error: unknown): Record<string, unknown> {
   const { code, message } = endingOf(error);
   const name = Object.entries(EXIT).find(([, value]) => value === code)?.[0] ?? 'software';
@@ -100,7 +97,7 @@ export function endingOf(error: unknown): { code: number; message: string } {
   if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
   }
-  // Node's AbortError is no DOMException, unlike that of fetch.
+  // The AbortError of `fetch` is a DOMException, that of Node is not; both are Errors.
   if (error instanceof Error && error.name === 'AbortError') return { code: EXIT.interrupted, message: 'interrupted' };
   // `fetch` throws these if the answer is missing or incomplete; the cause has the message of the operating system.
   if (error instanceof TypeError && ['fetch failed', 'terminated'].includes(error.message)) {
@@ -125,7 +122,7 @@ function exitCodeOfStatus(status: number): number {
   return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;
 }
 
-/** Runs `work` with a signal that ctrl-C and SIGTERM abort, so that it can clean up. A second ctrl-C ends the process at once. */
+/** Runs `work` with a signal that ctrl-C and SIGTERM abort, so that it can clean up. A second one ends the process at once. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   const stop = () => {

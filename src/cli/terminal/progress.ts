@@ -1,7 +1,8 @@
-import { type Painter, painterOf } from './print.js';
+import type { CopyProgress } from '../../service/transfer/copy-blobs.js';
+import { painterOf } from './print.js';
 import { counted, formatBytes, truncated } from './text.js';
 
-/** Redrawing more often would flicker. */
+/** Minimum time between two redraws, against flicker. */
 const REDRAW_MS = 100;
 
 /** Time between two lines of a log. */
@@ -9,9 +10,9 @@ const LOG_INTERVAL_MS = 10_000;
 
 const BAR_COLUMNS = 24;
 
-/** Shows on standard error how far a command has come. */
+/** Shows the progress of a command on standard error. */
 export interface ProgressDisplay {
-  /** `lines` is called only when they are drawn. A log gets the first of them. */
+  /** Calls `lines` each time it draws. A log prints only the first line. */
   readonly update: (lines: () => string[]) => void;
   /** Prints a line that stays. */
   readonly note: (line: string) => void;
@@ -19,29 +20,24 @@ export interface ProgressDisplay {
   readonly clear: () => void;
 }
 
-/** Redraws lines on a terminal; elsewhere writes a line every ten seconds; if `isQuiet`, shows nothing. */
+/** Redraws lines on a terminal, and otherwise writes a line every ten seconds. If `isQuiet`, it shows nothing. */
 export function openProgressDisplay({ isQuiet }: { isQuiet: boolean }): ProgressDisplay {
   if (isQuiet) return { update: () => {}, note: () => {}, clear: () => {} };
   const canRedraw = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
-  return canRedraw ? new TerminalDisplay(process.stderr) : new LogDisplay(process.stderr);
+  return canRedraw ? new TerminalDisplay() : new LogDisplay();
 }
 
 class TerminalDisplay implements ProgressDisplay {
-  readonly #stream: NodeJS.WriteStream;
-  readonly #paint: Painter;
+  readonly #stream = process.stderr;
+  readonly #paint = painterOf(process.stderr);
   #drawnLines = 0;
   #drawnAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #lines: (() => string[]) | undefined;
 
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-    this.#paint = painterOf(stream);
-  }
-
   update(lines: () => string[]): void {
     this.#lines = lines;
-    // A timer draws the last of many quick updates, too.
+    // The timer also draws the last of several quick updates.
     this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + REDRAW_MS - Date.now()));
   }
 
@@ -81,21 +77,16 @@ class TerminalDisplay implements ProgressDisplay {
 }
 
 class LogDisplay implements ProgressDisplay {
-  readonly #stream: NodeJS.WriteStream;
   #writtenAt = Date.now();
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-  }
 
   update(lines: () => string[]): void {
     if (Date.now() - this.#writtenAt < LOG_INTERVAL_MS) return;
     this.#writtenAt = Date.now();
-    this.#stream.write(`${lines()[0]?.trim() ?? ''}\n`);
+    this.note(lines()[0]?.trim() ?? '');
   }
 
   note(line: string): void {
-    this.#stream.write(`${line}\n`);
+    process.stderr.write(`${line}\n`);
   }
 
   clear(): void {}
@@ -104,19 +95,13 @@ class LogDisplay implements ProgressDisplay {
 /** `━━━━━━╌╌╌╌` */
 export function bar(done: number, total: number): string {
   const share = total === 0 ? 1 : Math.min(1, done / total);
-  // Full only at the very end: the last file often takes long.
+  // The bar is full only at the very end, since the last file often takes long.
   const full = share === 1 ? BAR_COLUMNS : Math.min(BAR_COLUMNS - 1, Math.floor(share * BAR_COLUMNS));
   return '━'.repeat(full) + '╌'.repeat(BAR_COLUMNS - full);
 }
 
 /** `━━━━━━╌╌╌╌  42 %  1.2 MB of 2.9 MB, 5 of 12 files` */
-export function transferLine(progress: {
-  doneBytes: number;
-  totalBytes: number;
-  doneFiles: number;
-  totalFiles: number;
-}): string {
-  const { doneBytes, totalBytes, doneFiles, totalFiles } = progress;
+export function transferLine({ doneBytes, totalBytes, doneFiles, totalFiles }: CopyProgress): string {
   const bytes = `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`;
   const files = `${doneFiles.toLocaleString('en')} of ${counted(totalFiles, 'file')}`;
   return `${bar(doneBytes, totalBytes)} ${percent(doneBytes, totalBytes)}  ${bytes}, ${files}`;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
+import { text } from 'node:stream/consumers';
 
 /** Whether a person can answer questions: standard input and standard error are a terminal. */
 export function canAsk(): boolean {
@@ -30,8 +31,8 @@ export async function askSecret(prompt: string, signal: AbortSignal): Promise<st
   try {
     for (;;) {
       const [keys]: string[] = await once(stdin, 'data', { signal });
-      const [text = '', ...rest] = (keys ?? '').split(ENTER);
-      for (const key of text) {
+      const [line = '', ...rest] = (keys ?? '').split(ENTER);
+      for (const key of line) {
         if (key === '\u0003') process.kill(process.pid, 'SIGINT');
         else if (key === '\u007f' || key === '\b') typed = typed.slice(0, -1);
         else if (key === '\u0015') typed = '';
@@ -46,9 +47,7 @@ export async function askSecret(prompt: string, signal: AbortSignal): Promise<st
   }
 }
 
-/** Reads standard input to its end. */
+/** Reads standard input to its end, and trims it. */
 export async function readInput(): Promise<string> {
-  let text = '';
-  for await (const chunk of process.stdin.setEncoding('utf8')) text += chunk;
-  return text.trim();
+  return (await text(process.stdin)).trim();
 }

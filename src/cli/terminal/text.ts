@@ -1,16 +1,23 @@
-/** Makes text of others safe to print: escapes control characters, which could move the cursor or clear the screen. */
+/** Escapes control characters, which could move the cursor or clear the screen. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}|\p{Bidi_Control}/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return `\\u{${code.toString(16)}}`;
-  });
+  return text.replace(/\p{Cc}|\p{Bidi_Control}/gu, escaped);
+}
+
+/** The escape of a character in JavaScript: `\u{1b}`. */
+export function escaped(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+}
+
+/** The message of an error; another thrown value as text. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const DOUBLE_WIDTH =
   /^[\p{Emoji_Presentation}\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff00-\uff60]$/u;
 
-/** The number of columns that the text takes on a terminal. */
+/** The number of columns of a text on a terminal. */
 function widthOf(text: string): number {
   let width = 0;
   for (const character of text) {
@@ -19,7 +26,7 @@ function widthOf(text: string): number {
   return width;
 }
 
-/** Cuts the end of a text that is wider than that many columns. */
+/** Cuts a text to that many columns. */
 export function truncated(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
   let kept = '';
@@ -30,12 +37,12 @@ export function truncated(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** Aligns rows in columns, each as wide as its widest cell. */
-export function tableOf(rows: readonly (readonly string[])[]): string {
+/** Aligns cells in columns, each as wide as its widest cell. @returns a line for each row */
+export function tableOf(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
   const padded = (cell: string, column: number) =>
     cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)));
-  return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
+  return rows.map((row) => row.map(padded).join('  ').trimEnd());
 }
 
 /** `1.2 MB`; in powers of ten, as disks and networks count. */
