@@ -41,7 +41,7 @@ export interface Visit {
   readonly page: Page;
   readonly context: BrowserContext;
   /** Errors of scripts, and violations of the page's content security policy. */
-  readonly complaints: readonly string[];
+  readonly browserErrors: readonly string[];
 }
 
 export interface VisitOptions {
@@ -62,14 +62,14 @@ export async function visit(
   const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
   const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on('pageerror', (error) => complaints.push(String(error)));
+  const browserErrors: string[] = [];
+  page.on('pageerror', (error) => browserErrors.push(String(error)));
   page.on('console', (message) => {
     // Many tests provoke failed requests, and check how the page handles them.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) {
-      complaints.push(message.text());
+      browserErrors.push(message.text());
     }
   });
   await page.goto(`${server.url}${path}${token === undefined ? '' : `#token=${token}`}`);
-  return { page, context, complaints };
+  return { page, context, browserErrors };
 }

@@ -122,10 +122,10 @@ describeInBrowser('serious accessibility violations', (site) => {
     });
 
     test.each(PAGES)(`there are none with $name, ${theme}`, async ({ path, open }) => {
-      const { page, context, complaints } = await site.open(path(), { theme });
+      const { page, context, browserErrors } = await site.open(path(), { theme });
       await open(page);
       expect(await seriousViolations(page)).toEqual([]);
-      expect(complaints).toEqual([]);
+      expect(browserErrors).toEqual([]);
       await context.close();
     });
   }

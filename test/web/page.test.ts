@@ -10,7 +10,7 @@ const MAX_SCRIPT_BYTES = 200_000;
 describeInBrowser('the page', (site) => {
   test('signs in by a link, removes the token from the address, and keeps it for the tab', async () => {
     await site.api.newDataset('by link');
-    const { page, context, complaints } = await site.open();
+    const { page, context, browserErrors } = await site.open();
     await page.getByText('by link').waitFor();
     expect(page.url()).toBe(`${site.server.url}/`);
     await page.reload();
@@ -18,7 +18,7 @@ describeInBrowser('the page', (site) => {
     const other = await context.newPage();
     await other.goto(site.server.url);
     await other.getByLabel('Token').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('signs in with a pasted token, and explains that a token is unknown', async () => {
@@ -46,7 +46,7 @@ describeInBrowser('the page', (site) => {
   });
 
   test('shows the API documentation, which contacts no other host', async () => {
-    const { page, context, complaints } = await visit(site.browser, site.server);
+    const { page, context, browserErrors } = await visit(site.browser, site.server);
     const foreign: string[] = [];
     context.on('request', (request) => {
       if (!request.url().startsWith(site.server.url) && !request.url().startsWith('blob:')) foreign.push(request.url());
@@ -54,7 +54,7 @@ describeInBrowser('the page', (site) => {
     await page.goto(`${site.server.url}/docs`);
     await page.getByText('Metrics for Prometheus').first().waitFor();
     expect(foreign).toEqual([]);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('needs less than 200 kB of compressed scripts', async () => {

@@ -1,6 +1,6 @@
 /*
- * Makes the pictures of README and docs: `npm run screenshots`. A real server, the example dataset and a real browser, as in
- * the tests beside it, so that they show what there is.
+ * Makes the pictures of README and docs: `npm run screenshots`. Takes them in a real browser, from a real server with the
+ * example dataset.
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ interface Shot {
   readonly name: string;
   readonly path: string;
   readonly theme: 'light' | 'dark';
-  readonly isThere: (page: Page) => Promise<void>;
+  readonly waitForContent: (page: Page) => Promise<void>;
   readonly width?: number;
   readonly height?: number;
 }
@@ -36,15 +36,21 @@ try {
   const id = await fill('railway', names);
   const shows = (text: string) => (page: Page) => page.getByText(text).first().waitFor();
   const shots: readonly Shot[] = [
-    { name: 'datasets', path: '/', theme: 'light', isThere: shows('signals at night') },
-    { name: 'files', path: `/datasets/${id}`, theme: 'light', isThere: shows('yard_01.jpg') },
-    { name: 'files-dark', path: `/datasets/${id}`, theme: 'dark', isThere: shows('yard_01.jpg') },
-    { name: 'captions', path: `/datasets/${id}/captions`, theme: 'light', isThere: shows('railway') },
-    { name: 'fitness', path: `/datasets/${id}/fitness`, theme: 'light', isThere: shows('Resolution'), height: 1400 },
+    { name: 'datasets', path: '/', theme: 'light', waitForContent: shows('signals at night') },
+    { name: 'files', path: `/datasets/${id}`, theme: 'light', waitForContent: shows('yard_01.jpg') },
+    { name: 'files-dark', path: `/datasets/${id}`, theme: 'dark', waitForContent: shows('yard_01.jpg') },
+    { name: 'captions', path: `/datasets/${id}/captions`, theme: 'light', waitForContent: shows('railway') },
+    {
+      name: 'fitness',
+      path: `/datasets/${id}/fitness`,
+      theme: 'light',
+      waitForContent: shows('Resolution'),
+      height: 1400,
+    },
   ];
-  for (const { name, path, theme, isThere, width = 1280, height = 800 } of shots) {
+  for (const { name, path, theme, waitForContent, width = 1280, height = 800 } of shots) {
     const { page, context } = await visit(browser, server, { token: api.token, path, theme, width, height });
-    await isThere(page);
+    await waitForContent(page);
     await page.waitForFunction(() => [...document.images].every(({ complete }) => complete));
     await page.screenshot({ path: join(PICTURES, `${name}.png`) });
     await context.close();

@@ -21,14 +21,14 @@ describe('changes to many captions', () => {
     await discardServer(server);
   });
 
-  test('report a removal that was in flight at the cancel as changed, once it is', async () => {
+  test('report a removal that was in flight at the cancel as changed', async () => {
     const names = Array.from({ length: 8 }, (_, index) => `${index}.txt`);
     const id = await api.newDataset();
     for (const name of names) await api.upload(id, name, 'filled');
     const removals = names.map((filename): CaptionChange => ({ filename, before: 'filled', after: undefined }));
     const release = new AbortController();
     const released = once(release.signal, 'abort');
-    // The first removal is answered at once, which cancels the rest. The others that are in flight then have to wait.
+    // The first removal is answered at once, and its progress cancels the rest. The others in flight block until the release.
     proxy.rule(async ({ method, path }) => {
       if (method === 'DELETE' && !path.endsWith(`/${names[0]}`)) await released;
       return undefined;
@@ -37,13 +37,13 @@ describe('changes to many captions', () => {
     const client = new TrainyardClient({ baseUrl: proxy.url, token: api.token });
     const applying = applyChanges(client, id, removals, { signal: cancel.signal, onProgress: () => cancel.abort() });
     await once(cancel.signal, 'abort');
-    // Time enough for the client to ask which captions are still there, if it does not wait for the removals.
+    // Enough time for the client to read which captions exist, if it did not wait for the removals in flight.
     for (let i = 0; i < 5; i++) await api.status(id);
     release.abort();
     const { changed, remaining, failed, skipped } = await applying;
-    const stillThere = await api.filenames(id);
-    expect(remaining.map(({ filename }) => filename)).toEqual(stillThere);
-    expect(changed.map(({ filename }) => filename)).toEqual(names.filter((name) => !stillThere.includes(name)));
+    const existing = await api.filenames(id);
+    expect(remaining.map(({ filename }) => filename)).toEqual(existing);
+    expect(changed.map(({ filename }) => filename)).toEqual(names.filter((name) => !existing.includes(name)));
     expect(changed.length).toBeGreaterThan(1);
     expect([failed, skipped]).toEqual([[], []]);
   });

@@ -30,22 +30,22 @@ describeInBrowser("a caption's field", (site) => {
 
   test('shows the text, and distinguishes a missing caption from a blank one', async () => {
     const id = await datasetOf({ written: 'a wagon', blank: ' \n', missing: undefined });
-    await site.api.upload(id, 'orphan.txt', 'of nothing');
-    const { page, complaints } = await open(id);
+    await site.api.upload(id, 'orphan.txt', 'without an image');
+    const { page, browserErrors } = await open(id);
     await shows(page, 'written.jpg', 'a wagon');
-    await shows(page, 'orphan.txt', 'of nothing');
+    await shows(page, 'orphan.txt', 'without an image');
     await expect
       .poll(() => fieldOf(page, 'blank.jpg').getAttribute('placeholder'), { timeout: 15_000 })
       .toBe('Blank caption');
     await expect
       .poll(() => fieldOf(page, 'missing.jpg').getAttribute('placeholder'), { timeout: 15_000 })
       .toBe('No caption yet');
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('is saved on blur and by Ctrl+Enter; Enter alone inserts a line break', async () => {
     const id = await datasetOf({ one: 'a wagon', two: undefined });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
     await fieldOf(page, 'one.jpg').fill('a red wagon');
     await fieldOf(page, 'one.jpg').blur();
@@ -58,7 +58,7 @@ describeInBrowser("a caption's field", (site) => {
     await page.keyboard.press('Control+Enter');
     await eventually(async () => ((await bytesOf(id, 'two.txt')) === 'first\nsecond' ? true : undefined));
     expect(await fieldOf(page, 'two.jpg').evaluate((field) => field === document.activeElement)).toBe(true);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('is reset by Escape, without a request', async () => {
@@ -97,10 +97,10 @@ describeInBrowser("a caption's field", (site) => {
   test('shows HTML as plain text', async () => {
     const text = '<img src=x onerror="document.title=1"><b>bold</b>';
     const id = await datasetOf({ html: text });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await shows(page, 'html.jpg', text);
     expect(await page.locator('main b, main img[src=x]').count()).toBe(0);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('keeps a text that could not be saved, says why, and saves it once the service is back', async () => {
@@ -148,11 +148,11 @@ describeInBrowser("a caption's field", (site) => {
 
   test('asks which version to keep after a conflicting change', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal', three: 'a gate' });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await shows(page, 'one.jpg', 'a wagon');
     await shows(page, 'two.jpg', 'a signal');
     await shows(page, 'three.jpg', 'a gate');
-    // Without a draft there is no conflict.
+    // Without a draft, a change is no conflict.
     await site.api.upload(id, 'three.txt', 'an open gate');
     await shows(page, 'three.jpg', 'an open gate');
     await fieldOf(page, 'one.jpg').fill('mine');
@@ -169,7 +169,7 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByRole('button', { name: 'Take theirs' }).click();
     expect(await fieldOf(page, 'two.jpg').inputValue()).toBe('theirs, too');
     expect(await bytesOf(id, 'two.txt')).toBe('theirs, too');
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('does not overwrite a change that the page has not seen yet', async () => {
@@ -232,14 +232,14 @@ describeInBrowser("a caption's field", (site) => {
     await page.getByText('unsaved caption').waitFor({ state: 'detached' });
   });
 
-  test('survives leaving the page; a notice elsewhere lists it while it is unsaved', async () => {
+  test('survives a visit to another page, which lists it while it is unsaved', async () => {
     const line = await tcpLinkTo(site.server.url);
     const id = await datasetOf({ one: 'a wagon' });
     const { page } = await open(id, { at: line });
     await shows(page, 'one.jpg', 'a wagon');
     await line.goAway();
     await fieldOf(page, 'one.jpg').fill('typed in a hurry');
-    // Left by going elsewhere, with the keyboard still in it.
+    // The user leaves the page while the field has the focus.
     await page.evaluate(() => document.querySelector<HTMLElement>('a[href="/"]')?.click());
     const notice = page.getByRole('region', { name: 'Unsaved captions' });
     await notice.getByText('Could not reach the service').waitFor();
@@ -253,7 +253,7 @@ describeInBrowser("a caption's field", (site) => {
 
   test('in the grid, typing and Escape do not trigger shortcuts', async () => {
     const id = await datasetOf({ one: 'a wagon', two: 'a signal' });
-    const { page, complaints } = await site.open(`/datasets/${id}`);
+    const { page, browserErrors } = await site.open(`/datasets/${id}`);
     await shows(page, 'one.jpg', 'a wagon');
     await fieldOf(page, 'one.jpg').focus();
     await page.keyboard.press('End');
@@ -263,16 +263,16 @@ describeInBrowser("a caption's field", (site) => {
     expect(await fieldOf(page, 'one.jpg').inputValue()).toBe('a wagon');
     expect(await page.getByRole('dialog').count()).toBe(0);
     expect(await page.getByRole('checkbox', { checked: true }).count()).toBe(0);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('of more than 64 KiB is too long to edit, and can be downloaded', async () => {
     const id = await datasetOf({ one: 'x'.repeat(70_000) });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await page.getByText('too long to edit here').waitFor();
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('Download one.txt').click()]);
     expect(download.suggestedFilename()).toBe('one.txt');
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('that could not be read says so, and can be read again', async () => {
@@ -292,17 +292,17 @@ describeInBrowser("a caption's field", (site) => {
   test('is read together with all visible ones, and only changed captions are read again', async () => {
     const id = await datasetOf(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`n${i}`, `caption ${i}`])));
     const { page } = await site.open();
-    const asked: number[] = [];
+    const batchSizes: number[] = [];
     page.on('request', (request) => {
       if (request.url().endsWith('/captions') && request.method() === 'POST') {
-        asked.push((request.postDataJSON() as { filenames: string[] }).filenames.length);
+        batchSizes.push((request.postDataJSON() as { filenames: string[] }).filenames.length);
       }
     });
     await page.goto(`${site.server.url}/datasets/${id}`);
     await shows(page, 'n7.jpg', 'caption 7');
-    expect(asked).toEqual([8]);
+    expect(batchSizes).toEqual([8]);
     await site.api.upload(id, 'n3.txt', 'changed');
     await shows(page, 'n3.jpg', 'changed');
-    expect(asked).toEqual([8, 1]);
+    expect(batchSizes).toEqual([8, 1]);
   });
 });

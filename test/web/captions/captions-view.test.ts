@@ -49,7 +49,7 @@ describeInBrowser('the view Captions', (site) => {
       three: 'Snow',
       four: 'snow, red wagon',
     });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     const tags = page.getByRole('list', { name: 'Tags' }).getByRole('button');
     await poll(() => tags.allInnerTexts()).toEqual(['snow\n3', 'red wagon\n2', 'red wagen\n1', 'Snow\n1']);
     await page.getByLabel('Order').selectOption('Rare first');
@@ -75,7 +75,7 @@ describeInBrowser('the view Captions', (site) => {
     expect(new URL(page.url()).search).toBe('?word=red');
     await page.getByRole('link', { name: 'one.jpg' }).click();
     expect(page.url()).toBe(`${site.server.url}/datasets/${id}?file=one.jpg`);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('shows statistics: missing, blank and duplicate captions, and lengths', async () => {
@@ -119,7 +119,7 @@ describeInBrowser('the view Captions', (site) => {
     };
     const id = await datasetOf({ ...before, missing: undefined });
     const original = await captionsOf(id);
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByText('3 changes to all captions').waitFor();
     await poll(() => preview(page).allTextContents()).toEqual([
@@ -145,7 +145,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
     await page.getByText('3 captions changed.').waitFor();
     expect(await captionsOf(id)).toMatchObject({ crlf: 'one\r\ntwo, sks\r\n', html: '<b>bold</b>, sks' });
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('finds and replaces in the listed captions only', async () => {
@@ -168,7 +168,7 @@ describeInBrowser('the view Captions', (site) => {
 
   test('fills missing captions, and an undo deletes them again', async () => {
     const id = await datasetOf({ one: undefined, two: undefined });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await page.getByText('No tags yet.').waitFor();
     await page.getByLabel('Text for missing captions').fill('sks');
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
@@ -180,7 +180,7 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByText('1 caption restored, 1 caption skipped.').waitFor();
     await page.getByRole('list', { name: 'Skipped' }).getByText('two.txt').waitFor();
     expect(await captionsOf(id)).toEqual({ two: 'sks, a signal' });
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('skips captions that were changed after the preview', async () => {
@@ -230,17 +230,17 @@ describeInBrowser('the view Captions', (site) => {
     await page.getByLabel('Trigger word').fill('sks');
     let sent = 0;
     await page.route(/\/uploads\//, async (route) => {
-      // All after the tenth wait for the cancel.
+      // Every upload after the tenth blocks until the cancel.
       if (route.request().method() !== 'PUT' || ++sent <= 10) await route.continue();
     });
     await page.getByRole('button', { name: 'Change 30 captions' }).click();
     await page.getByText('10 of 30 captions changed').waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('10 captions changed, 20 captions not changed because of the cancel.').waitFor();
+    await page.getByText('10 captions changed, 20 captions not changed because you cancelled.').waitFor();
     await poll(async () => (await site.api.status(id)).body.counts.pending).toBe(0);
     expect((await site.api.status(id)).body.status).toBe('READY');
     await page.unroute(/\/uploads\//);
-    // The job outlives a visit to another view.
+    // The job survives a visit to another view.
     await page.getByRole('link', { name: 'Files', exact: true }).click();
     await page.getByRole('link', { name: 'Captions', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
@@ -261,7 +261,7 @@ describeInBrowser('the view Captions', (site) => {
     });
     await page.getByRole('button', { name: 'Change 12 captions' }).click();
     // Other parts of the page may offer a retry as well.
-    const job = page.getByRole('region', { name: '“sks” before 12 captions' });
+    const job = page.getByRole('region', { name: 'Prepend “sks” to 12 captions' });
     await job.getByText('Could not reach the service').waitFor();
     await line.mend();
     await job.getByRole('button', { name: 'Try again', exact: true }).first().click();
@@ -271,8 +271,8 @@ describeInBrowser('the view Captions', (site) => {
   });
 
   test('says what to do with an empty dataset', async () => {
-    const { page, complaints } = await site.open(`/datasets/${await site.api.newDataset()}/captions`);
+    const { page, browserErrors } = await site.open(`/datasets/${await site.api.newDataset()}/captions`);
     await page.getByText('No images or clips yet').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 });

@@ -13,27 +13,27 @@ const card = (page: Page, name: string) =>
 const namesShown = (page: Page) => page.getByRole('list', { name: 'Datasets' }).getByRole('heading').allTextContents();
 
 describeInBrowser('the page of all datasets', (site) => {
-  /** An account of its own, so that the list shows the datasets of one test only. */
-  async function newPerson(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
+  /** Creates an account, so that the list shows the datasets of one test only. */
+  async function newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
     const api = await site.server.api(`account-${crypto.randomUUID()}`);
     return { api, open: (path = '/') => site.open(path, { token: api.token }) };
   }
 
-  async function pairUp(api: Api, id: string, stem: string): Promise<void> {
+  async function uploadPair(api: Api, id: string, stem: string): Promise<void> {
     await api.upload(id, `${stem}.jpg`, await media.jpeg());
     await api.upload(id, `${stem}.txt`, 'a caption');
   }
 
   test('shows contents, size, first images and errors of each dataset', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     const good = await api.newDataset('good');
-    await pairUp(api, good, 'a');
+    await uploadPair(api, good, 'a');
     await api.upload(good, 'clip.mp4', media.clip('faststart.mp4'));
     await api.upload(good, 'clip.txt', 'a clip');
     const bad = await api.newDataset('bad');
     await api.upload(bad, 'lonely.jpg', await media.jpeg());
     await api.newDataset('empty');
-    const { page, complaints } = await open();
+    const { page, browserErrors } = await open();
 
     await card(page, 'good').getByText('READY').waitFor();
     await card(page, 'good').getByText('1 image · 1 clip · 2 captions').waitFor();
@@ -50,14 +50,14 @@ describeInBrowser('the page of all datasets', (site) => {
 
     await page.getByRole('link', { name: 'good' }).click();
     await page.getByRole('heading', { name: 'good' }).waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('searches, filters by status and sorts, and keeps these settings in the URL', async () => {
-    const { api, open } = await newPerson();
-    await pairUp(api, await api.newDataset('cats 10'), 'a');
+    const { api, open } = await newAccount();
+    await uploadPair(api, await api.newDataset('cats 10'), 'a');
     for (const name of ['cats 9', 'Éclair']) await api.newDataset(name);
-    const { page, complaints } = await open();
+    const { page, browserErrors } = await open();
     await card(page, 'Éclair').waitFor();
     expect(await namesShown(page)).toEqual(['Éclair', 'cats 9', 'cats 10']);
 
@@ -74,13 +74,13 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.getByText('No dataset matches').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await expect.poll(() => namesShown(page)).toHaveLength(3);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('creates a dataset, and explains an invalid name before it is sent', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     await api.newDataset('taken');
-    const { page, complaints } = await open();
+    const { page, browserErrors } = await open();
     await page.getByRole('button', { name: 'New dataset' }).first().click();
     const name = page.getByLabel('Name', { exact: true });
     const create = page.getByRole('button', { name: 'Create' });
@@ -93,14 +93,14 @@ describeInBrowser('the page of all datasets', (site) => {
     await name.press('Enter');
     await page.getByRole('heading', { name: 'fresh' }).waitFor();
     expect((await api.list()).body.datasets.map((dataset) => dataset.name)).toEqual(['fresh', 'taken']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('deletes a dataset only after its name is typed', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     const id = await api.newDataset('to go');
     await api.newDataset('to stay');
-    const { page, complaints } = await open();
+    const { page, browserErrors } = await open();
     await page.getByRole('button', { name: 'Delete to go' }).click();
     const submit = page.getByRole('button', { name: 'Delete permanently' });
     await page.getByLabel('Type the name to confirm').fill('to g');
@@ -111,14 +111,14 @@ describeInBrowser('the page of all datasets', (site) => {
     await submit.click();
     await expect.poll(() => namesShown(page)).toEqual(['to stay']);
     expect((await api.status(id)).status).toBe(404);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('downloads a dataset as a zip archive, and deletes it from its own page', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     const id = await api.newDataset('whole');
-    await pairUp(api, id, 'a');
-    const { page, complaints } = await open(`/datasets/${id}`);
+    await uploadPair(api, id, 'a');
+    const { page, browserErrors } = await open(`/datasets/${id}`);
     const download = page.waitForEvent('download');
     await page.getByRole('link', { name: 'Download' }).click();
     expect((await download).suggestedFilename()).toBe('whole.zip');
@@ -130,31 +130,31 @@ describeInBrowser('the page of all datasets', (site) => {
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     expect((await api.status(id)).status).toBe(404);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('shows first steps to an account without datasets', async () => {
-    const { open } = await newPerson();
+    const { open } = await newAccount();
     const { page } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     await page.getByText(`npx trainyard login ${site.server.url}`).waitFor();
   });
 
   test('shows changes of other clients without a reload', async () => {
-    const { api, open } = await newPerson();
-    const { page, complaints } = await open();
+    const { api, open } = await newAccount();
+    const { page, browserErrors } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     const id = await api.newDataset('by someone else');
     await card(page, 'by someone else').getByText('DRAFT').waitFor();
-    await pairUp(api, id, 'a');
+    await uploadPair(api, id, 'a');
     await card(page, 'by someone else').getByText('READY').waitFor();
     await api.raw('DELETE', `/${id}`);
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('polls if the stream of events is not available', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     const { page, context } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
     // As with a proxy that blocks streams, or with an older service.
@@ -166,7 +166,7 @@ describeInBrowser('the page of all datasets', (site) => {
   });
 
   test('shows that the service is unreachable, and continues when it is back', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     await api.newDataset('dogs');
     const { page, context } = await open();
     await card(page, 'dogs').waitFor();
@@ -179,7 +179,7 @@ describeInBrowser('the page of all datasets', (site) => {
   });
 
   test('asks for another token if the token was revoked', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     await api.newDataset('dogs');
     const { page } = await open();
     await card(page, 'dogs').waitFor();
@@ -190,16 +190,16 @@ describeInBrowser('the page of all datasets', (site) => {
   });
 
   test('renders only some of a thousand cards at any scroll position', async () => {
-    const { api, open } = await newPerson();
+    const { api, open } = await newAccount();
     const COUNT = 1000;
     for (let from = 0; from < COUNT; from += 50) {
       await Promise.all(Array.from({ length: 50 }, (_, index) => api.newDataset(`dataset ${from + index}`)));
     }
-    const { page, complaints } = await open('/?sort=name');
+    const { page, browserErrors } = await open('/?sort=name');
     await card(page, 'dataset 0').waitFor();
     expect(await page.getByRole('list', { name: 'Datasets' }).locator('> li').count()).toBeLessThan(80);
     await page.keyboard.press('End');
     await card(page, `dataset ${COUNT - 1}`).waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 });

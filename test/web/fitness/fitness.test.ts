@@ -35,7 +35,7 @@ describeInBrowser('the view Fit to train?', (site) => {
 
   test('shows a READY dataset as fit, with its digest and the commands that mount it', async () => {
     const id = await datasetOf({ 'a.jpg': await media.jpeg() }, 'fit to go');
-    const { page, context, complaints } = await open(id);
+    const { page, context, browserErrors } = await open(id);
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: site.server.url });
     const verdict = panel(page, 'Verdict');
     await verdict.getByText('Fit to train').waitFor();
@@ -46,14 +46,14 @@ describeInBrowser('the view Fit to train?', (site) => {
     await verdict.getByRole('button', { name: 'Copy the command that mounts the dataset' }).click();
     await page.getByText('Copied the command that mounts the dataset').waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(line);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('lists every problem with a link to its file, and updates once they are fixed', async () => {
     const id = await datasetOf({ 'good.jpg': await media.jpeg() });
     await site.api.upload(id, 'lonely.jpg', await media.jpeg({ seed: 2 }));
     await site.api.upload(id, 'page.jpg', media.damaged.html());
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     await panel(page, 'Verdict').getByText('Not fit to train').waitFor();
     await panel(page, 'Errors').getByText('lonely.jpg has no caption').waitFor();
     await panel(page, 'Errors').getByText('page.jpg').first().waitFor();
@@ -68,7 +68,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     await site.api.upload(id, 'page.jpg', await media.jpeg({ seed: 3 }));
     await site.api.upload(id, 'page.txt', 'a page');
     await panel(page, 'Verdict').getByText('Fit to train').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('shows the buckets that the trainer will make at the chosen resolution', async () => {
@@ -77,7 +77,7 @@ describeInBrowser('the view Fit to train?', (site) => {
       'wide.jpg': await media.jpeg({ width: 1600, height: 900, seed: 2 }),
       'small.jpg': await media.jpeg({ width: 300, height: 300, seed: 3 }),
     });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     const buckets = panel(page, 'Resolutions and buckets');
     await buckets.getByRole('button', { name: 'Buckets of images as a table' }).click();
     const table = buckets.getByRole('region', { name: 'Buckets of images, table' });
@@ -88,19 +88,19 @@ describeInBrowser('the view Fit to train?', (site) => {
     await buckets.getByRole('group', { name: 'Resolution' }).getByText('512').click();
     await table.getByText('512 × 512').waitFor();
     expect(await table.getByText('1024 × 1024').count()).toBe(0);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('shows the lengths of clips, and the clips that are too short for a job', async () => {
     const id = await datasetOf({ 'short.mp4': media.clip('faststart.mp4') });
     const { frames = 0 } = (await site.api.status(id)).body.files.find(({ kind }) => kind === 'video') ?? {};
     expect(frames).toBeLessThan(81);
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     const clips = panel(page, 'Clips');
     await clips.getByText('1 of 1 clip has fewer than 81 frames').waitFor();
     await clips.getByRole('link', { name: 'short.mp4' }).waitFor();
     await clips.getByText(`${frames} frames`).waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('finds duplicates, near-duplicates, and dark, bright, blurred and tiny images', async () => {
@@ -116,12 +116,12 @@ describeInBrowser('the view Fit to train?', (site) => {
       'blurred.png': await sharp(other).rotate(180).blur(12).png().toBuffer(),
       'tiny.png': await media.png({ width: 64, height: 64, seed: 90 }),
     });
-    const { page, complaints } = await open(id);
+    const { page, browserErrors } = await open(id);
     const names = async (label: string) =>
       (await listed(page, label).locator('span.truncate').allTextContents()).toSorted();
     await page.getByText('analyzed, from thumbnails of 320 pixels').waitFor();
     expect(await names('Exact duplicates, group 1')).toEqual(['again.png', 'original.png']);
-    // Of images with the same bytes, one is analyzed.
+    // Only one of several images with the same bytes is analyzed.
     await expect.poll(() => names('Near-duplicates, group 1')).toEqual(['again.png', 'smaller.jpg']);
     expect(await names('Dark images')).toEqual(['dark.png']);
     expect(await names('Bright images')).toEqual(['bright.png']);
@@ -129,7 +129,7 @@ describeInBrowser('the view Fit to train?', (site) => {
     expect(await names('Tiny images')).toEqual(['tiny.png']);
     await page.getByRole('link', { name: 'dark.png' }).click();
     await page.waitForURL(/\?file=dark\.png$/);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('caches analyses across a reload', async () => {
@@ -155,8 +155,8 @@ describeInBrowser('the view Fit to train?', (site) => {
   });
 
   test('explains an empty dataset', async () => {
-    const { page, complaints } = await open(await site.api.newDataset());
+    const { page, browserErrors } = await open(await site.api.newDataset());
     await page.getByText('Nothing to train on yet').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 });

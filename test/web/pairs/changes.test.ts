@@ -6,7 +6,7 @@ import { describeInBrowser, type OpenOptions } from '../../harness/describe-in-b
 import { eventually } from '../../harness/server.js';
 import { boxOf, cardOf, close, focusedOf, isPainted, namesOf, pictureOf, scrollOf, soon } from './pairs-page.js';
 
-/** More than fit on a screen with four cards to a row. */
+/** More than fit on a screen with four cards per row. */
 const NAMES = Array.from({ length: 24 }, (_, i) => `p${String(i).padStart(2, '0')}.jpg`);
 
 describeInBrowser('changes to files', (site) => {
@@ -27,9 +27,9 @@ describeInBrowser('changes to files', (site) => {
 
   async function open(names: readonly string[], options?: OpenOptions): Promise<Visit & { id: string }> {
     const id = await datasetOf(names);
-    const there = await site.open(`/datasets/${id}`, options);
-    await cardOf(there.page, names[0]!).waitFor();
-    return { ...there, id };
+    const visited = await site.open(`/datasets/${id}`, options);
+    await cardOf(visited.page, names[0]!).waitFor();
+    return { ...visited, id };
   }
 
   async function tabTo(page: Page, label: string): Promise<void> {
@@ -40,8 +40,8 @@ describeInBrowser('changes to files', (site) => {
   }
 
   test('are made by keyboard alone', async () => {
-    const there = await open(NAMES.slice(0, 10));
-    const { page, id } = there;
+    const visited = await open(NAMES.slice(0, 10));
+    const { page, id } = visited;
     await tabTo(page, 'Open p00.jpg');
     for (const [key, name] of [
       ['ArrowRight', 'p01.jpg'],
@@ -55,11 +55,11 @@ describeInBrowser('changes to files', (site) => {
     ] as const) {
       await page.keyboard.press(key);
       await soon(() => focusedOf(page), key).toBe(`Open ${name}`);
-      const isInSight = await pictureOf(page, name).evaluate((card) => {
+      const isInViewport = await pictureOf(page, name).evaluate((card) => {
         const { top, bottom } = card.getBoundingClientRect();
         return top >= 0 && bottom <= window.innerHeight;
       });
-      expect(isInSight).toBe(true);
+      expect(isInViewport).toBe(true);
     }
 
     await page.keyboard.press('Enter');
@@ -89,12 +89,12 @@ describeInBrowser('changes to files', (site) => {
     await tabTo(page, 'Caption of p07.jpg');
     await page.keyboard.press('Home');
     expect(await focusedOf(page)).toBe('Caption of p07.jpg');
-    await close(there);
+    await close(visited);
   });
 
   test('delete the selected pairs, and move nothing else', async () => {
-    const there = await open(NAMES);
-    const { page, id } = there;
+    const visited = await open(NAMES);
+    const { page, id } = visited;
     const grid = await page.getByRole('list', { name: 'Pairs' }).elementHandle();
     await boxOf(page, 'p12.jpg').click();
     await boxOf(page, 'p14.jpg').click();
@@ -116,12 +116,12 @@ describeInBrowser('changes to files', (site) => {
     const names = await site.api.filenames(id);
     expect(names).toHaveLength(44);
     expect(names.filter((name) => /^p1[24]/.test(name))).toEqual([]);
-    await close(there);
+    await close(visited);
   });
 
   test('that fail are listed until they are retried', async () => {
-    const there = await open(NAMES.slice(0, 3));
-    const { page, context, id } = there;
+    const visited = await open(NAMES.slice(0, 3));
+    const { page, context, id } = visited;
     await boxOf(page, 'p00.jpg').click();
     await page.keyboard.press('Delete');
     await context.setOffline(true);
@@ -131,18 +131,18 @@ describeInBrowser('changes to files', (site) => {
     await alert.getByText('p00.txt').waitFor();
     await alert.getByText('Could not reach the service.').first().waitFor();
     await context.setOffline(false);
-    // A file that is gone already counts as deleted.
+    // A file that another client has deleted counts as deleted.
     await site.api.raw('DELETE', `/${id}/files/p00.txt`);
     await alert.getByRole('button', { name: 'Try again' }).click();
     await cardOf(page, 'p00.jpg').waitFor({ state: 'detached' });
     await alert.waitFor({ state: 'detached' });
     expect(await site.api.filenames(id)).toHaveLength(4);
-    await close(there);
+    await close(visited);
   });
 
-  test('continue while the person looks at another page', async () => {
-    const there = await open(NAMES);
-    const { page, id } = there;
+  test('continue while the user visits another page', async () => {
+    const visited = await open(NAMES);
+    const { page, id } = visited;
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
     await page.getByRole('button', { name: 'Delete 48 files' }).click();
@@ -150,12 +150,12 @@ describeInBrowser('changes to files', (site) => {
     await soon(() => site.api.filenames(id)).toEqual([]);
     await page.getByRole('link', { name: 'Files' }).click();
     await page.getByText('No files yet').waitFor();
-    await close(there);
+    await close(visited);
   });
 
-  test('by others appear at once, and neither move nor redraw the other cards', async () => {
-    const there = await open(NAMES);
-    const { page, id } = there;
+  test('by other clients appear at once, and neither move nor redraw the other cards', async () => {
+    const visited = await open(NAMES);
+    const { page, id } = visited;
     await pictureOf(page, 'p13.jpg').focus();
     await pictureOf(page, 'p13.jpg').scrollIntoViewIfNeeded();
     await soon(() => isPainted(pictureOf(page, 'p13.jpg'))).toBe(true);
@@ -187,12 +187,12 @@ describeInBrowser('changes to files', (site) => {
     await site.api.upload(id, 'p14.jpg', await media.jpeg({ seed: 7 }));
     await soon(() => pictureOf(page, 'p14.jpg').locator('img').getAttribute('src')).not.toBe(before);
     await soon(() => isPainted(pictureOf(page, 'p14.jpg'))).toBe(true);
-    await close(there);
+    await close(visited);
   });
 
   test('can be made on a phone', async () => {
-    const there = await open(NAMES.slice(0, 6), { width: 390 });
-    const { page, id } = there;
+    const visited = await open(NAMES.slice(0, 6), { width: 390 });
+    const { page, id } = visited;
     const widthOf = () => page.evaluate(() => document.documentElement.scrollWidth);
     expect(await widthOf()).toBe(390);
     await pictureOf(page, 'p01.jpg').click();
@@ -211,6 +211,6 @@ describeInBrowser('changes to files', (site) => {
     await page.getByRole('button', { name: 'Delete 4 files' }).click();
     await page.getByText('4 pairs', { exact: true }).waitFor();
     expect(await site.api.filenames(id)).toHaveLength(8);
-    await close(there);
+    await close(visited);
   });
 });

@@ -40,8 +40,8 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
   }
 
   test('can all be reached, while few are rendered at a time', async () => {
-    const there = await open();
-    const { page } = there;
+    const visited = await open();
+    const { page } = visited;
     await page.getByText('10,000 pairs', { exact: true }).waitFor();
     await firstPainted(page);
     await pictureOf(page, 'image_0.jpg').focus();
@@ -56,12 +56,12 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     await soon(() => focusedOf(page)).toBe('Open image_0.jpg');
     await page.getByRole('searchbox').fill('_77');
     await page.getByText('111 pairs', { exact: true }).waitFor();
-    await close(there);
+    await close(visited);
   });
 
   test('keep the card that is being edited when it scrolls out of view', async () => {
-    const there = await open();
-    const { page } = there;
+    const visited = await open();
+    const { page } = visited;
     const caption = cardOf(page, 'image_1.jpg').getByRole('textbox');
     await soon(() => caption.inputValue()).toContain('a signal beside the track');
     await caption.press('End');
@@ -71,15 +71,15 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     expect(await focusedOf(page)).toBe('Caption of image_1.jpg');
     await page.keyboard.type('!');
     expect(await caption.inputValue()).toMatch(/ and more!$/);
-    await close(there);
+    await close(visited);
   });
 
   test('are selected as a range, and deleted without scrolling the page', async () => {
-    const there = await open('?file=image_5000.jpg');
-    const { page } = there;
+    const visited = await open('?file=image_5000.jpg');
+    const { page } = visited;
     await soon(() => focusedOf(page)).toBe('Open image_5000.jpg');
     await boxOf(page, 'image_5000.jpg').click();
-    // Two rows of four are a screen.
+    // A screen shows two rows of four.
     for (let i = 0; i < 37; i++) await page.keyboard.press('PageDown');
     for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
     await page.keyboard.press('Shift+Space');
@@ -97,12 +97,12 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     expect(await scrollOf(page)).toBe(scroll);
     expect(await grid?.evaluate((list) => list.isConnected)).toBe(true);
     expect((await site.api.status(id)).body.counts.images).toBe(9700);
-    await close(there);
+    await close(visited);
   });
 
   test('stay in place while more arrive', async () => {
-    const there = await open('?file=image_70.jpg');
-    const { page } = there;
+    const visited = await open('?file=image_70.jpg');
+    const { page } = visited;
     await soon(() => focusedOf(page)).toBe('Open image_70.jpg');
     await soon(() => isPainted(pictureOf(page, 'image_70.jpg'))).toBe(true);
     const image = await pictureOf(page, 'image_70.jpg').locator('img').elementHandle();
@@ -117,6 +117,6 @@ describeInBrowser('ten thousand pairs', { start }, (site) => {
     expect(await placeOf()).toEqual(place);
     expect(await focusedOf(page)).toBe('Open image_70.jpg');
     expect(await image?.evaluate((element: HTMLImageElement) => element.isConnected && element.complete)).toBe(true);
-    await close(there);
+    await close(visited);
   });
 });

@@ -2,10 +2,10 @@ import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Visit } from '../../harness/browser.js';
 
-/** Polls a value, with patience for a busy machine. */
-export const soon = <T>(look: () => T, message = '') => expect.poll(look, { timeout: 20_000, message });
+/** Polls a value until it meets the expectation, for up to 20 s: the machine may be busy. */
+export const soon = <T>(read: () => T, message = '') => expect.poll(read, { timeout: 20_000, message });
 
-// Elements of the page with the files of a dataset, found as people find them.
+// Elements of the page with the files of a dataset, found by what a user sees or hears.
 export const cardOf = (page: Page, name: string) => page.getByRole('article', { name, exact: true });
 export const boxOf = (page: Page, name: string) => page.getByRole('checkbox', { name: `Select ${name}`, exact: true });
 export const pictureOf = (page: Page, name: string) => page.getByRole('button', { name: `Open ${name}`, exact: true });
@@ -33,8 +33,8 @@ export function isPainted(picture: Locator): Promise<boolean> {
     );
 }
 
-/** Ends a visit, and fails if the browser complained during it. */
-export async function close({ context, complaints }: Visit): Promise<void> {
-  expect(complaints).toEqual([]);
+/** Ends a visit, and fails if the browser logged an error during it. */
+export async function close({ context, browserErrors }: Visit): Promise<void> {
+  expect(browserErrors).toEqual([]);
   await context.close();
 }

@@ -23,7 +23,7 @@ describeInBrowser('the files of a dataset', (site) => {
   const open = (id: string, query = '', options?: OpenOptions): Promise<Visit> =>
     site.open(`/datasets/${id}${query}`, options);
 
-  test('are shown as pairs, with their facts and problems', async () => {
+  test('are shown as pairs, with facts and problems', async () => {
     const id = await datasetOf({
       'blank.jpg': await media.jpeg({ width: 120, height: 80 }),
       'blank.txt': ' ',
@@ -37,8 +37,8 @@ describeInBrowser('the files of a dataset', (site) => {
     });
     const later = await media.jpeg();
     const link = await site.api.link(id, 'later.jpg', later.length);
-    const there = await open(id);
-    const { page } = there;
+    const visited = await open(id);
+    const { page } = visited;
     const blank = cardOf(page, 'blank.jpg');
     await blank.getByText('120 × 80').waitFor();
     await blank.getByText('Blank caption', { exact: true }).waitFor();
@@ -55,13 +55,13 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByText('Waiting for 1 file').waitFor();
     await put(link, later);
     await page.getByText('Waiting for 1 file').waitFor({ state: 'detached' });
-    await close(there);
+    await close(visited);
   });
 
   test('with HTML in their names and captions are shown as plain text', async () => {
     const id = await datasetOf({ [HOSTILE]: undefined, [HOSTILE.replace('.jpg', '.txt')]: HOSTILE });
-    const there = await open(id, `?file=${encodeURIComponent(HOSTILE)}`);
-    const { page } = there;
+    const visited = await open(id, `?file=${encodeURIComponent(HOSTILE)}`);
+    const { page } = visited;
     const dialogs: string[] = [];
     page.on('dialog', (dialog) => {
       dialogs.push(dialog.message());
@@ -75,7 +75,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByRole('dialog', { name: 'Delete 2 files?' }).getByText(HOSTILE).waitFor();
     expect(await page.locator('img[src="x"]').count()).toBe(0);
     expect(dialogs).toEqual([]);
-    await close(there);
+    await close(visited);
   });
 
   test('have a preview if the browser can display them, and a placeholder otherwise', async () => {
@@ -91,8 +91,8 @@ describeInBrowser('the files of a dataset', (site) => {
       'i.wmv': media.clip('windows.wmv'),
       'j.flv': media.clip('flash.flv'),
     });
-    const there = await open(id, '', { height: 2000 });
-    const { page } = there;
+    const visited = await open(id, '', { height: 2000 });
+    const { page } = visited;
     for (const name of ['a.bmp', 'b.tiff', 'c.gif', 'd.webp']) {
       await pictureOf(page, name).locator('img').waitFor();
       await soon(() => isPainted(pictureOf(page, name)), name).toBe(true);
@@ -114,21 +114,21 @@ describeInBrowser('the files of a dataset', (site) => {
     }
     await pictureOf(page, 'j.flv').click();
     await page.getByRole('dialog').getByText('Download it to see it').waitFor();
-    await close(there);
+    await close(visited);
   });
 
   test('have a placeholder if the browser fails to display them', async () => {
-    // No Chromium without licences for it plays HEVC without hardware that does.
+    // Chromium decodes HEVC only with hardware that does.
     const id = await datasetOf({ 'a.mp4': media.clip('hevc.mp4') });
-    const there = await open(id);
-    await pictureOf(there.page, 'a.mp4').getByText('No preview of MP4').waitFor();
-    await close(there);
+    const visited = await open(id);
+    await pictureOf(visited.page, 'a.mp4').getByText('No preview of MP4').waitFor();
+    await close(visited);
   });
 
   test('play muted while they are hovered or focused', async () => {
     const id = await datasetOf({ 'a.mp4': media.clip('moov-last.mp4'), 'b.mp4': media.clip('faststart.mp4') });
-    const there = await open(id);
-    const { page } = there;
+    const visited = await open(id);
+    const { page } = visited;
     const stateOf = (name: string) =>
       pictureOf(page, name)
         .locator('video')
@@ -140,7 +140,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await soon(() => stateOf('a.mp4')).toEqual({ paused: true, muted: true });
     await pictureOf(page, 'b.mp4').focus();
     await soon(() => stateOf('b.mp4')).toEqual({ paused: false, muted: true });
-    await close(there);
+    await close(visited);
   });
 
   test('are filtered, with counts on the filters, as the address says', async () => {
@@ -151,8 +151,8 @@ describeInBrowser('the files of a dataset', (site) => {
       'c.txt': undefined,
       'd.jpg': 'no image',
     });
-    const there = await open(id);
-    const { page } = there;
+    const visited = await open(id);
+    const { page } = visited;
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
     const filters = [
       ['All 3', ['a.jpg', 'b.jpg', 'c.txt'], ''],
@@ -173,13 +173,13 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByText('No pair matches this filter.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await soon(() => namesOf(page)).toEqual(['a.jpg', 'b.jpg', 'c.txt']);
-    await close(there);
+    await close(visited);
   });
 
   test('are searched by name', async () => {
     const id = await datasetOf(['dog_1.jpg', 'dog_2.jpg', 'cat_1.jpg']);
-    const there = await open(id);
-    const { page } = there;
+    const visited = await open(id);
+    const { page } = visited;
     await page.getByRole('searchbox').fill('DOG');
     await soon(() => namesOf(page)).toEqual(['dog_1.jpg', 'dog_2.jpg']);
     await page.reload();
@@ -188,7 +188,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByText('No filename matches “bird”.').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await soon(() => namesOf(page)).toHaveLength(3);
-    await close(there);
+    await close(visited);
   });
 
   test('that were rejected are listed with the reason until they are dismissed', async () => {
@@ -199,8 +199,8 @@ describeInBrowser('the files of a dataset', (site) => {
       'b.jpg': '',
       'c.mp4': 'no clip',
     });
-    const there = await open(id, '?filter=rejected');
-    const { page } = there;
+    const visited = await open(id, '?filter=rejected');
+    const { page } = visited;
     await page.getByText('a.png is plain text, not an image.').waitFor();
     await page.getByRole('button', { name: 'Dismiss c.mp4' }).click();
     await page.getByText('c.mp4 is plain text').waitFor({ state: 'detached' });
@@ -209,7 +209,7 @@ describeInBrowser('the files of a dataset', (site) => {
     await page.getByText('No upload was rejected.').waitFor();
     await page.getByText('READY', { exact: true }).waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
-    await close(there);
+    await close(visited);
   });
 
   test('whose reservations have expired are dismissed, and good files of the same names stay', async () => {
@@ -221,12 +221,12 @@ describeInBrowser('the files of a dataset', (site) => {
       await own.upload(id, 'a.txt', 'a caption');
       await own.link(id, 'a.jpg', 1);
       const path = `/datasets/${id}?filter=rejected`;
-      const there = await site.open(path, { at: impatient, token: own.token });
-      const { page } = there;
+      const visited = await site.open(path, { at: impatient, token: own.token });
+      const { page } = visited;
       await page.getByRole('button', { name: 'Dismiss a.jpg' }).click();
       await page.getByText('READY', { exact: true }).waitFor();
       expect(await own.filenames(id)).toEqual(['a.jpg', 'a.txt']);
-      await close(there);
+      await close(visited);
     } finally {
       await discardServer(impatient);
     }
@@ -235,8 +235,8 @@ describeInBrowser('the files of a dataset', (site) => {
   test('are scrolled to by a link, which centres the card', async () => {
     const names = Array.from({ length: 60 }, (_, i) => `${String(i).padStart(2, '0')}.txt`);
     const id = await datasetOf(names);
-    const there = await open(id, '?file=41.txt');
-    const { page } = there;
+    const visited = await open(id, '?file=41.txt');
+    const { page } = visited;
     await soon(() => focusedOf(page)).toBe('Open 41.txt');
     const middle = await cardOf(page, '41.txt').evaluate((card) => {
       const { top, bottom } = card.getBoundingClientRect();
@@ -249,24 +249,24 @@ describeInBrowser('the files of a dataset', (site) => {
     await soon(() => focusedOf(page)).toBe('Open 41.txt');
     await page.goto(`${site.server.url}/datasets/${id}?file=gone.jpg`);
     await page.getByText('gone.jpg is no longer in the dataset.').waitFor();
-    await close(there);
+    await close(visited);
   });
 
-  test('are asked for where there are none', async () => {
+  test('are asked for in an empty dataset', async () => {
     const id = await site.api.newDataset();
-    const there = await open(id);
-    const { page } = there;
+    const visited = await open(id);
+    const { page } = visited;
     await page.getByText('Drop files or a folder anywhere on this page, or use Add files above.').waitFor();
     await site.api.upload(id, 'a.jpg', await media.jpeg());
     await cardOf(page, 'a.jpg').waitFor();
-    await close(there);
+    await close(visited);
   });
 
   describe('in full', () => {
-    test('are paged through in the order of the filter, and the keyboard goes back to the card', async () => {
+    test('are paged through in the order of the filter, and the focus returns to the card', async () => {
       const id = await datasetOf(['a.jpg', 'b.jpg', 'b.txt', 'c.jpg', 'd.jpg']);
-      const there = await open(id, '?filter=missing');
-      const { page } = there;
+      const visited = await open(id, '?filter=missing');
+      const { page } = visited;
       await pictureOf(page, 'a.jpg').click();
       const viewer = page.getByRole('dialog');
       await viewer.getByRole('heading', { name: 'a.jpg' }).waitFor();
@@ -282,13 +282,13 @@ describeInBrowser('the files of a dataset', (site) => {
       await page.keyboard.press('Escape');
       await viewer.waitFor({ state: 'detached' });
       await soon(() => focusedOf(page)).toBe('Open d.jpg');
-      await close(there);
+      await close(visited);
     });
 
     test('have a caption in which arrows do not page', async () => {
       const id = await datasetOf(['a.jpg', 'a.txt', 'b.jpg', 'b.txt']);
-      const there = await open(id);
-      const { page } = there;
+      const visited = await open(id);
+      const { page } = visited;
       await pictureOf(page, 'a.jpg').click();
       const viewer = page.getByRole('dialog');
       const caption = viewer.getByRole('textbox');
@@ -302,7 +302,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await page.keyboard.press('Escape');
       await soon(() => caption.inputValue()).toBe('the caption a.txt');
       await viewer.getByRole('heading', { name: 'a.jpg' }).waitFor();
-      await close(there);
+      await close(visited);
     });
 
     test('are shown with their facts, downloaded and selected', async () => {
@@ -310,8 +310,8 @@ describeInBrowser('the files of a dataset', (site) => {
         'a.mp4': media.clip('faststart.mp4'),
         'b.jpg': await media.jpeg({ width: 120, height: 80 }),
       });
-      const there = await open(id);
-      const { page } = there;
+      const visited = await open(id);
+      const { page } = visited;
       await pictureOf(page, 'b.jpg').click();
       const viewer = page.getByRole('dialog');
       await viewer.getByText('120 × 80').waitFor();
@@ -333,13 +333,13 @@ describeInBrowser('the files of a dataset', (site) => {
       await viewer.getByRole('button', { name: 'Close' }).click();
       await page.getByText('1 of 2 selected').waitFor();
       expect(await boxOf(page, 'b.jpg').isChecked()).toBe(true);
-      await close(there);
+      await close(visited);
     });
 
     test('are deleted one by one', async () => {
       const id = await datasetOf(['a.jpg', 'a.txt', 'b.jpg', 'c.jpg']);
-      const there = await open(id);
-      const { page } = there;
+      const visited = await open(id);
+      const { page } = visited;
       await pictureOf(page, 'b.jpg').click();
       for (const [next, button] of [
         ['c.jpg', 'Delete 1 file'],
@@ -354,7 +354,7 @@ describeInBrowser('the files of a dataset', (site) => {
       await page.getByRole('button', { name: 'Delete 2 files' }).click();
       await page.getByText('No files yet').waitFor();
       expect(await site.api.filenames(id)).toEqual([]);
-      await close(there);
+      await close(visited);
     });
   });
 
@@ -366,8 +366,8 @@ describeInBrowser('the files of a dataset', (site) => {
     };
 
     test('by mouse, with shift and ctrl', async () => {
-      const there = await open(await datasetOf(names));
-      const { page } = there;
+      const visited = await open(await datasetOf(names));
+      const { page } = visited;
       await boxOf(page, 'b.jpg').click();
       await boxOf(page, 'd.jpg').click({ modifiers: ['Shift'] });
       expect(await selectedOf(page)).toBe('b.jpg c.jpg d.jpg');
@@ -381,13 +381,13 @@ describeInBrowser('the files of a dataset', (site) => {
       await page.getByRole('checkbox', { name: 'Select all' }).click();
       await page.getByText('6 of 6 selected').waitFor();
       expect(await page.getByRole('dialog').count()).toBe(0);
-      await close(there);
+      await close(visited);
     });
 
     test('and stay selected while other files come and go; deleted ones do not', async () => {
       const id = await datasetOf(names);
-      const there = await open(id);
-      const { page } = there;
+      const visited = await open(id);
+      const { page } = visited;
       await boxOf(page, 'b.jpg').click();
       await boxOf(page, 'd.jpg').click();
       await site.api.upload(id, 'aa.jpg', await media.jpeg());
@@ -398,19 +398,19 @@ describeInBrowser('the files of a dataset', (site) => {
       await site.api.upload(id, 'd.jpg', await media.jpeg());
       await cardOf(page, 'd.jpg').waitFor();
       expect(await selectedOf(page)).toBe('b.jpg');
-      await close(there);
+      await close(visited);
     });
 
     test('and acted on only where they are shown', async () => {
-      const there = await open(await datasetOf(names));
-      const { page } = there;
+      const visited = await open(await datasetOf(names));
+      const { page } = visited;
       await boxOf(page, 'b.jpg').click();
       await boxOf(page, 'd.jpg').click();
       await page.getByRole('searchbox').fill('d.');
       await page.getByText('1 of 1 selected').waitFor();
       await page.getByRole('button', { name: 'Delete', exact: true }).click();
       await page.getByRole('dialog', { name: 'Delete 1 file?' }).getByText('d.jpg').waitFor();
-      await close(there);
+      await close(visited);
     });
   });
 });

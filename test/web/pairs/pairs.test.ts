@@ -97,8 +97,8 @@ describe('a selection', () => {
   });
 
   test('extends from its anchor, forwards and backwards, and keeps other pairs', () => {
-    const begun = toggled(toggled(EMPTY_SELECTION, 'a'), 'd');
-    const forwards = extended(begun, 'e', pairs);
+    const selection = toggled(toggled(EMPTY_SELECTION, 'a'), 'd');
+    const forwards = extended(selection, 'e', pairs);
     expect([...forwards.stems].sort()).toEqual(['a', 'd', 'e']);
     expect([...extended(forwards, 'c', pairs).stems].sort()).toEqual(['a', 'c', 'd', 'e']);
   });

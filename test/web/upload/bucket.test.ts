@@ -39,7 +39,7 @@ describeInBrowser(
         }),
       );
       const id = await site.api.newDataset();
-      const { page, context, complaints } = await site.open(`/datasets/${id}`);
+      const { page, context, browserErrors } = await site.open(`/datasets/${id}`);
       const straight: string[] = [];
       context.on('request', (request) => {
         if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
@@ -52,7 +52,7 @@ describeInBrowser(
       await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
       expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
       await page.getByText('READY').first().waitFor();
-      expect(complaints).toEqual([]);
+      expect(browserErrors).toEqual([]);
     });
   },
 );

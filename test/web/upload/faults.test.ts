@@ -18,7 +18,7 @@ const onPut =
   ({ method }) =>
     method === 'PUT' ? fault : undefined;
 
-const refusal = (status: number, message: string): Fault => ({
+const rejection = (status: number, message: string): Fault => ({
   status,
   body: JSON.stringify({ error_code: status * 1000, error_message: message }),
 });
@@ -44,18 +44,18 @@ describeInBrowser('uploads with faults', (site) => {
     return { ...visited, id, dock: dockOf(visited.page) };
   };
 
-  /** Like `uploading`, with all three requests in flight and held by the proxy. */
-  const heldByProxy = async () => {
+  /** Like `uploading`, with all three requests in flight and blocked by the proxy. */
+  const blockedByProxy = async () => {
     const before = proxy.requests('PUT', '').length;
-    const begun = await uploading(onPut({ holdAfterBytes: 1 }));
+    const started = await uploading(onPut({ holdAfterBytes: 1 }));
     await eventually(() => (proxy.requests('PUT', '').length === before + 3 ? true : undefined));
-    return begun;
+    return started;
   };
 
   const awaitedIn = async (id: string) => (await site.api.status(id)).body.awaited ?? [];
 
   test('a rejected file stays listed with the reason until it is dismissed', async () => {
-    const { page, dock, id, complaints } = await uploading();
+    const { page, dock, id, browserErrors } = await uploading();
     await dock.getByText('3 files uploaded').waitFor();
     const broken = media.damaged.cut(await media.jpeg(), 700);
     await page.locator(FILES).setInputFiles([bytesOf('good.jpg', await media.jpeg()), bytesOf('broken.jpg', broken)]);
@@ -68,11 +68,11 @@ describeInBrowser('uploads with faults', (site) => {
     await failure.waitFor();
     await dock.getByRole('button', { name: 'Dismiss broken.jpg' }).click();
     await failure.waitFor({ state: 'detached' });
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('failed files can be retried, one or all', async () => {
-    const { dock, id, complaints } = await uploading(onPut(refusal(422, 'Not today.')));
+    const { dock, id, browserErrors } = await uploading(onPut(rejection(422, 'Not today.')));
     const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
     await dock.getByText('0 of 3 files uploaded').waitFor();
     expect(await failures.getByText('Not today.').count()).toBe(3);
@@ -83,11 +83,11 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByRole('button', { name: 'Retry all' }).click();
     await dock.getByText('3 files uploaded').waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('uploads can be paused and resumed', async () => {
-    const { page, dock, id, complaints } = await heldByProxy();
+    const { page, dock, id, browserErrors } = await blockedByProxy();
     const aborted = abortedPuts(page);
     await dock.getByRole('button', { name: 'Pause' }).click();
     await dock.getByText('Paused, 0 of 3 files').waitFor();
@@ -97,11 +97,11 @@ describeInBrowser('uploads with faults', (site) => {
     await dock.getByRole('button', { name: 'Resume' }).click();
     await dock.getByText('3 files uploaded').waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.txt', 'b.txt', 'c.txt']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('cancel aborts the requests and withdraws the pending uploads', async () => {
-    const { page, dock, id, complaints } = await heldByProxy();
+    const { page, dock, id, browserErrors } = await blockedByProxy();
     const aborted = abortedPuts(page);
     await dock.getByRole('button', { name: 'Cancel' }).click();
     await dock.getByText('Cancelled, 0 files uploaded').waitFor();
@@ -109,11 +109,11 @@ describeInBrowser('uploads with faults', (site) => {
     proxy.release();
     expect(await awaitedIn(id)).toEqual([]);
     expect((await site.api.status(id)).body).toMatchObject({ status: 'DRAFT', counts: { pending: 0 }, files: [] });
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('files that are added during an upload join the queue', async () => {
-    const { page, dock, id } = await heldByProxy();
+    const { page, dock, id } = await blockedByProxy();
     await page.locator(FILES).setInputFiles([bytesOf('d.txt', 'a fourth')]);
     await dock.getByText('Uploading, 0 of 4 files').waitFor();
     proxy.rule();
@@ -123,37 +123,37 @@ describeInBrowser('uploads with faults', (site) => {
   });
 
   test('leaving the page warns while uploads are unfinished', async () => {
-    const { page, dock } = await heldByProxy();
+    const { page, dock } = await blockedByProxy();
     // Browsers show the dialog only after the user has interacted with the page.
     await dock.getByRole('button', { name: 'Hide the details of uploads' }).click();
-    const asked: string[] = [];
+    const dialogs: string[] = [];
     page.on('dialog', (dialog) => {
-      asked.push(dialog.type());
+      dialogs.push(dialog.type());
       void dialog.dismiss();
     });
     await page.evaluate(() => location.reload());
-    await eventually(() => (asked.length === 1 ? true : undefined));
-    expect(asked).toEqual(['beforeunload']);
+    await eventually(() => (dialogs.length === 1 ? true : undefined));
+    expect(dialogs).toEqual(['beforeunload']);
     proxy.rule();
     proxy.release();
     await dock.getByText('3 files uploaded').waitFor();
     await page.reload();
     await page.getByRole('button', { name: 'Add files' }).waitFor();
-    expect(asked).toHaveLength(1);
+    expect(dialogs).toHaveLength(1);
   });
 
   test('an error of the service stops uploads and shows its message, and they can be retried', async () => {
-    const { dock, complaints } = await uploading(onPut(refusal(507, 'The disk is full.')));
+    const { dock, browserErrors } = await uploading(onPut(rejection(507, 'The disk is full.')));
     await dock.getByText('The disk is full.').waitFor();
     await dock.getByText('Stopped, 0 of 3 files').waitFor();
     proxy.rule();
     await dock.getByRole('button', { name: 'Try again' }).click();
     await dock.getByText('3 files uploaded').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('the deletion of the dataset stops its uploads and says why', async () => {
-    const { page, dock, id } = await heldByProxy();
+    const { page, dock, id } = await blockedByProxy();
     await site.api.raw('DELETE', `/${id}`);
     proxy.release();
     await dock.getByText('This dataset no longer exists. It may have been deleted.').waitFor();
@@ -165,9 +165,9 @@ describeInBrowser('uploads with faults', (site) => {
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {
     const isRefused: Rule = ({ method, path }) => {
       if (method === 'PUT') return { resetAfterBytes: 1 };
-      return path.includes('/status') ? refusal(401, 'This token was revoked.') : undefined;
+      return path.includes('/status') ? rejection(401, 'This token was revoked.') : undefined;
     };
-    const { page, dock, complaints } = await heldByProxy();
+    const { page, dock, browserErrors } = await blockedByProxy();
     proxy.rule(isRefused);
     await proxy.goAway();
     await proxy.comeBack();
@@ -177,7 +177,7 @@ describeInBrowser('uploads with faults', (site) => {
     await page.getByLabel('Token').fill(site.api.token);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await dock.getByText('3 files uploaded').waitFor();
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('a clip of 200 MB is uploaded intact although the network fails in the middle', async () => {
@@ -186,7 +186,7 @@ describeInBrowser('uploads with faults', (site) => {
     await writeMovie(path, CLIP_BYTES);
     await writeFile(join(folder, 'clip.txt'), 'a train passes');
     const id = await site.api.newDataset();
-    const { page, complaints } = await site.open(`/datasets/${id}`, { at: proxy });
+    const { page, browserErrors } = await site.open(`/datasets/${id}`, { at: proxy });
     const puts = () => proxy.requests('PUT', '').filter(({ bytes }) => bytes > 1_000_000);
     await page.locator(FILES).setInputFiles([path, join(folder, 'clip.txt')]);
     await eventually(() => ((puts()[0]?.bytes ?? 0) > CLIP_BYTES / 3 ? true : undefined));
@@ -198,7 +198,7 @@ describeInBrowser('uploads with faults', (site) => {
     const manifest = (await site.api.manifest(id)).body;
     expect(manifest.status).toBe('READY');
     expect(manifest.files.find(({ filename }) => filename === 'clip.mp4')?.sha256).toBe(await sha256Of(path));
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
     await rm(folder, { recursive: true });
   }, 180_000);
 });

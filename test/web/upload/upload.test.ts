@@ -32,7 +32,7 @@ describeInBrowser('adding files', (site) => {
   };
 
   test('picked files are uploaded by signed PUT, and listed until dismissed', async () => {
-    const { page, id, complaints, sends } = await atDataset();
+    const { page, id, browserErrors, sends } = await atDataset();
     await page.locator(FILES).setInputFiles([bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
     const dock = dockOf(page);
     await dock.getByText('2 files uploaded').waitFor();
@@ -43,11 +43,11 @@ describeInBrowser('adding files', (site) => {
     await dock.getByText('2 files uploaded').waitFor();
     await dock.getByRole('button', { name: 'Dismiss uploads' }).click();
     await dock.waitFor({ state: 'detached' });
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('a picked folder is uploaded with its subfolders and without hidden system files', async () => {
-    const { page, id, complaints } = await atDataset();
+    const { page, id, browserErrors } = await atDataset();
     const folder = await folderWith({ ...(await pairsOf(1)), '.DS_Store': 'x', 'Thumbs.db': 'x' });
     await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
     await writeFile(join(folder, 'deep', 'deeper', 'b.jpg'), await media.jpeg({ seed: 9 }));
@@ -57,11 +57,11 @@ describeInBrowser('adding files', (site) => {
     await page.getByText('2 hidden files skipped').waitFor();
     await ready(site.api, id);
     expect(await site.api.filenames(id)).toEqual(['01.jpg', '01.txt', 'b.jpg', 'b.txt']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('files can be dropped onto a dataset, and the page shows a hint during the drag', async () => {
-    const { page, id, complaints } = await atDataset();
+    const { page, id, browserErrors } = await atDataset();
     const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.txt', 'a caption')]);
     await page.dispatchEvent('body', 'dragover', { dataTransfer });
     await page.getByText('Drop to add to this dataset').waitFor();
@@ -69,11 +69,11 @@ describeInBrowser('adding files', (site) => {
     await dockOf(page).getByText('2 files uploaded').waitFor();
     expect(await page.getByText('Drop to add to this dataset').count()).toBe(0);
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.txt']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('a dropped folder is uploaded whole, even if it has many files', async () => {
-    const { page, context, id, complaints } = await atDataset();
+    const { page, context, id, browserErrors } = await atDataset();
     const folder = await folderWith(await pairsOf(1));
     await mkdir(join(folder, 'deep', 'deeper'), { recursive: true });
     // More than the 100 entries that Chromium returns per read.
@@ -86,11 +86,11 @@ describeInBrowser('adding files', (site) => {
     }
     await dockOf(page).getByText('122 files uploaded').waitFor();
     expect((await site.api.filenames(id)).sort()).toEqual(['01.jpg', '01.txt', ...names].sort());
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('files dropped onto the list become a new dataset after a name is given', async () => {
-    const { page, complaints } = await site.open();
+    const { page, browserErrors } = await site.open();
     await page.getByRole('button', { name: 'New dataset' }).first().waitFor();
     const dataTransfer = await transferOf(page, [bytesOf('a.jpg', await media.jpeg()), bytesOf('a.doc', 'no')]);
     await page.dispatchEvent('body', 'drop', { dataTransfer });
@@ -102,7 +102,7 @@ describeInBrowser('adding files', (site) => {
     await dockOf(page).getByText('1 file uploaded').waitFor();
     const made = (await site.api.list()).body.datasets.find(({ name }) => name === 'dropped');
     expect(await site.api.filenames(made!.id)).toEqual(['a.jpg']);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 
   test('a folder picked on the list becomes a new dataset, and its name is suggested in a valid form', async () => {
@@ -135,13 +135,13 @@ describeInBrowser('adding files', (site) => {
     };
 
     test('overwrites them all after one question', async () => {
-      const { page, dialog, textOf, sends, complaints } = await addExisting();
+      const { page, dialog, textOf, sends, browserErrors } = await addExisting();
       await dialog.getByRole('button', { name: 'Overwrite, and upload all 3 files' }).click();
       await dockOf(page).getByText('3 files uploaded').waitFor();
       expect(await textOf('a.txt')).toBe('after');
       expect(await textOf('b.txt')).toBe('after it');
       expect(sends).toHaveLength(3);
-      expect(complaints).toEqual([]);
+      expect(browserErrors).toEqual([]);
     });
 
     test('or skips them', async () => {
@@ -164,7 +164,7 @@ describeInBrowser('adding files', (site) => {
   });
 
   test('bad names and empty files are rejected before a byte is sent, and the others can be uploaded', async () => {
-    const { page, id, complaints, sends } = await atDataset();
+    const { page, id, browserErrors, sends } = await atDataset();
     const folder = await folderWith({ 'good.jpg': await media.jpeg(), 'notes.docx': 'x', 'empty.png': '' });
     await mkdir(join(folder, 'other'));
     await writeFile(join(folder, 'other', 'same.txt'), 'one');
@@ -180,6 +180,6 @@ describeInBrowser('adding files', (site) => {
     await dockOf(page).getByText('1 file uploaded').waitFor();
     expect(await site.api.filenames(id)).toEqual(['good.jpg']);
     expect(sends).toHaveLength(1);
-    expect(complaints).toEqual([]);
+    expect(browserErrors).toEqual([]);
   });
 });
