@@ -5,7 +5,7 @@ import { useClient } from '../session/client.js';
 import { readTexts, textStateOf } from './editing/texts.js';
 
 export interface ReadPairs {
-  /** The pairs whose texts have all been read. While new texts are read, the pairs before them. */
+  /** The latest pairs whose texts have all been read. */
   readonly pairs: readonly Pair[] | undefined;
   /** The number of current captions whose text has been read. */
   readonly known: number;
@@ -13,7 +13,7 @@ export interface ReadPairs {
   readonly retry: () => void;
 }
 
-/** Reads the texts of all captions, and reads those again that change. */
+/** Reads the texts of all captions, and reads changed ones again. */
 export function useReadPairs(datasetId: string, pairs: readonly Pair[]): ReadPairs {
   const client = useClient();
   const [read, setRead] = useState<readonly Pair[]>();

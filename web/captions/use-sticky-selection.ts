@@ -4,8 +4,8 @@ import type { Pair } from '../live/pairs.js';
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Returns the pairs that match a filter now or have matched it since it was chosen. A caption that loses the tag it was found
- * by so stays listed while a person edits it.
+ * Returns the pairs that match a filter now or have matched it since it was chosen, so that a caption stays listed while the
+ * user removes the tag that it was listed for.
  */
 export function useStickySelection(filter: string, pairs: readonly Pair[], matching: readonly Pair[]): readonly Pair[] {
   const [before, setBefore] = useState({ filter, stems: NONE });

@@ -1,4 +1,5 @@
 import type { Dataset, Status } from '../../src/client/client.js';
+import { foldCase } from '../ui/format.js';
 
 /** Sort orders of the list, with their labels. The first is the default. */
 export const SORTS = { newest: 'Newest', changed: 'Last changed', name: 'Name', size: 'Largest' } as const;
@@ -63,11 +64,7 @@ export function formatDatasetFilter({ search, status, sort }: DatasetListFilter)
   });
 }
 
-/** Compares times of the API, which all have one format and so sort as text. */
+/** Compares times of the API, whose format sorts as text. */
 function compareDescending(a: string, b: string): number {
   return a < b ? 1 : a > b ? -1 : 0;
-}
-
-function foldCase(text: string): string {
-  return text.normalize('NFC').toLowerCase();
 }

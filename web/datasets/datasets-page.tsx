@@ -13,8 +13,6 @@ import { DatasetGrid } from './dataset-grid.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 import { FirstSteps } from './first-steps.js';
 
-const NO_DATASETS: readonly Dataset[] = [];
-
 /** The page with all datasets of the account. */
 export function DatasetsPage() {
   const { data: datasets, error, refetch } = useDatasets();
@@ -37,7 +35,7 @@ export function DatasetsPage() {
       {datasets === undefined && error === null && <p aria-live="polite">Loading …</p>}
       {datasets?.length === 0 && <FirstSteps onNew={() => setDialog('new')} />}
       {datasets !== undefined && datasets.length > 0 && <FilteredGrid datasets={datasets} onDelete={setDialog} />}
-      {dialog === 'new' && <NewDatasetDialog taken={namesOf(datasets ?? NO_DATASETS)} onClose={close} />}
+      {dialog === 'new' && <NewDatasetDialog taken={new Set(datasets?.map(({ name }) => name))} onClose={close} />}
       {typeof dialog === 'object' && <DeleteDatasetDialog dataset={dialog} onClose={close} onDeleted={close} />}
     </>
   );
@@ -66,8 +64,4 @@ function FilteredGrid({ datasets, onDelete }: { datasets: readonly Dataset[]; on
       )}
     </>
   );
-}
-
-function namesOf(datasets: readonly Dataset[]): ReadonlySet<string> {
-  return new Set(datasets.map(({ name }) => name));
 }

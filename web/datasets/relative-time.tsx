@@ -3,7 +3,7 @@ import { agoOf, dateOf, momentOf } from '../ui/ago.js';
 
 const UPDATE_EVERY_MS = 30_000;
 
-/** A time as text relative to now, such as `5 min ago`, updated while it is shown. */
+/** A time relative to now, such as `5 min ago`, updated while it is shown. */
 export function RelativeTime({ time }: { time: string }) {
   const now = useSyncExternalStore(subscribe, approximateNow);
   const date = dateOf(time);

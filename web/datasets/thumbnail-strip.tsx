@@ -9,7 +9,7 @@ const MAX_IMAGES = 6;
 /** The service issues links that are valid for an hour or longer. */
 const LINKS_MS = 30 * 60_000;
 
-/** The first images of a dataset. Fetches them once `canLoad`, so that cards which only scroll past cost nothing. */
+/** The first images of a dataset. Fetches nothing before `canLoad`, so that cards that only scroll past cause no requests. */
 export function ThumbnailStrip({ dataset, canLoad }: { dataset: Dataset; canLoad: boolean }) {
   const client = useClient();
   const { id, counts, status, updated_at } = dataset;

@@ -8,7 +8,7 @@ import { framesOf } from './clip-frames.js';
 import { Histogram } from './plots/histogram.js';
 import { binsOf, medianOf } from './plots/histogram-bins.js';
 
-/** Usual values of a job; video models take 4n + 1 frames. */
+/** Usual values of `num_frames` in a job; video models take 4n + 1 frames. */
 const NUM_FRAMES = [33, 49, 81, 121] as const;
 
 const BINS = 24;

@@ -27,7 +27,7 @@ export function commandsFor(dataset: Pick<Dataset, 'id' | 'name'>, digest: strin
 
 /** Dataset names contain letters, digits, spaces, dots, dashes and underscores only, so never a quote. */
 function quotedNameOf({ id, name }: Pick<Dataset, 'id' | 'name'>): string {
-  // A command would take such a name for an option.
+  // The command would parse such a name as an option.
   if (name.startsWith('-')) return id;
   return /^[A-Za-z0-9._-]+$/.test(name) ? name : `'${name}'`;
 }

@@ -12,7 +12,7 @@ interface ProblemsPanelProps {
   readonly title: string;
   readonly datasetId: string;
   readonly problems: readonly Problem[];
-  /** Names of the files in the dataset. A problem of any other file belongs to an upload. */
+  /** Names of the files in the dataset. A problem of any other file is about an upload. */
   readonly filenames: ReadonlySet<string>;
   readonly areErrors: boolean;
 }

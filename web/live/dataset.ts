@@ -1,5 +1,4 @@
 import { type QueryClient, useQuery } from '@tanstack/react-query';
-import type { TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 
 /**
@@ -20,7 +19,7 @@ export function useDataset(id: string) {
   return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => client.status(id, { signal }) });
 }
 
-/** Links by which the browser can load the files of a dataset without a token. */
+/** Signed links, with which the browser loads the files of a dataset without a token. */
 export function useLinks(id: string) {
   const client = useClient();
   return useQuery({
@@ -32,22 +31,18 @@ export function useLinks(id: string) {
   }).data;
 }
 
-/** Refetches that are in flight, by dataset; `isRequestedAgain` asks for another one after it. */
+/** Refetches in flight, by dataset id. With `isRequestedAgain`, another one follows. */
 const refetches = new Map<string, { isRequestedAgain: boolean }>();
 
 /** Fetches a dataset again if it is shown, and marks it as stale otherwise. Changes in quick succession share one request. */
-export function refetchDatasetSoon(queries: QueryClient, client: TrainyardClient, id: string): void {
+export function refetchDatasetSoon(queries: QueryClient, id: string): void {
   const running = refetches.get(id);
   if (running !== undefined) {
     running.isRequestedAgain = true;
     return;
   }
-  if (
-    queries
-      .getQueryCache()
-      .find({ queryKey: keyOf(id) })
-      ?.isActive() !== true
-  ) {
+  const query = queries.getQueryCache().find({ queryKey: keyOf(id) });
+  if (query?.isActive() !== true) {
     void queries.invalidateQueries({ queryKey: keyOf(id), refetchType: 'none' });
     return;
   }
@@ -55,7 +50,7 @@ export function refetchDatasetSoon(queries: QueryClient, client: TrainyardClient
   refetches.set(id, own);
   void refetch(queries, id).then(() => {
     refetches.delete(id);
-    if (own.isRequestedAgain) refetchDatasetSoon(queries, client, id);
+    if (own.isRequestedAgain) refetchDatasetSoon(queries, id);
   });
 }
 
@@ -67,7 +62,7 @@ async function refetch(queries: QueryClient, id: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, gap));
 }
 
-/** Fetches a deleted dataset again if it is shown, which then shows the 404 of the service. */
+/** Fetches a deleted dataset again if it is shown, so that its page shows the 404 of the service. */
 export function refetchDeletedDataset(queries: QueryClient, id: string): void {
   void queries.invalidateQueries({ queryKey: keyOf(id) });
 }

@@ -38,10 +38,10 @@ async function follow(client: TrainyardClient, queries: QueryClient, signal: Abo
   while (!signal.aborted) {
     try {
       for await (const event of client.allEvents({ signal })) {
-        if (event.type === 'open') refetchAll(queries, client);
+        if (event.type === 'open') refetchAll(queries);
         if (event.type === 'dataset') {
           putDataset(queries, event.dataset);
-          refetchDatasetSoon(queries, client, event.dataset.id);
+          refetchDatasetSoon(queries, event.dataset.id);
         }
         if (event.type === 'deleted') {
           removeDataset(queries, event.id);
@@ -52,13 +52,13 @@ async function follow(client: TrainyardClient, queries: QueryClient, signal: Abo
       // The refetch below fails with the same error, and the page shows it.
     }
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
-    if (!signal.aborted) refetchAll(queries, client);
+    if (!signal.aborted) refetchAll(queries);
   }
 }
 
-function refetchAll(queries: QueryClient, client: TrainyardClient): void {
+function refetchAll(queries: QueryClient): void {
   refetchDatasets(queries);
   for (const query of queries.getQueryCache().findAll({ queryKey: ['dataset'], type: 'active' })) {
-    refetchDatasetSoon(queries, client, String(query.queryKey[1]));
+    refetchDatasetSoon(queries, String(query.queryKey[1]));
   }
 }

@@ -5,7 +5,7 @@ interface GridSize {
   readonly rows: number;
 }
 
-/** The index that a key moves to in a grid; the same index at an edge, `undefined` for a key that does not move. */
+/** The index that a key moves to in a grid: the same index at an edge, `undefined` for other keys. */
 export function indexAfterKey(key: string, index: number, { count, columns, rows }: GridSize): number | undefined {
   const last = count - 1;
   const within = (to: number) => Math.min(Math.max(to, 0), last);

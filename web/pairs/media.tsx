@@ -4,10 +4,10 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
 import { isShownByBrowsers } from './media-facts.js';
 
-/** After the last scroll event. Cards that only scroll past request no preview. */
+/** The wait after the last scroll event, so that cards that only scroll past request no preview. */
 const SCROLL_PAUSE_MS = 60;
 
-/** A media fragment. Some browsers show no frame of a clip before it plays, unless they are told where to begin. */
+/** A media fragment: without a start time, some browsers show no frame of a clip before it plays. */
 const FIRST_FRAME = '#t=0.001';
 
 interface PreviewProps {
@@ -34,7 +34,7 @@ export function Preview({ datasetId, file, isPlaying }: PreviewProps) {
   );
 }
 
-/** Tells whether neither browsers nor the thumbnails of the service show a file. */
+/** Whether browsers can't display the file and the service makes no thumbnail of it. */
 function hasNoPreview(file: DatasetFile): boolean {
   return !isShownByBrowsers(file) && (file.kind === 'video' || file.format === 'heic');
 }
@@ -88,7 +88,7 @@ function Clip({ url, isPlaying, onError }: { url: string; isPlaying: boolean; on
   );
 }
 
-/** Stands in for a file that this browser can't display. */
+/** An icon and a text in place of a file that this browser can't display, or of missing media. */
 export function Placeholder({ file, children }: { file: DatasetFile | undefined; children?: ReactNode }) {
   const Icon = file === undefined ? FileText : file.kind === 'video' ? Film : ImageIcon;
   return (

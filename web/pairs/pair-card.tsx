@@ -5,7 +5,7 @@ import { isInCategory, type Pair } from '../live/pairs.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
-/** A fixed height, so that the grid can lay out ten thousand cards and render a few. */
+/** A fixed height, so that the grid can lay out ten thousand cards and render only a few. */
 export const PAIR_CARD_HEIGHT_REM = 22;
 
 /** The modifier keys that were held during a click or key press. */
@@ -23,7 +23,7 @@ interface PairCardProps extends CardActions {
   /** A link leads to this card. */
   readonly isTarget: boolean;
   readonly isDeleting: boolean;
-  /** The Tab key reaches this card alone (a roving tabindex). */
+  /** The Tab key reaches only this card of the grid (a roving tabindex). */
   readonly isCurrent: boolean;
 }
 

@@ -1,7 +1,7 @@
 import { PAIR_CATEGORIES, type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
 
-/** What is listed: the pairs of a category, or rejected uploads. */
+/** The content of the list: the pairs of a category, or rejected uploads. */
 export type View = PairCategory | 'rejected';
 
 export const VIEWS = {
@@ -13,7 +13,7 @@ export const VIEWS = {
   rejected: 'Rejected',
 } as const satisfies Record<View, string>;
 
-/** Which part of a dataset is shown. It is part of the page's address. */
+/** Selects the part of a dataset that is shown. It is part of the page's address. */
 export interface PairFilter {
   readonly view: View;
   readonly search: string;
@@ -47,7 +47,7 @@ export function categoryCounts(pairs: readonly Pair[]): Record<PairCategory, num
   return counts;
 }
 
-/** Returns a predicate: does one of the names contain all words of the search? */
+/** Returns a predicate: whether one of the names contains all words of the search. */
 export function nameMatcher(search: string): (names: readonly string[]) => boolean {
   const words = foldCase(search).split(/\s+/).filter(Boolean);
   return (names) =>

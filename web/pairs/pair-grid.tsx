@@ -35,7 +35,7 @@ export function PairGrid(props: PairGridProps) {
   const list = useRef<HTMLUListElement>(null);
   const indexes = useMemo(() => new Map(pairs.map(({ stem }, index) => [stem, index])), [pairs]);
   const index = useCurrentIndex({ pairs, indexes, current, onCurrent, list });
-  // The focused card stays rendered when it scrolls out of view, so that typing in its caption goes on.
+  // The focused card stays rendered when it scrolls out of view, so that the user can continue to type in its caption.
   const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
     count: pairs.length,
     heightRem: PAIR_CARD_HEIGHT_REM,
@@ -70,7 +70,7 @@ export function PairGrid(props: PairGridProps) {
   useImperativeHandle(handle, () => ({ show }));
 
   const isTargetShown = isLaidOut && target !== undefined && indexes.has(target);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once, wherever the card moves to later
+  // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls once, even if the card moves later
   useLayoutEffect(() => {
     if (!isTargetShown) return;
     const { start, end } = rowOf(target);
@@ -98,7 +98,7 @@ export function PairGrid(props: PairGridProps) {
       role="list"
       aria-label="Pairs"
       onKeyDown={onKeyDown}
-      // Firefox clicks on keyup.
+      // Firefox clicks a button when the space key is released.
       onKeyUp={(event) => event.key === ' ' && !isInCaption(event.target) && event.preventDefault()}
       onFocus={({ target }) => {
         const stem = target.closest<HTMLElement>('[data-stem]')?.dataset.stem;

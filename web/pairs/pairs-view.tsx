@@ -164,7 +164,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   );
 }
 
-/** The pair that the viewer shows. If that pair is deleted, the one that takes its position. */
+/** The pair that the viewer shows. If it is deleted, the viewer shows the pair that takes its position. */
 function useViewerState(shown: readonly Pair[]) {
   const [viewed, setViewed] = useState<{ readonly stem: string; readonly index: number }>();
   const at = viewed === undefined ? -1 : shown.findIndex(({ stem }) => stem === viewed.stem);

@@ -20,7 +20,7 @@ interface ViewerProps {
   /** The index of the pair that is shown. */
   readonly index: number;
   readonly isSelected: boolean;
-  /** Keys are for another dialog. */
+  /** Ignores keys, because another dialog is open. */
   readonly isPaused: boolean;
   readonly onMove: (stem: string) => void;
   readonly onSelect: (stem: string) => void;
@@ -128,13 +128,13 @@ export function Viewer(props: ViewerProps) {
 function Full({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
   const links = useLinks(datasetId);
   const [isBroken, setBroken] = useState(false);
-  // Of other images, browsers display the thumbnail.
+  // Images that browsers can't display are shown as thumbnails.
   const isDisplayable = isShownByBrowsers(file);
   if (links === undefined) return null;
   if (isBroken || (!isDisplayable && file.kind === 'video')) {
     return (
       <Placeholder file={file}>
-        <span>This browser can't display it. Download it to see it.</span>
+        <span>This browser can't display this file. Download it to see it.</span>
       </Placeholder>
     );
   }

@@ -42,7 +42,7 @@ function newQueryClient(): QueryClient {
   });
 }
 
-/** Signs out after a 401, so that the person learns once, and not at every click, that the token is revoked. */
+/** Signs out after a 401, so that the user is told once, and not at every click, that the token was revoked. */
 export function signOutIfUnauthorized(error: unknown): void {
   if (error instanceof TrainyardError && error.status === 401) signOut(error.message);
 }

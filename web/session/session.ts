@@ -1,15 +1,15 @@
 import { useSyncExternalStore } from 'react';
 
 /*
- * The token is kept in this tab only: closing the tab deletes it, and a new tab asks for it again. In an address it follows the
- * `#`, which a browser never sends to a server, and is removed from there at once.
+ * The token is kept in this tab only: closing the tab deletes it, and a new tab needs it again. In an address, it follows the
+ * `#`, a part that browsers never send to a server.
  */
 
 const KEY = 'trainyard-token';
 
 export interface Session {
   readonly token: string | undefined;
-  /** Why the person was signed out, for the sign-in page. */
+  /** Why the user was signed out, for the sign-in page. */
   readonly reason: string | undefined;
 }
 

@@ -21,7 +21,7 @@ export function agoOf(date: Date, now: number): string {
   return DATE.format(date);
 }
 
-/** The date and time to the minute, in the person's time zone. */
+/** The date and time to the minute, in the user's time zone. */
 export function momentOf(date: Date): string {
   return DATE_AND_TIME.format(date);
 }

@@ -11,7 +11,7 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly kind?: keyof typeof STYLES;
 }
 
-/** A button. One with an icon only needs an `aria-label`, which is its tooltip as well. */
+/** A button. A button with only an icon needs an `aria-label`, which is also its tooltip. */
 export function Button({ kind = 'plain', className = '', type = 'button', ...rest }: ButtonProps) {
   return (
     <button

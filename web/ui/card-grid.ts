@@ -39,7 +39,7 @@ export function useCardGrid(
     },
   });
   useLayoutEffect(() => {
-    // The virtualizer caches sizes, which change when the person changes the text size.
+    // The virtualizer caches sizes, which change with the text size of the browser.
     if (rem > 0) virtual.measure();
   }, [virtual, rem]);
   const cells = virtual.getVirtualItems().flatMap(({ index: row, start }) =>

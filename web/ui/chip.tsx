@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-/** One of several filters of a list, of which one is on. */
+/** A filter of a list. One filter of several is on. */
 export function Chip({ isOn, onClick, children }: { isOn: boolean; onClick: () => void; children: ReactNode }) {
   return (
     <button

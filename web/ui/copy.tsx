@@ -50,7 +50,7 @@ async function copy(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers offer the Clipboard API only over TLS and on localhost (secure contexts), which this service often lacks.
+    // Browsers offer the Clipboard API only over TLS and on localhost (secure contexts), which this service often is not.
     return copyBySelection(text);
   }
 }

@@ -33,7 +33,7 @@ export function foldCase(text: string): string {
   return text.normalize('NFC').toLowerCase();
 }
 
-/** The message of a thrown value, in words for people. */
+/** The message of a thrown value, for the user. */
 export function messageOf(error: unknown): string {
   // A network error is a TypeError without a readable message (https://fetch.spec.whatwg.org/#fetch-method).
   if (error instanceof TypeError) return 'Could not reach the service. Check that it runs and that you are online.';

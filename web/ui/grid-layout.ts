@@ -2,7 +2,7 @@ import { useLayoutEffect, useState } from 'react';
 
 export interface GridLayout {
   readonly columns: number;
-  /** Pixels per rem, which depends on the text size the person has set. */
+  /** Pixels per rem, which depends on the text size of the browser. */
   readonly rem: number;
   /** The distance from the top of the page, in pixels. */
   readonly top: number;

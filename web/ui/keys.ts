@@ -1,4 +1,4 @@
-/** Tells whether a key press on this element types text. */
+/** Whether a key press on this element types text. */
 export function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
@@ -6,7 +6,7 @@ export function isTyping(target: EventTarget | null): boolean {
   );
 }
 
-/** Tells whether a modal dialog is open. */
+/** Whether a modal dialog is open. */
 export function isDialogOpen(): boolean {
   return document.querySelector('dialog[open]') !== null;
 }

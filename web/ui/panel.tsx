@@ -28,7 +28,7 @@ export function Panel({ title, aside, children }: PanelProps) {
 
 interface ChoicesProps<T> {
   readonly label: string;
-  /** Hides the label visually, where the context makes it redundant. */
+  /** Shows the label to screen readers only, where the context makes it redundant. */
   readonly isLabelHidden?: boolean;
   readonly options: readonly { readonly value: T; readonly label: string }[];
   readonly value: T;

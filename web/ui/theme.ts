@@ -3,7 +3,7 @@ const system = matchMedia('(prefers-color-scheme: dark)');
 
 export type Theme = 'light' | 'dark';
 
-/** Applies the chosen theme; without a choice the system's theme, also when that changes. */
+/** Applies the chosen theme. Without a choice, follows the theme of the system. */
 export function applyTheme(): void {
   const show = () => {
     document.documentElement.dataset.theme = currentTheme();

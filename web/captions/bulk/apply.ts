@@ -5,10 +5,10 @@ import { type CaptionChange, isApplied } from './plan.js';
 
 export interface BulkResult {
   readonly changed: readonly CaptionChange[];
-  /** Left as they are, because their captions have changed since the plan was made. */
+  /** Not made, because their captions have changed since the plan was made. */
   readonly skipped: readonly CaptionChange[];
   readonly failed: readonly { readonly change: CaptionChange; readonly reason: string }[];
-  /** Not made because of a cancel. */
+  /** Not made, because the user cancelled. */
   readonly remaining: readonly CaptionChange[];
 }
 

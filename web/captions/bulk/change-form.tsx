@@ -1,5 +1,4 @@
-import type { ReactNode } from 'react';
-import { useId } from 'react';
+import { type ReactNode, useId } from 'react';
 import { countOf } from '../../ui/format.js';
 import { Choices } from '../../ui/panel.js';
 import type { BulkChange } from './plan.js';
@@ -25,7 +24,7 @@ export function emptyChange(kind: Kind): BulkChange {
   }
 }
 
-/** Tells whether the form holds enough to change anything. */
+/** Whether the required fields are filled in. */
 export function isComplete(change: BulkChange): boolean {
   switch (change.kind) {
     case 'prepend':
@@ -38,18 +37,18 @@ export function isComplete(change: BulkChange): boolean {
   }
 }
 
-/** `“sks” before 12 captions`. */
+/** `Prepend “sks” to 12 captions`. */
 export function changeTitle(change: BulkChange, count: number): string {
   const captions = countOf(count, 'caption');
   switch (change.kind) {
     case 'prepend':
-      return `“${change.trigger.trim()}” before ${captions}`;
+      return `Prepend “${change.trigger.trim()}” to ${captions}`;
     case 'append':
-      return `“${change.trigger.trim()}” after ${captions}`;
+      return `Append “${change.trigger.trim()}” to ${captions}`;
     case 'replace':
-      return `“${change.find}” replaced with “${change.replacement}” in ${captions}`;
+      return `Replace “${change.find}” with “${change.replacement}” in ${captions}`;
     case 'fill':
-      return `${captions} filled with “${change.text.trim()}”`;
+      return `Fill ${captions} with “${change.text.trim()}”`;
   }
 }
 
@@ -84,11 +83,7 @@ function Fields({ change, onChange }: { change: BulkChange; onChange: (change: B
           label="Trigger word"
           value={change.trigger}
           onChange={(trigger) => onChange({ ...change, trigger })}
-          help={
-            change.kind === 'prepend'
-              ? 'Added before each caption, with a comma. Captions that contain it already stay as they are.'
-              : 'Added after each caption, with a comma. Captions that contain it already stay as they are.'
-          }
+          help={`Added ${change.kind === 'prepend' ? 'before' : 'after'} each caption, with a comma. Captions that contain it already do not change.`}
         />
       );
     case 'replace':

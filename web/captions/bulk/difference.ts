@@ -4,8 +4,8 @@ export interface Piece {
 }
 
 /**
- * The alignment of words takes time and memory quadratic in their number. Beyond this many words on a side, everything between
- * the first and the last difference counts as replaced.
+ * Aligning words takes time and memory quadratic in their number. If either text has more words than this between the first
+ * and the last difference, all of them count as replaced.
  */
 const MAX_ALIGNED_WORDS = 400;
 

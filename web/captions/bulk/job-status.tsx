@@ -68,7 +68,7 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
 function summaryOf({ changed, skipped, failed, remaining }: BulkResult, isUndo: boolean): string {
   const parts = [
     `${countOf(changed.length, 'caption')} ${isUndo ? 'restored' : 'changed'}`,
-    remaining.length > 0 && `${countOf(remaining.length, 'caption')} not changed because of the cancel`,
+    remaining.length > 0 && `${countOf(remaining.length, 'caption')} not changed because you cancelled`,
     skipped.length > 0 && `${countOf(skipped.length, 'caption')} skipped`,
     failed.length > 0 && `${countOf(failed.length, 'caption')} failed`,
   ];

@@ -5,9 +5,9 @@ import { messageOf } from '../../ui/format.js';
 import { type BulkResult, applyChanges } from './apply.js';
 import { type CaptionChange, planUndo } from './plan.js';
 
-/** A change to many captions of a dataset, or the undo of one: the running job, or the last one. */
+/** A change to many captions of a dataset, or its undo. A dataset has one job: the one that runs, or the last one. */
 export interface BulkJob {
-  /** Such as `“sks” before 12 captions`. */
+  /** Such as `Prepend “sks” to 12 captions`. */
   readonly title: string;
   readonly isUndo: boolean;
   readonly changes: readonly CaptionChange[];
@@ -19,7 +19,7 @@ export interface BulkJob {
   readonly error: string | undefined;
 }
 
-// Kept outside the components, so that a job runs on, and can be undone, while the person looks at another page.
+// Kept outside the components, so that a job continues, and can be undone, while the user visits another page.
 const jobs = new Map<string, BulkJob>();
 const abortControllers = new Map<string, AbortController>();
 const listeners = new Set<() => void>();

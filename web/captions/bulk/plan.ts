@@ -2,7 +2,7 @@ import type { DatasetFile } from '../../../src/client/client.js';
 import type { Pair } from '../../live/pairs.js';
 import { type Matching, patternOf } from './pattern.js';
 
-/** A change to many captions, as a person describes it. */
+/** A change to many captions, as the user describes it. */
 export type BulkChange =
   | { readonly kind: 'prepend' | 'append'; readonly trigger: string }
   | ({ readonly kind: 'replace'; readonly find: string; readonly replacement: string } & Matching)
@@ -13,7 +13,7 @@ export interface CaptionChange {
   readonly filename: string;
   readonly before: string | undefined;
   readonly after: string | undefined;
-  /** The text before began with a byte order mark, which an undo restores. */
+  /** The text `before` began with a byte order mark, which an undo restores. */
   readonly hadBom?: boolean;
 }
 
@@ -54,7 +54,7 @@ export function planUndo(changes: readonly CaptionChange[]): CaptionChange[] {
   }));
 }
 
-/** Tells whether a caption has its new text. The service returns texts without their byte order marks. */
+/** Whether a caption has its new text. The service returns texts without their byte order marks. */
 export function isApplied({ after }: CaptionChange, current: string | null | undefined): boolean {
   return current === (after?.startsWith(BOM) ? after.slice(BOM.length) : after);
 }

@@ -10,7 +10,7 @@ export interface ChangePlan {
   readonly changes: readonly CaptionChange[];
 }
 
-/** Plans a change to pairs. While it plans, returns the plan before, which is `undefined` at first. */
+/** Plans a change to pairs. While it plans, returns the previous plan; `undefined` at first. */
 export function useChangePlan(pairs: readonly Pair[], change: BulkChange): ChangePlan | undefined {
   const [plan, setPlan] = useState<ChangePlan>();
   useEffect(() => {

@@ -14,7 +14,7 @@ interface CaptionFieldProps {
 
 /**
  * The caption of a pair, editable in place. Fills the height of its parent, or is four lines high where the parent has no
- * height. Messages take their space from the text.
+ * height. Messages make the text area smaller.
  */
 export const CaptionField = memo(function CaptionField({ datasetId, pair }: CaptionFieldProps) {
   const caption = useCaption(datasetId, pair);

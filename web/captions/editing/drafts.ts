@@ -4,14 +4,14 @@ import { messageOf } from '../../ui/format.js';
 import { type SavedCaption, displayText, saveCaption, textToSave } from './save-caption.js';
 import { rememberText } from './texts.js';
 
-/** A text that a person has typed and that is not saved yet. */
+/** A text that the user has typed and that is not saved yet. */
 export type Draft = {
   readonly text: string;
   /** The saved caption that was edited; `undefined` if there was none. */
   readonly base: SavedCaption | undefined;
 } & (
   | { readonly state: 'editing' }
-  /** `saveAgain`: the draft changed during the save and is saved once more. `reason`: why the attempt before failed. */
+  /** `saveAgain`: the draft changed during the save and is saved once more. `reason`: why the previous attempt failed. */
   | {
       readonly state: 'saving';
       readonly sent: string;
@@ -19,7 +19,7 @@ export type Draft = {
       readonly reason: string | undefined;
     }
   | { readonly state: 'failed'; readonly reason: string; readonly isTransient: boolean }
-  /** The caption was changed or deleted elsewhere. The person has to choose between both versions. */
+  /** The caption was changed or deleted elsewhere. The user has to choose between both versions. */
   | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined }
 );
 
@@ -38,7 +38,7 @@ export interface CaptionName {
 export interface CaptionEntry extends CaptionName {
   readonly draft?: Draft | undefined;
   readonly newer?: NewerCaption | undefined;
-  /** The field confirms a save for a moment. */
+  /** True for a moment after a save, while the field confirms it. */
   readonly isJustSaved?: boolean;
 }
 
@@ -52,8 +52,8 @@ const FIRST_RETRY_MS = 4000;
 const MAX_RETRY_MS = 60_000;
 
 /**
- * Holds every unsaved caption as long as the tab is open, whether its field is rendered or not. Drafts outlive signing out and
- * are saved as the person who signs in next.
+ * Keeps every unsaved caption as long as the tab is open, whether its field is rendered or not. Drafts survive a sign-out and
+ * are saved as the user who signs in next.
  */
 class Drafts {
   readonly #entries = new Map<string, CaptionEntry>();
@@ -139,7 +139,7 @@ class Drafts {
     this.#put(name, { draft: undefined, newer: newerOf(entry, { saved: theirs, over: base }) });
   }
 
-  /** Compares a draft with the caption in the dataset, and records a conflict if that has changed. */
+  /** Compares a draft with the caption in the dataset, and records a conflict if the caption has changed. */
   compareWithDataset(name: CaptionName, current: SavedCaption | undefined): void {
     const entry = this.entry(name);
     if (entry?.newer !== undefined && !entry.newer.replaced.has(current?.sha256)) this.#put(name, { newer: undefined });
@@ -167,7 +167,7 @@ class Drafts {
       const isTransient = !(error instanceof TrainyardError) || error.status >= 500 || error.status === 429;
       this.#replaceDraft(name, { state: 'failed', base, reason: messageOf(error), isTransient });
       if (isTransient) this.#retryLater();
-      // A failure of an old token must not sign out a person who has signed in again.
+      // A failure of an old token must not sign out a user who has signed in again.
       if (client === this.#client) signOutIfUnauthorized(error);
     }
   }
@@ -182,7 +182,7 @@ class Drafts {
       setTimeout(() => this.#put(name, { isJustSaved: false }), CONFIRMATION_MS);
       return;
     }
-    // The person typed more during the save.
+    // The user typed more during the save.
     const next: Draft = { state: 'editing', text: draft.text, base: saved };
     this.#put(name, { draft: next, newer });
     if (draft.saveAgain) void this.#send(name, next);

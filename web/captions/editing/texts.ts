@@ -21,7 +21,7 @@ interface TextQueue {
   isReading: boolean;
 }
 
-// By SHA-256, so that after a dataset is fetched again only the texts that have changed are read.
+// By SHA-256, so that only changed texts are read after a dataset is fetched again.
 const states = new Map<string, TextState>();
 const listeners = new Map<string, Set<() => void>>();
 const queues = new Map<string, TextQueue>();
@@ -118,7 +118,7 @@ async function readBatch(
 ): Promise<unknown> {
   try {
     const names = files.map(({ filename }) => filename);
-    // A caption that has changed since comes with another hash, which the dataset is about to show as well.
+    // If a caption has changed since, its hash differs from `files`. The next fetch of the dataset has that hash too.
     for (const { sha256, text } of await client.captions(datasetId, names, { signal })) rememberText(sha256, text);
     return undefined;
   } catch (error) {
@@ -132,7 +132,7 @@ async function readBatch(
   }
 }
 
-/** Tells whether an error concerns one caption, which is missing or damaged, and not the whole dataset. */
+/** Whether an error is about one missing or damaged caption, and not about the whole dataset. */
 function isOfOneFile(error: unknown): boolean {
   return error instanceof TrainyardError && [404, 409].includes(error.status) && error.code !== 'dataset_not_found';
 }

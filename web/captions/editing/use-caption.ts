@@ -48,7 +48,7 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
   useEffect(() => {
     if (isKnown) drafts.compareWithDataset(name, saved);
   }, [name, saved, isKnown]);
-  // A field that scrolls out of view saves as if it lost the focus.
+  // A field that scrolls out of view saves its text, as it does when it loses the focus.
   useEffect(() => () => drafts.save(name), [name]);
 
   const draft = entry?.draft;

@@ -12,7 +12,7 @@ export interface TermCounts {
   readonly terms: readonly Term[];
 }
 
-/** Counts the tags or words of pairs. While it counts, returns the counts of the pairs before. */
+/** Counts the tags or words of pairs. While it counts, returns the previous counts. */
 export function useTerms(pairs: readonly Pair[] | undefined, kind: TermKind): TermCounts | undefined {
   const [counts, setCounts] = useState<TermCounts>();
   useEffect(() => {

@@ -5,7 +5,7 @@ import type { ImageAnalysis } from './image-analysis.js';
  * nothing and writes are dropped.
  */
 
-/** Raise the number when `ImageAnalysis` changes its fields or their meaning: entries of older pages are then ignored. */
+/** Raise the number when the fields of `ImageAnalysis` or their meaning change, so that older entries are ignored. */
 const DATABASE = 'trainyard-looks-1';
 const STORE = 'datasets';
 

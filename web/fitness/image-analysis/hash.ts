@@ -9,7 +9,7 @@ export const HASH_BITS = 64;
 /** Number of shades of an image. */
 export const SHADES = COLUMNS * ROWS;
 
-/** Smaller differences between shades do not set a bit, so that noise and re-encoding flip no bits in a clear sky. */
+/** Only larger differences between shades set a bit, so that noise and re-encoding flip no bits in a uniform area. */
 const MIN_DIFFERENCE = 1;
 
 /** The first 32 bits and the last 32 bits. */

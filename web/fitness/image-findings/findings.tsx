@@ -8,7 +8,7 @@ import { Finding, Slider } from './finding.js';
 import type { AnalyzedImage } from './use-image-analysis.js';
 import { useSimilar } from './use-similar.js';
 
-/** In pixels, on the shorter side. The trainer never enlarges images, so smaller ones teach it little. */
+/** In pixels, on the shorter side. The trainer never enlarges images, so it learns little from smaller ones. */
 const MIN_SIDE = 256;
 
 /** Hashes of one picture, scaled, re-encoded or lightened, differ in no more bits than this. */

@@ -13,7 +13,7 @@ export interface AnalyzedImage {
   readonly analysis: ImageAnalysis;
 }
 
-/** The analyses of a dataset's images. Of several files with the same bytes, it holds and counts the first. */
+/** The analyses of a dataset's images. Of several files with the same bytes, only the first counts. */
 export interface ImageAnalyses {
   readonly progress: AnalysisProgress;
   readonly analyzed: readonly AnalyzedImage[];

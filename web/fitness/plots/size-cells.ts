@@ -8,7 +8,7 @@ export interface SizeCell extends Size {
 /** More dots would be slow to draw and hard to tell apart. */
 const MAX_CELLS = 400;
 
-/** If there are too many sizes, they are rounded to this many steps per doubling, finer steps first. */
+/** Too many sizes are rounded to this many steps per doubling. Finer steps are tried first. */
 const STEPS_PER_DOUBLING = [16, 8, 4, 2];
 
 /** Counts sizes, the most frequent first. */

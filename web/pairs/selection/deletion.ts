@@ -23,7 +23,7 @@ export interface Deletion {
 
 const IDLE: Deletion = { stems: new Set(), total: 0, done: 0, isRunning: false, failures: [] };
 
-// Kept outside the components, so that a deletion runs on while the person looks at another page.
+// Kept outside the components, so that a deletion continues while the user visits another page.
 const deletions = new Map<string, Deletion>();
 const listeners = new Set<() => void>();
 

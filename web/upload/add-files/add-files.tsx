@@ -13,7 +13,7 @@ interface Addition {
 const AddFilesContext = createContext<AddFiles | undefined>(undefined);
 
 /**
- * Returns a function that checks files, asks the user where necessary, and uploads them.
+ * Returns a function that checks files, asks for confirmation where necessary, and uploads them.
  *
  * @throws Error outside of `AddFilesProvider`
  */
@@ -26,7 +26,7 @@ export function useAddFiles(): AddFiles {
 /** Provides `useAddFiles` to its children, and accepts files that are dropped anywhere on the page. */
 export function AddFilesProvider({ children }: { children: ReactNode }) {
   useQueueClient();
-  // Shows the dialog of the first addition; the others wait in line.
+  // Only the first addition is checked and shows its dialog; the others wait.
   const [additions, setAdditions] = useState<readonly Addition[]>([]);
   const addFiles = useCallback<AddFiles>((files, datasetId) => {
     setAdditions((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);

@@ -13,8 +13,6 @@ import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 import { Preparing } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
 
-const NO_DATASETS: readonly Dataset[] = [];
-
 interface AddToNewDatasetProps {
   readonly files: Promise<readonly DroppedFile[]>;
   readonly onDone: () => void;
@@ -22,7 +20,7 @@ interface AddToNewDatasetProps {
 
 /** Asks for the name of a new dataset, creates it and uploads the files into it. */
 export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps) {
-  const { data: datasets = NO_DATASETS } = useDatasets();
+  const { data: datasets } = useDatasets();
   const {
     data: prepared,
     error,
@@ -47,7 +45,7 @@ export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps
       </Dialog>
     );
   }
-  const taken = new Set(datasets.map(({ name }) => name));
+  const taken = new Set(datasets?.map(({ name }) => name));
   const upload = {
     suggestedName: suggestName(folder, taken),
     details: skipped,

@@ -4,7 +4,7 @@ import { parseFilename } from '../../../src/dataset/names.js';
 import { countOf, messageOf } from '../../ui/format.js';
 import type { DroppedFile } from './dropped-files.js';
 
-/** Files, sorted by what is known before a byte is sent. */
+/** The result of checking files before an upload. */
 export interface CheckedFiles {
   readonly files: readonly PushFile[];
   readonly rejected: readonly RejectedFile[];
@@ -71,7 +71,7 @@ function collisionMessage(name: string, count: number): string {
 
 function pushFileOf(name: string, file: File): PushFile {
   const open = async () => {
-    // If the file changed on disk, this read fails. Sent without it, the request would fail without a reason.
+    // Fails if the file changed on disk. Without this read, the request would fail without a reason.
     await file.slice(0, 1).arrayBuffer();
     return file;
   };

@@ -11,7 +11,7 @@ interface PreparingProps {
 /** Shows that files are being checked, or why the check failed. */
 export function Preparing({ error, onRetry, onCancel }: PreparingProps) {
   if (error === null) {
-    // Not a dialog: the check mostly ends at once, and a dialog would flash.
+    // Not a dialog: most checks end at once, and a dialog would flash.
     return (
       <div
         role="status"

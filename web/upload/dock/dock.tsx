@@ -96,7 +96,7 @@ function progressTextOf({ state, bytes, bytesPerSecond, secondsLeft, batches }: 
     .join(' · ');
 }
 
-/** Keeps `--dock-height` up to date, on top of which the page's other bottom bars stand. */
+/** Keeps `--dock-height` up to date. Other bars at the bottom of the page are placed above it. */
 function publishHeight(frame: HTMLElement): () => void {
   const { style } = document.documentElement;
   const observer = new ResizeObserver(() => style.setProperty('--dock-height', `${frame.offsetHeight}px`));

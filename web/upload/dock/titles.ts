@@ -29,7 +29,7 @@ export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnaps
   }
 }
 
-/** The text for screen readers: changes of the state, without numbers that change all the time. */
+/** The text for screen readers: changes of the state, without the numbers, which change all the time. */
 export function announcementOf(uploads: UploadsSnapshot): string {
   const failed = uploads.failures.length > 0 ? ' Some files could not be uploaded.' : '';
   switch (uploads.state) {

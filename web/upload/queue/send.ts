@@ -1,6 +1,6 @@
 import type { SendBody } from '../../../src/client/client.js';
 
-/** A connection that sends nothing for this long is aborted: some breaks cause no error. */
+/** A connection that sends nothing for this long is aborted: a broken connection does not always cause an error. */
 const STALL_TIMEOUT_MS = 60_000;
 
 /** After the last byte, the service inspects the file before it answers. */
@@ -40,7 +40,7 @@ export const send: SendBody = (link, body, { signal, onSent }) =>
 
 function responseOf(request: XMLHttpRequest): Response {
   const { status, statusText, responseText } = request;
-  // `getResponseHeader` complains in the console about a header that another origin does not expose.
+  // For a header that another origin does not expose, `getResponseHeader` logs an error to the console.
   const retryAfter = /^retry-after: *(.*)$/im.exec(request.getAllResponseHeaders())?.[1];
   return new Response(responseText || null, {
     status,

@@ -1,7 +1,7 @@
 /** Long enough that a pause between two files does not change the result much. */
 const WINDOW_MS = 8000;
 
-/** There is no result for a shorter time. */
+/** Samples over a shorter time give no result. */
 const MIN_MS = 1000;
 
 /** Measures the upload speed over the last seconds. */
@@ -20,7 +20,7 @@ export class Speed {
     this.#samples = [];
   }
 
-  /** `undefined` until there are samples of one second. */
+  /** `undefined` while the samples span less than a second. */
   bytesPerSecond(): number | undefined {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     if (first === undefined || last === undefined || last.at - first.at < MIN_MS) return undefined;

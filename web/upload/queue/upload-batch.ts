@@ -6,6 +6,7 @@ import {
   type TrainyardClient,
   TrainyardError,
 } from '../../../src/client/client.js';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { messageOf } from '../../ui/format.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
@@ -61,7 +62,7 @@ export class UploadBatch {
     return this.#remaining.size > 0 && this.phase.state !== 'cancelling';
   }
 
-  /** Whether it was completed or cancelled. */
+  /** Whether the batch is complete or cancelled. */
   get hasEnded(): boolean {
     return this.phase.state === 'done' || this.phase.state === 'cancelled';
   }
@@ -202,7 +203,7 @@ export class UploadBatch {
       const { awaited = [] } = await client.status(this.dataset.id, { signal });
       const ours = awaited.flatMap(({ filename }) => filesByName.get(filename) ?? []);
       hasMore = ours.length > 0 && awaited.length === MAX_LISTED;
-      while (ours.length > 0) await Promise.all(ours.splice(0, CONCURRENT_WITHDRAWALS).map(withdrawOne));
+      await forEachConcurrent(ours, CONCURRENT_WITHDRAWALS, withdrawOne);
     }
   }
 
