@@ -7,16 +7,15 @@ import {
   wireDatasetList,
   wireDatasetWithFiles,
   wireDeletedDataset,
-  wireErrorBody,
   wireManifest,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { App, RouteContext } from '../context.js';
+import { routesTagged } from '../docs.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
-const security = [{ token: [] }];
-const tags = ['datasets'];
+const route = routesTagged('datasets');
 
 /** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
@@ -24,29 +23,13 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.post(
     '',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Create a dataset',
-        body: createBody,
-        response: { 200: wireDataset, '4xx': wireErrorBody },
-      },
-    },
+    route('Create a dataset', { body: createBody, response: { 200: wireDataset } }),
     async ({ accountId, body }) => datasetToWire(await datasets.create({ accountId, name: body?.name ?? undefined })),
   );
 
   app.get(
     '',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'List datasets, newest first',
-        querystring: listQuery,
-        response: { 200: wireDatasetList, '4xx': wireErrorBody },
-      },
-    },
+    route('List datasets, newest first', { querystring: listQuery, response: { 200: wireDatasetList } }),
     async ({ accountId, query }) => {
       const { limit, status, name } = query;
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
@@ -65,29 +48,17 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/events',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Server-sent events: each dataset after every change, and the id of each deleted dataset',
-        response: { '4xx': wireErrorBody },
-      },
-    },
+    route('Server-sent events: each dataset after every change, and the id of each deleted dataset', {}),
     async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
   );
 
   app.get(
     '/:id/status',
-    {
-      schema: {
-        tags,
-        security,
-        summary: "A dataset's status and files",
-        params: datasetParams,
-        querystring: statusQuery,
-        response: { 200: wireDatasetWithFiles, '4xx': wireErrorBody },
-      },
-    },
+    route("A dataset's status and files", {
+      params: datasetParams,
+      querystring: statusQuery,
+      response: { 200: wireDatasetWithFiles },
+    }),
     async ({ accountId, params, query }, reply) => {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
@@ -100,43 +71,24 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/:id/manifest',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Every file with its size, SHA-256 and facts, and the digest of the dataset',
-        params: datasetParams,
-        response: { 200: wireManifest, '4xx': wireErrorBody },
-      },
-    },
+    route('Every file with its size, SHA-256 and facts, and the digest of the dataset', {
+      params: datasetParams,
+      response: { 200: wireManifest },
+    }),
     async ({ accountId, params }) => manifestToWire(await datasets.view({ accountId, id: params.id })),
   );
 
   app.get(
     '/:id/events',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Server-sent events: the dataset now, and after every change of its status or counts',
-        params: datasetParams,
-        response: { '4xx': wireErrorBody },
-      },
-    },
+    route('Server-sent events: the dataset now, and after every change of its status or counts', {
+      params: datasetParams,
+    }),
     async ({ accountId, params }, reply) => streamEvents(reply, { accountId, id: params.id }, context),
   );
 
   app.delete(
     '/:id',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Delete a dataset permanently',
-        params: datasetParams,
-        response: { 200: wireDeletedDataset, '4xx': wireErrorBody },
-      },
-    },
+    route('Delete a dataset permanently', { params: datasetParams, response: { 200: wireDeletedDataset } }),
     async ({ accountId, params }) => {
       await datasets.remove({ accountId, id: params.id });
       return { id: params.id, deleted: true as const };

@@ -11,7 +11,6 @@ import {
   thumbnailQuery,
   wireBytes,
   wireCaptions,
-  wireErrorBody,
   wireFilePage,
   wireReadLink,
 } from '../../api/schemas.js';
@@ -19,15 +18,13 @@ import type { StoredFile } from '../../dataset/dataset.js';
 import { tarOf } from '../../service/download/tar.js';
 import { zipOf } from '../../service/download/zip.js';
 import type { App, RouteContext } from '../context.js';
+import { routesTagged } from '../docs.js';
 import { errorResponse } from '../errors.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 
-const security = [{ token: [] }];
-/** For what browsers load without our code, such as images. */
-const tokenOrLink = [...security, { link: [] }];
-const tags = ['files'];
+const route = routesTagged('files');
 
-/** A file of a name may be replaced at any time, so caches must revalidate by ETag. */
+/** The file under a name may be replaced at any time, so caches must revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
 
 /** Where the URL contains the SHA-256 of the bytes, the response never changes. */
@@ -39,15 +36,10 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/:id/links',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'A query that allows to read files, thumbnails and the zip archive without a token',
-        params: datasetParams,
-        response: { 200: wireReadLink, '4xx': wireErrorBody },
-      },
-    },
+    route('A query for reading files, thumbnails and the zip archive without a token', {
+      params: datasetParams,
+      response: { 200: wireReadLink },
+    }),
     async ({ accountId, params }) => {
       const key = { accountId, id: params.id };
       await datasets.summary(key);
@@ -58,16 +50,11 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/:id/files',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'List files page by page, sorted by name',
-        params: datasetParams,
-        querystring: filesQuery,
-        response: { 200: wireFilePage, '4xx': wireErrorBody },
-      },
-    },
+    route('List files page by page, sorted by name', {
+      params: datasetParams,
+      querystring: filesQuery,
+      response: { 200: wireFilePage },
+    }),
     async ({ accountId, params, query }) => {
       const { files, isLast } = await downloads.page({ accountId, id: params.id }, query);
       return { files: files.map(fileToWire), next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
@@ -78,14 +65,11 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     '/:id/files/:filename',
     {
       config: { acceptsReadLink: true },
-      schema: {
-        tags,
-        security: tokenOrLink,
-        summary: 'The bytes of a file; supports ranges and ETags',
+      ...route('The bytes of a file; supports ranges and ETags', {
         params: fileParams,
         querystring: fileQuery,
-        response: { 200: wireBytes, '4xx': wireErrorBody },
-      },
+        response: { 200: wireBytes },
+      }),
     },
     async (request, reply) => {
       const { accountId, params, query } = request;
@@ -104,37 +88,29 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     '/:id/files/:filename/thumbnail',
     {
       config: { acceptsReadLink: true },
-      schema: {
-        tags,
-        security: tokenOrLink,
-        summary: 'A WebP of an image, 320 pixels on its longest side',
+      ...route('A WebP of an image, 320 pixels on its longest side', {
         params: fileParams,
         querystring: thumbnailQuery,
-        response: { 200: wireBytes, '4xx': wireErrorBody },
-      },
+        response: { 200: wireBytes },
+      }),
     },
     async ({ accountId, params, query, headers }, reply) => {
       const file = await downloads.file({ accountId, id: params.id }, params.filename);
       const etag = `"${file.upload.sha256}-thumbnail"`;
       const cacheControl = cacheControlOf(file, query.sha256);
       reply.headers({ etag, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' });
-      if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
+      if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
       return reply.type('image/webp').send(await downloads.thumbnail(file));
     },
   );
 
   app.post(
     '/:id/archive',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Several files as one tar archive, in the order of the request',
-        params: datasetParams,
-        body: namesBody,
-        response: { 200: wireBytes, '4xx': wireErrorBody },
-      },
-    },
+    route('Several files as one tar archive, in the order of the request', {
+      params: datasetParams,
+      body: namesBody,
+      response: { 200: wireBytes },
+    }),
     async ({ accountId, params, body }, reply) => {
       const files = await downloads.files({ accountId, id: params.id }, body.filenames);
       const archive = tarOf(files, (file) => downloads.bytes(file));
@@ -147,13 +123,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     '/:id/zip',
     {
       config: { acceptsReadLink: true },
-      schema: {
-        tags,
-        security: tokenOrLink,
-        summary: 'All files as one uncompressed zip archive',
-        params: datasetParams,
-        response: { 200: wireBytes, '4xx': wireErrorBody },
-      },
+      ...route('All files as one uncompressed zip archive', { params: datasetParams, response: { 200: wireBytes } }),
     },
     async ({ accountId, params, method }, reply) => {
       const { dataset, files } = await downloads.all({ accountId, id: params.id });
@@ -169,16 +139,11 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
 
   app.post(
     '/:id/captions',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'The texts of several captions, in the order of the request',
-        params: datasetParams,
-        body: namesBody,
-        response: { 200: wireCaptions, '4xx': wireErrorBody },
-      },
-    },
+    route('The texts of several captions, in the order of the request', {
+      params: datasetParams,
+      body: namesBody,
+      response: { 200: wireCaptions },
+    }),
     async ({ accountId, params, body }) => {
       const captions = await downloads.captions({ accountId, id: params.id }, body.filenames);
       return {
@@ -205,7 +170,7 @@ async function sendFile(
     // If a browser opens the file directly, no script in it may run.
     'content-security-policy': "default-src 'none'; sandbox",
   });
-  if (matches(headers['if-none-match'], etag)) return reply.code(304).send();
+  if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
   reply.type(upload.contentType);
   const appliesRange = headers['if-range'] === undefined || headers['if-range'] === etag;
   const rangeHeader = appliesRange && RANGES.test(headers.range ?? '') ? headers.range : undefined;
@@ -231,6 +196,10 @@ async function sendFile(
     .header('content-range', `bytes ${range.start}-${range.end}/${upload.sizeBytes}`)
     .header('content-length', end - range.start)
     .send(await open({ start: range.start, end }));
+}
+
+function sendNotModified(reply: FastifyReply): FastifyReply {
+  return reply.code(304).send();
 }
 
 /** The body of a response to HEAD, so that the file is not read for nothing. */

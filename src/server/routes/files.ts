@@ -7,7 +7,6 @@ import {
   fileParams,
   uploadLinksBody,
   wireDeletedFile,
-  wireErrorBody,
   wireUploadedFile,
   wireUploadLinks,
   wireWithdrawnUpload,
@@ -16,10 +15,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
+import { routesTagged } from '../docs.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 
-const security = [{ token: [] }];
-const tags = ['files'];
+const route = routesTagged('files');
 
 /** Limit of the whole body of a direct upload; 1 MiB is far more than multipart framing needs. */
 const DIRECT_LIMIT = {
@@ -33,16 +32,11 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
 
   app.post(
     '/:id/get-upload-endpoint',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Signed links to upload files of known sizes',
-        params: datasetParams,
-        body: uploadLinksBody,
-        response: { 200: wireUploadLinks, '4xx': wireErrorBody },
-      },
-    },
+    route('Signed links to upload files of known sizes', {
+      params: datasetParams,
+      body: uploadLinksBody,
+      response: { 200: wireUploadLinks },
+    }),
     async (request) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
@@ -68,13 +62,12 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         // The handler parses the body as a stream; the schema is for the OpenAPI document only.
         validatorCompiler: () => () => true,
         schema: {
-          tags,
-          security,
+          tags: ['files'],
           summary: 'Upload a file of up to 150,000,000 bytes',
           consumes: ['multipart/form-data'],
           params: datasetParams,
           body: z.object({ file: z.string().meta({ format: 'binary' }) }),
-          response: { 200: wireUploadedFile, '4xx': wireErrorBody },
+          response: { 200: wireUploadedFile },
         },
       },
       async (request, reply) => {
@@ -97,15 +90,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
 
   app.delete(
     '/:id/files/:filename',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Delete a file, with any pending or rejected upload of its name',
-        params: fileParams,
-        response: { 200: wireDeletedFile, '4xx': wireErrorBody },
-      },
-    },
+    route('Delete a file, with any pending or rejected upload of its name', {
+      params: fileParams,
+      response: { 200: wireDeletedFile },
+    }),
     async ({ accountId, params }) => {
       const filename = params.filename.normalize('NFC');
       await datasets.removeFile({ accountId, id: params.id }, filename);
@@ -115,15 +103,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
 
   app.delete(
     '/:id/uploads/:filename',
-    {
-      schema: {
-        tags,
-        security,
-        summary: 'Remove pending and rejected uploads of a name; a stored file of that name stays',
-        params: fileParams,
-        response: { 200: wireWithdrawnUpload, '4xx': wireErrorBody },
-      },
-    },
+    route('Remove pending and rejected uploads of a name; a stored file of that name stays', {
+      params: fileParams,
+      response: { 200: wireWithdrawnUpload },
+    }),
     async ({ accountId, params }) => {
       const filename = params.filename.normalize('NFC');
       await datasets.withdrawUpload({ accountId, id: params.id }, filename);
