@@ -34,10 +34,8 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
     }
     const accountId = await accounts.accountOf(token);
     if (accountId === undefined) {
-      throw new ServiceError(
-        'unauthorized',
-        'The token is unknown or was revoked. To make a new one, run: trainyard token create',
-      );
+      const message = 'The token is unknown or was revoked. To make a new one, run: trainyard token create';
+      throw new ServiceError('unauthorized', message);
     }
     request.accountId = accountId;
   });

@@ -5,11 +5,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
 import type { ErrorResponse } from './errors.js';
 
-/** Limits of what is read and discarded after a rejection, for clients that read the response only after sending. */
+/** Limits of the bytes that are read and discarded after a rejection: some clients read the response only after sending. */
 const LINGER_BYTES = 8 * 1024 * 1024;
 const LINGER_MS = 2000;
 
-/** Checks for new bytes within the idle timeout. */
+/** The number of checks for new bytes within one idle timeout. */
 const IDLE_CHECKS = 8;
 
 export interface BodyTimeouts {
@@ -20,10 +20,8 @@ export interface BodyTimeouts {
 }
 
 function connectionClosed(): ServiceError {
-  return new ServiceError(
-    'upload_cut_short',
-    'The connection closed before the whole file had arrived. Send it again.',
-  );
+  const message = 'The connection closed before the whole file had arrived. Send it again.';
+  return new ServiceError('upload_cut_short', message);
 }
 
 /**
@@ -92,7 +90,8 @@ export async function filePartOf(
     })(),
     { objectMode: false },
   );
-  return { filename: unescapeQuotes(filename), body: whole };
+  // Browsers and curl send a quotation mark in a filename as %22 (https://html.spec.whatwg.org/#multipart-form-data).
+  return { filename: filename.replaceAll('%22', '"'), body: whole };
 }
 
 function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
@@ -117,16 +116,8 @@ function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
 
 function malformed(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
-  return new ServiceError(
-    'malformed_body',
-    `The multipart body can't be read: ${error instanceof Error ? error.message : error}`,
-    { cause: error },
-  );
-}
-
-/** Browsers and curl send a quotation mark in a filename as %22 (https://html.spec.whatwg.org/#multipart-form-data). */
-function unescapeQuotes(filename: string): string {
-  return filename.replaceAll('%22', '"');
+  const reason = error instanceof Error ? error.message : error;
+  return new ServiceError('malformed_body', `The multipart body can't be read: ${reason}`, { cause: error });
 }
 
 /**
@@ -152,18 +143,16 @@ export function parseJsonBody(contentType: string | undefined, body: Buffer): un
  * direct upload takes too long. Its reason is the error to answer with.
  */
 export function uploadSignal(
-  request: FastifyRequest,
+  { raw }: FastifyRequest,
   reply: FastifyReply,
   timeouts: Partial<BodyTimeouts>,
 ): AbortSignal {
   const abort = new AbortController();
-  const { raw } = request;
   const timers: NodeJS.Timeout[] = [];
   if (timeouts.directSeconds !== undefined) {
     const message = `The upload took more than ${timeouts.directSeconds} s. Use get-upload-endpoint for large files or slow connections.`;
-    timers.push(
-      setTimeout(() => abort.abort(new ServiceError('upload_too_slow', message)), timeouts.directSeconds * 1000),
-    );
+    const onTimeout = () => abort.abort(new ServiceError('upload_too_slow', message));
+    timers.push(setTimeout(onTimeout, timeouts.directSeconds * 1000));
   }
   if (timeouts.idleSeconds !== undefined) {
     const message = `No byte arrived for ${timeouts.idleSeconds} s. Send the file again; the link is valid until it expires.`;
@@ -183,6 +172,11 @@ export function uploadSignal(
   return abort.signal;
 }
 
+/** The size of the body; `undefined` where the client did not announce it. */
+export function contentLengthOf({ headers }: FastifyRequest): number | undefined {
+  return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+}
+
 /** Whether a part of the body has not been read yet. */
 export function hasUnreadBody({ raw }: FastifyRequest): boolean {
   return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
@@ -192,16 +186,11 @@ export function hasUnreadBody({ raw }: FastifyRequest): boolean {
  * Sends an error response while the request body is still arriving, then closes the connection. Some of the body is read
  * and discarded first: a client that is still sending when the connection closes may lose the response.
  */
-export function rejectEarly(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { status, body, headers }: ErrorResponse,
-): void {
-  const { raw } = request;
-  const payload = JSON.stringify(body);
+export function rejectEarly({ raw }: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
+  const payload = JSON.stringify(response.body);
   reply.hijack();
-  reply.raw.writeHead(status, {
-    ...headers,
+  reply.raw.writeHead(response.status, {
+    ...response.headers,
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(payload),
     connection: 'close',

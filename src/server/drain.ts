@@ -7,7 +7,7 @@ import type { App } from './context.js';
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/** The two halves of a graceful shutdown: the signal for requests in flight, and the function that begins it. */
+/** A graceful shutdown: the signal for requests in flight, and the function that begins it. */
 export interface Drain {
   /** Fires when draining begins. */
   readonly stopping: AbortSignal;

@@ -21,15 +21,8 @@ export function errorResponse(
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 503) headers['retry-after'] = '2';
-  return {
-    status,
-    headers,
-    body: {
-      error_code: number,
-      error_message: message,
-      ...(detail.length > 0 && { detail: [...detail] }),
-    },
-  };
+  const body = { error_code: number, error_message: message, ...(detail.length > 0 && { detail: [...detail] }) };
+  return { status, headers, body };
 }
 
 /** The response for any error thrown while a request was served; unexpected errors become `internal`. */

@@ -35,9 +35,8 @@ export class Metrics {
     });
   }
 
-  answered(request: { method: string; route: string; status: number; seconds: number }): void {
-    const { method, route, status, seconds } = request;
-    this.#requests.observe({ method, route, status }, seconds);
+  answered({ seconds, ...labels }: { method: string; route: string; status: number; seconds: number }): void {
+    this.#requests.observe(labels, seconds);
   }
 
   uploaded(via: 'direct' | 'link' | 'presigned', sizeBytes: number): void {

@@ -15,7 +15,7 @@ import type { DatasetSummary, DatasetView } from '../service/datasets.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
-/** Caches the text of a minute: formatting a date is the most expensive part of a file, and files share few minutes. */
+/** Caches the text of a minute: formatting a date is the slowest part of `fileToWire`, and most files share a minute. */
 let lastMinute = { minute: Number.NaN, text: '' };
 
 /** `2025-07-22T13:05:16.143086`: UTC, microseconds, no suffix. */
@@ -31,6 +31,7 @@ export function timeOf(micros: Micros): string {
 /** A dataset without its files. */
 export function datasetToWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
   const { counts } = dataset;
+  const { images, videos, captions, uncaptioned, pending, rejected } = counts;
   return {
     id: dataset.id,
     name: dataset.name,
@@ -41,14 +42,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
       error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
     }),
     size_bytes: counts.bytes,
-    counts: {
-      images: counts.images,
-      videos: counts.videos,
-      captions: counts.captions,
-      uncaptioned: counts.uncaptioned,
-      pending: counts.pending,
-      rejected: counts.rejected,
-    },
+    counts: { images, videos, captions, uncaptioned, pending, rejected },
   };
 }
 

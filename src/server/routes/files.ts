@@ -13,7 +13,7 @@ import {
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
-import { filePartOf, uploadSignal } from '../bodies.js';
+import { contentLengthOf, filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { fileToWire, timeOf } from '../to-wire.js';
@@ -73,10 +73,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       async (request, reply) => {
         const { accountId, raw } = request;
         const { id } = request.params as { id: string };
-        rejectOversized(request);
+        const atMostBytes = contentLengthOf(request);
+        if ((atMostBytes ?? 0) > DIRECT_LIMIT.bytes) throw new ServiceError('too_large', DIRECT_LIMIT.message);
         const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
         const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
-        const atMostBytes = contentLengthOf(request);
         const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
         const file = await received.catch((error) => {
           metrics.rejected('direct');
@@ -115,18 +115,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
-function contentLengthOf({ headers }: FastifyRequest): number | undefined {
-  return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
-}
-
-/** Rejects a body that is too large by its Content-Length, before any of it is read. */
-function rejectOversized(request: FastifyRequest): void {
-  if ((contentLengthOf(request) ?? 0) > DIRECT_LIMIT.bytes) {
-    throw new ServiceError('too_large', DIRECT_LIMIT.message);
-  }
-}
-
-/** The public URL of the service, or the host that the client used for this request where none is set. */
+/** The public URL of the service; where none is set, the host that the client used for this request. */
 function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   try {

@@ -1,8 +1,7 @@
-import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { wireErrorBody, wireUploadedFile } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { bodyOf, uploadSignal } from '../bodies.js';
+import { bodyOf, contentLengthOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { fileToWire } from '../to-wire.js';
 
@@ -32,6 +31,9 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
       const { size = '', expires = '', signature = '' } = request.query;
       const link = links.verify({ id: request.params.id, size, expires, signature }, now());
       const sizeBytes = contentLengthOf(request);
+      if (sizeBytes === undefined) {
+        throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
+      }
       const signal = uploadSignal(request, reply, { idleSeconds: timeouts.idleSeconds });
       const received = uploads.receiveLink(link, sizeBytes, { body: bodyOf(request.raw), signal });
       const file = await received.catch((error) => {
@@ -42,11 +44,4 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
       return { dataset_id: file.datasetId, ...fileToWire(file) };
     },
   );
-}
-
-function contentLengthOf({ headers }: FastifyRequest): number {
-  if (headers['content-length'] === undefined) {
-    throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
-  }
-  return Number(headers['content-length']);
 }
