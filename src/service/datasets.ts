@@ -16,7 +16,7 @@ import { parseDatasetName } from '../dataset/names.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { ServiceDependencies } from './dependencies.js';
 
-/** A dataset id and the account of the request. The dataset of another account counts as not found. */
+/** A dataset id and the account of the request. A dataset of another account counts as not found. */
 export interface DatasetKey {
   readonly accountId: string;
   readonly id: string;

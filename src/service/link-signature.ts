@@ -1,11 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../dataset/errors.js';
 
-/** What the signature of a link covers. The method separates upload links from read links of the same key. */
+/** The parts of a link that its signature covers. The method separates upload links from read links of the same key. */
 export interface LinkClaims {
   readonly method: 'GET' | 'PUT';
   readonly fields: readonly string[];
-  /** In microseconds, as the URL has it. */
+  /** Microseconds since 1970, as written in the URL. */
   readonly expires: string;
 }
 

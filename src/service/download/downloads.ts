@@ -17,7 +17,7 @@ export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** `captions` returns no text of larger files. */
+/** `captions` returns no text of larger captions. */
 const MAX_CAPTION_BYTES = 64 * 1024;
 
 /** With a remote store, reading a caption takes one request. */
@@ -91,10 +91,9 @@ export class Downloads {
     const detail = files.flatMap(({ kind }, i) =>
       kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
     );
-    if (detail.length > 0) {
-      const other = files.find(({ kind }) => kind !== 'caption');
-      const message = `${other?.filename} is not a caption. Name .txt files only.`;
-      throw new ServiceError('invalid_field', message, { detail });
+    const other = files.find(({ kind }) => kind !== 'caption');
+    if (other !== undefined) {
+      throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt files only.`, { detail });
     }
     const captions = files.map((file) => ({ file, text: null as string | null }));
     const small = captions.filter(({ file }) => file.upload.sizeBytes <= MAX_CAPTION_BYTES);
@@ -106,7 +105,7 @@ export class Downloads {
 
   async #textOf(file: StoredFile): Promise<string> {
     const bytes = await buffer(await this.bytes(file));
-    // A client edits this text and saves it, so damage must not reach it.
+    // A client may edit this text and save it. Then damaged bytes would become the file.
     if (createHash('sha256').update(bytes).digest('hex') !== file.upload.sha256) throw replaced(file);
     return new TextDecoder().decode(bytes);
   }
@@ -169,9 +168,8 @@ export class Downloads {
       if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
       return await this.#makeThumbnail(content.path);
     } catch (error) {
-      throw new ServiceError('thumbnail_unavailable', `Can't make a thumbnail of ${file.filename}.`, {
-        cause: error,
-      });
+      const message = `Can't make a thumbnail of ${file.filename}.`;
+      throw new ServiceError('thumbnail_unavailable', message, { cause: error });
     } finally {
       await fetched.discard();
     }

@@ -2,7 +2,7 @@ import { MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../datasets.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
-/** Within one period every link of a dataset is the same, so that browser caches, which go by URL, stay valid. */
+/** All links to a dataset within one period are the same, so that browsers, which cache by URL, find cached files. */
 const PERIOD: Micros = 3600 * MICROS_PER_SECOND;
 
 /** The parts of a link as its URL has them. */
@@ -25,7 +25,7 @@ export class ReadLinks {
     this.#key = key;
   }
 
-  /** Makes the query that allows to read a dataset's files for one to two hours. */
+  /** Makes the query for reading a dataset's files, valid for one to two hours. */
   linkFor({ accountId, id }: DatasetKey, now: Micros): { query: string; expiresAt: Micros } {
     const expiresAt = (Math.floor(now / PERIOD) + 2) * PERIOD;
     const [account, expires] = [accountId, String(expiresAt)];

@@ -39,7 +39,7 @@ interface Entry {
   readonly file: StoredFile;
   readonly name: Buffer;
   readonly sizeBytes: number;
-  /** Of its local header, in the archive. */
+  /** The position of its local header in the archive. */
   readonly offset: number;
   crc: number;
 }
@@ -63,7 +63,7 @@ export function zipOf(
     offset += localHeaderOf(entry).length + entry.sizeBytes + descriptorOf(entry).length;
     directoryBytes += centralHeaderOf(entry).length;
   }
-  const end = endOf({ count: entries.length, directoryBytes, directoryAt: offset });
+  const end = endOf(entries.length, { directoryBytes, directoryAt: offset });
   const body = Readable.from(partsOf(entries, read, end), { objectMode: false });
   return { sizeBytes: offset + directoryBytes + end.length, body };
 }
@@ -150,11 +150,10 @@ function writeCommon(header: Buffer, { file, sizeBytes, offset }: Entry, at: num
 }
 
 /** The end of central directory record (4.3.16), after the ZIP64 ones if a number is too large (4.3.14, 4.3.15). */
-function endOf({
-  count,
-  directoryBytes,
-  directoryAt,
-}: Record<'count' | 'directoryBytes' | 'directoryAt', number>): Buffer {
+function endOf(
+  count: number,
+  { directoryBytes, directoryAt }: { directoryBytes: number; directoryAt: number },
+): Buffer {
   const end = Buffer.alloc(22);
   end.writeUInt32LE(0x06054b50, 0);
   end.writeUInt16LE(Math.min(count, FULL_16), 8);

@@ -19,7 +19,7 @@ const SMALL_CAPTION_BYTES = 64 * 1024;
 /** Limits JavaScript memory of a worker. The memory of decoders is limited where they are called. */
 const MAX_WORKER_HEAP_MB = 256;
 
-/** Read buffers are short-lived; a larger young generation would only collect them later. */
+/** Keeps memory low: a larger young generation would collect short-lived read buffers later. */
 const MAX_WORKER_YOUNG_MB = 4;
 
 /**
@@ -43,8 +43,8 @@ export class InspectionPool {
   }
 
   /**
-   * Inspects a file. One that makes the decoder hang or crash is a problem of the file. Rejects only with the signal's
-   * reason, or where the bytes can't be read.
+   * Inspects a file. If the decoder takes too long or runs out of memory, the result is a problem of the file. Rejects with
+   * the signal's reason, or where the bytes can't be read.
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,

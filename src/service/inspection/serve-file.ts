@@ -10,7 +10,7 @@ import {
 /**
  * Lets a worker read a file that only this thread can open. The caller must transfer the port of `remote` to the worker.
  *
- * @returns `failure` too: the first error of `readAt`, of which the worker learns only that reading failed
+ * @returns `failure`: returns the first error of `readAt`; the worker learns only that reading failed
  */
 export function serveFile(
   readAt: (start: number, end: number, signal: AbortSignal) => Promise<Buffer>,

@@ -20,7 +20,7 @@ export interface CopyOptions {
   readonly isHardLinked: boolean;
   /** Threads that copy and hash. */
   readonly threads: number;
-  /** Whether the calling thread is one of `threads`, for a process without other work: it needs no start. */
+  /** Whether the calling thread is one of `threads`. It needs no start, but a process with other work would be blocked. */
   readonly copiesOnMainThread: boolean;
   readonly signal: AbortSignal;
   readonly pathOf: DataFolderSource['pathOf'];
@@ -102,14 +102,10 @@ class CopyThreads {
 
 function fileToCopy(folder: string, file: MountFile, { pathOf, isHardLinked }: CopyOptions): FileToCopy {
   const { sizeBytes, sha256, filename } = file;
-  return {
-    from: pathOf(file),
-    to: join(folder, mountedNameOf(filename)),
-    sizeBytes,
-    sha256,
-    // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
-    isHardLinked: isHardLinked && mediaTypeOf(filename)?.kind !== 'caption',
-  };
+  // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
+  const mayBeLinked = mediaTypeOf(filename)?.kind !== 'caption';
+  const to = join(folder, mountedNameOf(filename));
+  return { from: pathOf(file), to, sizeBytes, sha256, isHardLinked: isHardLinked && mayBeLinked };
 }
 
 function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
@@ -127,14 +123,12 @@ function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
 }
 
 function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: readonly MountFile[]): Error {
-  const file = job[index];
-  const name = JSON.stringify(file?.filename);
+  const name = JSON.stringify(job[index]?.filename);
   switch (errno) {
-    case MISMATCH:
-      return new MountError(
-        'damaged',
-        `The stored bytes of ${name} are damaged: their SHA-256 is not that of the upload. Upload the file again.`,
-      );
+    case MISMATCH: {
+      const damage = `The stored bytes of ${name} are damaged: their SHA-256 is not that of the upload.`;
+      return new MountError('damaged', `${damage} Upload the file again.`);
+    }
     // Only the stored file can be missing: the target folder was created by this mount.
     case 'ENOENT':
       return new DatasetChanged(`${name} has been removed from the store`);

@@ -14,7 +14,7 @@ const QUIET: Micros = 2 * MICROS_PER_SECOND;
 /** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
 const FULL_INTERVAL_MS = 60_000;
 
-/** Receives the log lines; a pino logger fits. */
+/** Receives log lines; a pino logger can be passed. */
 export interface MountLog {
   readonly info: (details: object, message: string) => void;
   readonly warn: (details: object, message: string) => void;
@@ -154,14 +154,12 @@ export class MountRoot {
       for (const { id } of await this.#dependencies.catalog.datasets({ name })) this.#schedule(id, 0);
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
-      this.#warnOnce(
-        { id: `folder ${name}`, name },
-        `the dataset was deleted, but its folder is kept: ${error.message}`,
-      );
+      const message = `the dataset was deleted, but its folder is kept: ${error.message}`;
+      this.#warnOnce({ id: `folder ${name}`, name }, message);
     }
   }
 
-  /** The records of the folders that were mounted here from this data folder. */
+  /** The records of folders that were mounted into this root from this data folder. */
   async #records(): Promise<MountRecord[]> {
     const { root, dataFolder } = this.#options;
     const entries = await readdir(root, { withFileTypes: true }).catch((error) => {

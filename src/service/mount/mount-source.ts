@@ -1,11 +1,11 @@
-import type { DatasetFile, Micros, StatusRules, StoredFile } from '../../dataset/dataset.js';
-import { statusOf } from '../../dataset/dataset.js';
+import { type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
 import { digestOf } from '../../dataset/digest.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
+import { type DatasetKey, storedFilesIn } from '../datasets.js';
 
 /** A file to be mounted. */
 export interface MountFile {
@@ -106,11 +106,9 @@ export function checkManifest(manifest: MountManifest, requiredDigest: string | 
         : (['failed', `To see why, run: trainyard status ${JSON.stringify(name)}`] as const);
     throw new MountError(code, `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`);
   }
-  if (requiredDigest !== undefined && requiredDigest.toLowerCase() !== digest) {
-    throw new MountError(
-      'digest_differs',
-      `The digest of "${name}" is now ${digest}, not ${requiredDigest.toLowerCase()}.`,
-    );
+  const required = requiredDigest?.toLowerCase() ?? digest;
+  if (required !== digest) {
+    throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
   }
   const fault = faultIn(manifest);
   if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
@@ -135,21 +133,16 @@ function faultIn({ name, digest, files }: MountManifest): string | undefined {
 
 /** A dataset of a catalog that this process can read, also while a server uses it. */
 export function catalogSource(
-  {
-    catalog,
-    dataFolder,
-    blobs,
-    rules,
-    now,
-  }: {
+  installation: {
     readonly catalog: Catalog;
     readonly dataFolder: string;
     readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
     readonly rules: StatusRules;
     readonly now: () => Micros;
   },
-  dataset: { accountId: string; id: string },
+  dataset: DatasetKey,
 ): MountSource {
+  const { catalog, dataFolder, blobs, rules, now } = installation;
   let byName = new Map<string, StoredFile>();
   const storedFile = ({ filename }: MountFile): StoredFile => {
     const file = byName.get(filename);
@@ -161,7 +154,7 @@ export function catalogSource(
     if (found === undefined) throw new MountError('failed', `Dataset ${dataset.id} has been deleted.`);
     const { id, name, counts } = found.dataset;
     const status = statusOf(counts, now(), rules);
-    const stored = found.files.filter(isStored);
+    const stored = storedFilesIn(found.files);
     byName = new Map(stored.map((file) => [file.filename, file]));
     return {
       datasetId: id,
@@ -188,8 +181,4 @@ export function catalogSource(
     return { from, body };
   };
   return { kind: 'http', name: dataFolder, manifest, read };
-}
-
-function isStored(file: DatasetFile): file is StoredFile {
-  return file.upload.state === 'stored';
 }

@@ -37,7 +37,7 @@ export interface Mounted {
   readonly warnings: readonly string[];
 }
 
-/** Restarts if the dataset changes during the mount. */
+/** Attempts in all, the first one included, if the dataset changes during the mount. */
 const MAX_ATTEMPTS = 4;
 
 /**
@@ -55,22 +55,21 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
     try {
       return await mountInto(paths, dataset, source, options);
     } catch (error) {
+      const isUnstable = error instanceof DatasetChanged && attempt >= MAX_ATTEMPTS;
+      const isDamaged = error instanceof MountError && error.code === 'damaged';
       // Copying a data folder can't be resumed.
-      if (source.kind === 'data-folder') await rm(paths.staging, { recursive: true, force: true });
-      if (isDiskFull(error)) {
+      if (source.kind === 'data-folder' || isDiskFull(error) || isDamaged || isUnstable) {
         await rm(paths.staging, { recursive: true, force: true });
+      }
+      if (isDiskFull(error)) {
         const message = `"${dataset.name}" does not fit on the disk of ${options.root}. Free some space and try again.`;
         throw new MountError('no_space', message, { cause: error });
       }
       if (isUnwritable(error)) {
         throw new MountError('cannot_write', `"${dataset.name}" can't be mounted: ${error.message}`, { cause: error });
       }
-      if (error instanceof MountError && error.code === 'damaged') {
-        await rm(paths.staging, { recursive: true, force: true });
-      }
       if (!(error instanceof DatasetChanged)) throw error;
-      if (attempt < MAX_ATTEMPTS) continue;
-      await rm(paths.staging, { recursive: true, force: true });
+      if (!isUnstable) continue;
       const message = `"${dataset.name}" kept changing while it was being mounted (${error.message}). Try again later.`;
       throw new MountError('unstable', message, { cause: error });
     }
@@ -83,14 +82,9 @@ async function mountInto(
   source: MountSource,
   options: MountOptions,
 ): Promise<Mounted> {
-  const result = {
-    datasetId: dataset.datasetId,
-    name: dataset.name,
-    digest: dataset.digest,
-    folder: paths.folder,
-    files: dataset.files.length,
-    bytes: dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0),
-  };
+  const { datasetId, name, digest } = dataset;
+  const bytes = dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const result = { datasetId, name, digest, folder: paths.folder, files: dataset.files.length, bytes };
   if (isUpToDate(await folderStateOf(paths.folder), dataset) && !(await hasLeftovers(paths))) {
     return { ...result, outcome: 'unchanged', warnings: [] };
   }
@@ -110,9 +104,9 @@ async function mountInto(
     const files = await stageFiles(paths.staging, dataset, source, options);
     await writeRecord(paths.staging, {
       trainyard: packageVersion(),
-      dataset_id: dataset.datasetId,
-      name: dataset.name,
-      digest: dataset.digest,
+      dataset_id: datasetId,
+      name,
+      digest,
       source: source.name,
       mounted_at: new Date().toISOString(),
       boot_id: await bootId(),
@@ -139,23 +133,17 @@ function requireReplaceable(
 ): void {
   if (replaces || existing.state === 'absent') return;
   if (existing.state === 'foreign') {
-    throw new MountError(
-      'occupied',
-      `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`,
-    );
+    const message = `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`;
+    throw new MountError('occupied', message);
   }
-  const { changed, unexpected, unexpectedHidden } = existing;
+  const added = [...existing.unexpected, ...existing.unexpectedHidden];
   const reasons = [
-    ...(changed.length > 0 ? [`changed or removed: ${listOf(changed)}`] : []),
-    ...(unexpected.length + unexpectedHidden.length > 0
-      ? [`added: ${listOf([...unexpected, ...unexpectedHidden])}`]
-      : []),
+    ...(existing.changed.length > 0 ? [`changed or removed: ${listOf(existing.changed)}`] : []),
+    ...(added.length > 0 ? [`added: ${listOf(added)}`] : []),
   ];
   if (reasons.length === 0) return;
-  throw new MountError(
-    'changed',
-    `${folder} was changed after it was mounted (${reasons.join('; ')}). Push the changes to "${name}", or use --replace to discard them.`,
-  );
+  const message = `${folder} was changed after it was mounted (${reasons.join('; ')}). Push the changes to "${name}", or use --replace to discard them.`;
+  throw new MountError('changed', message);
 }
 
 function listOf(names: readonly string[]): string {

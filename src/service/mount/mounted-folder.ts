@@ -9,7 +9,7 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** Names that the trainer and its UI write into a dataset's folder (ai-toolkit; line numbers in docs/mounting.md). */
+/** Files and folders that the trainer and its UI write into a dataset's folder (ai-toolkit; line numbers in docs/mounting.md). */
 const TRAINER_FILES: ReadonlySet<string> = new Set([
   '.aitk_size.json',
   '_latent_cache',
@@ -48,7 +48,7 @@ export interface RecordedFile {
   readonly mtime_ms: number;
 }
 
-/** What a mount finds under a dataset's name. An empty folder counts as absent. */
+/** The state of the path where a dataset is mounted. An empty folder counts as absent. */
 export type FolderState =
   | { readonly state: 'absent' }
   /** A file or folder that trainyard did not mount. */

@@ -33,10 +33,8 @@ export async function receiveFile(read: Read, file: MountFile, options: ReceiveO
       if (part.isComplete()) return part.mtimeMs();
       part.restart();
     }
-    throw new MountError(
-      'damaged',
-      `${file.filename} was received with another SHA-256 than the manifest says. Try again, or upload the file again.`,
-    );
+    const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
+    throw new MountError('damaged', `${damage} Try again, or upload the file again.`);
   } finally {
     part.close();
   }

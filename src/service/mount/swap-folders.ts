@@ -21,11 +21,8 @@ export async function swapFolders(one: string, other: string): Promise<boolean> 
     ['mv', ['--exchange', '--no-copy', '-T', '--', one, other]],
     ['python3', ['-c', PYTHON, one, other]],
   ] as const) {
-    const isDone = await run(command, args).then(
-      () => true,
-      () => false,
-    );
-    if (isDone) return true;
+    const swapped = await run(command, args).catch(() => undefined);
+    if (swapped !== undefined) return true;
   }
   return false;
 }

@@ -56,9 +56,8 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
   requireExisting({ dataFolder, databaseUrl: undefined, blobs: { kind: 'disk' } });
   await makePrivateFolder(folder);
   if (((await stat(folder)).mode & 0o077) !== 0) {
-    options.onWarning?.(
-      `Other users of this machine can read the datasets in ${folder}. To prevent that, run: chmod 700 ${folder}`,
-    );
+    const message = `Other users of this machine can read the datasets in ${folder}. To prevent that, run: chmod 700 ${folder}`;
+    options.onWarning?.(message);
   }
   const paths = dataFolderPaths(folder);
   const marker = await markerIn(folder);
@@ -80,7 +79,7 @@ export async function backUp(dataFolder: string, folder: string, options: Backup
 
 /**
  * Takes snapshots of the catalog until all files of one are copied. The server removes a file from the catalog before it
- * removes the bytes. So a file that was missing, and is named by a snapshot taken after that, is lost.
+ * removes the bytes. So a missing file is lost if a later snapshot still names it.
  */
 async function copyUntilComplete(
   dataFolder: string,
@@ -118,10 +117,8 @@ async function claimFolder(folder: string, marker: Marker | undefined, catalog: 
   const installation = secret && createHash('sha256').update(secret).digest('hex').slice(0, 16);
   if (installation === undefined || marker?.installation === installation) return;
   if (marker?.installation === undefined) return writeMarker(folder, { installation });
-  throw new TransferError(
-    'occupied',
-    `${folder} is the backup of another installation. Use a separate folder for each.`,
-  );
+  const message = `${folder} is the backup of another installation. Use a separate folder for each.`;
+  throw new TransferError('occupied', message);
 }
 
 type Marker = z.infer<typeof Marker>;
@@ -138,10 +135,8 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
   }
   const marker = Marker.safeParse(JSON.parse(text));
   if (marker.success) return marker.data;
-  throw new TransferError(
-    'occupied',
-    `${folder} was made by another version of trainyard. Name a new or empty folder.`,
-  );
+  const message = `${folder} was made by another version of trainyard. Name a new or empty folder.`;
+  throw new TransferError('occupied', message);
 }
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {

@@ -27,7 +27,7 @@ export interface CopyProgress {
 }
 
 export interface BlobCopy {
-  /** Without files that the target already had. */
+  /** Not counting files that the target already had. */
   readonly copiedFiles: number;
   readonly copiedBytes: number;
   readonly lost: readonly LostBlob[];
@@ -116,8 +116,8 @@ async function copyBlob(
   const { key, sizeBytes } = blob;
   signal.throwIfAborted();
   const source = await from.read(key, { signal }).catch((error) => {
-    if (isUnreadable(error)) return 'damaged' as const;
-    throw error;
+    if (!isUnreadable(error)) throw error;
+    return 'damaged' as const;
   });
   if (source === 'damaged') return source;
   if (source === undefined) return 'missing';
@@ -174,9 +174,6 @@ function isUnreadable(error: unknown): boolean {
 
 /** The problem of a file whose bytes are lost. */
 export function problemOf({ filename, reason }: LostBlob): ErrorProblem {
-  return errorIn(
-    filename,
-    'BYTES_LOST',
-    `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`,
-  );
+  const message = `${filename} was ${reason} in the backup that this dataset was restored from. Upload it again.`;
+  return errorIn(filename, 'BYTES_LOST', message);
 }

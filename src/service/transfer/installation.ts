@@ -39,14 +39,9 @@ const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|${SPO
 
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
-  const parts = [
-    ...(dataFolder === undefined ? [] : [dataFolder]),
-    ...(databaseUrl === undefined
-      ? []
-      : [(await import('../../storage/database/postgres.js')).databaseNameOf(databaseUrl)]),
-    ...(blobs.kind === 'disk' ? [] : [`s3://${blobs.bucket}/${blobs.prefix}`]),
-  ];
-  return parts.join(' ');
+  const database = databaseUrl && (await import('../../storage/database/postgres.js')).databaseNameOf(databaseUrl);
+  const bucket = blobs.kind === 'disk' ? undefined : `s3://${blobs.bucket}/${blobs.prefix}`;
+  return [dataFolder, database, bucket].filter((part) => part !== undefined).join(' ');
 }
 
 /** @throws TransferError `not_found` if the data folder has no catalog or no blobs */
@@ -89,13 +84,8 @@ export function lockFolders(folders: readonly string[]): () => void {
     } catch (error) {
       release();
       if (!(error instanceof FolderInUse)) throw error;
-      throw new TransferError(
-        'in_use',
-        `${folder} is in use by another process, such as a server. Stop that process first.`,
-        {
-          cause: error,
-        },
-      );
+      const message = `${folder} is in use by another process, such as a server. Stop that process first.`;
+      throw new TransferError('in_use', message, { cause: error });
     }
   }
   return release;
@@ -111,10 +101,8 @@ export async function openDatabase({ dataFolder, databaseUrl }: Installation): P
   const database = await openPostgres(transferUrlOf(databaseUrl));
   if (!(await isServed(database))) return database;
   await database.close();
-  throw new TransferError(
-    'in_use',
-    `The database ${databaseNameOf(databaseUrl)} is being served. Stop every instance that uses it.`,
-  );
+  const message = `The database ${databaseNameOf(databaseUrl)} is being served. Stop every instance that uses it.`;
+  throw new TransferError('in_use', message);
 }
 
 export function requireFolder(dataFolder: string | undefined): string {

@@ -59,10 +59,10 @@ export async function migrate(from: Installation, to: Installation, options: Mig
   requireExisting(from);
   await prepareFolder(from, to);
   const release = lockFolders([from.dataFolder, to.dataFolder].filter((folder) => folder !== undefined));
-  const opened: { close: () => Promise<void> }[] = [];
-  const closeLater = <T extends { close: () => Promise<void> }>(one: T): T => {
-    opened.push(one);
-    return one;
+  const toClose: { close: () => Promise<void> }[] = [];
+  const closeLater = <T extends { close: () => Promise<void> }>(resource: T): T => {
+    toClose.push(resource);
+    return resource;
   };
   try {
     const source = closeLater(await openDatabase(from));
@@ -71,14 +71,18 @@ export async function migrate(from: Installation, to: Installation, options: Mig
     const target = same.catalog ? source : closeLater(await openDatabase(to));
     // After a completed migration the target has the same catalog: a second run checks that its blobs are complete.
     const hasCatalog = same.catalog || (await haveSameRows(source, target));
-    if (!hasCatalog && !(await isEmptyCatalog(target))) throw await occupied(to);
+    if (!hasCatalog && !(await isEmptyCatalog(target))) {
+      const message = `${await displayNameOf(to)} already holds another catalog. Name an empty target.`;
+      throw new TransferError('occupied', message);
+    }
     const targetBlobs = closeLater(await openStore(to, options));
     const sourceBlobs = same.store ? undefined : closeLater(await openForReading(from, options));
-    const migrated = await copyAll({ source, target, sourceBlobs, targetBlobs }, hasCatalog, options);
+    const opened = { source, target, from: sourceBlobs, to: targetBlobs };
+    const migrated = await copyAll(opened, hasCatalog, options);
     if (to.dataFolder !== undefined) await syncFolder(to.dataFolder);
     return migrated;
   } finally {
-    for (const one of opened.reverse()) await one.close();
+    for (const resource of toClose.reverse()) await resource.close();
     release();
   }
 }
@@ -89,40 +93,34 @@ async function prepareFolder(from: Installation, to: Installation): Promise<void
   if (!isShared) await prepareDataFolder(to.dataFolder);
 }
 
-/** Source and target, opened; `sourceBlobs` is `undefined` if both share the store. */
+/** Source and target, opened; `from` is `undefined` if both share the blob store. */
 interface OpenInstallations {
   readonly source: Database;
   readonly target: Database;
-  readonly sourceBlobs: Pick<BlobStore, 'read'> | undefined;
-  readonly targetBlobs: BlobStore;
+  readonly from: Pick<BlobStore, 'read'> | undefined;
+  readonly to: BlobStore;
 }
 
 async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: MigrateOptions): Promise<Migrated> {
-  const { source, target, sourceBlobs, targetBlobs } = opened;
+  const { source, target, from, to } = opened;
   const { skipsLost, signal, onProgress } = options;
   const extent = await totalsOf(source);
   const copy =
-    sourceBlobs === undefined
+    from === undefined
       ? { copiedFiles: 0, copiedBytes: 0, lost: [] }
-      : await copyBlobs(
-          referencedBlobs(source),
-          { from: sourceBlobs, to: targetBlobs },
-          { extent, signal, onProgress },
-        );
+      : await copyBlobs(referencedBlobs(source), { from, to }, { extent, signal, onProgress });
   if (copy.lost.length > 0 && !skipsLost) {
     throw new TransferError('lost', 'The catalog was not copied, because these of its files are lost:', copy);
   }
   const lost = new Map(copy.lost.map((blob) => [blob.fileId, { datasetId: blob.datasetId, problem: problemOf(blob) }]));
-  const find = (keys: readonly string[]) => targetBlobs.find(keys);
-  const rows = { find, isSameStore: sourceBlobs === undefined, lost, signal };
+  const rows = { find: to.find.bind(to), isSameStore: from === undefined, lost, signal };
   try {
     if (hasCatalog) await rewriteVersions(target, rows);
     else await copyCatalog(source, target, rows);
   } catch (error) {
     if (!(error instanceof BlobMissing)) throw error;
-    const advice =
-      sourceBlobs === undefined ? '' : ' Another process writes to the source or the target. Stop it and try again.';
-    throw new TransferError('changed', `${error.message}${advice}`, { cause: error });
+    const advice = from && ' Another process writes to the source or the target. Stop it and try again.';
+    throw new TransferError('changed', `${error.message}${advice ?? ''}`, { cause: error });
   }
   return { ...extent, ...copy };
 }
@@ -136,11 +134,4 @@ function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoo
 async function openForReading(from: Installation, options: MigrateOptions) {
   if (from.blobs.kind !== 'disk') return openStore(from, options);
   return DiskBlobs.readOnly(dataFolderPaths(requireFolder(from.dataFolder)).blobs);
-}
-
-async function occupied(to: Installation): Promise<TransferError> {
-  return new TransferError(
-    'occupied',
-    `${await displayNameOf(to)} already holds another catalog. Name an empty target.`,
-  );
 }

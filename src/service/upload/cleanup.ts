@@ -4,7 +4,7 @@ import { thumbnailKeyOf } from '../download/downloads.js';
 import { UploadLease } from './upload-lease.js';
 
 export interface CleanupOptions {
-  /** Ends live leases too: right at the start of a process that alone uses the catalog. */
+  /** Ends live leases too. Only for the start of a process that alone uses the catalog. */
   readonly everything?: boolean;
   /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
   readonly isReceiving?: (fileId: string) => boolean;
@@ -34,11 +34,8 @@ async function releaseExpiredLeases(
   for (const file of await catalog.expiredLeases(expiredBy)) {
     if (isReceiving(file.id)) continue;
     // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
-    const lease = await UploadLease.acquire(dependencies, file, {
-      now: expiredBy,
-      isActivity: false,
-      isDurable: false,
-    });
+    const options = { now: expiredBy, isActivity: false, isDurable: false };
+    const lease = await UploadLease.acquire(dependencies, file, options);
     if (lease === undefined) continue;
     // The object of a presigned upload is the client's; it waits to be finalized.
     if (file.upload.via !== 'presigned') await blobs.delete([blobKeyOf(file)]);

@@ -1,14 +1,14 @@
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
-/** The errors of a large batch usually have one cause, so the first ones suffice. */
+/** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
 
 /** A batch is one transaction, which blocks all other writes. */
 const MAX_BATCH_FILES = 50_000;
 
 export interface BatchEntry {
-  /** The name as given, byte for byte. */
+  /** The name as the client sent it, byte for byte. */
   readonly raw: string;
   /** The name as stored. */
   readonly filename: string;
@@ -27,13 +27,16 @@ export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: n
   }
   const entries: BatchEntry[] = [];
   const errors: { code: ServiceError['code']; problem: FieldProblem }[] = [];
-  const rawNames = new Map<string, string>();
+  const names = new Set<string>();
   for (const [raw, sizeBytes] of sizes) {
     try {
       const filename = parseFilename(raw);
       checkSize(raw, sizeBytes, maxBytes);
-      checkDuplicate(raw, rawNames.get(filename));
-      rawNames.set(filename, raw);
+      if (names.has(filename)) {
+        const message = `${raw} is in the batch twice, in two Unicode forms of the same name. Send it once.`;
+        throw new ServiceError('invalid_name', message);
+      }
+      names.add(filename);
       entries.push({ raw, filename, sizeBytes });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
@@ -50,23 +53,11 @@ export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: n
 
 function checkSize(raw: string, sizeBytes: number, maxBytes: number): void {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
-    throw new ServiceError(
-      'invalid_field',
-      `The size of ${raw} is ${sizeBytes}; it must be the file's exact size in bytes, at least 1.`,
-    );
+    const message = `The size of ${raw} is ${sizeBytes}; it must be the file's exact size in bytes, at least 1.`;
+    throw new ServiceError('invalid_field', message);
   }
   if (sizeBytes > maxBytes) {
-    throw new ServiceError(
-      'too_large',
-      `${raw} has ${sizeBytes} bytes; this server accepts files of up to ${maxBytes} bytes.`,
-    );
+    const message = `${raw} has ${sizeBytes} bytes; this server accepts files of up to ${maxBytes} bytes.`;
+    throw new ServiceError('too_large', message);
   }
-}
-
-function checkDuplicate(raw: string, earlier: string | undefined): void {
-  if (earlier === undefined) return;
-  throw new ServiceError(
-    'invalid_name',
-    `${raw} is in the batch twice, in two Unicode forms of the same name. Send it once.`,
-  );
 }

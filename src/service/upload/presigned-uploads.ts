@@ -1,5 +1,4 @@
-import type { Micros, PendingFile } from '../../dataset/dataset.js';
-import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
+import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { errorIn } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
@@ -7,12 +6,12 @@ import { blobKeyOf, type FetchedBlob, type Presigning } from '../../storage/blob
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
-/** Each object is read whole and decoded, so a higher number would not finish sooner. */
+/** A higher number would not finish sooner, because each object is read whole and decoded. */
 const MAX_CONCURRENT_FINALIZATIONS = 4;
 
 const MAX_CONCURRENT_LISTINGS = 4;
 
-/** `pollAll` skips uploads whose reservation expired longer ago. `poll` still finds them. */
+/** `pollAll` skips uploads that expired longer ago than this. `poll` still finds them. */
 const POLL_AFTER_EXPIRY: Micros = 3600 * MICROS_PER_SECOND;
 
 /** `pollAll` polls a dataset again after a tenth of the time since its reservation, within these bounds. */
@@ -59,19 +58,15 @@ export class PresignedUploads {
       () => {},
       (error) => this.#options.onError(error, `polling the store for uploads of dataset ${datasetId} failed`),
     );
-    this.#polls.set(
-      datasetId,
-      poll.finally(() => this.#polls.delete(datasetId)),
-    );
+    const ended = poll.finally(() => this.#polls.delete(datasetId));
+    this.#polls.set(datasetId, ended);
   }
 
   /** Polls every dataset that has pending presigned uploads and is due. Rejects where the catalog or the store fails. */
   async pollAll(): Promise<void> {
     const now = this.#dependencies.now();
-    const pending = await this.#dependencies.catalog.datasetsWithPresignedUploads({
-      now,
-      expiringFrom: now - POLL_AFTER_EXPIRY,
-    });
+    const query = { now, expiringFrom: now - POLL_AFTER_EXPIRY };
+    const pending = await this.#dependencies.catalog.datasetsWithPresignedUploads(query);
     const ids = new Set(pending.map(({ datasetId }) => datasetId));
     for (const id of this.#nextPollAt.keys()) if (!ids.has(id)) this.#nextPollAt.delete(id);
     const due = pending.filter(({ datasetId }) => (this.#nextPollAt.get(datasetId) ?? 0) <= now);
@@ -92,10 +87,8 @@ export class PresignedUploads {
   /** Lists one page of a dataset's objects, from where the last poll ended, and queues the uploads in it. */
   async #pollPage(datasetId: string): Promise<'more' | 'all'> {
     const { catalog, now } = this.#dependencies;
-    const keyOf = (id: string) => blobKeyOf({ id, datasetId });
-    const idsByKey = new Map(
-      (await catalog.pendingPresignedIds({ now: now(), datasetId })).map((id) => [keyOf(id), id]),
-    );
+    const pendingIds = await catalog.pendingPresignedIds({ now: now(), datasetId });
+    const idsByKey = new Map(pendingIds.map((id) => [blobKeyOf({ id, datasetId }), id]));
     // Sorted, because the catalog sorts the ids and keys sort as their ids do.
     const keys = [...idsByKey.keys()];
     const from = this.#nextKeys.get(datasetId) ?? '';

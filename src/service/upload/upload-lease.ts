@@ -112,8 +112,8 @@ export class UploadLease {
   }
 
   /**
-   * Moves the bytes to their key. Bytes already there are from a holder that lost its lease during this step. They are
-   * deleted, so that the next attempt succeeds.
+   * Moves the bytes to their key. If the key exists, its bytes are from a holder that lost its lease during this step. They
+   * are deleted, so that the next attempt succeeds.
    */
   async #commit(staged: StagedBlob): Promise<{ version: string | null }> {
     const key = blobKeyOf(this.file);
@@ -122,9 +122,8 @@ export class UploadLease {
       const keyExists = error instanceof ServiceError && error.code === 'upload_finalized';
       if (!keyExists || !(await this.renew())) throw error;
       await this.#dependencies.blobs.delete([key]);
-      throw new ServiceError('unavailable', `${this.file.filename} could not be stored. Send it again.`, {
-        cause: error,
-      });
+      const message = `${this.file.filename} could not be stored. Send it again.`;
+      throw new ServiceError('unavailable', message, { cause: error });
     });
   }
 
@@ -146,10 +145,8 @@ export class UploadLease {
     this.#mayHaveBlobs = false;
     if (failure !== undefined) throw failure;
     if (file === undefined) {
-      throw new ServiceError(
-        'link_withdrawn',
-        `${stored.filename} or its dataset was deleted during the upload, so the file was not stored.`,
-      );
+      const message = `${stored.filename} or its dataset was deleted during the upload, so the file was not stored.`;
+      throw new ServiceError('link_withdrawn', message);
     }
     throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was ended. Send it again.`);
   }

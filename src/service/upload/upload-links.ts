@@ -18,10 +18,10 @@ export interface UploadLink {
  */
 export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 
-/** Other requests are served after every so many links. */
+/** Links made in a row before other requests are served. */
 const LINKS_PER_TURN = 100;
 
-/** What a verified link allows to upload. */
+/** The upload that a verified link allows. */
 export interface SignedUpload {
   readonly fileId: string;
   readonly sizeBytes: number;
@@ -45,7 +45,7 @@ export class UploadLinks {
 
   /**
    * @param key at least 32 random bytes, the same for every process of an installation
-   * @param presigning the store's presigning, where it supports that
+   * @param presigning `undefined` where the store can't presign
    */
   constructor(key: Buffer, presigning?: Presigning) {
     this.#key = key;
@@ -76,11 +76,8 @@ export class UploadLinks {
   #sign({ id, upload }: PendingFile): UploadLink {
     const { expiresAt } = upload;
     const [expires, size] = [String(expiresAt), String(upload.expectedBytes)];
-    const query = new URLSearchParams({
-      size,
-      expires,
-      signature: signatureOf(claimsOf({ id, size, expires }), this.#key),
-    });
+    const signature = signatureOf(claimsOf({ id, size, expires }), this.#key);
+    const query = new URLSearchParams({ size, expires, signature });
     return { url: `/uploads/${id}?${query}`, headers: {}, expiresAt };
   }
 

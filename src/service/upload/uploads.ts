@@ -28,7 +28,7 @@ export class Uploads {
   readonly #linkUploads = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
   /** Ids of all files that this process is receiving. */
   readonly #receivingIds = new Set<string>();
-  /** Leases of failed uploads that could not be released yet; on a full disk the catalog can't write either. */
+  /** Leases of failed uploads that are not released yet. On a full disk the catalog can't release them. */
   readonly #unreleasedLeases = new Set<UploadLease>();
 
   constructor(dependencies: ServiceDependencies) {
@@ -56,12 +56,8 @@ export class Uploads {
       reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
     const byStem = stemGroupsOf([...reserved.values()]);
-    const change = {
-      datasetId: key.id,
-      filenames: [...reserved.values()].map((file) => file.filename),
-      now: createdAt,
-      isActivity: true,
-    };
+    const filenames = [...reserved.values()].map((file) => file.filename);
+    const change = { datasetId: key.id, filenames, now: createdAt, isActivity: true };
     const changed = await catalog.change(change, (group, stem) =>
       (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
     );
@@ -111,16 +107,12 @@ export class Uploads {
     await this.#releaseLeases();
     const file = await catalog.file(link.fileId);
     if (file === undefined) {
-      throw new ServiceError(
-        'link_withdrawn',
-        'This upload link was replaced by a newer one, or its file was deleted. Call get-upload-endpoint again.',
-      );
+      const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
+      throw new ServiceError('link_withdrawn', `${reason} Call get-upload-endpoint again.`);
     }
     if (file.upload.state !== 'pending') {
-      throw new ServiceError(
-        'upload_finalized',
-        `${file.filename} was already uploaded through this link. Call get-upload-endpoint again to replace the file.`,
-      );
+      const reason = `${file.filename} was already uploaded through this link.`;
+      throw new ServiceError('upload_finalized', `${reason} Call get-upload-endpoint again to replace the file.`);
     }
     const message = `This link takes exactly ${link.sizeBytes} bytes for ${file.filename}, but the request has ${sizeBytes}. Call get-upload-endpoint again with the exact size.`;
     if (sizeBytes > link.sizeBytes) throw new ServiceError('too_large', message);
@@ -151,12 +143,8 @@ export class Uploads {
     this.#receivingIds.add(id);
     try {
       return await lease.whileRenewing(async () => {
-        const staged = await this.#dependencies.blobs.stage(body, {
-          key: blobKeyOf(lease.file),
-          limit,
-          atMostBytes,
-          signal,
-        });
+        const key = blobKeyOf(lease.file);
+        const staged = await this.#dependencies.blobs.stage(body, { key, limit, atMostBytes, signal });
         if (upload.expectedBytes !== null && upload.expectedBytes !== staged.sizeBytes) {
           await staged.discard();
           const message = `Only ${staged.sizeBytes} of ${upload.expectedBytes} bytes of ${filename} arrived. Send it again.`;
@@ -190,13 +178,7 @@ export class Uploads {
   ): PendingFile {
     const type = mediaTypeOf(filename);
     if (type === undefined) throw new Error(`${filename} was not checked by parseFilename.`);
-    return {
-      id: this.#dependencies.newId(),
-      datasetId: key.id,
-      filename,
-      kind: type.kind,
-      createdAt,
-      upload: { state: 'pending', ...upload },
-    };
+    const id = this.#dependencies.newId();
+    return { id, datasetId: key.id, filename, kind: type.kind, createdAt, upload: { state: 'pending', ...upload } };
   }
 }

@@ -1,7 +1,7 @@
 import { type Dataset, type Micros, nextChangeOf, type StatusRules, statusOf } from '../../dataset/dataset.js';
 import type { DatasetSummary } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { sleep } from './watch-dataset.js';
+import { waitUnlessAborted } from './watch-dataset.js';
 
 /** Between two rounds, so that an upload of thousands of files causes only a few events a second. */
 const PAUSE: Micros = 250_000;
@@ -30,7 +30,7 @@ export async function* watchAccount(
 ): AsyncGenerator<AccountEvent> {
   const changed = new Set<string>();
   const foreignIds = new Set<string>();
-  /** What was last reported of each dataset of the account. */
+  /** The last reported state of each dataset of the account. */
   const fingerprints = new Map<string, string>();
   /** When time will change the status of a dataset. */
   const nextChanges = new Map<string, Micros>();
@@ -75,7 +75,7 @@ export async function* watchAccount(
         nextChange = Math.min(nextChange, moment);
       }
       if (changed.size === 0) {
-        await sleep(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
+        await waitUnlessAborted(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
         continue;
       }
       const ids = [...changed].slice(0, MAX_BATCH_DATASETS);
@@ -90,7 +90,7 @@ export async function* watchAccount(
         if (fingerprints.delete(id)) yield { type: 'deleted', id };
         else if (foreignIds.size < MAX_FOREIGN_IDS) foreignIds.add(id);
       }
-      await sleep(PAUSE, { signal });
+      await waitUnlessAborted(PAUSE, { signal });
     }
   } finally {
     unsubscribe();

@@ -42,7 +42,7 @@ export async function* watchDataset(
       lastFingerprint = fingerprint;
       const nextChange = nextChangeOf(counts, at, rules) ?? Number.POSITIVE_INFINITY;
       const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
-      await sleep(nextChange - at, { maxMs, signal: AbortSignal.any([signal, changed.signal]) });
+      await waitUnlessAborted(nextChange - at, { maxMs, signal: AbortSignal.any([signal, changed.signal]) });
     }
   } finally {
     unsubscribe();
@@ -50,7 +50,7 @@ export async function* watchDataset(
 }
 
 /** Waits for a duration, but at least 1 ms and at most `maxMs`. Returns early, without an error, when the signal fires. */
-export async function sleep(
+export async function waitUnlessAborted(
   duration: Micros,
   { maxMs = MAX_TIMEOUT_MS, signal }: { maxMs?: number; signal: AbortSignal },
 ): Promise<void> {
