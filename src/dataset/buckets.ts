@@ -2,8 +2,8 @@ import { mediaTypeOf } from './media.js';
 
 /*
  * The buckets of ai-toolkit: the sizes in which it trains. It scales and crops each image to a size of about the same aspect
- * ratio with at most the pixels of the job's resolution, and batches images of one size. Of a list of resolutions, each is a
- * separate training set with every file in it (ai-toolkit `toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
+ * ratio with at most the pixels of the job's resolution, and batches images of one size. If a job has several resolutions,
+ * it trains on every file in each of them (ai-toolkit `toolkit/config_modules.py`, `preprocess_dataset_raw_config`).
  */
 
 /** The resolutions in ai-toolkit's examples (`config/examples/`). Each stands for an area: its square. */
@@ -65,7 +65,7 @@ export function bucketOf({ width, height }: Size, { resolution, step }: BucketRu
   return { width: Math.max(step, Math.floor(columns) * step), height: Math.max(step, Math.floor(rows) * step) };
 }
 
-/** The buckets of a dataset, those with most files first. Files of untrained types or unknown size are in none. */
+/** The buckets of a dataset, those with most files first. Files of untrained types or unknown size are in no bucket. */
 export function bucketsOf<F extends BucketedFile>(files: readonly F[], rules: BucketRules): Bucket<F>[] {
   const buckets = new Map<string, Bucket<F> & { files: F[] }>();
   for (const file of files) {

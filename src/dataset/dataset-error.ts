@@ -8,8 +8,8 @@ export interface DatasetError {
 }
 
 /**
- * The error of a FAILED dataset, from its counts. `errors` are all its errors, if the caller has them; a single one becomes
- * the error of the dataset.
+ * Derives the error of a FAILED dataset from its counts. `errors` are all its errors, if the caller has them: if there is
+ * only one, it is the error of the dataset.
  */
 export function datasetErrorOf(counts: DatasetCounts, errors: readonly ErrorProblem[] = []): DatasetError {
   const [only, ...others] = errors;

@@ -24,8 +24,8 @@ export type Upload =
   | {
       readonly state: 'pending';
       /**
-       * `link`: a PUT to a signed link of this service. `presigned`: a PUT to a presigned URL of the object store. `direct`: the
-       * body of a request, which the server is receiving already.
+       * `link`: a PUT to a signed link of this service. `presigned`: a PUT to a presigned URL of the object store. `direct`:
+       * the body of an authenticated request, which the server is already receiving.
        */
       readonly via: 'link' | 'presigned' | 'direct';
       readonly expectedBytes: number | null;
@@ -75,7 +75,7 @@ export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload'])
   return via === 'direct' ? until + CLEANUP_DELAY : until;
 }
 
-/** Everything about a dataset's files that `statusOf` needs. Updated with every change, so that no file has to be read. */
+/** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */
 export interface DatasetCounts {
   /** Pending uploads, expired ones included. */
   readonly pending: number;
@@ -98,7 +98,7 @@ export interface DatasetCounts {
 }
 
 export interface StatusRules {
-  /** How long after the last activity a missing caption does not count as missing, in microseconds. */
+  /** Captions and trainable media may be missing for this long after the last activity, in microseconds. */
   readonly captionGrace: Micros;
 }
 
@@ -111,7 +111,7 @@ export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules)
   return now < counts.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
 }
 
-/** When the status may change next without a change to the files; `undefined` if it can't. */
+/** When time alone changes the status next, at the earliest; `undefined` if it can't. */
 export function nextChangeOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Micros | undefined {
   const graceEnds = counts.lastActivity + rules.captionGrace;
   if (isEmpty(counts)) return undefined;

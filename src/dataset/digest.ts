@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 
 /**
  * The fingerprint of a set of files: the SHA-256, in lower-case hexadecimal, of the lines `sha256  filename\n` in the byte
- * order of the filenames. `sha256sum *` prints these lines in the C locale, so `sha256sum * | sha256sum` in a mounted folder
- * gives the same digest, unless extensions were changed to lower case.
+ * order of the filenames. In the C locale, `sha256sum * | sha256sum` in a mounted folder gives the same digest, unless
+ * extensions were changed to lower case.
  */
 export function digestOf(
   files: readonly { readonly filename: string; readonly upload: { readonly sha256: string } }[],

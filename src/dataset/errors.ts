@@ -1,4 +1,4 @@
-/** Every way a request can be refused. `api/error-codes.ts` gives each its number; a new code does not compile without one. */
+/** The reasons for which a request fails. `api/error-codes.ts` has the HTTP status of each; a code without one does not compile. */
 export type ErrorCode =
   | 'unauthorized'
   | 'link_invalid'

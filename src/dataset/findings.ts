@@ -33,15 +33,11 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings
 
 function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonly Problem[] {
   switch (upload.state) {
-    case 'pending':
+    case 'pending': {
       if (liveUntil(upload) > now) return [];
-      return [
-        errorIn(
-          filename,
-          'UPLOAD_EXPIRED',
-          `The upload of ${filename} was not completed in time. Upload it again, or delete it from the dataset.`,
-        ),
-      ];
+      const advice = 'Upload it again, or delete it from the dataset.';
+      return [errorIn(filename, 'UPLOAD_EXPIRED', `The upload of ${filename} was not completed in time. ${advice}`)];
+    }
     case 'stored':
       return upload.warnings;
     case 'rejected':
@@ -72,7 +68,7 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
   return findings;
 }
 
-/** The image or video of a group that consists of it and its caption: the common case, which has no findings. */
+/** The image or video of a group of one medium and its caption: the common case, which has no findings. */
 function pairedMedia(group: readonly StoredFile[]): StoredFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
@@ -85,12 +81,8 @@ function missingCaption({ filename }: StoredFile): ErrorProblem {
 
 function sharedStem(media: readonly StoredFile[]): Warning {
   const names = media.map((file) => file.filename);
-  const first = names[0] ?? '';
-  return warningIn(
-    first,
-    'SHARED_STEM',
-    `${names.join(' and ')} have the same name before the extension, so the trainer gives them the same caption.`,
-  );
+  const message = `${names.join(' and ')} have the same name before the extension, so the trainer gives them the same caption.`;
+  return warningIn(names[0] ?? '', 'SHARED_STEM', message);
 }
 
 function collisions(group: readonly StoredFile[]): ErrorProblem[] {
@@ -101,13 +93,8 @@ function collisions(group: readonly StoredFile[]): ErrorProblem[] {
     const owner = owners.get(mounted);
     if (owner === undefined) owners.set(mounted, filename);
     else {
-      findings.push(
-        errorIn(
-          filename,
-          'NAME_COLLISION',
-          `${filename} and ${owner} differ only in the case of the extension and would overwrite each other when mounted. Delete or rename one.`,
-        ),
-      );
+      const message = `${filename} and ${owner} differ only in the case of the extension and would overwrite each other when mounted. Delete or rename one.`;
+      findings.push(errorIn(filename, 'NAME_COLLISION', message));
     }
   }
   return findings;
@@ -117,11 +104,8 @@ function orphanFindings(orphans: readonly StoredFile[], mediaStems: readonly str
   return orphans.map(({ filename }, index) => {
     const near = index < MAX_SUGGESTIONS ? nearest(stemOf(filename), mediaStems) : undefined;
     const hint = near === undefined ? '' : ` The nearest name is ${near}.`;
-    return warningIn(
-      filename,
-      'ORPHAN_CAPTION',
-      `${filename} belongs to no image or video, so the trainer ignores it.${hint}`,
-    );
+    const message = `${filename} belongs to no image or video, so the trainer ignores it.${hint}`;
+    return warningIn(filename, 'ORPHAN_CAPTION', message);
   });
 }
 
@@ -131,7 +115,7 @@ function nearest(stem: string, candidates: readonly string[]): string | undefine
   return distance(stem, near) <= Math.max(2, stem.length / 2) ? near : undefined;
 }
 
-/** Stems that differ only in case. On a file system that ignores case, as on macOS and Windows, they would be one file. */
+/** Finds stems that differ only in case. They are the same on file systems that ignore case, as on macOS and Windows. */
 function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   const seen = new Map<string, string>();
   const findings: Warning[] = [];
@@ -151,31 +135,19 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
   if (stored.length === 0) return [];
   const images = stored.filter((file) => file.kind === 'image').length;
   const videos = stored.filter((file) => file.kind === 'video').length;
-  const media = images + videos;
-  if (media === 0) {
-    return [
-      {
-        severity: 'error',
-        code: 'NO_MEDIA',
-        message: 'The dataset has captions but no image or video. Upload the images or videos that they belong to.',
-      },
-    ];
+  if (images + videos === 0) {
+    const message = 'The dataset has captions but no image or video. Upload the images or videos that they belong to.';
+    return [{ severity: 'error', code: 'NO_MEDIA', message }];
   }
   const findings: Problem[] = [];
   if (stored.every((file) => file.kind === 'caption' || isIgnored(file))) {
-    findings.push({
-      severity: 'error',
-      code: 'NO_TRAINABLE_MEDIA',
-      message:
-        'The trainer reads none of the image types in this dataset. Convert the images to JPEG, PNG or WebP and upload those.',
-    });
+    const advice = 'Convert the images to JPEG, PNG or WebP and upload those.';
+    const message = `The trainer reads none of the image types in this dataset. ${advice}`;
+    findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
   }
   if (images > 0 && videos > 0) {
-    findings.push({
-      severity: 'warning',
-      code: 'MIXED_MEDIA',
-      message: `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`,
-    });
+    const message = `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`;
+    findings.push({ severity: 'warning', code: 'MIXED_MEDIA', message });
   }
   return findings;
 }

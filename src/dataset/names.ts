@@ -5,7 +5,7 @@ const MAX_FILENAME_BYTES = 255;
 const MAX_DATASET_NAME_BYTES = 128;
 
 /**
- * The filename as it is stored: in NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
+ * Checks a filename and returns it in NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
  *
  * @throws ServiceError `invalid_name` where it is not one path component of 1 to 255 UTF-8 bytes; `unsupported_type`
  * where its extension is not in the table of media types.
@@ -37,37 +37,31 @@ function filenameFault(raw: string): string | undefined {
 }
 
 /**
- * A dataset's name, trimmed and in NFC. It becomes a folder name when the dataset is mounted.
+ * Checks a dataset's name and returns it trimmed and in NFC. It becomes a folder name when the dataset is mounted.
  *
  * @throws ServiceError `invalid_name` with the reason.
  */
 export function parseDatasetName(raw: string): string {
   const name = raw.trim().normalize('NFC');
-  const bytes = new TextEncoder().encode(name).length;
-  const fault =
-    name === ''
-      ? 'is empty'
-      : bytes > MAX_DATASET_NAME_BYTES
-        ? `is ${bytes} bytes long; at most ${MAX_DATASET_NAME_BYTES} fit`
-        : name.startsWith('.')
-          ? 'begins with a dot'
-          : forbiddenCharacter(name);
+  const fault = datasetNameFault(name);
   if (fault !== undefined) {
-    throw new ServiceError(
-      'invalid_name',
-      `The dataset name ${quote(raw)} ${fault}. Use letters, digits, spaces and . _ - only.`,
-    );
+    const advice = 'Use letters, digits, spaces and . _ - only.';
+    throw new ServiceError('invalid_name', `The dataset name ${quote(raw)} ${fault}. ${advice}`);
   }
   return name;
 }
 
-function forbiddenCharacter(name: string): string | undefined {
-  // Combining marks are parts of letters in Hindi and Thai, for instance.
-  const found = /[^\p{L}\p{M}\p{Nd} ._-]/u.exec(name)?.[0];
-  return found === undefined ? undefined : `contains ${quote(found)}`;
+function datasetNameFault(name: string): string | undefined {
+  if (name === '') return 'is empty';
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes > MAX_DATASET_NAME_BYTES) return `is ${bytes} bytes long; at most ${MAX_DATASET_NAME_BYTES} fit`;
+  if (name.startsWith('.')) return 'begins with a dot';
+  // Combining marks are parts of letters, as in Hindi and Thai.
+  const forbidden = /[^\p{L}\p{M}\p{Nd} ._-]/u.exec(name)?.[0];
+  return forbidden === undefined ? undefined : `contains ${quote(forbidden)}`;
 }
 
-/** A name as messages have it: quoted, escaped, and cut to 80 characters. */
+/** A name for a message: quoted, escaped, and cut to 80 characters. */
 function quote(raw: string): string {
   return JSON.stringify(raw.length > 80 ? `${raw.slice(0, 77)}…` : raw);
 }

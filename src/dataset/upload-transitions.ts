@@ -1,22 +1,22 @@
 import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dataset.js';
 
 /**
- * All files of one stem. Each transition takes the group as it is and returns it changed; the catalog writes the difference
- * and updates the counts by it. A transition returns `undefined`, and changes nothing, where the upload it is about has been
- * finalized, replaced or removed in the meantime.
+ * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
+ * updates the counts. A transition returns `undefined`, and so changes nothing, if its upload has been finalized, replaced
+ * or removed in the meantime.
  */
 export type StemGroup = readonly DatasetFile[];
 
 /**
- * The holder of a lease on a pending upload. The token is the holder's own, and is valid until `releaseLease` or until another
- * caller acquires the lease after it expired: a holder that was suspended that long can't change the upload any more.
+ * The holder of a lease on a pending upload. Its token is valid until `releaseLease`, or until another caller acquires the
+ * expired lease: a holder that was suspended for that long can't change the upload any more.
  */
 export interface LeaseHolder {
   readonly id: string;
   readonly token: string;
 }
 
-/** Adds a pending upload. One by a link replaces the pending uploads by older links to the same filename. */
+/** Adds a pending upload. An upload by a link replaces the pending uploads by older links to the same filename. */
 export function reserve(group: StemGroup, file: PendingFile): StemGroup {
   const isReplaced = (other: DatasetFile) => other.filename === file.filename && isByLink(other);
   return [...(isByLink(file) ? group.filter((other) => !isReplaced(other)) : group), file];

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { StructureError, truncatedBy } from './inspection-error.js';
+import { StructureError, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
 
@@ -18,8 +18,8 @@ export interface ByteSource {
 }
 
 /**
- * Reads a file through one window of fixed size, so that memory does not grow with the file. Reads are synchronous: an
- * inspection has a worker thread to itself, and a hop through libuv's thread pool costs ten times such a read.
+ * Reads a file through one window of fixed size, so that memory does not grow with the file. Reads are synchronous: each
+ * inspection runs in its own worker thread, and an asynchronous read through libuv's thread pool takes ten times as long.
  */
 export class FileBytes {
   readonly size: number;
@@ -53,7 +53,7 @@ export class FileBytes {
 
   /** @throws StructureError where the file has fewer bytes. */
   requireSize(bytes: number): void {
-    if (bytes > this.size) throw truncatedBy(bytes - this.size);
+    if (bytes > this.size) throw truncationBy(bytes - this.size);
   }
 
   /**
@@ -73,10 +73,8 @@ export class FileBytes {
     const wanted = Math.max(0, Math.min(maxBytes, this.size - offset, this.window.length));
     const windowEnd = this.windowStart + this.windowLength;
     if (offset >= this.windowStart && offset + Math.min(wanted, UNSPLIT_BYTES) <= windowEnd) {
-      return this.window.subarray(
-        offset - this.windowStart,
-        Math.min(this.windowLength, offset - this.windowStart + wanted),
-      );
+      const start = offset - this.windowStart;
+      return this.window.subarray(start, Math.min(this.windowLength, start + wanted));
     }
     return this.at(offset, wanted);
   }
@@ -99,12 +97,12 @@ export class FileBytes {
     this.windowLength = this.readAtLeast(this.window, offset, needed);
   }
 
-  /** Fills the beginning of `target` and returns how many bytes of it. */
+  /** Fills at least `needed` bytes of `target` from its beginning; returns their number. */
   private readAtLeast(target: Buffer, offset: number, needed: number): number {
     let length = 0;
     while (length < needed) {
       const read = this.source.read(target, length, offset + length);
-      if (read === 0) throw truncatedBy(needed - length);
+      if (read === 0) throw truncationBy(needed - length);
       length += read;
     }
     return length;

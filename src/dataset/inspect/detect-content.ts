@@ -33,13 +33,13 @@ const image = (format: ImageFormat) => ({ kind: 'image', format, description: DE
 const video = (format: VideoFormat) => ({ kind: 'video', format, description: DESCRIPTIONS[format] }) as const;
 const other = (description: string) => ({ kind: 'other', description }) as const;
 
-/** Identifies a file by its first bytes: by the magic numbers of accepted formats, then by those that file-type knows. */
+/** Identifies a file by its first bytes: first as one of the accepted formats, then with file-type. */
 export async function detectContent(file: FileBytes): Promise<DetectedContent> {
   const header = file.upTo(0, HEADER_BYTES);
   return acceptedFormatOf(header) ?? (await otherContentOf(Buffer.from(header)));
 }
 
-/** The warning that the bytes are of another format than the extension says. `shown` is the name as messages have it. */
+/** The warning that the content has another format than the extension declares. `shown` is the name for messages. */
 export function contentDiffers(named: { filename: string; shown: string }, content: DetectedContent): Warning {
   const message = `${named.shown} is actually ${content.description}. It is accepted; rename it to match its content.`;
   return warningIn(named.filename, 'CONTENT_DIFFERS', message);

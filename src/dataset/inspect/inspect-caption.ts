@@ -2,16 +2,9 @@ import { TextDecoder } from 'node:util';
 import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
-export interface CaptionFacts {
-  /** Unicode code points, without a byte order mark. */
-  readonly characters: number;
-  readonly bom: boolean;
-  readonly blank: boolean;
-}
-
 const PIECE_BYTES = 1 << 16;
 const ADVICE = 'The trainer would stop at it. Save it as UTF-8 and upload it again.';
-/** Windows-1252 characters that are frequent in captions, by byte: the signs that text editors put in. */
+/** Windows-1252 characters that text editors insert, by byte. */
 const WINDOWS_1252: Record<number, string> = {
   128: 'euro sign',
   133: 'ellipsis',
@@ -26,11 +19,12 @@ const WINDOWS_1252: Record<number, string> = {
 };
 
 /**
- * Reads a caption as Python reads it under `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`): strictly.
+ * Reads a caption strictly, as Python does with `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`), and
+ * counts its code points, without a byte order mark.
  *
  * @throws InspectionError `CAPTION_NOT_UTF8` with the offset of the first bad byte and the encoding that it suggests.
  */
-export function readCaption(file: FileBytes): CaptionFacts {
+export function readCaption(file: FileBytes): { characters: number; bom: boolean; blank: boolean } {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
   rejectUtf16(file);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -77,7 +71,7 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Reads the piece that failed again, character by character, from the last one that began in the piece before it. */
+/** Reads a piece again, character by character, beginning with the last character that began before the piece. */
 function describeFirstBadByte(file: FileBytes, failedPiece: number): string {
   let offset = Math.max(0, failedPiece - 3);
   // A continuation byte can't begin a character, and the character that it belongs to was valid.

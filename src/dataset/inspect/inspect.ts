@@ -12,7 +12,7 @@ interface NamedFile {
   /** Absent for a remote file. */
   readonly path: string | undefined;
   readonly filename: string;
-  /** The filename as messages have it: shortened where it would leave no space for the reason. */
+  /** The filename for messages, shortened if it is long. */
   readonly shown: string;
 }
 
@@ -64,7 +64,7 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
   return { ok: true, contentType: MEDIA['.txt'].contentType, facts: { kind: 'caption', characters }, warnings };
 }
 
-/** The problem that an exception stands for. Any exception of a library that parses the bytes is a problem of the file. */
+/** Turns an exception into a problem of the file. The parsing libraries throw exceptions of any class for bad bytes. */
 function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; message: string } {
   if (error instanceof InspectionError) return { code: error.code, message: error.message };
   const code = CORRUPT[mediaTypeOf(filename)?.kind ?? 'caption'];
@@ -73,11 +73,7 @@ function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; 
   return { code, message: `could not be read as ${extensionOf(filename)} (${reason}). Upload an intact copy.` };
 }
 
-const CORRUPT = {
-  image: 'IMAGE_CORRUPT',
-  video: 'VIDEO_CORRUPT',
-  caption: 'INSPECTION_FAILED',
-} as const satisfies Record<string, ErrorProblemCode>;
+const CORRUPT = { image: 'IMAGE_CORRUPT', video: 'VIDEO_CORRUPT', caption: 'INSPECTION_FAILED' } as const;
 
 function shortened(filename: string): string {
   const characters = [...filename];

@@ -8,8 +8,8 @@ import type { ErrorProblemCode } from '../problems.js';
 export class InspectionError extends Error {
   readonly code: ErrorProblemCode;
 
-  constructor(code: ErrorProblemCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: ErrorProblemCode, message: string) {
+    super(message);
     this.name = 'InspectionError';
     this.code = code;
   }
@@ -20,28 +20,25 @@ export class InspectionError extends Error {
  * `inspect` adds the code by the type that the extension declares.
  */
 export class StructureError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'StructureError';
-  }
+  override readonly name = 'StructureError';
 }
 
-/** The file ends before its content does, as an interrupted upload, download or copy leaves it. */
-export function truncated(reason: string): StructureError {
+/** The error for a file that ends before its content, as after an interrupted upload, download or copy. */
+export function truncation(reason: string): StructureError {
   return new StructureError(`is truncated: ${reason}`);
 }
 
-/** The file is known to be this much too short. */
-export function truncatedBy(bytes: number): StructureError {
-  return truncated(`at least ${formatCount(bytes)} ${bytes === 1 ? 'byte is' : 'bytes are'} missing at its end`);
+/** The error for a file that lacks at least so many bytes at its end. */
+export function truncationBy(bytes: number): StructureError {
+  return truncation(`at least ${formatCount(bytes)} ${bytes === 1 ? 'byte is' : 'bytes are'} missing at its end`);
 }
 
-/** A number as messages have it, with its digits in groups: `8,995`. */
+/** A number for a message, with its digits in groups: `8,995`. */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** True for failures of the operating system. They say nothing about the file, so inspection throws them. */
+/** True for failures of the operating system. They are no problem of the file, so inspection throws them. */
 export function isInputOutputError(error: unknown): boolean {
   return hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EIO', 'ENOMEM', 'EMFILE', 'ENFILE', 'ESTALE', 'EBADF', 'EISDIR');
 }

@@ -21,10 +21,10 @@ export interface RemoteFile {
 }
 
 /**
- * Reads from another thread and blocks this one until the answer is there: parsers read synchronously, and an inspection
- * has a worker thread to itself.
+ * Requests bytes from another thread and blocks this thread until the answer arrives: parsers read synchronously, and each
+ * inspection runs in its own worker thread.
  *
- * @throws Error with the code `EIO` where the other thread can't read.
+ * @throws Error with the code `EIO` if the other thread can't read
  */
 export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteSource {
   const header = new Int32Array(shared, 0, 2);
@@ -44,7 +44,7 @@ export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteS
     return target.subarray(0, length);
   };
 
-  /** Memory for one more block: that of the least recently used one, once as many are kept as may be. */
+  /** Memory for one more block; that of the least recently used block once `BLOCKS_KEPT` are kept. */
   const allocate = (): Buffer => {
     const oldest = blocks.entries().next();
     if (blocks.size < BLOCKS_KEPT || oldest.done) return Buffer.allocUnsafeSlow(BLOCK_BYTES);

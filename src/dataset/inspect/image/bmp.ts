@@ -7,8 +7,8 @@ const RLE4 = 2;
 const EMBEDDED = [4, 5]; // A JPEG or PNG inside, meant for printers only.
 
 /**
- * Checks a Windows or OS/2 bitmap: its pixel array must lie inside the file, or, if run-length coded, reach its end mark.
- * Nothing decodes it, since libvips reads no BMP.
+ * Checks a Windows or OS/2 bitmap: its pixel array must lie inside the file or, if run-length coded, reach its end mark.
+ * The pixels are not decoded, since libvips reads no BMP.
  *
  * @throws StructureError, InspectionError
  */

@@ -6,11 +6,9 @@ import { StructureError, shortReason } from '../inspection-error.js';
 // Each core already runs one inspection, and no image is decoded twice.
 sharp.cache(false);
 sharp.concurrency(1);
-// Only the loaders of accepted formats are enabled, although the format is detected first: the file may change in between,
-// and each further loader is attack surface.
-//
-// libvips has one list of loaders per process, and no thread can open an image while all are blocked. So only the main
-// thread changes the list, before other threads decode.
+// Only the loaders of accepted formats are enabled, because each further loader is attack surface. The format is detected
+// first, but the file may change in between. libvips has one list of loaders per process, and no thread can open an image
+// while all are blocked, so only the main thread changes the list, before other threads decode.
 if (isMainThread) {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({

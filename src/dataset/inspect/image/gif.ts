@@ -27,10 +27,8 @@ export function readGif(file: FileBytes): ImageHeader {
     if (block === EXTENSION) offset = afterSubBlocks(file, offset + 2);
     else if (block === IMAGE) {
       const image = file.at(offset, 10);
-      const [right, bottom] = [
-        image.readUInt16LE(1) + image.readUInt16LE(5),
-        image.readUInt16LE(3) + image.readUInt16LE(7),
-      ];
+      const right = image.readUInt16LE(1) + image.readUInt16LE(5);
+      const bottom = image.readUInt16LE(3) + image.readUInt16LE(7);
       // A frame that lies outside the canvas enlarges it.
       pixels = Math.max(pixels, Math.max(width, right) * Math.max(height, bottom));
       offset = afterSubBlocks(file, offset + 10 + colourTableBytes(image[9] ?? 0) + 1);

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
 import { StructureError } from '../inspection-error.js';
-import { type Box, boxesOf, firstBox } from '../isobmff.js';
+import { type Box, type BoxRange, boxesOf, firstBox, requiredBox } from '../isobmff.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 
 const MAX_ITEMS = 100_000;
@@ -16,7 +16,7 @@ const DECODER_BYTES_PER_PIXEL = 22;
 export function readHeif(file: FileBytes): ImageHeader {
   let meta: Box | undefined;
   let animated = false;
-  for (const box of boxesOf(file, { start: 0, end: file.size })) {
+  for (const box of boxesOf(file, { payload: 0, end: file.size })) {
     if (box.type === 'meta') meta ??= box;
     if (box.type === 'moov') animated = true;
   }
@@ -31,28 +31,18 @@ export function readHeif(file: FileBytes): ImageHeader {
   return { width, height, orientation, animated, decoderBytes: width * height * DECODER_BYTES_PER_PIXEL };
 }
 
-type Range = Pick<Box, 'payload' | 'end'>;
-
-function need(file: FileBytes, parent: Range, type: string): Box {
-  const box = firstBox(file, parent, type);
-  if (box === undefined) throw new StructureError(`is damaged: its ${type} box is missing`);
-  return box;
-}
-
-function primaryItem(file: FileBytes, meta: Range): number {
-  const box = need(file, meta, 'pitm');
+function primaryItem(file: FileBytes, meta: BoxRange): number {
+  const box = requiredBox(file, meta, 'pitm');
   const version = file.at(box.payload, 1)[0] ?? 0;
   return version === 0 ? file.at(box.payload + 4, 2).readUInt16BE(0) : file.at(box.payload + 4, 4).readUInt32BE(0);
 }
 
-function sizeOf(file: FileBytes, meta: Range, item: number) {
-  const container = need(file, meta, 'iprp');
-  const properties = [
-    ...boxesOf(file, { start: need(file, container, 'ipco').payload, end: need(file, container, 'ipco').end }),
-  ];
+function sizeOf(file: FileBytes, meta: BoxRange, item: number) {
+  const container = requiredBox(file, meta, 'iprp');
+  const properties = [...boxesOf(file, requiredBox(file, container, 'ipco'))];
   let size: { width: number; height: number } | undefined;
   let turned = false;
-  for (const index of propertiesOf(file, need(file, container, 'ipma'), item)) {
+  for (const index of propertiesOf(file, requiredBox(file, container, 'ipma'), item)) {
     const property = properties[index - 1];
     if (property?.type === 'ispe') {
       const bytes = file.at(property.payload, 12);
@@ -81,8 +71,8 @@ function propertiesOf(file: FileBytes, box: Box, wanted: number): number[] {
 }
 
 /** Every extent of every item must lie inside the file, or inside the box `idat` (iloc, ISO/IEC 14496-12, 8.11.3). */
-function checkLocations(file: FileBytes, meta: Range, primary: number): void {
-  const box = need(file, meta, 'iloc');
+function checkLocations(file: FileBytes, meta: BoxRange, primary: number): void {
+  const box = requiredBox(file, meta, 'iloc');
   const idat = firstBox(file, meta, 'idat');
   const idatBytes = idat === undefined ? 0 : idat.end - idat.payload;
   const read = fields(file, box);

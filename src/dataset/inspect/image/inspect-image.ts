@@ -1,7 +1,7 @@
 /*
- * Each format has a parser here, which runs before libvips decodes the pixels. libvips (sharp 0.35) decodes the first frame
- * only, and accepts an animated GIF cut in half and a PNG whose last chunk is missing. It does not limit its memory. The
- * parser detects missing parts, and estimates the memory that decoding would take.
+ * A parser of our own reads each format before libvips decodes the pixels: it detects missing parts, and estimates the
+ * memory that decoding takes. libvips (sharp 0.35) decodes the first frame only, accepts an animated GIF cut in half and a
+ * PNG without its last chunk, and does not limit its memory.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
@@ -52,20 +52,16 @@ export async function inspectImage(
 ): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'image') {
-    throw new InspectionError(
-      'NOT_AN_IMAGE',
-      `is ${content.description}, not an image. Upload the image itself under this name.`,
-    );
+    const message = `is ${content.description}, not an image. Upload the image itself under this name.`;
+    throw new InspectionError('NOT_AN_IMAGE', message);
   }
   const { format } = content;
   const declared = mediaTypeOf(filename);
   const actual = mediaTypeOfContent(format, filename);
   const isTrainable = declared?.trainable ?? false;
   if (isTrainable && !actual.trainable) {
-    throw new InspectionError(
-      'NOT_AN_IMAGE',
-      `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.`,
-    );
+    const message = `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.`;
+    throw new InspectionError('NOT_AN_IMAGE', message);
   }
   const header = IMAGE_READERS[format].readHeader(file);
   const warnings: Warning[] = [];
@@ -79,7 +75,7 @@ export async function inspectImage(
     const message = `${shown} is animated; the trainer reads only its first frame.`;
     warnings.push(warningIn(filename, 'ANIMATED_IMAGE', message));
   }
-  const unproved = await provePixels({ path: named.path, format, header });
+  const unproved = await provePixels(named.path, { format, header });
   if (unproved !== undefined) {
     const message = `${shown}: its structure is complete, but ${unproved}.`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
@@ -88,26 +84,18 @@ export async function inspectImage(
   return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, width, height }, warnings };
 }
 
-/**
- * Decodes the pixels where the decoder stays within its memory budget. Returns why they were not decoded, or `undefined`
- * once they are proved.
- */
-async function provePixels(image: {
-  path: string | undefined;
-  format: ImageFormat;
-  header: ImageHeader;
-}): Promise<string | undefined> {
-  const { path, format, header } = image;
-  // The parser has checked all of a BMP: it stores plain samples, and every value is valid.
+/** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
+async function provePixels(
+  path: string | undefined,
+  { format, header }: { format: ImageFormat; header: ImageHeader },
+): Promise<string | undefined> {
+  // The parser has checked the whole BMP: it stores plain samples, and every value is valid.
   if (format === 'bmp') return undefined;
   if (format === 'heic') return "HEIC pixels can't be decoded by this server";
   if (path === undefined) return 'the file is too large to be decoded by this server';
-  if (header.decoderBytes <= DECODER_BUDGET_BYTES) {
-    await proveDecodes(path);
-    return undefined;
-  }
-  if (header.provePixels !== undefined) {
-    await header.provePixels();
+  const prove = header.decoderBytes <= DECODER_BUDGET_BYTES ? () => proveDecodes(path) : header.provePixels;
+  if (prove !== undefined) {
+    await prove();
     return undefined;
   }
   const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));

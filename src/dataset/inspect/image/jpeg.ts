@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { StructureError, truncated } from '../inspection-error.js';
+import { StructureError, truncation } from '../inspection-error.js';
 import { checkDimensions, type ImageHeader } from './image-header.js';
 import { orientationOf } from './orientation.js';
 
@@ -49,7 +49,7 @@ function nextMarker(file: FileBytes, offset: number): { code: number; end: numbe
     const found = bytes.indexOf(0xff);
     const code = found === -1 ? undefined : bytes[found + 1];
     if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
-      throw truncated('the end of the image is missing');
+      throw truncation('the end of the image is missing');
     }
     if (found === -1) from += bytes.length;
     else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);

@@ -1,7 +1,7 @@
 const ORIENTATION = 0x0112;
 
 /**
- * The orientation, 1 to 8, in an EXIF block, which is a TIFF structure; 1 where it has none or is invalid. The trainer
+ * Reads the orientation, 1 to 8, of an EXIF block, which is a TIFF structure; 1 if it has none or is invalid. The trainer
  * applies it the same way, by Pillow's `exif_transpose` (ai-toolkit `toolkit/data_transfer_object/data_loader.py`).
  */
 export function orientationOf(exif: Buffer): number {
@@ -26,10 +26,7 @@ export function validOrientation(value: number): number {
 }
 
 /** The dimensions as shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */
-export function oriented(image: { width: number; height: number; orientation: number }): {
-  width: number;
-  height: number;
-} {
+export function oriented(image: { width: number; height: number; orientation: number }) {
   const { width, height } = image;
   return image.orientation >= 5 ? { width: height, height: width } : { width, height };
 }

@@ -5,12 +5,9 @@ import { InspectionError, StructureError, shortReason } from '../inspection-erro
 import { STRICT_DECODING } from './decode.js';
 import { DECODER_BUDGET_BYTES, IMAGE_READERS } from './inspect-image.js';
 
-/** No thumbnail can be made of this file, now or later; the message says why. */
+/** This file can never have a thumbnail; the message says why. */
 export class NoThumbnail extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'NoThumbnail';
-  }
+  override readonly name = 'NoThumbnail';
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncated } from '../inspection-error.js';
+import { formatCount, StructureError, truncation } from '../inspection-error.js';
 
 export interface EbmlElement {
   readonly id: number;
@@ -23,7 +23,7 @@ export function elementAt(file: FileBytes, offset: number, parentEnd: number): E
   const sizeBytes = vintBytes(bytes[idBytes], 8);
   const length = idBytes + sizeBytes;
   if (bytes.length < length || idBytes === 0 || sizeBytes === 0) {
-    if (file.size - offset < 12) throw truncated('its last element is incomplete');
+    if (file.size - offset < 12) throw truncation('its last element is incomplete');
     throw new StructureError(`is damaged: byte ${formatCount(offset)} is not the start of a Matroska element`);
   }
   const id = bytes.readUIntBE(0, idBytes);

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
 import { StructureError } from '../inspection-error.js';
-import { type Box, boxesOf, firstBox } from '../isobmff.js';
+import { type Box, boxesOf, firstBox, uintAt } from '../isobmff.js';
 
 /** The defaults for a track's samples in fragments (`trex`). */
 export interface TrackDefaults {
@@ -38,14 +38,14 @@ export function readFragment(
 ): void {
   // A run without an offset begins at the end of the run before it, even if that belongs to another track.
   let end = fragment.start;
-  for (const traf of boxesOf(file, { start: fragment.payload, end: fragment.end })) {
+  for (const traf of boxesOf(file, fragment)) {
     if (traf.type !== 'traf') continue;
     const header = firstBox(file, traf, 'tfhd');
     if (header === undefined) throw new StructureError('is damaged: one of its fragments belongs to no track');
     const { track, base, defaults } = readTrackHeader(file, header, { fragment, defaults: movie.defaults });
     const totals = movie.totals.get(track) ?? { samples: 0, duration: 0 };
     movie.totals.set(track, totals);
-    for (const run of boxesOf(file, { start: traf.payload, end: traf.end })) {
+    for (const run of boxesOf(file, traf)) {
       if (run.type !== 'trun') continue;
       const samples = readRun(file, run, defaults);
       const start = samples.offset === undefined ? end : base + samples.offset;
@@ -66,26 +66,26 @@ function readTrackHeader(
   context: { fragment: Box; defaults: ReadonlyMap<number, TrackDefaults> },
 ) {
   const flags = file.at(header.payload + 1, 3).readUIntBE(0, 3);
-  const track = file.at(header.payload + 4, 4).readUInt32BE(0);
+  const track = uintAt(file, header.payload + 4, 4);
   let at = header.payload + 8;
   let base = context.fragment.start;
   let { duration, bytes } = context.defaults.get(track) ?? { duration: 0, bytes: 0 };
   if ((flags & BASE_OFFSET) !== 0) {
-    base = Number(file.at(at, 8).readBigUInt64BE(0));
+    base = uintAt(file, at, 8);
     at += 8;
   }
   if ((flags & DESCRIPTION) !== 0) at += 4;
   if ((flags & DEFAULT_DURATION) !== 0) {
-    duration = file.at(at, 4).readUInt32BE(0);
+    duration = uintAt(file, at, 4);
     at += 4;
   }
-  if ((flags & DEFAULT_BYTES) !== 0) bytes = file.at(at, 4).readUInt32BE(0);
+  if ((flags & DEFAULT_BYTES) !== 0) bytes = uintAt(file, at, 4);
   return { track, base, defaults: { duration, bytes } };
 }
 
 function readRun(file: FileBytes, run: Box, defaults: TrackDefaults) {
   const flags = file.at(run.payload + 1, 3).readUIntBE(0, 3);
-  const count = file.at(run.payload + 4, 4).readUInt32BE(0);
+  const count = uintAt(file, run.payload + 4, 4);
   let at = run.payload + 8;
   let offset: number | undefined;
   if ((flags & DATA_OFFSET) !== 0) {

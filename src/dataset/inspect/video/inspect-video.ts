@@ -27,10 +27,8 @@ export async function inspectVideo(
 ): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'video') {
-    throw new InspectionError(
-      'NOT_A_VIDEO',
-      `is ${content.description}, not a video. Upload the video itself under this name.`,
-    );
+    const message = `is ${content.description}, not a video. Upload the video itself under this name.`;
+    throw new InspectionError('NOT_A_VIDEO', message);
   }
   const { format } = content;
   const { contentType } = mediaTypeOfContent(format, filename);
@@ -46,16 +44,14 @@ export async function inspectVideo(
   }
   const movie = parse(file);
   if (!movie.tracks.some(({ kind }) => kind === 'video')) {
-    throw new InspectionError(
-      'NOT_A_VIDEO',
-      'has no video track, so there is nothing to train on. Upload a file that has one.',
-    );
+    const message = 'has no video track, so there is nothing to train on. Upload a file that has one.';
+    throw new InspectionError('NOT_A_VIDEO', message);
   }
   const facts = await describeVideo(file, movie);
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
 }
 
-/** The end, by its header, of a whole AVI file, or of the ASF (WMV) or FLV header: nothing else of these is checked. */
+/** The end of the whole AVI file, or of the ASF (WMV) or FLV header, by the header: only this much of these is checked. */
 function declaredEnd(file: FileBytes, format: VideoFormat): number {
   if (format === 'avi') return 8 + file.at(4, 4).readUInt32LE(0);
   if (format === 'wmv') return Number(file.at(16, 8).readBigUInt64LE(0));

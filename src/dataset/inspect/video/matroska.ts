@@ -1,10 +1,9 @@
 /*
- * The check of a Matroska or WebM file's structure. Written here, although mediabunny reads both, because mediabunny reports
- * no error for a truncated file (cut to 90 %, a clip has 0 of its 15 packets; mediabunny 1.61.0), and because it reads whole
- * clusters, and so the whole file, to list packets.
+ * Checks the structure of Matroska and WebM files. mediabunny (1.61.0) reads both, but reports no error for a truncated
+ * file: of a clip of 15 packets, cut to 90 %, it lists none. And to list packets it reads the whole file.
  */
 import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncated } from '../inspection-error.js';
+import { formatCount, StructureError, truncation } from '../inspection-error.js';
 import {
   type EbmlElement,
   elementAt,
@@ -62,13 +61,7 @@ interface Recording {
  */
 export function readMatroska(wholeFile: FileBytes): Movie {
   const file = wholeFile.cursor(4096);
-  const recording: Recording = {
-    scale: 1_000_000,
-    declared: 0,
-    last: 0,
-    headerBytes: 0,
-    tracks: new Map(),
-  };
+  const recording: Recording = { scale: 1_000_000, declared: 0, last: 0, headerBytes: 0, tracks: new Map() };
   const header = elementAt(file, 0, file.size);
   const segment = elementAt(file, header.end ?? file.size, file.size);
   if (segment.id !== SEGMENT) throw new StructureError('is damaged: its Matroska header is not followed by a segment');
@@ -86,19 +79,19 @@ export function readMatroska(wholeFile: FileBytes): Movie {
   }
   const seconds = recording.scale / 1e9;
   if (recording.declared * seconds > recording.last * seconds + TOLERANCE_SECONDS + longestFrame(recording) * seconds) {
-    throw truncated('it ends before the duration in its header');
+    throw truncation('it ends before the duration in its header');
   }
   const durationSeconds = (recording.declared || recording.last) * seconds;
   const tracks = [...recording.tracks.values()];
   for (const track of tracks) {
-    // The last frame is given the average duration of the others.
+    // The last frame counts as long as the others on average.
     if (track.frames > 1) track.seconds = ((track.last - track.first) * seconds * track.frames) / (track.frames - 1);
   }
   // To list packets, mediabunny would read the whole file, and it finds none in clusters of unknown size.
   return { tracks, durationSeconds, headerBytes: recording.headerBytes, isListable: false };
 }
 
-/** An estimate for recordings with few frames, such as slide shows: the last frame may be as long as others. */
+/** Twice the average duration of a frame: with few frames, as in a slide show, the last one may last long. */
 function longestFrame({ tracks, last }: Recording): number {
   const frames = Math.max(1, ...[...tracks.values()].filter(({ kind }) => kind === 'video').map((each) => each.frames));
   return (2 * last) / frames;
@@ -123,8 +116,8 @@ function readTracks(file: FileBytes, tracks: SizedElement, recording: Recording)
     for (const element of elementsOf(file, entry)) {
       if (element.id === TRACK_NUMBER) number = unsignedValue(file, element);
       if (element.id === TRACK_TYPE) type = unsignedValue(file, element);
-      if (element.id === CODEC)
-        codec = file.upTo(element.payload, Math.min(64, element.end - element.payload)).toString('latin1');
+      const bytes = element.end - element.payload;
+      if (element.id === CODEC) codec = file.upTo(element.payload, Math.min(64, bytes)).toString('latin1');
     }
     recording.tracks.set(number, {
       kind: type === 1 ? 'video' : type === 2 ? 'audio' : 'other',

@@ -1,11 +1,11 @@
 /*
- * The check of an MP4 or QuickTime file's structure. Written here, although mediabunny reads both, because mediabunny
- * trusts the sample tables: of a clip of 15 frames it reports 15 packets, without an error, when the file is cut to 40 % of
- * its bytes, when the tables point outside the media data, and when zeros stand where frames should be (mediabunny 1.61.0).
+ * Checks the structure of MP4 and QuickTime files. mediabunny (1.61.0) reads both, but trusts the sample tables: of a clip
+ * of 15 frames it reports 15 packets, without an error, if the file is cut to 40 % of its bytes, if the tables point outside
+ * the media data, and if there are zeros instead of frames.
  */
 import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncated } from '../inspection-error.js';
-import { type Box, boxesOf, firstBox } from '../isobmff.js';
+import { formatCount, StructureError, truncation } from '../inspection-error.js';
+import { type Box, boxesOf, firstBox, requiredBox, uintAt } from '../isobmff.js';
 import { type FragmentTotals, readFragment, type TrackDefaults } from './fragments.js';
 import { checkSamples } from './samples.js';
 import type { Movie, Track } from './video-facts.js';
@@ -35,7 +35,7 @@ export function readMp4(file: FileBytes): Movie {
   const layout = readLayout(file);
   const { moov, fragments } = layout;
   if (moov === undefined) {
-    throw truncated('its "moov" box, which describes the video and is often the last one, is missing');
+    throw truncation('its "moov" box, which describes the video and is often the last one, is missing');
   }
   if (moov.end - moov.payload > MAX_MOOV_BYTES) {
     const bytes = formatCount(moov.end - moov.payload);
@@ -43,7 +43,7 @@ export function readMp4(file: FileBytes): Movie {
   }
   if (layout.indexedEnd > file.size) {
     const missing = formatCount(layout.indexedEnd - file.size);
-    throw truncated(`its index lists ${missing} bytes more than the file has`);
+    throw truncation(`its index lists ${missing} bytes more than the file has`);
   }
   const movie = firstBox(file, moov, 'mvhd');
   if (movie === undefined) throw new StructureError('is damaged: its mvhd box, the header of the video, is missing');
@@ -54,7 +54,7 @@ export function readMp4(file: FileBytes): Movie {
   const tracks: Track[] = [];
   let seconds = 0;
   let samplesInTables = 0;
-  for (const box of boxesOf(file, { start: moov.payload, end: moov.end })) {
+  for (const box of boxesOf(file, moov)) {
     if (box.type !== 'trak') continue;
     if (tracks.length >= MAX_TRACKS) throw new StructureError('is damaged: it has hundreds of tracks');
     const { track, tableSamples } = readTrack(file, box, { layout, totals });
@@ -71,7 +71,7 @@ export function readMp4(file: FileBytes): Movie {
 
 function readLayout(file: FileBytes): Layout {
   const layout: Layout = { moov: undefined, media: [], fragments: [], indexedEnd: 0 };
-  for (const box of boxesOf(file, { start: 0, end: file.size })) {
+  for (const box of boxesOf(file, { payload: 0, end: file.size })) {
     if (box.type === 'moov') layout.moov ??= box;
     if (box.type === 'mdat') layout.media.push(box);
     if (box.type === 'moof') layout.fragments.push(box);
@@ -84,32 +84,28 @@ function readLayout(file: FileBytes): Layout {
 function indexedEndOf(file: FileBytes, box: Box): number {
   const version = file.at(box.payload, 1)[0] ?? 0;
   const at = box.payload + 12;
-  const first = version === 0 ? file.at(at + 4, 4).readUInt32BE(0) : Number(file.at(at + 8, 8).readBigUInt64BE(0));
+  const first = version === 0 ? uintAt(file, at + 4, 4) : uintAt(file, at + 8, 8);
   const list = at + (version === 0 ? 8 : 16);
   const references = file.at(list + 2, 2).readUInt16BE(0);
   let end = box.end + first;
   for (let reference = 0; reference < references; reference++) {
-    end += file.at(list + 4 + reference * 12, 4).readUInt32BE(0) & 0x7fffffff;
+    end += uintAt(file, list + 4 + reference * 12, 4) & 0x7fffffff;
   }
   return end;
 }
 
 /** Reads the time fields, which `mvhd` and `mdhd` have in the same places. */
 function timing(file: FileBytes, box: Box): { timescale: number; duration: number } {
-  const version = file.at(box.payload, 1)[0] ?? 0;
-  if (version === 1) {
-    const bytes = file.at(box.payload + 20, 12);
-    return { timescale: bytes.readUInt32BE(0), duration: Number(bytes.readBigUInt64BE(4)) };
-  }
-  const bytes = file.at(box.payload + 12, 8);
-  return { timescale: bytes.readUInt32BE(0), duration: bytes.readUInt32BE(4) };
+  const isLong = file.at(box.payload, 1)[0] === 1;
+  const at = box.payload + (isLong ? 20 : 12);
+  return { timescale: uintAt(file, at, 4), duration: uintAt(file, at + 4, isLong ? 8 : 4) };
 }
 
 function trackDefaults(file: FileBytes, moov: Box): Map<number, TrackDefaults> {
   const defaults = new Map<number, TrackDefaults>();
   const extension = firstBox(file, moov, 'mvex');
   if (extension === undefined) return defaults;
-  for (const box of boxesOf(file, { start: extension.payload, end: extension.end })) {
+  for (const box of boxesOf(file, extension)) {
     if (box.type !== 'trex') continue;
     const bytes = file.at(box.payload + 4, 20);
     defaults.set(bytes.readUInt32BE(0), { duration: bytes.readUInt32BE(8), bytes: bytes.readUInt32BE(12) });
@@ -122,17 +118,16 @@ function readTrack(
   box: Box,
   movie: { layout: Layout; totals: ReadonlyMap<number, FragmentTotals> },
 ): { track: Track; tableSamples: number } {
-  const header = need(file, box, 'tkhd');
-  const version = file.at(header.payload, 1)[0] ?? 0;
-  const id = file.at(header.payload + (version === 1 ? 20 : 12), 4).readUInt32BE(0);
-  const media = need(file, box, 'mdia');
-  const { timescale, duration } = timing(file, need(file, media, 'mdhd'));
-  const handler = file.at(need(file, media, 'hdlr').payload + 8, 4).toString('latin1');
+  const header = requiredBox(file, box, 'tkhd');
+  const isLong = file.at(header.payload, 1)[0] === 1;
+  const id = uintAt(file, header.payload + (isLong ? 20 : 12), 4);
+  const media = requiredBox(file, box, 'mdia');
+  const { timescale, duration } = timing(file, requiredBox(file, media, 'mdhd'));
+  const handler = file.at(requiredBox(file, media, 'hdlr').payload + 8, 4).toString('latin1');
   const kind = handler === 'vide' ? 'video' : handler === 'soun' ? 'audio' : 'other';
-  const table = need(file, need(file, media, 'minf'), 'stbl');
-  const description = need(file, table, 'stsd');
-  const codec =
-    description.end - description.payload >= 16 ? file.at(description.payload + 12, 4).toString('latin1') : '';
+  const table = requiredBox(file, requiredBox(file, media, 'minf'), 'stbl');
+  const { payload, end } = requiredBox(file, table, 'stsd');
+  const codec = end - payload >= 16 ? file.at(payload + 12, 4).toString('latin1') : '';
   const samples = checkSamples(file, table, { media: movie.layout.media, codec });
   const fragments = movie.totals.get(id) ?? { samples: 0, duration: 0 };
   // With fragments, the duration in the header may cover all samples, only those in the tables, or none.
@@ -150,12 +145,6 @@ function readTrack(
   };
 }
 
-function need(file: FileBytes, parent: Box, type: string): Box {
-  const box = firstBox(file, parent, type);
-  if (box === undefined) throw new StructureError(`is damaged: the ${type} box of one of its tracks is missing`);
-  return box;
-}
-
 /** The width and height at the end of `tkhd` (16.16 fixed point), swapped where its matrix turns the video by a quarter. */
 function displaySize(file: FileBytes, header: Box): { width: number; height: number } {
   const bytes = file.at(header.end - 44, 44);
@@ -169,13 +158,9 @@ function checkFragmentDuration(file: FileBytes, moov: Box, movie: { timescale: n
   const extension = firstBox(file, moov, 'mvex');
   const box = extension && firstBox(file, extension, 'mehd');
   if (box === undefined || movie.timescale === 0) return;
-  const version = file.at(box.payload, 1)[0] ?? 0;
-  const duration =
-    version === 1
-      ? Number(file.at(box.payload + 4, 8).readBigUInt64BE(0))
-      : file.at(box.payload + 4, 4).readUInt32BE(0);
-  const declared = duration / movie.timescale;
+  const isLong = file.at(box.payload, 1)[0] === 1;
+  const declared = uintAt(file, box.payload + 4, isLong ? 8 : 4) / movie.timescale;
   if (declared > movie.seconds + TOLERANCE_SECONDS) {
-    throw truncated(`it has ${movie.seconds.toFixed(1)} of the ${declared.toFixed(1)} seconds in its header`);
+    throw truncation(`it has ${movie.seconds.toFixed(1)} of the ${declared.toFixed(1)} seconds in its header`);
   }
 }

@@ -3,8 +3,8 @@ import { formatCount, StructureError } from '../inspection-error.js';
 import { type Box, firstBox } from '../isobmff.js';
 
 /**
- * Codecs whose samples never begin with sixteen zero bytes, by sample entry. `units` are samples that consist of NAL units,
- * each after its length.
+ * Codecs whose samples never begin with sixteen zero bytes, by the type of the sample entry. `units`: each sample consists
+ * of NAL units, each after its length.
  */
 const KNOWN_STARTS: Record<string, 'units' | 'bytes'> = {
   avc1: 'units',
@@ -59,14 +59,14 @@ export function checkSamples(
       }
     }
     file.requireSize(end);
-    if (!isInside(start, end))
+    if (!isInside(start, end)) {
       throw new StructureError('is damaged: its tables point to frames outside the media data');
+    }
     sample += samples;
   }
   if (sample < sizes.count) {
-    throw new StructureError(
-      `is damaged: its tables list ${formatCount(sizes.count)} frames but locate only ${formatCount(sample)}`,
-    );
+    const frames = `${formatCount(sizes.count)} frames but locate only ${formatCount(sample)}`;
+    throw new StructureError(`is damaged: its tables list ${frames}`);
   }
   return { count: sizes.count, duration };
 }
@@ -105,56 +105,54 @@ function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number;
 
 function chunkOffsets(file: FileBytes, table: Box): { count: number; at: (index: number) => number } {
   const box = firstBox(file, table, 'stco') ?? firstBox(file, table, 'co64');
-  if (box === undefined) throw new StructureError('is damaged: its table of frame positions is missing');
-  const cursor = file.cursor(CURSOR_BYTES);
-  const chunks = cursor.at(box.payload + 4, 4).readUInt32BE(0);
-  const bytes = box.type === 'stco' ? 4 : 8;
-  const list = box.payload + 8;
-  requireInside(box, list + chunks * bytes);
-  const at = (index: number): number => {
-    const entry = cursor.at(list + index * bytes, bytes);
-    return bytes === 4 ? entry.readUInt32BE(0) : Number(entry.readBigUInt64BE(0));
+  const bytes = box?.type === 'stco' ? 4 : 8;
+  const { count, entry } = openTable(file, box, { contents: 'frame positions', entryBytes: bytes });
+  return {
+    count,
+    at: (index) => (bytes === 4 ? entry(index).readUInt32BE(0) : Number(entry(index).readBigUInt64BE(0))),
   };
-  return { count: chunks, at };
 }
 
 /** The number of samples in each chunk. Call it with chunk numbers in rising order, from 0. */
 function samplesPerChunk(file: FileBytes, table: Box): (chunk: number) => number {
-  const box = firstBox(file, table, 'stsc');
-  if (box === undefined) throw new StructureError('is damaged: its table of chunks is missing');
-  const cursor = file.cursor(CURSOR_BYTES);
-  const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
-  const list = box.payload + 8;
-  requireInside(box, list + runs * 12);
-  if (runs === 0) throw new StructureError('is damaged: its table of chunks is empty');
+  const { count, entry } = openTable(file, firstBox(file, table, 'stsc'), { contents: 'chunks', entryBytes: 12 });
+  if (count === 0) throw new StructureError('is damaged: its table of chunks is empty');
   let run = 0;
-  const firstChunk = (index: number) => cursor.at(list + index * 12, 4).readUInt32BE(0) - 1;
+  const firstChunk = (index: number) => entry(index).readUInt32BE(0) - 1;
   return (chunk) => {
-    while (run + 1 < runs && firstChunk(run + 1) <= chunk) run++;
-    return cursor.at(list + run * 12 + 4, 4).readUInt32BE(0);
+    while (run + 1 < count && firstChunk(run + 1) <= chunk) run++;
+    return entry(run).readUInt32BE(4);
   };
 }
 
 /** The duration of all samples, in units of the track's time scale. */
 function durationOf(file: FileBytes, table: Box, samples: number): number {
-  const box = firstBox(file, table, 'stts');
-  if (box === undefined) throw new StructureError('is damaged: its table of frame times is missing');
-  const cursor = file.cursor(CURSOR_BYTES);
-  const runs = cursor.at(box.payload + 4, 4).readUInt32BE(0);
-  const list = box.payload + 8;
-  requireInside(box, list + runs * 8);
+  const runs = openTable(file, firstBox(file, table, 'stts'), { contents: 'frame times', entryBytes: 8 });
   let [timed, duration] = [0, 0];
-  for (let run = 0; run < runs; run++) {
-    const entry = cursor.at(list + run * 8, 8);
-    timed += entry.readUInt32BE(0);
-    duration += entry.readUInt32BE(0) * entry.readUInt32BE(4);
+  for (let index = 0; index < runs.count; index++) {
+    const run = runs.entry(index);
+    timed += run.readUInt32BE(0);
+    duration += run.readUInt32BE(0) * run.readUInt32BE(4);
   }
   if (timed < samples) {
-    throw new StructureError(
-      `is damaged: it has ${formatCount(samples)} frames but times for only ${formatCount(timed)}`,
-    );
+    const frames = `${formatCount(samples)} frames but times for only ${formatCount(timed)}`;
+    throw new StructureError(`is damaged: it has ${frames}`);
   }
   return duration;
+}
+
+/** Opens a table of entries of equal size, which follow their number. An entry is valid until the next one is read. */
+function openTable(
+  file: FileBytes,
+  box: Box | undefined,
+  { contents, entryBytes }: { contents: string; entryBytes: number },
+): { count: number; entry: (index: number) => Buffer } {
+  if (box === undefined) throw new StructureError(`is damaged: its table of ${contents} is missing`);
+  const cursor = file.cursor(CURSOR_BYTES);
+  const count = cursor.at(box.payload + 4, 4).readUInt32BE(0);
+  const list = box.payload + 8;
+  requireInside(box, list + count * entryBytes);
+  return { count, entry: (index) => cursor.at(list + index * entryBytes, entryBytes) };
 }
 
 function requireInside(box: Box, end: number): void {

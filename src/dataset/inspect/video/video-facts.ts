@@ -1,8 +1,9 @@
 import { ALL_FORMATS, CustomSource, Input, type InputVideoTrack } from 'mediabunny';
 import type { FileBytes } from '../byte-source.js';
+import type { Facts } from '../inspection.js';
 import { formatCount, StructureError } from '../inspection-error.js';
 
-/** Files with longer headers are not given to mediabunny, which would need too much memory. They are proved without it. */
+/** mediabunny would need too much memory for longer headers; such files are checked without it. */
 const MAX_HEADER_BYTES = 8 << 20;
 const CACHE_BYTES = 4 << 20;
 
@@ -19,7 +20,7 @@ export interface Track {
   readonly height?: number;
 }
 
-/** The tracks and the duration that the check of a container's structure found. */
+/** The result of the check of a container's structure. */
 export interface Movie {
   readonly tracks: readonly Track[];
   readonly durationSeconds: number;
@@ -29,15 +30,7 @@ export interface Movie {
   readonly isListable: boolean;
 }
 
-export interface VideoFacts {
-  readonly width?: number;
-  readonly height?: number;
-  readonly durationSeconds: number;
-  readonly frames: number;
-  readonly framesPerSecond?: number;
-  readonly codec: string;
-  readonly hasAudio: boolean;
-}
+type VideoFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
 
 /**
  * Reads the codec and the displayed dimensions with mediabunny, and counts the packets once more.
@@ -47,9 +40,8 @@ export interface VideoFacts {
 export async function describeVideo(file: FileBytes, movie: Movie): Promise<VideoFacts> {
   const video = movie.tracks.find(({ kind }) => kind === 'video');
   if (video === undefined || video.frames === 0) throw new StructureError('is damaged: its video track has no frames');
-  const { durationSeconds } = movie;
   const base = {
-    durationSeconds: rounded(durationSeconds),
+    durationSeconds: rounded(movie.durationSeconds),
     frames: video.frames,
     ...(video.seconds > 0 ? { framesPerSecond: rounded(video.frames / video.seconds) } : {}),
     hasAudio: movie.tracks.some(({ kind, frames }) => kind === 'audio' && frames > 0),
@@ -80,9 +72,8 @@ export async function describeVideo(file: FileBytes, movie: Movie): Promise<Vide
 async function countPackets(track: InputVideoTrack, declared: number): Promise<void> {
   const { packetCount } = await track.computePacketStats();
   if (packetCount < declared) {
-    throw new StructureError(
-      `is damaged: only ${formatCount(packetCount)} of ${formatCount(declared)} frames are readable`,
-    );
+    const readable = `${formatCount(packetCount)} of ${formatCount(declared)}`;
+    throw new StructureError(`is damaged: only ${readable} frames are readable`);
   }
 }
 

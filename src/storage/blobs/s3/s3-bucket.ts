@@ -174,9 +174,7 @@ export class S3Bucket {
     }
   }
 
-  /**
-   * Lists a page of up to 1000 objects whose keys have the prefix and follow `after`, ordered by key; one request.
-   */
+  /** Lists a page of up to 1000 objects whose keys have the prefix and follow `after`, ordered by key; one request. */
   async list(
     keyPrefix: string,
     after?: string,
