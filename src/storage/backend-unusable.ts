@@ -1,7 +1,4 @@
-/**
- * The database or the blob store can't be used as it is configured. The message names it, without its password, and says
- * why.
- */
+/** The database or the blob store can't be used as configured. The message names it, without its password, and says why. */
 export class BackendUnusable extends Error {
   /** It may become usable without a change to the settings. */
   readonly isTemporary: boolean;

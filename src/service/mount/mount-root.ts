@@ -43,7 +43,7 @@ export class MountRoot {
   }
 
   start(): void {
-    this.#stopListening = this.#dependencies.catalog.onAnyChange((id) => this.#schedule(id));
+    this.#stopListening = this.#dependencies.catalog.changes.onAnyChange((id) => this.#schedule(id));
     this.#running = this.#run();
   }
 

@@ -10,7 +10,7 @@ import {
   replaceCatalog,
   snapshotCatalog,
 } from '../../storage/catalog/catalog-snapshot.js';
-import { referencedBlobs, totalsOf } from '../../storage/catalog/copy-catalog.js';
+import { referencedBlobs, storedTotals } from '../../storage/catalog/copy-catalog.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
@@ -96,7 +96,7 @@ async function copyUntilComplete(
     const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
       if (round === 1) await claimFolder(folder, marker, catalog);
-      const extent = await totalsOf(catalog);
+      const extent = await storedTotals(catalog);
       const copy = await copyBlobs(referencedBlobs(catalog), stores, { extent, signal, onProgress });
       copiedFiles += copy.copiedFiles;
       copiedBytes += copy.copiedBytes;

@@ -7,7 +7,7 @@ import {
   isEmptyCatalog,
   referencedBlobs,
   rewriteVersions,
-  totalsOf,
+  storedTotals,
 } from '../../storage/catalog/copy-catalog.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
@@ -104,7 +104,7 @@ interface OpenInstallations {
 async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: MigrateOptions): Promise<Migrated> {
   const { source, target, from, to } = opened;
   const { skipsLost, signal, onProgress } = options;
-  const extent = await totalsOf(source);
+  const extent = await storedTotals(source);
   const copy =
     from === undefined
       ? { copiedFiles: 0, copiedBytes: 0, lost: [] }

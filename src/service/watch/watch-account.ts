@@ -52,7 +52,7 @@ export async function* watchAccount(
     return { dataset, status };
   };
 
-  const unsubscribe = catalog.onAnyChange(
+  const unsubscribe = catalog.changes.onAnyChange(
     (id) => {
       if (foreignIds.has(id)) return;
       changed.add(id);

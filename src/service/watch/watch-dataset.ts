@@ -21,7 +21,7 @@ export async function* watchDataset(
   signal: AbortSignal,
 ): AsyncGenerator<DatasetSummary> {
   let changed = new AbortController();
-  const unsubscribe = catalog.onChange(key.id, () => changed.abort());
+  const unsubscribe = catalog.changes.onChange(key.id, () => changed.abort());
   try {
     let lastFingerprint: string | undefined;
     while (!signal.aborted) {

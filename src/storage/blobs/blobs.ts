@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 
 /**
- * Stores immutable blobs under keys that are never reused. The catalog is the truth: each blob that it references is
- * stored, complete and durable; a blob that it does not reference is an orphan.
+ * Stores immutable blobs under keys that are never reused. Each blob that the catalog references is complete and durable;
+ * a blob that it does not reference is an orphan.
  */
 export interface BlobStore {
   /**
@@ -15,18 +15,11 @@ export interface BlobStore {
   stage(body: Readable, options: StageOptions): Promise<StagedBlob>;
 
   /**
-   * Opens the bytes from `start` to before `end`, by default all; `undefined` if there is no such blob.
+   * Opens a blob for reading; `undefined` if there is none.
    *
    * @throws BlobChanged if the blob does not have the `version`; ServiceError `unavailable`
    */
-  read(
-    key: string,
-    options?: {
-      range?: { start: number; end: number } | undefined;
-      version?: string | null | undefined;
-      signal?: AbortSignal | undefined;
-    },
-  ): Promise<Readable | undefined>;
+  read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
 
   /**
    * Reads a whole blob once, so that the caller can then inspect it with random access; `undefined` if there is none. The
@@ -34,10 +27,7 @@ export interface BlobStore {
    *
    * @throws as `stage` and `read`
    */
-  fetch(
-    key: string,
-    options: { limit: ByteLimit; version?: string | null | undefined; signal: AbortSignal },
-  ): Promise<FetchedBlob | undefined>;
+  fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined>;
 
   /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
@@ -69,6 +59,17 @@ export interface StageOptions {
   /** The largest size that the body can have, by default that of the limit. */
   readonly atMostBytes?: number | undefined;
   readonly signal: AbortSignal;
+}
+
+export interface ReadOptions {
+  /** The bytes from `start` to before `end`; by default all. */
+  readonly range?: { start: number; end: number } | undefined;
+  readonly version?: string | null | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FetchOptions extends Pick<StageOptions, 'limit' | 'signal'> {
+  readonly version?: string | null | undefined;
 }
 
 /** Random access to a whole blob: a local file or, if the blob is too large for one, ranges read from the store. */

@@ -1,6 +1,6 @@
 import { ServiceError } from '../../dataset/errors.js';
 
-/** After this time a waiting request is answered with 503; it is shorter than the time that a client may wait. */
+/** A request that waits longer is answered with 503. Clients wait longer than this. */
 const MAX_WAIT_MS = 90_000;
 
 interface Waiter {
@@ -9,9 +9,8 @@ interface Waiter {
 }
 
 /**
- * Limits the disk or memory that concurrent work uses: a weighted semaphore whose permits are granted in FIFO order, so
- * that small requests can't starve a large one. The release of a permit must not wait for another permit, which could
- * deadlock.
+ * A weighted semaphore that limits the disk or memory of concurrent work. It grants permits in FIFO order, so that small
+ * requests can't starve a large one. A caller that waits for a second permit before it releases the first may deadlock.
  */
 export class ByteBudget {
   readonly bytes: number;
@@ -59,20 +58,14 @@ export class ByteBudget {
       };
       const onAbort = () => fail(signal.reason);
       const timer = setTimeout(() => {
-        fail(
-          new ServiceError(
-            'unavailable',
-            `The server has no ${this.#resource} left for this upload right now. Try again soon.`,
-          ),
-        );
+        const message = `The server has no ${this.#resource} left for this upload right now. Try again soon.`;
+        fail(new ServiceError('unavailable', message));
       }, MAX_WAIT_MS);
-      const waiter = {
-        bytes,
-        grant: () => {
-          stopWaiting();
-          resolve();
-        },
+      const grant = () => {
+        stopWaiting();
+        resolve();
       };
+      const waiter = { bytes, grant };
       signal.addEventListener('abort', onAbort, { once: true });
       this.#queue.push(waiter);
     });
@@ -98,7 +91,7 @@ export class Permit {
     this.#release = release;
   }
 
-  /** Releases all but so many bytes; with 0, all of them. */
+  /** Releases all bytes above this number. */
   shrinkTo(bytes: number): void {
     const released = this.#bytes - Math.min(bytes, this.#bytes);
     this.#bytes -= released;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { Transform, Writable } from 'node:stream';
+import { type Readable, Transform, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import type { ByteLimit } from './blobs.js';
 
@@ -37,6 +38,20 @@ export class Meter extends Transform {
   }
 }
 
+/** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
+export async function measure(
+  body: Readable,
+  { limit, signal }: { limit: ByteLimit; signal: AbortSignal },
+): Promise<{ sizeBytes: number; sha256: string }> {
+  const meter = new Meter(limit);
+  const discard = new Writable({ write: (_chunk, _encoding, done) => done() });
+  await pipeline(body, meter, discard, { signal }).catch((error) => {
+    signal.throwIfAborted();
+    throw error;
+  });
+  return { sizeBytes: meter.bytes, sha256: meter.digest() };
+}
+
 /** Writes to a file, which the caller closes. */
 export function fileSink(handle: FileHandle): Writable {
   return new Writable({
@@ -59,6 +74,11 @@ async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise
     bytesWritten -= buffer.length - remaining.length;
     if (remaining.length > 0) await handle.writeFile(remaining);
   }
+}
+
+/** The answer to a client whose upload has lost the race for its key. */
+export function alreadyExists(): ServiceError {
+  return new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
 }
 
 /** The answer to a client for an error of the disk or of a request body; other errors are returned unchanged. */

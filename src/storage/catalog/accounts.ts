@@ -63,10 +63,9 @@ export class Accounts {
   async createToken(accountName: string, now: Micros): Promise<{ token: string; id: string }> {
     const name = accountName.trim().normalize('NFC');
     if (!ACCOUNT_NAME.test(name)) {
-      throw new ServiceError(
-        'invalid_name',
-        `The account name ${JSON.stringify(accountName)} is not valid. Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.`,
-      );
+      const advice =
+        'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
+      throw new ServiceError('invalid_name', `The account name ${JSON.stringify(accountName)} is not valid. ${advice}`);
     }
     const accountId = await this.#ensureAccount(name, now);
     const token = `ty_${randomBytes(32).toString('base64url')}`;
@@ -92,13 +91,15 @@ export class Accounts {
       return id;
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      const row = await this.#db.query
-        .selectFrom('account')
-        .select('id')
-        .where('name', '=', name)
-        .executeTakeFirstOrThrow();
-      return row.id;
+      const existing = await this.#accountIdOf(name);
+      if (existing === undefined) throw error;
+      return existing;
     }
+  }
+
+  async #accountIdOf(name: string): Promise<string | undefined> {
+    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
+    return (await select.executeTakeFirst())?.id;
   }
 
   /** Lists all tokens, or those of one account, oldest first. @throws ServiceError `account_not_found` */
@@ -110,15 +111,11 @@ export class Accounts {
       .orderBy('token.created_at')
       .orderBy('token.id');
     if (accountName !== undefined) {
-      const account = await this.#db.query
-        .selectFrom('account')
-        .select('id')
-        .where('name', '=', accountName)
-        .executeTakeFirst();
-      if (account === undefined) {
+      const accountId = await this.#accountIdOf(accountName);
+      if (accountId === undefined) {
         throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
       }
-      select = select.where('account_id', '=', account.id);
+      select = select.where('account_id', '=', accountId);
     }
     return (await select.execute()).map((row) => ({
       id: row.id,
@@ -142,10 +139,8 @@ export class Accounts {
     );
     this.#tokens?.clear();
     if (revoked.length === 0) {
-      throw new ServiceError(
-        'token_not_found',
-        `There is no token ${id}. To list all tokens, run: trainyard token list`,
-      );
+      const message = `There is no token ${id}. To list all tokens, run: trainyard token list`;
+      throw new ServiceError('token_not_found', message);
     }
   }
 }

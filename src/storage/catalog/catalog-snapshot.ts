@@ -21,7 +21,7 @@ export async function snapshotCatalog(from: string, to: string): Promise<void> {
   } finally {
     catalog.close();
   }
-  // It holds secrets.
+  // The catalog contains secrets.
   await chmod(to, 0o600);
 }
 
@@ -80,7 +80,7 @@ export async function deleteOrphanedBlobs({ query }: Database, root: string): Pr
   return removed;
 }
 
-/** The key that signs links, which identifies an installation; `undefined` if it has never been served. */
+/** The key that signs the links of an installation, and identifies it; `undefined` if it has never been served. */
 export async function linkKeyOf({ query }: Database): Promise<string | undefined> {
   const row = await query.selectFrom('setting').select('value').where('name', '=', 'link-key').executeTakeFirst();
   return row?.value;

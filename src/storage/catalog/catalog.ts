@@ -19,61 +19,55 @@ import {
   trashDataset,
 } from './statements.js';
 
+type Key = Pick<Dataset, 'accountId' | 'id'>;
+
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
-  /** Where changes are published, including those of other processes. */
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
 
 /**
- * Datasets and files in the database. A change to a file updates the counts of its dataset and adds blobs that lose their
- * file to the trash in the same transaction, so that a crash leaves neither a wrong count nor an untracked blob.
+ * Datasets and files in the database. A change to a file also updates the counts of its dataset, and adds blobs without a
+ * file to the trash. One transaction does all of this, so that a crash leaves neither a wrong count nor an untracked blob.
  */
 export class Catalog {
+  /** The changes to datasets, by this and other processes; the deletion of a dataset is a change too. */
+  readonly changes: ChangeFeed;
   readonly #db: Database;
-  readonly #changeFeed: ChangeFeed;
   readonly #changeOptions: ChangeOptions;
 
   constructor(db: Database, { blobGrace, changeFeed = new ChangeFeed(), notifyInstances = () => [] }: CatalogOptions) {
     this.#db = db;
-    this.#changeFeed = changeFeed;
+    this.changes = changeFeed;
     this.#changeOptions = { blobGrace, notification: (datasetId) => notifyInstances(`dataset ${datasetId}`) };
   }
 
   /** @throws ServiceError `name_taken` */
   async createDataset(dataset: Omit<Dataset, 'counts' | 'updatedAt'>): Promise<Dataset> {
-    const row = {
-      id: dataset.id,
-      account_id: dataset.accountId,
-      name: dataset.name,
-      created_at: dataset.createdAt,
-      ...countColumns(countsOf([], dataset.createdAt)),
-    };
-    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.notification(row.id)];
+    const { id, accountId, name, createdAt } = dataset;
+    const counts = countColumns(countsOf([], createdAt));
+    const row = { id, account_id: accountId, name, created_at: createdAt, ...counts };
+    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.notification(id)];
     try {
       await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
-      throw new ServiceError(
-        'name_taken',
-        `A dataset named "${dataset.name}" already exists. Choose another name, or delete that one first.`,
-        { cause: error },
-      );
+      const message = `A dataset named "${name}" already exists. Choose another name, or delete that one first.`;
+      throw new ServiceError('name_taken', message, { cause: error });
     }
-    this.#changeFeed.announce(row.id);
+    this.changes.announce(id);
     return datasetOf(row);
   }
 
-  async dataset(key: { accountId: string; id: string }): Promise<Dataset | undefined> {
-    const row = await this.#db.query
-      .selectFrom('dataset')
-      .selectAll()
-      .where('id', '=', key.id)
-      .where('account_id', '=', key.accountId)
-      .executeTakeFirst();
+  async dataset(key: Key): Promise<Dataset | undefined> {
+    const row = await this.#selectDataset(key).selectAll().executeTakeFirst();
     return row && datasetOf(row);
+  }
+
+  #selectDataset({ accountId, id }: Key) {
+    return this.#db.query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
   }
 
   /** The datasets that match a filter, newest first. */
@@ -82,25 +76,19 @@ export class Catalog {
   }
 
   /** A dataset and all its files, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(key: {
-    accountId: string;
-    id: string;
-  }): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
-    const { query, read } = this.#db;
-    const own = query.selectFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId);
-    const files = query.selectFrom('file');
+  async contents(key: Key): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
+    const own = this.#selectDataset(key);
+    const files = this.#db.query.selectFrom('file');
     const hasOthers = own.where(({ eb }) => eb(eb('pending', '+', eb.ref('rejected')), '>', 0));
-    const [[dataset], stored, others] = await read([
+    const [[dataset], stored, others] = await this.#db.read([
       own.selectAll(),
       // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
       files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
       files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
     ]);
     if (dataset === undefined) return undefined;
-    return {
-      dataset: datasetOf(dataset),
-      files: [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)],
-    };
+    const allFiles = [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)];
+    return { dataset: datasetOf(dataset), files: allFiles };
   }
 
   /** All files of a dataset of any account, unordered. */
@@ -154,11 +142,8 @@ export class Catalog {
 
   /** The ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
   async pendingPresignedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
-    const rows = await this.#pendingPresigned(now)
-      .select('id')
-      .where('dataset_id', '=', datasetId)
-      .orderBy('id')
-      .execute();
+    const select = this.#pendingPresigned(now).select('id').where('dataset_id', '=', datasetId).orderBy('id');
+    const rows = await select.execute();
     return rows.map(({ id }) => id);
   }
 
@@ -202,7 +187,7 @@ export class Catalog {
    */
   async change(change: FileChange, transition: Transition): Promise<Dataset | undefined> {
     const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset !== undefined) this.#changeFeed.announce(change.datasetId);
+    if (dataset !== undefined) this.changes.announce(change.datasetId);
     return dataset;
   }
 
@@ -213,18 +198,14 @@ export class Catalog {
    */
   async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
     const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
-    if (dataset !== undefined) this.#changeFeed.announce(dataset.id);
+    if (dataset !== undefined) this.changes.announce(dataset.id);
     return dataset;
   }
 
   /** @returns false if the account has no such dataset */
-  async deleteDataset(key: { accountId: string; id: string }, now: Micros): Promise<boolean> {
+  async deleteDataset(key: Key, now: Micros): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
-    const dataset = query
-      .selectFrom('dataset')
-      .select('id')
-      .where('id', '=', key.id)
-      .where('account_id', '=', key.accountId);
+    const dataset = this.#selectDataset(key).select('id');
     // The row lock comes first: it waits for a change in flight, whose files are then trashed too.
     const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
@@ -234,18 +215,8 @@ export class Catalog {
         ...this.#changeOptions.notification(key.id),
       ]),
     );
-    if (deleted.length > 0) this.#changeFeed.announce(key.id);
+    if (deleted.length > 0) this.changes.announce(key.id);
     return deleted.length > 0;
-  }
-
-  /** As `ChangeFeed.onChange`; the deletion of the dataset is a change too. */
-  onChange(datasetId: string, listener: () => void): () => void {
-    return this.#changeFeed.onChange(datasetId, listener);
-  }
-
-  /** As `ChangeFeed.onAnyChange`. */
-  onAnyChange(listener: (datasetId: string) => void, onGap?: () => void): () => void {
-    return this.#changeFeed.onAnyChange(listener, onGap);
   }
 
   /** The keys of blobs in the trash whose grace period is over, at most `ROWS_PER_STATEMENT`. */
@@ -260,8 +231,8 @@ export class Catalog {
   }
 
   async removeFromTrash(blobKeys: readonly string[]): Promise<void> {
-    for (const chunk of rowChunksOf(blobKeys))
-      await this.#db.query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
+    const { query } = this.#db;
+    for (const chunk of rowChunksOf(blobKeys)) await query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
   }
 
   /** The value of a setting of the installation. The first call creates it; it never changes. */

@@ -1,19 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { countsOf } from '../../dataset/counts.js';
-import type { DatasetFile } from '../../dataset/dataset.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
 import {
   filePagesOf,
+  inSnapshot,
   type PlainTable,
   PRIMARY_KEYS,
   pagesOf,
   type RunStatement,
   runOn,
-  inSnapshot,
 } from './catalog-rows.js';
-import { countColumns, type DatasetRow, datasetOf, type FileRow, fileColumns, fileOf } from './rows.js';
+import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
 /** The blob of a stored file. */
@@ -28,7 +27,7 @@ export interface ReferencedBlob {
   readonly sha256: string;
 }
 
-/** The catalog references a blob that is not in the store: it is lost, or the catalog has changed since the copy. */
+/** The store lacks a blob that the catalog references: it is lost, or the catalog has changed since the copy. */
 export class BlobMissing extends Error {}
 
 export interface CatalogCopyOptions {
@@ -50,7 +49,7 @@ export async function* referencedBlobs({ query }: Database): AsyncGenerator<Refe
 }
 
 /** The number of stored files and of their bytes. */
-export async function totalsOf({ query }: Database): Promise<{ files: number; bytes: number }> {
+export async function storedTotals({ query }: Database): Promise<{ files: number; bytes: number }> {
   const row = await query
     .selectFrom('file')
     .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
@@ -67,7 +66,7 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
   return true;
 }
 
-/** True if two catalogs have the same rows, except for versions of blobs and the trash: an earlier copy is complete. */
+/** True if two catalogs have the same rows, so that an earlier copy is complete. Ignores versions of blobs and the trash. */
 export async function haveSameRows(from: Database, to: Database): Promise<boolean> {
   return inSnapshot(from, (readOne) =>
     inSnapshot(to, async (readOther) => {
@@ -147,18 +146,11 @@ function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
   const { id, filename, size_bytes, sha256 } = row;
   if (size_bytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
   const key = blobKeyOf({ id, datasetId: dataset.id });
-  return {
-    fileId: id,
-    key,
-    filename,
-    datasetId: dataset.id,
-    datasetName: dataset.name,
-    sizeBytes: size_bytes,
-    sha256,
-  };
+  const names = { filename, datasetId: dataset.id, datasetName: dataset.name };
+  return { fileId: id, key, ...names, sizeBytes: size_bytes, sha256 };
 }
 
-/** @throws BytesMissing */
+/** The rows with the versions of their blobs in the store. @throws BlobMissing */
 async function withVersions(rows: FileRow[], dataset: DatasetRow, options: CatalogCopyOptions): Promise<FileRow[]> {
   const keyOf = ({ id }: FileRow) => blobKeyOf({ id, datasetId: dataset.id });
   const found = await options.find(rows.filter(isStored).map(keyOf));
@@ -175,12 +167,10 @@ async function withVersions(rows: FileRow[], dataset: DatasetRow, options: Catal
 /** Turns a lost file into a rejected one, so that the status of its dataset reports it. */
 function rejectedIfLost(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow {
   const problem = lost.get(row.id)?.problem;
-  return problem === undefined ? row : fileColumns(rejectedFile(fileOf(row), problem));
-}
-
-function rejectedFile(file: DatasetFile, problem: ErrorProblem): DatasetFile {
+  if (problem === undefined) return row;
+  const file = fileOf(row);
   const finalizedAt = file.upload.state === 'pending' ? file.createdAt : file.upload.finalizedAt;
-  return { ...file, upload: { state: 'rejected', problem, finalizedAt } };
+  return fileColumns({ ...file, upload: { state: 'rejected', problem, finalizedAt } });
 }
 
 /** Counts the files of the damaged datasets again. */
@@ -196,16 +186,11 @@ async function withCounts(
   const { read, from, lost, damagedDatasets } = context;
   const counted: DatasetRow[] = [];
   for (const row of rows) {
-    if (!damagedDatasets.has(row.id)) {
-      counted.push(row);
-      continue;
-    }
-    const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
-    const counts = countsOf(
-      files.map((file) => fileOf(rejectedIfLost(file, lost))),
-      datasetOf(row).counts.lastActivity,
-    );
-    counted.push({ ...row, ...countColumns(counts) });
+    if (damagedDatasets.has(row.id)) {
+      const files = await read(from.query.selectFrom('file').selectAll().where('dataset_id', '=', row.id));
+      const kept = files.map((file) => fileOf(rejectedIfLost(file, lost)));
+      counted.push({ ...row, ...countColumns(countsOf(kept, row.updated_at)) });
+    } else counted.push(row);
   }
   return counted;
 }

@@ -39,8 +39,8 @@ export interface ChangeOptions {
 }
 
 /**
- * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: lock and read, then
- * write. It locks the row of the dataset, so that changes to one dataset run sequentially.
+ * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
+ * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist or the transition returns
  * `undefined` for one of the stems
@@ -62,8 +62,7 @@ export function changeFiles(
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
     const trashed: DatasetFile[] = [];
-    const { lastActivity, pendingUntil: _, ...kept } = datasetOf(row).counts;
-    let counts = kept;
+    let { lastActivity, pendingUntil: _, ...counts } = datasetOf(row).counts;
     for (const stem of stems) {
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
@@ -76,8 +75,8 @@ export function changeFiles(
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
     }
-    const after = { ...counts, lastActivity: isActivity ? now : lastActivity };
-    const countsUpdate = writeCounts(query, { ...counts, datasetId, lastActivity: after.lastActivity });
+    if (isActivity) lastActivity = now;
+    const countsUpdate = writeCounts(query, { ...counts, datasetId, lastActivity });
     const answers = await commit([
       ...notification(datasetId),
       ...writeFiles(query, { removed, written }),
@@ -86,7 +85,7 @@ export function changeFiles(
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
     const pendingUntil = counted?.pending_until ?? null;
-    return { ...datasetOf(row), updatedAt: after.lastActivity, counts: { ...after, pendingUntil } };
+    return { ...datasetOf(row), updatedAt: lastActivity, counts: { ...counts, lastActivity, pendingUntil } };
   });
 }
 

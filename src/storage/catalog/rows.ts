@@ -16,25 +16,22 @@ export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
 export function datasetOf(row: DatasetRow): Dataset {
+  const {
+    id,
+    account_id: accountId,
+    name,
+    created_at: createdAt,
+    updated_at: updatedAt,
+    pending_until,
+    ...counts
+  } = row;
   return {
-    id: row.id,
-    accountId: row.account_id,
-    name: row.name,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    counts: {
-      pending: row.pending,
-      pendingUntil: row.pending_until,
-      rejected: row.rejected,
-      images: row.images,
-      videos: row.videos,
-      captions: row.captions,
-      trainable: row.trainable,
-      uncaptioned: row.uncaptioned,
-      collisions: row.collisions,
-      bytes: row.bytes,
-      lastActivity: row.updated_at,
-    },
+    id,
+    accountId,
+    name,
+    createdAt,
+    updatedAt,
+    counts: { ...counts, pendingUntil: pending_until, lastActivity: updatedAt },
   };
 }
 
@@ -44,14 +41,8 @@ export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetC
 }
 
 export function fileOf(row: FileRow): DatasetFile {
-  return {
-    id: row.id,
-    datasetId: row.dataset_id,
-    filename: row.filename,
-    kind: row.kind as FileKind,
-    createdAt: row.created_at,
-    upload: uploadOf(row),
-  };
+  const { id, dataset_id: datasetId, filename, created_at: createdAt } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: uploadOf(row) };
 }
 
 function uploadOf(row: FileRow): Upload {
@@ -70,9 +61,7 @@ function uploadOf(row: FileRow): Upload {
     case 'rejected':
       return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.settled_at) };
     default:
-      throw new Error(
-        `The catalog has a file in the state "${row.state}", which this version of trainyard does not know.`,
-      );
+      throw new Error(`The catalog has a file in the state "${row.state}", which this version does not support.`);
   }
 }
 
@@ -94,14 +83,8 @@ export const STORED_COLUMNS = [
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
 export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
-  return {
-    id: row.id,
-    datasetId,
-    filename: row.filename,
-    kind: row.kind as FileKind,
-    createdAt: row.created_at,
-    upload: storedUploadOf(row),
-  };
+  const { id, filename, created_at: createdAt } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row) };
 }
 
 function storedUploadOf(row: StoredRow): StoredFile['upload'] {
@@ -112,7 +95,7 @@ function storedUploadOf(row: StoredRow): StoredFile['upload'] {
     sha256: required(row.sha256),
     contentType: required(row.content_type),
     facts: JSON.parse(required(row.facts)),
-    // Saves the parsing, since nearly all files have none.
+    // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
     finalizedAt: required(row.settled_at),

@@ -57,11 +57,7 @@ const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId
 );
 
 /** Selects as `filesOfStems` does, with a prepared statement for a single stem. */
-export function groupsOfStems(
-  query: Query,
-  datasetId: string,
-  stems: readonly string[],
-): readonly Compilable<FileRow>[] {
+export function groupsOfStems(query: Query, datasetId: string, stems: readonly string[]): Compilable<FileRow>[] {
   const [stem, ...others] = stems;
   if (stem !== undefined && others.length === 0) return [filesOfStem(query, { datasetId, stem })];
   return filesOfStems(query, datasetId, stems);
@@ -102,7 +98,7 @@ export function writeFiles(
   { removed, written }: { removed: readonly DatasetFile[]; written: readonly DatasetFile[] },
 ) {
   return [
-    // First, so that a written file may take the name of a removed one.
+    // Deletes first, because a written file may have the name of a removed one.
     ...rowChunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
     ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
   ];
@@ -161,31 +157,24 @@ export const insertFile = preparedStatement((query, parameter: ParameterOf<FileR
     ),
 );
 
-/** The values that `countReservation` needs. */
-interface ReservationCount {
-  readonly accountId: string;
-  readonly datasetId: string;
-  readonly createdAt: Micros;
-  readonly aliveUntil: Micros;
-}
-
 /** Adds one pending upload to the counts of a dataset; returns the dataset. */
-export const countReservation = preparedStatement((query, parameter: ParameterOf<ReservationCount>) =>
-  query
-    .updateTable('dataset')
-    .set((eb) => ({
-      pending: eb('pending', '+', 1),
-      pending_until: eb
-        .case()
-        .when('pending_until', '>', parameter('aliveUntil'))
-        .then(eb.ref('pending_until'))
-        .else(eb.val(parameter('aliveUntil')))
-        .end(),
-      updated_at: parameter('createdAt'),
-    }))
-    .where('id', '=', parameter('datasetId'))
-    .where('account_id', '=', parameter('accountId'))
-    .returningAll(),
+export const countReservation = preparedStatement(
+  (query, parameter: ParameterOf<{ accountId: string; datasetId: string; createdAt: Micros; aliveUntil: Micros }>) =>
+    query
+      .updateTable('dataset')
+      .set((eb) => ({
+        pending: eb('pending', '+', 1),
+        pending_until: eb
+          .case()
+          .when('pending_until', '>', parameter('aliveUntil'))
+          .then(eb.ref('pending_until'))
+          .else(eb.val(parameter('aliveUntil')))
+          .end(),
+        updated_at: parameter('createdAt'),
+      }))
+      .where('id', '=', parameter('datasetId'))
+      .where('account_id', '=', parameter('accountId'))
+      .returningAll(),
 );
 
 /** Writes the counts of a dataset, and computes `pending_until` from its rows. */

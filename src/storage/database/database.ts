@@ -33,7 +33,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Sends statements in groups. The statements of a group are pipelined: none waits for the answer to the one before. */
+/** Sends statements in groups. The statements of a group are pipelined: none waits for the answer to another. */
 export interface Transaction {
   /** @returns the rows of each statement */
   send<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;

@@ -16,19 +16,19 @@ import type { Schema } from './schema.js';
 
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
-/** For a new connection, or for another request to release one of the pool. */
+/** The wait for a connection: a new one, or one of the pool that another request releases. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** The server cancels a statement after the first; the client, for a server that does not answer, after the second. */
+/** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
 const STATEMENT_TIMEOUT_MS = 15_000;
 const RESPONSE_TIMEOUT_MS = 20_000;
-/** An instance that stalls within a transaction blocks others no longer than this. */
+/** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 /** The `application_name` of a serving process and of a command beside it, as the database lists it. */
 const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 3000;
 
-/** Of a transaction that fails because of a deadlock or a serialization failure. */
+/** Attempts of a transaction that fails because of a deadlock or a serialization failure. */
 const MAX_ATTEMPTS = 5;
 
 /** The settings of every connection to a database. They include the password. */
@@ -130,7 +130,7 @@ export function databaseNameOf(url: string): string {
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
 }
 
-/** The URL with which a transfer connects, so that `isServed` does not take it for a serving process. */
+/** The URL for a transfer: `isServed` does not count connections with it as serving processes. */
 export function transferUrlOf(url: string): string {
   const transferUrl = new URL(url);
   transferUrl.searchParams.set('application_name', 'trainyard-transfer');
@@ -212,9 +212,10 @@ async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Tra
     state = 'open';
     const answers = await allSettled(queries.map((query) => send(client, query)));
     // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
-    if (end !== undefined && answers.at(-1)?.command !== 'COMMIT')
-      throw new Error('The transaction was not committed.');
-    if (end !== undefined) state = 'committed';
+    if (end !== undefined) {
+      if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was not committed.');
+      state = 'committed';
+    }
     return answers.slice(first, first + statements.length).map((answer) => answer.rows) as RowsOf<S>;
   };
   let isBroken = false;

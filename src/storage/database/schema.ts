@@ -69,9 +69,7 @@ export interface Schema {
 }
 
 /** Runs in the order of the names. A migration that has been released never changes. */
-export const MIGRATIONS: Record<string, Migration> = {
-  '0001_initial': { up: createInitialTables },
-};
+export const MIGRATIONS: Record<string, Migration> = { '0001_initial': { up: createInitialTables } };
 
 async function createInitialTables(db: Kysely<unknown>): Promise<void> {
   await db.schema

@@ -14,12 +14,11 @@ import {
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
-/** Of compiled statements, by text. The catalog has a few dozen, and bulk inserts of different lengths add more. */
+/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
 
 /**
- * Opens a SQLite file and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`, which Node includes
- * since version 22, for Node 20.
+ * Opens a SQLite file and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`, which Node 20 lacks.
  *
  * WAL lets the command line read and write while a server runs. With `synchronous=FULL` a commit is durable when it
  * returns, so that a power cut never undoes what the service has acknowledged.
@@ -160,9 +159,7 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   return {
     prepare,
     /** Runs a statement that has no parameters and returns no rows. */
-    run: (sql: string): void => {
-      prepare(sql).run([]);
-    },
+    run: (sql: string): void => void prepare(sql).run([]),
     close: () => db.close(),
   };
 }
@@ -173,17 +170,14 @@ interface Prepared extends SqliteStatement {
 
 function adapt(statement: StatementSyncInstance): Prepared {
   const columns = statement.columns().map((column) => column.name);
-  // To build objects from arrays here takes a third of the time that the native code takes to set each key.
+  // Building objects from arrays here takes a third of the time that the native code takes to set each key.
   statement.setReturnArrays(true);
   const toObject = (row: unknown) => objectOf(columns, row as unknown[]);
   return {
     columns,
     reader: columns.length > 0,
     all: (parameters) => statement.all(...(parameters as never[])).map(toObject),
-    run: (parameters) => {
-      const { changes, lastInsertRowid } = statement.run(...(parameters as never[]));
-      return { changes, lastInsertRowid };
-    },
+    run: (parameters) => statement.run(...(parameters as never[])),
     *iterate(parameters) {
       for (const row of statement.iterate(...(parameters as never[]))) yield toObject(row);
     },

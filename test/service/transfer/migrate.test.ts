@@ -314,7 +314,7 @@ describe('checks source and target', () => {
     [['s3://bucket'], ['./b'], 'no location for the catalog'],
     [['./a', './c'], ['./b'], 'more than one folder'],
     [['./a'], ['./b', 'postgres://h/d', 's3://bucket'], 'a folder too many'],
-    [['./a'], ['./b', 's3://bucket?endpont=x'], 'does not know endpont'],
+    [['./a'], ['./b', 's3://bucket?endpont=x'], 'has unknown parameters: endpont'],
     [['./a'], ['mysql://h/d', 's3://bucket'], 'takes folders'],
   ])('rejects %j to %j', async (from, to, reason) => {
     const ended = await migrate(from, to);

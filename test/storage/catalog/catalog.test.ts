@@ -386,7 +386,7 @@ onEach(catalogs, (open) => {
   test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     let told = 0;
-    const stop = catalog.onChange(datasetId, () => told++);
+    const stop = catalog.changes.onChange(datasetId, () => told++);
     await upload(catalog, datasetId, 'a.txt');
     expect(told).toBe(2);
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);

@@ -32,7 +32,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than 
       const key = { id: randomUUID(), accountId };
       await catalog.createDataset({ ...key, name: 'dogs', createdAt: now() });
       let isHeard = false;
-      catalog.onChange(key.id, () => {
+      catalog.changes.onChange(key.id, () => {
         isHeard = true;
       });
       expect(await catalog.setting('link-key', () => 'secret')).toBe('secret');

@@ -121,10 +121,10 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     const [here, there] = [await open(url), await open(direct)];
     const dataset = await newDataset(there);
     let [told, woken] = [0, 0];
-    here.catalog.onAnyChange((id) => {
+    here.catalog.changes.onAnyChange((id) => {
       if (id === dataset.id) told++;
     });
-    here.catalog.onChange('some other dataset', () => woken++);
+    here.catalog.changes.onChange('some other dataset', () => woken++);
     // Listening begins some time after the start.
     await eventually(async () => {
       await addPromise(there, openPromise(dataset.id, 'a.txt', 1000));

@@ -2,20 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { access, constants, type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { hasErrno, ServiceError } from '../../../dataset/errors.js';
+import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
-import type { BlobStore, ByteLimit, FetchedBlob, FoundBlob, StagedBlob, StageOptions } from '../blobs.js';
-import { ingestError, Meter, fileSink } from '../ingest.js';
+import type {
+  BlobStore,
+  FetchedBlob,
+  FetchOptions,
+  FoundBlob,
+  ReadOptions,
+  StagedBlob,
+  StageOptions,
+} from '../blobs.js';
+import { alreadyExists, fileSink, ingestError, Meter, measure } from '../ingest.js';
 
 /** Large enough that one read returns most images. */
 const READ_BYTES = 256 * 1024;
 
-/**
- * A long upload is synced whenever this many bytes are new. Otherwise all its bytes would be in the page cache until the
- * fsync at its end.
- */
+/** A long upload is synced after each of so many bytes; otherwise the page cache would hold all of them until the end. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
 /** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
@@ -87,8 +92,7 @@ export class DiskBlobs implements BlobStore {
         await (await this.#shard(key)).sync();
         return { version: null };
       } catch (error) {
-        if (!hasErrno(error, 'EEXIST')) throw ingestError(error);
-        throw new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
+        throw hasErrno(error, 'EEXIST') ? alreadyExists() : ingestError(error);
       } finally {
         await discard();
       }
@@ -96,28 +100,17 @@ export class DiskBlobs implements BlobStore {
     return { sizeBytes, sha256, content: { path }, commit, discard };
   }
 
-  async read(
-    key: string,
-    { range }: { range?: { start: number; end: number } | undefined } = {},
-  ): Promise<Readable | undefined> {
+  async read(key: string, { range }: Pick<ReadOptions, 'range'> = {}): Promise<Readable | undefined> {
     const handle = await this.#open(key);
     const whole = { highWaterMark: READ_BYTES };
     return handle?.createReadStream(range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 });
   }
 
-  async fetch(key: string, options: { limit: ByteLimit; signal: AbortSignal }): Promise<FetchedBlob | undefined> {
+  async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
     const handle = await this.#open(key);
     if (handle === undefined) return undefined;
-    const meter = new Meter(options.limit);
-    const discarded = new Writable({ write: (_chunk, _encoding, done) => done() });
-    await pipeline(handle.createReadStream(), meter, discarded, { signal: options.signal });
-    return {
-      sizeBytes: meter.bytes,
-      sha256: meter.digest(),
-      content: { path: this.pathOf(key) },
-      version: null,
-      discard: async () => {},
-    };
+    const facts = await measure(handle.createReadStream(), options);
+    return { ...facts, content: { path: this.pathOf(key) }, version: null, discard: async () => {} };
   }
 
   async #open(key: string): Promise<FileHandle | undefined> {
@@ -173,12 +166,12 @@ export class DiskBlobs implements BlobStore {
   }
 }
 
-/** The part of a key after the dataset's id; the ids of files are unique by themselves. */
+/** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
-/** Returns a callback for the number of bytes received, which syncs them in the background, one sync at a time. */
+/** Returns a callback for the number of received bytes that syncs them in the background, one sync at a time. */
 function writebackOf(handle: FileHandle): (bytes: number) => void {
   let nextAt = WRITEBACK_BYTES;
   let isRunning = false;

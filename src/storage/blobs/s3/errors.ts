@@ -67,9 +67,7 @@ export function storeError(error: unknown): unknown {
   // The operator has to restore a deleted bucket or renew expired credentials; the log has the cause.
   const isDenied = hasName(error, ['NoSuchBucket', 'CredentialsProviderError']) || statusOfError(error) === 403;
   if (isTransient(error) || isDenied) {
-    return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', {
-      cause: error,
-    });
+    return new ServiceError('unavailable', 'The file store does not answer right now. Try again.', { cause: error });
   }
   return error;
 }

@@ -41,15 +41,13 @@ export function parseS3Url(text: string): S3Location {
   const parameter = (name: string) => url.searchParams.get(name) || undefined;
 
   check(url.username === '' && url.password === '', 'must hold no credentials; they come from the AWS environment');
-  check(
-    url.port === '' && url.hash === '',
-    'must name a bucket, without a port; put the address of your own store into endpoint=',
-  );
+  const isBucketAlone = url.port === '' && url.hash === '';
+  check(isBucketAlone, 'must name a bucket, without a port; put the address of your own store into endpoint=');
   check(BUCKET.test(url.hostname), 'must name a bucket: letters, digits, dots, hyphens and underscores');
   const prefix = decoded(url.pathname).replace(/^\/+|\/+$/g, '');
   check(!/\/\/|[\u0000-\u001f\u007f]/.test(prefix), 'must have a prefix without empty parts and control characters');
   const unknown = [...new Set(url.searchParams.keys())].filter((name) => !PARAMETERS.includes(name));
-  check(unknown.length === 0, `does not know ${unknown.join(', ')}; it knows ${PARAMETERS.join(', ')}`);
+  check(unknown.length === 0, `has unknown parameters: ${unknown.join(', ')}; use only ${PARAMETERS.join(', ')}`);
   for (const name of ['endpoint', 'public_endpoint']) {
     check(isOrigin(parameter(name)), `must have ${name}= of the form https://host:port`);
   }
@@ -82,9 +80,8 @@ export function parseS3Url(text: string): S3Location {
 function isOrigin(text: string | undefined): boolean {
   if (text === undefined) return true;
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  return (
-    url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.username + url.search === ''
-  );
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return false;
+  return url.pathname === '/' && url.username + url.search === '';
 }
 
 function decoded(path: string): string {

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import {
   AbortMultipartUploadCommand,
@@ -11,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { ByteLimit } from '../blobs.js';
-import { ingestError } from '../ingest.js';
+import { alreadyExists, ingestError } from '../ingest.js';
 import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
 import type { PartBuffer, PartMemory } from './part-memory.js';
 import { type S3Bucket, versionOf } from './s3-bucket.js';
@@ -22,16 +21,11 @@ const MIB = 1024 * 1024;
 const MAX_PARTS = 10_000;
 const PART_BYTES = 8 * MIB;
 
-/** Of one upload, in flight at once. */
+/** Parts of one upload that are in flight at once. */
 const MAX_CONCURRENT_PARTS = 3;
 
 /** An upload without a new part for this long is abandoned. */
 const ABANDONED_MS = 24 * 60 * 60 * 1000;
-
-/** The size of the parts of a body that has at most so many bytes. */
-function partBytesFor(atMostBytes: number): number {
-  return Math.max(PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
-}
 
 export interface MultipartOptions {
   readonly limit: ByteLimit;
@@ -42,12 +36,6 @@ export interface MultipartOptions {
   readonly sha256?: string | undefined;
   readonly keepsFirst: boolean;
   readonly signal: AbortSignal;
-}
-
-export interface Uploaded {
-  readonly version: string;
-  readonly sizeBytes: number;
-  readonly sha256: string;
 }
 
 /** The ids of the multipart uploads of this process that are in flight. */
@@ -63,7 +51,7 @@ export async function uploadInParts(
   key: string,
   body: Readable,
   { openUploads, ...options }: MultipartOptions & { openUploads: OpenUploadIds },
-): Promise<Uploaded> {
+): Promise<{ version: string; sizeBytes: number; sha256: string }> {
   const { signal } = options;
   const mark = randomUUID();
   const create = new CreateMultipartUploadCommand({ ...bucket.target(key), ...bucket.newObject(mark) });
@@ -76,8 +64,7 @@ export async function uploadInParts(
   const upload = { ...bucket.target(key), UploadId };
   openUploads.add(UploadId ?? '');
   try {
-    const sent = await sendParts(bucket, { upload, body, ...options });
-    const { Parts, ...facts } = sent;
+    const { Parts, ...facts } = await sendParts(bucket, { upload, body, ...options });
     if ((await bucket.head(key)) !== undefined) throw alreadyExists();
     const complete = new CompleteMultipartUploadCommand({
       ...upload,
@@ -103,19 +90,6 @@ export async function uploadInParts(
   }
 }
 
-/** As `uploadInParts`, for a local file. */
-export function uploadFileInParts(
-  bucket: S3Bucket,
-  key: string,
-  { path, ...options }: MultipartOptions & { path: string; openUploads: OpenUploadIds },
-): Promise<Uploaded> {
-  return uploadInParts(bucket, key, createReadStream(path, { highWaterMark: MIB }), options);
-}
-
-export function alreadyExists(): ServiceError {
-  return new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
-}
-
 async function sendParts(
   bucket: S3Bucket,
   options: MultipartOptions & { upload: { Bucket: string; Key: string; UploadId: string | undefined }; body: Readable },
@@ -132,13 +106,9 @@ async function sendParts(
     failure ??= { error };
     stop.abort();
   };
-  const send = async (part: FullPart, PartNumber: number) => {
-    const command = new UploadPartCommand({
-      ...upload,
-      PartNumber,
-      Body: part.bytes,
-      ContentLength: part.bytes.length,
-    });
+  const send = async (part: PartBuffer, PartNumber: number) => {
+    const { bytes } = part;
+    const command = new UploadPartCommand({ ...upload, PartNumber, Body: bytes, ContentLength: bytes.length });
     const { ETag } = await bucket.connection.writer.send(command, { abortSignal: either });
     Parts[PartNumber - 1] = { PartNumber, ETag };
   };
@@ -149,12 +119,9 @@ async function sendParts(
       if (sizeBytes > limit.bytes) throw new ServiceError('too_large', limit.message);
       hash?.update(chunk);
     };
-    for await (const part of partsOf(addAbortSignal(either, body), {
-      bytes: partBytesFor(atMostBytes),
-      memory,
-      onChunk,
-      signal: either,
-    })) {
+    const bytes = Math.max(PART_BYTES, Math.ceil(atMostBytes / MAX_PARTS / MIB) * MIB);
+    const parts = partsOf(addAbortSignal(either, body), { bytes, memory, onChunk, signal: either });
+    for await (const part of parts) {
       const sent = send(part, ++number)
         .catch(fail)
         .finally(() => {
@@ -175,14 +142,11 @@ async function sendParts(
   return { Parts, sizeBytes, sha256: hash?.digest('hex') ?? options.sha256 ?? '' };
 }
 
-/** A part whose `bytes` are only the filled ones. */
-type FullPart = PartBuffer;
-
-/** Combines chunks into parts of equal size, except the last. Acquires the memory of a part before it reads its bytes. */
+/** Combines chunks into filled parts of equal size, the last one smaller. Acquires memory before it reads a part. */
 async function* partsOf(
   body: Readable,
   options: { bytes: number; memory: PartMemory; onChunk: (chunk: Buffer) => void; signal: AbortSignal },
-): AsyncGenerator<FullPart> {
+): AsyncGenerator<PartBuffer> {
   const { bytes, memory, onChunk, signal } = options;
   const chunks = body.iterator({ destroyOnReturn: true });
   let rest: Buffer = Buffer.alloc(0);
@@ -211,7 +175,7 @@ async function* partsOf(
   }
 }
 
-/** Aborts multipart uploads under our prefix without a new part for a day. Their parts are invisible but cost money. */
+/** Aborts multipart uploads below our prefix without a new part for a day. Their parts are invisible but cost money. */
 export async function abortAbandoned(bucket: S3Bucket, openUploads: OpenUploadIds, now: () => number): Promise<void> {
   const { reader } = bucket.connection;
   const { Bucket, Key: Prefix } = bucket.target('');

@@ -10,13 +10,13 @@ const MAX_PUT_BYTES = 5 * 1024 ** 3;
 const MAX_EXPIRY_SECONDS = 604_800;
 
 /**
- * Presigns PUT requests of clients to the bucket. The signature covers the length and the headers for encryption, which the
- * client must then send. It does not cover `If-None-Match`, since clients such as `curl -T` would not send that header; a
- * second PUT through a link is detected by the version of the object.
+ * Presigns PUT requests of clients to the bucket. The signature covers the length and the headers for encryption, so the
+ * client must send them. It does not cover `If-None-Match`, which clients such as `curl -T` don't send: the version of the
+ * object reveals a second PUT through a link.
  */
 export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<Presigning> {
   const probe = 'k';
-  // Only the SDK knows the rules for host and path, but its function for a whole URL takes ten times as long as a signature.
+  // The SDK derives host and path once: its function for a whole URL takes ten times as long as a signature.
   const sample = new URL(await getSignedUrl(signer, new PutObjectCommand(bucket.target(probe))));
   const { Key: sampleKey } = bucket.target(probe);
   const basePath = sample.pathname.slice(0, sample.pathname.length - pathOf(sampleKey).length);
@@ -31,12 +31,9 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
     origin: sample.origin,
     presign: async (key, { sizeBytes, expiresInSeconds, signedAt = new Date() }) => {
       const { expiration } = await signer.config.credentials();
-      const credentialLifetimeMs =
-        expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - Date.now();
-      const expiresIn = Math.max(
-        1,
-        Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, Math.floor(credentialLifetimeMs / 1000)),
-      );
+      const expiresAt = expiration?.getTime() ?? Number.POSITIVE_INFINITY;
+      const credentialSeconds = Math.floor((expiresAt - Date.now()) / 1000);
+      const expiresIn = Math.max(1, Math.min(expiresInSeconds, MAX_EXPIRY_SECONDS, credentialSeconds));
       const path = `${basePath}${pathOf(bucket.target(key).Key)}`;
       const request = {
         protocol: sample.protocol,

@@ -1,23 +1,23 @@
 import { setMaxListeners } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { Readable, Writable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import type {
   BlobContent,
   BlobStore,
-  ByteLimit,
   FetchedBlob,
+  FetchOptions,
   FoundBlob,
   Presigning,
+  ReadOptions,
   StagedBlob,
   StageOptions,
 } from '../blobs.js';
-import { Meter } from '../ingest.js';
+import { alreadyExists, measure } from '../ingest.js';
 import { connect, TIMEOUTS, type Timeouts } from './connection.js';
 import { storeError } from './errors.js';
 import type { S3Location } from './location.js';
-import { abortAbandoned, alreadyExists, type OpenUploadIds, uploadFileInParts, uploadInParts } from './multipart.js';
+import { abortAbandoned, type OpenUploadIds, uploadInParts } from './multipart.js';
 import { PartMemory } from './part-memory.js';
 import { presigningOf } from './presigning.js';
 import { probe } from './probe.js';
@@ -27,10 +27,10 @@ import { Spool } from './spool.js';
 
 const MIB = 1024 * 1024;
 
-/** A larger file is uploaded in parts. Direct uploads are smaller: a single PUT never replaces an object, parts may. */
+/** A larger file is uploaded in parts. Direct uploads are smaller, because parts may replace an object and a PUT never does. */
 const MAX_PUT_BYTES = 160 * MIB;
 
-/** Memory for parts of spooled files, and of request bodies: slow clients must not block the upload of spooled files. */
+/** Memory for parts of spooled files and of request bodies, separate so that slow clients don't block spooled files. */
 const FILE_PARTS_BYTES = 48 * MIB;
 const BODY_PARTS_BYTES = 64 * MIB;
 
@@ -40,11 +40,11 @@ const ABORT_INTERVAL_MS = 6 * 60 * 60 * 1000;
 export type Log = (level: 'info' | 'warn', facts: object, message: string) => void;
 
 /**
- * Stores blobs as objects of an S3 bucket. A file that is received or inspected is held in a bounded spool on this machine;
- * a file that exceeds the spool is streamed into a multipart upload, and inspected in the bucket.
+ * Stores blobs as objects of an S3 bucket. A bounded spool on this machine holds each file while it is received or
+ * inspected. A file that exceeds the spool is streamed into a multipart upload, and inspected in the bucket.
  *
- * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. If not, and with parts on most
- * stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
+ * If the store honours `If-None-Match` on PUT, one of two concurrent commits to a key wins. On other stores, and with parts
+ * on most stores, both may succeed and the later one stays; reads of the earlier version then throw `BlobChanged`.
  */
 export class S3Blobs implements BlobStore {
   readonly presigning?: Presigning;
@@ -86,11 +86,8 @@ export class S3Blobs implements BlobStore {
       const bucket = new S3Bucket(connection, location, timeouts);
       const capabilities = await probe(bucket);
       const presigning = location.isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
-      options.log(
-        'info',
-        { bucket: location.bucket, prefix: location.prefix, ...capabilities },
-        'the bucket can be used',
-      );
+      const facts = { bucket: location.bucket, prefix: location.prefix, ...capabilities };
+      options.log('info', facts, 'the bucket can be used');
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
       const blobs = new S3Blobs({ bucket, spool, presigning, capabilities });
       blobs.#abortAbandonedPeriodically(options.log);
@@ -124,8 +121,7 @@ export class S3Blobs implements BlobStore {
     if (sizeBytes <= MAX_PUT_BYTES) {
       return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, { keepsFirst });
     }
-    const { version } = await uploadFileInParts(this.#bucket, key, {
-      path,
+    const { version } = await uploadInParts(this.#bucket, key, createReadStream(path, { highWaterMark: MIB }), {
       limit: { bytes: sizeBytes, message: '' },
       atMostBytes: sizeBytes,
       sha256,
@@ -137,7 +133,7 @@ export class S3Blobs implements BlobStore {
     return version;
   }
 
-  /** Creates the object before it is inspected, since the parts can't be read; the catalog does not reference it yet. */
+  /** Creates the object before it is inspected, since parts can't be read. The catalog does not reference it yet. */
   async #stageInStore(body: Readable, options: StageOptions & { atMostBytes: number }): Promise<StagedBlob> {
     const { key } = options;
     body.on('error', () => {});
@@ -171,14 +167,7 @@ export class S3Blobs implements BlobStore {
     };
   }
 
-  async read(
-    key: string,
-    options: {
-      range?: { start: number; end: number } | undefined;
-      version?: string | null | undefined;
-      signal?: AbortSignal | undefined;
-    } = {},
-  ): Promise<Readable | undefined> {
+  async read(key: string, options: ReadOptions = {}): Promise<Readable | undefined> {
     const opened = await this.#bucket.get(key, options);
     if (opened === undefined) return undefined;
     const body = Readable.from(resumingBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
@@ -186,12 +175,8 @@ export class S3Blobs implements BlobStore {
     return body.once('close', () => opened.body.destroy());
   }
 
-  async fetch(
-    key: string,
-    options: { limit: ByteLimit; version?: string | null | undefined; signal: AbortSignal },
-  ): Promise<FetchedBlob | undefined> {
+  async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
     const { limit, signal } = options;
-    const fitsSpool = limit.bytes <= this.#spool.maxBytes;
     // The request is sent once the spool has space: the store would close a connection whose body is not read.
     let opened: OpenObject | undefined;
     const bucket = this.#bucket;
@@ -202,30 +187,18 @@ export class S3Blobs implements BlobStore {
       })(),
       { objectMode: false },
     );
-    if (!fitsSpool) {
-      const meter = new Meter(limit);
-      await pipeline(body, meter, new Writable({ write: (_chunk, _encoding, done) => done() }), { signal }).catch(
-        (error) => {
-          signal.throwIfAborted();
-          throw error;
-        },
-      );
-      if (opened === undefined) return undefined;
-      const { version } = opened as OpenObject;
-      const content = this.#contentInStore(key, version);
-      return { sizeBytes: meter.bytes, sha256: meter.digest(), content, version, discard: async () => {} };
-    }
-    const { path, sizeBytes, sha256, remove } = await this.#spool.receive(body, {
-      limit,
-      atMostBytes: limit.bytes,
-      signal,
-    });
+    const file =
+      limit.bytes <= this.#spool.maxBytes
+        ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, signal })
+        : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
+    const { path, sizeBytes, sha256, remove: discard } = file;
     if (opened === undefined) {
-      await remove();
+      await discard();
       return undefined;
     }
     const { version } = opened as OpenObject;
-    return { sizeBytes, sha256, content: { path }, version, discard: remove };
+    const content = path === undefined ? this.#contentInStore(key, version) : { path };
+    return { sizeBytes, sha256, content, version, discard };
   }
 
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
@@ -249,9 +222,9 @@ export class S3Blobs implements BlobStore {
   /** Aborts abandoned multipart uploads now and every six hours. */
   #abortAbandonedPeriodically(log: Log): void {
     const abort = () =>
-      abortAbandoned(this.#bucket, this.#openUploads, Date.now).catch((err) => {
-        if (!this.#closing.signal.aborted)
-          log('warn', { err: storeError(err) }, 'could not abort abandoned multipart uploads');
+      abortAbandoned(this.#bucket, this.#openUploads, Date.now).catch((error) => {
+        if (this.#closing.signal.aborted) return;
+        log('warn', { err: storeError(error) }, 'could not abort abandoned multipart uploads');
       });
     const timer = setInterval(abort, ABORT_INTERVAL_MS);
     timer.unref();

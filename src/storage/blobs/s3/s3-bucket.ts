@@ -21,7 +21,7 @@ const MAX_KEYS_PER_DELETE = 1000;
 /** Shorter than the timeout of a load balancer's health check. */
 const PING_TIMEOUT_MS = 5000;
 
-/** The metadata key for a random mark, by which an upload recognizes its own object after a lost response. */
+/** The metadata key of a random mark. By its mark, an upload recognizes its own object after a lost response. */
 const MARK = 'trainyard-upload';
 
 /** The capabilities of a store, as `probe` has detected them. */
@@ -114,11 +114,7 @@ export class S3Bucket {
   async head(key: string): Promise<ObjectState | undefined> {
     try {
       const answer = await this.connection.reader.send(new HeadObjectCommand(this.target(key)));
-      return {
-        sizeBytes: answer.ContentLength ?? 0,
-        version: versionOf(answer),
-        mark: answer.Metadata?.[MARK],
-      };
+      return { sizeBytes: answer.ContentLength ?? 0, version: versionOf(answer), mark: answer.Metadata?.[MARK] };
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw storeError(error);
@@ -168,9 +164,7 @@ export class S3Bucket {
       const failed = Errors.find(({ Code }) => Code !== 'NoSuchKey');
       if (failed === undefined) continue;
       const message = `${Errors.length} of ${chunk.length} objects could not be deleted: ${failed.Key}: ${failed.Code}`;
-      throw new ServiceError('unavailable', 'The file store could not delete a file.', {
-        cause: new Error(message),
-      });
+      throw new ServiceError('unavailable', 'The file store could not delete a file.', { cause: new Error(message) });
     }
   }
 

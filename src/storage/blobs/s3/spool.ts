@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as wait } from 'node:timers/promises';
+import { makePrivateFolder } from '../../data-folder.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
 import { ByteBudget } from '../byte-budget.js';
-import { ingestError, Meter, fileSink } from '../ingest.js';
+import { fileSink, ingestError, Meter } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
@@ -40,7 +41,7 @@ export class Spool {
 
   /** Opens the spool, creates its folder if it is missing, and deletes the folders of processes that have ended. */
   static async open(root: string, maxBytes: number): Promise<Spool> {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makePrivateFolder(root);
     const opening = await lockWhenFree(join(root, OPENING_LOCK));
     try {
       for (const entry of await readdir(root, { withFileTypes: true })) {

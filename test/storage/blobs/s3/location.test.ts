@@ -34,7 +34,7 @@ test.each([
   ['s3://', 'must name a bucket'],
   ['s3://bucket:9000/', 'without a port'],
   ['s3://bucket/a//b', 'empty parts'],
-  ['s3://bucket?endpiont=http://x', 'does not know endpiont'],
+  ['s3://bucket?endpiont=http://x', 'has unknown parameters: endpiont'],
   ['s3://bucket?endpoint=ceph:7480', 'must have endpoint= of the form https://host:port'],
   ['s3://bucket?endpoint=http://ceph/path', 'must have endpoint= of the form https://host:port'],
   ['s3://bucket?public_endpoint=http://user:pw@ceph', 'must have public_endpoint= of the form https://host:port'],
