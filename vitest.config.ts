@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config';
 import { COMBINATIONS, IS_QUICK } from './test/harness/available.js';
 
-/** What speaks to a service as a client does, and so must hold wherever the service keeps things. */
-const THE_WHOLE_API = ['test/server/*.test.ts', 'test/client/client.test.ts'];
+/** Tests of the API, which run on every combination of database and blob store. */
+const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
 
-/** What takes long for what it finds: processes that are killed, disks that fill, large pictures, whole folders moved. */
+/** Slow tests: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
   'test/faults/**',
   'test/service/{mount,transfer}/**',
@@ -20,7 +20,7 @@ export default defineConfig({
   test: {
     globalSetup: ['test/harness/shared-postgres.ts', 'test/harness/shared-ceph.ts'],
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
-    // Two cores: more workers would only make each other's servers wait.
+    // More workers than the two cores only slow each other down.
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -33,7 +33,7 @@ export default defineConfig({
         .filter(({ leftOut }) => leftOut === undefined)
         .map(({ name }) => ({
           extends: true as const,
-          test: { name, include: THE_WHOLE_API, env: { TRAINYARD_TEST_COMBINATION: name } },
+          test: { name, include: API_TESTS, env: { TRAINYARD_TEST_COMBINATION: name } },
         })),
     ],
   },

@@ -1,5 +1,5 @@
-// Runs before `npm start` and `npm test`: installs the dependencies of the lock file and builds, if either is out of date.
-// Plain JavaScript without dependencies, since none are installed yet.
+// Runs before `npm start` and `npm test`. Installs the dependencies if package-lock.json is newer than they are, and builds if a
+// source is newer than the build. It is plain JavaScript, since no dependency is installed yet.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
