@@ -27,7 +27,7 @@ const POLL_PAUSE_MS = 2000;
 const THUMBNAIL_PIXELS = 320;
 
 /**
- * Starts a serving process. It listens when this resolves.
+ * Starts the server and its background work. The server listens when this resolves.
  *
  * @throws FolderInUse where another process serves the folder, BackendUnusable where the database or the bucket can't be used
  */
@@ -59,16 +59,13 @@ export async function openApp(config: Config, logger: Logger) {
       onRejected: () => metrics.rejected('presigned'),
       onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
     });
-  const dependencies =
-    presignedUploads === undefined
-      ? core
-      : { ...core, pollPresignedUploads: (id: string) => presignedUploads.poll(id) };
+  const pollPresignedUploads = presignedUploads && ((id: string) => presignedUploads.poll(id));
+  const dependencies = { ...core, ...(pollPresignedUploads && { pollPresignedUploads }) };
   // Only this process uses a local catalog, so every lease in it is from an earlier process. A Postgres catalog may hold
   // live leases of other instances.
   await cleanUp(dependencies, { everything: isCatalogLocal });
   const uploads = new Uploads(dependencies);
-  const linkSecret = await catalog.setting('link-key', () => randomBytes(32).toString('base64'));
-  const linkKey = Buffer.from(linkSecret, 'base64');
+  const linkKey = Buffer.from(await catalog.setting('link-key', () => randomBytes(32).toString('base64')), 'base64');
   const server = await createServer(
     {
       accounts,
@@ -78,7 +75,7 @@ export async function openApp(config: Config, logger: Logger) {
       downloads: new Downloads(dependencies, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
-      watch: (key, signal) => watchDataset(dependencies, key, signal),
+      watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => watchAccount(dependencies, accountId, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);

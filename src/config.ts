@@ -15,7 +15,7 @@ export interface Config {
   /** The URL of the Postgres catalog, with its password; without it the catalog is in the data folder. */
   readonly databaseUrl: string | undefined;
   readonly blobs: BlobsLocation;
-  /** Temporary files on their way to or from a bucket; absolute. */
+  /** Temporary files while they are sent to or read from a bucket; absolute. */
   readonly spoolFolder: string;
   /** The maximum size of the spool folder. */
   readonly spoolBytes: number;
@@ -44,16 +44,17 @@ export class ConfigError extends Error {
   }
 }
 
-interface Setting<T> {
+export interface Setting {
   /** In the syntax of commander. */
   readonly flag: string;
   readonly env: string;
-  readonly fallback: string | undefined;
+  /** The default. */
+  readonly fallback?: string;
   readonly help: string;
-  /** The value may hold a password and must not be shown. */
+  /** The value may contain a password and must not be shown. */
   readonly isSecret?: boolean;
   /** @throws Error whose message completes "SETTING " */
-  readonly parse: (text: string) => T;
+  readonly parse: (text: string) => unknown;
 }
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -70,7 +71,6 @@ export const SETTINGS = {
   databaseUrl: {
     flag: '--database-url <url>',
     env: 'DATABASE_URL',
-    fallback: undefined,
     help: 'Postgres 15 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
     isSecret: true,
     parse: postgresUrl,
@@ -78,16 +78,14 @@ export const SETTINGS = {
   blobsUrl: {
     flag: '--blobs-url <url>',
     env: 'BLOBS_URL',
-    fallback: undefined,
     help: 'bucket for all files: s3://bucket/prefix?endpoint=…; without it they are in the data folder',
-    // Credentials don't belong into it, but it may hold some.
+    // It should contain no credentials, but it may.
     isSecret: true,
     parse: parseS3Url,
   },
   spool: {
     flag: '--spool <folder>',
     env: 'TRAINYARD_SPOOL',
-    fallback: undefined,
     help: 'with a bucket, folder for files while they are uploaded; by default tmp in the data folder',
     parse: (text: string) => resolve(text),
   },
@@ -115,21 +113,18 @@ export const SETTINGS = {
   publicUrl: {
     flag: '--public-url <url>',
     env: 'TRAINYARD_PUBLIC_URL',
-    fallback: undefined,
     help: 'URL of the service in upload links; without it, the host that each client used',
     parse: httpUrl,
   },
   trustedProxies: {
     flag: '--trusted-proxies <list>',
     env: 'TRAINYARD_TRUSTED_PROXIES',
-    fallback: undefined,
     help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers are trusted',
     parse: addressList,
   },
   mountRoot: {
     flag: '--mount-root <folder>',
     env: 'TRAINYARD_MOUNT_ROOT',
-    fallback: undefined,
     help: 'folder in which READY datasets appear for a trainer on this machine',
     parse: (text: string) => resolve(text),
   },
@@ -196,10 +191,15 @@ export const SETTINGS = {
     help: `${LOG_LEVELS.join(', ')}; the log is JSON lines on standard error`,
     parse: oneOf(LOG_LEVELS),
   },
-} as const satisfies Record<string, Setting<unknown>>;
+} as const satisfies Record<string, Setting>;
 
 type SettingName = keyof typeof SETTINGS;
-type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]['parse']> | undefined };
+/** The parsed value of each setting; `undefined` only where the setting has no default. */
+type Values = {
+  [Name in SettingName]:
+    | ReturnType<(typeof SETTINGS)[Name]['parse']>
+    | ((typeof SETTINGS)[Name] extends { fallback: string } ? never : undefined);
+};
 
 /**
  * Reads the configuration from flags and the environment. A flag overrides a variable.
@@ -211,7 +211,8 @@ export function loadConfig(
   environment: Record<string, string | undefined>,
 ): Config {
   const faults: string[] = [];
-  const value = <T>(name: SettingName, { flag, env, fallback, isSecret, parse }: Setting<T>): T | undefined => {
+  const parsed = (name: SettingName): unknown => {
+    const { flag, env, fallback, isSecret, parse }: Setting = SETTINGS[name];
     // A compose file passes an unset variable as an empty one.
     const text = flags[name] ?? (environment[env] || undefined) ?? fallback;
     if (text === undefined) return undefined;
@@ -224,39 +225,33 @@ export function loadConfig(
       return undefined;
     }
   };
-  const values = Object.fromEntries(
-    Object.entries(SETTINGS).map(([name, setting]) => [name, value(name as SettingName, setting as Setting<unknown>)]),
-  ) as Values;
+  const names = Object.keys(SETTINGS) as SettingName[];
+  const values = Object.fromEntries(names.map((name) => [name, parsed(name)])) as Values;
   if (faults.length > 0) throw new ConfigError(faults);
   return configOf(values);
 }
 
 function configOf(values: Values): Config {
-  const required = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error('A setting with a default has no value.');
-    return value;
-  };
-  const dataFolder = required(values.data);
   return {
-    dataFolder,
+    dataFolder: values.data,
     databaseUrl: values.databaseUrl,
     blobs: values.blobsUrl ?? { kind: 'disk' },
-    spoolFolder: values.spool ?? dataFolderPaths(dataFolder).spool,
-    spoolBytes: required(values.spoolBytes),
-    host: required(values.host),
-    port: required(values.port),
+    spoolFolder: values.spool ?? dataFolderPaths(values.data).spool,
+    spoolBytes: values.spoolBytes,
+    host: values.host,
+    port: values.port,
     publicUrl: values.publicUrl,
     trustedProxies: values.trustedProxies ?? [],
     rules: {
-      captionGrace: required(values.captionGraceSeconds) * MICROS_PER_SECOND,
-      linkLifetime: required(values.linkSeconds) * MICROS_PER_SECOND,
-      maxLinkBytes: required(values.maxFileBytes),
-      leaseDuration: required(values.leaseSeconds) * MICROS_PER_SECOND,
+      captionGrace: values.captionGraceSeconds * MICROS_PER_SECOND,
+      linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
+      maxLinkBytes: values.maxFileBytes,
+      leaseDuration: values.leaseSeconds * MICROS_PER_SECOND,
     },
     mountRoot: values.mountRoot,
-    blobGrace: required(values.blobGraceSeconds) * MICROS_PER_SECOND,
-    timeouts: { directSeconds: required(values.directSeconds), idleSeconds: required(values.idleSeconds) },
-    stopSeconds: required(values.stopSeconds),
-    logLevel: required(values.logLevel),
+    blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
+    timeouts: { directSeconds: values.directSeconds, idleSeconds: values.idleSeconds },
+    stopSeconds: values.stopSeconds,
+    logLevel: values.logLevel,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Runs `work` on every item, at most `concurrency` at a time. After the first error no further item is started; the error
- * is thrown once all calls in flight have ended.
+ * Runs `work` on every item, at most `concurrency` at a time. After the first error it starts no further item, and throws
+ * the error once all calls in flight have ended.
  */
 export async function forEachConcurrent<T>(
   items: Iterable<T> | AsyncIterable<T>,

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 
-/** Each parser throws an Error whose message completes "SETTING ". */
+/* The parsers of settings. Each throws an Error whose message completes "SETTING ". */
+
 export function wholeNumber({ min, max }: { min: number; max: number }) {
   return (text: string): number => {
     const number = /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -30,9 +31,7 @@ export function postgresUrl(text: string): string {
     throw new Error('must be a URL such as postgres://user:password@host:5432/database');
   }
   const poolSize = url.searchParams.get('pool_size');
-  if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) {
-    throw new Error('must have a pool_size from 1 to 9999');
-  }
+  if (poolSize !== null && !/^[1-9]\d{0,3}$/.test(poolSize)) throw new Error('must have a pool_size from 1 to 9999');
   return text;
 }
 

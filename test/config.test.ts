@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, SETTINGS } from '../src/config.js';
+import { ConfigError, loadConfig, SETTINGS, type Setting } from '../src/config.js';
 
 const errorsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
   try {
@@ -69,7 +69,7 @@ describe('the configuration', () => {
 
   test('every setting is documented with its variable and default', () => {
     const page = readFileSync(new URL('../docs/configuration.md', import.meta.url), 'utf8');
-    for (const { flag, env, fallback } of Object.values(SETTINGS)) {
+    for (const { flag, env, fallback } of Object.values<Setting>(SETTINGS)) {
       const row = page.split('\n').find((line) => line.includes(`\`${flag.split(' ')[0]}\``));
       expect(row, flag).toContain(`\`${env}\``);
       if (fallback !== undefined) expect(row, flag).toContain(`\`${fallback}\``);

@@ -223,7 +223,7 @@ export const statusQuery = z.object({
   }),
 });
 
-/** The signature in the query of a link is not listed here: authentication reads it, instead of a token. */
+/** Without the signature of a read link, which authentication reads. */
 export const thumbnailQuery = z.object({
   sha256: z.string().optional().meta({
     description:

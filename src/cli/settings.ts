@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type Config, ConfigError, loadConfig, SETTINGS } from '../config.js';
+import { type Config, ConfigError, loadConfig, SETTINGS, type Setting } from '../config.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 type SettingName = keyof typeof SETTINGS;
@@ -10,7 +10,7 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 /** Adds the flags of these settings to a command. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
-    const { flag, env, fallback, help } = SETTINGS[name];
+    const { flag, env, fallback, help }: Setting = SETTINGS[name];
     const origin = fallback === undefined ? `env: ${env}` : `default: ${fallback}, env: ${env}`;
     command.addOption(new Option(flag, `${help} (${origin})`));
   }

@@ -6,14 +6,11 @@ export type DatasetEvent =
   | { readonly type: 'dataset'; readonly dataset: WireDataset }
   | { readonly type: 'deleted'; readonly id: string };
 
-/** One server-sent event (https://html.spec.whatwg.org/#server-sent-events), in the form that this service sends. */
-export interface StreamEvent {
-  readonly name: string;
-  readonly data: unknown;
-}
-
-/** Yields `open` at once, then the events of an answer as they arrive, until it ends. */
-export async function* eventsIn(response: Response): AsyncGenerator<StreamEvent> {
+/**
+ * Yields `open` at once, then the events of an answer as they arrive, until it ends. Parses only the form of server-sent
+ * events (https://html.spec.whatwg.org/#server-sent-events) that this service sends.
+ */
+export async function* eventsIn(response: Response): AsyncGenerator<{ name: string; data: unknown }> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
   try {

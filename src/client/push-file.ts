@@ -28,7 +28,7 @@ export async function compareContent(
   stored: WireFile | undefined,
 ): Promise<'same' | 'different' | 'unknown'> {
   if (stored === undefined || stored.size_bytes !== file.size) return 'different';
-  // The contract has no SHA-256; services other than trainyard may not send one.
+  // The hosted API has no SHA-256; services other than trainyard may not send one.
   if (stored.sha256 === undefined) return 'unknown';
   // An unreadable file is sent like a new one, and the attempt to open it fails with the reason.
   const sha256 = await (file.sha256 ?? (() => hash(file)))().catch(() => undefined);

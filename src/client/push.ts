@@ -2,6 +2,7 @@ import type { WireDatasetWithFiles, WireFile, WireUploadLink } from '../api/sche
 import { forEachConcurrent } from '../for-each-concurrent.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
+import type { CallOptions } from './requests.js';
 import { withRetries } from './retry.js';
 import { errorOf, TrainyardError } from './trainyard-error.js';
 
@@ -25,27 +26,25 @@ export interface PushOptions extends PushListeners {
   readonly send?: SendBody;
 }
 
-type Signal = { readonly signal?: AbortSignal | undefined };
-
-/** The calls that a push makes; `TrainyardClient` has them. */
+/** The methods of `TrainyardClient` that a push calls. */
 interface PushCalls {
-  status(id: string, options: Signal): Promise<WireDatasetWithFiles>;
-  upload(id: string, filename: string, bytes: Blob, options: Signal): Promise<unknown>;
-  uploadLinks(id: string, sizes: Record<string, number>, options: Signal): Promise<Record<string, WireUploadLink>>;
-  withdraw(id: string, filename: string, options: Signal): Promise<void>;
+  status(id: string, options: CallOptions): Promise<WireDatasetWithFiles>;
+  upload(id: string, filename: string, bytes: Blob, options: CallOptions): Promise<unknown>;
+  uploadLinks(id: string, sizes: Record<string, number>, options: CallOptions): Promise<Record<string, WireUploadLink>>;
+  withdraw(id: string, filename: string, options: CallOptions): Promise<void>;
 }
 
-/** As `TrainyardClient.missing`. */
+/** See `TrainyardClient.missing`. */
 export async function missingFiles(
   calls: PushCalls,
   id: string,
   files: readonly PushFile[],
   { concurrency = DEFAULT_CONCURRENCY, signal }: Pick<PushOptions, 'concurrency' | 'signal'>,
 ): Promise<PushFile[]> {
-  return filesToSend(files, await storedFiles(calls, id, signal), { concurrency, signal });
+  return filesToSend(files, await storedFiles(calls, id, { signal }), { concurrency, signal });
 }
 
-/** As `TrainyardClient.push`. */
+/** See `TrainyardClient.push`. */
 export async function pushFiles(
   calls: PushCalls,
   id: string,
@@ -54,10 +53,10 @@ export async function pushFiles(
 ): Promise<PushResult> {
   const { signal, attempts, concurrency = DEFAULT_CONCURRENCY, send = sendWith(options.fetch) } = options;
   const progress = new PushCounter(files, options);
-  const stored = await storedFiles(calls, id, signal);
+  const stored = await storedFiles(calls, id, { signal });
   const onUnchanged = (file: PushFile) => progress.finish(file, 'unchanged');
   const missing = await filesToSend(files, stored, { concurrency, signal, onUnchanged });
-  // A link can't be had for an empty file; it is uploaded directly.
+  // The service makes no links for empty files; `upload` sends them.
   const nonEmpty = missing.filter((file) => file.size > 0);
   const { links, rejected } = await reserve(calls, id, nonEmpty, signal);
   for (const [file, error] of rejected) progress.finish(file, error);
@@ -74,8 +73,8 @@ export async function pushFiles(
   };
   const isStored = async (file: PushFile): Promise<boolean> => {
     const name = storedName(file);
-    const content = await compareContent(file, (await storedFiles(calls, id, signal)).get(name));
-    // Without a SHA-256, a file of the same size may be the one that was there before the push.
+    const content = await compareContent(file, (await storedFiles(calls, id, { signal })).get(name));
+    // Without a SHA-256, a stored file of the same size may be older than this push.
     return content === 'same' || (content === 'unknown' && stored.get(name)?.size_bytes !== file.size);
   };
   const sendFile = async (file: PushFile): Promise<void> => {
@@ -123,16 +122,12 @@ function storedName(file: PushFile): string {
   return file.name.normalize('NFC');
 }
 
-async function storedFiles(
-  calls: PushCalls,
-  id: string,
-  signal: AbortSignal | undefined,
-): Promise<Map<string, WireFile>> {
-  const { files } = await calls.status(id, { signal });
+async function storedFiles(calls: PushCalls, id: string, options: CallOptions): Promise<Map<string, WireFile>> {
+  const { files } = await calls.status(id, options);
   return new Map(files.map((file) => [file.filename, file]));
 }
 
-/** The files that are not known to be stored with the same bytes, in their order. */
+/** The files without those that are known to be stored with the same bytes, in their order. */
 async function filesToSend(
   files: readonly PushFile[],
   stored: ReadonlyMap<string, WireFile>,
@@ -160,11 +155,9 @@ async function reserve(
     if (remaining.length === 0) return { links: new Map(), rejected };
     try {
       const sizes = Object.fromEntries(remaining.map(({ name, size }) => [name, size]));
-      const links = await calls.uploadLinks(id, sizes, { signal });
-      return {
-        links: new Map(remaining.flatMap((file) => (links[file.name] ? [[file, links[file.name]!]] : []))),
-        rejected,
-      };
+      const byName = await calls.uploadLinks(id, sizes, { signal });
+      const links = new Map(remaining.flatMap((file) => (byName[file.name] ? [[file, byName[file.name]!]] : [])));
+      return { links, rejected };
     } catch (error) {
       const errors = error instanceof TrainyardError ? errorsByFilename(error) : new Map<string, TrainyardError>();
       const rejectedNow = remaining.filter(({ name }) => errors.has(name));
@@ -192,7 +185,7 @@ function isServiceError(error: unknown): boolean {
   return error instanceof TrainyardError || error instanceof TypeError;
 }
 
-/** True for service errors that other files may meet as well; a 413, 415 or 422 is about one file. */
+/** True for service errors that may occur for other files too; a 413, 415 or 422 concerns one file. */
 function mayConcernAllFiles(error: unknown): boolean {
   return isServiceError(error) && !(error instanceof TrainyardError && [413, 415, 422].includes(error.status));
 }

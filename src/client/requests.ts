@@ -6,7 +6,7 @@ export interface ClientOptions {
   /** The URL of the service, such as `https://data.example`, with or without the API's base path. */
   readonly baseUrl: string;
   readonly token: string;
-  /** Attempts at each request in all, the first one included; 5 by default. Only temporary failures are retried. */
+  /** Attempts at each request, the first one included; 5 by default. Only temporary failures are retried. */
   readonly attempts?: number;
   /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
@@ -22,7 +22,7 @@ interface RequestOptions extends CallOptions {
   readonly attempts?: number;
 }
 
-/** Sends requests with the token and retries them. A target is the rest of the URL after the API's base path. */
+/** Sends requests with the token and retries them. A target is the part of the URL after the API's base path. */
 export class Requests {
   readonly attempts: number;
   readonly fetch: typeof fetch;

@@ -1,7 +1,7 @@
 import { TrainyardError } from './trainyard-error.js';
 
 export interface RetryOptions {
-  /** Attempts in all, the first one included. */
+  /** The number of attempts, the first one included. */
   readonly attempts: number;
   readonly signal?: AbortSignal | undefined;
 }

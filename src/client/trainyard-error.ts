@@ -25,11 +25,7 @@ export class TrainyardError extends Error {
   }
 }
 
-/**
- * Parses the body of a successful answer.
- *
- * @throws TrainyardError if it is not JSON, such as the page of another web server
- */
+/** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
 export async function jsonOf<T>(response: Response): Promise<T> {
   const text = await response.text();
   try {
@@ -59,8 +55,6 @@ function parseErrorBody(text: string): WireErrorBody | undefined {
 function quoted({ status, statusText }: Response, text: string): WireErrorBody {
   const excerpt = text.trim().replace(/\s+/g, ' ').slice(0, 200);
   const answer = `${status} ${statusText}`.trim();
-  return {
-    error_code: status,
-    error_message: `The server answered ${answer}, but not as a dataset service: ${excerpt}`,
-  };
+  const message = `The server answered ${answer}, but not as a dataset service: ${excerpt}`;
+  return { error_code: status, error_message: message };
 }

@@ -13,7 +13,7 @@ export interface WaitOptions {
   readonly onStatus?: (dataset: WireDatasetWithFiles) => void;
 }
 
-/** As `TrainyardClient.waitUntilReady`; `status` makes one request. */
+/** See `TrainyardClient.waitUntilReady`. Each call of `status` makes one request. */
 export async function waitUntilReady(
   status: (waitSeconds?: number) => Promise<WireDatasetWithFiles>,
   { signal, onStatus }: WaitOptions,

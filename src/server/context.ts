@@ -23,7 +23,7 @@ export interface ServerDependencies {
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
   readonly now: () => number;
-  readonly watch: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
+  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
   /** Rejects where the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;

@@ -19,7 +19,7 @@ const route = routesTagged('datasets');
 
 /** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
-  const { datasets, watch, stopping } = context;
+  const { datasets, watchDataset, stopping } = context;
 
   app.post(
     '',
@@ -63,7 +63,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), disconnectSignal(reply)]);
-        await waitForStatusChange(watch(key, signal));
+        await waitForStatusChange(watchDataset(key, signal));
       }
       return viewToWire(await datasets.view(key));
     },

@@ -14,12 +14,12 @@ type Send = (event: string, data: unknown) => Promise<void>;
 export async function streamEvents(
   reply: FastifyReply,
   key: DatasetKey,
-  { watch, datasets, stopping }: RouteContext,
+  { watchDataset, datasets, stopping }: RouteContext,
 ): Promise<void> {
   await datasets.summary(key);
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   await stream(reply, signal, async (send) => {
-    for await (const summary of watch(key, signal)) await send('dataset', datasetToWire(summary));
+    for await (const summary of watchDataset(key, signal)) await send('dataset', datasetToWire(summary));
     if (!signal.aborted) await send('deleted', { id: key.id });
   });
 }
