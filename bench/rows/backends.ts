@@ -9,7 +9,7 @@ import { upload } from '../uploading.js';
 
 const CONNECTIONS = 8;
 
-/** Direct uploads of JPEGs with captions to servers on Postgres, S3 or both, against one on SQLite and disk. */
+/** Direct uploads of JPEGs with captions to servers on Postgres, S3 or both, compared with one on SQLite and disk. */
 export const benchBackends: Benchmark = async ({ folder, isQuick, backends, newInstallation, log }) => {
   const images = await writePhotos(folder, isQuick ? 20 : 60);
   const pairs = isQuick ? 100 : 200;

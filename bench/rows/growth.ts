@@ -6,7 +6,7 @@ import { upload } from '../uploading.js';
 
 const CONNECTIONS = 8;
 
-/** Many uploads into one dataset: the time of the last ones against that of the first. */
+/** Many uploads into one dataset: the time of the last ones, compared with that of the first. */
 export const benchGrowth: Benchmark = async ({ folder, isQuick, backends, newInstallation, log }) => {
   const uploads = isQuick ? 3000 : 10_000;
   const share = isQuick ? 500 : 1000;

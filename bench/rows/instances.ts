@@ -14,7 +14,7 @@ const CONNECTIONS = 8;
 const TARGET = 1.6;
 const ROUNDS = 3;
 
-/** Two instances on one database against one of them, each with its own dataset and connections. */
+/** Two instances on one database, compared with one instance. Each has its own dataset and connections. */
 export const benchInstances: Benchmark = async (run) => {
   const { backends, folder, isQuick } = run;
   // Bytes in a separate folder of each instance isolate the services and the database. Real installations share them.

@@ -10,7 +10,7 @@ import { formatFigure, type Row, rowWithTarget } from '../table.js';
 
 const SMALL = { images: 2, captions: 2 };
 const STATUS_LIMIT_MS = 50;
-/** With these, a Postgres has a million files in total, or with `--quick` more than half a million. */
+/** Further datasets, so that a Postgres has a million files in total, or over half a million with `--quick`. */
 const REST = { account: 'rest', datasets: 445, images: 500, captions: 500 };
 
 /** The status of a dataset among few and among many, a list of small and of large datasets, the status of a large one. */

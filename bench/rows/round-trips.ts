@@ -8,7 +8,7 @@ import { upload } from '../uploading.js';
 
 const CONNECTIONS = 4;
 const LIMIT = 3;
-/** Holds answers back, because busy cores may not write all messages of one round trip at once. */
+/** The proxy delays answers, since a server on busy cores may write the messages of one round trip in several parts. */
 const ANSWER_DELAY_MS = 25;
 
 /** The number of round trips of a direct upload to Postgres, counted at a proxy. */
