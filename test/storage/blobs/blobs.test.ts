@@ -19,12 +19,12 @@ async function* failingAfter(bytes: number): AsyncGenerator<Buffer> {
 }
 
 function pathOf(content: BlobContent): string {
-  if (!('path' in content)) throw new Error('It is not on this machine.');
+  if (!('path' in content)) throw new Error('The content is not a local file.');
   return content.path;
 }
 
 onEach(blobStores, (open) => {
-  test('keeps bytes under their key, with their size and SHA-256', async () => {
+  test('stores bytes under their key, with their size and SHA-256', async () => {
     const { blobs, keys } = await open();
     const bytes = bytesOf(300_000);
     const staged = await blobs.stage(Readable.from([bytes.subarray(0, 10), bytes.subarray(10)]), options);
@@ -55,7 +55,7 @@ onEach(blobStores, (open) => {
     }
   });
 
-  test('keeps an empty blob', async () => {
+  test('stores an empty blob', async () => {
     const { blobs } = await open();
     const staged = await blobs.stage(Readable.from([]), options);
     await staged.commit();
@@ -63,7 +63,7 @@ onEach(blobStores, (open) => {
     expect(await buffer((await blobs.read('d5/aa11'))!)).toHaveLength(0);
   });
 
-  test('takes exactly the limit and stops at one byte more', async () => {
+  test('accepts a body of exactly the limit, and rejects one byte more', async () => {
     const { blobs, keys } = await open();
     const exact = await blobs.stage(Readable.from([bytesOf(1_000_000)]), options);
     await exact.discard();
@@ -75,14 +75,14 @@ onEach(blobStores, (open) => {
     expect(await keys()).toEqual([]);
   });
 
-  test('a body that breaks off leaves nothing behind', async () => {
+  test('a body that fails leaves no blob', async () => {
     const { blobs, keys } = await open();
     const broken = blobs.stage(Readable.from(failingAfter(5000)), options);
     await expect(broken).rejects.toMatchObject({ code: 'upload_cut_short' });
     expect(await keys()).toEqual([]);
   });
 
-  test('a signal that fires leaves nothing behind, and its reason is what is thrown', async () => {
+  test('an aborted upload leaves no blob, and throws the reason of the signal', async () => {
     const { blobs, keys } = await open();
     const abort = new AbortController();
     const body = new Readable({ read() {} });
@@ -114,7 +114,7 @@ onEach(blobStores, (open) => {
     expect(await keys()).toEqual(['cc']);
   });
 
-  test('deletes what is there and does not mind what is not; readers under way read on', async () => {
+  test('deletes blobs, ignores missing ones, and lets open readers finish', async () => {
     const { blobs, keys } = await open();
     const bytes = bytesOf(500_000);
     await (await blobs.stage(Readable.from([bytes]), { ...options, key: 'd5/dd' })).commit();
@@ -124,14 +124,14 @@ onEach(blobStores, (open) => {
     expect([await keys(), await blobs.read('d5/dd')]).toEqual([[], undefined]);
   });
 
-  test('what is known of a size beforehand is taken at its word', async () => {
+  test('accepts a body of exactly the announced size', async () => {
     const { blobs, keys } = await open();
     const atMost = { ...options, atMostBytes: 10 };
     await (await blobs.stage(Readable.from([bytesOf(10)]), atMost)).discard();
     expect(await keys()).toEqual([]);
   });
 
-  test('fetches a blob for those who look at it in several places', async () => {
+  test('fetches a blob for random access', async () => {
     const { blobs, keys } = await open();
     const bytes = bytesOf(300_000);
     const staged = await blobs.stage(Readable.from([bytes]), options);
@@ -147,7 +147,7 @@ onEach(blobStores, (open) => {
     expect(await keys()).toEqual(['aa11']);
   });
 
-  test('finds which of many blobs there are, with the size and version that reading them shows', async () => {
+  test('finds which of many blobs exist, with their size and version', async () => {
     const { blobs } = await open();
     const keys = ['d5/aa1', 'd5/aa2', 'd5/bb', 'd5/ff'];
     const versions = new Map<string, string | null>();

@@ -38,7 +38,7 @@ const raw = (text: string, parameters: readonly unknown[] = []) => ({
   compile: () => CompiledQuery.raw(text, [...parameters]),
 });
 
-/** As the holder of the lease. */
+/** The holder of the lease on an upload. */
 const leased = ({ id }: PendingFile) => ({ id, token: 'me' });
 
 const stored = (sizeBytes: number): StoredFile['upload'] => ({
@@ -96,11 +96,11 @@ onEach(catalogs, (open) => {
     ];
     for (const name of names) await upload(catalog, datasetId, name);
     await catalog.change(at(datasetId, 'b.jpg'), (group) => reserve(group, pending(datasetId, 'b.jpg')));
-    const refused = pending(datasetId, 'c.jpg');
+    const rejected = pending(datasetId, 'c.jpg');
     const problem = { severity: 'error', code: 'IMAGE_CORRUPT', filename: 'c.jpg', message: 'broken' } as const;
     await catalog.change(at(datasetId, 'c.jpg'), (group) => [
       ...group,
-      { ...refused, upload: { state: 'rejected', problem, finalizedAt: 5 } },
+      { ...rejected, upload: { state: 'rejected', problem, finalizedAt: 5 } },
     ]);
     const walk = async (limit: number, kind?: FileKind) => {
       const found: string[] = [];
@@ -126,7 +126,7 @@ onEach(catalogs, (open) => {
     const explain = database.hasRowLocks ? 'explain' : 'explain query plan';
     const [, plan] = await database.transact({ isDurable: false }, ({ send }) =>
       send([
-        // With as few rows as these, reading all of them would be the best plan.
+        // With so few rows, a sequential scan would be the best plan.
         raw(database.hasRowLocks ? 'set local enable_seqscan = off' : 'select 1'),
         raw(`${explain} ${sql}`, parameters),
       ]),
@@ -160,7 +160,7 @@ onEach(catalogs, (open) => {
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
   });
 
-  test('moves the counts with every change, as a recount would have it', async () => {
+  test('updates the counts with every change, so that they equal a recount', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const open = pending(datasetId, 'e.jpg');
     await upload(catalog, datasetId, 'a.jpg', 5);
@@ -175,7 +175,7 @@ onEach(catalogs, (open) => {
     expect([counts.pendingUntil, updatedAt]).toEqual([liveUntil(open.upload), 70]);
   });
 
-  test('a transition that has lost its subject changes nothing, in any of the stems', async () => {
+  test('a transition that returns undefined for one stem changes no stem', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     await upload(catalog, datasetId, 'a.txt');
     const before = await catalog.dataset({ accountId, id: datasetId });
@@ -199,21 +199,21 @@ onEach(catalogs, (open) => {
     const uploads = Array.from({ length: 4 }, async (_, i) => {
       for (let turn = 0; turn < 25; turn++) await upload(catalog, datasetId, `${i}.${turn % 2 === 0 ? 'jpg' : 'txt'}`);
     });
-    const looking = (async () => {
+    const reads = (async () => {
       const wrong: unknown[] = [];
       while (!isOver) {
         const { dataset, files } = (await catalog.contents({ accountId, id: datasetId }))!;
         const counted = countsOf(files, dataset.updatedAt);
-        if (!isDeepStrictEqual(dataset.counts, counted)) wrong.push({ kept: dataset.counts, counted });
+        if (!isDeepStrictEqual(dataset.counts, counted)) wrong.push({ stored: dataset.counts, counted });
       }
       return wrong;
     })();
     await Promise.all(uploads);
     isOver = true;
-    expect(await looking).toEqual([]);
+    expect(await reads).toEqual([]);
   });
 
-  test('takes a batch larger than one statement', async () => {
+  test('accepts a batch larger than one statement', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
     const files = Array.from({ length: 1700 }, (_, i) => pending(datasetId, `${i}.jpg`));
     const filenames = files.map((file) => file.filename);
@@ -233,21 +233,21 @@ onEach(catalogs, (open) => {
   });
 
   describe('the trash', () => {
-    test('gets the bytes of displaced, removed and deleted files, and of nothing else, after the grace', async () => {
+    test('receives the blobs of replaced, removed and deleted files and no others, and they expire after the grace period', async () => {
       const { catalog, accountId, datasetId } = await openDataset();
-      const displaced = await upload(catalog, datasetId, 'a.jpg');
+      const replaced = await upload(catalog, datasetId, 'a.jpg');
       const removed = await upload(catalog, datasetId, 'b.jpg');
       const last = await upload(catalog, datasetId, 'a.jpg');
       await catalog.change(at(datasetId, 'b.jpg'), (group) => remove(group, 'b.jpg'));
-      const refused = pending(datasetId, 'c.jpg');
+      const rejected = pending(datasetId, 'c.jpg');
       const problem = { severity: 'error', code: 'IMAGE_CORRUPT', message: '' } as const;
-      await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, refused));
+      await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, rejected));
       await catalog.change({ ...at(datasetId, 'c.jpg'), mayHaveBlobs: false }, (group) =>
-        reject(group, leased(refused), { state: 'rejected', problem, finalizedAt: 50 }),
+        reject(group, leased(rejected), { state: 'rejected', problem, finalizedAt: 50 }),
       );
       expect(await catalog.expiredTrash(1049)).toEqual([]);
-      expect((await catalog.expiredTrash(1050)).sort()).toEqual([displaced, removed].sort());
-      await catalog.removeFromTrash([displaced, removed]);
+      expect((await catalog.expiredTrash(1050)).sort()).toEqual([replaced, removed].sort());
+      await catalog.removeFromTrash([replaced, removed]);
       await catalog.deleteDataset({ accountId, id: datasetId }, 60);
       expect(await catalog.expiredTrash(1060)).toEqual([last]);
     });
@@ -263,7 +263,7 @@ onEach(catalogs, (open) => {
     });
   });
 
-  test('finds uploads whose lease has run out', async () => {
+  test('finds uploads whose lease has expired', async () => {
     const { catalog, datasetId } = await openDataset();
     const file = pending(datasetId, 'a.jpg');
     const idle: PendingFile = {
@@ -280,7 +280,7 @@ onEach(catalogs, (open) => {
     expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
   });
 
-  test("adds a direct promise to the account's own dataset alone, and counts it as a recount would", async () => {
+  test('reserves a direct upload only in a dataset of the account, and updates its counts', async () => {
     const { catalog, accounts, accountId, datasetId } = await openDataset();
     const [first, longer, shorter] = ['a.jpg', 'b.jpg', 'c.jpg'].map((name) => pending(datasetId, name)) as [
       PendingFile,
@@ -312,7 +312,7 @@ onEach(catalogs, (open) => {
     const step = fc.record({
       filename,
       pick: fc.nat(9),
-      what: fc.constantFrom('link', 'direct', 'store', 'store', 'reject', 'end', 'remove'),
+      action: fc.constantFrom('link', 'direct', 'store', 'store', 'reject', 'release', 'remove'),
     });
     let datasets = 0;
     await fc.assert(
@@ -320,7 +320,7 @@ onEach(catalogs, (open) => {
         const name = `history-${++datasets}`;
         const { id } = await catalog.createDataset({ id: newId(), accountId, name, createdAt: 1 });
         let now = 10;
-        for (const { filename, pick, what } of steps) {
+        for (const { filename, pick, action } of steps) {
           now++;
           const fresh = pending(id, filename);
           const chosen = (await catalog.files(id)).filter((file) => file.filename === filename)[pick % 3];
@@ -330,10 +330,10 @@ onEach(catalogs, (open) => {
             link: (group) => reserve(group, { ...fresh, upload: { ...fresh.upload, via: 'link' } }),
             store: (group) => finalize(group, holder, { ...stored(pick), finalizedAt: now }),
             reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
-            end: (group) => releaseLease(group, holder),
+            release: (group) => releaseLease(group, holder),
             remove: (group) => remove(group, filename),
           };
-          const transition = transitions[what];
+          const transition = transitions[action];
           const outcome =
             transition === undefined
               ? await catalog.reserveDirect({ accountId, file: { ...fresh, createdAt: now } })
@@ -359,22 +359,22 @@ onEach(catalogs, (open) => {
     };
     const late = presigned(datasetId, 'a.jpg', 300);
     const early = presigned(datasetId, 'b.jpg', 100);
-    const elsewhere = presigned(other.id, 'c.jpg', 200);
-    const taken = presigned(datasetId, 'd.jpg', 150);
-    const ours: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
-    for (const file of [late, early, elsewhere, taken, ours, pending(datasetId, 'g.jpg')]) {
+    const inOtherDataset = presigned(other.id, 'c.jpg', 200);
+    const withLease = presigned(datasetId, 'd.jpg', 150);
+    const byLink: PendingFile = { ...early, id: newId(), filename: 'e.jpg', upload: { ...early.upload, via: 'link' } };
+    for (const file of [late, early, inOtherDataset, withLease, byLink, pending(datasetId, 'g.jpg')]) {
       await catalog.change(at(file.datasetId, file.filename), (group) => reserve(group, file));
     }
     await catalog.change(at(datasetId, 'd.jpg'), (group) =>
-      acquireLease(group, taken.id, { now: 50, until: 70, token: 'me' }),
+      acquireLease(group, withLease.id, { now: 50, until: 70, token: 'me' }),
     );
     await upload(catalog, datasetId, 'f.jpg');
     const idsOf = async (now: number, files: PendingFile[]) =>
       (await catalog.pendingPresignedUploads({ now, ids: files.map(({ id }) => id) })).map(({ id }) => id).sort();
     const sorted = (...files: PendingFile[]) => files.map(({ id }) => id).sort();
     expect(await catalog.pendingPresignedIds({ now: 69, datasetId })).toEqual(sorted(early, late));
-    expect(await catalog.pendingPresignedIds({ now: 70, datasetId })).toEqual(sorted(early, late, taken));
-    expect(await idsOf(69, [late, taken, elsewhere, ours])).toEqual(sorted(late, elsewhere));
+    expect(await catalog.pendingPresignedIds({ now: 70, datasetId })).toEqual(sorted(early, late, withLease));
+    expect(await idsOf(69, [late, withLease, inOtherDataset, byLink])).toEqual(sorted(late, inOtherDataset));
     expect(await idsOf(69, [])).toEqual([]);
     const datasetsAt = async (now: number, expiringFrom: number) =>
       (await catalog.datasetsWithPresignedUploads({ now, expiringFrom })).map((found) => found.datasetId).sort();
@@ -385,19 +385,19 @@ onEach(catalogs, (open) => {
 
   test('calls listeners after changes and after the deletion, until they unsubscribe', async () => {
     const { catalog, accountId, datasetId } = await openDataset();
-    let told = 0;
-    const stop = catalog.changes.onChange(datasetId, () => told++);
+    let calls = 0;
+    const stop = catalog.changes.onChange(datasetId, () => calls++);
     await upload(catalog, datasetId, 'a.txt');
-    expect(told).toBe(2);
+    expect(calls).toBe(2);
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
-    expect(told).toBe(3);
+    expect(calls).toBe(3);
     stop();
     const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
     await upload(catalog, id, 'a.txt');
-    expect(told).toBe(3);
+    expect(calls).toBe(3);
   });
 
-  test('a setting is made once', async () => {
+  test('a setting is created once', async () => {
     const { catalog } = await open();
     expect(await catalog.setting('key', () => 'first')).toBe('first');
     expect(await catalog.setting('key', () => 'second')).toBe('first');

@@ -6,7 +6,7 @@ import { discardServer, eventually, startServer } from '../../harness/server.js'
 
 const UPLOADS = 12;
 
-/** On a busy machine the server may pause for some milliseconds between two statements that it sends together. */
+/** On a busy machine, some milliseconds may pass between two statements that the server sends together. */
 const ANSWER_DELAY_MS = 50;
 
 describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', () => {
@@ -16,7 +16,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the cost of a direct upload', ()
     try {
       const api = await server.api();
       const id = await api.newDataset('counted');
-      // The first ones make connections, and tokens are remembered only once revocations are heard of.
+      // The first uploads open connections, and the server caches tokens only while it listens for revocations.
       await eventually(async () => {
         await api.upload(id, 'first.txt', 'warming up');
         return (

@@ -5,7 +5,7 @@ import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
 
-/** The grants that `docs/scaling.md` asks for, for one role. */
+/** The grants of `docs/scaling.md`, for one role. */
 async function documentedGrants(role: string): Promise<string[]> {
   const text = await readFile(new URL('../../../docs/scaling.md', import.meta.url), 'utf8');
   const block = /```sql\n(grant [\s\S]*?)```/.exec(text)?.[1];
@@ -13,8 +13,8 @@ async function documentedGrants(role: string): Promise<string[]> {
   return block.replaceAll('trainyard', role).trim().split('\n');
 }
 
-describe.skipIf(whyNoPostgres() !== undefined)('a role that may do no more than it must', () => {
-  test('after the first start, the documented grants are all that an instance needs', async () => {
+describe.skipIf(whyNoPostgres() !== undefined)('a role with minimal grants', () => {
+  test('needs only the documented grants after the first start', async () => {
     const url = await databaseForTest();
     const config = { dataFolder: '', blobGrace: 0 };
     await (await openCatalog({ ...config, databaseUrl: url })).close();

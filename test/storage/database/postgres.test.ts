@@ -13,9 +13,9 @@ import { databaseForTest, onDatabase, proxiedForTest } from '../../harness/postg
 import { discardServer, eventually, startServer } from '../../harness/server.js';
 
 async function open(url: string, options: { localClock?: () => number } = {}): Promise<OpenCatalog> {
-  const metadata = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 }, options);
-  onTestFinished(metadata.close);
-  return metadata;
+  const opened = await openCatalog({ databaseUrl: url, dataFolder: '', blobGrace: 0 }, options);
+  onTestFinished(opened.close);
+  return opened;
 }
 
 let ids = 0;
@@ -27,19 +27,19 @@ async function newDataset({ catalog, accounts, now }: OpenCatalog) {
   return { accountId, id, token };
 }
 
-function openPromise(datasetId: string, filename: string, expiresAt: number): PendingFile {
+function pendingFile(datasetId: string, filename: string, expiresAt: number): PendingFile {
   const upload = { state: 'pending', via: 'presigned', expectedBytes: 5, expiresAt } as const;
   const file = { id: `file-${++ids}`, datasetId, filename, kind: 'caption', createdAt: 1 } as const;
   return { ...file, upload: { ...upload, leaseUntil: null, leaseToken: null } };
 }
 
-function addPromise({ catalog }: OpenCatalog, file: PendingFile) {
+function reserveFile({ catalog }: OpenCatalog, file: PendingFile) {
   const change = { datasetId: file.datasetId, filenames: [file.filename], now: 5, isActivity: true };
   return catalog.change(change, (group) => reserve(group, file));
 }
 
 describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
-  test('processes that start on an empty database at the same moment all come up', async () => {
+  test('processes that start on an empty database at the same moment all start', async () => {
     const url = await databaseForTest();
     const opened = await Promise.all(Array.from({ length: 6 }, () => open(url)));
     const [first, ...others] = opened;
@@ -47,22 +47,22 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     for (const { catalog } of others) expect(await catalog.dataset(dataset)).toBeDefined();
   });
 
-  test('numbers beyond 32 bits are numbers', async () => {
-    const metadata = await open(await databaseForTest());
-    const dataset = await newDataset(metadata);
-    await addPromise(metadata, openPromise(dataset.id, 'a.txt', 2 ** 52 + 1));
-    const found = await metadata.catalog.dataset(dataset);
+  test('numbers of more than 32 bits are read as numbers', async () => {
+    const opened = await open(await databaseForTest());
+    const dataset = await newDataset(opened);
+    await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 2 ** 52 + 1));
+    const found = await opened.catalog.dataset(dataset);
     expect(found?.counts.pendingUntil).toBe(2 ** 52 + 1);
   });
 
-  test('changes of one dataset through several pools add up, and creates of one name have one winner', async () => {
+  test('concurrent changes through several pools are all counted, and only one dataset of a name is created', async () => {
     const url = await databaseForTest();
     const [one, two] = [await open(url), await open(url)];
     const dataset = await newDataset(one);
-    const files = Array.from({ length: 60 }, (_, i) => openPromise(dataset.id, `${i % 30}.txt`, 1000 + i));
-    await Promise.all(files.map((file, i) => addPromise(i % 2 ? one : two, file)));
+    const files = Array.from({ length: 60 }, (_, i) => pendingFile(dataset.id, `${i % 30}.txt`, 1000 + i));
+    await Promise.all(files.map((file, i) => reserveFile(i % 2 ? one : two, file)));
     const counts = (await one.catalog.dataset(dataset))?.counts;
-    // The second promise of a name retires the first.
+    // The second reservation of a name replaces the first.
     expect(counts?.pending).toBe(30);
     expect((await two.catalog.files(dataset.id)).length).toBe(30);
 
@@ -81,12 +81,12 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(losers.map(({ reason }) => reason.code)).toEqual(Array(9).fill('name_taken'));
   });
 
-  test('a dataset is removed with all that comes in meanwhile', async () => {
+  test('a dataset is deleted together with uploads that are reserved at the same time', async () => {
     const url = await databaseForTest();
     const [one, two] = [await open(url), await open(url)];
     const dataset = await newDataset(one);
-    const files = Array.from({ length: 40 }, (_, i) => openPromise(dataset.id, `${i}.txt`, 1000));
-    const changes = files.map((file) => addPromise(one, file));
+    const files = Array.from({ length: 40 }, (_, i) => pendingFile(dataset.id, `${i}.txt`, 1000));
+    const changes = files.map((file) => reserveFile(one, file));
     expect(await two.catalog.deleteDataset(dataset, 10)).toBe(true);
     const done = await Promise.all(changes);
     const [counted] = await onDatabase(url, 'select count(*)::int as files from file');
@@ -95,22 +95,22 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect((await two.catalog.expiredTrash(1000)).sort()).toEqual(kept.sort());
   });
 
-  test('a transaction that is broken off by a deadlock is begun again', async () => {
+  test('a transaction that fails because of a deadlock is retried', async () => {
     const url = await databaseForTest();
-    const metadata = await open(url);
-    const dataset = await newDataset(metadata);
-    await addPromise(metadata, openPromise(dataset.id, 'a.txt', 1000));
-    // The first write to the dataset fails as one that another transaction had to give way to.
+    const opened = await open(url);
+    const dataset = await newDataset(opened);
+    await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000));
+    // The first two writes to the dataset fail as the victims of a deadlock.
     await onDatabase(
       url,
       'create sequence attempts',
-      `create function give_way() returns trigger language plpgsql as $$ begin
+      `create function fail_twice() returns trigger language plpgsql as $$ begin
          if nextval('attempts') < 3 then raise exception 'deadlock detected' using errcode = '40P01'; end if;
          return new;
        end $$`,
-      'create trigger give_way before update on dataset for each row execute function give_way()',
+      'create trigger fail_twice before update on dataset for each row execute function fail_twice()',
     );
-    expect(await addPromise(metadata, openPromise(dataset.id, 'b.txt', 1000))).toMatchObject({
+    expect(await reserveFile(opened, pendingFile(dataset.id, 'b.txt', 1000))).toMatchObject({
       counts: { pending: 2 },
     });
   });
@@ -118,63 +118,63 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
   test('other processes are notified of changes, also of those made while the connection was broken', async () => {
     const direct = await databaseForTest();
     const { url, proxy } = await proxiedForTest(direct);
-    const [here, there] = [await open(url), await open(direct)];
-    const dataset = await newDataset(there);
-    let [told, woken] = [0, 0];
-    here.catalog.changes.onAnyChange((id) => {
-      if (id === dataset.id) told++;
+    const [local, remote] = [await open(url), await open(direct)];
+    const dataset = await newDataset(remote);
+    let [calls, gaps] = [0, 0];
+    local.catalog.changes.onAnyChange((id) => {
+      if (id === dataset.id) calls++;
     });
-    here.catalog.changes.onChange('some other dataset', () => woken++);
-    // Listening begins some time after the start.
+    local.catalog.changes.onChange('some other dataset', () => gaps++);
+    // An instance begins to listen some time after its start.
     await eventually(async () => {
-      await addPromise(there, openPromise(dataset.id, 'a.txt', 1000));
-      return told > 0 || undefined;
+      await reserveFile(remote, pendingFile(dataset.id, 'a.txt', 1000));
+      return calls > 0 || undefined;
     });
 
-    woken = 0;
+    gaps = 0;
     proxy.breakAll();
-    await eventually(() => woken > 0 || undefined);
-    told = 0;
-    await addPromise(there, openPromise(dataset.id, 'b.txt', 1000));
-    await eventually(() => told === 1 || undefined);
-    // One's own changes are told at once, and do not come back.
-    await addPromise(here, openPromise(dataset.id, 'c.txt', 1000));
-    expect(told).toBe(2);
-    await addPromise(there, openPromise(dataset.id, 'd.txt', 1000));
-    await eventually(() => told >= 3 || undefined);
-    expect(told).toBe(3);
+    await eventually(() => gaps > 0 || undefined);
+    calls = 0;
+    await reserveFile(remote, pendingFile(dataset.id, 'b.txt', 1000));
+    await eventually(() => calls === 1 || undefined);
+    // A process announces its own changes at once, and ignores their notifications.
+    await reserveFile(local, pendingFile(dataset.id, 'c.txt', 1000));
+    expect(calls).toBe(2);
+    await reserveFile(remote, pendingFile(dataset.id, 'd.txt', 1000));
+    await eventually(() => calls >= 3 || undefined);
+    expect(calls).toBe(3);
   });
 
   test('a token is cached, and rejected once another process has revoked it', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const [here, there] = [await open(url), await open(url)];
-    const { token } = await here.accounts.createToken('tester', 1);
+    const [local, remote] = [await open(url), await open(url)];
+    const { token } = await local.accounts.createToken('tester', 1);
     const lookups = () => proxy.conversations.flatMap(({ trips }) => trips).filter((text) => /from "token"/.test(text));
-    // Nothing is remembered before revocations are heard of.
+    // Tokens are cached only while the process listens for revocations.
     await eventually(async () => {
       const before = lookups().length;
-      expect(await there.accounts.accountOf(token)).toBeDefined();
+      expect(await remote.accounts.accountOf(token)).toBeDefined();
       return lookups().length === before || undefined;
     });
-    const [{ id } = { id: '' }] = await here.accounts.tokens();
-    await here.accounts.revokeToken(id, 5);
-    expect(await here.accounts.accountOf(token)).toBeUndefined();
-    await eventually(async () => ((await there.accounts.accountOf(token)) === undefined ? true : undefined), 3000);
+    const [{ id } = { id: '' }] = await local.accounts.tokens();
+    await local.accounts.revokeToken(id, 5);
+    expect(await local.accounts.accountOf(token)).toBeUndefined();
+    await eventually(async () => ((await remote.accounts.accountOf(token)) === undefined ? true : undefined), 3000);
   });
 
-  test('the clock of the database decides, whatever the clocks of the processes say', async () => {
+  test('all processes use the time of the database, even if their own clocks are wrong', async () => {
     const url = await databaseForTest();
     const minute = 60_000_000;
     const ahead = await open(url, { localClock: () => Date.now() * 1000 + minute });
     const behind = await open(url, { localClock: () => Date.now() * 1000 - minute });
     const [first, second, third] = [ahead.now(), behind.now(), ahead.now()];
-    // Round trips on this machine take nowhere near a second.
+    // Round trips on this machine take much less than a second.
     expect(Math.abs(second - first)).toBeLessThan(1_000_000);
     expect(third).toBeGreaterThan(first);
 
     const dataset = await newDataset(ahead);
-    const file = openPromise(dataset.id, 'a.txt', ahead.now() + 3_600_000_000);
-    await addPromise(ahead, file);
+    const file = pendingFile(dataset.id, 'a.txt', ahead.now() + 3_600_000_000);
+    await reserveFile(ahead, file);
     const change = { datasetId: dataset.id, filenames: ['a.txt'], isActivity: true };
     const begin = ({ catalog, now }: OpenCatalog, token: string) =>
       catalog.change({ ...change, now: now() }, (group) =>
@@ -194,7 +194,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
       (error) => (error instanceof ServiceError ? error.code : error),
     );
 
-  test('says why where it can not be opened, without the password', async () => {
+  test('is reported with the reason and without the password when it can not be opened', async () => {
     const url = new URL(await databaseForTest());
     const failing = (change: (url: URL) => void) => {
       const changed = new URL(url);
@@ -223,31 +223,31 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
     for (const message of messages) expect(message).not.toMatch(new RegExp(`wrong-secret|${url.password}`));
   });
 
-  test('is unavailable while its connections break, and heals by itself', async () => {
+  test('is unavailable while its connections break, and recovers', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
-    const metadata = await open(url);
-    const dataset = await newDataset(metadata);
-    const lookups = Array.from({ length: 20 }, () => codeOf(metadata.catalog.dataset(dataset)));
+    const opened = await open(url);
+    const dataset = await newDataset(opened);
+    const lookups = Array.from({ length: 20 }, () => codeOf(opened.catalog.dataset(dataset)));
     const changes = Array.from({ length: 20 }, (_, i) =>
-      codeOf(addPromise(metadata, openPromise(dataset.id, `${i}.txt`, 1000))),
+      codeOf(reserveFile(opened, pendingFile(dataset.id, `${i}.txt`, 1000))),
     );
     proxy.breakAll();
     for (const code of await Promise.all([...lookups, ...changes])) expect(['done', 'unavailable']).toContain(code);
-    await eventually(async () => ((await codeOf(metadata.catalog.ping())) === 'done' ? true : undefined));
-    const pending = (await metadata.catalog.dataset(dataset))?.counts.pending;
-    expect(pending).toBe((await metadata.catalog.files(dataset.id)).length);
+    await eventually(async () => ((await codeOf(opened.catalog.ping())) === 'done' ? true : undefined));
+    const pending = (await opened.catalog.dataset(dataset))?.counts.pending;
+    expect(pending).toBe((await opened.catalog.files(dataset.id)).length);
   });
 
   test.each([
-    ['ends connections for an operator', '57P01', 'unavailable'],
+    ['closes connections for an operator', '57P01', 'unavailable'],
     ['has too many connections', '53300', 'unavailable'],
-    ['has become a standby that takes no writes', '25006', 'unavailable'],
-    ['gives up on a statement over its time', '57014', 'unavailable'],
+    ['has become a read-only standby', '25006', 'unavailable'],
+    ['cancels a statement after its timeout', '57014', 'unavailable'],
     ['has a full disk', '53100', 'no_space'],
-  ])('that %s is no fault of ours', async (_, state, code) => {
+  ])('that %s is reported with its own code', async (_, state, code) => {
     const url = await databaseForTest();
-    const metadata = await open(url);
-    const dataset = await newDataset(metadata);
+    const opened = await open(url);
+    const dataset = await newDataset(opened);
     await onDatabase(
       url,
       `create function refuse() returns trigger language plpgsql as $$ begin
@@ -255,31 +255,34 @@ describe.skipIf(whyNoPostgres() !== undefined)('a Postgres that fails', () => {
        end $$`,
       'create trigger refuse before update on dataset for each row execute function refuse()',
     );
-    const error = await addPromise(metadata, openPromise(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
+    const error = await reserveFile(opened, pendingFile(dataset.id, 'a.txt', 1000)).catch((thrown) => thrown);
     expect(databaseError(error)?.code).toBe(code);
-    expect((await metadata.catalog.files(dataset.id)).length).toBe(0);
+    expect((await opened.catalog.files(dataset.id)).length).toBe(0);
   });
 });
 
-test.skipIf(whyNoPostgres() !== undefined)('a database that falls silent is unavailable, not waited for', async () => {
-  const { url, proxy } = await proxiedForTest(await databaseForTest());
-  const metadata = await open(url);
-  await metadata.catalog.ping();
-  proxy.fallSilent();
-  // The first waits on a connection it has, the others for new ones.
-  const errors = await Promise.all(
-    Array.from({ length: 3 }, () =>
-      metadata.catalog.ping().then(
-        () => undefined,
-        (error) => error.code,
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a database that stops answering is unavailable after a timeout',
+  async () => {
+    const { url, proxy } = await proxiedForTest(await databaseForTest());
+    const opened = await open(url);
+    await opened.catalog.ping();
+    proxy.fallSilent();
+    // The first waits on an open connection, the others for new ones.
+    const errors = await Promise.all(
+      Array.from({ length: 3 }, () =>
+        opened.catalog.ping().then(
+          () => undefined,
+          (error) => error.code,
+        ),
       ),
-    ),
-  );
-  expect(errors).toEqual(['unavailable', 'unavailable', 'unavailable']);
-});
+    );
+    expect(errors).toEqual(['unavailable', 'unavailable', 'unavailable']);
+  },
+);
 
-/** Whether the process ends by itself, as one does that has nothing open any more. */
-async function endsByItself(source: string): Promise<number | null> {
+/** The exit code of a process that ends once it has no open resources. */
+async function exitCodeOf(source: string): Promise<number | null> {
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   return code;
@@ -298,9 +301,9 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
   });
 
   test.each([
-    ['that does not let it in', { password: 'wrong-secret' }, 78, 'password authentication failed'],
-    ['that is not there', { port: '1', password: 'wrong-secret' }, 75, 'connect ECONNREFUSED'],
-  ])('does not start with a database %s, and says so without the password', async (_, change, exitCode, reason) => {
+    ['that rejects its password', { password: 'wrong-secret' }, 78, 'password authentication failed'],
+    ['that does not run', { port: '1', password: 'wrong-secret' }, 75, 'connect ECONNREFUSED'],
+  ])('does not start with a database %s, and reports it without the password', async (_, change, exitCode, reason) => {
     const url = Object.assign(new URL(await databaseForTest()), change);
     const { code, stderr, stdout } = await trainyard(['serve', '--port', '0'], { env: { DATABASE_URL: url.href } });
     expect(code).toBe(exitCode);
@@ -308,7 +311,7 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect(stdout + stderr).not.toContain('wrong-secret');
   });
 
-  test('reports a database that does not answer to a load balancer long before requests time out', async () => {
+  test('/readyz reports a database that does not answer long before requests time out', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const server = await startServer({}, { env: { DATABASE_URL: url } });
     onTestFinished(() => discardServer(server));
@@ -326,8 +329,8 @@ test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so t
   const url = await databaseForTest();
   const module = new URL('../../../src/storage/catalog/open-catalog.ts', import.meta.url).href;
   const source = `const { openCatalog } = await import(${JSON.stringify(module)});
-    const metadata = await openCatalog({ databaseUrl: ${JSON.stringify(url)}, dataFolder: '', blobGrace: 0 });
-    await metadata.catalog.ping();
-    await metadata.close();`;
-  expect(await endsByItself(source)).toBe(0);
+    const opened = await openCatalog({ databaseUrl: ${JSON.stringify(url)}, dataFolder: '', blobGrace: 0 });
+    await opened.catalog.ping();
+    await opened.close();`;
+  expect(await exitCodeOf(source)).toBe(0);
 });

@@ -15,9 +15,9 @@ import type { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 
 const run = promisify(execFile);
-const bytes = Buffer.from('bytes that go there and back');
+const bytes = Buffer.from('bytes to store and read');
 
-/** A file there and back, by us and by a client with a link. */
+/** Stores and reads a file, and uploads another through a presigned link. */
 async function expectToWork(blobs: S3Blobs): Promise<{ url: string; expiresInSeconds: number }> {
   const signal = new AbortController().signal;
   const limit = { bytes: bytes.length, message: '' };
@@ -45,8 +45,8 @@ onS3(() => {
     const { TEST_S3_ROLE, TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION } = process.env;
     if (TEST_S3_ROLE === undefined) return skip('there is no role to assume (TEST_S3_ROLE)');
     const user = ['--user', `${AWS_ACCESS_KEY_ID}:${AWS_SECRET_ACCESS_KEY}`];
-    const wanted = `Action=AssumeRole&Version=2011-06-15&RoleArn=${TEST_S3_ROLE}&RoleSessionName=test&DurationSeconds=900`;
-    const signed = ['-sS', '-m', '20', '--aws-sigv4', `aws:amz:${AWS_REGION}:sts`, ...user, '-d', wanted];
+    const parameters = `Action=AssumeRole&Version=2011-06-15&RoleArn=${TEST_S3_ROLE}&RoleSessionName=test&DurationSeconds=900`;
+    const signed = ['-sS', '-m', '20', '--aws-sigv4', `aws:amz:${AWS_REGION}:sts`, ...user, '-d', parameters];
     const { stdout } = await run('curl', [...signed, `${TEST_S3_ENDPOINT}/`]);
     const found = (name: string) => new RegExp(`<${name}>([^<]+)<`).exec(stdout)?.[1] ?? '';
     withEnvironment({
@@ -61,7 +61,7 @@ onS3(() => {
     expect(expiresInSeconds).toBeGreaterThan(600);
   });
 
-  test('a store whose certificate only the given authority vouches for is reached', async () => {
+  test('a store with a certificate of the given authority is reached', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'trainyard-test-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
@@ -74,7 +74,7 @@ onS3(() => {
       for (const socket of [client, server]) socket.on('error', () => {});
       client.pipe(server).pipe(client);
     });
-    // Who refuses the certificate breaks off.
+    // A client that rejects the certificate closes the connection.
     proxy.on('tlsClientError', () => {});
     await once(proxy.listen(0, '127.0.0.1'), 'listening');
     onTestFinished(() => void proxy.close());
@@ -88,12 +88,12 @@ onS3(() => {
   });
 
   test('a bucket is addressed as a host where the URL says so', async ({ skip }) => {
-    if (process.env.TEST_S3_CEPH_HOME === undefined) return skip('only of our Ceph is it known that it is localhost');
+    if (process.env.TEST_S3_CEPH_HOME === undefined) return skip('only the local Ceph is known to run on localhost');
     const { lookup } = dns;
-    // As a resolver with a wildcard would; not every system's knows names below localhost.
-    const known: LookupFunction = (host, options, callback) =>
+    // Resolves names below localhost, which not every system does.
+    const withSubdomains: LookupFunction = (host, options, callback) =>
       lookup(host.endsWith('.localhost') ? 'localhost' : host, options, callback);
-    Object.assign(dns, { lookup: known });
+    Object.assign(dns, { lookup: withSubdomains });
     onTestFinished(() => void Object.assign(dns, { lookup }));
     const endpoint = new URL(process.env.TEST_S3_ENDPOINT!);
     endpoint.hostname = 'localhost';

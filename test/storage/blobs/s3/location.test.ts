@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../../../../src/config.js';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 
-test('the URL of a bucket says everything about it', () => {
+test('a URL has all settings of a bucket', () => {
   const url =
     's3://train-data/some/where/?endpoint=https://ceph.local:7480&public_endpoint=https://data.example' +
     '&region=eu-1&path_style=false&sse=aws:kms&kms_key=alias/k&ca=/etc/ca.pem';

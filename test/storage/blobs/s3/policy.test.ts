@@ -18,7 +18,7 @@ import { temporaryFolder } from '../../../harness/server.js';
 const signal = new AbortController().signal;
 const limit = { bytes: 100_000_000, message: 'too much of it' };
 
-/** The policy that `docs/scaling.md` asks for, for one user in one bucket. */
+/** The policy of `docs/scaling.md`, for one user in one bucket. */
 async function documentedPolicy(names: { user: string; bucket: string; prefix: string }): Promise<string> {
   const text = await readFile(new URL('../../../../docs/scaling.md', import.meta.url), 'utf8');
   const block = /```json\n(\{\n {2}"Version"[\s\S]*?)```/.exec(text)?.[1];
@@ -29,7 +29,7 @@ async function documentedPolicy(names: { user: string; bucket: string; prefix: s
 }
 
 onS3(() => {
-  test('the documented policy is all that the store needs', async ({ skip }) => {
+  test('the store needs only the permissions of the documented policy', async ({ skip }) => {
     const [accessKeyId = '', secretAccessKey = ''] = (process.env.TEST_S3_STRANGER ?? '').split(':');
     if (accessKeyId === '') skip('this store has no second user: TEST_S3_STRANGER names one, as key:secret');
     const bucket = `policy-${Date.now()}-${process.pid}`;
@@ -54,7 +54,7 @@ onS3(() => {
     });
     try {
       await blobs.ping();
-      // One PUT, and what goes straight through in parts because the spool has no room for it.
+      // The small one with one PUT; the large one exceeds the spool and is uploaded in parts.
       for (const [key, bytes] of [
         ['d/small', Buffer.from('hello')],
         ['d/large', Buffer.alloc(20_000_000, 'x')],
@@ -67,15 +67,15 @@ onS3(() => {
         expect(fetched?.sizeBytes).toBe(bytes.length);
         await fetched?.discard();
       }
-      const broken = new Readable({ read() {} });
-      broken.push(Buffer.alloc(12_000_000, 'y'));
-      const staging = blobs.stage(broken, { key: 'd/broken', limit, atMostBytes: 20_000_000, signal });
-      setImmediate(() => broken.destroy(new Error('the client went away')));
+      const failing = new Readable({ read() {} });
+      failing.push(Buffer.alloc(12_000_000, 'y'));
+      const staging = blobs.stage(failing, { key: 'd/failed', limit, atMostBytes: 20_000_000, signal });
+      setImmediate(() => failing.destroy(new Error('the client disconnected')));
       await expect(staging).rejects.toThrow();
-      const link = await blobs.presigning!.presign('d/brought', { sizeBytes: 5, expiresInSeconds: 60 });
+      const link = await blobs.presigning!.presign('d/linked', { sizeBytes: 5, expiresInSeconds: 60 });
       expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
       const { objects } = await blobs.presigning!.listObjects('d');
-      expect(objects.map(({ key }) => key)).toEqual(['d/brought', 'd/large', 'd/small']);
+      expect(objects.map(({ key }) => key)).toEqual(['d/large', 'd/linked', 'd/small']);
       await blobs.delete(objects.map(({ key }) => key));
       expect((await blobs.presigning!.listObjects('d')).objects).toEqual([]);
     } finally {

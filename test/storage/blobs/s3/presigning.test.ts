@@ -19,18 +19,18 @@ async function put(url: string, body: Buffer, headers: Record<string, string> = 
 
 onS3(() => {
   describe('a presigned link', () => {
-    test('takes a file of the very size, and only under its key', async () => {
+    test('accepts a file of exactly its size, and only under its key', async () => {
       const { blobs } = await openS3();
-      const { presign, listObjects: arrived } = blobs.presigning!;
+      const { presign, listObjects } = blobs.presigning!;
       const { url, headers, expiresInSeconds } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       expect([headers, expiresInSeconds]).toEqual([{}, 60]);
       expect(await put(url, bytesOf(9))).toBe(403);
       expect(await put(url, bytesOf(11))).toBe(403);
       expect(await put(url.replace('/d/a?', '/d/b?'), bytesOf(10))).toBe(403);
       expect(await put(url.replace(/(Signature=)./, '$1_'), bytesOf(10))).toBe(403);
-      expect(await arrived('d')).toEqual({ objects: [], next: undefined });
+      expect(await listObjects('d')).toEqual({ objects: [], next: undefined });
       expect(await put(url, bytesOf(10), { 'content-type': 'image/jpeg' })).toBe(200);
-      const { objects } = await arrived('d');
+      const { objects } = await listObjects('d');
       const [upload] = objects;
       expect(objects).toEqual([
         { key: 'd/a', sizeBytes: 10, version: upload?.version, lastModified: expect.any(Date) },
@@ -40,7 +40,7 @@ onS3(() => {
       await fetched!.discard();
     });
 
-    test('that is used again with other bytes is found out by the version', async () => {
+    test('that is used again with other bytes is detected by the version', async () => {
       const { blobs } = await openS3();
       const { url } = await blobs.presigning!.presign('d/a', { sizeBytes: 10, expiresInSeconds: 60 });
       await put(url, bytesOf(10));
@@ -57,7 +57,7 @@ onS3(() => {
       expect((await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1e7 })).expiresInSeconds).toBe(604_800);
     });
 
-    test('leads to the host by which clients reach the store', async () => {
+    test('names the host by which clients reach the store', async () => {
       const endpoint = new URL(process.env.TEST_S3_ENDPOINT!);
       endpoint.hostname = 'localhost';
       const { blobs } = await openS3({ parameters: { public_endpoint: endpoint.origin } });
@@ -94,7 +94,7 @@ onS3(() => {
     });
   });
 
-  test('lists what arrived page by page, and no other dataset', async () => {
+  test('lists the objects of a dataset page by page, and no others', async () => {
     const { blobs, bucket } = await openS3();
     const names = Array.from({ length: 1005 }, (_, i) => `d/${String(i).padStart(4, '0')}`);
     await Promise.all(

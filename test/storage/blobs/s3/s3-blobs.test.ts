@@ -25,7 +25,7 @@ setMaxListeners(0, signal);
 const limit = { bytes: 100 * MIB, message: 'too much of it' };
 const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-/** Bytes no part of which is like another. */
+/** Bytes without a repetition. */
 function bytesOf(length: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(length);
   for (let at = 0; at + 4 <= length; at += 4) bytes.writeUInt32LE(Math.imul(at + seed, 2_654_435_761) >>> 0, at);
@@ -36,15 +36,15 @@ function* inChunks(bytes: Buffer, chunkBytes = 100_000): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
 }
 
-function afar(content: BlobContent): (start: number, end: number) => Promise<Buffer> {
-  if (!('readAt' in content)) throw new Error('It is on this machine.');
+function readerOf(content: BlobContent): (start: number, end: number) => Promise<Buffer> {
+  if (!('readAt' in content)) throw new Error('The content is a local file.');
   return (start, end) => content.readAt(start, end, signal);
 }
 
 onS3(() => {
-  test('finds out what the store can do, and leaves nothing of it', async () => {
+  test('detects the capabilities of the store, and deletes its test objects', async () => {
     const { blobs, bucket } = await openS3();
-    // Ceph's gateway; see docs/scaling.md for others.
+    // The capabilities of Ceph; other stores lack some.
     if (process.env.TEST_S3_CEPH_HOME !== undefined) {
       expect(blobs.capabilities).toEqual({
         keepsFirst: true,
@@ -71,25 +71,25 @@ onS3(() => {
     const spoolBytes = 5 * MIB;
     const bytes = bytesOf(20 * MIB + 123);
 
-    test('goes into the bucket in parts, is hashed on the way, and is read there', async () => {
+    test('is uploaded in parts, hashed meanwhile, and read from the bucket', async () => {
       const { blobs, bucket, spoolFolder } = await openS3({ spoolBytes });
       const body = Readable.from(inChunks(bytes), { objectMode: false });
       const staged = await blobs.stage(body, { key: 'd/long', limit, signal });
       expect(await spooledBytes(spoolFolder)).toBe(0);
       expect([staged.sizeBytes, staged.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
-      const at = afar(staged.content);
+      const readAt = readerOf(staged.content);
       for (const start of [0, 8 * MIB - 5, bytes.length - 10]) {
-        expect((await at(start, start + 10)).equals(bytes.subarray(start, start + 10))).toBe(true);
+        expect((await readAt(start, start + 10)).equals(bytes.subarray(start, start + 10))).toBe(true);
       }
       const { version } = await staged.commit();
       expect((await buffer((await blobs.read('d/long', { version }))!)).equals(bytes)).toBe(true);
       const fetched = (await blobs.fetch('d/long', { limit, version, signal }))!;
       expect([fetched.sizeBytes, fetched.sha256]).toEqual([bytes.length, sha256Of(bytes)]);
-      expect((await afar(fetched.content)(7, 9)).equals(bytes.subarray(7, 9))).toBe(true);
+      expect((await readerOf(fetched.content)(7, 9)).equals(bytes.subarray(7, 9))).toBe(true);
       expect(await bucket.unfinished()).toEqual([]);
     });
 
-    test('is removed when it is discarded, and its later replacement is not', async () => {
+    test('is deleted when it is discarded, unless another object has replaced it', async () => {
       const { blobs, bucket } = await openS3({ spoolBytes });
       const stage = () =>
         blobs.stage(Readable.from(inChunks(bytes), { objectMode: false }), { key: 'd/long', limit, signal });
@@ -103,21 +103,21 @@ onS3(() => {
     });
 
     test.each([
-      ['a body that breaks off', 'upload_cut_short'],
+      ['a body that fails', 'upload_cut_short'],
       ['a body that is too long', 'too_large'],
-      ['a signal that fires', 'enough'],
-      ['a key that is taken', 'upload_finalized'],
-    ])('leaves nothing behind after %s', async (what, outcome) => {
+      ['an abort', 'enough'],
+      ['a conflict over the key', 'upload_finalized'],
+    ])('leaves nothing after %s', async (cause, outcome) => {
       const { blobs, bucket } = await openS3({ spoolBytes });
       const abort = new AbortController();
       let few = limit;
       async function* pieces() {
         for (const chunk of inChunks(bytes)) yield chunk;
-        if (what.endsWith('breaks off')) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
-        if (what.endsWith('fires')) abort.abort(Object.assign(new Error('enough'), { code: 'enough' }));
+        if (cause === 'a body that fails') throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
+        if (cause === 'an abort') abort.abort(Object.assign(new Error('enough'), { code: 'enough' }));
       }
-      if (what.endsWith('too long')) few = { bytes: bytes.length - 1, message: 'too long' };
-      const before = what.endsWith('taken') ? ['d/long'] : [];
+      if (cause === 'a body that is too long') few = { bytes: bytes.length - 1, message: 'too long' };
+      const before = cause === 'a conflict over the key' ? ['d/long'] : [];
       if (before.length > 0) {
         await bucket.client.send(new PutObjectCommand({ ...bucket.target('d/long'), Body: 'the first' }));
       }
@@ -128,7 +128,7 @@ onS3(() => {
     });
   });
 
-  test('a file that is too large for one PUT goes in parts from the spool', async () => {
+  test('a spooled file that is too large for one PUT is uploaded in parts', async () => {
     const { blobs, bucket } = await openS3({ spoolBytes: 400 * MIB });
     const piece = bytesOf(MIB);
     const body = () => Readable.from(repeated(piece, 170), { objectMode: false });
@@ -176,7 +176,7 @@ onS3(() => {
       client.send(new UploadPartCommand({ ...target(key), UploadId, PartNumber: 1, Body: 'a part' }));
     await addPart('d/old', await begin('d/old'));
     const [ours, theirs] = [await begin('d/ours'), await begin('d/theirs')];
-    // A day later, all of them are a day old; but to one a part has just been added.
+    // A day later, all uploads are a day old, but one of them has a new part.
     const begun = Date.now();
     await eventually(() => Date.now() - begun > 3000 || undefined);
     await addPart('d/theirs', theirs);
@@ -184,12 +184,12 @@ onS3(() => {
     const connection = await connect(location, TIMEOUTS);
     const store = new S3Bucket(connection, location, TIMEOUTS);
     const aDay = 24 * 60 * 60 * 1000;
-    const tidyAt = (moment: number) => abortAbandoned(store, new Set([ours]), () => moment);
-    await tidyAt(begun + aDay - 60_000);
+    const abortAt = (moment: number) => abortAbandoned(store, new Set([ours]), () => moment);
+    await abortAt(begun + aDay - 60_000);
     expect(await bucket.unfinished()).toEqual(['d/old', 'd/ours', 'd/theirs']);
-    await tidyAt(begun + aDay + 2000);
+    await abortAt(begun + aDay + 2000);
     expect(await bucket.unfinished()).toEqual(['d/ours', 'd/theirs']);
-    await tidyAt(begun + aDay + 60_000);
+    await abortAt(begun + aDay + 60_000);
     expect(await bucket.unfinished()).toEqual(['d/ours']);
     connection.close();
   });
@@ -199,7 +199,7 @@ function* repeated(piece: Buffer, times: number): Generator<Buffer> {
   for (let i = 0; i < times; i++) yield piece;
 }
 
-/** What lies in the spool, in bytes; files come and go while it is looked at. */
+/** The size of the spool in bytes; files may disappear while it is measured. */
 async function spooledBytes(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile() && !entry.name.includes('.lock'));

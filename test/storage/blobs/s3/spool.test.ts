@@ -25,7 +25,7 @@ async function openSpool(maxBytes: number): Promise<Spool> {
 const foldersIn = async () =>
   (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
 
-/** A body that tells whether anybody has begun to read it. */
+/** A body that reports whether it is being read. */
 function watched(length: number): { body: Readable; isRead: () => boolean } {
   let isRead = false;
   const body = new Readable({
@@ -38,23 +38,23 @@ function watched(length: number): { body: Readable; isRead: () => boolean } {
   return { body, isRead: () => isRead };
 }
 
-test('what a process that is no more has left is removed, and what a living one has is not', async () => {
-  const living = await openSpool(100);
-  const kept = await living.receive(Readable.from([bytesOf(10)]), options(10));
-  await mkdir(join(folder, 'dead'));
-  await writeFile(join(folder, 'dead', 'litter'), 'bytes');
-  await mkdir(join(folder, 'held'));
-  const held = lockFolder(join(folder, 'held', 'in-use.lock'));
+test('opening a spool deletes the folders of ended processes, and keeps those of running ones', async () => {
+  const running = await openSpool(100);
+  const file = await running.receive(Readable.from([bytesOf(10)]), options(10));
+  await mkdir(join(folder, 'ended'));
+  await writeFile(join(folder, 'ended', 'leftover'), 'bytes');
+  await mkdir(join(folder, 'locked'));
+  const lock = lockFolder(join(folder, 'locked', 'in-use.lock'));
   await Promise.all(Array.from({ length: 4 }, () => openSpool(100)));
   expect(await foldersIn()).toHaveLength(6);
-  expect(await foldersIn()).not.toContain('dead');
-  expect((await stat(kept.path)).size).toBe(10);
-  held.release();
+  expect(await foldersIn()).not.toContain('ended');
+  expect((await stat(file.path)).size).toBe(10);
+  lock.release();
   await openSpool(100);
-  expect(await foldersIn()).not.toContain('held');
+  expect(await foldersIn()).not.toContain('locked');
 });
 
-test('a closed spool leaves nothing', async () => {
+test('a closed spool leaves no folder', async () => {
   const spool = await Spool.open(folder, 100);
   await spool.receive(Readable.from([bytesOf(10)]), options(10));
   await spool.close();
@@ -66,32 +66,32 @@ test('a body is not read until the budget has space, and releases its permit at 
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const { body, isRead } = watched(50);
   const second = spool.receive(body, options(50));
-  // There is room for this one, but those that came before it have their turn first.
+  // The budget has space for this one, but grants permits in FIFO order.
   const third = watched(40);
-  const overtaking = spool.receive(third.body, options(40));
+  const last = spool.receive(third.body, options(40));
   expect([isRead(), third.isRead()]).toEqual([false, false]);
   await first.remove();
-  const files: SpoolFile[] = await Promise.all([second, overtaking]);
+  const files: SpoolFile[] = await Promise.all([second, last]);
   expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual([50, 40]);
   for (const file of files) await file.remove();
   await (await spool.receive(Readable.from([bytesOf(100)]), options(100))).remove();
 });
 
-test('what turns out smaller than announced takes no more room than it needs', async () => {
+test('a file that is smaller than announced occupies only its own size of the budget', async () => {
   const spool = await openSpool(100);
   const small = await spool.receive(Readable.from([bytesOf(1)]), options(100));
   const next = await spool.receive(Readable.from([bytesOf(99)]), options(99));
   await Promise.all([small.remove(), next.remove()]);
 });
 
-test('an aborted wait lets the next waiter in, and a failed body releases its permit', async () => {
+test('an aborted wait grants the next waiter its permit, and a failed body releases its own', async () => {
   const spool = await openSpool(100);
   const first = await spool.receive(Readable.from([bytesOf(60)]), options(60));
   const abort = new AbortController();
-  const impatient = spool.receive(watched(90).body, { ...options(90), signal: abort.signal });
+  const aborted = spool.receive(watched(90).body, { ...options(90), signal: abort.signal });
   const waiting = spool.receive(watched(30).body, options(30));
   abort.abort(new Error('enough'));
-  await expect(impatient).rejects.toThrow('enough');
+  await expect(aborted).rejects.toThrow('enough');
   const second = await waiting;
   await Promise.all([first.remove(), second.remove()]);
   await expect(spool.receive(Readable.from([bytesOf(101)]), options(100))).rejects.toMatchObject({ code: 'too_large' });
@@ -100,7 +100,7 @@ test('an aborted wait lets the next waiter in, and a failed body releases its pe
   await eventually(async () => ((await readdir(join(folder, (await foldersIn())[0]!))).length <= 2 ? true : undefined));
 });
 
-test('a body that breaks off while it waits ends nothing but itself', async () => {
+test('a body that fails while it waits for a permit rejects only its own upload', async () => {
   const spool = await openSpool(100);
   const first = await spool.receive(Readable.from([bytesOf(100)]), options(100));
   const { body } = watched(10);
