@@ -12,7 +12,7 @@ const ROUTES = [
   ['DELETE', '/ID'],
 ] satisfies [method: string, path: string][];
 
-/** A body that the route would take, so that the answer is about the token or the dataset alone. */
+/** Sends a valid body, so that the answer depends only on the token and the dataset. */
 function request([method, path]: [string, string], id: string, authorization: string | null): Promise<Answer> {
   const form = new FormData();
   form.append('file', new Blob(['a dog']), 'a.txt');

@@ -75,7 +75,7 @@ describe('create', () => {
     expect((await create({ name })).status).toBe(200);
   });
 
-  test('answers 422 to malformed JSON and names a field of a wrong type, and 415 to another body', async () => {
+  test('answers 422 to malformed JSON and to a field of a wrong type, and 415 to a body that is not JSON', async () => {
     const json = { 'content-type': 'application/json' };
     expect((await call('POST', '', { body: '{"name":', headers: json })).status).toBe(422);
     const { status, body } = await callJson('POST', '', { name: 5 });
@@ -86,7 +86,7 @@ describe('create', () => {
 });
 
 describe('list', () => {
-  test('has every dataset of the account, newest first and without files', async () => {
+  test('returns every dataset of the account, newest first and without files', async () => {
     const ids = [await newDataset(), await newDataset(), await newDataset()];
     await upload(ids[0]!, 'a.txt', 'a caption');
     const { status, body } = await call('GET', '');
@@ -102,7 +102,7 @@ describe('list', () => {
 });
 
 describe('delete', () => {
-  test('answers once; afterwards every call on the dataset is 404', async () => {
+  test('succeeds once; afterwards every call on the dataset is 404', async () => {
     const id = await newDataset();
     const { status, body } = await remove(id);
     expect([status, body]).toEqual([200, expect.objectContaining({ id, deleted: true })]);

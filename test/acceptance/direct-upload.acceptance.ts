@@ -46,7 +46,7 @@ describe('a direct upload', () => {
     expect((await waitForStatus(id, 'FAILED')).error?.code).toBe('MISSING_CAPTION');
   });
 
-  test('is judged by its bytes, whatever content type its part declares', async () => {
+  test('has the content type of its bytes; the declared one is ignored', async () => {
     const id = await newDataset();
     const disposition = 'form-data; name="file"; filename="dog.png"\r\nContent-Type: text/plain';
     expect((await uploadRaw(id, disposition, png())).body).toMatchObject({ content_type: 'image/png' });
@@ -117,7 +117,7 @@ describe('a direct upload', () => {
     expect((await statusOf(id)).status).toBe('READY');
   });
 
-  test('of a name that is there replaces the file; one that fails leaves it', async () => {
+  test('of an existing name replaces the file; a rejected one leaves it', async () => {
     const id = await newDataset();
     await upload(id, 'a.txt', 'a dog');
     await upload(id, 'a.png', png(1));

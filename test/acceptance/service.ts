@@ -29,7 +29,7 @@ export interface Dataset {
   readonly files: readonly { readonly filename: string; readonly size_bytes: number; readonly sha256?: string }[];
 }
 
-/** The fields of every body of the contract; a test reads those of the call that it made. */
+/** The fields of all response bodies; a test reads those of the call that it made. */
 interface Body extends Dataset {
   readonly datasets: readonly Dataset[];
   readonly next_cursor?: string | null;
@@ -47,11 +47,11 @@ export interface Answer {
 interface Call {
   readonly body?: RequestInit['body'];
   readonly headers?: Record<string, string>;
-  /** Without it, the first account's. `null` sends none. */
+  /** The token of the first account by default; `null` sends no header. */
   readonly authorization?: string | null;
 }
 
-/** Sends a request below the base path, and checks what the contract says of every answer. */
+/** Sends a request to a path below the base path, and checks the rules that apply to every answer. */
 export async function call(method: string, path: string, { body, headers, authorization }: Call = {}): Promise<Answer> {
   const sent = new Headers(headers);
   if (authorization !== null) sent.set('authorization', authorization ?? `Bearer ${TOKEN}`);
@@ -98,7 +98,7 @@ export async function removeDatasets(): Promise<void> {
   created.clear();
 }
 
-/** A name that no other test and no other run uses. */
+/** Makes a name that no other test or run uses. */
 export function freshName(ending = ''): string {
   return `acceptance ${randomUUID()}${ending}`;
 }
@@ -140,7 +140,7 @@ export async function waitForStatus(id: string, wanted: 'READY' | 'FAILED', seco
   }
 }
 
-/** Uploads a file in one request; the part's content type is that of clients that declare the same for every file. */
+/** Uploads a file in one request. Its part declares `application/octet-stream`, as some clients do for every file. */
 export function upload(id: string, filename: string, bytes: Blob | Buffer | string): Promise<Answer> {
   const form = new FormData();
   form.append('file', new Blob([bytes as Blob], { type: 'application/octet-stream' }), filename);
@@ -158,7 +158,7 @@ export function links(id: string, filenameToByteSize: Record<string, unknown>): 
   return callJson('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize });
 }
 
-/** A link for one file. */
+/** Requests a link for one file. */
 export async function linkOf(id: string, filename: string, sizeBytes: number): Promise<UploadLink> {
   const { status, body } = await links(id, { [filename]: sizeBytes });
   expect(status).toBe(200);

@@ -5,7 +5,7 @@ import { links, newDataset, put, removeDatasets, statusOf, upload, waitForStatus
 afterAll(removeDatasets);
 
 describe('the status', () => {
-  test('never shows READY without the file whose upload was answered last', async () => {
+  test('is never READY without the file that was uploaded last', async () => {
     const id = await newDataset();
     for (let pair = 1; pair <= 3; pair++) {
       await upload(id, `${pair}.png`, png(pair));
@@ -42,7 +42,7 @@ describe('the status', () => {
     expect((await waitForStatus(id, 'READY')).files).toHaveLength(4);
   });
 
-  test('with `wait` is answered when it is terminal or has changed', async () => {
+  test('with `wait` is returned when it is READY or FAILED or has changed', async () => {
     const id = await newDataset();
     expect((await statusOf(id, '?wait=1')).status).toBe('DRAFT');
     const { body } = await links(id, { 'a.txt': 5 });

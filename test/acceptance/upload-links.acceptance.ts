@@ -15,13 +15,13 @@ import {
 
 afterAll(removeDatasets);
 
-/** Sends a file to a new link, and asks until it is stored. */
+/** Sends a file to a new link, and polls until it is stored. */
 async function store(id: string, filename: string, bytes: Buffer): Promise<void> {
   expect(await put(await linkOf(id, filename, bytes.length), bytes)).toBeLessThan(300);
 }
 
 describe('get-upload-endpoint', () => {
-  test('answers with a link for each file, under the name as it was sent', async () => {
+  test('returns a link for each file, under the name as it was sent', async () => {
     const id = await newDataset();
     const names = ['clip.mp4', 'e\u0301 "1".jpg', '100%.png', '猫.txt', '1.jpg'];
     const { status, body } = await links(id, Object.fromEntries(names.map((name) => [name, 5])));
@@ -105,7 +105,7 @@ describe('a PUT to a link', () => {
     expect((await statusOf(id)).files).toEqual([]);
   });
 
-  test('is refused once the link has been used, and the stored file stays', async () => {
+  test('is rejected once the link has been used, and the stored file stays', async () => {
     const id = await newDataset();
     await upload(id, 'a.txt', 'a dog');
     const [first, second] = [png(1), png(2)];
@@ -113,7 +113,7 @@ describe('a PUT to a link', () => {
     const link = await linkOf(id, 'a.png', first.length);
     expect(await put(link, first)).toBeOneOf([200, 204]);
     const { files } = await waitForStatus(id, 'READY');
-    // Object stores answer 412 to a name that is taken.
+    // Object stores answer 412 to a key that exists.
     expect(await put(link, second)).toBeOneOf([403, 409, 412]);
     const after = await statusOf(id);
     expect([after.status, after.files]).toEqual(['READY', files]);
@@ -142,7 +142,7 @@ describe('a PUT to a link', () => {
     expect(files.find(({ filename }) => filename === 'a.txt')?.size_bytes).toBe(6);
   });
 
-  test('of bytes that are not what the name says makes the dataset FAILED until a good file replaces them', async () => {
+  test('of bytes that do not match the filename makes the dataset FAILED until a valid file replaces them', async () => {
     const id = await newDataset();
     await upload(id, 'a.txt', 'a dog');
     await put(await linkOf(id, 'a.jpg', HTML.length), HTML);

@@ -32,7 +32,7 @@ function fileOf(name: string, bytes: Buffer | string): PushFile {
   return { name, size: blob.size, open: async () => blob };
 }
 
-/** So many images, each with its caption. */
+/** `count` images, each with a caption. */
 async function pairs(count: number): Promise<PushFile[]> {
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
   const images = await Promise.all(numbers.map(async (seed) => fileOf(`${seed}.jpg`, await media.jpeg({ seed }))));
@@ -45,7 +45,7 @@ async function sha256Of(blob: Blob): Promise<string> {
     .digest('hex');
 }
 
-/** On the PUTs of files only. */
+/** Applies a rule of the proxy to PUT requests only. */
 const onPut =
   (rule: Rule): Rule =>
   (seen) =>
@@ -54,7 +54,7 @@ const onPut =
 const namesOf = (files: readonly { name: string }[]) => files.map(({ name }) => name).sort();
 
 describe('the client', () => {
-  test('speaks every endpoint', async () => {
+  test('calls every endpoint', async () => {
     const client = clientAt(`${server.url}/prod/v1/trainers/datasets/`);
     const image = await media.jpeg({ width: 128, height: 64 });
     const { id, name } = await client.create('every endpoint');
@@ -86,7 +86,7 @@ describe('the client', () => {
     expect(await eventually(async () => ((await events.next()).done ? 'ended' : undefined))).toBe('ended');
   });
 
-  test('throws what the service says, with code and detail', async () => {
+  test('throws the error of the service, with code and detail', async () => {
     const client = clientAt(server.url);
     const { id } = await client.create('taken');
     await expect(client.create('taken')).rejects.toMatchObject({ status: 409, errorCode: 409001, code: 'name_taken' });
@@ -95,9 +95,9 @@ describe('the client', () => {
       errorCode: 404001,
       code: 'dataset_not_found',
     });
-    const refused = await client.uploadLinks(id, { 'a.exe': 5 }).catch((error) => error);
-    expect(refused).toBeInstanceOf(TrainyardError);
-    expect(refused).toMatchObject({ status: 415, detail: [{ path: 'filenameToByteSize.a.exe' }] });
+    const rejected = await client.uploadLinks(id, { 'a.exe': 5 }).catch((error) => error);
+    expect(rejected).toBeInstanceOf(TrainyardError);
+    expect(rejected).toMatchObject({ status: 415, detail: [{ path: 'filenameToByteSize.a.exe' }] });
     const stranger = new TrainyardClient({ baseUrl: server.url, token: 'ty_no' });
     await expect(stranger.list()).rejects.toMatchObject({ status: 401, message: expect.stringContaining('token') });
   });
@@ -115,7 +115,7 @@ describe('the client', () => {
     expect(() => clientAt('nonsense')).toThrow('URL');
   });
 
-  test('asks again after an answer that was lost or cut, and deletes once', async () => {
+  test('retries a request whose answer was lost or cut; a repeated deletion succeeds', async () => {
     const { id } = await clientAt(server.url).create();
     proxy.rule(({ time }) => (time === 1 ? 'cut-answer' : undefined));
     expect(await clientAt(proxy.url).status(id)).toMatchObject({ id, files: [] });
@@ -125,7 +125,7 @@ describe('the client', () => {
     await expect(clientAt(proxy.url).remove(id)).rejects.toMatchObject({ status: 404 });
   });
 
-  test('withdraws an upload once, though the answer may be lost', async () => {
+  test('withdrawing an upload succeeds when it is retried after a lost answer', async () => {
     const { id } = await clientAt(server.url).create();
     await clientAt(server.url).uploadLinks(id, { 'é.txt': 5 });
     proxy.rule(({ time }) => (time === 1 ? 'lose-answer' : undefined));
@@ -135,7 +135,7 @@ describe('the client', () => {
     await expect(clientAt(proxy.url).withdraw(id, 'é.txt')).rejects.toMatchObject({ status: 404, errorCode: 404002 });
   });
 
-  test('stops with the reason of the signal', async () => {
+  test('rejects with the reason of its signal', async () => {
     const { id } = await clientAt(server.url).create();
     const stop = new AbortController();
     const status = clientAt(proxy.url).status(id, { waitSeconds: 60, signal: stop.signal });
@@ -160,7 +160,7 @@ describe('the client', () => {
 });
 
 describe('push', () => {
-  test('reserves all, sends all, and counts bytes only once they are acknowledged', async () => {
+  test('reserves all files, sends them, and counts bytes only once they are acknowledged', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const files = [...(await pairs(5)), fileOf('6.jpg', await media.jpeg({ seed: 6 })), fileOf('6.txt', '')];
@@ -179,7 +179,7 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test('does not count a file that was sent and is not acknowledged', async () => {
+  test('does not count a file that was sent but is not acknowledged', async () => {
     const dataset = await clientAt(server.url).create();
     proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
     let last: PushProgress | undefined;
@@ -208,28 +208,28 @@ describe('push', () => {
     expect(bytes).toBe('wagon 9');
   });
 
-  test('asks for a hash only where name and size are the same, and trusts it', async () => {
+  test('calls `sha256` only if a stored file has the same name and size, and relies on it', async () => {
     const client = clientAt(server.url);
     const dataset = await client.create();
     await client.push(dataset, [fileOf('a.txt', 'wagon'), fileOf('b.txt', 'train')]);
-    const asked: string[] = [];
+    const hashedNames: string[] = [];
     const hashed = (name: string, text: string): PushFile => ({
       ...fileOf(name, text),
       sha256: async () => {
-        asked.push(name);
+        hashedNames.push(name);
         return createHash('sha256').update(text).digest('hex');
       },
     });
     const files = [hashed('a.txt', 'wagon'), hashed('b.txt', 'longer'), hashed('c.txt', 'wagon')];
     expect(await client.push(dataset, files)).toMatchObject({ unchanged: ['a.txt'], stored: { length: 2 } });
-    expect(asked).toEqual(['a.txt']);
+    expect(hashedNames).toEqual(['a.txt']);
   });
 
   test.each<[string, Rule]>([
     ['a connection that breaks', ({ time }) => (time <= 2 ? { resetAfterBytes: 1 } : undefined)],
     ['500', ({ time }) => (time === 1 ? { status: 500 } : undefined)],
     ['502 of a proxy', ({ time }) => (time === 1 ? { status: 502, body: '<html>' } : undefined)],
-  ])('tries again after %s', async (_, rule) => {
+  ])('retries after %s', async (_, rule) => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     proxy.rule(onPut(rule));
@@ -238,19 +238,19 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test.each([429, 503])('waits as long as a %d asks for', async (status) => {
+  test.each([429, 503])('waits for the Retry-After of a %d', async (status) => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     proxy.rule(onPut(({ time }) => (time === 1 ? { status, headers: { 'retry-after': '1' } } : undefined)));
     const begun = Date.now();
     expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
-    // The delay of its own would have been a quarter of that.
+    // Without the header, the delay would be at most 250 ms.
     expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
     expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([status, 200]);
   });
 
   test.each([400, 404, 411, 413, 415, 422, 501])(
-    'does not try again after %d, and the other files go on',
+    'does not retry after %d, and sends the other files',
     async (status) => {
       const client = clientAt(proxy.url);
       const dataset = await client.create();
@@ -282,7 +282,7 @@ describe('push', () => {
     expect(proxy.requests('POST', 'get-upload-endpoint')).toHaveLength(1);
   });
 
-  test('gets a new link if one has expired', async () => {
+  test('requests a new link if one has expired', async () => {
     const hasty = await startServer({ 'link-seconds': 1 });
     const between = await startProxy(hasty.url);
     try {
@@ -306,7 +306,7 @@ describe('push', () => {
     }
   });
 
-  test('takes a 409 for success only if the bytes are stored, and finds the true reason otherwise', async () => {
+  test('takes a 409 for success only if the bytes are stored; otherwise reports the real error', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     proxy.rule(onPut(() => ([1, 3].includes(proxy.requests('PUT', '').length) ? 'lose-answer' : undefined)));
@@ -317,7 +317,7 @@ describe('push', () => {
     expect(proxy.requests('PUT', '').map(({ status }) => status)).toEqual([undefined, 409, undefined, 409, 422]);
   });
 
-  test('does not take an old file of the same name and size for the new one after a 409', async () => {
+  test('does not mistake an old file of the same name and size for the new one after a 409', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     await client.push(dataset, [fileOf('a.txt', 'wagon')]);
@@ -339,7 +339,7 @@ describe('push', () => {
     expect(failed.map(({ error }) => error.message).join()).toContain('slash');
   });
 
-  test('names a file that can no longer be read, and leaves no pending upload of it', async () => {
+  test('reports a file that can no longer be read, and leaves no pending upload of it', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     const gone: PushFile = {
@@ -357,7 +357,7 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY', counts: { pending: 0 } });
   });
 
-  test('keeps the old file where the new one is gone, and leaves no pending upload of it', async () => {
+  test('keeps the stored file if its replacement can no longer be read, and leaves no pending upload', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     await client.push(dataset, await pairs(1));
@@ -379,7 +379,7 @@ describe('push', () => {
     const files = await pairs(1);
     await client.push(dataset, files);
     const known = { ...files[0]!, sha256: async () => sha256Of(await files[0]!.open()) };
-    // As in a page that came over plain HTTP.
+    // As in a page that was loaded over plain HTTP.
     Object.defineProperty(globalThis.crypto, 'subtle', { value: undefined, configurable: true });
     try {
       expect(namesOf(await client.missing(dataset, files))).toEqual(['1.jpg', '1.txt']);
@@ -392,7 +392,7 @@ describe('push', () => {
     expect(await client.missing(dataset, files)).toEqual([]);
   });
 
-  test('leaves nothing on its signal, however many requests there are', async () => {
+  test('leaves no listeners on its signal after many requests', async () => {
     const client = clientAt(proxy.url);
     const { signal } = new AbortController();
     const dataset = await client.create(undefined, { signal });
@@ -402,7 +402,7 @@ describe('push', () => {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('stops when the service no longer answers, and sends only missing files the next time', async () => {
+  test('stops if the service no longer answers, and sends only the missing files the next time', async () => {
     const client = new TrainyardClient({ baseUrl: proxy.url, token, attempts: 2 });
     const dataset = await client.create();
     const files = await pairs(10);
@@ -434,7 +434,7 @@ describe('push', () => {
     expect(await client.status(dataset.id)).toMatchObject({ status: 'READY' });
   });
 
-  test('stops when its dataset is deleted or the disk is full, instead of trying every file', async () => {
+  test('stops if the dataset is deleted or the disk is full, instead of trying every file', async () => {
     const client = clientAt(proxy.url);
     const files = await pairs(10);
     const deleted = await client.create();
@@ -453,7 +453,7 @@ describe('push', () => {
     expect(proxy.requests('PUT', '')).toHaveLength(2);
   });
 
-  test('ends with the reason of its signal, in the middle of a file', async () => {
+  test('rejects with the reason of its signal in the middle of a file', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();
     proxy.rule(onPut(() => ({ holdAfterBytes: 1 })));
@@ -465,7 +465,7 @@ describe('push', () => {
     expect(proxy.requests('PUT', '').length).toBeLessThanOrEqual(4);
   });
 
-  test('works with a service that has nothing but the contract', async () => {
+  test('works with a service that has only the public contract', async () => {
     const plain = await startProxy(server.url, { isContractOnly: true });
     try {
       const client = clientAt(plain.url);
@@ -477,7 +477,7 @@ describe('push', () => {
       const ready = await client.waitUntilReady(dataset.id);
       expect([ready.status, Object.keys(ready.files[0]!)]).toEqual(['READY', ['filename', 'size_bytes']]);
       await expect(client.manifest(dataset.id)).rejects.toMatchObject({ status: 404 });
-      // Without hashes nobody can know that nothing has changed.
+      // Without hashes, the client can't know that the files are unchanged.
       plain.rule();
       expect(await client.push(dataset, files)).toMatchObject({ stored: { length: 4 }, unchanged: [] });
       const gone: PushFile = { name: 'gone.jpg', size: 5, open: async () => Promise.reject(new Error('gone')) };

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What the examples use without declaring it. */
+/** Declarations of the variables that the examples use. */
 const PRELUDE = `
 import { type DatasetLinks, type PushFile, TrainyardClient } from 'trainyard';
 declare const client: TrainyardClient;

@@ -41,7 +41,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
   ]);
 });
 
-test('the package gives out client and error class, with types', async () => {
+test('the package exports the client and the error class, with types', async () => {
   const folder = await temporaryFolder();
   try {
     await mkdir(join(folder, 'node_modules'));

@@ -29,7 +29,7 @@ async function follow(as = api, url = server.url) {
   const until = async (id: string, isIt: (dataset: Dataset) => boolean): Promise<Dataset> => {
     for (;;) {
       const event = await next();
-      if (event?.type !== 'dataset') throw new Error(`${JSON.stringify(event)} is no dataset`);
+      if (event?.type !== 'dataset') throw new Error(`${JSON.stringify(event)} is not a dataset`);
       expect(event.dataset.id).toBe(id);
       if (isIt(event.dataset)) return event.dataset;
     }

@@ -23,8 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => discardServer(server));
 
-/** Sends raw bytes, disconnects when told to or after sending, and returns the response. */
-function converse(bytes: Buffer, hangUp: boolean): Promise<string> {
+/** Sends raw bytes and returns the response. With `hangUp`, disconnects right after sending. */
+function sendRaw(bytes: Buffer, hangUp: boolean): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
     let answer = '';
@@ -38,16 +38,19 @@ function converse(bytes: Buffer, hangUp: boolean): Promise<string> {
 }
 
 /** A random mutation of a buffer: bytes removed, duplicated or overwritten. */
-const wound = fc.record({
+const mutation = fc.record({
   kind: fc.constantFrom('cut', 'double', 'overwrite'),
   at: fc.double({ min: 0, max: 1, noNaN: true }),
   length: fc.nat(30),
   byte: fc.nat(255),
 });
 
-function wounded(bytes: Buffer, wounds: readonly { kind: string; at: number; length: number; byte: number }[]): Buffer {
+function mutated(
+  bytes: Buffer,
+  mutations: readonly { kind: string; at: number; length: number; byte: number }[],
+): Buffer {
   let result = bytes;
-  for (const { kind, at, length, byte } of wounds) {
+  for (const { kind, at, length, byte } of mutations) {
     const from = Math.floor(at * result.length);
     const [before, middle, after] = [
       result.subarray(0, from),
@@ -64,8 +67,8 @@ function wounded(bytes: Buffer, wounds: readonly { kind: string; at: number; len
 test('damaged requests never crash the server, never answer 500, and store nothing damaged', async () => {
   const request = fc.record({
     target: fc.constantFrom('upload', 'get-upload-endpoint', 'create', 'PUT'),
-    wounds: fc.array(wound, { maxLength: 4 }),
-    headWounds: fc.array(wound, { maxLength: 1 }),
+    mutations: fc.array(mutation, { maxLength: 4 }),
+    headWounds: fc.array(mutation, { maxLength: 1 }),
     hangUp: fc.boolean(),
     lengthError: fc.constantFrom(0, 0, 0, -5, 5),
   });
@@ -87,11 +90,11 @@ test('damaged requests never crash the server, never answer 500, and store nothi
   await fc.assert(
     fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 8 }), async (requests) => {
       const answers = await Promise.all(
-        requests.map(({ target, wounds, headWounds, hangUp, lengthError }) => {
+        requests.map(({ target, mutations, headWounds, hangUp, lengthError }) => {
           const { line, type, body } = heads[target]!;
-          const damaged = wounded(body, wounds);
+          const damaged = mutated(body, mutations);
           const head = `${line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${api.token}\r\nContent-Type: ${type}\r\nConnection: close\r\nContent-Length: ${Math.max(0, damaged.length + lengthError)}\r\n\r\n`;
-          return converse(Buffer.concat([wounded(Buffer.from(head), headWounds), damaged]), hangUp);
+          return sendRaw(Buffer.concat([mutated(Buffer.from(head), headWounds), damaged]), hangUp);
         }),
       );
       for (const answer of answers) expect(answer).not.toMatch(/^HTTP\/1\.1 500/);

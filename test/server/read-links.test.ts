@@ -31,7 +31,7 @@ beforeEach(async () => {
 
 const bytesOf = async (response: Response) => Buffer.from(await response.arrayBuffer());
 const cacheControlOf = async (url: string) => (await fetch(url)).headers.get('cache-control');
-const refusalOf = async (url: string | URL) => {
+const rejectionOf = async (url: string | URL) => {
   const response = await fetch(url);
   const { error_code, error_message } = (await response.json()) as { error_code: number; error_message: string };
   return [response.status, error_code, error_message];
@@ -69,7 +69,7 @@ describe('a link', () => {
     }
     const other = await api.newDataset();
     await api.upload(other, NAME, image);
-    expect(await refusalOf(links.file({ filename: NAME }).replace(id, other))).toEqual([
+    expect(await rejectionOf(links.file({ filename: NAME }).replace(id, other))).toEqual([
       403,
       403001,
       expect.stringContaining('exactly as links returned it'),
@@ -81,23 +81,23 @@ describe('a link', () => {
     const { value } = { value: url.searchParams.get(part) ?? '' };
     for (const change of [`${value}0`, '', value.slice(1)]) {
       url.searchParams.set(part, change);
-      expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
+      expect((await rejectionOf(url)).slice(0, 2)).toEqual([403, 403001]);
     }
     url.searchParams.set(part, value);
     expect((await fetch(url)).status).toBe(200);
     url.searchParams.append(part, value);
-    expect((await refusalOf(url)).slice(0, 2)).toEqual([403, 403001]);
+    expect((await rejectionOf(url)).slice(0, 2)).toEqual([403, 403001]);
   });
 
   test('without a signature is a request without a token', async () => {
     const url = new URL(links.file({ filename: NAME }));
     url.searchParams.delete('signature');
-    expect((await refusalOf(url)).slice(0, 2)).toEqual([401, 401001]);
+    expect((await rejectionOf(url)).slice(0, 2)).toEqual([401, 401001]);
   });
 
   test("answers 404 after the dataset is deleted, and can't be made for an unknown dataset", async () => {
     await client.remove(id);
-    expect((await refusalOf(links.file({ filename: NAME }))).slice(0, 2)).toEqual([404, 404001]);
+    expect((await rejectionOf(links.file({ filename: NAME }))).slice(0, 2)).toEqual([404, 404001]);
     await expect(client.links(id)).rejects.toMatchObject({ status: 404, errorCode: 404001 });
     const theirs = await (await server.api('other')).newDataset();
     await expect(client.links(theirs)).rejects.toMatchObject({ status: 404, errorCode: 404001 });

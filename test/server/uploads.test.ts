@@ -85,7 +85,7 @@ describe('a direct upload', () => {
     expect(body.files[0]?.sha256).toBe(sha256(good));
   });
 
-  test('of a bad file makes the dataset FAILED with the reason, and a good one repairs it', async () => {
+  test('of an invalid file makes the dataset FAILED with the reason, and a valid one repairs it', async () => {
     const id = await api.newDataset();
     const good = await media.png();
     await api.upload(id, 'a.txt', 'a caption');

@@ -24,7 +24,7 @@ async function openPool() {
   return new InspectionPool();
 }
 
-test('formats are restricted before a thread decodes, and starting another thread does not change them', async () => {
+test('formats are restricted before a thread decodes, and another thread does not restrict them again', async () => {
   expect(await opens(media.damaged.svg())).toBe(true);
   const folder = await folderWith({ 'a.jpg': await media.jpeg() });
   const pool = await openPool();

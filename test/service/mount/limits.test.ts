@@ -56,7 +56,7 @@ describe('a dataset of thousands of files', () => {
 });
 
 describe.each(SOURCES)('on a disk that is too small, %s', (_, sourceArgs) => {
-  test('a mount says so, leaves nothing, and keeps what was mounted', async ({ skip }) => {
+  test('a mount fails with a message, leaves no files, and keeps the mounted folder', async ({ skip }) => {
     const disk = await mountSmallDisk(2);
     if ('refusal' in disk) {
       if (process.env.CI === 'true') throw new Error(disk.refusal);

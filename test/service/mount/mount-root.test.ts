@@ -27,8 +27,8 @@ const digestOf = async (name: string): Promise<string | undefined> =>
     (text) => JSON.parse(text).digest,
     () => undefined,
   );
-/** Waits until the dataset is mounted as it now is. */
-const mountedAsItIs = async (id: string, name: string) => {
+/** Waits until the current state of the dataset is mounted. */
+const currentStateMounted = async (id: string, name: string) => {
   const { digest } = (await api.manifest(id)).body;
   await eventually(async () => ((await digestOf(name)) === digest ? digest : undefined));
 };
@@ -36,40 +36,40 @@ const gone = (name: string) => eventually(() => (existsSync(join(root, name)) ? 
 const warned = (text: string) => eventually(() => (server.output().includes(text) ? true : undefined));
 
 describe('serve --mount-root', () => {
-  test('datasets appear when they are READY, are replaced when they change, and go when they are deleted', async () => {
+  test('datasets are mounted when READY, replaced when they change, and unmounted when they are deleted', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'appearing');
-    await mountedAsItIs(id, 'appearing');
+    await currentStateMounted(id, 'appearing');
     expect(trainerWalk(join(root, 'appearing'))).toHaveLength(3);
     await leaveLitter(join(root, 'appearing'));
     await api.upload(id, '01.jpg', await media.jpeg({ seed: 77 }));
-    await mountedAsItIs(id, 'appearing');
+    await currentStateMounted(id, 'appearing');
     expect(existsSync(join(root, 'appearing', '_latent_cache'))).toBe(false);
     await leaveLitter(join(root, 'appearing'));
     await api.request('DELETE', `/${id}`);
     await gone('appearing');
-    // What was taken away is cleared up right after.
+    // The old folders are removed right after.
     await eventually(async () => ((await mountedIn(root)).length === 0 ? true : undefined));
   });
 
-  test('what is not READY does not appear, and what was mounted stays while it is not', async () => {
+  test('a dataset that is not READY is not mounted, and one that was mounted stays while it is not READY', async () => {
     const id = await datasetOf(api, await pairsOf(1), 'wavering');
     const failed = await api.newDataset('failed');
     await api.upload(failed, 'bare.jpg', await media.jpeg());
-    await mountedAsItIs(id, 'wavering');
+    await currentStateMounted(id, 'wavering');
     const digest = await digestOf('wavering');
     await api.upload(id, 'bare.jpg', await media.jpeg({ seed: 5 }));
     // Earlier changes are reconciled first.
     const later = await datasetOf(api, await pairsOf(1), 'later');
-    await mountedAsItIs(later, 'later');
+    await currentStateMounted(later, 'later');
     expect(await digestOf('wavering')).toBe(digest);
     expect(existsSync(join(root, 'failed'))).toBe(false);
     await api.upload(id, 'bare.txt', 'no longer');
-    await mountedAsItIs(id, 'wavering');
+    await currentStateMounted(id, 'wavering');
   });
 
   test("a deleted dataset's folder stays when files were added to it", async () => {
     const id = await datasetOf(api, await pairsOf(1), 'shared');
-    await mountedAsItIs(id, 'shared');
+    await currentStateMounted(id, 'shared');
     await writeFile(join(root, 'shared', 'mine.txt'), 'mine');
     await api.request('DELETE', `/${id}`);
     await warned('the dataset was deleted, but its folder is kept');
@@ -79,18 +79,18 @@ describe('serve --mount-root', () => {
 
   test('edits in a mounted folder are not overwritten by a changed dataset', async () => {
     const id = await datasetOf(api, await pairsOf(1), 'edited');
-    await mountedAsItIs(id, 'edited');
+    await currentStateMounted(id, 'edited');
     await writeFile(join(root, 'edited', '01.txt'), 'by hand');
     await api.upload(id, '01.txt', 'another caption');
     await warned('was changed after it was mounted');
     expect(await readFile(join(root, 'edited', '01.txt'), 'utf8')).toBe('by hand');
   });
 
-  test('of two accounts with a dataset of one name the older is mounted, and the other once that one is gone', async () => {
+  test('of two datasets with the same name in two accounts the older is mounted, and the other after it is deleted', async () => {
     const other = await server.api('other');
     const mine = await datasetOf(api, await pairsOf(1), 'twin');
     const theirs = await datasetOf(other, { ...(await pairsOf(2)) }, 'twin');
-    await mountedAsItIs(mine, 'twin');
+    await currentStateMounted(mine, 'twin');
     await warned('another account has an older dataset of this name');
     expect(trainerWalk(join(root, 'twin'))).toHaveLength(1);
     await api.request('DELETE', `/${mine}`);
@@ -99,15 +99,15 @@ describe('serve --mount-root', () => {
     expect(trainerWalk(join(root, 'twin'))).toHaveLength(2);
   });
 
-  test('a stop in the middle leaves nothing half done, and the next start catches up with what was missed', async () => {
+  test('a stop during a mount leaves no partial folder, and the next start mounts missed changes', async () => {
     const kept = await datasetOf(api, await pairsOf(1), 'kept');
-    await mountedAsItIs(kept, 'kept');
+    await currentStateMounted(kept, 'kept');
     const lost = await datasetOf(api, await pairsOf(1), 'lost');
-    await mountedAsItIs(lost, 'lost');
+    await currentStateMounted(lost, 'lost');
     const { ino } = await stat(join(root, 'kept'));
     const settings = { 'caption-grace-seconds': 0 };
     expect(await server.stop()).toBe(0);
-    // Meanwhile served without a mount root.
+    // Meanwhile the data folder is served without a mount root.
     server = await startServer(settings, { dataFolder: server.dataFolder });
     api = await server.api();
     await api.request('DELETE', `/${lost}`);
@@ -115,7 +115,7 @@ describe('serve --mount-root', () => {
     expect(await server.stop()).toBe(0);
     server = await startServer({ ...settings, 'mount-root': root }, { dataFolder: server.dataFolder });
     api = await server.api();
-    await mountedAsItIs(fresh, 'fresh');
+    await currentStateMounted(fresh, 'fresh');
     await gone('lost');
     expect((await stat(join(root, 'kept'))).ino).toBe(ino);
   });

@@ -29,7 +29,7 @@ const SOURCES = [
 ] as const;
 
 describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
-  test('gives the trainer exactly the media of the dataset, each with its caption', async () => {
+  test('the trainer reads exactly the media of the dataset, each with its caption', async () => {
     const clip = media.clip('faststart.mp4');
     const files: Record<string, Buffer | string> = {
       'plain.jpg': await media.jpeg({ seed: 1 }),
@@ -84,7 +84,7 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
     );
   });
 
-  test('gives private copies that the trainer may write beside and a person may edit', async () => {
+  test('copies files, so that the trainer may add files and a person may edit them', async () => {
     await datasetOf(api, await pairsOf(1), `private ${sourceArgs().length}`);
     const root = await newRoot();
     await run(['mount', `private ${sourceArgs().length}`, '--into', root, ...sourceArgs()]);
@@ -103,7 +103,7 @@ describe.each(SOURCES)('mounting %s', (_, sourceArgs) => {
     for (const name of await readdir(folder)) expect((await stat(join(folder, name))).nlink).toBe(1);
   });
 
-  test('a second mount is instant and changes nothing, also with caches of the trainer', async () => {
+  test('a second mount changes nothing, also with caches of the trainer', async () => {
     const name = `twice ${sourceArgs().length}`;
     await datasetOf(api, await pairsOf(3), name);
     const root = await newRoot();
@@ -220,14 +220,14 @@ describe('files that trainyard did not mount', () => {
     expect(trainerWalk(join(root, name)).map(({ caption }) => caption)).toEqual(['wagon 1', 'wagon 2']);
   });
 
-  test('a new modification time alone is no change', async () => {
+  test('a new modification time alone is not a change', async () => {
     const root = await newRoot();
     await mount(root);
     await utimes(join(root, name, '01.jpg'), 1, 1);
     expect((await mount(root, '--json')).json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
   });
 
-  test('an added hidden file is no change, but is not removed either', async () => {
+  test('an added hidden file is not a change, but it is not removed either', async () => {
     const root = await newRoot();
     await mount(root);
     await writeFile(join(root, name, '.DS_Store'), 'x');

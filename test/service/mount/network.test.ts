@@ -23,7 +23,7 @@ const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   trainyard(args, { ...options, env: { ...environment(), ...options.env } });
 
-/** The answer of a service without archives: every file is then requested by itself. */
+/** The answer of a service without archives: the client then requests each file by itself. */
 const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
 const isArchive = ({ path }: { path: string }) => path.endsWith('/archive');
 

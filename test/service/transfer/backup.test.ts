@@ -39,7 +39,7 @@ describe('while the service is in use', () => {
   /** More writers make the service slower, so that files are deleted later and fewer backups need another round. */
   const WRITERS = 2;
 
-  /** Uploads, replaces and removes captions until `stop`, and counts the changes. */
+  /** Uploads, replaces and removes captions until `stop` is called, and counts the changes. */
   function writeAlong(ids: readonly string[]) {
     const random = seededRandom(20_251_125);
     const stopping = new AbortController();

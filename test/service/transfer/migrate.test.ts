@@ -154,7 +154,7 @@ test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
 describe('interrupted', () => {
   const CAPTIONS = 500;
 
-  /** Large enough to be interrupted several times. */
+  /** A data folder that is large enough to interrupt its migration several times. */
   let large: string;
   let tokenOfLarge: string;
   beforeAll(async () => {

@@ -69,7 +69,7 @@ for (const { name, leftOut } of BACKENDS) {
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
     });
 
-    test('a client that waits learns of it without polling', async () => {
+    test('a client that waits is notified without polling', async () => {
       const id = await api.newDataset();
       const image = await media.jpeg();
       const { body } = await api.links(id, { 'a.jpg': image.length, 'a.txt': 1 });
@@ -82,7 +82,7 @@ for (const { name, leftOut } of BACKENDS) {
       expect(last.status).toBe('READY');
     });
 
-    test('without status requests, it is found in the background', async () => {
+    test('without status requests, the upload is found in the background', async () => {
       const id = await api.newDataset();
       await api.upload(id, 'a.jpg', await media.jpeg());
       await putTo(await api.link(id, 'a.txt', 5), 'a dog');

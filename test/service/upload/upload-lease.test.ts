@@ -98,10 +98,10 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
   );
 
 describe('an upload that stalls past its lease', () => {
-  test('does not harm the upload that took over', async () => {
+  test('does not damage the upload that took over', async () => {
     const service = await openService();
     const stalled = await service.stall(() => service.put('from one.'));
-    // Another instance, which does not know what this one is receiving.
+    // Another instance, which does not know that this one is receiving the upload.
     const other = new Uploads(service.dependencies);
     service.time.ahead = LEASE + SECOND;
     await cleanUp(service.dependencies);
