@@ -19,8 +19,8 @@ const ZERO: StemCounts = {
 export const COUNT_FIELDS = Object.keys(ZERO) as (keyof StemCounts)[];
 
 /**
- * The counts of the files of one stem. Captions pair, and names collide, only among files of one stem, so a change to a file
- * needs only its stem group recounted.
+ * The counts of the files of one stem. Only files of one stem pair or collide, so that a change to a file needs a recount of
+ * its stem group alone.
  */
 export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   const counts = { ...ZERO };
@@ -72,7 +72,7 @@ export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<st
   return groups;
 }
 
-/** Counts all files of a dataset. The stored counts must always equal this. */
+/** Counts all files of a dataset. The counts in the catalog must always equal the result. */
 export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
   let counts = ZERO;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);

@@ -63,12 +63,12 @@ export interface DatasetFile<U extends Upload = Upload> {
 export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
-/** The longest time until cleanup removes a direct upload whose server has crashed. */
+/** The longest time until cleanup removes a direct upload after its server has crashed. */
 const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 
 /**
- * The moment at which a pending upload expires. A direct upload expires later than its lease: if its server crashes, its client
- * has seen the connection break, so cleanup removes it before it would count as an error of the dataset.
+ * The moment at which a pending upload expires. A direct upload expires later than its lease: if its server crashes, its
+ * client sees the connection break, so cleanup removes it before it counts as an error of the dataset.
  */
 export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
   const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
@@ -85,7 +85,7 @@ export interface DatasetCounts {
   readonly images: number;
   readonly videos: number;
   readonly captions: number;
-  /** Images and videos whose type the trainer reads. */
+  /** Images and videos of types that the trainer reads. */
   readonly trainable: number;
   /** Images and videos without a caption of the same stem. */
   readonly uncaptioned: number;

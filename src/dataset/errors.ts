@@ -1,4 +1,4 @@
-/** The reasons for which a request fails. `api/error-codes.ts` has the HTTP status of each; a code without one does not compile. */
+/** The reasons why a request fails. `api/error-codes.ts` does not compile without the HTTP status of each. */
 export type ErrorCode =
   | 'unauthorized'
   | 'link_invalid'
@@ -34,8 +34,8 @@ export interface FieldProblem {
 }
 
 /**
- * The error class of all layers. `message` is shown to people as it is: it says what is wrong, with which file, and what to
- * do. The cause is only logged.
+ * The error class of all layers. `message` is shown to people unchanged: it says what is wrong, with which file, and what
+ * to do. The cause is only logged.
  */
 export class ServiceError extends Error {
   readonly code: ErrorCode;

@@ -10,12 +10,12 @@ export interface Findings {
   readonly warnings: readonly Warning[];
 }
 
-/** Orphaned captions that get a suggestion. The search for the nearest name is quadratic. */
+/** The number of orphaned captions that get a suggestion: the search for the nearest name is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
 /**
- * Finds the errors and warnings of a dataset, in the order of the filenames. There are errors exactly where `statusOf`
- * returns FAILED once no upload is in flight and the caption grace is over.
+ * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight and the caption
+ * grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
   const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');

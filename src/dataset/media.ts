@@ -37,7 +37,7 @@ type Row = (typeof MEDIA)[keyof typeof MEDIA];
 export type ImageFormat = Extract<Row, { kind: 'image' }>['format'];
 export type VideoFormat = Extract<Row, { kind: 'video' }>['format'];
 
-/** The most pixels that Pillow opens, and so the trainer: twice Pillow's `MAX_IMAGE_PIXELS`, which ai-toolkit does not change. */
+/** The most pixels that the trainer opens: twice Pillow's `MAX_IMAGE_PIXELS`, which ai-toolkit does not change. */
 export const MAX_IMAGE_PIXELS = 178_956_970;
 
 /** The extension with its dot, lower-cased; `''` for a name without one. */
@@ -58,7 +58,7 @@ export function mediaTypeOf(filename: string): MediaType | undefined {
   return Object.hasOwn(MEDIA, extension) ? MEDIA[extension as keyof typeof MEDIA] : undefined;
 }
 
-/** The type of a file by its content: that of its extension if the format agrees, else the first of that format in the table. */
+/** The type of content in this format: that of the filename if the formats agree, else the first in the table. */
 export function mediaTypeOfContent(format: ImageFormat | VideoFormat, filename: string): MediaType {
   const named = mediaTypeOf(filename);
   return named?.format === format ? named : Object.values(MEDIA).find((type) => type.format === format)!;

@@ -7,8 +7,8 @@ const MAX_DATASET_NAME_BYTES = 128;
 /**
  * Checks a filename and returns it in NFC, so that `é.jpg` from one system and `é.txt` from another are a pair.
  *
- * @throws ServiceError `invalid_name` where it is not one path component of 1 to 255 UTF-8 bytes; `unsupported_type`
- * where its extension is not in the table of media types.
+ * @throws ServiceError `invalid_name` if it is not one path component of 1 to 255 UTF-8 bytes; `unsupported_type` if its
+ * extension is not in the table of media types
  */
 export function parseFilename(raw: string): string {
   const fault = filenameFault(raw);

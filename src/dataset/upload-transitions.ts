@@ -38,7 +38,7 @@ export function acquireLease(
   return replacePending(group, id, (upload) => ({ ...upload, leaseUntil: lease.until, leaseToken: lease.token }));
 }
 
-/** Extends the lease while the bytes are received. Returns `undefined` also where the lease has expired. */
+/** Extends the lease while the bytes are received. Returns `undefined` also if the lease has expired. */
 export function renewLease(
   group: StemGroup,
   holder: LeaseHolder,
@@ -56,8 +56,8 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * Stores the file. It replaces the stored or rejected file of the same name, and the pending uploads by links to that name
- * that are not being received. Returns `undefined` also where the lease has expired, since cleanup may have removed the bytes.
+ * Stores the file. It replaces the stored or rejected file of the same name, and pending uploads by links to that name,
+ * unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed the bytes.
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const { id } = holder;
@@ -75,8 +75,8 @@ export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFi
 }
 
 /**
- * Records that the upload was rejected. Where a stored file has the same name, the upload is removed without a record: a
- * failed second attempt leaves the first file as it is, and the response tells the client.
+ * Records that the upload was rejected. If a stored file has the same name, the upload is removed without a record: the
+ * stored file stays as it is, and only the response reports the rejection.
  */
 export function reject(
   group: StemGroup,

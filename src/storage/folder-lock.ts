@@ -4,8 +4,8 @@ import { DatabaseSync } from '@photostructure/sqlite';
 export class FolderInUse extends Error {}
 
 /**
- * Locks a folder for one process, until `release` or until the process ends in any way: the lock is an open exclusive
- * transaction on a SQLite database at `path`, and the kernel releases it with the process.
+ * Locks a folder for one process, until `release` or the end of the process. The lock is an open exclusive transaction on a
+ * SQLite database at `path`, which the kernel releases even if the process crashes.
  *
  * @throws FolderInUse
  */

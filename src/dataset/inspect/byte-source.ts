@@ -3,7 +3,7 @@ import { StructureError, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
 
-/** `upTo` returns requests of at most this many bytes in full, so that a header is never split at the window's end. */
+/** `upTo` returns at least this many bytes, if requested and in the file, so that the window never splits a header. */
 const UNSPLIT_BYTES = 64;
 
 /** A file of known size that can be read synchronously at any offset. */
@@ -36,7 +36,7 @@ export class FileBytes {
     this.window = Buffer.allocUnsafeSlow(options.windowBytes);
   }
 
-  /** @throws the operating system's error where the file can't be opened. */
+  /** @throws the operating system's error if the file can't be opened */
   static open(path: string): FileBytes {
     return FileBytes.over(fileSource(path));
   }
@@ -51,16 +51,12 @@ export class FileBytes {
     return new FileBytes({ source: this.source, windowBytes, ownsSource: false });
   }
 
-  /** @throws StructureError where the file has fewer bytes. */
+  /** @throws StructureError if the file has fewer bytes */
   requireSize(bytes: number): void {
     if (bytes > this.size) throw truncationBy(bytes - this.size);
   }
 
-  /**
-   * Exactly `length` bytes from `offset`, valid until the next call.
-   *
-   * @throws StructureError where the file ends before that.
-   */
+  /** Exactly `length` bytes from `offset`, valid until the next call. @throws StructureError if the file ends before */
   at(offset: number, length: number): Buffer {
     this.requireSize(offset + length);
     if (length > MAX_READ_BYTES) throw new StructureError('is damaged: one of its headers has an impossible length');
@@ -68,7 +64,7 @@ export class FileBytes {
     return this.window.subarray(offset - this.windowStart, offset - this.windowStart + length);
   }
 
-  /** The bytes from `offset`: at most `maxBytes`, fewer where the window or the file ends; none at the end of the file. */
+  /** At most `maxBytes` bytes from `offset`: fewer if the window or the file ends earlier, none at the end of the file. */
   upTo(offset: number, maxBytes: number): Buffer {
     const wanted = Math.max(0, Math.min(maxBytes, this.size - offset, this.window.length));
     const windowEnd = this.windowStart + this.windowLength;

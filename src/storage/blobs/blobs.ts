@@ -6,8 +6,8 @@ import type { Readable } from 'node:stream';
  */
 export interface BlobStore {
   /**
-   * Receives a body that `commit` then stores under this key, so that it can be inspected in between. Memory does not grow
-   * with the body. While there is no space for it, the body is not read.
+   * Receives a body, which can then be inspected before `commit` stores it under this key. Memory does not grow with the
+   * body. The body is not read until there is space for it.
    *
    * @throws ServiceError `too_large` with the limit's message once the body exceeds it, `upload_cut_short` if the body ends
    * early, `no_space`, `unavailable`; the signal's reason. Nothing is stored then.
@@ -22,8 +22,8 @@ export interface BlobStore {
   read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
 
   /**
-   * Reads a whole blob once, so that the caller can then inspect it with random access; `undefined` if there is none. The
-   * caller must call `discard`.
+   * Reads a whole blob once, so that the caller can inspect it with random access; `undefined` if there is none. The caller
+   * must call `discard`.
    *
    * @throws as `stage` and `read`
    */
@@ -114,8 +114,8 @@ export interface Presigning {
   readonly maxBytes: number;
 
   /**
-   * Makes a link that accepts one file of exactly this size. The link can be used again until it expires, so every later
-   * `read` must give the version that was inspected.
+   * Makes a link that accepts one file of exactly this size. Clients can use the link again until it expires, so every
+   * later `read` must pass the version that was inspected.
    *
    * @param options.signedAt when its lifetime begins, by the store's clock; by default the current time of this machine
    * @returns the URL, the headers that the client must send, and the lifetime, which the store and the credentials may limit
@@ -144,7 +144,7 @@ export interface PresignedObject {
   readonly lastModified: Date;
 }
 
-/** The blob of a key is not the version that was inspected: a client has replaced it through its link. */
+/** The blob is not the version that was inspected: a client has replaced it through its link. */
 export class BlobChanged extends Error {
   constructor(key: string) {
     super(`The object ${key} was replaced after it had been inspected.`);

@@ -18,7 +18,7 @@ export class ByteBudget {
   #used = 0;
   readonly #queue: Waiter[] = [];
 
-  /** @param resource what the bytes are of, for the error message: `memory` */
+  /** @param resource the name of the resource in the error message: `memory` */
   constructor(bytes: number, resource: string) {
     this.bytes = bytes;
     this.#resource = resource;
@@ -29,7 +29,7 @@ export class ByteBudget {
   }
 
   /**
-   * Waits for a permit of so many bytes, at most the whole budget.
+   * Waits for a permit for this many bytes, at most the whole budget.
    *
    * @throws the signal's reason; ServiceError `unavailable` after 90 seconds
    */

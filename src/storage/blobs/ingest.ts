@@ -76,7 +76,7 @@ async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise
   }
 }
 
-/** The answer to a client whose upload has lost the race for its key. */
+/** The answer to a client after a concurrent request has stored the upload. */
 export function alreadyExists(): ServiceError {
   return new ServiceError('upload_finalized', 'This upload has already been completed by another request.');
 }

@@ -19,8 +19,8 @@ const HINT_LENGTH = 7;
 const ACCOUNT_NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
 
 /**
- * Accounts, which own datasets, and the tokens that authenticate them. The database holds the SHA-256 of each token. A
- * token has 256 random bits, so its hash needs no salt and does not reveal it.
+ * Accounts, which own datasets, and the tokens that authenticate them. The database stores only the SHA-256 of each token.
+ * A token has 256 random bits, so its hash needs no salt and does not reveal it.
  */
 export class Accounts {
   readonly #db: Database;

@@ -157,7 +157,7 @@ export class Catalog {
     return files;
   }
 
-  /** The datasets of such uploads whose links expire at or after `expiringFrom`, with the time of the last reservation. */
+  /** The datasets that have such uploads with links that expire at or after `expiringFrom`, with the last reservation. */
   async datasetsWithPresignedUploads(query: {
     now: Micros;
     expiringFrom: Micros;
@@ -206,7 +206,7 @@ export class Catalog {
   async deleteDataset(key: Key, now: Micros): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
     const dataset = this.#selectDataset(key).select('id');
-    // The row lock comes first: it waits for a change in flight, whose files are then trashed too.
+    // The row lock comes first: it waits for a change in flight, so that files of that change are trashed too.
     const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
         hasRowLocks ? dataset.forUpdate() : dataset,
@@ -219,7 +219,7 @@ export class Catalog {
     return deleted.length > 0;
   }
 
-  /** The keys of blobs in the trash whose grace period is over, at most `ROWS_PER_STATEMENT`. */
+  /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */
   async expiredTrash(now: Micros): Promise<string[]> {
     const rows = await this.#db.query
       .selectFrom('trash')

@@ -66,7 +66,7 @@ export async function isEmptyCatalog({ query }: Database): Promise<boolean> {
   return true;
 }
 
-/** True if two catalogs have the same rows, so that an earlier copy is complete. Ignores versions of blobs and the trash. */
+/** True if two catalogs have the same rows: an earlier copy is complete. Ignores versions of blobs and the trash. */
 export async function haveSameRows(from: Database, to: Database): Promise<boolean> {
   return inSnapshot(from, (readOne) =>
     inSnapshot(to, async (readOther) => {

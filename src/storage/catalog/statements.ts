@@ -10,7 +10,7 @@ import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.
 /** A statement may have 32,766 parameters in SQLite and 65,535 in Postgres; a row of a file takes some 20. */
 export const ROWS_PER_STATEMENT = 500;
 
-/** Literals, not parameters: SQLite uses a partial index only if the text of the statement has the index's condition. */
+/** Literals, not parameters: SQLite uses a partial index only if the text of the statement contains its condition. */
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
 
@@ -70,7 +70,7 @@ export function filesOfStems(query: Query, datasetId: string, stems: readonly st
   );
 }
 
-/** A page of at most `limit` stored files of a dataset, whose names follow `after`. */
+/** At most `limit` stored files of a dataset, with names after `after`. */
 export interface FilePage {
   readonly datasetId: string;
   readonly after: string;

@@ -1,10 +1,10 @@
-/** A revocation whose notification is lost takes effect after this time. */
+/** If the notification of a revocation is lost, the revocation takes effect after this time. */
 const LIFETIME_MS = 5000;
 const MAX_TOKENS = 10_000;
 
 /**
- * Caches the accounts of valid tokens, by their digests, for a few seconds. It is empty unless `isConnected`, that is while
- * notifications of revocations arrive; each of them clears it.
+ * Caches the accounts of valid tokens, by their digests, for a few seconds. Each notification of a revocation clears it. It
+ * stays empty while it is not connected, because revocations are then not notified.
  */
 export class TokenCache {
   readonly #accounts = new Map<string, { accountId: string; until: number }>();

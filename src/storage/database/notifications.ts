@@ -17,7 +17,7 @@ const MAX_RETRY_DELAY_MS = 5000;
 export interface Listener {
   /** Another process has sent a message. */
   readonly onMessage: (message: InstanceMessage) => void;
-  /** Listening has begun, or begun again: messages sent before may be missed. */
+  /** The process listens (again). Messages that were sent before may be missed. */
   readonly onConnect: () => void;
   /** The connection is lost: messages are missed until `onConnect`. */
   readonly onDisconnect: () => void;
@@ -61,7 +61,7 @@ export class Notifications {
     let delayMs = MIN_RETRY_DELAY_MS;
     while (!signal.aborted) {
       const client = new pg.Client(this.#connection);
-      // The event only ends the pause early; the next ping then fails.
+      // These events only end the pause early; the next ping then fails.
       const broken = new AbortController();
       const onBreak = () => broken.abort();
       client.on('error', onBreak).on('end', onBreak);

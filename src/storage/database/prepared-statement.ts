@@ -10,12 +10,12 @@ class Parameter {
   }
 }
 
-/** Makes the parameter of a name. It has the type of its value, so that a query builder takes it for one. */
+/** Makes the parameter of a name, typed as its value so that the query builder accepts it. */
 export type ParameterOf<Values> = <Name extends keyof Values>(name: Name) => Values[Name];
 
 /**
- * A prepared statement: built and compiled to SQL once for each database, then executed with other values. Building and
- * compiling a statement takes longer than SQLite takes to run it.
+ * A prepared statement: built and compiled to SQL once for each database, then executed with different values. Building and
+ * compiling a statement takes longer than running it in SQLite.
  */
 export function preparedStatement<Values extends object, Row>(
   build: (query: Query, parameter: ParameterOf<Values>) => Compilable<Row>,

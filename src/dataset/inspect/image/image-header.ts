@@ -18,7 +18,7 @@ export interface ImageHeader {
 /**
  * Checks the dimensions in the header, so that a small file that declares a huge image is rejected before it is decoded.
  *
- * @throws InspectionError `IMAGE_TOO_LARGE`; StructureError where a side is zero.
+ * @throws InspectionError `IMAGE_TOO_LARGE`; StructureError if a side is zero
  */
 export function checkDimensions(width: number, height: number): void {
   if (width < 1 || height < 1) throw new StructureError(`is damaged: its header gives ${width}×${height} pixels`);

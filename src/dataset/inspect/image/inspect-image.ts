@@ -41,7 +41,7 @@ export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
 };
 
 /**
- * Inspects a file whose extension is an image's.
+ * Inspects a file with the extension of an image.
  *
  * @throws InspectionError, StructureError, and the operating system's errors.
  */

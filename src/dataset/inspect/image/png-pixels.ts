@@ -1,6 +1,6 @@
 /*
- * A proof of PNG pixels in constant memory. libvips decodes PNG too, but holds all pixels of an interlaced image, and a
- * strip of 1,500 lines of any other: more than the memory budget of a decoder from 26 megapixels, or very long lines, on.
+ * Proves the pixels of a PNG in constant memory. libvips decodes PNG too, but holds all pixels of an interlaced image, and
+ * 1,500 lines of any other. That exceeds the memory budget from 26 megapixels on, or with very long lines.
  */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -27,7 +27,7 @@ const ADAM7 = [
 
 /**
  * Checks that the data inflate to as many bytes as the header declares, with a valid filter type at the start of each
- * line. Nothing else can fail in a PNG whose checksums are right.
+ * line. Nothing else can be wrong in a PNG with correct checksums.
  *
  * @throws StructureError
  */

@@ -59,7 +59,7 @@ export function readTiff(file: FileBytes): ImageHeader {
   return { width, height, orientation, animated: false, decoderBytes: rowBytes * rows + largestPiece };
 }
 
-/** The bytes of the largest strip or tile. @throws StructureError where one lies outside the file. */
+/** The bytes of the largest strip or tile. @throws StructureError if one lies outside the file */
 function checkPieces(file: FileBytes, pieces: { offsets: readonly number[]; lengths: Iterable<number> }): number {
   let largest = 0;
   let index = 0;
@@ -99,7 +99,7 @@ class Tiff {
       this.file.requireSize(offset + bytes);
       fields.set(this.number(at, 2), { type, count, offset });
     }
-    // The offset of the next directory is often the last number of a file, so it must be there.
+    // The offset of the next directory is often the last number of a file; a truncated file lacks it.
     this.number(start + (this.big ? 8 : 2) + entries * entryBytes, this.big ? 8 : 4);
     return fields;
   }

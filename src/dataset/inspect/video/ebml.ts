@@ -15,7 +15,7 @@ export interface SizedElement extends EbmlElement {
 /**
  * Reads the header of the EBML element at `offset`.
  *
- * @throws StructureError where the bytes are no element, or where the element ends after its parent or after the file.
+ * @throws StructureError if the bytes are no element, or if the element ends after its parent or after the file
  */
 export function elementAt(file: FileBytes, offset: number, parentEnd: number): EbmlElement {
   const bytes = file.upTo(offset, 12);
@@ -73,14 +73,14 @@ function bytesOf(file: FileBytes, element: SizedElement): Buffer {
   return file.at(element.payload, length);
 }
 
-/** The length of a variable-length integer by its first byte, in bytes; 0 where that exceeds `maxBytes`. */
+/** The length of a variable-length integer by its first byte, in bytes; 0 if it exceeds `maxBytes`. */
 function vintBytes(first: number | undefined, maxBytes: number): number {
   if (first === undefined || first === 0) return 0;
   const length = Math.clz32(first) - 23;
   return length <= maxBytes ? length : 0;
 }
 
-/** `undefined` where all bits are ones, which stands for an unknown size. */
+/** The value of a variable-length integer; `undefined` if all its bits are ones, which means an unknown size. */
 function sizeAt(bytes: Buffer): number | undefined {
   const first = bytes[0] ?? 0;
   const mask = 0xff >> bytes.length;
@@ -93,7 +93,7 @@ function sizeAt(bytes: Buffer): number | undefined {
   return allOnes ? undefined : value;
 }
 
-/** The track number that a block begins with, and its length in bytes. */
+/** The track number at the beginning of a block, and its length in bytes. */
 export function trackNumber(bytes: Buffer): { track: number; length: number } {
   const length = vintBytes(bytes[0], 8);
   if (length === 0 || length > bytes.length) {

@@ -16,7 +16,7 @@ const PARSERS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
 };
 
 /**
- * Inspects a file whose extension is a video's. Our own parsers prove the structure; mediabunny adds codec and dimensions.
+ * Inspects a file with the extension of a video. Our own parsers prove the structure; mediabunny adds codec and dimensions.
  *
  * @throws InspectionError, StructureError, and the operating system's errors.
  */

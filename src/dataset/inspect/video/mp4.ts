@@ -10,10 +10,10 @@ import { type FragmentTotals, readFragment, type TrackDefaults } from './fragmen
 import { checkSamples } from './samples.js';
 import type { Movie, Track } from './video-facts.js';
 
-/** Ten hours of video have 20 MB of tables; a file with more than this is an attack or of no use for training. */
+/** Ten hours of video have 20 MB of tables. A file with more than this is an attack, or too long for training. */
 const MAX_MOOV_BYTES = 256 << 20;
 const MAX_TRACKS = 256;
-/** Durations in headers are rounded; truncation between two fragments loses more. */
+/** Durations in headers are rounded by less than this; truncation between two fragments loses more. */
 const TOLERANCE_SECONDS = 0.5;
 
 /** The boxes at the top level of the file. */
@@ -145,7 +145,7 @@ function readTrack(
   };
 }
 
-/** The width and height at the end of `tkhd` (16.16 fixed point), swapped where its matrix turns the video by a quarter. */
+/** The width and height at the end of `tkhd` (16.16 fixed point), swapped if its matrix turns the video by 90°. */
 function displaySize(file: FileBytes, header: Box): { width: number; height: number } {
   const bytes = file.at(header.end - 44, 44);
   const [width, height] = [bytes.readUInt16BE(36), bytes.readUInt16BE(40)];
@@ -153,7 +153,7 @@ function displaySize(file: FileBytes, header: Box): { width: number; height: num
   return isTurned ? { width: height, height: width } : { width, height };
 }
 
-/** Finds a truncation between two fragments, where the header gives the duration of all fragments (`mehd`). */
+/** Detects truncation between two fragments, if the header gives the duration of all fragments (`mehd`). */
 function checkFragmentDuration(file: FileBytes, moov: Box, movie: { timescale: number; seconds: number }): void {
   const extension = firstBox(file, moov, 'mvex');
   const box = extension && firstBox(file, extension, 'mehd');

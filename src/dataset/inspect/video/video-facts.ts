@@ -11,11 +11,11 @@ const CACHE_BYTES = 4 << 20;
 export interface Track {
   readonly kind: 'video' | 'audio' | 'other';
   frames: number;
-  /** The duration of its frames; 0 where it is unknown. */
+  /** The duration of its frames; 0 if unknown. */
   seconds: number;
   /** The container's name for it: `avc1`, `V_VP9`. */
   readonly codec: string;
-  /** In pixels, after rotation. Used where mediabunny does not read the file. */
+  /** In pixels, after rotation. Used if mediabunny does not read the file. */
   readonly width?: number;
   readonly height?: number;
 }
@@ -35,7 +35,7 @@ type VideoFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
 /**
  * Reads the codec and the displayed dimensions with mediabunny, and counts the packets once more.
  *
- * @throws StructureError where mediabunny finds fewer packets than the container declares.
+ * @throws StructureError if mediabunny finds fewer packets than the container declares
  */
 export async function describeVideo(file: FileBytes, movie: Movie): Promise<VideoFacts> {
   const video = movie.tracks.find(({ kind }) => kind === 'video');

@@ -29,7 +29,7 @@ const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/;
 /**
  * Reads `s3://bucket/prefix?endpoint=…&region=…&path_style=true&presign=true&sse=aws:kms&kms_key=…&ca=/path.pem&public_endpoint=…`.
  *
- * @throws Error whose message completes "BLOBS_URL …" and lists all faults
+ * @throws Error with a message that completes "BLOBS_URL …" and lists all faults
  */
 export function parseS3Url(text: string): S3Location {
   const url = URL.canParse(text) ? new URL(text) : undefined;

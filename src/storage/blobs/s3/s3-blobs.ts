@@ -27,7 +27,7 @@ import { Spool } from './spool.js';
 
 const MIB = 1024 * 1024;
 
-/** A larger file is uploaded in parts. Direct uploads are smaller, because parts may replace an object and a PUT never does. */
+/** A larger file is uploaded in parts. Direct uploads are smaller: parts may replace an object, one PUT never does. */
 const MAX_PUT_BYTES = 160 * MIB;
 
 /** Memory for parts of spooled files and of request bodies, separate so that slow clients don't block spooled files. */
@@ -177,7 +177,7 @@ export class S3Blobs implements BlobStore {
 
   async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
     const { limit, signal } = options;
-    // The request is sent once the spool has space: the store would close a connection whose body is not read.
+    // The request is sent once the spool has space: the store closes a connection if its body is not read.
     let opened: OpenObject | undefined;
     const bucket = this.#bucket;
     const body = Readable.from(

@@ -24,15 +24,15 @@ const PING_TIMEOUT_MS = 5000;
 /** The metadata key of a random mark. By its mark, an upload recognizes its own object after a lost response. */
 const MARK = 'trainyard-upload';
 
-/** The capabilities of a store, as `probe` has detected them. */
+/** The capabilities of a store, as detected by `probe`. */
 export interface StoreCapabilities {
   /** PUT with `If-None-Match: *` never replaces an object. */
   readonly keepsFirst: boolean;
   /** GET with `If-Match` rejects another version. The ETag of the response is compared in any case. */
   readonly matchesVersions: boolean;
-  /** A PUT whose body does not have the signed SHA-256 is rejected. */
+  /** The store rejects a PUT if the body does not have the signed SHA-256. */
   readonly checksBodies: boolean;
-  /** A presigned PUT whose body does not have the signed length is rejected. */
+  /** The store rejects a presigned PUT if the body does not have the signed length. */
   readonly checksLengths: boolean;
 }
 
@@ -168,7 +168,7 @@ export class S3Bucket {
     }
   }
 
-  /** Lists a page of up to 1000 objects whose keys have the prefix and follow `after`, ordered by key; one request. */
+  /** Lists up to 1000 objects with this prefix and keys after `after`, ordered by key; one request. */
   async list(
     keyPrefix: string,
     after?: string,
