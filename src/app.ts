@@ -29,7 +29,7 @@ const THUMBNAIL_PIXELS = 320;
 /**
  * Starts the server and its background work. The server listens when this resolves.
  *
- * @throws FolderInUse where another process serves the folder, BackendUnusable where the database or the bucket can't be used
+ * @throws FolderInUse if another process serves the folder, BackendUnusable if the database or the bucket can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
   await makePrivateFolder(config.dataFolder);

@@ -1,4 +1,4 @@
-/** The largest file that `POST …/upload` takes, in bytes of the file itself; multipart framing does not count. */
+/** The largest file that `POST …/upload` accepts, in bytes of the file itself; multipart framing does not count. */
 export const MAX_DIRECT_BYTES = 150_000_000;
 
 /** Filenames in one request for captions or for an archive. */

@@ -29,7 +29,7 @@ export interface PushResult {
 export interface PushListeners {
   /** Called after each change. */
   readonly onProgress?: (progress: PushProgress) => void;
-  /** Called once for each file when it is finished, so that a caller knows what is left if the push itself fails. */
+  /** Called once for each file when it is finished, so that a caller knows which files are left if the push itself fails. */
   readonly onFileFinished?: (file: PushFile, outcome: PushOutcome) => void;
 }
 

@@ -16,7 +16,7 @@ declare module 'fastify' {
 
 type AuthDependencies = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
 
-/** Rejects requests without a valid token, or a read link where the route accepts one, before their body is read. */
+/** Rejects requests without a valid token, or a read link if the route accepts one, before their body is read. */
 export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthDependencies): void {
   scope.decorateRequest('accountId', '');
   const accountByLink = (request: FastifyRequest): string => {
@@ -41,7 +41,7 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
   });
 }
 
-/** The read link in the query, where the route accepts one. */
+/** The read link in the query, if the route accepts one. */
 function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
   const given = query as Record<string, unknown>;
   if (!routeOptions.config.acceptsReadLink || given.signature === undefined) return undefined;

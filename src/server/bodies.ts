@@ -40,7 +40,7 @@ export function bodyOf(raw: IncomingMessage): Readable {
 
 /**
  * Returns the one file of a `multipart/form-data` body. Its stream ends after the closing boundary has been read, and fails
- * where the boundary is missing or a second file follows.
+ * if the boundary is missing or a second file follows.
  *
  * @param limit of the whole body, including everything around the file
  * @throws ServiceError `unsupported_body`, `malformed_body`, `too_large` with the limit's message; the signal's reason
@@ -172,7 +172,7 @@ export function uploadSignal(
   return abort.signal;
 }
 
-/** The size of the body; `undefined` where the client did not announce it. */
+/** The size of the body; `undefined` if the client did not announce it. */
 export function contentLengthOf({ headers }: FastifyRequest): number | undefined {
   return headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
 }

@@ -25,7 +25,7 @@ export interface ServerDependencies {
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
-  /** Rejects where the catalog or the blob store does not answer. */
+  /** Rejects if the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;
 }
@@ -37,7 +37,7 @@ export interface ServerOptions {
   readonly trustedProxies: readonly string[];
   readonly timeouts: BodyTimeouts;
   readonly version: string;
-  /** The origin of presigned links, `https://s3.example`; `undefined` where links lead to the service itself. */
+  /** The origin of presigned links, `https://s3.example`; `undefined` if links lead to the service itself. */
   readonly uploadOrigin: string | undefined;
   readonly logger: FastifyBaseLogger;
 }

@@ -47,7 +47,7 @@ export class DatasetService {
     this.#dependencies = dependencies;
   }
 
-  /** Creates an empty dataset, with a random name where none is given. @throws ServiceError `invalid_name`, `name_taken` */
+  /** Creates an empty dataset, with a random name if none is given. @throws ServiceError `invalid_name`, `name_taken` */
   async create({ accountId, name }: { accountId: string; name?: string | undefined }): Promise<DatasetSummary> {
     const dataset = await this.#dependencies.catalog.createDataset({
       id: this.#dependencies.newId(),
@@ -130,7 +130,7 @@ export class DatasetService {
     throw new ServiceError('file_not_found', message);
   }
 
-  /** @returns false where nothing changed */
+  /** @returns false if nothing changed */
   async #change(
     key: DatasetKey,
     filename: string,

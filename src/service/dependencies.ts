@@ -26,7 +26,7 @@ export interface ServiceDependencies {
   readonly inspect: Inspector;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
-  /** Starts to poll the store for presigned uploads of a dataset and returns at once. Absent where links are not presigned. */
+  /** Starts to poll the store for presigned uploads of a dataset and returns at once. Absent if links are not presigned. */
   readonly pollPresignedUploads?: (datasetId: string) => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;

@@ -16,7 +16,7 @@ export function signatureOf({ method, fields, expires }: LinkClaims, key: Buffer
     .digest('base64url');
 }
 
-/** @throws ServiceError `link_invalid` where the signature does not match the claims, `link_expired`; with these messages */
+/** @throws ServiceError `link_invalid` if the signature does not match the claims, or `link_expired`, with the given message */
 export function verifyLink(
   claims: LinkClaims,
   options: { signature: string; key: Buffer; now: number; messages: { invalid: string; expired: string } },

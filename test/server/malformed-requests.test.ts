@@ -68,7 +68,7 @@ test('damaged requests never crash the server, never answer 500, and store nothi
   const request = fc.record({
     target: fc.constantFrom('upload', 'get-upload-endpoint', 'create', 'PUT'),
     mutations: fc.array(mutation, { maxLength: 4 }),
-    headWounds: fc.array(mutation, { maxLength: 1 }),
+    headMutations: fc.array(mutation, { maxLength: 1 }),
     hangUp: fc.boolean(),
     lengthError: fc.constantFrom(0, 0, 0, -5, 5),
   });
@@ -90,11 +90,11 @@ test('damaged requests never crash the server, never answer 500, and store nothi
   await fc.assert(
     fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 8 }), async (requests) => {
       const answers = await Promise.all(
-        requests.map(({ target, mutations, headWounds, hangUp, lengthError }) => {
+        requests.map(({ target, mutations, headMutations, hangUp, lengthError }) => {
           const { line, type, body } = heads[target]!;
           const damaged = mutated(body, mutations);
           const head = `${line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${api.token}\r\nContent-Type: ${type}\r\nConnection: close\r\nContent-Length: ${Math.max(0, damaged.length + lengthError)}\r\n\r\n`;
-          return sendRaw(Buffer.concat([mutated(Buffer.from(head), headWounds), damaged]), hangUp);
+          return sendRaw(Buffer.concat([mutated(Buffer.from(head), headMutations), damaged]), hangUp);
         }),
       );
       for (const answer of answers) expect(answer).not.toMatch(/^HTTP\/1\.1 500/);

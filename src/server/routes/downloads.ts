@@ -27,7 +27,7 @@ const route = routesTagged('files');
 /** The file under a name may be replaced at any time, so caches must revalidate by ETag. */
 const CACHE_CONTROL = 'private, no-cache';
 
-/** Where the URL contains the SHA-256 of the bytes, the response never changes. */
+/** If the URL contains the SHA-256 of the bytes, the response never changes. */
 const CACHE_IMMUTABLE = 'private, max-age=31536000, immutable';
 
 /** Routes to read the files of a dataset. */

@@ -115,7 +115,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
-/** The public URL of the service; where none is set, the host that the client used for this request. */
+/** The public URL of the service; if none is set, the host that the client used for this request. */
 function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   try {

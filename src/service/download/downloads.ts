@@ -9,7 +9,7 @@ import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Makes a WebP thumbnail of the image at `path`. Rejects where the image can't be decoded. */
+/** Makes a WebP thumbnail of the image at `path`. Rejects if the image can't be decoded. */
 export type Thumbnailer = (path: string) => Promise<Buffer>;
 
 /** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
@@ -129,14 +129,14 @@ export class Downloads {
     const key = thumbnailKeyOf(blobKeyOf(file));
     const existing = await blobs.read(key);
     if (existing !== undefined) return existing;
-    let making = this.#thumbnailsInFlight.get(key);
-    if (making === undefined) {
-      making = this.#storeThumbnail(file, key).finally(() => this.#thumbnailsInFlight.delete(key));
-      this.#thumbnailsInFlight.set(key, making);
+    let storing = this.#thumbnailsInFlight.get(key);
+    if (storing === undefined) {
+      storing = this.#storeThumbnail(file, key).finally(() => this.#thumbnailsInFlight.delete(key));
+      this.#thumbnailsInFlight.set(key, storing);
     }
-    await making;
+    await storing;
     const thumbnail = await blobs.read(key);
-    // The file was deleted meanwhile.
+    // The file was deleted in the meantime.
     if (thumbnail === undefined) throw fileNotFound(file.filename);
     return thumbnail;
   }
@@ -153,7 +153,7 @@ export class Downloads {
       // Another instance stored the same thumbnail first.
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
-    // If the file was deleted meanwhile, cleanup may have run already and would not delete this thumbnail.
+    // If the file was deleted in the meantime, cleanup may have run already and will not delete this thumbnail.
     if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
   }
 

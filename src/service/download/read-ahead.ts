@@ -9,7 +9,7 @@ const MAX_AHEAD_BYTES = 1024 * 1024;
 
 /**
  * Yields files in order with their bytes, reading small ones ahead. The caller must read the bytes of a file to their end
- * before it requests the next file. Throws where `read` fails, or where a file's bytes are not as many as its recorded size:
+ * before it requests the next file. Throws if `read` fails, or if a file does not have its recorded size:
  * an archive states its size in advance.
  */
 export async function* readAhead(
@@ -25,7 +25,7 @@ export async function* readAhead(
       if (aheadBytes + file.upload.sizeBytes > MAX_AHEAD_BYTES) return;
       aheadBytes += file.upload.sizeBytes;
       const bytes = readWhole(file, read);
-      // Not unhandled: the error is thrown when the file's turn comes.
+      // Prevents an unhandled rejection. The error is thrown when the file's turn comes.
       bytes.catch(() => {});
       ahead.set(file, bytes);
     }
@@ -44,7 +44,7 @@ async function readWhole(file: StoredFile, read: (file: StoredFile) => Promise<R
   return chunks;
 }
 
-/** Throws where the bytes are not as many as recorded. Opens the file only when iterated, so that no stream is left open. */
+/** Throws if the file does not have its recorded size. Opens the file only when iterated, so that no stream is left open. */
 async function* checkSize(
   { id, filename, upload }: StoredFile,
   open: () => Promise<Iterable<Buffer> | AsyncIterable<Buffer>>,

@@ -33,7 +33,7 @@ export class ReadLinks {
     return { query: new URLSearchParams({ account, expires, signature }).toString(), expiresAt };
   }
 
-  /** Returns the account of the link. @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
+  /** Returns the account of the link. @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
   verify({ signature, ...link }: ReadLinkParts, now: Micros): string {
     const messages = {
       invalid: 'The signature of this link is not valid for this dataset. Use the query exactly as links returned it.',

@@ -90,7 +90,7 @@ async function* partsOf(
   yield end;
 }
 
-/** The header before the bytes (4.3.7). The CRC is unknown yet, so CRC and sizes are in the descriptor (4.4.4). */
+/** The header before the bytes (4.3.7). The CRC is not known yet, so CRC and sizes are in the descriptor (4.4.4). */
 function localHeaderOf(entry: Entry): Buffer {
   // This extra field makes the sizes in the descriptor eight bytes wide (4.3.9.2).
   const extra = zip64Extra(isLarge(entry) ? [0, 0] : []);

@@ -44,7 +44,7 @@ export class InspectionPool {
 
   /**
    * Inspects a file. If the decoder takes too long or runs out of memory, the result is a problem of the file. Rejects with
-   * the signal's reason, or where the bytes can't be read.
+   * the signal's reason, or if the bytes can't be read.
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
@@ -86,14 +86,14 @@ export class InspectionPool {
     }
   }
 
-  /** Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects where the image can't be decoded. */
+  /** Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects if the image can't be decoded. */
   async thumbnail(path: string, maxPixels: number): Promise<Buffer> {
     await loadDecoders();
     const filename = new URL('../../dataset/inspect/image/thumbnail.js', import.meta.url).href;
     return Buffer.from(await this.#pool.run({ path, maxPixels }, { filename, name: 'makeThumbnail' }));
   }
 
-  /** Files that are being inspected or wait for a worker. */
+  /** The number of files that are being inspected or wait for a worker. */
   get queuedFiles(): number {
     return this.#queuedFiles;
   }

@@ -34,7 +34,7 @@ export interface CopyJob {
 
 export type CopyOutcome =
   | { readonly ok: true; readonly mtimesMs: readonly number[] }
-  /** `index` is the failed file's in the job. An error would lose its `code` on the way between threads. */
+  /** `index` is the failed file's in the job. An error loses its `code` when it is passed between threads. */
   | { readonly ok: false; readonly index: number; readonly errno: string; readonly message: string };
 
 /** Used instead of an errno if the size or the SHA-256 differs. */

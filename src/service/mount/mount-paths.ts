@@ -15,7 +15,7 @@ export interface MountPaths {
   readonly name: string;
   /** The new folder while it is written. */
   readonly staging: string;
-  /** The old folder between two renames, where an atomic swap is not possible. */
+  /** The old folder between two renames, if an atomic swap is not possible. */
   readonly aside: string;
 }
 

@@ -23,7 +23,7 @@ export async function receiveArchive(
   const parser = new Parser({ strict: true });
   parser.on('entry', (entry: ReadEntry) => {
     const file = wanted.get(entry.path);
-    // A file of another size is requested by itself later, which finds out why.
+    // A file of another size is requested by itself later; that request finds the cause.
     if (file === undefined || entry.size !== file.sizeBytes || entry.type !== 'File') {
       entry.resume();
       return;

@@ -78,7 +78,7 @@ export async function receiveFiles(
   }
 }
 
-/** Files to request together. A file that an earlier attempt started is requested by itself, to resume it. */
+/** Files to request together. A file that an earlier attempt started is requested separately, to resume it. */
 function* groupsOf(files: readonly MountFile[], started: ReadonlySet<string>): Generator<MountFile[]> {
   let group: MountFile[] = [];
   let bytes = 0;

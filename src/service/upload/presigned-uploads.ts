@@ -29,7 +29,7 @@ export interface PresignedUploadsOptions {
 /**
  * Finds uploads that clients have written to the store through presigned links, and finalizes them. The store sends no
  * notifications, so it is polled: for one dataset whenever a client requests its status, and for all in the background.
- * Every instance may find an upload. Its lease decides which instance finalizes it, and expires where that instance dies.
+ * Every instance may find an upload. Its lease decides which instance finalizes it, and expires if that instance dies.
  */
 export class PresignedUploads {
   readonly #dependencies: ServiceDependencies;
@@ -37,7 +37,7 @@ export class PresignedUploads {
   readonly #stopping = new AbortController();
   /** Polls in flight, by dataset. */
   readonly #polls = new Map<string, Promise<void>>();
-  /** Where the next poll of a dataset begins: the key of the first pending upload that the last poll did not reach. */
+  /** The start of a dataset's next poll: the key of the first pending upload that the last poll did not reach. */
   readonly #nextKeys = new Map<string, string>();
   /** When `pollAll` polls a dataset next. */
   readonly #nextPollAt = new Map<string, Micros>();
@@ -62,7 +62,7 @@ export class PresignedUploads {
     this.#polls.set(datasetId, ended);
   }
 
-  /** Polls every dataset that has pending presigned uploads and is due. Rejects where the catalog or the store fails. */
+  /** Polls every dataset that has pending presigned uploads and is due. Rejects if the catalog or the store fails. */
   async pollAll(): Promise<void> {
     const now = this.#dependencies.now();
     const query = { now, expiringFrom: now - POLL_AFTER_EXPIRY };
@@ -89,13 +89,13 @@ export class PresignedUploads {
     const { catalog, now } = this.#dependencies;
     const pendingIds = await catalog.pendingPresignedIds({ now: now(), datasetId });
     const idsByKey = new Map(pendingIds.map((id) => [blobKeyOf({ id, datasetId }), id]));
-    // Sorted, because the catalog sorts the ids and keys sort as their ids do.
+    // The keys are sorted: the catalog returns sorted ids, and keys sort in the order of their ids.
     const keys = [...idsByKey.keys()];
     const from = this.#nextKeys.get(datasetId) ?? '';
     const first = keys.find((key) => key >= from) ?? keys[0];
     this.#nextKeys.delete(datasetId);
     if (first === undefined) return 'all';
-    // The listing begins after a key that need not exist, so it gets one that sorts just before the first pending key.
+    // A listing begins after a key that need not exist. This prefix of the first pending key sorts before it.
     const page = await this.#options.presigning.listObjects(datasetId, { after: first.slice(0, -1) });
     const ids = page.objects.flatMap(({ key }) => idsByKey.get(key) ?? []);
     if (ids.length > 0) {
@@ -133,7 +133,7 @@ export class PresignedUploads {
   #onFailure(error: unknown, file: PendingFile): void {
     if (this.#stopping.signal.aborted) return;
     if (error instanceof ServiceError && error.code === 'invalid_content') this.#options.onRejected();
-    // `link_withdrawn`: the file was removed meanwhile.
+    // `link_withdrawn`: the file was removed in the meantime.
     else if (!(error instanceof ServiceError && error.code === 'link_withdrawn')) {
       this.#options.onError(error, `finalizing ${file.filename} of dataset ${file.datasetId} failed`);
     }

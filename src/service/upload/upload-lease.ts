@@ -38,7 +38,7 @@ export class UploadLease {
   }
 
   /**
-   * Acquires the lease of a pending upload; `undefined` where another holder has it, or the upload is no longer pending.
+   * Acquires the lease of a pending upload; `undefined` if another holder has it or the upload is no longer pending.
    *
    * @param options.now a lease that expires by then may be taken over; the current time by default
    */
@@ -68,7 +68,7 @@ export class UploadLease {
     }
   }
 
-  /** Extends the lease. @returns false where it was lost */
+  /** Extends the lease. @returns false if it was lost */
   renew(): Promise<boolean> {
     const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.leaseDuration };
@@ -83,8 +83,8 @@ export class UploadLease {
   /**
    * Inspects the received bytes, and stores the file or rejects it.
    *
-   * @throws ServiceError `invalid_content`; `link_withdrawn` where the file or its dataset was removed meanwhile;
-   * `unavailable` where the client should send the file again
+   * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed in the meantime;
+   * `unavailable` if the client should send the file again
    */
   async finalize(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
     const { inspect, now } = this.#dependencies;

@@ -45,7 +45,7 @@ export class UploadLinks {
 
   /**
    * @param key at least 32 random bytes, the same for every process of an installation
-   * @param presigning `undefined` where the store can't presign
+   * @param presigning `undefined` if the store can't presign
    */
   constructor(key: Buffer, presigning?: Presigning) {
     this.#key = key;
@@ -67,7 +67,7 @@ export class UploadLinks {
     if (this.#presigning === undefined) throw new Error(`${file.filename} needs a link that the store can't presign.`);
     const expiresInSeconds = Math.max(1, Math.floor((expiresAt - DETECTION_MARGIN - now) / MICROS_PER_SECOND));
     const sizeBytes = expectedBytes ?? 0;
-    // The database's clock, which all instances share. This machine's clock may be off by more than a link's lifetime.
+    // The time of the database, which all instances share. This machine's clock may be wrong by more than a link's lifetime.
     const signedAt = new Date(now / 1000);
     const link = await this.#presigning.presign(blobKeyOf(file), { sizeBytes, expiresInSeconds, signedAt });
     return { url: link.url, headers: link.headers, expiresAt: now + link.expiresInSeconds * MICROS_PER_SECOND };
@@ -81,7 +81,7 @@ export class UploadLinks {
     return { url: `/uploads/${id}?${query}`, headers: {}, expiresAt };
   }
 
-  /** @throws ServiceError `link_invalid` where any part was changed, `link_expired` */
+  /** @throws ServiceError `link_invalid` if any part was changed, `link_expired` */
   verify({ signature, ...link }: SignedLinkParts & { signature: string }, now: Micros): SignedUpload {
     const messages = {
       invalid:

@@ -68,7 +68,7 @@ export class Uploads {
   /**
    * Reserves, receives and finalizes a file of at most `MAX_DIRECT_BYTES`.
    *
-   * @throws ServiceError `invalid_content` where the file isn't fit to train on, `too_large`, `no_space` and others. Nothing
+   * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space` and others. Nothing
    * is stored then.
    */
   async receiveDirect(key: DatasetKey, rawFilename: string, incoming: IncomingBody): Promise<StoredFile> {
@@ -162,7 +162,7 @@ export class Uploads {
   }
 
   /**
-   * Releases the leases of failed uploads. It never throws, so that the client learns of the upload's own error. A failed
+   * Releases the leases of failed uploads. Never throws, so that the client receives the upload's own error. A failed
    * release is retried with the next upload; at the latest, the lease expires.
    */
   async #releaseLeases(): Promise<void> {

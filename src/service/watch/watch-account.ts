@@ -20,8 +20,8 @@ export type AccountEvent =
 
 /**
  * Yields `open`, then each dataset of an account after a change, including changes that only time causes. Changes in quick
- * succession are combined, and only changed rows are read. Ends where notifications may have been lost, so that the client
- * lists all datasets again, or without an error when the signal fires.
+ * succession are combined, and only changed rows are read. Ends when notifications may have been lost, so that the client
+ * lists all datasets again, or, without an error, when the signal fires.
  */
 export async function* watchAccount(
   { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },

@@ -13,7 +13,7 @@ const STORE_POLL_INTERVAL_MS = 1000;
  * Yields the dataset as it is now, and again after every change of its status or counts, including changes that only time
  * causes. Ends when the dataset is deleted, or without an error when the signal fires.
  *
- * @throws ServiceError `dataset_not_found` where the dataset does not exist at the start
+ * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
   { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
