@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** The names in a data folder, those of the default configuration included. They never change. */
+/** The names in a data folder, with the defaults of settings. They never change. */
 export const DATA_FOLDER_NAMES = {
   /** The SQLite database. */
   catalog: 'catalog.sqlite',
   blobs: 'blobs',
-  /** Files that are in flight between a client and a bucket. */
+  /** Files in flight between a client and a bucket. */
   spool: 'tmp',
   /** Locked by the one process that serves the folder, see `lockFolder`. */
   lock: 'serving.lock',
@@ -23,7 +23,7 @@ export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER
   };
 }
 
-/** Makes a folder, and its parents, if it is missing. Only its owner may read it. */
+/** Makes a folder and its parents, unless they exist. Only the owner may read them. */
 export async function makePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
 }

@@ -1,12 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ByteSource } from './byte-source.js';
 
-/** Bytes of one request, and the number of such blocks kept in memory: a parser reads at several offsets in turn. */
+/** The bytes of one request, and the number of such blocks in memory: a parser reads at several offsets in turn. */
 export const BLOCK_BYTES = 1 << 20;
 const BLOCKS_KEPT = 12;
 
-/** States of a request, in the first word of the shared memory. The second word is the length of the answer. */
-export const ASKED = 0;
+/** The states of a request, in the first word of the shared memory. The second word is the length of the answer. */
+export const REQUESTED = 0;
 export const ANSWERED = 1;
 export const FAILED = 2;
 export const MESSAGE_HEADER_BYTES = 8;
@@ -34,9 +34,9 @@ export function remoteByteSource({ sizeBytes, port, shared }: RemoteFile): ByteS
 
   const fetch = (index: number, target: Buffer): Buffer => {
     const start = index * BLOCK_BYTES;
-    Atomics.store(header, 0, ASKED);
+    Atomics.store(header, 0, REQUESTED);
     port.postMessage([start, Math.min(start + BLOCK_BYTES, sizeBytes)]);
-    Atomics.wait(header, 0, ASKED);
+    Atomics.wait(header, 0, REQUESTED);
     if (Atomics.load(header, 0) === FAILED) {
       throw Object.assign(new Error(`byte ${start} and those after it can't be read`), { code: 'EIO' });
     }

@@ -3,7 +3,7 @@ import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import type { DatasetRow, FileRow } from './rows.js';
 
-/** Rows of a page: few round trips, and bounded memory. */
+/** Large enough for few round trips, small enough for bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
 /** The primary keys of all tables except `file`; a table comes after those that it references. */

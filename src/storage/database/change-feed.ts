@@ -7,7 +7,7 @@ export type InstanceMessage = `dataset ${string}` | 'tokens';
 /** Makes the statements that send a message to the other processes when their transaction is committed. */
 export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
 
-/** Beside the event named by the id of a dataset: a change to any dataset, and a gap in which changes may be missed. */
+/** The events besides those named by a dataset's id: a change to any dataset, and a gap in which changes may be missed. */
 const ANY = Symbol('any');
 const GAP = Symbol('gap');
 
@@ -21,7 +21,7 @@ export class ChangeFeed {
     return () => this.#events.off(datasetId, listener).off(GAP, listener);
   }
 
-  /** Calls `listener` with its id after a change to any dataset, and `onGap` after a gap in which changes may be missed. */
+  /** Calls `listener` with the id of each changed dataset, and `onGap` after a gap, until the returned function is called. */
   onAnyChange(listener: (datasetId: string) => void, onGap: () => void = () => {}): () => void {
     this.#events.on(ANY, listener).on(GAP, onGap);
     return () => this.#events.off(ANY, listener).off(GAP, onGap);

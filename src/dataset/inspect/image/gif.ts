@@ -33,7 +33,7 @@ export function readGif(file: FileBytes): ImageHeader {
       pixels = Math.max(pixels, Math.max(width, right) * Math.max(height, bottom));
       offset = afterSubBlocks(file, offset + 10 + colourTableBytes(image[9] ?? 0) + 1);
       frames++;
-    } else throw new StructureError(`is damaged: the block at byte ${offset} is of no GIF type`);
+    } else throw new StructureError(`is damaged: the block at byte ${offset} has no valid type`);
   }
   if (frames === 0) throw new StructureError('is damaged: it contains no image');
   return { width, height, orientation: 1, animated: frames > 1, decoderBytes: pixels * DECODER_BYTES_PER_PIXEL };

@@ -107,7 +107,7 @@ class Tiff {
   value(field: Field, index: number): number {
     const bytes = TYPE_BYTES[field.type] ?? 0;
     if (!UNSIGNED.includes(field.type) || index >= field.count) {
-      throw new StructureError('is damaged: a field of its TIFF directory is no number');
+      throw new StructureError('is damaged: a field of its TIFF directory is not a number');
     }
     return this.number(field.offset + index * bytes, bytes);
   }

@@ -19,7 +19,7 @@ export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3
 
 const MAX_SOCKETS = 128;
 
-/** The default logger of the SDK prints every error that we handle. */
+/** Replaces the default logger of the SDK, which prints errors that we handle. */
 const QUIET = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** The SDK's clients of a bucket. */

@@ -16,14 +16,14 @@ import { type S3Bucket, type StoreCapabilities, withKnownHash } from './s3-bucke
 const BODY = Buffer.from('probe');
 const LONGER_BODY = Buffer.from('longer');
 
-/** The ETag of no object. */
+/** An ETag that no object has. */
 const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
 
 /**
  * Detects the capabilities of a store with test objects, which it deletes afterwards. It sends every kind of request that
  * the service needs, so that a missing permission is reported at the start.
  *
- * @throws BackendUnusable which names the missing permission
+ * @throws BackendUnusable that names the missing permission
  */
 export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const { writer, reader } = bucket.connection;
@@ -83,7 +83,7 @@ function putWithWrongHash(writer: S3Client, target: { Bucket: string; Key: strin
 
 async function isLengthChecked(bucket: S3Bucket, key: string): Promise<boolean> {
   const { writer } = bucket.connection;
-  // Signed for our own endpoint: that of the clients may not be reachable from here.
+  // Signed for our own endpoint: the server may not reach that of the clients.
   const presigning = await presigningOf(bucket, writer);
   const { url, headers } = await presigning.presign(key, { sizeBytes: BODY.length, expiresInSeconds: 60 });
   const { protocol, hostname, port, host, pathname, search } = new URL(url);
