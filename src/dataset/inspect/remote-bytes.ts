@@ -6,7 +6,7 @@ export const BLOCK_BYTES = 1 << 20;
 const BLOCKS_KEPT = 12;
 
 /** The states of a request, in the first word of the shared memory. The second word is the length of the answer. */
-export const REQUESTED = 0;
+const REQUESTED = 0;
 export const ANSWERED = 1;
 export const FAILED = 2;
 export const MESSAGE_HEADER_BYTES = 8;

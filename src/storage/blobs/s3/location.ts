@@ -18,9 +18,9 @@ export interface S3Location {
   readonly caFile: string | undefined;
 }
 
-export type Encryption = 'AES256' | 'aws:kms' | 'aws:kms:dsse';
+const ENCRYPTIONS = ['AES256', 'aws:kms', 'aws:kms:dsse'] as const;
+export type Encryption = (typeof ENCRYPTIONS)[number];
 
-const ENCRYPTIONS: readonly Encryption[] = ['AES256', 'aws:kms', 'aws:kms:dsse'];
 const PARAMETERS = ['endpoint', 'public_endpoint', 'region', 'path_style', 'presign', 'sse', 'kms_key', 'ca'];
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; other stores allow more. */
