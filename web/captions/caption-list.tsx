@@ -1,48 +1,27 @@
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { FileText, Film } from 'lucide-react';
-import { memo, useLayoutEffect, useRef, useState } from 'react';
+import { memo, useRef } from 'react';
 import { Link } from 'wouter';
 import type { Pair } from '../live/pairs.js';
 import { Thumbnail } from '../live/thumbnail.js';
+import { useCardGrid } from '../ui/card-grid.js';
 import { CaptionField } from './editing/caption-field.js';
 
-const ROW_REM = 9;
+const ONE_COLUMN = { heightRem: 9, gapRem: 0, leastWidthRem: Number.POSITIVE_INFINITY };
 
 /** A list of captions, each beside its image. Renders only the rows in and near the viewport. */
 export function CaptionList({ datasetId, pairs }: { datasetId: string; pairs: readonly Pair[] }) {
   const list = useRef<HTMLUListElement>(null);
-  const [{ top, rem }, setLayout] = useState({ top: 0, rem: 16 });
-  useLayoutEffect(() => {
-    const measure = () => {
-      const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-      const top = (list.current?.getBoundingClientRect().top ?? 0) + window.scrollY;
-      setLayout((known) => (known.top === top && known.rem === rem ? known : { top, rem }));
-    };
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(document.body);
-    return () => observer.disconnect();
-  }, []);
-  const virtual = useWindowVirtualizer({
-    count: pairs.length,
-    estimateSize: () => ROW_REM * rem,
-    getItemKey: (index) => pairs[index]!.stem,
-    overscan: 4,
-    scrollMargin: top,
-  });
-  useLayoutEffect(() => {
-    if (rem > 0) virtual.measure();
-  }, [virtual, rem]);
+  const { cells, height } = useCardGrid(list, { ...ONE_COLUMN, count: pairs.length });
   return (
     // biome-ignore lint/a11y/noRedundantRoles: Safari drops the list role from a list without markers
-    <ul ref={list} role="list" aria-label="Captions" className="relative" style={{ height: virtual.getTotalSize() }}>
-      {virtual.getVirtualItems().map(({ index, key, start }) => (
+    <ul ref={list} role="list" aria-label="Captions" className="relative" style={{ height }}>
+      {cells.map(({ index, style }) => (
         <li
-          key={key}
+          key={pairs[index]!.stem}
           aria-setsize={pairs.length}
           aria-posinset={index + 1}
           className="absolute inset-x-0 border-b border-line py-2"
-          style={{ top: start - top, height: `${ROW_REM}rem` }}
+          style={style}
         >
           <Row datasetId={datasetId} pair={pairs[index]!} />
         </li>

@@ -6,9 +6,10 @@ import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetActions } from '../datasets/dataset-actions.js';
 import { FitnessView } from '../fitness/fitness-view.js';
 import { useDataset } from '../live/dataset.js';
+import { contentsOf } from '../live/datasets.js';
 import { PairsView } from '../pairs/pairs-view.js';
 import { Button } from '../ui/button.js';
-import { countOf, messageOf, sizeOf } from '../ui/format.js';
+import { messageOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
 
 const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) => ReactNode }> = {
@@ -52,12 +53,6 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
 
 function Header({ dataset }: { dataset: DatasetWithFiles }) {
   const { name, status, counts, size_bytes, error } = dataset;
-  const facts = [
-    counts.images > 0 && countOf(counts.images, 'image'),
-    counts.videos > 0 && countOf(counts.videos, 'clip'),
-    countOf(counts.captions, 'caption'),
-    sizeOf(size_bytes),
-  ].filter(Boolean);
   return (
     <header className="flex flex-col gap-1">
       <div className="flex flex-wrap items-center gap-3">
@@ -68,7 +63,7 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
         <span aria-live="polite">
           <StatusBadge status={status} />
         </span>
-        <span className="text-sm text-muted">{facts.join(' · ')}</span>
+        <span className="text-sm text-muted">{[...contentsOf(counts), sizeOf(size_bytes)].join(' · ')}</span>
         <DatasetActions dataset={dataset} />
       </div>
       {error !== undefined && <p className="text-sm text-bad">{error.message}</p>}

@@ -2,6 +2,7 @@ import { Trash2 } from 'lucide-react';
 import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
+import { contentsOf } from '../live/datasets.js';
 import { Button } from '../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
@@ -20,7 +21,8 @@ interface DatasetCardProps {
 
 /** A dataset in the list. The whole card is a link to its page. */
 export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelete }: DatasetCardProps) {
-  const { id, name, status, size_bytes, updated_at } = dataset;
+  const { id, name, status, counts, size_bytes, updated_at } = dataset;
+  const isEmpty = counts.images + counts.videos + counts.captions === 0;
   return (
     <article className="group relative flex h-full flex-col rounded-xl border border-line bg-panel hover:border-accent">
       <ThumbnailStrip dataset={dataset} canLoad={canLoad} />
@@ -33,7 +35,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
           </h2>
           <StatusBadge status={status} />
         </div>
-        <p className="truncate text-sm text-muted">{contentsOf(dataset)}</p>
+        <p className="truncate text-sm text-muted">{isEmpty ? 'No files yet' : contentsOf(counts).join(' · ')}</p>
         <p className="truncate text-sm text-muted">
           {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
         </p>
@@ -55,16 +57,6 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
     </article>
   );
 });
-
-function contentsOf({ counts: { images, videos, captions } }: Dataset): string {
-  if (images + videos + captions === 0) return 'No files yet';
-  const facts = [
-    images > 0 && countOf(images, 'image'),
-    videos > 0 && countOf(videos, 'clip'),
-    countOf(captions, 'caption'),
-  ];
-  return facts.filter(Boolean).join(' · ');
-}
 
 /** The error of a FAILED dataset, or the progress of an UPLOADING one. */
 function State({ dataset }: { dataset: Dataset }) {

@@ -2,6 +2,7 @@ import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Status } from '../../src/client/client.js';
+import { contentsOf } from '../live/datasets.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { CopyButton, CopyLine } from '../ui/copy.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
@@ -15,10 +16,10 @@ const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string 
   DRAFT: { Icon: CircleDashed, colours: 'bg-raised text-muted' },
 };
 
-/** States whether the dataset is ready to train on, and what to do next. */
+/** Says whether the dataset is ready to train on, and what to do next. */
 export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   const { Icon, colours } = STATUS_STYLES[dataset.status];
-  const { title, text, more } = contentOf(dataset);
+  const { title, text, more } = verdictOf(dataset);
   return (
     <section aria-label="Verdict" className="overflow-hidden rounded-xl border border-line bg-panel">
       <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${colours}`}>
@@ -33,13 +34,13 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-function contentOf(dataset: DatasetWithFiles): { title: string; text: string; more?: ReactNode } {
-  const { status, error, counts } = dataset;
+function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; more?: ReactNode } {
+  const { status, error, counts, size_bytes } = dataset;
   switch (status) {
     case 'READY':
       return {
         title: 'Fit to train',
-        text: `Every file passed its checks, and every image and clip has a caption: ${contentsOf(dataset)}.`,
+        text: `Every file passed its checks, and every image and clip has a caption: ${[...contentsOf(counts), sizeOf(size_bytes)].join(', ')}.`,
         more: <TrainingCommands dataset={dataset} />,
       };
     case 'FAILED':
@@ -54,16 +55,6 @@ function contentOf(dataset: DatasetWithFiles): { title: string; text: string; mo
         }`,
       };
   }
-}
-
-function contentsOf({ counts: { images, videos, captions }, size_bytes }: DatasetWithFiles): string {
-  const facts = [
-    images > 0 && countOf(images, 'image'),
-    videos > 0 && countOf(videos, 'clip'),
-    countOf(captions, 'caption'),
-    sizeOf(size_bytes),
-  ];
-  return facts.filter(Boolean).join(', ');
 }
 
 /** The digest of the dataset, and the commands for the training machine. */

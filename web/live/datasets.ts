@@ -1,6 +1,7 @@
 import { type QueryClient, useQuery } from '@tanstack/react-query';
 import type { Dataset } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
+import { countOf } from '../ui/format.js';
 
 const KEY = ['datasets'];
 
@@ -25,4 +26,13 @@ export function putDataset(queries: QueryClient, dataset: Dataset): void {
 
 export function removeDataset(queries: QueryClient, id: string): void {
   queries.setQueryData<Dataset[]>(KEY, (known) => known?.filter((each) => each.id !== id));
+}
+
+/** The number of files of each kind, such as `12 images` and `12 captions`. Leaves out images or clips if there are none. */
+export function contentsOf({ images, videos, captions }: Dataset['counts']): string[] {
+  return [
+    ...(images > 0 ? [countOf(images, 'image')] : []),
+    ...(videos > 0 ? [countOf(videos, 'clip')] : []),
+    countOf(captions, 'caption'),
+  ];
 }

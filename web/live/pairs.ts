@@ -1,12 +1,13 @@
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
+import { groupedBy } from '../grouped-by.js';
 
 /** The files that share a stem: media and the caption that the trainer reads for them. */
 export interface Pair {
   /** The filename without its extension, unique among pairs. */
   readonly stem: string;
   readonly files: readonly DatasetFile[];
-  /** Usually one file; none for an orphan caption; several if they share a stem, and so a caption. */
+  /** Usually one file; none for an orphan caption; several if they share a stem and thus a caption. */
   readonly media: readonly DatasetFile[];
   readonly caption: DatasetFile | undefined;
   /** Errors and warnings about these files, except a missing caption. */
@@ -29,7 +30,7 @@ const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'>): Pair[] {
   const groups = groupedBy(files, ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
-  const ofPairs = groupedBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
+  const problemsByStem = groupedBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
   return [...groups]
     .map(([stem, group]) => ({
       stem,
@@ -37,23 +38,15 @@ export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'file
       media: group.filter(({ kind }) => kind !== 'caption'),
       // If both `a.txt` and `a.TXT` exist, the service reports a collision, and the trainer reads `a.txt`.
       caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
-      problems: withoutRepeats([...(ofPairs.get(stem) ?? []), ...group.flatMap(({ warnings: own }) => own ?? [])]),
+      problems: withoutRepeats([
+        ...(problemsByStem.get(stem) ?? []),
+        ...group.flatMap(({ warnings: own }) => own ?? []),
+      ]),
     }))
     .sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : 0));
 }
 
-/** Like `Map.groupBy`, which some supported browsers and Node 20 lack. */
-function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return groups;
-}
-
-/** A warning can stand in the dataset's list, which is cut at a thousand, and with its file as well. */
+/** The warning of a file can also be in the list of its dataset, which has at most a thousand. */
 function withoutRepeats(problems: readonly Problem[]): readonly Problem[] {
   if (problems.length < 2) return problems;
   return [...new Map(problems.map((problem) => [`${problem.filename} ${problem.code}`, problem])).values()];

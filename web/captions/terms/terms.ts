@@ -1,3 +1,4 @@
+import { groupedBy } from '../../grouped-by.js';
 import { foldCase } from '../../ui/format.js';
 
 export const TERM_KINDS = ['tag', 'word'] as const;
@@ -42,15 +43,10 @@ export class TermCounter {
     }
   }
 
-  /** Groups terms by their number of captions, rare terms first. Groups are unsorted: the caller sorts them in chunks. */
+  /** Groups terms by their number of captions, rare terms first. Does not sort within a group: the caller does, in chunks. */
   groupsByCount(): Term[][] {
-    const groups = new Map<number, Term[]>();
-    for (const [term, captions] of this.#captions) {
-      const group = groups.get(captions.length);
-      const entry = { term, folded: foldCase(term), captions };
-      if (group === undefined) groups.set(captions.length, [entry]);
-      else group.push(entry);
-    }
-    return [...groups.entries()].sort(([a], [b]) => a - b).map(([, group]) => group);
+    const terms = [...this.#captions].map(([term, captions]) => ({ term, folded: foldCase(term), captions }));
+    const groups = groupedBy(terms, ({ captions }) => captions.length);
+    return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
   }
 }

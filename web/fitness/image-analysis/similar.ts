@@ -1,3 +1,4 @@
+import { groupedBy } from '../../grouped-by.js';
 import { distanceOf, HASH_BITS, type Hash } from './hash.js';
 
 /** The data by which two images are compared. */
@@ -22,7 +23,7 @@ export function similarGroups(images: readonly ImageSignature[], maxDistance: nu
   for (let band = 0; band <= maxDistance; band++) {
     const from = Math.floor((band * HASH_BITS) / (maxDistance + 1));
     const to = Math.floor(((band + 1) * HASH_BITS) / (maxDistance + 1));
-    for (const candidates of groupedBy(indices, (index) => bitsOf(images[index]!.hash, from, to))) {
+    for (const candidates of groupedBy(indices, (index) => bitsOf(images[index]!.hash, from, to)).values()) {
       joinSimilar(candidates, { images, groups, maxDistance });
     }
   }
@@ -92,21 +93,9 @@ class DisjointSets {
   }
 
   ofTwoOrMore(): number[][] {
-    const indices = Array.from(this.#parents.keys());
-    return groupedBy(indices, (index) => this.rootOf(index)).filter(({ length }) => length > 1);
+    const sets = groupedBy(this.#parents.keys(), (index) => this.rootOf(index));
+    return [...sets.values()].filter(({ length }) => length > 1);
   }
-}
-
-/** Replaces `Map.groupBy`, which Node 20 does not have; the tests run this file in Node. */
-function groupedBy(indices: readonly number[], keyOf: (index: number) => number): number[][] {
-  const groups = new Map<number, number[]>();
-  for (const index of indices) {
-    const key = keyOf(index);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [index]);
-    else group.push(index);
-  }
-  return [...groups.values()];
 }
 
 /** Returns the bits `from` to `to` of a hash as a number. */
