@@ -89,23 +89,20 @@ interface LengthHistogramProps {
 }
 
 function LengthHistogram({ title, unit, values, minimum }: LengthHistogramProps) {
-  const longest = values.reduce((a, b) => Math.max(a, b), minimum ?? 0);
-  const bins = binsOf(values, { from: 0, to: longest * 1.02, bins: BINS });
-  const [shortest, median] = [values.reduce((a, b) => Math.min(a, b)), medianOf(values) ?? 0];
+  const shortest = values.reduce((a, b) => Math.min(a, b));
+  const longest = values.reduce((a, b) => Math.max(a, b));
+  const end = Math.max(longest, minimum ?? 0);
+  const bins = binsOf(values, { from: 0, to: end * 1.02, bins: BINS });
   const format = (value: number) => (unit === 's' ? value.toFixed(1) : numberOf(Math.round(value)));
   return (
     <Histogram
       title={title}
-      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(values.reduce((a, b) => Math.max(a, b)))} ${unit}, median ${format(median)}.`}
+      summary={`${countOf(values.length, 'clip')} from ${format(shortest)} to ${format(longest)} ${unit}, median ${format(medianOf(values) ?? 0)}.`}
       bins={bins}
-      ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: longest * part, label: format(longest * part) }))}
+      ticks={[0, 0.25, 0.5, 0.75, 1].map((part) => ({ at: end * part, label: format(end * part) }))}
       {...(minimum !== undefined && { thresholds: [minimum], isHighlighted: ({ to }) => to <= minimum })}
-      table={{
-        head: [title, 'Clips'],
-        rows: bins
-          .filter(({ count }) => count > 0)
-          .map(({ from, to, count }) => [`${format(from)} to ${format(to)}`, count]),
-      }}
+      head={[title, 'Clips']}
+      rangeOf={({ from, to }) => `${format(from)} to ${format(to)}`}
     />
   );
 }

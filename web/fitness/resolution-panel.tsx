@@ -142,12 +142,8 @@ function AspectRatios({ images }: { images: readonly Measured[] }) {
       summary={`${numberOf(wide)} of ${countOf(images.length, 'image')} are wider than tall, ${numberOf(square)} are about square.`}
       bins={bins}
       ticks={ASPECT_TICKS.map(([label, ratio]) => ({ at: Math.log2(ratio), label }))}
-      table={{
-        head: ['Width to height', 'Images'],
-        rows: bins
-          .filter(({ count }) => count > 0)
-          .map(({ from, to, count }) => [`${(2 ** from).toFixed(2)} to ${(2 ** to).toFixed(2)}`, count]),
-      }}
+      head={['Width to height', 'Images']}
+      rangeOf={({ from, to }) => `${(2 ** from).toFixed(2)} to ${(2 ** to).toFixed(2)}`}
     />
   );
 }

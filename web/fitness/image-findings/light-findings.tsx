@@ -45,10 +45,8 @@ export const BrightnessFindings = memo(function BrightnessFindings({ datasetId, 
             ticks={[0, 25, 50, 75, 100].map((at) => ({ at, label: `${at} %` }))}
             thresholds={[maxDark, minBright]}
             isHighlighted={({ from, to }) => to <= maxDark || from >= minBright}
-            table={{
-              head: ['Brightness', 'Images'],
-              rows: bins.filter(({ count }) => count > 0).map(({ from, to, count }) => [`${from} to ${to} %`, count]),
-            }}
+            head={['Brightness', 'Images']}
+            rangeOf={({ from, to }) => `${from} to ${to} %`}
           />
           <div className="flex flex-col gap-2">
             <Slider label="Dark" value={maxDark} onChange={setMaxDark} min={0} max={50} text={`below ${maxDark} %`} />
@@ -96,15 +94,8 @@ export const SharpnessFindings = memo(function SharpnessFindings({ datasetId, an
             ticks={[0, 50, 100, 150].map((at) => ({ at, label: `${at} %` })).concat({ at: 200, label: 'more' })}
             thresholds={[minSharpness]}
             isHighlighted={({ to }) => to <= minSharpness}
-            table={{
-              head: ['Sharpness', 'Images'],
-              rows: bins
-                .filter(({ count }) => count > 0)
-                .map(({ from, to, count }) => [
-                  to >= MAX_SHARPNESS ? `${from} % and more` : `${from} to ${to} %`,
-                  count,
-                ]),
-            }}
+            head={['Sharpness', 'Images']}
+            rangeOf={({ from, to }) => (to >= MAX_SHARPNESS ? `${from} % and more` : `${from} to ${to} %`)}
           />
           <Slider
             label="Blurred"

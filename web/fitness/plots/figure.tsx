@@ -4,7 +4,7 @@ import { numberOf } from '../../ui/format.js';
 /** The table shows no more rows than this. */
 const MAX_ROWS = 300;
 
-export interface FigureTable {
+interface FigureTable {
   readonly head: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];
 }

@@ -1,5 +1,5 @@
 import { numberOf } from '../../ui/format.js';
-import { Figure, type FigureTable } from './figure.js';
+import { Figure } from './figure.js';
 import type { Bin } from './histogram-bins.js';
 
 const HEIGHT = 150;
@@ -12,7 +12,10 @@ interface HistogramProps {
   readonly summary: string;
   readonly bins: readonly Bin[];
   readonly ticks: readonly { readonly at: number; readonly label: string }[];
-  readonly table: FigureTable;
+  /** The heads of the table's columns. */
+  readonly head: readonly [values: string, counts: string];
+  /** The first column of the table, such as `20 to 22 %`. */
+  readonly rangeOf: (bin: Bin) => string;
   /** Draws a bin in the warning colour. */
   readonly isHighlighted?: (bin: Bin) => boolean;
   /** Values at which a vertical line is drawn. */
@@ -20,12 +23,22 @@ interface HistogramProps {
 }
 
 /** Draws the distribution of values as bars. */
-export function Histogram({ bins, ticks, isHighlighted, thresholds = [], ...figure }: HistogramProps) {
+export function Histogram({
+  title,
+  summary,
+  bins,
+  ticks,
+  head,
+  rangeOf,
+  isHighlighted,
+  thresholds = [],
+}: HistogramProps) {
   const [from, to] = [bins[0]?.from ?? 0, bins.at(-1)?.to ?? 1];
   const maxCount = Math.max(1, ...bins.map(({ count }) => count));
   const floor = HEIGHT - BELOW;
+  const rows = bins.filter(({ count }) => count > 0).map((bin) => [rangeOf(bin), bin.count]);
   return (
-    <Figure {...figure} height={HEIGHT}>
+    <Figure title={title} summary={summary} height={HEIGHT} table={{ head, rows }}>
       {(width) => {
         const x = (value: number) => ((value - from) / (to - from)) * width;
         const heightOf = (count: number) => (count === 0 ? 0 : Math.max(2, ((floor - ABOVE) * count) / maxCount));
