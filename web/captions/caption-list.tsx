@@ -6,7 +6,7 @@ import { Thumbnail } from '../live/thumbnail.js';
 import { useCardGrid } from '../ui/card-grid.js';
 import { CaptionField } from './editing/caption-field.js';
 
-const ONE_COLUMN = { heightRem: 9, gapRem: 0, leastWidthRem: Number.POSITIVE_INFINITY };
+const ONE_COLUMN = { heightRem: 9, gapRem: 0, leastWidthRem: Number.POSITIVE_INFINITY, overscanRows: 4 };
 
 /** A list of captions, each beside its image. Renders only the rows in and near the viewport. */
 export function CaptionList({ datasetId, pairs }: { datasetId: string; pairs: readonly Pair[] }) {
