@@ -37,7 +37,7 @@ export interface Mounted {
   readonly warnings: readonly string[];
 }
 
-/** Attempts in all, the first one included, if the dataset changes during the mount. */
+/** The number of attempts if the dataset changes during the mount. */
 const MAX_ATTEMPTS = 4;
 
 /**
