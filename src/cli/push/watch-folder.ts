@@ -43,18 +43,18 @@ export async function watchAndPush(task: PushTask, view: WatchView): Promise<voi
   const [folder = ''] = task.paths;
   const { client, signal, display } = task;
   // `pushChanges` waits for READY itself, since the next change of the folder ends that wait.
-  const once = { ...task, waits: false, rules: { ...task.rules, skipsBad: true } };
+  const singlePush = { ...task, waits: false, rules: { ...task.rules, skipsBad: true } };
   const changes = new FolderChanges(folder, signal);
   let hasPushed = false;
 
   const pushChanges = async (changed: AbortSignal): Promise<void> => {
-    const { plan, dataset } = await preparePush(once);
+    const { plan, dataset } = await preparePush(singlePush);
     view.showPlan(plan);
     // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
     if (plan.blockers.length > 0) return;
     const missing = dataset === undefined ? plan.files : await client.missing(dataset, plan.files, { signal });
     if (hasPushed && missing.length === 0 && plan.toRemove.length === 0) return;
-    const report = await runPush(once, plan);
+    const report = await runPush(singlePush, plan);
     const either = AbortSignal.any([signal, changed]);
     const ready = await client.waitUntilReady(report.dataset.id, { signal: either }).catch((error) => {
       if (signal.aborted || !changed.aborted) throw error;
@@ -69,7 +69,7 @@ export async function watchAndPush(task: PushTask, view: WatchView): Promise<voi
     try {
       await pushChanges(changes.begin());
     } catch (error) {
-      mustRetry = await isTemporary(error, { folder, task });
+      mustRetry = await reportFailure(error, { folder, task });
     }
     if (isFirst) display.note(`Watching ${folder} for changes. Press ctrl-C to stop.`);
     try {
@@ -82,12 +82,12 @@ export async function watchAndPush(task: PushTask, view: WatchView): Promise<voi
 }
 
 /**
- * Shows why a push failed.
+ * Reports why a push failed.
  *
  * @returns whether to retry it although the folder has not changed
  * @throws the error if `--watch` can't continue after it
  */
-async function isTemporary(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
+async function reportFailure(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
   const { code, message } = endingOf(error);
   const isServiceDown = code === EXIT.unavailable || code === EXIT.temporaryFailure;
   if (task.signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
