@@ -1,15 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 
-const SOURCE = fileURLToPath(new URL('../src', import.meta.url));
-const PAGE = fileURLToPath(new URL('../web', import.meta.url));
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** The rooms from the ground up; a file imports from its own room and from those below. */
+/** The folders of `src` from the ground up; a file imports from its own folder and from those below. */
 const FLOORS = ['dataset', 'api', 'client', 'storage', 'service', 'server', 'config', 'app', 'cli'] as const;
 
-/** Who may know these packages: `inspect` alone decodes, and so on. */
+/** Who may import these packages: only `dataset/inspect` decodes, and so on. */
 const KEEPERS: Record<string, RegExp> = {
   sharp: /^dataset\/inspect\//,
   mediabunny: /^dataset\/inspect\//,
@@ -23,41 +22,94 @@ const KEEPERS: Record<string, RegExp> = {
 };
 
 const MAX_LINES = 300;
+const MAX_FILES_PER_FOLDER = 13;
+
+/** Words without a subject that a reader could point at (`nobody waits`), where the server, the client or the caller is meant. */
+const VAGUE_WORDS = /\b(nobody|somebody|anybody|everybody|whoever|whatever)\b/i;
 
 interface SourceFile {
+  /** From the folder `src` or `web`. */
   readonly path: string;
   readonly text: string;
-  /** Paths of imported files of ours, and names of imported packages. */
+  /** Paths of imported files of ours, and names of imported packages; types and dynamic imports included. */
   readonly imports: readonly string[];
-  /** Those of them that are still there when the program runs. */
-  readonly valueImports: readonly string[];
 }
 
-const files = sourceFilesOf(SOURCE);
-const pageFiles = sourceFilesOf(PAGE);
+const files = sourceFilesOf('src');
+const pageFiles = sourceFilesOf('web');
 
 function sourceFilesOf(folder: string): readonly SourceFile[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
-    .map((entry) => {
-      const path = relative(folder, join(entry.parentPath, entry.name));
-      const text = readFileSync(join(folder, path), 'utf8');
-      const targetOf = (name: string) =>
-        name.startsWith('.') ? normalize(join(dirname(path), name)).replace(/\.js$/, '.ts') : name;
-      const statements = [...text.matchAll(/^(?:import|export)\s+(type\s)?(?:[^;']*?from\s+)?'([^']+)'/gm)];
-      const imports = statements.map(([, , name = '']) => targetOf(name));
-      const valueImports = statements.filter(([, type]) => type === undefined).map(([, , name = '']) => targetOf(name));
-      return { path, text, imports, valueImports };
+  return filesBelow(folder)
+    .filter((path) => /\.tsx?$/.test(path))
+    .map((path) => {
+      const text = readFileSync(join(ROOT, folder, path), 'utf8');
+      return { path, text, imports: importsIn(text).map((name) => targetOf(folder, path, name)) };
     });
+}
+
+function importsIn(text: string): string[] {
+  const statements = text.matchAll(/^(?:import|export)\s(?:[^;']*?from\s+)?'([^']+)'/gm);
+  const dynamic = text.matchAll(/\bimport\(\s*'([^']+)'/g);
+  return [...statements, ...dynamic].map(([, name = '']) => name);
+}
+
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(join(ROOT, folder), join(entry.parentPath, entry.name)));
+}
+
+/** The path of an imported file of ours; the name of a package as it is. */
+function targetOf(folder: string, importer: string, name: string): string {
+  if (!name.startsWith('.')) return name;
+  const target = normalize(join(dirname(importer), name));
+  const [found] = ['.ts', '.tsx']
+    .map((extension) => target.replace(/\.js$/, extension))
+    .filter((path) => existsSync(join(ROOT, folder, path)));
+  return found ?? target;
 }
 
 function floorOf(path: string): number {
   return FLOORS.findIndex((floor) => path === `${floor}.ts` || path.startsWith(`${floor}/`));
 }
 
+/**
+ * Circles between the units of a folder, at every level of a tree. A unit is a file or a sub-folder with everything below it,
+ * so this also finds two folders that import each other without any two files doing so.
+ */
+function circlesIn(tree: readonly SourceFile[]): string[] {
+  const edges = new Map<string, Map<string, Set<string>>>();
+  for (const { path, imports } of tree) {
+    for (const target of imports) {
+      if (!tree.some((file) => file.path === target)) continue;
+      const [from, to] = [path.split('/'), target.split('/')];
+      const shared = from.findIndex((part, level) => part !== to[level]);
+      if (shared < 0) continue;
+      const folder = from.slice(0, shared).join('/');
+      const units = edges.get(folder) ?? new Map<string, Set<string>>();
+      edges.set(folder, units);
+      const unit = from[shared] ?? '';
+      units.set(unit, (units.get(unit) ?? new Set<string>()).add(to[shared] ?? ''));
+    }
+  }
+  const circles = new Set<string>();
+  for (const [folder, units] of edges) {
+    const visit = (unit: string, trail: readonly string[]): void => {
+      if (trail.includes(unit)) {
+        circles.add(`${folder}: ${[...trail.slice(trail.indexOf(unit)), unit].join(' → ')}`);
+        return;
+      }
+      for (const target of units.get(unit) ?? []) visit(target, [...trail, unit]);
+    };
+    for (const unit of units.keys()) visit(unit, []);
+  }
+  return [...circles];
+}
+
 describe('the house', () => {
   test('has files to look at', () => {
     expect(files.length).toBeGreaterThan(20);
+    expect(pageFiles.length).toBeGreaterThan(20);
     expect(files.flatMap((file) => file.imports).length).toBeGreaterThan(50);
   });
 
@@ -70,18 +122,37 @@ describe('the house', () => {
     expect(upward).toEqual([]);
   });
 
-  test('imports go around in no circle', () => {
-    const targets = new Map(files.map(({ path, valueImports }) => [path, valueImports]));
-    const circles: string[] = [];
-    const visit = (path: string, trail: readonly string[]): void => {
-      if (trail.includes(path)) {
-        circles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
-        return;
-      }
-      for (const target of targets.get(path) ?? []) if (targets.has(target)) visit(target, [...trail, path]);
-    };
-    for (const { path } of files) visit(path, []);
-    expect(circles).toEqual([]);
+  test('storage and service know nothing of the client, nor the client of them', () => {
+    const strangers = files.flatMap(({ path, imports }) =>
+      imports
+        .filter(
+          (target) =>
+            (/^(storage|service)\//.test(path) && target.startsWith('client/')) ||
+            (path.startsWith('client/') && !/^(client|api|dataset)\/|^[a-z-]+\.ts$/.test(target)),
+        )
+        .map((target) => `${path} imports ${target}`),
+    );
+    expect(strangers).toEqual([]);
+  });
+
+  test.each([
+    ['src', files],
+    ['web', pageFiles],
+  ])('no files and no folders of %s import one another in a circle', (_, tree) => {
+    expect(circlesIn(tree)).toEqual([]);
+  });
+
+  test('a circle is found between files, between folders, and through types and dynamic imports', () => {
+    const file = (path: string, ...imports: string[]): SourceFile => ({ path, text: '', imports });
+    expect(circlesIn([file('a/x.ts', 'b/y.ts'), file('b/y.ts'), file('b/z.ts', 'a/w.ts'), file('a/w.ts')])).toEqual([
+      ': a → b → a',
+      ': b → a → b',
+    ]);
+    expect(circlesIn([file('a/x.ts', 'a/y.ts'), file('a/y.ts', 'a/x.ts')])).toHaveLength(2);
+    expect(importsIn("import type { A } from './a.js';\nconst b = await import('./b.js');\n")).toEqual([
+      './a.js',
+      './b.js',
+    ]);
   });
 
   test('each package that decides something has one keeper', () => {
@@ -107,15 +178,46 @@ describe('the house', () => {
     expect(readers).toContain('cli/settings.ts');
   });
 
-  test('no file holds two ideas', () => {
+  test('no file holds two ideas, and no folder more files than a reader takes in', () => {
     const long = [...files, ...pageFiles]
       .filter(({ text }) => text.split('\n').length > MAX_LINES)
       .map(({ path, text }) => `${path}: ${text.split('\n').length} lines`);
     expect(long).toEqual([]);
+    const perFolder = new Map<string, number>();
+    for (const path of [...files.map((file) => `src/${file.path}`), ...pageFiles.map((file) => `web/${file.path}`)]) {
+      perFolder.set(dirname(path), (perFolder.get(dirname(path)) ?? 0) + 1);
+    }
+    expect([...perFolder].filter(([, count]) => count > MAX_FILES_PER_FOLDER)).toEqual([]);
   });
 
-  test('the page knows the service by the published client, its limits, and what is true of a dataset', () => {
-    expect(pageFiles.length).toBeGreaterThan(20);
+  test('no two exported things share a name', () => {
+    const places = new Map<string, string[]>();
+    for (const { path, text } of [...files, ...pageFiles]) {
+      for (const [, name = ''] of text.matchAll(
+        /^export (?:async |abstract )?(?:function\*?|class|const|type|interface) (\w+)/gm,
+      )) {
+        places.set(name, [...(places.get(name) ?? []), path]);
+      }
+    }
+    expect([...places].filter(([, paths]) => paths.length > 1)).toEqual([]);
+  });
+
+  test('sentences name their subject', () => {
+    const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+    const folders = ['src', 'web', 'docs', 'bench', 'scripts'].flatMap((folder) =>
+      filesBelow(folder)
+        .filter((path) => /\.(tsx?|js|md|css|html)$/.test(path))
+        .map((path) => join(folder, path)),
+    );
+    const vague = [...documents, ...folders].flatMap((path) =>
+      readFileSync(join(ROOT, path), 'utf8')
+        .split('\n')
+        .flatMap((line, i) => (VAGUE_WORDS.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
+    );
+    expect(vague).toEqual([]);
+  });
+
+  test('the page knows the service by the published client, and what is true of a dataset', () => {
     const strangers = pageFiles
       .filter(({ path }) => path !== 'vite.config.ts')
       .flatMap(({ path, imports }) =>

@@ -7,7 +7,7 @@ import { TrainyardClient } from '../client/client.js';
 import { hasErrno } from '../dataset/errors.js';
 import { wholeNumber } from '../setting-values.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
-import { messageOf } from './terminal/text.js';
+import { errorMessage } from './terminal/text.js';
 
 interface Remote {
   readonly url: string;
@@ -103,7 +103,7 @@ function readSaved(): Partial<Remote> {
     return JSON.parse(readFileSync(path, 'utf8')) as Partial<Remote>;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
-    throw new CommandError(EXIT.configError, `${path} can't be read: ${messageOf(error)}`);
+    throw new CommandError(EXIT.configError, `${path} can't be read: ${errorMessage(error)}`);
   }
 }
 

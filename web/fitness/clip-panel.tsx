@@ -1,6 +1,7 @@
 import { memo, useMemo, useState } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile } from '../../src/client/client.js';
+import { groupedBy } from '../grouped-by.js';
 import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
 import { Choices, Panel } from '../ui/panel.js';
@@ -109,7 +110,7 @@ function LengthHistogram({ title, unit, values, minimum }: LengthHistogramProps)
 
 /** `Frames per second: 24 (12 clips), 30 (3 clips).` */
 function frameRatesOf(clips: readonly DatasetFile[]): string {
-  const rates = Map.groupBy(
+  const rates = groupedBy(
     clips.flatMap((clip) => clip.frames_per_second ?? []),
     (rate) => String(Math.round(rate * 100) / 100),
   );

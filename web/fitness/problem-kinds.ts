@@ -1,5 +1,6 @@
 import type { Problem } from '../../src/client/client.js';
 import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
+import { groupedBy } from '../grouped-by.js';
 import type { PairCategory } from '../live/pairs.js';
 
 interface Kind {
@@ -43,7 +44,7 @@ export interface ProblemGroup extends Kind {
 
 /** Groups problems by kind, the most frequent kind first. */
 export function groupProblems(problems: readonly Problem[]): ProblemGroup[] {
-  return [...Map.groupBy(problems, ({ code }) => code)]
+  return [...groupedBy(problems, ({ code }) => code)]
     .map(([code, group]) => ({ ...kindOf(code), code, problems: group }))
     .sort((a, b) => b.problems.length - a.problems.length);
 }

@@ -8,7 +8,7 @@ import { parseS3Url } from '../../storage/blobs/s3/location.js';
 import { addSettings, configFrom } from '../settings.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
-import { messageOf, printable } from '../terminal/text.js';
+import { errorMessage, printable } from '../terminal/text.js';
 import { copiedDocument, copiedText, withTransferProgress } from '../transfer-report.js';
 
 type Options = Record<string, string> & { json?: true; from: readonly string[]; to: readonly string[] };
@@ -69,7 +69,7 @@ function installationOf(option: string, texts: readonly string[]): Installation 
     try {
       return parse(text);
     } catch (error) {
-      return fail(`has a URL that ${messageOf(error)}`);
+      return fail(`has a URL that ${errorMessage(error)}`);
     }
   };
   const isPostgres = (text: string) => /^postgres(ql)?:/.test(text);

@@ -9,7 +9,7 @@ import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
-import { counted, messageOf, printable } from '../terminal/text.js';
+import { counted, errorMessage, printable } from '../terminal/text.js';
 import { byName, type LocalFile, type Notice, readPaths } from './read-folder.js';
 
 export interface InspectedFile {
@@ -110,7 +110,7 @@ export async function inspectPaths(
 }
 
 function unreadableNotice(filename: string, error: unknown): Notice {
-  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${messageOf(error)}.` };
+  return { code: 'UNREADABLE', filename, message: `${printable(filename)} can't be read: ${errorMessage(error)}.` };
 }
 
 /**

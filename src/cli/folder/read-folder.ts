@@ -5,7 +5,7 @@ import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { escaped, messageOf, printable } from '../terminal/text.js';
+import { escaped, errorMessage, printable } from '../terminal/text.js';
 
 /** A local file that a dataset could take. */
 export interface LocalFile {
@@ -64,7 +64,7 @@ export async function readPaths(paths: readonly string[], options: { follow: boo
 /** Whether a path is a folder. @throws CommandError with 66 if it does not exist */
 export async function isFolder(path: string): Promise<boolean> {
   const found = await stat(path).catch((error) => {
-    const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : messageOf(error);
+    const reason = hasErrno(error, 'ENOENT', 'ENOTDIR') ? 'there is no such file or folder' : errorMessage(error);
     throw new CommandError(EXIT.noInput, `${printable(path)}: ${reason}.`, { cause: error });
   });
   return found.isDirectory();
@@ -82,7 +82,7 @@ async function entriesOf(path: string, { follow }: { follow: boolean }): Promise
   if (!(await isFolder(path))) return [await fileEntry({ name: basename(path), path, isNamed: true })];
   const root = await realpath(path);
   const names = await readdir(path, { withFileTypes: true, encoding: 'buffer' }).catch((error) => {
-    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${messageOf(error)}.`, { cause: error });
+    throw new CommandError(EXIT.noInput, `${printable(path)} can't be read: ${errorMessage(error)}.`, { cause: error });
   });
   return Promise.all(names.map((entry) => entryOf(entry, { folder: path, root, follow })));
 }
@@ -107,7 +107,7 @@ async function entryOf(
         return { as: 'skipped', notice: notice('LINK_OUTSIDE', name, message) };
       }
     } catch (error) {
-      const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${messageOf(error)}.`;
+      const reason = hasErrno(error, 'ENOENT') ? 'is a broken link.' : `can't be followed: ${errorMessage(error)}.`;
       return { as: 'unreadable', notice: notice('UNREADABLE', name, reason) };
     }
   }
@@ -131,7 +131,7 @@ async function fileEntry({ name, path, isNamed }: { name: string; path: string; 
     if (error instanceof ServiceError) {
       return { as: 'faults', notice: { code: 'INVALID_NAME', filename: name, message: error.message } };
     }
-    return { as: 'unreadable', notice: notice('UNREADABLE', name, `can't be read: ${messageOf(error)}.`) };
+    return { as: 'unreadable', notice: notice('UNREADABLE', name, `can't be read: ${errorMessage(error)}.`) };
   }
 }
 

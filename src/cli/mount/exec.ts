@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { hasErrno } from '../../dataset/errors.js';
 import { CommandError } from '../terminal/exit-codes.js';
-import { messageOf } from '../terminal/text.js';
+import { errorMessage } from '../terminal/text.js';
 
 /** The exit codes of shells: 126 for a command that can't be executed, 127 for one that is not found (POSIX, 2.8.2). */
 const CANNOT_RUN = 126;
@@ -32,7 +32,7 @@ export async function runInPlace([command = '', ...args]: readonly string[]): Pr
     });
   } catch (error) {
     const isMissing = hasErrno(error, 'ENOENT');
-    const reason = isMissing ? 'command not found' : messageOf(error);
+    const reason = isMissing ? 'command not found' : errorMessage(error);
     throw new CommandError(isMissing ? NOT_FOUND : CANNOT_RUN, `${command} can't be run: ${reason}`);
   } finally {
     for (const signal of FORWARDED) process.off(signal, forward);

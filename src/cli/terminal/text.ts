@@ -9,7 +9,7 @@ export function escaped(character: string): string {
 }
 
 /** The message of an error; another thrown value as text. */
-export function messageOf(error: unknown): string {
+export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -1,5 +1,6 @@
 import { memo, useDeferredValue, useMemo, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
+import { groupedBy } from '../../grouped-by.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 import { type FlaggedFile, FlaggedImages } from '../flagged-images.js';
@@ -25,7 +26,7 @@ interface ImagesProps {
 /** Files with the same bytes. */
 export const ExactDuplicates = memo(function ExactDuplicates({ datasetId, images }: ImagesProps) {
   const groups = useMemo(
-    () => [...Map.groupBy(images, ({ sha256 }) => sha256).values()].filter(({ length }) => length > 1),
+    () => [...groupedBy(images, ({ sha256 }) => sha256).values()].filter(({ length }) => length > 1),
     [images],
   );
   const surplus = groups.reduce((sum, { length }) => sum + length - 1, 0);
