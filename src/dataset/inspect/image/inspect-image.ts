@@ -14,7 +14,7 @@ import { proveDecodes } from './decode.js';
 import { readGif } from './gif.js';
 import { readHeif } from './heif.js';
 import type { ImageHeader } from './image-header.js';
-import { readJpeg } from './jpeg.js';
+import { readJpeg } from './jpeg/jpeg.js';
 import { oriented } from './orientation.js';
 import { readPng } from './png.js';
 import { readTiff } from './tiff.js';
@@ -92,6 +92,11 @@ async function provePixels(
   // The parser has checked the whole BMP: it stores plain samples, and every value is valid.
   if (format === 'bmp') return undefined;
   if (format === 'heic') return "HEIC pixels can't be decoded by this server";
+  // libjpeg decodes most damaged JPEGs with no more than a warning.
+  if (format === 'jpeg') {
+    await header.provePixels?.();
+    return undefined;
+  }
   if (path === undefined) return 'the file is too large to be decoded by this server';
   const prove = header.decoderBytes <= DECODER_BUDGET_BYTES ? () => proveDecodes(path) : header.provePixels;
   if (prove !== undefined) {

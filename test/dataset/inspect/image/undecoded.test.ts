@@ -52,7 +52,7 @@ describe('of an image that is too large to be decoded, truncation is detected', 
     const found = await inspectBytes(filename, bytes);
     const hasWarning = found.ok && found.warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED');
     expect(found.ok).toBe(true);
-    expect(hasWarning).toBe(filename !== 'interlaced.png');
+    expect(hasWarning).toBe(!['progressive.jpg', 'interlaced.png'].includes(filename));
     for (const missing of [1, 2, 3, 5, 9, 13, 40, 300]) {
       expect((await inspectBytes(filename, media.damaged.cut(bytes, bytes.length - missing))).ok, `${missing}`).toBe(
         false,

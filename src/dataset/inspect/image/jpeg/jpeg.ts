@@ -1,0 +1,186 @@
+import type { FileBytes } from '../../byte-source.js';
+import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
+import { checkDimensions, type ImageHeader } from '../image-header.js';
+import { orientationOf } from '../orientation.js';
+import { HuffmanTables } from './huffman.js';
+import { type JpegComponent, type JpegFrame, type JpegScan, walkScans } from './scan.js';
+
+/** Markers: ITU-T T.81, table B.1. */
+const START_OF_IMAGE = 0xd8;
+const END_OF_IMAGE = 0xd9;
+const START_OF_SCAN = 0xda;
+const HUFFMAN_TABLES = 0xc4;
+const QUANTIZATION_TABLES = 0xdb;
+const RESTART_INTERVAL = 0xdd;
+const APP1 = 0xe1;
+const PROGRESSIVE = 0xc2;
+/** SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which lie among them. */
+const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, 0xc8, 0xcc].includes(marker);
+const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker < START_OF_IMAGE);
+
+/** Encoders write about ten scans; each costs the decoder a pass over the picture. */
+const MAX_SCANS = 500;
+
+/**
+ * Follows all markers and scans to the end-of-image marker and ignores the bytes after it: cameras append previews and
+ * other data there, and Pillow opens such files. `provePixels` walks the codes of every scan.
+ *
+ * @throws StructureError, InspectionError
+ */
+export function readJpeg(file: FileBytes): ImageHeader {
+  const tables = new HuffmanTables();
+  const quantization = new Set<number>();
+  const scans: JpegScan[] = [];
+  let frame: JpegFrame | undefined;
+  let orientation = 1;
+  let restartInterval = 0;
+  let offset = 2;
+  for (;;) {
+    const marker = nextMarker(file, offset);
+    offset = marker.end;
+    if (marker.code === END_OF_IMAGE) break;
+    if (standsAlone(marker.code)) continue;
+    if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
+    const length = file.at(offset, 2).readUInt16BE(0);
+    if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has an invalid length');
+    const segment = file.at(offset, length).subarray(2);
+    offset += length;
+    if (isFrame(marker.code)) {
+      if (frame !== undefined) throw new StructureError('is damaged: it has two frame headers');
+      frame = readFrame(segment, marker.code);
+    } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
+    else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
+    else if (marker.code === RESTART_INTERVAL && segment.length >= 2) restartInterval = segment.readUInt16BE(0);
+    else if (marker.code === APP1 && segment.toString('latin1', 0, 6) === 'Exif\0\0')
+      orientation = orientationOf(segment);
+    else if (marker.code === START_OF_SCAN) {
+      if (frame === undefined) throw new StructureError('is damaged: image data precedes its frame header');
+      const scan = readScan(segment, frame, tables);
+      if (scan.components.some(({ component }) => !quantization.has(component.quantization))) {
+        throw new StructureError('is damaged: one of its quantization tables is missing');
+      }
+      scans.push({ ...scan, offset, restartInterval });
+      if (scans.length > MAX_SCANS) {
+        throw new InspectionError('IMAGE_CORRUPT', `has more than ${MAX_SCANS} scans. ${SAVE_AS_ORDINARY}`);
+      }
+    }
+  }
+  if (frame === undefined || scans.length === 0) throw new StructureError('is damaged: it contains no image');
+  const { width, height } = frame;
+  const proved = frame;
+  const provePixels = async () => walkScans(file, proved, scans);
+  return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
+}
+
+/** The next marker from `offset` on. Skips entropy-coded data, stuffed zeros, restart markers and fill bytes. */
+function nextMarker(file: FileBytes, offset: number): { code: number; end: number } {
+  let from = offset;
+  for (;;) {
+    const bytes = file.upTo(from, 1 << 16);
+    const found = bytes.indexOf(0xff);
+    const code = found === -1 ? undefined : bytes[found + 1];
+    if (bytes.length === 0 || (code === undefined && from + bytes.length >= file.size)) {
+      throw truncation('the end of the image is missing');
+    }
+    if (found === -1) from += bytes.length;
+    else if (code === undefined || code === 0xff) from += Math.max(found, code === undefined ? 0 : found + 1);
+    else if (code === 0x00 || (code >= 0xd0 && code <= 0xd7)) from += found + 2;
+    else return { code, end: from + found + 2 };
+  }
+}
+
+/** B.2.4.1: 64 values of one or two bytes after each table's number. */
+function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
+  for (let at = 0; at < segment.length; ) {
+    const [bytes, id] = [((segment[at] ?? 0) >> 4) + 1, (segment[at] ?? 0) & 15];
+    at += 1 + 64 * bytes;
+    if (bytes > 2 || id > 3 || at > segment.length) {
+      throw new StructureError('is damaged: one of its quantization tables is invalid');
+    }
+    defined.add(id);
+  }
+}
+
+const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
+
+/** What Pillow's decoder, libjpeg-turbo, does not decode, or not in every build. */
+function checkDecodable(code: number, bitsPerSample: number): void {
+  const trait =
+    code > PROGRESSIVE
+      ? code >= 0xc9
+        ? 'uses arithmetic coding'
+        : 'is a lossless or hierarchical JPEG'
+      : bitsPerSample !== 8
+        ? `has ${bitsPerSample} bits per sample`
+        : undefined;
+  if (trait === undefined) return;
+  throw new InspectionError('IMAGE_CORRUPT', `${trait}, which the trainer can't read. ${SAVE_AS_ORDINARY}`);
+}
+
+/** B.2.2 */
+function readFrame(segment: Buffer, code: number): JpegFrame {
+  const count = segment[5] ?? 0;
+  if (count < 1 || segment.length < 6 + count * 3) {
+    throw new StructureError('is damaged: its JPEG frame header is too short');
+  }
+  checkDecodable(code, segment[0] ?? 0);
+  const height = segment.readUInt16BE(1);
+  const width = segment.readUInt16BE(3);
+  checkDimensions(width, height);
+  const components = Array.from({ length: count }, (_, i): JpegComponent => {
+    const factors = segment[7 + i * 3] ?? 0;
+    const [id, quantization] = [segment[6 + i * 3] ?? 0, segment[8 + i * 3] ?? 0];
+    return { id, across: factors >> 4, down: factors & 15, quantization };
+  });
+  if (components.some(({ across, down }) => across < 1 || across > 4 || down < 1 || down > 4)) {
+    throw new StructureError('is damaged: its JPEG frame header has invalid sampling factors');
+  }
+  return { width, height, isProgressive: code === PROGRESSIVE, components };
+}
+
+/** All coefficients with all their bits, as in every sequential scan. */
+const SEQUENTIAL = { first: 0, last: 63, high: 0, low: 0 };
+
+/** libjpeg-turbo rejects more (`jdphuff.c`, `start_pass_phuff_decoder`). */
+const MAX_LOW_BIT = 13;
+
+/** B.2.3 */
+function readScan(
+  segment: Buffer,
+  frame: JpegFrame,
+  tables: HuffmanTables,
+): Omit<JpegScan, 'offset' | 'restartInterval'> {
+  const count = segment[0] ?? 0;
+  if (count < 1 || count > 4 || segment.length < 4 + count * 2) {
+    throw new StructureError('is damaged: a JPEG scan header has an invalid length');
+  }
+  const [first, last, bits] = [segment[1 + count * 2] ?? 0, segment[2 + count * 2] ?? 0, segment[3 + count * 2] ?? 0];
+  const band = frame.isProgressive ? { first, last, high: bits >> 4, low: bits & 15 } : SEQUENTIAL;
+  const { high, low } = band;
+  const isBand = first === 0 ? last === 0 : count === 1 && first <= last && last <= 63;
+  if (frame.isProgressive && !(isBand && low <= MAX_LOW_BIT && (high === 0 || low === high - 1))) {
+    throw new StructureError('is damaged: a JPEG scan header names invalid coefficients');
+  }
+  const components = Array.from({ length: count }, (_, i) => {
+    const component = frame.components.find(({ id }) => id === segment[1 + i * 2]);
+    if (component === undefined) throw new StructureError('is damaged: a JPEG scan header names an unknown component');
+    const table = segment[2 + i * 2] ?? 0;
+    const needsDc = band.first === 0 && high === 0;
+    const needsAc = band.last > 0;
+    return {
+      component,
+      dc: needsDc ? tables.find('dc', table >> 4, frame) : undefined,
+      ac: needsAc ? tables.find('ac', table & 15, frame) : undefined,
+    };
+  });
+  return { components, ...band };
+}
+
+/** libjpeg holds every coefficient of a progressive image, two bytes each, until it has read the last scan. */
+function coefficientBytes({ isProgressive, width, height, components }: JpegFrame): number {
+  if (!isProgressive) return 0;
+  const across = Math.max(...components.map((component) => component.across));
+  const down = Math.max(...components.map((component) => component.down));
+  const samples = components.reduce((sum, component) => sum + component.across * component.down, 0) / (across * down);
+  return 2 * width * height * samples;
+}
