@@ -7,7 +7,10 @@ import type { App } from './context.js';
 const QUIET_MS = 300;
 const MAX_DRAIN_MS = 3000;
 
-/** A graceful shutdown: the signal for requests in flight, and the function that begins it. */
+/**
+ * The first step of a graceful shutdown: on SIGTERM, `stopOnSignal` (`cli/commands/serve.ts`) calls `stop` of `app.ts`, which
+ * drains the server, closes it, and then stops everything behind it.
+ */
 export interface Drain {
   /** Fires when draining begins. */
   readonly stopping: AbortSignal;

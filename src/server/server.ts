@@ -14,7 +14,7 @@ import { registerOperationRoutes } from './routes/operations.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
-/** Fits a batch with the names and sizes of some hundred thousand files. */
+/** The largest batch of names and sizes (`MAX_BATCH_FILES`) fits. */
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
 
 /** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */

@@ -34,7 +34,7 @@ async function releaseExpiredLeases(
   for (const file of await catalog.expiredLeases(expiredBy)) {
     if (isReceiving(file.id)) continue;
     // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
-    const options = { now: expiredBy, isActivity: false, isDurable: false };
+    const options = { expiredBy, isActivity: false, isDurable: false };
     const lease = await UploadLease.acquire(dependencies, file, options);
     if (lease === undefined) continue;
     // The object of a presigned upload is the client's; it waits to be finalized.

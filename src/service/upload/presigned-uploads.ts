@@ -6,7 +6,7 @@ import { blobKeyOf, type FetchedBlob, type Presigning } from '../../storage/blob
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
-/** A higher number would not finish sooner, because each object is read whole and decoded. */
+/** Decoding is bound by the processor, so more at once would not finish sooner. */
 const MAX_CONCURRENT_FINALIZATIONS = 4;
 
 const MAX_CONCURRENT_LISTINGS = 4;

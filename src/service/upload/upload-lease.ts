@@ -18,7 +18,7 @@ const RENEWALS_PER_LEASE = 5;
 
 /**
  * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
- * file's key. A lease that expires can be taken over by cleanup or by another attempt; its methods then change nothing.
+ * file's key. Cleanup or another attempt can take over an expired lease. The former holder's methods then change nothing.
  */
 export class UploadLease {
   readonly file: PendingFile;
@@ -26,7 +26,7 @@ export class UploadLease {
   readonly #holder: LeaseHolder;
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
-  /** Whether bytes that no row refers to may be under the key. */
+  /** True while the store may hold bytes under the key that no row refers to. */
   #mayHaveBlobs = false;
 
   /** @param token the lease token in the file's row */
@@ -40,15 +40,15 @@ export class UploadLease {
   /**
    * Acquires the lease of a pending upload; `undefined` if another holder has it or the upload is no longer pending.
    *
-   * @param options.now a lease that expires by then may be taken over; the current time by default
+   * @param options.expiredBy leases that expire by then may be taken over; the current time by default
    */
   static async acquire(
     dependencies: ServiceDependencies,
     file: PendingFile,
-    options: { now?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
+    options: { expiredBy?: Micros; isActivity?: boolean; isDurable?: boolean } = {},
   ): Promise<UploadLease | undefined> {
     const { catalog, now, rules, newId } = dependencies;
-    const { now: expiredBy = now(), ...changeOptions } = options;
+    const { expiredBy = now(), ...changeOptions } = options;
     const lease = { now: expiredBy, until: now() + rules.leaseDuration, token: newId() };
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...changeOptions };
@@ -151,7 +151,7 @@ export class UploadLease {
     throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was ended. Send it again.`);
   }
 
-  /** Reads the file through a change that writes nothing, because it waits for all earlier changes. */
+  /** Reads the file in a change that writes nothing: it waits for earlier changes, the one whose outcome is unknown included. */
   async #currentFile(): Promise<DatasetFile | undefined> {
     let found: DatasetFile | undefined;
     await this.#change((group) => {

@@ -13,8 +13,8 @@ export interface UploadLink {
 }
 
 /**
- * A presigned link expires this much earlier than its reservation. An upload in the last moment is found by polling some
- * time later, and the dataset must not be FAILED until then.
+ * A presigned link expires this much earlier than its reservation. Polling finds an upload some time after it ends. The margin
+ * keeps the dataset UPLOADING until polling has found one that began just before the link expired.
  */
 export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 

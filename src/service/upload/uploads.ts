@@ -40,7 +40,7 @@ export class Uploads {
    *
    * @param sizes the exact size in bytes of each file, by name
    * @returns the pending file of each name as given
-   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others with all errors in `detail`
+   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`
    */
   async reserveBatch(key: DatasetKey, sizes: ReadonlyMap<string, number>): Promise<Map<string, PendingFile>> {
     const { blobs, catalog, now, rules } = this.#dependencies;

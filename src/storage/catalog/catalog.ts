@@ -157,7 +157,10 @@ export class Catalog {
     return files;
   }
 
-  /** The datasets that have such uploads with links that expire at or after `expiringFrom`, with the last reservation. */
+  /**
+   * The datasets with pending presigned uploads that expire at or after `expiringFrom` and that no lease holds at `now`, each
+   * with the time of its last reservation.
+   */
   async datasetsWithPresignedUploads(query: {
     now: Micros;
     expiringFrom: Micros;

@@ -23,10 +23,10 @@ export type Draft = {
   | { readonly state: 'conflict'; readonly theirs: SavedCaption | undefined }
 );
 
-/** A caption that this page has saved and that is newer than the dataset fetched last. */
+/** A caption that this page has saved since it last fetched the dataset. */
 interface NewerCaption {
   readonly saved: SavedCaption | undefined;
-  /** SHA-256 of the versions that it replaced; `undefined` stands for no caption. */
+  /** SHA-256 of older versions: a fetched dataset that shows one of them is out of date. `undefined` stands for no caption. */
   readonly replaced: ReadonlySet<string | undefined>;
 }
 

@@ -2,31 +2,31 @@ import type { FileBytes } from '../../byte-source.js';
 import { StructureError, truncation } from '../../inspection-error.js';
 import { END_OF_BLOCK, type HuffmanTable, LOOKUP_BITS, MAX_CODE_BITS, stepOf } from './huffman.js';
 
-/** No block takes more: 64 codes of 16 bits with 15 extra bits each. */
+/** The longest possible block: 64 codes of 16 bits with 15 extra bits each. */
 const MAX_BLOCK_BYTES = 248;
 const BUFFER_BYTES = 1 << 14;
 
-/** The bits of one entropy-coded segment after another. A segment ends at a marker; past its end, bits read as zeros. */
+/** Reads the bits of a scan, segment by segment. A segment ends at a marker; past its end, bits read as zeros. */
 export class EntropyBits {
-  /** Where the next unread byte of the file is; at the end of a segment, its marker. */
+  /** Offset in the file of the next byte to buffer; of the marker, once the whole segment is buffered. */
   private offset: number;
   private readonly file: FileBytes;
   private readonly bytes = new Uint8Array(BUFFER_BYTES + MAX_BLOCK_BYTES + 8);
   private length = 0;
   private position = 0;
-  private isComplete = false;
+  private isSegmentBuffered = false;
 
   constructor(file: FileBytes, offset: number) {
     this.file = file;
     this.offset = offset;
   }
 
-  /** Reads ahead the bytes of one more block. Must be called before each. */
-  prepare(): void {
-    if (!this.isComplete && this.length - (this.position >>> 3) < MAX_BLOCK_BYTES) this.fill();
+  /** Buffers the bytes of one more block. Call it before each block. */
+  bufferBlock(): void {
+    if (!this.isSegmentBuffered && this.length - (this.position >>> 3) < MAX_BLOCK_BYTES) this.fill();
   }
 
-  /** @throws StructureError where the segment ended before its last bit that was read */
+  /** @throws StructureError if more bits were read than the segment has */
   requireBits(): void {
     if (this.position <= this.length * 8) return;
     if (this.offset + 1 >= this.file.size) throw truncation('the end of the image is missing');
@@ -34,13 +34,13 @@ export class EntropyBits {
   }
 
   /**
-   * Checks that less than a byte is left of the segment.
+   * Checks that fewer than 8 padding bits remain of the segment.
    *
    * @returns the code of the marker after it
-   * @throws StructureError where bytes are left over
+   * @throws StructureError if bytes remain
    */
   finishSegment(): number {
-    while (!this.isComplete) {
+    while (!this.isSegmentBuffered) {
       this.fill();
       if (this.length * 8 - this.position >= 8) break;
     }
@@ -51,7 +51,7 @@ export class EntropyBits {
     return this.file.upTo(this.offset, 2)[1] ?? 0;
   }
 
-  /** Ends the last segment of a scan. @throws StructureError where bytes, or further segments, are left over */
+  /** Ends the last segment of a scan. @throws StructureError if bytes or segments remain */
   finishScan(): void {
     const marker = this.finishSegment();
     if (marker >= 0xd0 && marker <= 0xd7) throw new StructureError('is damaged: it has more image data than pixels');
@@ -62,10 +62,10 @@ export class EntropyBits {
     this.offset += 2;
     this.length = 0;
     this.position = 0;
-    this.isComplete = false;
+    this.isSegmentBuffered = false;
   }
 
-  /** The symbol of the next code. @throws StructureError where no code has these bits */
+  /** The symbol of the next code. @throws StructureError if no code has these bits */
   symbol(table: HuffmanTable): number {
     const found = table.codes[this.peek() >>> (MAX_CODE_BITS - LOOKUP_BITS)] ?? 0;
     if (found === 0) return this.longSymbol(table);
@@ -81,8 +81,8 @@ export class EntropyBits {
         return table.symbols[(next >>> (MAX_CODE_BITS - length)) + (table.offsets[length] ?? 0)] ?? 0;
       }
     }
-    // Zeros after the end of a segment may be no code.
-    if (this.position + MAX_CODE_BITS > this.length * 8 && this.isComplete) {
+    // Past the end of a segment, the zeros need not form a code.
+    if (this.position + MAX_CODE_BITS > this.length * 8 && this.isSegmentBuffered) {
       this.position += MAX_CODE_BITS;
       this.requireBits();
     }
@@ -103,7 +103,7 @@ export class EntropyBits {
   /**
    * Walks the AC coefficients of a block of a sequential scan.
    *
-   * @throws StructureError where a run goes past the last coefficient
+   * @throws StructureError if a run passes the last coefficient
    */
   walkCoefficients(table: HuffmanTable): void {
     const { bytes } = this;
@@ -145,7 +145,7 @@ export class EntropyBits {
     let length = this.length - read;
     this.position &= 7;
     const chunk = this.file.upTo(this.offset, BUFFER_BYTES - length);
-    if (chunk.length === 0) this.isComplete = true;
+    if (chunk.length === 0) this.isSegmentBuffered = true;
     let from = 0;
     while (from < chunk.length) {
       const found = chunk.indexOf(0xff, from);
@@ -156,7 +156,7 @@ export class EntropyBits {
       const code = chunk[found + 1];
       if (code === undefined) {
         // The next call sees the byte after it, if there is one.
-        if (found === 0) this.isComplete = true;
+        if (found === 0) this.isSegmentBuffered = true;
         break;
       }
       if (code === 0) {
@@ -165,7 +165,7 @@ export class EntropyBits {
       } else if (code === 0xff) {
         from = found + 1;
       } else {
-        this.isComplete = true;
+        this.isSegmentBuffered = true;
         break;
       }
     }

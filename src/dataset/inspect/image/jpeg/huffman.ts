@@ -5,7 +5,7 @@ const MAX_DC_BITS = 15;
 /** One lookup finds codes of up to this many bits. */
 export const LOOKUP_BITS = 12;
 
-/** Coefficients that an end of block advances: more than any run, so that both can be told apart past the last one. */
+/** How far an end of block advances the index: beyond any run, so an index past 63 shows whether a run was too long. */
 export const END_OF_BLOCK = 128;
 
 /** The codes of ITU-T T.81, annex C, as lookup tables. Walking a scan needs only lengths: values are skipped. */

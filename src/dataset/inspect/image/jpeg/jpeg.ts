@@ -18,12 +18,12 @@ const PROGRESSIVE = 0xc2;
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, 0xc8, 0xcc].includes(marker);
 const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker < START_OF_IMAGE);
 
-/** Encoders write about ten scans; each costs the decoder a pass over the picture. */
+/** Encoders write about ten scans, and each costs a decoder a pass over the image. */
 const MAX_SCANS = 500;
 
 /**
- * Follows all markers and scans to the end-of-image marker and ignores the bytes after it: cameras append previews and
- * other data there, and Pillow opens such files. `provePixels` walks the codes of every scan.
+ * Reads all markers up to the end of the image and ignores the bytes after it: cameras append previews and other data there,
+ * and Pillow opens such files. Only `provePixels` of the result reads the image data.
  *
  * @throws StructureError, InspectionError
  */
@@ -67,8 +67,8 @@ export function readJpeg(file: FileBytes): ImageHeader {
   }
   if (frame === undefined || scans.length === 0) throw new StructureError('is damaged: it contains no image');
   const { width, height } = frame;
-  const proved = frame;
-  const provePixels = async () => walkScans(file, proved, scans);
+  const foundFrame = frame;
+  const provePixels = async () => walkScans(file, foundFrame, scans);
   return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
 }
 
@@ -103,7 +103,7 @@ function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
 
 const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
 
-/** What Pillow's decoder, libjpeg-turbo, does not decode, or not in every build. */
+/** Rejects variants of JPEG that libjpeg-turbo, Pillow's decoder, can't decode in every build. */
 function checkDecodable(code: number, bitsPerSample: number): void {
   const trait =
     code > PROGRESSIVE
@@ -141,7 +141,7 @@ function readFrame(segment: Buffer, code: number): JpegFrame {
 /** All coefficients with all their bits, as in every sequential scan. */
 const SEQUENTIAL = { first: 0, last: 63, high: 0, low: 0 };
 
-/** libjpeg-turbo rejects more (`jdphuff.c`, `start_pass_phuff_decoder`). */
+/** libjpeg-turbo rejects a higher one (`jdphuff.c`, `start_pass_phuff_decoder`). */
 const MAX_LOW_BIT = 13;
 
 /** B.2.3 */

@@ -19,9 +19,9 @@ export interface JpegFrame {
   readonly components: readonly JpegComponent[];
 }
 
-/** A scan with everything that was in force where it begins. */
+/** A scan, with the tables and the restart interval in force at its header. */
 export interface JpegScan {
-  /** Of its first entropy-coded byte. */
+  /** Offset in the file of its first entropy-coded byte. */
   readonly offset: number;
   readonly components: readonly {
     readonly component: JpegComponent;
@@ -31,7 +31,7 @@ export interface JpegScan {
   /** The band of coefficients, 0 to 63. */
   readonly first: number;
   readonly last: number;
-  /** Successive approximation: the bit up to which earlier scans have sent these coefficients, 0 for none, and this one. */
+  /** Successive approximation (Ah, Al): the lowest bit that earlier scans sent, 0 for none, and the lowest that this one sends. */
   readonly high: number;
   readonly low: number;
   /** In MCUs; 0 for none. */
@@ -109,7 +109,7 @@ export function walkScans(file: FileBytes, frame: JpegFrame, scans: readonly Jpe
   }
 }
 
-/** Checks that each scan goes on where the last one of its coefficients ended, DC first (G.1.1.1.1). */
+/** Checks that DC precedes AC, and that each scan begins at the bit where the last scan of its coefficients ended (G.1.1.1.1). */
 function checkProgression(scans: readonly JpegScan[]): void {
   const sentBits = new Map<JpegComponent, (number | undefined)[]>();
   for (const { components, first, last, high, low } of scans) {
@@ -134,7 +134,7 @@ function walkScan(file: FileBytes, frame: JpegFrame, scan: JpegScan): void {
   for (let mcu = 0; mcu < mcus; mcu++) {
     restarts.step();
     for (const { dc, ac } of blocks) {
-      bits.prepare();
+      bits.bufferBlock();
       if (scan.high > 0) bits.skip(1);
       else {
         bits.skip(bits.symbol(dc!));
@@ -174,7 +174,7 @@ class BandScan {
 
   walkBlock(nonzero: Nonzero): void {
     if (this.restarts.step() && this.endOfBandRun > 0) throw runTooLong();
-    this.bits.prepare();
+    this.bits.bufferBlock();
     if (this.isRefinement) this.refineBlock(nonzero);
     else if (this.endOfBandRun > 0) this.endOfBandRun--;
     else this.walkFirst(nonzero);
@@ -235,7 +235,7 @@ class BandScan {
       k++;
     }
     if (this.endOfBandRun > 0) {
-      bits.skip(countFrom(low, high, k, last));
+      bits.skip(countSetBits(low, high, k, last));
       this.endOfBandRun--;
     }
     nonzero.low = low;
@@ -243,15 +243,15 @@ class BandScan {
   }
 }
 
-/** How many of the bits `from` to `to` are set. */
-function countFrom(low: number, high: number, from: number, to: number): number {
+/** Counts the set bits from `from` to `to`. */
+function countSetBits(low: number, high: number, from: number, to: number): number {
   if (from > to) return 0;
   const below = from < 32 ? low & (-1 << from) & (to < 31 ? (1 << (to + 1)) - 1 : -1) : 0;
   const above = to < 32 ? 0 : high & (from > 32 ? -1 << (from - 32) : -1) & (to < 63 ? (1 << (to - 31)) - 1 : -1);
   return bitCount(below) + bitCount(above);
 }
 
-/** Of 32 bits, by pairs, nibbles and bytes. */
+/** Counts the set bits of a word by pairs, nibbles and bytes. */
 function bitCount(bits: number): number {
   let n = bits - ((bits >>> 1) & 0x55555555);
   n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
@@ -267,13 +267,14 @@ function runTooLong(): StructureError {
 }
 
 /**
- * Walks all scans of the AC coefficients of one component of a progressive frame, block by block. A refinement depends on
- * which coefficients of the block earlier scans have made other than zero; walked this way, only one block is remembered.
+ * Walks all scans of the AC coefficients of one component of a progressive frame. A refinement scan needs to know which
+ * coefficients earlier scans set. Walking all scans in step, block by block, keeps this for one block only.
  */
 function walkBands(file: FileBytes, frame: JpegFrame, scans: readonly JpegScan[]): void {
   const [any] = scans;
   if (any === undefined) return;
   const { mcus } = layoutOf(frame, any);
+  // Each scan reads at a place of its own in the file, so each has its own window.
   const bands = scans.map((scan) => new BandScan(file.cursor(1 << 14), scan));
   const nonzero: Nonzero = { low: 0, high: 0 };
   for (let block = 0; block < mcus; block++) {
