@@ -8,6 +8,7 @@ import { machineLine } from './machine.js';
 import { benchBackends } from './rows/backends.js';
 import { benchGrowth } from './rows/growth.js';
 import { benchInstances } from './rows/instances.js';
+import { benchJpeg } from './rows/jpeg.js';
 import { benchLatency } from './rows/latency.js';
 import { benchMemory } from './rows/memory.js';
 import { benchMount } from './rows/mount.js';
@@ -23,6 +24,7 @@ import { type Row, tableOf } from './table.js';
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   start: benchStart,
   latency: benchLatency,
+  jpeg: benchJpeg,
   uploads: benchUploads,
   growth: benchGrowth,
   video: benchVideo,
