@@ -41,11 +41,20 @@ describe('a remote file', () => {
   });
 
   test('is not decoded, and has a warning', async () => {
-    const bytes = await media.jpeg();
-    const inspection = await pool.inspect(remote(bytes, 'a.jpg'), signal);
+    const bytes = await media.png();
+    const inspection = await pool.inspect(remote(bytes, 'a.png'), signal);
     expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
     const cut = bytes.subarray(0, bytes.length / 2);
-    expect(await pool.inspect(remote(cut, 'a.jpg'), signal)).toMatchObject({ ok: false });
+    expect(await pool.inspect(remote(cut, 'a.png'), signal)).toMatchObject({ ok: false });
+  });
+
+  test('is proved if it is a JPEG, whose codes are walked wherever it is stored', async () => {
+    for (const progressive of [false, true]) {
+      const bytes = await media.jpeg({ width: 640, height: 520, progressive });
+      expect(await pool.inspect(remote(bytes, 'a.jpg'), signal)).toMatchObject({ ok: true, warnings: [] });
+      const cut = Buffer.concat([bytes.subarray(0, bytes.length - 200), bytes.subarray(-2)]);
+      expect(await pool.inspect(remote(cut, 'a.jpg'), signal)).toMatchObject({ ok: false });
+    }
   });
 
   test('that can’t be read is not called damaged; the error is passed on', async () => {
