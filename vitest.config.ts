@@ -4,9 +4,12 @@ import { COMBINATIONS, IS_QUICK } from './test/harness/available.js';
 /** Tests of the API, which run on every combination of database and blob store. */
 const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
 
+/** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
+const FAULTS = 'test/faults/**/*.test.ts';
+
 /** Slow tests: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
-  'test/faults/**',
+  FAULTS,
   'test/service/{mount,transfer}/**',
   'test/cli/{check,push,terminal}.test.ts',
   'test/dataset/inspect/memory.test.ts',
@@ -27,8 +30,16 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: own?.name ?? '', include: ['test/**/*.test.ts'], exclude: IS_QUICK ? NOT_QUICK : [] },
+        test: { name: own?.name ?? '', include: ['test/**/*.test.ts'], exclude: IS_QUICK ? NOT_QUICK : [FAULTS] },
       },
+      ...(IS_QUICK
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: { name: 'faults', include: [FAULTS], maxWorkers: 1, sequence: { groupOrder: 1 } },
+            },
+          ]),
       ...others
         .filter(({ leftOut }) => leftOut === undefined)
         .map(({ name }) => ({
