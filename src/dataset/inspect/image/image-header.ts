@@ -11,7 +11,7 @@ export interface ImageHeader {
   readonly animated: boolean;
   /** Estimated peak memory of libvips while it decodes the image into a thumbnail, in bytes. */
   readonly decoderBytes: number;
-  /** Proves the pixels without libvips, for an image that would exceed its memory budget. @throws StructureError */
+  /** Proves the pixels without libvips: every JPEG, and images that would exceed its memory budget. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
 }
 
