@@ -47,7 +47,7 @@ export async function openApp(config: Config, logger: Logger) {
     blobs,
     now,
     rules: config.rules,
-    inspect: (file, signal) => pool.inspect(file, signal),
+    inspect: (file, options) => pool.inspect(file, options),
     newId: () => randomUUID().replaceAll('-', ''),
   };
   const { presigning } = blobs;

@@ -6,7 +6,11 @@ import type { Catalog } from '../storage/catalog/catalog.js';
 /** Inspects all the bytes of a file named `filename`. Rejects with the signal's reason. */
 export type Inspector = (
   file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-  signal: AbortSignal,
+  options: {
+    /** The account of the file: concurrent inspections are shared fairly between accounts. */
+    readonly accountId: string;
+    readonly signal: AbortSignal;
+  },
 ) => Promise<Inspection>;
 
 /** Limits and durations that the configuration sets; `config.ts` has the defaults. */

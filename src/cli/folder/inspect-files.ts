@@ -50,7 +50,9 @@ export class FileInspector {
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await remembered(this.#inspections, file, () => pool.inspect(file, signal));
+          const inspection = await remembered(this.#inspections, file, () =>
+            pool.inspect(file, { accountId: '', signal }),
+          );
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();

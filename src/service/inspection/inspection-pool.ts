@@ -48,7 +48,7 @@ export class InspectionPool {
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    signal: AbortSignal,
+    { signal }: { accountId: string; signal: AbortSignal },
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;

@@ -23,16 +23,25 @@ const RENEWALS_PER_LEASE = 5;
 export class UploadLease {
   readonly file: PendingFile;
   readonly #dependencies: ServiceDependencies;
+  readonly #accountId: string;
   readonly #holder: LeaseHolder;
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
   /** True while the store may hold bytes under the key that no row refers to. */
   #mayHaveBlobs = false;
 
-  /** @param token the lease token in the file's row */
-  constructor(dependencies: ServiceDependencies, file: PendingFile, token: string) {
+  /**
+   * @param options.token the lease token in the file's row
+   * @param options.accountId the owner of the dataset
+   */
+  constructor(
+    dependencies: ServiceDependencies,
+    file: PendingFile,
+    { token, accountId }: { token: string; accountId: string },
+  ) {
     this.#dependencies = dependencies;
     this.file = file;
+    this.#accountId = accountId;
     this.#holder = { id: file.id, token };
     this.#writesBytes = file.upload.via !== 'presigned';
   }
@@ -53,7 +62,7 @@ export class UploadLease {
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...changeOptions };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
-    return changed && new UploadLease(dependencies, file, lease.token);
+    return changed && new UploadLease(dependencies, file, { token: lease.token, accountId: changed.accountId });
   }
 
   /** Runs `work` and renews the lease until it ends. */
@@ -90,7 +99,8 @@ export class UploadLease {
     const { inspect, now } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
-    const inspection = await inspect({ ...content, sizeBytes, filename }, signal).catch(async (error) => {
+    const options = { accountId: this.#accountId, signal };
+    const inspection = await inspect({ ...content, sizeBytes, filename }, options).catch(async (error) => {
       await staged.discard();
       throw error;
     });

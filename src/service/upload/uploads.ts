@@ -77,10 +77,10 @@ export class Uploads {
     await this.#releaseLeases();
     const createdAt = now();
     const expiresAt = createdAt + rules.leaseDuration;
-    const leaseToken = newId();
+    const token = newId();
     const file = this.#pendingFile(key, filename, {
       createdAt,
-      upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken },
+      upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken: token },
     });
     const dataset = await catalog.reserveDirect({ accountId: key.accountId, file });
     if (dataset === undefined) throw datasetNotFound(key.id);
@@ -88,7 +88,8 @@ export class Uploads {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    return this.#receive(new UploadLease(this.#dependencies, file, leaseToken), incoming, limit);
+    const lease = new UploadLease(this.#dependencies, file, { token, accountId: key.accountId });
+    return this.#receive(lease, incoming, limit);
   }
 
   /**

@@ -29,7 +29,9 @@ test('formats are restricted before a thread decodes, and another thread does no
   const folder = await folderWith({ 'a.jpg': await media.jpeg() });
   const pool = await openPool();
   const file = { filename: 'a.jpg', path: `${folder}/a.jpg`, sizeBytes: 1 };
-  expect(await pool.inspect(file, new AbortController().signal)).toMatchObject({ ok: true });
+  expect(await pool.inspect(file, { accountId: 'a', signal: new AbortController().signal })).toMatchObject({
+    ok: true,
+  });
   await pool.close();
   expect(await opens(media.damaged.svg())).toBe(false);
 

@@ -9,7 +9,7 @@ const built = new URL('../../../dist/service/inspection/inspection-pool.js', imp
 const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
 const clips = fileURLToPath(new URL('../../fixtures/clips', import.meta.url));
-const signal = new AbortController().signal;
+const options = { accountId: 'a', signal: new AbortController().signal };
 const pool = new InspectionPool();
 afterAll(() => pool.close());
 
@@ -24,8 +24,8 @@ describe('a remote file', () => {
   test.each(readdirSync(clips))('%s is inspected like a local file', async (filename) => {
     const path = join(clips, filename);
     const bytes = readFileSync(path);
-    const here = await pool.inspect({ path, filename, sizeBytes: bytes.length }, signal);
-    expect(await pool.inspect(remote(bytes, filename), signal)).toEqual(here);
+    const here = await pool.inspect({ path, filename, sizeBytes: bytes.length }, options);
+    expect(await pool.inspect(remote(bytes, filename), options)).toEqual(here);
   });
 
   test('is read at many offsets, at any size', async () => {
@@ -34,33 +34,33 @@ describe('a remote file', () => {
     const free = Buffer.alloc(40 << 20);
     free.writeUInt32BE(free.length);
     free.write('free', 4);
-    const inspection = await pool.inspect(remote(Buffer.concat([clip, free]), 'long.mp4'), signal);
+    const inspection = await pool.inspect(remote(Buffer.concat([clip, free]), 'long.mp4'), options);
     expect(inspection).toMatchObject({ ok: true, facts: { kind: 'video', format: 'mp4' } });
-    const cut = await pool.inspect(remote(Buffer.concat([clip, free.subarray(0, -1)]), 'long.mp4'), signal);
+    const cut = await pool.inspect(remote(Buffer.concat([clip, free.subarray(0, -1)]), 'long.mp4'), options);
     expect(cut).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
   });
 
   test('is not decoded, and has a warning', async () => {
     const bytes = await media.png();
-    const inspection = await pool.inspect(remote(bytes, 'a.png'), signal);
+    const inspection = await pool.inspect(remote(bytes, 'a.png'), options);
     expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
     const cut = bytes.subarray(0, bytes.length / 2);
-    expect(await pool.inspect(remote(cut, 'a.png'), signal)).toMatchObject({ ok: false });
+    expect(await pool.inspect(remote(cut, 'a.png'), options)).toMatchObject({ ok: false });
   });
 
   test('is proved if it is a JPEG, whose codes are walked wherever it is stored', async () => {
     for (const progressive of [false, true]) {
       const bytes = await media.jpeg({ width: 640, height: 520, progressive });
-      expect(await pool.inspect(remote(bytes, 'a.jpg'), signal)).toMatchObject({ ok: true, warnings: [] });
+      expect(await pool.inspect(remote(bytes, 'a.jpg'), options)).toMatchObject({ ok: true, warnings: [] });
       const cut = Buffer.concat([bytes.subarray(0, bytes.length - 200), bytes.subarray(-2)]);
-      expect(await pool.inspect(remote(cut, 'a.jpg'), signal)).toMatchObject({ ok: false });
+      expect(await pool.inspect(remote(cut, 'a.jpg'), options)).toMatchObject({ ok: false });
     }
   });
 
   test('that can’t be read is not called damaged; the error is passed on', async () => {
     const gone = new Error('the store does not answer');
     const file = { filename: 'a.mp4', sizeBytes: 1000, readAt: () => Promise.reject(gone) };
-    await expect(pool.inspect(file, signal)).rejects.toBe(gone);
+    await expect(pool.inspect(file, options)).rejects.toBe(gone);
   });
 
   test('is aborted with the signal’s reason', async () => {
@@ -69,6 +69,8 @@ describe('a remote file', () => {
       abort.abort(new Error('enough'));
       return new Promise<Buffer>(() => {});
     };
-    await expect(pool.inspect({ filename: 'a.mp4', sizeBytes: 1000, readAt }, abort.signal)).rejects.toThrow('enough');
+    await expect(
+      pool.inspect({ filename: 'a.mp4', sizeBytes: 1000, readAt }, { ...options, signal: abort.signal }),
+    ).rejects.toThrow('enough');
   });
 });
