@@ -19,8 +19,8 @@ const DEFAULT_POOL_SIZE = 10;
 /** The wait for a connection: a new one, or one of the pool that another request releases. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
-const STATEMENT_TIMEOUT_MS = 15_000;
-const RESPONSE_TIMEOUT_MS = 20_000;
+const STATEMENT_TIMEOUT_MS = 12_000;
+const RESPONSE_TIMEOUT_MS = 15_000;
 /** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 /** The `application_name` of a serving process and of a command beside it, as the database lists it. */
@@ -224,8 +224,12 @@ async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Tra
       send: (statements) => pipeline(statements, undefined),
       commit: (statements) => pipeline(statements, 'commit'),
     });
+  } catch (error) {
+    // A silent server would not answer the rollback either. It rolls back when the connection ends.
+    isBroken = error instanceof ServiceError && error.code === 'unavailable';
+    throw error;
   } finally {
-    if ((state as string) === 'open') {
+    if ((state as string) === 'open' && !isBroken) {
       await send(client, { text: 'rollback' }).catch(() => {
         isBroken = true;
       });
