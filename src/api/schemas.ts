@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
 import { MAX_NAMES_PER_REQUEST, MAX_PAGE_SIZE, MAX_WAIT_SECONDS } from './limits.js';
 
 /*
@@ -173,6 +174,9 @@ export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(
 export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
 export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z.literal(true) });
 
+/** A name in a request, before it is normalized. */
+const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
+
 /** A body that is not JSON. */
 export const wireBytes = z.unknown().meta({ description: 'The bytes.' });
 
@@ -186,7 +190,7 @@ export const wireErrorBody = z
 
 export const createBody = z
   .object({
-    name: z.string().nullish().meta({
+    name: rawName.nullish().meta({
       description:
         'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
     }),
@@ -194,27 +198,28 @@ export const createBody = z
   .nullish();
 
 export const uploadLinksBody = z.object({
-  filenameToByteSize: z.record(z.string(), z.number()).meta({
+  // Sizes are checked with the names: a schema would report an error for each of a million wrong values.
+  filenameToByteSize: z.record(z.string(), z.unknown().meta({ type: 'number' })).meta({
     description: 'The exact size of each file in bytes.',
     examples: [{ 'clip.mp4': 200_000_000 }],
   }),
 });
 
 export const namesBody = z.object({
-  filenames: z.array(z.string()).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
+  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
 });
 
 export const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).optional(),
-  cursor: z.string().optional(),
+  cursor: z.string().max(MAX_RAW_NAME_LENGTH).optional(),
   status: wireStatus.optional(),
-  name: z.string().optional().meta({ description: 'Only the dataset with exactly this name.' }),
+  name: rawName.optional().meta({ description: 'Only the dataset with exactly this name.' }),
 });
 
 export const filesQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(100),
   kind: fileKind.optional(),
-  after: z.string().optional().meta({ description: 'Only files whose names sort after this one.' }),
+  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
 });
 
 export const statusQuery = z.object({
@@ -225,7 +230,7 @@ export const statusQuery = z.object({
 
 /** Without the signature of a read link, which authentication reads. */
 export const thumbnailQuery = z.object({
-  sha256: z.string().optional().meta({
+  sha256: z.string().max(MAX_RAW_NAME_LENGTH).optional().meta({
     description:
       "The file's SHA-256. If it matches, the answer may be cached for good, because the bytes of this URL never change.",
   }),
@@ -238,8 +243,8 @@ export const fileQuery = thumbnailQuery.extend({
     .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
 });
 
-export const datasetParams = z.object({ id: z.string() });
-export const fileParams = z.object({ id: z.string(), filename: z.string() });
+export const datasetParams = z.object({ id: z.string().max(MAX_RAW_NAME_LENGTH) });
+export const fileParams = datasetParams.extend({ filename: rawName });
 
 export type WireDataset = z.infer<typeof wireDataset>;
 export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;

@@ -1,6 +1,12 @@
 import { ServiceError } from './errors.js';
 import { MEDIA, mediaTypeOf } from './media.js';
 
+/**
+ * The longest name that is looked at, in UTF-16 code units. Far more than any form of a valid name needs: normalization takes
+ * time that grows with the square of the length.
+ */
+export const MAX_RAW_NAME_LENGTH = 1024;
+
 const MAX_FILENAME_BYTES = 255;
 const MAX_DATASET_NAME_BYTES = 128;
 
@@ -27,6 +33,7 @@ export function parseFilename(raw: string): string {
 
 function filenameFault(raw: string): string | undefined {
   if (raw === '') return 'is empty';
+  if (raw.length > MAX_RAW_NAME_LENGTH) return `is too long; at most ${MAX_FILENAME_BYTES} bytes fit`;
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';
@@ -36,14 +43,16 @@ function filenameFault(raw: string): string | undefined {
   return undefined;
 }
 
+const TOO_LONG = `is too long; at most ${MAX_DATASET_NAME_BYTES} bytes fit`;
+
 /**
  * Checks a dataset's name and returns it trimmed and in NFC. It becomes a folder name when the dataset is mounted.
  *
  * @throws ServiceError `invalid_name` with the reason.
  */
 export function parseDatasetName(raw: string): string {
-  const name = raw.trim().normalize('NFC');
-  const fault = datasetNameFault(name);
+  const name = raw.slice(0, MAX_RAW_NAME_LENGTH).trim().normalize('NFC');
+  const fault = raw.length > MAX_RAW_NAME_LENGTH ? TOO_LONG : datasetNameFault(name);
   if (fault !== undefined) {
     const advice = 'Use letters, digits, spaces and . _ - only.';
     throw new ServiceError('invalid_name', `The dataset name ${quote(raw)} ${fault}. ${advice}`);

@@ -3,11 +3,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
-import type { ErrorResponse } from './errors.js';
 
-/** Limits of the bytes that are read and discarded after a rejection: some clients read the response only after sending. */
-const LINGER_BYTES = 8 * 1024 * 1024;
-const LINGER_MS = 2000;
+/** Far more parts than a client sends beside its file. Each part costs memory. */
+const MAX_PARTS = 16;
 
 /** The number of checks for new bytes within one idle timeout. */
 const IDLE_CHECKS = 8;
@@ -58,6 +56,10 @@ export async function filePartOf(
     if (bytes > limit.bytes) body.destroy(new ServiceError('too_large', limit.message));
   });
   let parts = 0;
+  parser.once('partsLimit', () => {
+    const message = `The form has more than ${MAX_PARTS} parts. Send one part named file per request.`;
+    body.destroy(new ServiceError('malformed_body', message));
+  });
   const finished = new Promise<void>((resolve, reject) => {
     parser.on('error', reject);
     parser.once('finish', resolve);
@@ -107,7 +109,7 @@ function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
       headers: { ...raw.headers, 'content-type': contentType },
       // Busboy would drop the path silently; with it, a name with a slash is rejected.
       preservePath: true,
-      limits: { fields: 100, fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY, headerPairs: 100 },
+      limits: { parts: MAX_PARTS, fieldSize: 64 * 1024, fileSize: Number.POSITIVE_INFINITY, headerPairs: 100 },
     });
   } catch (error) {
     throw malformed(error);
@@ -118,24 +120,6 @@ function malformed(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   const reason = error instanceof Error ? error.message : error;
   return new ServiceError('malformed_body', `The multipart body can't be read: ${reason}`, { cause: error });
-}
-
-/**
- * Parses a JSON body; an empty body is `undefined`. A request without a content type is taken as JSON.
- *
- * @throws ServiceError `unsupported_body`, `malformed_body`
- */
-export function parseJsonBody(contentType: string | undefined, body: Buffer): unknown {
-  if (body.length === 0) return undefined;
-  if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
-    throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType}.`);
-  }
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (error) {
-    const reason = error instanceof SyntaxError ? error.message : 'it is not UTF-8';
-    throw new ServiceError('malformed_body', `The body is not valid JSON: ${reason}`, { cause: error });
-  }
 }
 
 /**
@@ -180,35 +164,4 @@ export function contentLengthOf({ headers }: FastifyRequest): number | undefined
 /** Whether a part of the body has not been read yet. */
 export function hasUnreadBody({ raw }: FastifyRequest): boolean {
   return !raw.complete && (raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0);
-}
-
-/**
- * Sends an error response while the request body is still arriving, then closes the connection. Some of the body is read
- * and discarded first: a client that is still sending when the connection closes may lose the response.
- */
-export function rejectEarly({ raw }: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
-  const payload = JSON.stringify(response.body);
-  reply.hijack();
-  reply.raw.writeHead(response.status, {
-    ...response.headers,
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(payload),
-    connection: 'close',
-  });
-  reply.raw.write(payload);
-  const end = () => {
-    clearTimeout(timer);
-    reply.raw.end();
-    raw.socket.destroySoon();
-  };
-  const timer = setTimeout(end, LINGER_MS);
-  let lingered = 0;
-  raw.unpipe();
-  raw.on('data', (chunk: Buffer) => {
-    lingered += chunk.length;
-    if (lingered > LINGER_BYTES) end();
-  });
-  raw.once('end', end);
-  raw.once('close', end);
-  raw.resume();
 }

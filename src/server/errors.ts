@@ -5,6 +5,9 @@ import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, ServiceError } from '../dataset/errors.js';
 import { databaseError } from '../storage/database/database.js';
 
+/** Errors in `detail`; a request can have one for each of its fields. */
+const MAX_REPORTED_ISSUES = 100;
+
 export interface ErrorResponse {
   readonly status: number;
   readonly body: WireErrorBody;
@@ -31,7 +34,7 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   const serviceError = databaseError(error);
   if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const detail = error.validation.map((issue) => ({
+    const detail = error.validation.slice(0, MAX_REPORTED_ISSUES).map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
       message: issue.message ?? 'is not valid',
     }));
@@ -40,8 +43,10 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
     return errorResponse('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
   }
   const { code, statusCode = 500, message } = error as FastifyError;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return errorResponse('too_large', 'The JSON body is too large. Send smaller batches.');
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const { bodyLimit } = request.routeOptions;
+    return errorResponse('too_large', `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`);
+  }
   if (statusCode === 415) return errorResponse('unsupported_body', message);
   if (statusCode >= 400 && statusCode < 500) return errorResponse('bad_request', message);
   return errorResponse('internal', `The server failed. Its log has the cause under request ${request.id}.`);

@@ -2,11 +2,13 @@ import fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { requireToken } from './auth.js';
-import { hasUnreadBody, parseJsonBody, rejectEarly } from './bodies.js';
+import { hasUnreadBody } from './bodies.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
 import { registerDrain } from './drain.js';
 import { type ErrorResponse, errorResponse, errorResponseOf } from './errors.js';
+import { parseJsonBody } from './json-body.js';
+import { rejectEarly } from './reject-early.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerDownloadRoutes } from './routes/downloads.js';
 import { registerFileRoutes } from './routes/files.js';
@@ -14,8 +16,8 @@ import { registerOperationRoutes } from './routes/operations.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
-/** The largest batch of names and sizes (`MAX_BATCH_FILES`) fits. */
-const MAX_JSON_BYTES = 32 * 1024 * 1024;
+/** Routes that take many names allow more. */
+const MAX_JSON_BYTES = 1024 * 1024;
 
 /** A filename has up to 255 bytes, each of which takes up to three characters in a URL. */
 const MAX_PARAM_LENGTH = 1024;

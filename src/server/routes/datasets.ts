@@ -62,7 +62,11 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     async ({ accountId, params, query }, reply) => {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
-        const signal = AbortSignal.any([stopping, AbortSignal.timeout(query.wait * 1000), disconnectSignal(reply)]);
+        const signal = AbortSignal.any([
+          stopping,
+          AbortSignal.timeout(Math.ceil(query.wait * 1000)),
+          disconnectSignal(reply),
+        ]);
         await waitForStatusChange(watchDataset(key, signal));
       }
       return viewToWire(await datasets.view(key));

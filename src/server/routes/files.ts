@@ -26,17 +26,23 @@ const DIRECT_LIMIT = {
   message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 
+/** The largest batch of names and sizes fits, also with each character escaped. */
+const MAX_BATCH_BODY_BYTES = 32 * 1024 * 1024;
+
 /** Routes to upload files, to request upload links, and to delete files and uploads. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
   const { datasets, uploads, links, timeouts, metrics } = context;
 
   app.post(
     '/:id/get-upload-endpoint',
-    route('Signed links to upload files of known sizes', {
-      params: datasetParams,
-      body: uploadLinksBody,
-      response: { 200: wireUploadLinks },
-    }),
+    {
+      bodyLimit: MAX_BATCH_BODY_BYTES,
+      ...route('Signed links to upload files of known sizes', {
+        params: datasetParams,
+        body: uploadLinksBody,
+        response: { 200: wireUploadLinks },
+      }),
+    },
     async (request) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);

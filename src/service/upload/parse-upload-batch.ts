@@ -1,11 +1,18 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
 /** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
 
-/** A batch is one transaction, which blocks all other writes. */
+/** The links of a batch are one answer. */
 const MAX_BATCH_FILES = 50_000;
+
+/** Names checked in a row before other requests are served. */
+const NAMES_PER_TURN = 1000;
+
+/** Characters of an invalid name in `detail`. */
+const MAX_SHOWN_CHARACTERS = 80;
 
 export interface BatchEntry {
   /** The name as the client sent it, byte for byte. */
@@ -20,7 +27,7 @@ export interface BatchEntry {
  *
  * @throws ServiceError with the code of the first error, and the first 100 errors in `detail`
  */
-export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: number): BatchEntry[] {
+export async function parseUploadBatch(sizes: ReadonlyMap<string, unknown>, maxBytes: number): Promise<BatchEntry[]> {
   if (sizes.size > MAX_BATCH_FILES) {
     const message = `The batch has ${sizes.size} files, but at most ${MAX_BATCH_FILES} are allowed. Send several batches.`;
     throw new ServiceError('too_large', message);
@@ -28,10 +35,12 @@ export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: n
   const entries: BatchEntry[] = [];
   const errors: { code: ServiceError['code']; problem: FieldProblem }[] = [];
   const names = new Set<string>();
-  for (const [raw, sizeBytes] of sizes) {
+  let seen = 0;
+  for (const [raw, size] of sizes) {
+    if (++seen % NAMES_PER_TURN === 0) await turn();
     try {
       const filename = parseFilename(raw);
-      checkSize(raw, sizeBytes, maxBytes);
+      const sizeBytes = parseSize(raw, size, maxBytes);
       if (names.has(filename)) {
         const message = `${raw} is in the batch twice, in two Unicode forms of the same name. Send it once.`;
         throw new ServiceError('invalid_name', message);
@@ -40,7 +49,10 @@ export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: n
       entries.push({ raw, filename, sizeBytes });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      errors.push({ code: error.code, problem: { path: `filenameToByteSize.${raw}`, message: error.message } });
+      errors.push({
+        code: error.code,
+        problem: { path: `filenameToByteSize.${raw.slice(0, MAX_SHOWN_CHARACTERS)}`, message: error.message },
+      });
     }
   }
   const [first, ...others] = errors;
@@ -51,13 +63,15 @@ export function parseUploadBatch(sizes: ReadonlyMap<string, number>, maxBytes: n
   });
 }
 
-function checkSize(raw: string, sizeBytes: number, maxBytes: number): void {
-  if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
-    const message = `The size of ${raw} is ${sizeBytes}; it must be the file's exact size in bytes, at least 1.`;
+function parseSize(raw: string, size: unknown, maxBytes: number): number {
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size <= 0) {
+    const given = ['number', 'boolean'].includes(typeof size) ? `${size}` : 'not a number';
+    const message = `The size of ${raw} is ${given}; it must be the file's exact size in bytes, at least 1.`;
     throw new ServiceError('invalid_field', message);
   }
-  if (sizeBytes > maxBytes) {
-    const message = `${raw} has ${sizeBytes} bytes; this server accepts files of up to ${maxBytes} bytes.`;
+  if (size > maxBytes) {
+    const message = `${raw} has ${size} bytes; this server accepts files of up to ${maxBytes} bytes.`;
     throw new ServiceError('too_large', message);
   }
+  return size;
 }

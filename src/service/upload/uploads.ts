@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
@@ -12,6 +13,9 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { parseUploadBatch } from './parse-upload-batch.js';
 import { UploadLease } from './upload-lease.js';
 import { DETECTION_MARGIN, type SignedUpload } from './upload-links.js';
+
+/** A transaction blocks all other writes, so a large batch is reserved in several. */
+const FILES_PER_TRANSACTION = 500;
 
 /** A request body that is being received. The signal's reason is the error to answer with. */
 export interface IncomingBody {
@@ -36,33 +40,63 @@ export class Uploads {
   }
 
   /**
-   * Reserves uploads through signed links, all of a batch or none.
+   * Reserves uploads through signed links. If a reservation fails, those before it are withdrawn.
    *
    * @param sizes the exact size in bytes of each file, by name
    * @returns the pending file of each name as given
    * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`
    */
-  async reserveBatch(key: DatasetKey, sizes: ReadonlyMap<string, number>): Promise<Map<string, PendingFile>> {
+  async reserveBatch(key: DatasetKey, sizes: ReadonlyMap<string, unknown>): Promise<Map<string, PendingFile>> {
     const { blobs, catalog, now, rules } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
     const maxPresignedBytes = blobs.presigning?.maxBytes ?? 0;
     const reserved = new Map<string, PendingFile>();
-    for (const { raw, filename, sizeBytes } of parseUploadBatch(sizes, rules.maxLinkBytes)) {
+    for (const { raw, filename, sizeBytes } of await parseUploadBatch(sizes, rules.maxLinkBytes)) {
       const isPresigned = sizeBytes <= maxPresignedBytes;
       const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
       const via = isPresigned ? 'presigned' : 'link';
       const upload = { via, expectedBytes: sizeBytes, expiresAt, leaseUntil: null, leaseToken: null } as const;
       reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
-    const byStem = stemGroupsOf([...reserved.values()]);
-    const filenames = [...reserved.values()].map((file) => file.filename);
-    const change = { datasetId: key.id, filenames, now: createdAt, isActivity: true };
-    const changed = await catalog.change(change, (group, stem) =>
-      (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
+    const files = [...reserved.values()];
+    for (let start = 0; start < files.length; start += FILES_PER_TRANSACTION) {
+      const end = start + FILES_PER_TRANSACTION;
+      // The last commit makes those before it durable too.
+      await this.#reserveSlice(key, files.slice(start, end), { isDurable: end >= files.length }).catch(
+        async (error) => {
+          await this.#withdraw(key, files.slice(0, start)).catch(() => {});
+          throw error;
+        },
+      );
+      await turn();
+    }
+    return reserved;
+  }
+
+  async #reserveSlice(key: DatasetKey, files: readonly PendingFile[], options: { isDurable: boolean }): Promise<void> {
+    const byStem = stemGroupsOf(files);
+    const changed = await this.#dependencies.catalog.change(
+      {
+        datasetId: key.id,
+        filenames: files.map(filenameOf),
+        now: this.#dependencies.now(),
+        isActivity: true,
+        ...options,
+      },
+      (group, stem) => (byStem.get(stem) ?? []).reduce<StemGroup>(reserve, group),
     );
     if (changed === undefined) throw datasetNotFound(key.id);
-    return reserved;
+  }
+
+  /** Removes reservations of a batch that failed. */
+  async #withdraw(key: DatasetKey, files: readonly PendingFile[]): Promise<void> {
+    const ids = new Set(files.map(({ id }) => id));
+    for (let start = 0; start < files.length; start += FILES_PER_TRANSACTION) {
+      const filenames = files.slice(start, start + FILES_PER_TRANSACTION).map(filenameOf);
+      const change = { datasetId: key.id, filenames, now: this.#dependencies.now(), isActivity: true };
+      await this.#dependencies.catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
+    }
   }
 
   /**
@@ -182,4 +216,8 @@ export class Uploads {
     const id = this.#dependencies.newId();
     return { id, datasetId: key.id, filename, kind: type.kind, createdAt, upload: { state: 'pending', ...upload } };
   }
+}
+
+function filenameOf({ filename }: PendingFile): string {
+  return filename;
 }
