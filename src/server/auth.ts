@@ -27,7 +27,7 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
     return readLinks.verify(link, now());
   };
   scope.addHook('onRequest', async (request) => {
-    const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+    const token = tokenOf(request);
     if (token === undefined) {
       request.accountId = accountByLink(request);
       return;
@@ -39,6 +39,11 @@ export function requireToken(scope: FastifyInstance, { accounts, readLinks, now 
     }
     request.accountId = accountId;
   });
+}
+
+/** The token that a request carries. */
+export function tokenOf({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
 }
 
 /** The read link in the query, if the route accepts one. */

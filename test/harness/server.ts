@@ -121,6 +121,18 @@ export async function newToken(dataFolder: string, account: string, env: Record<
   }
 }
 
+/** Revokes a token as `trainyard token revoke` does, beside the running server. */
+export async function revokeToken(server: TestServer, token: string): Promise<void> {
+  const { env } = await worldOf(server.dataFolder);
+  const opened = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0, databaseUrl: env.DATABASE_URL });
+  try {
+    const found = (await opened.accounts.tokens()).find(({ hint }) => token.startsWith(hint));
+    await opened.accounts.revokeToken(found?.id ?? '', opened.now());
+  } finally {
+    await opened.close();
+  }
+}
+
 /** Stops the server and removes its data. */
 export async function discardServer(server: TestServer | undefined): Promise<void> {
   if (server === undefined) return;

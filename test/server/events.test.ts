@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WireDataset } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, revokeToken, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -136,5 +136,17 @@ describe('events', () => {
     const second = await Promise.all(streams.map((stream) => stream.next()));
     expect(second.map(({ value }) => (value as Event).data.status)).toEqual(Array(20).fill('UPLOADING'));
     await Promise.all(streams.map((stream) => stream.return(undefined)));
+  });
+
+  test('end soon after the token of the listener was revoked', { timeout: 40_000 }, async () => {
+    const id = await api.newDataset();
+    const other = await server.api();
+    const streams = [`/${id}/events`, '/events'].map(async (path) => eventsOf(await other.raw('GET', path)));
+    const [ofDataset, ofAccount] = await Promise.all(streams);
+    expect((await ofDataset?.next())?.value).toMatchObject({ event: 'dataset' });
+    await revokeToken(server, other.token);
+    expect(await ofDataset?.next()).toEqual({ done: true, value: undefined });
+    expect(await ofAccount?.next()).toEqual({ done: true, value: undefined });
+    expect((await api.status(id)).status).toBe(200);
   });
 });

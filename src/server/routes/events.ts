@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { DatasetKey } from '../../service/datasets.js';
+import { tokenOf } from '../auth.js';
 import type { RouteContext } from '../context.js';
 import { datasetToWire } from '../to-wire.js';
 
@@ -14,11 +15,11 @@ type Send = (event: string, data: unknown) => Promise<void>;
 export async function streamEvents(
   reply: FastifyReply,
   key: DatasetKey,
-  { watchDataset, datasets, stopping }: RouteContext,
+  { watchDataset, datasets, accounts, stopping }: RouteContext,
 ): Promise<void> {
   await datasets.summary(key);
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
-  await stream(reply, signal, async (send) => {
+  await stream(reply, { accounts, signal }, async (send) => {
     for await (const summary of watchDataset(key, signal)) await send('dataset', datasetToWire(summary));
     if (!signal.aborted) await send('deleted', { id: key.id });
   });
@@ -28,13 +29,13 @@ export async function streamEvents(
 export async function streamAllEvents(
   reply: FastifyReply,
   accountId: string,
-  { watchAccount, stopping }: RouteContext,
+  { watchAccount, accounts, stopping }: RouteContext,
 ): Promise<void> {
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   const events = watchAccount(accountId, signal);
   // Waits for `open`, so that a client misses no change that follows the response headers.
   await events.next();
-  await stream(reply, signal, async (send) => {
+  await stream(reply, { accounts, signal }, async (send) => {
     for await (const event of events) {
       if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
       else if (event.type === 'deleted') await send('deleted', { id: event.id });
@@ -42,10 +43,18 @@ export async function streamAllEvents(
   });
 }
 
-/** Responds with server-sent events (https://html.spec.whatwg.org/#server-sent-events) until `produce` returns. */
-async function stream(reply: FastifyReply, signal: AbortSignal, produce: (send: Send) => Promise<void>): Promise<void> {
+/**
+ * Responds with server-sent events (https://html.spec.whatwg.org/#server-sent-events) until `produce` returns, or the token
+ * of the request is revoked.
+ */
+async function stream(
+  reply: FastifyReply,
+  { accounts, signal }: { accounts: RouteContext['accounts']; signal: AbortSignal },
+  produce: (send: Send) => Promise<void>,
+): Promise<void> {
   reply.hijack();
   const { raw } = reply;
+  const token = tokenOf(reply.request) ?? '';
   raw.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
@@ -53,8 +62,14 @@ async function stream(reply: FastifyReply, signal: AbortSignal, produce: (send: 
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
-  const heartbeat = setInterval(() => raw.write(': still here\n\n'), HEARTBEAT_MS);
+  const heartbeat = setInterval(() => {
+    raw.write(': still here\n\n');
+    // While the catalog does not answer, the stream goes on.
+    const accountId = accounts.accountOf(token).catch(() => 'unknown');
+    void accountId.then((id) => id === undefined && raw.end());
+  }, HEARTBEAT_MS);
   const send: Send = async (event, data) => {
+    if (raw.writableEnded) return;
     const isFlushed = raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
     if (!isFlushed) await once(raw, 'drain', { signal });
   };

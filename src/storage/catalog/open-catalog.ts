@@ -40,7 +40,7 @@ export async function openCatalog(
   return {
     catalog: new Catalog(db, { blobGrace }),
     accounts: new Accounts(db),
-    now: microsClock(options.localClock),
+    now: microsClock(options.localClock, options.localClock),
     databaseName: undefined,
     close: () => db.close(),
   };

@@ -1,22 +1,17 @@
 import { sql } from 'kysely';
-import { microsClock } from '../../clock.js';
+import { microsClock, monotonicTime } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
 import type { Query } from './database.js';
 
 const MEASURE_INTERVAL_MS = 30_000;
 const MEASUREMENTS = 3;
 
-/** The monotonic time of the process in microseconds; it does not jump when the clock of the machine is set. */
-function steadyTime(): Micros {
-  return Math.round((performance.timeOrigin + performance.now()) * 1000);
-}
-
 /**
  * Estimates the time of the database, which all processes on it share: local time plus a measured offset. A measurement
  * assumes that the database read its clock halfway through the round trip.
  */
 export class DatabaseClock {
-  readonly now = microsClock(() => this.#local() + this.#offset);
+  readonly now: () => Micros;
   readonly #query: Query;
   readonly #local: () => Micros;
   readonly #timer: NodeJS.Timeout;
@@ -25,11 +20,12 @@ export class DatabaseClock {
   private constructor(query: Query, local: () => Micros) {
     this.#query = query;
     this.#local = local;
+    this.now = microsClock(() => local() + this.#offset, local);
     // While the database does not answer, the last offset stays in use.
     this.#timer = setInterval(() => this.#measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
   }
 
-  static async open(query: Query, local: () => Micros = steadyTime): Promise<DatabaseClock> {
+  static async open(query: Query, local: () => Micros = monotonicTime): Promise<DatabaseClock> {
     const clock = new DatabaseClock(query, local);
     await clock.#measure();
     return clock;

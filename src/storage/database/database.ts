@@ -78,7 +78,7 @@ const POSTGRES_DISK_FULL = '53100';
 /** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
 export function databaseError(error: unknown): ServiceError | undefined {
   if (!(error instanceof Error)) return undefined;
-  const sqlite = 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+  const sqlite = sqliteCodeOf(error);
   const postgres = sqlStateOf(error) ?? '';
   if (sqlite === SQLITE_FULL || postgres === POSTGRES_DISK_FULL) {
     return new ServiceError('no_space', 'The server has no space left. Free some and try again.', { cause: error });
@@ -87,6 +87,16 @@ export function databaseError(error: unknown): ServiceError | undefined {
     return catalogUnavailable(error);
   }
   return undefined;
+}
+
+/** True if another process holds a lock of the SQLite file. */
+export function isBusy(error: unknown): boolean {
+  return sqliteCodeOf(error) === SQLITE_BUSY;
+}
+
+/** The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported. */
+function sqliteCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite';
 import {
   type Compilable,
@@ -11,8 +12,12 @@ import {
   SqliteQueryCompiler,
   type SqliteStatement,
 } from 'kysely';
-import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
+import { type Database, isBusy, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
+
+/** How long a write waits for another process that holds the write lock. */
+const MAX_BUSY_MS = 10_000;
+const BUSY_PAUSE_MS = 20;
 
 /** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
@@ -39,7 +44,9 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
     hasRowLocks: false,
     // `connection()` is exclusive, so that no other statement runs within a transaction.
     transact: ({ isDurable }, work) =>
-      query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
+      whileBusy(() =>
+        query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
+      ),
     read: (statements) => query.connection().execute(async () => readSnapshot(file, statements)),
     close: () => query.destroy(),
   };
@@ -56,10 +63,33 @@ function dialectOver(file: SqliteFile): Dialect {
   };
 }
 
-/** Kysely uses its own transactions for migrations. */
+/** Kysely uses its own transactions for migrations, and executes single statements itself. */
 class ImmediateSqliteDriver extends SqliteDriver {
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const connection = await super.acquireConnection();
+    return {
+      executeQuery: (statement) => whileBusy(() => connection.executeQuery(statement)),
+      streamQuery: (statement, chunkSize) => connection.streamQuery(statement, chunkSize),
+    };
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+/**
+ * Tries again while another process holds the write lock. SQLite's own `busy_timeout` would block this thread meanwhile.
+ */
+async function whileBusy<T>(work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + MAX_BUSY_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+      await wait(BUSY_PAUSE_MS);
+    }
   }
 }
 
@@ -142,8 +172,10 @@ async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transa
 
 function openFile(path: string, journalMode: 'wal' | 'delete') {
   const db = new DatabaseSync(path);
+  // Opening a file after a crash takes an exclusive lock for a moment.
   db.exec('pragma busy_timeout = 5000');
   db.exec(`pragma journal_mode = ${journalMode}`);
+  db.exec('pragma busy_timeout = 0');
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
   const cache = new Map<string, Prepared>();
@@ -160,7 +192,12 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
     prepare,
     /** Runs a statement that has no parameters and returns no rows. */
     run: (sql: string): void => void prepare(sql).run([]),
-    close: () => db.close(),
+    close: () => {
+      cache.clear();
+      // Moves the write-ahead log into the database, so that a copy of this one file is complete.
+      if (journalMode === 'wal') db.exec('pragma wal_checkpoint(truncate)');
+      db.close();
+    },
   };
 }
 

@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { microsClock } from '../src/clock.js';
+
+const SECOND = 1_000_000;
+const HOUR = 3600 * SECOND;
+
+/** A machine whose clock can be set, and whose monotonic time can't. */
+function machine() {
+  let [wall, monotonic] = [1_000 * HOUR, 0];
+  const now = microsClock(
+    () => wall,
+    () => monotonic,
+  );
+  return {
+    now,
+    wall: () => wall,
+    pass: (micros: number) => {
+      wall += micros;
+      monotonic += micros;
+    },
+    setBy: (micros: number) => {
+      wall += micros;
+    },
+  };
+}
+
+test('follows a clock that is set forward at once', () => {
+  const { now, wall, setBy } = machine();
+  now();
+  setBy(HOUR);
+  expect(now()).toBe(wall());
+});
+
+test('a clock that is set back an hour neither stops nor turns back', () => {
+  const { now, pass, setBy } = machine();
+  const before = now();
+  setBy(-HOUR);
+  pass(15 * SECOND);
+  const elapsed = now() - before;
+  expect(elapsed).toBeGreaterThan(14 * SECOND);
+  expect(elapsed).toBeLessThanOrEqual(15 * SECOND);
+});
+
+test('catches up with the machine', () => {
+  const { now, wall, pass, setBy } = machine();
+  now();
+  setBy(-HOUR);
+  for (let hour = 0; hour < 21; hour++) {
+    pass(HOUR);
+    now();
+  }
+  expect(now() - wall()).toBeLessThan(SECOND);
+});
+
+test('always rises, and measures durations to 5 %, however the clock of the machine is set back', () => {
+  const step = fc.record({ passed: fc.nat(10 * SECOND), setBack: fc.nat(2 * HOUR) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
+      const { now, pass, setBy } = machine();
+      const start = now();
+      let [passed, last] = [0, start];
+      for (const { passed: micros, setBack } of steps) {
+        setBy(-setBack);
+        pass(micros);
+        passed += micros;
+        const reading = now();
+        expect(reading).toBeGreaterThan(last);
+        last = reading;
+      }
+      expect(last - start).toBeGreaterThanOrEqual(passed * 0.95 - steps.length);
+      expect(last - start).toBeLessThanOrEqual(passed + steps.length);
+    }),
+  );
+});
