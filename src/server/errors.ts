@@ -2,7 +2,7 @@ import type { FastifyError, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
-import { type FieldProblem, ServiceError } from '../dataset/errors.js';
+import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
 import { databaseError } from '../storage/database/database.js';
 
 /** Errors in `detail`; a request can have one for each of its fields. */
@@ -33,6 +33,8 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   if (error instanceof ServiceError) return errorResponse(error.code, error.message, error.detail);
   const serviceError = databaseError(error);
   if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);
+  const diskFailure = diskFailureOf(error);
+  if (diskFailure !== undefined) return errorResponse('unavailable', `The server ${diskFailure}. Try again later.`);
   if (hasZodFastifySchemaValidationErrors(error)) {
     const detail = error.validation.slice(0, MAX_REPORTED_ISSUES).map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
@@ -50,4 +52,15 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   if (statusCode === 415) return errorResponse('unsupported_body', message);
   if (statusCode >= 400 && statusCode < 500) return errorResponse('bad_request', message);
   return errorResponse('internal', `The server failed. Its log has the cause under request ${request.id}.`);
+}
+
+/** What a failed call to the file system says about the server; `undefined` for other errors. */
+function diskFailureOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('syscall' in error) || !('path' in error || 'errno' in error)) return undefined;
+  if (hasErrno(error, 'EROFS')) return "can't store anything: its disk is read-only";
+  if (hasErrno(error, 'EMFILE', 'ENFILE')) return 'has too many open files (see ulimit -n)';
+  if (hasErrno(error, 'EIO', 'ESTALE', 'ENODEV')) return "can't use its disk, which reports an error";
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'))
+    return "can't use its data folder: it is gone or closed to it";
+  return undefined;
 }

@@ -64,8 +64,10 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 const SQLITE_BUSY = 5;
+const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
 
 /**
  * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
@@ -83,7 +85,11 @@ export function databaseError(error: unknown): ServiceError | undefined {
   if (sqlite === SQLITE_FULL || postgres === POSTGRES_DISK_FULL) {
     return new ServiceError('no_space', 'The server has no space left. Free some and try again.', { cause: error });
   }
-  if (sqlite === SQLITE_BUSY || sqlite === SQLITE_IOERR || POSTGRES_UNAVAILABLE.test(postgres)) {
+  if (sqlite === SQLITE_READONLY || sqlite === SQLITE_IOERR || sqlite === SQLITE_CANTOPEN) {
+    const message = "The disk of the server's catalog can't be read or written. Its log has the reason.";
+    return new ServiceError('unavailable', message, { cause: error });
+  }
+  if (sqlite === SQLITE_BUSY || POSTGRES_UNAVAILABLE.test(postgres)) {
     return catalogUnavailable(error);
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite';
 import {
@@ -12,6 +13,7 @@ import {
   SqliteQueryCompiler,
   type SqliteStatement,
 } from 'kysely';
+import { ServiceError } from '../../dataset/errors.js';
 import { type Database, isBusy, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
@@ -113,6 +115,7 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
       send,
       commit: async (statements) => {
         const rows = await send(statements);
+        file.requireInPlace();
         file.run('commit');
         isOpen = false;
         return rows;
@@ -178,6 +181,7 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   db.exec('pragma busy_timeout = 0');
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
+  const { ino } = statSync(path);
   const cache = new Map<string, Prepared>();
   const prepare = (sql: string): Prepared => {
     const cached = cache.get(sql);
@@ -190,6 +194,15 @@ function openFile(path: string, journalMode: 'wal' | 'delete') {
   };
   return {
     prepare,
+    /** SQLite goes on to write a file whose folder was deleted or replaced. @throws ServiceError `unavailable` */
+    requireInPlace: (): void => {
+      if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) {
+        throw new ServiceError(
+          'unavailable',
+          `The catalog is no longer at ${path}. Restore it and restart the server.`,
+        );
+      }
+    },
     /** Runs a statement that has no parameters and returns no rows. */
     run: (sql: string): void => void prepare(sql).run([]),
     close: () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
-import { access, constants, type FileHandle, link, mkdir, open, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -70,7 +70,7 @@ export class DiskBlobs implements BlobStore {
       return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
     } catch (error) {
       await handle.close();
-      await unlink(path);
+      await rm(path, { force: true });
       options.signal.throwIfAborted();
       throw ingestError(error);
     }
@@ -144,7 +144,12 @@ export class DiskBlobs implements BlobStore {
   }
 
   async ping(): Promise<void> {
-    await access(this.#staging, constants.W_OK);
+    const path = join(this.#staging, `ping-${randomUUID()}`);
+    try {
+      await writeFile(path, 'ping', { flag: 'wx' });
+    } finally {
+      await rm(path, { force: true });
+    }
   }
 
   async close(): Promise<void> {
