@@ -6,6 +6,7 @@ export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity'>;
 
 const ZERO: StemCounts = {
   pending: 0,
+  received: 0,
   rejected: 0,
   images: 0,
   videos: 0,
@@ -27,8 +28,10 @@ export function countsOfStem(group: readonly DatasetFile[]): StemCounts {
   const mountedNames = new Set<string>();
   for (const { filename, kind, upload } of group) {
     if (upload.state === 'pending') counts.pending++;
+    else if (upload.state === 'received') counts.received++;
     else if (upload.state === 'rejected') counts.rejected++;
     else {
+      if (upload.problem !== undefined) counts.rejected++;
       counts.bytes += upload.sizeBytes;
       if (kind === 'image') counts.images++;
       else if (kind === 'video') counts.videos++;

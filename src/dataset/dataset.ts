@@ -19,7 +19,19 @@ export interface Dataset {
   readonly counts: DatasetCounts;
 }
 
-/** One attempt to upload a file: pending, stored or rejected. */
+/** The facts about bytes that are in the blob store. */
+interface InspectedBytes {
+  readonly sizeBytes: number;
+  /** Lower-case hexadecimal. */
+  readonly sha256: string;
+  readonly contentType: string;
+  readonly facts: Facts;
+  readonly warnings: readonly Warning[];
+  /** The store's version of these bytes, such as an ETag; `null` for a store without versions. */
+  readonly blobVersion: string | null;
+}
+
+/** One attempt to upload a file: pending, received, stored or rejected. */
 export type Upload =
   | {
       readonly state: 'pending';
@@ -36,18 +48,21 @@ export type Upload =
       /** Identifies the holder of the lease, so that a holder who has lost it can't change the upload. */
       readonly leaseToken: string | null;
     }
-  | {
+  /** All bytes are in the blob store and their structure is proved. The frames are decoded after the client's answer. */
+  | (InspectedBytes & {
+      readonly state: 'received';
+      readonly receivedAt: Micros;
+      /** Renewed while the file is checked; `null` without a lease. */
+      readonly leaseUntil: Micros | null;
+      /** As that of a pending upload. */
+      readonly leaseToken: string | null;
+    })
+  | (InspectedBytes & {
       readonly state: 'stored';
-      readonly sizeBytes: number;
-      /** Lower-case hexadecimal. */
-      readonly sha256: string;
-      readonly contentType: string;
-      readonly facts: Facts;
-      readonly warnings: readonly Warning[];
-      /** The store's version of these bytes, such as an ETag; `null` for a store without versions. */
-      readonly blobVersion: string | null;
       readonly finalizedAt: Micros;
-    }
+      /** Found by a recheck. The bytes are kept, and the file counts as rejected until it is replaced or deleted. */
+      readonly problem?: ErrorProblem;
+    })
   | { readonly state: 'rejected'; readonly problem: ErrorProblem; readonly finalizedAt: Micros };
 
 /** One row of the catalog. Its id also names the bytes in the blob store and is never reused. */
@@ -61,6 +76,7 @@ export interface DatasetFile<U extends Upload = Upload> {
 }
 
 export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
+export type ReceivedFile = DatasetFile<Extract<Upload, { state: 'received' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
 /** The longest time until cleanup removes a direct upload after its server has crashed. */
@@ -81,6 +97,9 @@ export interface DatasetCounts {
   readonly pending: number;
   /** When the last of the pending uploads expires; `null` without any. */
   readonly pendingUntil: Micros | null;
+  /** Uploads that are received and not checked completely. */
+  readonly received: number;
+  /** Rejected uploads, and stored files with a problem. */
   readonly rejected: number;
   readonly images: number;
   readonly videos: number;
@@ -105,7 +124,7 @@ export interface StatusRules {
 /** The status of a dataset at a moment, from its counts alone. The first rule that matches decides. */
 export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Status {
   if (isEmpty(counts)) return 'DRAFT';
-  if (hasLiveUpload(counts, now)) return 'UPLOADING';
+  if (counts.received > 0 || hasLiveUpload(counts, now)) return 'UPLOADING';
   if (isBroken(counts)) return 'FAILED';
   if (!isIncomplete(counts)) return 'READY';
   return now < counts.lastActivity + rules.captionGrace ? 'UPLOADING' : 'FAILED';
@@ -114,13 +133,13 @@ export function statusOf(counts: DatasetCounts, now: Micros, rules: StatusRules)
 /** When time alone changes the status next, at the earliest; `undefined` if it can't. */
 export function nextChangeOf(counts: DatasetCounts, now: Micros, rules: StatusRules): Micros | undefined {
   const graceEnds = counts.lastActivity + rules.captionGrace;
-  if (isEmpty(counts)) return undefined;
+  if (isEmpty(counts) || counts.received > 0) return undefined;
   if (hasLiveUpload(counts, now)) return counts.pendingUntil ?? undefined;
   return !isBroken(counts) && isIncomplete(counts) && now < graceEnds ? graceEnds : undefined;
 }
 
 function isEmpty(counts: DatasetCounts): boolean {
-  return counts.pending + counts.rejected + counts.images + counts.videos + counts.captions === 0;
+  return counts.pending + counts.received + counts.rejected + counts.images + counts.videos + counts.captions === 0;
 }
 
 function hasLiveUpload(counts: DatasetCounts, now: Micros): boolean {

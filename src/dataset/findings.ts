@@ -14,8 +14,8 @@ export interface Findings {
 const MAX_SUGGESTIONS = 20;
 
 /**
- * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight and the caption
- * grace is over, there are errors if and only if `statusOf` returns FAILED.
+ * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight or being
+ * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
   const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
@@ -38,8 +38,10 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
       const advice = 'Upload it again, or delete it from the dataset.';
       return [errorIn(filename, 'UPLOAD_EXPIRED', `The upload of ${filename} was not completed in time. ${advice}`)];
     }
+    case 'received':
+      return [];
     case 'stored':
-      return upload.warnings;
+      return upload.problem === undefined ? upload.warnings : [upload.problem, ...upload.warnings];
     case 'rejected':
       return [upload.problem];
   }

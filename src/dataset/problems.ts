@@ -23,6 +23,7 @@ export type WarningCode =
   | 'NOT_TRAINED_ON'
   | 'ANIMATED_IMAGE'
   | 'NOT_FULLY_CHECKED'
+  | 'REPLACEMENT_REJECTED'
   | 'ORPHAN_CAPTION'
   | 'SHARED_STEM'
   | 'SIMILAR_STEM'

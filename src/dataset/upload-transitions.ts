@@ -1,4 +1,4 @@
-import type { DatasetFile, Micros, PendingFile, StoredFile, Upload } from './dataset.js';
+import type { DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile, Upload } from './dataset.js';
 
 /**
  * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
@@ -56,27 +56,45 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
 }
 
 /**
- * Stores the file. It replaces the stored or rejected file of the same name, and pending uploads by links to that name,
- * unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed the bytes.
+ * Stores the file. It replaces the received, stored and rejected files of the same name, and pending uploads by links to
+ * that name, unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed
+ * the bytes.
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
-  const { id } = holder;
-  const filename = heldBy(group, holder)?.filename;
-  if (filename === undefined || !holdsLiveLease(group, holder, stored.finalizedAt)) return undefined;
   const isReplaced = (other: DatasetFile) =>
-    other.id !== id &&
-    other.filename === filename &&
-    (other.upload.state !== 'pending' || (isByLink(other) && (other.upload.leaseUntil ?? 0) <= stored.finalizedAt));
-  return replacePending(
-    group.filter((other) => !isReplaced(other)),
-    id,
-    () => stored,
-  );
+    other.upload.state !== 'pending' || isUnusedLink(other, stored.finalizedAt);
+  return complete(group, holder, { upload: stored, now: stored.finalizedAt, isReplaced });
 }
 
 /**
- * Records that the upload was rejected. If a stored file has the same name, the upload is removed without a record: the
- * stored file stays as it is, and only the response reports the rejection.
+ * Records that all bytes are in the blob store and wait for a check. Other files of the same name stay until the check
+ * succeeds; pending uploads by links are replaced as by `finalize`. Returns `undefined` as `finalize` does.
+ */
+export function receive(group: StemGroup, holder: LeaseHolder, received: ReceivedFile['upload']): StemGroup | undefined {
+  const isReplaced = (other: DatasetFile) => isUnusedLink(other, received.receivedAt);
+  return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
+}
+
+/** Ends the pending upload with `upload`, and removes the replaced files of its name. */
+function complete(
+  group: StemGroup,
+  holder: LeaseHolder,
+  { upload, now, isReplaced }: { upload: Upload; now: Micros; isReplaced: (other: DatasetFile) => boolean },
+): StemGroup | undefined {
+  const filename = heldBy(group, holder)?.filename;
+  if (filename === undefined || !holdsLiveLease(group, holder, now)) return undefined;
+  const others = group.filter((file) => file.id === holder.id || file.filename !== filename || !isReplaced(file));
+  return replacePending(others, holder.id, () => upload);
+}
+
+/** Pending by a link through which no bytes are being received. */
+function isUnusedLink(file: DatasetFile, now: Micros): boolean {
+  return isByLink(file) && file.upload.state === 'pending' && (file.upload.leaseUntil ?? 0) <= now;
+}
+
+/**
+ * Records that the upload was rejected. If a stored or received file has the same name, the upload is removed without a
+ * record: that file stays as it is, and only the response reports the rejection.
  */
 export function reject(
   group: StemGroup,
@@ -85,7 +103,8 @@ export function reject(
 ): StemGroup | undefined {
   const filename = heldBy(group, holder)?.filename;
   if (filename === undefined) return undefined;
-  if (group.some((file) => file.filename === filename && file.upload.state === 'stored')) {
+  const isKept = ({ upload }: DatasetFile) => upload.state === 'stored' || upload.state === 'received';
+  if (group.some((file) => file.filename === filename && isKept(file))) {
     return withdraw(group, holder);
   }
   const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
@@ -101,9 +120,11 @@ export function remove(group: StemGroup, filename: string): StemGroup | undefine
   return without(group, (file) => file.filename === filename && (file.upload.state !== 'pending' || isByLink(file)));
 }
 
-/** Removes the rejected and pending uploads of a name as `remove` does, but not its stored file. */
+/** Removes the rejected, received and pending uploads of a name as `remove` does, but not its stored file. */
 export function withdrawUploads(group: StemGroup, filename: string): StemGroup | undefined {
-  return without(group, (file) => file.filename === filename && (file.upload.state === 'rejected' || isByLink(file)));
+  const isWithdrawn = (file: DatasetFile) =>
+    file.upload.state === 'rejected' || file.upload.state === 'received' || isByLink(file);
+  return without(group, (file) => file.filename === filename && isWithdrawn(file));
 }
 
 function without(group: StemGroup, isRemoved: (file: DatasetFile) => boolean): StemGroup | undefined {

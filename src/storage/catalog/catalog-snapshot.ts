@@ -66,7 +66,7 @@ export async function deleteOrphanedBlobs({ query }: Database, root: string): Pr
     const rows = await query
       .selectFrom('file')
       .select('id')
-      .where('state', '=', 'stored')
+      .where('state', 'in', ['received', 'stored'])
       .where('id', '>=', shard)
       .where('id', '<', `${shard}~`)
       .execute();

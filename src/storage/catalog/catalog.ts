@@ -1,5 +1,5 @@
 import { countsOf } from '../../dataset/counts.js';
-import type { Dataset, DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
+import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
@@ -13,6 +13,7 @@ import {
   filesOfStems,
   IS_PENDING,
   IS_PRESIGNED,
+  IS_RECEIVED,
   ROWS_PER_STATEMENT,
   rowChunksOf,
   storedAfter,
@@ -79,7 +80,7 @@ export class Catalog {
   async contents(key: Key): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
     const own = this.#selectDataset(key);
     const files = this.#db.query.selectFrom('file');
-    const hasOthers = own.where(({ eb }) => eb(eb('pending', '+', eb.ref('rejected')), '>', 0));
+    const hasOthers = own.where(({ eb }) => eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0));
     const [[dataset], stored, others] = await this.#db.read([
       own.selectAll(),
       // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
@@ -136,8 +137,27 @@ export class Catalog {
 
   /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const rows = await this.#db.query.selectFrom('file').selectAll().where('arriving_until', '<=', until).execute();
+    const rows = await this.#db.query
+      .selectFrom('file')
+      .selectAll()
+      .where('arriving_until', '<=', until)
+      .where('state', '=', IS_PENDING)
+      .execute();
     return rows.map((row) => fileOf(row) as PendingFile);
+  }
+
+  /** Received files that no lease holds after `until`, oldest first, at most `limit`. */
+  async receivedFiles({ until, limit }: { until: Micros; limit: number }): Promise<ReceivedFile[]> {
+    const rows = await this.#db.query
+      .selectFrom('file')
+      .selectAll()
+      .where('state', '=', IS_RECEIVED)
+      .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', until)]))
+      .orderBy('settled_at')
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => fileOf(row) as ReceivedFile);
   }
 
   /** The ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */

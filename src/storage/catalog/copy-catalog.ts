@@ -15,7 +15,7 @@ import {
 import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
-/** The blob of a stored file. */
+/** The blob of a received or stored file. */
 export interface ReferencedBlob {
   readonly fileId: string;
   readonly key: string;
@@ -35,7 +35,10 @@ export interface CatalogCopyOptions {
   readonly find: (keys: readonly string[]) => Promise<Map<string, FoundBlob>>;
   /** Both catalogs use one store, so that the versions of blobs stay. */
   readonly isSameStore: boolean;
-  /** The lost files, by id: the target has them as rejected files with this problem. */
+  /**
+   * The lost files, by id: the target has them as rejected files with this problem. A lost received file stays, and the
+   * background check rejects it.
+   */
   readonly lost: ReadonlyMap<string, { readonly datasetId: string; readonly problem: ErrorProblem }>;
   readonly signal: AbortSignal;
 }
@@ -43,17 +46,17 @@ export interface CatalogCopyOptions {
 /** Reads the blobs that a catalog references in pages, dataset by dataset. */
 export async function* referencedBlobs({ query }: Database): AsyncGenerator<ReferencedBlob[]> {
   for await (const { dataset, files } of filePagesOf(query, runOn(query))) {
-    const stored = files.filter(isStored);
+    const stored = files.filter(hasBlob);
     if (stored.length > 0) yield stored.map((row) => namedBlobOf(row, dataset));
   }
 }
 
-/** The number of stored files and of their bytes. */
+/** The number of received and stored files, and of their bytes. */
 export async function storedTotals({ query }: Database): Promise<{ files: number; bytes: number }> {
   const row = await query
     .selectFrom('file')
     .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
-    .where('state', '=', 'stored')
+    .where('state', 'in', ['received', 'stored'])
     .executeTakeFirstOrThrow();
   return { files: Number(row.files), bytes: Number(row.bytes ?? 0) };
 }
@@ -127,7 +130,7 @@ export async function rewriteVersions(catalog: Database, options: CatalogCopyOpt
   await inSnapshot(catalog, async (run, { send, commit }) => {
     for await (const { dataset, files } of filePagesOf(query, run)) {
       options.signal.throwIfAborted();
-      const stored = await withVersions(files.filter(isStored), dataset, options);
+      const stored = await withVersions(files.filter(hasBlob), dataset, options);
       for (const chunk of rowChunksOf(stored)) {
         await send(
           chunk.map(({ id, blob_version }) => query.updateTable('file').set({ blob_version }).where('id', '=', id)),
@@ -138,8 +141,8 @@ export async function rewriteVersions(catalog: Database, options: CatalogCopyOpt
   });
 }
 
-function isStored(row: FileRow): boolean {
-  return row.state === 'stored';
+function hasBlob({ state }: FileRow): boolean {
+  return state === 'received' || state === 'stored';
 }
 
 function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
@@ -153,9 +156,9 @@ function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
 /** The rows with the versions of their blobs in the store. @throws BlobMissing */
 async function withVersions(rows: FileRow[], dataset: DatasetRow, options: CatalogCopyOptions): Promise<FileRow[]> {
   const keyOf = ({ id }: FileRow) => blobKeyOf({ id, datasetId: dataset.id });
-  const found = await options.find(rows.filter(isStored).map(keyOf));
+  const found = await options.find(rows.filter(hasBlob).map(keyOf));
   return rows.map((row) => {
-    if (!isStored(row)) return row;
+    if (!hasBlob(row) || (row.state === 'received' && options.lost.has(row.id))) return row;
     const blob = found.get(keyOf(row));
     if (blob?.sizeBytes !== row.size_bytes) {
       throw new BlobMissing(`${row.filename} of "${dataset.name}" is missing in the blob store of the target.`);
@@ -169,7 +172,8 @@ function rejectedIfLost(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow
   const problem = lost.get(row.id)?.problem;
   if (problem === undefined) return row;
   const file = fileOf(row);
-  const finalizedAt = file.upload.state === 'pending' ? file.createdAt : file.upload.finalizedAt;
+  if (file.upload.state !== 'stored') return row;
+  const { finalizedAt } = file.upload;
   return fileColumns({ ...file, upload: { state: 'rejected', problem, finalizedAt } });
 }
 

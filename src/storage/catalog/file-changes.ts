@@ -91,7 +91,7 @@ export function changeFiles(
 
 /** True if the file has a blob, or may have one now or later. */
 function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
-  if (upload.state !== 'pending') return upload.state === 'stored';
+  if (upload.state !== 'pending') return upload.state !== 'rejected';
   return upload.via === 'presigned' || (mayHaveBlobs && upload.leaseUntil !== null);
 }
 

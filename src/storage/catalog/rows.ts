@@ -5,6 +5,7 @@ import {
   type DatasetFile,
   liveUntil,
   type PendingFile,
+  type ReceivedFile,
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
@@ -56,6 +57,8 @@ function uploadOf(row: FileRow): Upload {
         leaseUntil: row.arriving_until,
         leaseToken: row.arriving_by,
       };
+    case 'received':
+      return receivedUploadOf(row);
     case 'stored':
       return storedUploadOf(row);
     case 'rejected':
@@ -78,6 +81,7 @@ export const STORED_COLUMNS = [
   'facts',
   'warnings',
   'blob_version',
+  'problem',
 ] as const;
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
@@ -88,9 +92,18 @@ export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
 }
 
 function storedUploadOf(row: StoredRow): StoredFile['upload'] {
+  const stored = { state: 'stored', ...inspectedBytesOf(row), finalizedAt: required(row.settled_at) } as const;
+  return row.problem === null ? stored : { ...stored, problem: JSON.parse(row.problem) };
+}
+
+function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
+  const lease = { leaseUntil: row.arriving_until, leaseToken: row.arriving_by };
+  return { state: 'received', ...inspectedBytesOf(row), receivedAt: required(row.settled_at), ...lease };
+}
+
+function inspectedBytesOf(row: StoredRow) {
   const warnings = required(row.warnings);
   return {
-    state: 'stored',
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),
     contentType: required(row.content_type),
@@ -98,7 +111,6 @@ function storedUploadOf(row: StoredRow): StoredFile['upload'] {
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
-    finalizedAt: required(row.settled_at),
   };
 }
 
@@ -166,18 +178,32 @@ function uploadColumns(upload: Upload): UploadColumns {
         arriving_by: upload.leaseToken,
         alive_until: liveUntil(upload),
       };
+    case 'received':
+      return {
+        ...inspectedColumns(upload),
+        settled_at: upload.receivedAt,
+        arriving_until: upload.leaseUntil,
+        arriving_by: upload.leaseToken,
+      };
     case 'stored':
       return {
-        ...NO_UPLOAD,
-        size_bytes: upload.sizeBytes,
-        sha256: upload.sha256,
-        content_type: upload.contentType,
-        facts: JSON.stringify(upload.facts),
-        warnings: JSON.stringify(upload.warnings),
-        blob_version: upload.blobVersion,
+        ...inspectedColumns(upload),
         settled_at: upload.finalizedAt,
+        problem: upload.problem === undefined ? null : JSON.stringify(upload.problem),
       };
     case 'rejected':
       return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.finalizedAt };
   }
+}
+
+function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {
+  return {
+    ...NO_UPLOAD,
+    size_bytes: upload.sizeBytes,
+    sha256: upload.sha256,
+    content_type: upload.contentType,
+    facts: JSON.stringify(upload.facts),
+    warnings: JSON.stringify(upload.warnings),
+    blob_version: upload.blobVersion,
+  };
 }

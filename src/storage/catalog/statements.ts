@@ -12,6 +12,7 @@ export const ROWS_PER_STATEMENT = 500;
 
 /** Literals, not parameters: SQLite uses a partial index only if the text of the statement contains its condition. */
 export const IS_PENDING = sql<string>`'pending'`;
+export const IS_RECEIVED = sql<string>`'received'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
 
 /** Which datasets to read; an empty filter matches all. */
@@ -85,6 +86,7 @@ export function storedAfter(query: Query, { datasetId, after, kind, limit }: Fil
     .selectAll()
     .where('dataset_id', '=', datasetId)
     .where('state', '<>', IS_PENDING)
+    .where('state', '<>', IS_RECEIVED)
     .where('state', '=', 'stored')
     .where('filename', '>', after)
     .orderBy('filename')

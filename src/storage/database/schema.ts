@@ -34,6 +34,7 @@ export interface Schema {
     uncaptioned: number;
     collisions: number;
     bytes: number;
+    received: number;
   };
   file: {
     id: string;
@@ -43,16 +44,18 @@ export interface Schema {
     kind: string;
     state: string;
     created_at: number;
+    /** Of a received row: `receivedAt`. */
     settled_at: number | null;
-    /** From here to `alive_until`: null unless the row is pending. */
+    /** From here to `expires_at`, and `alive_until`: null unless the row is pending. */
     via: string | null;
     promised_bytes: number | null;
     expires_at: number | null;
+    /** The lease of a pending or received row. */
     arriving_until: number | null;
     arriving_by: string | null;
     /** The later of `expires_at` and `arriving_until`, for the index. */
     alive_until: number | null;
-    /** From here to `blob_version`: null unless the row is stored. */
+    /** From here to `blob_version`: null unless the row is received or stored. */
     size_bytes: number | null;
     sha256: string | null;
     content_type: string | null;
@@ -60,7 +63,7 @@ export interface Schema {
     warnings: string | null;
     /** The ETag in the bucket; null on disk. */
     blob_version: string | null;
-    /** Null unless the row is rejected. */
+    /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: string | null;
   };
   /** Blobs without a file, kept until `delete_after` for reads in flight. */
@@ -69,7 +72,10 @@ export interface Schema {
 }
 
 /** Runs in the order of the names. A migration that has been released never changes. */
-export const MIGRATIONS: Record<string, Migration> = { '0001_initial': { up: createInitialTables } };
+export const MIGRATIONS: Record<string, Migration> = {
+  '0001_initial': { up: createInitialTables },
+  '0002_received': { up: addReceived },
+};
 
 async function createInitialTables(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -171,5 +177,28 @@ async function createInitialTables(db: Kysely<unknown>): Promise<void> {
     .createTable('setting')
     .addColumn('name', 'text', (c) => c.primaryKey())
     .addColumn('value', 'text', (c) => c.notNull())
+    .execute();
+}
+
+/** Received files: finalized names are unique without them, and the background check finds them by an index. */
+async function addReceived(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('dataset')
+    .addColumn('received', 'bigint', (c) => c.notNull().defaultTo(0))
+    .execute();
+  await db.schema.dropIndex('file_one_settled').execute();
+  await db.schema
+    .createIndex('file_one_settled')
+    .unique()
+    .on('file')
+    .columns(['dataset_id', 'filename'])
+    .where(sql.ref('state'), '<>', 'pending')
+    .where(sql.ref('state'), '<>', 'received')
+    .execute();
+  await db.schema
+    .createIndex('file_received')
+    .on('file')
+    .columns(['settled_at', 'id'])
+    .where(sql.ref('state'), '=', 'received')
     .execute();
 }

@@ -58,11 +58,21 @@ type SqliteFile = ReturnType<typeof openFile>;
 
 function dialectOver(file: SqliteFile): Dialect {
   return {
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new TransactionalAdapter(),
     createDriver: () => new ImmediateSqliteDriver({ database: async () => file }),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
+}
+
+/**
+ * Kysely migrates SQLite without a transaction by default. With one, a crash or another process can't leave a migration half
+ * done: SQLite rolls back changes of tables too (https://sqlite.org/lang_transaction.html).
+ */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
 }
 
 /** Kysely uses its own transactions for migrations, and executes single statements itself. */

@@ -1,0 +1,124 @@
+import type { DatasetFile, Micros, ReceivedFile, StoredFile, Upload } from './dataset.js';
+import type { Inspection } from './inspect/inspection.js';
+import { type ErrorProblem, warningIn } from './problems.js';
+import type { LeaseHolder, StemGroup } from './upload-transitions.js';
+
+/*
+ * Transitions of files that are checked in the background, as `upload-transitions.ts` has those of uploads. Each returns
+ * `undefined`, and so changes nothing, if the file has been checked, replaced or removed in the meantime.
+ */
+
+type RejectedUpload = Extract<Upload, { state: 'rejected' }>;
+
+/** Grants the lease to a caller that checks the file. Returns `undefined` also while another holder's lease is valid. */
+export function acquireCheck(
+  group: StemGroup,
+  id: string,
+  lease: { now: Micros; until: Micros; token: string },
+): StemGroup | undefined {
+  const received = group.find((file): file is ReceivedFile => file.id === id && file.upload.state === 'received');
+  if (received === undefined || (received.upload.leaseUntil ?? 0) > lease.now) return undefined;
+  return withUpload(group, received, { ...received.upload, leaseUntil: lease.until, leaseToken: lease.token });
+}
+
+/** Extends the lease while the file is checked. */
+export function renewCheck(group: StemGroup, holder: LeaseHolder, until: Micros): StemGroup | undefined {
+  const received = heldBy(group, holder);
+  return received && withUpload(group, received, { ...received.upload, leaseUntil: until });
+}
+
+/** Ends a check without a result. Another caller can acquire the lease at once. */
+export function releaseCheck(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
+  const received = heldBy(group, holder);
+  return received && withUpload(group, received, { ...received.upload, leaseUntil: null, leaseToken: null });
+}
+
+/** Stores the file. It replaces the stored or rejected file of the same name, and those received before it. */
+export function acceptReceived(
+  group: StemGroup,
+  holder: LeaseHolder,
+  stored: StoredFile['upload'],
+): StemGroup | undefined {
+  const received = heldBy(group, holder);
+  if (received === undefined) return undefined;
+  const { filename, createdAt } = received;
+  const newer = group.find(
+    (file): file is DatasetFile<RejectedUpload> =>
+      file.filename === filename && file.upload.state === 'rejected' && file.createdAt > createdAt,
+  );
+  const upload = newer === undefined ? stored : withRejectedReplacement(stored, filename, newer.upload.problem);
+  const others = group.filter((file) => file.filename !== filename || !isReplacedBy(file, received));
+  return withUpload(others, received, upload);
+}
+
+/**
+ * Records that the file was rejected. If a stored file has the same name, that file stays, with a warning about its
+ * rejected replacement, since the client's answer did not report it.
+ */
+export function rejectReceived(
+  group: StemGroup,
+  holder: LeaseHolder,
+  rejected: RejectedUpload,
+): StemGroup | undefined {
+  const received = heldBy(group, holder);
+  if (received === undefined) return undefined;
+  const { filename } = received;
+  const stored = storedIn(group, (file) => file.filename === filename);
+  if (stored !== undefined) {
+    const others = group.filter((file) => file !== received);
+    return withUpload(others, stored, withRejectedReplacement(stored.upload, filename, rejected.problem));
+  }
+  const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
+  return withUpload(others, received, rejected);
+}
+
+/**
+ * Records what a recheck found in a stored file. A problem keeps the file, its facts and its bytes. Returns `undefined` also
+ * if the recheck found nothing new.
+ */
+export function recordRecheck(group: StemGroup, id: string, found: Inspection): StemGroup | undefined {
+  const file = storedIn(group, (other) => other.id === id);
+  if (file === undefined) return undefined;
+  const { problem: _, ...intact } = file.upload;
+  const kept = intact.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
+  const upload = found.ok
+    ? { ...intact, contentType: found.contentType, facts: found.facts, warnings: [...found.warnings, ...kept] }
+    : { ...intact, problem: found.problem };
+  return isSameUpload(upload, file.upload) ? undefined : withUpload(group, file, upload);
+}
+
+function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean {
+  const textOf = ({ contentType, facts, warnings, problem }: StoredFile['upload']) =>
+    JSON.stringify([contentType, facts, warnings, problem]);
+  return textOf(a) === textOf(b);
+}
+
+function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
+  if (id === by.id || upload.state === 'pending') return false;
+  return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
+}
+
+function withRejectedReplacement(
+  stored: StoredFile['upload'],
+  filename: string,
+  problem: ErrorProblem,
+): StoredFile['upload'] {
+  const message = `A newer upload of ${filename} was rejected, so the earlier file is kept: ${problem.message}`;
+  const others = stored.warnings.filter(({ code }) => code !== 'REPLACEMENT_REJECTED');
+  return { ...stored, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
+}
+
+function heldBy(group: StemGroup, { id, token }: LeaseHolder): ReceivedFile | undefined {
+  return group.find(
+    (file): file is ReceivedFile =>
+      file.id === id && file.upload.state === 'received' && file.upload.leaseToken === token,
+  );
+}
+
+function storedIn(group: StemGroup, matches: (file: DatasetFile) => boolean): StoredFile | undefined {
+  return group.find((file): file is StoredFile => file.upload.state === 'stored' && matches(file));
+}
+
+function withUpload(group: StemGroup, changed: DatasetFile, upload: Upload): StemGroup {
+  return group.map((file) => (file === changed ? { ...changed, upload } : file));
+}
