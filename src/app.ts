@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
+import { BackgroundChecks } from './service/check/background-checks.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
@@ -49,7 +50,16 @@ export async function openApp(config: Config, logger: Logger) {
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
     newId: () => randomUUID().replaceAll('-', ''),
+    checkReceived: () => checks.wake(),
   };
+  const checks = new BackgroundChecks(core, {
+    isAlone: isCatalogLocal,
+    onChecked: ({ filename, datasetId }, inspection) => {
+      const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
+      logger.info(facts, 'checked a file in the background');
+    },
+    onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
+  });
   const { presigning } = blobs;
   const presignedUploads =
     presigning &&
@@ -96,6 +106,7 @@ export async function openApp(config: Config, logger: Logger) {
   await server.listen({ host: config.host, port: config.port });
 
   mountRoot?.start();
+  checks.start();
   // The lease of an upload whose process died is released at most 1.5 lease durations later.
   const stopCleanup = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
     pauseMs: Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
@@ -112,7 +123,7 @@ export async function openApp(config: Config, logger: Logger) {
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
-    await Promise.all([server.drain(stopMs), mountRoot?.stop()]);
+    await Promise.all([server.drain(stopMs), mountRoot?.stop(), checks.stop()]);
     await server.close();
     clearTimeout(timer);
     await Promise.all([stopCleanup(), stopPolling?.(), presignedUploads?.stop()]);

@@ -163,6 +163,13 @@ export const SETTINGS = {
     help: 'an upload whose server has sent no heartbeat for this long is ended, or taken over by another server',
     parse: wholeNumber({ min: 1, max: 86_400 }),
   },
+  inlineDecodeSeconds: {
+    flag: '--inline-decode-seconds <number>',
+    env: 'TRAINYARD_INLINE_DECODE_SECONDS',
+    fallback: '20',
+    help: 'a clip whose decode is expected to take longer is answered first and decoded afterwards',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
   idleSeconds: {
     flag: '--idle-seconds <number>',
     env: 'TRAINYARD_IDLE_SECONDS',
@@ -247,6 +254,7 @@ function configOf(values: Values): Config {
       linkLifetime: values.linkSeconds * MICROS_PER_SECOND,
       maxLinkBytes: values.maxFileBytes,
       leaseDuration: values.leaseSeconds * MICROS_PER_SECOND,
+      maxInlineDecodeSeconds: values.inlineDecodeSeconds,
     },
     mountRoot: values.mountRoot,
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,

@@ -52,6 +52,7 @@ export const wireDataset = z
       captions: z.number(),
       uncaptioned: z.number().meta({ description: 'Images and videos without a caption.' }),
       pending: z.number().meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
+      checking: z.number().meta({ description: 'Uploads that are complete and still being checked.' }),
       rejected: z.number().meta({ description: 'Uploads whose content was rejected.' }),
     }),
   })
@@ -95,11 +96,24 @@ const wireAwaited = z
   })
   .meta({ id: 'Awaited' });
 
+const wireChecking = z
+  .object({
+    filename: z.string(),
+    size_bytes: z.number(),
+    sha256,
+    since: time.meta({ description: 'When all bytes had been received.' }),
+  })
+  .meta({ id: 'Checking' });
+
 export const wireDatasetWithFiles = wireDataset
   .extend({
     files: z.array(wireFile).meta({ description: 'Complete and valid files only.' }),
     awaited: z.array(wireAwaited).optional().meta({
       description: 'Pending uploads, ordered by filename, at most 1,000; absent if there are none.',
+    }),
+    checking: z.array(wireChecking).optional().meta({
+      description:
+        'Complete uploads whose check goes on after their answer, ordered by filename, at most 1,000; absent if there are none. Each ends in `files` or in `error.problems`.',
     }),
     warnings: z.array(wireProblem),
     digest: digest.optional(),
@@ -125,7 +139,14 @@ export const wireDatasetList = z
   })
   .meta({ id: 'DatasetList' });
 
-export const wireUploadedFile = wireFile.extend({ dataset_id: z.string() }).meta({ id: 'UploadedFile' });
+export const wireUploadedFile = wireFile
+  .extend({
+    dataset_id: z.string(),
+    checking: z.literal(true).optional().meta({
+      description: 'The upload is complete, and its check goes on. The dataset is UPLOADING until it ends.',
+    }),
+  })
+  .meta({ id: 'UploadedFile' });
 
 export const wireUploadLinks = z
   .object({
@@ -251,6 +272,7 @@ export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
 export type WireFile = z.infer<typeof wireFile>;
 export type WireFileKind = WireFile['kind'];
 export type WireFilePage = z.infer<typeof wireFilePage>;
+export type WireChecking = z.infer<typeof wireChecking>;
 export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type WireCaption = z.infer<typeof wireCaption>;

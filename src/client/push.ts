@@ -122,15 +122,18 @@ function storedName(file: PushFile): string {
   return file.name.normalize('NFC');
 }
 
-async function storedFiles(calls: PushCalls, id: string, options: CallOptions): Promise<Map<string, WireFile>> {
-  const { files } = await calls.status(id, options);
-  return new Map(files.map((file) => [file.filename, file]));
+type UploadedBytes = Pick<WireFile, 'filename' | 'size_bytes' | 'sha256'>;
+
+/** The files of the dataset, those that are still being checked included. */
+async function storedFiles(calls: PushCalls, id: string, options: CallOptions): Promise<Map<string, UploadedBytes>> {
+  const { files, checking = [] } = await calls.status(id, options);
+  return new Map([...files, ...checking].map((file) => [file.filename, file]));
 }
 
 /** The files without those that are known to be stored with the same bytes, in their order. */
 async function filesToSend(
   files: readonly PushFile[],
-  stored: ReadonlyMap<string, WireFile>,
+  stored: ReadonlyMap<string, UploadedBytes>,
   options: { concurrency: number; signal: AbortSignal | undefined; onUnchanged?: (file: PushFile) => void },
 ): Promise<PushFile[]> {
   const missing = new Set(files);

@@ -55,11 +55,7 @@ export function acceptReceived(
  * Records that the file was rejected. If a stored file has the same name, that file stays, with a warning about its
  * rejected replacement, since the client's answer did not report it.
  */
-export function rejectReceived(
-  group: StemGroup,
-  holder: LeaseHolder,
-  rejected: RejectedUpload,
-): StemGroup | undefined {
+export function rejectReceived(group: StemGroup, holder: LeaseHolder, rejected: RejectedUpload): StemGroup | undefined {
   const received = heldBy(group, holder);
   if (received === undefined) return undefined;
   const { filename } = received;

@@ -79,6 +79,9 @@ export type PendingFile = DatasetFile<Extract<Upload, { state: 'pending' }>>;
 export type ReceivedFile = DatasetFile<Extract<Upload, { state: 'received' }>>;
 export type StoredFile = DatasetFile<Extract<Upload, { state: 'stored' }>>;
 
+/** An upload that succeeded, although a check may follow. */
+export type CompleteFile = ReceivedFile | StoredFile;
+
 /** The longest time until cleanup removes a direct upload after its server has crashed. */
 const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 

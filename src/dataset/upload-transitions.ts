@@ -70,7 +70,11 @@ export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFi
  * Records that all bytes are in the blob store and wait for a check. Other files of the same name stay until the check
  * succeeds; pending uploads by links are replaced as by `finalize`. Returns `undefined` as `finalize` does.
  */
-export function receive(group: StemGroup, holder: LeaseHolder, received: ReceivedFile['upload']): StemGroup | undefined {
+export function receive(
+  group: StemGroup,
+  holder: LeaseHolder,
+  received: ReceivedFile['upload'],
+): StemGroup | undefined {
   const isReplaced = (other: DatasetFile) => isUnusedLink(other, received.receivedAt);
   return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
 }

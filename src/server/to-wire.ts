@@ -1,13 +1,23 @@
 import { MAX_LISTED } from '../api/limits.js';
 import type {
   WireAwaited,
+  WireChecking,
   WireDataset,
   WireDatasetWithFiles,
   WireFile,
   WireManifest,
   WireProblem,
+  WireUploadedFile,
 } from '../api/schemas.js';
-import { liveUntil, MICROS_PER_SECOND, type Micros, type PendingFile, type StoredFile } from '../dataset/dataset.js';
+import {
+  type CompleteFile,
+  liveUntil,
+  MICROS_PER_SECOND,
+  type Micros,
+  type PendingFile,
+  type ReceivedFile,
+  type StoredFile,
+} from '../dataset/dataset.js';
 import { datasetErrorOf } from '../dataset/dataset-error.js';
 import type { Facts } from '../dataset/inspect/inspection.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
@@ -31,7 +41,7 @@ export function timeOf(micros: Micros): string {
 /** A dataset without its files. */
 export function datasetToWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
   const { counts } = dataset;
-  const { images, videos, captions, uncaptioned, pending, rejected } = counts;
+  const { images, videos, captions, uncaptioned, pending, received, rejected } = counts;
   return {
     id: dataset.id,
     name: dataset.name,
@@ -42,7 +52,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
       error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
     }),
     size_bytes: counts.bytes,
-    counts: { images, videos, captions, uncaptioned, pending, rejected },
+    counts: { images, videos, captions, uncaptioned, pending, checking: received, rejected },
   };
 }
 
@@ -53,6 +63,7 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     files: view.files.map(fileToWire),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
+    ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }
@@ -68,15 +79,37 @@ export function manifestToWire(view: DatasetView): WireManifest {
 }
 
 export function fileToWire({ filename, upload }: StoredFile): WireFile {
+  return bytesToWire(filename, upload, upload.finalizedAt);
+}
+
+/** The answer to an upload. */
+export function uploadedToWire({ datasetId, filename, upload }: CompleteFile): WireUploadedFile {
+  if (upload.state === 'stored') return { dataset_id: datasetId, ...bytesToWire(filename, upload, upload.finalizedAt) };
+  // The check that follows decides about this warning.
+  const warnings = upload.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
+  const file = bytesToWire(filename, { ...upload, warnings }, upload.receivedAt);
+  return { dataset_id: datasetId, ...file, checking: true };
+}
+
+function bytesToWire(
+  filename: string,
+  upload: Pick<StoredFile['upload'], 'sizeBytes' | 'contentType' | 'sha256' | 'facts' | 'warnings'>,
+  uploadedAt: Micros,
+): WireFile {
   return {
     filename,
     size_bytes: upload.sizeBytes,
     content_type: upload.contentType,
     sha256: upload.sha256,
-    uploaded_at: timeOf(upload.finalizedAt),
+    uploaded_at: timeOf(uploadedAt),
     ...factsToWire(upload.facts),
     ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemToWire) }),
   };
+}
+
+function checkingToWire({ filename, upload }: ReceivedFile): WireChecking {
+  const { sizeBytes, sha256, receivedAt } = upload;
+  return { filename, size_bytes: sizeBytes, sha256, since: timeOf(receivedAt) };
 }
 
 function factsToWire(facts: Facts) {

@@ -5,6 +5,7 @@ import {
   liveUntil,
   type Micros,
   type PendingFile,
+  type ReceivedFile,
   type Status,
   type StoredFile,
   statusOf,
@@ -35,6 +36,8 @@ export interface DatasetView extends DatasetSummary {
   readonly findings: Findings;
   /** Uploads that are pending and not expired, by name. */
   readonly pendingUploads: readonly PendingFile[];
+  /** Files that are still being checked, by name. */
+  readonly receivedFiles: readonly ReceivedFile[];
   /** Identifies exactly this set of files; only of a READY dataset. */
   readonly digest: string | undefined;
 }
@@ -101,6 +104,7 @@ export class DatasetService {
       files: stored,
       findings: findingsOf(files, at),
       pendingUploads: files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName),
+      receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
   }
@@ -120,7 +124,7 @@ export class DatasetService {
   }
 
   /**
-   * Removes pending and rejected uploads of a name. A stored file of that name stays.
+   * Removes pending, received and rejected uploads of a name. A stored file of that name stays.
    *
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */

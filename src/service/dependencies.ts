@@ -13,6 +13,23 @@ export type Inspector = (
   },
 ) => Promise<Inspection>;
 
+/** A local clip whose structure is proved. */
+export interface ClipToDecode {
+  readonly path: string;
+  readonly filename: string;
+  readonly sizeBytes: number;
+  readonly inspection: Inspection & { readonly ok: true };
+}
+
+/**
+ * Decodes every frame of a clip. Resolves with the inspection as the decoder completes it, or with an error of the clip.
+ * Rejects with the signal's reason.
+ */
+export type ClipDecoder = (
+  clip: ClipToDecode,
+  options: { readonly accountId: string; readonly signal: AbortSignal },
+) => Promise<Inspection>;
+
 /** Limits and durations that the configuration sets; `config.ts` has the defaults. */
 export interface ServiceRules extends StatusRules {
   /** How long a signed upload link is valid. */
@@ -21,6 +38,8 @@ export interface ServiceRules extends StatusRules {
   readonly maxLinkBytes: number;
   /** How long an upload lease lasts without renewal. Then cleanup may end the upload, or another attempt take it over. */
   readonly leaseDuration: Micros;
+  /** A clip whose decode is expected to take longer is answered before it, and decoded in the background. */
+  readonly maxInlineDecodeSeconds: number;
 }
 
 /** The catalog, the blob store, and every source of time and randomness that the service uses. */
@@ -28,10 +47,15 @@ export interface ServiceDependencies {
   readonly catalog: Catalog;
   readonly blobs: BlobStore;
   readonly inspect: Inspector;
+  /** Absent if the system has no decoder: then every clip keeps the warning `NOT_FULLY_CHECKED`. */
+  readonly decodeClip?: ClipDecoder;
+  readonly expectedDecodeSeconds?: (clip: ClipToDecode) => number;
   readonly rules: ServiceRules;
   readonly now: () => Micros;
   /** Starts to poll the store for presigned uploads of a dataset and returns at once. Absent if links are not presigned. */
   readonly pollPresignedUploads?: (datasetId: string) => void;
+  /** Starts to check received files in the background and returns at once. */
+  readonly checkReceived?: () => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

@@ -120,15 +120,20 @@ function printStatus(dataset: DatasetWithFiles): void {
   const paint = painterOf(process.stdout);
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const content = contentOf(dataset) || counted(dataset.files.length, 'file');
-  const { pending = 0, rejected = 0 } = dataset.counts ?? {};
+  const { pending = 0, checking: unchecked = 0, rejected = 0 } = dataset.counts ?? {};
   const open = pending === 0 ? '' : `, ${counted(pending, 'pending upload')}`;
+  const unproved = unchecked === 0 ? '' : `, ${counted(unchecked, 'file')} being checked`;
   const failed = rejected === 0 ? '' : `, ${counted(rejected, 'rejected upload')}`;
-  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${failed}`);
+  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${unproved}${failed}`);
   for (const line of statusLines(dataset, paint)) print(line);
   const awaited = (dataset.awaited ?? []).map(
     ({ filename, until }) => `waiting for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
   );
   for (const line of firstLines(awaited, 'file')) print(line);
+  const checking = (dataset.checking ?? []).map(
+    ({ filename, since }) => `checking ${printable(filename)} since ${since.slice(11, 16)} UTC`,
+  );
+  for (const line of firstLines(checking, 'file')) print(line);
   const warnings = (dataset.warnings ?? []).map(({ message }) => paint('yellow', `! ${printable(message)}`));
   for (const line of firstLines(warnings, 'warning')) print(line);
 }

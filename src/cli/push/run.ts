@@ -51,7 +51,7 @@ export async function preparePush(task: PushTask): Promise<{ plan: PushPlan; dat
   const report = await inspectPaths(task.paths, task);
   const found = await client.find(task.name, { signal });
   const dataset = found && (await client.status(found.id, { signal }));
-  const stored = dataset?.files.map(({ filename }) => filename) ?? [];
+  const stored = [...(dataset?.files ?? []), ...(dataset?.checking ?? [])].map(({ filename }) => filename);
   const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
   const unfinished = [...withProblems, ...(dataset?.awaited ?? []).map(({ filename }) => filename)];
   return { plan: planOf(report, { stored, unfinished, rules, inspector }), dataset };
@@ -126,9 +126,10 @@ async function removeFiles(task: PushTask, { id }: Dataset, filenames: readonly 
 async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
     // Only trainyard reports counts; other services of this API do not.
-    const pending = counts?.pending ?? 0;
-    const reason = pending === 0 ? '' : `; ${counted(pending, 'upload')} pending`;
-    display.update(() => [`${status}, waiting for READY${reason}`]);
+    const { pending = 0, checking = 0 } = counts ?? {};
+    const uploads = pending === 0 ? '' : `; ${counted(pending, 'upload')} pending`;
+    const checks = checking === 0 ? '' : `; ${counted(checking, 'file')} being checked`;
+    display.update(() => [`${status}, waiting for READY${uploads}${checks}`]);
   };
   return client.waitUntilReady(id, { signal, onStatus });
 }

@@ -16,7 +16,7 @@ import type { UploadLink } from '../../service/upload/upload-links.js';
 import { contentLengthOf, filePartOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
-import { fileToWire, timeOf } from '../to-wire.js';
+import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
 
@@ -89,7 +89,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
           throw error;
         });
         metrics.uploaded('direct', file.upload.sizeBytes);
-        return { dataset_id: id, ...fileToWire(file) };
+        return uploadedToWire(file);
       },
     );
   });

@@ -3,7 +3,7 @@ import { wireErrorBody, wireUploadedFile } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { bodyOf, contentLengthOf, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
-import { fileToWire } from '../to-wire.js';
+import { uploadedToWire } from '../to-wire.js';
 
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
@@ -41,7 +41,7 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
         throw error;
       });
       metrics.uploaded('link', file.upload.sizeBytes);
-      return { dataset_id: file.datasetId, ...fileToWire(file) };
+      return uploadedToWire(file);
     },
   );
 }

@@ -1,10 +1,11 @@
-import type { DatasetFile, Micros, PendingFile, StoredFile } from '../../dataset/dataset.js';
+import type { CompleteFile, DatasetFile, Micros, PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import {
   acquireLease,
   finalize,
   type LeaseHolder,
+  receive,
   reject,
   releaseLease,
   renewLease,
@@ -12,9 +13,9 @@ import {
 } from '../../dataset/upload-transitions.js';
 import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
 import type { FileChange } from '../../storage/catalog/file-changes.js';
+import { inspectFile } from '../check/inspect-file.js';
 import type { ServiceDependencies } from '../dependencies.js';
-
-const RENEWALS_PER_LEASE = 5;
+import { whileRenewing } from '../while-renewing.js';
 
 /**
  * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
@@ -66,15 +67,10 @@ export class UploadLease {
   }
 
   /** Runs `work` and renews the lease until it ends. */
-  async whileRenewing<T>(work: () => Promise<T>): Promise<T> {
-    // A failed renewal is ignored: the lease outlives several of them, and the next one may succeed.
-    const renewalMs = this.#dependencies.rules.leaseDuration / 1000 / RENEWALS_PER_LEASE;
-    const heartbeat = setInterval(() => this.renew().catch(() => {}), renewalMs);
-    try {
-      return await work();
-    } finally {
-      clearInterval(heartbeat);
-    }
+  whileRenewing<T>(work: () => Promise<T>): Promise<T> {
+    const { leaseDuration } = this.#dependencies.rules;
+    // The work of a holder that has lost its lease changes nothing, and its client learns so from the error.
+    return whileRenewing({ leaseDuration, renew: () => this.renew() }, work);
   }
 
   /** Extends the lease. @returns false if it was lost */
@@ -90,28 +86,36 @@ export class UploadLease {
   }
 
   /**
-   * Inspects the received bytes, and stores the file or rejects it.
+   * Inspects the received bytes, and stores the file or rejects it. A clip whose decode would take long is recorded as
+   * received, and decoded in the background.
    *
    * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed in the meantime;
    * `unavailable` if the client should send the file again
    */
-  async finalize(staged: StagedBlob, signal: AbortSignal): Promise<StoredFile> {
-    const { inspect, now } = this.#dependencies;
+  async finalize(staged: StagedBlob, signal: AbortSignal): Promise<CompleteFile> {
+    const { now, rules, checkReceived } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
-    const options = { accountId: this.#accountId, signal };
-    const inspection = await inspect({ ...content, sizeBytes, filename }, options).catch(async (error) => {
-      await staged.discard();
-      throw error;
-    });
+    const options = { accountId: this.#accountId, signal, maxDecodeSeconds: rules.maxInlineDecodeSeconds };
+    const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
+      async (error) => {
+        await staged.discard();
+        throw error;
+      },
+    );
+    const { inspection, isDecodeDue } = inspected;
     if (!inspection.ok) {
       await staged.discard();
       return this.reject(inspection.problem);
     }
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
-    const found = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
-    return this.#recordStored({ state: 'stored', ...found, finalizedAt: now() });
+    const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
+    if (!isDecodeDue) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
+    const noLease = { leaseUntil: null, leaseToken: null };
+    const received = await this.#record({ state: 'received', ...bytes, receivedAt: now(), ...noLease });
+    checkReceived?.();
+    return received;
   }
 
   /** Records the upload as rejected. @throws ServiceError `invalid_content` */
@@ -137,17 +141,19 @@ export class UploadLease {
     });
   }
 
-  async #recordStored(upload: StoredFile['upload']): Promise<StoredFile> {
-    const stored = { ...this.file, upload };
+  async #record(upload: CompleteFile['upload']): Promise<CompleteFile> {
+    const complete = { ...this.file, upload } as CompleteFile;
     let failure: unknown;
-    const isStored = await this.#change((group) => finalize(group, this.#holder, upload)).catch((error) => {
+    const isRecorded = await this.#change((group) =>
+      upload.state === 'stored' ? finalize(group, this.#holder, upload) : receive(group, this.#holder, upload),
+    ).catch((error) => {
       failure = error;
       return false;
     });
-    if (isStored) return stored;
+    if (isRecorded) return complete;
     // An error can hide a commit that succeeded, so the catalog is read to learn whether a row refers to the bytes.
     const file = await this.#currentFile();
-    if (file?.upload.state === 'stored') return stored;
+    if (file !== undefined && file.upload.state !== 'pending') return complete;
     // After a takeover the bytes under the key may be the new holder's.
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
     if (this.#writesBytes && (file === undefined || isHeld))
@@ -155,10 +161,10 @@ export class UploadLease {
     this.#mayHaveBlobs = false;
     if (failure !== undefined) throw failure;
     if (file === undefined) {
-      const message = `${stored.filename} or its dataset was deleted during the upload, so the file was not stored.`;
+      const message = `${complete.filename} or its dataset was deleted during the upload, so the file was not stored.`;
       throw new ServiceError('link_withdrawn', message);
     }
-    throw new ServiceError('unavailable', `The upload of ${stored.filename} stalled and was ended. Send it again.`);
+    throw new ServiceError('unavailable', `The upload of ${complete.filename} stalled and was ended. Send it again.`);
   }
 
   /** Reads the file in a change that writes nothing: it waits for earlier changes, the one whose outcome is unknown included. */

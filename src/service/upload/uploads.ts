@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
-import type { PendingFile, StoredFile } from '../../dataset/dataset.js';
+import type { CompleteFile, PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
@@ -105,7 +105,7 @@ export class Uploads {
    * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space` and others. Nothing
    * is stored then.
    */
-  async receiveDirect(key: DatasetKey, rawFilename: string, incoming: IncomingBody): Promise<StoredFile> {
+  async receiveDirect(key: DatasetKey, rawFilename: string, incoming: IncomingBody): Promise<CompleteFile> {
     const { catalog, now, rules, newId } = this.#dependencies;
     const filename = parseFilename(rawFilename);
     await this.#releaseLeases();
@@ -134,7 +134,7 @@ export class Uploads {
    * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link
    * can be used again, except after `invalid_content`.
    */
-  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<StoredFile> {
+  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<CompleteFile> {
     const { catalog } = this.#dependencies;
     const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
@@ -173,7 +173,7 @@ export class Uploads {
     lease: UploadLease,
     { body, signal, atMostBytes }: IncomingBody,
     limit: { bytes: number; message: string },
-  ): Promise<StoredFile> {
+  ): Promise<CompleteFile> {
     const { filename, id, upload } = lease.file;
     this.#receivingIds.add(id);
     try {

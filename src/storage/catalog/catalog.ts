@@ -80,7 +80,9 @@ export class Catalog {
   async contents(key: Key): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
     const own = this.#selectDataset(key);
     const files = this.#db.query.selectFrom('file');
-    const hasOthers = own.where(({ eb }) => eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0));
+    const hasOthers = own.where(({ eb }) =>
+      eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
+    );
     const [[dataset], stored, others] = await this.#db.read([
       own.selectAll(),
       // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.

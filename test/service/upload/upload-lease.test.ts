@@ -34,7 +34,13 @@ async function openService(databaseUrl?: string) {
     catalog,
     blobs,
     now: () => metadata.now() + time.ahead,
-    rules: { captionGrace: 0, linkLifetime: 3600 * SECOND, maxLinkBytes: 1000, leaseDuration: LEASE },
+    rules: {
+      captionGrace: 0,
+      linkLifetime: 3600 * SECOND,
+      maxLinkBytes: 1000,
+      leaseDuration: LEASE,
+      maxInlineDecodeSeconds: 20,
+    },
     inspect: async (file) => {
       await beforeInspect();
       if (!('path' in file)) throw new Error('The bytes are not in a local file.');

@@ -1,0 +1,128 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { ReceivedFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { Inspection } from '../../dataset/inspect/inspection.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { CheckLease } from './check-lease.js';
+import { fetchIntact } from './fetch-intact.js';
+import { LeaseLost } from '../while-renewing.js';
+
+/** Few, so that uploads go on: each check keeps a decoder busy. */
+const MAX_CONCURRENT_CHECKS = 2;
+
+/** The longest time until a failed check is retried, and until the file of an instance that died is taken over. */
+const MAX_PAUSE_MS = 30_000;
+
+export interface BackgroundChecksOptions {
+  /** True if this process alone uses the catalog: then every other lease in it is from an earlier process. */
+  readonly isAlone: boolean;
+  readonly onChecked: (file: ReceivedFile, inspection: Inspection) => void;
+  /** Reports a failure that will be retried. */
+  readonly onError: (error: unknown, failure: string) => void;
+}
+
+/**
+ * Checks received files: decodes their frames, and stores or rejects them. Every instance looks for files without a valid
+ * lease: at its start, when it has received one, and periodically for those of instances that died.
+ */
+export class BackgroundChecks {
+  readonly #dependencies: ServiceDependencies;
+  readonly #options: BackgroundChecksOptions;
+  readonly #stopping = new AbortController();
+  /** Checks in flight, by file id. */
+  readonly #checks = new Map<string, Promise<void>>();
+  /** Files whose check has failed, by id, with the time in milliseconds since 1970 from which it is retried. */
+  readonly #retryAt = new Map<string, number>();
+  #wake = new AbortController();
+  #running = Promise.resolve();
+
+  constructor(dependencies: ServiceDependencies, options: BackgroundChecksOptions) {
+    this.#dependencies = dependencies;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Looks for received files soon, and returns at once. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  /** Aborts checks and releases their leases. Another instance, or the next process, continues with those files. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
+    await this.#running;
+    await Promise.all(this.#checks.values());
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const pauseMs = Math.min(MAX_PAUSE_MS, this.#dependencies.rules.leaseDuration / 1000 / 2);
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      try {
+        await this.#startChecks(pauseMs);
+      } catch (error) {
+        this.#options.onError(error, 'looking for received files failed');
+      }
+      await wait(pauseMs, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => {});
+    }
+  }
+
+  async #startChecks(retryPauseMs: number): Promise<void> {
+    const expiredBy = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : this.#dependencies.now();
+    for (const [id, at] of this.#retryAt) if (at <= Date.now()) this.#retryAt.delete(id);
+    if (this.#checks.size >= MAX_CONCURRENT_CHECKS) return;
+    const limit = MAX_CONCURRENT_CHECKS + this.#checks.size + this.#retryAt.size;
+    const files = await this.#dependencies.catalog.receivedFiles({ until: expiredBy, limit });
+    for (const file of files) {
+      if (this.#checks.size >= MAX_CONCURRENT_CHECKS || this.#stopping.signal.aborted) return;
+      if (this.#checks.has(file.id) || this.#retryAt.has(file.id)) continue;
+      const check = this.#check(file, expiredBy)
+        .catch((error) => {
+          if (this.#stopping.signal.aborted || error instanceof LeaseLost) return;
+          this.#retryAt.set(file.id, Date.now() + retryPauseMs);
+          this.#options.onError(error, `checking ${file.filename} of dataset ${file.datasetId} failed`);
+        })
+        .finally(() => {
+          this.#checks.delete(file.id);
+          this.wake();
+        });
+      this.#checks.set(file.id, check);
+    }
+  }
+
+  async #check(file: ReceivedFile, expiredBy: number): Promise<void> {
+    const lease = await CheckLease.acquire(this.#dependencies, file, { expiredBy });
+    if (lease === undefined) return;
+    try {
+      await lease.whileRenewing(this.#stopping.signal, async (signal) => {
+        const inspection = await this.#inspect(lease, signal);
+        if (await lease.finish(inspection)) this.#options.onChecked(file, inspection);
+      });
+    } catch (error) {
+      await lease.release().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #inspect({ file, accountId }: CheckLease, signal: AbortSignal): Promise<Inspection> {
+    const { blobs, decodeClip } = this.#dependencies;
+    const { filename, upload } = file;
+    const { sizeBytes, contentType, facts, warnings } = upload;
+    const proved = { ok: true, contentType, facts, warnings } as const;
+    const fetched = await fetchIntact(blobs, file, signal);
+    if ('problem' in fetched) return { ok: false, ...fetched };
+    const { content, discard } = fetched.blob;
+    try {
+      // An earlier process had a decoder, or space for the bytes: the file keeps the warning that its frames are not proved.
+      if (decodeClip === undefined || !('path' in content)) return proved;
+      const clip = { path: content.path, filename, sizeBytes, inspection: proved };
+      return await decodeClip(clip, { accountId, signal });
+    } finally {
+      await discard();
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import type { CompleteFile } from '../../dataset/dataset.js';
+import { hasErrno, ServiceError } from '../../dataset/errors.js';
+import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
+import { BlobChanged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
+
+/**
+ * Reads all the bytes of a file and compares them with its SHA-256. The caller must call `discard` of the blob.
+ *
+ * @returns the problem if the store has lost or changed the bytes
+ * @throws ServiceError `unavailable` and others; the signal's reason
+ */
+export async function fetchIntact(
+  blobs: BlobStore,
+  file: CompleteFile,
+  signal: AbortSignal,
+): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem }> {
+  const { filename, upload } = file;
+  const { sizeBytes, sha256, blobVersion: version } = upload;
+  const lost = (reason: string) => {
+    const message = `The bytes of ${filename} ${reason} after they had been uploaded. Upload the file again.`;
+    return { problem: errorIn(filename, 'BYTES_LOST', message) };
+  };
+  const limit = { bytes: sizeBytes, message: `The blob of ${filename} has more than ${sizeBytes} bytes.` };
+  let blob: FetchedBlob | undefined;
+  try {
+    blob = await blobs.fetch(blobKeyOf(file), { limit, version, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const isLonger = error instanceof ServiceError && error.code === 'too_large';
+    if (isLonger || error instanceof BlobChanged) return lost('were changed in the store');
+    if (isUnreadable(error)) return lost('became unreadable in the store');
+    throw error;
+  }
+  if (blob === undefined) return lost('disappeared from the store');
+  if (blob.sizeBytes === sizeBytes && blob.sha256 === sha256) return { blob };
+  await blob.discard();
+  return lost('were changed in the store');
+}
+
+/** The error of a disk sector that can't be read. */
+function isUnreadable(error: unknown): boolean {
+  return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';
+}

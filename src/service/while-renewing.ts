@@ -1,0 +1,34 @@
+import type { Micros } from '../dataset/dataset.js';
+
+const RENEWALS_PER_LEASE = 5;
+
+/** Another holder has taken over a lease, or what it was for is gone. */
+export class LeaseLost extends Error {}
+
+/**
+ * Runs `work` and renews a lease until it ends. A renewal that fails is ignored: the lease outlives several of them, and the
+ * next one may succeed.
+ *
+ * @param options.renew returns false if the lease is lost; then the signal of `work` fires with `LeaseLost`
+ */
+export async function whileRenewing<T>(
+  { leaseDuration, renew, signal }: { leaseDuration: Micros; renew: () => Promise<boolean>; signal?: AbortSignal },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const lost = new AbortController();
+  const heartbeat = setInterval(
+    () =>
+      renew().then(
+        (isHeld) => {
+          if (!isHeld) lost.abort(new LeaseLost('The lease was lost.'));
+        },
+        () => {},
+      ),
+    leaseDuration / 1000 / RENEWALS_PER_LEASE,
+  );
+  try {
+    return await work(signal === undefined ? lost.signal : AbortSignal.any([signal, lost.signal]));
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
