@@ -25,7 +25,7 @@ export async function openFile(file: PushFile): Promise<Blob> {
 /** Compares a local file with the stored file of the same name; `unknown` if the SHA-256 of either is not available. */
 export async function compareContent(
   file: PushFile,
-  stored: WireFile | undefined,
+  stored: Pick<WireFile, 'size_bytes' | 'sha256'> | undefined,
 ): Promise<'same' | 'different' | 'unknown'> {
   if (stored === undefined || stored.size_bytes !== file.size) return 'different';
   // The hosted API has no SHA-256; services other than trainyard may not send one.

@@ -1,5 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import {
+  acceptReceived,
+  acquireCheck,
+  recordRecheck,
+  rejectReceived,
+  releaseCheck,
+  renewCheck,
+} from '../../src/dataset/check-transitions.js';
 import { countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
 import {
   type DatasetCounts,
@@ -8,17 +16,20 @@ import {
   MICROS_PER_SECOND,
   nextChangeOf,
   type PendingFile,
+  type ReceivedFile,
   type Status,
   type StatusRules,
   type StoredFile,
   statusOf,
 } from '../../src/dataset/dataset.js';
 import { findingsOf } from '../../src/dataset/findings.js';
+import type { Inspection } from '../../src/dataset/inspect/inspection.js';
 import { mediaTypeOf, stemOf } from '../../src/dataset/media.js';
 import { errorIn } from '../../src/dataset/problems.js';
 import {
   acquireLease,
   finalize,
+  receive,
   reject,
   releaseLease,
   remove,
@@ -81,12 +92,16 @@ class Model {
     return this.files.filter((file): file is PendingFile => file.upload.state === 'pending');
   }
 
+  received(): ReceivedFile[] {
+    return this.files.filter((file): file is ReceivedFile => file.upload.state === 'received');
+  }
+
   stored(filename: string): StoredFile | undefined {
     return this.files.find((file): file is StoredFile => file.upload.state === 'stored' && file.filename === filename);
   }
 }
 
-const holderOf = ({ id }: PendingFile) => ({ id, token: HOLDER });
+const holderOf = ({ id }: DatasetFile) => ({ id, token: HOLDER });
 
 const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => ({
   state: 'stored',
@@ -99,13 +114,29 @@ const storedUpload = (model: Model, sizeBytes: number): StoredFile['upload'] => 
   finalizedAt: model.now,
 });
 
+const receivedUpload = (model: Model, sizeBytes: number): ReceivedFile['upload'] => {
+  const { finalizedAt, problem: _, ...bytes } = storedUpload(model, sizeBytes);
+  return { ...bytes, state: 'received', receivedAt: finalizedAt, leaseUntil: null, leaseToken: null };
+};
+
 type Step =
   | { do: 'reserve'; filename: string; via: 'link' | 'direct' }
-  | { do: 'acquire' | 'renew' | 'release' | 'finalize' | 'reject'; pick: number }
+  | { do: 'acquire' | 'renew' | 'release' | 'finalize' | 'receive' | 'reject'; pick: number }
+  | { do: 'acquire check' | 'renew check' | 'release check' | 'accept' | 'reject received'; pick: number }
+  | { do: 'recheck'; filename: string; isIntact: boolean }
+  | { do: 'uploadLong'; filename: string }
   | { do: 'upload'; filename: string }
   | { do: 'remove'; filename: string }
   | { do: 'withdraw'; filename: string }
   | { do: 'wait'; seconds: number };
+
+const INTACT: Inspection = {
+  ok: true,
+  contentType: 'image/png',
+  facts: { kind: 'caption', characters: 2 },
+  warnings: [],
+};
+const DAMAGED: Inspection = { ok: false, problem: errorIn('a file', 'IMAGE_CORRUPT', 'a file is broken') };
 
 const filename = fc.constantFrom(...FILENAMES);
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -116,10 +147,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constantFrom('acquire', 'renew', 'release', 'finalize', 'reject'),
+      do: fc.constantFrom('acquire', 'renew', 'release', 'finalize', 'receive', 'reject'),
       pick: fc.nat(20),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('uploadLong'), filename }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'acquire check',
+        'acquire check',
+        'renew check',
+        'release check',
+        'accept',
+        'reject received',
+      ),
+      pick: fc.nat(20),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('recheck'), filename, isIntact: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), seconds: fc.constantFrom(0.5, 5, 15, 30, 61) }) },
 ) as fc.Arbitrary<Step>;
 
@@ -140,13 +187,24 @@ function perform(model: Model, action: Step): void {
     model.change(action.filename, (group) => finalize(group, holderOf(file), storedUpload(model, 100)));
     return;
   }
+  if (action.do === 'uploadLong') {
+    const file = model.newPending(action.filename, 'direct');
+    model.change(action.filename, (group) => reserve(group, file));
+    model.change(action.filename, (group) => receive(group, holderOf(file), receivedUpload(model, 100)));
+    return;
+  }
+  if (action.do === 'recheck') {
+    const id = model.stored(action.filename)?.id ?? '';
+    model.change(action.filename, (group) => recordRecheck(group, id, action.isIntact ? INTACT : DAMAGED));
+    return;
+  }
   if (action.do === 'remove' || action.do === 'withdraw') {
     const transition = action.do === 'remove' ? remove : withdrawUploads;
     model.change(action.filename, (group) => transition(group, action.filename));
     return;
   }
-  const pending = model.pending();
-  const file = pending[action.pick % Math.max(pending.length, 1)];
+  const candidates: readonly DatasetFile[] = isCheckStep(action) ? model.received() : model.pending();
+  const file = candidates[action.pick % Math.max(candidates.length, 1)];
   if (file === undefined) return;
   const { id } = file;
   const lease = { now: model.now, until: model.now + LEASE, token: HOLDER };
@@ -157,9 +215,20 @@ function perform(model: Model, action: Step): void {
     renew: (group: StemGroup) => renewLease(group, holder, lease),
     release: (group: StemGroup) => releaseLease(group, holder),
     finalize: (group: StemGroup) => finalize(group, holder, storedUpload(model, 100 + action.pick)),
+    receive: (group: StemGroup) => receive(group, holder, receivedUpload(model, 100 + action.pick)),
     reject: (group: StemGroup) => reject(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
+    'acquire check': (group: StemGroup) => acquireCheck(group, id, lease),
+    'renew check': (group: StemGroup) => renewCheck(group, holder, lease.until),
+    'release check': (group: StemGroup) => releaseCheck(group, holder),
+    accept: (group: StemGroup) => acceptReceived(group, holder, storedUpload(model, 100 + action.pick)),
+    'reject received': (group: StemGroup) =>
+      rejectReceived(group, holder, { state: 'rejected', problem, finalizedAt: model.now }),
   };
   model.change(file.filename, transitions[action.do]);
+}
+
+function isCheckStep(action: Step): boolean {
+  return ['acquire check', 'renew check', 'release check', 'accept', 'reject received'].includes(action.do);
 }
 
 /** The status by the table in docs/datasets.md, from the files instead of the counts. */
@@ -167,6 +236,7 @@ function expectedStatus(model: Model): Status {
   const { files, now, counts } = model;
   if (files.length === 0) return 'DRAFT';
   const pending = model.pending();
+  if (model.received().length > 0) return 'UPLOADING';
   if (pending.some((file) => liveUntil(file.upload) > now)) return 'UPLOADING';
   const stored = files.filter((file) => file.upload.state === 'stored');
   const media = stored.filter((file) => file.kind !== 'caption');
@@ -176,6 +246,7 @@ function expectedStatus(model: Model): Status {
   const isBroken =
     pending.length > 0 ||
     files.some((file) => file.upload.state === 'rejected') ||
+    stored.some((file) => (file as StoredFile).upload.problem !== undefined) ||
     new Set(mountedNames).size < mountedNames.length;
   if (isBroken) return 'FAILED';
   const captions = new Set(stored.filter((file) => file.kind === 'caption').map((file) => stemOf(file.filename)));
@@ -197,7 +268,7 @@ function afterEveryStep(steps: readonly Step[], check: (model: Model) => void): 
   }
 }
 
-describe('after any history of reservations, leases, uploads, removals and waiting', () => {
+describe('after any history of reservations, leases, uploads, checks, removals and waiting', () => {
   test('the updated counts equal a full recount', () => {
     fc.assert(
       fc.property(history, (steps) =>
@@ -263,7 +334,9 @@ describe('after any history of reservations, leases, uploads, removals and waiti
     fc.assert(
       fc.property(history, (steps) =>
         afterEveryStep(steps, ({ files }) => {
-          const finalized = files.filter((file) => file.upload.state !== 'pending').map((file) => file.filename);
+          const finalized = files
+            .filter(({ upload }) => upload.state === 'stored' || upload.state === 'rejected')
+            .map((file) => file.filename);
           expect(new Set(finalized).size).toBe(finalized.length);
         }),
       ),

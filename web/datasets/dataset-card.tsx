@@ -71,9 +71,7 @@ function State({ dataset }: { dataset: Dataset }) {
   if (status !== 'UPLOADING') return null;
   const uploaded = counts.images + counts.videos + counts.captions;
   if (counts.pending === 0) {
-    const words =
-      counts.uncaptioned > 0 ? `Waiting for ${countOf(counts.uncaptioned, 'caption')}` : 'Waiting for more files';
-    return <p className="truncate text-busy">{words}</p>;
+    return <p className="truncate text-busy">{waitingTextOf(counts)}</p>;
   }
   return (
     <div className="flex items-center gap-2 text-busy">
@@ -86,4 +84,9 @@ function State({ dataset }: { dataset: Dataset }) {
       {numberOf(uploaded)} of {numberOf(uploaded + counts.pending)}
     </div>
   );
+}
+
+function waitingTextOf({ checking, uncaptioned }: Dataset['counts']): string {
+  if (checking > 0) return `Checking ${countOf(checking, 'file')}`;
+  return uncaptioned > 0 ? `Waiting for ${countOf(uncaptioned, 'caption')}` : 'Waiting for more files';
 }

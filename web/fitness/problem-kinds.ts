@@ -31,6 +31,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   NOT_TRAINED_ON: { title: 'Ignored by the trainer' },
   ANIMATED_IMAGE: { title: 'Animated images' },
   NOT_FULLY_CHECKED: { title: 'Not fully checked' },
+  REPLACEMENT_REJECTED: { title: 'Newer uploads that were rejected' },
   ORPHAN_CAPTION: { title: 'Captions without media', filter: 'orphan' },
   SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },

@@ -46,7 +46,7 @@ function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; mo
     case 'FAILED':
       return { title: 'Not fit to train', text: problemSummaryOf(error?.problems.length ?? 0) };
     case 'UPLOADING':
-      return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <PendingUploads dataset={dataset} /> };
+      return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <OpenUploads dataset={dataset} /> };
     case 'DRAFT':
       return {
         title: 'Nothing to train on yet',
@@ -87,28 +87,57 @@ function problemSummaryOf(problems: number): string {
   return `${countOf(problems, 'problem')}, listed below. Upload missing files, replace rejected files, or delete them.`;
 }
 
-function waitingTextOf({ counts: { pending, uncaptioned, images, videos } }: DatasetWithFiles): string {
-  if (pending > 0) return `Waiting for ${countOf(pending, 'file')}.`;
+function waitingTextOf({ counts }: DatasetWithFiles): string {
+  const { pending, checking, uncaptioned, images, videos } = counts;
+  const checks = checking > 0 ? `Checking ${countOf(checking, 'file')}: every frame is decoded.` : '';
+  if (pending > 0) return `Waiting for ${countOf(pending, 'file')}. ${checks}`.trim();
+  if (checking > 0) return checks;
   if (images + videos === 0) return 'Waiting for the images or clips that belong to the captions.';
   if (uncaptioned > 0) return `Waiting for ${countOf(uncaptioned, 'missing caption')}.`;
   return 'Waiting for more files.';
 }
 
-function PendingUploads({ dataset }: { dataset: DatasetWithFiles }) {
-  const { awaited = [], counts } = dataset;
-  if (awaited.length === 0) return null;
+/** The uploads that keep the dataset UPLOADING. */
+function OpenUploads({ dataset }: { dataset: DatasetWithFiles }) {
+  const { awaited = [], checking = [], counts } = dataset;
+  if (awaited.length + checking.length === 0) return null;
   return (
-    <div className="flex flex-col gap-2 p-4 sm:p-5">
+    <div className="flex flex-col gap-4 p-4 sm:p-5">
+      <UploadList
+        title="Pending uploads"
+        total={counts.pending}
+        uploads={awaited.map(({ filename, until }) => ({ filename, when: `until ${momentOf(dateOf(until))}` }))}
+      />
+      <UploadList
+        title="Files being checked"
+        total={counts.checking}
+        uploads={checking.map(({ filename, since }) => ({ filename, when: `since ${momentOf(dateOf(since))}` }))}
+      />
+    </div>
+  );
+}
+
+interface UploadListProps {
+  readonly title: string;
+  /** The service lists no more than `MAX_LISTED` of them. */
+  readonly total: number;
+  readonly uploads: readonly { readonly filename: string; readonly when: string }[];
+}
+
+function UploadList({ title, total, uploads }: UploadListProps) {
+  if (uploads.length === 0) return null;
+  return (
+    <div className="flex flex-col gap-2">
       <h3 className="text-sm font-medium">
-        Pending uploads
-        {counts.pending > awaited.length && `, the first ${numberOf(awaited.length)} of ${numberOf(counts.pending)}`}
+        {title}
+        {total > uploads.length && `, the first ${numberOf(uploads.length)} of ${numberOf(total)}`}
       </h3>
       <div className="rounded-lg border border-line">
-        <LongList label="Pending uploads" items={awaited}>
-          {({ filename, until }) => (
+        <LongList label={title} items={uploads}>
+          {({ filename, when }) => (
             <p className="flex flex-wrap gap-x-4 px-3 py-2 text-sm">
               <span className="mr-auto wrap-anywhere">{filename}</span>
-              <span className="text-muted">until {momentOf(dateOf(until))}</span>
+              <span className="text-muted">{when}</span>
             </p>
           )}
         </LongList>

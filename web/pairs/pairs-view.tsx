@@ -6,6 +6,7 @@ import { useDataset } from '../live/dataset.js';
 import { isInCategory, type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
+import { countOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { FilterBar } from './filter-bar.js';
 import type { ModifierKeys } from './pair-card.js';
@@ -31,7 +32,7 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
   }, [allRejected, filter.search]);
   const counts = useMemo(() => categoryCounts(pairs), [pairs]);
   const rejected = Math.max(allRejected.length, dataset.counts.rejected);
-  if (pairs.length === 0 && rejected === 0) return <NoFiles awaited={dataset.awaited?.length ?? 0} />;
+  if (pairs.length === 0 && rejected === 0) return <NoFiles dataset={dataset} />;
   return (
     <>
       <FilterBar filter={filter} counts={{ ...counts, rejected }} onChange={setFilter} />
@@ -52,7 +53,7 @@ interface PairsProps {
 }
 
 function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
-  const { id, awaited = [] } = dataset;
+  const { id } = dataset;
   const client = useClient();
   const { refetch } = useDataset(id);
   const deletion = useDeletion(id);
@@ -104,7 +105,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
       <SelectionBar
         shown={shown.length}
         selected={selected.length}
-        awaited={awaited}
+        dataset={dataset}
         deletion={deletion}
         onSelectAll={() => setSelection(allOf(shown))}
         onSelectNone={() => setSelection(EMPTY_SELECTION)}
@@ -193,10 +194,13 @@ function HiddenTarget({ filter, pairs, stem, onFilter }: Omit<PairsProps, 'datas
   );
 }
 
-function NoFiles({ awaited }: { awaited: number }) {
+function NoFiles({ dataset: { awaited = [], checking = [] } }: { dataset: DatasetWithFiles }) {
+  const waiting = awaited.length > 0 ? 'Waiting for the first files' : 'No files yet';
   return (
     <div className="flex flex-col items-center gap-2 py-16 text-center">
-      <p className="text-lg font-medium">{awaited > 0 ? 'Waiting for the first files' : 'No files yet'}</p>
+      <p className="text-lg font-medium">
+        {checking.length > 0 ? `Checking ${countOf(checking.length, 'file')}` : waiting}
+      </p>
       <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>
     </div>
   );

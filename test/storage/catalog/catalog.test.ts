@@ -2,12 +2,21 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { CompiledQuery } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { acceptReceived, acquireCheck, recordRecheck, rejectReceived } from '../../../src/dataset/check-transitions.js';
 import { countsOf } from '../../../src/dataset/counts.js';
-import { type DatasetFile, liveUntil, type PendingFile, type StoredFile } from '../../../src/dataset/dataset.js';
+import {
+  type DatasetFile,
+  liveUntil,
+  type PendingFile,
+  type ReceivedFile,
+  type StoredFile,
+} from '../../../src/dataset/dataset.js';
 import { type FileKind, mediaTypeOf } from '../../../src/dataset/media.js';
+import type { ErrorProblem } from '../../../src/dataset/problems.js';
 import {
   acquireLease,
   finalize,
+  receive,
   reject,
   releaseLease,
   remove,
@@ -51,6 +60,11 @@ const stored = (sizeBytes: number): StoredFile['upload'] => ({
   blobVersion: '"etag"',
   finalizedAt: 100,
 });
+
+const received = (sizeBytes: number, receivedAt: number): ReceivedFile['upload'] => {
+  const { finalizedAt: _, problem: __, ...bytes } = stored(sizeBytes);
+  return { ...bytes, state: 'received', receivedAt, leaseUntil: null, leaseToken: null };
+};
 
 const at = (datasetId: string, filename: string, now = 50) => ({
   datasetId,
@@ -147,14 +161,20 @@ onEach(catalogs, (open) => {
         finalizedAt: 5,
       },
     };
-    for (const file of [open, good, bad]) {
+    const unchecked: DatasetFile = { ...pending(datasetId, 'd.mp4'), upload: received(7, 3) };
+    const held = { leaseUntil: 90, leaseToken: 'me' };
+    const checked: DatasetFile = { ...pending(datasetId, 'e.mp4'), upload: { ...received(7, 3), ...held } };
+    const { problem } = bad.upload as { problem: ErrorProblem };
+    const damaged: DatasetFile = { ...pending(datasetId, 'f.jpg'), upload: { ...stored(5), problem } };
+    const all = [open, good, bad, unchecked, checked, damaged];
+    for (const file of all) {
       await catalog.change(at(datasetId, file.filename), (group) => [...group, file]);
       expect(await catalog.file(file.id)).toEqual(file);
     }
     const byName = (a: DatasetFile, b: DatasetFile) => (a.filename < b.filename ? -1 : 1);
-    expect((await catalog.files(datasetId)).sort(byName)).toEqual([open, good, bad]);
+    expect((await catalog.files(datasetId)).sort(byName)).toEqual(all);
     const contents = await catalog.contents({ accountId, id: datasetId });
-    expect([...contents!.files].sort(byName)).toEqual([open, good, bad]);
+    expect([...contents!.files].sort(byName)).toEqual(all);
     expect(await catalog.contents({ accountId: 'a stranger', id: datasetId })).toBeUndefined();
     expect(await catalog.storedFile({ datasetId, filename: good.filename })).toEqual(good);
     expect(await catalog.storedFile({ datasetId, filename: 'a.jpg' })).toBeUndefined();
@@ -252,6 +272,24 @@ onEach(catalogs, (open) => {
       expect(await catalog.expiredTrash(1060)).toEqual([last]);
     });
 
+    test('receives the blobs of rejected and removed received files', async () => {
+      const { catalog, datasetId } = await openDataset();
+      const files = ['a.mp4', 'b.mp4', 'c.mp4'].map(
+        (name) =>
+          ({ ...pending(datasetId, name), upload: { ...received(1, 20), leaseUntil: 900, leaseToken: 'me' } }) as const,
+      );
+      const [rejected, removed, accepted] = files as [ReceivedFile, ReceivedFile, ReceivedFile];
+      for (const file of files) await catalog.change(at(datasetId, file.filename), () => [file]);
+      const holder = (file: ReceivedFile) => ({ id: file.id, token: 'me' });
+      const problem = { severity: 'error', code: 'VIDEO_CORRUPT', message: '' } as const;
+      await catalog.change(at(datasetId, 'a.mp4'), (group) =>
+        rejectReceived(group, holder(rejected), { state: 'rejected', problem, finalizedAt: 50 }),
+      );
+      await catalog.change(at(datasetId, 'b.mp4'), (group) => remove(group, 'b.mp4'));
+      await catalog.change(at(datasetId, 'c.mp4'), (group) => acceptReceived(group, holder(accepted), stored(1)));
+      expect((await catalog.expiredTrash(1050)).sort()).toEqual([rejected, removed].map(blobKeyOf).sort());
+    });
+
     test('stays unchanged when another account tries to delete the dataset', async () => {
       const { catalog, accounts, datasetId } = await openDataset();
       await upload(catalog, datasetId, 'a.jpg');
@@ -278,6 +316,27 @@ onEach(catalogs, (open) => {
       acquireLease(group, idle.id, { now: 50, until: 70, token: 'me' }),
     );
     expect((await catalog.expiredLeases(70)).map(({ id }) => id)).toEqual([idle.id]);
+  });
+
+  test('finds received files without a valid lease, oldest first', async () => {
+    const { catalog, datasetId } = await openDataset();
+    const add = async (filename: string, upload: ReceivedFile['upload']) => {
+      const file = { ...pending(datasetId, filename), upload };
+      await catalog.change(at(datasetId, filename), (group) => [...group, file]);
+      return file.id;
+    };
+    const late = await add('a.mp4', received(1, 30));
+    const early = await add('a.mp4', received(1, 20));
+    const held = await add('b.mp4', { ...received(1, 10), leaseUntil: 70, leaseToken: 'me' });
+    await catalog.change(at(datasetId, 'c.jpg'), (group) => reserve(group, pending(datasetId, 'c.jpg')));
+    await upload(catalog, datasetId, 'd.jpg');
+    const found = async (until: number, limit = 9) =>
+      (await catalog.receivedFiles({ until, limit })).map(({ id }) => id);
+    expect(await found(69)).toEqual([early, late]);
+    expect(await found(70)).toEqual([held, early, late]);
+    expect(await found(70, 2)).toEqual([held, early]);
+    // Cleanup ends pending uploads only: the bytes of a received file must stay.
+    expect((await catalog.expiredLeases(800)).map(({ id }) => id)).toEqual([]);
   });
 
   test('reserves a direct upload only in a dataset of the account, and updates its counts', async () => {
@@ -312,7 +371,10 @@ onEach(catalogs, (open) => {
     const step = fc.record({
       filename,
       pick: fc.nat(9),
-      action: fc.constantFrom('link', 'direct', 'store', 'store', 'reject', 'release', 'remove'),
+      action: fc.constantFrom(
+        ...['link', 'direct', 'direct', 'store', 'store', 'reject', 'release', 'remove'],
+        ...['receive', 'acquire check', 'accept', 'reject received', 'damaged'],
+      ),
     });
     let datasets = 0;
     await fc.assert(
@@ -331,6 +393,12 @@ onEach(catalogs, (open) => {
             store: (group) => finalize(group, holder, { ...stored(pick), finalizedAt: now }),
             reject: (group) => reject(group, holder, { state: 'rejected', problem, finalizedAt: now }),
             release: (group) => releaseLease(group, holder),
+            receive: (group) => receive(group, holder, received(pick, now)),
+            'acquire check': (group) => acquireCheck(group, holder.id, { now, until: 900, token: holder.token }),
+            accept: (group) => acceptReceived(group, holder, { ...stored(pick), finalizedAt: now }),
+            'reject received': (group) =>
+              rejectReceived(group, holder, { state: 'rejected', problem, finalizedAt: now }),
+            damaged: (group) => recordRecheck(group, holder.id, { ok: false, problem }),
             remove: (group) => remove(group, filename),
           };
           const transition = transitions[action];

@@ -8,7 +8,7 @@ import type { Deletion } from './deletion.js';
 interface SelectionBarProps {
   readonly shown: number;
   readonly selected: number;
-  readonly awaited: NonNullable<DatasetWithFiles['awaited']>;
+  readonly dataset: Pick<DatasetWithFiles, 'awaited' | 'checking'>;
   readonly deletion: Deletion;
   readonly onSelectAll: () => void;
   readonly onSelectNone: () => void;
@@ -19,7 +19,7 @@ interface SelectionBarProps {
 
 /** Counts the pairs shown and selected, and deletes the selected ones. Its fixed height keeps the grid below in place. */
 export function SelectionBar(props: SelectionBarProps) {
-  const { shown, selected, awaited, deletion, onSelectAll, onSelectNone, onDelete } = props;
+  const { shown, selected, dataset, deletion, onSelectAll, onSelectNone, onDelete } = props;
   const isAll = selected > 0 && selected === shown;
   return (
     <div className="sticky top-0 z-10 -mx-4 flex h-12 items-center gap-3 border-b border-line bg-page px-4">
@@ -38,7 +38,8 @@ export function SelectionBar(props: SelectionBarProps) {
           {selected > 0 ? `${numberOf(selected)} of ${numberOf(shown)} selected` : countOf(shown, 'pair')}
         </span>
       </label>
-      {awaited.length > 0 && selected === 0 && <Awaited awaited={awaited} />}
+      {selected === 0 && <OpenFiles words="Waiting for" files={dataset.awaited} />}
+      {selected === 0 && <OpenFiles words="Checking" files={dataset.checking} />}
       <div className="ml-auto flex shrink-0 items-center gap-1">
         {deletion.isRunning ? (
           <DeletionProgress deletion={deletion} />
@@ -60,11 +61,13 @@ export function SelectionBar(props: SelectionBarProps) {
   );
 }
 
-function Awaited({ awaited }: Pick<SelectionBarProps, 'awaited'>) {
-  const names = awaited.map(({ filename }) => filename).join(', ');
+/** Files that are not in the dataset yet. */
+function OpenFiles({ words, files = [] }: { words: string; files: readonly { filename: string }[] | undefined }) {
+  if (files.length === 0) return null;
+  const names = files.map(({ filename }) => filename).join(', ');
   return (
     <p className="min-w-0 truncate text-sm text-muted" title={names}>
-      Waiting for {countOf(awaited.length, 'file')}
+      {words} {countOf(files.length, 'file')}
       <span className="hidden sm:inline">: {names}</span>
     </p>
   );

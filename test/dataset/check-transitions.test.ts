@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest';
+import {
+  acceptReceived,
+  acquireCheck,
+  recordRecheck,
+  rejectReceived,
+  releaseCheck,
+  renewCheck,
+} from '../../src/dataset/check-transitions.js';
+import { countsOf } from '../../src/dataset/counts.js';
+import {
+  type DatasetFile,
+  nextChangeOf,
+  type PendingFile,
+  type ReceivedFile,
+  type StoredFile,
+  statusOf,
+} from '../../src/dataset/dataset.js';
+import { findingsOf } from '../../src/dataset/findings.js';
+import { errorIn } from '../../src/dataset/problems.js';
+import {
+  finalize,
+  receive,
+  reject,
+  remove,
+  type StemGroup,
+  withdrawUploads,
+} from '../../src/dataset/upload-transitions.js';
+
+const CLIP = 'clip.mp4';
+const BYTES = {
+  sizeBytes: 5,
+  sha256: 'ab'.repeat(32),
+  contentType: 'video/mp4',
+  facts: { kind: 'video', format: 'mp4' },
+  warnings: [],
+  blobVersion: null,
+} as const;
+const PROBLEM = errorIn(CLIP, 'VIDEO_CORRUPT', 'clip.mp4 is broken. Upload an intact copy.');
+const HOLDER = { token: 'me' };
+
+const fileOf = <U extends DatasetFile['upload']>(id: string, createdAt: number, upload: U): DatasetFile<U> => ({
+  id,
+  datasetId: 'dataset',
+  filename: CLIP,
+  kind: 'video',
+  createdAt,
+  upload,
+});
+
+const storedAt = (finalizedAt: number): StoredFile['upload'] => ({ state: 'stored', ...BYTES, finalizedAt });
+const stored = (id: string, at: number): StoredFile => fileOf(id, at, storedAt(at));
+const rejectedAt = (finalizedAt: number) => ({ state: 'rejected', problem: PROBLEM, finalizedAt }) as const;
+
+/** A received file whose lease is valid until 1000. */
+const received = (id: string, at: number): ReceivedFile =>
+  fileOf(id, at, { state: 'received', ...BYTES, receivedAt: at, leaseUntil: 1000, leaseToken: HOLDER.token });
+
+const pending = (id: string, at: number, via: 'direct' | 'link' = 'direct'): PendingFile => {
+  const upload = { state: 'pending', via, expectedBytes: 5, expiresAt: 900 } as const;
+  const isHeld = via === 'direct';
+  return fileOf(id, at, { ...upload, leaseUntil: isHeld ? 900 : null, leaseToken: isHeld ? HOLDER.token : null });
+};
+
+const shapeOf = (group: StemGroup | undefined) => group?.map(({ id, upload }) => `${id} ${upload.state}`);
+const holder = (id: string) => ({ id, ...HOLDER });
+const statusAt = (group: StemGroup, now: number) => statusOf(countsOf(group, 1), now, { captionGrace: 0 });
+
+describe('a file that is received and not checked completely', () => {
+  const group = [received('new', 20)];
+
+  test('keeps its dataset UPLOADING without an end, also if an older upload of the name has expired', () => {
+    for (const others of [[], [pending('expired', 1, 'link')], [fileOf('old', 1, rejectedAt(1))]]) {
+      const counts = countsOf([...others, ...group], 1);
+      expect(statusOf(counts, Number.MAX_SAFE_INTEGER, { captionGrace: 0 })).toBe('UPLOADING');
+      expect(nextChangeOf(counts, 5, { captionGrace: 0 })).toBeUndefined();
+    }
+    expect(findingsOf(group, 5)).toEqual({ errors: [], warnings: [] });
+  });
+
+  test('is made of a pending upload and leaves older files, but no unused link', () => {
+    const before = [stored('old', 1), pending('link', 2, 'link'), pending('other', 3), pending('new', 4)];
+    const { finalizedAt: _, state: __, problem: ___, ...bytes } = storedAt(1);
+    const upload = { state: 'received', ...bytes, receivedAt: 20, leaseUntil: null, leaseToken: null } as const;
+    const after = receive(before, holder('new'), upload);
+    expect(shapeOf(after)).toEqual(['old stored', 'other pending', 'new received']);
+    expect(receive(before, { id: 'new', token: 'another' }, upload)).toBeUndefined();
+    expect(receive(before, holder('new'), { ...upload, receivedAt: 900 })).toBeUndefined();
+  });
+
+  test('replaces the stored file of its name once it is accepted', () => {
+    const after = acceptReceived([stored('old', 1), ...group], holder('new'), storedAt(30));
+    expect(shapeOf(after)).toEqual(['new stored']);
+    expect(after?.[0]?.upload).toEqual(storedAt(30));
+  });
+
+  test('makes the dataset FAILED with the reason if it is rejected', () => {
+    const after = rejectReceived([fileOf('older', 1, rejectedAt(1)), ...group], holder('new'), rejectedAt(30))!;
+    expect(shapeOf(after)).toEqual(['new rejected']);
+    expect(statusAt(after, 31)).toBe('FAILED');
+    expect(findingsOf(after, 31).errors).toEqual([PROBLEM]);
+  });
+
+  test('leaves the stored file of its name if it is rejected, with a warning, since no answer reported it', () => {
+    const after = rejectReceived([stored('old', 1), ...group], holder('new'), rejectedAt(30))!;
+    expect(shapeOf(after)).toEqual(['old stored']);
+    const [warning] = findingsOf(after, 31).warnings;
+    expect(warning).toMatchObject({ code: 'REPLACEMENT_REJECTED', filename: CLIP });
+    expect(warning?.message).toContain(PROBLEM.message);
+    const again = rejectReceived([...after, received('third', 40)], holder('third'), rejectedAt(50))!;
+    expect(findingsOf(again, 51).warnings).toHaveLength(1);
+    expect(findingsOf(recordRecheck(again, 'old', { ok: true, ...BYTES }) ?? again, 60).warnings).toHaveLength(1);
+  });
+
+  test('is dropped by a later upload that is stored, by a removal and by a withdrawal', () => {
+    expect(shapeOf(finalize([...group, pending('later', 30)], holder('later'), storedAt(40)))).toEqual([
+      'later stored',
+    ]);
+    expect(remove(group, CLIP)).toEqual([]);
+    expect(shapeOf(withdrawUploads([stored('old', 1), ...group], CLIP))).toEqual(['old stored']);
+  });
+
+  test('stays if a later upload is rejected', () => {
+    expect(shapeOf(reject([...group, pending('later', 30)], holder('later'), rejectedAt(40)))).toEqual([
+      'new received',
+    ]);
+  });
+
+  test('the order of upload decides, not the order in which the checks end', () => {
+    const both = [received('first', 10), received('second', 20)];
+    const secondFirst = acceptReceived(both, holder('second'), storedAt(30))!;
+    expect(shapeOf(secondFirst)).toEqual(['second stored']);
+    const firstFirst = acceptReceived(both, holder('first'), storedAt(30))!;
+    expect(shapeOf(firstFirst)).toEqual(['first stored', 'second received']);
+    expect(shapeOf(acceptReceived(firstFirst, holder('second'), storedAt(40)))).toEqual(['second stored']);
+    const secondRejected = rejectReceived(both, holder('second'), rejectedAt(30))!;
+    const accepted = acceptReceived(secondRejected, holder('first'), storedAt(40))!;
+    expect(shapeOf(accepted)).toEqual(['first stored']);
+    expect(findingsOf(accepted, 50).warnings.map(({ code }) => code)).toEqual(['REPLACEMENT_REJECTED']);
+  });
+
+  test('is checked by one holder at a time, and a holder that lost its lease changes nothing', () => {
+    const acquire = (from: StemGroup, now: number, token: string) =>
+      acquireCheck(from, 'new', { now, until: now + 100, token });
+    expect(acquire(group, 999, 'other')).toBeUndefined();
+    const taken = acquire(group, 1000, 'other')!;
+    expect([
+      renewCheck(taken, holder('new'), 2000),
+      releaseCheck(taken, holder('new')),
+      acceptReceived(taken, holder('new'), storedAt(1001)),
+      rejectReceived(taken, holder('new'), rejectedAt(1001)),
+    ]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(shapeOf(acceptReceived(taken, { id: 'new', token: 'other' }, storedAt(1001)))).toEqual(['new stored']);
+    const released = releaseCheck(group, holder('new'))!;
+    expect(acquire(released, 30, 'other')).toBeDefined();
+    expect(acquireCheck([stored('new', 1)], 'new', { now: 2000, until: 2100, token: 'other' })).toBeUndefined();
+  });
+});
+
+describe('a recheck of a stored file', () => {
+  const intact = { ok: true, ...BYTES } as const;
+  const group = [stored('old', 1), { ...stored('caption', 1), filename: 'clip.txt', kind: 'caption' as const }];
+
+  test('records a problem, and keeps the file, its facts and its bytes', () => {
+    const after = recordRecheck(group, 'old', { ok: false, problem: PROBLEM })!;
+    expect(after[0]?.upload).toEqual({ ...storedAt(1), problem: PROBLEM });
+    expect([statusAt(group, 5), statusAt(after, 5)]).toEqual(['READY', 'FAILED']);
+    expect(countsOf(after, 1)).toEqual({ ...countsOf(group, 1), rejected: 1 });
+    expect(findingsOf(after, 5).errors).toEqual([PROBLEM]);
+    expect(statusAt(recordRecheck(after, 'old', intact)!, 6)).toBe('READY');
+  });
+
+  test('changes nothing if it finds nothing new, or if the file is gone', () => {
+    expect(recordRecheck(group, 'old', intact)).toBeUndefined();
+    const damaged = recordRecheck(group, 'old', { ok: false, problem: PROBLEM })!;
+    expect(recordRecheck(damaged, 'old', { ok: false, problem: PROBLEM })).toBeUndefined();
+    expect(recordRecheck(group, 'another', { ok: false, problem: PROBLEM })).toBeUndefined();
+  });
+
+  test('records new facts and warnings', () => {
+    const found = { ...intact, facts: { kind: 'video', format: 'mp4', frames: 7 } } as const;
+    expect(recordRecheck(group, 'old', found)?.[0]?.upload).toEqual({ ...storedAt(1), facts: found.facts });
+  });
+});

@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'vitest';
+import type { ReceivedFile } from '../../../src/dataset/dataset.js';
+import { ServiceError } from '../../../src/dataset/errors.js';
+import { CheckLease } from '../../../src/service/check/check-lease.js';
+import { cleanUp } from '../../../src/service/upload/cleanup.js';
+import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { eventually } from '../../harness/server.js';
+import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
+
+for (const place of PLACES) {
+  const title = `a clip whose decode takes long, on ${place.name}`;
+  const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
+  describe.skipIf(place.leftOut !== undefined)(`${title}${suffix}`, () => {
+    place.prepare?.();
+    const open = () => openPlace(place);
+
+    test('is answered before it is decoded, and its dataset is UPLOADING until then', async () => {
+      const { newInstance, view, becomes, watch, time, trash } = await open();
+      const { checks, upload, decode } = newInstance();
+      const statuses = watch();
+      checks.start();
+      const { id, upload: answered } = await upload('long.mp4');
+      await upload('long.txt', 'a dog');
+      expect(answered.state).toBe('received');
+      expect(await view()).toMatchObject({
+        status: 'UPLOADING',
+        files: [{ filename: 'long.txt' }],
+        receivedFiles: [{ filename: 'long.mp4', upload: { sha256: answered.state === 'received' && answered.sha256 } }],
+        findings: { errors: [{ code: 'NO_MEDIA' }] },
+        dataset: { counts: { received: 1, pending: 0 } },
+      });
+      time.ahead = 1000 * 3600 * SECOND;
+      expect((await view()).status).toBe('UPLOADING');
+      time.ahead = 0;
+      const { clip, end } = await decode();
+      expect(clip).toMatchObject({
+        filename: 'long.mp4',
+        sizeBytes: answered.state === 'received' && answered.sizeBytes,
+      });
+      end(decoded(clip));
+      const { files, findings, receivedFiles } = await becomes('READY');
+      expect(files.map((file) => [file.filename, file.id === id])).toEqual([
+        ['long.mp4', true],
+        ['long.txt', false],
+      ]);
+      expect(files[0]?.upload.facts).toMatchObject({ frames: 12 });
+      expect([findings, receivedFiles]).toEqual([{ errors: [], warnings: [] }, []]);
+      await eventually(() => statuses.at(-1) === 'READY' || undefined);
+      expect(statuses).not.toContain('FAILED');
+      expect(await trash()).toEqual([]);
+    });
+
+    test('that is rejected after the answer makes the dataset FAILED with the reason', async () => {
+      const { newInstance, becomes, watch, trash } = await open();
+      const { checks, upload, decode } = newInstance();
+      const statuses = watch();
+      checks.start();
+      const { id, datasetId } = await upload('long.mp4');
+      const { clip, end } = await decode();
+      end(undecodable(clip));
+      const { findings, files } = await becomes('FAILED');
+      expect(files).toEqual([]);
+      expect(findings.errors).toMatchObject([{ code: 'VIDEO_CORRUPT', filename: 'long.mp4' }]);
+      await eventually(() => statuses.at(-1) === 'FAILED' || undefined);
+      expect(await trash()).toEqual([blobKeyOf({ id, datasetId })]);
+    });
+
+    test('goes on after a restart, and a stopped process has aborted its decode and released its lease', async () => {
+      const { newInstance, becomes, received } = await open();
+      const first = newInstance();
+      first.checks.start();
+      await first.upload('long.mp4');
+      await first.upload('long.txt', 'a dog');
+      const { signal } = await first.decode();
+      await first.checks.stop();
+      expect(signal.aborted).toBe(true);
+      expect((await received()).map((file) => file.upload.leaseUntil)).toEqual([null]);
+      const second = newInstance();
+      second.checks.start();
+      const { clip, end } = await second.decode();
+      end(decoded(clip));
+      await becomes('READY');
+      expect([first.errors, second.errors]).toEqual([[], []]);
+    });
+
+    test('is taken over once the lease of an instance that died has expired, and at once by a process that is alone', async () => {
+      const { newInstance, becomes, received, time } = await open();
+      const dead = newInstance();
+      await dead.upload('long.mp4');
+      await dead.upload('long.txt', 'a dog');
+      const acquire = async (file: ReceivedFile) =>
+        CheckLease.acquire(dead.dependencies, file, { expiredBy: dead.dependencies.now() });
+      const [file] = await received();
+      const lease = await acquire(file!);
+      expect(lease).toBeDefined();
+      const other = newInstance();
+      other.checks.start();
+      // The other instance looks for files, and leaves this one to its holder.
+      await other.upload('long 2.mp4');
+      await other.decode();
+      expect(other.decodes.map(({ clip }) => clip.filename)).toEqual(['long 2.mp4']);
+      time.ahead = LEASE + SECOND;
+      other.checks.wake();
+      const { clip, end } = await other.decode(2);
+      expect(clip.filename).toBe('long.mp4');
+      // The dead one was only suspended: it changes nothing any more.
+      expect(await lease!.finish(undecodable(clip))).toBe(false);
+      const alone = newInstance({ isAlone: true });
+      alone.checks.start();
+      const again = await alone.decode(2);
+      end(undecodable(clip));
+      for (const decode of alone.decodes) decode.end(decoded(decode.clip));
+      expect(again.clip.filename).toMatch(/^long/);
+      const { files } = await eventually(async () => {
+        const found = await becomes('FAILED');
+        return found.files.length === 3 ? found : undefined;
+      });
+      expect(files.map(({ filename }) => filename)).toEqual(['long 2.mp4', 'long.mp4', 'long.txt']);
+    });
+
+    test('is decoded by one of several instances', async () => {
+      const { newInstance, becomes } = await open();
+      const instances = [newInstance(), newInstance(), newInstance()];
+      await instances[0]!.upload('long.txt', 'a dog');
+      await instances[0]!.upload('long.mp4');
+      for (const { checks } of instances) checks.start();
+      const { clip, end } = await eventually(() => instances.flatMap(({ decodes }) => decodes)[0]);
+      for (const { checks } of instances) checks.wake();
+      end(decoded(clip));
+      await becomes('READY');
+      for (const { checks } of instances) await checks.stop();
+      expect(instances.flatMap(({ decodes }) => decodes)).toHaveLength(1);
+    });
+
+    test('that is removed or replaced while it is decoded stays so, and its decode is aborted', async () => {
+      const { newInstance, datasets, key, view, becomes, trash } = await open();
+      const { checks, upload, decode } = newInstance();
+      checks.start();
+      const removed = await upload('long.mp4');
+      const first = await decode(1);
+      await datasets.removeFile(key, 'long.mp4');
+      expect((await view()).status).toBe('DRAFT');
+      await eventually(() => first.signal.aborted || undefined);
+      expect(await trash()).toEqual([blobKeyOf(removed)]);
+
+      await upload('long.txt', 'a dog');
+      const replaced = await upload('long.mp4');
+      const second = await decode(2);
+      const replacement = await upload('long.mp4');
+      const third = await decode(3);
+      third.end(decoded(third.clip));
+      const { files } = await becomes('READY');
+      expect(files.map(({ id }) => id)).toContain(replacement.id);
+      await eventually(() => second.signal.aborted || undefined);
+      expect(await trash()).toEqual([removed, replaced].map(blobKeyOf).sort());
+    });
+
+    test('keeps its bytes when leases and trash are cleaned up', async () => {
+      const { newInstance, blobs, time } = await open();
+      const { dependencies, upload } = newInstance();
+      const file = await upload('long.mp4');
+      time.ahead = 1000 * LEASE;
+      await cleanUp(dependencies, { everything: true });
+      expect((await blobs.find([blobKeyOf(file)])).size).toBe(1);
+    });
+
+    test('whose bytes vanished is rejected, and one that can not be read at the moment is not', async () => {
+      const { newInstance, blobs, becomes, received } = await open();
+      const vanished = await newInstance().upload('long.mp4');
+      await newInstance().upload('long.txt', 'a dog');
+      const isDown = { value: true };
+      const unavailable = new ServiceError('unavailable', 'The store does not answer.');
+      const store = Object.create(blobs, {
+        fetch: {
+          value: (...args: Parameters<typeof blobs.fetch>) =>
+            isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args),
+        },
+      }) as typeof blobs;
+      const { checks, errors } = newInstance({ blobs: store });
+      checks.start();
+      await eventually(() => errors[0]);
+      expect(errors[0]).toContain('long.mp4');
+      expect((await received()).map(({ upload }) => upload.leaseUntil)).toEqual([null]);
+      await blobs.delete([blobKeyOf(vanished)]);
+      isDown.value = false;
+      const { findings } = await becomes('FAILED');
+      expect(findings.errors).toMatchObject([{ code: 'NO_MEDIA' }, { code: 'BYTES_LOST', filename: 'long.mp4' }]);
+    });
+
+    test('is stored with its warnings if there is no decoder any more', async () => {
+      const { newInstance, becomes } = await open();
+      await newInstance().upload('long.txt', 'a dog');
+      await newInstance().upload('long.mp4');
+      const { checks, decodes } = newInstance({ hasDecoder: false });
+      checks.start();
+      expect((await becomes('READY')).files).toHaveLength(2);
+      expect(decodes).toEqual([]);
+    });
+  });
+}
+
+describe('a clip whose decode is expected to take at most 20 seconds', () => {
+  test('is decoded before the answer', async () => {
+    const { newInstance, view } = await openPlace(PLACES[0]!);
+    const { upload, decode } = newInstance();
+    await upload('short.txt', 'a dog');
+    const good = upload('short.mp4');
+    const first = await decode(1);
+    first.end(decoded(first.clip));
+    expect((await good).upload).toMatchObject({ state: 'stored', facts: { frames: 12 } });
+    expect((await view()).status).toBe('READY');
+    const bad = upload('short.mp4').catch((error) => error);
+    const second = await decode(2);
+    second.end(undecodable(second.clip));
+    expect(await bad).toMatchObject({ code: 'invalid_content', message: expect.stringContaining('damaged') });
+    expect((await view()).files.map((file) => file.upload.facts)).toContainEqual(
+      expect.objectContaining({ frames: 12 }),
+    );
+  });
+});

@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { onTestFinished } from 'vitest';
+import type { Status } from '../../../src/dataset/dataset.js';
+import { inspect } from '../../../src/dataset/inspect/inspect.js';
+import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
+import { errorIn } from '../../../src/dataset/problems.js';
+import { BackgroundChecks } from '../../../src/service/check/background-checks.js';
+import { DatasetService } from '../../../src/service/datasets.js';
+import type { ClipDecoder, ClipToDecode, ServiceDependencies } from '../../../src/service/dependencies.js';
+import { Uploads } from '../../../src/service/upload/uploads.js';
+import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
+import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
+import { DiskBlobs } from '../../../src/storage/blobs/disk/disk-blobs.js';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { clip } from '../../fixtures/media.js';
+import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { openS3 } from '../../harness/backends.js';
+import { newRoot } from '../../harness/mounting.js';
+import { databaseForTest } from '../../harness/postgres.js';
+import { needsS3 } from '../../harness/s3.js';
+import { eventually } from '../../harness/server.js';
+
+export const SECOND = 1_000_000;
+
+/** Short, so that a lost lease is noticed soon: it is renewed five times in that time. */
+export const LEASE = SECOND;
+
+export interface Place {
+  readonly name: string;
+  readonly leftOut: string | undefined;
+  readonly prepare?: () => void;
+  readonly databaseUrl: () => Promise<string | undefined>;
+  readonly blobs: (folder: string) => Promise<BlobStore>;
+}
+
+const diskBlobs = async (folder: string) => {
+  const blobs = await DiskBlobs.open(join(folder, 'blobs'));
+  onTestFinished(() => blobs.close());
+  return blobs;
+};
+
+/** Combinations in which each database and each blob store occurs. */
+export const PLACES: readonly Place[] = [
+  { name: 'SQLite and disk', leftOut: undefined, databaseUrl: async () => undefined, blobs: diskBlobs },
+  { name: 'Postgres and disk', leftOut: whyNoPostgres(), databaseUrl: databaseForTest, blobs: diskBlobs },
+  {
+    name: 'SQLite and S3',
+    leftOut: whyNoS3(),
+    prepare: needsS3,
+    databaseUrl: async () => undefined,
+    blobs: async () => (await openS3()).blobs,
+  },
+];
+
+/** A decode that the test ends. */
+export interface Decode {
+  readonly clip: ClipToDecode;
+  readonly signal: AbortSignal;
+  readonly end: (result: Inspection | Error) => void;
+}
+
+/** A catalog and blobs with a dataset, on which the test starts any number of instances. */
+export async function openPlace(place: Place) {
+  const folder = await newRoot();
+  const databaseUrl = await place.databaseUrl();
+  const blobs = await place.blobs(folder);
+  const metadata = await openCatalog({ dataFolder: folder, blobGrace: 1000 * SECOND, databaseUrl });
+  onTestFinished(metadata.close);
+  const { token } = await metadata.accounts.createToken('tester', 1);
+  const accountId = (await metadata.accounts.accountOf(token))!;
+  const key = { accountId, id: newId() };
+  await metadata.catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
+  const time = { ahead: 0 };
+
+  /** An instance whose decoder the test drives. */
+  const newInstance = (options: { hasDecoder?: boolean; isAlone?: boolean; blobs?: BlobStore } = {}) => {
+    const decodes: Decode[] = [];
+    const errors: string[] = [];
+    const decodeClip: ClipDecoder = (toDecode, { signal }) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        const end = (result: Inspection | Error) => (result instanceof Error ? reject(result) : resolve(result));
+        decodes.push({ clip: toDecode, signal, end });
+      });
+    const dependencies: ServiceDependencies = {
+      catalog: metadata.catalog,
+      blobs: options.blobs ?? blobs,
+      now: () => metadata.now() + time.ahead,
+      rules: {
+        captionGrace: 0,
+        linkLifetime: 3600 * SECOND,
+        maxLinkBytes: 10_000_000,
+        leaseDuration: LEASE,
+        maxInlineDecodeSeconds: 20,
+      },
+      inspect: async (file) => {
+        if (!('path' in file)) throw new Error('The bytes are not in a local file.');
+        return inspect(file);
+      },
+      ...(options.hasDecoder !== false && { decodeClip }),
+      // A clip is long if its name says so.
+      expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
+      newId,
+      checkReceived: () => checks.wake(),
+    };
+    const checks = new BackgroundChecks(dependencies, {
+      isAlone: options.isAlone === true,
+      onChecked: () => {},
+      onError: (error, failure) => errors.push(`${failure}: ${error}`),
+    });
+    onTestFinished(() => checks.stop());
+    const uploads = new Uploads(dependencies);
+    return {
+      dependencies,
+      checks,
+      decodes,
+      errors,
+      /** Waits until the decoder has begun so many clips. */
+      decode: (count = 1) => eventually(() => decodes[count - 1]),
+      upload: (filename: string, bytes: Uint8Array | string = clip('faststart.mp4')) =>
+        uploads.receiveDirect(key, filename, {
+          body: Readable.from([Buffer.from(bytes)]),
+          signal: new AbortController().signal,
+          atMostBytes: Buffer.byteLength(bytes),
+        }),
+    };
+  };
+  const { dependencies } = newInstance();
+  const datasets = new DatasetService(dependencies);
+  const view = () => datasets.view(key);
+  return {
+    ...metadata,
+    blobs,
+    key,
+    time,
+    newInstance,
+    datasets,
+    view,
+    /** Waits until the dataset has the status. */
+    becomes: (status: Status) =>
+      eventually(async () => {
+        const found = await view();
+        return found.status === status ? found : undefined;
+      }),
+    /** Watches the dataset until the test ends; the statuses as they change. */
+    watch: () => {
+      const statuses: Status[] = [];
+      const stop = new AbortController();
+      onTestFinished(() => stop.abort());
+      void (async () => {
+        for await (const { status } of watchDataset(dependencies, key, stop.signal)) {
+          if (statuses.at(-1) !== status) statuses.push(status);
+        }
+      })();
+      return statuses;
+    },
+    received: async () => metadata.catalog.receivedFiles({ until: Number.MAX_SAFE_INTEGER, limit: 10 }),
+    trash: async () => (await metadata.catalog.expiredTrash(Number.MAX_SAFE_INTEGER)).sort(),
+  };
+}
+
+function newId(): string {
+  return randomUUID().replaceAll('-', '');
+}
+
+/** What a decoder returns for an intact clip. */
+export function decoded({ inspection }: ClipToDecode): Inspection {
+  const warnings = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
+  return { ...inspection, facts: { kind: 'video', format: 'mp4', frames: 12 }, warnings };
+}
+
+/** What a decoder returns for a damaged clip. */
+export function undecodable({ filename }: ClipToDecode): Inspection {
+  return { ok: false, problem: errorIn(filename, 'VIDEO_CORRUPT', `${filename} is damaged. Upload an intact copy.`) };
+}
