@@ -11,7 +11,6 @@ const FLOORS = ['dataset', 'api', 'client', 'storage', 'service', 'server', 'con
 /** Who may import these packages: only `dataset/inspect` decodes, and so on. */
 const KEEPERS: Record<string, RegExp> = {
   sharp: /^dataset\/inspect\//,
-  mediabunny: /^dataset\/inspect\//,
   'file-type': /^dataset\/inspect\//,
   kysely: /^storage\//,
   pg: /^storage\//,

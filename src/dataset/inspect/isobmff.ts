@@ -1,6 +1,5 @@
 /*
- * Reads the boxes of the ISO base media file format (ISO/IEC 14496-12, section 4.2): MP4, MOV, HEIC, AVIF. mediabunny reads
- * MP4 too, but does not report a box that ends after the file, and reads neither HEIC nor AVIF.
+ * Reads the boxes of the ISO base media file format (ISO/IEC 14496-12, section 4.2): MP4, MOV, HEIC, AVIF.
  */
 import type { FileBytes } from './byte-source.js';
 import { StructureError } from './inspection-error.js';
@@ -16,13 +15,14 @@ export interface Box {
 /** The content of a box, or the whole file. */
 export type BoxRange = Pick<Box, 'payload' | 'end'>;
 
-const MAX_BOXES = 5_000_000;
+/** In one parent. An hour of video with a fragment for each frame has 220,000. */
+const MAX_BOXES = 1_000_000;
 
 /** Yields the boxes in a box or a file. @throws StructureError if one ends after its parent or after the file */
 export function* boxesOf(file: FileBytes, parent: BoxRange): Generator<Box> {
   let boxes = 0;
   for (let start = parent.payload; start < parent.end; ) {
-    if (++boxes > MAX_BOXES) throw new StructureError('is damaged: it has millions of boxes');
+    if (++boxes > MAX_BOXES) throw new StructureError('is damaged: it has a million boxes');
     // QuickTime ends some containers with four zeros.
     if (parent.end - start < 8 && parent.end < file.size) return;
     const box = boxAt(file, { start, end: parent.end });

@@ -4,9 +4,10 @@ import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection } from '../inspection.js';
 import { InspectionError } from '../inspection-error.js';
+import { shownName } from './codec/video-codecs.js';
 import { readMatroska } from './matroska.js';
 import { readMp4 } from './mp4.js';
-import { describeVideo, type Movie } from './video-facts.js';
+import { type Movie, type Track, videoFactsOf } from './video-facts.js';
 
 const PARSERS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
   mp4: readMp4,
@@ -16,15 +17,16 @@ const PARSERS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
 };
 
 /**
- * Inspects a file with the extension of a video. Our own parsers prove the structure; mediabunny adds codec and dimensions.
+ * Inspects a file with the extension of a video. Proves the structure of MP4, QuickTime, Matroska and WebM, and what the
+ * beginnings of frames prove. No frame is decoded, which a warning says.
  *
  * @throws InspectionError, StructureError, and the operating system's errors.
  */
-export async function inspectVideo(
+export function inspectVideo(
   file: FileBytes,
   named: { filename: string; shown: string },
   content: DetectedContent,
-): Promise<Inspection> {
+): Inspection {
   const { filename, shown } = named;
   if (content.kind !== 'video') {
     const message = `is ${content.description}, not a video. Upload the video itself under this name.`;
@@ -43,12 +45,21 @@ export async function inspectVideo(
     return { ok: true, contentType, facts: { kind: 'video', format }, warnings };
   }
   const movie = parse(file);
-  if (!movie.tracks.some(({ kind }) => kind === 'video')) {
+  const video = movie.tracks.find(({ kind }) => kind === 'video');
+  if (video === undefined) {
     const message = 'has no video track, so there is nothing to train on. Upload a file that has one.';
     throw new InspectionError('NOT_A_VIDEO', message);
   }
-  const facts = await describeVideo(file, movie);
+  const facts = videoFactsOf(movie, video);
+  warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', notDecoded(shown, video)));
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
+}
+
+function notDecoded(shown: string, { codec, codecName }: Track): string {
+  const advice = 'Install ffmpeg on the server to have every frame checked.';
+  if (codec !== undefined) return `${shown} has a complete structure, but its frames were not decoded. ${advice}`;
+  const name = shownName(codecName);
+  return `${shown} has the codec ${name}, which is unknown here: the trainer may not be able to read it. ${advice}`;
 }
 
 /** The end of the whole AVI file, or of the ASF (WMV) or FLV header, by the header: only this much of these is checked. */

@@ -1,12 +1,14 @@
 /*
- * Checks the structure of MP4 and QuickTime files. mediabunny (1.61.0) reads both, but trusts the sample tables: of a clip
- * of 15 frames it reports 15 packets, without an error, if the file is cut to 40 % of its bytes, if the tables point outside
- * the media data, and if there are zeros instead of frames.
+ * Checks the structure of MP4 and QuickTime files. Demuxers trust the sample tables: of a clip of 15 frames they report 15
+ * packets, without an error, if the tables point outside the media data, and if there are zeros instead of frames.
  */
 import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError, truncation } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox, requiredBox, uintAt } from '../isobmff.js';
-import { type FragmentTotals, readFragment, type TrackDefaults } from './fragments.js';
+import { type FragmentedTrack, NO_DEFAULTS, readFragment, type SampleDefaults } from './fragments.js';
+import { FrameWalk } from './frame-walk.js';
+import { MediaRanges } from './media-ranges.js';
+import { readVideoEntries, type VideoEntry } from './sample-entries.js';
 import { checkSamples } from './samples.js';
 import type { Movie, Track } from './video-facts.js';
 
@@ -15,25 +17,43 @@ const MAX_MOOV_BYTES = 256 << 20;
 const MAX_TRACKS = 256;
 /** Durations in headers are rounded by less than this; truncation between two fragments loses more. */
 const TOLERANCE_SECONDS = 0.5;
+/** The headers of boxes and the lists in fragments are read through a small window. */
+const WINDOW_BYTES = 4096;
 
 /** The boxes at the top level of the file. */
 interface Layout {
   moov: Box | undefined;
-  readonly media: Box[];
-  readonly fragments: Box[];
+  readonly media: MediaRanges;
+  /** Of each fragment (`moof`): the offset of its header, of its content, and its end. Plain numbers, as there can be many. */
+  readonly fragments: number[];
   /** The end of the last segment that an index (`sidx`) lists; 0 without an index. */
   indexedEnd: number;
 }
 
+/** A track by its header and its tables; its fragments are added later. */
+interface TrackHeader extends FragmentedTrack {
+  readonly id: number;
+  readonly kind: Track['kind'];
+  readonly timescale: number;
+  /** The duration in the header, in units of the time scale; 0 if unknown. */
+  readonly declared: number;
+  /** The samples in the tables, not in fragments. */
+  readonly table: { readonly count: number; readonly duration: number };
+  readonly name: string;
+  readonly entry: VideoEntry | undefined;
+  readonly size: { readonly width: number; readonly height: number; readonly isTurned: boolean };
+}
+
 /**
- * Checks that every box of an MP4 or QuickTime file lies inside the file, and every sample of every track inside its media
- * data.
+ * Checks that every box of an MP4 or QuickTime file lies inside the file, every sample of every track inside its media data,
+ * and that each frame of the first video track can be one of its codec.
  *
  * @throws StructureError
  */
 export function readMp4(file: FileBytes): Movie {
-  const layout = readLayout(file);
-  const { moov, fragments } = layout;
+  const headers = file.cursor(WINDOW_BYTES);
+  const layout = readLayout(headers);
+  const { moov } = layout;
   if (moov === undefined) {
     throw truncation('its "moov" box, which describes the video and is often the last one, is missing');
   }
@@ -47,34 +67,26 @@ export function readMp4(file: FileBytes): Movie {
   }
   const movie = firstBox(file, moov, 'mvhd');
   if (movie === undefined) throw new StructureError('is damaged: its mvhd box, the header of the video, is missing');
-  const header = timing(file, movie);
-  const defaults = trackDefaults(file, moov);
-  const totals = new Map<number, FragmentTotals>();
-  for (const fragment of fragments) readFragment(file, fragment, { defaults, totals, media: layout.media });
-  const tracks: Track[] = [];
-  let seconds = 0;
-  let samplesInTables = 0;
-  for (const box of boxesOf(file, moov)) {
-    if (box.type !== 'trak') continue;
-    if (tracks.length >= MAX_TRACKS) throw new StructureError('is damaged: it has hundreds of tracks');
-    const { track, tableSamples } = readTrack(file, box, { layout, totals });
-    tracks.push(track);
-    samplesInTables += tableSamples;
-    if (track.kind === 'video') seconds = Math.max(seconds, track.seconds);
+  const { timescale } = timing(file, movie);
+  const tracks = readTracks(file, moov, layout);
+  const byId = new Map(tracks.map((track) => [track.id, track]));
+  for (let at = 0; at < layout.fragments.length; at += 3) {
+    const [start = 0, payload = 0, end = 0] = layout.fragments.slice(at, at + 3);
+    readFragment(headers, { start, payload, end }, { tracks: byId, media: layout.media });
   }
-  checkFragmentDuration(file, moov, { timescale: header.timescale, seconds });
-  // Of a file with samples both in its tables and in fragments, mediabunny lists only those in the tables.
-  const isHybrid = fragments.length > 0 && samplesInTables > 0;
-  const headerBytes = moov.end - moov.payload;
-  return { tracks, durationSeconds: seconds, headerBytes, isListable: !isHybrid };
+  const isFragmented = layout.fragments.length > 0;
+  const described = tracks.map((track) => trackOf(file, track, { isFragmented }));
+  const durationSeconds = Math.max(0, ...described.filter(({ kind }) => kind === 'video').map((each) => each.seconds));
+  checkFragmentDuration(file, moov, { timescale, seconds: durationSeconds });
+  return { tracks: described, durationSeconds };
 }
 
 function readLayout(file: FileBytes): Layout {
-  const layout: Layout = { moov: undefined, media: [], fragments: [], indexedEnd: 0 };
+  const layout: Layout = { moov: undefined, media: new MediaRanges(), fragments: [], indexedEnd: 0 };
   for (const box of boxesOf(file, { payload: 0, end: file.size })) {
     if (box.type === 'moov') layout.moov ??= box;
-    if (box.type === 'mdat') layout.media.push(box);
-    if (box.type === 'moof') layout.fragments.push(box);
+    if (box.type === 'mdat') layout.media.add(box);
+    if (box.type === 'moof') layout.fragments.push(box.start, box.payload, box.end);
     if (box.type === 'sidx') layout.indexedEnd = Math.max(layout.indexedEnd, indexedEndOf(file, box));
   }
   return layout;
@@ -84,9 +96,11 @@ function readLayout(file: FileBytes): Layout {
 function indexedEndOf(file: FileBytes, box: Box): number {
   const version = file.at(box.payload, 1)[0] ?? 0;
   const at = box.payload + 12;
-  const first = version === 0 ? uintAt(file, at + 4, 4) : uintAt(file, at + 8, 8);
   const list = at + (version === 0 ? 8 : 16);
-  const references = file.at(list + 2, 2).readUInt16BE(0);
+  const references = list + 4 <= box.end ? file.at(list + 2, 2).readUInt16BE(0) : 0;
+  if (list + 4 + references * 12 > box.end)
+    throw new StructureError('is damaged: its sidx box is shorter than its list');
+  const first = version === 0 ? uintAt(file, at + 4, 4) : uintAt(file, at + 8, 8);
   let end = box.end + first;
   for (let reference = 0; reference < references; reference++) {
     end += uintAt(file, list + 4 + reference * 12, 4) & 0x7fffffff;
@@ -94,30 +108,54 @@ function indexedEndOf(file: FileBytes, box: Box): number {
   return end;
 }
 
-/** Reads the time fields, which `mvhd` and `mdhd` have in the same places. */
+/** Reads the time fields, which `mvhd` and `mdhd` have in the same places. A duration of all ones is unknown: 0. */
 function timing(file: FileBytes, box: Box): { timescale: number; duration: number } {
   const isLong = file.at(box.payload, 1)[0] === 1;
   const at = box.payload + (isLong ? 20 : 12);
-  return { timescale: uintAt(file, at, 4), duration: uintAt(file, at + 4, isLong ? 8 : 4) };
+  const duration = uintAt(file, at + 4, isLong ? 8 : 4);
+  const isUnknown = duration >= (isLong ? 2 ** 63 : 2 ** 32 - 1);
+  return { timescale: uintAt(file, at, 4), duration: isUnknown ? 0 : duration };
 }
 
-function trackDefaults(file: FileBytes, moov: Box): Map<number, TrackDefaults> {
-  const defaults = new Map<number, TrackDefaults>();
+function trackDefaults(file: FileBytes, moov: Box): Map<number, SampleDefaults> {
+  const defaults = new Map<number, SampleDefaults>();
   const extension = firstBox(file, moov, 'mvex');
   if (extension === undefined) return defaults;
   for (const box of boxesOf(file, extension)) {
     if (box.type !== 'trex') continue;
+    if (defaults.size >= MAX_TRACKS) throw tooManyTracks();
     const bytes = file.at(box.payload + 4, 20);
-    defaults.set(bytes.readUInt32BE(0), { duration: bytes.readUInt32BE(8), bytes: bytes.readUInt32BE(12) });
+    const description = bytes.readUInt32BE(4);
+    defaults.set(bytes.readUInt32BE(0), {
+      description,
+      duration: bytes.readUInt32BE(8),
+      bytes: bytes.readUInt32BE(12),
+    });
   }
   return defaults;
+}
+
+function tooManyTracks(): StructureError {
+  return new StructureError('is damaged: it has hundreds of tracks');
+}
+
+function readTracks(file: FileBytes, moov: Box, layout: Layout): TrackHeader[] {
+  const defaults = trackDefaults(file, moov);
+  const tracks: TrackHeader[] = [];
+  for (const box of boxesOf(file, moov)) {
+    if (box.type !== 'trak') continue;
+    if (tracks.length >= MAX_TRACKS) throw tooManyTracks();
+    const isFirstVideo = !tracks.some(({ kind }) => kind === 'video');
+    tracks.push(readTrack(file, box, { layout, defaults, isFirstVideo }));
+  }
+  return tracks;
 }
 
 function readTrack(
   file: FileBytes,
   box: Box,
-  movie: { layout: Layout; totals: ReadonlyMap<number, FragmentTotals> },
-): { track: Track; tableSamples: number } {
+  movie: { layout: Layout; defaults: ReadonlyMap<number, SampleDefaults>; isFirstVideo: boolean },
+): TrackHeader {
   const header = requiredBox(file, box, 'tkhd');
   const isLong = file.at(header.payload, 1)[0] === 1;
   const id = uintAt(file, header.payload + (isLong ? 20 : 12), 4);
@@ -126,31 +164,55 @@ function readTrack(
   const handler = file.at(requiredBox(file, media, 'hdlr').payload + 8, 4).toString('latin1');
   const kind = handler === 'vide' ? 'video' : handler === 'soun' ? 'audio' : 'other';
   const table = requiredBox(file, requiredBox(file, media, 'minf'), 'stbl');
-  const { payload, end } = requiredBox(file, table, 'stsd');
-  const codec = end - payload >= 16 ? file.at(payload + 12, 4).toString('latin1') : '';
-  const samples = checkSamples(file, table, { media: movie.layout.media, codec });
-  const fragments = movie.totals.get(id) ?? { samples: 0, duration: 0 };
-  // With fragments, the duration in the header may cover all samples, only those in the tables, or none.
-  const isFragmented = movie.layout.fragments.length > 0;
-  const covered = isFragmented ? samples.duration + fragments.duration : duration || samples.duration;
+  const stsd = requiredBox(file, table, 'stsd');
+  const entries = kind === 'video' && movie.isFirstVideo ? readVideoEntries(file, stsd) : undefined;
+  const walk =
+    entries &&
+    new FrameWalk(
+      file,
+      entries.map(({ check }) => check),
+    );
   return {
-    track: {
-      kind,
-      codec,
-      frames: samples.count + fragments.samples,
-      seconds: timescale > 0 ? covered / timescale : 0,
-      ...displaySize(file, header),
-    },
-    tableSamples: samples.count,
+    id,
+    kind,
+    timescale,
+    declared: duration,
+    table: checkSamples(file, table, { media: movie.layout.media, walk }),
+    name: entries?.[0]?.name ?? '',
+    entry: entries?.[0],
+    size: displaySize(file, header),
+    defaults: movie.defaults.get(id) ?? NO_DEFAULTS,
+    walk,
+    samples: 0,
+    duration: 0,
   };
 }
 
-/** The width and height at the end of `tkhd` (16.16 fixed point), swapped if its matrix turns the video by 90°. */
-function displaySize(file: FileBytes, header: Box): { width: number; height: number } {
-  const bytes = file.at(header.end - 44, 44);
-  const [width, height] = [bytes.readUInt16BE(36), bytes.readUInt16BE(40)];
+/** The width and height in `tkhd` (16.16 fixed point), and whether its matrix turns the video by 90°. */
+function displaySize(file: FileBytes, header: Box): TrackHeader['size'] {
+  const bytes = header.end - header.payload < 84 ? Buffer.alloc(44) : file.at(header.end - 44, 44);
   const isTurned = bytes.readInt32BE(0) === 0 && bytes.readInt32BE(16) === 0;
-  return isTurned ? { width: height, height: width } : { width, height };
+  return { width: bytes.readUInt16BE(36), height: bytes.readUInt16BE(40), isTurned };
+}
+
+function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFragmented: boolean }): Track {
+  const { kind, name, table, timescale, entry } = header;
+  const frames = table.count + header.samples;
+  if (frames > file.size) {
+    throw new StructureError(`is damaged: its tables list ${formatCount(frames)} frames, more than it has bytes`);
+  }
+  // With fragments, the duration in the header may cover all samples, only those in the tables, or none.
+  const covered = isFragmented ? table.duration + header.duration : header.declared || table.duration;
+  // OpenCV and FFmpeg give frames the size in the description, and turn them by the matrix in the header.
+  const { width, height } = entry?.width && entry.height ? entry : header.size;
+  return {
+    kind,
+    codec: entry?.codec,
+    codecName: name,
+    frames,
+    seconds: timescale > 0 ? covered / timescale : 0,
+    ...(header.size.isTurned ? { width: height, height: width } : { width, height }),
+  };
 }
 
 /** Detects truncation between two fragments, if the header gives the duration of all fragments (`mehd`). */
