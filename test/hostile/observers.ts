@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+
+const PAGE_BYTES = 4096;
+const TICKS_PER_SECOND = 100;
+
+/** Asks the server for its health every 50 ms, and keeps how long the answers took. */
+export class HealthLoop {
+  readonly #worker: Worker;
+  #answers: number[] = [];
+
+  constructor(url: string) {
+    this.#worker = new Worker(new URL('health-worker.js', import.meta.url), {
+      workerData: { url: `${url}/healthz`, pauseMs: 50 },
+      execArgv: [],
+    });
+    this.#worker.on('message', (milliseconds: number) => this.#answers.push(milliseconds));
+  }
+
+  /** The answers since the last call; `slowestMs` is infinite if one is missing. */
+  take(): { answers: number; slowestMs: number } {
+    const answers = this.#answers;
+    this.#answers = [];
+    const slowestMs = answers.some((each) => each < 0) ? Number.POSITIVE_INFINITY : Math.max(0, ...answers);
+    return { answers: answers.length, slowestMs };
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+interface ProcessState {
+  readonly pid: number;
+  readonly parent: number;
+  /** Of this process, and of those of its children that have ended. */
+  readonly cpuSeconds: number;
+}
+
+function processState(pid: number): ProcessState | undefined {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ').map(Number) ?? [];
+    const ticks = fields.slice(11, 15).reduce((sum, each) => sum + each, 0);
+    return { pid, parent: fields[1] ?? 0, cpuSeconds: ticks / TICKS_PER_SECOND };
+  } catch {
+    return undefined; // It has ended.
+  }
+}
+
+/** The processes below a process, its children's children included. */
+export function descendantsOf(root: number): ProcessState[] {
+  const all = (process.platform === 'linux' ? readdirSync('/proc') : []).flatMap((name) =>
+    /^\d+$/.test(name) ? (processState(Number(name)) ?? []) : [],
+  );
+  const below = (parent: number): ProcessState[] =>
+    all.filter((each) => each.parent === parent).flatMap((each) => [each, ...below(each.pid)]);
+  return below(root);
+}
+
+/** Processor time that all processes of a tree have used, in seconds. */
+export function cpuSecondsOf(root: number): number {
+  return [processState(root), ...descendantsOf(root)].reduce((sum, each) => sum + (each?.cpuSeconds ?? 0), 0);
+}
+
+/** Resident memory; memory that processes share counts for each of them. */
+function residentBytes(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
+}
+
+/** Observes the memory of a server with its child processes. */
+export class MemoryLoop {
+  readonly #timer: NodeJS.Timeout;
+  peakMegabytes = 0;
+
+  constructor(pid: number) {
+    const look = () => {
+      const bytes = [pid, ...descendantsOf(pid).map((each) => each.pid)].map(residentBytes);
+      this.peakMegabytes = Math.max(this.peakMegabytes, bytes.reduce((sum, each) => sum + each, 0) / 1e6);
+    };
+    look();
+    this.#timer = setInterval(look, 100);
+  }
+
+  /** The peak since the last call. */
+  take(): number {
+    const peak = this.peakMegabytes;
+    this.peakMegabytes = 0;
+    return peak;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
