@@ -11,6 +11,8 @@ export interface ImageHeader {
   readonly animated: boolean;
   /** Estimated peak memory of libvips while it decodes the image into a thumbnail, in bytes. */
   readonly decoderBytes: number;
+  /** A file of the first frame only, for a decoder that would walk all frames of an animation. */
+  readonly firstFrame?: () => Buffer;
   /** Proves the pixels without libvips: every JPEG, and images that would exceed its memory budget. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
 }

@@ -16,7 +16,7 @@ import { readHeif } from './heif.js';
 import type { ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg/jpeg.js';
 import { oriented } from './orientation.js';
-import { readPng } from './png.js';
+import { readPng } from './png/png.js';
 import { readTiff } from './tiff.js';
 import { readWebp } from './webp.js';
 
@@ -92,15 +92,14 @@ async function provePixels(
   // The parser has checked the whole BMP: it stores plain samples, and every value is valid.
   if (format === 'bmp') return undefined;
   if (format === 'heic') return "HEIC pixels can't be decoded by this server";
-  // libjpeg decodes most damaged JPEGs with no more than a warning.
-  if (format === 'jpeg') {
-    await header.provePixels?.();
+  if (header.provePixels !== undefined) {
+    await header.provePixels();
     return undefined;
   }
-  if (path === undefined) return 'the file is too large to be decoded by this server';
-  const prove = header.decoderBytes <= DECODER_BUDGET_BYTES ? () => proveDecodes(path) : header.provePixels;
-  if (prove !== undefined) {
-    await prove();
+  const source = header.firstFrame ?? path;
+  if (source === undefined) return 'the file is too large to be decoded by this server';
+  if (header.decoderBytes <= DECODER_BUDGET_BYTES) {
+    await proveDecodes(typeof source === 'string' ? source : source());
     return undefined;
   }
   const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));

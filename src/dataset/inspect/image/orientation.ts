@@ -1,28 +1,71 @@
+import { InspectionError } from '../inspection-error.js';
+import { decodeExifValues, type ExifBlock, readExifDirectory } from './exif/exif-directory.js';
+import { isRewritable } from './exif/exif-rewrite.js';
+
 const ORIENTATION = 0x0112;
+const EXIF_IDENTIFIER = Buffer.from('Exif\0\0', 'latin1');
+/** The headers of a TIFF structure that Pillow accepts (11.1, `TiffImagePlugin.PREFIXES`), without BigTIFF's. */
+const HEADERS = ['MM\0*', 'II*\0', 'MM*\0', 'II\0*', 'MM\0+'];
+const BIG_TIFF = 'II+\0';
+
+/** EXIF data beyond this length is ignored: fields can't refer to bytes that far away in any photo. */
+export const MAX_EXIF_BYTES = 1 << 24;
 
 /**
- * Reads the orientation, 1 to 8, of an EXIF block, which is a TIFF structure; 1 if it has none or is invalid. The trainer
- * applies it the same way, by Pillow's `exif_transpose` (ai-toolkit `toolkit/data_transfer_object/data_loader.py`).
+ * Reads the orientation, 1 to 8, of an EXIF block, which is a TIFF structure. The trainer applies it by Pillow's
+ * `exif_transpose` (ai-toolkit `toolkit/data_transfer_object/data_loader.py`), and drops the image if that raises.
+ *
+ * @throws InspectionError where `exif_transpose` raises, as it does for an invalid header
  */
 export function orientationOf(exif: Buffer): number {
-  const tiff = exif.subarray(0, 6).equals(Buffer.from('Exif\0\0')) ? exif.subarray(6) : exif;
-  if (tiff.length < 8) return 1;
-  const byteOrder = tiff.toString('latin1', 0, 2);
-  if (byteOrder !== 'II' && byteOrder !== 'MM') return 1;
-  const u16 = (at: number) => (byteOrder === 'II' ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at));
-  const directory = byteOrder === 'II' ? tiff.readUInt32LE(4) : tiff.readUInt32BE(4);
-  if (directory + 2 > tiff.length) return 1;
-  const entries = u16(directory);
-  for (let entry = 0; entry < entries; entry++) {
-    const at = directory + 2 + entry * 12;
-    if (at + 12 > tiff.length) return 1;
-    if (u16(at) === ORIENTATION) return validOrientation(u16(at + 8));
-  }
-  return 1;
+  const block = exifBlockOf(exif);
+  const orientation = block === undefined ? undefined : storedOrientation(block);
+  if (block !== undefined && isTurned(orientation)) requireRewritable(block);
+  return validOrientation(orientation ?? 1);
 }
 
+/** The value of the orientation tag; `undefined` if the block has none. A value that is no number is 1. */
+export function storedOrientation(block: ExifBlock): number | undefined {
+  const field = readExifDirectory(block, block.firstDirectory).get(ORIENTATION);
+  if (field === undefined) return undefined;
+  const values = decodeExifValues(block, field);
+  if (values.kind === 'integers' || values.kind === 'floats') return values.items[0] ?? 1;
+  if (values.kind !== 'rationals') return 1;
+  const [numerator = 1, denominator = 1] = values.items[0] ?? [];
+  return numerator / denominator;
+}
+
+export const isTurned = (orientation: number | undefined): boolean =>
+  orientation !== undefined && validOrientation(orientation) !== 1;
+
+/** Pillow writes the EXIF data of an image that it turns again. @throws InspectionError where that raises */
+export function requireRewritable(block: ExifBlock): void {
+  if (!isRewritable(block)) throw brokenExif('a field of it has a value of the wrong type');
+}
+
+/** The TIFF structure of EXIF data; `undefined` if the data is empty. @throws InspectionError if its header is invalid */
+export function exifBlockOf(exif: Buffer): ExifBlock | undefined {
+  let bytes = exif;
+  while (bytes.length > 0 && bytes.subarray(0, 6).equals(EXIF_IDENTIFIER)) bytes = bytes.subarray(6);
+  if (bytes.length === 0) return undefined;
+  const header = bytes.toString('latin1', 0, 4);
+  if (header === BIG_TIFF) throw brokenExif('it is in the BigTIFF format');
+  if (!HEADERS.includes(header)) throw brokenExif('its header is invalid');
+  if (bytes.length < 8) throw brokenExif('it ends within its header');
+  const isLittleEndian = header.startsWith('II');
+  return { bytes, isLittleEndian, firstDirectory: isLittleEndian ? bytes.readUInt32LE(4) : bytes.readUInt32BE(4) };
+}
+
+/** The error for metadata that keeps the trainer from opening an intact picture. */
+export function brokenExif(reason: string): InspectionError {
+  return new InspectionError('IMAGE_CORRUPT', `has damaged EXIF data: ${reason}. ${SAVE_WITHOUT_EXIF}`);
+}
+
+const SAVE_WITHOUT_EXIF =
+  'The trainer would leave the picture out. Remove the EXIF data, for example by saving the picture again, and upload it again.';
+
 export function validOrientation(value: number): number {
-  return value >= 1 && value <= 8 ? value : 1;
+  return Number.isInteger(value) && value >= 1 && value <= 8 ? value : 1;
 }
 
 /** The dimensions as shown: orientations 5 to 8 swap the sides (EXIF 2.3, tag 274). */

@@ -1,7 +1,7 @@
 import type { FileBytes } from '../../byte-source.js';
 import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
 import { checkDimensions, type ImageHeader } from '../image-header.js';
-import { orientationOf } from '../orientation.js';
+import { ApplicationSegments } from './application-segments.js';
 import { HuffmanTables } from './huffman.js';
 import { type JpegComponent, type JpegFrame, type JpegScan, walkScans } from './scan.js';
 
@@ -12,7 +12,7 @@ const START_OF_SCAN = 0xda;
 const HUFFMAN_TABLES = 0xc4;
 const QUANTIZATION_TABLES = 0xdb;
 const RESTART_INTERVAL = 0xdd;
-const APP1 = 0xe1;
+const isApplicationSegment = (marker: number) => marker >= 0xe0 && marker <= 0xef;
 const PROGRESSIVE = 0xc2;
 /** SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which lie among them. */
 const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, 0xc8, 0xcc].includes(marker);
@@ -32,7 +32,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
   const quantization = new Set<number>();
   const scans: JpegScan[] = [];
   let frame: JpegFrame | undefined;
-  let orientation = 1;
+  const metadata = new ApplicationSegments();
   let restartInterval = 0;
   let offset = 2;
   for (;;) {
@@ -48,12 +48,13 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (isFrame(marker.code)) {
       if (frame !== undefined) throw new StructureError('is damaged: it has two frame headers');
       frame = readFrame(segment, marker.code);
+      metadata.checkProfile();
     } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
     else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
     else if (marker.code === RESTART_INTERVAL && segment.length >= 2) restartInterval = segment.readUInt16BE(0);
-    else if (marker.code === APP1 && segment.toString('latin1', 0, 6) === 'Exif\0\0')
-      orientation = orientationOf(segment);
-    else if (marker.code === START_OF_SCAN) {
+    else if (isApplicationSegment(marker.code)) {
+      if (scans.length === 0) metadata.add(marker.code, segment);
+    } else if (marker.code === START_OF_SCAN) {
       if (frame === undefined) throw new StructureError('is damaged: image data precedes its frame header');
       const scan = readScan(segment, frame, tables);
       if (scan.components.some(({ component }) => !quantization.has(component.quantization))) {
@@ -69,6 +70,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
   const { width, height } = frame;
   const foundFrame = frame;
   const provePixels = async () => walkScans(file, foundFrame, scans);
+  const orientation = metadata.orientation();
   return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
 }
 
@@ -122,6 +124,12 @@ function readFrame(segment: Buffer, code: number): JpegFrame {
   const count = segment[5] ?? 0;
   if (count < 1 || segment.length < 6 + count * 3) {
     throw new StructureError('is damaged: its JPEG frame header is too short');
+  }
+  if (count === 2 || count > 4) {
+    throw new InspectionError(
+      'IMAGE_CORRUPT',
+      `has ${count} colour channels, which the trainer can't read. ${SAVE_AS_ORDINARY}`,
+    );
   }
   checkDecodable(code, segment[0] ?? 0);
   const height = segment.readUInt16BE(1);

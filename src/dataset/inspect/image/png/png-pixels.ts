@@ -1,11 +1,11 @@
 /*
- * Proves the pixels of a PNG in constant memory. libvips decodes PNG too, but holds all pixels of an interlaced image, and
- * 1,500 lines of any other. That exceeds the memory budget from 26 megapixels on, or with very long lines.
+ * Proves the pixels of a PNG in constant memory. libvips decodes PNG too, but holds all pixels of an interlaced image and 1,500
+ * lines of any other, and it rejects images that Pillow opens.
  */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createInflate } from 'node:zlib';
-import { isInputOutputError, StructureError } from '../inspection-error.js';
+import { constants, createInflate } from 'node:zlib';
+import { isInputOutputError, StructureError } from '../../inspection-error.js';
 
 interface PixelLayout {
   readonly width: number;
@@ -32,7 +32,8 @@ const ADAM7 = [
  * @throws StructureError
  */
 export async function provePngPixels(data: Iterable<Buffer>, png: PixelLayout): Promise<void> {
-  const inflate = createInflate({ chunkSize: 1 << 16 });
+  // Pillow stops at the last line. It needs no end of the compressed data after that.
+  const inflate = createInflate({ chunkSize: 1 << 16, finishFlush: constants.Z_SYNC_FLUSH });
   const feeding = pipeline(Readable.from(copies(data)), inflate).catch(() => undefined);
   let complete: boolean;
   try {
