@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CorpusFile, Original } from './corpus-file.js';
+import { damagedCopies } from './damage/damage.js';
+import { sha256Of } from './seed.js';
+
+/** The sizes of the corpus that `npm run corpus` makes. */
+export interface CorpusPlan {
+  readonly name: string;
+  /** Damaged copies of each original, by format; an array of formats with few originals gets more of each. */
+  readonly copiesOf: (original: CorpusFile) => number;
+}
+
+/**
+ * Writes the originals and their damaged copies into the cache folder, and returns the manifest. Names contain a hash of the
+ * content, so that files of an earlier run stay valid.
+ */
+export function buildCorpus(cache: string, originals: readonly Original[], plan: CorpusPlan): CorpusFile[] {
+  const manifest = new Map<string, CorpusFile>();
+  const damageable: CorpusFile[] = [];
+  for (const { format, extension, origin, bytes, isDamaged } of originals) {
+    const sha256 = sha256Of(bytes);
+    const path = `files/${format}/${sha256.slice(0, 12)}${extension}`;
+    if (manifest.has(path)) continue;
+    const file: CorpusFile = { path, format, sha256, sizeBytes: bytes.length, origin };
+    manifest.set(path, file);
+    store(cache, path, bytes);
+    if (isDamaged) damageable.push(file);
+  }
+  for (const copies of new Set(damageable.map(plan.copiesOf))) {
+    const group = damageable.filter((file) => plan.copiesOf(file) === copies);
+    for (const { of, kind, bytes } of damagedCopies(group, copies, (file) => readFileSync(join(cache, file.path)))) {
+      const path = of.path.replace(/\.(\w+)$/, `.${kind}.$1`);
+      const { format, origin } = of;
+      const damage = { kind, of: of.path };
+      manifest.set(path, { path, format, sha256: sha256Of(bytes), sizeBytes: bytes.length, origin, damage });
+      store(cache, path, bytes);
+    }
+  }
+  const files = [...manifest.values()];
+  const lines = files.map((file) => JSON.stringify(file)).join('\n');
+  writeFileSync(join(cache, `manifest-${plan.name}.jsonl`), `${lines}\n`);
+  return files;
+}
+
+function store(cache: string, path: string, bytes: Buffer): void {
+  const target = join(cache, path);
+  if (existsSync(target)) return;
+  mkdirSync(join(target, '..'), { recursive: true });
+  writeFileSync(`${target}.part`, bytes);
+  renameSync(`${target}.part`, target);
+}

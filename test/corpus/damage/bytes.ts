@@ -1,0 +1,97 @@
+/** Damages a copy of a file. `undefined` if the file has nothing that can be damaged in this way. */
+export type Damage = (bytes: Buffer, random: () => number) => Buffer | undefined;
+
+/** What file systems, disks and transfers lose at once. */
+const PAGE_BYTES = 4096;
+
+export const concat = (...parts: readonly (Buffer | string)[]): Buffer =>
+  Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)));
+
+export const between = (low: number, high: number, random: () => number): number =>
+  low + Math.floor(random() * Math.max(1, high - low));
+
+export function randomBytes(length: number, random: () => number): Buffer {
+  return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)));
+}
+
+/** A copy with `replacement` written over the bytes from `at` on. */
+export function overwritten(bytes: Buffer, at: number, replacement: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  replacement.copy(copy, at);
+  return copy;
+}
+
+function cutTo(part: number): Damage {
+  return (bytes) => bytes.subarray(0, Math.floor(bytes.length * part));
+}
+
+function flipBits(count: number, region = 1): Damage {
+  return (bytes, random) => {
+    const copy = Buffer.from(bytes);
+    for (let i = 0; i < count; i++) {
+      const at = Math.floor(random() * copy.length * region);
+      copy[at] = copy[at]! ^ (1 << Math.floor(random() * 8));
+    }
+    return copy;
+  };
+}
+
+/** Pages after the first, which holds the header: 4096 bytes each, or less in a small file. */
+function pagesOf(bytes: Buffer): { size: number; count: number } {
+  const size = bytes.length >= 4 * PAGE_BYTES ? PAGE_BYTES : 2 ** Math.floor(Math.log2(Math.max(16, bytes.length / 8)));
+  return { size, count: Math.floor(bytes.length / size) };
+}
+
+function onPage(change: (bytes: Buffer, at: number, size: number, random: () => number) => Buffer): Damage {
+  return (bytes, random) => {
+    const { size, count } = pagesOf(bytes);
+    return count < 4 ? undefined : change(bytes, between(1, count, random) * size, size, random);
+  };
+}
+
+/** Damage that any file can suffer: on a disk, in a transfer, by a broken program. */
+export const BYTE_DAMAGE: Readonly<Record<string, Damage>> = {
+  ...Object.fromEntries([10, 25, 50, 75, 90, 95, 99, 99.5, 99.9].map((part) => [`cut-${part}`, cutTo(part / 100)])),
+  'cut-anywhere': (bytes, random) => bytes.subarray(0, between(1, bytes.length, random)),
+  'cut-last-byte': (bytes) => bytes.subarray(0, -1),
+  'cut-at-page': (bytes, random) => {
+    const { size, count } = pagesOf(bytes);
+    return bytes.subarray(0, between(1, count, random) * size);
+  },
+  'flip-bit': flipBits(1),
+  'flip-bit-again': flipBits(1),
+  'flip-bit-in-header': flipBits(1, 0.02),
+  'flip-8-bits': flipBits(8),
+  'flip-64-bits': flipBits(64),
+  'random-byte': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), randomBytes(1, random)),
+  'random-16-bytes': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), randomBytes(16, random)),
+  'zeroed-64-bytes': (bytes, random) => overwritten(bytes, between(0, bytes.length, random), Buffer.alloc(64)),
+  'page-zeroed': onPage((bytes, at, size) => overwritten(bytes, at, Buffer.alloc(size))),
+  'page-random': onPage((bytes, at, size, random) => overwritten(bytes, at, randomBytes(size, random))),
+  'page-removed': onPage((bytes, at, size) => concat(bytes.subarray(0, at), bytes.subarray(at + size))),
+  'page-doubled': onPage((bytes, at, size) => concat(bytes.subarray(0, at + size), bytes.subarray(at))),
+  'pages-swapped': onPage((bytes, at, size, random) => {
+    const other = between(1, pagesOf(bytes).count, random) * size;
+    const first = Buffer.from(bytes.subarray(at, at + size));
+    return overwritten(overwritten(bytes, at, bytes.subarray(other, other + size)), other, first);
+  }),
+  'tail-zeroed': (bytes, random) => {
+    const from = Math.floor(bytes.length * (0.4 + 0.55 * random()));
+    return overwritten(bytes, from, Buffer.alloc(bytes.length - from));
+  },
+  'tail-zeroed-4096': (bytes) => overwritten(bytes, Math.max(0, bytes.length - 4096), Buffer.alloc(4096)),
+  'byte-removed': (bytes, random) => {
+    const at = between(1, bytes.length, random);
+    return concat(bytes.subarray(0, at), bytes.subarray(at + 1));
+  },
+  'byte-inserted': (bytes, random) => {
+    const at = between(1, bytes.length, random);
+    return concat(bytes.subarray(0, at), randomBytes(1, random), bytes.subarray(at));
+  },
+  'line-ends-changed': (bytes) => {
+    const text = bytes.toString('latin1');
+    return text.includes('\r\n') ? Buffer.from(text.replaceAll('\r\n', '\n'), 'latin1') : undefined;
+  },
+  'zeros-appended': (bytes) => concat(bytes, Buffer.alloc(4096)),
+  'random-bytes-appended': (bytes, random) => concat(bytes, randomBytes(700, random)),
+};

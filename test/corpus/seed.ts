@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { seededRandom } from '../faults/random.js';
+
+export const sha256Of = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
+
+/** A generator of numbers from 0 up to 1 that depends on the text alone. */
+export function randomFor(text: string): () => number {
+  return seededRandom(Number.parseInt(sha256Of(text).slice(0, 8), 16));
+}
+
+/** Sorts by a hash, which is a random order that stays the same when items are added or removed. */
+export function shuffledByHash<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return items
+    .map((item) => ({ item, key: sha256Of(keyOf(item)) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ item }) => item);
+}
+
+export function groupedBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
