@@ -22,6 +22,29 @@ export interface Original {
   readonly extension: string;
   readonly origin: string;
   readonly bytes: Buffer;
-  /** The only kinds of damage to apply; all kinds of the format if absent. */
+  /** Whether damaged copies are made of it. */
   readonly isDamaged: boolean;
 }
+
+/** The formats by extension. */
+export const EXTENSIONS: Readonly<Record<string, Format>> = {
+  '.jpg': 'jpeg',
+  '.jpeg': 'jpeg',
+  '.png': 'png',
+  '.webp': 'webp',
+  '.avif': 'avif',
+  '.gif': 'gif',
+  '.tif': 'tiff',
+  '.tiff': 'tiff',
+  '.bmp': 'bmp',
+  '.heic': 'heic',
+  '.heif': 'heic',
+  '.mp4': 'clip',
+  '.m4v': 'clip',
+  '.mov': 'clip',
+  '.mkv': 'clip',
+  '.webm': 'clip',
+  '.avi': 'clip',
+  '.wmv': 'clip',
+  '.flv': 'clip',
+};

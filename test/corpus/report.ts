@@ -23,6 +23,8 @@ export interface MatrixRow {
   /** Damaged copies that every reader accepts. */
   readonly harmless: Cell;
   readonly unclear: number;
+  /** Accepted clips that carry no warning that their frames were not decoded. */
+  readonly unwarned: number;
 }
 
 export function matrixOf(judged: readonly Judged[]): MatrixRow[] {
@@ -39,9 +41,12 @@ export function matrixOf(judged: readonly Judged[]): MatrixRow[] {
       intact: cell(isIntact),
       harmless: cell(({ file, truth }) => truth.class === 'intact' && file.damage !== undefined),
       unclear: own.filter(({ truth }) => truth.class === 'unclear').length,
+      unwarned: own.filter(({ file, verdict }) => file.format === 'clip' && verdict.ok && !isWarned(verdict)).length,
     };
   });
 }
+
+const isWarned = ({ warnings }: Verdict): boolean => warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED');
 
 /** An undamaged file that every reader accepts. A clip made for the corpus is intact, also if a reader lacks its codec. */
 function isIntact({ file, truth }: Judged): boolean {
@@ -73,6 +78,32 @@ export function tableOf(matrix: readonly MatrixRow[]): string {
   const head = ['', "the trainer's reader fails", 'fewer frames are read', 'another reader reports damage'];
   const lines = [[...head, 'intact, refused', 'damaged without effect, refused'], Array(6).fill('---'), ...rows];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** The least share of damaged files that must be refused, by column. */
+const GOALS: Readonly<Partial<Record<Format, readonly [fails: number, fewer: number, reported: number]>>> = {
+  jpeg: [0.99, 0, 0.98],
+  png: [0.99, 0, 0.99],
+  webp: [0.99, 0, 0.99],
+  avif: [0.99, 0, 0.99],
+  clip: [0.9, 0, 0],
+};
+const GOAL_FOR_DECODED_CLIPS = 0.97;
+
+/** Says which goals are missed, in sentences. */
+export function missedGoals(matrix: readonly MatrixRow[], { decodesClips }: { decodesClips: boolean }): string[] {
+  const missed: string[] = [];
+  for (const { format, damaged, intact, unwarned } of matrix) {
+    for (const [index, name] of DAMAGED.entries()) {
+      const goal = format === 'clip' && decodesClips ? GOAL_FOR_DECODED_CLIPS : (GOALS[format]?.[index] ?? 0);
+      const { refused, of } = damaged[name];
+      if (refused < goal * of) missed.push(`${format}, ${name}: ${refused} of ${of} are refused, not ${goal * 100} %`);
+    }
+    if (intact.refused > 0) missed.push(`${format}: ${intact.refused} intact files are refused`);
+    if (!decodesClips && unwarned > 0)
+      missed.push(`${format}: ${unwarned} files that were not decoded carry no warning`);
+  }
+  return missed;
 }
 
 /** One line for each file: where it is, how it was damaged, what the references and the inspection say. */

@@ -5,10 +5,19 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildCorpus } from './build-corpus.js';
 import { type CorpusFile, FORMATS, type Format, type Original } from './corpus-file.js';
-import { inspectAll } from './inspection.js';
-import { truthOf } from './judge.js';
-import { installedReaders, readAll } from './readers/readings.js';
-import { falseRefusalsOf, type Judged, listOf, matrixOf, missesOf, strictRefusalsOf, tableOf } from './report.js';
+import { openInspection } from './inspection.js';
+import { judgeCorpus, unsteadyFiles } from './judge-corpus.js';
+import { installedReaders } from './readers/readings.js';
+import {
+  falseRefusalsOf,
+  type Judged,
+  listOf,
+  matrixOf,
+  missedGoals,
+  missesOf,
+  strictRefusalsOf,
+  tableOf,
+} from './report.js';
 import { groupedBy, shuffledByHash } from './seed.js';
 import { madeClips } from './sources/made-clips.js';
 import { madeImages } from './sources/made-images.js';
@@ -30,12 +39,15 @@ const SIZES = {
   },
 } as const;
 
-const HELP = `npm run corpus -- [--size small|full] [--only FORMAT]… [--cache FOLDER] [--lists FOLDER]
+const HELP = `npm run corpus -- [--size small|full] [--only FORMAT]… [--cache FOLDER] [--lists FOLDER] [--reader NAME]…
 
 Makes the corpus, reads it with the reference readers, inspects it, and prints which damage was found.
 
   --size S       small (about 500 originals, 3,000 copies) or full (default)
   --only F       judge this format only: ${FORMATS.join(', ')}
+  --reader NAME  use this reference reader only, for a quick look
+  --repeat N     inspect a sample N times, in another order each time, and compare the verdicts and messages
+  --sample N     the size of that sample (default: 400)
   --cache FOLDER default: trainyard-corpus in XDG_CACHE_HOME or ~/.cache
   --lists FOLDER write the lists of missed and falsely refused files there (default: the cache)
 `;
@@ -49,6 +61,9 @@ const { values } = parseArgs({
       default: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'trainyard-corpus'),
     },
     lists: { type: 'string' },
+    repeat: { type: 'string' },
+    sample: { type: 'string', default: '400' },
+    reader: { type: 'string', multiple: true },
     help: { type: 'boolean', default: false },
   },
 });
@@ -66,22 +81,27 @@ async function main(): Promise<void> {
   const only = (values.only ?? FORMATS) as readonly Format[];
   const files = (await corpusOf(size, cache)).filter(({ format }) => only.includes(format));
   log(`${files.filter(({ damage }) => damage === undefined).length} originals, ${files.length} files`);
-  const { readers, missing } = await installedReaders();
+  const { readers: installed, missing } = await installedReaders();
+  const readers = installed.filter(({ name }) => values.reader?.includes(name) ?? true);
   for (const name of missing) log(`${name} is not installed; its readings are left out`);
-  const readings = await readAll(cache, files, readers, log);
-  const originals = new Map(files.map((file) => [file.path, file]));
-  const judged: Judged[] = [];
-  await inspectAll(
-    cache,
-    shuffledByHash(files, ({ path }) => path),
-    (file, verdict) => {
-      const original = originals.get(file.damage?.of ?? file.path) ?? file;
-      judged.push({ file, verdict, truth: truthOf(file, original, readings) });
-      if (judged.length % 500 === 0) log(`inspected ${judged.length} of ${files.length}`);
-    },
-  );
-  process.stdout.write(`${tableOf(matrixOf(judged))}\n`);
-  writeLists(values.lists ?? cache, judged);
+  const inspection = await openInspection();
+  try {
+    const judged = await judgeCorpus(cache, files, { readers, inspection, log });
+    const matrix = matrixOf(judged);
+    process.stdout.write(`${tableOf(matrix)}\n`);
+    const missed = missedGoals(matrix, { decodesClips: false });
+    writeLists(values.lists ?? cache, judged);
+    if (values.repeat !== undefined) {
+      const sample = shuffledByHash(files, ({ sha256 }) => sha256).slice(0, Number(values.sample));
+      const runs = Number(values.repeat);
+      for (const { file, verdicts } of await unsteadyFiles(cache, sample, { runs, inspection, log }))
+        missed.push(`${file.path} has ${verdicts.length} verdicts in ${runs} runs: ${JSON.stringify(verdicts)}`);
+    }
+    for (const line of missed) process.stdout.write(`Missed: ${line}\n`);
+    process.exitCode = missed.length === 0 ? 0 : 1;
+  } finally {
+    await inspection.close();
+  }
 }
 
 async function corpusOf(size: 'small' | 'full', cache: string): Promise<CorpusFile[]> {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -24,6 +25,20 @@ export function whyNoS3(): string | undefined {
   if (process.env.TEST_S3_ENDPOINT || process.env.CI === 'true') return undefined;
   if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
   return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/harness/ceph.sh start installs and starts one';
+}
+
+/** Why the readers that tell intact from damaged media are missing; `undefined` if they are installed. */
+export function whyNoReferenceReaders(): string | undefined {
+  if (IS_QUICK) return QUICK;
+  if (process.env.CI === 'true') return undefined;
+  const commands = [
+    ['/usr/bin/python3', '-c', 'import PIL'],
+    ['djpeg', '-version'],
+    ['ffmpeg', '-version'],
+  ] as const;
+  const missing = commands.filter(([command, ...args]) => spawnSync(command, args).status !== 0);
+  if (missing.length === 0) return undefined;
+  return 'there is no Pillow, djpeg or ffmpeg; on Debian: apt install python3-pil libjpeg-turbo-progs ffmpeg';
 }
 
 /**

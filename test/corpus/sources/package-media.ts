@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
-import type { Format, Original } from '../corpus-file.js';
+import { EXTENSIONS, type Format, type Original } from '../corpus-file.js';
 import { groupedBy, sha256Of, shuffledByHash } from '../seed.js';
 import type { UnpackedPackage } from './packages.js';
 
@@ -8,30 +8,11 @@ import type { UnpackedPackage } from './packages.js';
 const LARGE_BYTES = 1_500_000;
 const MAX_BYTES = 20_000_000;
 
+/** Only smaller files are damaged, so that the copies cost little. */
+const MAX_DAMAGED_BYTES = 400_000;
+
 /** Pictures above this size cost the references gigabytes. */
 const MAX_PIXELS = 40_000_000;
-
-const EXTENSIONS: Readonly<Record<string, Format>> = {
-  '.jpg': 'jpeg',
-  '.jpeg': 'jpeg',
-  '.png': 'png',
-  '.webp': 'webp',
-  '.avif': 'avif',
-  '.gif': 'gif',
-  '.tif': 'tiff',
-  '.tiff': 'tiff',
-  '.bmp': 'bmp',
-  '.heic': 'heic',
-  '.heif': 'heic',
-  '.mp4': 'clip',
-  '.m4v': 'clip',
-  '.mov': 'clip',
-  '.mkv': 'clip',
-  '.webm': 'clip',
-  '.avi': 'clip',
-  '.wmv': 'clip',
-  '.flv': 'clip',
-};
 
 /** The number of files to take of each format. */
 export type Counts = Readonly<Partial<Record<Format, number>>>;
@@ -72,7 +53,7 @@ function pick(lists: readonly Candidate[][], count: number): Original[] {
       const bytes = readFileSync(candidate.path);
       if (pixelsOf(bytes, candidate.format) > MAX_PIXELS) continue;
       const { format, extension, origin } = candidate;
-      picked.set(sha256Of(bytes), { format, extension, origin, bytes, isDamaged: size <= LARGE_BYTES });
+      picked.set(sha256Of(bytes), { format, extension, origin, bytes, isDamaged: size <= MAX_DAMAGED_BYTES });
     }
   }
   return [...picked.values()];

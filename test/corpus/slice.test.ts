@@ -1,0 +1,103 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { whyNoReferenceReaders } from '../harness/available.js';
+import { buildCorpus } from './build-corpus.js';
+import { type CorpusFile, EXTENSIONS, type Original } from './corpus-file.js';
+import { type Inspection, openInspection } from './inspection.js';
+import { judgeCorpus, unsteadyFiles } from './judge-corpus.js';
+import { installedReaders } from './readers/readings.js';
+import { falseRefusalsOf, type Judged, listOf, missesOf } from './report.js';
+import { shuffledByHash } from './seed.js';
+
+const FOLDERS = ['images', 'clips', '../../examples/railway'];
+
+/** The part of the corpus that needs no download: the fixtures, the example images, and images that sharp makes. */
+async function originals(): Promise<Original[]> {
+  const files = FOLDERS.flatMap((folder) => {
+    const path = fileURLToPath(new URL(`../fixtures/${folder}`, import.meta.url));
+    return readdirSync(path).map((name) => join(path, name));
+  });
+  const found = files.flatMap((path): Original[] => {
+    const format = EXTENSIONS[extname(path)];
+    const isLeftOut = format === undefined || /sound\.m|arithmetic/.test(path);
+    if (isLeftOut) return [];
+    return [{ format, extension: extname(path), origin: path, bytes: readFileSync(path), isDamaged: true }];
+  });
+  const made = [
+    ['.jpg', await media.jpeg()],
+    ['.jpg', await media.jpeg({ progressive: true, orientation: 6 })],
+    ['.png', await media.png()],
+    ['.png', await media.png({ progressive: true, alpha: true })],
+    ['.webp', await media.webp({ lossless: true })],
+    ['.webp', await media.webp({ alpha: true })],
+    ['.avif', await media.avif()],
+    ['.tif', await media.tiff()],
+    ['.gif', await media.gif()],
+    ['.bmp', media.bmp()],
+  ] as const;
+  return [
+    ...found,
+    ...made.map(([extension, bytes]): Original => {
+      return { format: EXTENSIONS[extension]!, extension, origin: 'sharp', bytes, isDamaged: true };
+    }),
+  ];
+}
+
+const COPIES = { jpeg: 10, png: 10, webp: 8, avif: 8, gif: 8, tiff: 8, bmp: 8, heic: 0, clip: 4 };
+
+/** Kinds of damage that inspection does not find yet. */
+const MISSED = /^(exif-|scan-header-flip)/;
+
+const leftOut = whyNoReferenceReaders();
+
+describe.skipIf(leftOut !== undefined)(`a slice of the corpus${leftOut ? `, left out: ${leftOut}` : ''}`, () => {
+  let folder: string;
+  let inspection: Inspection;
+  let files: CorpusFile[];
+  let judged: Judged[];
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'corpus-slice-'));
+    files = buildCorpus(folder, await originals(), { name: 'slice', copiesOf: ({ format }) => COPIES[format] });
+    inspection = await openInspection();
+    // OpenCV and PyAV are left out, so that the slice is judged in the same way on every machine.
+    const { readers } = await installedReaders();
+    judged = await judgeCorpus(folder, files, {
+      readers: readers.filter(({ name }) => name !== 'OpenCV'),
+      inspection,
+      log: () => {},
+    });
+  }, 240_000);
+  afterAll(async () => {
+    await inspection?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test('has damage of each class', () => {
+    for (const format of ['jpeg', 'png', 'webp', 'avif', 'clip'] as const) {
+      const own = judged.filter(({ file }) => file.format === format);
+      const classes = new Set(own.map(({ truth }) => truth.class));
+      expect([...classes], format).toEqual(expect.arrayContaining(['intact', 'trainer fails']));
+    }
+    expect(judged.filter(({ truth }) => truth.class === 'reported').length).toBeGreaterThan(20);
+    expect(judged.filter(({ truth }) => truth.class === 'fewer frames').length).toBeGreaterThan(5);
+  });
+
+  test('no intact file is refused', () => {
+    expect(listOf(falseRefusalsOf(judged))).toBe('');
+  });
+
+  test('a JPEG of which the references complain is refused', () => {
+    const jpegs = judged.filter(({ file }) => file.format === 'jpeg' && !MISSED.test(file.damage?.kind ?? ''));
+    expect(listOf(missesOf(jpegs))).toBe('');
+  });
+
+  test('the verdict and the message are the same in every run', async () => {
+    const sample = shuffledByHash(files, ({ sha256 }) => sha256).slice(0, 80);
+    expect(await unsteadyFiles(folder, sample, { runs: 3, inspection, log: () => {} })).toEqual([]);
+  });
+});
