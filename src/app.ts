@@ -9,6 +9,7 @@ import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { ReadLinks } from './service/download/read-links.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
+import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { MountRoot } from './service/mount/mount-root.js';
 import { runPeriodically } from './service/run-periodically.js';
 import { cleanUp } from './service/upload/cleanup.js';
@@ -27,6 +28,9 @@ const MAX_CLEANUP_PAUSE_MS = 30_000;
 const POLL_PAUSE_MS = 2000;
 const THUMBNAIL_PIXELS = 320;
 
+/** How long inspections in flight may take to finish after SIGTERM. Their clients then send the files again. */
+const MAX_INSPECTION_STOP_MS = 2000;
+
 /**
  * Starts the server and its background work. The server listens when this resolves.
  *
@@ -40,7 +44,13 @@ export async function openApp(config: Config, logger: Logger) {
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
   const openedCatalog = await openCatalog(config);
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
-  const pool = new InspectionPool((err) => logger.error({ err }, 'an inspection worker died'));
+  const pool = new InspectionPool({
+    processes: config.inspectionProcesses,
+    onError: (err) => {
+      if (err instanceof ProcessEnded) logger.warn({ err }, 'a file ended its inspection process');
+      else logger.error({ err }, 'an inspection process could not be started');
+    },
+  });
   const { catalog, accounts, now } = openedCatalog;
   const metrics = new Metrics(() => pool.queuedFiles);
   const core: ServiceDependencies = {
@@ -82,7 +92,9 @@ export async function openApp(config: Config, logger: Logger) {
       now,
       datasets: new DatasetService(dependencies),
       uploads,
-      downloads: new Downloads(dependencies, (path) => pool.thumbnail(path, THUMBNAIL_PIXELS)),
+      downloads: new Downloads(dependencies, (image, options) =>
+        pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+      ),
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
@@ -123,9 +135,11 @@ export async function openApp(config: Config, logger: Logger) {
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
+    const inspectionTimer = setTimeout(() => pool.close(), Math.min(stopMs, MAX_INSPECTION_STOP_MS));
     await Promise.all([server.drain(stopMs), mountRoot?.stop(), checks.stop()]);
     await server.close();
     clearTimeout(timer);
+    clearTimeout(inspectionTimer);
     await Promise.all([stopCleanup(), stopPolling?.(), presignedUploads?.stop()]);
     await pool.close();
     await blobs.close();

@@ -31,6 +31,8 @@ export interface Config {
   readonly timeouts: BodyTimeouts;
   /** How long requests in flight may take to finish after SIGTERM. */
   readonly stopSeconds: number;
+  /** Processes that inspect files; by default one per core. */
+  readonly inspectionProcesses: number | undefined;
   readonly logLevel: string;
 }
 
@@ -191,6 +193,12 @@ export const SETTINGS = {
     help: 'how long requests in flight may take to finish after SIGTERM',
     parse: wholeNumber({ min: 0, max: 86_400 }),
   },
+  inspectionProcesses: {
+    flag: '--inspection-processes <number>',
+    env: 'TRAINYARD_INSPECTION_PROCESSES',
+    help: 'processes that inspect files, each with up to 150 MB of memory; by default one per core, and at least 2',
+    parse: wholeNumber({ min: 2, max: 256 }),
+  },
   logLevel: {
     flag: '--log-level <level>',
     env: 'TRAINYARD_LOG_LEVEL',
@@ -260,6 +268,7 @@ function configOf(values: Values): Config {
     blobGrace: values.blobGraceSeconds * MICROS_PER_SECOND,
     timeouts: { directSeconds: values.directSeconds, idleSeconds: values.idleSeconds },
     stopSeconds: values.stopSeconds,
+    inspectionProcesses: values.inspectionProcesses,
     logLevel: values.logLevel,
   };
 }

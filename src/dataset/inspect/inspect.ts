@@ -3,7 +3,7 @@ import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../prob
 import { FileBytes } from './byte-source.js';
 import { readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection } from './inspection.js';
-import { InspectionError, isInputOutputError, StructureError, shortReason } from './inspection-error.js';
+import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
 import { remoteByteSource } from './remote-bytes.js';
 
 const MAX_SHOWN_CHARACTERS = 80;
@@ -20,16 +20,16 @@ interface NamedFile {
  * Proves that a file is complete and of the type that its extension declares, in bounded memory. `filename` has passed
  * `parseFilename`.
  *
- * @throws the operating system's errors only: bad bytes are a result, not an exception.
+ * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
  */
 export const inspect: Inspect = async ({ filename, ...source }) => {
   const path = 'path' in source ? source.path : undefined;
-  const named: NamedFile = { path, filename, shown: shortened(filename) };
+  const named: NamedFile = { path, filename, shown: shownFilename(filename) };
   const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
     return await inspectByKind(file, named);
   } catch (error) {
-    if (isInputOutputError(error)) throw error;
+    if (isInputOutputError(error) || isOutOfMemory(error)) throw error;
     const { code, message } = problemOf(error, filename);
     return { ok: false, problem: errorIn(filename, code, `${named.shown} ${message}`) };
   } finally {
@@ -75,7 +75,8 @@ function problemOf(error: unknown, filename: string): { code: ErrorProblemCode; 
 
 const CORRUPT = { image: 'IMAGE_CORRUPT', video: 'VIDEO_CORRUPT', caption: 'INSPECTION_FAILED' } as const;
 
-function shortened(filename: string): string {
+/** The filename for messages, shortened if it is long. */
+export function shownFilename(filename: string): string {
   const characters = [...filename];
   if (characters.length <= MAX_SHOWN_CHARACTERS) return filename;
   return `${characters.slice(0, 48).join('')}…${characters.slice(-28).join('')}`;

@@ -43,6 +43,18 @@ export function isInputOutputError(error: unknown): boolean {
   return hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EIO', 'ENOMEM', 'EMFILE', 'ENFILE', 'ESTALE', 'EBADF', 'EISDIR');
 }
 
+/** A decoder could not allocate the memory that the file needs. */
+export class OutOfMemory extends Error {
+  override readonly name = 'OutOfMemory';
+}
+
+/** True if an allocation failed, of ours or of a decoder. `inspect` throws this error, since the caller knows the limit. */
+export function isOutOfMemory(error: unknown): boolean {
+  if (error instanceof OutOfMemory || hasErrno(error, 'ENOMEM', 'Z_MEM_ERROR', 'ERR_MEMORY_ALLOCATION_FAILED'))
+    return true;
+  return error instanceof RangeError && error.message.includes('allocation failed');
+}
+
 /** The last line of a library's error message, without paths and cut to 80 characters. */
 export function shortReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -100,7 +100,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const cacheControl = cacheControlOf(file, query.sha256);
       reply.headers({ etag, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' });
       if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
-      return reply.type('image/webp').send(await downloads.thumbnail(file));
+      return reply.type('image/webp').send(await downloads.thumbnail(file, { accountId }));
     },
   );
 

@@ -9,8 +9,11 @@ import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** Makes a WebP thumbnail of the image at `path`. Rejects if the image can't be decoded. */
-export type Thumbnailer = (path: string) => Promise<Buffer>;
+/** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
+export type Thumbnailer = (
+  image: { path: string; sizeBytes: number },
+  options: { accountId: string },
+) => Promise<Buffer>;
 
 /** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
 export function thumbnailKeyOf(blobKey: string): string {
@@ -124,14 +127,14 @@ export class Downloads {
   }
 
   /** Returns the WebP thumbnail of an image, which is made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
-  async thumbnail(file: StoredFile): Promise<Readable> {
+  async thumbnail(file: StoredFile, options: { accountId: string }): Promise<Readable> {
     const { blobs } = this.#dependencies;
     const key = thumbnailKeyOf(blobKeyOf(file));
     const existing = await blobs.read(key);
     if (existing !== undefined) return existing;
     let storing = this.#thumbnailsInFlight.get(key);
     if (storing === undefined) {
-      storing = this.#storeThumbnail(file, key).finally(() => this.#thumbnailsInFlight.delete(key));
+      storing = this.#storeThumbnail(file, { key, ...options }).finally(() => this.#thumbnailsInFlight.delete(key));
       this.#thumbnailsInFlight.set(key, storing);
     }
     await storing;
@@ -141,12 +144,12 @@ export class Downloads {
     return thumbnail;
   }
 
-  async #storeThumbnail(file: StoredFile, key: string): Promise<void> {
+  async #storeThumbnail(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<void> {
     const { blobs, catalog } = this.#dependencies;
     if (file.kind !== 'image') {
       throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
     }
-    const thumbnail = await this.#makeThumbnailOf(file);
+    const thumbnail = await this.#makeThumbnailOf(file, { accountId });
     const limit = { bytes: thumbnail.length, message: '' };
     const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
     await staged.commit().catch((error) => {
@@ -157,7 +160,7 @@ export class Downloads {
     if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
   }
 
-  async #makeThumbnailOf(file: StoredFile): Promise<Buffer> {
+  async #makeThumbnailOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
     const { sizeBytes } = file.upload;
     const limit = { bytes: sizeBytes, message: `${file.filename} in the store is larger than ${sizeBytes} bytes.` };
     const { signal } = new AbortController();
@@ -166,7 +169,7 @@ export class Downloads {
     try {
       const { content } = fetched;
       if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
-      return await this.#makeThumbnail(content.path);
+      return await this.#makeThumbnail({ path: content.path, sizeBytes }, options);
     } catch (error) {
       const message = `Can't make a thumbnail of ${file.filename}.`;
       throw new ServiceError('thumbnail_unavailable', message, { cause: error });

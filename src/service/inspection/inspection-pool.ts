@@ -1,116 +1,270 @@
 import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
-import { inspect } from '../../dataset/inspect/inspect.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { inspect, shownFilename } from '../../dataset/inspect/inspect.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
-import { serveFile } from './serve-file.js';
+import type { InspectionJob } from './frames.js';
+import { exceededText, expectedSecondsOf, KERNEL_LIMITS, limitsOf, RECYCLE_CPU_SECONDS } from './inspection-limits.js';
+import { type Answer, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
+import type { ProcessLimits } from './process-watch.js';
+import { type SlotRequest, SlotScheduler } from './slot-scheduler.js';
 
-/** An inspection that takes longer is ended, and the file rejected. */
-const MAX_INSPECTION_SECONDS = 600;
-
-/** A remote file gets additional time to be read at this speed. */
-const MIN_REMOTE_BYTES_PER_SECOND = 20_000_000;
-
-/** Captions up to this size are inspected in this thread; passing one to a worker and back takes ten times as long. */
+/** Captions up to this size are inspected in this process; passing one to another and back takes ten times as long. */
 const SMALL_CAPTION_BYTES = 64 * 1024;
 
-/** Limits JavaScript memory of a worker. The memory of decoders is limited where they are called. */
-const MAX_WORKER_HEAP_MB = 256;
+/** An idle process is ended after this time. */
+const IDLE_MS = 60_000;
 
-/** Keeps memory low: a larger young generation would collect short-lived read buffers later. */
-const MAX_WORKER_YOUNG_MB = 4;
+/** A process is replaced after so many files, or when it keeps more memory than one that has decoded an ordinary image. */
+const RECYCLE_JOBS = 2000;
+const RECYCLE_RESIDENT_BYTES = 110_000_000;
+
+/** The files of a process that used so much more processor time than expected are suspicious. */
+const OVERRUN_FACTOR = 10;
+const MIN_OVERRUN_SECONDS = 2;
+
+/** Two processes at least: a file that takes long must not delay all others. */
+const MIN_PROCESSES = 2;
+
+export interface PoolOptions {
+  /** By default one per core. */
+  readonly processes?: number | undefined;
+  /** Called with ProcessEnded when a process was ended by a file, and with other errors when none can be started. */
+  readonly onError?: (error: unknown) => void;
+  /** The program of the processes, and what they may use for a file; only tests set these. */
+  readonly program?: string;
+  readonly limitsOf?: typeof limitsOf;
+}
+
+interface Task {
+  readonly job: InspectionJob;
+  readonly limits: ProcessLimits;
+  readonly readAt?: ReadAt | undefined;
+  readonly request: SlotRequest;
+}
 
 /**
- * Inspects files in worker threads, one per core and each with one file at a time, so that a large or hostile file does not
- * block requests.
+ * Inspects files in processes of their own, each with one file at a time, so that a hostile file harms nothing but itself:
+ * it can't block this process, see its secrets, or use more than its share of memory and time.
  */
 export class InspectionPool {
-  readonly #pool = new Piscina({
-    filename: new URL('../../dataset/inspect/inspect.js', import.meta.url).href,
-    minThreads: 0,
-    maxThreads: availableParallelism(),
-    idleTimeout: 60_000,
-    resourceLimits: { maxOldGenerationSizeMb: MAX_WORKER_HEAP_MB, maxYoungGenerationSizeMb: MAX_WORKER_YOUNG_MB },
-  });
+  readonly #program: string | undefined;
+  readonly #onError: (error: unknown) => void;
+  readonly #size: number;
+  readonly #limitsOf: typeof limitsOf;
+  readonly #scheduler: SlotScheduler;
+  /** Aborts what runs or waits, one for each task. */
+  readonly #stops = new Set<AbortController>();
+  #isClosed = false;
+  /** All processes that have not ended. */
+  readonly #processes = new Set<InspectionProcess>();
+  /** Those that wait for a job, the one used last at the end, each with the timer that ends it. */
+  readonly #idle = new Map<InspectionProcess, NodeJS.Timeout>();
+  /** Slots in which other programs run. */
+  #lentSlots = 0;
 
-  #queuedFiles = 0;
-
-  /** @param onError is called when an idle worker dies; the pool replaces it */
-  constructor(onError: (error: unknown) => void = () => {}) {
-    this.#pool.on('error', onError);
+  constructor(options: PoolOptions = {}) {
+    this.#program = options.program;
+    this.#onError = options.onError ?? (() => {});
+    this.#limitsOf = options.limitsOf ?? limitsOf;
+    this.#size = options.processes ?? Math.max(MIN_PROCESSES, availableParallelism());
+    this.#scheduler = new SlotScheduler({ slots: this.#size, now: () => performance.now() / 1000 });
   }
 
   /**
-   * Inspects a file. If the decoder takes too long or runs out of memory, the result is a problem of the file. Rejects with
-   * the signal's reason, or if the bytes can't be read.
+   * Inspects a file. If its inspection takes too long, needs too much memory or crashes, the result is a problem of the file.
+   * Rejects with the signal's reason, with ServiceError `unavailable` if no process can be started, or if the bytes can't be
+   * read.
+   *
+   * @param options.accountId concurrent inspections are shared fairly between accounts
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { signal }: { accountId: string; signal: AbortSignal },
+    { accountId, signal }: { accountId: string; signal: AbortSignal },
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
-    const isLocal = 'path' in file;
-    if (isLocal && sizeBytes <= SMALL_CAPTION_BYTES && mediaTypeOf(filename)?.kind === 'caption') return inspect(file);
-    this.#queuedFiles++;
-    const stop = new AbortController();
-    let hasTimedOut = false;
-    const maxSeconds = Math.ceil(MAX_INSPECTION_SECONDS + (isLocal ? 0 : sizeBytes / MIN_REMOTE_BYTES_PER_SECOND));
-    const timer = setTimeout(() => {
-      hasTimedOut = true;
-      stop.abort();
-    }, maxSeconds * 1000);
-    const onAbort = () => stop.abort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const served = isLocal ? undefined : serveFile(file.readAt, { sizeBytes, signal: stop.signal });
-    const task = served === undefined ? file : { filename, remote: served.remote };
-    const transferList = served === undefined ? [] : [served.remote.port];
+    const isRemote = !('path' in file);
+    const kind = mediaTypeOf(filename)?.kind ?? 'caption';
+    if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspect(file);
+    const limits = this.#limitsOf({ sizeBytes, isRemote });
+    const request = { accountId, expectedSeconds: expectedSecondsOf({ kind, sizeBytes, isRemote }), signal };
+    const job: InspectionJob = isRemote
+      ? { task: 'inspect', filename, remoteBytes: sizeBytes }
+      : { task: 'inspect', filename, path: file.path };
     try {
-      if (mediaTypeOf(filename)?.kind === 'image') await loadDecoders();
-      return await this.#pool.run(task, { name: 'inspect', signal: stop.signal, transferList });
+      const answer = await this.#run({ job, limits, request, readAt: isRemote ? file.readAt : undefined });
+      if (!('inspection' in answer)) throw new Error('An inspection process has answered with a thumbnail.');
+      return answer.inspection;
     } catch (error) {
-      signal.throwIfAborted();
-      const readFailure = served?.failure();
-      if (readFailure !== undefined && !hasTimedOut) throw readFailure.error;
-      if (!hasTimedOut && !isOutOfMemory(error)) throw error;
-      const reason = hasTimedOut ? `took more than ${maxSeconds} s` : 'ran out of memory';
-      const message = `The inspection of ${filename} ${reason}, so the file may be damaged. Export it again and upload the new file.`;
+      if (!(error instanceof ProcessEnded)) throw error;
+      const reason = exceededText(error.reason, limits);
+      const advice = 'It may be damaged: export it again and upload the new file.';
+      const message = `The inspection of ${shownFilename(filename)} ${reason}. ${advice}`;
       return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
-    } finally {
-      served?.close();
-      this.#queuedFiles--;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
     }
   }
 
-  /** Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects if the image can't be decoded. */
-  async thumbnail(path: string, maxPixels: number): Promise<Buffer> {
-    await loadDecoders();
-    const filename = new URL('../../dataset/inspect/image/thumbnail.js', import.meta.url).href;
-    return Buffer.from(await this.#pool.run({ path, maxPixels }, { filename, name: 'makeThumbnail' }));
+  /**
+   * Makes a WebP of the image at `path`, with a longest side of `maxPixels`. Rejects if the image can't be decoded within the
+   * limits of an inspection.
+   */
+  async thumbnail(
+    { path, sizeBytes, maxPixels }: { path: string; sizeBytes: number; maxPixels: number },
+    { accountId }: { accountId: string },
+  ): Promise<Buffer> {
+    const file = { kind: 'image', sizeBytes, isRemote: false } as const;
+    const request = { accountId, expectedSeconds: expectedSecondsOf(file), signal: new AbortController().signal };
+    const answer = await this.#run({
+      job: { task: 'thumbnail', path, maxPixels },
+      limits: this.#limitsOf(file),
+      request,
+    });
+    if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
+    return answer.thumbnail;
   }
 
-  /** The number of files that are being inspected or wait for a worker. */
+  /**
+   * Runs another program in a slot of this pool, so that it waits its turn and no more programs run than there are slots.
+   * `work` starts it with `spawnLimited`, observes it with `watchProcess`, and ends it when its signal is aborted, which
+   * happens when that of the request is, or the pool is closed.
+   */
+  runInSlot<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#schedule(request, async (signal) => {
+      this.#lentSlots++;
+      const [idle] = this.#idle.keys();
+      if (idle !== undefined && this.#processes.size + this.#lentSlots > this.#size) this.#end(idle);
+      return work(signal).finally(() => this.#lentSlots--);
+    });
+  }
+
+  /** Runs `work` in a slot, with a signal that the request or `close` aborts. */
+  async #schedule<T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    request.signal.throwIfAborted();
+    if (this.#isClosed) throw shuttingDown();
+    const stop = new AbortController();
+    const onAbort = () => stop.abort(request.signal.reason);
+    request.signal.addEventListener('abort', onAbort, { once: true });
+    this.#stops.add(stop);
+    try {
+      return await this.#scheduler.run({ ...request, signal: stop.signal }, () => work(stop.signal));
+    } finally {
+      this.#stops.delete(stop);
+      request.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** The number of files that are being inspected or wait for a process. */
   get queuedFiles(): number {
-    return this.#queuedFiles;
+    return this.#scheduler.size;
   }
 
+  /** Ends all processes at once. Inspections in flight reject with ServiceError `shutting_down`. */
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    this.#isClosed = true;
+    for (const stop of this.#stops) stop.abort(shuttingDown());
+    const processes = [...this.#processes];
+    for (const process of processes) this.#end(process);
+    await Promise.all(processes.map(({ ended }) => ended));
+  }
+
+  #run(task: Task): Promise<Answer> {
+    return this.#schedule(task.request, async (signal) => {
+      const process = await this.#idleOrNew();
+      const isNew = process.jobsDone === 0;
+      try {
+        return await this.#runIn(process, task, signal);
+      } catch (error) {
+        // An earlier file may have damaged the process, or left memory behind: a new one shows what this file does.
+        const mayBeEarlier = error instanceof ProcessEnded && (error.reason === 'memory' || error.reason === 'crash');
+        if (isNew || !mayBeEarlier) throw error;
+        return this.#runIn(await this.#start(), task, signal);
+      }
+    });
+  }
+
+  async #runIn(
+    process: InspectionProcess,
+    { job, limits, readAt, request }: Task,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const earlierSeconds = process.cpuSeconds;
+    let answer: Answer;
+    try {
+      signal.throwIfAborted();
+      answer = await process.run(job, { limits, signal, readAt });
+    } catch (error) {
+      this.#end(process);
+      if (error instanceof ProcessEnded) this.#onError(error);
+      throw error;
+    } finally {
+      const seconds = process.cpuSeconds - earlierSeconds;
+      const isOverrun = seconds > Math.max(MIN_OVERRUN_SECONDS, OVERRUN_FACTOR * request.expectedSeconds);
+      if (isOverrun) this.#scheduler.distrust(request.accountId);
+    }
+    this.#release(process, 'residentBytes' in answer ? answer.residentBytes : 0);
+    if ('error' in answer) throw errorOf(answer.error);
+    return answer;
+  }
+
+  async #idleOrNew(): Promise<InspectionProcess> {
+    const idle = [...this.#idle.keys()].at(-1);
+    if (idle === undefined) return this.#start();
+    this.#stopIdling(idle);
+    return idle;
+  }
+
+  async #start(): Promise<InspectionProcess> {
+    try {
+      const process = await InspectionProcess.start({ limits: KERNEL_LIMITS, program: this.#program });
+      this.#processes.add(process);
+      void process.ended.then((error) => {
+        if (this.#idle.has(process)) this.#onError(error);
+        this.#stopIdling(process);
+        this.#processes.delete(process);
+      });
+      if (this.#isClosed) this.#end(process);
+      return process;
+    } catch (error) {
+      this.#onError(error);
+      const message = 'The server could not start a process that inspects the file. Send it again.';
+      throw new ServiceError('unavailable', message, { cause: error });
+    }
+  }
+
+  /** Keeps a process for the next job, unless it is worn out. */
+  #release(process: InspectionProcess, residentBytes: number): void {
+    const isWorn =
+      process.jobsDone >= RECYCLE_JOBS ||
+      process.cpuSeconds >= RECYCLE_CPU_SECONDS ||
+      residentBytes >= RECYCLE_RESIDENT_BYTES;
+    if (isWorn || this.#isClosed) this.#end(process);
+    else {
+      const timer = setTimeout(() => this.#end(process), IDLE_MS);
+      this.#idle.set(process, timer);
+    }
+  }
+
+  #end(process: InspectionProcess): void {
+    this.#stopIdling(process);
+    process.kill();
+  }
+
+  #stopIdling(process: InspectionProcess): void {
+    clearTimeout(this.#idle.get(process));
+    this.#idle.delete(process);
   }
 }
 
-let decoders: Promise<unknown> | undefined;
-
-/** Restricts the formats that decoders open, for all threads, before the first one decodes. Loaded lazily: clips need none. */
-function loadDecoders(): Promise<unknown> {
-  decoders ??= import('../../dataset/inspect/image/decode.js');
-  return decoders;
+function shuttingDown(): ServiceError {
+  return new ServiceError('shutting_down', 'The server is shutting down. Send the file again.');
 }
 
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+/** The error that an inspection process has thrown, with its code. */
+function errorOf({ name, message, code }: { name: string; message: string; code?: string }): Error {
+  const error = new Error(message);
+  error.name = name;
+  return code === undefined ? error : Object.assign(error, { code });
 }

@@ -1,43 +1,224 @@
-import { once } from 'node:events';
+import { setMaxListeners } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import sharp from 'sharp';
-import { expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { PoolOptions } from '../../../src/service/inspection/inspection-pool.js';
+import type { ProcessLimits } from '../../../src/service/inspection/process-watch.js';
 import * as media from '../../fixtures/media.js';
 import { folderWith } from '../../harness/folder.js';
 
-const DECODE = new URL('../../../dist/dataset/inspect/image/decode.js', import.meta.url);
+// The built module, since its processes load files by name.
+const built = new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url).href;
+const { InspectionPool } = (await import(built)) as typeof import('../../../src/service/inspection/inspection-pool.js');
 
-const opens = (bytes: Buffer) =>
-  sharp(bytes)
-    .metadata()
-    .then(
-      () => true,
-      () => false,
-    );
+const PROGRAM = fileURLToPath(new URL('../../fixtures/programs/inspection-program.mjs', import.meta.url));
+const LIMITS: ProcessLimits = { maxBytes: 120e6, maxCpuSeconds: 1, maxSleepSeconds: 1, maxWallSeconds: 60 };
 
-/** From the built program, since its workers load files by name. */
-async function openPool() {
-  const { InspectionPool } = await import(
-    fileURLToPath(new URL('../../../dist/service/inspection/inspection-pool.js', import.meta.url))
-  );
-  return new InspectionPool();
+const { signal } = new AbortController();
+setMaxListeners(0, signal);
+const options = { accountId: 'a', signal };
+
+function poolOf(poolOptions: PoolOptions = {}) {
+  const pool = new InspectionPool({ processes: 2, ...poolOptions });
+  onTestFinished(() => pool.close());
+  return pool;
 }
 
-test('formats are restricted before a thread decodes, and another thread does not restrict them again', async () => {
-  expect(await opens(media.damaged.svg())).toBe(true);
-  const folder = await folderWith({ 'a.jpg': await media.jpeg() });
-  const pool = await openPool();
-  const file = { filename: 'a.jpg', path: `${folder}/a.jpg`, sizeBytes: 1 };
-  expect(await pool.inspect(file, { accountId: 'a', signal: new AbortController().signal })).toMatchObject({
-    ok: true,
-  });
-  await pool.close();
-  expect(await opens(media.damaged.svg())).toBe(false);
+/** A pool whose processes run a program that does what the name of the file says. */
+const hostilePool = () => poolOf({ program: PROGRAM, limitsOf: () => LIMITS });
 
-  // A thread that restricted formats again would briefly block image decoders in all other threads.
-  sharp.unblock({ operation: ['VipsForeignLoadSvg'] });
-  const [code] = await once(new Worker(DECODE), 'exit');
-  expect(code).toBe(0);
-  expect(await opens(media.damaged.svg())).toBe(true);
+type Pool = ReturnType<typeof poolOf>;
+
+const file = (filename: string) => ({ filename, path: '/', sizeBytes: 1000 });
+
+/** What the program says about its process. */
+interface ProcessFacts {
+  readonly pid: number;
+  readonly jobs: number;
+  readonly environment: readonly string[];
+  readonly priority: number;
+  readonly oomScore: number;
+  readonly limits: string;
+}
+
+async function factsOf(pool: Pool, filename = 'good.png'): Promise<ProcessFacts> {
+  const inspection = await pool.inspect(file(filename), options);
+  if (!inspection.ok) throw new Error(inspection.problem.message);
+  return inspection.facts as unknown as ProcessFacts;
+}
+
+const children = () =>
+  readdirSync('/proc').filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[1] === String(process.pid);
+    } catch {
+      return false;
+    }
+  });
+
+describe('a process', () => {
+  test('has no secret, a low priority, and limits of the kernel', async () => {
+    const { environment, priority, oomScore, limits } = await factsOf(hostilePool());
+    expect(environment.filter((name) => !['PWD', 'SHLVL', '_'].includes(name)).sort()).toEqual([
+      'MALLOC_ARENA_MAX',
+      'UV_THREADPOOL_SIZE',
+    ]);
+    expect(priority).toBeGreaterThanOrEqual(10);
+    expect(oomScore).toBe(900);
+    expect(Number(/Max data size\s+(\d+)/.exec(limits)?.[1])).toBeLessThan(250e6);
+    expect(Number(/Max cpu time\s+(\d+)/.exec(limits)?.[1])).toBeLessThan(1000);
+    expect(limits).toMatch(/Max core file size\s+0/);
+  });
+
+  test('does one job after another, and there are no more of them than slots', async () => {
+    const pool = hostilePool();
+    const facts = await Promise.all(Array.from({ length: 20 }, () => factsOf(pool)));
+    expect(new Set(facts.map(({ pid }) => pid)).size).toBe(2);
+    expect(Math.max(...facts.map(({ jobs }) => jobs))).toBeGreaterThan(5);
+    expect(pool.queuedFiles).toBe(0);
+  });
+
+  test('ends with the pool', async () => {
+    const pool = hostilePool();
+    const { pid } = await factsOf(pool);
+    await pool.close();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    await expect(factsOf(pool)).rejects.toThrow('shutting down');
+  });
+});
+
+describe('a file costs only itself if it', () => {
+  test.each([
+    ['crash.png', 'crashes its decoder'],
+    ['exit.png', 'crashes its decoder'],
+    ['babble.png', 'crashes its decoder'],
+    ['spin.png', 'takes more than 1 s'],
+    ['hang.png', 'does not end'],
+    ['grow.png', 'needs more than 120 MB of memory'],
+    ['gulp.png', 'needs more than 120 MB of memory'],
+  ])('%s %s', async (filename, reason) => {
+    const pool = hostilePool();
+    const before = await factsOf(pool);
+    const [inspection, beside] = await Promise.all([pool.inspect(file(filename), options), factsOf(pool)]);
+    expect(beside.pid).toBeGreaterThan(0);
+    expect(inspection).toEqual({
+      ok: false,
+      problem: {
+        severity: 'error',
+        filename,
+        code: 'INSPECTION_FAILED',
+        message: `The inspection of ${filename} ${reason}. It may be damaged: export it again and upload the new file.`,
+      },
+    });
+    expect(await factsOf(pool)).toMatchObject({ environment: before.environment });
+    expect(pool.queuedFiles).toBe(0);
+  });
+});
+
+describe('an abort', () => {
+  test('ends a running inspection at once, and the process with it', async () => {
+    const pool = poolOf({ program: PROGRAM });
+    const { pid } = await factsOf(pool);
+    const abort = new AbortController();
+    const hanging = pool.inspect(file('hang.png'), { accountId: 'a', signal: abort.signal });
+    hanging.catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    abort.abort(new Error('the client is gone'));
+    await expect(hanging).rejects.toThrow('the client is gone');
+    await pool.close();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  test('takes a waiting file out of the queue', async () => {
+    const pool = poolOf({ program: PROGRAM });
+    const running = ['hang.png', 'spin.png'].map((name) => pool.inspect(file(name), options));
+    const abort = new AbortController();
+    const waiting = pool.inspect(file('good.png'), { accountId: 'a', signal: abort.signal });
+    expect(pool.queuedFiles).toBe(3);
+    abort.abort(new Error('the client is gone'));
+    await expect(waiting).rejects.toThrow('the client is gone');
+    expect(pool.queuedFiles).toBe(2);
+    // The pool does not wait for a decoder when it is closed.
+    await pool.close();
+    const outcomes = await Promise.allSettled(running);
+    expect(outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual([
+      'shutting_down',
+      'shutting_down',
+    ]);
+  });
+});
+
+test('a process that can’t be started is not the file’s fault', async () => {
+  const errors: unknown[] = [];
+  const pool = poolOf({ program: '/nowhere.mjs', onError: (error) => errors.push(error) });
+  await expect(pool.inspect(file('a.png'), options)).rejects.toMatchObject({ code: 'unavailable' });
+  expect(String(errors[0])).toContain('Cannot find module');
+});
+
+test('another program takes a slot, and the place of an idle process', async () => {
+  const pool = hostilePool();
+  await Promise.all([factsOf(pool), factsOf(pool), factsOf(pool)]);
+  const idle = children();
+  let others: string[] = [];
+  const request = { accountId: 'a', expectedSeconds: 10, signal };
+  await pool.runInSlot(request, async () => {
+    for (let i = 0; i < 500 && children().length === idle.length; i++) await factsOf(pool);
+    others = children();
+  });
+  expect(others.length).toBe(idle.length - 1);
+});
+
+describe('the real program', () => {
+  test('decides by the bytes alone, whatever it has inspected before', async () => {
+    const good = await media.png({ width: 300, height: 200 });
+    const damagedPng = Buffer.from(good);
+    damagedPng[good.length >> 1]! ^= 0xff;
+    const webp = await media.webp({ width: 300, height: 200 });
+    const files: Record<string, Buffer> = {
+      'good.png': good,
+      'flipped.png': damagedPng,
+      'cut.webp': webp.subarray(0, webp.length >> 1),
+      'flipped.webp': Buffer.from(webp).fill(0x55, 200, 300),
+      'good.jpg': await media.jpeg(),
+      'cut.jpg': (await media.jpeg()).subarray(0, 700),
+      'zeros.avif': Buffer.from(await media.avif()).fill(0, 500, 600),
+      'flipped.tif': Buffer.from(await media.tiff()).fill(0x55, 20, 60),
+      'flipped.gif': Buffer.from(await media.gif()).fill(0x55, 900, 950),
+    };
+    const folder = await folderWith(files);
+    const names = Object.keys(files);
+    const verdicts = new Map<string, Set<string>>(names.map((name) => [name, new Set()]));
+    const inspectIn = async (pool: Pool, filename: string) => {
+      const path = join(folder, filename);
+      const inspection = await pool.inspect({ filename, path, sizeBytes: files[filename]!.length }, options);
+      verdicts.get(filename)?.add(JSON.stringify(inspection));
+    };
+    const pool = poolOf();
+    for (let run = 0; run < 20; run++) {
+      const order = names.map((name, i) => ({ name, at: (i * 7919 + run * 104_729) % 97 })).sort((a, b) => a.at - b.at);
+      await Promise.all(order.map(({ name }) => inspectIn(pool, name)));
+    }
+    for (const name of names) {
+      const alone = poolOf();
+      await inspectIn(alone, name);
+      await alone.close();
+    }
+    expect([...verdicts].filter(([, found]) => found.size !== 1)).toEqual([]);
+  }, 30_000);
+
+  test('opens formats of images only', async () => {
+    const folder = await folderWith({ 'a.png': media.damaged.svg() });
+    writeFileSync(join(folder, 'b.png'), await media.png());
+    const pool = poolOf();
+    const thumbnailOf = (name: string) =>
+      pool.thumbnail({ path: join(folder, name), sizeBytes: 1000, maxPixels: 320 }, { accountId: 'a' });
+    expect((await thumbnailOf('b.png')).subarray(8, 12).toString()).toBe('WEBP');
+    await expect(thumbnailOf('a.png')).rejects.toMatchObject({ name: 'NoThumbnail' });
+  });
+
+  test('rejects with the operating system’s error if the file is gone', async () => {
+    const inspection = poolOf().inspect({ filename: 'a.png', path: '/nowhere/a.png', sizeBytes: 9 }, options);
+    await expect(inspection).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 });

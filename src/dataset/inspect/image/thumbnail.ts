@@ -1,8 +1,8 @@
 import sharp from 'sharp';
 import { FileBytes } from '../byte-source.js';
 import { detectContent } from '../detect-content.js';
-import { InspectionError, StructureError, shortReason } from '../inspection-error.js';
-import { STRICT_DECODING } from './decode.js';
+import { InspectionError, StructureError } from '../inspection-error.js';
+import { decodingError, STRICT_DECODING } from './decode.js';
 import { DECODER_BUDGET_BYTES, IMAGE_READERS } from './inspect-image.js';
 
 /** This file can never have a thumbnail; the message says why. */
@@ -14,8 +14,8 @@ export class NoThumbnail extends Error {
  * Makes a WebP of the first frame: upright, at most `maxPixels` on its longer side, never enlarged, without metadata, in
  * sRGB.
  *
- * @throws NoThumbnail for a file that is no image, can't be decoded, or would exceed the memory budget of a decoder; the
- * operating system's errors otherwise.
+ * @throws NoThumbnail for a file that is no image, can't be decoded, or would exceed the memory budget of a decoder;
+ * OutOfMemory; the operating system's errors otherwise.
  */
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
   await rejectUndecodable(source.path);
@@ -25,7 +25,9 @@ export async function makeThumbnail(source: { path: string; maxPixels: number })
       .webp({ quality: 80 })
       .toBuffer();
   } catch (error) {
-    throw new NoThumbnail(`The image can't be decoded (${shortReason(error)}).`, { cause: error });
+    const cause = decodingError(error);
+    if (!(cause instanceof StructureError)) throw cause;
+    throw new NoThumbnail("The image can't be decoded.", { cause });
   }
 }
 

@@ -1,0 +1,73 @@
+import type { FileKind } from '../../dataset/media.js';
+import type { KernelLimits } from './limited-process.js';
+import type { ProcessLimits } from './process-watch.js';
+
+const MEGABYTE = 1_000_000;
+
+/** Resident memory of one inspection process. Two of them and the server stay under 500 MB. */
+const MAX_PROCESS_BYTES = 150 * MEGABYTE;
+
+/** The kernel refuses allocations beyond, which could come faster than the memory is observed. */
+const MAX_DATA_BYTES = 200 * MEGABYTE;
+
+/**
+ * A budget of processor time. The slowest honest files, images of 179 megapixels, take 5 s of the cores of 2020; parsers and
+ * decoders read at least 20 MB/s.
+ */
+const BASE_SECONDS = 20;
+const SECONDS_PER_MEGABYTE = 0.2;
+const MAX_BUDGET_SECONDS = 600;
+
+const MAX_SLEEP_SECONDS = 60;
+
+/** A process is replaced after so much processor time, so that its last job is never ended by the kernel's limit. */
+export const RECYCLE_CPU_SECONDS = 60;
+
+export const KERNEL_LIMITS: KernelLimits = {
+  maxDataBytes: MAX_DATA_BYTES,
+  maxCpuSeconds: RECYCLE_CPU_SECONDS + MAX_BUDGET_SECONDS + 60,
+};
+
+/** A remote file gets additional time to be read at this speed. */
+const MIN_REMOTE_BYTES_PER_SECOND = 20 * MEGABYTE;
+
+/** Processor time that the inspection of a megabyte takes, measured on ordinary files. A clip is read at few places. */
+const EXPECTED_SECONDS_PER_MEGABYTE = { image: 0.1, video: 0.005, caption: 0.01 } as const;
+
+export interface SizedFile {
+  readonly kind: FileKind;
+  readonly sizeBytes: number;
+  readonly isRemote: boolean;
+}
+
+export function expectedSecondsOf({ kind, sizeBytes, isRemote }: SizedFile): number {
+  const remoteSeconds = isRemote ? sizeBytes / MIN_REMOTE_BYTES_PER_SECOND : 0;
+  return 0.01 + (sizeBytes / MEGABYTE) * EXPECTED_SECONDS_PER_MEGABYTE[kind] + remoteSeconds;
+}
+
+/** What a process may use for one file. */
+export function limitsOf({ sizeBytes, isRemote }: Omit<SizedFile, 'kind'>): ProcessLimits {
+  const budget = BASE_SECONDS + (sizeBytes / MEGABYTE) * SECONDS_PER_MEGABYTE;
+  const maxCpuSeconds = Math.min(Math.ceil(budget), MAX_BUDGET_SECONDS);
+  const remoteSeconds = isRemote ? sizeBytes / MIN_REMOTE_BYTES_PER_SECOND : 0;
+  return {
+    maxBytes: MAX_PROCESS_BYTES,
+    maxCpuSeconds,
+    maxSleepSeconds: MAX_SLEEP_SECONDS,
+    maxWallSeconds: 3 * maxCpuSeconds + MAX_SLEEP_SECONDS + remoteSeconds,
+  };
+}
+
+/** Completes the sentence "The inspection of cat.png …". */
+export function exceededText(reason: 'memory' | 'time' | 'hang' | 'crash', limits: ProcessLimits): string {
+  switch (reason) {
+    case 'memory':
+      return `needs more than ${Math.round(limits.maxBytes / MEGABYTE)} MB of memory`;
+    case 'time':
+      return `takes more than ${limits.maxCpuSeconds} s`;
+    case 'hang':
+      return 'does not end';
+    case 'crash':
+      return 'crashes its decoder';
+  }
+}
