@@ -2,60 +2,55 @@ import { StructureError } from '../../inspection-error.js';
 
 export const MAX_CODE_BITS = 16;
 const MAX_DC_BITS = 15;
-/** One lookup finds codes of up to this many bits. */
+/** One lookup finds codes of up to this many bits, a second one the longer codes. */
 export const LOOKUP_BITS = 12;
+const GROUP_BITS = MAX_CODE_BITS - LOOKUP_BITS;
 
-/** How far an end of block advances the index: beyond any run, so an index past 63 shows whether a run was too long. */
-export const END_OF_BLOCK = 128;
-
-/** The codes of ITU-T T.81, annex C, as lookup tables. Walking a scan needs only lengths: values are skipped. */
+/** The codes of a DHT segment (ITU-T T.81, annex C). */
 export interface HuffmanTable {
-  /** By the next LOOKUP_BITS bits: the code's length (5 bits) and symbol (8 bits); 0 for longer codes and for none. */
-  readonly codes: Uint16Array;
-  /** By the same bits: code and extra bits together (6 bits), and coefficients to advance; 0 as in `codes`. */
-  readonly steps: Uint16Array;
-  /** By length: the first code, left-aligned to 16 bits, after those of this length. */
-  readonly ends: Int32Array;
-  /** By length: the difference between the index of a symbol and its code. */
-  readonly offsets: Int32Array;
+  /** The number of codes of each length, 1 to 16 bits. */
+  readonly counts: Uint8Array;
   readonly symbols: Uint8Array;
 }
 
+/** What a walk needs to know of a code with this symbol and length, since values are skipped: a number from 1 to LINK - 1. */
+export type EntryOf = (symbol: number, codeBits: number) => number;
+
+/** Entries from this one on lead from the first LOOKUP_BITS bits of longer codes to a group of entries by the next bits. */
+export const LINK = 0xf000;
+
 /**
- * Builds a table of a DHT segment.
- *
- * @param counts the number of codes of each length, 1 to 16 bits
- * @throws StructureError where a length has more codes than its bits can tell apart
+ * By the next LOOKUP_BITS bits: the entry of the code that they begin with, a link to a group, or 0 if no code begins with
+ * them. With 16 bits, those after a link lead to `linked(link, bits)`.
  */
-function huffmanTable(counts: Uint8Array, symbols: Uint8Array): HuffmanTable {
-  const codes = new Uint16Array(1 << LOOKUP_BITS);
-  const steps = new Uint16Array(1 << LOOKUP_BITS);
-  const ends = new Int32Array(MAX_CODE_BITS + 1);
-  const offsets = new Int32Array(MAX_CODE_BITS + 1);
-  let code = 0;
+export function lookupTable({ counts, symbols }: HuffmanTable, entryOf: EntryOf): Uint16Array {
+  const longCodes = counts.subarray(LOOKUP_BITS).reduce((sum, count) => sum + count, 0);
+  const entries = new Uint16Array((1 << LOOKUP_BITS) + (Math.min(longCodes, 1 << LOOKUP_BITS) << GROUP_BITS));
   let index = 0;
-  for (let length = 1; length <= MAX_CODE_BITS; length++) {
-    offsets[length] = index - code;
-    for (let left = counts[length - 1] ?? 0; left > 0; left--, code++, index++) {
-      if (code >= 1 << length) throw invalidTable();
-      if (length > LOOKUP_BITS) continue;
-      const symbol = symbols[index] ?? 0;
-      const from = code << (LOOKUP_BITS - length);
-      const to = from + (1 << (LOOKUP_BITS - length));
-      codes.fill(length | (symbol << 5), from, to);
-      steps.fill(stepOf(symbol, length), from, to);
+  let bits = 0;
+  for (let length = 1; length <= LOOKUP_BITS; length++) {
+    const width = 1 << (LOOKUP_BITS - length);
+    for (let left = counts[length - 1]!; left > 0; left--, bits += width) {
+      entries.fill(entryOf(symbols[index++]!, length), bits, bits + width);
     }
-    ends[length] = code << (MAX_CODE_BITS - length);
-    code <<= 1;
   }
-  return { codes, steps, ends, offsets, symbols };
+  let group = 1 << (LOOKUP_BITS - GROUP_BITS);
+  bits <<= GROUP_BITS;
+  for (let length = LOOKUP_BITS + 1; length <= MAX_CODE_BITS; length++) {
+    const width = 1 << (MAX_CODE_BITS - length);
+    for (let left = counts[length - 1]!; left > 0; left--, bits += width) {
+      const first = bits >> GROUP_BITS;
+      if (entries[first] === 0) entries[first] = LINK | group++;
+      const from = linkedIndex(entries[first]!, bits);
+      entries.fill(entryOf(symbols[index++]!, length), from, from + width);
+    }
+  }
+  return entries;
 }
 
-/** `RRRRSSSS`: a run of zeros and the number of extra bits of the coefficient after it (F.1.2.2.1). */
-export function stepOf(symbol: number, codeBits: number): number {
-  const [run, extraBits] = [symbol >> 4, symbol & 15];
-  const advance = extraBits > 0 ? run + 1 : run === 15 ? 16 : END_OF_BLOCK;
-  return (codeBits + extraBits) | (advance << 6);
+/** The index of the entry to which a link leads, by the next 16 bits. */
+export function linkedIndex(link: number, next16: number): number {
+  return ((link & ~LINK) << GROUP_BITS) | (next16 & ((1 << GROUP_BITS) - 1));
 }
 
 /** The tables in force while the markers of an image are read. */
@@ -68,14 +63,22 @@ export class HuffmanTables {
     let at = 0;
     while (at < segment.length) {
       const [kind, id] = [(segment[at] ?? 0) >> 4, (segment[at] ?? 0) & 15];
-      const counts = segment.subarray(at + 1, at + 17);
+      const counts = Uint8Array.from(segment.subarray(at + 1, at + 17));
       const size = counts.reduce((sum, count) => sum + count, 0);
       const symbols = Uint8Array.from(segment.subarray(at + 17, at + 17 + size));
       const hasInvalidSymbol = kind === 0 && symbols.some((bits) => bits > MAX_DC_BITS);
-      if (kind > 1 || id > 3 || size > 256 || symbols.length < size || counts.length < 16 || hasInvalidSymbol) {
+      if (
+        kind > 1 ||
+        id > 3 ||
+        size > 256 ||
+        !isPrefixCode(counts) ||
+        symbols.length < size ||
+        counts.length < 16 ||
+        hasInvalidSymbol
+      ) {
         throw invalidTable();
       }
-      (kind === 0 ? this.dc : this.ac)[id] = huffmanTable(counts, symbols);
+      (kind === 0 ? this.dc : this.ac)[id] = { counts, symbols };
       at += 17 + size;
     }
   }
@@ -94,6 +97,15 @@ export class HuffmanTables {
     standard.read(Buffer.from(STANDARD_TABLES, 'hex'));
     return standard.find(kind, id, { isProgressive: true });
   }
+}
+
+/** Whether no length has more codes than its bits can tell apart. */
+function isPrefixCode(counts: Uint8Array): boolean {
+  let code = 0;
+  return counts.every((count, i) => {
+    code = code * 2 + count;
+    return code <= 2 << i;
+  });
 }
 
 function invalidTable(): StructureError {

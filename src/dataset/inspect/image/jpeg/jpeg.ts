@@ -2,8 +2,9 @@ import type { FileBytes } from '../../byte-source.js';
 import { InspectionError, StructureError, truncation } from '../../inspection-error.js';
 import { checkDimensions, type ImageHeader } from '../image-header.js';
 import { ApplicationSegments } from './application-segments.js';
+import type { JpegComponent, JpegFrame, JpegScan } from './frame.js';
 import { HuffmanTables } from './huffman.js';
-import { type JpegComponent, type JpegFrame, type JpegScan, walkScans } from './scan.js';
+import { walkScans } from './scan.js';
 
 /** Markers: ITU-T T.81, table B.1. */
 const START_OF_IMAGE = 0xd8;

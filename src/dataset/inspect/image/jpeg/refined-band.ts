@@ -1,0 +1,166 @@
+import { StructureError } from '../../inspection-error.js';
+import { bitsAt, type EntropyBits } from './entropy-bits.js';
+import type { JpegScan } from './frame.js';
+import { type EntryOf, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
+import { countSetBits, maskOf, type Strip } from './strip.js';
+
+// Constants of this file are parts of the machine code of its loops; imported ones would be loaded each time.
+const SHIFT = 32 - LOOKUP_BITS;
+const LINKS = LINK;
+
+// An entry: bits to advance (5 bits), what follows, zeros to pass (4 bits), the length of the run (4 bits).
+const BITS = 0b11111;
+const IS_COEFFICIENT = 1 << 5;
+const IS_END = 1 << 6;
+const ZEROS_SHIFT = 8;
+const ZEROS = 0b1111 << ZEROS_SHIFT;
+const RUN_SHIFT = 12;
+
+/** T.81, G.1.2.3. */
+const refinementEntry: EntryOf = (symbol, codeBits) => {
+  const [run, extraBits] = [symbol >> 4, symbol & 15];
+  if (extraBits > 0) return (codeBits + 1) | IS_COEFFICIENT | (run << ZEROS_SHIFT);
+  return run === 15 ? codeBits | ZEROS : codeBits | IS_END | ZEROS | (run << RUN_SHIFT);
+};
+
+/**
+ * By the number of zeros to pass (4 bits) and whether each of the next 8 coefficients is zero (8 bits): the coefficients to
+ * advance beyond the zero after them (4 bits), and how many of these are not zero (4 bits). 0 if the 8 don't have so many.
+ */
+const SELECT = new Uint8Array(1 << 12);
+const ZEROS_OF_8 = new Uint8Array(1 << 8);
+for (let zeros = 0; zeros < 256; zeros++) {
+  let passed = 0;
+  for (let at = 0; at < 8; at++) {
+    if (((zeros >> at) & 1) === 0) continue;
+    SELECT[(passed << 8) | zeros] = (at + 1) | ((at - passed) << 4);
+    passed++;
+  }
+  ZEROS_OF_8[zeros] = passed;
+}
+
+/** The blocks of a scan that sends one more bit of the AC coefficients of one component. */
+export class RefinedBand {
+  /** Blocks, from the next one, without further coefficients in the band. */
+  endOfBandRun = 0;
+  private readonly first: number;
+  private readonly last: number;
+  private readonly lowMask: number;
+  private readonly highMask: number;
+  /** Whether a later scan needs to know which coefficients this scan sets. */
+  private readonly keeps: boolean;
+  private readonly entries: Uint16Array;
+
+  constructor({ first, last, low, components }: JpegScan) {
+    this.first = first;
+    this.last = last;
+    this.lowMask = maskOf(first, last);
+    this.highMask = maskOf(first - 32, last - 32);
+    this.keeps = low > 0;
+    this.entries = lookupTable(components[0]!.ac!, refinementEntry);
+  }
+
+  /** Walks blocks until `to`, a run, or the end of what is buffered. @returns the next block */
+  walkBuffered(bits: EntropyBits, { nonzero, used }: Strip, from: number, to: number): number {
+    const { entries, first, last, keeps, lowMask, highMask } = this;
+    const { words, limit } = bits;
+    let { position } = bits;
+    let block = from;
+    for (; block < to && position <= limit; block++) {
+      const at = block << 1;
+      let k = first;
+      // Whether the coefficients from `k` on are zero, lowest bit first: at least as far as the 32 from `first` on.
+      let zeros = (nonzero[at]! & lowMask) ^ lowMask;
+      if (first < 32) zeros = (zeros >>> first) | (((nonzero[at + 1]! & highMask) ^ highMask) << (32 - first));
+      else zeros = (((nonzero[at + 1]! & highMask) ^ highMask) >>> (first - 32)) | 0;
+      let word = bitsAt(words, position);
+      let entry = 0;
+      for (;;) {
+        // Loading the bits of the next code while this one is looked up hides the time of the load.
+        while (k <= last) {
+          entry = entries[word >>> SHIFT]!;
+          const selected = SELECT[(entry & ZEROS) | (zeros & 255)]!;
+          if (selected === 0 || entry >= LINKS || entry === 0) break;
+          word = bitsAt(words, position);
+          const n = selected & 15;
+          const consumed = (entry & BITS) + (selected >> 4);
+          position = (position + consumed) | 0;
+          word <<= consumed;
+          k = (k + n) | 0;
+          zeros = (zeros >>> n) | 0;
+          if (keeps) nonzero[at + ((k - 1) >> 5)]! |= 1 << (k - 1);
+        }
+        if (k > last) break;
+        if (entry >= LINKS) entry = entries[linkedIndex(entry, word >>> 16)]!;
+        if (entry === 0) {
+          bits.position = position;
+          throw bits.invalidCode();
+        }
+        position = (position + (entry & BITS)) | 0;
+        if ((entry & IS_END) !== 0) break;
+        zeros = (nonzero[at]! & lowMask) ^ lowMask;
+        let zerosAbove = (nonzero[at + 1]! & highMask) ^ highMask;
+        if (k < 32) {
+          zeros = (zeros >>> k) | (zerosAbove << (32 - k));
+          zerosAbove = (zerosAbove >>> k) | 0;
+        } else {
+          zeros = (zerosAbove >>> (k - 32)) | 0;
+          zerosAbove = 0;
+        }
+        let left = (entry & ZEROS) >> ZEROS_SHIFT;
+        let count = ZEROS_OF_8[zeros & 255]!;
+        while (left >= count) {
+          if (k > last) throw new StructureError('is damaged: a block of its image data has too many coefficients');
+          left -= count;
+          position = (position + 8 - count) | 0;
+          k = (k + 8) | 0;
+          zeros = (zeros >>> 8) | (zerosAbove << 24);
+          zerosAbove = (zerosAbove >>> 8) | 0;
+          count = ZEROS_OF_8[zeros & 255]!;
+        }
+        const selected = SELECT[(left << ZEROS_SHIFT) | (zeros & 255)]!;
+        const n = selected & 15;
+        position = (position + (selected >> 4)) | 0;
+        k = (k + n) | 0;
+        zeros = (zeros >>> n) | (zerosAbove << (32 - n));
+        word = bitsAt(words, position);
+        if (keeps && (entry & IS_COEFFICIENT) !== 0) nonzero[at + ((k - 1) >> 5)]! |= 1 << (k - 1);
+      }
+      if (k > first) used[block >> 5]! |= 1 << block;
+      if (k > last) continue;
+      const run = entry >> RUN_SHIFT;
+      if (run > 0) {
+        word = bitsAt(words, position);
+        this.endOfBandRun = (1 << run) - 1 + (word >>> (32 - run));
+        position = (position + run) | 0;
+      }
+      position = (position + countSetBits(nonzero[at]!, nonzero[at + 1]!, k, last)) | 0;
+      if (run > 0) {
+        block++;
+        break;
+      }
+    }
+    bits.position = position;
+    return block;
+  }
+
+  /** Passes the corrections of the blocks of a run. @returns the block after those up to `to` */
+  passRun(bits: EntropyBits, strip: Strip, from: number, to: number): number {
+    const { nonzero, used } = strip;
+    const { first, last } = this;
+    const end = Math.min(from + this.endOfBandRun, to);
+    this.endOfBandRun -= end - from;
+    for (let block = from; block < end; block++) {
+      const rest = used[block >> 5]! >>> block;
+      if (rest === 0) {
+        block |= 31;
+        continue;
+      }
+      block += 31 - Math.clz32(rest & -rest);
+      if (block >= end) break;
+      if (bits.position > bits.limit) bits.bufferBlock();
+      bits.position += countSetBits(nonzero[block * 2]!, nonzero[block * 2 + 1]!, first, last);
+    }
+    return end;
+  }
+}
