@@ -30,8 +30,7 @@ export async function writeMovie(path: string, bytes: number): Promise<void> {
     for (let at = 0; at < dataBytes; at += NOISE_BYTES) {
       await file.write(noise, 0, Math.min(NOISE_BYTES, dataBytes - at));
     }
-    // The first byte of a key frame, then its slice header: first macroblock 0, type 7, picture parameter set 0.
-    const frameStart = Buffer.concat([words(FRAME_BYTES - 4), Buffer.from([0x65, 0x88, 0x80])]);
+    const frameStart = Buffer.concat([words(FRAME_BYTES - 4), Buffer.from([0x65])]);
     for (let frame = 0; frame < frames; frame++) {
       await file.write(frameStart, 0, frameStart.length, dataAt + frame * FRAME_BYTES);
     }

@@ -75,7 +75,7 @@ function textOf(bytes: Buffer): string {
 function codecOf(name: string, configuration: Buffer | undefined): VideoCodec | undefined {
   const codec = codecOfMatroska(name);
   if (codec !== undefined || configuration === undefined) return codec;
-  if (isAvcConfiguration(configuration) || isHevcConfiguration(configuration) || isAv1Configuration(configuration)) {
+  if (CONFIGURATIONS.some((isConfiguration) => isConfiguration(configuration))) {
     throw new StructureError(`is damaged: its codec ${shownName(name)} does not match its configuration`);
   }
   return codec;
@@ -95,6 +95,12 @@ function isHevcConfiguration(bytes: Buffer): boolean {
 function isAv1Configuration(bytes: Buffer): boolean {
   return bytes[0] === 0x81 && bytes.length >= 4 && (bytes.length === 4 || bytes[4] === 0x0a);
 }
+
+function isMpeg4Configuration(bytes: Buffer): boolean {
+  return bytes.length > 4 && bytes.readUInt32BE(0) === 0x1b0;
+}
+
+const CONFIGURATIONS = [isAvcConfiguration, isHevcConfiguration, isAv1Configuration, isMpeg4Configuration];
 
 /** The size of the frames, swapped if players turn them by 90°. */
 function sizeOf(file: FileBytes, video: SizedElement): { width: number; height: number } {

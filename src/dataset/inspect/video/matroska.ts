@@ -4,6 +4,7 @@
  */
 import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError, truncation } from '../inspection-error.js';
+import { ClusterChecksums } from './cluster-checksum.js';
 import {
   type EbmlElement,
   elementAt,
@@ -52,6 +53,7 @@ interface Recording {
   /** The last timestamp of any block. */
   last: number;
   elements: number;
+  readonly checksums: ClusterChecksums;
   readonly tracks: Map<number, MatroskaTrack>;
 }
 
@@ -64,7 +66,14 @@ interface Recording {
  */
 export function readMatroska(wholeFile: FileBytes): Movie {
   const file = wholeFile.cursor(4096);
-  const recording: Recording = { scale: DEFAULT_SCALE, declared: 0, last: 0, elements: 0, tracks: new Map() };
+  const recording: Recording = {
+    scale: DEFAULT_SCALE,
+    declared: 0,
+    last: 0,
+    elements: 0,
+    checksums: new ClusterChecksums(wholeFile),
+    tracks: new Map(),
+  };
   const header = elementAt(file, 0, file.size);
   const segment = elementAt(file, header.end ?? file.size, file.size);
   if (segment.id !== SEGMENT) throw new StructureError('is damaged: its Matroska header is not followed by a segment');
@@ -94,8 +103,12 @@ export function readMatroska(wholeFile: FileBytes): Movie {
 
 /** Reads the header of an element, at most `MAX_ELEMENTS` of them in a file. */
 function nextElement(file: FileBytes, at: { offset: number; end: number; recording: Recording }): EbmlElement {
-  if (++at.recording.elements > MAX_ELEMENTS) throw new StructureError('is damaged: it has many millions of elements');
+  countElement(at.recording);
   return elementAt(file, at.offset, at.end);
+}
+
+function countElement(recording: Recording): void {
+  if (++recording.elements > MAX_ELEMENTS) throw new StructureError('is damaged: it has many millions of elements');
 }
 
 /** Twice the average duration of a frame: with few frames, as in a slide show, the last one may last long. */
@@ -144,11 +157,13 @@ function readCluster(file: FileBytes, at: { cluster: EbmlElement; end: number; r
     if (element.id === SIMPLE_BLOCK) readBlock(file, element, { timestamp, recording });
     if (element.id === BLOCK_GROUP) {
       for (const part of elementsOf(file, element)) {
+        countElement(recording);
         if (part.id === BLOCK) readBlock(file, part, { timestamp, recording });
       }
     }
     offset = element.end;
   }
+  if (cluster.end !== undefined) recording.checksums.check({ ...cluster, end: cluster.end });
   return offset;
 }
 

@@ -31,6 +31,8 @@ describe('the facts of a clip', () => {
     ],
     ['indexed-fragments.mp4', 'video/mp4', { ...landscape, format: 'mp4', durationSeconds: 1, codec: 'avc' }],
     ['hevc.mp4', 'video/mp4', { ...landscape, format: 'mp4', durationSeconds: 1, codec: 'hevc' }],
+    ['av1.mp4', 'video/mp4', { ...landscape, format: 'mp4', durationSeconds: 1, codec: 'av1' }],
+    ['mpeg4.mp4', 'video/mp4', { ...landscape, format: 'mp4', durationSeconds: 1, codec: 'mp4v' }],
     ['upright.mp4', 'video/mp4', { ...landscape, width: 120, height: 160, format: 'mp4', codec: 'avc' }],
     ['camera.m4v', 'video/x-m4v', { ...landscape, format: 'mp4', codec: 'avc' }],
     [
@@ -41,10 +43,19 @@ describe('the facts of a clip', () => {
     ['vp9.webm', 'video/webm', { ...landscape, format: 'webm', framesPerSecond: 15, codec: 'vp9', hasAudio: true }],
     ['vp8.webm', 'video/webm', { ...landscape, format: 'webm', durationSeconds: 1, codec: 'vp8', hasAudio: false }],
     ['matroska.mkv', 'video/matroska', { ...landscape, format: 'mkv', codec: 'avc', hasAudio: true }],
+    ['hevc.mkv', 'video/matroska', { ...landscape, format: 'mkv', codec: 'hevc', hasAudio: false }],
   ] as const)('%s', async (name, contentType, facts) => {
     const found = await inspect({ path: media.clipPath(name), filename: name });
     expect(found).toMatchObject({ ok: true, contentType, warnings: NOT_DECODED });
     expect(found).toMatchObject({ facts: { ...facts, framesPerSecond: expect.closeTo(15, 1) } });
+  });
+
+  test.each([
+    ['motion-jpeg.mov', { width: 160, height: 120, frames: 7, codec: 'jpeg' }],
+    ['prores.mov', { width: 64, height: 48, frames: 7, codec: 'prores' }],
+  ] as const)('%s, of few frames', async (name, facts) => {
+    const found = await inspect({ path: media.clipPath(name), filename: name });
+    expect(found).toMatchObject({ ok: true, facts: { ...facts, framesPerSecond: 5 }, warnings: NOT_DECODED });
   });
 
   test.each(['piped.webm', 'live.webm'] as const)('%s, without sizes or duration', async (name) => {

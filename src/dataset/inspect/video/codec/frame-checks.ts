@@ -2,7 +2,7 @@ import type { FileBytes } from '../../byte-source.js';
 import { StructureError } from '../../inspection-error.js';
 import type { FrameCheck } from './frame-check.js';
 import { frameStartCheck } from './frame-starts.js';
-import { type NalCodec, nalConfiguration, nalUnitCheck, startCodeCheck } from './nal-units.js';
+import { type NalCodec, nalLengthBytes, nalUnitCheck, startCodeCheck } from './nal-units.js';
 import type { VideoCodec } from './video-codecs.js';
 
 /** The codec of a track, and its configuration: the content of `avcC` and the like, or Matroska's CodecPrivate. */
@@ -34,9 +34,10 @@ export function frameCheckOf(wholeFile: FileBytes, setup: CodecSetup): FrameChec
 function nalCheckOf(file: FileBytes, codec: NalCodec, configuration: Buffer | undefined): FrameCheck {
   if (configuration === undefined) return startCodeCheck(file, codec, { needsParameterSets: true });
   // FFmpeg takes a configuration of this kind for parameter sets with start codes.
-  const hasStartCodes = codec === 'avc' ? configuration[0] !== 1 : configuration.readUIntBE(0, 3) <= 1;
+  const hasStartCodes =
+    codec === 'avc' ? configuration[0] !== 1 : configuration.length >= 3 && configuration.readUIntBE(0, 3) <= 1;
   if (hasStartCodes) return startCodeCheck(file, codec, { needsParameterSets: false });
-  return nalUnitCheck(file, codec, nalConfiguration(codec, configuration));
+  return nalUnitCheck(file, codec, nalLengthBytes(codec, configuration));
 }
 
 /** Returns whether the beginning of a frame has the header that a track without a configuration has in its first frame. */
@@ -72,10 +73,12 @@ export function unknownCodecCheck(wholeFile: FileBytes, shownName: string): Fram
 }
 
 const MARK_BYTES = 10;
-/** Of ProRes, PNG, DNxHD, and of the key frames of VP8 and VP9. */
+/** Of ProRes, PNG, JPEG, DNxHD, DV, and of the key frames of VP8 and VP9. */
 const MARKS = [
   /^.{4}icpf/s,
   /^\x89PNG\r\n/,
+  /^\xff\xd8\xff/,
+  /^\x1f\x07\0/,
   /^\0\0\x02\x80[\x01-\x03]/,
   /^.{3}\x9d\x01\x2a/s,
   /^[\x80-\xbf]\x49\x83\x42/,

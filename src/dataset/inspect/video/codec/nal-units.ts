@@ -1,55 +1,44 @@
 import type { FileBytes } from '../../byte-source.js';
 import { StructureError } from '../../inspection-error.js';
-import { Bits } from './bits.js';
 import { damagedFrame, type FrameCheck } from './frame-check.js';
 
 /** The codecs whose frames consist of NAL units. */
 export type NalCodec = 'avc' | 'hevc';
 
-/** The configuration of a track (`avcC`, `hvcC`, ISO/IEC 14496-15). */
-export interface NalConfiguration {
-  /** The bytes of the length before each NAL unit. */
-  readonly lengthBytes: number;
-  /** The identifiers of the picture parameter sets, to one of which each slice refers. */
-  readonly pictureSets: Set<number>;
-}
-
-/** The bytes of a NAL unit that are read: its header and the first fields of a slice. */
-const HEAD_BYTES = 24;
 /** FFmpeg ignores up to three bytes after the last NAL unit. */
 const MAX_TRAILING_BYTES = 3;
-const FIRST_SAMPLE_BYTES = 4096;
+const FIRST_FRAME_BYTES = 4096;
 
-/** Parses `avcC` or `hvcC`. @throws StructureError if a parameter set is longer than the configuration */
-export function nalConfiguration(codec: NalCodec, bytes: Buffer): NalConfiguration {
+/**
+ * Reads the length of the length before each NAL unit from `avcC` or `hvcC` (ISO/IEC 14496-15), in bytes.
+ *
+ * @throws StructureError if a parameter set is longer than the configuration
+ */
+export function nalLengthBytes(codec: NalCodec, configuration: Buffer): number {
   const lengthAt = codec === 'avc' ? 4 : 21;
-  const lengthBytes = ((bytes[lengthAt] ?? 0) & 3) + 1;
-  const pictureSets = new Set<number>();
-  const addPictureSet = (unit: Buffer): void => {
-    const id = pictureSetOf(codec, unit);
-    if (id !== undefined) pictureSets.add(id);
-  };
   let at = lengthAt + 1;
-  const readUnits = (count: number): void => {
+  const field = (bytes: 1 | 2): number => {
+    at += bytes;
+    if (at > configuration.length) throw brokenConfiguration(codec);
+    return configuration.readUIntBE(at - bytes, bytes);
+  };
+  const skipUnits = (count: number): void => {
     for (let unit = 0; unit < count; unit++) {
-      const length = at + 2 <= bytes.length ? bytes.readUInt16BE(at) : bytes.length;
-      if (at + 2 + length > bytes.length) throw brokenConfiguration(codec);
-      addPictureSet(bytes.subarray(at + 2, at + 2 + length));
-      at += 2 + length;
+      const length = field(2);
+      at += length;
     }
   };
-  if (bytes.length < (codec === 'avc' ? 7 : 23)) throw brokenConfiguration(codec);
   if (codec === 'avc') {
-    readUnits((bytes[at++] ?? 0) & 31);
-    readUnits(bytes[at++] ?? 0);
+    skipUnits(field(1) & 31);
+    skipUnits(field(1));
   } else {
-    for (let arrays = bytes[at++] ?? 0; arrays > 0; arrays--) {
-      if (at + 3 > bytes.length) throw brokenConfiguration(codec);
-      at += 3;
-      readUnits(bytes.readUInt16BE(at - 2));
+    for (let arrays = field(1); arrays > 0; arrays--) {
+      at++;
+      skipUnits(field(2));
     }
   }
-  return { lengthBytes, pictureSets };
+  if (at > configuration.length) throw brokenConfiguration(codec);
+  return ((configuration[lengthAt] ?? 0) & 3) + 1;
 }
 
 function brokenConfiguration(codec: NalCodec): StructureError {
@@ -57,21 +46,19 @@ function brokenConfiguration(codec: NalCodec): StructureError {
 }
 
 /**
- * Follows the lengths of the NAL units through each frame, without reading what is between: they must add up to the frame.
- * Each header must be valid, and each slice must refer to a known picture parameter set.
+ * Follows the lengths of the NAL units through each frame, without reading the bytes between: they must add up to the frame,
+ * and each unit must begin with a valid header.
  */
-export function nalUnitCheck(file: FileBytes, codec: NalCodec, configuration: NalConfiguration): FrameCheck {
-  const { lengthBytes, pictureSets } = configuration;
+export function nalUnitCheck(file: FileBytes, codec: NalCodec, lengthBytes: number): FrameCheck {
   const startCodes = startCodeCheck(file, codec, { needsParameterSets: false });
   // FFmpeg also decodes H.264 frames with start codes instead of lengths, but no such HEVC frames.
   let hasStartCodes = codec === 'avc' ? undefined : false;
   const isChain = (start: number, end: number): boolean => {
     for (let at = start; end - at > MAX_TRAILING_BYTES; ) {
-      const bytes = file.upTo(at, Math.min(lengthBytes + HEAD_BYTES, end - at));
+      const bytes = file.upTo(at, Math.min(lengthBytes + 2, end - at));
       const length = bytes.readUIntBE(0, lengthBytes);
       const next = at + lengthBytes + length;
-      if (length === 0 || next > end) return false;
-      if (!isValidUnit(codec, bytes.subarray(lengthBytes, lengthBytes + length), pictureSets)) return false;
+      if (length === 0 || next > end || !isValidHeader(codec, bytes.subarray(lengthBytes))) return false;
       at = next;
     }
     return true;
@@ -84,6 +71,11 @@ export function nalUnitCheck(file: FileBytes, codec: NalCodec, configuration: Na
   };
 }
 
+/** The first bit is zero (`forbidden_zero_bit`), and the temporal identifier of an HEVC unit is not. */
+function isValidHeader(codec: NalCodec, [first = 0, second = 1]: Iterable<number>): boolean {
+  return first < 128 && (codec === 'avc' || (second & 7) !== 0);
+}
+
 /**
  * Checks that each frame begins with a start code (ITU-T H.264, annex B). Without a configuration, the first frame must
  * have the parameter sets.
@@ -94,7 +86,7 @@ export function startCodeCheck(file: FileBytes, codec: NalCodec, options: { need
     if (!beginsWithStartCode(file.upTo(start, Math.min(4, end - start)))) throw damagedFrame(file, start, end);
     if (!needsParameterSets) return;
     needsParameterSets = false;
-    const bytes = file.upTo(start, Math.min(FIRST_SAMPLE_BYTES, end - start));
+    const bytes = file.at(start, Math.min(FIRST_FRAME_BYTES, end - start));
     for (let at = bytes.indexOf(START_CODE); at !== -1; at = bytes.indexOf(START_CODE, at + 3)) {
       if (unitType(codec, bytes[at + 3] ?? 0) === (codec === 'avc' ? 7 : 33)) return;
     }
@@ -111,44 +103,4 @@ function beginsWithStartCode(bytes: Buffer): boolean {
 
 function unitType(codec: NalCodec, first: number): number {
   return codec === 'avc' ? first & 31 : (first >> 1) & 63;
-}
-
-/** The identifier of a picture parameter set; `undefined` for another NAL unit. */
-function pictureSetOf(codec: NalCodec, unit: Buffer): number | undefined {
-  if (unitType(codec, unit[0] ?? 0) !== (codec === 'avc' ? 8 : 34)) return undefined;
-  return Bits.ofNalUnit(unit.subarray(codec === 'avc' ? 1 : 2, HEAD_BYTES)).takeGolomb();
-}
-
-function isValidUnit(codec: NalCodec, unit: Buffer, pictureSets: Set<number>): boolean {
-  const [first = 0, second = 1] = unit;
-  // The first bit is zero (forbidden_zero_bit), and no temporal identifier of HEVC is.
-  if (first > 127 || (codec === 'hevc' && (second & 7) === 0)) return false;
-  const added = pictureSetOf(codec, unit);
-  if (added !== undefined) pictureSets.add(added);
-  return codec === 'avc' ? isValidAvcUnit(unit, pictureSets) : isValidHevcUnit(unit, pictureSets);
-}
-
-/** The slice header of H.264, section 7.3.3: first macroblock, type, picture parameter set. */
-function isValidAvcUnit(unit: Buffer, pictureSets: ReadonlySet<number>): boolean {
-  const type = unitType('avc', unit[0] ?? 0);
-  if (type !== 1 && type !== 5) return true;
-  const bits = Bits.ofNalUnit(unit.subarray(1));
-  bits.takeGolomb();
-  return bits.takeGolomb() <= 9 && isKnownSet(bits.takeGolomb(), pictureSets);
-}
-
-/** The slice header of HEVC (ITU-T H.265, section 7.3.6.1): its flags, picture parameter set. */
-function isValidHevcUnit(unit: Buffer, pictureSets: ReadonlySet<number>): boolean {
-  const [first = 0, second = 0] = unit;
-  const type = unitType('hevc', first);
-  const isBaseLayer = (first & 1) === 0 && second >> 3 === 0;
-  const isIntraRandomAccess = type >= 16 && type <= 21;
-  if (!isBaseLayer || (type > 9 && !isIntraRandomAccess)) return true;
-  const bits = Bits.ofNalUnit(unit.subarray(2));
-  bits.take(isIntraRandomAccess ? 2 : 1);
-  return isKnownSet(bits.takeGolomb(), pictureSets);
-}
-
-function isKnownSet(id: number, pictureSets: ReadonlySet<number>): boolean {
-  return pictureSets.has(id);
 }

@@ -30,14 +30,14 @@ const SAMPLE_ENTRIES: Record<VideoCodec, string> = {
   mpeg2:
     'm1v1 mp1v m1v  m2v1 mpg1 mpg2 mp2v mpeg hdv1 hdv2 hdv3 hdv4 hdv5 hdv6 hdv7 hdv8 hdv9 hdva hdvb hdvc mx5n mx5p mx4n mx4p mx3n mx3p xdv1 xdv2 xdv3 xdv4 xdv5 xdv6 xdv7 xdv8 xdv9 xdva xdvb xdvc xdvd xdve xdvf xd51 xd54 xd55 xd59 xd5a xd5b xd5c xd5d xd5e xd5f',
   h263: 'h263 s263',
-  mjpeg: 'jpeg mjpg mjpa avdj dmb1 avr1 acdv qivg slmj cjpg ijpg jpgl adjv gepj',
+  mjpeg: 'jpeg mjpg mjpa avdj dmb1 avr1 acdv qivg slmj cjpg ijpg jpgl adjv gepj avrn mjls ljpg sp5x',
   prores: 'apco apcs apcn apch ap4h ap4x',
   dnxhd: 'avdn avdh',
   png: 'png ',
   vc1: 'vc-1',
   jpeg2000: 'mjp2',
   other:
-    'raw  rle  wrle rpza smc  cvid 8bps svq1 svqi svq3 vp31 vp60 vp6f mjpb avrn cfhd ffv1 hap1 hap5 hapy hapa hapm 2vuy yuv2 yuvs yv12 j420 v210 v308 v408 v410 r210 r10g r10k b16g b48r b64a l555 l565 b565 24bg bgra rgba abgr dvc  dvcp dvpp dv5n dv5p dvh1 dvh2 dvh3 dvh5 dvh6 dvhp dvhq avdv gif  tiff tga  bmp  uyvy qdrw icod avs2 drac pxlt sv10 flic magy m8rg m8rb m8ra m8yi m8y0 ulh0 ulh2 uly0 uly2 ulra ulrg hfyu ffvh cram msvc mpg4 mp42 mp43 avup dxd3 dxdi evc1',
+    'raw  rle  wrle rpza smc  cvid 8bps svq1 svqi svq3 vp31 vp60 vp6f mjpb cfhd ffv1 hap1 hap5 hapy hapa hapm 2vuy yuv2 yuvs yv12 j420 v210 v308 v408 v410 r210 r10g r10k b16g b48r b64a l555 l565 b565 24bg bgra rgba abgr dvc  dvcp dvpp dv5n dv5p dvh1 dvh2 dvh3 dvh5 dvh6 dvhp dvhq avdv avd1 dvsd dv25 dv50 dvcs dvis pdvc gif  tiff tga  bmp  uyvy qdrw icod avs2 drac pxlt sv10 flic magy m8rg m8rb m8ra m8yi m8y0 ulh0 ulh2 uly0 uly2 ulra ulrg hfyu ffvh cram msvc mpg4 mp42 mp43 avup dxd3 dxdi evc1',
 };
 
 /** Names in Matroska (RFC 9559 refers to the codec specifications), in upper case. */
