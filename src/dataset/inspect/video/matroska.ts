@@ -53,6 +53,7 @@ interface Recording {
   /** The last timestamp of any block. */
   last: number;
   elements: number;
+  trackEntries: number;
   readonly checksums: ClusterChecksums;
   readonly tracks: Map<number, MatroskaTrack>;
 }
@@ -71,6 +72,7 @@ export function readMatroska(wholeFile: FileBytes): Movie {
     declared: 0,
     last: 0,
     elements: 0,
+    trackEntries: 0,
     checksums: new ClusterChecksums(wholeFile),
     tracks: new Map(),
   };
@@ -133,7 +135,7 @@ function readTracks(file: FileBytes, tracks: SizedElement, recording: Recording)
   }
   for (const entry of elementsOf(file, tracks)) {
     if (entry.id !== TRACK_ENTRY) continue;
-    if (recording.tracks.size >= MAX_TRACKS) throw new StructureError('is damaged: it has hundreds of tracks');
+    if (++recording.trackEntries > MAX_TRACKS) throw new StructureError('is damaged: it has hundreds of tracks');
     const checksVideo = ![...recording.tracks.values()].some(({ kind }) => kind === 'video');
     const track = readTrackEntry(file, entry, { checksVideo });
     recording.tracks.set(track.number, track);
