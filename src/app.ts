@@ -4,6 +4,8 @@ import type { Config } from './config.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
 import { BackgroundChecks } from './service/check/background-checks.js';
+import { BackgroundRechecks } from './service/check/background-rechecks.js';
+import { RecheckService } from './service/check/recheck-service.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
@@ -51,7 +53,7 @@ export async function openApp(config: Config, logger: Logger) {
       else logger.error({ err }, 'an inspection process could not be started');
     },
   });
-  const { catalog, accounts, now } = openedCatalog;
+  const { catalog, accounts, rechecks, now } = openedCatalog;
   const metrics = new Metrics(() => pool.queuedFiles);
   const core: ServiceDependencies = {
     catalog,
@@ -68,6 +70,12 @@ export async function openApp(config: Config, logger: Logger) {
       const facts = { filename, dataset: datasetId, ...(!inspection.ok && { problem: inspection.problem.code }) };
       logger.info(facts, 'checked a file in the background');
     },
+    onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
+  });
+  const backgroundRechecks = new BackgroundRechecks(core, {
+    rechecks,
+    isAlone: isCatalogLocal,
+    onFinished: ({ datasetId, checked }) => logger.info({ dataset: datasetId, files: checked }, 'rechecked a dataset'),
     onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
   });
   const { presigning } = blobs;
@@ -95,6 +103,7 @@ export async function openApp(config: Config, logger: Logger) {
       downloads: new Downloads(dependencies, (image, options) =>
         pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
       ),
+      rechecks: new RecheckService(core, { rechecks, onStarted: () => backgroundRechecks.wake() }),
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
@@ -119,6 +128,7 @@ export async function openApp(config: Config, logger: Logger) {
 
   mountRoot?.start();
   checks.start();
+  backgroundRechecks.start();
   // The lease of an upload whose process died is released at most 1.5 lease durations later.
   const stopCleanup = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
     pauseMs: Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
@@ -136,7 +146,7 @@ export async function openApp(config: Config, logger: Logger) {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
     const inspectionTimer = setTimeout(() => pool.close(), Math.min(stopMs, MAX_INSPECTION_STOP_MS));
-    await Promise.all([server.drain(stopMs), mountRoot?.stop(), checks.stop()]);
+    await Promise.all([server.drain(stopMs), mountRoot?.stop(), checks.stop(), backgroundRechecks.stop()]);
     await server.close();
     clearTimeout(timer);
     clearTimeout(inspectionTimer);

@@ -8,7 +8,7 @@ import { MAX_NAMES_PER_REQUEST, MAX_PAGE_SIZE, MAX_WAIT_SECONDS } from './limits
  * trainyard's own.
  */
 
-const time = z.string().meta({
+export const wireTime = z.string().meta({
   description: 'ISO 8601 in UTC with microseconds and without a zone suffix.',
   examples: ['2025-07-22T13:05:16.143086'],
 });
@@ -42,8 +42,8 @@ export const wireDataset = z
     id: z.string(),
     name: z.string(),
     status: wireStatus,
-    created_at: time,
-    updated_at: time,
+    created_at: wireTime,
+    updated_at: wireTime,
     error: wireError.optional().meta({ description: 'Present only if the status is FAILED.' }),
     size_bytes: z.number().meta({ description: 'The sum over all stored files.' }),
     counts: z.object({
@@ -66,7 +66,7 @@ export const wireFile = z
     size_bytes: z.number(),
     content_type: z.string().meta({ description: 'Detected from the content; the declared type is ignored.' }),
     sha256,
-    uploaded_at: time,
+    uploaded_at: wireTime,
     kind: fileKind,
     format: z
       .string()
@@ -81,6 +81,7 @@ export const wireFile = z
     has_audio: z.boolean().optional(),
     characters: z.number().optional().meta({ description: 'The length of a caption in code points.' }),
     warnings: z.array(wireProblem).optional(),
+    problem: wireProblem.optional().meta({ description: 'Found by a recheck: the file was accepted and is damaged.' }),
   })
   .meta({ id: 'File' });
 
@@ -92,7 +93,7 @@ const digest = sha256.meta({
 const wireAwaited = z
   .object({
     filename: z.string(),
-    until: time.meta({ description: 'When the reservation expires; the dataset is FAILED from then on.' }),
+    until: wireTime.meta({ description: 'When the reservation expires; the dataset is FAILED from then on.' }),
   })
   .meta({ id: 'Awaited' });
 
@@ -101,7 +102,7 @@ const wireChecking = z
     filename: z.string(),
     size_bytes: z.number(),
     sha256,
-    since: time.meta({ description: 'When all bytes had been received.' }),
+    since: wireTime.meta({ description: 'When all bytes had been received.' }),
   })
   .meta({ id: 'Checking' });
 
@@ -114,6 +115,10 @@ export const wireDatasetWithFiles = wireDataset
     checking: z.array(wireChecking).optional().meta({
       description:
         'Complete uploads whose check goes on after their answer, ordered by filename, at most 1,000; absent if there are none. Each ends in `files` or in `error.problems`.',
+    }),
+    damaged: z.array(wireFile).optional().meta({
+      description:
+        'Files that were accepted and that a recheck found damaged, each with its `problem`; absent if there are none. They can be downloaded, replaced and deleted.',
     }),
     warnings: z.array(wireProblem),
     digest: digest.optional(),
@@ -156,7 +161,7 @@ export const wireUploadLinks = z
         upload_url: z.string(),
         method: z.literal('PUT'),
         headers: z.record(z.string(), z.string()).meta({ description: 'Headers to send with the PUT.' }),
-        expires_at: time,
+        expires_at: wireTime,
       }),
     ),
   })
@@ -187,7 +192,7 @@ export const wireReadLink = z
       description:
         'The query to append to URLs of files, thumbnails and the zip archive of this dataset; with it, they need no token.',
     }),
-    expires_at: time.meta({ description: 'Between one and two hours from now; constant for an hour.' }),
+    expires_at: wireTime.meta({ description: 'Between one and two hours from now; constant for an hour.' }),
   })
   .meta({ id: 'ReadingLink' });
 

@@ -17,12 +17,14 @@ import { type DatasetEvent, eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
+import { RecheckCalls } from './recheck-calls.js';
 import { type CallOptions, type ClientOptions, filePath, path, queryOf, Requests } from './requests.js';
 import { withRetries } from './retry.js';
 import { jsonOf, TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
 export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
+export type { WireRecheck as Recheck } from '../api/recheck-schema.js';
 export type {
   WireCaption as Caption,
   WireDataset as Dataset,
@@ -53,11 +55,13 @@ export { DatasetLinks, TrainyardError };
  * const client = new TrainyardClient({ baseUrl: 'http://127.0.0.1:8787', token: 'ty_…' });
  */
 export class TrainyardClient {
+  readonly rechecks: RecheckCalls;
   readonly #requests: Requests;
 
   /** @throws TypeError if `baseUrl` is not a URL */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
+    this.rechecks = new RecheckCalls(this.#requests);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService, DatasetSummary } from '../service/datasets.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { ReadLinks } from '../service/download/read-links.js';
@@ -19,6 +20,7 @@ export interface ServerDependencies {
   readonly datasets: DatasetService;
   readonly uploads: Uploads;
   readonly downloads: Downloads;
+  readonly rechecks: RecheckService;
   readonly accounts: Accounts;
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;

@@ -13,6 +13,7 @@ import { registerDatasetRoutes } from './routes/datasets.js';
 import { registerDownloadRoutes } from './routes/downloads.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerOperationRoutes } from './routes/operations.js';
+import { registerRecheckRoutes } from './routes/rechecks.js';
 import { registerUploadRoutes } from './routes/uploads.js';
 import { registerWeb } from './web.js';
 
@@ -78,6 +79,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
       registerDatasetRoutes(api, context);
       registerFileRoutes(api, context);
       registerDownloadRoutes(api, context);
+      registerRecheckRoutes(api, context);
     },
     { prefix: BASE_PATH },
   );

@@ -61,6 +61,7 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
     ...datasetToWire(view, view.findings.errors),
     files: view.files.map(fileToWire),
+    ...(view.damagedFiles.length > 0 && { damaged: view.damagedFiles.map(fileToWire) }),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
@@ -79,7 +80,8 @@ export function manifestToWire(view: DatasetView): WireManifest {
 }
 
 export function fileToWire({ filename, upload }: StoredFile): WireFile {
-  return bytesToWire(filename, upload, upload.finalizedAt);
+  const file = bytesToWire(filename, upload, upload.finalizedAt);
+  return upload.problem === undefined ? file : { ...file, problem: problemToWire(upload.problem) };
 }
 
 /** The answer to an upload. */
@@ -127,6 +129,6 @@ function awaitedToWire({ filename, upload }: PendingFile): WireAwaited {
   return { filename, until: timeOf(liveUntil(upload)) };
 }
 
-function problemToWire({ code, filename, message }: Problem): WireProblem {
+export function problemToWire({ code, filename, message }: Problem): WireProblem {
   return { code, ...(filename !== undefined && { filename }), message };
 }

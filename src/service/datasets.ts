@@ -31,8 +31,10 @@ export interface DatasetSummary {
 
 /** A dataset at one moment, with its files and findings. */
 export interface DatasetView extends DatasetSummary {
-  /** Stored files, by name. */
+  /** Stored files without a problem, by name. */
   readonly files: readonly StoredFile[];
+  /** Stored files that a recheck found damaged, by name. */
+  readonly damagedFiles: readonly StoredFile[];
   readonly findings: Findings;
   /** Uploads that are pending and not expired, by name. */
   readonly pendingUploads: readonly PendingFile[];
@@ -97,11 +99,13 @@ export class DatasetService {
     if (dataset.counts.pending > 0) pollPresignedUploads?.(key.id);
     const at = now();
     const status = statusOf(dataset.counts, at, rules);
-    const stored = storedFilesIn(files);
+    const allStored = storedFilesIn(files);
+    const stored = allStored.filter(({ upload }) => upload.problem === undefined);
     return {
       dataset,
       status,
       files: stored,
+      damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
       findings: findingsOf(files, at),
       pendingUploads: files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),

@@ -3,7 +3,11 @@ import type { Micros } from '../dataset/dataset.js';
 const RENEWALS_PER_LEASE = 5;
 
 /** Another holder has taken over a lease, or what it was for is gone. */
-export class LeaseLost extends Error {}
+export class LeaseLost extends Error {
+  constructor() {
+    super('The lease was lost.');
+  }
+}
 
 /**
  * Runs `work` and renews a lease until it ends. A renewal that fails is ignored: the lease outlives several of them, and the
@@ -20,7 +24,7 @@ export async function whileRenewing<T>(
     () =>
       renew().then(
         (isHeld) => {
-          if (!isHeld) lost.abort(new LeaseLost('The lease was lost.'));
+          if (!isHeld) lost.abort(new LeaseLost());
         },
         () => {},
       ),

@@ -1,10 +1,10 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { ReceivedFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { CheckLease } from './check-lease.js';
 import { fetchIntact } from './fetch-intact.js';
+import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost } from '../while-renewing.js';
 
 /** Few, so that uploads go on: each check keeps a decoder busy. */
@@ -33,8 +33,7 @@ export class BackgroundChecks {
   readonly #checks = new Map<string, Promise<void>>();
   /** Files whose check has failed, by id, with the time in milliseconds since 1970 from which it is retried. */
   readonly #retryAt = new Map<string, number>();
-  #wake = new AbortController();
-  #running = Promise.resolve();
+  #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: BackgroundChecksOptions) {
     this.#dependencies = dependencies;
@@ -42,33 +41,21 @@ export class BackgroundChecks {
   }
 
   start(): void {
-    this.#running = this.#run();
+    const pauseMs = Math.min(MAX_PAUSE_MS, this.#dependencies.rules.leaseDuration / 1000 / 2);
+    const onError = (error: unknown) => this.#options.onError(error, 'looking for received files failed');
+    this.#loop = runOnWake(() => this.#startChecks(pauseMs), { pauseMs, onError });
   }
 
   /** Looks for received files soon, and returns at once. */
   wake(): void {
-    this.#wake.abort();
+    this.#loop?.wake();
   }
 
   /** Aborts checks and releases their leases. Another instance, or the next process, continues with those files. */
   async stop(): Promise<void> {
     this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
-    await this.#running;
+    await this.#loop?.stop();
     await Promise.all(this.#checks.values());
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    const pauseMs = Math.min(MAX_PAUSE_MS, this.#dependencies.rules.leaseDuration / 1000 / 2);
-    while (!signal.aborted) {
-      this.#wake = new AbortController();
-      try {
-        await this.#startChecks(pauseMs);
-      } catch (error) {
-        this.#options.onError(error, 'looking for received files failed');
-      }
-      await wait(pauseMs, undefined, { signal: AbortSignal.any([signal, this.#wake.signal]) }).catch(() => {});
-    }
   }
 
   async #startChecks(retryPauseMs: number): Promise<void> {

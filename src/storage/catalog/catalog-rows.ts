@@ -13,6 +13,7 @@ export const PRIMARY_KEYS = {
   setting: 'name',
   trash: 'blob_key',
   dataset: 'id',
+  recheck: 'dataset_id',
 } as const satisfies Partial<Record<keyof Schema, string>>;
 
 export type PlainTable = keyof typeof PRIMARY_KEYS;

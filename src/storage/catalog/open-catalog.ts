@@ -5,6 +5,7 @@ import { ChangeFeed } from '../database/change-feed.js';
 import { openSqlite } from '../database/sqlite.js';
 import { Accounts } from './accounts.js';
 import { Catalog } from './catalog.js';
+import { Rechecks } from './rechecks.js';
 import { TokenCache } from './token-cache.js';
 
 export interface CatalogConfig {
@@ -14,10 +15,11 @@ export interface CatalogConfig {
   readonly databaseUrl?: string | undefined;
 }
 
-/** The catalog, the accounts, and the clock that sets and compares all times in them. */
+/** The catalog, the accounts, the rechecks, and the clock that sets and compares all times in them. */
 export interface OpenCatalog {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
+  readonly rechecks: Rechecks;
   readonly now: () => Micros;
   /** The Postgres database, without its password; `undefined` for SQLite. */
   readonly databaseName: string | undefined;
@@ -40,6 +42,7 @@ export async function openCatalog(
   return {
     catalog: new Catalog(db, { blobGrace }),
     accounts: new Accounts(db),
+    rechecks: new Rechecks(db),
     now: microsClock(options.localClock, options.localClock),
     databaseName: undefined,
     close: () => db.close(),
@@ -84,6 +87,7 @@ async function openOnPostgres(
   return {
     catalog: new Catalog(db, { blobGrace, changeFeed: changes, notifyInstances }),
     accounts: new Accounts(db, { tokens, notifyInstances }),
+    rechecks: new Rechecks(db),
     now: clock.now,
     databaseName: databaseNameOf(url),
     close: async () => {

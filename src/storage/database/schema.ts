@@ -66,6 +66,20 @@ export interface Schema {
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: string | null;
   };
+  /** The last recheck of a dataset: its files are inspected again, in the order of their ids. */
+  recheck: {
+    dataset_id: string;
+    started_at: number;
+    /** Stored files at the start. */
+    total: number;
+    checked: number;
+    /** The id of the last file that was checked; empty at the start. */
+    after_id: string;
+    /** Null while it runs. */
+    finished_at: number | null;
+    lease_until: number | null;
+    lease_token: string | null;
+  };
   /** Blobs without a file, kept until `delete_after` for reads in flight. */
   trash: { blob_key: string; delete_after: number };
   setting: { name: string; value: string };
@@ -75,6 +89,7 @@ export interface Schema {
 export const MIGRATIONS: Record<string, Migration> = {
   '0001_initial': { up: createInitialTables },
   '0002_received': { up: addReceived },
+  '0003_recheck': { up: addRecheck },
 };
 
 async function createInitialTables(db: Kysely<unknown>): Promise<void> {
@@ -200,5 +215,25 @@ async function addReceived(db: Kysely<unknown>): Promise<void> {
     .on('file')
     .columns(['settled_at', 'id'])
     .where(sql.ref('state'), '=', 'received')
+    .execute();
+}
+
+async function addRecheck(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('recheck')
+    .addColumn('dataset_id', 'text', (c) => c.primaryKey().references('dataset.id').onDelete('cascade'))
+    .addColumn('started_at', 'bigint', (c) => c.notNull())
+    .addColumn('total', 'bigint', (c) => c.notNull())
+    .addColumn('checked', 'bigint', (c) => c.notNull())
+    .addColumn('after_id', 'text', (c) => c.notNull())
+    .addColumn('finished_at', 'bigint')
+    .addColumn('lease_until', 'bigint')
+    .addColumn('lease_token', 'text')
+    .execute();
+  await db.schema
+    .createIndex('recheck_unfinished')
+    .on('recheck')
+    .columns(['started_at', 'dataset_id'])
+    .where(sql.ref('finished_at'), 'is', null)
     .execute();
 }

@@ -1,0 +1,144 @@
+import type { Command } from 'commander';
+import { type Dataset, type Recheck, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { sleep } from '../../client/retry.js';
+import { firstLines } from '../folder/report.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { CommandError, EXIT, endingOf, interruptible } from '../terminal/exit-codes.js';
+import { painterOf, print, printJson } from '../terminal/print.js';
+import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
+import { counted, printable } from '../terminal/text.js';
+
+const POLL_INTERVAL_MS = 500;
+
+const EXAMPLES = `
+Examples:
+  $ trainyard recheck wagons              every file of the dataset
+  $ trainyard recheck                     of all your datasets
+  $ trainyard recheck wagons --no-start   the progress or the result of the last recheck
+
+The service inspects files again that it accepted before, with the checks that it has today. It goes on if the command is
+interrupted; the same command then continues to show the progress. A damaged file is kept, and makes its dataset FAILED.
+
+Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
+
+interface RecheckOptions extends RemoteOptions {
+  readonly start: boolean;
+  readonly wait: boolean;
+}
+
+/** A dataset and its recheck. */
+interface Checked {
+  readonly dataset: Dataset;
+  readonly recheck: Recheck;
+}
+
+/** `trainyard recheck` */
+export function addRecheckCommand(program: Command): void {
+  const command = program
+    .command('recheck')
+    .description('Let the service inspect the files of a dataset again, and list those that are damaged.')
+    .argument('[dataset]', 'its name or ID (default: all your datasets)')
+    .option('--no-start', 'start no recheck, and show the last one')
+    .option('--no-wait', 'do not wait for the end');
+  addRemoteOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action((name, options) => interruptible((signal) => recheck(name, options, signal)));
+}
+
+async function recheck(name: string | undefined, options: RecheckOptions, signal: AbortSignal): Promise<void> {
+  const client = clientFrom(options);
+  const datasets = name === undefined ? await client.list({ signal }) : [await mustFind(client, name, signal)];
+  const display = openProgressDisplay({ isQuiet: options.json === true });
+  try {
+    const checked = await recheckAll(client, { datasets, options, display, signal });
+    display.clear();
+    if (checked.some(({ recheck: { problems } }) => problems.length > 0)) process.exitCode = EXIT.notFit;
+    if (options.json) printJson({ datasets: checked.map(documentOf) });
+    else for (const line of linesOf(checked)) print(line);
+  } catch (error) {
+    if (endingOf(error).code !== EXIT.interrupted) throw error;
+    const message = 'interrupted. The service goes on; to see the progress, run the same command again.';
+    throw new CommandError(EXIT.interrupted, message, { cause: error });
+  } finally {
+    display.clear();
+  }
+}
+
+async function recheckAll(
+  client: TrainyardClient,
+  task: { datasets: readonly Dataset[]; options: RecheckOptions; display: ProgressDisplay; signal: AbortSignal },
+): Promise<Checked[]> {
+  const { datasets, options, display, signal } = task;
+  const rechecks = new Map<Dataset, Recheck>();
+  for (const dataset of datasets) {
+    const { id } = dataset;
+    const started = options.start ? client.rechecks.start(id, { signal }) : client.rechecks.progress(id, { signal });
+    const found = await unlessGone(started);
+    if (found !== undefined) rechecks.set(dataset, found);
+  }
+  const show = () => display.update(() => [progressLine([...rechecks.values()])]);
+  show();
+  // The service rechecks datasets in the order in which their rechecks were started.
+  for (const [dataset, first] of [...rechecks]) {
+    for (let last = first; options.wait && last.state === 'running'; ) {
+      await sleep(POLL_INTERVAL_MS, signal);
+      const found = await unlessGone(client.rechecks.progress(dataset.id, { signal }));
+      if (found === undefined) {
+        rechecks.delete(dataset);
+        break;
+      }
+      last = found;
+      rechecks.set(dataset, found);
+      show();
+    }
+  }
+  const current = new Map((await client.list({ signal })).map((dataset) => [dataset.id, dataset]));
+  return [...rechecks].map(([dataset, found]) => ({ dataset: current.get(dataset.id) ?? dataset, recheck: found }));
+}
+
+/** `undefined` if the dataset was deleted in the meantime. @throws CommandError if the service has no rechecks */
+async function unlessGone(answer: Promise<Recheck>): Promise<Recheck | undefined> {
+  return answer.catch((error) => {
+    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+    if (error.code === 'dataset_not_found') return undefined;
+    throw new CommandError(EXIT.unavailable, 'this service does not recheck files.', { cause: error });
+  });
+}
+
+function progressLine(rechecks: readonly Recheck[]): string {
+  const total = rechecks.reduce((sum, recheck) => sum + recheck.total, 0);
+  const checked = rechecks.reduce((sum, recheck) => sum + checkedIn(recheck), 0);
+  const problems = rechecks.reduce((sum, recheck) => sum + recheck.problems.length, 0);
+  const found = problems === 0 ? '' : `, ${problems.toLocaleString('en')} damaged`;
+  const files = `${checked.toLocaleString('en')} of ${counted(total, 'file')}`;
+  return `${bar(checked, total)} ${percent(checked, total)}  checked ${files}${found}`;
+}
+
+/** Files that were deleted since the start are not checked. */
+function checkedIn({ state, checked, total }: Recheck): number {
+  return state === 'running' ? Math.min(checked, total) : total;
+}
+
+function linesOf(checked: readonly Checked[]): string[] {
+  if (checked.length === 0) return ['You have no datasets yet. To create one, run: trainyard push DIR'];
+  const paint = painterOf(process.stdout);
+  return checked.flatMap(({ dataset, recheck: found }) => {
+    const problems = found.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));
+    const heading = `${paint('bold', printable(dataset.name))}  ${summaryOf(found)}; the dataset is ${dataset.status}`;
+    return [heading, ...firstLines(problems, 'damaged file')];
+  });
+}
+
+function summaryOf({ state, checked, total, problems }: Recheck): string {
+  const damaged = problems.length === 0 ? 'none is damaged' : `${counted(problems.length, 'damaged file')}`;
+  if (state === 'never') return 'never rechecked';
+  if (state === 'running')
+    return `${checked.toLocaleString('en')} of ${counted(total, 'file')} checked so far, ${damaged}`;
+  return `${counted(checked, 'file')} checked, ${damaged}`;
+}
+
+function documentOf({ dataset, recheck: found }: Checked): Record<string, unknown> {
+  const { id, name, status } = dataset;
+  const { dataset_id: _, ...progress } = found;
+  return { id, name, status, ...progress };
+}

@@ -1,0 +1,155 @@
+import { recordRecheck } from '../../dataset/check-transitions.js';
+import type { StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import type { Inspection } from '../../dataset/inspect/inspection.js';
+import type { Recheck, RecheckHolder, Rechecks } from '../../storage/catalog/rechecks.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
+import { LeaseLost, whileRenewing } from '../while-renewing.js';
+import { fetchIntact } from './fetch-intact.js';
+import { inspectFile } from './inspect-file.js';
+
+/** Files read from the catalog at a time. */
+const PAGE_FILES = 100;
+
+/** The least time between two records of progress. A crash repeats the files since the last one. */
+const SAVE_INTERVAL_MS = 1000;
+
+/** The longest pause after a failure, and until the recheck of an instance that died is taken over. */
+const MAX_PAUSE_MS = 30_000;
+
+export interface BackgroundRechecksOptions {
+  readonly rechecks: Rechecks;
+  /** As that of `BackgroundChecks`. */
+  readonly isAlone: boolean;
+  readonly onFinished: (recheck: Recheck) => void;
+  /** Reports a failure that will be retried. */
+  readonly onError: (error: unknown, failure: string) => void;
+}
+
+/**
+ * Inspects the stored files of datasets again, one file at a time, so that uploads go on. A lease on each recheck decides
+ * which instance continues it. After a restart it continues with the next file.
+ */
+export class BackgroundRechecks {
+  readonly #dependencies: ServiceDependencies;
+  readonly #options: BackgroundRechecksOptions;
+  readonly #stopping = new AbortController();
+  #loop: WakeableLoop | undefined;
+
+  constructor(dependencies: ServiceDependencies, options: BackgroundRechecksOptions) {
+    this.#dependencies = dependencies;
+    this.#options = options;
+  }
+
+  start(): void {
+    const pauseMs = Math.min(MAX_PAUSE_MS, this.#dependencies.rules.leaseDuration / 1000 / 2);
+    const onError = (error: unknown) => this.#options.onError(error, 'a recheck failed');
+    this.#loop = runOnWake(() => this.#recheckAll(), { pauseMs, onError });
+  }
+
+  /** Looks for unfinished rechecks soon, and returns at once. */
+  wake(): void {
+    this.#loop?.wake();
+  }
+
+  /** Aborts the check in flight and releases the lease. Another instance, or the next process, continues. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new ServiceError('shutting_down', 'The server is shutting down.'));
+    await this.#loop?.stop();
+  }
+
+  async #recheckAll(): Promise<void> {
+    const { signal } = this.#stopping;
+    const failed = new Set<string>();
+    while (!signal.aborted) {
+      const until = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : this.#dependencies.now();
+      const found = await this.#options.rechecks.unfinished({ until, limit: failed.size + 1 });
+      const next = found.find(({ datasetId }) => !failed.has(datasetId));
+      if (next === undefined) return;
+      try {
+        // Another instance may have acquired it first. It is listed again if it is released.
+        if (!(await this.#recheck(next, until))) failed.add(next.datasetId);
+      } catch (error) {
+        if (signal.aborted) return;
+        failed.add(next.datasetId);
+        if (error instanceof LeaseLost) continue;
+        this.#options.onError(error, `the recheck of dataset ${next.datasetId} paused`);
+      }
+    }
+  }
+
+  /** @returns false if another instance has the lease */
+  async #recheck(
+    { datasetId, accountId }: { datasetId: string; accountId: string },
+    expiredBy: number,
+  ): Promise<boolean> {
+    const { now, newId, rules } = this.#dependencies;
+    const { rechecks } = this.#options;
+    const holder = { datasetId, token: newId() };
+    const leaseUntil = () => now() + rules.leaseDuration;
+    const recheck = await rechecks.acquire(holder, { expiredBy, until: leaseUntil() });
+    if (recheck === undefined) return false;
+    const renew = () => rechecks.save(holder, { leaseUntil: leaseUntil() });
+    const lease = { leaseDuration: rules.leaseDuration, renew, signal: this.#stopping.signal };
+    await whileRenewing(lease, (signal) => this.#checkFiles(recheck, { holder, accountId, leaseUntil, signal }));
+    return true;
+  }
+
+  async #checkFiles(
+    recheck: Recheck,
+    options: { holder: RecheckHolder; accountId: string; leaseUntil: () => number; signal: AbortSignal },
+  ): Promise<void> {
+    const { holder, accountId, leaseUntil, signal } = options;
+    const { rechecks, onFinished } = this.#options;
+    let { checked, afterId } = recheck;
+    let savedAt = performance.now();
+    try {
+      for (;;) {
+        const files = await rechecks.nextFiles({ ...recheck, afterId }, PAGE_FILES);
+        for (const file of files) {
+          await this.#checkFile(file, { accountId, signal });
+          checked++;
+          afterId = file.id;
+          if (performance.now() - savedAt < SAVE_INTERVAL_MS) continue;
+          savedAt = performance.now();
+          if (!(await rechecks.save(holder, { checked, afterId, leaseUntil: leaseUntil() }))) throw new LeaseLost();
+        }
+        if (files.length < PAGE_FILES) break;
+      }
+    } catch (error) {
+      await rechecks.save(holder, { checked, afterId, leaseUntil: null }).catch(() => {});
+      throw error;
+    }
+    const finishedAt = this.#dependencies.now();
+    if (await rechecks.save(holder, { checked, afterId, finishedAt, leaseUntil: null })) {
+      onFinished({ ...recheck, checked, afterId, finishedAt });
+    }
+  }
+
+  async #checkFile(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<void> {
+    const { catalog, now } = this.#dependencies;
+    const { id, datasetId, filename } = file;
+    const found = await this.#inspect(file, options);
+    options.signal.throwIfAborted();
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
+    await catalog.change(change, (group) => recordRecheck(group, id, found));
+  }
+
+  async #inspect(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<Inspection> {
+    const { filename, upload } = file;
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, options.signal);
+    if ('problem' in fetched) return { ok: false, ...fetched };
+    const { content, discard } = fetched.blob;
+    try {
+      const toInspect = { filename, sizeBytes: upload.sizeBytes, content };
+      const { inspection } = await inspectFile(this.#dependencies, toInspect, {
+        ...options,
+        maxDecodeSeconds: Number.POSITIVE_INFINITY,
+      });
+      return inspection;
+    } finally {
+      await discard();
+    }
+  }
+}

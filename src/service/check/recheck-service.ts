@@ -1,0 +1,51 @@
+import { MAX_LISTED } from '../../api/limits.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import type { Recheck, Rechecks } from '../../storage/catalog/rechecks.js';
+import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+
+/** The last recheck of a dataset, and what is wrong with its stored files. */
+export interface RecheckProgress {
+  readonly datasetId: string;
+  /** `undefined` if the dataset has never been rechecked. */
+  readonly recheck: Recheck | undefined;
+  /** By filename, at most `MAX_LISTED`. */
+  readonly problems: readonly ErrorProblem[];
+}
+
+/** Starts rechecks of datasets, and reports their progress. */
+export class RecheckService {
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
+  readonly #rechecks: Rechecks;
+  readonly #onStarted: () => void;
+
+  /** @param options.onStarted is called after a start, and returns at once */
+  constructor(
+    dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>,
+    { rechecks, onStarted }: { rechecks: Rechecks; onStarted: () => void },
+  ) {
+    this.#dependencies = dependencies;
+    this.#rechecks = rechecks;
+    this.#onStarted = onStarted;
+  }
+
+  /** Starts a recheck of all stored files, unless one is running. @throws ServiceError `dataset_not_found` */
+  async start(key: DatasetKey): Promise<RecheckProgress> {
+    const { catalog, now } = this.#dependencies;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    await this.#rechecks.start(key.id, now());
+    this.#onStarted();
+    return this.progress(key);
+  }
+
+  /** @throws ServiceError `dataset_not_found` */
+  async progress(key: DatasetKey): Promise<RecheckProgress> {
+    const dataset = await this.#dependencies.catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(key.id);
+    const recheck = await this.#rechecks.of(key.id);
+    // Clients poll this: most datasets have no rejected file, and then no file is read.
+    const damaged = dataset.counts.rejected > 0 ? await this.#rechecks.damagedFiles(key.id, MAX_LISTED) : [];
+    const problems = damaged.flatMap(({ upload }) => upload.problem ?? []);
+    return { datasetId: key.id, recheck, problems };
+  }
+}

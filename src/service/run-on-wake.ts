@@ -1,0 +1,34 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Work that runs repeatedly until it is stopped. */
+export interface WakeableLoop {
+  /** Runs the work soon, and returns at once. */
+  readonly wake: () => void;
+  /** Stops the loop, and resolves once no run is in flight. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Runs `work` at once, `pauseMs` after each end, and whenever it is woken; one run at a time. */
+export function runOnWake(
+  work: () => Promise<void>,
+  { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
+): WakeableLoop {
+  const stopping = new AbortController();
+  let wake = new AbortController();
+  const run = async () => {
+    while (!stopping.signal.aborted) {
+      // Made before the work, so that a call of `wake` meanwhile causes another run.
+      wake = new AbortController();
+      await work().catch(onError);
+      await wait(pauseMs, undefined, { signal: AbortSignal.any([stopping.signal, wake.signal]) }).catch(() => {});
+    }
+  };
+  const running = run();
+  return {
+    wake: () => wake.abort(),
+    stop: () => {
+      stopping.abort();
+      return running;
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import type { Selectable } from 'kysely';
+import type { Micros, StoredFile } from '../../dataset/dataset.js';
+import type { Database } from '../database/database.js';
+import type { Schema } from '../database/schema.js';
+import { fileOf } from './rows.js';
+import { IS_PENDING, IS_RECEIVED } from './statements.js';
+
+/** The last recheck of a dataset. */
+export interface Recheck {
+  readonly datasetId: string;
+  readonly startedAt: Micros;
+  /** Stored files at the start. */
+  readonly total: number;
+  readonly checked: number;
+  /** The id of the last file that was checked. */
+  readonly afterId: string;
+  /** `null` while it runs. */
+  readonly finishedAt: Micros | null;
+}
+
+/** The holder of the lease on a recheck. */
+export interface RecheckHolder {
+  readonly datasetId: string;
+  readonly token: string;
+}
+
+/** Rechecks in the database. Each change is one statement, which does nothing if the caller no longer holds the lease. */
+export class Rechecks {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Starts a recheck of a dataset, unless one is running. */
+  async start(datasetId: string, now: Micros): Promise<void> {
+    const start = {
+      started_at: now,
+      checked: 0,
+      after_id: '',
+      finished_at: null,
+      lease_until: null,
+      lease_token: null,
+    };
+    await this.#db.query
+      .insertInto('recheck')
+      .columns(['dataset_id', 'total', ...(Object.keys(start) as (keyof typeof start)[])])
+      .expression((eb) =>
+        eb
+          .selectFrom('dataset')
+          .select((of) => [
+            'id',
+            of
+              .selectFrom('file')
+              .select(({ fn }) => fn.countAll<number>().as('stored'))
+              .whereRef('dataset_id', '=', 'dataset.id')
+              .where('state', '=', 'stored')
+              .as('total'),
+            ...Object.entries(start).map(([name, value]) => of.val(value).as(name)),
+          ])
+          .where('id', '=', datasetId),
+      )
+      .onConflict((conflict) =>
+        conflict
+          .column('dataset_id')
+          .doUpdateSet((eb) => ({ ...start, total: eb.ref('excluded.total') }))
+          .where('recheck.finished_at', 'is not', null),
+      )
+      .execute();
+  }
+
+  async of(datasetId: string): Promise<Recheck | undefined> {
+    const row = await this.#db.query
+      .selectFrom('recheck')
+      .selectAll()
+      .where('dataset_id', '=', datasetId)
+      .executeTakeFirst();
+    return row && recheckOf(row);
+  }
+
+  /** The unfinished rechecks that no lease holds after `until`, oldest first, at most `limit`, with their accounts. */
+  async unfinished({
+    until,
+    limit,
+  }: {
+    until: Micros;
+    limit: number;
+  }): Promise<{ datasetId: string; accountId: string }[]> {
+    const rows = await this.#db.query
+      .selectFrom('recheck')
+      .innerJoin('dataset', 'dataset.id', 'recheck.dataset_id')
+      .select(['recheck.dataset_id', 'dataset.account_id'])
+      .where('finished_at', 'is', null)
+      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', until)]))
+      .orderBy('started_at')
+      .orderBy('recheck.dataset_id')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => ({ datasetId: row.dataset_id, accountId: row.account_id }));
+  }
+
+  /** Acquires the lease on an unfinished recheck; `undefined` if another holder has it. */
+  async acquire(
+    { datasetId, token }: RecheckHolder,
+    lease: { expiredBy: Micros; until: Micros },
+  ): Promise<Recheck | undefined> {
+    const row = await this.#db.query
+      .updateTable('recheck')
+      .set({ lease_until: lease.until, lease_token: token })
+      .where('dataset_id', '=', datasetId)
+      .where('finished_at', 'is', null)
+      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', lease.expiredBy)]))
+      .returningAll()
+      .executeTakeFirst();
+    return row && recheckOf(row);
+  }
+
+  /** Records progress, and renews or releases the lease. @returns false if the lease was lost */
+  async save(
+    holder: RecheckHolder,
+    change: { checked?: number; afterId?: string; finishedAt?: Micros; leaseUntil: Micros | null },
+  ): Promise<boolean> {
+    const { checked, afterId, finishedAt, leaseUntil } = change;
+    const row = await this.#db.query
+      .updateTable('recheck')
+      .set({
+        ...(checked !== undefined && { checked }),
+        ...(afterId !== undefined && { after_id: afterId }),
+        ...(finishedAt !== undefined && { finished_at: finishedAt }),
+        lease_until: leaseUntil,
+        ...(leaseUntil === null && { lease_token: null }),
+      })
+      .where('dataset_id', '=', holder.datasetId)
+      .where('lease_token', '=', holder.token)
+      .returning('dataset_id')
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** The next files of a recheck: files that are stored since its start need none. */
+  async nextFiles({ datasetId, startedAt, afterId }: Recheck, limit: number): Promise<StoredFile[]> {
+    const rows = await this.#db.query
+      .selectFrom('file')
+      .selectAll()
+      .where('dataset_id', '=', datasetId)
+      .where('state', '=', 'stored')
+      .where('settled_at', '<=', startedAt)
+      .where('id', '>', afterId)
+      .orderBy('id')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => fileOf(row) as StoredFile);
+  }
+
+  /** The stored files of a dataset that have a problem, by name, at most `limit`. */
+  async damagedFiles(datasetId: string, limit: number): Promise<StoredFile[]> {
+    const rows = await this.#db.query
+      .selectFrom('file')
+      .selectAll()
+      .where('dataset_id', '=', datasetId)
+      .where('state', '<>', IS_PENDING)
+      .where('state', '<>', IS_RECEIVED)
+      .where('state', '=', 'stored')
+      .where('problem', 'is not', null)
+      .orderBy('filename')
+      .limit(limit)
+      .execute();
+    return rows.map((row) => fileOf(row) as StoredFile);
+  }
+}
+
+function recheckOf(row: Selectable<Schema['recheck']>): Recheck {
+  const { dataset_id: datasetId, started_at: startedAt, after_id: afterId, finished_at: finishedAt } = row;
+  return { datasetId, startedAt, total: row.total, checked: row.checked, afterId, finishedAt };
+}
