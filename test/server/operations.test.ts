@@ -32,6 +32,8 @@ describe('the OpenAPI document', () => {
         `GET ${base}/{id}/status`,
         `GET ${base}/{id}/manifest`,
         `GET ${base}/{id}/events`,
+        `POST ${base}/{id}/recheck`,
+        `GET ${base}/{id}/recheck`,
         `GET ${base}/{id}/links`,
         `GET ${base}/{id}/zip`,
         `POST ${base}/{id}/upload`,

@@ -10,7 +10,7 @@ export interface Pair {
   /** Usually one file; none for an orphan caption; several if they share a stem and thus a caption. */
   readonly media: readonly DatasetFile[];
   readonly caption: DatasetFile | undefined;
-  /** Errors and warnings about these files, except a missing caption. */
+  /** Errors and warnings about these files, a recheck's included, except a missing caption. */
   readonly problems: readonly Problem[];
 }
 
@@ -26,9 +26,11 @@ export type PairCategory = (typeof PAIR_CATEGORIES)[number];
 /** Errors about files in the dataset. All other errors are about uploads that are not in it. */
 const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 
-/** Groups the files of a dataset into pairs, sorted by stem. */
-export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'files' | 'warnings' | 'error'>): Pair[] {
-  const groups = groupedBy(files, ({ filename }) => stemOf(filename));
+type Findings = Pick<DatasetWithFiles, 'files' | 'damaged' | 'warnings' | 'error'>;
+
+/** Groups the files of a dataset into pairs, sorted by stem. Files that a recheck found damaged are among them. */
+export function pairsOf({ files, damaged = [], warnings, error }: Findings): Pair[] {
+  const groups = groupedBy([...files, ...damaged], ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
   const problemsByStem = groupedBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
   return [...groups]
@@ -39,6 +41,7 @@ export function pairsOf({ files, warnings, error }: Pick<DatasetWithFiles, 'file
       // If both `a.txt` and `a.TXT` exist, the service reports a collision, and the trainer reads `a.txt`.
       caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
       problems: withoutRepeats([
+        ...group.flatMap(({ problem }) => problem ?? []),
         ...(problemsByStem.get(stem) ?? []),
         ...group.flatMap(({ warnings: own }) => own ?? []),
       ]),
@@ -68,8 +71,13 @@ export function isInCategory(pair: Pair, category: PairCategory): boolean {
 }
 
 /** The uploads that were rejected or have expired. */
-export function rejectedUploadsOf({ error }: Pick<DatasetWithFiles, 'error'>): RejectedUpload[] {
-  return (error?.problems ?? []).flatMap((problem) =>
-    problem.filename === undefined || ABOUT_FILES.has(problem.code) ? [] : [{ filename: problem.filename, problem }],
-  );
+export function rejectedUploadsOf({
+  error,
+  damaged = [],
+}: Pick<DatasetWithFiles, 'error' | 'damaged'>): RejectedUpload[] {
+  const stored = new Set(damaged.map(({ filename }) => filename));
+  return (error?.problems ?? []).flatMap((problem) => {
+    const { filename, code } = problem;
+    return filename === undefined || ABOUT_FILES.has(code) || stored.has(filename) ? [] : [{ filename, problem }];
+  });
 }

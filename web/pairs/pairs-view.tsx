@@ -31,7 +31,7 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
     return allRejected.filter(({ filename }) => matches([filename]));
   }, [allRejected, filter.search]);
   const counts = useMemo(() => categoryCounts(pairs), [pairs]);
-  const rejected = Math.max(allRejected.length, dataset.counts.rejected);
+  const rejected = Math.max(allRejected.length, dataset.counts.rejected - (dataset.damaged?.length ?? 0));
   if (pairs.length === 0 && rejected === 0) return <NoFiles dataset={dataset} />;
   return (
     <>

@@ -130,6 +130,8 @@ export class BackgroundRechecks {
   async #checkFile(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<void> {
     const { catalog, now } = this.#dependencies;
     const { id, datasetId, filename } = file;
+    // A page may be old: the files before it can have taken hours.
+    if ((await catalog.file(id))?.upload.state !== 'stored') return;
     const found = await this.#inspect(file, options);
     options.signal.throwIfAborted();
     const change = { datasetId, filenames: [filename], now: now(), isActivity: false };

@@ -7,8 +7,10 @@ import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { BackgroundChecks } from '../../../src/service/check/background-checks.js';
+import { BackgroundRechecks } from '../../../src/service/check/background-rechecks.js';
+import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
-import type { ClipDecoder, ClipToDecode, ServiceDependencies } from '../../../src/service/dependencies.js';
+import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
@@ -75,7 +77,9 @@ export async function openPlace(place: Place) {
   const time = { ahead: 0 };
 
   /** An instance whose decoder the test drives. */
-  const newInstance = (options: { hasDecoder?: boolean; isAlone?: boolean; blobs?: BlobStore } = {}) => {
+  const newInstance = (
+    options: { hasDecoder?: boolean; isAlone?: boolean; blobs?: BlobStore; inspect?: Inspector } = {},
+  ) => {
     const decodes: Decode[] = [];
     const errors: string[] = [];
     const decodeClip: ClipDecoder = (toDecode, { signal }) =>
@@ -95,10 +99,12 @@ export async function openPlace(place: Place) {
         leaseDuration: LEASE,
         maxInlineDecodeSeconds: 20,
       },
-      inspect: async (file) => {
-        if (!('path' in file)) throw new Error('The bytes are not in a local file.');
-        return inspect(file);
-      },
+      inspect:
+        options.inspect ??
+        (async (file) => {
+          if (!('path' in file)) throw new Error('The bytes are not in a local file.');
+          return inspect(file);
+        }),
       ...(options.hasDecoder !== false && { decodeClip }),
       // A clip is long if its name says so.
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
@@ -111,10 +117,28 @@ export async function openPlace(place: Place) {
       onError: (error, failure) => errors.push(`${failure}: ${error}`),
     });
     onTestFinished(() => checks.stop());
+    const rechecks = new BackgroundRechecks(dependencies, {
+      rechecks: metadata.rechecks,
+      isAlone: options.isAlone === true,
+      onFinished: () => {},
+      onError: (error, failure) => errors.push(`${failure}: ${error}`),
+    });
+    onTestFinished(() => rechecks.stop());
+    const onStarted = () => rechecks.wake();
+    const recheckService = new RecheckService(dependencies, { rechecks: metadata.rechecks, onStarted });
     const uploads = new Uploads(dependencies);
     return {
       dependencies,
       checks,
+      rechecks,
+      startRecheck: () => recheckService.start(key),
+      progress: () => recheckService.progress(key),
+      /** Waits until the recheck has finished. */
+      rechecked: () =>
+        eventually(async () => {
+          const found = await recheckService.progress(key);
+          return found.recheck?.finishedAt == null ? undefined : found;
+        }),
       decodes,
       errors,
       /** Waits until the decoder has begun so many clips. */

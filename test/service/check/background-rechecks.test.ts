@@ -1,0 +1,251 @@
+import { Readable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import type { CompleteFile } from '../../../src/dataset/dataset.js';
+import { ServiceError } from '../../../src/dataset/errors.js';
+import type { Inspector } from '../../../src/service/dependencies.js';
+import { type BlobStore, blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import * as media from '../../fixtures/media.js';
+import { eventually } from '../../harness/server.js';
+import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
+
+/** Accepts every image, as an earlier version of the service did with some damaged ones. */
+const LENIENT: Inspector = async ({ filename }) =>
+  filename.endsWith('.txt')
+    ? { ok: true, contentType: 'text/plain', facts: { kind: 'caption', characters: 5 }, warnings: [] }
+    : {
+        ok: true,
+        contentType: 'image/png',
+        facts: { kind: 'image', format: 'png', width: 9, height: 9 },
+        warnings: [],
+      };
+
+/** Replaces the bytes of a file, as a failing disk or a foreign client may do. */
+async function overwrite(blobs: BlobStore, file: CompleteFile, bytes: Buffer): Promise<void> {
+  const key = blobKeyOf(file);
+  await blobs.delete([key]);
+  const limit = { bytes: bytes.length, message: '' };
+  const staged = await blobs.stage(Readable.from([bytes]), { key, limit, signal: new AbortController().signal });
+  await staged.commit();
+}
+
+const namesOf = (files: readonly { filename: string }[]) => files.map(({ filename }) => filename);
+
+for (const place of PLACES) {
+  const suffix = place.leftOut === undefined ? '' : `, left out: ${place.leftOut}`;
+  describe.skipIf(place.leftOut !== undefined)(`a recheck on ${place.name}${suffix}`, () => {
+    place.prepare?.();
+    const open = () => openPlace(place);
+
+    test('of intact files finds nothing and changes nothing', async () => {
+      const { newInstance, view } = await open();
+      const { rechecks, upload, startRecheck, rechecked, progress, errors } = newInstance({ hasDecoder: false });
+      await upload('a.jpg', await media.jpeg());
+      await upload('a.txt', 'a dog');
+      const before = await view();
+      expect(before.status).toBe('READY');
+      expect((await progress()).recheck).toBeUndefined();
+      rechecks.start();
+      await startRecheck();
+      const { recheck, problems } = await rechecked();
+      expect([recheck?.total, recheck?.checked, problems]).toEqual([2, 2, []]);
+      expect(await view()).toEqual(before);
+      expect(errors).toEqual([]);
+    });
+
+    test('makes a READY dataset FAILED if a file is damaged, and keeps the file until it is replaced', async () => {
+      const { newInstance, view, watch, blobs, trash } = await open();
+      const old = newInstance({ inspect: LENIENT });
+      const image = await media.jpeg();
+      await old.upload('bad.jpg', image.subarray(0, image.length / 2));
+      await old.upload('bad.txt', 'a dog');
+      await old.upload('good.jpg', image);
+      await old.upload('good.txt', 'a cat');
+      expect((await view()).status).toBe('READY');
+      const statuses = watch();
+      const { rechecks, startRecheck, rechecked, upload } = newInstance();
+      rechecks.start();
+      await startRecheck();
+      const { problems } = await rechecked();
+      expect(problems).toMatchObject([{ code: 'IMAGE_CORRUPT', filename: 'bad.jpg' }]);
+      const failed = await view();
+      expect(failed).toMatchObject({ status: 'FAILED', digest: undefined, findings: { errors: problems } });
+      expect(namesOf(failed.files)).toEqual(['bad.txt', 'good.jpg', 'good.txt']);
+      expect(namesOf(failed.damagedFiles)).toEqual(['bad.jpg']);
+      expect((await blobs.find([blobKeyOf(failed.damagedFiles[0]!)])).size).toBe(1);
+      // The facts that the earlier version had recorded are corrected.
+      expect(failed.files.find(({ filename }) => filename === 'good.jpg')?.upload.facts).not.toMatchObject({
+        width: 9,
+      });
+      await eventually(() => statuses.at(-1) === 'FAILED' || undefined);
+      expect(await trash()).toEqual([]);
+      await upload('bad.jpg', image);
+      expect((await view()).status).toBe('READY');
+      expect(await trash()).toHaveLength(1);
+    });
+
+    test('finds bytes that were changed or lost after the upload, and their return', async () => {
+      const { newInstance, blobs, view } = await open();
+      const { rechecks, upload, startRecheck, rechecked } = newInstance();
+      const image = await media.jpeg();
+      const changed = await upload('changed.jpg', image);
+      await upload('changed.txt', 'a dog');
+      const lost = await upload('lost.jpg', image);
+      await upload('lost.txt', 'a cat');
+      // The other bytes are an intact image too.
+      await overwrite(blobs, changed, await media.jpeg({ seed: 7 }));
+      await blobs.delete([blobKeyOf(lost)]);
+      rechecks.start();
+      await startRecheck();
+      const { problems } = await rechecked();
+      expect(problems.map(({ code, filename }) => [code, filename])).toEqual([
+        ['BYTES_LOST', 'changed.jpg'],
+        ['BYTES_LOST', 'lost.jpg'],
+      ]);
+      expect((await view()).status).toBe('FAILED');
+      if (place.name.includes('S3')) return;
+      await overwrite(blobs, changed, image);
+      await overwrite(blobs, lost, image);
+      await startRecheck();
+      expect((await rechecked()).problems).toEqual([]);
+      expect((await view()).status).toBe('READY');
+    });
+
+    test('decodes clips that were stored without a decoder', async () => {
+      const { newInstance, view } = await open();
+      const { upload } = newInstance({ hasDecoder: false });
+      for (const stem of ['long a', 'long b']) {
+        await upload(`${stem}.mp4`);
+        await upload(`${stem}.txt`, 'a dog');
+      }
+      const { rechecks, startRecheck, rechecked, decode } = newInstance();
+      rechecks.start();
+      await startRecheck();
+      for (const count of [1, 2]) {
+        const { clip, end } = await decode(count);
+        end(clip.filename === 'long a.mp4' ? decoded(clip) : undecodable(clip));
+      }
+      expect((await rechecked()).problems).toMatchObject([{ code: 'VIDEO_CORRUPT', filename: 'long b.mp4' }]);
+      const { status, files, damagedFiles } = await view();
+      expect([status, namesOf(damagedFiles)]).toEqual(['FAILED', ['long b.mp4']]);
+      const good = files.find(({ filename }) => filename === 'long a.mp4');
+      expect(good?.upload).toMatchObject({ facts: { frames: 12 }, warnings: [] });
+    });
+
+    test('goes on after a restart with the next file, and in another instance once a lease has expired', async () => {
+      const { newInstance, time } = await open();
+      const { upload } = newInstance({ hasDecoder: false });
+      const names = ['a.mp4', 'b.mp4', 'c.mp4', 'd.mp4'];
+      for (const name of names) await upload(name);
+      const first = newInstance();
+      first.rechecks.start();
+      await first.startRecheck();
+      const one = await first.decode(1);
+      one.end(decoded(one.clip));
+      const interrupted = await first.decode(2);
+      await first.rechecks.stop();
+      expect(interrupted.signal.aborted).toBe(true);
+      expect((await first.progress()).recheck).toMatchObject({ total: 4, checked: 1, finishedAt: null });
+
+      // This instance is suspended in the middle of a file, and its lease expires.
+      const second = newInstance();
+      second.rechecks.start();
+      const suspended = await second.decode(1);
+      const third = newInstance();
+      third.rechecks.start();
+      third.rechecks.wake();
+      time.ahead = LEASE + SECOND;
+      third.rechecks.wake();
+      const finished: string[] = [one.clip.filename];
+      const finish = async (count: number) => {
+        const { clip, end } = await third.decode(count);
+        end(decoded(clip));
+        finished.push(clip.filename);
+      };
+      for (const count of [1, 2, 3]) await finish(count);
+      const { recheck } = await third.rechecked();
+      expect(recheck).toMatchObject({ total: 4, checked: 4 });
+      expect(finished.sort()).toEqual(names);
+      await eventually(() => suspended.signal.aborted || undefined);
+      expect(suspended.clip.filename).toBe(interrupted.clip.filename);
+    });
+
+    test('by several instances inspects each file once', async () => {
+      const { newInstance } = await open();
+      const inspected: string[] = [];
+      const { inspect: real } = newInstance().dependencies;
+      const counting: Inspector = (file, options) => {
+        inspected.push(file.filename);
+        return real(file, options);
+      };
+      const instances = [newInstance({ inspect: counting }), newInstance({ inspect: counting })] as const;
+      const image = await media.jpeg();
+      const names = Array.from({ length: 12 }, (_, i) => `${i}.jpg`);
+      for (const name of names) await instances[0].upload(name, image);
+      inspected.length = 0;
+      for (const { rechecks } of instances) rechecks.start();
+      await Promise.all(instances.map(({ startRecheck }) => startRecheck()));
+      await instances[0].rechecked();
+      expect(inspected.sort()).toEqual(names.sort());
+    });
+
+    test('leaves files alone that are removed or replaced meanwhile, and does not inspect new ones', async () => {
+      const { newInstance, datasets, key, view } = await open();
+      const { upload } = newInstance({ hasDecoder: false });
+      for (const name of ['a.mp4', 'b.mp4', 'c.mp4']) await upload(name);
+      const { rechecks, startRecheck, rechecked, decode, decodes } = newInstance();
+      rechecks.start();
+      await startRecheck();
+      const { clip, end } = await decode();
+      const others = ['a.mp4', 'b.mp4', 'c.mp4'].filter((name) => name !== clip.filename);
+      await datasets.removeFile(key, others[0]!);
+      const replacement = await upload(clip.filename);
+      end(undecodable(clip));
+      const second = await decode(2);
+      second.end(decoded(second.clip));
+      expect(second.clip.filename).toBe(others[1]);
+      expect((await rechecked()).problems).toEqual([]);
+      expect(decodes).toHaveLength(2);
+      const { files, damagedFiles } = await view();
+      expect(damagedFiles).toEqual([]);
+      expect(files.map(({ id }) => id)).toContain(replacement.id);
+    });
+
+    test('waits for a store that does not answer, and marks no file', async () => {
+      const { newInstance, blobs, view } = await open();
+      await newInstance().upload('a.jpg', await media.jpeg());
+      await newInstance().upload('a.txt', 'a dog');
+      const isDown = { value: true };
+      const unavailable = new ServiceError('unavailable', 'The store does not answer.');
+      const store = Object.create(blobs, {
+        fetch: {
+          value: (...args: Parameters<typeof blobs.fetch>) =>
+            isDown.value ? Promise.reject(unavailable) : blobs.fetch(...args),
+        },
+      }) as typeof blobs;
+      const { rechecks, startRecheck, rechecked, progress, errors } = newInstance({ blobs: store });
+      rechecks.start();
+      await startRecheck();
+      await eventually(() => errors[0]);
+      expect((await progress()).recheck).toMatchObject({ checked: 0, finishedAt: null });
+      expect((await view()).status).toBe('READY');
+      isDown.value = false;
+      expect((await rechecked()).problems).toEqual([]);
+      expect((await view()).status).toBe('READY');
+    });
+
+    test('is not started twice, and ends with its dataset', async () => {
+      const { newInstance, datasets, key } = await open();
+      const { upload } = newInstance({ hasDecoder: false });
+      await upload('a.mp4');
+      const { rechecks, startRecheck, decode, decodes } = newInstance();
+      rechecks.start();
+      const first = await startRecheck();
+      const { signal } = await decode();
+      expect((await startRecheck()).recheck?.startedAt).toBe(first.recheck?.startedAt);
+      await datasets.remove(key);
+      await eventually(() => signal.aborted || undefined);
+      await expect(startRecheck()).rejects.toMatchObject({ code: 'dataset_not_found' });
+      expect(decodes).toHaveLength(1);
+    });
+  });
+}
