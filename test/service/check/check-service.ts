@@ -156,6 +156,9 @@ export async function openPlace(place: Place) {
   const view = () => datasets.view(key);
   return {
     ...metadata,
+    /** Holds the catalog and the blobs, unless they are elsewhere. */
+    folder,
+    token,
     blobs,
     key,
     time,

@@ -49,6 +49,16 @@ describe('pairs of files', () => {
     expect(rejectedUploadsOf({ error }).map(({ filename }) => filename)).toEqual(['c.jpg']);
   });
 
+  test('include files that a recheck found damaged, with the problem, and not as rejected uploads', () => {
+    const problem = problemOf('IMAGE_CORRUPT', 'a.jpg');
+    const damaged = [fileOf('a.jpg', { problem })];
+    const error = { code: '', message: '', problems: [problem, problemOf('NOT_AN_IMAGE', 'c.jpg')] };
+    const [pair] = pairsOf({ files: [fileOf('a.txt')], damaged, warnings: [], error });
+    expect(pair?.media.map(({ filename }) => filename)).toEqual(['a.jpg']);
+    expect(pair?.problems).toEqual([problem]);
+    expect(rejectedUploadsOf({ error, damaged }).map(({ filename }) => filename)).toEqual(['c.jpg']);
+  });
+
   test('have the warnings of their files, which the dataset may not repeat', () => {
     const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
     expect(categoryCounts(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
