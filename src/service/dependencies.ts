@@ -3,14 +3,18 @@ import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
+export interface InspectorOptions {
+  /** The account of the file: concurrent inspections are shared fairly between accounts. */
+  readonly accountId: string;
+  /** True if no client waits for the result: uploads go first. */
+  readonly isBackground?: boolean;
+  readonly signal: AbortSignal;
+}
+
 /** Inspects all the bytes of a file named `filename`. Rejects with the signal's reason. */
 export type Inspector = (
   file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-  options: {
-    /** The account of the file: concurrent inspections are shared fairly between accounts. */
-    readonly accountId: string;
-    readonly signal: AbortSignal;
-  },
+  options: InspectorOptions,
 ) => Promise<Inspection>;
 
 /** A local clip whose structure is proved. */
@@ -25,10 +29,7 @@ export interface ClipToDecode {
  * Decodes every frame of a clip. Resolves with the inspection as the decoder completes it, or with an error of the clip.
  * Rejects with the signal's reason.
  */
-export type ClipDecoder = (
-  clip: ClipToDecode,
-  options: { readonly accountId: string; readonly signal: AbortSignal },
-) => Promise<Inspection>;
+export type ClipDecoder = (clip: ClipToDecode, options: InspectorOptions) => Promise<Inspection>;
 
 /** Limits and durations that the configuration sets; `config.ts` has the defaults. */
 export interface ServiceRules extends StatusRules {

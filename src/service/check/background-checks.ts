@@ -7,7 +7,7 @@ import { fetchIntact } from './fetch-intact.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost } from '../while-renewing.js';
 
-/** Few, so that uploads go on: each check keeps a decoder busy. */
+/** Few, since each holds a copy of a remote file. The pool decides how many decoders run. */
 const MAX_CONCURRENT_CHECKS = 2;
 
 /** The longest time until a failed check is retried, and until the file of an instance that died is taken over. */
@@ -107,7 +107,7 @@ export class BackgroundChecks {
       // An earlier process had a decoder, or space for the bytes: the file keeps the warning that its frames are not proved.
       if (decodeClip === undefined || !('path' in content)) return proved;
       const clip = { path: content.path, filename, sizeBytes, inspection: proved };
-      return await decodeClip(clip, { accountId, signal });
+      return await decodeClip(clip, { accountId, isBackground: true, signal });
     } finally {
       await discard();
     }

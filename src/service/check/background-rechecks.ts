@@ -147,6 +147,7 @@ export class BackgroundRechecks {
       const toInspect = { filename, sizeBytes: upload.sizeBytes, content };
       const { inspection } = await inspectFile(this.#dependencies, toInspect, {
         ...options,
+        isBackground: true,
         maxDecodeSeconds: Number.POSITIVE_INFINITY,
       });
       return inspection;

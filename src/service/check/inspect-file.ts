@@ -1,6 +1,6 @@
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
-import type { ServiceDependencies } from '../dependencies.js';
+import type { InspectorOptions, ServiceDependencies } from '../dependencies.js';
 
 type InspectDependencies = Pick<ServiceDependencies, 'inspect' | 'decodeClip' | 'expectedDecodeSeconds'>;
 
@@ -11,9 +11,7 @@ export interface FileToInspect {
   readonly content: BlobContent;
 }
 
-export interface InspectFileOptions {
-  readonly accountId: string;
-  readonly signal: AbortSignal;
+export interface InspectFileOptions extends InspectorOptions {
   /** A clip whose decode is expected to take longer is not decoded. */
   readonly maxDecodeSeconds: number;
 }
@@ -26,14 +24,14 @@ export interface InspectFileOptions {
 export async function inspectFile(
   dependencies: InspectDependencies,
   { filename, sizeBytes, content }: FileToInspect,
-  { accountId, signal, maxDecodeSeconds }: InspectFileOptions,
+  { maxDecodeSeconds, ...options }: InspectFileOptions,
 ): Promise<{ inspection: Inspection; isDecodeDue: boolean }> {
   const { inspect, decodeClip, expectedDecodeSeconds = () => 0 } = dependencies;
-  const inspection = await inspect({ ...content, filename, sizeBytes }, { accountId, signal });
+  const inspection = await inspect({ ...content, filename, sizeBytes }, options);
   // A decoder needs a local file. A clip that is too large for the spool keeps the warning `NOT_FULLY_CHECKED`.
   const isDecodable = inspection.ok && inspection.facts.kind === 'video' && 'path' in content;
   if (decodeClip === undefined || !isDecodable) return { inspection, isDecodeDue: false };
   const clip = { path: content.path, filename, sizeBytes, inspection };
   if (expectedDecodeSeconds(clip) > maxDecodeSeconds) return { inspection, isDecodeDue: true };
-  return { inspection: await decodeClip(clip, { accountId, signal }), isDecodeDue: false };
+  return { inspection: await decodeClip(clip, options), isDecodeDue: false };
 }

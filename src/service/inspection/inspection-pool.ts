@@ -79,10 +79,11 @@ export class InspectionPool {
    * read.
    *
    * @param options.accountId concurrent inspections are shared fairly between accounts
+   * @param options.isBackground true if no client waits for the result
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { accountId, signal }: { accountId: string; signal: AbortSignal },
+    { accountId, isBackground, signal }: { accountId: string; isBackground?: boolean; signal: AbortSignal },
   ): Promise<Inspection> {
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
@@ -90,7 +91,8 @@ export class InspectionPool {
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
     if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspect(file);
     const limits = this.#limitsOf({ sizeBytes, isRemote });
-    const request = { accountId, expectedSeconds: expectedSecondsOf({ kind, sizeBytes, isRemote }), signal };
+    const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
+    const request = { accountId, isBackground, expectedSeconds, signal };
     const job: InspectionJob = isRemote
       ? { task: 'inspect', filename, remoteBytes: sizeBytes }
       : { task: 'inspect', filename, path: file.path };

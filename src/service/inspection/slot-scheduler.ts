@@ -6,16 +6,21 @@ const MAX_LONG_WAIT_SECONDS = 30;
 
 const DISTRUST_SECONDS = 60;
 
+/** One background task may run for so many slots, and at least one. */
+const SLOTS_PER_BACKGROUND_TASK = 4;
+
 export interface SlotRequest {
   /** Slots are shared fairly between accounts. */
   readonly accountId: string;
   /** The processor time that the task is expected to take. */
   readonly expectedSeconds: number;
+  /** Waits until a slot stays free beside it. Few such tasks run at a time, and their accounts are not charged for them. */
+  readonly isBackground?: boolean | undefined;
   /** Removes the task from the queue. Ending a task that runs is up to the task. */
   readonly signal: AbortSignal;
 }
 
-interface QueuedTask extends Pick<SlotRequest, 'accountId' | 'expectedSeconds'> {
+interface QueuedTask extends Pick<SlotRequest, 'accountId' | 'expectedSeconds' | 'isBackground'> {
   readonly queuedAt: number;
   readonly start: () => void;
 }
@@ -100,7 +105,7 @@ export class SlotScheduler {
     }
   }
 
-  #acquire({ accountId, expectedSeconds, signal }: SlotRequest, account: Account): Promise<() => void> {
+  #acquire({ signal, ...request }: SlotRequest, account: Account): Promise<() => void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#queue.delete(task);
@@ -110,7 +115,7 @@ export class SlotScheduler {
         signal.removeEventListener('abort', onAbort);
         resolve(this.#occupy(task, account));
       };
-      const task: QueuedTask = { accountId, expectedSeconds, queuedAt: this.#now(), start };
+      const task: QueuedTask = { ...request, queuedAt: this.#now(), start };
       this.#queue.add(task);
       signal.addEventListener('abort', onAbort, { once: true });
       this.#startNext();
@@ -122,10 +127,10 @@ export class SlotScheduler {
     const startedAt = this.#now();
     this.#running.add(task);
     // Charged in advance, so that an account can't take all slots before its first task ends.
-    account.virtualSeconds += task.expectedSeconds;
+    if (!task.isBackground) account.virtualSeconds += task.expectedSeconds;
     return () => {
       this.#running.delete(task);
-      account.virtualSeconds += this.#now() - startedAt - task.expectedSeconds;
+      if (!task.isBackground) account.virtualSeconds += this.#now() - startedAt - task.expectedSeconds;
       this.#startNext();
     };
   }
@@ -141,16 +146,27 @@ export class SlotScheduler {
 
   #next(): QueuedTask | undefined {
     const now = this.#now();
-    const runningLong = [...this.#running].filter((task) => this.#isLong(task)).length;
+    const running = [...this.#running];
+    // A background task may take hours: long tasks need not wait for it, and share the other slots.
+    const runningLong = running.filter((task) => !task.isBackground && this.#isLong(task)).length;
     const mayStartLong = runningLong < this.#slots - 1;
+    const runningBackground = running.filter(({ isBackground }) => isBackground).length;
+    const mayStartBackground = runningBackground < Math.max(1, Math.floor(this.#slots / SLOTS_PER_BACKGROUND_TASK));
     let best: { task: QueuedTask; rank: readonly number[] } | undefined;
     for (const task of this.#queue) {
-      const isLong = this.#isLong(task);
-      if (isLong && !mayStartLong) continue;
+      const isBackground = task.isBackground === true;
+      const isLong = isBackground || this.#isLong(task);
       const waited = now - task.queuedAt;
       const isDue = !isLong || waited >= MAX_LONG_WAIT_SECONDS;
+      const leavesSlotFree = running.length < this.#slots - 1;
+      const mayStart = isBackground ? mayStartBackground && (leavesSlotFree || isDue) : !isLong || mayStartLong;
+      if (!mayStart) continue;
       const { virtualSeconds } = this.#accounts.get(task.accountId) ?? { virtualSeconds: 0 };
-      const rank = [isDue ? 0 : 1, virtualSeconds, (isLong && isDue ? 0 : task.expectedSeconds) - waited];
+      const rank = [
+        isDue ? 0 : isBackground ? 2 : 1,
+        virtualSeconds,
+        (isLong && isDue ? 0 : task.expectedSeconds) - waited,
+      ];
       if (best === undefined || isLess(rank, best.rank)) best = { task, rank };
     }
     return best?.task;

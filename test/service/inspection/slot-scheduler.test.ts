@@ -9,6 +9,7 @@ interface TaskPlan {
   readonly seconds?: number;
   /** When it arrives; 0 by default. */
   readonly at?: number;
+  readonly isBackground?: boolean;
 }
 
 interface Finished extends TaskPlan {
@@ -26,8 +27,8 @@ async function simulate(slots: number, plans: readonly TaskPlan[]): Promise<Fini
   const events = plans.map((plan) => ({ at: plan.at ?? 0, happen: () => arrive(plan) }));
   const ended: Promise<void>[] = [];
   const arrive = (plan: TaskPlan) => {
-    const { accountId, expectedSeconds, seconds = expectedSeconds } = plan;
-    const request = { accountId, expectedSeconds, signal: new AbortController().signal };
+    const { accountId, expectedSeconds, isBackground, seconds = expectedSeconds } = plan;
+    const request = { accountId, expectedSeconds, isBackground, signal: new AbortController().signal };
     const work = () => {
       const endedAt = clock.now + seconds;
       started.push({ ...plan, startedAt: clock.now, endedAt });
@@ -205,5 +206,48 @@ describe('an aborted task', () => {
     await expect(
       scheduler.run({ accountId: 'a', expectedSeconds: 1, signal: abort.signal }, async () => {}),
     ).rejects.toThrow('given up');
+  });
+});
+
+describe('background tasks', () => {
+  const hours: TaskPlan = { accountId: 'b', expectedSeconds: 7200, isBackground: true };
+
+  test('run one at a time on a few slots, and start only if a slot stays free, until they have waited for 30 s', async () => {
+    const plans = fc.array(
+      fc.record({
+        accountId: fc.constantFrom('a', 'b'),
+        expectedSeconds: fc.constantFrom(0.1, 1, 5, 30),
+        at: fc.integer({ min: 0, max: 50 }),
+        isBackground: fc.boolean(),
+      }),
+      { maxLength: 40 },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 2, max: 4 }), plans, async (slots, tasks) => {
+        const finished = await simulate(slots, tasks);
+        expect(finished).toHaveLength(tasks.length);
+        for (const [index, task] of finished.entries()) {
+          if (!task.isBackground) continue;
+          const { startedAt, at = 0 } = task;
+          const earlier = finished.slice(0, index).filter(({ endedAt }) => endedAt > startedAt);
+          expect(earlier.filter(({ isBackground }) => isBackground)).toEqual([]);
+          if (startedAt - at < 30) expect(earlier.length).toBeLessThan(slots - 1);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('of hours hold up neither long nor short tasks, of their own account or of others', async () => {
+    const finished = await simulate(2, [
+      ...times(3, hours),
+      ...times(5, { accountId: 'a', expectedSeconds: 10, at: 5 }),
+      ...times(5, { accountId: 'b', expectedSeconds: 10, at: 5 }),
+      ...times(5, { accountId: 'b', expectedSeconds: 0.1, at: 7 }),
+    ]);
+    const others = finished.filter(({ isBackground }) => !isBackground);
+    // They have one slot: the short ones wait for one long task, and the long ones for each other.
+    expect(Math.max(...others.map(({ endedAt }) => endedAt))).toBeLessThan(107);
+    expect(Math.max(...others.filter((task) => task.at === 7).map(({ endedAt }) => endedAt))).toBeLessThan(16);
   });
 });
