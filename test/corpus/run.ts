@@ -33,9 +33,9 @@ const SIZES = {
   },
   full: {
     images: { jpeg: 1300, png: 1400, webp: 384, gif: 160, tiff: 23, bmp: 11, clip: 5 },
-    clips: 200,
-    made: 20,
-    copies: { jpeg: 3, png: 2, webp: 4, avif: 8, gif: 1, tiff: 2, bmp: 3, heic: 6, clip: 20 },
+    clips: 140,
+    made: 10,
+    copies: { jpeg: 2, png: 1, webp: 3, avif: 6, gif: 1, tiff: 2, bmp: 3, heic: 4, clip: 12 },
   },
 } as const;
 

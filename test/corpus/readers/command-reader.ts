@@ -46,10 +46,11 @@ async function commandReader(options: {
   /** Arguments that print a version. */
   version: readonly string[];
   formats: readonly Format[];
+  isForCopiesOnly?: boolean;
   args: (path: string) => readonly string[];
   readingOf: (ended: Ended) => Reading;
 }): Promise<Reader | undefined> {
-  const { name, command, formats, args, readingOf } = options;
+  const { name, command, formats, isForCopiesOnly = false, args, readingOf } = options;
   const found = await runCommand(command, options.version);
   if (found === undefined) return undefined;
   const version = /\d+(\.\d+)+[\w.+-]*/.exec(found.stdout + found.stderr)?.[0] ?? 'unknown';
@@ -58,7 +59,7 @@ async function commandReader(options: {
       const ended = await runCommand(command, args(path));
       onReading(path, ended === undefined ? { ok: false, says: 'not started' } : readingOf(ended));
     });
-  return { name, version, formats, read };
+  return { name, version, formats, isForCopiesOnly, read };
 }
 
 /** What is the same in every run: no addresses of decoders. */
@@ -103,6 +104,7 @@ const strictFfmpeg = () =>
     command: 'ffmpeg',
     version: ['-version'],
     formats: ['png', 'webp', 'avif', 'heic', 'clip'],
+    isForCopiesOnly: true,
     args: (path) => [...QUIET, '-xerror', '-err_detect', 'explode', '-i', path, ...TO_NOTHING],
     readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),
   });

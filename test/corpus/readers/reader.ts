@@ -19,6 +19,8 @@ export interface Reader {
   /** With the version: readings are kept until it changes. */
   readonly version: string;
   readonly formats: readonly Format[];
+  /** Its complaint about an undamaged file says more about the reader than about the file. */
+  readonly isForCopiesOnly?: boolean;
   /** Reads files one after the other, or several at once. */
   read(paths: readonly string[], onReading: (path: string, reading: Reading) => void): Promise<void>;
 }

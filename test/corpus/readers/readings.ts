@@ -44,10 +44,14 @@ export async function readAll(
   // The extension counts too: ffmpeg's guess of the container depends on it.
   const keyOf = (file: CorpusFile, reader: string) =>
     `${reader} ${versions.get(reader)} ${file.sha256}${extname(file.path)}`;
+  const damaged = new Set(files.flatMap(({ damage }) => (damage === undefined ? [] : [damage.of])));
   for (const reader of readers) {
+    // What this reader says of an original counts only beside what it says of its copies.
+    const isNeeded = ({ path, format, damage }: CorpusFile): boolean =>
+      reader.formats.includes(format) && (!reader.isForCopiesOnly || damage !== undefined || damaged.has(path));
     const unread = new Map(
       files
-        .filter(({ format }) => reader.formats.includes(format))
+        .filter(isNeeded)
         .filter((file) => !kept.has(keyOf(file, reader.name)))
         .map((file) => [join(cache, file.path), file]),
     );
