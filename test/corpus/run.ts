@@ -79,7 +79,7 @@ async function main(): Promise<void> {
   }
   mkdirSync(cache, { recursive: true });
   const only = (values.only ?? FORMATS) as readonly Format[];
-  const files = (await corpusOf(size, cache)).filter(({ format }) => only.includes(format));
+  const files = (await corpusOf(size, only, cache)).filter(({ format }) => only.includes(format));
   log(`${files.filter(({ damage }) => damage === undefined).length} originals, ${files.length} files`);
   const { readers: installed, missing } = await installedReaders();
   const readers = installed.filter(({ name }) => values.reader?.includes(name) ?? true);
@@ -104,7 +104,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function corpusOf(size: 'small' | 'full', cache: string): Promise<CorpusFile[]> {
+async function corpusOf(size: 'small' | 'full', only: readonly Format[], cache: string): Promise<CorpusFile[]> {
   const { images, clips, made, copies } = SIZES[size];
   const packages = await unpackPackages(cache, size, log);
   const originals: Original[] = packageMedia(packages, images);
@@ -115,7 +115,7 @@ async function corpusOf(size: 'small' | 'full', cache: string): Promise<CorpusFi
     .slice(0, made)
     .map((name) => ({ origin: name, bytes: readFileSync(join(examples, name)) }));
   originals.push(...(await madeImages(pictures, { isSparse: false, log })));
-  originals.push(...(await madeClips(join(cache, 'clips'), clips, log)));
+  if (only.includes('clip')) originals.push(...(await madeClips(join(cache, 'clips'), clips, log)));
   log('damaging');
   return buildCorpus(cache, originals, { name: size, copiesOf: ({ format }) => copies[format] });
 }
