@@ -33,8 +33,8 @@ const TRAINER: Readonly<Record<Format, readonly string[]>> = {
 /** Readers whose complaint makes a file damaged. */
 const OTHERS: Readonly<Partial<Record<Format, readonly string[]>>> = {
   jpeg: ['djpeg'],
-  png: ['ffmpeg -xerror'],
-  webp: ['ffmpeg -xerror'],
+  png: ['ffmpeg -f image2'],
+  webp: ['ffmpeg -f image2'],
   avif: ['ffmpeg -xerror'],
   clip: ['ffmpeg -xerror'],
 };
@@ -48,6 +48,8 @@ export function truthOf(file: CorpusFile, original: CorpusFile, readings: Readin
   // A reader that can't read the original either says nothing about the damage.
   const canRead = (name: string) => !isDamaged || readings(original, name)?.ok === true;
   if (!canRead(trainer)) return { class: 'unclear', says: `${trainer} can't read the original` };
+  const isForeign = !isDamaged && file.format === 'heic';
+  if (!reading.ok && isForeign) return { class: 'unclear', says: `${trainer}: ${reading.says}` };
   if (!reading.ok) return { class: 'trainer fails', says: `${trainer}: ${reading.says}` };
   if (file.format === 'clip') {
     const missing = missingFrames(file, original, readings);

@@ -103,10 +103,25 @@ const strictFfmpeg = () =>
     name: 'ffmpeg -xerror',
     command: 'ffmpeg',
     version: ['-version'],
-    formats: ['png', 'webp', 'avif', 'heic', 'clip'],
+    formats: ['avif', 'heic', 'clip'],
     isForCopiesOnly: true,
     args: (path) => [...QUIET, '-xerror', '-err_detect', 'explode', '-i', path, ...TO_NOTHING],
     readingOf: (ended) => ({ ...quietReading(ended), frames: framesIn(ended.stdout) }),
+  });
+
+/** ffmpeg's own decoders of PNG and WebP, with the whole file as one picture. It also mentions metadata that it can't read. */
+const strictPicture = () =>
+  commandReader({
+    name: 'ffmpeg -f image2',
+    command: 'ffmpeg',
+    version: ['-version'],
+    formats: ['png', 'webp'],
+    isForCopiesOnly: true,
+    args: (path) => [
+      ...[...QUIET, '-xerror', '-err_detect', 'explode', '-f', 'image2', '-pattern_type', 'none', '-i', path],
+      ...TO_NOTHING,
+    ],
+    readingOf: (ended) => (ended.code === 0 ? { ok: true } : quietReading(ended)),
   });
 
 /** ffmpeg that reads what can be read. */
@@ -141,4 +156,4 @@ const ffprobe = () =>
     },
   });
 
-export const COMMAND_READERS = [djpeg, avifdec, strictFfmpeg, ffmpeg, ffprobe] as const;
+export const COMMAND_READERS = [djpeg, avifdec, strictPicture, strictFfmpeg, ffmpeg, ffprobe] as const;
