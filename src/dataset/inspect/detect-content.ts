@@ -79,7 +79,8 @@ function isoMedia(header: Buffer): DetectedContent {
   for (let at = 16; at + 4 <= end; at += 4) brands.add(header.toString('latin1', at, at + 4));
   if (major === 'qt  ') return video('mov');
   const imageBrands = ['avif', 'avis', 'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
-  if (imageBrands.includes(major)) return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
+  if (imageBrands.includes(major) || brands.has('avif') || brands.has('avis'))
+    return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
   if (major === 'crx ') return other('a Canon raw photo');
   return video('mp4');
 }

@@ -18,29 +18,41 @@ const WINDOWS_1252: Record<number, string> = {
   160: 'no-break space',
 };
 
+export interface CaptionContent {
+  /** Code points, without a byte order mark. */
+  readonly characters: number;
+  readonly bom: boolean;
+  readonly blank: boolean;
+  /** Its first 64 KiB. */
+  readonly beginning: string;
+}
+
 /**
  * Reads a caption strictly, as Python does with `encoding='utf-8'` (ai-toolkit `toolkit/dataloader_mixins.py:351`), and
  * counts its code points, without a byte order mark.
  *
- * @throws InspectionError `CAPTION_NOT_UTF8` with the offset of the first bad byte and the encoding that it suggests.
+ * @throws InspectionError `CAPTION_NOT_UTF8` with the offset of the first bad byte and the encoding that it suggests;
+ * `CAPTION_HAS_NUL`
  */
-export function readCaption(file: FileBytes): { characters: number; bom: boolean; blank: boolean } {
+export function readCaption(file: FileBytes): CaptionContent {
   const bom = file.upTo(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
   rejectUtf16(file);
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let characters = 0;
   let blank = true;
+  let beginning: string | undefined;
   for (let offset = bom ? 3 : 0; offset < file.size; ) {
     const piece = file.upTo(offset, PIECE_BYTES);
     const zero = piece.indexOf(0);
-    if (zero !== -1) throw notUtf8(`looks like UTF-16, not UTF-8: byte ${formatCount(offset + zero)} is zero`);
+    if (zero !== -1) throw zeroByte(file, offset + zero);
     const text = decodePiece(decoder, piece, { last: offset + piece.length === file.size });
     if (text === undefined) throw notUtf8(describeFirstBadByte(file, offset));
     characters += codePoints(text);
     blank &&= text.trim() === '';
+    beginning ??= text;
     offset += piece.length;
   }
-  return { characters, bom, blank };
+  return { characters, bom, blank, beginning: beginning ?? '' };
 }
 
 function decodePiece(decoder: TextDecoder, piece: Buffer, options: { last: boolean }): string | undefined {
@@ -65,6 +77,25 @@ function rejectUtf16(file: FileBytes): void {
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     throw notUtf8('is UTF-16, not UTF-8 (it begins with a UTF-16 byte order mark)');
   }
+}
+
+/** Python reads zero bytes as characters, so they end up in the prompt (ai-toolkit `toolkit/dataloader_mixins.py:351`). */
+function zeroByte(file: FileBytes, offset: number): InspectionError {
+  const found = isUtf16(file) ? 'looks like UTF-16, not UTF-8' : 'contains zero bytes, which no text has';
+  return new InspectionError(
+    'CAPTION_HAS_NUL',
+    `${found}: byte ${formatCount(offset)} is zero. The trainer would read the zeros as part of the prompt. ` +
+      'Save it as UTF-8 and upload it again.',
+  );
+}
+
+/** Whether nearly every second byte at the beginning is zero, as in UTF-16 of Latin letters. */
+function isUtf16(file: FileBytes): boolean {
+  const bytes = file.upTo(0, 1024);
+  const zeros = [0, 0];
+  for (const [at, byte] of bytes.entries()) if (byte === 0) zeros[at & 1] = (zeros[at & 1] ?? 0) + 1;
+  const [even = 0, odd = 0] = zeros;
+  return Math.max(even, odd) >= bytes.length / 5 && Math.min(even, odd) <= bytes.length / 40;
 }
 
 function notUtf8(reason: string): InspectionError {

@@ -1,6 +1,7 @@
 import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
 import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
+import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
 import type { Inspect, Inspection } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
@@ -51,7 +52,7 @@ async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspect
 }
 
 function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {
-  const { characters, bom, blank } = readCaption(file);
+  const { characters, bom, blank, beginning } = readCaption(file);
   const warnings: Warning[] = [];
   if (bom) {
     const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one.`;
@@ -61,6 +62,8 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
     const message = `${shown} is blank, so its image or video trains without a caption. Write one, unless that is intended.`;
     warnings.push(warningIn(filename, 'BLANK_CAPTION', message));
   }
+  const doubt = doubtAbout(beginning);
+  if (doubt !== undefined) warnings.push(warningIn(filename, doubt.code, `${shown} ${doubt.message}`));
   return { ok: true, contentType: MEDIA['.txt'].contentType, facts: { kind: 'caption', characters }, warnings };
 }
 

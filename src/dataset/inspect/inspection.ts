@@ -7,9 +7,9 @@ export type Facts =
       readonly kind: 'image';
       /** By content: `jpeg`, `png`, `webp`, `gif`, `bmp`, `tiff`, `avif`, `heic`. */
       readonly format: string;
-      /** In pixels, after the EXIF orientation is applied, as the trainer applies it. */
-      readonly width: number;
-      readonly height: number;
+      /** In pixels, after the EXIF orientation is applied, as the trainer applies it. Absent for a damaged image that it ignores. */
+      readonly width?: number;
+      readonly height?: number;
     }
   | {
       readonly kind: 'video';

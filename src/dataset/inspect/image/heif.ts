@@ -28,7 +28,17 @@ export function readHeif(file: FileBytes): ImageHeader {
   checkLocations(file, inside, primary);
   // 6 stands for either quarter turn: only the sides matter.
   const orientation = turned ? 6 : 1;
-  return { width, height, orientation, animated, decoderBytes: width * height * DECODER_BYTES_PER_PIXEL };
+  const header = { width, height, orientation, animated };
+  const decoderBytes = width * height * DECODER_BYTES_PER_PIXEL;
+  if (file.at(8, 4).toString('latin1') !== 'avis') return { ...header, decoderBytes };
+  return { ...header, decoderBytes: decoderBytes + file.size, firstFrame: () => stillOf(file) };
+}
+
+/** The same file under the name of a still image: libvips rejects a sequence, although libheif reads the still image in it. */
+function stillOf(file: FileBytes): Buffer {
+  const still = Buffer.from(file.copy(0, file.size));
+  still.write('avif', 8, 'latin1');
+  return still;
 }
 
 function primaryItem(file: FileBytes, meta: BoxRange): number {
@@ -88,7 +98,9 @@ function checkLocations(file: FileBytes, meta: BoxRange, primary: number): void 
     read.number(2);
     const base = read.number(more >> 4);
     const extents = read.number(2);
-    for (let extent = 0; extent < extents; extent++) {
+    const extentBytes = indexBytes + (sizes >> 4) + (sizes & 15);
+    // Extents without any field are all the same. There may be 65,535 of them in each item.
+    for (let extent = 0; extent < (extentBytes === 0 ? Math.min(1, extents) : extents); extent++) {
       read.number(indexBytes);
       const offset = read.number(sizes >> 4);
       const end = base + offset + read.number(sizes & 15);

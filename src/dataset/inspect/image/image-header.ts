@@ -11,7 +11,9 @@ export interface ImageHeader {
   readonly animated: boolean;
   /** Estimated peak memory of libvips while it decodes the image into a thumbnail, in bytes. */
   readonly decoderBytes: number;
-  /** A file of the first frame only, for a decoder that would walk all frames of an animation. */
+  /** What is damaged in an image that the trainer ignores, as the rest of a sentence that begins with the file's name. */
+  readonly damage?: string;
+  /** A file of the first frame only, for a decoder that would walk all frames of an animation, or that does not read animations. */
   readonly firstFrame?: () => Buffer;
   /** Proves the pixels without libvips: every JPEG, and images that would exceed its memory budget. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
@@ -30,5 +32,16 @@ export function checkDimensions(width: number, height: number): void {
       `has ${formatCount(width)}×${formatCount(height)} pixels; the trainer opens at most ${formatCount(MAX_IMAGE_PIXELS)}. ` +
         'Scale it down and upload it again.',
     );
+  }
+}
+
+/** The damage that a check finds in an image that the trainer ignores. */
+export function damageIn(check: () => void): { damage?: string } {
+  try {
+    check();
+    return {};
+  } catch (error) {
+    if (error instanceof StructureError) return { damage: error.message };
+    throw error;
   }
 }

@@ -1,14 +1,14 @@
 /*
- * A parser of our own reads each format before libvips decodes the pixels: it detects missing parts, and estimates the
- * memory that decoding takes. libvips (sharp 0.35) decodes the first frame only, accepts an animated GIF cut in half and a
- * PNG without its last chunk, and does not limit its memory.
+ * A parser of our own reads each format: it detects missing parts, proves the pixels of JPEG and PNG, and estimates the memory
+ * that libvips needs to decode the pixels of WebP and AVIF. libvips (sharp 0.35) accepts damaged JPEGs and a PNG without its last
+ * chunk, and does not limit its memory.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
 import { type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection } from '../inspection.js';
-import { formatCount, InspectionError } from '../inspection-error.js';
+import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 import { readBmp } from './bmp.js';
 import { proveDecodes } from './decode.js';
 import { readGif } from './gif.js';
@@ -40,6 +40,9 @@ export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
   heic: { readHeader: readHeif, isDecodable: false },
 };
 
+/** Formats that the trainer ignores, and that are judged by their structure. */
+const STRUCTURE_ONLY: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
+
 /**
  * Inspects a file with the extension of an image.
  *
@@ -63,35 +66,63 @@ export async function inspectImage(
     const message = `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.`;
     throw new InspectionError('NOT_AN_IMAGE', message);
   }
-  const header = IMAGE_READERS[format].readHeader(file);
   const warnings: Warning[] = [];
   if (!isTrainable) {
     const extension = extensionOf(filename);
-    const advice = 'Convert it to JPEG, PNG or WebP to train on it.';
-    warnings.push(warningIn(filename, 'NOT_TRAINED_ON', `${shown}: the trainer ignores ${extension} files. ${advice}`));
+    const ignored = `the trainer ignores ${extension} files${STRUCTURE_ONLY.includes(format) ? ', so its pixels were not checked' : ''}`;
+    const message = `${shown}: ${ignored}. Convert it to JPEG, PNG or WebP to train on it.`;
+    warnings.push(warningIn(filename, 'NOT_TRAINED_ON', message));
   }
   if (declared?.format !== format) warnings.push(contentDiffers(named, content));
-  if (header.animated) {
+  const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
+  const { header, unproved, damage } = judged;
+  if (header?.animated) {
     const message = `${shown} is animated; the trainer reads only its first frame.`;
     warnings.push(warningIn(filename, 'ANIMATED_IMAGE', message));
   }
-  const unproved = await provePixels(named.path, { format, header });
-  if (unproved !== undefined) {
+  if (damage !== undefined) {
+    const message = `${shown} ${damage}. The trainer ignores it; replace it if you want to keep it.`;
+    warnings.push(warningIn(filename, 'MAY_BE_DAMAGED', message));
+  } else if (unproved !== undefined) {
     const message = `${shown}: its structure is complete, but ${unproved}.`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
   }
-  const { width, height } = oriented(header);
-  return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, width, height }, warnings };
+  const sides = header !== undefined && header.width > 0 && header.height > 0 ? oriented(header) : {};
+  return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, ...sides }, warnings };
+}
+
+interface Judgement {
+  /** Absent if the structure is too damaged to tell the dimensions. */
+  readonly header?: ImageHeader;
+  /** Why the pixels were not decoded, as the rest of a sentence. */
+  readonly unproved?: string | undefined;
+  readonly damage?: string | undefined;
+}
+
+/** Proves an image that the trainer reads, or an AVIF. @throws StructureError, InspectionError */
+async function prove(
+  file: FileBytes,
+  named: { path: string | undefined },
+  format: ImageFormat,
+): Promise<Judgement & { header: ImageHeader }> {
+  const header = IMAGE_READERS[format].readHeader(file);
+  return { header, unproved: await provePixels(named.path, header) };
+}
+
+/** Judges an image that the trainer ignores by its structure. Damage in it never fails a dataset. */
+async function judge(file: FileBytes, named: { path: string | undefined }, format: ImageFormat): Promise<Judgement> {
+  try {
+    if (!STRUCTURE_ONLY.includes(format)) return await prove(file, named, format);
+    const header = IMAGE_READERS[format].readHeader(file);
+    return { header, damage: header.damage };
+  } catch (error) {
+    if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
+    return { damage: error.message.replace(/\.$/, '') };
+  }
 }
 
 /** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
-async function provePixels(
-  path: string | undefined,
-  { format, header }: { format: ImageFormat; header: ImageHeader },
-): Promise<string | undefined> {
-  // The parser has checked the whole BMP: it stores plain samples, and every value is valid.
-  if (format === 'bmp') return undefined;
-  if (format === 'heic') return "HEIC pixels can't be decoded by this server";
+async function provePixels(path: string | undefined, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;

@@ -18,9 +18,9 @@ export class NoThumbnail extends Error {
  * OutOfMemory; the operating system's errors otherwise.
  */
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {
-  await rejectUndecodable(source.path);
+  const decodable = await decodableFile(source.path);
   try {
-    return await sharp(source.path, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true })
+    return await sharp(decodable, { ...STRICT_DECODING, ignoreIcc: false, autoOrient: true })
       .resize(source.maxPixels, source.maxPixels, { fit: 'inside', withoutEnlargement: true })
       .webp({ quality: 80 })
       .toBuffer();
@@ -31,7 +31,8 @@ export async function makeThumbnail(source: { path: string; maxPixels: number })
   }
 }
 
-async function rejectUndecodable(path: string): Promise<void> {
+/** The path of the image, or the bytes of its first frame. @throws NoThumbnail if it can't be decoded */
+async function decodableFile(path: string): Promise<string | Buffer> {
   const file = FileBytes.open(path);
   try {
     if (file.size === 0) throw new NoThumbnail('The file is empty, so it has no thumbnail.');
@@ -41,9 +42,11 @@ async function rejectUndecodable(path: string): Promise<void> {
     if (!isDecodable) {
       throw new NoThumbnail(`The file is ${content.description}, which the server can't decode into a thumbnail.`);
     }
-    if (readHeader(file).decoderBytes > DECODER_BUDGET_BYTES) {
+    const { decoderBytes, firstFrame } = readHeader(file);
+    if (decoderBytes > DECODER_BUDGET_BYTES) {
       throw new NoThumbnail('The image is too large: decoding it into a thumbnail would need too much memory.');
     }
+    return firstFrame?.() ?? path;
   } catch (error) {
     if (!(error instanceof StructureError || error instanceof InspectionError)) throw error;
     throw new NoThumbnail(`The image ${error.message}.`.replace('..', '.'), { cause: error });

@@ -1,6 +1,6 @@
 import type { FileBytes } from '../byte-source.js';
 import { StructureError } from '../inspection-error.js';
-import { checkDimensions, type ImageHeader } from './image-header.js';
+import { damageIn, type ImageHeader } from './image-header.js';
 import { validOrientation } from './orientation.js';
 
 const WIDTH = 256;
@@ -30,9 +30,9 @@ interface Field {
 
 /**
  * Reads the first directory of a TIFF or BigTIFF file, the page that viewers show, and checks that each of its strips or
- * tiles lies inside the file.
+ * tiles lies inside the file. The trainer ignores TIFFs, so damage after the dimensions is reported, not thrown.
  *
- * @throws StructureError, InspectionError
+ * @throws StructureError if the file ends before its directory
  */
 export function readTiff(file: FileBytes): ImageHeader {
   const tiff = new Tiff(file);
@@ -43,20 +43,27 @@ export function readTiff(file: FileBytes): ImageHeader {
   };
   const width = number(WIDTH, 0);
   const height = number(HEIGHT, 0);
-  checkDimensions(width, height);
   const tiled = fields.has(TILE_OFFSETS);
-  const offsets = fields.get(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
-  const lengths = fields.get(tiled ? TILE_BYTES : STRIP_BYTES);
-  if (offsets === undefined || lengths === undefined || offsets.count !== lengths.count || offsets.count > MAX_PIECES) {
-    throw new StructureError('is damaged: its TIFF directory does not locate the pixels');
-  }
-  const largestPiece = checkPieces(file, { offsets: [...tiff.values(offsets)], lengths: tiff.values(lengths) });
+  let largestPiece = 0;
+  const damage = damageIn(() => {
+    const offsets = fields.get(tiled ? TILE_OFFSETS : STRIP_OFFSETS);
+    const lengths = fields.get(tiled ? TILE_BYTES : STRIP_BYTES);
+    if (
+      offsets === undefined ||
+      lengths === undefined ||
+      offsets.count !== lengths.count ||
+      offsets.count > MAX_PIECES
+    ) {
+      throw new StructureError('is damaged: its TIFF directory does not locate the pixels');
+    }
+    largestPiece = checkPieces(file, { offsets: [...tiff.values(offsets)], lengths: tiff.values(lengths) });
+  });
   const rowBytes = (width * number(SAMPLES, 1) * number(BITS, 8)) / 8;
   const rows = tiled
     ? 2 * number(TILE_HEIGHT, height) * Math.max(1, number(TILE_WIDTH, width) / width)
     : Math.max(LINES_HELD, Math.min(height, number(ROWS_PER_STRIP, height)));
   const orientation = validOrientation(number(ORIENTATION, 1));
-  return { width, height, orientation, animated: false, decoderBytes: rowBytes * rows + largestPiece };
+  return { width, height, orientation, animated: false, decoderBytes: rowBytes * rows + largestPiece, ...damage };
 }
 
 /** The bytes of the largest strip or tile. @throws StructureError if one lies outside the file */
