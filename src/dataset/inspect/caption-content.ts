@@ -47,7 +47,7 @@ const BYTE_OF = new Map([...WINDOWS_1252].map((character, index) => [character.c
 const UNMISTAKABLE = /â€[\x80-\x9fœ™˜¦¢“”\u02dc]|Ã[\xa1-\xaa\xac-\xba\xbc-\xbf]/;
 
 /** An `Ã` at the end of a word, and the punctuation after it: UTF-8 by chance. */
-const BY_CHANCE = /Ã[‚„…‘’“”–—]/g;
+const BY_CHANCE = /Ã[‚„…‘’“”–—](?!\p{L})/gu;
 
 /** The text from shortly before its first garbled character; `undefined` if it is not garbled. */
 function garbledPartOf(text: string): string | undefined {

@@ -27,23 +27,10 @@ describe('of an image that is too large to be decoded, truncation is detected', 
     'progressive.jpg': () => flat(5300, 5300).jpeg({ progressive: true }).toBuffer(),
     'interlaced.png': () => flat(5300, 5300).png({ progressive: true, compressionLevel: 1 }).toBuffer(),
     'lossless.webp': () => flat(5000, 5000).webp({ lossless: true, effort: 0 }).toBuffer(),
-    'tiles.tif': () =>
-      flat(6000, 6000).tiff({ compression: 'lzw', tile: true, tileWidth: 4096, tileHeight: 4096 }).toBuffer(),
-    'canvas.gif': async () => {
-      const bytes = await media.gif();
-      bytes.writeUInt32LE(0x2000_2000, 6);
-      return bytes;
-    },
     'declared.avif': async () => {
       const bytes = await media.avif();
       bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 8);
       bytes.writeUInt32BE(9000, bytes.indexOf('ispe') + 12);
-      return bytes;
-    },
-    'photo.heic': async () => {
-      // sharp encodes no HEIC; an AVIF has the same container.
-      const bytes = await media.avif();
-      for (let at = bytes.indexOf('avif'); at !== -1 && at < 40; at = bytes.indexOf('avif')) bytes.write('heic', at);
       return bytes;
     },
   };

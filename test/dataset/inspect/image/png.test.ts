@@ -1,0 +1,221 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { deflateSync, inflateSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { withChunks } from '../../../fixtures/exif.js';
+import * as media from '../../../fixtures/media.js';
+
+let folder: string;
+let images: { colour: Buffer; grey: Buffer };
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'inspect-'));
+  images = { colour: await media.png({ width: 24, height: 16 }), grey: greyPng() };
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A PNG of 24 × 16 pixels of one byte. */
+function greyPng(lines = 16): Buffer {
+  const pixels = Buffer.alloc(lines * 25, 0x55);
+  for (let line = 0; line < lines; line++) pixels[line * 25] = 0;
+  return media.pngOf([
+    ['IHDR', headerOf(24, 16, 0)],
+    ['IDAT', deflateSync(pixels)],
+    ['IEND', Buffer.alloc(0)],
+  ]);
+}
+
+function headerOf(width: number, height: number, colour: number): Buffer {
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, colour, 0, 0, 0], 8);
+  return header;
+}
+
+async function problemOf(bytes: Buffer): Promise<string> {
+  const found = await inspect({ path: media.writeMedia(folder, 'upload', bytes), filename: 'a.png' });
+  return found.ok ? 'accepted' : found.problem.message;
+}
+
+const latin = (content: string) => Buffer.from(content, 'latin1');
+const numbers = (...values: number[]) => {
+  const bytes = Buffer.alloc(values.length * 4);
+  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, index * 4);
+  return bytes;
+};
+const MEBIBYTE = 1 << 20;
+const packed = (bytes: number) => deflateSync(Buffer.alloc(bytes, 0x61));
+/** A frame control chunk: number, width, height, left, top, delay, disposal. */
+const frame = (sequence: number, width = 24, height = 16, left = 0) =>
+  Buffer.concat([numbers(sequence, width, height, left, 0), latin('\0\x01\0\x0a\0\0')]);
+const animation = (frames: number) => numbers(frames, 0);
+
+describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
+  test.each<[string, Buffer, boolean]>([
+    ['gAMA', numbers(45_455), true],
+    ['gAMA', latin('\0\0\xb1'), false],
+    ['cHRM', Buffer.alloc(32), true],
+    ['cHRM', Buffer.alloc(4), true],
+    ['cHRM', Buffer.alloc(30), false],
+    ['sRGB', latin('\0'), true],
+    ['sRGB', Buffer.alloc(0), false],
+    ['pHYs', Buffer.alloc(9), true],
+    ['pHYs', Buffer.alloc(8), false],
+    ['tRNS', Buffer.alloc(6), true],
+    ['tRNS', Buffer.alloc(5), false],
+    ['bKGD', Buffer.alloc(0), true],
+    ['tIME', Buffer.alloc(1), true],
+    ['iCCP', Buffer.concat([latin('icc\0\0'), packed(500)]), true],
+    ['iCCP', Buffer.concat([latin('icc\0\0'), latin('not compressed')]), true],
+    ['iCCP', Buffer.concat([latin('icc\0\x01'), packed(500)]), false],
+    ['iCCP', latin('icc\0'), false],
+    ['iCCP', Buffer.alloc(0), false],
+    ['iCCP', Buffer.concat([latin('icc\0\0'), packed(MEBIBYTE)]), true],
+    ['iCCP', Buffer.concat([latin('icc\0\0'), packed(MEBIBYTE + 1)]), false],
+    ['tEXt', latin('parameters\0a red wagon'), true],
+    ['tEXt', latin('no zero'), true],
+    ['tEXt', Buffer.concat([latin('k\0'), Buffer.alloc(2 * MEBIBYTE, 0x61)]), true],
+    ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE)]), true],
+    ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE + 1)]), false],
+    ['zTXt', Buffer.concat([latin('k\0\x01'), packed(10)]), false],
+    ['zTXt', latin('k\0\0not compressed'), true],
+    ['zTXt', latin('k'), true],
+    ['iTXt', Buffer.concat([latin('k\0\0\0\0\0'), Buffer.alloc(2 * MEBIBYTE, 0x61)]), true],
+    ['iTXt', Buffer.concat([latin('k\0\x01\0en\0k\0'), packed(MEBIBYTE)]), true],
+    ['iTXt', Buffer.concat([latin('k\0\x01\0en\0k\0'), packed(MEBIBYTE + 1)]), false],
+    ['iTXt', Buffer.concat([latin('k\0\x01\x01en\0k\0'), packed(MEBIBYTE + 1)]), true],
+    ['iTXt', latin('k\0\x01'), true],
+    ['abCd', latin('private'), true],
+  ])('%s %#', async (type, payload, isAccepted) => {
+    for (const place of ['after header', 'before end'] as const) {
+      const problem = await problemOf(withChunks(images.colour, [[type, payload]], place));
+      expect(problem === 'accepted', problem).toBe(isAccepted);
+    }
+  });
+
+  test('a transparent grey takes two bytes', async () => {
+    expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(2)]]))).toBe('accepted');
+    expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(1)]]))).toContain('tRNS');
+  });
+
+  test('a chunk without a name matters before the pixels only', async () => {
+    expect(await problemOf(withChunks(images.colour, [['a b!', latin('x')]]))).toContain('no valid name');
+    const later: [string, Buffer][] = [
+      ['a b!', latin('x')],
+      ['gAMA', latin('x')],
+    ];
+    expect(await problemOf(withChunks(images.colour, later, 'before end'))).toBe('accepted');
+  });
+
+  test('64 MiB of text in all', async () => {
+    const texts = (count: number): [string, Buffer][] =>
+      Array.from({ length: count }, () => ['zTXt', Buffer.concat([latin('k\0\0'), packed(MEBIBYTE)])]);
+    expect(await problemOf(withChunks(images.colour, texts(64)))).toBe('accepted');
+    expect(await problemOf(withChunks(images.colour, [...texts(64), ['tEXt', latin('k\0x')]]))).toBe(
+      'a.png has more than 64 MiB of text, so the trainer would leave the picture out. ' +
+        'Save the picture again without its metadata and upload it again.',
+    );
+  });
+
+  test('a chunk that would unpack to gigabytes is rejected once it passes the limit', async () => {
+    const block = packed(64 * MEBIBYTE);
+    const bomb = Buffer.concat([latin('k\0\0'), block]);
+    expect(await problemOf(withChunks(images.colour, [['zTXt', bomb]]))).toContain('unpack to more than 1 MiB');
+    // Blocks of no bytes, which would keep a decoder busy without any output.
+    const empty = Buffer.concat([latin('k\0\0\x78\x9c'), Buffer.alloc(9 * MEBIBYTE, latin('\0\0\0\xff\xff'))]);
+    expect(await problemOf(withChunks(images.colour, [['zTXt', empty]]))).toContain('unpack to more than 1 MiB');
+  });
+});
+
+describe('animations', () => {
+  test.each<[string, readonly (readonly [string, Buffer])[], boolean]>([
+    [
+      'a first frame',
+      [
+        ['acTL', animation(2)],
+        ['fcTL', frame(0)],
+      ],
+      true,
+    ],
+    ['no frame control before the pixels', [['acTL', animation(2)]], true],
+    ['no frames', [['acTL', animation(0)]], true],
+    ['a short control chunk', [['acTL', numbers(1)]], false],
+    ['a short frame control chunk', [['fcTL', frame(0).subarray(0, 25)]], false],
+    ['a frame that is not the first', [['fcTL', frame(1)]], false],
+    [
+      'two frames out of order',
+      [
+        ['fcTL', frame(0)],
+        ['fcTL', frame(2)],
+      ],
+      false,
+    ],
+    ['a frame outside the picture', [['fcTL', frame(0, 24, 16, 1)]], false],
+    ['frame data without a frame', [['fdAT', numbers(0)]], false],
+    [
+      'a smaller first frame',
+      [
+        ['acTL', animation(1)],
+        ['fcTL', frame(0, 12, 8)],
+      ],
+      false,
+    ],
+  ])('%s', async (_, chunks, isAccepted) => {
+    const problem = await problemOf(withChunks(images.grey, chunks));
+    expect(problem === 'accepted', problem).toBe(isAccepted);
+  });
+
+  test('what follows the first frame is not read by Pillow', async () => {
+    const start: [string, Buffer][] = [
+      ['acTL', animation(2)],
+      ['fcTL', frame(0)],
+    ];
+    const animated = withChunks(images.grey, start);
+    const rest: [string, Buffer][] = [
+      ['fcTL', frame(7)],
+      ['gAMA', latin('x')],
+    ];
+    expect(await problemOf(withChunks(animated, rest, 'before end'))).toBe('accepted');
+    expect(await problemOf(withChunks(images.grey, rest, 'before end'))).not.toBe('accepted');
+  });
+});
+
+describe('pixels', () => {
+  const chunksOf = (data: readonly (readonly [string, Buffer])[]): Buffer =>
+    media.pngOf([['IHDR', headerOf(24, 16, 0)], ...data, ['IEND', Buffer.alloc(0)]]);
+  const idatOf = (png: Buffer) => png.subarray(41, 41 + png.readUInt32BE(33));
+
+  test('are complete, with or without the end of the compressed data', async () => {
+    const data = idatOf(images.grey);
+    expect(
+      await problemOf(
+        chunksOf([
+          ['IDAT', data.subarray(0, 3)],
+          ['IDAT', Buffer.alloc(0)],
+          ['IDAT', data.subarray(3)],
+        ]),
+      ),
+    ).toBe('accepted');
+    expect(await problemOf(chunksOf([['IDAT', data.subarray(0, -4)]]))).toBe('accepted');
+    expect(await problemOf(chunksOf([['IDAT', Buffer.concat([data, latin('more')])]]))).toBe('accepted');
+    expect(await problemOf(greyPng(15))).toContain('fewer pixels');
+  });
+
+  test('are damaged if they are split, invalid or do not match their checksum', async () => {
+    const data = idatOf(images.grey);
+    const split: [string, Buffer][] = [
+      ['IDAT', data.subarray(0, 6)],
+      ['tIME', Buffer.alloc(7)],
+      ['IDAT', data.subarray(6)],
+    ];
+    expect(await problemOf(chunksOf(split))).toContain('fewer pixels');
+    const flipped = Buffer.from(data);
+    flipped[flipped.length - 1]! ^= 1;
+    expect(await problemOf(chunksOf([['IDAT', flipped]]))).toContain("can't be decompressed");
+    const pixels = inflateSync(data);
+    pixels[25] = 5;
+    expect(await problemOf(chunksOf([['IDAT', deflateSync(pixels)]]))).toContain('filter');
+  });
+});
