@@ -13,7 +13,8 @@ export interface HuffmanTable {
   readonly symbols: Uint8Array;
 }
 
-/** What a walk needs to know of a code with this symbol and length, since values are skipped: a number from 1 to LINK - 1. */
+/** What a walk needs to know of a code with this symbol and length, since values are skipped: a number below LINK, 0 if
+ * no code may have this symbol. */
 export type EntryOf = (symbol: number, codeBits: number) => number;
 
 /** Entries from this one on lead from the first LOOKUP_BITS bits of longer codes to a group of entries by the next bits. */

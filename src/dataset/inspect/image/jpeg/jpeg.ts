@@ -42,6 +42,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (marker.code === END_OF_IMAGE) break;
     if (standsAlone(marker.code)) continue;
     if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
+    if (isUnknown(marker.code)) throw new StructureError('is damaged: it contains an unknown JPEG marker');
     const length = file.at(offset, 2).readUInt16BE(0);
     if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has an invalid length');
     const segment = file.at(offset, length).subarray(2);
@@ -106,6 +107,10 @@ function addQuantizationTables(segment: Buffer, defined: Set<number>): void {
 
 const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
 
+/** Markers that libjpeg-turbo does not know, and ends at (`jdmarker.c`, `read_markers`): reserved ones and those of extensions. */
+const isUnknown = (marker: number) =>
+  marker < 0xc0 || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
+
 /** Rejects variants of JPEG that libjpeg-turbo, Pillow's decoder, can't decode in every build. */
 function checkDecodable(code: number, bitsPerSample: number): void {
   const trait =
@@ -153,6 +158,9 @@ const SEQUENTIAL = { first: 0, last: 63, high: 0, low: 0 };
 /** libjpeg-turbo rejects a higher one (`jdphuff.c`, `start_pass_phuff_decoder`). */
 const MAX_LOW_BIT = 13;
 
+/** Of a scan of several components (B.2.3); libjpeg-turbo rejects more. */
+const MAX_MCU_BLOCKS = 10;
+
 /** B.2.3 */
 function readScan(
   segment: Buffer,
@@ -182,6 +190,10 @@ function readScan(
       ac: needsAc ? tables.find('ac', table & 15, frame) : undefined,
     };
   });
+  const blocks = components.reduce((sum, { component }) => sum + component.across * component.down, 0);
+  if (new Set(components.map(({ component }) => component)).size < count || (count > 1 && blocks > MAX_MCU_BLOCKS)) {
+    throw new StructureError('is damaged: a JPEG scan header names too many components');
+  }
   return { components, ...band };
 }
 

@@ -2,7 +2,7 @@ import { StructureError } from '../../inspection-error.js';
 import { bitsAt, type EntropyBits } from './entropy-bits.js';
 import type { JpegScan } from './frame.js';
 import { type EntryOf, LINK, LOOKUP_BITS, linkedIndex, lookupTable } from './huffman.js';
-import { countSetBits, maskOf, type Strip } from './strip.js';
+import { countSetBits, maskFrom, maskTo, type Strip } from './strip.js';
 
 // Constants of this file are parts of the machine code of its loops; imported ones would be loaded each time.
 const SHIFT = 32 - LOOKUP_BITS;
@@ -16,10 +16,11 @@ const ZEROS_SHIFT = 8;
 const ZEROS = 0b1111 << ZEROS_SHIFT;
 const RUN_SHIFT = 12;
 
-/** T.81, G.1.2.3. */
+/** T.81, G.1.2.3: a new coefficient has one bit; a code that announces more is invalid. */
 const refinementEntry: EntryOf = (symbol, codeBits) => {
   const [run, extraBits] = [symbol >> 4, symbol & 15];
-  if (extraBits > 0) return (codeBits + 1) | IS_COEFFICIENT | (run << ZEROS_SHIFT);
+  if (extraBits > 1) return 0;
+  if (extraBits === 1) return (codeBits + 1) | IS_COEFFICIENT | (run << ZEROS_SHIFT);
   return run === 15 ? codeBits | ZEROS : codeBits | IS_END | ZEROS | (run << RUN_SHIFT);
 };
 
@@ -54,8 +55,8 @@ export class RefinedBand {
   constructor({ first, last, low, components }: JpegScan) {
     this.first = first;
     this.last = last;
-    this.lowMask = maskOf(first, last);
-    this.highMask = maskOf(first - 32, last - 32);
+    this.lowMask = maskFrom(first) & maskTo(last);
+    this.highMask = maskFrom(first - 32) & maskTo(last - 32);
     this.keeps = low > 0;
     this.entries = lookupTable(components[0]!.ac!, refinementEntry);
   }
@@ -134,7 +135,10 @@ export class RefinedBand {
         this.endOfBandRun = (1 << run) - 1 + (word >>> (32 - run));
         position = (position + run) | 0;
       }
-      position = (position + countSetBits(nonzero[at]!, nonzero[at + 1]!, k, last)) | 0;
+      position =
+        (position +
+          countSetBits(nonzero[at]! & lowMask & maskFrom(k), nonzero[at + 1]! & highMask & maskFrom(k - 32))) |
+        0;
       if (run > 0) {
         block++;
         break;
@@ -144,22 +148,21 @@ export class RefinedBand {
     return block;
   }
 
-  /** Passes the corrections of the blocks of a run. @returns the block after those up to `to` */
-  passRun(bits: EntropyBits, strip: Strip, from: number, to: number): number {
-    const { nonzero, used } = strip;
-    const { first, last } = this;
+  /** Passes the corrections of the blocks of the run, up to `to`. @returns the block after them */
+  passRun(bits: EntropyBits, { nonzero, used }: Strip, from: number, to: number): number {
+    const { lowMask, highMask } = this;
     const end = Math.min(from + this.endOfBandRun, to);
     this.endOfBandRun -= end - from;
-    for (let block = from; block < end; block++) {
-      const rest = used[block >> 5]! >>> block;
-      if (rest === 0) {
-        block |= 31;
-        continue;
+    for (let block = from; block < end; block = (block | 31) + 1) {
+      for (let rest = used[block >> 5]! & (-1 << block); rest !== 0; rest &= rest - 1) {
+        const each = (block & ~31) + 31 - Math.clz32(rest & -rest);
+        if (each >= end) break;
+        const low = nonzero[each * 2]! & lowMask;
+        const high = nonzero[each * 2 + 1]! & highMask;
+        if ((low | high) === 0) continue;
+        if (bits.position > bits.limit) bits.bufferBlock();
+        bits.position += countSetBits(low, high);
       }
-      block += 31 - Math.clz32(rest & -rest);
-      if (block >= end) break;
-      if (bits.position > bits.limit) bits.bufferBlock();
-      bits.position += countSetBits(nonzero[block * 2]!, nonzero[block * 2 + 1]!, first, last);
     }
     return end;
   }

@@ -14,23 +14,22 @@ export class Strip {
   }
 }
 
-/** A mask of the bits `from` to `to` that are bits of a word. */
-export function maskOf(from: number, to: number): number {
-  if (to < 0 || from > 31) return 0;
-  return (-1 << Math.max(from, 0)) & (-1 >>> (31 - Math.min(to, 31)));
+/** The bits of a word from `from` on: all if it is negative, none if it is 32 or more. */
+export function maskFrom(from: number): number {
+  return from < 32 ? -1 << Math.max(from, 0) : 0;
 }
 
-/** Counts the set bits from `from` to `to`. */
-export function countSetBits(low: number, high: number, from: number, to: number): number {
-  if (from > to) return 0;
-  const below = from < 32 ? low & (-1 << from) & (to < 31 ? (1 << (to + 1)) - 1 : -1) : 0;
-  const above = to < 32 ? 0 : high & (from > 32 ? -1 << (from - 32) : -1) & (to < 63 ? (1 << (to - 31)) - 1 : -1);
-  return bitCount(below) + bitCount(above);
+/** The bits of a word up to `to`: none if it is negative, all if it is 31 or more. */
+export function maskTo(to: number): number {
+  return ~maskFrom(to + 1);
 }
 
-/** Counts the set bits of a word by pairs, nibbles and bytes. */
-function bitCount(bits: number): number {
-  let n = bits - ((bits >>> 1) & 0x55555555);
-  n = (n & 0x33333333) + ((n >>> 2) & 0x33333333);
-  return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+/** Counts the set bits of two words by pairs, nibbles and bytes. */
+export function countSetBits(low: number, high: number): number {
+  let a = low - ((low >>> 1) & 0x55555555);
+  let b = high - ((high >>> 1) & 0x55555555);
+  a = (a & 0x33333333) + ((a >>> 2) & 0x33333333);
+  b = (b & 0x33333333) + ((b >>> 2) & 0x33333333);
+  const nibbles = a + b;
+  return Math.imul((nibbles & 0x0f0f0f0f) + ((nibbles >>> 4) & 0x0f0f0f0f), 0x01010101) >>> 24;
 }

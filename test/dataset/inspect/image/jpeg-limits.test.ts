@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+import { FileBytes } from '../../../../src/dataset/inspect/byte-source.js';
+import { readJpeg } from '../../../../src/dataset/inspect/image/jpeg/jpeg.js';
+
+const segment = (marker: number, content: readonly number[]) => {
+  const length = content.length + 2;
+  return Buffer.from([0xff, marker, length >> 8, length & 255, ...content]);
+};
+const START = Buffer.from([0xff, 0xd8]);
+const END = Buffer.from([0xff, 0xd9]);
+const QUANTIZATION = segment(0xdb, [0, ...Array<number>(64).fill(1)]);
+
+/** Codes of the given lengths for the symbols, shortest first. */
+function huffman(kind: 0 | 1, codes: readonly (readonly [bits: number, symbol: number])[]): Buffer {
+  const counts = Array.from({ length: 16 }, (_, i) => codes.filter(([bits]) => bits === i + 1).length);
+  return segment(0xc4, [kind << 4, ...counts, ...codes.map(([, symbol]) => symbol)]);
+}
+
+function frame(marker: number, side: number, factors: readonly number[] = [0x11]): Buffer {
+  const components = factors.flatMap((factor, i) => [i + 1, factor, 0]);
+  return segment(marker, [8, side >> 8, side & 255, side >> 8, side & 255, factors.length, ...components]);
+}
+
+const scan = (components: readonly number[], first: number, last: number, bits: number) =>
+  segment(0xda, [components.length, ...components.flatMap((id) => [id, 0]), first, last, bits]);
+
+/** Joins numbers of as many bits as given, and pads the last byte with ones. */
+function coded(...numbers: readonly (readonly [value: number, bits: number])[]): Buffer {
+  const bits = numbers.map(([value, length]) => (length === 0 ? '' : value.toString(2).padStart(length, '0'))).join('');
+  const bytes = bits.padEnd(Math.ceil(bits.length / 8) * 8, '1').match(/.{8}/g) ?? [];
+  return Buffer.from(bytes.flatMap((byte) => (byte === '11111111' ? [0xff, 0] : [Number.parseInt(byte, 2)])));
+}
+
+async function problemOf(...parts: readonly Buffer[]): Promise<string | undefined> {
+  const bytes = Buffer.concat(parts);
+  const file = FileBytes.over({
+    size: bytes.length,
+    read: (target, at, offset) => bytes.copy(target, at, offset),
+    close: () => {},
+  });
+  try {
+    await readJpeg(file).provePixels?.();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const ONE_DC = huffman(0, [[1, 0]]);
+
+describe('a progressive image of 179 megapixels in few bytes', () => {
+  const SIDE = 13_376;
+  const BLOCKS = (SIDE / 8) ** 2;
+  /** The DC coefficients are all zero: one bit for each block. */
+  const dc = [ONE_DC, scan([1], 0, 0, 0), Buffer.alloc(BLOCKS / 8)];
+  /** All runs, by the number of bits of their length; and a coefficient, after no zeros. */
+  const table = huffman(1, [...Array.from({ length: 15 }, (_, bits) => [4, bits << 4] as const), [5, 1]]);
+
+  function runs(blocks: number): Buffer {
+    const codes: [number, number][] = [];
+    for (let left = blocks; left > 0; ) {
+      const bits = Math.min(14, Math.floor(Math.log2(left)));
+      const run = Math.min(2 ** (bits + 1) - 1, left);
+      codes.push([bits, 4], [run - 2 ** bits, bits]);
+      left -= run;
+    }
+    return coded(...codes);
+  }
+
+  /** As many scans of one coefficient each as are allowed, the first bit of each and its refinements. */
+  function scansOf(data: Buffer): Buffer[] {
+    const low = Array.from({ length: 14 }, (_, i) => 13 - i);
+    const scans = Array.from({ length: 35 }, (_, i) =>
+      low.flatMap((bit) => [scan([1], i + 1, i + 1, bit === 13 ? 13 : ((bit + 1) << 4) | bit), data]),
+    );
+    return scans.flat();
+  }
+
+  test('runs of blocks are passed at once, also by refinements', async () => {
+    const head = [START, QUANTIZATION, frame(0xc2, SIDE), ...dc, table];
+    expect(await problemOf(...head, ...scansOf(runs(BLOCKS)), END)).toBeUndefined();
+    expect(await problemOf(...head, ...scansOf(runs(BLOCKS - 1)), END)).toContain('part of its image data is missing');
+    expect(await problemOf(...head, ...scansOf(runs(BLOCKS + 1)), END)).toMatch(/run of its image data is longer/);
+  });
+});
+
+test('a refinement whose code announces more than one bit is found', async () => {
+  const perBlock = (...numbers: [number, number][]) => coded(...Array.from({ length: 4 }, () => numbers).flat());
+  const of = (symbol: number) => [
+    ...[START, QUANTIZATION, frame(0xc2, 16), ONE_DC, scan([1], 0, 0, 0), perBlock([0, 1])],
+    ...[huffman(1, [[1, 0]]), scan([1], 1, 63, 1), perBlock([0, 1])],
+    huffman(1, [
+      [1, symbol],
+      [2, 0],
+    ]),
+    ...[scan([1], 1, 63, 0x10), perBlock([0, 1], [1, 1], [2, 2]), END],
+  ];
+  expect(await problemOf(...of(0x01))).toBeUndefined();
+  expect(await problemOf(...of(0x02))).toContain('invalid code');
+});
+
+test('corrections are as many as the coefficients that earlier scans set', async () => {
+  const of = (corrections: number) => [
+    ...[START, QUANTIZATION, frame(0xc2, 8), ONE_DC, scan([1], 0, 0, 0), coded([0, 1])],
+    // Coefficients 1 to 40 are set, 41 to 63 are not.
+    ...[
+      huffman(1, [
+        [1, 1],
+        [2, 0],
+      ]),
+      scan([1], 1, 63, 1),
+      coded(...Array<[number, number]>(40).fill([0, 2]), [2, 2]),
+    ],
+    ...[scan([1], 1, 63, 0x10), coded([2, 2], ...Array<[number, number]>(corrections).fill([0, 1])), END],
+  ];
+  // One code of two bits and the corrections: up to seven more bits are padding.
+  for (const corrections of [39, 40, 46]) expect(await problemOf(...of(corrections)), `${corrections}`).toBeUndefined();
+  expect(await problemOf(...of(38))).toContain('part of its image data is missing');
+  expect(await problemOf(...of(47))).toContain('more image data than pixels');
+});
+
+test('codes of 13 to 16 bits are found', async () => {
+  const lengths = [1, 13, 14, 15, 16] as const;
+  const table = huffman(
+    1,
+    lengths.map((bits) => [bits, bits === 1 ? 0 : 0x01]),
+  );
+  const codes: [number, number][] = [];
+  let code = 0;
+  for (const [i, bits] of lengths.entries()) {
+    code = i === 0 ? 0 : (code + 1) << (bits - lengths[i - 1]!);
+    if (bits > 1) codes.push([code, bits], [1, 1]);
+  }
+  const of = (data: Buffer) => [
+    ...[START, QUANTIZATION, frame(0xc0, 8), ONE_DC, table, scan([1], 0, 63, 0), data, END],
+  ];
+  expect(await problemOf(...of(coded([0, 1], ...codes, [0, 1])))).toBeUndefined();
+  expect(await problemOf(...of(coded([0, 1], [0xfff1, 16], [0, 1])))).toContain('invalid code');
+});
+
+test('markers that libjpeg-turbo does not know are found', async () => {
+  const image = (between: Buffer) => [
+    ...[START, QUANTIZATION, between, frame(0xc0, 8), ONE_DC, huffman(1, [[1, 0]]), scan([1], 0, 63, 0), coded([0, 2])],
+    END,
+  ];
+  for (const marker of [0xfe, 0xef, 0xdc]) expect(await problemOf(...image(segment(marker, [0, 0])))).toBeUndefined();
+  for (const marker of [0x02, 0xbf, 0xde, 0xdf, 0xf0, 0xfd]) {
+    expect(await problemOf(...image(segment(marker, [0, 0]))), `${marker}`).toContain('unknown JPEG marker');
+  }
+});
+
+test('scans of more components than a decoder takes are found', async () => {
+  const of = (factors: number[], components: number[]) => [
+    ...[START, QUANTIZATION, frame(0xc0, 8, factors), ONE_DC, huffman(1, [[1, 0]]), scan(components, 0, 63, 0)],
+    ...[Buffer.alloc(0), END],
+  ];
+  expect(await problemOf(...of([0x44, 0x11, 0x11], [1, 2, 3]))).toContain('too many components');
+  expect(await problemOf(...of([0x11, 0x11, 0x11], [1, 2, 2]))).toContain('too many components');
+});
