@@ -49,8 +49,9 @@ export async function openApp(config: Config, logger: Logger) {
   const pool = new InspectionPool({
     processes: config.inspectionProcesses,
     onError: (err) => {
-      if (err instanceof ProcessEnded) logger.warn({ err }, 'a file ended its inspection process');
-      else logger.error({ err }, 'an inspection process could not be started');
+      if (err instanceof ProcessEnded) {
+        logger.warn({ reason: err.reason, detail: err.message }, 'a file ended its inspection process');
+      } else logger.error({ err }, 'an inspection process could not be started');
     },
   });
   const { catalog, accounts, rechecks, now } = openedCatalog;

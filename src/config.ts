@@ -196,7 +196,7 @@ export const SETTINGS = {
   inspectionProcesses: {
     flag: '--inspection-processes <number>',
     env: 'TRAINYARD_INSPECTION_PROCESSES',
-    help: 'processes that inspect files, each with up to 150 MB of memory; by default one per core, and at least 2',
+    help: 'processes that inspect files, each with up to 160 MB of memory; by default one per core, and at least 2',
     parse: wholeNumber({ min: 2, max: 256 }),
   },
   logLevel: {

@@ -45,10 +45,20 @@ async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspect
     throw new InspectionError('FILE_EMPTY', 'is empty: it has no bytes. Check the original and upload it again.');
   }
   // Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
-  const { detectContent } = await import('./detect-content.js');
+  const { detectContent } = await loaded(import('./detect-content.js'));
   const content = await detectContent(file);
-  if (kind === 'video') return (await import('./video/inspect-video.js')).inspectVideo(file, named, content);
-  return (await import('./image/inspect-image.js')).inspectImage(file, named, content);
+  if (kind === 'video') return (await loaded(import('./video/inspect-video.js'))).inspectVideo(file, named, content);
+  return (await loaded(import('./image/inspect-image.js'))).inspectImage(file, named, content);
+}
+
+/** A decoder that is not installed, or was replaced while the service ran, is not the file's fault. */
+async function loaded<T>(module: Promise<T>): Promise<T> {
+  try {
+    return await module;
+  } catch (cause) {
+    const message = 'the code that inspects this file is not installed';
+    throw Object.assign(new Error(message, { cause }), { code: 'ERR_MODULE_NOT_FOUND' });
+  }
 }
 
 function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspection {

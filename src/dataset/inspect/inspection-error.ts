@@ -38,9 +38,22 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** True for failures of the operating system. They are no problem of the file, so inspection throws them. */
+/** True for failures of the operating system, and for code that can't be loaded. They are no problem of the file, so inspection throws them. */
 export function isInputOutputError(error: unknown): boolean {
-  return hasErrno(error, 'ENOENT', 'EACCES', 'EPERM', 'EIO', 'ENOMEM', 'EMFILE', 'ENFILE', 'ESTALE', 'EBADF', 'EISDIR');
+  return hasErrno(
+    error,
+    'ENOENT',
+    'EACCES',
+    'EPERM',
+    'EIO',
+    'ENOMEM',
+    'EMFILE',
+    'ENFILE',
+    'ESTALE',
+    'EBADF',
+    'EISDIR',
+    'ERR_MODULE_NOT_FOUND',
+  );
 }
 
 /** A decoder could not allocate the memory that the file needs. */

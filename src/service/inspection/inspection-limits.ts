@@ -4,11 +4,17 @@ import type { ProcessLimits } from './process-watch.js';
 
 const MEGABYTE = 1_000_000;
 
-/** Resident memory of one inspection process. Two of them and the server stay under 500 MB. */
-const MAX_PROCESS_BYTES = 150 * MEGABYTE;
+/**
+ * Resident memory of one inspection process: 75 MB of code and heap, and what a decoder needs for the largest images that are
+ * decoded. Two of these processes and the server stay under 500 MB.
+ */
+const MAX_PROCESS_BYTES = 160 * MEGABYTE;
 
-/** The kernel refuses allocations beyond, which could come faster than the memory is observed. */
-const MAX_DATA_BYTES = 200 * MEGABYTE;
+/**
+ * The kernel refuses allocations beyond. It counts what is reserved, and libwebp reserves all pixels, at 4 bytes, before it
+ * scales the image down: 716 MB for the largest one, of which it touches little.
+ */
+const MAX_DATA_BYTES = 1000 * MEGABYTE;
 
 /**
  * A budget of processor time. The slowest honest files, images of 179 megapixels, take 5 s of the cores of 2020; parsers and

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-const POLL_MS = 100;
+const POLL_MS = 50;
 
 /** Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
 const TICKS_PER_SECOND = 100;
@@ -21,7 +21,7 @@ export interface ProcessLimits {
 }
 
 /**
- * Compares the memory and the processor time of a process with limits, ten times a second, and calls `onExceeded` once.
+ * Compares the memory and the processor time of a process with limits, 20 times a second, and calls `onExceeded` once.
  *
  * @returns `stop` ends the watch; `cpuSeconds`: the processor time used from the start of the watch to the last comparison
  */

@@ -66,7 +66,7 @@ describe('a process', () => {
     ]);
     expect(priority).toBeGreaterThanOrEqual(10);
     expect(oomScore).toBe(900);
-    expect(Number(/Max data size\s+(\d+)/.exec(limits)?.[1])).toBeLessThan(250e6);
+    expect(Number(/Max data size\s+(\d+)/.exec(limits)?.[1])).toBeLessThan(1100e6);
     expect(Number(/Max cpu time\s+(\d+)/.exec(limits)?.[1])).toBeLessThan(1000);
     expect(limits).toMatch(/Max core file size\s+0/);
   });

@@ -20,8 +20,8 @@ import { readPng } from './png/png.js';
 import { readTiff } from './tiff.js';
 import { readWebp } from './webp.js';
 
-/** The estimated memory that one decoder may use, in bytes. The process stays under 250 MB with two at once, in two workers. */
-export const DECODER_BUDGET_BYTES = 80_000_000;
+/** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `inspection-limits.ts`. */
+const DECODER_BUDGET_BYTES = 80_000_000;
 
 interface ImageReader {
   readonly readHeader: (file: FileBytes) => ImageHeader;

@@ -3,7 +3,10 @@ import { FileBytes } from '../byte-source.js';
 import { detectContent } from '../detect-content.js';
 import { InspectionError, StructureError } from '../inspection-error.js';
 import { decodingError, STRICT_DECODING } from './decode.js';
-import { DECODER_BUDGET_BYTES, IMAGE_READERS } from './inspect-image.js';
+import { IMAGE_READERS } from './inspect-image.js';
+
+/** Less than a decoder may use for a proof, since scaling and encoding need memory too. */
+const THUMBNAIL_BUDGET_BYTES = 56_000_000;
 
 /** This file can never have a thumbnail; the message says why. */
 export class NoThumbnail extends Error {
@@ -43,7 +46,7 @@ async function decodableFile(path: string): Promise<string | Buffer> {
       throw new NoThumbnail(`The file is ${content.description}, which the server can't decode into a thumbnail.`);
     }
     const { decoderBytes, firstFrame } = readHeader(file);
-    if (decoderBytes > DECODER_BUDGET_BYTES) {
+    if (decoderBytes > THUMBNAIL_BUDGET_BYTES) {
       throw new NoThumbnail('The image is too large: decoding it into a thumbnail would need too much memory.');
     }
     return firstFrame?.() ?? path;
