@@ -83,13 +83,29 @@ export function readMp4(file: FileBytes): Movie {
 
 function readLayout(file: FileBytes): Layout {
   const layout: Layout = { moov: undefined, media: new MediaRanges(), fragments: [], indexedEnd: 0 };
-  for (const box of boxesOf(file, { payload: 0, end: file.size })) {
-    if (box.type === 'moov') layout.moov ??= box;
-    if (box.type === 'mdat') layout.media.add(box);
-    if (box.type === 'moof') layout.fragments.push(box.start, box.payload, box.end);
-    if (box.type === 'sidx') layout.indexedEnd = Math.max(layout.indexedEnd, indexedEndOf(file, box));
+  let end = 0;
+  try {
+    for (const box of boxesOf(file, { payload: 0, end: file.size })) {
+      if (box.type === 'moov') layout.moov ??= box;
+      if (box.type === 'mdat') layout.media.add(box);
+      if (box.type === 'moof') layout.fragments.push(box.start, box.payload, box.end);
+      if (box.type === 'sidx') layout.indexedEnd = Math.max(layout.indexedEnd, indexedEndOf(file, box));
+      end = box.end;
+    }
+  } catch (error) {
+    if (!(error instanceof StructureError) || !isTrailer(file, { layout, end })) throw error;
   }
   return layout;
+}
+
+/**
+ * Some cameras append data of their own to a finished file. As in FFmpeg, bytes that begin no box don't matter after the
+ * header of a file without fragments: all its frames are in the tables, which are checked.
+ */
+function isTrailer(file: FileBytes, { layout, end }: { layout: Layout; end: number }): boolean {
+  const { moov } = layout;
+  if (moov === undefined || layout.fragments.length > 0 || firstBox(file, moov, 'mvex') !== undefined) return false;
+  return !/^[\w\xa9 -]{4}$/.test(file.upTo(end + 4, 4).toString('latin1'));
 }
 
 /** The end of the last segment that a segment index lists (ISO/IEC 14496-12, 8.16.3). */

@@ -165,6 +165,19 @@ describe('hostile and unusual files', () => {
     });
   });
 
+  test('data that a camera appends to a finished file does not matter, but an incomplete box does', async () => {
+    const trailer = Buffer.from('8db42d694ccc418790edff439fe026bf', 'hex');
+    for (const name of ['faststart.mp4', 'moov-last.mp4', 'quicktime.mov'] as const) {
+      const bytes = media.clip(name);
+      const found = await inspectBytes(name, Buffer.concat([bytes, trailer]));
+      expect(found, name).toMatchObject({ ok: true, facts: { frames: 15 } });
+      const cut = Buffer.concat([bytes, Buffer.from('\0\x01\0\0free', 'latin1'), trailer]);
+      expect(await inspectBytes(name, cut), name).toMatchObject({ problem: { code: 'VIDEO_CORRUPT' } });
+    }
+    const fragments = Buffer.concat([media.clip('fragmented.mp4'), trailer]);
+    expect(await inspectBytes('a.mp4', fragments)).toMatchObject({ problem: { code: 'VIDEO_CORRUPT' } });
+  });
+
   // FFmpeg 7.1 reads all frames of each: it repeats the last duration, and ignores surplus times and samples.
   test('tables that time more or fewer frames than there are, or put more into a chunk, are accepted', async () => {
     const bytes = media.clip('moov-last.mp4');

@@ -89,7 +89,8 @@ function isAv1(file: FileBytes, start: number, end: number): boolean {
     const header = bytes[0] ?? 0;
     const type = (header >> 3) & 15;
     const payload = at + ((header & 4) === 0 ? 1 : 2);
-    if (header > 127 || payload > end) return false;
+    // No encoder writes units of the reserved type 0: these are zeros.
+    if (type === 0 || header > 127 || payload > end) return false;
     hasPicture ||= AV1_FRAME_TYPES.includes(type);
     // Without a length, the unit is the last one.
     if ((header & 2) === 0) return hasPicture;
