@@ -10,6 +10,9 @@ import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { ReadLinks } from './service/download/read-links.js';
+import { clipDecoder } from './service/inspection/clip/decode-clip.js';
+import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
+import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { MountRoot } from './service/mount/mount-root.js';
@@ -36,9 +39,13 @@ const MAX_INSPECTION_STOP_MS = 2000;
 /**
  * Starts the server and its background work. The server listens when this resolves.
  *
- * @throws FolderInUse if another process serves the folder, BackendUnusable if the database or the bucket can't be used
+ * @throws FolderInUse if another process serves the folder, BackendUnusable if the database, the bucket or the ffmpeg that a
+ * setting names can't be used
  */
 export async function openApp(config: Config, logger: Logger) {
+  // Loading its libraries takes a while, so it is found while the catalog is opened.
+  const findingFfmpeg = findFfmpeg(config.ffmpeg);
+  findingFfmpeg.catch(() => {});
   await makePrivateFolder(config.dataFolder);
   // One process serves a data folder that holds the catalog or the blobs. With both remote, several instances may serve.
   const isCatalogLocal = config.databaseUrl === undefined;
@@ -54,6 +61,9 @@ export async function openApp(config: Config, logger: Logger) {
       } else logger.error({ err }, 'an inspection process could not be started');
     },
   });
+  const ffmpeg = await findingFfmpeg;
+  const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
+  logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, rechecks, now } = openedCatalog;
   const metrics = new Metrics(() => pool.queuedFiles);
   const core: ServiceDependencies = {
@@ -62,6 +72,10 @@ export async function openApp(config: Config, logger: Logger) {
     now,
     rules: config.rules,
     inspect: (file, options) => pool.inspect(file, options),
+    ...(ffmpeg && {
+      decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
+      expectedDecodeSeconds,
+    }),
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
   };
@@ -113,6 +127,7 @@ export async function openApp(config: Config, logger: Logger) {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },
       metrics,
+      ffmpeg,
     },
     {
       logger,

@@ -3,6 +3,7 @@ import { MAX_DIRECT_BYTES } from './api/limits.js';
 import { MICROS_PER_SECOND } from './dataset/dataset.js';
 import type { BodyTimeouts } from './server/bodies.js';
 import type { ServiceRules } from './service/dependencies.js';
+import { type FfmpegChoice, ffmpegChoiceOf } from './service/inspection/clip/ffmpeg.js';
 import { addressList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
 import { parseS3Url } from './storage/blobs/s3/location.js';
 import { dataFolderPaths } from './storage/data-folder.js';
@@ -33,6 +34,7 @@ export interface Config {
   readonly stopSeconds: number;
   /** Processes that inspect files; by default one per core. */
   readonly inspectionProcesses: number | undefined;
+  readonly ffmpeg: FfmpegChoice;
   readonly logLevel: string;
 }
 
@@ -199,6 +201,12 @@ export const SETTINGS = {
     help: 'processes that inspect files, each with up to 160 MB of memory; by default one per core, and at least 2',
     parse: wholeNumber({ min: 2, max: 256 }),
   },
+  ffmpeg: {
+    flag: '--ffmpeg <path>',
+    env: 'TRAINYARD_FFMPEG',
+    help: 'ffmpeg that decodes every frame of clips; by default the one on the PATH; none: clips are not decoded',
+    parse: (text: string) => text,
+  },
   logLevel: {
     flag: '--log-level <level>',
     env: 'TRAINYARD_LOG_LEVEL',
@@ -243,10 +251,10 @@ export function loadConfig(
   const names = Object.keys(SETTINGS) as SettingName[];
   const values = Object.fromEntries(names.map((name) => [name, parsed(name)])) as Values;
   if (faults.length > 0) throw new ConfigError(faults);
-  return configOf(values);
+  return configOf(values, environment);
 }
 
-function configOf(values: Values): Config {
+function configOf(values: Values, environment: Record<string, string | undefined>): Config {
   return {
     dataFolder: values.data,
     databaseUrl: values.databaseUrl,
@@ -269,6 +277,7 @@ function configOf(values: Values): Config {
     timeouts: { directSeconds: values.directSeconds, idleSeconds: values.idleSeconds },
     stopSeconds: values.stopSeconds,
     inspectionProcesses: values.inspectionProcesses,
+    ffmpeg: ffmpegChoiceOf(values.ffmpeg, environment.PATH),
     logLevel: values.logLevel,
   };
 }

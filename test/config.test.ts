@@ -62,6 +62,13 @@ describe('the configuration', () => {
     expect(faults[0]).not.toContain('secret');
   });
 
+  test('names the ffmpeg, searches the PATH for it, or turns it off', () => {
+    expect(loadConfig({}, { PATH: '/bin' }).ffmpeg).toEqual({ kind: 'search', searchPath: '/bin' });
+    const named = { kind: 'named', program: '/opt/ffmpeg', searchPath: '/bin' };
+    expect(loadConfig({}, { PATH: '/bin', TRAINYARD_FFMPEG: '/opt/ffmpeg' }).ffmpeg).toEqual(named);
+    expect(loadConfig({ ffmpeg: 'none' }, { TRAINYARD_FFMPEG: '/opt/ffmpeg' }).ffmpeg).toEqual({ kind: 'none' });
+  });
+
   test('keeps a path prefix of the public URL and drops its last slash', () => {
     expect(loadConfig({ publicUrl: 'https://x.example/train/' }, {}).publicUrl).toBe('https://x.example/train');
     expect(loadConfig({ publicUrl: 'https://x.example' }, {}).publicUrl).toBe('https://x.example');

@@ -272,6 +272,14 @@ export const fileQuery = thumbnailQuery.extend({
 export const datasetParams = z.object({ id: z.string().max(MAX_RAW_NAME_LENGTH) });
 export const fileParams = datasetParams.extend({ filename: rawName });
 
+const wireFfmpeg = z.object({ path: z.string(), version: z.string() });
+export const wireReadiness = z
+  .object({
+    status: z.literal('ready'),
+    ffmpeg: wireFfmpeg.nullable().meta({ description: 'Decodes the frames of clips; null if there is none.' }),
+  })
+  .meta({ id: 'Readiness' });
+
 export type WireDataset = z.infer<typeof wireDataset>;
 export type WireDatasetWithFiles = z.infer<typeof wireDatasetWithFiles>;
 export type WireFile = z.infer<typeof wireFile>;

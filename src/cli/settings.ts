@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type Config, ConfigError, loadConfig, SETTINGS, type Setting } from '../config.js';
+import { type FfmpegChoice, ffmpegChoiceOf } from '../service/inspection/clip/ffmpeg.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 type SettingName = keyof typeof SETTINGS;
@@ -26,4 +27,11 @@ export function configFrom(options: Record<string, string>): Config {
     const faults = error.faults.map((fault) => `  ${fault}`).join('\n');
     throw new CommandError(EXIT.configError, `invalid settings:\n${faults}`, { cause: error });
   }
+}
+
+/** The ffmpeg of a command that needs no other setting. */
+export function ffmpegFrom(options: { ffmpeg?: string }): FfmpegChoice {
+  const { PATH, [SETTINGS.ffmpeg.env]: named } = process.env;
+  // As in `loadConfig`, an empty variable is an unset one.
+  return ffmpegChoiceOf(options.ffmpeg ?? (named || undefined), PATH);
 }

@@ -5,6 +5,7 @@ import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService, DatasetSummary } from '../service/datasets.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { ReadLinks } from '../service/download/read-links.js';
+import type { Ffmpeg } from '../service/inspection/clip/ffmpeg.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
@@ -30,6 +31,8 @@ export interface ServerDependencies {
   /** Rejects if the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;
+  /** The program that decodes clips; `undefined` if there is none. */
+  readonly ffmpeg: Ffmpeg | undefined;
 }
 
 export interface ServerOptions {

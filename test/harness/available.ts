@@ -41,6 +41,13 @@ export function whyNoReferenceReaders(): string | undefined {
   return 'there is no Pillow, djpeg or ffmpeg; on Debian: apt install python3-pil libjpeg-turbo-progs ffmpeg';
 }
 
+/** Why there is no ffmpeg for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
+export function whyNoFfmpeg(): string | undefined {
+  if (process.env.CI === 'true') return undefined;
+  if (spawnSync('ffmpeg', ['-version']).status === 0) return undefined;
+  return 'there is no ffmpeg on the PATH; on Debian: apt install ffmpeg';
+}
+
 /**
  * The combinations of database and blob store under test. The tests in `test/server` and of the client run on
  * each, all others on the first, which is the default.

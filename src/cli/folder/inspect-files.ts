@@ -5,6 +5,10 @@ import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { inspectFile } from '../../service/check/inspect-file.js';
+import type { Inspector } from '../../service/dependencies.js';
+import { clipDecoder } from '../../service/inspection/clip/decode-clip.js';
+import type { Ffmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -35,8 +39,14 @@ type Results<T> = Map<string, Pick<LocalFile, 'sizeBytes' | 'modifiedMs'> & { re
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
+  readonly #ffmpeg: Ffmpeg | undefined;
   readonly #inspections: Results<Inspection> = new Map();
   readonly #hashes: Results<string> = new Map();
+
+  /** @param options.ffmpeg decodes every frame of clips; without it only their structure is inspected */
+  constructor({ ffmpeg }: { ffmpeg?: Ffmpeg | undefined } = {}) {
+    this.#ffmpeg = ffmpeg;
+  }
 
   /** @throws the signal's reason */
   async inspectAll(
@@ -47,12 +57,21 @@ export class FileInspector {
     const unreadable: Notice[] = [];
     // Closed before files are sent, to free the memory of its threads and decoders.
     const pool = new InspectionPool();
+    const decodeClip =
+      this.#ffmpeg && clipDecoder(this.#ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });
+    const inspectors = {
+      inspect: (...args: Parameters<Inspector>) => pool.inspect(...args),
+      ...(decodeClip && { decodeClip }),
+    };
+    const inspect = async ({ path, filename, sizeBytes }: LocalFile) => {
+      const options = { accountId: '', signal, maxDecodeSeconds: Number.POSITIVE_INFINITY };
+      const file = { filename, sizeBytes, content: { path } };
+      return (await inspectFile(inspectors, file, options)).inspection;
+    };
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await remembered(this.#inspections, file, () =>
-            pool.inspect(file, { accountId: '', signal }),
-          );
+          const inspection = await remembered(this.#inspections, file, () => inspect(file));
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { wireReadiness } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { App, RouteContext } from '../context.js';
 
@@ -6,14 +7,20 @@ import type { App, RouteContext } from '../context.js';
 const READY_TIMEOUT_MS = 5000;
 
 /** Routes for load balancers and monitoring. */
-export function registerOperationRoutes(app: App, { checkReady, metrics }: RouteContext): void {
+export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg }: RouteContext): void {
   app.get('/healthz', { schema: { tags: ['operations'], summary: 'Whether the process is alive' } }, async () => ({
     status: 'ok',
   }));
 
   app.get(
     '/readyz',
-    { schema: { tags: ['operations'], summary: 'Whether the catalog and the blob store answer' } },
+    {
+      schema: {
+        tags: ['operations'],
+        summary: 'Whether the catalog and the blob store answer',
+        response: { 200: wireReadiness },
+      },
+    },
     async () => {
       const answered = new AbortController();
       const timeout = wait(READY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
@@ -24,7 +31,7 @@ export function registerOperationRoutes(app: App, { checkReady, metrics }: Route
           throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause: error });
         })
         .finally(() => answered.abort());
-      return { status: 'ready' };
+      return { status: 'ready' as const, ffmpeg: ffmpeg ?? null };
     },
   );
 

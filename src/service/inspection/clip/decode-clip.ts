@@ -1,0 +1,258 @@
+import { access } from 'node:fs/promises';
+import { shownFilename } from '../../../dataset/inspect/inspect.js';
+import type { Facts, Inspection } from '../../../dataset/inspect/inspection.js';
+import { formatCount } from '../../../dataset/inspect/inspection-error.js';
+import type { VideoFormat } from '../../../dataset/media.js';
+import { type ErrorProblemCode, errorIn, warningIn } from '../../../dataset/problems.js';
+import type { ClipDecoder, ClipToDecode } from '../../dependencies.js';
+import type { SlotRequest } from '../slot-scheduler.js';
+import { expectedDecodeSeconds } from './expected-decode.js';
+import type { Ffmpeg } from './ffmpeg.js';
+import { isShortfallIntact, startsWithoutKeyFrame } from './frame-shortfall.js';
+import { type ListedTrack, listPackets } from './packet-list.js';
+import { byLine, type ClipFile, type FfmpegEnd, inputOptions, MAX_DECODER_MEGABYTES, runFfmpeg } from './run-ffmpeg.js';
+
+type VideoFacts = Extract<Facts, { kind: 'video' }>;
+
+/** A clip that takes longer is not decoded, and keeps its warning. */
+const MAX_EXPECTED_SECONDS = 3600;
+
+/** Larger frames need more memory than a decoder gets: 4096 × 2304. */
+const MAX_FRAME_PIXELS = 4096 * 2304;
+
+/** A decoder of any codec has enough memory for an honest clip of so many pixels. */
+const SURE_FRAME_PIXELS = 1920 * 1088;
+
+/** The budget of processor time, generous for a slow core and a codec that is expensive to decode. */
+const BASE_SECONDS = 30;
+const BUDGET_FACTOR = 6;
+
+/** The frames of a damaged clip are counted, which decodes it once more, only if that takes no longer. */
+const MAX_COUNT_SECONDS = 20;
+
+/** Runs `work` when a slot is free, with a signal that is also aborted when the service stops. */
+type RunInSlot = <T>(request: SlotRequest, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+
+/** Formats whose structure is not proved: ffmpeg provides their facts too. */
+const WITHOUT_PARSER: readonly string[] = ['avi', 'wmv', 'flv'];
+
+/**
+ * Makes the function that decodes every frame of a clip's first video track.
+ *
+ * @param options.baseSeconds the processor time that every clip gets; only tests set it
+ */
+export function clipDecoder(
+  ffmpeg: Ffmpeg,
+  { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
+): ClipDecoder {
+  return async (clip, { accountId, isBackground, signal }) => {
+    const { facts } = clip.inspection;
+    if (facts.kind !== 'video') return clip.inspection;
+    const expectedSeconds = expectedDecodeSeconds(clip);
+    if (expectedSeconds > MAX_EXPECTED_SECONDS) return undecoded(clip, 'decoding them would take more than an hour');
+    if (pixelsOf(facts) > MAX_FRAME_PIXELS) return undecoded(clip, TOO_LARGE);
+    const request = { accountId, isBackground, expectedSeconds, signal };
+    const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
+    return runInSlot(request, (signal) =>
+      new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }).run(),
+    );
+  };
+}
+
+const TOO_LARGE = `they need more than the ${MAX_DECODER_MEGABYTES} MB of memory that a decoder may use`;
+
+interface ProofOptions {
+  readonly clip: ClipToDecode;
+  readonly facts: VideoFacts;
+  readonly signal: AbortSignal;
+  readonly expectedSeconds: number;
+  readonly maxCpuSeconds: number;
+}
+
+/** An error that these decoders conceal in the picture, and that these demuxers skip. ffmpeg reports it and exits with 0. */
+const CONCEALED_ERROR = /^\[(ffv1|mpeg4|msmpeg4(v\d)?|h263|flv|wmv[12]|mpeg[12]video|asf) @ 0x/m;
+
+type DecodeMode = 'strict' | 'lenient' | 'count';
+
+class ClipProof {
+  readonly #ffmpeg: Ffmpeg;
+  readonly #clip: ClipToDecode;
+  readonly #facts: VideoFacts;
+  readonly #file: ClipFile;
+  readonly #signal: AbortSignal;
+  readonly #expectedSeconds: number;
+  readonly #maxCpuSeconds: number;
+
+  constructor(ffmpeg: Ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }: ProofOptions) {
+    this.#ffmpeg = ffmpeg;
+    this.#clip = clip;
+    this.#facts = facts;
+    this.#file = { path: clip.path, format: facts.format as VideoFormat };
+    this.#signal = signal;
+    this.#expectedSeconds = expectedSeconds;
+    this.#maxCpuSeconds = maxCpuSeconds;
+  }
+
+  async run(): Promise<Inspection> {
+    const listed = WITHOUT_PARSER.includes(this.#facts.format) ? await this.#listedFacts() : this.#facts;
+    const strict = await this.#decode('strict');
+    if (strict.end.exitCode === 0 && !CONCEALED_ERROR.test(strict.end.errorText))
+      return this.#judge(strict.frames, listed);
+    const exceeded = await this.#exceeded(strict.end);
+    if (exceeded !== undefined) return exceeded;
+    // A clip that was cut from a longer one may begin with frames that need earlier ones. That is no damage.
+    const mayBeH264 = /avc|h264/i.test(listed.codec ?? '');
+    if (mayBeH264 && (await startsWithoutKeyFrame(this.#ffmpeg, this.#file, this.#limits))) {
+      const lenient = await this.#decode('lenient');
+      if (lenient.end.exitCode === 0) return this.#judge(lenient.frames, listed);
+    }
+    return this.#damaged(await this.#countIfShort());
+  }
+
+  /** Judges a clip whose frames were decoded without an error. */
+  async #judge(decoded: number, facts: VideoFacts): Promise<Inspection> {
+    const promised = this.#facts.frames ?? 0;
+    if (decoded === 0) return this.#damaged(0);
+    if (decoded < promised) {
+      const missing = promised - decoded;
+      const isIntact = await isShortfallIntact(this.#ffmpeg, this.#file, { missing, promised, ...this.#limits });
+      if (!isIntact) return this.#damaged(decoded);
+    }
+    const { inspection } = this.#clip;
+    const warnings = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
+    return { ...inspection, facts: { ...facts, frames: decoded }, warnings };
+  }
+
+  /** Decodes the whole track. `strict` ends at the first error; `lenient` accepts what the decoder can conceal. */
+  async #decode(mode: DecodeMode): Promise<{ end: FfmpegEnd; frames: number }> {
+    const checks = {
+      strict: ['-xerror', '-err_detect', 'explode+crccheck'],
+      lenient: ['-xerror'],
+      count: ['-err_detect', 'explode+crccheck'],
+    };
+    // Frames are counted by their number, not by their times, which may be missing or go back.
+    const output = ['-fps_mode', 'passthrough', '-noautoscale', '-bsf:v', 'setts=ts=N', '-f', 'null', '-'];
+    const progress = ['-progress', 'pipe:1', '-nostats'];
+    let frames = 0;
+    const onOutput = byLine((line) => {
+      const count = /^frame=\s*(\d+)/.exec(line)?.[1];
+      if (count !== undefined) frames = Number(count);
+    });
+    const args = ['-v', 'error', ...progress, ...checks[mode], ...inputOptions(this.#file), ...output];
+    const end = await runFfmpeg(this.#ffmpeg, args, { ...this.#limits, onOutput });
+    return { end, frames };
+  }
+
+  /** The result if ffmpeg failed for another reason than damage. */
+  async #exceeded({ ended, errorText }: FfmpegEnd): Promise<Inspection | undefined> {
+    // A file that is gone is not damaged.
+    await access(this.#clip.path);
+    const budget = `takes more than ${formatCount(Math.ceil(this.#maxCpuSeconds))} s`;
+    switch (ended) {
+      case 'memory': {
+        const isSure = pixelsOf(this.#facts) > 0 && pixelsOf(this.#facts) <= SURE_FRAME_PIXELS;
+        return isSure ? this.#failed(`needs more than ${MAX_DECODER_MEGABYTES} MB`) : undecoded(this.#clip, TOO_LARGE);
+      }
+      case 'time':
+        return this.#failed(budget);
+      case 'hang':
+        return this.#failed('does not end');
+      case 'crash':
+        return this.#failed('crashes ffmpeg');
+      case undefined:
+        break;
+    }
+    // The texts of ffmpeg 7, and of 4 to 6.
+    const [, newName, oldName] = /no decoder found for: (\w+)|Decoder \(codec (\w+)\) not found/.exec(errorText) ?? [];
+    const codec = newName ?? oldName;
+    if (codec === 'none' || codec === 'unknown') return this.#unknownCodec();
+    if (codec !== undefined) {
+      return undecoded(this.#clip, `ffmpeg ${this.#ffmpeg.version} has no decoder for their codec, ${codec}`);
+    }
+    return undefined;
+  }
+
+  /** The number of frames that can be decoded, if it takes little time to count them. */
+  async #countIfShort(): Promise<number | undefined> {
+    const isOfUse = this.#facts.frames !== undefined && this.#expectedSeconds <= MAX_COUNT_SECONDS;
+    if (!isOfUse) return undefined;
+    const { end, frames } = await this.#decode('count');
+    return end.ended === undefined ? frames : undefined;
+  }
+
+  /** The facts of a clip whose structure was not proved. */
+  async #listedFacts(): Promise<VideoFacts> {
+    let [start, end] = [Number.POSITIVE_INFINITY, 0];
+    const onFrame = ({ dts, seconds }: { dts: number | undefined; seconds: number }) => {
+      if (dts === undefined) return;
+      start = Math.min(start, dts);
+      end = Math.max(end, dts + seconds);
+    };
+    const track = await listPackets(this.#ffmpeg, this.#file, { ...this.#limits, onFrame });
+    const duration = end > start ? { durationSeconds: rounded(end - start) } : {};
+    return track === undefined ? this.#facts : { ...this.#facts, ...sizeAndCodec(track), ...duration };
+  }
+
+  #damaged(decoded: number | undefined): Inspection {
+    return this.#problem(
+      'VIDEO_CORRUPT',
+      `is damaged: ${damageText(decoded, this.#facts.frames)}`,
+      'Upload an intact copy.',
+    );
+  }
+
+  /** The trainer's readers are made of ffmpeg's code, and leave such a clip out. */
+  #unknownCodec(): Inspection {
+    const { codec } = this.#facts;
+    const named = codec === undefined ? '' : ` (${codec})`;
+    const advice = 'It may be damaged: export it again, as H.264 in an MP4 file.';
+    return this.#problem('VIDEO_CORRUPT', `has a codec${named} that ffmpeg does not know`, advice);
+  }
+
+  #failed(reason: string): Inspection {
+    const { filename } = this.#clip;
+    const advice = 'It may be damaged: export it again and upload the new file.';
+    const message = `The decoding of ${shownFilename(filename)} ${reason}. ${advice}`;
+    return { ok: false, problem: errorIn(filename, 'INSPECTION_FAILED', message) };
+  }
+
+  #problem(code: ErrorProblemCode, text: string, advice: string): Inspection {
+    const { filename } = this.#clip;
+    return { ok: false, problem: errorIn(filename, code, `${shownFilename(filename)} ${text}. ${advice}`) };
+  }
+
+  get #limits() {
+    return { maxCpuSeconds: this.#maxCpuSeconds, signal: this.#signal };
+  }
+}
+
+function damageText(decoded: number | undefined, promised: number | undefined): string {
+  if (decoded === 0) return 'none of its frames can be decoded';
+  const isFewer = decoded !== undefined && promised !== undefined && decoded < promised;
+  if (isFewer) return `only ${formatCount(decoded)} of its ${formatCount(promised)} frames can be decoded`;
+  return 'not all of its frames can be decoded';
+}
+
+/** The inspection of a clip that can't be decoded here for a reason that is no damage. */
+function undecoded({ filename, inspection }: ClipToDecode, reason: string): Inspection {
+  const advice = 'Convert it to H.264 in an MP4 file to have all of it checked.';
+  const message = `The frames of ${shownFilename(filename)} were not decoded: ${reason}. ${advice}`;
+  const others = inspection.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
+  return { ...inspection, warnings: [...others, warningIn(filename, 'NOT_FULLY_CHECKED', message)] };
+}
+
+/** Our names for codecs are mediabunny's. */
+function sizeAndCodec({ codec, width, height }: ListedTrack): Partial<VideoFacts> {
+  return {
+    ...(codec !== undefined && { codec: codec === 'h264' ? 'avc' : codec }),
+    ...(width > 0 && height > 0 && { width, height }),
+  };
+}
+
+function pixelsOf({ width = 0, height = 0 }: VideoFacts): number {
+  return width * height;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}

@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { BackendUnusable } from '../../../storage/backend-unusable.js';
+
+const MAX_START_MS = 10_000;
+
+/** The first version with all the options that `run-ffmpeg.ts` uses. */
+const MIN_VERSION = [4, 4] as const;
+
+/** Which ffmpeg decodes clips. */
+export type FfmpegChoice =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'named'; readonly program: string; readonly searchPath: string }
+  | { readonly kind: 'search'; readonly searchPath: string };
+
+/** The ffmpeg of this system. */
+export interface Ffmpeg {
+  /** Absolute. */
+  readonly path: string;
+  /** As it prints it: `7.1.5-0+deb13u1`. */
+  readonly version: string;
+}
+
+/** The choice that the setting and the PATH make. */
+export function ffmpegChoiceOf(setting: string | undefined, searchPath = ''): FfmpegChoice {
+  if (setting === 'none') return { kind: 'none' };
+  return setting === undefined ? { kind: 'search', searchPath } : { kind: 'named', program: setting, searchPath };
+}
+
+/**
+ * Finds ffmpeg and runs it once.
+ *
+ * @returns `undefined` if there is none, or it is turned off
+ * @throws BackendUnusable if the ffmpeg that a setting names doesn't run
+ */
+export async function findFfmpeg(choice: FfmpegChoice): Promise<Ffmpeg | undefined> {
+  if (choice.kind === 'none') return undefined;
+  const program = choice.kind === 'named' ? choice.program : 'ffmpeg';
+  const path = await locate(program, choice.searchPath);
+  try {
+    if (path === undefined) throw new Error('there is no such program');
+    return { path, version: await versionOf(path) };
+  } catch (error) {
+    if (choice.kind === 'search') return undefined;
+    const reason = error instanceof Error ? error.message : error;
+    const message = `can't use the ffmpeg at ${program}: ${reason}. Correct --ffmpeg (TRAINYARD_FFMPEG), or set it to none.`;
+    throw new BackendUnusable(message, { cause: error, isTemporary: false });
+  }
+}
+
+/** Describes in one sentence how clips are checked on this system. */
+export function ffmpegSentence(ffmpeg: Ffmpeg | undefined, choice: FfmpegChoice): string {
+  if (ffmpeg !== undefined) return `every frame of a clip is decoded with ffmpeg ${ffmpeg.version} (${ffmpeg.path})`;
+  const effect = 'the frames of clips are not decoded, and each clip gets the warning NOT_FULLY_CHECKED';
+  if (choice.kind === 'none') return `ffmpeg is turned off: ${effect}`;
+  return `no ffmpeg found: ${effect}; install it (on Debian and Ubuntu: apt install ffmpeg), or name it with --ffmpeg`;
+}
+
+/** A bare name is searched on the PATH, as a shell does. */
+async function locate(program: string, searchPath: string): Promise<string | undefined> {
+  const isBare = !program.includes('/') && !program.includes('\\');
+  const candidates = isBare
+    ? searchPath
+        .split(delimiter)
+        .filter((folder) => isAbsolute(folder))
+        .map((folder) => join(folder, program))
+    : [resolve(program)];
+  for (const candidate of candidates) {
+    if (await isProgram(candidate)) return candidate;
+  }
+  return undefined;
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** @throws Error that completes "can't use the ffmpeg: " */
+async function versionOf(path: string): Promise<string> {
+  const options = { env: { LC_ALL: 'C' }, timeout: MAX_START_MS, maxBuffer: 1 << 20, killSignal: 'SIGKILL' } as const;
+  const { stdout } = await promisify(execFile)(path, ['-hide_banner', '-version'], options).catch((error) => {
+    throw new Error('it does not run', { cause: error });
+  });
+  const version = /^ffmpeg version (\S{1,100})/.exec(stdout)?.[1];
+  if (version === undefined) throw new Error('it is not ffmpeg');
+  if (isOlder(version)) throw new Error(`its version is ${version}, and ${MIN_VERSION.join('.')} or later is needed`);
+  return version;
+}
+
+/** Builds from the source repository have versions such as `N-119000-g1234`, and are taken for new. */
+function isOlder(version: string): boolean {
+  const [, major, minor] = /^n?(\d+)\.(\d+)/.exec(version) ?? [];
+  if (major === undefined) return false;
+  return Number(major) < MIN_VERSION[0] || (Number(major) === MIN_VERSION[0] && Number(minor) < MIN_VERSION[1]);
+}

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { whyNoFfmpeg } from '../harness/available.js';
+import { trainyard } from '../harness/command.js';
+import { folderWith } from '../harness/folder.js';
+import { discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+
+const why = whyNoFfmpeg();
+
+/** An intact structure, whose frames only a decoder finds damaged. */
+function damagedClip(): Buffer {
+  const bytes = media.clip('old.avi');
+  return bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 2000);
+}
+
+async function withServer(settings: Record<string, string>, use: (server: TestServer) => Promise<void>): Promise<void> {
+  const server = await startServer(settings);
+  try {
+    await use(server);
+  } finally {
+    await discardServer(server);
+  }
+}
+
+const ffmpegOf = async ({ url }: TestServer) =>
+  ((await (await fetch(`${url}/readyz`)).json()) as { ffmpeg: unknown }).ffmpeg;
+
+test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames, and it is named', () =>
+  withServer({}, async (server) => {
+    const found = { path: expect.stringMatching(/^\/.*ffmpeg$/), version: expect.stringMatching(/\d/) };
+    expect(await ffmpegOf(server)).toEqual(found);
+    expect(server.output()).toMatch(/every frame of a clip is decoded with ffmpeg \S+ \(\/\S+\)/);
+    const api = await server.api();
+    const id = await api.newDataset();
+    expect((await api.upload(id, 'good.mp4', media.clip('faststart.mp4'))).status).toBe(200);
+    expect((await api.upload(id, 'old.avi', media.clip('old.avi'))).status).toBe(200);
+    const rejected = await api.upload(id, 'bad.avi', damagedClip());
+    expect(rejected.status).toBe(422);
+    expect(rejected.body.error_message).toBe(
+      'bad.avi is damaged: not all of its frames can be decoded. Upload an intact copy.',
+    );
+    const { files, warnings } = (await api.status(id)).body;
+    expect(files.map(({ filename, frames, width }) => [filename, frames, width])).toEqual([
+      ['good.mp4', 15, 160],
+      ['old.avi', 15, 160],
+    ]);
+    expect(warnings).toEqual([]);
+  }),
+);
+
+test('without ffmpeg, each clip has a warning, and the log says what to do', () =>
+  withServer({ ffmpeg: 'none' }, async (server) => {
+    expect(await ffmpegOf(server)).toBeNull();
+    expect(server.output()).toContain('each clip gets the warning NOT_FULLY_CHECKED');
+    const api = await server.api();
+    const id = await api.newDataset();
+    await api.upload(id, 'good.mp4', media.clip('faststart.mp4'));
+    await api.upload(id, 'bad.avi', damagedClip());
+    const { warnings } = (await api.status(id)).body;
+    expect(warnings.map(({ code, filename }) => [filename, code])).toEqual([
+      ['bad.avi', 'NOT_FULLY_CHECKED'],
+      ['good.mp4', 'NOT_FULLY_CHECKED'],
+    ]);
+  }));
+
+test('an ffmpeg that is named and does not run is a start error', async () => {
+  const data = await temporaryFolder();
+  const served = await trainyard(['serve', '--port', '0', '--data', data, '--ffmpeg', join(data, 'nothing')]);
+  expect(served.code).toBe(78);
+  expect(served.stderr).toContain(`can't use the ffmpeg at ${join(data, 'nothing')}: there is no such program.`);
+});
+
+describe('trainyard check', () => {
+  test.skipIf(why)('decodes clips and says with what', async () => {
+    const folder = await folderWith({
+      'bad.avi': damagedClip(),
+      'bad.txt': 'x',
+      'good.mp4': media.clip('faststart.mp4'),
+      'good.txt': 'x',
+    });
+    const { code, stdout } = await trainyard(['check', folder]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^Every frame of a clip is decoded with ffmpeg \S+ \(\/\S+\)\.$/m);
+    expect(stdout).toMatch(/^✗ bad\.avi is damaged: not all of its frames can be decoded/m);
+    expect(stdout).not.toContain('good.mp4');
+    const { ffmpeg, files } = (await trainyard(['check', '--json', folder])).json();
+    expect(ffmpeg.path).toMatch(/ffmpeg$/);
+    expect(files).toContainEqual(expect.objectContaining({ filename: 'good.mp4', frames: 15 }));
+  });
+
+  test('without ffmpeg says so, and exits with 78 if a named one does not run', async () => {
+    const folder = await folderWith({ 'good.mp4': media.clip('faststart.mp4'), 'good.txt': 'x' });
+    const { code, stdout } = await trainyard(['check', folder, '--ffmpeg', 'none']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ffmpeg is turned off: /m);
+    expect((await trainyard(['check', folder], { env: { TRAINYARD_FFMPEG: '/nothing' } })).code).toBe(78);
+  });
+});

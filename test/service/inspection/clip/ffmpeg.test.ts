@@ -1,0 +1,74 @@
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ffmpegChoiceOf, ffmpegSentence, findFfmpeg } from '../../../../src/service/inspection/clip/ffmpeg.js';
+import { temporaryFolder } from '../../../harness/server.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await temporaryFolder();
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** A program in a folder of its own, which answers `-version` with this text. */
+async function program(text: string, name = 'ffmpeg'): Promise<{ path: string; searchPath: string }> {
+  const searchPath = join(folder, `${text.replaceAll(/\W/g, '')}-${name}`);
+  await mkdir(searchPath);
+  const path = join(searchPath, name);
+  await writeFile(path, `#!/bin/sh\necho '${text}'\n`);
+  await chmod(path, 0o755);
+  return { path, searchPath };
+}
+
+const VERSION = 'ffmpeg version 7.1.5-0+deb13u1 Copyright (c) 2000-2026 the FFmpeg developers';
+
+describe('findFfmpeg', () => {
+  test('finds the first ffmpeg on the PATH, and its version', async () => {
+    const { path, searchPath } = await program(VERSION);
+    const choice = ffmpegChoiceOf(undefined, `${join(folder, 'missing')}:relative:${searchPath}`);
+    expect(await findFfmpeg(choice)).toEqual({ path, version: '7.1.5-0+deb13u1' });
+  });
+
+  test('finds a named one, by path or on the PATH', async () => {
+    const { path, searchPath } = await program('ffmpeg version n8.0', 'ffmpeg8');
+    expect(await findFfmpeg(ffmpegChoiceOf(path))).toEqual({ path, version: 'n8.0' });
+    expect(await findFfmpeg(ffmpegChoiceOf('ffmpeg8', searchPath))).toEqual({ path, version: 'n8.0' });
+  });
+
+  test('a build from the source repository is taken for new', async () => {
+    const { path } = await program('ffmpeg version N-119000-g1234abcd');
+    expect(await findFfmpeg(ffmpegChoiceOf(path))).toMatchObject({ version: 'N-119000-g1234abcd' });
+  });
+
+  test.each([
+    ['is missing', async () => join(folder, 'nothing'), 'there is no such program'],
+    ['is a folder', async () => folder, 'there is no such program'],
+    ['is not ffmpeg', async () => (await program('hello')).path, 'it is not ffmpeg'],
+    [
+      'is too old',
+      async () => (await program('ffmpeg version 4.3.9')).path,
+      'its version is 4.3.9, and 4.4 or later is needed',
+    ],
+    ['fails', async () => (await program("'; exit 3; echo '")).path, 'it does not run'],
+  ])('an ffmpeg that a setting names and that %s is a start error', async (_, pathOf, reason) => {
+    const path = await pathOf();
+    const message = `can't use the ffmpeg at ${path}: ${reason}. Correct --ffmpeg (TRAINYARD_FFMPEG), or set it to none.`;
+    await expect(findFfmpeg(ffmpegChoiceOf(path))).rejects.toMatchObject({ message, isTemporary: false });
+  });
+
+  test('without one on the PATH, or turned off, there is none', async () => {
+    const { searchPath } = await program('ffmpeg version 3.2');
+    expect(await findFfmpeg(ffmpegChoiceOf(undefined, searchPath))).toBeUndefined();
+    expect(await findFfmpeg(ffmpegChoiceOf(undefined, undefined))).toBeUndefined();
+    expect(await findFfmpeg(ffmpegChoiceOf('none', process.env.PATH))).toBeUndefined();
+  });
+});
+
+test('the sentence says what is done, or what is missing and how to get it', () => {
+  const search = ffmpegChoiceOf(undefined, '');
+  expect(ffmpegSentence({ path: '/usr/bin/ffmpeg', version: '7.1' }, search)).toBe(
+    'every frame of a clip is decoded with ffmpeg 7.1 (/usr/bin/ffmpeg)',
+  );
+  expect(ffmpegSentence(undefined, search)).toMatch(/no ffmpeg found: .* NOT_FULLY_CHECKED; .*apt install ffmpeg/);
+  expect(ffmpegSentence(undefined, ffmpegChoiceOf('none'))).toMatch(/ffmpeg is turned off: .* NOT_FULLY_CHECKED$/);
+});
