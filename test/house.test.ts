@@ -17,7 +17,7 @@ const KEEPERS: Record<string, RegExp> = {
   '@photostructure/sqlite': /^storage\//,
   fastify: /^server\//,
   commander: /^cli\//,
-  piscina: /^service\//,
+  piscina: /^service\/mount\//,
 };
 
 const MAX_LINES = 300;

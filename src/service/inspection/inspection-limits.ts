@@ -17,11 +17,11 @@ const MAX_PROCESS_BYTES = 160 * MEGABYTE;
 const MAX_DATA_BYTES = 1000 * MEGABYTE;
 
 /**
- * A budget of processor time. The slowest honest files, images of 179 megapixels, take 5 s of the cores of 2020; parsers and
- * decoders read at least 20 MB/s.
+ * A budget of processor time, about ten times what the slowest honest files take on the cores of 2020: a WebP of noise, 0.05 s
+ * for each megabyte, and flat images of 179 megapixels, 2 s in all.
  */
 const BASE_SECONDS = 20;
-const SECONDS_PER_MEGABYTE = 0.2;
+const SECONDS_PER_MEGABYTE = { image: 0.5, video: 0.2, caption: 0.2 } as const;
 const MAX_BUDGET_SECONDS = 600;
 
 const MAX_SLEEP_SECONDS = 60;
@@ -52,8 +52,8 @@ export function expectedSecondsOf({ kind, sizeBytes, isRemote }: SizedFile): num
 }
 
 /** What a process may use for one file. */
-export function limitsOf({ sizeBytes, isRemote }: Omit<SizedFile, 'kind'>): ProcessLimits {
-  const budget = BASE_SECONDS + (sizeBytes / MEGABYTE) * SECONDS_PER_MEGABYTE;
+export function limitsOf({ kind, sizeBytes, isRemote }: SizedFile): ProcessLimits {
+  const budget = BASE_SECONDS + (sizeBytes / MEGABYTE) * SECONDS_PER_MEGABYTE[kind];
   const maxCpuSeconds = Math.min(Math.ceil(budget), MAX_BUDGET_SECONDS);
   const remoteSeconds = isRemote ? sizeBytes / MIN_REMOTE_BYTES_PER_SECOND : 0;
   return {

@@ -90,7 +90,7 @@ export class InspectionPool {
     const isRemote = !('path' in file);
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
     if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspect(file);
-    const limits = this.#limitsOf({ sizeBytes, isRemote });
+    const limits = this.#limitsOf({ kind, sizeBytes, isRemote });
     const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
     const request = { accountId, isBackground, expectedSeconds, signal };
     const job: InspectionJob = isRemote

@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const POLL_MS = 50;
+
+/** Counts for one comparison at most: after this process, or the whole machine, stood still, nothing was observed. */
+const MAX_STEP_SECONDS = 1;
 
 /** Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
 const TICKS_PER_SECOND = 100;
@@ -30,20 +33,28 @@ export function watchProcess(
   limits: ProcessLimits,
   onExceeded: (limit: LimitName) => void,
 ): { stop: () => void; cpuSeconds: () => number } {
-  const startedAt = performance.now();
+  let comparedAt = performance.now();
   let first: number | undefined;
   let cpuSeconds = 0;
-  let activeAt = startedAt;
+  let wallSeconds = 0;
+  let sleepSeconds = 0;
   const exceeded = (): LimitName | undefined => {
     const now = performance.now();
+    const step = Math.min((now - comparedAt) / 1000, MAX_STEP_SECONDS);
+    comparedAt = now;
+    wallSeconds += step;
     const usage = usageOf(pid);
-    if (usage === undefined) return now - startedAt > limits.maxWallSeconds * 1000 ? 'time' : undefined;
+    if (usage === undefined) return wallSeconds > limits.maxWallSeconds ? 'time' : undefined;
     first ??= usage.cpuSeconds;
-    if (usage.cpuSeconds - first > cpuSeconds || !usage.isSleeping || limits.isWaitingForUs?.()) activeAt = now;
+    const isActive = usage.cpuSeconds - first > cpuSeconds || limits.isWaitingForUs?.() === true;
+    sleepSeconds = isActive ? 0 : sleepSeconds + step;
     cpuSeconds = usage.cpuSeconds - first;
     if (usage.residentBytes > limits.maxBytes) return 'memory';
     if (cpuSeconds > limits.maxCpuSeconds) return 'time';
-    return now - activeAt > limits.maxSleepSeconds * 1000 ? 'hang' : undefined;
+    if (sleepSeconds <= limits.maxSleepSeconds) return undefined;
+    if (allThreadsSleep(pid)) return 'hang';
+    sleepSeconds = 0;
+    return undefined;
   };
   const timer = setInterval(() => {
     const limit = exceeded();
@@ -57,21 +68,32 @@ export function watchProcess(
 interface Usage {
   readonly residentBytes: number;
   readonly cpuSeconds: number;
-  readonly isSleeping: boolean;
 }
 
 /** `undefined` if the process is gone, or the operating system has no `/proc`. */
 function usageOf(pid: number): Usage | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name of the program comes second, in parentheses, and may contain anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [state] = fields;
+    const fields = statOf(`/proc/${pid}`);
     const ticks = Number(fields[11]) + Number(fields[12]);
     // In kilobytes, unlike `statm`, whose unit is the size of a page.
     const resident = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0;
-    return { residentBytes: Number(resident) * 1024, cpuSeconds: ticks / TICKS_PER_SECOND, isSleeping: state === 'S' };
+    return { residentBytes: Number(resident) * 1024, cpuSeconds: ticks / TICKS_PER_SECOND };
   } catch {
     return undefined;
+  }
+}
+
+/** The fields of `stat` after the name of the program, which is in parentheses and may contain anything: the state is first. */
+function statOf(folder: string): string[] {
+  const stat = readFileSync(`${folder}/stat`, 'latin1');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** False if a thread waits for a core or for a disk. */
+function allThreadsSleep(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) => statOf(`/proc/${pid}/task/${thread}`)[0] === 'S');
+  } catch {
+    return false;
   }
 }
