@@ -13,7 +13,12 @@ export interface DecodeJob {
 sharp.cache(false);
 sharp.concurrency(1);
 
-onJob(async ({ images, count }: DecodeJob): Promise<{ seconds: number }> => {
+export interface DecodeResult {
+  readonly seconds: number;
+  readonly processorSeconds: number;
+}
+
+onJob(async ({ images, count }: DecodeJob): Promise<DecodeResult> => {
   let next = 0;
   const decodeAll = async (until: number) => {
     while (next < until)
@@ -24,7 +29,8 @@ onJob(async ({ images, count }: DecodeJob): Promise<{ seconds: number }> => {
   const cores = Array.from({ length: availableParallelism() });
   await Promise.all(cores.map(() => decodeAll(cores.length * 4)));
   next = 0;
-  const startedAt = performance.now();
+  const [startedAt, usageBefore] = [performance.now(), process.cpuUsage()];
   await Promise.all(cores.map(() => decodeAll(count)));
-  return { seconds: (performance.now() - startedAt) / 1000 };
+  const { user, system } = process.cpuUsage(usageBefore);
+  return { seconds: (performance.now() - startedAt) / 1000, processorSeconds: (user + system) / 1e6 };
 });
