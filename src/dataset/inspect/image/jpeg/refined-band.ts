@@ -8,34 +8,38 @@ import { countSetBits, maskFrom, maskTo, type Strip } from './strip.js';
 const SHIFT = 32 - LOOKUP_BITS;
 const LINKS = LINK;
 
-// An entry: bits to advance (5 bits), what follows, zeros to pass (4 bits), the length of the run (4 bits).
+// An entry of a coefficient after up to 7 zeros is below IS_LATER: BIAS more than the bits of its code without one for each
+// zero (5 bits), and the zeros (3 bits).
 const BITS = 0b11111;
-const IS_COEFFICIENT = 1 << 5;
-const IS_END = 1 << 6;
-const ZEROS_SHIFT = 8;
-const ZEROS = 0b1111 << ZEROS_SHIFT;
+const BIAS = 8;
+const ZEROS_SHIFT = 5;
+// Other entries: bits to advance (5 bits), what follows, and zeros beyond 8 or the length of the run (4 bits).
+const IS_LATER = 1 << 8;
+const IS_END = 1 << 9;
+const IS_ZEROS = 1 << 10;
 const RUN_SHIFT = 12;
 
 /** T.81, G.1.2.3: a new coefficient has one bit; a code that announces more is invalid. */
 const refinementEntry: EntryOf = (symbol, codeBits) => {
   const [run, extraBits] = [symbol >> 4, symbol & 15];
   if (extraBits > 1) return 0;
-  if (extraBits === 1) return (codeBits + 1) | IS_COEFFICIENT | (run << ZEROS_SHIFT);
-  return run === 15 ? codeBits | ZEROS : codeBits | IS_END | ZEROS | (run << RUN_SHIFT);
+  if (extraBits === 0) return run === 15 ? codeBits | IS_ZEROS : codeBits | IS_END | (run << RUN_SHIFT);
+  return run < 8
+    ? (BIAS + codeBits - run) | (run << ZEROS_SHIFT)
+    : (codeBits + 1) | IS_LATER | ((run - 8) << RUN_SHIFT);
 };
 
 /**
- * By the number of zeros to pass (4 bits) and whether each of the next 8 coefficients is zero (8 bits): the coefficients to
- * advance beyond the zero after them (4 bits), and how many of these are not zero (4 bits). 0 if the 8 don't have so many.
+ * By whether each of the next 8 coefficients is zero: by the number of zeros to pass (4 bits each, lowest first), how many
+ * coefficients to advance beyond the zero after them. 0 if the 8 don't have so many.
  */
-const SELECT = new Uint8Array(1 << 12);
+const PLACES = new Int32Array(1 << 8);
 const ZEROS_OF_8 = new Uint8Array(1 << 8);
 for (let zeros = 0; zeros < 256; zeros++) {
   let passed = 0;
   for (let at = 0; at < 8; at++) {
     if (((zeros >> at) & 1) === 0) continue;
-    SELECT[(passed << 8) | zeros] = (at + 1) | ((at - passed) << 4);
-    passed++;
+    PLACES[zeros]! |= (at + 1) << (4 * passed++);
   }
   ZEROS_OF_8[zeros] = passed;
 }
@@ -80,11 +84,11 @@ export class RefinedBand {
         // Loading the bits of the next code while this one is looked up hides the time of the load.
         while (k <= last) {
           entry = entries[word >>> SHIFT]!;
-          const selected = SELECT[(entry & ZEROS) | (zeros & 255)]!;
-          if (selected === 0 || entry >= LINKS || entry === 0) break;
+          const n = (PLACES[zeros & 255]! >>> ((entry >> 3) & 28)) & 15;
+          if (n === 0 || (entry - 1) >>> 0 >= IS_LATER - 1) break;
           word = bitsAt(words, position);
-          const n = selected & 15;
-          const consumed = (entry & BITS) + (selected >> 4);
+          // One bit for its value, and one for each of the n - 1 coefficients before it that is not zero.
+          const consumed = (entry & BITS) + n - BIAS;
           position = (position + consumed) | 0;
           word <<= consumed;
           k = (k + n) | 0;
@@ -97,8 +101,11 @@ export class RefinedBand {
           bits.position = position;
           throw bits.invalidCode();
         }
+        let left = entry >> ZEROS_SHIFT;
         position = (position + (entry & BITS)) | 0;
         if ((entry & IS_END) !== 0) break;
+        if (entry < IS_LATER) position = (position + left + 1 - BIAS) | 0;
+        else left = (entry & IS_ZEROS) !== 0 ? 15 : 8 + (entry >> RUN_SHIFT);
         zeros = (nonzero[at]! & lowMask) ^ lowMask;
         let zerosAbove = (nonzero[at + 1]! & highMask) ^ highMask;
         if (k < 32) {
@@ -108,7 +115,6 @@ export class RefinedBand {
           zeros = (zerosAbove >>> (k - 32)) | 0;
           zerosAbove = 0;
         }
-        let left = (entry & ZEROS) >> ZEROS_SHIFT;
         let count = ZEROS_OF_8[zeros & 255]!;
         while (left >= count) {
           if (k > last) throw new StructureError('is damaged: a block of its image data has too many coefficients');
@@ -119,13 +125,12 @@ export class RefinedBand {
           zerosAbove = (zerosAbove >>> 8) | 0;
           count = ZEROS_OF_8[zeros & 255]!;
         }
-        const selected = SELECT[(left << ZEROS_SHIFT) | (zeros & 255)]!;
-        const n = selected & 15;
-        position = (position + (selected >> 4)) | 0;
+        const n = (PLACES[zeros & 255]! >>> (4 * left)) & 15;
+        position = (position + n - 1 - left) | 0;
         k = (k + n) | 0;
         zeros = (zeros >>> n) | (zerosAbove << (32 - n));
         word = bitsAt(words, position);
-        if (keeps && (entry & IS_COEFFICIENT) !== 0) nonzero[at + ((k - 1) >> 5)]! |= 1 << (k - 1);
+        if (keeps && (entry & IS_ZEROS) === 0) nonzero[at + ((k - 1) >> 5)]! |= 1 << (k - 1);
       }
       if (k > first) used[block >> 5]! |= 1 << block;
       if (k > last) continue;
