@@ -33,6 +33,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/push-file.js',
     'client/push-progress.js',
     'client/push.js',
+    'client/recheck-calls.js',
     'client/requests.js',
     'client/retry.js',
     'client/trainyard-error.js',
