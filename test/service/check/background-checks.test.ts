@@ -130,6 +130,7 @@ for (const place of PLACES) {
       await becomes('READY');
       for (const { checks } of instances) await checks.stop();
       expect(instances.flatMap(({ decodes }) => decodes)).toHaveLength(1);
+      expect(instances.flatMap(({ errors }) => errors)).toEqual([]);
     });
 
     test('that is removed or replaced while it is decoded stays so, and its decode is aborted', async () => {
