@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { whyNoFfmpeg, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { newRoot } from '../../harness/mounting.js';
+import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { newWorld } from '../../harness/world.js';
+
+/** Every clip is decoded after its answer. */
+const SETTINGS = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0, 'inline-decode-seconds': 0 };
+
+const WORLDS = [
+  { name: 'sqlite+disk', leftOut: whyNoFfmpeg() },
+  { name: 'postgres+presigned', leftOut: whyNoFfmpeg() ?? whyNoPostgres() ?? whyNoS3() },
+];
+
+/** An intact structure, whose frames only a decoder finds damaged. */
+function damagedClip(): Buffer {
+  const bytes = media.clip('old.avi');
+  return bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 2000);
+}
+
+const endOf = (api: Api, id: string) =>
+  eventually(async () => {
+    const { body } = await api.status(id);
+    return body.status === 'UPLOADING' ? undefined : body;
+  }, 50_000);
+
+for (const { name, leftOut } of WORLDS) {
+  const title = `clips that are decoded after the answer, on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
+  describe.skipIf(leftOut !== undefined)(title, () => {
+    test('are being checked, and end as a file or as an error', async () => {
+      const { env, discard } = await newWorld(name);
+      onTestFinished(discard);
+      const server = await startServer(SETTINGS, { env });
+      onTestFinished(() => discardServer(server));
+      const api = await server.api();
+      const id = await api.newDataset();
+      await api.upload(id, 'good.txt', 'a dog');
+      await api.upload(id, 'bad.txt', 'a cat');
+      const clip = media.clip('faststart.mp4');
+      const link = await api.link(id, 'good.mp4', clip.length);
+      expect((await fetch(link, { method: 'PUT', body: new Uint8Array(clip) })).status).toBe(200);
+      const answer = await api.upload(id, 'bad.avi', damagedClip());
+      expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ checking: true })]);
+      expect(answer.body).not.toHaveProperty('warnings');
+      const failed = await endOf(api, id);
+      expect(failed).toMatchObject({ status: 'FAILED', error: { problems: [{ code: 'VIDEO_CORRUPT' }] } });
+      expect(failed.error?.message).toContain('bad.avi is damaged');
+      expect(failed.files.find(({ filename }) => filename === 'good.mp4')?.frames).toBe(15);
+      expect(failed).not.toHaveProperty('checking');
+      for (const file of ['bad.avi', 'bad.txt']) await api.request('DELETE', `/${id}/files/${file}`);
+      expect((await api.status(id)).body).toMatchObject({ status: 'READY', warnings: [] });
+    }, 180_000);
+  });
+}
+
+/** A clip of ten minutes whose decode takes seconds. */
+async function longClip(): Promise<Buffer> {
+  const target = join(await newRoot(), 'long.mp4');
+  const source = media.clipPath('faststart.mp4');
+  const repeat = ['-v', 'error', '-stream_loop', '4999', '-i', source, '-map', '0:v', '-c', 'copy', target];
+  await promisify(execFile)('ffmpeg', repeat);
+  return readFile(target);
+}
+
+/** Whether a process has a child that is ffmpeg. */
+async function isDecoding(pid: number | undefined): Promise<boolean> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')));
+  return stats.some((stat) => new RegExp(`^\\d+ \\(ffmpeg\\) \\w ${pid} `).test(stat));
+}
+
+test.skipIf(whyNoFfmpeg())(
+  'the decode of a long clip is ended by SIGTERM and SIGKILL, and goes on after each start',
+  async () => {
+    const dataFolder = await temporaryFolder();
+    let server = await startServer(SETTINGS, { dataFolder });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    await api.upload(id, 'long.mp4', await longClip());
+    await api.upload(id, 'long.txt', 'a dog');
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      // Its process is decoding.
+      await eventually(async () => (await isDecoding(server.process.pid)) || undefined);
+      await server.stop(signal);
+      const { catalog, close } = await openCatalog({ dataFolder, blobGrace: 0 });
+      const received = await catalog.receivedFiles({ until: Number.MAX_SAFE_INTEGER, limit: 5 }).finally(close);
+      const isReleased = received.map(({ filename, upload }) => [filename, upload.leaseToken === null]);
+      expect(isReleased).toEqual([['long.mp4', signal === 'SIGTERM']]);
+      server = await startServer(SETTINGS, { dataFolder });
+      const { body } = await (await server.api()).status(id);
+      expect(body).toMatchObject({
+        status: 'UPLOADING',
+        checking: [{ filename: 'long.mp4' }],
+        counts: { checking: 1 },
+      });
+    }
+    const ready = await endOf(await server.api(), id);
+    expect(ready).toMatchObject({ status: 'READY', warnings: [] });
+    expect(ready.files[0]).toMatchObject({ filename: 'long.mp4', frames: 5000 * 15 });
+  },
+  180_000,
+);
