@@ -41,9 +41,9 @@ describe('of an image that is too large to be decoded, truncation is detected', 
     expect(found.ok).toBe(true);
     expect(hasWarning).toBe(!['progressive.jpg', 'interlaced.png'].includes(filename));
     for (const missing of [1, 2, 3, 5, 9, 13, 40, 300]) {
-      expect((await inspectBytes(filename, media.damaged.cut(bytes, bytes.length - missing))).ok, `${missing}`).toBe(
-        false,
-      );
+      const cut = await inspectBytes(filename, media.damaged.cut(bytes, bytes.length - missing));
+      // The checksum of the last chunk of a PNG protects no content.
+      expect(cut.ok, `${missing}`).toBe(filename.endsWith('.png') && missing <= 4);
     }
   });
 
