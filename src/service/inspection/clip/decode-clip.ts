@@ -162,6 +162,13 @@ class ClipProof {
       case undefined:
         break;
     }
+    if (errorText.includes('matches no streams')) {
+      return this.#problem(
+        'NOT_A_VIDEO',
+        'has no video track, so there is nothing to train on',
+        'Upload a file that has one.',
+      );
+    }
     // The texts of ffmpeg 7, and of 4 to 6.
     const [, newName, oldName] = /no decoder found for: (\w+)|Decoder \(codec (\w+)\) not found/.exec(errorText) ?? [];
     const codec = newName ?? oldName;

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { chmod, copyFile, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import type { Facts, Inspection } from '../../../../src/dataset/inspect/inspection.js';
@@ -133,6 +135,17 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     const inspection = await decodeInspected({ path, filename: 'a.mp4', inspection: claimed({ frames: 24 }) });
     expect(inspection).toMatchObject({ ok: true, warnings: [{ code: 'NOT_FULLY_CHECKED' }] });
     expect(inspection.ok && inspection.warnings[0]?.message).toContain('has no decoder for their codec, evc');
+  });
+
+  test('sound without a video track is no clip', async () => {
+    const path = join(folder, 'sound.avi');
+    const args = ['-v', 'error', '-i', clips['h264-sound.mp4'], '-vn', '-c:a', 'pcm_s16le', path];
+    await promisify(execFile)('ffmpeg', args);
+    const message = 'a.avi has no video track, so there is nothing to train on. Upload a file that has one.';
+    expect(await inspectAndDecode(path, 'a.avi')).toMatchObject({
+      ok: false,
+      problem: { code: 'NOT_A_VIDEO', message },
+    });
   });
 
   test('a clip that would take more than an hour, or too much memory, keeps its warning', async () => {
