@@ -264,17 +264,17 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   test('a reference to samples in another file or at a URL is not followed', async () => {
     const { url, connections, close } = await listener();
     const intact = await readFile(clips['h264.mp4']);
-    for (const location of [
-      `${url}/a.mp4`,
-      `file://${clips['mjpeg.mov']}`,
-      'mjpeg.mov',
-      `subfile,,start,0,end,9,,:${url}`,
-    ]) {
+    for (const location of [`${url}/a.mp4`, `file://${clips['mjpeg.mov']}`, `subfile,,start,0,end,9,,:${url}`]) {
       const path = await written('elsewhere.mp4', withDataReference(intact, location));
       const inspection = await decodeInspected({ path, filename: 'a.mp4', inspection: claimed({ frames: 24 }) });
       // As the trainer's reader, ffmpeg takes the samples from this file.
       expect(inspection).toMatchObject({ ok: true, facts: { frames: 24 } });
     }
+    // The other file has the samples, but neither ffmpeg nor the trainer's reader opens it.
+    await written('other.mp4', intact);
+    const path = await written('elsewhere.mp4', withDataReference(intact, 'other.mp4'));
+    const inspection = await decodeInspected({ path, filename: 'a.mp4', inspection: claimed({ frames: 24 }) });
+    expect(inspection).toMatchObject({ ok: false, problem: { code: 'VIDEO_CORRUPT' } });
     expect(connections()).toBe(0);
     await close();
   });
@@ -299,18 +299,43 @@ function generator(seed: number): () => number {
   };
 }
 
-/** An MP4 file whose header comes last, changed to say that its samples are at `location`. */
+/** An MP4 file whose header comes last, changed to say that its samples are at `location`: a URL, or a file beside it. */
 function withDataReference(bytes: Buffer, location: string): Buffer {
-  const entry = bytes.indexOf('url ', bytes.indexOf('dref')) - 4;
-  const text = Buffer.from(`${location}\0`);
-  const changed = Buffer.concat([bytes.subarray(0, entry + 12), text, bytes.subarray(entry + 12)]);
-  // Version 0, and flags that don't say that the samples are in this file.
-  changed.writeUInt32BE(0, entry + 8);
-  for (const type of ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref', 'url ']) {
-    const at = changed.lastIndexOf(type, entry + 4) - 4;
-    changed.writeUInt32BE(changed.readUInt32BE(at) + text.length, at);
+  const at = bytes.indexOf('url ', bytes.indexOf('dref')) - 4;
+  const reference = location.includes(':') ? urlReference(location) : aliasReference(location);
+  const changed = Buffer.concat([bytes.subarray(0, at), reference, bytes.subarray(at + 12)]);
+  for (const type of ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref']) {
+    const box = changed.lastIndexOf(type, at) - 4;
+    changed.writeUInt32BE(changed.readUInt32BE(box) + reference.length - 12, box);
   }
   return changed;
+}
+
+/** A box of version 0, with flags that don't say that the samples are in this file. */
+function referenceBox(type: string, content: Buffer): Buffer {
+  const box = Buffer.concat([Buffer.alloc(12), content]);
+  box.writeUInt32BE(box.length, 0);
+  box.write(type, 4, 'latin1');
+  return box;
+}
+
+function urlReference(url: string): Buffer {
+  return referenceBox('url ', Buffer.from(`${url}\0`));
+}
+
+/** An alias of QuickTime to a file in the same folder. This is the kind of reference that ffmpeg can follow. */
+function aliasReference(filename: string): Buffer {
+  const alias = Buffer.alloc(150);
+  alias.writeUInt8(filename.length, 50);
+  alias.write(filename, 51);
+  // The levels up from this file and down to the other.
+  alias.writeUInt16BE(1, 130);
+  alias.writeUInt16BE(1, 132);
+  const path = Buffer.from(`/${filename}`.padEnd(2 * Math.ceil((filename.length + 1) / 2), '\0'));
+  const field = Buffer.alloc(4);
+  field.writeUInt16BE(2, 0);
+  field.writeUInt16BE(path.length, 2);
+  return referenceBox('alis', Buffer.concat([alias, field, path, Buffer.from([0xff, 0xff, 0, 0])]));
 }
 
 async function listener() {
