@@ -19,8 +19,9 @@ export function microsClock(
   read: () => Micros = () => Date.now() * 1000,
   monotonic: () => Micros = monotonicTime,
 ): () => Micros {
-  let measuredAt = monotonic();
-  let exact = read();
+  // The first reading begins with the clock of the machine.
+  let measuredAt = Number.POSITIVE_INFINITY;
+  let exact = 0;
   let last = 0;
   return () => {
     const at = monotonic();
