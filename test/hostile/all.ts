@@ -3,6 +3,7 @@ import { DECODER_CLIPS } from './decoder-clips.js';
 import { HEIFS } from './heif.js';
 import type { HostileFile } from './hostile-file.js';
 import { JPEGS } from './jpeg.js';
+import { LEGACY_CLIPS } from './legacy-clips.js';
 import { MATROSKAS } from './matroska.js';
 import { flippedTables, MP4S } from './mp4.js';
 import { OTHER_IMAGES } from './other-images.js';
@@ -19,6 +20,7 @@ export const FAMILIES: Readonly<Record<string, readonly HostileFile[]>> = {
   mp4: MP4S,
   flipped: flippedTables('faststart.mp4'),
   matroska: MATROSKAS,
+  legacy: LEGACY_CLIPS,
   decoder: DECODER_CLIPS,
   caption: CAPTION_FILES,
 };

@@ -110,6 +110,20 @@ function* lateHeight(size: Size): Generator<Buffer> {
   yield END;
 }
 
+/** Directories of 65,535 entries that cost nothing, and that refer to each other without end (TIFF 6.0, section 2). */
+function exifLoop(): Buffer {
+  const entry = (tag: number, type: number, value: number) => {
+    const bytes = Buffer.alloc(12);
+    bytes.writeUInt16LE(tag, 0);
+    bytes.writeUInt16LE(type, 2);
+    bytes.writeUInt32LE(1, 4);
+    bytes.writeUInt32LE(value, 8);
+    return bytes;
+  };
+  const pointers = Array.from({ length: 5400 }, (_, i) => entry([0x8769, 0x8825, 0xa005][i % 3]!, 4, 8));
+  return Buffer.concat([Buffer.from('Exif\0\0II*\0\x08\0\0\0', 'latin1'), u8(0x18, 0x15), ...pointers, u8(8, 0, 0, 0)]);
+}
+
 const exif = Buffer.concat([Buffer.from('Exif\0\0II*\0'), Buffer.from([8, 0, 0, 0, 0xff, 0xff]), Buffer.alloc(65_000)]);
 const LARGEST: Size = { width: 13_376, height: 13_376 };
 const SIDE = 1000;
@@ -140,6 +154,11 @@ export const JPEGS: readonly HostileFile[] = [
   { filename: 'strip-of-one-row.jpg', pieces: () => padded([], { width: 65_500, height: 1 }) },
   { filename: 'late-height.jpg', pieces: () => lateHeight({ width: 4000, height: 4000 }) },
   { filename: 'thousands-of-exif-blocks.jpg', pieces: () => padded(repeated(segment(0xe1, exif), 500)) },
+  { filename: 'exif-that-refers-to-itself.jpg', pieces: () => padded(repeated(segment(0xe1, exifLoop()), 100)) },
+  {
+    filename: 'millions-of-small-exif-blocks.jpg',
+    pieces: () => padded(repeated(segment(0xe1, exif.subarray(0, 20)), 900_000)),
+  },
   { filename: 'millions-of-comments.jpg', pieces: () => padded(repeated(segment(0xfe), 2_500_000)) },
   { filename: 'millions-of-fill-bytes.jpg', pieces: () => padded(repeated(u8(0xff), 20_000_000)) },
   { filename: 'half-a-million-tables.jpg', pieces: () => padded(repeated(huffman(RUNS), 160_000)) },

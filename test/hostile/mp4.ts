@@ -92,7 +92,23 @@ export function flippedTables(name: 'faststart.mp4' | 'moov-last.mp4', types = [
   });
 }
 
+/** A clip whose frames are said to lie in another file. */
+function externalData(): Buffer[] {
+  const parts = clip(1);
+  const moov = parts.pop()!;
+  const inside = fullBox('url ', 0, 1);
+  const outside = fullBox('url ', 0, 0, Buffer.from('file:///etc/passwd\0'));
+  const at = moov.indexOf(inside);
+  const grown = Buffer.concat([moov.subarray(0, at), outside, moov.subarray(at + inside.length)]);
+  for (const type of ['moov', 'trak', 'mdia', 'minf', 'dinf', 'dref']) {
+    const size = grown.indexOf(type) - 4;
+    grown.writeUInt32BE(grown.readUInt32BE(size) + outside.length - inside.length, size);
+  }
+  return [...parts, grown];
+}
+
 export const MP4S: readonly HostileFile[] = [
+  { filename: 'frames-in-another-file.mp4', pieces: externalData },
   { filename: 'references-beyond-the-box.mp4', pieces: () => referencesBeyondTheBox(300_000) },
   { filename: 'full-indexes.mp4', pieces: () => indexes(100_001) },
   { filename: 'bare-indexes.mp4', pieces: () => indexes(1_000_000) },

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { FAMILIES } from '../hostile/all.js';
+import { sendFile } from '../hostile/attack.js';
+import { writeHostile } from '../hostile/hostile-file.js';
+import { descendantsOf } from '../hostile/observers.js';
+import { stagedIn } from './remains.js';
+
+const CONNECTIONS = 16;
+/** Of each format the file that takes a reader longest. */
+const WORST = [
+  'ordered-scans-of-the-largest.jpg',
+  'zeros-interlaced.png',
+  'frames-of-one-pixel.webp',
+  'weightless-extents.avif',
+  'compositions.mp4',
+  'copies-8k.mp4',
+  'voids-in-a-cluster.mkv',
+  'restart-after-each-block.jpg',
+];
+const files = Object.values(FAMILIES).flat();
+const IDLE_UPLOADS = 20;
+const UPLOADS = 10;
+/** Wall time that a second of processor time may take, since the cores are shared with the test and the server. */
+const WALL_FACTOR = 2;
+
+let folder: string;
+/** Paths of the worst files, by name. */
+const worst: [filename: string, path: string][] = [];
+let picture: Buffer;
+let server: TestServer;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'hostile-'));
+  for (const name of WORST) {
+    worst.push([name, await writeHostile(folder, files.find(({ filename }) => filename === name)!)]);
+  }
+  picture = await media.jpeg({ width: 900, height: 700, quality: 90 });
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+beforeEach(async () => {
+  server = await startServer();
+});
+afterEach(() => discardServer(server));
+
+/** Sends the worst file again and again, on each of many connections, until the signal aborts. */
+async function attack(api: Api, signal: AbortSignal): Promise<{ ended: Promise<unknown> }> {
+  const id = await api.newDataset();
+  const connections = Array.from({ length: CONNECTIONS }, async (_, connection) => {
+    for (let round = 0; !signal.aborted; round++) {
+      const [filename, path] = worst[(connection + round) % worst.length]!;
+      await sendFile(api, id, path, `${connection}_${round}_${filename}`, signal).catch(() => {});
+    }
+  });
+  await eventually(() => busySeconds() > 0.5 || undefined, 60_000);
+  return { ended: Promise.all(connections) };
+}
+
+/** Processor time of all processes below the server that are running. */
+function busySeconds(): number {
+  return descendantsOf(server.process.pid!).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+}
+
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const startedAt = performance.now();
+  await work();
+  return (performance.now() - startedAt) / 1000;
+}
+
+async function timedUploads(api: Api, count: number): Promise<number[]> {
+  const id = await api.newDataset();
+  const seconds: number[] = [];
+  for (let index = 0; index < count; index++) {
+    seconds.push(
+      await secondsOf(async () => {
+        expect((await api.upload(id, `ordinary_${index}.jpg`, picture)).status).toBe(200);
+      }),
+    );
+  }
+  return seconds;
+}
+
+test("an account's picture waits at most for one budget while another account sends the worst files", async () => {
+  const [attacker, neighbour] = [await server.api('attacker'), await server.api('neighbour')];
+  const idle = Math.max(...(await timedUploads(neighbour, IDLE_UPLOADS)));
+  const over = new AbortController();
+  const { ended } = await attack(attacker, over.signal);
+  const { maxCpuSeconds } = limitsOf({ sizeBytes: 1_000_000, isRemote: false });
+  expect(Math.max(...(await timedUploads(neighbour, UPLOADS)))).toBeLessThan(3 * idle + WALL_FACTOR * maxCpuSeconds);
+  over.abort();
+  await ended;
+}, 300_000);
+
+test('when their client hangs up, uploads stop to use the processor, and leave nothing', async () => {
+  const over = new AbortController();
+  const { ended } = await attack(await server.api(), over.signal);
+  over.abort();
+  await ended;
+  await eventually(async () => {
+    const before = busySeconds();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return Math.abs(busySeconds() - before) < 0.1 || undefined;
+  }, 10_000);
+  await eventually(() => stagedIn(server.dataFolder).length === 0 || undefined);
+}, 120_000);
+
+test('SIGTERM does not wait for a decoder', async () => {
+  const over = new AbortController();
+  const { ended } = await attack(await server.api(), over.signal);
+  const below = descendantsOf(server.process.pid!).map(({ pid }) => pid);
+  expect(below.length).toBeGreaterThan(0);
+  const { maxCpuSeconds } = limitsOf({ sizeBytes: 1_000_000, isRemote: false });
+  const seconds = await secondsOf(async () => expect(await server.stop()).toBe(0));
+  over.abort();
+  await ended;
+  expect(seconds).toBeLessThan(maxCpuSeconds / 2);
+  const isRunning = (pid: number) => descendantsOf(1).some((each) => each.pid === pid);
+  await eventually(() => !below.some(isRunning) || undefined);
+}, 120_000);
