@@ -100,26 +100,23 @@ function ofBrand(brand: Brand): HostileFile[] {
     { filename: `weightless-extents.${brand}`, pieces: () => container(brand, oneProperty, weightlessExtents(90_000)) },
     { filename: `empty-extents.${brand}`, pieces: () => container(brand, oneProperty, emptyExtents(1_000_000)) },
     {
-      filename: `million-properties.${brand}`,
+      filename: `many-properties.${brand}`,
       pieces: () =>
         container(
           brand,
           properties(
-            Buffer.concat([size(64, 64), ...repeated(box('free'), 1_000_000)]),
+            Buffer.concat([size(64, 64), ...repeated(box('free'), 400_000)]),
             Buffer.concat([u32(1), u16(1), u8(1, 1)]),
           ),
           oneLocation,
         ),
     },
     {
-      filename: `million-associations.${brand}`,
+      filename: `many-associations.${brand}`,
       pieces: () =>
         container(
           brand,
-          properties(
-            size(64, 64),
-            Buffer.concat([u32(1_000_001), ...repeated(u8(0, 2, 0), 1_000_000), u16(1), u8(1, 1)]),
-          ),
+          properties(size(64, 64), Buffer.concat([u32(400_001), ...repeated(u8(0, 2, 0), 400_000), u16(1), u8(1, 1)])),
           oneLocation,
         ),
     },
@@ -129,12 +126,12 @@ function ofBrand(brand: Brand): HostileFile[] {
         container(brand, properties(size(64, 64), Buffer.concat([u32(0xffff_ffff), u16(1), u8(1, 1)])), oneLocation),
     },
     {
-      filename: `million-boxes.${brand}`,
-      pieces: () => joined(...container(brand, oneProperty, oneLocation), repeated(box('free'), 3_000_000)),
+      filename: `many-boxes.${brand}`,
+      pieces: () => joined(...container(brand, oneProperty, oneLocation), repeated(box('free'), 1_100_000)),
     },
     {
       filename: `boxes-in-meta.${brand}`,
-      pieces: () => container(brand, ...repeated(box('free'), 1_500_000), oneProperty, oneLocation),
+      pieces: () => container(brand, ...repeated(box('free'), 600_000), oneProperty, oneLocation),
     },
   ];
 }

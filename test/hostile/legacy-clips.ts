@@ -105,17 +105,17 @@ export const LEGACY_CLIPS: readonly HostileFile[] = [
   { filename: 'copies-8k.avi', pieces: () => copies(480, 270, 3000), isExtra: true },
   { filename: 'copies-of-one-block.avi', pieces: () => copies(1, 1, 100_000) },
   {
-    filename: 'million-index-entries.avi',
-    pieces: () => avi([stream(SIDES, 1)], oneFrame, [chunk('idx1', ...repeated(indexEntry, 1_000_000))]),
+    filename: 'many-index-entries.avi',
+    pieces: () => avi([stream(SIDES, 1)], oneFrame, [chunk('idx1', ...repeated(indexEntry, 300_000))]),
   },
   { filename: 'nested-lists.avi', pieces: () => avi([stream(SIDES, 1)], oneFrame, [nestedLists(200_000)]) },
   {
-    filename: 'million-empty-frames.avi',
+    filename: 'many-empty-frames.avi',
     pieces: () =>
-      avi([stream(SIDES, 1_000_000)], {
-        count: 1_000_000,
-        bytes: 8_000_000 + FRAME.length,
-        pieces: joined(FRAME, repeated(chunk('00dc'), 1_000_000)),
+      avi([stream(SIDES, 300_000)], {
+        count: 300_000,
+        bytes: 2_400_000 + FRAME.length,
+        pieces: joined(FRAME, repeated(chunk('00dc'), 300_000)),
       }),
   },
   { filename: 'thousands-of-streams.avi', pieces: () => avi([...generated(5000, () => stream(SIDES, 1))], oneFrame) },
@@ -123,16 +123,16 @@ export const LEGACY_CLIPS: readonly HostileFile[] = [
     filename: 'raw-largest.avi',
     pieces: () => avi([stream({ width: 60_000, height: 60_000 }, 1, '\0\0\0\0')], oneFrame),
   },
-  { filename: 'million-empty-tags.flv', pieces: () => joined(FLV, repeated(tag(9, u8(0x17, 2, 0, 0, 0)), 800_000)) },
+  { filename: 'many-empty-tags.flv', pieces: () => joined(FLV, repeated(tag(9, u8(0x17, 2, 0, 0, 0)), 200_000)) },
   {
     filename: 'nested-metadata.flv',
     pieces: () => joined(FLV, tag(18, scriptHead, nestedObjects(500_000)), tag(9, u8(0x17, 2, 0, 0, 0))),
   },
   {
     filename: 'metadata-of-billions.flv',
-    pieces: () => joined(FLV, tag(18, scriptHead, u8(10), u32(0xffff_ffff), ...repeated(u8(5), 4_000_000))),
+    pieces: () => joined(FLV, tag(18, scriptHead, u8(10), u32(0xffff_ffff), ...repeated(u8(5), 1_000_000))),
   },
-  { filename: 'million-objects.wmv', pieces: () => asf(repeated(asfObject(24), 500_000), 500_000) },
+  { filename: 'many-objects.wmv', pieces: () => asf(repeated(asfObject(24), 500_000), 500_000) },
   { filename: 'objects-of-no-bytes.wmv', pieces: () => asf(repeated(asfObject(0), 1000), 1000) },
   {
     filename: 'playlist.mp4',

@@ -106,10 +106,10 @@ export const MATROSKAS: readonly HostileFile[] = [
     filename: 'durations-by-the-hundred-thousand.mkv',
     pieces: () => withInfo(scale(), ...repeated(duration(80), 400_000)),
   },
-  { filename: 'voids.mkv', pieces: () => file(info, tracks, repeated(u8(0xec, 0x80), 10_000_000), cluster(block())) },
+  { filename: 'voids.mkv', pieces: () => file(info, tracks, repeated(u8(0xec, 0x80), 2_500_000), cluster(block())) },
   {
     filename: 'voids-in-a-cluster.mkv',
-    pieces: () => file(info, tracks, LIVE_CLUSTER, repeated(u8(0xec, 0x80), 10_000_000), block()),
+    pieces: () => file(info, tracks, LIVE_CLUSTER, repeated(u8(0xec, 0x80), 2_500_000), block()),
   },
   {
     filename: 'one-large-void.mkv',
@@ -117,23 +117,23 @@ export const MATROSKAS: readonly HostileFile[] = [
       file(
         info,
         tracks,
-        joined(Buffer.from(VOID, 'hex'), sizeOf(50_000_000), repeated(u8(0), 50_000_000)),
+        joined(Buffer.from(VOID, 'hex'), sizeOf(15_000_000), repeated(u8(0), 15_000_000)),
         cluster(block()),
       ),
   },
-  { filename: 'million-clusters.mkv', pieces: () => file(info, tracks, repeated(cluster(block()), 300_000)) },
+  { filename: 'many-clusters.mkv', pieces: () => file(info, tracks, repeated(cluster(block()), 300_000)) },
   {
-    filename: 'million-empty-clusters.mkv',
+    filename: 'many-empty-clusters.mkv',
     pieces: () =>
-      file(info, tracks, repeated(Buffer.concat([Buffer.from(CLUSTER, 'hex'), u8(0x80)]), 3_000_000), cluster(block())),
+      file(info, tracks, repeated(Buffer.concat([Buffer.from(CLUSTER, 'hex'), u8(0x80)]), 800_000), cluster(block())),
   },
   {
     filename: 'clusters-of-unknown-size.mkv',
     pieces: () => file(info, tracks, repeated(Buffer.concat([LIVE_CLUSTER, block()]), 300_000)),
   },
   {
-    filename: 'million-blocks.mkv',
-    pieces: () => file(info, tracks, LIVE_CLUSTER, repeated(element(SIMPLE_BLOCK, u8(0x81, 0, 0, 0x80, 0)), 4_000_000)),
+    filename: 'many-blocks.mkv',
+    pieces: () => file(info, tracks, LIVE_CLUSTER, repeated(element(SIMPLE_BLOCK, u8(0x81, 0, 0, 0x80, 0)), 1_000_000)),
   },
   {
     filename: 'blocks-of-unknown-tracks.mkv',
@@ -143,17 +143,17 @@ export const MATROSKAS: readonly HostileFile[] = [
         tracks,
         cluster(block()),
         LIVE_CLUSTER,
-        repeated(element(SIMPLE_BLOCK, u8(0xfe, 0, 0, 0x80, 0)), 4_000_000),
+        repeated(element(SIMPLE_BLOCK, u8(0xfe, 0, 0, 0x80, 0)), 1_000_000),
       ),
   },
   {
     filename: 'block-groups.mkv',
     pieces: () =>
-      file(info, tracks, LIVE_CLUSTER, repeated(element(BLOCK_GROUP, element(BLOCK, u8(0x81, 0, 0, 0, 0))), 2_000_000)),
+      file(info, tracks, LIVE_CLUSTER, repeated(element(BLOCK_GROUP, element(BLOCK, u8(0x81, 0, 0, 0, 0))), 500_000)),
   },
   {
     filename: 'empty-block-groups.mkv',
-    pieces: () => file(info, tracks, LIVE_CLUSTER, block(), repeated(element(BLOCK_GROUP), 6_000_000)),
+    pieces: () => file(info, tracks, LIVE_CLUSTER, block(), repeated(element(BLOCK_GROUP), 1_500_000)),
   },
   {
     filename: 'laced-blocks.mkv',

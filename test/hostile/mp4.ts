@@ -111,11 +111,11 @@ export const MP4S: readonly HostileFile[] = [
   { filename: 'frames-in-another-file.mp4', pieces: externalData },
   { filename: 'references-beyond-the-box.mp4', pieces: () => referencesBeyondTheBox(300_000) },
   { filename: 'full-indexes.mp4', pieces: () => indexes(100_001) },
-  { filename: 'bare-indexes.mp4', pieces: () => indexes(1_000_000) },
+  { filename: 'bare-indexes.mp4', pieces: () => indexes(400_000) },
   { filename: 'media-boxes.mp4', pieces: () => manyMedia(200_000, 300_000) },
   {
     filename: 'empty-media-boxes.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('mdat'), 4_000_000), moovOf(trackOf(plain(1)))),
+    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('mdat'), 1_000_000), moovOf(trackOf(plain(1)))),
   },
   { filename: 'times-of-billions.mp4', pieces: () => clip(10, { stts: table([[0xffff_fff0, 1]]) }) },
   {
@@ -201,27 +201,27 @@ export const MP4S: readonly HostileFile[] = [
         box('mdat', FRAME),
         moovOf(trackOf(plain(1))),
         Buffer.from('\0\0\0\0free'),
-        repeated(Buffer.alloc(8), 5_000_000),
+        repeated(Buffer.alloc(8), 1_000_000),
       ),
   },
   {
     filename: 'box-of-its-head.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1))), repeated(box('free'), 6_000_000)),
+    pieces: () => joined(FTYP, box('mdat', FRAME), moovOf(trackOf(plain(1))), repeated(box('free'), 1_200_000)),
   },
   {
     filename: 'boxes-before-the-movie.mp4',
-    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('free'), 6_000_000), moovOf(trackOf(plain(1)))),
+    pieces: () => joined(FTYP, box('mdat', FRAME), repeated(box('free'), 1_200_000), moovOf(trackOf(plain(1)))),
   },
   {
     filename: 'boxes-in-the-movie.mp4',
-    pieces: () => [FTYP, box('mdat', FRAME), moovOf(...repeated(box('free'), 1_000_000), trackOf(plain(1)))],
+    pieces: () => [FTYP, box('mdat', FRAME), moovOf(...repeated(box('free'), 400_000), trackOf(plain(1)))],
   },
   {
     filename: 'tracks-of-shared-chunks.mp4',
     pieces: () => [
       FTYP,
       box('mdat', FRAME),
-      moovOf(...Array.from({ length: 250 }, (_, i) => trackOf(plain(60_000), { id: i + 1 }))),
+      moovOf(...Array.from({ length: 250 }, (_, i) => trackOf(plain(10_000), { id: i + 1 }))),
     ],
   },
   {
@@ -246,7 +246,7 @@ export const MP4S: readonly HostileFile[] = [
   },
   {
     filename: 'runs-of-nothing.mp4',
-    pieces: () => fragments(300_000, fullBox('trun', 0, 1, u32s(0, fragmentBytes + 8))),
+    pieces: () => fragments(60_000, fullBox('trun', 0, 1, u32s(0, fragmentBytes + 8))),
   },
   {
     filename: 'fragments-of-one-frame.mp4',
@@ -259,7 +259,7 @@ export const MP4S: readonly HostileFile[] = [
   },
   {
     filename: 'runs-in-one-fragment.mp4',
-    pieces: () => fragments(1, Buffer.concat([...repeated(fullBox('trun', 0, 0, u32(0)), 1_500_000)])),
+    pieces: () => fragments(1, Buffer.concat([...repeated(fullBox('trun', 0, 0, u32(0)), 300_000)])),
   },
   { filename: 'large-times.mp4', pieces: () => clip(10, { stts: table([[10, 0xffff_ffff]]) }) },
   {
@@ -287,7 +287,7 @@ export const MP4S: readonly HostileFile[] = [
       joined(
         FTYP,
         box('mdat', FRAME),
-        largeBox('free', 20_000_000, repeated(u8(0), 20_000_000)),
+        largeBox('free', 5_000_000, repeated(u8(0), 5_000_000)),
         moovOf(trackOf(plain(1))),
       ),
   },
