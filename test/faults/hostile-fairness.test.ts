@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -68,6 +68,10 @@ function busySeconds(): number {
   return descendantsOf(server.process.pid!).reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
 }
 
+function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
 async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   await work();
@@ -121,6 +125,15 @@ test('SIGTERM does not wait for a decoder', async () => {
   over.abort();
   await ended;
   expect(seconds).toBeLessThan(maxCpuSeconds / 2);
-  const isRunning = (pid: number) => descendantsOf(1).some((each) => each.pid === pid);
+  await eventually(() => !below.some(isRunning) || undefined);
+}, 120_000);
+
+test('a server that is killed leaves no process at work', async () => {
+  const over = new AbortController();
+  const { ended } = await attack(await server.api(), over.signal);
+  const below = descendantsOf(server.process.pid!).map(({ pid }) => pid);
+  await server.stop('SIGKILL');
+  over.abort();
+  await ended;
   await eventually(() => !below.some(isRunning) || undefined);
 }, 120_000);
