@@ -1,7 +1,8 @@
 import { openAsBlob } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Api } from '../harness/api.js';
-import { BASE_PATH } from '../../src/api/base-path.js';
+import type { TestServer } from '../harness/server.js';
+import { cpuSecondsOf } from './observers.js';
 
 /** Files of at least this size are sent through a signed link. */
 const LINK_BYTES = 8_000_000;
@@ -13,58 +14,85 @@ export interface Verdict {
   /** Of a refusal. */
   readonly message: string | undefined;
   readonly seconds: number;
+  /** Processor time that the server and its processes used meanwhile, for other files too. */
+  readonly cpuSeconds: number;
 }
 
 /** Uploads a file as a client does, directly or through a link. Rejects if the connection breaks. */
 export async function sendFile(
-  api: Api,
-  id: string,
+  server: TestServer,
+  to: { api: Api; id: string; filename: string },
   path: string,
-  filename: string,
   signal?: AbortSignal,
 ): Promise<Verdict> {
+  const { api, id, filename } = to;
   const { size: sizeBytes } = await stat(path);
   const blob = await openAsBlob(path, { type: 'application/octet-stream' });
-  const aborting = signal === undefined ? {} : { signal };
-  const startedAt = performance.now();
-  let response: Response;
-  if (sizeBytes < LINK_BYTES) {
-    const body = new FormData();
-    body.append('file', blob, filename);
-    const headers = { authorization: `Bearer ${api.token}` };
-    response = await fetch(`${api.url}${BASE_PATH}/${id}/upload`, { method: 'POST', headers, body, ...aborting });
-  } else {
-    const url = await api.link(id, filename, sizeBytes);
-    response = await fetch(url, { method: 'PUT', body: blob, ...aborting });
+  const url = sizeBytes < LINK_BYTES ? undefined : await api.link(id, filename, sizeBytes);
+  // Not the signal itself: fetch keeps a listener on it for as long as it lives.
+  const abort = new AbortController();
+  const onAbort = () => abort.abort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  signal?.throwIfAborted();
+  const pid = server.process.pid!;
+  const [startedAt, cpuBefore] = [performance.now(), cpuSecondsOf(pid)];
+  try {
+    const response =
+      url === undefined
+        ? await api.raw('POST', `/${id}/upload`, { body: formOf(blob, filename), signal: abort.signal })
+        : await fetch(url, { method: 'PUT', body: blob, signal: abort.signal });
+    const { error_message: message } = (await response.json()) as { error_message?: string };
+    const seconds = (performance.now() - startedAt) / 1000;
+    return {
+      filename,
+      sizeBytes,
+      status: response.status,
+      message,
+      seconds,
+      cpuSeconds: cpuSecondsOf(pid) - cpuBefore,
+    };
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
-  const answer = (await response.json()) as { error_message?: string };
-  const seconds = (performance.now() - startedAt) / 1000;
-  return { filename, sizeBytes, status: response.status, message: answer.error_message, seconds };
 }
 
-/** Uploads of an account that does nothing else: each one, after the other, is timed. */
+function formOf(blob: Blob, filename: string): FormData {
+  const form = new FormData();
+  form.append('file', blob, filename);
+  return form;
+}
+
+export interface TimedUpload {
+  readonly seconds: number;
+  /** As in `Verdict`. */
+  readonly cpuSeconds: number;
+}
+
+/** Uploads of an account that does nothing else, one after the other. */
 export class SteadyUploads {
-  readonly seconds: number[] = [];
+  readonly uploads: TimedUpload[] = [];
   readonly failures: string[] = [];
   #isOver = false;
   readonly #running: Promise<void>;
 
-  constructor(api: Api, id: string, picture: Buffer) {
+  constructor(server: TestServer, { api, id, picture }: { api: Api; id: string; picture: Buffer }) {
     this.#running = (async () => {
       for (let index = 0; !this.#isOver; index++) {
-        const startedAt = performance.now();
+        const pid = server.process.pid!;
+        const [startedAt, cpuBefore] = [performance.now(), cpuSecondsOf(pid)];
         const { status, body } = await api.upload(id, `ordinary_${index % 20}.jpg`, picture);
         if (status !== 200) this.failures.push(`${status} ${body.error_message}`);
-        this.seconds.push((performance.now() - startedAt) / 1000);
+        const seconds = (performance.now() - startedAt) / 1000;
+        this.uploads.push({ seconds, cpuSeconds: cpuSecondsOf(pid) - cpuBefore });
       }
     })().catch((error) => {
       this.failures.push(String(error));
     });
   }
 
-  /** The times since the last call. */
-  take(): number[] {
-    return this.seconds.splice(0);
+  /** The uploads since the last call. */
+  take(): TimedUpload[] {
+    return this.uploads.splice(0);
   }
 
   async stop(): Promise<void> {

@@ -9,7 +9,7 @@ import { discardServer, startServer } from '../harness/server.js';
 import { FAMILIES } from './all.js';
 import { sendFile } from './attack.js';
 import { writeHostile } from './hostile-file.js';
-import { cpuSecondsOf, HealthLoop, MemoryLoop } from './observers.js';
+import { HealthLoop, MemoryLoop } from './observers.js';
 
 const COLUMNS = [10, 48, 9, 7, 8, 8, 9, 9] as const;
 
@@ -33,16 +33,15 @@ try {
       const path = await writeHostile(folder, file);
       health.take();
       memory.take();
-      const cpuBefore = cpuSecondsOf(pid);
-      const { filename, sizeBytes, status, message = '', seconds } = await sendFile(api, id, path, file.filename);
-      const cpu = cpuSecondsOf(pid) - cpuBefore;
+      const verdict = await sendFile(server, { api, id, filename: file.filename }, path);
+      const { filename, sizeBytes, status, message = '', seconds, cpuSeconds } = verdict;
       printRow(
         family,
         filename,
         sizeBytes / 1e6,
         String(status),
         seconds,
-        cpu,
+        cpuSeconds,
         memory.take(),
         health.take().slowestMs,
         message,
