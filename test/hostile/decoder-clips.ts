@@ -70,6 +70,9 @@ function clipOf(
 
 /** Clips that are intact, and that a decoder needs very long or very much memory for. */
 export const DECODER_CLIPS: readonly HostileFile[] = [
+  // Two in a row, so that both are decoded at once.
+  { filename: 'references-4k.mp4', pieces: () => copies({ across: 256, down: 144, references: 16 }, 60) },
+  { filename: 'references-4k-again.mp4', pieces: () => copies({ across: 256, down: 144, references: 16 }, 60) },
   { filename: 'copies-8k.mp4', pieces: () => copies({ across: 480, down: 270 }, 20_000) },
   { filename: 'references-8k.mp4', pieces: () => copies({ across: 480, down: 270, references: 16 }, 40) },
   { filename: 'copies-of-16k.mp4', pieces: () => copies({ across: 1000, down: 1000 }, 100) },
