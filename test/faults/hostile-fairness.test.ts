@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +60,7 @@ afterEach(() => discardServer(server));
 
 /** Sends the worst file again and again, on each of many connections, until the signal aborts. */
 async function attack(api: Api, signal: AbortSignal): Promise<{ ended: Promise<unknown> }> {
+  setMaxListeners(CONNECTIONS + 1, signal);
   const id = await api.newDataset();
   const connections = Array.from({ length: CONNECTIONS }, async (_, connection) => {
     for (let round = 0; !signal.aborted; round++) {
