@@ -105,7 +105,7 @@ test("an account's picture waits at most for one budget while another account se
   const idle = Math.max(...(await secondsUsedDuring(neighbour, IDLE_UPLOADS)));
   const over = new AbortController();
   const { ended } = await attack(attacker, over.signal);
-  const { maxCpuSeconds } = limitsOf({ sizeBytes: LARGEST_BYTES, isRemote: false });
+  const { maxCpuSeconds } = limitsOf({ kind: 'image', sizeBytes: LARGEST_BYTES, isRemote: false });
   const used = Math.max(...(await secondsUsedDuring(neighbour, UPLOADS)));
   over.abort();
   await ended;
@@ -130,7 +130,7 @@ test('SIGTERM does not wait for a decoder', async () => {
   const { ended } = await attack(await server.api(), over.signal);
   const below = descendantsOf(server.process.pid!).map(({ pid }) => pid);
   expect(below.length).toBeGreaterThan(0);
-  const { maxCpuSeconds } = limitsOf({ sizeBytes: 1_000_000, isRemote: false });
+  const { maxCpuSeconds } = limitsOf({ kind: 'image', sizeBytes: 1_000_000, isRemote: false });
   const seconds = await secondsOf(async () => expect(await server.stop()).toBe(0));
   over.abort();
   await ended;

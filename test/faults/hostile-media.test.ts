@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mediaTypeOf } from '../../src/dataset/media.js';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
 import * as media from '../fixtures/media.js';
@@ -47,13 +48,17 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+function budgetSecondsOf({ filename, sizeBytes }: { filename: string; sizeBytes: number }): number {
+  return limitsOf({ kind: mediaTypeOf(filename)!.kind, sizeBytes, isRemote: false }).maxCpuSeconds;
+}
+
 /** Any verdict on such a file is right if it comes in time and says what to do. */
 function faultsOfVerdict({ filename, sizeBytes, status, message, cpuSeconds }: Verdict): string[] {
   const faults: string[] = [];
   if (![200, 202, 422].includes(status)) faults.push(`is answered ${status} (${message})`);
   if (status === 422 && !message?.includes(filename)) faults.push(`is refused without its name: ${message}`);
   if (status === 422 && !ADVICE.test(message ?? '')) faults.push(`is refused without advice: ${message}`);
-  const limit = SLOTS * limitsOf({ sizeBytes, isRemote: false }).maxCpuSeconds + OTHER_WORK_SECONDS;
+  const limit = SLOTS * budgetSecondsOf({ filename, sizeBytes }) + OTHER_WORK_SECONDS;
   if (cpuSeconds > limit) faults.push(`takes ${cpuSeconds.toFixed(1)} s, more than ${limit} s`);
   return faults.map((fault) => `${filename} ${fault}`);
 }
@@ -96,7 +101,7 @@ test('each hostile file gets its verdict and costs only itself', async () => {
     expect(answers).toBeGreaterThan(100);
     expect(slowestMs).toBeLessThanOrEqual(Math.max(MAX_HEALTH_MS, BUSY_FACTOR * idleHealth.slowestMs));
     expect(steady.failures).toEqual([]);
-    const budget = Math.max(...verdicts.map(({ sizeBytes }) => limitsOf({ sizeBytes, isRemote: false }).maxCpuSeconds));
+    const budget = Math.max(...verdicts.map(budgetSecondsOf));
     const slowest = Math.max(...steady.take().map(({ cpuSeconds }) => cpuSeconds));
     expect(slowest).toBeLessThan(SLOTS * budget + OTHER_WORK_SECONDS);
     expect(memory.take()).toBeLessThan(MAX_MEGABYTES);
