@@ -1,29 +1,58 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { forEachConcurrent } from '../../src/for-each-concurrent.js';
 import type { CorpusFile } from './corpus-file.js';
-import type { Verdict } from './judge.js';
+
+/** What the inspection under test says of a file. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly code?: string;
+  readonly message?: string;
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+}
+
+/** The verdict on a clip without and with ffmpeg; of an image, and on a system without ffmpeg, the first alone. */
+export interface Verdicts {
+  readonly inspected: Verdict;
+  readonly decoded?: Verdict;
+}
 
 /** The inspection under test. */
 export interface Inspection {
-  inspect(file: { readonly path: string; readonly filename: string; readonly sizeBytes: number }): Promise<Verdict>;
+  inspect(file: { readonly path: string; readonly filename: string; readonly sizeBytes: number }): Promise<Verdicts>;
+  readonly decodesClips: boolean;
   close(): Promise<void>;
 }
 
+const built = async <T>(path: string): Promise<T> => import(new URL(`../../dist/${path}`, import.meta.url).href);
+
 /** The inspection of the built program, as the service calls it. The source can't be used: processes load files by name. */
 export async function openInspection(): Promise<Inspection> {
-  const built = new URL('../../dist/service/inspection/inspection-pool.js', import.meta.url);
-  const { InspectionPool } = await import(fileURLToPath(built));
+  type Pool = typeof import('../../src/service/inspection/inspection-pool.js');
+  type Clips = typeof import('../../src/service/inspection/clip/decode-clip.js');
+  type Programs = typeof import('../../src/service/inspection/clip/ffmpeg.js');
+  const { InspectionPool } = await built<Pool>('service/inspection/inspection-pool.js');
+  const { clipDecoder } = await built<Clips>('service/inspection/clip/decode-clip.js');
+  const { findFfmpeg, ffmpegChoiceOf } = await built<Programs>('service/inspection/clip/ffmpeg.js');
   const pool = new InspectionPool();
+  const ffmpeg = await findFfmpeg(ffmpegChoiceOf(undefined, process.env.PATH));
+  const decode = ffmpeg && clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) });
   const options = { accountId: 'corpus', signal: new AbortController().signal };
   return {
     async inspect(file) {
-      const found = await pool.inspect(file, options);
-      return found.ok ? { ok: true, warnings: found.warnings } : { ok: false, warnings: [], ...found.problem };
+      const inspection = await pool.inspect(file, options);
+      const inspected = verdictOf(inspection);
+      if (decode === undefined) return { inspected };
+      if (!inspection.ok) return { inspected, decoded: inspected };
+      return { inspected, decoded: verdictOf(await decode({ ...file, inspection }, options)) };
     },
+    decodesClips: decode !== undefined,
     close: () => pool.close(),
   };
+}
+
+function verdictOf(found: import('../../src/dataset/inspect/inspection.js').Inspection): Verdict {
+  return found.ok ? { ok: true, warnings: found.warnings } : { ok: false, warnings: [], ...found.problem };
 }
 
 /** More at a time than there are cores, so that files wait for each other as in a busy service. */
@@ -33,11 +62,11 @@ export async function inspectFiles(
   cache: string,
   files: readonly CorpusFile[],
   inspection: Inspection,
-  onVerdict: (file: CorpusFile, verdict: Verdict) => void,
+  onVerdicts: (file: CorpusFile, verdicts: Verdicts) => void,
 ): Promise<void> {
   await forEachConcurrent(files, CONCURRENCY, async (file) => {
     const filename = file.path.slice(file.path.lastIndexOf('/') + 1);
     const path = join(cache, file.path);
-    onVerdict(file, await inspection.inspect({ path, filename, sizeBytes: file.sizeBytes }));
+    onVerdicts(file, await inspection.inspect({ path, filename, sizeBytes: file.sizeBytes }));
   });
 }

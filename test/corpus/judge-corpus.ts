@@ -1,6 +1,6 @@
 import type { CorpusFile } from './corpus-file.js';
-import { type Inspection, inspectFiles } from './inspection.js';
-import { truthOf, type Verdict } from './judge.js';
+import { type Inspection, inspectFiles, type Verdicts } from './inspection.js';
+import { truthOf } from './judge.js';
 import type { Reader } from './readers/reader.js';
 import { readAll } from './readers/readings.js';
 import type { Judged } from './report.js';
@@ -15,16 +15,16 @@ export async function judgeCorpus(
   const readings = await readAll(cache, files, readers, log);
   const byPath = new Map(files.map((file) => [file.path, file]));
   const judged: Judged[] = [];
-  await inspectFiles(
-    cache,
-    shuffledByHash(files, ({ path }) => path),
-    inspection,
-    (file, verdict) => {
-      const original = byPath.get(file.damage?.of ?? file.path) ?? file;
-      judged.push({ file, verdict, truth: truthOf(file, original, readings) });
-      if (judged.length % 500 === 0) log(`inspected ${judged.length} of ${files.length}`);
-    },
-  );
+  let done = 0;
+  const order = shuffledByHash(files, ({ path }) => path);
+  await inspectFiles(cache, order, inspection, (file, { inspected, decoded }) => {
+    const original = byPath.get(file.damage?.of ?? file.path) ?? file;
+    const truth = truthOf(file, original, readings);
+    judged.push({ file, truth, verdict: inspected, isDecoded: false });
+    if (decoded !== undefined && file.format === 'clip')
+      judged.push({ file, truth, verdict: decoded, isDecoded: true });
+    if (++done % 500 === 0) log(`inspected ${done} of ${files.length}`);
+  });
   return judged;
 }
 
@@ -33,12 +33,12 @@ export async function unsteadyFiles(
   cache: string,
   files: readonly CorpusFile[],
   { runs, inspection, log }: { runs: number; inspection: Inspection; log: (line: string) => void },
-): Promise<{ file: CorpusFile; verdicts: readonly Verdict[] }[]> {
-  const verdicts = new Map(files.map((file) => [file, new Map<string, Verdict>()]));
+): Promise<{ file: CorpusFile; verdicts: readonly Verdicts[] }[]> {
+  const verdicts = new Map(files.map((file) => [file, new Map<string, Verdicts>()]));
   for (let run = 1; run <= runs; run++) {
     const order = shuffledByHash(files, ({ path }) => `${run} ${path}`);
-    await inspectFiles(cache, order, inspection, (file, verdict) => {
-      verdicts.get(file)!.set(JSON.stringify(verdict), verdict);
+    await inspectFiles(cache, order, inspection, (file, found) => {
+      verdicts.get(file)!.set(JSON.stringify(found), found);
     });
     log(`run ${run} of ${runs}`);
   }

@@ -1,22 +1,27 @@
 import { type CorpusFile, FORMATS, type Format } from './corpus-file.js';
-import type { Truth, Verdict } from './judge.js';
+import type { Verdict } from './inspection.js';
+import type { Truth } from './judge.js';
 
 export interface Judged {
   readonly file: CorpusFile;
   readonly truth: Truth;
   readonly verdict: Verdict;
+  /** Of a clip: with ffmpeg. */
+  readonly isDecoded: boolean;
 }
 
 const DAMAGED = ['trainer fails', 'fewer frames', 'reported'] as const;
 
-/** Refused and all files of a class. */
+/** Files of a class that were found, and all of that class. */
 interface Cell {
-  readonly refused: number;
+  /** Refused, or of a type that the trainer ignores and warned of. */
+  readonly found: number;
   readonly of: number;
 }
 
 export interface MatrixRow {
   readonly format: Format;
+  readonly isDecoded: boolean;
   readonly damaged: Readonly<Record<(typeof DAMAGED)[number], Cell>>;
   /** Undamaged originals that every reader accepts. */
   readonly intact: Cell;
@@ -28,25 +33,34 @@ export interface MatrixRow {
 }
 
 export function matrixOf(judged: readonly Judged[]): MatrixRow[] {
-  return FORMATS.filter((format) => judged.some(({ file }) => file.format === format)).map((format) => {
-    const own = judged.filter(({ file }) => file.format === format);
+  const rows = FORMATS.flatMap((format) => [
+    { format, isDecoded: false },
+    { format, isDecoded: true },
+  ]);
+  return rows.flatMap(({ format, isDecoded }) => {
+    const own = judged.filter((one) => one.file.format === format && one.isDecoded === isDecoded);
+    if (own.length === 0) return [];
     const cell = (isIn: (one: Judged) => boolean): Cell => {
       const files = own.filter(isIn);
-      return { refused: files.filter(({ verdict }) => !verdict.ok).length, of: files.length };
+      return { found: files.filter(({ verdict }) => isFound(verdict)).length, of: files.length };
     };
     const [fails, fewer, reported] = DAMAGED.map((name) => cell(({ truth }) => truth.class === name));
-    return {
+    const row: MatrixRow = {
       format,
+      isDecoded,
       damaged: { 'trainer fails': fails!, 'fewer frames': fewer!, reported: reported! },
       intact: cell(isIntact),
       harmless: cell(({ file, truth }) => truth.class === 'intact' && file.damage !== undefined),
       unclear: own.filter(({ truth }) => truth.class === 'unclear').length,
       unwarned: own.filter(({ file, verdict }) => file.format === 'clip' && verdict.ok && !isWarned(verdict)).length,
     };
+    return [row];
   });
 }
 
 const isWarned = ({ warnings }: Verdict): boolean => warnings.some(({ code }) => code === 'NOT_FULLY_CHECKED');
+
+const isFound = ({ ok, warnings }: Verdict): boolean => !ok || warnings.some(({ code }) => code === 'MAY_BE_DAMAGED');
 
 /** An undamaged file that every reader accepts. A clip made for the corpus is intact, also if a reader lacks its codec. */
 function isIntact({ file, truth }: Judged): boolean {
@@ -55,25 +69,27 @@ function isIntact({ file, truth }: Judged): boolean {
 
 /** Files of a damaged class that were accepted. */
 export const missesOf = (judged: readonly Judged[]): Judged[] =>
-  judged.filter(({ truth, verdict }) => (DAMAGED as readonly string[]).includes(truth.class) && verdict.ok);
+  judged.filter(({ truth, verdict }) => (DAMAGED as readonly string[]).includes(truth.class) && !isFound(verdict));
 
-/** Intact files that were refused. */
+/** Intact files that were refused, or of which a warning says that they may be damaged. */
 export const falseRefusalsOf = (judged: readonly Judged[]): Judged[] =>
-  judged.filter((one) => isIntact(one) && !one.verdict.ok);
+  judged.filter((one) => isIntact(one) && isFound(one.verdict));
 
 /** Damaged copies that every reader accepts and the inspection refuses. */
 export const strictRefusalsOf = (judged: readonly Judged[]): Judged[] =>
-  judged.filter(({ file, truth, verdict }) => truth.class === 'intact' && file.damage !== undefined && !verdict.ok);
+  judged.filter(
+    ({ file, truth, verdict }) => truth.class === 'intact' && file.damage !== undefined && isFound(verdict),
+  );
 
-const shown = ({ refused, of }: Cell): string =>
-  of === 0 ? '–' : `${refused} of ${of} (${((100 * refused) / of).toFixed(1)} %)`;
+const shown = ({ found, of }: Cell): string =>
+  of === 0 ? '–' : `${found} of ${of} (${((100 * found) / of).toFixed(1)} %)`;
 
 export function tableOf(matrix: readonly MatrixRow[]): string {
-  const rows = matrix.map(({ format, damaged, intact, harmless }) => [
-    format,
+  const rows = matrix.map(({ format, isDecoded, damaged, intact, harmless }) => [
+    format === 'clip' ? `clip, ${isDecoded ? 'with' : 'without'} ffmpeg` : format,
     ...DAMAGED.map((name) => shown(damaged[name])),
-    `${intact.refused} of ${intact.of}`,
-    `${harmless.refused} of ${harmless.of}`,
+    `${intact.found} of ${intact.of}`,
+    `${harmless.found} of ${harmless.of}`,
   ]);
   const head = ['', "the trainer's reader fails", 'fewer frames are read', 'another reader reports damage'];
   const lines = [[...head, 'intact, refused', 'damaged without effect, refused'], Array(6).fill('---'), ...rows];
@@ -91,17 +107,17 @@ const GOALS: Readonly<Partial<Record<Format, readonly [fails: number, fewer: num
 const GOAL_FOR_DECODED_CLIPS = 0.97;
 
 /** Says which goals are missed, in sentences. */
-export function missedGoals(matrix: readonly MatrixRow[], { decodesClips }: { decodesClips: boolean }): string[] {
+export function missedGoals(matrix: readonly MatrixRow[]): string[] {
   const missed: string[] = [];
-  for (const { format, damaged, intact, unwarned } of matrix) {
+  for (const { format, isDecoded, damaged, intact, unwarned } of matrix) {
+    const label = `${format}${isDecoded ? ', with ffmpeg' : ''}`;
     for (const [index, name] of DAMAGED.entries()) {
-      const goal = format === 'clip' && decodesClips ? GOAL_FOR_DECODED_CLIPS : (GOALS[format]?.[index] ?? 0);
-      const { refused, of } = damaged[name];
-      if (refused < goal * of) missed.push(`${format}, ${name}: ${refused} of ${of} are refused, not ${goal * 100} %`);
+      const goal = isDecoded ? GOAL_FOR_DECODED_CLIPS : (GOALS[format]?.[index] ?? 0);
+      const { found, of } = damaged[name];
+      if (found < goal * of) missed.push(`${label}, ${name}: ${found} of ${of} are refused, not ${goal * 100} %`);
     }
-    if (intact.refused > 0) missed.push(`${format}: ${intact.refused} intact files are refused`);
-    if (!decodesClips && unwarned > 0)
-      missed.push(`${format}: ${unwarned} files that were not decoded carry no warning`);
+    if (intact.found > 0) missed.push(`${label}: ${intact.found} intact files are refused`);
+    if (!isDecoded && unwarned > 0) missed.push(`${label}: ${unwarned} files that were not decoded carry no warning`);
   }
   return missed;
 }
@@ -110,7 +126,8 @@ export function missedGoals(matrix: readonly MatrixRow[], { decodesClips }: { de
 export function listOf(judged: readonly Judged[]): string {
   return judged
     .map(({ file, truth, verdict }) => {
-      const ours = verdict.ok ? `accepted, ${verdict.warnings.map(({ code }) => code).join(' ')}` : verdict.message;
+      const warnings = verdict.warnings.map(({ code, message }) => (code === 'MAY_BE_DAMAGED' ? message : code));
+      const ours = verdict.ok ? `accepted, ${warnings.join(' ')}` : verdict.message;
       return `${file.path}\t${file.damage?.kind ?? 'original'}\t${truth.class}\t${'says' in truth ? truth.says : ''}\t${ours}\t${file.origin}`;
     })
     .sort()

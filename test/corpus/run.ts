@@ -89,7 +89,7 @@ async function main(): Promise<void> {
     const judged = await judgeCorpus(cache, files, { readers, inspection, log });
     const matrix = matrixOf(judged);
     process.stdout.write(`${tableOf(matrix)}\n`);
-    const missed = missedGoals(matrix, { decodesClips: false });
+    const missed = missedGoals(matrix);
     writeLists(values.lists ?? cache, judged);
     if (values.repeat !== undefined) {
       const sample = shuffledByHash(files, ({ sha256 }) => sha256).slice(0, Number(values.sample));
@@ -121,7 +121,8 @@ async function corpusOf(size: 'small' | 'full', only: readonly Format[], cache: 
 }
 
 function writeLists(folder: string, judged: readonly Judged[]): void {
-  for (const [format, own] of groupedBy(judged, ({ file }) => file.format)) {
+  const nameOf = ({ file, isDecoded }: Judged) => (isDecoded ? `${file.format}-decoded` : file.format);
+  for (const [name, own] of groupedBy(judged, nameOf)) {
     const sections = [
       ['missed (damaged, accepted)', missesOf(own)],
       ['refused although intact', falseRefusalsOf(own)],
@@ -129,7 +130,7 @@ function writeLists(folder: string, judged: readonly Judged[]): void {
       ['unclear', own.filter(({ truth }) => truth.class === 'unclear')],
     ] as const;
     const text = sections.map(([title, list]) => `# ${title}: ${list.length}\n${listOf(list)}\n`).join('\n');
-    writeFileSync(join(folder, `corpus-misses-${format}.txt`), text);
+    writeFileSync(join(folder, `corpus-misses-${name}.txt`), text);
   }
 }
 
