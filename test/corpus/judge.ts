@@ -54,9 +54,10 @@ export function truthOf(file: CorpusFile, original: CorpusFile, readings: Readin
     const says = `${name}: ${other.says}`;
     // Only libjpeg's warnings are trusted for a file that was found like this; other readers lack features.
     if (!isDamaged && name !== 'djpeg') return { class: 'unclear', says };
-    // libjpeg also warns of stray bytes between segments, which change nothing.
+    // libjpeg also warns of stray bytes between segments and of unused fields of a scan header, which change nothing.
     const isHarmless = other.pixels !== undefined && other.pixels === readings(original, name)?.pixels;
-    if (isHarmless && /extraneous bytes before marker/.test(other.says ?? '')) return { class: 'unclear', says };
+    if (isHarmless && /extraneous bytes before marker|Invalid SOS parameters/.test(other.says ?? ''))
+      return { class: 'unclear', says };
     return { class: 'reported', says };
   }
   return { class: 'intact' };
