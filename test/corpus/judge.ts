@@ -60,6 +60,9 @@ export function truthOf(file: CorpusFile, original: CorpusFile, readings: Readin
       return { class: 'unclear', says };
     return { class: 'reported', says };
   }
+  // Test images of other programs, which Pillow may read in spite of their damage.
+  if (!isDamaged && /(invalid|corrupt|broken|truncated)[^/]*$/.test(file.origin))
+    return { class: 'unclear', says: 'damaged, by its name' };
   return { class: 'intact' };
 }
 
