@@ -10,7 +10,7 @@ import { expectedDecodeSeconds } from './expected-decode.js';
 import type { Ffmpeg } from './ffmpeg.js';
 import { isShortfallIntact, startsWithoutKeyFrame } from './frame-shortfall.js';
 import { type ListedTrack, listPackets } from './packet-list.js';
-import { byLine, type ClipFile, type FfmpegEnd, inputOptions, MAX_DECODER_MEGABYTES, runFfmpeg } from './run-ffmpeg.js';
+import { byLine, type ClipFile, type FfmpegEnd, inputOptions, runFfmpeg } from './run-ffmpeg.js';
 
 type VideoFacts = Extract<Facts, { kind: 'video' }>;
 
@@ -20,8 +20,15 @@ const MAX_EXPECTED_SECONDS = 3600;
 /** Larger frames need more memory than a decoder gets: 4096 × 2304. */
 const MAX_FRAME_PIXELS = 4096 * 2304;
 
-/** A decoder of any codec has enough memory for an honest clip of so many pixels. */
-const SURE_FRAME_PIXELS = 1920 * 1088;
+/** A clip of larger frames, or of an unknown size, is decoded alone, and keeps its warning if it needs more memory. */
+const MAX_SMALL_FRAME_PIXELS = 1920 * 1088;
+
+/**
+ * What ffmpeg may use for a clip of small frames, and of others. An honest clip of 1920 × 1080 needs less than 130 MB, one of
+ * 3840 × 2160 180 (H.264) to 320 MB (AV1 with 10 bits). Two decoders and the server stay under 500 MB.
+ */
+const SMALL_MEGABYTES = 200;
+const LARGE_MEGABYTES = 240;
 
 /** The budget of processor time, generous for a slow core and a codec that is expensive to decode. */
 const BASE_SECONDS = 30;
@@ -45,6 +52,7 @@ export function clipDecoder(
   ffmpeg: Ffmpeg,
   { runInSlot, baseSeconds = BASE_SECONDS }: { runInSlot: RunInSlot; baseSeconds?: number },
 ): ClipDecoder {
+  const runAlone = oneAtATime();
   return async (clip, { accountId, isBackground, signal }) => {
     const { facts } = clip.inspection;
     if (facts.kind !== 'video') return clip.inspection;
@@ -53,13 +61,32 @@ export function clipDecoder(
     if (pixelsOf(facts) > MAX_FRAME_PIXELS) return undecoded(clip, TOO_LARGE);
     const request = { accountId, isBackground, expectedSeconds, signal };
     const maxCpuSeconds = baseSeconds + BUDGET_FACTOR * expectedSeconds;
-    return runInSlot(request, (signal) =>
-      new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }).run(),
-    );
+    const prove = () =>
+      runInSlot(request, (signal) =>
+        new ClipProof(ffmpeg, { clip, facts, signal, expectedSeconds, maxCpuSeconds }).run(),
+      );
+    return isSmall(facts) ? prove() : runAlone(signal, prove);
   };
 }
 
-const TOO_LARGE = `they need more than the ${MAX_DECODER_MEGABYTES} MB of memory that a decoder may use`;
+const TOO_LARGE = `they need more than the ${LARGE_MEGABYTES} MB of memory that a decoder may use`;
+
+function isSmall(facts: VideoFacts): boolean {
+  return pixelsOf(facts) > 0 && pixelsOf(facts) <= MAX_SMALL_FRAME_PIXELS;
+}
+
+/** Makes a function that starts a piece of work when those before it have ended. */
+function oneAtATime(): <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (signal, work) => {
+    const result = last.then(() => {
+      signal.throwIfAborted();
+      return work();
+    });
+    last = result.catch(() => {});
+    return result;
+  };
+}
 
 interface ProofOptions {
   readonly clip: ClipToDecode;
@@ -149,10 +176,10 @@ class ClipProof {
     await access(this.#clip.path);
     const budget = `takes more than ${formatCount(Math.ceil(this.#maxCpuSeconds))} s`;
     switch (ended) {
-      case 'memory': {
-        const isSure = pixelsOf(this.#facts) > 0 && pixelsOf(this.#facts) <= SURE_FRAME_PIXELS;
-        return isSure ? this.#failed(`needs more than ${MAX_DECODER_MEGABYTES} MB`) : undecoded(this.#clip, TOO_LARGE);
-      }
+      case 'memory':
+        return isSmall(this.#facts)
+          ? this.#failed(`needs more than ${SMALL_MEGABYTES} MB`)
+          : undecoded(this.#clip, TOO_LARGE);
       case 'time':
         return this.#failed(budget);
       case 'hang':
@@ -229,7 +256,8 @@ class ClipProof {
   }
 
   get #limits() {
-    return { maxCpuSeconds: this.#maxCpuSeconds, signal: this.#signal };
+    const maxMegabytes = isSmall(this.#facts) ? SMALL_MEGABYTES : LARGE_MEGABYTES;
+    return { maxMegabytes, maxCpuSeconds: this.#maxCpuSeconds, signal: this.#signal };
   }
 }
 

@@ -7,12 +7,6 @@ import type { Ffmpeg } from './ffmpeg.js';
 
 const MEGABYTE = 1_000_000;
 
-/**
- * What ffmpeg may allocate, and hold. A clip of 3840 × 2160 with 10 bits needs up to 320 MB (AV1, which keeps eight frames),
- * one of 1920 × 1080 less than 130.
- */
-export const MAX_DECODER_MEGABYTES = 380;
-
 /** The stack of each of ffmpeg's threads counts as allocated. The default of 8 MiB would be half of what a small clip needs. */
 const STACK_KILOBYTES = 2048;
 
@@ -40,6 +34,8 @@ export interface ClipFile {
 }
 
 export interface RunLimits {
+  /** What ffmpeg may allocate, and hold. */
+  readonly maxMegabytes: number;
   readonly maxCpuSeconds: number;
   readonly signal: AbortSignal;
 }
@@ -77,9 +73,9 @@ export function inputOptions({ path, format }: ClipFile): string[] {
  * @throws the signal's reason, when ffmpeg has ended; ServiceError `unavailable` if it can't be started
  */
 export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], options: FfmpegOptions): Promise<FfmpegEnd> {
-  const { maxCpuSeconds, signal, onOutput } = options;
+  const { maxMegabytes, maxCpuSeconds, signal, onOutput } = options;
   signal.throwIfAborted();
-  const limits = { maxDataBytes: MAX_DECODER_MEGABYTES * MEGABYTE, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 };
+  const limits = { maxDataBytes: maxMegabytes * MEGABYTE, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 };
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
   const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', path, '-hide_banner', '-nostdin', ...args], {
     limits,
@@ -100,7 +96,7 @@ export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], optio
   let exceeded: LimitName | undefined;
   const kill = () => child.kill('SIGKILL');
   const observed = {
-    maxBytes: MAX_DECODER_MEGABYTES * MEGABYTE,
+    maxBytes: maxMegabytes * MEGABYTE,
     maxCpuSeconds,
     maxSleepSeconds: MAX_SLEEP_SECONDS,
     maxWallSeconds: 3 * maxCpuSeconds + 60,
