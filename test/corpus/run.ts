@@ -46,6 +46,7 @@ Makes the corpus, reads it with the reference readers, inspects it, and prints w
   --size S       small (about 500 originals, 3,000 copies) or full (default)
   --only F       judge this format only: ${FORMATS.join(', ')}
   --reader NAME  use this reference reader only, for a quick look
+  --originals    judge the undamaged files only
   --repeat N     inspect a sample N times, in another order each time, and compare the verdicts and messages
   --sample N     the size of that sample (default: 400)
   --cache FOLDER default: trainyard-corpus in XDG_CACHE_HOME or ~/.cache
@@ -61,6 +62,7 @@ const { values } = parseArgs({
       default: join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'trainyard-corpus'),
     },
     lists: { type: 'string' },
+    originals: { type: 'boolean', default: false },
     repeat: { type: 'string' },
     sample: { type: 'string', default: '400' },
     reader: { type: 'string', multiple: true },
@@ -79,7 +81,9 @@ async function main(): Promise<void> {
   }
   mkdirSync(cache, { recursive: true });
   const only = (values.only ?? FORMATS) as readonly Format[];
-  const files = (await corpusOf(size, only, cache)).filter(({ format }) => only.includes(format));
+  const files = (await corpusOf(size, only, cache)).filter(
+    ({ format, damage }) => only.includes(format) && !(values.originals && damage !== undefined),
+  );
   log(`${files.filter(({ damage }) => damage === undefined).length} originals, ${files.length} files`);
   const { readers: installed, missing } = await installedReaders();
   const readers = installed.filter(({ name }) => values.reader?.includes(name) ?? true);
