@@ -80,13 +80,14 @@ test.each([
   ['too many', Array.from({ length: 1001 }, (_, i) => `${i}.txt`)],
   ['no list', 'a.txt'],
   ['numbers', [7]],
+  ['a name that is too long', ['x'.repeat(1025)]],
   ['nothing', undefined],
 ])('rejects %s as names', async (_what, filenames) => {
   expect((await ask(filenames)).status).toBe(422);
 });
 
 test('names that no file can have are not found', async () => {
-  for (const name of ['', '\u0000', '../a.txt', '\ud800.txt', 'x'.repeat(10_000)]) {
+  for (const name of ['', '\u0000', '../a.txt', '\ud800.txt', 'x'.repeat(1024)]) {
     expect((await ask([name])).status, JSON.stringify(name.slice(0, 20))).toBe(404);
   }
 });

@@ -54,14 +54,20 @@ test('the default limit is a hundred', async () => {
   expect([namesOf(body), body.next_after]).toEqual([names.slice(0, 100), '199.txt']);
 });
 
-test.each(['limit=0', 'limit=1001', 'limit=x', 'limit=1.5', 'kind=', 'kind=sound', 'after=a&after=b'])(
-  'rejects %s with 422',
-  async (query) => {
-    expect((await api.request('GET', `/${id}/files?${query}`)).status).toBe(422);
-  },
-);
+test.each([
+  'limit=0',
+  'limit=1001',
+  'limit=x',
+  'limit=1.5',
+  'kind=',
+  'kind=sound',
+  'after=a&after=b',
+  `after=${'x'.repeat(1025)}`,
+])('rejects %s with 422', async (query) => {
+  expect((await api.request('GET', `/${id}/files?${query}`)).status).toBe(422);
+});
 
-test.each(['%00', '%ed%a0%80', 'x'.repeat(5000), ''])('accepts %s as a name', async (after) => {
+test.each(['%00', '%ed%a0%80', 'x'.repeat(1024), ''])('accepts %s as a name', async (after) => {
   expect((await api.request('GET', `/${id}/files?after=${after}`)).status).toBe(200);
 });
 
