@@ -11,9 +11,12 @@ const FRAME_BYTES = 208_000;
 const FRAMES_PER_CHUNK = 30;
 const NOISE_BYTES = 8 * MIB;
 
+/** The type of an H.264 unit that decoders skip (ITU-T H.264, 7.3.1). */
+const FILLER_UNIT = 0x0c;
+
 /**
- * Writes an H.264 MP4 with complete boxes and tables. Each frame has a valid start, then noise. Parsing it takes as much work
- * as parsing a real one of that size, and it does not compress.
+ * Writes an H.264 MP4 with complete boxes and tables. Each frame is a small key frame and noise, which decoders skip.
+ * Parsing it takes as much work as parsing a real one of that size, and it does not compress.
  */
 export async function writeMovie(path: string, bytes: number): Promise<void> {
   const frames = Math.floor(bytes / FRAME_BYTES);
@@ -26,11 +29,13 @@ export async function writeMovie(path: string, bytes: number): Promise<void> {
   try {
     await file.write(Buffer.concat([ftyp, moov, words(dataBytes + 8), Buffer.from('mdat')]));
     const noise = Buffer.alloc(NOISE_BYTES);
-    randomFillSync(noise);
+    // Without zeros, since three bytes of a unit that begin with two could end it.
+    for (const [at, byte] of randomFillSync(noise).entries()) noise[at] = byte | 0x80;
     for (let at = 0; at < dataBytes; at += NOISE_BYTES) {
       await file.write(noise, 0, Math.min(NOISE_BYTES, dataBytes - at));
     }
-    const frameStart = Buffer.concat([words(FRAME_BYTES - 4), Buffer.from([0x65])]);
+    const key = keyFrame();
+    const frameStart = Buffer.concat([key, words(FRAME_BYTES - key.length - 4), Buffer.from([FILLER_UNIT])]);
     for (let frame = 0; frame < frames; frame++) {
       await file.write(frameStart, 0, frameStart.length, dataAt + frame * FRAME_BYTES);
     }
@@ -82,6 +87,13 @@ function sampleDescription(): Buffer {
   const bytes = clip('faststart.mp4');
   const at = bytes.indexOf('stsd') - 4;
   return bytes.subarray(at, at + bytes.readUInt32BE(at));
+}
+
+/** The first frame of the clip that the sample description is from. */
+function keyFrame(): Buffer {
+  const bytes = clip('faststart.mp4');
+  const at = bytes.readUInt32BE(bytes.indexOf('stco') + 12);
+  return bytes.subarray(at, at + bytes.readUInt32BE(bytes.indexOf('stsz') + 16));
 }
 
 function box(type: string, ...payload: readonly Buffer[]): Buffer {

@@ -20,7 +20,7 @@ export const benchMemory: Benchmark = async ({ folder, isQuick, log }) => {
     const own = join(folder, `of-${mib}`);
     const movie = `${own}.mp4`;
     await writeMovie(movie, mib * MIB);
-    const server = await startServer({}, { dataFolder: own });
+    const server = await startServer({ ffmpeg: 'none' }, { dataFolder: own });
     try {
       const api = await server.api();
       const id = await api.newDataset();

@@ -20,7 +20,7 @@ export const benchVideo: Benchmark = async ({ folder, isQuick, log }) => {
   const bytes = (isQuick ? 256 : 1024) * MIB;
   const movie = join(folder, 'movie.mp4');
   await writeMovie(movie, bytes);
-  const server = await startServer({}, { dataFolder: join(folder, 'data') });
+  const server = await startServer({ ffmpeg: 'none' }, { dataFolder: join(folder, 'data') });
   const missing = await nginxMissing();
   const nginx = missing === undefined ? await startNginx(join(folder, 'nginx')) : undefined;
   try {

@@ -221,7 +221,7 @@ describe('interrupted', () => {
   }
 
   async function emptied(url: string): Promise<void> {
-    await onDatabase(url, 'truncate account, token, dataset, file, trash, setting');
+    await onDatabase(url, 'truncate account cascade; truncate trash, setting');
   }
 });
 
