@@ -18,7 +18,10 @@ import { faultsOf, isAlive, remainsIn, stagedIn } from './remains.js';
 
 const MAX_MEGABYTES = 500;
 
-/** The requirement is 250 ms; on a busy machine, a factor over the slowest answer of the idle server. */
+/**
+ * The requirement is 250 ms on idle cores. On a busy machine it is a factor over the slowest answer before, and the slowest
+ * answer meanwhile of a server that has nothing to do comes on top.
+ */
 const MAX_HEALTH_MS = 250;
 const BUSY_FACTOR = 5;
 
@@ -27,8 +30,10 @@ const BUSY_FACTOR = 5;
  * may use more for it. Meanwhile, each slot may be used by another file.
  */
 const SLOTS = Math.max(2, availableParallelism());
-/** For receiving the file, for the neighbour's uploads and for the start of processes. */
-const OTHER_WORK_SECONDS = 10;
+/** ffmpeg's share for a clip beyond that of the inspection, which is answered with it. */
+const DECODE_SECONDS = 30;
+/** Meanwhile the server receives files, starts processes and serves the neighbour. */
+const GENEROUS = 2;
 
 const files = Object.values(FAMILIES).flatMap((family) => family.filter(({ isExtra }) => isExtra !== true));
 
@@ -48,8 +53,11 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function budgetSecondsOf({ filename, sizeBytes }: { filename: string; sizeBytes: number }): number {
-  return limitsOf({ kind: mediaTypeOf(filename)!.kind, sizeBytes, isRemote: false }).maxCpuSeconds;
+/** The processor time that all slots may use while one file is inspected. */
+function maxSecondsOf({ filename, sizeBytes }: { filename: string; sizeBytes: number }): number {
+  const { kind } = mediaTypeOf(filename)!;
+  const { maxCpuSeconds } = limitsOf({ kind, sizeBytes, isRemote: false });
+  return GENEROUS * SLOTS * (maxCpuSeconds + (kind === 'video' ? DECODE_SECONDS : 0));
 }
 
 /** Any verdict on such a file is right if it comes in time and says what to do. */
@@ -58,7 +66,7 @@ function faultsOfVerdict({ filename, sizeBytes, status, message, cpuSeconds }: V
   if (![200, 202, 422].includes(status)) faults.push(`is answered ${status} (${message})`);
   if (status === 422 && !message?.includes(filename)) faults.push(`is refused without its name: ${message}`);
   if (status === 422 && !ADVICE.test(message ?? '')) faults.push(`is refused without advice: ${message}`);
-  const limit = SLOTS * budgetSecondsOf({ filename, sizeBytes }) + OTHER_WORK_SECONDS;
+  const limit = maxSecondsOf({ filename, sizeBytes });
   if (cpuSeconds > limit) faults.push(`takes ${cpuSeconds.toFixed(1)} s, more than ${limit} s`);
   return faults.map((fault) => `${filename} ${fault}`);
 }
@@ -75,12 +83,14 @@ test('each hostile file gets its verdict and costs only itself', async () => {
   const { pid } = server.process;
   const [attacker, neighbour] = [await server.api('attacker'), await server.api('neighbour')];
   const health = new HealthLoop(server.url);
+  const control = await HealthLoop.ofControl();
   const memory = new MemoryLoop(pid!);
   const picture = await media.jpeg({ width: 900, height: 700, quality: 90 });
   const steady = new SteadyUploads(server, { api: neighbour, id: await neighbour.newDataset(), picture });
   try {
     await eventually(() => steady.uploads.length >= 40 || undefined);
     const idleHealth = health.take();
+    control.loop.take();
     steady.take();
     const id = await attacker.newDataset();
     const verdicts: Verdict[] = [];
@@ -99,15 +109,15 @@ test('each hostile file gets its verdict and costs only itself', async () => {
 
     const { answers, slowestMs } = health.take();
     expect(answers).toBeGreaterThan(100);
-    expect(slowestMs).toBeLessThanOrEqual(Math.max(MAX_HEALTH_MS, BUSY_FACTOR * idleHealth.slowestMs));
+    const machineMs = control.loop.take().slowestMs;
+    expect(slowestMs).toBeLessThanOrEqual(Math.max(MAX_HEALTH_MS, BUSY_FACTOR * idleHealth.slowestMs) + machineMs);
     expect(steady.failures).toEqual([]);
-    const budget = Math.max(...verdicts.map(budgetSecondsOf));
     const slowest = Math.max(...steady.take().map(({ cpuSeconds }) => cpuSeconds));
-    expect(slowest).toBeLessThan(SLOTS * budget + OTHER_WORK_SECONDS);
+    expect(slowest).toBeLessThan(Math.max(...verdicts.map(maxSecondsOf)));
     expect(memory.take()).toBeLessThan(MAX_MEGABYTES);
   } finally {
     memory.stop();
-    await Promise.all([health.stop(), steady.stop()]);
+    await Promise.all([health.stop(), control.stop(), steady.stop()]);
   }
   expect(server.process.pid).toBe(pid);
   expect(isAlive(server)).toBe(true);

@@ -1,8 +1,12 @@
 import { openAsBlob } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Api } from '../harness/api.js';
 import type { TestServer } from '../harness/server.js';
 import { cpuSecondsOf } from './observers.js';
+
+/** Between the uploads of an account that works calmly. */
+const PAUSE_MS = 100;
 
 /** Files of at least this size are sent through a signed link. */
 const LINK_BYTES = 8_000_000;
@@ -84,6 +88,7 @@ export class SteadyUploads {
         if (status !== 200) this.failures.push(`${status} ${body.error_message}`);
         const seconds = (performance.now() - startedAt) / 1000;
         this.uploads.push({ seconds, cpuSeconds: cpuSecondsOf(pid) - cpuBefore });
+        await wait(PAUSE_MS);
       }
     })().catch((error) => {
       this.failures.push(String(error));

@@ -1,10 +1,18 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 const PAGE_BYTES = 4096;
 const TICKS_PER_SECOND = 100;
 
-/** Asks the server for its health every 50 ms, and keeps how long the answers took. */
+/** A server in a process of its own that only answers: what keeps it waiting is the machine. */
+const CONTROL = `
+  const server = require('node:http').createServer((_, response) => response.end('ok'));
+  server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+`;
+
+/** Asks a server for its health every 50 ms, and keeps how long the answers took. */
 export class HealthLoop {
   readonly #worker: Worker;
   #answers: number[] = [];
@@ -15,6 +23,18 @@ export class HealthLoop {
       execArgv: [],
     });
     this.#worker.on('message', (milliseconds: number) => this.#answers.push(milliseconds));
+  }
+
+  /** A loop that asks a server without any work, to compare with. */
+  static async ofControl(): Promise<{ loop: HealthLoop; stop: () => Promise<void> }> {
+    const child = spawn(process.execPath, ['-e', CONTROL], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const [port] = await once(child.stdout, 'data');
+    const loop = new HealthLoop(`http://127.0.0.1:${Number(port)}`);
+    const stop = async () => {
+      await loop.stop();
+      child.kill('SIGKILL');
+    };
+    return { loop, stop };
   }
 
   /** The answers since the last call; `slowestMs` is infinite if one is missing. */
