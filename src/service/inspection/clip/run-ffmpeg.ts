@@ -7,6 +7,9 @@ import type { Ffmpeg } from './ffmpeg.js';
 
 const MEGABYTE = 1_000_000;
 
+/** What a decoder may allocate between two comparisons of its memory with the limit. */
+const SPARE_MEGABYTES = 150;
+
 /** The stack of each of ffmpeg's threads counts as allocated. The default of 8 MiB would be half of what a small clip needs. */
 const STACK_KILOBYTES = 2048;
 
@@ -75,7 +78,9 @@ export function inputOptions({ path, format }: ClipFile): string[] {
 export async function runFfmpeg({ path }: Ffmpeg, args: readonly string[], options: FfmpegOptions): Promise<FfmpegEnd> {
   const { maxMegabytes, maxCpuSeconds, signal, onOutput } = options;
   signal.throwIfAborted();
-  const limits = { maxDataBytes: maxMegabytes * MEGABYTE, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 };
+  // Above what it may hold: a decoder that gets no memory often calls the clip invalid.
+  const maxDataBytes = (maxMegabytes + SPARE_MEGABYTES) * MEGABYTE;
+  const limits = { maxDataBytes, maxCpuSeconds: Math.ceil(maxCpuSeconds) + 5 };
   const stack = `ulimit -s ${STACK_KILOBYTES} 2>/dev/null; exec "$@"`;
   const child = spawnLimited(['/bin/sh', '-c', stack, 'sh', path, '-hide_banner', '-nostdin', ...args], {
     limits,
@@ -126,8 +131,8 @@ function endedBy(end: {
   const { code, by, exceeded, errorText } = end;
   if (code === 0) return undefined;
   if (exceeded !== undefined) return exceeded;
-  // The text of ENOMEM, which the limit of the kernel causes. A library written in C++ or Rust aborts instead.
-  if (/Cannot allocate memory|bad_alloc|memory allocation of/.test(errorText)) return 'memory';
+  // The texts of ENOMEM, which the limit of the kernel causes. A library written in C++ or Rust aborts instead.
+  if (/Cannot allocate memory|get_buffer\(\) failed|bad_alloc|memory allocation of/.test(errorText)) return 'memory';
   if (by === 'SIGKILL') return 'time';
   return by === null ? undefined : 'crash';
 }
