@@ -60,7 +60,7 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
     .map(({ item }) => item);
 }
 
-test('damaged files get the same verdict and message in every order and whatever is inspected beside them', async () => {
+test('damaged files get the same verdict and message in every order and beside any other files', async () => {
   const api = await server.api();
   const files = [...(await damagedFiles())];
   expect(files).toHaveLength(40);

@@ -20,7 +20,7 @@ const ENCODERS: Readonly<Partial<Record<Format, Readonly<Record<string, Encoder>
     rotated: (picture) => picture.withMetadata({ orientation: 6 }).jpeg(),
     grey: (picture) => picture.greyscale().jpeg(),
     cmyk: (picture) => picture.toColourspace('cmyk').jpeg(),
-    exif: (picture) => picture.withExif({ IFD0: { Copyright: 'nobody' } }).jpeg(),
+    exif: (picture) => picture.withExif({ IFD0: { Copyright: 'trainyard' } }).jpeg(),
     icc: (picture) => picture.withIccProfile('p3').jpeg(),
   },
   png: {

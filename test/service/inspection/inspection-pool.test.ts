@@ -170,7 +170,7 @@ test('another program takes a slot, and the place of an idle process', async () 
 });
 
 describe('the real program', () => {
-  test('decides by the bytes alone, whatever it has inspected before', async () => {
+  test('decides by the bytes alone and not by the files before', async () => {
     const good = await media.png({ width: 300, height: 200 });
     const damagedPng = Buffer.from(good);
     damagedPng[good.length >> 1]! ^= 0xff;
