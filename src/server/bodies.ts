@@ -2,7 +2,11 @@ import type { IncomingMessage } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { MAX_DIRECT_BYTES } from '../api/limits.js';
 import { ServiceError } from '../dataset/errors.js';
+
+/** The largest body of a direct upload; 1 MiB is far more than multipart framing needs. */
+export const MAX_DIRECT_BODY_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;
 
 /** Far more parts than a client sends beside its file. Each part costs memory. */
 const MAX_PARTS = 16;

@@ -1,10 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { MAX_DIRECT_BYTES } from '../api/limits.js';
-import { contentLengthOf } from './bodies.js';
+import { contentLengthOf, MAX_DIRECT_BODY_BYTES } from './bodies.js';
 import type { ErrorResponse } from './errors.js';
 
-/** The body of the largest direct upload, with its multipart framing. */
-const MAX_DISCARDED_BYTES = MAX_DIRECT_BYTES + 1024 * 1024;
 const MAX_DISCARD_MS = 20_000;
 
 /** Connections whose whole body is discarded at one time. */
@@ -60,7 +57,7 @@ export function rejectEarly(request: FastifyRequest, reply: FastifyReply, respon
 /** The most bytes of the body that can still arrive; `undefined` if that is more than a direct upload can have. */
 function remainingBytes(request: FastifyRequest): number | undefined {
   const announced = contentLengthOf(request);
-  if (announced !== undefined) return announced <= MAX_DISCARDED_BYTES ? announced : undefined;
-  const remaining = MAX_DISCARDED_BYTES - request.raw.socket.bytesRead;
+  if (announced !== undefined) return announced <= MAX_DIRECT_BODY_BYTES ? announced : undefined;
+  const remaining = MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
   return remaining > SHORT_BYTES ? remaining : undefined;
 }

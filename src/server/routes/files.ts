@@ -13,16 +13,15 @@ import {
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
-import { contentLengthOf, filePartOf, uploadSignal } from '../bodies.js';
+import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
 
-/** Limit of the whole body of a direct upload; 1 MiB is far more than multipart framing needs. */
 const DIRECT_LIMIT = {
-  bytes: MAX_DIRECT_BYTES + 1024 * 1024,
+  bytes: MAX_DIRECT_BODY_BYTES,
   message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 

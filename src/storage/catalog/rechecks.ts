@@ -3,7 +3,7 @@ import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import type { Database } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { fileOf } from './rows.js';
-import { IS_PENDING, IS_RECEIVED } from './statements.js';
+import { storedAfter } from './statements.js';
 
 /** The last recheck of a dataset. */
 export interface Recheck {
@@ -154,17 +154,8 @@ export class Rechecks {
 
   /** The stored files of a dataset that have a problem, by name, at most `limit`. */
   async damagedFiles(datasetId: string, limit: number): Promise<StoredFile[]> {
-    const rows = await this.#db.query
-      .selectFrom('file')
-      .selectAll()
-      .where('dataset_id', '=', datasetId)
-      .where('state', '<>', IS_PENDING)
-      .where('state', '<>', IS_RECEIVED)
-      .where('state', '=', 'stored')
-      .where('problem', 'is not', null)
-      .orderBy('filename')
-      .limit(limit)
-      .execute();
+    const files = storedAfter(this.#db.query, { datasetId, after: '', limit });
+    const rows = await files.where('problem', 'is not', null).execute();
     return rows.map((row) => fileOf(row) as StoredFile);
   }
 }

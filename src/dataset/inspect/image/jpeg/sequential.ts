@@ -71,10 +71,7 @@ export class SequentialBlocks {
   }
 
   walk(bits: EntropyBits, mcus: number): void {
-    for (let left = mcus * this.tables.length; left > 0; ) {
-      bits.bufferBlock();
-      left -= this.walkBuffered(bits, left);
-    }
+    walkInParts(bits, mcus * this.tables.length, (left) => this.walkBuffered(bits, left));
   }
 
   /** @returns how many blocks it walked; at least one */
@@ -119,6 +116,14 @@ export class SequentialBlocks {
   }
 }
 
+/** Walks blocks in parts that are buffered. @param walkBuffered walks at most so many; returns how many, at least one */
+function walkInParts(bits: EntropyBits, blocks: number, walkBuffered: (maxBlocks: number) => number): void {
+  for (let left = blocks; left > 0; ) {
+    bits.bufferBlock();
+    left -= walkBuffered(left);
+  }
+}
+
 /** The blocks of a scan that sends the first bits of DC coefficients. */
 export class FirstDcBlocks {
   private readonly tables: readonly Uint16Array[];
@@ -129,10 +134,7 @@ export class FirstDcBlocks {
   }
 
   walk(bits: EntropyBits, mcus: number): void {
-    for (let left = mcus * this.tables.length; left > 0; ) {
-      bits.bufferBlock();
-      left -= this.walkBuffered(bits, left);
-    }
+    walkInParts(bits, mcus * this.tables.length, (left) => this.walkBuffered(bits, left));
   }
 
   private walkBuffered(bits: EntropyBits, maxBlocks: number): number {
