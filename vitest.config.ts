@@ -4,6 +4,9 @@ import { COMBINATIONS, IS_QUICK } from './test/harness/available.js';
 /** Tests of the API, which run on every combination of database and blob store. */
 const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
 
+/** It takes a minute, so it runs on the default combination and on one that shares neither database nor blob store with it. */
+const HISTORY = { combination: 'postgres+s3', test: 'test/fuzz/history/history.test.ts' };
+
 /** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
 const FAULTS = 'test/faults/**/*.test.ts';
 
@@ -11,8 +14,10 @@ const FAULTS = 'test/faults/**/*.test.ts';
 const NOT_QUICK = [
   FAULTS,
   'test/service/{mount,transfer}/**',
-  'test/cli/{check,push,terminal}.test.ts',
+  'test/cli/{check,fix,package,push,terminal}.test.ts',
   'test/dataset/inspect/memory.test.ts',
+  'test/packaging/{npm-package,proxy}.test.ts',
+  'test/fuzz/{fuzz,history/history}.test.ts',
 ];
 
 const [own, ...others] = COMBINATIONS;
@@ -27,6 +32,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // The default of a second is too short for a page on a busy machine.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,
@@ -44,7 +51,11 @@ export default defineConfig({
         .filter(({ leftOut }) => leftOut === undefined)
         .map(({ name }) => ({
           extends: true as const,
-          test: { name, include: API_TESTS, env: { TRAINYARD_TEST_COMBINATION: name } },
+          test: {
+            name,
+            include: name === HISTORY.combination ? [...API_TESTS, HISTORY.test] : API_TESTS,
+            env: { TRAINYARD_TEST_COMBINATION: name },
+          },
         })),
     ],
   },

@@ -51,7 +51,7 @@ export async function fillCatalog(
     const filled: (Filled & { accountId: string })[] = [];
     for (const filling of fillings) {
       const { token } = await metadata.accounts.createToken(filling.account, CREATED_AT);
-      const accountId = await metadata.accounts.accountOf(token);
+      const accountId = (await metadata.accounts.grantOf(token))?.accountId;
       if (accountId === undefined) throw new Error('a new token has no account');
       const datasetIds = Array.from({ length: filling.datasets }, (_, i) => `${filling.account}-${i}`);
       filled.push({ token, datasetIds, accountId });

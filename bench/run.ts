@@ -6,7 +6,9 @@ import { BACKENDS, type Backend, Backends } from './backends.js';
 import type { Benchmark } from './bench.js';
 import { machineLine } from './machine.js';
 import { benchBackends } from './rows/backends.js';
+import { benchCrowd } from './rows/crowd.js';
 import { benchGrowth } from './rows/growth.js';
+import { benchHistory } from './rows/history.js';
 import { benchInstances } from './rows/instances.js';
 import { benchJpeg } from './rows/jpeg.js';
 import { benchLatency } from './rows/latency.js';
@@ -19,14 +21,17 @@ import { benchRoundTrips } from './rows/round-trips.js';
 import { benchStart } from './rows/start.js';
 import { benchUploads } from './rows/uploads.js';
 import { benchVideo } from './rows/video.js';
+import { soak } from './soak/soak.js';
 import { type Row, tableOf } from './table.js';
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   start: benchStart,
   latency: benchLatency,
+  crowd: benchCrowd,
   jpeg: benchJpeg,
   uploads: benchUploads,
   growth: benchGrowth,
+  history: benchHistory,
   video: benchVideo,
   memory: benchMemory,
   push: benchPush,
@@ -54,6 +59,8 @@ Measures the figures of docs/performance.md and prints a table. Exits with 0 als
   --only NAME   run this benchmark only; may be given several times:
                 ${Object.keys(BENCHMARKS).join(', ')};
                 with --backend: ${Object.keys(BACKEND_BENCHMARKS).join(', ')}
+  --soak        loads a server at the limit of this machine for --soak-minutes N (30) and samples memory, descriptors and
+                latency, see docs/reliability.md; nothing else is measured
   --quick       fewer and smaller files
   --dir FOLDER  write here, on the disk to be measured (default: the system's temporary folder)
 `;
@@ -63,6 +70,8 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     backend: { type: 'string' },
     only: { type: 'string', multiple: true },
+    soak: { type: 'boolean', default: false },
+    'soak-minutes': { type: 'string', default: '30' },
     dir: { type: 'string', default: tmpdir() },
     help: { type: 'boolean', default: false },
   },
@@ -83,6 +92,16 @@ async function main(): Promise<void> {
     return;
   }
   const folder = await mkdtemp(join(values.dir, 'trainyard-bench-'));
+  if (values.soak) {
+    const log = (line: string) => process.stderr.write(`  soak: ${line}\n`);
+    try {
+      const tables = await soak({ minutes: Number(values['soak-minutes']), folder, log });
+      process.stdout.write(`\n${await machineLine(folder)}\n\n${tables}\n`);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+    return;
+  }
   const started = new Backends(folder);
   const rows: Row[] = [];
   try {

@@ -17,7 +17,8 @@ const BUILT = join(root, 'dist', '.built');
 
 if (isOlder(INSTALLED, [join(root, 'package-lock.json')])) {
   console.error('trainyard: installing dependencies …');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // No package runs code of its own here: what the service needs is prebuilt in the packages.
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
   const now = new Date();
   utimesSync(INSTALLED, now, now);
 }
@@ -26,6 +27,8 @@ if (
     ...filesBelow(join(root, 'src')),
     ...filesBelow(join(root, 'web')),
     join(root, 'tsconfig.build.json'),
+    join(root, 'package.json'),
+    join(root, 'scripts', 'build-cli-package.js'),
     INSTALLED,
   ])
 ) {

@@ -1,28 +1,43 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { appendFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import { recordPresignedUpload } from './server/audit.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
+import { datasetToWire } from './server/to-wire.js';
+import { sessionCookieName } from './server/session/cookie.js';
+import { AuditLog } from './service/audit/audit-log.js';
 import { BackgroundChecks } from './service/check/background-checks.js';
+import { BulkRemovals } from './service/bulk/bulk-removals.js';
+import { CaptionWrites } from './service/bulk/caption-writes.js';
 import { BackgroundRechecks } from './service/check/background-rechecks.js';
 import { RecheckService } from './service/check/recheck-service.js';
 import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { ReadLinks } from './service/download/read-links.js';
+import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
 import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
+import { UploadSlots } from './service/limits/upload-slots.js';
+import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
 import { runPeriodically } from './service/run-periodically.js';
+import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { cleanUp } from './service/upload/cleanup.js';
 import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
 import { watchAccount } from './service/watch/watch-account.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
+import { openWebhooks } from './service/webhooks/open-webhooks.js';
+import { BackendUnusable } from './storage/backend-unusable.js';
+import { Retention } from './storage/catalog/history/retention.js';
+import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
 import { dataFolderPaths, makePrivateFolder } from './storage/data-folder.js';
 import { lockFolder } from './storage/folder-lock.js';
@@ -31,6 +46,7 @@ import { packageVersion } from './version.js';
 
 const MAX_CLEANUP_PAUSE_MS = 30_000;
 const POLL_PAUSE_MS = 2000;
+const SAVE_USES_PAUSE_MS = 60_000;
 const THUMBNAIL_PIXELS = 320;
 
 /** How long inspections in flight may take to finish after SIGTERM. Their clients then send the files again. */
@@ -51,8 +67,10 @@ export async function openApp(config: Config, logger: Logger) {
   const isCatalogLocal = config.databaseUrl === undefined;
   const isShared = !isCatalogLocal && config.blobs.kind !== 'disk';
   const lock = isShared ? undefined : lockFolder(dataFolderPaths(config.dataFolder).lock);
-  const openedCatalog = await openCatalog(config);
+  const onWarning = (message: string) => logger.warn(message);
+  const openedCatalog = await openCatalog({ ...config, accountLimits: config.limits.account }, { onWarning });
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
+  await requireOwnCatalog(openedCatalog.database, config);
   const pool = new InspectionPool({
     processes: config.inspectionProcesses,
     onError: (err) => {
@@ -64,8 +82,14 @@ export async function openApp(config: Config, logger: Logger) {
   const ffmpeg = await findingFfmpeg;
   const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
-  const { catalog, accounts, rechecks, now } = openedCatalog;
-  const metrics = new Metrics(() => pool.queuedFiles);
+  const { catalog, accounts, sessions, rechecks, now } = openedCatalog;
+  const uploadSlots = new UploadSlots(config.limits.accountUploads);
+  const metrics = new Metrics();
+  const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
+  metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
+  metrics.gauge('trainyard_uploads_in_flight', 'Uploads that this process is receiving.', () => uploadSlots.taken);
+  metrics.limit('inspectionProcesses', pool.size);
+  metrics.limit('maxFileBytes', config.rules.maxLinkBytes);
   const core: ServiceDependencies = {
     catalog,
     blobs,
@@ -94,12 +118,21 @@ export async function openApp(config: Config, logger: Logger) {
     onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
   });
   const { presigning } = blobs;
+  // Also if links are no longer presigned: clients may still hold earlier ones.
   const presignedUploads =
-    presigning &&
+    blobs.listObjects &&
     new PresignedUploads(core, {
-      presigning,
-      onFinalized: (sizeBytes) => metrics.uploaded('presigned', sizeBytes),
-      onRejected: () => metrics.rejected('presigned'),
+      listObjects: blobs.listObjects.bind(blobs),
+      onFinalized: (file, sizeBytes) => {
+        metrics.uploaded('presigned', sizeBytes);
+        recordPresignedUpload(auditLog, file, { now: now() });
+      },
+      onRejected: (file, message) => {
+        const { filename, datasetId } = file;
+        metrics.rejected('presigned');
+        recordPresignedUpload(auditLog, file, { now: now(), error: 'invalid_content' });
+        logger.warn({ filename, dataset: datasetId }, `rejected an upload through a link to the bucket: ${message}`);
+      },
       onError: (err, failure) => logger.warn({ err }, `${failure}; it will be retried`),
     });
   const pollPresignedUploads = presignedUploads && ((id: string) => presignedUploads.poll(id));
@@ -107,18 +140,47 @@ export async function openApp(config: Config, logger: Logger) {
   // Only this process uses a local catalog, so every lease in it is from an earlier process. A Postgres catalog may hold
   // live leases of other instances.
   await cleanUp(dependencies, { everything: isCatalogLocal });
-  const uploads = new Uploads(dependencies);
-  const linkKey = Buffer.from(await catalog.setting('link-key', () => randomBytes(32).toString('base64')), 'base64');
+  const retention = new Retention(openedCatalog.database, {
+    rules: config.history,
+    maxBytes: config.limits.account.bytes,
+    blobGrace: config.blobGrace,
+  });
+  await retention.start();
+  const uploads = new Uploads(dependencies, uploadSlots);
+  const makeLinkKey = () => randomBytes(32).toString('base64');
+  const { query } = openedCatalog.database;
+  const linkKey = Buffer.from(await installationSetting(query, 'link-key', makeLinkKey), 'base64');
+  const datasets = new DatasetService(dependencies);
+  const downloads = new Downloads(dependencies, (image, options) =>
+    pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+  );
+  const history = new HistoryService(dependencies, { datasets, downloads });
+  const webhooks = openWebhooks(dependencies, {
+    database: openedCatalog.database,
+    allow: config.webhookAllow,
+    datasets,
+    toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
+    isAlone: isCatalogLocal,
+    userAgent: `trainyard/${packageVersion()}`,
+    onAttempt: (outcome) => metrics.webhookAttempted(outcome),
+    onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
+    onError: (err, failure) => logger.warn({ err }, failure),
+  });
+  metrics.gauge('trainyard_webhooks_in_flight', 'Requests to webhooks in flight.', webhooks.inFlight);
   const server = await createServer(
     {
       accounts,
+      sessions,
       now,
-      datasets: new DatasetService(dependencies),
+      datasets,
       uploads,
-      downloads: new Downloads(dependencies, (image, options) =>
-        pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
-      ),
+      downloads,
+      history,
+      mountArchives: new MountArchives({ datasets, history, downloads }),
+      captionWrites: new CaptionWrites(dependencies),
+      bulkRemovals: new BulkRemovals(dependencies),
       rechecks: new RecheckService(core, { rechecks, onStarted: () => backgroundRechecks.wake() }),
+      webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
@@ -127,6 +189,7 @@ export async function openApp(config: Config, logger: Logger) {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },
       metrics,
+      auditLog,
       ffmpeg,
     },
     {
@@ -134,21 +197,33 @@ export async function openApp(config: Config, logger: Logger) {
       publicUrl: config.publicUrl,
       trustedProxies: config.trustedProxies,
       timeouts: config.timeouts,
+      limits: config.limits,
       version: packageVersion(),
       uploadOrigin: presigning?.origin,
+      sessionCookie: sessionCookieName(linkKey),
     },
   );
   const { mountRoot: root, dataFolder } = config;
   const mountRoot = root === undefined ? undefined : new MountRoot(dependencies, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
+  const cleanupPauseMs = Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2);
   mountRoot?.start();
   checks.start();
   backgroundRechecks.start();
+  webhooks.start();
+  const stopRetention = runPeriodically((signal) => retention.run(now(), signal), {
+    pauseMs: cleanupPauseMs,
+    onError: (err) => logger.error({ err }, 'deleting old revisions failed; it will be retried'),
+  });
   // The lease of an upload whose process died is released at most 1.5 lease durations later.
   const stopCleanup = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
-    pauseMs: Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2),
+    pauseMs: cleanupPauseMs,
     onError: (err) => logger.error({ err }, 'the cleanup failed; it will be retried'),
+  });
+  const stopSavingUses = runPeriodically(() => accounts.saveLastUses(), {
+    pauseMs: SAVE_USES_PAUSE_MS,
+    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
   });
   const stopPolling =
     presignedUploads &&
@@ -162,11 +237,19 @@ export async function openApp(config: Config, logger: Logger) {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
     const inspectionTimer = setTimeout(() => pool.close(), Math.min(stopMs, MAX_INSPECTION_STOP_MS));
-    await Promise.all([server.drain(stopMs), mountRoot?.stop(), checks.stop(), backgroundRechecks.stop()]);
+    await Promise.all([
+      server.drain(stopMs),
+      mountRoot?.stop(),
+      checks.stop(),
+      backgroundRechecks.stop(),
+      webhooks.stop(),
+    ]);
     await server.close();
     clearTimeout(timer);
     clearTimeout(inspectionTimer);
-    await Promise.all([stopCleanup(), stopPolling?.(), presignedUploads?.stop()]);
+    await Promise.all([stopRetention(), stopCleanup(), stopSavingUses(), stopPolling?.(), presignedUploads?.stop()]);
+    await accounts.saveLastUses().catch(() => {});
+    await auditLog?.close();
     await pool.close();
     await blobs.close();
     await openedCatalog.close();
@@ -175,4 +258,29 @@ export async function openApp(config: Config, logger: Logger) {
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
   return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
+}
+
+/** An audit log whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written at the start */
+async function openAuditLog(
+  options: NonNullable<Config['auditLog']>,
+  { logger, metrics }: { logger: Logger; metrics: Metrics },
+): Promise<AuditLog> {
+  await appendFile(options.path, '', { mode: 0o600 }).catch((error) => {
+    throw new BackendUnusable(`The audit log can't be written: ${error.message}`, { cause: error, isTemporary: false });
+  });
+  const auditLog = new AuditLog({
+    ...options,
+    onStateChange: (err) => {
+      if (err === undefined) logger.warn({ path: options.path }, 'the audit log is written again');
+      else logger.error({ err, path: options.path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
+    },
+  });
+  const writable = 'Whether the audit log can be written.';
+  metrics.gauge('trainyard_audit_log_writable', writable, () => (auditLog.isWritable ? 1 : 0));
+  metrics.gauge(
+    'trainyard_audit_lines_lost',
+    'Lines of the audit log that were never written.',
+    () => auditLog.lostLines,
+  );
+  return auditLog;
 }

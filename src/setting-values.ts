@@ -36,13 +36,27 @@ export function postgresUrl(text: string): string {
 }
 
 export function addressList(text: string): string[] {
-  return text.split(',').map((item) => {
-    const [address = '', bits, ...rest] = item.trim().split('/');
-    const family = isIP(address);
-    const isPrefix = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-    if (family === 0 || !isPrefix || rest.length > 0) {
-      throw new Error('must be IP addresses or networks such as 10.0.0.0/8, separated by commas');
-    }
-    return item.trim();
-  });
+  return listOf(text, isAddress, 'IP addresses or networks such as 10.0.0.0/8');
+}
+
+/** Letters and digits of which one is no number, so that a mistyped address is no name. */
+const HOST_NAME = /^(?=.*[a-z])[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+
+export function hostList(text: string): string[] {
+  const isHost = (item: string) => isAddress(item) || (item.length <= 253 && HOST_NAME.test(item));
+  return listOf(text, isHost, 'names of hosts, IP addresses or networks such as 10.0.0.0/8');
+}
+
+function listOf(text: string, isValid: (item: string) => boolean, kind: string): string[] {
+  const items = text.split(',').map((item) => item.trim());
+  if (!items.every(isValid)) throw new Error(`must be ${kind}, separated by commas`);
+  return items;
+}
+
+/** True for an IP address, and for a network in CIDR notation. */
+function isAddress(item: string): boolean {
+  const [address = '', bits, ...rest] = item.split('/');
+  const family = isIP(address);
+  const isPrefix = bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+  return family !== 0 && isPrefix && rest.length === 0;
 }

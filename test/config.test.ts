@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, SETTINGS, type Setting } from '../src/config.js';
+import { ConfigError, loadConfig } from '../src/config.js';
+import { SETTINGS, type Setting } from '../src/settings.js';
 
 const errorsOf = (flags: Record<string, string>, environment: Record<string, string> = {}): readonly string[] => {
   try {
@@ -27,6 +28,16 @@ describe('the configuration', () => {
     expect(loadConfig({}, { TRAINYARD_PORT: '99' }).port).toBe(99);
     expect(loadConfig({ port: '98' }, { TRAINYARD_PORT: '99' }).port).toBe(98);
     expect(loadConfig({}, { TRAINYARD_PORT: '' }).port).toBe(8787);
+  });
+
+  test('the key that signs links comes with its secret', () => {
+    const [id, secret] = ['TRAINYARD_PRESIGN_ACCESS_KEY_ID', 'TRAINYARD_PRESIGN_SECRET_ACCESS_KEY'];
+    const linkCredentials = { accessKeyId: 'key', secretAccessKey: 'secret' };
+    expect(loadConfig({}, { [id]: 'key', [secret]: 'secret' })).toMatchObject({ linkCredentials });
+    expect(loadConfig({}, { [id]: '', [secret]: '' }).linkCredentials).toBeUndefined();
+    for (const name of [id, secret]) {
+      expect(errorsOf({}, { [name]: 'secret' })).toEqual([`${id} and ${secret} must be set together`]);
+    }
   });
 
   test('reports all errors together, each with its source and value', () => {

@@ -1,13 +1,17 @@
-import { BookOpen, LogOut, Moon, Sun } from 'lucide-react';
+import { BookOpen, LogOut, Moon, Sun, UserRound } from 'lucide-react';
 import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
+import { ReadOnlyNotice } from './session/read-only-notice.js';
 import { signOut } from './session/session.js';
 import { Button } from './ui/button.js';
+import { messageOf } from './ui/format.js';
 import { chooseTheme, currentTheme } from './ui/theme.js';
 
 /** The header of every page, around its content. */
 export function Frame({ children }: { children: ReactNode }) {
   const [theme, setTheme] = useState(currentTheme);
+  const [failure, setFailure] = useState<string>();
+  const fail = (error: unknown) => setFailure(`You are still signed in. ${messageOf(error)}`);
   const other = theme === 'dark' ? 'light' : 'dark';
   return (
     <div className="flex min-h-dvh flex-col">
@@ -26,6 +30,14 @@ export function Frame({ children }: { children: ReactNode }) {
         >
           <BookOpen size={18} aria-hidden />
         </a>
+        <Link
+          href="/account"
+          aria-label="Account"
+          title="Account"
+          className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
+        >
+          <UserRound size={18} aria-hidden />
+        </Link>
         <Button
           kind="quiet"
           aria-label={`Switch to ${other} colours`}
@@ -36,10 +48,16 @@ export function Frame({ children }: { children: ReactNode }) {
         >
           {theme === 'dark' ? <Sun size={18} aria-hidden /> : <Moon size={18} aria-hidden />}
         </Button>
-        <Button kind="quiet" aria-label="Sign out" onClick={() => signOut()}>
+        <Button kind="quiet" aria-label="Sign out" onClick={() => void signOut().catch(fail)}>
           <LogOut size={18} aria-hidden />
         </Button>
       </header>
+      {failure !== undefined && (
+        <p role="alert" className="border-b border-line px-4 py-2 text-sm text-bad">
+          {failure}
+        </p>
+      )}
+      <ReadOnlyNotice />
       <main id="page" tabIndex={-1} className="flex w-full grow flex-col gap-4 p-4 outline-none">
         {children}
       </main>

@@ -1,11 +1,11 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Root } from './root.js';
-import { takeTokenFromAddress } from './session/session.js';
+import { startSession } from './session/session.js';
 import './style.css';
 import { applyTheme } from './ui/theme.js';
 
-takeTokenFromAddress();
+startSession();
 applyTheme();
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

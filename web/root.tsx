@@ -1,29 +1,48 @@
-import { Route, Switch } from 'wouter';
-import { UnsavedCaptions } from './captions/editing/unsaved-captions.js';
+import type { ReactNode } from 'react';
+import { Route, Switch, useRoute } from 'wouter';
+import { AccountPage } from './account/account-page.js';
+import { DraftSaving, UnsavedCaptions } from './captions/editing/unsaved-captions.js';
 import { DatasetPage } from './dataset/dataset-page.js';
 import { DatasetsPage } from './datasets/datasets-page.js';
 import { Frame } from './frame.js';
 import { Live } from './live/live.js';
 import { ClientProvider } from './session/client.js';
-import { useSession } from './session/session.js';
+import { useSession, useSignedIn } from './session/session.js';
 import { SignInPage } from './session/sign-in-page.js';
+import { SwitchSessionDialog } from './session/switch-session-dialog.js';
+import { UndoMessage } from './undo/undo-message.js';
+import { SharedPage } from './shared/shared-page.js';
 import { AddFilesProvider } from './upload/add-files/add-files.js';
 import { Dock } from './upload/dock/dock.js';
 
 /** The root component: the sign-in page, or the page that the address names. */
 export function Root() {
-  const { token } = useSession();
+  const [isShared, shared] = useRoute('/shared/datasets/:id/:view?');
+  return isShared ? <SharedPage key={shared.id} id={shared.id} view={shared.view ?? 'files'} /> : <OwnPages />;
+}
+
+function OwnPages() {
+  const { current, offered } = useSession();
+  const signedIn = useSignedIn();
+  if (current === 'unknown') return null;
   return (
     <>
-      {token === undefined ? (
-        <SignInPage />
+      {signedIn === undefined ? (
+        <>
+          <SignInPage />
+          <BottomBar>
+            <UnsavedCaptions />
+          </BottomBar>
+        </>
       ) : (
-        <ClientProvider token={token}>
+        <ClientProvider key={signedIn.id} session={signedIn.id}>
           <Live />
+          <DraftSaving />
           <AddFilesProvider>
             <Frame>
               <Switch>
                 <Route path="/" component={DatasetsPage} />
+                <Route path="/account" component={AccountPage} />
                 <Route path="/datasets/:id/:view?">
                   {({ id, view }) => <DatasetPage key={id} id={id} view={view ?? 'files'} />}
                 </Route>
@@ -33,10 +52,19 @@ export function Root() {
               </Switch>
             </Frame>
           </AddFilesProvider>
+          <BottomBar>
+            <UndoMessage />
+            <UnsavedCaptions />
+          </BottomBar>
         </ClientProvider>
       )}
-      <UnsavedCaptions />
+      {signedIn !== undefined && offered !== undefined && <SwitchSessionDialog current={signedIn} offered={offered} />}
       <Dock />
     </>
   );
+}
+
+/** Stays at the bottom of the window, above the dock. */
+function BottomBar({ children }: { children: ReactNode }) {
+  return <div className="sticky bottom-(--dock-height,0) z-10">{children}</div>;
 }

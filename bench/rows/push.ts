@@ -23,7 +23,8 @@ export const benchPush: Benchmark = async ({ folder, isQuick, log }) => {
     let pushes = 0;
     const push = async () => {
       const name = `push ${++pushes}`;
-      const env = { ...process.env, TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+      const own = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: join(folder, 'settings') };
+      const env = { ...process.env, ...own };
       const args = [COMMAND, 'push', join(folder, 'pairs'), '--name', name, '--json'];
       const seconds = await secondsOf(() => run(process.execPath, args, { env, maxBuffer: 1 << 26 }));
       log(`push: ${formatFigure(seconds)} s`);

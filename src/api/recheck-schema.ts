@@ -7,8 +7,8 @@ export const wireRecheck = z
     state: z.enum(['never', 'running', 'finished']).meta({
       description: 'Of the last recheck; `never` if there was none.',
     }),
-    total: z.number().meta({ description: 'Files of the dataset when the recheck started.' }),
-    checked: z.number().meta({ description: 'Files that have been inspected again.' }),
+    total: z.int().min(0).meta({ description: 'Files of the dataset when the recheck started.' }),
+    checked: z.int().min(0).meta({ description: 'Files that have been inspected again.' }),
     started_at: wireTime.optional(),
     finished_at: wireTime.optional(),
     problems: z.array(wireProblem).meta({

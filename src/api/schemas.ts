@@ -1,19 +1,29 @@
 import { z } from 'zod';
-import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
-import { MAX_NAMES_PER_REQUEST, MAX_PAGE_SIZE, MAX_WAIT_SECONDS } from './limits.js';
 
 /*
- * The schemas of requests and answers. The server validates requests with them and generates the OpenAPI document from
- * them; the client takes its types from them. The fields of the hosted API keep its names and meanings; the others are
- * trainyard's own.
+ * The schemas of answers. The server generates the OpenAPI document from them; the client takes its types from them. The
+ * fields of the hosted API keep its names and meanings; the others are trainyard's own.
  */
 
-export const wireTime = z.string().meta({
-  description: 'ISO 8601 in UTC with microseconds and without a zone suffix.',
-  examples: ['2025-07-22T13:05:16.143086'],
-});
+export const wireTime = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/)
+  .meta({
+    description: 'ISO 8601 in UTC with microseconds and without a zone suffix.',
+    examples: ['2025-07-22T13:05:16.143086'],
+  });
 
-const sha256 = z.string().meta({ description: 'SHA-256, lower-case hexadecimal.' });
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .meta({ description: 'SHA-256, lower-case hexadecimal.' });
+
+export const wireEtag = z
+  .string()
+  .regex(/^"[0-9a-f]{64}"$/)
+  .meta({ description: 'The strong ETag of the file: its SHA-256 in quotation marks.' });
+
+const count = z.int().min(0);
 
 export const wireStatus = z.enum(['DRAFT', 'UPLOADING', 'READY', 'FAILED']).meta({
   id: 'Status',
@@ -45,41 +55,42 @@ export const wireDataset = z
     created_at: wireTime,
     updated_at: wireTime,
     error: wireError.optional().meta({ description: 'Present only if the status is FAILED.' }),
-    size_bytes: z.number().meta({ description: 'The sum over all stored files.' }),
+    size_bytes: count.meta({ description: 'The sum over all stored files.' }),
     counts: z.object({
-      images: z.number(),
-      videos: z.number(),
-      captions: z.number(),
-      uncaptioned: z.number().meta({ description: 'Images and videos without a caption.' }),
-      pending: z.number().meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
-      checking: z.number().meta({ description: 'Uploads that are complete and still being checked.' }),
-      rejected: z.number().meta({ description: 'Uploads whose content was rejected.' }),
+      images: count,
+      videos: count,
+      captions: count,
+      uncaptioned: count.meta({ description: 'Images and videos without a caption.' }),
+      pending: count.meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
+      checking: count.meta({ description: 'Uploads that are complete and still being checked.' }),
+      rejected: count.meta({ description: 'Uploads whose content was rejected.' }),
     }),
   })
   .meta({ id: 'Dataset' });
 
-const fileKind = z.enum(['image', 'video', 'caption']);
+export const fileKind = z.enum(['image', 'video', 'caption']);
 
 export const wireFile = z
   .object({
     filename: z.string(),
-    size_bytes: z.number(),
+    size_bytes: count,
     content_type: z.string().meta({ description: 'Detected from the content; the declared type is ignored.' }),
     sha256,
+    etag: wireEtag,
     uploaded_at: wireTime,
     kind: fileKind,
     format: z
       .string()
       .optional()
       .meta({ description: 'Detected from the content: `jpeg`, `mp4`, …', examples: ['jpeg'] }),
-    width: z.number().optional().meta({ description: 'In pixels, with the orientation applied.' }),
-    height: z.number().optional(),
-    duration_seconds: z.number().optional(),
-    frames: z.number().optional(),
-    frames_per_second: z.number().optional(),
+    width: count.optional().meta({ description: 'In pixels, with the orientation applied.' }),
+    height: count.optional(),
+    duration_seconds: z.number().min(0).optional(),
+    frames: count.optional(),
+    frames_per_second: z.number().min(0).optional(),
     codec: z.string().optional(),
     has_audio: z.boolean().optional(),
-    characters: z.number().optional().meta({ description: 'The length of a caption in code points.' }),
+    characters: count.optional().meta({ description: 'The length of a caption in code points.' }),
     warnings: z.array(wireProblem).optional(),
     problem: wireProblem.optional().meta({ description: 'Found by a recheck: the file was accepted and is damaged.' }),
   })
@@ -100,7 +111,7 @@ const wireAwaited = z
 const wireChecking = z
   .object({
     filename: z.string(),
-    size_bytes: z.number(),
+    size_bytes: count,
     sha256,
     since: wireTime.meta({ description: 'When all bytes had been received.' }),
   })
@@ -111,6 +122,10 @@ export const wireDatasetWithFiles = wireDataset
     files: z.array(wireFile).meta({ description: 'Complete and valid files only.' }),
     awaited: z.array(wireAwaited).optional().meta({
       description: 'Pending uploads, ordered by filename, at most 1,000; absent if there are none.',
+    }),
+    interrupted: z.literal(true).optional().meta({
+      description:
+        'Present if no client seems to send the pending uploads: no bytes of them are being received, and nothing in the dataset has changed for 30 seconds; for uploads to a bucket, for a minute more and as long as a slow connection takes.',
     }),
     checking: z.array(wireChecking).optional().meta({
       description:
@@ -129,7 +144,10 @@ export const wireManifest = z
   .object({
     dataset_id: z.string(),
     name: z.string(),
-    status: wireStatus,
+    revision: count.optional().meta({
+      description: 'The number of the revision that has these files; 0 if no file was ever stored.',
+    }),
+    status: wireStatus.meta({ description: 'Of an earlier revision: READY or FAILED, by its files alone.' }),
     digest: digest.optional(),
     files: z.array(wireFile),
   })
@@ -144,9 +162,15 @@ export const wireDatasetList = z
   })
   .meta({ id: 'DatasetList' });
 
+/** In the answer to a write. */
+export const wireRevisionNumber = z.int().optional().meta({
+  description: 'The last revision of the history to which this change belongs; missing if no stored file changed.',
+});
+
 export const wireUploadedFile = wireFile
   .extend({
     dataset_id: z.string(),
+    revision: wireRevisionNumber,
     checking: z.literal(true).optional().meta({
       description: 'The upload is complete, and its check goes on. The dataset is UPLOADING until it ends.',
     }),
@@ -178,6 +202,7 @@ export const wireCaption = z
   .object({
     filename: z.string(),
     sha256,
+    etag: wireEtag,
     text: z.string().nullable().meta({
       description: 'Without a byte order mark; `null` for captions over 64 KiB, which can be read like any other file.',
     }),
@@ -197,86 +222,40 @@ export const wireReadLink = z
   .meta({ id: 'ReadingLink' });
 
 export const wireDeletedDataset = z.object({ id: z.string(), deleted: z.literal(true) });
-export const wireDeletedFile = z.object({ filename: z.string(), deleted: z.literal(true) });
+export const wireDeletedFile = z.object({
+  filename: z.string(),
+  deleted: z.literal(true),
+  revision: wireRevisionNumber,
+});
 export const wireWithdrawnUpload = z.object({ filename: z.string(), withdrawn: z.literal(true) });
 
-/** A name in a request, before it is normalized. */
-const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
-
 /** A body that is not JSON. */
-export const wireBytes = z.unknown().meta({ description: 'The bytes.' });
+export const wireBytes = z.unknown().meta({ type: 'string', format: 'binary' });
+
+/** The file under the name of a write whose condition was not met. */
+export const wireCurrentFile = z.object({ etag: wireEtag, size_bytes: count }).meta({ id: 'CurrentFile' });
 
 export const wireErrorBody = z
   .object({
-    error_code: z.number().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
+    error_code: z.int().meta({ description: 'The HTTP status followed by three digits.', examples: [404001] }),
     error_message: z.string().meta({ description: 'What is wrong, with which file or field, and what to do.' }),
     detail: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    current: wireCurrentFile.nullable().optional().meta({
+      description: 'With 412 only: the file that the write would have replaced, null if there is none.',
+    }),
   })
   .meta({ id: 'Error' });
 
-export const createBody = z
-  .object({
-    name: rawName.nullish().meta({
-      description:
-        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
-    }),
-  })
-  .nullish();
-
-export const uploadLinksBody = z.object({
-  // Sizes are checked with the names: a schema would report an error for each of a million wrong values.
-  filenameToByteSize: z.record(z.string(), z.unknown().meta({ type: 'number' })).meta({
-    description: 'The exact size of each file in bytes.',
-    examples: [{ 'clip.mp4': 200_000_000 }],
-  }),
-});
-
-export const namesBody = z.object({
-  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
-});
-
-export const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).optional(),
-  cursor: z.string().max(MAX_RAW_NAME_LENGTH).optional(),
-  status: wireStatus.optional(),
-  name: rawName.optional().meta({ description: 'Only the dataset with exactly this name.' }),
-});
-
-export const filesQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(100),
-  kind: fileKind.optional(),
-  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
-});
-
-export const statusQuery = z.object({
-  wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).optional().meta({
-    description: 'Seconds to wait, at most 60, until the status is READY or FAILED or changes.',
-  }),
-});
-
-/** Without the signature of a read link, which authentication reads. */
-export const thumbnailQuery = z.object({
-  sha256: z.string().max(MAX_RAW_NAME_LENGTH).optional().meta({
-    description:
-      "The file's SHA-256. If it matches, the answer may be cached for good, because the bytes of this URL never change.",
-  }),
-});
-
-export const fileQuery = thumbnailQuery.extend({
-  download: z
-    .enum(['true', 'false'])
-    .optional()
-    .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
-});
-
-export const datasetParams = z.object({ id: z.string().max(MAX_RAW_NAME_LENGTH) });
-export const fileParams = datasetParams.extend({ filename: rawName });
+export const wireHealth = z.object({ status: z.literal('ok') });
 
 const wireFfmpeg = z.object({ path: z.string(), version: z.string() });
 export const wireReadiness = z
   .object({
     status: z.literal('ready'),
     ffmpeg: wireFfmpeg.nullable().meta({ description: 'Decodes the frames of clips; null if there is none.' }),
+    upload_links_to: z
+      .enum(['bucket', 'service'])
+      .meta({ description: 'Where upload links lead. With a bucket, the log says why they lead to the service.' }),
   })
   .meta({ id: 'Readiness' });
 
@@ -289,10 +268,12 @@ export type WireChecking = z.infer<typeof wireChecking>;
 export type WireAwaited = z.infer<typeof wireAwaited>;
 export type WireProblem = z.infer<typeof wireProblem>;
 export type WireCaption = z.infer<typeof wireCaption>;
+export type WireCaptions = z.infer<typeof wireCaptions>;
 export type WireManifest = z.infer<typeof wireManifest>;
 export type WireStatus = z.infer<typeof wireStatus>;
 export type WireDatasetList = z.infer<typeof wireDatasetList>;
 export type WireUploadedFile = z.infer<typeof wireUploadedFile>;
 export type WireUploadLink = z.infer<typeof wireUploadLinks>['uploads'][string];
 export type WireReadLink = z.infer<typeof wireReadLink>;
+export type WireCurrentFile = z.infer<typeof wireCurrentFile>;
 export type WireErrorBody = z.infer<typeof wireErrorBody>;

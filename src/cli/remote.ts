@@ -1,12 +1,18 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
-import { TrainyardClient } from '../client/client.js';
+import { type ClientOptions, TrainyardClient } from '../client/client.js';
+import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
+import { makeFolders } from '../make-folders.js';
 import { wholeNumber } from '../setting-values.js';
+import { didYouMean } from './did-you-mean.js';
+import { fetchOnceReached } from './reach.js';
+import { warningOfVersion } from './version-warning.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
+import { ownCommand } from './terminal/own-command.js';
 import { errorMessage } from './terminal/text.js';
 
 interface Remote {
@@ -43,7 +49,7 @@ export function concurrencyOption(help: string): Option {
 
 /**
  * Finds the service and token to use. Flags win over the environment, and the environment wins over what `login` saved. A
- * saved token is sent only to the service that it was saved for.
+ * token that is not a flag is sent only to the service that it was set or saved for.
  *
  * @throws CommandError with 78 if either is not set
  */
@@ -51,12 +57,17 @@ export function remoteFrom({ url, token }: RemoteOptions): Remote {
   const saved = readSaved();
   // An empty variable counts as not set, since a compose file can't remove a variable.
   const wanted = url ?? (process.env.TRAINYARD_URL || saved.url);
-  const given = token ?? (process.env.TRAINYARD_TOKEN || undefined);
-  const found = { url: wanted && serviceUrl(wanted), token: given ?? savedTokenFor(saved, wanted) };
+  const found = { url: wanted && serviceUrl(wanted), token: token ?? knownTokenFor(wanted, saved) };
   if (!found.url || !found.token) {
-    const missing = found.url ? 'token' : 'service URL';
-    const message = `no ${missing} is set. Run "trainyard login URL", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
-    throw new CommandError(EXIT.configError, message);
+    const missing = found.url ? `token for ${found.url}` : 'service URL';
+    const isOther = found.url && saved.url && saved.url !== found.url;
+    const known = isOther ? ` The saved token is for ${saved.url}.` : '';
+    const login = `trainyard login ${shellWord(found.url ?? ownCommand.serviceUrl ?? 'URL')}`;
+    const isWithheld = found.url && process.env.TRAINYARD_TOKEN;
+    const advice = isWithheld
+      ? 'TRAINYARD_TOKEN is sent only to the service that TRAINYARD_URL names or that "trainyard login" saved. To use another one, add --token.'
+      : `Run "${login}", or set TRAINYARD_URL and TRAINYARD_TOKEN.`;
+    throw new CommandError(EXIT.configError, `no ${missing} is set.${known} ${advice}`);
   }
   return { url: found.url, token: found.token };
 }
@@ -71,28 +82,38 @@ export function serviceUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
-function savedTokenFor(saved: Partial<Remote>, url: string | undefined): string | undefined {
-  if (url === undefined || saved.url === undefined) return undefined;
-  return serviceUrl(url) === serviceUrl(saved.url) ? saved.token : undefined;
+/** The token in the environment or else the saved one, if it belongs to this service. */
+function knownTokenFor(url: string | undefined, saved: Partial<Remote>): string | undefined {
+  const isWanted = (owner: string | undefined) =>
+    url !== undefined && owner !== undefined && serviceUrl(url) === serviceUrl(owner);
+  const { TRAINYARD_TOKEN, TRAINYARD_URL } = process.env;
+  if (TRAINYARD_TOKEN && isWanted(TRAINYARD_URL || saved.url)) return TRAINYARD_TOKEN;
+  return isWanted(saved.url) ? saved.token : undefined;
 }
 
-/** Makes a client of the service that the options and the environment name. */
-export function clientFrom(options: RemoteOptions): TrainyardClient {
+/**
+ * Makes a client of the service that the options and the environment name.
+ *
+ * @param change what its changes belong to in the history of a dataset
+ */
+export function clientFrom(options: RemoteOptions, { change }: Pick<ClientOptions, 'change'> = {}): TrainyardClient {
   const { url, token } = remoteFrom(options);
-  return new TrainyardClient({ baseUrl: url, token });
+  const fetchAnswer = warningOfVersion(fetchOnceReached(), url);
+  return new TrainyardClient({ baseUrl: url, token, fetch: fetchAnswer, ...(change && { change }) });
 }
 
 /** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
   const dataset = await client.find(nameOrId, { signal });
   if (dataset !== undefined) return dataset;
-  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}". To list your datasets, run: trainyard ls`);
+  const hint = didYouMean(nameOrId, await client.list({ signal })) || ' To list your datasets, run: trainyard ls';
+  throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
 }
 
 /** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
-export function saveRemote(remote: Remote): string {
+export async function saveRemote(remote: Remote): Promise<string> {
   const path = configPath();
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolders(dirname(path), { mode: 0o700 });
   writeFileSync(path, `${JSON.stringify(remote, null, 2)}\n`, { mode: 0o600 });
   return path;
 }
@@ -100,6 +121,8 @@ export function saveRemote(remote: Remote): string {
 function readSaved(): Partial<Remote> {
   const path = configPath();
   try {
+    // Opening a pipe would wait for a writer forever.
+    if (!statSync(path).isFile()) throw new Error('it is not a file');
     return JSON.parse(readFileSync(path, 'utf8')) as Partial<Remote>;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
@@ -108,5 +131,10 @@ function readSaved(): Partial<Remote> {
 }
 
 function configPath(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'trainyard', 'config.json');
+  return join(settingsFolder(), 'config.json');
+}
+
+/** The folder of what commands save for later ones: `~/.config/trainyard`. */
+export function settingsFolder(): string {
+  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'trainyard');
 }

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
-import { type Config, ConfigError, loadConfig, SETTINGS, type Setting } from '../config.js';
+import { type Config, ConfigError, loadConfig } from '../config.js';
+import { SETTINGS, type Setting } from '../settings.js';
 import { type FfmpegChoice, ffmpegChoiceOf } from '../service/inspection/clip/ffmpeg.js';
+import { missingData } from '../storage/data-folder.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 type SettingName = keyof typeof SETTINGS;
@@ -27,6 +29,12 @@ export function configFrom(options: Record<string, string>): Config {
     const faults = error.faults.map((fault) => `  ${fault}`).join('\n');
     throw new CommandError(EXIT.configError, `invalid settings:\n${faults}`, { cause: error });
   }
+}
+
+/** @throws CommandError with 66 if the catalog is to be in a folder that has none: only a server makes one */
+export function requireCatalog({ databaseUrl, dataFolder }: Config): void {
+  const message = databaseUrl === undefined ? missingData(dataFolder) : undefined;
+  if (message !== undefined) throw new CommandError(EXIT.noInput, message);
 }
 
 /** The ffmpeg of a command that needs no other setting. */

@@ -3,6 +3,7 @@ import { TransferError, type TransferErrorCode } from '../service/transfer/insta
 import type { Migrated } from '../service/transfer/migrate.js';
 import { firstLines } from './folder/report.js';
 import { CommandError, EXIT, interruptible } from './terminal/exit-codes.js';
+import { print } from './terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from './terminal/progress.js';
 import { counted, formatBytes, printable } from './terminal/text.js';
 
@@ -59,7 +60,7 @@ export function lostDocument({ datasetId, datasetName, filename, sizeBytes, sha2
 
 /** Lists files without undamaged bytes on standard error, after advice on what to do. */
 export function warnOfLost(lost: readonly LostBlob[], advice: string): void {
-  if (lost.length > 0) process.stderr.write(`${[advice, ...lostLines(lost)].join('\n')}\n`);
+  if (lost.length > 0) print([advice, ...lostLines(lost)].join('\n'), process.stderr);
 }
 
 type Copied = Pick<Migrated, 'files' | 'bytes' | 'copiedFiles' | 'copiedBytes'>;

@@ -1,67 +1,77 @@
-import { MAX_NAMES_PER_REQUEST } from '../api/limits.js';
+import type { WireDatasetChange } from '../api/event-schema.js';
 import type {
-  WireCaption,
   WireDataset,
   WireDatasetList,
   WireDatasetWithFiles,
   WireFileKind,
   WireFilePage,
   WireManifest,
-  WireReadLink,
   WireStatus,
   WireUploadedFile,
   WireUploadLink,
 } from '../api/schemas.js';
+import type { WireTarLink } from '../api/tar-schema.js';
+import { jsonOf } from './answer/answer-body.js';
+import * as shapes from './answer/answer-shape.js';
+import { BulkCalls } from './calls/bulk-calls.js';
+import { HistoryCalls } from './calls/history-calls.js';
+import { RecheckCalls } from './calls/recheck-calls.js';
+import { WebhookCalls } from './calls/webhook-calls.js';
+import { SessionCalls } from './calls/session-calls.js';
+import { ShareCalls } from './calls/share-calls.js';
+import { TokenCalls } from './calls/token-calls.js';
 import { DatasetLinks } from './dataset-links.js';
-import { type DatasetEvent, eventsIn } from './event-stream.js';
+import { changesIn, type DatasetEvent, eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
-import { RecheckCalls } from './recheck-calls.js';
-import { type CallOptions, type ClientOptions, filePath, path, queryOf, Requests } from './requests.js';
+import type { CallOptions, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
+import { conditionHeaders, filePath, path, queryOf, Requests } from './requests.js';
 import { withRetries } from './retry.js';
-import { jsonOf, TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './trainyard-error.js';
 import { type WaitOptions, waitUntilReady } from './wait-until-ready.js';
 
-export type { WireErrorCode as ErrorCode } from '../api/error-codes.js';
-export type { WireRecheck as Recheck } from '../api/recheck-schema.js';
-export type {
-  WireCaption as Caption,
-  WireDataset as Dataset,
-  WireDatasetWithFiles as DatasetWithFiles,
-  WireFile as DatasetFile,
-  WireFileKind as FileKind,
-  WireFilePage as FilePage,
-  WireManifest as Manifest,
-  WireProblem as Problem,
-  WireStatus as Status,
-} from '../api/schemas.js';
-export type { DatasetEvent } from './event-stream.js';
-export type { PushOptions, SendBody } from './push.js';
-export type { PushFile } from './push-file.js';
-export type { PushOutcome, PushProgress, PushResult } from './push-progress.js';
-export type { CallOptions, ClientOptions } from './requests.js';
-export type { WaitOptions } from './wait-until-ready.js';
+export type * from './answer/answer-types.js';
+export type * from './call-types.js';
 export { DatasetLinks, TrainyardError };
 
 /**
  * A client of the Trainer dataset API. It needs only `fetch`, so it runs in browsers, Node, Deno and Bun. It works with any
  * service that has this API; methods marked "trainyard only" call endpoints that only trainyard has.
  *
- * Every method throws `TrainyardError` for an answer that is not a success, `TypeError` if there is no answer, and the
- * signal's reason if it is aborted.
+ * Methods throw `TrainyardError` for an answer that is not a success, `TypeError` without one, and the signal's reason.
  *
  * @example
  * const client = new TrainyardClient({ baseUrl: 'http://127.0.0.1:8787', token: 'ty_…' });
  */
 export class TrainyardClient {
+  readonly bulk: BulkCalls;
   readonly rechecks: RecheckCalls;
+  readonly sessions: SessionCalls;
+  readonly history: HistoryCalls;
+  readonly webhooks: WebhookCalls;
+  readonly tokens: TokenCalls;
+  readonly shares: ShareCalls;
   readonly #requests: Requests;
 
   /** @throws TypeError if `baseUrl` is not a URL */
   constructor(options: ClientOptions) {
     this.#requests = new Requests(options);
     this.rechecks = new RecheckCalls(this.#requests);
+    this.sessions = new SessionCalls(this.#requests);
+    this.bulk = new BulkCalls(this.#requests);
+    this.history = new HistoryCalls(this.#requests);
+    this.webhooks = new WebhookCalls(this.#requests);
+    this.tokens = new TokenCalls(this.#requests);
+    this.shares = new ShareCalls(this.#requests);
+  }
+
+  /**
+   * Gets what the token allows, and how much of its limits the account uses. trainyard only.
+   * @example const { token, usage } = await client.account();
+   */
+  account(options: CallOptions = {}) {
+    return this.#requests.json('GET', '/account', shapes.ACCOUNT, options);
   }
 
   /**
@@ -69,8 +79,8 @@ export class TrainyardClient {
    * @example const dataset = await client.create('railway');
    */
   create(name?: string, options: CallOptions = {}): Promise<WireDataset> {
-    // Not retried: if the first attempt succeeded and its answer was lost, a second one would fail or create another.
-    return this.#requests.json('POST', '', { body: name === undefined ? {} : { name }, attempts: 1, ...options });
+    // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
+    return this.#requests.json('POST', '', shapes.DATASET, { body: { name }, isRepeatable: false, ...options });
   }
 
   /**
@@ -78,7 +88,7 @@ export class TrainyardClient {
    * @example for (const { name, status } of await client.list()) console.log(name, status);
    */
   async list(options: CallOptions = {}): Promise<WireDataset[]> {
-    return (await this.#requests.json<WireDatasetList>('GET', '', options)).datasets;
+    return (await this.#requests.json('GET', '', shapes.DATASET_LIST, options)).datasets;
   }
 
   /**
@@ -89,7 +99,7 @@ export class TrainyardClient {
     query: { limit: number; cursor?: string; status?: WireStatus; name?: string },
     options: CallOptions = {},
   ): Promise<WireDatasetList> {
-    return this.#requests.json('GET', queryOf(query), options);
+    return this.#requests.json('GET', queryOf(query), shapes.DATASET_LIST, options);
   }
 
   /**
@@ -108,8 +118,8 @@ export class TrainyardClient {
    * @example const { status, files } = await client.status(dataset.id);
    */
   status(id: string, options: CallOptions & { waitSeconds?: number | undefined } = {}): Promise<WireDatasetWithFiles> {
-    const query = options.waitSeconds === undefined ? '' : `?wait=${options.waitSeconds}`;
-    return this.#requests.json('GET', `${path(id)}/status${query}`, { signal: options.signal });
+    const target = `${path(id)}/status${queryOf({ wait: options.waitSeconds })}`;
+    return this.#requests.json('GET', target, shapes.DATASET_WITH_FILES, { signal: options.signal });
   }
 
   /**
@@ -117,19 +127,16 @@ export class TrainyardClient {
    * @example const { status, error } = await client.waitUntilReady(dataset.id);
    */
   waitUntilReady(id: string, options: WaitOptions = {}): Promise<WireDatasetWithFiles> {
-    const status = (waitSeconds?: number) => this.status(id, { waitSeconds, signal: options.signal });
-    return waitUntilReady(status, options);
+    return waitUntilReady((waitSeconds) => this.status(id, { waitSeconds, signal: options.signal }), options);
   }
 
   /**
-   * Yields the dataset, and again after each change of its status or counts, until it is deleted. trainyard only.
-   * @example for await (const { status, counts } of client.events(dataset.id)) console.log(status, counts.pending);
+   * Yields the dataset, and again after changes, until it is deleted or the service closes the connection. `files` and
+   * `absent` name the files that have changed; without them, any file may have: read the status. trainyard only.
+   * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
-  async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDataset> {
-    for await (const { name, data } of eventsIn(await this.#requests.response('GET', `${path(id)}/events`, options))) {
-      if (name === 'deleted') return;
-      if (name === 'dataset') yield data as WireDataset;
-    }
+  async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDatasetChange> {
+    yield* changesIn(await this.#requests.response('GET', `${path(id)}/events`, options));
   }
 
   /**
@@ -147,21 +154,24 @@ export class TrainyardClient {
   }
 
   /**
-   * Uploads one file of at most 150,000,000 bytes in one request.
+   * Uploads one file of at most 150,000,000 bytes in one request. Use `ifMatch` to replace only the file that you have read.
    * @example await client.upload(dataset.id, 'yard_01.txt', new Blob(['a freight yard at dusk']));
    */
-  async upload(id: string, filename: string, bytes: Blob, options: CallOptions = {}): Promise<WireUploadedFile> {
+  async upload(id: string, filename: string, bytes: Blob, options: WriteOptions = {}): Promise<WireUploadedFile> {
+    const headers = conditionHeaders(options);
     const send = async (signal: AbortSignal | undefined) => {
       const form = new FormData();
       form.append('file', bytes, filename);
-      return jsonOf<WireUploadedFile>(await this.#requests.once('POST', `${path(id)}/upload`, { body: form, signal }));
+      const response = await this.#requests.once('POST', `${path(id)}/upload`, { headers, body: form, signal });
+      return shapes.parsed(shapes.UPLOADED_FILE, await jsonOf(response));
     };
     return withRetries(send, { attempts: this.#requests.attempts, signal: options.signal });
   }
 
   /**
    * Reserves files by filename and exact size in bytes, and returns a link for each, under the filename as it was given. The
-   * dataset is UPLOADING until all of them are stored or their links expire.
+   * dataset is UPLOADING until all of them are stored or their links expire. `ifMatch` has the ETags of files that uploads
+   * replace, by filename; null: no file of that name may exist (trainyard only).
    * @example
    * const { 'clip.mp4': link } = await client.uploadLinks(dataset.id, { 'clip.mp4': clip.size });
    * await fetch(link!.upload_url, { method: 'PUT', headers: link!.headers, body: clip });
@@ -169,18 +179,15 @@ export class TrainyardClient {
   async uploadLinks(
     id: string,
     filenameToByteSize: Record<string, number>,
-    options: CallOptions = {},
+    { ifMatch, ...options }: CallOptions & { ifMatch?: Record<string, string | null> } = {},
   ): Promise<Record<string, WireUploadLink>> {
-    const body = { filenameToByteSize };
-    const target = `${path(id)}/get-upload-endpoint`;
-    const request = { body, ...options };
-    return (await this.#requests.json<{ uploads: Record<string, WireUploadLink> }>('POST', target, request)).uploads;
+    const request = { body: { filenameToByteSize, ...(ifMatch && { ifMatch }) }, ...options };
+    return (await this.#requests.json('POST', `${path(id)}/get-upload-endpoint`, shapes.UPLOAD_LINKS, request)).uploads;
   }
 
   /**
-   * Uploads files concurrently. Skips files that the dataset has with the same SHA-256. Reserves the others together first,
-   * so that the dataset is UPLOADING until the last one is stored. Retries temporary failures. A file that can't be uploaded
-   * is in `failed`, and the others continue.
+   * Uploads files concurrently, except those that the dataset has with the same SHA-256. They are reserved together first, so
+   * that it is UPLOADING until the last one is stored. Retries temporary failures; a file that fails for good is in `failed`.
    * @example const { stored, unchanged, failed } = await client.push(dataset, files, { concurrency: 8 });
    */
   push(dataset: { id: string }, files: readonly PushFile[], options: PushOptions = {}): Promise<PushResult> {
@@ -201,11 +208,12 @@ export class TrainyardClient {
   }
 
   /**
-   * Gets every file with its size, SHA-256 and facts, and the digest of a READY dataset. trainyard only.
+   * Gets every file with its size, SHA-256 and facts: of now, of a `revision`, or of a kept `digest`. trainyard only.
    * @example const { digest, files } = await client.manifest(dataset.id);
    */
-  manifest(id: string, options: CallOptions = {}): Promise<WireManifest> {
-    return this.#requests.json('GET', `${path(id)}/manifest`, options);
+  manifest(id: string, { digest, ...options }: RevisionOptions & { digest?: string } = {}): Promise<WireManifest> {
+    const target = `${path(id)}/manifest${queryOf({ revision: options.revision, digest })}`;
+    return this.#requests.json('GET', target, shapes.MANIFEST, options);
   }
 
   /**
@@ -217,48 +225,26 @@ export class TrainyardClient {
     query: { limit: number; kind?: WireFileKind; after?: string },
     options: CallOptions = {},
   ): Promise<WireFilePage> {
-    return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, options);
+    return this.#requests.json('GET', `${path(id)}/files${queryOf(query)}`, shapes.FILE_PAGE, options);
   }
 
   /**
    * Reads the bytes of a file, starting at the byte `from`. trainyard only.
    * @example const text = await (await client.file(dataset.id, 'yard_01.txt')).text();
    */
-  file(id: string, filename: string, options: CallOptions & { from?: number } = {}): Promise<Response> {
+  file(id: string, filename: string, options: RevisionOptions & { from?: number } = {}): Promise<Response> {
     const headers: Record<string, string> = options.from ? { range: `bytes=${options.from}-` } : {};
-    return this.#requests.response('GET', filePath(id, filename), { ...options, headers });
-  }
-
-  /**
-   * Reads up to 1,000 files as one tar archive, in the order of the filenames given. trainyard only.
-   * @example const { body } = await client.archive(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
-   */
-  archive(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<Response> {
-    return this.#requests.response('POST', `${path(id)}/archive`, { body: { filenames }, ...options });
+    const target = `${filePath(id, filename)}${queryOf({ revision: options.revision })}`;
+    return this.#requests.response('GET', target, { ...options, headers });
   }
 
   /**
    * Reads a small WebP of an image. trainyard only.
    * @example const thumbnail = await (await client.thumbnail(dataset.id, 'yard_01.jpg')).blob();
    */
-  thumbnail(id: string, filename: string, options: CallOptions = {}): Promise<Response> {
-    return this.#requests.response('GET', `${filePath(id, filename)}/thumbnail`, options);
-  }
-
-  /**
-   * Reads the texts of captions, in the order of the filenames given. A byte order mark is removed and nothing else. The
-   * text of a caption over 64 KiB is `null`; read it with `file`. trainyard only.
-   * @example const [caption] = await client.captions(dataset.id, ['yard_01.txt']);
-   */
-  async captions(id: string, filenames: readonly string[], options: CallOptions = {}): Promise<WireCaption[]> {
-    const captions: WireCaption[] = [];
-    for (let from = 0; from < filenames.length; from += MAX_NAMES_PER_REQUEST) {
-      const body = { filenames: filenames.slice(from, from + MAX_NAMES_PER_REQUEST) };
-      const request = { body, ...options };
-      const answer = await this.#requests.json<{ captions: WireCaption[] }>('POST', `${path(id)}/captions`, request);
-      captions.push(...answer.captions);
-    }
-    return captions;
+  thumbnail(id: string, filename: string, options: RevisionOptions = {}): Promise<Response> {
+    const query = queryOf({ revision: options.revision });
+    return this.#requests.response('GET', `${filePath(id, filename)}/thumbnail${query}`, options);
   }
 
   /**
@@ -266,15 +252,26 @@ export class TrainyardClient {
    * @example image.src = (await client.links(dataset.id)).thumbnail({ filename: 'yard_01.jpg' });
    */
   async links(id: string, options: CallOptions = {}): Promise<DatasetLinks> {
-    const link = await this.#requests.json<WireReadLink>('GET', `${path(id)}/links`, options);
+    const link = await this.#requests.json('GET', `${path(id)}/links`, shapes.READ_LINK, options);
     return new DatasetLinks(this.#requests.urlOf(path(id)), link);
+  }
+
+  /**
+   * Gets a link to the tar archive of a READY state, valid for `seconds` (an hour; at most a week). trainyard only.
+   * @example const { url, expires_at } = await client.tarLink(dataset.id, { seconds: 86_400 });
+   */
+  tarLink(
+    id: string,
+    { signal, ...query }: RevisionOptions & { digest?: string | undefined; seconds?: number } = {},
+  ): Promise<WireTarLink> {
+    return this.#requests.json('GET', `${path(id)}/tar-link${queryOf(query)}`, shapes.TAR_LINK, { signal });
   }
 
   /**
    * Deletes a file, and any pending or rejected upload of its name. trainyard only.
    * @example await client.removeFile(dataset.id, 'yard_01.jpg');
    */
-  removeFile(id: string, filename: string, options: CallOptions = {}): Promise<void> {
+  removeFile(id: string, filename: string, options: WriteOptions = {}): Promise<void> {
     return this.#requests.remove(filePath(id, filename), options);
   }
 

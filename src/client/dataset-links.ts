@@ -1,4 +1,5 @@
 import type { WireReadLink } from '../api/schemas.js';
+import { queryOf } from './requests.js';
 
 /**
  * Builds URLs of one dataset's files that need no token until they expire. They contain a signature instead, which stays
@@ -19,38 +20,41 @@ export class DatasetLinks {
 
   /**
    * The URL of a file. With `sha256`, a browser caches the bytes for good; with `download`, it saves the file instead of
-   * showing it.
+   * showing it. With `revision`, it is the file of that revision.
    * @example video.src = links.file({ filename: 'clip.mp4' });
    */
-  file({ filename, sha256 }: LinkedFile, { download = false }: { download?: boolean } = {}): string {
-    const parameters = { ...(sha256 !== undefined && { sha256 }), ...(download && { download: 'true' }) };
+  file({ filename, sha256, revision }: LinkedFile, { download = false }: { download?: boolean } = {}): string {
+    const parameters = { sha256, revision, ...(download && { download: 'true' as const }) };
     return this.#urlOf(`/files/${encodeURIComponent(filename)}`, parameters);
   }
 
   /**
-   * The URL of a small WebP of an image; `sha256` as in `file`.
+   * The URL of a small WebP of an image; `sha256` and `revision` as in `file`.
    * @example image.src = links.thumbnail({ filename: 'yard_01.jpg' });
    */
-  thumbnail({ filename, sha256 }: LinkedFile): string {
-    const parameters = sha256 === undefined ? {} : { sha256 };
-    return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, parameters);
+  thumbnail({ filename, sha256, revision }: LinkedFile): string {
+    return this.#urlOf(`/files/${encodeURIComponent(filename)}/thumbnail`, { sha256, revision });
   }
 
   /**
-   * The URL of a zip archive of all files.
+   * The URL of a zip archive of all files, or of all files of a revision.
    * @example location.href = links.zip();
    */
-  zip(): string {
-    return this.#urlOf('/zip', {});
+  zip(options: { readonly revision?: number } = {}): string {
+    return this.#urlOf('/zip', options);
   }
 
-  #urlOf(path: string, parameters: Record<string, string>): string {
-    const rest = new URLSearchParams(parameters).toString();
-    return `${this.#url}${path}?${this.#query}${rest && `&${rest}`}`;
+  #urlOf(path: string, parameters: LinkParameters): string {
+    return `${this.#url}${path}?${this.#query}${queryOf({ ...parameters }).replace('?', '&')}`;
   }
 }
 
-interface LinkedFile {
+interface LinkParameters {
+  readonly sha256?: string | undefined;
+  readonly revision?: number | undefined;
+  readonly download?: 'true';
+}
+
+interface LinkedFile extends Pick<LinkParameters, 'sha256' | 'revision'> {
   readonly filename: string;
-  readonly sha256?: string;
 }

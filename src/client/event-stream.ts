@@ -1,10 +1,15 @@
+import type { WireDatasetChange } from '../api/event-schema.js';
 import type { WireDataset } from '../api/schemas.js';
+import { invalidAnswer } from './trainyard-error.js';
 
 /** A change of one of the account's datasets; see `TrainyardClient.allEvents`. */
 export type DatasetEvent =
   | { readonly type: 'open' }
   | { readonly type: 'dataset'; readonly dataset: WireDataset }
   | { readonly type: 'deleted'; readonly id: string };
+
+/** More than the events of any dataset take. */
+const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
 
 /**
  * Yields `open` at once, then the events of an answer as they arrive, until it ends. Parses only the form of server-sent
@@ -19,14 +24,31 @@ export async function* eventsIn(response: Response): AsyncGenerator<{ name: stri
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       const events = (text + part.value).split('\n\n');
       text = events.pop() ?? '';
+      if (text.length > MAX_EVENT_CHARACTERS) throw invalidAnswer(response.status, 'an event has no end.');
       for (const event of events) {
         const [, name = ''] = /^event: (.*)$/m.exec(event) ?? [];
         const data = /^data: (.*)$/m.exec(event)?.[1];
         // Comments, which keep the connection open, have no data.
-        if (data !== undefined) yield { name, data: JSON.parse(data) };
+        if (data !== undefined) yield { name, data: dataOf(data, response) };
       }
     }
   } finally {
     await reader.cancel();
+  }
+}
+
+/** Yields the changes of one dataset, until it is deleted or the answer ends. */
+export async function* changesIn(response: Response): AsyncGenerator<WireDatasetChange> {
+  for await (const { name, data } of eventsIn(response)) {
+    if (name === 'deleted') return;
+    if (name === 'dataset') yield data as WireDatasetChange;
+  }
+}
+
+function dataOf(text: string, { status }: Response): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidAnswer(status, 'an event is not JSON.');
   }
 }

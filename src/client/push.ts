@@ -1,10 +1,11 @@
 import type { WireDatasetWithFiles, WireFile, WireUploadLink } from '../api/schemas.js';
 import { forEachConcurrent } from '../for-each-concurrent.js';
+import { abortable, errorOf, untilAborted } from './answer/answer-body.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
-import type { CallOptions } from './requests.js';
+import type { CallOptions, WriteOptions } from './requests.js';
 import { withRetries } from './retry.js';
-import { errorOf, TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './trainyard-error.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
@@ -22,6 +23,11 @@ export interface PushOptions extends PushListeners {
   /** Files sent concurrently; 4 by default. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * By filename, the ETag of the file that an upload replaces; `null`: there is none. A file that is no longer so is not
+   * replaced, and fails with the status 412. Files that are not listed are replaced in any case. trainyard only.
+   */
+  readonly ifMatch?: Readonly<Record<string, string | null>> | undefined;
   /** Replaces `fetch` for sending files, in runtimes that can report how many bytes have been sent. */
   readonly send?: SendBody;
 }
@@ -29,8 +35,12 @@ export interface PushOptions extends PushListeners {
 /** The methods of `TrainyardClient` that a push calls. */
 interface PushCalls {
   status(id: string, options: CallOptions): Promise<WireDatasetWithFiles>;
-  upload(id: string, filename: string, bytes: Blob, options: CallOptions): Promise<unknown>;
-  uploadLinks(id: string, sizes: Record<string, number>, options: CallOptions): Promise<Record<string, WireUploadLink>>;
+  upload(id: string, filename: string, bytes: Blob, options: WriteOptions): Promise<unknown>;
+  uploadLinks(
+    id: string,
+    sizes: Record<string, number>,
+    options: CallOptions & { ifMatch?: Record<string, string | null> },
+  ): Promise<Record<string, WireUploadLink>>;
   withdraw(id: string, filename: string, options: CallOptions): Promise<void>;
 }
 
@@ -51,23 +61,27 @@ export async function pushFiles(
   files: readonly PushFile[],
   options: PushOptions & { attempts: number; fetch: typeof fetch },
 ): Promise<PushResult> {
-  const { signal, attempts, concurrency = DEFAULT_CONCURRENCY, send = sendWith(options.fetch) } = options;
+  const { signal, ifMatch, attempts, concurrency = DEFAULT_CONCURRENCY, send = sendWith(options.fetch) } = options;
   const progress = new PushCounter(files, options);
   const stored = await storedFiles(calls, id, { signal });
   const onUnchanged = (file: PushFile) => progress.finish(file, 'unchanged');
   const missing = await filesToSend(files, stored, { concurrency, signal, onUnchanged });
   // The service makes no links for empty files; `upload` sends them.
   const nonEmpty = missing.filter((file) => file.size > 0);
-  const { links, rejected } = await reserve(calls, id, nonEmpty, signal);
+  const { links, rejected } = await reserve(calls, id, nonEmpty, { ifMatch, signal });
   for (const [file, error] of rejected) progress.finish(file, error);
 
   const sendOnce = async (file: PushFile, attemptSignal: AbortSignal | undefined): Promise<void> => {
     progress.sent(file, 0);
     const body = await openFile(file);
     const link = links.get(file);
-    if (link === undefined) return void (await calls.upload(id, file.name, body, { signal: attemptSignal }));
+    if (link === undefined) {
+      await calls.upload(id, file.name, body, { ifMatch: ifMatch?.[file.name], signal: attemptSignal });
+      return;
+    }
     const onSent = (sentBytes: number) => progress.sent(file, sentBytes);
-    const response = await send(link, body, { signal: attemptSignal, onSent });
+    const answer = send(link, body, { signal: attemptSignal, onSent });
+    const response = abortable(await untilAborted(answer, attemptSignal), attemptSignal);
     if (!response.ok) throw await errorOf(response);
     await response.body?.cancel();
   };
@@ -89,7 +103,7 @@ export async function pushFiles(
         if (status === 409 && (await isStored(file))) return;
         // 403: the link has expired or was replaced by a newer one. 409: it has been used.
         if ((status !== 403 && status !== 409) || used >= MAX_LINKS) throw error;
-        const renewed = await reserve(calls, id, [file], signal);
+        const renewed = await reserve(calls, id, [file], { ifMatch, signal });
         const link = renewed.links.get(file);
         if (link === undefined) throw renewed.rejected.get(file) ?? error;
         links.set(file, link);
@@ -151,35 +165,41 @@ async function reserve(
   calls: PushCalls,
   id: string,
   files: readonly PushFile[],
-  signal: AbortSignal | undefined,
+  { ifMatch = {}, signal }: Pick<PushOptions, 'ifMatch' | 'signal'>,
 ): Promise<{ links: Map<PushFile, WireUploadLink>; rejected: Map<PushFile, Error> }> {
   const rejected = new Map<PushFile, Error>();
   for (let remaining = files; ; remaining = remaining.filter((file) => !rejected.has(file))) {
     if (remaining.length === 0) return { links: new Map(), rejected };
     try {
       const sizes = Object.fromEntries(remaining.map(({ name, size }) => [name, size]));
-      const byName = await calls.uploadLinks(id, sizes, { signal });
-      const links = new Map(remaining.flatMap((file) => (byName[file.name] ? [[file, byName[file.name]!]] : [])));
+      const tags = Object.fromEntries(Object.entries(ifMatch).filter(([name]) => Object.hasOwn(sizes, name)));
+      const conditions = Object.keys(tags).length === 0 ? {} : { ifMatch: tags };
+      const byName = await calls.uploadLinks(id, sizes, { ...conditions, signal });
+      const links = new Map(
+        remaining.flatMap((file) => (Object.hasOwn(byName, file.name) ? [[file, byName[file.name]!]] : [])),
+      );
       return { links, rejected };
     } catch (error) {
       const errors = error instanceof TrainyardError ? errorsByFilename(error) : new Map<string, TrainyardError>();
-      const rejectedNow = remaining.filter(({ name }) => errors.has(name));
-      if (rejectedNow.length === 0) throw error;
-      for (const file of rejectedNow) rejected.set(file, errors.get(file.name)!);
+      const before = rejected.size;
+      for (const file of remaining) {
+        const own = errors.get(file.name) ?? errors.get(storedName(file));
+        if (own !== undefined) rejected.set(file, own);
+      }
+      if (rejected.size === before) throw error;
     }
   }
 }
 
 /** Splits the error of a rejected batch into one error for each file that it names. */
 function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<string, TrainyardError> {
-  const prefix = 'filenameToByteSize.';
   return new Map(
-    detail
-      .filter(({ path }) => path.startsWith(prefix))
-      .map(({ path, message }) => [
-        path.slice(prefix.length),
-        new TrainyardError(status, { error_code: errorCode, error_message: message }),
-      ]),
+    detail.flatMap(({ path, message }) => {
+      const [, field, name] = /^(filenameToByteSize|ifMatch)\.(.*)$/s.exec(path) ?? [];
+      if (name === undefined || (field === 'ifMatch' && status !== 412)) return [];
+      const text = field === 'ifMatch' ? `${name} was changed by another client: it ${message}.` : message;
+      return [[name, new TrainyardError(status, { error_code: errorCode, error_message: text })]];
+    }),
   );
 }
 
@@ -188,13 +208,13 @@ function isServiceError(error: unknown): boolean {
   return error instanceof TrainyardError || error instanceof TypeError;
 }
 
-/** True for service errors that may occur for other files too; a 413, 415 or 422 concerns one file. */
+/** True for service errors that may occur for other files too; a 412, 413, 415 or 422 concerns one file. */
 function mayConcernAllFiles(error: unknown): boolean {
-  return isServiceError(error) && !(error instanceof TrainyardError && [413, 415, 422].includes(error.status));
+  return isServiceError(error) && !(error instanceof TrainyardError && [412, 413, 415, 422].includes(error.status));
 }
 
 /** `fetch` does not report how many bytes have been sent. */
 function sendWith(fetch: typeof globalThis.fetch): SendBody {
-  return (link, body, { signal }) =>
-    fetch(link.upload_url, { method: link.method, headers: link.headers, body, ...(signal && { signal }) });
+  return ({ upload_url, method, headers = {} }, body, { signal }) =>
+    fetch(upload_url, { method, headers, body, redirect: 'manual', ...(signal && { signal }) });
 }

@@ -1,40 +1,89 @@
-import { BASE_PATH } from '../api/base-path.js';
+import { BASE_PATH, PAGE_HEADER } from '../api/base-path.js';
+import { abortable, errorOf, jsonOf, untilAborted } from './answer/answer-body.js';
+import { parsed, type Shape } from './answer/answer-shape.js';
+import { withTimeout } from '../with-timeout.js';
 import { withRetries } from './retry.js';
-import { errorOf, jsonOf, TrainyardError } from './trainyard-error.js';
+import { TrainyardError } from './trainyard-error.js';
 
-export interface ClientOptions {
+export type ClientOptions = Credential & {
   /** The URL of the service, such as `https://data.example`, with or without the API's base path. */
   readonly baseUrl: string;
-  readonly token: string;
   /** Attempts at each request, the first one included; 5 by default. Only temporary failures are retried. */
   readonly attempts?: number;
+  /** The longest that an answer with JSON may take, 120 by default. Other answers may be large, and have no limit. */
+  readonly answerSeconds?: number;
+  /** What all writes of this client belong to; one change is at least one revision of the history. trainyard only. */
+  readonly change?: ChangeGroup;
   /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
+};
+
+/** Who sends the requests. */
+type Credential =
+  | { readonly token: string; readonly session?: never }
+  /**
+   * A script of the service's own page: the browser sends the cookie of its session, which must have this id, so that no
+   * request goes to another account after a sign-in in another tab. `'1'` is any session. trainyard only.
+   */
+  | { readonly session: string; readonly token?: never };
+
+/** Writes that belong together: the service records them as one revision as far as it can. */
+export interface ChangeGroup {
+  readonly how: 'edit' | 'bulk' | 'push' | 'upload';
+  /** 1 to 64 letters, digits and hyphens. */
+  readonly id: string;
 }
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** For reading an earlier revision of a dataset instead of the latest. trainyard only. */
+export interface RevisionOptions extends CallOptions {
+  readonly revision?: number | undefined;
+}
+
+/** For a write that must not replace another person's. */
+export interface WriteOptions extends CallOptions {
+  /**
+   * The ETag of the file that the write replaces, quotation marks included; `null`: no file of that name may exist. If it is
+   * not so, the error has the status 412 and `current`. trainyard only.
+   */
+  readonly ifMatch?: string | null | undefined;
+}
+
+/** The headers of a conditional write. */
+export function conditionHeaders({ ifMatch }: WriteOptions): Record<string, string> {
+  if (ifMatch === undefined) return {};
+  return ifMatch === null ? { 'if-none-match': '*' } : { 'if-match': ifMatch };
+}
+
 interface RequestOptions extends CallOptions {
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  readonly attempts?: number;
+  /** As `withRetries` takes it. */
+  readonly isRepeatable?: boolean;
 }
 
-/** Sends requests with the token and retries them. A target is the part of the URL after the API's base path. */
+/** Sends requests with the token or as the page, and retries them. A target is the part of the URL after the API's base path. */
 export class Requests {
   readonly attempts: number;
   readonly fetch: typeof fetch;
   readonly #base: string;
-  readonly #token: string;
+  readonly #credential: Record<string, string>;
+  readonly #answerSeconds: number;
+  readonly #changeHeaders: Record<string, string>;
 
   /** @throws TypeError if `baseUrl` is not a URL */
-  constructor({ baseUrl, token, attempts = 5, fetch = globalThis.fetch }: ClientOptions) {
+  constructor(options: ClientOptions) {
+    const { baseUrl, attempts = 5, answerSeconds = 120, change, fetch = globalThis.fetch } = options;
     const { origin, pathname } = new URL(baseUrl);
     this.#base = origin + pathname.replace(/\/+$/, '').replace(new RegExp(`${BASE_PATH}$`), '') + BASE_PATH;
-    this.#token = token;
+    this.#credential =
+      options.token === undefined ? { [PAGE_HEADER]: options.session } : { authorization: `Bearer ${options.token}` };
     this.attempts = attempts;
+    this.#answerSeconds = answerSeconds;
+    this.#changeHeaders = change === undefined ? {} : { 'trainyard-change': `${change.how}; ${change.id}` };
     // A browser's fetch throws if it is called as a method of another object.
     this.fetch = (...args) => fetch(...args);
   }
@@ -43,20 +92,30 @@ export class Requests {
     return `${this.#base}${target}`;
   }
 
-  json<T>(method: string, target: string, options: RequestOptions): Promise<T> {
-    // The body is read within the attempt: a connection may break in the middle of an answer.
-    return this.#request(method, target, options, (response) => jsonOf<T>(response));
+  /** @throws TrainyardError; DOMException TimeoutError if the answer takes longer than `answerSeconds` */
+  async json<T>(method: string, target: string, shape: Shape<T>, options: RequestOptions): Promise<T> {
+    const request = requestOf(options);
+    const work = (attemptSignal: AbortSignal | undefined) =>
+      withTimeout(this.#answerSeconds * 1000, async (timeout) => {
+        const signal = attemptSignal === undefined ? timeout : AbortSignal.any([attemptSignal, timeout]);
+        // The body is read within the attempt: a connection may break in the middle of an answer.
+        return parsed(shape, await jsonOf(await this.once(method, target, { ...request, signal })));
+      });
+    return withRetries(work, { ...options, attempts: this.attempts });
   }
 
   response(method: string, target: string, options: RequestOptions): Promise<Response> {
-    return this.#request(method, target, options, async (response) => response);
+    const request = requestOf(options);
+    const work = (signal: AbortSignal | undefined) => this.once(method, target, { ...request, signal });
+    return withRetries(work, { ...options, attempts: this.attempts });
   }
 
-  async remove(target: string, { signal }: CallOptions): Promise<void> {
+  async remove(target: string, { signal, ...options }: WriteOptions): Promise<void> {
+    const headers = conditionHeaders(options);
     let attempt = 0;
     const work = async (attemptSignal: AbortSignal | undefined) => {
       attempt++;
-      await (await this.once('DELETE', target, { signal: attemptSignal })).body?.cancel();
+      await (await this.once('DELETE', target, { headers, signal: attemptSignal })).body?.cancel();
     };
     await withRetries(work, { attempts: this.attempts, signal }).catch((error) => {
       // An earlier attempt may have deleted it and lost the answer.
@@ -70,39 +129,34 @@ export class Requests {
     target: string,
     { headers, body, signal }: CallOptions & { headers?: Record<string, string> | undefined; body?: FormData | string },
   ): Promise<Response> {
-    const response = await this.fetch(this.urlOf(target), {
+    const answer = this.fetch(this.urlOf(target), {
       method,
-      headers: { ...headers, authorization: `Bearer ${this.#token}` },
+      headers: {
+        ...headers,
+        ...(method !== 'GET' && this.#changeHeaders),
+        ...this.#credential,
+      },
       // The API has no redirects, and one could send the token to another host.
-      redirect: 'error',
+      redirect: 'manual',
       ...(body !== undefined && { body }),
       ...(signal !== undefined && { signal }),
     });
+    const response = abortable(await untilAborted(answer, signal), signal);
     if (!response.ok) throw await errorOf(response);
     return response;
   }
+}
 
-  #request<T>(
-    method: string,
-    target: string,
-    { body, headers, attempts = this.attempts, signal }: RequestOptions,
-    read: (response: Response) => Promise<T>,
-  ): Promise<T> {
-    const request =
-      body === undefined
-        ? { headers }
-        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
-    const work = async (attemptSignal: AbortSignal | undefined) =>
-      read(await this.once(method, target, { ...request, signal: attemptSignal }));
-    return withRetries(work, { attempts, signal });
-  }
+function requestOf({ body, headers }: RequestOptions): { headers?: Record<string, string> | undefined; body?: string } {
+  if (body === undefined) return { headers };
+  return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 /** The query of a target. Values that are `undefined` are left out. */
 export function queryOf(query: Record<string, string | number | undefined>): string {
   const parameters = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) parameters.set(key, String(value));
-  return `?${parameters}`;
+  return parameters.size === 0 ? '' : `?${parameters}`;
 }
 
 /** The target of a dataset. */

@@ -3,6 +3,8 @@ import { TrainyardError } from './trainyard-error.js';
 export interface RetryOptions {
   /** The number of attempts, the first one included. */
   readonly attempts: number;
+  /** False if a second attempt could repeat what the first has done: then only 429 is retried, before which nothing was done. */
+  readonly isRepeatable?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -11,7 +13,8 @@ const MAX_DELAY_MS = 15_000;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
- * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507. Waits as long
+ * Runs `work` and retries it after a temporary failure: a broken connection, 429, and 5xx except 501 and 507; once after
+ * an answer that takes too long. Waits as long
  * as `Retry-After` says, up to 60 s; otherwise uses exponential backoff with jitter.
  *
  * Each attempt has a signal of its own. `fetch` releases its listener on a signal only at garbage collection, so a signal
@@ -22,7 +25,7 @@ const MAX_RETRY_AFTER_MS = 60_000;
  */
 export async function withRetries<T>(
   work: (signal: AbortSignal | undefined) => Promise<T>,
-  { attempts, signal }: RetryOptions,
+  { attempts, isRepeatable = true, signal }: RetryOptions,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
@@ -30,18 +33,23 @@ export async function withRetries<T>(
       return await work(signal && AbortSignal.any([signal]));
     } catch (error) {
       signal?.throwIfAborted();
-      if (attempt >= attempts || !isTemporary(error)) throw error;
+      if (attempt >= (isTimeout(error) ? Math.min(attempts, 2) : attempts) || !isTemporary(error, { isRepeatable }))
+        throw error;
       await sleep(delayBefore(attempt, error), signal);
     }
   }
 }
 
-function isTemporary(error: unknown): boolean {
-  if (error instanceof TrainyardError) {
-    return error.status === 429 || (error.status >= 500 && error.status !== 501 && error.status !== 507);
-  }
+function isTemporary(error: unknown, { isRepeatable }: { isRepeatable: boolean }): boolean {
+  if (error instanceof TrainyardError && error.status === 429) return true;
+  if (!isRepeatable) return false;
+  if (error instanceof TrainyardError) return error.status >= 500 && error.status !== 501 && error.status !== 507;
   // fetch throws a TypeError if there was no answer (https://fetch.spec.whatwg.org/#fetch-method).
-  return error instanceof TypeError;
+  return error instanceof TypeError || isTimeout(error);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError';
 }
 
 function delayBefore(attempt: number, error: unknown): number {

@@ -3,7 +3,7 @@ import type { WireErrorBody } from '../api/schemas.js';
 
 /** An answer that is not a success, or an answer that does not come from a dataset service. */
 export class TrainyardError extends Error {
-  /** The HTTP status. */
+  /** The HTTP status; below 400 if the answer does not come from a dataset service. */
   readonly status: number;
   /** The name of the error, such as `dataset_not_found`; `undefined` if trainyard has no error with this `errorCode`. */
   readonly code: WireErrorCode | undefined;
@@ -11,6 +11,8 @@ export class TrainyardError extends Error {
   readonly errorCode: number;
   /** Problems of single fields of the request. */
   readonly detail: NonNullable<WireErrorBody['detail']>;
+  /** With 412 only: the file that the write would have replaced; `null` if there is none. */
+  readonly current: WireErrorBody['current'];
   /** The `Retry-After` of the answer, in seconds. */
   readonly retryAfterSeconds: number | undefined;
 
@@ -21,40 +23,54 @@ export class TrainyardError extends Error {
     this.code = errorCodeOf(body.error_code);
     this.errorCode = body.error_code;
     this.detail = body.detail ?? [];
+    this.current = body.current;
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
-/** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
-export async function jsonOf<T>(response: Response): Promise<T> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new TrainyardError(response.status, quoted(response, text));
-  }
+/** The error of an answer with this body. A body that has no `error_code`, such as that of a proxy, is quoted. */
+export function errorFor(response: Response, text: string): TrainyardError {
+  const { status, statusText, headers } = response;
+  const excerpt = text.slice(0, 2000).trim().replace(/\s+/g, ' ').slice(0, 200);
+  const answer = `${status} ${statusText}`.trim();
+  const message = isRedirection(response)
+    ? `The server redirects to ${headers.get('location') ?? 'another address'}. Redirects are not followed, since they could send the token to another server.`
+    : `The server answered ${answer}, but not as a dataset service: ${excerpt}`;
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
+  const body = parseErrorBody(text) ?? { error_code: status, error_message: message };
+  return new TrainyardError(status, body, Number.isFinite(seconds) ? seconds : undefined);
 }
 
-/** The error of an answer. A body that has no `error_code`, such as that of a proxy or an object store, is quoted. */
-export async function errorOf(response: Response): Promise<TrainyardError> {
-  const text = await response.text().catch(() => '');
-  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
-  const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
-  return new TrainyardError(response.status, parseErrorBody(text) ?? quoted(response, text), retryAfter);
+/** The error of an answer with a body that no dataset service sends. */
+export function invalidAnswer(status: number, fault: string): TrainyardError {
+  const shown = fault.length > 300 ? `${fault.slice(0, 300)}…` : fault;
+  return new TrainyardError(status, {
+    error_code: status,
+    error_message: `The server sent an invalid answer: ${shown}`,
+  });
+}
+
+/** Browsers hide the status of a redirection (https://fetch.spec.whatwg.org/#concept-filtered-response-opaque-redirect). */
+function isRedirection({ status, type }: Response): boolean {
+  return type === 'opaqueredirect' || (status >= 300 && status < 400);
 }
 
 function parseErrorBody(text: string): WireErrorBody | undefined {
   try {
-    const body = JSON.parse(text);
-    return typeof body.error_code === 'number' && typeof body.error_message === 'string' ? body : undefined;
+    const { error_code, error_message, detail, current } = JSON.parse(text);
+    if (typeof error_code !== 'number' || typeof error_message !== 'string') return undefined;
+    const fields = Array.isArray(detail) ? detail.filter(isFieldProblem) : [];
+    return { error_code, error_message, detail: fields, ...(isCurrentFile(current) && { current }) };
   } catch {
     return undefined;
   }
 }
 
-function quoted({ status, statusText }: Response, text: string): WireErrorBody {
-  const excerpt = text.trim().replace(/\s+/g, ' ').slice(0, 200);
-  const answer = `${status} ${statusText}`.trim();
-  const message = `The server answered ${answer}, but not as a dataset service: ${excerpt}`;
-  return { error_code: status, error_message: message };
+function isCurrentFile(value: unknown): boolean {
+  return value === null || typeof (value as { etag?: unknown } | undefined)?.etag === 'string';
+}
+
+function isFieldProblem(field: unknown): boolean {
+  const { path, message } = (field ?? {}) as { path?: unknown; message?: unknown };
+  return typeof path === 'string' && typeof message === 'string';
 }

@@ -1,7 +1,7 @@
 import type { DatasetFile, Micros, ReceivedFile, StoredFile, Upload } from './dataset.js';
 import type { Inspection } from './inspect/inspection.js';
-import { type ErrorProblem, warningIn } from './problems.js';
-import type { LeaseHolder, StemGroup } from './upload-transitions.js';
+import { type LeaseHolder, type StemGroup, withRejectedReplacement } from './upload-transitions.js';
+import { changedMeanwhile, meetsCondition, storedFileIn } from './write-condition.js';
 
 /*
  * Transitions of files that are checked in the background, as `upload-transitions.ts` has those of uploads. Each returns
@@ -33,7 +33,10 @@ export function releaseCheck(group: StemGroup, holder: LeaseHolder): StemGroup |
   return received && withUpload(group, received, { ...received.upload, leaseUntil: null, leaseToken: null });
 }
 
-/** Stores the file. It replaces the stored or rejected file of the same name, and those received before it. */
+/**
+ * Stores the file. It replaces the stored or rejected file of the same name, and those received before it. If it has a
+ * condition that is no longer met, it is rejected instead.
+ */
 export function acceptReceived(
   group: StemGroup,
   holder: LeaseHolder,
@@ -42,11 +45,18 @@ export function acceptReceived(
   const received = heldBy(group, holder);
   if (received === undefined) return undefined;
   const { filename, createdAt } = received;
+  if (!meetsCondition(received.upload.condition, storedFileIn(group, filename))) {
+    const { finalizedAt } = stored;
+    return rejectReceived(group, holder, { state: 'rejected', problem: changedMeanwhile(filename), finalizedAt });
+  }
   const newer = group.find(
     (file): file is DatasetFile<RejectedUpload> =>
       file.filename === filename && file.upload.state === 'rejected' && file.createdAt > createdAt,
   );
-  const upload = newer === undefined ? stored : withRejectedReplacement(stored, filename, newer.upload.problem);
+  // Of a presigned upload that was rejected during the check.
+  const kept = received.upload.warnings.filter(({ code }) => code === 'REPLACEMENT_REJECTED');
+  const warned = { ...stored, warnings: [...stored.warnings, ...kept] };
+  const upload = newer === undefined ? warned : withRejectedReplacement(warned, filename, newer.upload.problem);
   const others = group.filter((file) => file.filename !== filename || !isReplacedBy(file, received));
   return withUpload(others, received, upload);
 }
@@ -92,16 +102,6 @@ function isSameUpload(a: StoredFile['upload'], b: StoredFile['upload']): boolean
 function isReplacedBy({ id, upload }: DatasetFile, by: ReceivedFile): boolean {
   if (id === by.id || upload.state === 'pending') return false;
   return upload.state !== 'received' || upload.receivedAt <= by.upload.receivedAt;
-}
-
-function withRejectedReplacement(
-  stored: StoredFile['upload'],
-  filename: string,
-  problem: ErrorProblem,
-): StoredFile['upload'] {
-  const message = `A newer upload of ${filename} was rejected, so the earlier file is kept: ${problem.message}`;
-  const others = stored.warnings.filter(({ code }) => code !== 'REPLACEMENT_REJECTED');
-  return { ...stored, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
 }
 
 function heldBy(group: StemGroup, { id, token }: LeaseHolder): ReceivedFile | undefined {

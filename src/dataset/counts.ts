@@ -1,4 +1,4 @@
-import { type DatasetCounts, type DatasetFile, liveUntil, type Micros } from './dataset.js';
+import { type DatasetCounts, type DatasetFile, liveUntil, type Micros, type Upload } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
 /** The counts that are sums over the stem groups. */
@@ -64,7 +64,7 @@ export function pendingUntilOf(files: readonly DatasetFile[]): Micros | null {
 }
 
 /** Groups files by stem, case-sensitively. */
-export function stemGroupsOf<F extends DatasetFile>(files: readonly F[]): Map<string, F[]> {
+export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: readonly F[]): Map<string, F[]> {
   const groups = new Map<string, F[]>();
   for (const file of files) {
     const stem = stemOf(file.filename);
@@ -80,4 +80,27 @@ export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): D
   let counts = ZERO;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
   return { ...counts, pendingUntil: pendingUntilOf(files), lastActivity };
+}
+
+/** What files count towards the limits of their account. */
+export interface Usage {
+  /** Names, whether a file of the name is stored, rejected or only reserved. */
+  readonly files: number;
+  /** For each name, the largest size of its uploads, so that a replacement counts only what it adds. */
+  readonly bytes: number;
+}
+
+/** The usage of files of one dataset. The totals of an account must always equal the sum over its datasets. */
+export function usageOf(files: readonly DatasetFile[]): Usage {
+  const sizes = new Map<string, number>();
+  for (const { filename, upload } of files) {
+    sizes.set(filename, Math.max(sizes.get(filename) ?? 0, sizeOf(upload)));
+  }
+  return { files: sizes.size, bytes: [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+/** The bytes that an upload keeps or has reserved. The size of a direct upload is unknown until it has arrived. */
+function sizeOf(upload: Upload): number {
+  if (upload.state === 'pending') return upload.expectedBytes ?? 0;
+  return upload.state === 'rejected' ? 0 : upload.sizeBytes;
 }

@@ -17,6 +17,21 @@ export interface Dataset {
   readonly createdAt: Micros;
   readonly updatedAt: Micros;
   readonly counts: DatasetCounts;
+  /** The number of the latest revision; 0 if no file was ever stored. */
+  readonly revision: number;
+}
+
+/** What kind of change made a revision. `import`: the files were there before the history began. */
+export type ChangeKind = 'upload' | 'delete' | 'edit' | 'bulk' | 'push' | 'restore' | 'undo' | 'import';
+
+/** Who changes the stored files of a dataset, and as part of what. */
+export interface Author {
+  readonly tokenId: string | null;
+  /** The token's name or, without one, its first characters. */
+  readonly tokenName: string | null;
+  readonly how: ChangeKind;
+  /** By which a client names changes that belong together; `null` for those of its token within ten minutes. */
+  readonly changeId: string | null;
 }
 
 /** The facts about bytes that are in the blob store. */
@@ -29,6 +44,22 @@ interface InspectedBytes {
   readonly warnings: readonly Warning[];
   /** The store's version of these bytes, such as an ETag; `null` for a store without versions. */
   readonly blobVersion: string | null;
+  /** When the presigned link of this upload ends. Until then, its client can write the object under this file's id again. */
+  readonly linkUntil?: Micros;
+}
+
+/** Entity tags, each the SHA-256 of a file in lower-case hexadecimal; `*` stands for any file. */
+export type Tags = '*' | readonly string[];
+
+/**
+ * What must be true of the stored file of a name when a write replaces or removes it, so that one person's edit never
+ * replaces another's unseen (RFC 9110, section 13.1). Without a condition, the last write wins.
+ */
+export interface WriteCondition {
+  /** The file exists and has one of these tags. */
+  readonly ifMatch?: Tags | undefined;
+  /** No file exists, or it has none of these tags. */
+  readonly ifNoneMatch?: Tags | undefined;
 }
 
 /** One attempt to upload a file: pending, received, stored or rejected. */
@@ -41,6 +72,8 @@ export type Upload =
        */
       readonly via: 'link' | 'presigned' | 'direct';
       readonly expectedBytes: number | null;
+      readonly condition?: WriteCondition | undefined;
+      readonly author?: Author | undefined;
       /** The latest moment at which the transfer may begin. */
       readonly expiresAt: Micros;
       /** Renewed while the bytes are received and inspected, which may take hours; `null` without a lease. */
@@ -52,6 +85,8 @@ export type Upload =
   | (InspectedBytes & {
       readonly state: 'received';
       readonly receivedAt: Micros;
+      readonly condition?: WriteCondition | undefined;
+      readonly author?: Author | undefined;
       /** Renewed while the file is checked; `null` without a lease. */
       readonly leaseUntil: Micros | null;
       /** As that of a pending upload. */
@@ -60,6 +95,8 @@ export type Upload =
   | (InspectedBytes & {
       readonly state: 'stored';
       readonly finalizedAt: Micros;
+      /** The number of the revision that added the file. The catalog sets it when it records the file. */
+      readonly addedIn?: number;
       /** Found by a recheck. The bytes are kept, and the file counts as rejected until it is replaced or deleted. */
       readonly problem?: ErrorProblem;
     })
@@ -92,6 +129,47 @@ const CLEANUP_DELAY: Micros = 60 * MICROS_PER_SECOND;
 export function liveUntil({ via, expiresAt, leaseUntil }: PendingFile['upload']): Micros {
   const until = Math.max(expiresAt, leaseUntil ?? expiresAt);
   return via === 'direct' ? until + CLEANUP_DELAY : until;
+}
+
+/**
+ * A presigned link expires this much earlier than its reservation. Polling finds an upload some time after it ends. The margin
+ * keeps the dataset UPLOADING until polling has found one that began just before the link expired.
+ */
+export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
+
+/** When the presigned link of an upload ends; `undefined` without one. */
+export function linkUntil({ via, expiresAt }: PendingFile['upload']): Micros | undefined {
+  return via === 'presigned' ? expiresAt - DETECTION_MARGIN : undefined;
+}
+
+/** A client that sends files makes a change in less time than this, or holds a lease. */
+const QUIET: Micros = 30 * MICROS_PER_SECOND;
+
+/** Bytes for a store are not seen on their way, and the store is asked for them at least this often. */
+const POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
+
+/** A file for a store counts as being sent for as long as a slow connection would take. */
+const SLOW_BYTES_PER_SECOND = 100_000;
+
+/**
+ * Whether no client seems to send the pending uploads of a dataset: no bytes of them are being received, and nothing in the
+ * dataset has changed for a while.
+ *
+ * @param lastActivity when a file of the dataset was last reserved, finalized or removed
+ */
+export function areInterrupted(pending: readonly PendingFile[], lastActivity: Micros, now: Micros): boolean {
+  if (pending.length === 0 || pending.some((file) => isReceived(file, now))) return false;
+  const unseen = pending.reduce((longest, file) => Math.max(longest, unseenTime(file)), 0);
+  return now >= lastActivity + QUIET + unseen;
+}
+
+function isReceived({ upload }: PendingFile, now: Micros): boolean {
+  return upload.via === 'direct' || (upload.leaseUntil ?? 0) > now;
+}
+
+function unseenTime({ upload }: PendingFile): Micros {
+  if (upload.via !== 'presigned') return 0;
+  return POLL_INTERVAL + ((upload.expectedBytes ?? 0) / SLOW_BYTES_PER_SECOND) * MICROS_PER_SECOND;
 }
 
 /** The facts about a dataset's files that `statusOf` needs. Every change updates them, so that no file has to be read. */

@@ -1,17 +1,23 @@
 /** The reasons why a request fails. `api/error-codes.ts` does not compile without the HTTP status of each. */
 export type ErrorCode =
   | 'unauthorized'
+  | 'not_allowed'
   | 'link_invalid'
   | 'link_expired'
   | 'link_withdrawn'
   | 'dataset_not_found'
   | 'file_not_found'
+  | 'revision_not_found'
   | 'thumbnail_unavailable'
   | 'account_not_found'
   | 'token_not_found'
+  | 'webhook_not_found'
+  | 'delivery_not_found'
   | 'name_taken'
+  | 'not_ready'
   | 'upload_finalized'
   | 'bytes_replaced'
+  | 'precondition_failed'
   | 'length_required'
   | 'too_large'
   | 'unsupported_type'
@@ -23,9 +29,15 @@ export type ErrorCode =
   | 'wrong_size'
   | 'upload_cut_short'
   | 'upload_too_slow'
+  | 'request_too_slow'
+  | 'check_too_slow'
   | 'shutting_down'
   | 'unavailable'
-  | 'no_space';
+  | 'too_many_requests'
+  | 'too_many_uploads'
+  | 'overloaded'
+  | 'no_space'
+  | 'quota_exceeded';
 
 /** An invalid field of a request; `path` is dotted (`filenameToByteSize.clip.mp4`). */
 export interface FieldProblem {
@@ -40,12 +52,19 @@ export interface FieldProblem {
 export class ServiceError extends Error {
   readonly code: ErrorCode;
   readonly detail: readonly FieldProblem[];
+  /** When the same request may succeed, if that is known. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; detail?: readonly FieldProblem[] } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; detail?: readonly FieldProblem[]; retryAfterSeconds?: number } = {},
+  ) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = 'ServiceError';
     this.code = code;
     this.detail = options.detail ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 

@@ -1,7 +1,7 @@
-import { closest, distance } from 'fastest-levenshtein';
 import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
+import { nearestName } from '../nearest-name.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
 
 /** All errors and warnings about the files of a dataset. */
@@ -9,6 +9,9 @@ export interface Findings {
   readonly errors: readonly ErrorProblem[];
   readonly warnings: readonly Warning[];
 }
+
+/** What decides about pairs, of a stored file. */
+type NamedFile = Pick<StoredFile, 'filename' | 'kind'>;
 
 /** The number of orphaned captions that get a suggestion: the search for the nearest name is quadratic. */
 const MAX_SUGGESTIONS = 20;
@@ -18,12 +21,30 @@ const MAX_SUGGESTIONS = 20;
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
-  const stored = files.filter((file): file is StoredFile => file.upload.state === 'stored');
-  const findings: Problem[] = [
-    ...files.flatMap((file) => uploadFindings(file, now)),
-    ...pairFindings(stored),
-    ...mediaFindings(stored),
-  ];
+  const stored = files.filter((file) => file.upload.state === 'stored');
+  const uploads = files.filter((file) => file.upload.state !== 'stored');
+  return allFindings(
+    files.flatMap((file) => uploadFindings(file, now)),
+    stored,
+    uploads,
+  );
+}
+
+/**
+ * The findings of single files, and those that follow from which files are stored; in the order of the filenames.
+ *
+ * @param uploads pending, received and rejected. A caption whose medium is one of them is not orphaned: the medium may still
+ *   be stored, or has a problem of its own.
+ */
+export function allFindings(
+  ofFiles: readonly Problem[],
+  stored: readonly NamedFile[],
+  uploads: readonly NamedFile[] = [],
+): Findings {
+  const uploadedStems = new Set(
+    uploads.filter(({ kind }) => kind !== 'caption').map(({ filename }) => stemOf(filename)),
+  );
+  const findings = [...ofFiles, ...pairFindings(stored, uploadedStems), ...mediaFindings(stored)];
   findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
@@ -47,10 +68,10 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
   }
 }
 
-function pairFindings(stored: readonly StoredFile[]): Problem[] {
+function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Problem[] {
   const findings: Problem[] = [];
   const groups = stemGroupsOf(stored);
-  const orphans: StoredFile[] = [];
+  const orphans: NamedFile[] = [];
   const mediaByStem = new Map<string, string>();
   for (const [stem, group] of groups) {
     const paired = pairedMedia(group);
@@ -62,7 +83,7 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
     const captions = group.filter((file) => file.kind === 'caption');
     if (media[0] !== undefined) mediaByStem.set(stem, media[0].filename);
     if (captions.length === 0) findings.push(...media.map(missingCaption));
-    if (media.length === 0) orphans.push(...captions);
+    if (media.length === 0 && !uploadedStems.has(stem)) orphans.push(...captions);
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
@@ -71,23 +92,23 @@ function pairFindings(stored: readonly StoredFile[]): Problem[] {
 }
 
 /** The image or video of a group of one medium and its caption: the common case, which has no findings. */
-function pairedMedia(group: readonly StoredFile[]): StoredFile | undefined {
+function pairedMedia(group: readonly NamedFile[]): NamedFile | undefined {
   const [one, other] = group;
   if (group.length !== 2 || (one?.kind === 'caption') === (other?.kind === 'caption')) return undefined;
   return one?.kind === 'caption' ? other : one;
 }
 
-function missingCaption({ filename }: StoredFile): ErrorProblem {
+function missingCaption({ filename }: NamedFile): ErrorProblem {
   return errorIn(filename, 'MISSING_CAPTION', `${filename} has no caption. Upload ${stemOf(filename)}.txt.`);
 }
 
-function sharedStem(media: readonly StoredFile[]): Warning {
+function sharedStem(media: readonly NamedFile[]): Warning {
   const names = media.map((file) => file.filename);
   const message = `${names.join(' and ')} have the same name before the extension, so the trainer gives them the same caption.`;
   return warningIn(names[0] ?? '', 'SHARED_STEM', message);
 }
 
-function collisions(group: readonly StoredFile[]): ErrorProblem[] {
+function collisions(group: readonly NamedFile[]): ErrorProblem[] {
   const owners = new Map<string, string>();
   const findings: ErrorProblem[] = [];
   for (const { filename } of group) {
@@ -102,19 +123,14 @@ function collisions(group: readonly StoredFile[]): ErrorProblem[] {
   return findings;
 }
 
-function orphanFindings(orphans: readonly StoredFile[], mediaStems: readonly string[]): Warning[] {
+function orphanFindings(orphans: readonly NamedFile[], mediaStems: readonly string[]): Warning[] {
   return orphans.map(({ filename }, index) => {
-    const near = index < MAX_SUGGESTIONS ? nearest(stemOf(filename), mediaStems) : undefined;
+    const stem = stemOf(filename);
+    const near = index < MAX_SUGGESTIONS ? nearestName(stem, mediaStems, Math.max(2, stem.length / 2)) : undefined;
     const hint = near === undefined ? '' : ` The nearest name is ${near}.`;
     const message = `${filename} belongs to no image or video, so the trainer ignores it.${hint}`;
     return warningIn(filename, 'ORPHAN_CAPTION', message);
   });
-}
-
-function nearest(stem: string, candidates: readonly string[]): string | undefined {
-  if (candidates.length === 0) return undefined;
-  const near = closest(stem, candidates);
-  return distance(stem, near) <= Math.max(2, stem.length / 2) ? near : undefined;
 }
 
 /** Finds stems that differ only in case. They are the same on file systems that ignore case, as on macOS and Windows. */
@@ -133,7 +149,7 @@ function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   return findings;
 }
 
-function mediaFindings(stored: readonly StoredFile[]): Problem[] {
+function mediaFindings(stored: readonly NamedFile[]): Problem[] {
   if (stored.length === 0) return [];
   const images = stored.filter((file) => file.kind === 'image').length;
   const videos = stored.filter((file) => file.kind === 'video').length;
@@ -154,7 +170,7 @@ function mediaFindings(stored: readonly StoredFile[]): Problem[] {
   return findings;
 }
 
-function isIgnored(file: StoredFile): boolean {
+function isIgnored(file: NamedFile): boolean {
   return mediaTypeOf(file.filename)?.trainable === false;
 }
 

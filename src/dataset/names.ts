@@ -8,6 +8,20 @@ import { MEDIA, mediaTypeOf } from './media.js';
 export const MAX_RAW_NAME_LENGTH = 1024;
 
 const MAX_FILENAME_BYTES = 255;
+
+/**
+ * Characters that are not seen, but reorder the text after them, so that `photo[U+202E]gpj.exe` is shown as `photoexe.jpg`
+ * (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), or that break its line. Marks and joiners, such as
+ * U+200D within emoji, are not among them.
+ */
+const REORDERING = /[\u202A-\u202E\u2066-\u206F\u2028\u2029\uFFF9-\uFFFB]/g;
+
+/**
+ * Names that Windows takes for devices, with any extension
+ * (https://learn.microsoft.com/windows/win32/fileio/naming-a-file#naming-conventions).
+ */
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i;
+
 const MAX_DATASET_NAME_BYTES = 128;
 
 /**
@@ -37,10 +51,17 @@ function filenameFault(raw: string): string | undefined {
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';
+  const reordering = raw.match(REORDERING)?.[0];
+  if (reordering !== undefined) return `contains ${codePointOf(reordering)}, which changes how text is shown`;
+  if (WINDOWS_DEVICE.test(raw)) return 'is the name of a device on Windows, where no file can have it';
   if (raw.startsWith('.')) return 'begins with a dot, and the trainer skips such files';
   const bytes = new TextEncoder().encode(raw.normalize('NFC')).length;
   if (bytes > MAX_FILENAME_BYTES) return `is ${bytes} bytes long; at most ${MAX_FILENAME_BYTES} fit`;
   return undefined;
+}
+
+function codePointOf(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 }
 
 const TOO_LONG = `is too long; at most ${MAX_DATASET_NAME_BYTES} bytes fit`;
@@ -72,5 +93,9 @@ function datasetNameFault(name: string): string | undefined {
 
 /** A name for a message: quoted, escaped, and cut to 80 characters. */
 function quote(raw: string): string {
-  return JSON.stringify(raw.length > 80 ? `${raw.slice(0, 77)}…` : raw);
+  const short = raw.length > 80 ? `${raw.slice(0, 77)}…` : raw;
+  return JSON.stringify(short).replaceAll(
+    REORDERING,
+    (character) => `\\u${codePointOf(character).slice(2).toLowerCase()}`,
+  );
 }

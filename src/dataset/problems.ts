@@ -10,6 +10,7 @@ export type ErrorProblemCode =
   | 'CAPTION_HAS_NUL'
   | 'INSPECTION_FAILED'
   | 'WRONG_SIZE'
+  | 'FILE_CHANGED'
   | 'BYTES_LOST'
   | 'UPLOAD_EXPIRED'
   | 'NAME_COLLISION'
@@ -49,6 +50,9 @@ export interface Warning {
 }
 
 export type Problem = ErrorProblem | Warning;
+
+/** The advice for a problem that `--fix` can mend without guessing. */
+export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.';
 
 /** An error of one file. */
 export function errorIn(filename: string, code: ErrorProblemCode, message: string): ErrorProblem {

@@ -1,4 +1,15 @@
-import type { DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile, Upload } from './dataset.js';
+import type {
+  CompleteFile,
+  DatasetFile,
+  Micros,
+  PendingFile,
+  ReceivedFile,
+  StoredFile,
+  Upload,
+  WriteCondition,
+} from './dataset.js';
+import { type ErrorProblem, warningIn } from './problems.js';
+import { requireCondition, storedFileIn } from './write-condition.js';
 
 /**
  * All files of one stem. A transition takes the group and returns the changed group; the catalog writes the difference and
@@ -59,6 +70,8 @@ export function releaseLease(group: StemGroup, holder: LeaseHolder): StemGroup |
  * Stores the file. It replaces the received, stored and rejected files of the same name, and pending uploads by links to
  * that name, unless they are being received. Returns `undefined` also if the lease has expired: cleanup may have removed
  * the bytes.
+ *
+ * @throws PreconditionFailed if the upload has a condition that is not met
  */
 export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFile['upload']): StemGroup | undefined {
   const isReplaced = (other: DatasetFile) =>
@@ -68,7 +81,7 @@ export function finalize(group: StemGroup, holder: LeaseHolder, stored: StoredFi
 
 /**
  * Records that all bytes are in the blob store and wait for a check. Other files of the same name stay until the check
- * succeeds; pending uploads by links are replaced as by `finalize`. Returns `undefined` as `finalize` does.
+ * succeeds; pending uploads by links are replaced as by `finalize`. Returns `undefined`, and throws, as `finalize` does.
  */
 export function receive(
   group: StemGroup,
@@ -79,14 +92,25 @@ export function receive(
   return complete(group, holder, { upload: received, now: received.receivedAt, isReplaced });
 }
 
+/** Adds a stored file that had no reservation. It replaces what `finalize` replaces. @throws PreconditionFailed */
+export function store(group: StemGroup, file: StoredFile, condition: WriteCondition | undefined): StemGroup {
+  const { filename, upload } = file;
+  requireCondition(condition, filename, storedFileIn(group, filename));
+  const isReplaced = (other: DatasetFile) =>
+    other.filename === filename && (other.upload.state !== 'pending' || isUnusedLink(other, upload.finalizedAt));
+  return [...group.filter((other) => !isReplaced(other)), file];
+}
+
 /** Ends the pending upload with `upload`, and removes the replaced files of its name. */
 function complete(
   group: StemGroup,
   holder: LeaseHolder,
   { upload, now, isReplaced }: { upload: Upload; now: Micros; isReplaced: (other: DatasetFile) => boolean },
 ): StemGroup | undefined {
-  const filename = heldBy(group, holder)?.filename;
-  if (filename === undefined || !holdsLiveLease(group, holder, now)) return undefined;
+  const held = heldBy(group, holder);
+  if (held === undefined || !holdsLiveLease(group, holder, now)) return undefined;
+  const { filename } = held;
+  requireCondition(held.upload.condition, filename, storedFileIn(group, filename));
   const others = group.filter((file) => file.id === holder.id || file.filename !== filename || !isReplaced(file));
   return replacePending(others, holder.id, () => upload);
 }
@@ -97,30 +121,62 @@ function isUnusedLink(file: DatasetFile, now: Micros): boolean {
 }
 
 /**
- * Records that the upload was rejected. If a stored or received file has the same name, the upload is removed without a
- * record: that file stays as it is, and only the response reports the rejection.
+ * Records that the upload was rejected. If a stored or received file has the same name, that file stays and the upload is
+ * removed. The response reports the rejection; that of a presigned upload came from the store, so the file gets a warning.
  */
 export function reject(
   group: StemGroup,
   holder: LeaseHolder,
   rejected: Extract<Upload, { state: 'rejected' }>,
 ): StemGroup | undefined {
-  const filename = heldBy(group, holder)?.filename;
-  if (filename === undefined) return undefined;
-  const isKept = ({ upload }: DatasetFile) => upload.state === 'stored' || upload.state === 'received';
-  if (group.some((file) => file.filename === filename && isKept(file))) {
-    return withdraw(group, holder);
+  const pending = heldBy(group, holder);
+  if (pending === undefined) return undefined;
+  const { filename, upload } = pending;
+  const kept = newestComplete(group, filename);
+  if (kept !== undefined) {
+    const remaining = group.filter((file) => file !== pending);
+    if (upload.via !== 'presigned') return remaining;
+    const warned = {
+      ...kept,
+      upload: withRejectedReplacement(kept.upload, filename, rejected.problem),
+    } as CompleteFile;
+    return remaining.map((file) => (file === kept ? warned : file));
   }
   const others = group.filter((file) => !(file.filename === filename && file.upload.state === 'rejected'));
   return replacePending(others, holder.id, () => rejected);
 }
 
-function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
+/** The file that was last received, or else the stored one. */
+function newestComplete(group: StemGroup, filename: string): CompleteFile | undefined {
+  const named = group.filter((file) => file.filename === filename);
+  const received = named.filter((file): file is ReceivedFile => file.upload.state === 'received');
+  received.sort((a, b) => b.upload.receivedAt - a.upload.receivedAt);
+  return received[0] ?? named.find((file): file is StoredFile => file.upload.state === 'stored');
+}
+
+/** Adds the warning that a newer upload was rejected to the file that stays. */
+export function withRejectedReplacement<U extends CompleteFile['upload']>(
+  upload: U,
+  filename: string,
+  problem: ErrorProblem,
+): U {
+  const message = `A newer upload of ${filename} was rejected, so the earlier file is kept: ${problem.message}`;
+  const others = upload.warnings.filter(({ code }) => code !== 'REPLACEMENT_REJECTED');
+  return { ...upload, warnings: [...others, warningIn(filename, 'REPLACEMENT_REJECTED', message)] };
+}
+
+/** Removes the pending upload. */
+export function withdraw(group: StemGroup, holder: LeaseHolder): StemGroup | undefined {
   return heldBy(group, holder) === undefined ? undefined : group.filter((file) => file.id !== holder.id);
 }
 
-/** Removes every file and upload of a name, except direct uploads, which are being received. */
-export function remove(group: StemGroup, filename: string): StemGroup | undefined {
+/**
+ * Removes every file and upload of a name, except direct uploads, which are being received.
+ *
+ * @throws PreconditionFailed
+ */
+export function remove(group: StemGroup, filename: string, condition?: WriteCondition): StemGroup | undefined {
+  requireCondition(condition, filename, storedFileIn(group, filename));
   return without(group, (file) => file.filename === filename && (file.upload.state !== 'pending' || isByLink(file)));
 }
 

@@ -1,57 +1,165 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ServiceError } from '../dataset/errors.js';
+import { datasetNotFound } from '../service/datasets.js';
 import type { ReadLinkParts } from '../service/download/read-links.js';
-import type { ServerDependencies } from './context.js';
+import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
+import type { RouteContext } from './context.js';
+import { RequestRate } from './limits/request-rate.js';
+import { cookieOf } from './session/cookie.js';
+import { isFromPage, requireSameSession } from './session/page-request.js';
+import { requireShared } from './session/share-access.js';
+import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The account of the request's token or link; set under the base path only. */
     accountId: string;
+    /** What the request's token or session allows; `undefined` for a link. */
+    grant: Grant | undefined;
+    /** The token, or the secret of the session; empty for a link. */
+    secret: string;
   }
   interface FastifyContextConfig {
     /** Whether the route accepts a read link instead of a token. */
     acceptsReadLink?: boolean;
+    /** Whether the route accepts a link to the archive of one state instead of a token. */
+    acceptsTarLink?: boolean;
+    /** Whether a token that only reads may use the route, although its method is not GET. */
+    isRead?: boolean;
+    /** Whether a request without a token may be one with a code that signs in. */
+    acceptsCode?: boolean;
+    /** Whether clients poll the route: they don't expect to be rejected for it. */
+    isPolled?: boolean;
   }
 }
 
-type AuthDependencies = Pick<ServerDependencies, 'accounts' | 'readLinks' | 'now'>;
+type AuthDependencies = Pick<
+  RouteContext,
+  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'now'
+>;
 
-/** Rejects requests without a valid token, or a read link if the route accepts one, before their body is read. */
-export function requireToken(scope: FastifyInstance, { accounts, readLinks, now }: AuthDependencies): void {
+/**
+ * Rejects requests without a valid token or session, or a read link if the route accepts one, and requests that the token
+ * does not allow, before their body is read.
+ */
+export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
+  const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
+  const requestRate = new RequestRate(limits.accountRequestsPerSecond);
   scope.decorateRequest('accountId', '');
-  const accountByLink = (request: FastifyRequest): string => {
+  scope.decorateRequest('secret', '');
+  scope.decorateRequest('grant', undefined);
+  const accountByLink = async (request: FastifyRequest): Promise<string> => {
     const link = linkOf(request);
     if (link === undefined) {
-      throw new ServiceError('unauthorized', 'Send a token with this request: "Authorization: Bearer ty_…".');
+      throw new ServiceError(
+        'unauthorized',
+        isFromPage(request)
+          ? 'You are not signed in, or your session has expired. Sign in again.'
+          : 'Send a token with this request: "Authorization: Bearer ty_…".',
+      );
     }
-    return readLinks.verify(link, now());
+    const account = readLinks.verify(link, now());
+    if (link.tar !== undefined && (await accounts.isRevoked(link.tar.token))) {
+      throw new ServiceError('link_withdrawn', 'The token that made this link was revoked, and the link with it.');
+    }
+    if (link.share !== undefined) {
+      requireShared(request);
+      if (await accounts.isRevoked(link.share)) throw new ServiceError('link_withdrawn', 'This link was revoked.');
+    }
+    return account;
   };
-  scope.addHook('onRequest', async (request) => {
-    const token = tokenOf(request);
-    if (token === undefined) {
-      request.accountId = accountByLink(request);
-      return;
+  const grantOf = async (request: FastifyRequest, { secret, isSession }: Credential): Promise<Grant> => {
+    const grant = await accounts.grantOf(secret);
+    try {
+      requireValid(grant, { isSession, now: now() });
+    } catch (error) {
+      await failedLogins.delay(request.ip);
+      throw error;
     }
-    const accountId = await accounts.accountOf(token);
-    if (accountId === undefined) {
-      const message = 'The token is unknown or was revoked. To make a new one, run: trainyard token create';
-      throw new ServiceError('unauthorized', message);
-    }
-    request.accountId = accountId;
+    if (isSession) requireSameSession(request, grant);
+    accounts.markUsed(grant.tokenId, now());
+    if (grant.sessionId !== null) accounts.markUsed(grant.sessionId, now());
+    return grant;
+  };
+  scope.addHook('onRequest', async (request, reply) => {
+    const { config } = request.routeOptions;
+    const credential = credentialOf(request, sessionCookie);
+    if (config.acceptsCode === true && credential?.isSession !== false) return;
+    request.secret = credential?.secret ?? '';
+    request.grant = credential && (await grantOf(request, credential));
+    request.accountId = request.grant?.accountId ?? (await accountByLink(request));
+    await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
+    if (request.grant !== undefined) requireRight(request, request.grant);
+    // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
+    if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');
   });
 }
 
-/** The token that a request carries. */
-export function tokenOf({ headers }: FastifyRequest): string | undefined {
-  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1];
+interface Credential {
+  readonly secret: string;
+  readonly isSession: boolean;
 }
 
-/** The read link in the query, if the route accepts one. */
+/** The token of a request or else, if the page has sent the request, the session in its cookie. */
+function credentialOf(request: FastifyRequest, sessionCookie: string): Credential | undefined {
+  const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (token !== undefined) return { secret: token, isSession: false };
+  const secret = isFromPage(request) ? cookieOf(request, sessionCookie) : undefined;
+  return secret === undefined ? undefined : { secret, isSession: true };
+}
+
+function requireValid(
+  grant: Grant | undefined,
+  { isSession, now }: { isSession: boolean; now: number },
+): asserts grant is Grant {
+  const advice = isSession
+    ? 'Sign in again.'
+    : 'To make a new one, run on the machine of the service: trainyard token create (in a clone: npx trainyard token create)';
+  if (grant === undefined || (grant.kind === 'session') !== isSession) {
+    const message = isSession
+      ? 'Your session was ended, or its token was revoked.'
+      : 'The token is unknown or was revoked.';
+    throw new ServiceError('unauthorized', `${message} ${advice}`);
+  }
+  if (isExpired(grant, now)) {
+    const what = isSession ? 'Your session' : 'The token';
+    throw new ServiceError('unauthorized', `${what} expired at ${timeOf(grant.expiresAt ?? now)}. ${advice}`);
+  }
+}
+
+/**
+ * @throws ServiceError `not_allowed`; `dataset_not_found` for a dataset that the token is not bound to, as for one that does
+ * not exist
+ */
+function requireRight(request: FastifyRequest, grant: Grant): void {
+  const { method, params, routeOptions } = request;
+  if (grant.kind === 'share') requireShared(request);
+  const isRead = method === 'GET' || method === 'HEAD' || routeOptions.config.isRead === true;
+  if (grant.isReadOnly && !isRead) {
+    throw new ServiceError(
+      'not_allowed',
+      'This token only reads. To change datasets, use a token without --read-only.',
+    );
+  }
+  if (grant.datasetIds === null) return;
+  const { id } = params as { id?: string };
+  if (id !== undefined && !grant.datasetIds.includes(id)) throw datasetNotFound(id);
+  if (id === undefined && !isRead) {
+    const message =
+      'This token is bound to datasets, and makes neither others nor tokens. Use a token without --dataset.';
+    throw new ServiceError('not_allowed', message);
+  }
+}
+
+/** The link in the query, if the route accepts one. */
 function linkOf({ params, query, routeOptions }: FastifyRequest): ReadLinkParts | undefined {
   const given = query as Record<string, unknown>;
-  if (!routeOptions.config.acceptsReadLink || given.signature === undefined) return undefined;
+  const { acceptsReadLink, acceptsTarLink } = routeOptions.config;
+  if (!(acceptsReadLink || acceptsTarLink) || given.signature === undefined) return undefined;
   // A part that is missing or given twice becomes empty, and the signature does not match.
   const part = (name: string) => (typeof given[name] === 'string' ? given[name] : '');
   const { id } = params as { id: string };
-  return { account: part('account'), id, expires: part('expires'), signature: part('signature') };
+  const link = { account: part('account'), id, expires: part('expires'), signature: part('signature') };
+  if (acceptsTarLink) return { ...link, tar: { digest: part('digest'), token: part('token') } };
+  return given.share === undefined ? link : { ...link, share: part('share') };
 }

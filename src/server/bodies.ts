@@ -15,13 +15,16 @@ const MAX_PARTS = 16;
 const IDLE_CHECKS = 8;
 
 export interface BodyTimeouts {
+  /** For the headers of a request and for a JSON body to arrive. */
+  readonly requestSeconds: number;
   /** From the start of a direct upload to the start of its response. */
   readonly directSeconds: number;
-  /** The longest time without a new byte. */
+  /** The longest time without a new byte of an upload, or without a byte of a response that the client takes. */
   readonly idleSeconds: number;
 }
 
-function connectionClosed(): ServiceError {
+/** The error of a request whose connection closed before its end. */
+export function connectionClosed(): ServiceError {
   const message = 'The connection closed before the whole file had arrived. Send it again.';
   return new ServiceError('upload_cut_short', message);
 }
@@ -96,8 +99,17 @@ export async function filePartOf(
     })(),
     { objectMode: false },
   );
-  // Browsers and curl send a quotation mark in a filename as %22 (https://html.spec.whatwg.org/#multipart-form-data).
-  return { filename: filename.replaceAll('%22', '"'), body: whole };
+  return { filename: decodedFilename(filename), body: whole };
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { '%22': '"', '%0D': '\r', '%0A': '\n' };
+
+/**
+ * Browsers and curl escape three characters of a filename, and no percent sign
+ * (https://html.spec.whatwg.org/#multipart-form-data).
+ */
+function decodedFilename(sent: string): string {
+  return sent.replaceAll(/%(?:22|0D|0A)/g, (escaped) => ESCAPED[escaped] ?? escaped);
 }
 
 function multipartParser(raw: IncomingMessage): InstanceType<typeof Busboy> {
@@ -137,27 +149,44 @@ export function uploadSignal(
 ): AbortSignal {
   const abort = new AbortController();
   const timers: NodeJS.Timeout[] = [];
-  if (timeouts.directSeconds !== undefined) {
-    const message = `The upload took more than ${timeouts.directSeconds} s. Use get-upload-endpoint for large files or slow connections.`;
-    const onTimeout = () => abort.abort(new ServiceError('upload_too_slow', message));
-    timers.push(setTimeout(onTimeout, timeouts.directSeconds * 1000));
+  const { directSeconds, idleSeconds } = timeouts;
+  if (directSeconds !== undefined) {
+    timers.push(setTimeout(() => abort.abort(directTimeout(raw, directSeconds)), directSeconds * 1000));
   }
-  if (timeouts.idleSeconds !== undefined) {
-    const message = `No byte arrived for ${timeouts.idleSeconds} s. Send the file again; the link is valid until it expires.`;
+  if (idleSeconds !== undefined) {
+    const message = `No byte arrived for ${idleSeconds} s. Send the file again; the link is valid until it expires.`;
     let idleChecks = 0;
     let seenBytes = raw.socket.bytesRead;
     const check = () => {
-      idleChecks = raw.complete || raw.socket.bytesRead !== seenBytes ? 0 : idleChecks + 1;
+      idleChecks = isWaitedFor(raw) && raw.socket.bytesRead === seenBytes ? idleChecks + 1 : 0;
       seenBytes = raw.socket.bytesRead;
       if (idleChecks >= IDLE_CHECKS) abort.abort(new ServiceError('upload_too_slow', message));
     };
-    timers.push(setInterval(check, (timeouts.idleSeconds * 1000) / IDLE_CHECKS));
+    timers.push(setInterval(check, (idleSeconds * 1000) / IDLE_CHECKS));
   }
   reply.raw.once('close', () => {
     for (const timer of timers) clearTimeout(timer);
     if (!reply.raw.writableFinished) abort.abort(connectionClosed());
   });
   return abort.signal;
+}
+
+/** Whether the server waits for the client's next byte. If not, the body is complete, or the store takes no more for now. */
+function isWaitedFor(raw: IncomingMessage): boolean {
+  return !raw.complete && raw.readableFlowing !== false;
+}
+
+/** Says what took long: the connection, or the server's store or check. */
+function directTimeout(raw: IncomingMessage, seconds: number): ServiceError {
+  if (isWaitedFor(raw)) {
+    const message = `The upload took more than ${seconds} s to arrive. Use get-upload-endpoint for large files or slow connections.`;
+    return new ServiceError('upload_too_slow', message);
+  }
+  const what = raw.complete
+    ? 'The whole file arrived, but storing and checking it took too long'
+    : 'The server is busy and could not store the file in time';
+  const advice = 'Send it again later, or use get-upload-endpoint, whose uploads may take longer.';
+  return new ServiceError('check_too_slow', `${what}: a direct upload is answered within ${seconds} s. ${advice}`);
 }
 
 /** The size of the body; `undefined` if the client did not announce it. */

@@ -1,15 +1,24 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { BulkRemovals } from '../service/bulk/bulk-removals.js';
+import type { CaptionWrites } from '../service/bulk/caption-writes.js';
+import type { AuditLog } from '../service/audit/audit-log.js';
 import type { RecheckService } from '../service/check/recheck-service.js';
-import type { DatasetKey, DatasetService, DatasetSummary } from '../service/datasets.js';
+import type { DatasetKey, DatasetService } from '../service/datasets.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { ReadLinks } from '../service/download/read-links.js';
+import type { HistoryService } from '../service/history/history-service.js';
 import type { Ffmpeg } from '../service/inspection/clip/ffmpeg.js';
+import type { Limits } from '../service/limits/limits.js';
+import type { MountArchives } from '../service/mount/mount-archive.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
+import type { WebhookService } from '../service/webhooks/webhook-service.js';
 import type { AccountEvent } from '../service/watch/watch-account.js';
-import type { Accounts } from '../storage/catalog/accounts.js';
+import type { DatasetChange } from '../service/watch/watch-dataset.js';
+import type { Accounts } from '../storage/catalog/accounts/accounts.js';
+import type { Sessions } from '../storage/catalog/accounts/sessions.js';
 import type { BodyTimeouts } from './bodies.js';
 import type { Metrics } from './metrics.js';
 
@@ -21,16 +30,23 @@ export interface ServerDependencies {
   readonly datasets: DatasetService;
   readonly uploads: Uploads;
   readonly downloads: Downloads;
+  readonly mountArchives: MountArchives;
+  readonly history: HistoryService;
+  readonly captionWrites: CaptionWrites;
+  readonly bulkRemovals: BulkRemovals;
   readonly rechecks: RecheckService;
+  readonly webhooks: WebhookService;
   readonly accounts: Accounts;
+  readonly sessions: Sessions;
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
   readonly now: () => number;
-  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetSummary>;
+  readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
   /** Rejects if the catalog or the blob store does not answer. */
   readonly checkReady: () => Promise<void>;
   readonly metrics: Metrics;
+  readonly auditLog: AuditLog | undefined;
   /** The program that decodes clips; `undefined` if there is none. */
   readonly ffmpeg: Ffmpeg | undefined;
 }
@@ -41,13 +57,18 @@ export interface ServerOptions {
   /** Addresses or networks (CIDR) whose X-Forwarded-* headers are trusted. */
   readonly trustedProxies: readonly string[];
   readonly timeouts: BodyTimeouts;
+  readonly limits: Limits;
   readonly version: string;
   /** The origin of presigned links, `https://s3.example`; `undefined` if links lead to the service itself. */
   readonly uploadOrigin: string | undefined;
   readonly logger: FastifyBaseLogger;
+  /** The name of the cookie with the session of the page. */
+  readonly sessionCookie: string;
 }
 
 export interface RouteContext extends ServerDependencies, ServerOptions {
   /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
+  /** Delays the answer to a wrong token or code, as `FailedLogins` does. */
+  readonly failedLogins: { delay(address: string): Promise<void> };
 }

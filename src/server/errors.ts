@@ -3,10 +3,19 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
+import { PreconditionFailed } from '../dataset/write-condition.js';
+import { withoutTokens } from '../service/audit/without-tokens.js';
 import { databaseError } from '../storage/database/database.js';
+import { currentToWire, etagOf } from './conditions.js';
 
 /** Errors in `detail`; a request can have one for each of its fields. */
 const MAX_REPORTED_ISSUES = 100;
+
+/** A header of every response: browsers must not guess another content type. */
+export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;
+
+/** Names, ids and paths in a message are the client's, and can have any length. */
+const MAX_MESSAGE_LENGTH = 600;
 
 export interface ErrorResponse {
   readonly status: number;
@@ -24,13 +33,31 @@ export function errorResponse(
   const headers: Record<string, string> = {};
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 503) headers['retry-after'] = '2';
-  const body = { error_code: number, error_message: message, ...(detail.length > 0 && { detail: [...detail] }) };
+  const body = {
+    error_code: number,
+    error_message: shortened(withoutTokens(message)),
+    ...(detail.length > 0 && { detail: [...detail] }),
+  };
   return { status, headers, body };
+}
+
+/** Zod's message for a missing field speaks of `undefined`, which JSON does not have. */
+function explained(message: string): string {
+  return message.replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1');
+}
+
+function shortened(message: string): string {
+  return message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`;
 }
 
 /** The response for any error thrown while a request was served; unexpected errors become `internal`. */
 export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorResponse {
-  if (error instanceof ServiceError) return errorResponse(error.code, error.message, error.detail);
+  if (error instanceof PreconditionFailed) return conflictResponse(error);
+  if (error instanceof ServiceError) {
+    const response = errorResponse(error.code, error.message, error.detail);
+    if (error.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(error.retryAfterSeconds);
+    return response;
+  }
   const serviceError = databaseError(error);
   if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);
   const diskFailure = diskFailureOf(error);
@@ -38,20 +65,24 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
   if (hasZodFastifySchemaValidationErrors(error)) {
     const detail = error.validation.slice(0, MAX_REPORTED_ISSUES).map((issue) => ({
       path: issue.instancePath.slice(1).replaceAll('/', '.'),
-      message: issue.message ?? 'is not valid',
+      message: explained(issue.message ?? 'is not valid'),
     }));
     const [first] = detail;
     const where = first?.path ? `${first.path}: ` : '';
     return errorResponse('invalid_field', `The request is not valid. ${where}${first?.message ?? ''}`, detail);
   }
-  const { code, statusCode = 500, message } = error as FastifyError;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    const { bodyLimit } = request.routeOptions;
-    return errorResponse('too_large', `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`);
-  }
-  if (statusCode === 415) return errorResponse('unsupported_body', message);
+  const { statusCode = 500, message } = error as FastifyError;
+  if (statusCode === 415)
+    return errorResponse('unsupported_body', 'The Content-Type header is not a valid media type.');
   if (statusCode >= 400 && statusCode < 500) return errorResponse('bad_request', message);
   return errorResponse('internal', `The server failed. Its log has the cause under request ${request.id}.`);
+}
+
+/** With the file that the write would have replaced, so that the client can decide without another request. */
+function conflictResponse({ code, message, detail, current }: PreconditionFailed): ErrorResponse {
+  const { body, ...response } = errorResponse(code, message, detail);
+  const headers = current === undefined ? response.headers : { ...response.headers, etag: etagOf(current) };
+  return { ...response, headers, body: { ...body, current: currentToWire(current) } };
 }
 
 /** What a failed call to the file system says about the server; `undefined` for other errors. */

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Limits } from '../service/limits/limits.js';
 
 /** The metrics for Prometheus. Labels are routes and outcomes, never names or ids. */
 export class Metrics {
@@ -22,17 +23,56 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  /** @param inspectionLoad returns the number of files being inspected or waiting for it */
-  constructor(inspectionLoad: () => number) {
+  readonly #failures = new Counter({
+    name: 'trainyard_error_responses_total',
+    help: 'Responses that are not a success, by the name of their error.',
+    labelNames: ['error'],
+    registers: [this.#registry],
+  });
+  readonly #webhooks = new Counter({
+    name: 'trainyard_webhook_attempts_total',
+    help: 'Attempts to deliver events to webhooks, by outcome.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  });
+  readonly #limits = new Gauge({
+    name: 'trainyard_limit',
+    help: 'The limits in force, by setting.',
+    labelNames: ['setting'],
+    registers: [this.#registry],
+  });
+
+  constructor() {
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Adds a value that is read whenever the metrics are. */
+  gauge(name: string, help: string, read: () => number): void {
     new Gauge({
-      name: 'trainyard_inspections',
-      help: 'Files being inspected or waiting for it.',
+      name,
+      help,
       registers: [this.#registry],
       collect() {
-        this.set(inspectionLoad());
+        this.set(read());
       },
     });
+  }
+
+  /** Shows limits under the names of their settings. */
+  limits({ account, ...process }: Limits): void {
+    this.#limits.set({ setting: 'account-bytes' }, account.bytes);
+    this.#limits.set({ setting: 'account-files' }, account.files);
+    this.#limits.set({ setting: 'account-datasets' }, account.datasets);
+    for (const [name, limit] of Object.entries(process)) this.limit(name, limit);
+  }
+
+  /** @param name of the setting, as the configuration has it: `maxFileBytes` */
+  limit(name: string, limit: number): void {
+    this.#limits.set({ setting: name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) }, limit);
+  }
+
+  failed(error: string): void {
+    this.#failures.inc({ error });
   }
 
   answered({ seconds, ...labels }: { method: string; route: string; status: number; seconds: number }): void {
@@ -46,6 +86,10 @@ export class Metrics {
 
   rejected(via: 'direct' | 'link' | 'presigned'): void {
     this.#uploads.inc({ via, outcome: 'refused' });
+  }
+
+  webhookAttempted(outcome: 'delivered' | 'retried' | 'failed'): void {
+    this.#webhooks.inc({ outcome });
   }
 
   get contentType(): string {

@@ -1,21 +1,41 @@
 import fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
+import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
+import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
+import { registerDrain } from './connections/drain.js';
+import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
+import { rejectEarly } from './connections/reject-early.js';
+import { endStalledResponses } from './connections/stalled-responses.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
-import { registerDrain } from './drain.js';
-import { type ErrorResponse, errorResponse, errorResponseOf } from './errors.js';
-import { parseJsonBody } from './json-body.js';
-import { rejectEarly } from './reject-early.js';
+import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
+import { bufferedBodyBytes, parseJsonBody, readBody, SMALL_BODY_BYTES } from './json-body.js';
+import { limitConnections } from './limits/connections.js';
+import { FailedLogins } from './limits/failed-logins.js';
+import { registerAccountRoutes } from './routes/account.js';
+import { registerBulkRoutes } from './routes/bulk.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
-import { registerDownloadRoutes } from './routes/downloads.js';
+import { registerDownloadRoutes } from './routes/download/downloads.js';
+import { registerTarRoutes } from './routes/download/tar.js';
 import { registerFileRoutes } from './routes/files.js';
+import { registerHistoryRoutes } from './routes/history.js';
 import { registerOperationRoutes } from './routes/operations.js';
 import { registerRecheckRoutes } from './routes/rechecks.js';
+import { registerSessionRoutes } from './routes/sessions.js';
+import { registerTokenRoutes } from './routes/tokens.js';
 import { registerUploadRoutes } from './routes/uploads.js';
+import { registerWebhookRoutes } from './routes/webhooks.js';
 import { registerWeb } from './web.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The error that the request was answered with. */
+    failure: WireErrorCode | undefined;
+  }
+}
 
 /** Routes that take many names allow more. */
 const MAX_JSON_BYTES = 1024 * 1024;
@@ -26,6 +46,8 @@ const MAX_PARAM_LENGTH = 1024;
 /** Makes the HTTP server, which does not listen yet. Call `drain` before closing it. */
 export async function createServer(dependencies: ServerDependencies, options: ServerOptions) {
   const { metrics } = dependencies;
+  const { timeouts, limits } = options;
+  const bodyLimits = { ...timeouts, maxBufferedBytes: limits.bodyMemoryBytes };
   const app = fastify({
     loggerInstance: options.logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -34,15 +56,15 @@ export async function createServer(dependencies: ServerDependencies, options: Se
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    // Answers bytes that are not HTTP. Fastify's own response would not have this API's error format.
-    clientErrorHandler: (error, socket) => {
-      if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
-      const { body } = errorResponse('bad_request', `This is not a valid HTTP request: ${error.message}`);
-      const payload = JSON.stringify(body);
-      socket.end(
-        `HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(payload)}\r\nconnection: close\r\n\r\n${payload}`,
-      );
+    // Node's own answer has no body; `malformedRequestOf` rejects a request without a Host header.
+    http: {
+      requireHostHeader: false,
+      headersTimeout: timeouts.requestSeconds * 1000,
+      connectionsCheckingInterval: 1000,
     },
+    // See `endStalledResponses`.
+    connectionTimeout: timeouts.idleSeconds * 1000,
+    clientErrorHandler: answerParseError,
     frameworkErrors: (error, request, reply) => handleError(error, request, reply),
   }).withTypeProvider<ZodTypeProvider>();
 
@@ -50,46 +72,83 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   // Response schemas are for the OpenAPI document only; validating every response would cost more than making it.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
-    parseJsonBody(request.headers['content-type'], body),
+  app.addContentTypeParser('*', async (request: FastifyRequest) =>
+    parseJsonBody(request.headers['content-type'], await readBody(request, bodyLimits)),
   );
-  app.setErrorHandler(handleError);
-  app.setNotFoundHandler((request, reply) => {
-    const message = `${request.method} ${pathOf(request)} does not exist. See /docs for all routes.`;
-    sendError(request, reply, errorResponse('route_not_found', message));
+  app.addHook('preParsing', async (request) => {
+    // The body of a GET has no meaning, but it has limits.
+    if (!['GET', 'HEAD'].includes(request.method) || !hasUnreadBody(request)) return;
+    await readBody(request, { ...bodyLimits, bodyLimit: SMALL_BODY_BYTES });
   });
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((request, reply) => sendError(request, reply, routeNotFound(request)));
+  app.decorateRequest('failure', undefined);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ ...NOSNIFF, 'trainyard-version': options.version });
+    // A body for a route that does not exist is neither read nor checked.
+    const rejection = malformedRequestOf(request.raw) ?? (request.is404 ? routeNotFound(request) : undefined);
+    if (rejection === undefined) return undefined;
+    sendError(request, reply, rejection);
+    return reply;
+  });
+  registerMalformedRequests(app);
+  endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
-  const context: RouteContext = { ...dependencies, ...options, stopping };
+  const connections = limitConnections(app, limits.maxConnections);
+  metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
+  metrics.gauge('trainyard_body_memory_bytes', 'Request bodies that are held in memory.', bufferedBodyBytes);
+  metrics.limits({ ...limits, maxConnections: connections.max });
+  const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
+  const context: RouteContext = { ...dependencies, ...options, stopping, failedLogins };
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
     const status = reply.statusCode;
     metrics.answered({ method, route, status, seconds: reply.elapsedTime / 1000 });
+    if (request.failure !== undefined) metrics.failed(request.failure);
     request.log.debug({ method, path: pathOf(request), status, ms: Math.round(reply.elapsedTime) }, 'answered');
   });
 
   await registerDocs(app, options);
   await app.register(async (scope) => registerWeb(scope, options));
   await app.register(async (scope) => registerOperationRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
-  await app.register(async (scope) => registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context));
+  await app.register(async (scope) => {
+    recordRequests(scope, context.auditLog, context.now);
+    registerUploadRoutes(scope.withTypeProvider<ZodTypeProvider>(), context);
+  });
   await app.register(
     async (scope) => {
-      requireToken(scope, dependencies);
+      requireToken(scope, context);
+      recordRequests(scope, context.auditLog, context.now);
       const api = scope.withTypeProvider<ZodTypeProvider>();
+      registerAccountRoutes(api, context);
+      registerWebhookRoutes(api, context);
+      registerSessionRoutes(api, context);
+      registerTokenRoutes(api, context);
       registerDatasetRoutes(api, context);
       registerFileRoutes(api, context);
+      registerBulkRoutes(api, context);
       registerDownloadRoutes(api, context);
+      registerTarRoutes(api, context);
       registerRecheckRoutes(api, context);
+      registerHistoryRoutes(api, context);
     },
     { prefix: BASE_PATH },
   );
   return Object.assign(app, { drain });
 }
 
+function routeNotFound(request: FastifyRequest): ErrorResponse {
+  const message = `${request.method} ${pathOf(request)} does not exist. See /docs for all routes.`;
+  return errorResponse('route_not_found', message);
+}
+
 function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const response = errorResponseOf(error, request);
+  request.failure = errorCodeOf(response.body.error_code);
   const facts = { method: request.method, path: pathOf(request), status: response.status };
-  if (response.status >= 500) request.log.error({ ...facts, err: error }, response.body.error_message);
+  if (response.status >= 500 && request.failure !== 'quota_exceeded')
+    request.log.error({ ...facts, err: error }, response.body.error_message);
   else request.log.info(facts, response.body.error_message);
   sendError(request, reply, response);
 }
@@ -107,7 +166,11 @@ function sendError(request: FastifyRequest, reply: FastifyReply, response: Error
       // A stream that failed before its first byte has already copied them to the raw response.
       reply.raw.removeHeader(name);
     }
-    reply.code(response.status).headers(response.headers).type('application/json; charset=utf-8').send(response.body);
+    reply
+      .code(response.status)
+      .headers({ ...response.headers, ...NOSNIFF })
+      .type('application/json; charset=utf-8')
+      .send(response.body);
   }
 }
 

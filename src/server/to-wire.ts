@@ -1,3 +1,4 @@
+import type { WireDatasetChange } from '../api/event-schema.js';
 import { MAX_LISTED } from '../api/limits.js';
 import type {
   WireAwaited,
@@ -10,7 +11,6 @@ import type {
   WireUploadedFile,
 } from '../api/schemas.js';
 import {
-  type CompleteFile,
   liveUntil,
   MICROS_PER_SECOND,
   type Micros,
@@ -22,6 +22,10 @@ import { datasetErrorOf } from '../dataset/dataset-error.js';
 import type { Facts } from '../dataset/inspect/inspection.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
+import type { FinalizedFile } from '../service/upload/upload-lease.js';
+import type { DatasetChange } from '../service/watch/watch-dataset.js';
+import type { RevisionManifest } from '../service/history/revision-manifests.js';
+import { etagOf } from './conditions.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
 
@@ -56,6 +60,14 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
   };
 }
 
+/** A dataset after a change; `files`: those of the changed files that it has. */
+export function changeToWire(change: DatasetChange, files: readonly StoredFile[] | undefined): WireDatasetChange {
+  const summary = datasetToWire(change);
+  if (change.filenames === undefined || files === undefined) return summary;
+  const present = new Set(files.map(({ filename }) => filename));
+  return { ...summary, files: files.map(fileToWire), absent: change.filenames.filter((name) => !present.has(name)) };
+}
+
 /** A dataset with its files and findings. */
 export function viewToWire(view: DatasetView): WireDatasetWithFiles {
   return {
@@ -64,15 +76,17 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...(view.damagedFiles.length > 0 && { damaged: view.damagedFiles.map(fileToWire) }),
     warnings: view.findings.warnings.slice(0, MAX_LISTED).map(problemToWire),
     ...(view.pendingUploads.length > 0 && { awaited: view.pendingUploads.slice(0, MAX_LISTED).map(awaitedToWire) }),
+    ...(view.areUploadsInterrupted && { interrupted: true as const }),
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
   };
 }
 
-export function manifestToWire(view: DatasetView): WireManifest {
+export function manifestToWire(view: RevisionManifest): WireManifest {
   return {
     dataset_id: view.dataset.id,
     name: view.dataset.name,
+    revision: view.revision,
     status: view.status,
     ...(view.digest !== undefined && { digest: view.digest }),
     files: view.files.map(fileToWire),
@@ -85,8 +99,11 @@ export function fileToWire({ filename, upload }: StoredFile): WireFile {
 }
 
 /** The answer to an upload. */
-export function uploadedToWire({ datasetId, filename, upload }: CompleteFile): WireUploadedFile {
-  if (upload.state === 'stored') return { dataset_id: datasetId, ...bytesToWire(filename, upload, upload.finalizedAt) };
+export function uploadedToWire({ datasetId, filename, upload, recordedIn }: FinalizedFile): WireUploadedFile {
+  if (upload.state === 'stored') {
+    const file = bytesToWire(filename, upload, upload.finalizedAt);
+    return { dataset_id: datasetId, ...file, revision: recordedIn };
+  }
   // The check that follows decides about this warning.
   const warnings = upload.warnings.filter(({ code }) => code !== 'NOT_FULLY_CHECKED');
   const file = bytesToWire(filename, { ...upload, warnings }, upload.receivedAt);
@@ -103,6 +120,7 @@ function bytesToWire(
     size_bytes: upload.sizeBytes,
     content_type: upload.contentType,
     sha256: upload.sha256,
+    etag: etagOf(upload),
     uploaded_at: timeOf(uploadedAt),
     ...factsToWire(upload.facts),
     ...(upload.warnings.length > 0 && { warnings: upload.warnings.map(problemToWire) }),

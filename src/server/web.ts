@@ -1,16 +1,26 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import statics from '@fastify/static';
+import { CLI_PACKAGE_PATH } from '../command-line.js';
 import type { App } from './context.js';
 
-/** The output folder of `npm run build`, both from `src` and from `dist`. */
+/** The output folders of `npm run build`, both from `src` and from `dist`. */
 const FOLDER = fileURLToPath(new URL('../../dist/web', import.meta.url));
+const PACKAGE_FOLDER = fileURLToPath(new URL('../../dist/package', import.meta.url));
+
+const IMMUTABLE = 'public, max-age=31536000, immutable';
 
 /** The document at each path. */
-const PAGES = { '/': 'index.html', '/datasets/*': 'index.html', '/docs': 'docs/index.html' } as const;
+const PAGES = {
+  '/': 'index.html',
+  '/account': 'index.html',
+  '/datasets/*': 'index.html',
+  '/shared/*': 'index.html',
+  '/docs': 'docs/index.html',
+} as const;
 
 /**
- * Serves the web UI, one document for all its paths, and the documentation of the API.
+ * Serves the web UI, one document for all its paths, the documentation of the API, and the package of the command line.
  *
  * @param uploadOrigin the origin of presigned links, if it is not this server
  */
@@ -27,8 +37,19 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
     // Names under /assets contain a hash of the content; other files may change with the next version.
     cacheControl: false,
     setHeaders: (reply, path) => {
-      const isImmutable = path.includes('/assets/');
-      reply.setHeader('cache-control', isImmutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+      reply.setHeader('cache-control', path.includes('/assets/') ? IMMUTABLE : 'no-cache');
+    },
+    schemaHide: true,
+  });
+  // The package of the command line: cli.tgz, and the same under the name of its version.
+  await app.register(statics, {
+    root: PACKAGE_FOLDER,
+    index: false,
+    wildcard: false,
+    decorateReply: false,
+    cacheControl: false,
+    setHeaders: (reply, path) => {
+      reply.setHeader('cache-control', path.endsWith(CLI_PACKAGE_PATH) ? 'no-cache' : IMMUTABLE);
     },
     schemaHide: true,
   });
@@ -42,7 +63,6 @@ export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: st
 const HEADERS = {
   // For files opened by themselves; each document has its own policy.
   'content-security-policy': policy({}),
-  'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
 };

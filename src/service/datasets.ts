@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
+  areInterrupted,
+  type Author,
   type Dataset,
   type DatasetFile,
   liveUntil,
@@ -9,12 +11,14 @@ import {
   type Status,
   type StoredFile,
   statusOf,
+  type WriteCondition,
 } from '../dataset/dataset.js';
 import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
+import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { ServiceDependencies } from './dependencies.js';
 
 /** A dataset id and the account of the request. A dataset of another account counts as not found. */
@@ -38,6 +42,8 @@ export interface DatasetView extends DatasetSummary {
   readonly findings: Findings;
   /** Uploads that are pending and not expired, by name. */
   readonly pendingUploads: readonly PendingFile[];
+  /** Whether no client seems to send them. */
+  readonly areUploadsInterrupted: boolean;
   /** Files that are still being checked, by name. */
   readonly receivedFiles: readonly ReceivedFile[];
   /** Identifies exactly this set of files; only of a READY dataset. */
@@ -63,9 +69,10 @@ export class DatasetService {
     return this.#summaryOf(dataset);
   }
 
-  /** Lists an account's datasets, newest first: all, or up to `limit` that follow `after`. */
+  /** Lists an account's datasets, newest first: all, or up to `limit` that follow `after`; with `ids`, only these. */
   async list(query: {
     accountId: string;
+    ids?: readonly string[] | undefined;
     name?: string | undefined;
     status?: Status | undefined;
     after?: { createdAt: number; id: string } | undefined;
@@ -101,16 +108,25 @@ export class DatasetService {
     const status = statusOf(dataset.counts, at, rules);
     const allStored = storedFilesIn(files);
     const stored = allStored.filter(({ upload }) => upload.problem === undefined);
+    const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
     return {
       dataset,
       status,
       files: stored,
       damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-      findings: findingsOf(files, at),
-      pendingUploads: files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName),
+      // By name, so that the findings do not depend on the order of the rows.
+      findings: findingsOf([...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')], at),
+      pendingUploads,
+      areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
     };
+  }
+
+  /** Reads those of the named files that are stored and without a problem, by name. */
+  async filesNamed(datasetId: string, filenames: readonly string[]): Promise<StoredFile[]> {
+    const stored = await this.#dependencies.catalog.storedFiles({ datasetId, filenames });
+    return stored.filter(({ upload }) => upload.problem === undefined).sort(byName);
   }
 
   /** @throws ServiceError `dataset_not_found` */
@@ -121,10 +137,17 @@ export class DatasetService {
   /**
    * Deletes a file, with any pending or rejected upload of its name.
    *
-   * @throws ServiceError `dataset_not_found`, `file_not_found`
+   * @returns the revision without the file; `undefined` if none was stored
+   * @throws ServiceError `dataset_not_found`, `file_not_found`; PreconditionFailed
    */
-  async removeFile(key: DatasetKey, filename: string): Promise<void> {
-    if (!(await this.#change(key, filename, remove))) throw fileNotFound(filename);
+  async removeFile(
+    key: DatasetKey,
+    filename: string,
+    { author, condition }: { author: Author; condition?: WriteCondition | undefined },
+  ): Promise<number | undefined> {
+    const removed = await this.#change(key, filename, (group) => remove(group, filename, condition), author);
+    if (removed === undefined) throw fileNotFound(filename);
+    return removed.recordedIn;
   }
 
   /**
@@ -133,20 +156,22 @@ export class DatasetService {
    * @throws ServiceError `dataset_not_found`, `file_not_found`
    */
   async withdrawUpload(key: DatasetKey, filename: string): Promise<void> {
-    if (await this.#change(key, filename, withdrawUploads)) return;
+    if (await this.#change(key, filename, (group) => withdrawUploads(group, filename))) return;
     const message = `The dataset has no pending or rejected upload of ${JSON.stringify(filename)}.`;
     throw new ServiceError('file_not_found', message);
   }
 
-  /** @returns false if nothing changed */
+  /** @returns `undefined` if nothing changed */
   async #change(
     key: DatasetKey,
     filename: string,
-    transition: (group: StemGroup, filename: string) => StemGroup | undefined,
-  ): Promise<boolean> {
+    transition: (group: StemGroup) => StemGroup | undefined,
+    author?: Author,
+  ): Promise<ChangedDataset | undefined> {
     await this.#findDataset(key);
-    const change = { datasetId: key.id, filenames: [filename], now: this.#dependencies.now(), isActivity: true };
-    return (await this.#dependencies.catalog.change(change, (group) => transition(group, filename))) !== undefined;
+    const { catalog, now } = this.#dependencies;
+    const change = { datasetId: key.id, filenames: [filename], now: now(), isActivity: true };
+    return catalog.change({ ...change, ...(author && { author }) }, transition);
   }
 
   #summaryOf(dataset: Dataset): DatasetSummary {

@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ServiceError } from '../dataset/errors.js';
 
-/** The parts of a link that its signature covers. The method separates upload links from read links of the same key. */
+/** The parts of a link that its signature covers. The method separates the kinds of links of the same key. */
 export interface LinkClaims {
-  readonly method: 'GET' | 'PUT';
+  readonly method: 'GET' | 'GET shared' | 'GET tar' | 'PUT';
   readonly fields: readonly string[];
   /** Microseconds since 1970, as written in the URL. */
   readonly expires: string;

@@ -8,9 +8,12 @@ export interface WakeableLoop {
   readonly stop: () => Promise<void>;
 }
 
-/** Runs `work` at once, `pauseMs` after each end, and whenever it is woken; one run at a time. */
+/**
+ * Runs `work` at once, `pauseMs` after each end, and whenever it is woken; one run at a time. `work` may return a shorter
+ * pause in milliseconds.
+ */
 export function runOnWake(
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
   { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
 ): WakeableLoop {
   const stopping = new AbortController();
@@ -19,8 +22,11 @@ export function runOnWake(
     while (!stopping.signal.aborted) {
       // Made before the work, so that a call of `wake` meanwhile causes another run.
       wake = new AbortController();
-      await work().catch(onError);
-      await wait(pauseMs, undefined, { signal: AbortSignal.any([stopping.signal, wake.signal]) }).catch(() => {});
+      const next = await work().catch(onError);
+      const nextMs = typeof next === 'number' ? Math.min(Math.max(next, 1), pauseMs) : pauseMs;
+      await wait(nextMs, undefined, {
+        signal: AbortSignal.any([stopping.signal, wake.signal]),
+      }).catch(() => {});
     }
   };
   const running = run();

@@ -1,12 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
 /**
- * Runs `work` repeatedly, `pauseMs` after each end, whether it succeeds or fails.
+ * Runs `work` repeatedly, `pauseMs` after each end, whether it succeeds or fails. The signal fires when it is to end.
  *
  * @returns a function that stops it and resolves once no run is in flight
  */
 export function runPeriodically(
-  work: () => Promise<void>,
+  work: (signal: AbortSignal) => Promise<void>,
   { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
 ): () => Promise<void> {
   const stopping = new AbortController();
@@ -15,7 +15,7 @@ export function runPeriodically(
     for (;;) {
       await wait(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
-      await work().catch(onError);
+      await work(signal).catch(onError);
     }
   };
   const running = run();

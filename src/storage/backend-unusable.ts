@@ -9,3 +9,17 @@ export class BackendUnusable extends Error {
     this.isTemporary = options.isTemporary;
   }
 }
+
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+
+/** True if SQLite found that its file is damaged, or no database. */
+export function isDamaged(error: unknown): error is Error {
+  const code = sqliteCodeOf(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
+}
+
+/** The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported. */
+export function sqliteCodeOf(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+}

@@ -1,5 +1,6 @@
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '../make-folders.js';
 
 /** The names in a data folder, with the defaults of settings. They never change. */
 export const DATA_FOLDER_NAMES = {
@@ -10,20 +11,33 @@ export const DATA_FOLDER_NAMES = {
   spool: 'tmp',
   /** Locked by the one process that serves the folder, see `lockFolder`. */
   lock: 'serving.lock',
+  /** How far `check-store` has come. */
+  check: 'check-store.jsonl',
 } as const;
 
 /** The paths in a data folder. */
 export function dataFolderPaths(folder: string): Record<keyof typeof DATA_FOLDER_NAMES, string> {
-  const { catalog, blobs, spool, lock } = DATA_FOLDER_NAMES;
+  const { catalog, blobs, spool, lock, check } = DATA_FOLDER_NAMES;
   return {
     catalog: join(folder, catalog),
     blobs: join(folder, blobs),
     spool: join(folder, spool),
     lock: join(folder, lock),
+    check: join(folder, check),
   };
+}
+
+/** What commands say of a folder without data; `undefined` for a folder with all of these files and folders. */
+export function missingData(
+  folder: string,
+  names: readonly (keyof typeof DATA_FOLDER_NAMES)[] = ['catalog'],
+): string | undefined {
+  const missing = names.map((name) => DATA_FOLDER_NAMES[name]).find((name) => !existsSync(join(folder, name)));
+  if (missing === undefined) return undefined;
+  return `No trainyard data in ${folder}: it has no ${missing}. Name the data folder with --data.`;
 }
 
 /** Makes a folder and its parents, unless they exist. Only the owner may read them. */
 export async function makePrivateFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolders(path, { mode: 0o700 });
 }

@@ -1,5 +1,8 @@
 import type { BlobStore } from './blobs/blobs.js';
 import { DiskBlobs } from './blobs/disk/disk-blobs.js';
+import { DiskInventory } from './blobs/disk/disk-inventory.js';
+import type { BlobInventory } from './blobs/inventory.js';
+import type { S3Credentials } from './blobs/s3/connection.js';
 import type { S3Location } from './blobs/s3/location.js';
 import type { Log } from './blobs/s3/s3-blobs.js';
 import { dataFolderPaths } from './data-folder.js';
@@ -13,12 +16,31 @@ export type BlobsLocation = { readonly kind: 'disk' } | S3Location;
  * @throws BackendUnusable
  */
 export async function openBlobs(
-  config: { dataFolder: string; blobs: BlobsLocation; spoolFolder: string; spoolBytes: number },
+  config: {
+    dataFolder: string;
+    blobs: BlobsLocation;
+    linkCredentials?: S3Credentials | undefined;
+    spoolFolder: string;
+    spoolBytes: number;
+  },
   log: Log,
 ): Promise<BlobStore> {
-  const { blobs, dataFolder, spoolFolder, spoolBytes } = config;
+  const { blobs, dataFolder, linkCredentials, spoolFolder, spoolBytes } = config;
   if (blobs.kind === 'disk') return DiskBlobs.open(dataFolderPaths(dataFolder).blobs);
   // Imported only here, so that a process without S3 does not load the SDK.
   const { S3Blobs } = await import('./blobs/s3/s3-blobs.js');
-  return S3Blobs.open(blobs, { spoolFolder, spoolBytes, log });
+  return S3Blobs.open(blobs, { linkCredentials, spoolFolder, spoolBytes, log });
+}
+
+/** Opens the blob store for a check beside running services. @throws BackendUnusable */
+export async function openInventory({
+  blobs,
+  dataFolder,
+}: {
+  dataFolder: string;
+  blobs: BlobsLocation;
+}): Promise<BlobInventory> {
+  if (blobs.kind === 'disk') return new DiskInventory(dataFolderPaths(dataFolder).blobs);
+  const { S3Inventory } = await import('./blobs/s3/s3-inventory.js');
+  return S3Inventory.open(blobs);
 }

@@ -1,11 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Ended {
   readonly code: number;
@@ -14,9 +18,10 @@ interface Ended {
 }
 
 /** Runs the built command to its end. */
-function trainyard(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+function trainyard(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [COMMAND, ...args], { env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+    const options = { cwd, env: { ...process.env, ...env } };
+    execFile(process.execPath, [COMMAND, ...args], options, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
     });
   });
@@ -44,11 +49,32 @@ describe('serve', () => {
     try {
       const port = new URL(server.url).port;
       const taken = await trainyard(['serve', '--port', port, '--data', folder]);
-      expect([taken.code, taken.stderr]).toEqual([78, expect.stringContaining('EADDRINUSE')]);
+      const advice = `port ${port} of 127.0.0.1 is taken by another process. Stop that one, or take another port: --port`;
+      expect([taken.code, taken.stderr]).toEqual([78, expect.stringContaining(advice)]);
+      const foreign = await trainyard(['serve', '--host', '192.0.2.1', '--port', '0', '--data', folder]);
+      expect([foreign.code, foreign.stderr]).toEqual([78, expect.stringContaining('192.0.2.1 is no address of this')]);
       const none = await trainyard(['serve', '--port', '0', '--data', join(folder, 'catalog.sqlite', 'x')]);
       expect([none.code, none.stderr]).toEqual([78, expect.stringContaining("can't start")]);
     } finally {
       await discardServer(server);
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test.each([
+    ['token', 'create'],
+    ['token', 'list'],
+    ['token', 'revoke', 'x'],
+    ['backup', 'copy'],
+    ['check-store'],
+    ['mount', 'photos', '--into', 'datasets'],
+  ])('only a server makes a data folder: %s %s', async (...args) => {
+    const folder = await temporaryFolder();
+    try {
+      const { code, stderr } = await trainyard([...args, '--data', 'data'], {}, folder);
+      expect([code, stderr]).toEqual([66, expect.stringMatching(/No trainyard data in .*Name .* with --data/)]);
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
       await rm(folder, { recursive: true });
     }
   });
@@ -110,6 +136,20 @@ describe('serve', () => {
   });
 });
 
+test.each([
+  ['the folder of the project', ROOT],
+  ['another folder', tmpdir()],
+])('the commands that the first start prints in %s make a dataset', async (_, cwd) => {
+  const server = await startServer({}, { cwd });
+  try {
+    const commands = /into another terminal.*:\n\n((?:.+\n)+)/.exec(server.output())?.[1] ?? 'exit 1';
+    const { stdout } = await promisify(execFile)('sh', ['-ec', commands], { cwd });
+    expect(stdout).toContain('"counts":{"images":1,');
+  } finally {
+    await discardServer(server);
+  }
+});
+
 describe('token', () => {
   let server: TestServer;
   beforeAll(async () => {
@@ -142,7 +182,9 @@ describe('token', () => {
     const { id, token: secret, account } = JSON.parse(created.stdout);
     expect([created.stderr, account, await statusWith(secret)]).toEqual(['', 'scripts', 200]);
     const listed = async () => JSON.parse((await token('list', '--account', 'scripts', '--json')).stdout).tokens;
-    expect(await listed()).toEqual([{ id, hint: secret.slice(0, 7), account, created_at: expect.any(String) }]);
+    expect(await listed()).toEqual([
+      { id, hint: secret.slice(0, 7), kind: 'token', account, created_at: expect.any(String) },
+    ]);
     expect(JSON.parse((await token('revoke', id, '--json')).stdout)).toEqual({ id, revoked: true });
     expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import { Api } from '../harness/api.js';
 import { startCommand, trainyard } from '../harness/command.js';
 import { startProxy } from '../harness/proxy.js';
 import {
@@ -43,6 +43,10 @@ afterAll(async () => {
 const run = (args: readonly string[], options: { env?: Record<string, string>; input?: string } = {}) =>
   trainyard(args, { ...options, env: { XDG_CONFIG_HOME: home, ...options.env } });
 
+async function idOf(name: string): Promise<string | undefined> {
+  return (await api.list(`?name=${name}`)).body.datasets[0]?.id;
+}
+
 describe('login', () => {
   test('saves the URL and the token in a file that only the user can read, and prints its path', async () => {
     const fresh = await temporaryFolder();
@@ -64,7 +68,8 @@ describe('login', () => {
     ['an unknown token', () => [server.url], 'ty_wrong', 77, 'Nothing was saved'],
     ['no token', () => [server.url], '', 64, 'no token'],
     ['a URL without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
-    ['a stopped service', () => [stopped], 'x', 69, 'ECONNREFUSED'],
+    ['a stopped service', () => [stopped], 'x', 69, 'Is the service running'],
+    ['a host that does not exist', () => ['http://trainyard.invalid'], 'x', 69, "can't be reached"],
     ['a page that is not a service', () => [`${server.url}/docs?`], 'x', 66, 'does not exist'],
   ])('rejects %s', async (_, args, input, code, reason) => {
     const fresh = await temporaryFolder();
@@ -103,6 +108,11 @@ describe('ls, status and show', () => {
     );
     expect((await run(['ls', '--status', 'ready'])).stdout).not.toContain('broken');
     expect((await run(['ls', '--status', 'READY', '--json'])).json().datasets).toMatchObject([{ name: 'railway' }]);
+    expect(await run(['show', 'railwya'])).toMatchObject({
+      code: 66,
+      stderr: expect.stringContaining('Did you mean "railway"?'),
+    });
+    expect(await run(['show', 'photos'])).toMatchObject({ code: 66, stderr: expect.stringContaining('trainyard ls') });
     expect(await run(['ls', '--status', 'DONE'])).toMatchObject({
       code: 64,
       stderr: expect.stringContaining('UPLOADING'),
@@ -183,8 +193,11 @@ describe('rm and open', () => {
 
   test('open prints the URL of the page, or that the service has no pages', async () => {
     const own = await run(['open', 'railway', '--json']);
-    expect([own.code, own.json().url]).toEqual([0, `${server.url}/datasets/${own.json().id}`]);
-    expect((await fetch(own.json().url)).headers.get('content-type')).toContain('text/html');
+    const { url, id } = own.json();
+    expect([own.code, url.split('#')[0]]).toEqual([0, `${server.url}/datasets/${id}`]);
+    expect(url.split('#')[1]).toMatch(/^code=tyc_[\w-]{43}&token=[0-9a-f]{8}$/);
+    expect((await run(['open'])).stdout).toMatch(`${server.url}/#code=tyc_`);
+    expect((await fetch(url)).headers.get('content-type')).toContain('text/html');
     const proxy = await startProxy(server.url);
     proxy.rule(({ path }) => (path === '/' ? { status: 404, headers: {}, body: '' } : undefined));
     const other = await run(['open', 'railway', '--url', proxy.url, '--token', api.token]);
@@ -193,10 +206,51 @@ describe('rm and open', () => {
   });
 });
 
+describe('share', () => {
+  test('prints a link, lists it, and revokes it', async () => {
+    const made = await run(['share', 'railway', '--days', '1', '--for', 'Ada']);
+    const [id, secret] = [/--revoke (\w+)/.exec(made.stderr)?.[1] ?? '', /#share=(\S+)/.exec(made.stdout)?.[1] ?? ''];
+    expect([made.code, made.stdout]).toEqual([
+      0,
+      `${server.url}/shared/datasets/${await idOf('railway')}#share=${secret}\n`,
+    ]);
+    const visitor = new Api(server.url, secret);
+    expect((await visitor.list()).body.datasets.map(({ name }) => name)).toEqual(['railway']);
+    expect((await run(['share', 'railway', '--list'])).stdout).toMatch(new RegExp(`${id} +Ada `));
+    const { stdout } = await trainyard(['token', 'list', '--data', server.dataFolder]);
+    expect(stdout).toMatch(new RegExp(`${id} +\\S+ +share +Ada `));
+    expect((await run(['share', 'broken', '--revoke', id])).code).toBe(66);
+    expect((await run(['share', 'railway', '--revoke', id])).stdout).toContain(`Revoked the link ${id} of "railway"`);
+    expect((await visitor.list()).status).toBe(401);
+    expect((await run(['share', 'railway', '--list'])).stdout).toContain('No link shows "railway"');
+  });
+
+  test('with --json prints documents, and rejects nonsensical options', async () => {
+    const made = (await run(['share', 'railway', '--json'])).json();
+    expect(made).toEqual({
+      id: expect.any(String),
+      dataset_id: await idOf('railway'),
+      url: expect.stringContaining('#share='),
+      expires_at: expect.any(String),
+    });
+    const listed = (await run(['share', 'railway', '--list', '--json'])).json();
+    expect(listed).toMatchObject({ name: 'railway', shares: [{ id: made.id, kind: 'share' }] });
+    const revoked = (await run(['share', 'railway', '--revoke', String(made.id), '--json'])).json();
+    expect(revoked).toEqual({ id: made.id, revoked: true });
+    for (const options of [
+      ['--days', '0'],
+      ['--days', '366'],
+      ['--list', '--revoke', 'x'],
+    ]) {
+      expect([options, (await run(['share', 'railway', ...options])).code]).toEqual([options, 64]);
+    }
+  });
+});
+
 describe('every command', () => {
   const COMMANDS = [
-    ...['login', 'check', 'push', 'ls', 'status', 'show', 'rm', 'open', 'pull', 'mount', 'mount-config', 'serve'],
-    ...['token create', 'token list', 'token revoke'],
+    ...['login', 'check', 'push', 'ls', 'status', 'show', 'rm', 'open', 'pull', 'mount', 'train-config', 'serve'],
+    ...['token create', 'token list', 'token revoke', 'share'],
   ];
 
   test.each(COMMANDS)('%s --help teaches by example', async (command) => {

@@ -83,7 +83,7 @@ describe('the command', () => {
   test('creates no data folder', async () => {
     const root = await newRoot();
     const ended = await run(['mount', 'one', '--into', root, '--data', join(root, 'none')]);
-    expect([ended.code, ended.stderr]).toEqual([66, expect.stringContaining('holds no datasets')]);
+    expect([ended.code, ended.stderr]).toEqual([66, expect.stringContaining('No trainyard data in')]);
     expect(await mountedIn(root)).toEqual([]);
   });
 

@@ -21,7 +21,7 @@ afterAll(() => discardServer(server));
 let names = 0;
 const newName = () => `set ${++names}`;
 
-const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: '/nonexistent' });
+const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
 const push = (args: readonly string[], url = server.url) => trainyard(['push', ...args], { env: envFor(url) });
 const startPush = (args: readonly string[], url: string) => startCommand(['push', ...args], { env: envFor(url) });
 
@@ -135,12 +135,28 @@ describe('push', () => {
     expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringContaining('1 caption generated: a.txt.')]);
     expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
     expect(await textOf(basename(folder), 'b.txt')).toBe('my own words');
-    // Captions of the dataset stay, unless --replace is given.
-    await push([folder, '--caption-all', 'a wagon']);
+    // Captions of the dataset stay.
+    await push([folder, '--caption-all', 'a wagon', '--replace']);
     expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1');
-    await push([folder, '--caption-all', 'a wagon', '--trigger', 'wgn1', '--replace']);
-    expect(await textOf(basename(folder), 'a.txt')).toBe('wgn1, a wagon');
+    await rm(join(folder, 'b.txt'));
+    const both = ['--caption-all', 'a wagon', '--trigger', 'wgn1'];
+    await push([folder, ...both]);
+    expect(await textOf(basename(folder), 'b.txt')).toBe('my own words');
+    // The folder's own caption was removed from it, and --replace removes it from the dataset too.
+    await push([folder, ...both, '--replace']);
+    expect(await textOf(basename(folder), 'b.txt')).toBe('wgn1, a wagon');
     expect((await push([folder, '--trigger', ' '])).code).toBe(64);
+  });
+
+  test("never replaces a caption that can't be read by a generated one", async () => {
+    const windows = Buffer.from('a caf\u00e9', 'latin1');
+    const files = { 'a.jpg': await media.jpeg({ seed: 1 }), 'b.jpg': await media.jpeg(), 'a.txt': windows };
+    const folder = await folderWith(files, newName());
+    const stopped = await push([folder, '--trigger', 'wgn1']);
+    expect([stopped.code, stopped.stdout]).toEqual([65, expect.stringMatching(/^✗ a\.txt is not UTF-8/m)]);
+    const skipping = await push([folder, '--trigger', 'wgn1', '--skip-bad']);
+    expect([skipping.code, skipping.stdout]).toEqual([0, expect.stringContaining('1 caption generated: b.txt.')]);
+    expect(await filesOf(basename(folder))).toEqual(['b.jpg', 'b.txt']);
   });
 
   test('exits with 1 and lists each problem if the dataset is FAILED', async () => {
@@ -218,6 +234,17 @@ describe('push', () => {
     await eventually(() => (proxy.requests('GET', 'wait=').length > 0 ? true : undefined));
     await put(theirs, 'wagon');
     expect(await running.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^READY {2}digest/m) });
+  });
+
+  test('says of a clip that its frames were not decoded if the service has not decoded them', async () => {
+    const folder = await folderWith({ 'a.mp4': media.clip('faststart.mp4'), 'a.txt': 'a' }, newName());
+    expect((await push([folder, '--dry-run'])).stdout).not.toContain('not decoded');
+    const decoded = await push([folder]);
+    expect([decoded.code, decoded.stdout]).toEqual([0, expect.not.stringContaining('not decoded')]);
+    const other = await startServer({ 'caption-grace-seconds': 0, ffmpeg: 'none' });
+    onTestFinished(() => discardServer(other));
+    const env = { TRAINYARD_URL: other.url, TRAINYARD_TOKEN: (await other.api()).token };
+    expect((await trainyard(['push', folder], { env })).stdout).toMatch(/a\.mp4 .* not decoded.*READY/s);
   });
 
   test('works with a service that has only the API of the contract', async () => {
@@ -318,8 +345,10 @@ describe('an interrupted push', () => {
     await chmod(join(folder, 'alone.txt'), 0);
     await chmod(join(folder, '..'), 0o755);
     const uid = process.getuid?.() === 0 ? { uid: 65_534 } : {};
-    const { code, stdout } = await trainyard(['push', folder], { env: envFor(server.url), ...uid });
+    const env = { ...envFor(server.url), XDG_CONFIG_HOME: '/proc/none' };
+    const { code, stdout, stderr } = await trainyard(['push', folder], { env, ...uid });
     expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ alone\.txt can't be read: EACCES/m)]);
+    expect(stderr).toContain('what folder and dataset have in common could not be saved: ENOENT');
     expect(await datasetNamed(basename(folder))).toMatchObject({ status: 'READY', files: { length: 2 } });
   });
 

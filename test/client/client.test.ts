@@ -102,6 +102,26 @@ describe('the client', () => {
     await expect(stranger.list()).rejects.toMatchObject({ status: 401, message: expect.stringContaining('token') });
   });
 
+  test('names the change that its writes belong to, and only with writes', async () => {
+    const change = { how: 'bulk', id: '3f2a' } as const;
+    const sent: unknown[] = [];
+    const observed: typeof fetch = (input, init) => {
+      sent.push([init?.method, new Headers(init?.headers).get('trainyard-change')]);
+      return fetch(input, init);
+    };
+    const client = new TrainyardClient({ baseUrl: server.url, token, change, fetch: observed });
+    const { id } = await client.create();
+    await client.status(id);
+    await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'a wagon' }]);
+    await client.removeFile(id, 'a.txt');
+    expect(sent).toEqual([
+      ['POST', 'bulk; 3f2a'],
+      ['GET', null],
+      ['PUT', 'bulk; 3f2a'],
+      ['DELETE', 'bulk; 3f2a'],
+    ]);
+  });
+
   test('quotes an answer that is not from a dataset service, with any status', async () => {
     proxy.rule(() => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>\n Welcome' }));
     await expect(clientAt(proxy.url).list()).rejects.toThrow('not as a dataset service: <html> Welcome');
@@ -247,6 +267,18 @@ describe('push', () => {
     // Without the header, the delay would be at most 250 ms.
     expect(Date.now() - begun).toBeGreaterThanOrEqual(990);
     expect(proxy.requests('PUT', '').map((seen) => seen.status)).toEqual([status, 200]);
+  });
+
+  test.each([
+    [429, [429, 200]],
+    [500, [500]],
+  ])('after %d, creates a dataset again only if none was created', async (status, seen) => {
+    const client = clientAt(proxy.url);
+    const before = proxy.seen.length;
+    const posts = () => proxy.seen.slice(before).filter(({ method }) => method === 'POST');
+    proxy.rule(() => (posts().length === 1 ? { status, headers: { 'retry-after': '0' } } : undefined));
+    await client.create().catch((error) => expect(error).toMatchObject({ status }));
+    expect(posts().map((post) => post.status)).toEqual(seen);
   });
 
   test.each([400, 404, 411, 413, 415, 422, 501])(

@@ -9,8 +9,10 @@ const PRELUDE = `
 import { type DatasetLinks, type PushFile, TrainyardClient } from 'trainyard';
 declare const client: TrainyardClient;
 declare const dataset: { id: string };
+declare const webhook: { id: string };
 declare const files: PushFile[];
 declare const clip: File;
+declare const etag: string;
 declare const links: DatasetLinks;
 declare const image: HTMLImageElement;
 declare const video: HTMLVideoElement;
@@ -25,6 +27,13 @@ interface Documented {
 const documented = [
   ...documentedIn('src/client/client.ts', 'TrainyardClient'),
   ...documentedIn('src/client/dataset-links.ts', 'DatasetLinks'),
+  ...documentedIn('src/client/calls/bulk-calls.ts', 'BulkCalls'),
+  ...documentedIn('src/client/calls/history-calls.ts', 'HistoryCalls'),
+  ...documentedIn('src/client/calls/recheck-calls.ts', 'RecheckCalls'),
+  ...documentedIn('src/client/calls/webhook-calls.ts', 'WebhookCalls'),
+  ...documentedIn('src/client/calls/session-calls.ts', 'SessionCalls'),
+  ...documentedIn('src/client/calls/share-calls.ts', 'ShareCalls'),
+  ...documentedIn('src/client/calls/token-calls.ts', 'TokenCalls'),
 ];
 
 /** The public methods of a class. */

@@ -56,9 +56,9 @@ const rejectedAt = (finalizedAt: number) => ({ state: 'rejected', problem: PROBL
 const received = (id: string, at: number): ReceivedFile =>
   fileOf(id, at, { state: 'received', ...BYTES, receivedAt: at, leaseUntil: 1000, leaseToken: HOLDER.token });
 
-const pending = (id: string, at: number, via: 'direct' | 'link' = 'direct'): PendingFile => {
+const pending = (id: string, at: number, via: PendingFile['upload']['via'] = 'direct'): PendingFile => {
   const upload = { state: 'pending', via, expectedBytes: 5, expiresAt: 900 } as const;
-  const isHeld = via === 'direct';
+  const isHeld = via !== 'link';
   return fileOf(id, at, { ...upload, leaseUntil: isHeld ? 900 : null, leaseToken: isHeld ? HOLDER.token : null });
 };
 
@@ -99,6 +99,19 @@ describe('a file that is received and not checked completely', () => {
     expect(shapeOf(after)).toEqual(['new rejected']);
     expect(statusAt(after, 31)).toBe('FAILED');
     expect(findingsOf(after, 31).errors).toEqual([PROBLEM]);
+  });
+
+  test('keeps the warning that a newer upload to the bucket was rejected, which only the store has answered', () => {
+    const before = [stored('old', 1), ...group, pending('newest', 25, 'presigned')];
+    const rejected = reject(before, holder('newest'), rejectedAt(26))!;
+    expect(shapeOf(rejected)).toEqual(['old stored', 'new received']);
+    const after = acceptReceived(rejected, holder('new'), storedAt(30))!;
+    expect(findingsOf(after, 31).warnings).toEqual([
+      expect.objectContaining({ code: 'REPLACEMENT_REJECTED', message: expect.stringContaining(PROBLEM.message) }),
+    ]);
+    // The answer to an upload through the service has reported it.
+    const direct = reject([stored('old', 1), pending('newest', 25)], holder('newest'), rejectedAt(26))!;
+    expect(direct).toEqual([stored('old', 1)]);
   });
 
   test('leaves the stored file of its name if it is rejected, with a warning, since no answer reported it', () => {

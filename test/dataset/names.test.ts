@@ -45,6 +45,34 @@ describe('any filename', () => {
   });
 });
 
+test.each([
+  ['photo\u202egpj.exe.jpg', /contains U\+202E/],
+  ['a\u2066b.txt', /contains U\+2066/],
+  ['a\u2028b.txt', /contains U\+2028/],
+  ['CON.txt', /device on Windows/],
+  ['nul.tar.png', /device on Windows/],
+  ['Com1 .jpg', /device on Windows/],
+  ['lpt².webp', /device on Windows/],
+])('the filename %j is rejected with the reason', (filename, reason) => {
+  expect(() => parseFilename(filename)).toThrow(reason);
+  expect(() => parseFilename(filename)).not.toThrow(/[\u2000-\u206f]/);
+});
+
+test.each([
+  'a "quoted" name.jpg',
+  'icon.jpg',
+  'console.txt',
+  'com.example.png',
+  'COM10.png',
+  'auxiliary.webp',
+  '👩\u200d🚀.jpg',
+  'می\u200cخواهم.txt',
+  'שלום\u200f.txt',
+  'Screenshot 2024-01-01 at 10.00.00\u202fAM.png',
+])('the filename %j of honest clients is accepted', (filename) => {
+  expect(parseFilename(filename)).toBe(filename);
+});
+
 test('any dataset name is rejected with a reason, or becomes a safe folder name', () => {
   fc.assert(
     fc.property(anyName, (name) => {

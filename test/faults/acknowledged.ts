@@ -16,7 +16,7 @@ export interface Unhealed {
   /** Pending uploads. */
   readonly pending: string[];
   readonly trash: string[];
-  /** Objects that neither a file nor the trash names, and files without an object. */
+  /** Objects that neither a file, the history nor the trash names, and files without an object. */
   readonly strays: string[];
   readonly missing: string[];
 }
@@ -32,11 +32,12 @@ export async function unhealed(at: {
   const answers = await Promise.all(at.instances.map((instance) => fetch(`${instance}/readyz`)));
   // Objects before rows, so that an upload in flight does not count as an orphan.
   const keys = await at.bucket.keys();
-  const [files, trash] = await onDatabase(at.databaseUrl, 'select * from file', 'select * from trash');
+  const queries = ['select * from file', 'select * from trash', 'select * from past_file'];
+  const [files, trash, past] = await onDatabase(at.databaseUrl, ...queries);
   const keyOf = (row: { id: string; dataset_id: string }) => blobKeyOf({ id: row.id, datasetId: row.dataset_id });
-  const stored = files!.rows.filter(({ state }) => state === 'stored').map(keyOf);
+  const stored = [...files!.rows.filter(({ state }) => state === 'stored'), ...past!.rows].map(keyOf);
   const trashed: string[] = trash!.rows.map(({ blob_key }) => blob_key);
-  const explained = new Set([...files!.rows.map(keyOf), ...trashed]);
+  const explained = new Set([...files!.rows.map(keyOf), ...stored, ...trashed]);
   const there = new Set(keys);
   return {
     notReady: at.instances.filter((_, i) => answers[i]?.status !== 200),

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
+import { whyNoHttpx } from '../harness/available.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
 import { formOf, headOf } from './raw-client.js';
@@ -108,9 +109,32 @@ async function byCurl({ method, url, headers, form }: Upload, bytes: number): Pr
   return (await child).stdout;
 }
 
+const HTTPX = `
+import httpx, json, sys
+upload = json.loads(sys.argv[1])
+answer = httpx.request(upload["method"], upload["url"], headers=upload["headers"], content=sys.stdin.buffer.read(), timeout=60)
+print(answer.json()["error_code"] // 1000, end="")
+`;
+
+async function byHttpx({ method, url, headers, form }: Upload, bytes: number): Promise<string> {
+  const child = promisify(execFile)('/usr/bin/python3', ['-c', HTTPX, JSON.stringify({ method, url, headers })]);
+  const { stdin } = child.child;
+  for (const piece of wholeBody({ method, url, headers, ...(form && { form }) }, bytes)) stdin?.write(piece);
+  stdin?.end();
+  return (await child).stdout;
+}
+
+const withoutHttpx = whyNoHttpx();
+if (withoutHttpx) console.warn(`httpx is left out: ${withoutHttpx}`);
+
 describe.each(Object.entries(REFUSED))('%s', (name, makeUpload) => {
   const status = name.slice(0, 3);
-  const senders = { 'a client that sends everything first': sendFirst, fetch: byFetch, curl: byCurl };
+  const senders = {
+    'a client that sends everything first': sendFirst,
+    fetch: byFetch,
+    curl: byCurl,
+    ...(withoutHttpx === undefined && { httpx: byHttpx }),
+  };
 
   test.each(Object.entries(senders))('is received by %s, for every size', async (_, send) => {
     const received = [];

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Api, put } from '../harness/api.js';
-import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { findingsOf } from '../harness/checking.js';
+import { discardServer, eventually, NO_HISTORY, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces, contentOf } from './contents.js';
 import { directHead, formOf, pourDirect, pourLink, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, isAlive, NOTHING_REMAINS, remainsIn, stagedBytes, stagedIn } from './remains.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
 
 const MEGABYTE = 1_000_000;
-const DISK_MEGABYTES = 24;
+const DISK_MEGABYTES = 50;
 
 let mounted: SmallDisk | { refusal: string };
 let disk: SmallDisk;
@@ -23,16 +24,16 @@ beforeAll(async () => {
 beforeEach(async ({ skip }) => {
   if ('refusal' in mounted) return skip(mounted.refusal);
   disk = mounted;
-  server = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder: join(disk.folder, 'data') });
+  server = await startServer({ ...NO_HISTORY, 'blob-grace-seconds': 0 }, { dataFolder: join(disk.folder, 'data') });
   api = await server.api();
 });
 
 afterEach(async () => {
   if ('refusal' in mounted) return;
   disk.release();
-  const end = { isAlive: isAlive(server), faults: faultsOf(server) };
+  const end = { isAlive: isAlive(server), faults: faultsOf(server), findings: await findingsOf(server) };
   await discardServer(server);
-  expect(end).toEqual({ isAlive: true, faults: [] });
+  expect(end).toEqual({ isAlive: true, faults: [], findings: [] });
 });
 
 afterAll(async () => {
@@ -50,7 +51,7 @@ async function expectEmpty(id: string, counts: { pending: number }): Promise<voi
 test('a direct upload larger than what is left is answered with 507 and leaves nothing', async () => {
   const id = await api.newDataset();
   const before = disk.freeBytes();
-  const bytes = 40 * MEGABYTE;
+  const bytes = 80 * MEGABYTE;
   const { status, body } = await pourDirect(api, id, 'large.txt', {
     pieces: captionPieces(bytes),
     contentLength: bytes,
@@ -64,7 +65,7 @@ test('a direct upload larger than what is left is answered with 507 and leaves n
 
 test('a PUT larger than what is left is answered with 507, and its link can be used again', async () => {
   const id = await api.newDataset();
-  const [blocking, bytes] = [caption(14), 12 * MEGABYTE];
+  const [blocking, bytes] = [caption(30), 24 * MEGABYTE];
   expect((await api.upload(id, 'blocking.txt', blocking)).status).toBe(200);
   const url = await api.link(id, 'large.txt', bytes);
   const { status, body } = await pourLink(url, { pieces: captionPieces(bytes), contentLength: bytes });
@@ -72,22 +73,22 @@ test('a PUT larger than what is left is answered with 507, and its link can be u
   expect(await api.filenames(id)).toEqual(['blocking.txt']);
   expect(stagedIn(server.dataFolder)).toEqual([]);
 
-  // The cleanup at the next start frees the space of a removed file.
+  // Without a history, cleanup frees the space of a removed file.
   expect((await api.request('DELETE', `/${id}/files/blocking.txt`)).status).toBe(200);
   const { dataFolder } = server;
   await server.stop();
-  server = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder });
+  server = await startServer({ ...NO_HISTORY, 'blob-grace-seconds': 0, 'lease-seconds': 1 }, { dataFolder });
   api = await server.api();
   const again = new URL(url);
   again.port = new URL(server.url).port;
-  expect((await put(again.href, caption(12))).status).toBe(200);
+  await eventually(async () => ((await put(again.href, caption(24))).status === 200 ? true : undefined));
   expect(await api.filenames(id)).toEqual(['large.txt']);
   expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
 });
 
 test('concurrent uploads that do not all fit are each stored whole or rejected with 507', async () => {
   const id = await api.newDataset();
-  const bytes = caption(3);
+  const bytes = caption(6);
   const names = Array.from({ length: 12 }, (_, i) => `part_${i}.txt`);
   const answers = await Promise.all(names.map((name) => api.upload(id, name, bytes)));
   const statuses = answers.map(({ status }) => status);

@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Api, put } from '../harness/api.js';
+import { findingsOf } from '../harness/checking.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { isAlive } from './remains.js';
 import { mountSmallDisk, type SmallDisk } from './small-disk.js';
@@ -28,7 +29,7 @@ beforeEach(async ({ skip }) => {
 });
 
 afterEach(async () => {
-  expect(isAlive(server)).toBe(true);
+  expect([isAlive(server), await findingsOf(server)]).toEqual([true, []]);
   await discardServer(server);
 });
 

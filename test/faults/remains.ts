@@ -7,9 +7,9 @@ import { startServer, type TestServer } from '../harness/server.js';
 export interface Remains {
   /** Files of uploads in flight. */
   readonly staged: readonly string[];
-  /** Blobs and thumbnails without a file in the catalog. */
+  /** Blobs and thumbnails without a file in the catalog or its history. */
   readonly strays: readonly string[];
-  /** Files of the catalog without their bytes. */
+  /** Files of the catalog and its history without their bytes. */
   readonly missing: readonly string[];
   /** Blobs in the catalog's trash. */
   readonly trash: readonly string[];
@@ -25,7 +25,7 @@ export function remainsIn(dataFolder: string): Remains {
       .prepare(sql)
       .all()
       .map((row) => String(Object.values(row as object)[0]));
-  const stored = new Set(column(`select id from file where state = 'stored'`));
+  const stored = new Set(column(`select id from file where state = 'stored' union select id from past_file`));
   const trash = column('select blob_key from trash').map((key) => key.slice(key.indexOf('/') + 1));
   db.close();
   const root = join(dataFolder, 'blobs');

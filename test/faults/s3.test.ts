@@ -1,23 +1,27 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
-import { describe, expect, test } from 'vitest';
-import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { connect, type Timeouts } from '../../src/storage/blobs/s3/connection.js';
+import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
+import { resumingBody } from '../../src/storage/blobs/s3/read-object.js';
+import { S3Bucket } from '../../src/storage/blobs/s3/s3-bucket.js';
 import { onS3, openS3 } from '../harness/backends.js';
 import { newBucket } from '../harness/s3.js';
-import { eventually, startServer } from '../harness/server.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
 import { type TcpLink, tcpLinkTo } from '../harness/tcp-link.js';
 
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 const bytes = Buffer.alloc(12 * MIB, 'the bytes of a file');
 const limit = { bytes: bytes.length, message: '' };
-const timeouts: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3 };
+const timeouts: Timeouts = { connectMs: 1000, idleMs: 500, attempts: 3, totalMs: 30_000 };
 
 /** A store behind a relay; `spoolBytes` decides whether `bytes` fit into the spool. */
-async function openAfar(spoolBytes = 20 * MIB) {
+async function openAfar(spoolBytes = 20 * MIB, limits = timeouts) {
   const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
-  return { link, ...(await openS3({ spoolBytes, timeouts, parameters: { endpoint: link.url } })) };
+  return { link, ...(await openS3({ spoolBytes, timeouts: limits, parameters: { endpoint: link.url } })) };
 }
 
 const body = () => Readable.from([bytes.subarray(0, 5 * MIB), bytes.subarray(5 * MIB)], { objectMode: false });
@@ -41,7 +45,7 @@ onS3(() => {
         expect(blobs.read('d/kept')).rejects.toMatchObject(unavailable),
         expect(blobs.fetch('d/kept', { limit, version, signal })).rejects.toMatchObject(unavailable),
         expect(blobs.delete(['d/kept'])).rejects.toMatchObject(unavailable),
-        expect(blobs.presigning!.listObjects('d')).rejects.toMatchObject(unavailable),
+        expect(blobs.listObjects('d')).rejects.toMatchObject(unavailable),
         expect(blobs.ping()).rejects.toMatchObject(unavailable),
       ]);
       await link.mend();
@@ -63,6 +67,50 @@ onS3(() => {
       expect(await bucket.keys()).toEqual([]);
     });
   });
+
+  test('every call to a silent store ends at its deadline, with all its attempts', async () => {
+    // Without the deadline, each attempt would outlast the test.
+    const hour = 3_600_000;
+    const { link, blobs } = await openAfar(20 * MIB, { connectMs: hour, idleMs: hour, attempts: 3, totalMs: 2000 });
+    const small = bytes.subarray(0, 1000);
+    const staged = await blobs.stage(Readable.from([small]), { key: 'd/new', limit, atMostBytes: 1000, signal });
+    link.stall();
+    const unavailable = { code: 'unavailable' };
+    await Promise.all([
+      expect(staged.commit()).rejects.toMatchObject(unavailable),
+      expect(blobs.read('d/kept')).rejects.toMatchObject(unavailable),
+      expect(blobs.fetch('d/kept', { limit, signal })).rejects.toMatchObject(unavailable),
+      expect(blobs.find(['d/kept'])).rejects.toMatchObject(unavailable),
+      expect(blobs.delete(['d/kept'])).rejects.toMatchObject(unavailable),
+      expect(blobs.listObjects('d')).rejects.toMatchObject(unavailable),
+      expect(blobs.ping()).rejects.toMatchObject(unavailable),
+    ]);
+    await link.mend();
+    await blobs.ping();
+  });
+
+  test('the status is answered from what is known while the store is silent', async () => {
+    const link = await tcpLinkTo(process.env.TEST_S3_ENDPOINT!);
+    const env = { BLOBS_URL: newBucket().url({ endpoint: link.url }) };
+    const server = await startServer({ 'stop-seconds': 1 }, { env });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const id = await api.newDataset();
+    const url = await api.link(id, 'a.txt', 5);
+    expect(new URL(url).origin).toBe(new URL(link.url).origin);
+    link.stall();
+    for (let i = 0; i < 20; i++) {
+      const signal = AbortSignal.timeout(2000);
+      const response = await fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status`, {
+        headers: { authorization: `Bearer ${api.token}` },
+        signal,
+      });
+      expect(await response.json()).toMatchObject({ status: 'UPLOADING', files: [] });
+    }
+    await link.mend();
+    await fetch(url, { method: 'PUT', body: 'a dog' });
+    await eventually(async () => ((await api.status(id)).body.files.length === 1 ? true : undefined), 60_000);
+  }, 120_000);
 
   test('a read that breaks off is resumed', async () => {
     const { link, blobs } = await openAfar();
@@ -92,6 +140,24 @@ onS3(() => {
     const { version } = await staged.commit();
     const { ETag } = await bucket.client.send(new GetObjectCommand(bucket.target('d/a')));
     expect(ETag).toBe(`"${version}"`);
+  });
+
+  test('a store that trickles is unavailable, also if it never falls silent', async () => {
+    const location = parseS3Url(newBucket().url());
+    const limits = { ...timeouts, totalMs: 300 };
+    const connection = await connect(location, limits);
+    onTestFinished(() => connection.close());
+    let sent = 0;
+    async function* trickle() {
+      for (; sent < 500; sent++) {
+        await wait(20);
+        yield Buffer.from('a');
+      }
+    }
+    const opened = { body: Readable.from(trickle()), version: 'v', answer: {} };
+    const reading = buffer(resumingBody(new S3Bucket(connection, location, limits), 'd/a', { opened }));
+    await expect(reading).rejects.toMatchObject({ code: 'unavailable' });
+    expect(sent).toBeLessThan(500);
   });
 
   test('a slow reader is waited for', async () => {

@@ -15,9 +15,12 @@ export interface SmallDisk {
 }
 
 /** Mounts one, or returns the reason why this machine can't: it needs root. */
-export async function mountSmallDisk(megabytes: number): Promise<SmallDisk | { refusal: string }> {
+export async function mountSmallDisk(
+  megabytes: number,
+  { inodes = 100_000 }: { inodes?: number } = {},
+): Promise<SmallDisk | { refusal: string }> {
   const folder = await temporaryFolder();
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder], {
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,nr_inodes=${inodes}`, 'tmpfs', folder], {
     encoding: 'utf8',
   });
   if (mounted.status !== 0) {

@@ -19,12 +19,26 @@ export function whyNoPostgres(): string | undefined {
   return undefined;
 }
 
+/** Why there is no PgBouncer for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
+export function whyNoPgBouncer(): string | undefined {
+  const reason = whyNoPostgres();
+  if (reason !== undefined || process.env.CI === 'true') return reason;
+  if (existsSync('/usr/sbin/pgbouncer')) return undefined;
+  return 'there is no PgBouncer; on Debian: apt install pgbouncer';
+}
+
 /** Why there is no S3 for tests on this machine; `undefined` where there is one or can be. */
 export function whyNoS3(): string | undefined {
   if (IS_QUICK) return QUICK;
   if (process.env.TEST_S3_ENDPOINT || process.env.CI === 'true') return undefined;
   if (process.getuid?.() === 0 && existsSync('/usr/bin/radosgw')) return undefined;
   return 'there is no TEST_S3_ENDPOINT and no Ceph; as root on Debian, test/harness/ceph.sh start installs and starts one';
+}
+
+/** Why Python's httpx, a client of the public API, is missing; `undefined` if it is installed. */
+export function whyNoHttpx(): string | undefined {
+  if (process.env.CI === 'true' || spawnSync('/usr/bin/python3', ['-c', 'import httpx']).status === 0) return undefined;
+  return 'there is no httpx for /usr/bin/python3; on Debian: apt install python3-httpx';
 }
 
 /** Why the readers that tell intact from damaged media are missing; `undefined` if they are installed. */
@@ -46,6 +60,26 @@ export function whyNoFfmpeg(): string | undefined {
   if (process.env.CI === 'true') return undefined;
   if (spawnSync('ffmpeg', ['-version']).status === 0) return undefined;
   return 'there is no ffmpeg on the PATH; on Debian: apt install ffmpeg';
+}
+
+/** Why there is no busybox for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
+export function whyNoBusybox(): string | undefined {
+  if (process.env.CI === 'true' || spawnSync('busybox', ['true']).status === 0) return undefined;
+  return 'there is no busybox; on Debian: apt install busybox';
+}
+
+/** Why there is no C compiler for tests on this machine; `undefined` if there is one. With `CI=true` a missing one is a failure. */
+export function whyNoCompiler(): string | undefined {
+  if (process.env.CI === 'true' || spawnSync('gcc', ['--version']).status === 0) return undefined;
+  return 'there is no gcc; on Debian: apt install gcc libc6-dev';
+}
+
+/** The library that changes the clock of a process; where it is missing, why. With `CI=true` a missing one is a failure. */
+export function findFaketime(): { library: string } | { refusal: string } {
+  const folder = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/faketime`;
+  const library = `${folder}/libfaketime.so.1`;
+  if (process.env.CI === 'true' || existsSync(library)) return { library };
+  return { refusal: 'there is no libfaketime; on Debian: apt install libfaketime' };
 }
 
 /**

@@ -3,17 +3,18 @@ import { join } from 'node:path';
 import { describe, onTestFinished } from 'vitest';
 import type { BlobStore } from '../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../src/storage/blobs/disk/disk-blobs.js';
-import type { Timeouts } from '../../src/storage/blobs/s3/connection.js';
+import type { S3Credentials, Timeouts } from '../../src/storage/blobs/s3/connection.js';
 import { parseS3Url } from '../../src/storage/blobs/s3/location.js';
-import { S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
-import { Accounts } from '../../src/storage/catalog/accounts.js';
+import { type Log, S3Blobs } from '../../src/storage/blobs/s3/s3-blobs.js';
+import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
+import { Retention } from '../../src/storage/catalog/history/retention.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { openPostgres } from '../../src/storage/database/postgres.js';
 import { openSqlite } from '../../src/storage/database/sqlite.js';
 import { whyNoPostgres, whyNoS3 } from './available.js';
 import { databaseForTest } from './postgres.js';
-import { needsS3, newBucket, type TestBucket } from './s3.js';
+import { linkCredentials, needsS3, newBucket, type TestBucket } from './s3.js';
 import { temporaryFolder } from './server.js';
 
 /** Opens a real, empty backend for one test; it is closed and removed with the test. */
@@ -38,6 +39,8 @@ interface CatalogForTest {
   readonly accounts: Accounts;
   readonly accountId: string;
   readonly database: Database;
+  /** Deletes all revisions but the latest ones, so that blobs of the history go to the trash. */
+  readonly endHistory: (now: number) => Promise<void>;
 }
 
 /** Every database that the catalog runs on. */
@@ -57,8 +60,10 @@ async function catalogOver(database: Database): Promise<CatalogForTest> {
   onTestFinished(() => database.close());
   const accounts = new Accounts(database);
   const { token } = await accounts.createToken('tester', 1);
-  const accountId = (await accounts.accountOf(token))!;
-  return { catalog: new Catalog(database, { blobGrace: 1000 }), accounts, accountId, database };
+  const accountId = (await accounts.grantOf(token))!.accountId;
+  const retention = { rules: { count: 0, lifetime: 0 }, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
+  const endHistory = (now: number) => new Retention(database, retention).run(now);
+  return { catalog: new Catalog(database, { blobGrace: 1000 }), accounts, accountId, database, endHistory };
 }
 
 /** Every blob store. `keys` lists what the store holds, half-received bytes included. */
@@ -89,13 +94,21 @@ export const blobStores: readonly Backend<{ blobs: BlobStore; keys: () => Promis
 
 /** A store below an unused prefix of the bucket. */
 export async function openS3(
-  options: { spoolBytes?: number; below?: string; parameters?: Record<string, string>; timeouts?: Timeouts } = {},
+  options: {
+    spoolBytes?: number;
+    below?: string;
+    parameters?: Record<string, string>;
+    timeouts?: Timeouts;
+    linkCredentials?: S3Credentials | undefined;
+    log?: Log;
+  } = {},
 ): Promise<{ blobs: S3Blobs; bucket: TestBucket; spoolFolder: string }> {
   const { spoolBytes = 10_000_000, parameters, below, ...rest } = options;
   const bucket = newBucket();
   const spoolFolder = await folderForTest();
   const location = parseS3Url(bucket.url(parameters, below));
-  const blobs = await S3Blobs.open(location, { spoolFolder, spoolBytes, log: () => {}, ...rest });
+  const defaults = { spoolFolder, spoolBytes, log: () => {}, linkCredentials: linkCredentials() };
+  const blobs = await S3Blobs.open(location, { ...defaults, ...rest });
   onTestFinished(() => blobs.close());
   return { blobs, bucket, spoolFolder };
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
 import { IS_QUICK } from './available.js';
 import type { TestServer } from './server.js';
 
@@ -70,6 +70,12 @@ export async function visit(
       browserErrors.push(message.text());
     }
   });
-  await page.goto(`${server.url}${path}${token === undefined ? '' : `#token=${token}`}`);
+  if (token === undefined) await page.goto(`${server.url}${path}`);
+  else {
+    // A test that leaves the page before the token is exchanged would not be signed in.
+    const isExchange = (request: Request) => request.method() === 'POST' && request.url().endsWith('/session');
+    const exchanged = page.waitForResponse((response) => isExchange(response.request()));
+    await Promise.all([exchanged, page.goto(`${server.url}${path}#token=${token}`)]);
+  }
   return { page, context, browserErrors };
 }

@@ -19,9 +19,11 @@ RUN=$CEPH_HOME/run
 LOG=$CEPH_HOME/log
 LIBRARIES=/usr/lib/$(uname -m)-linux-gnu
 DISK_GB=40
-# Two users: one that the tests are, and a stranger who may not look into its buckets.
+# Three users: one that the tests are, one that signs links and may only write, and a stranger who may not look into its buckets.
 ACCESS_KEY=TRAINYARDTESTKEY0001
 SECRET_KEY=trainyardtestsecret000000000000000000001
+LINKS_ACCESS_KEY=TRAINYARDLINKSKEY001
+LINKS_SECRET_KEY=trainyardtestsecret000000000000000000003
 STRANGER_ACCESS_KEY=TRAINYARDSTRANGER001
 STRANGER_SECRET_KEY=trainyardtestsecret000000000000000000002
 KMS_KEY=trainyard-test
@@ -229,10 +231,12 @@ create_pools() {
 
 # What a start that was cut off has made already stays.
 create_users() {
-  if [ -f "$CEPH_HOME/accounts.created" ]; then return 0; fi
+  if [ -f "$CEPH_HOME/users.created" ]; then return 0; fi
   {
     admin user info --uid=trainyard || admin user create --uid=trainyard --display-name=trainyard \
       --access-key="$ACCESS_KEY" --secret-key="$SECRET_KEY"
+    admin user info --uid=trainyard-links || admin user create --uid=trainyard-links --display-name=trainyard-links \
+      --access-key="$LINKS_ACCESS_KEY" --secret-key="$LINKS_SECRET_KEY" --max-buckets=-1
     admin user info --uid=stranger || admin user create --uid=stranger --display-name=stranger \
       --access-key="$STRANGER_ACCESS_KEY" --secret-key="$STRANGER_SECRET_KEY"
     # A role that the first may assume, which is how temporary credentials come about.
@@ -242,7 +246,7 @@ create_users() {
     admin role policy put --role-name=trainyard --policy-name=all --policy-doc='{ "Version": "2012-10-17",
       "Statement": [{ "Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::*" }] }'
   } >>"$LOG/setup.out" 2>&1
-  touch "$CEPH_HOME/accounts.created"
+  touch "$CEPH_HOME/users.created"
 }
 
 osd_is_up() { ceph_ osd stat -f json | grep -q '"num_up_osds":1'; }
@@ -283,6 +287,8 @@ export TEST_S3_ENDPOINT=http://$HOST:$RGW_PORT
 export AWS_ACCESS_KEY_ID=$ACCESS_KEY
 export AWS_SECRET_ACCESS_KEY=$SECRET_KEY
 export AWS_REGION=us-east-1
+export TRAINYARD_PRESIGN_ACCESS_KEY_ID=$LINKS_ACCESS_KEY
+export TRAINYARD_PRESIGN_SECRET_ACCESS_KEY=$LINKS_SECRET_KEY
 export TEST_S3_STRANGER=$STRANGER_ACCESS_KEY:$STRANGER_SECRET_KEY
 export TEST_S3_KMS_KEY=$KMS_KEY
 export TEST_S3_ROLE=arn:aws:iam:::role/trainyard

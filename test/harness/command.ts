@@ -1,6 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import { COMMAND } from './server.js';
+
+/** The settings of commands, since those of the person who runs the tests must not change. */
+const SETTINGS_FOLDER = mkdtempSync(join(tmpdir(), 'trainyard-settings-'));
+const removeSettings = () => rmSync(SETTINGS_FOLDER, { recursive: true, force: true });
+// `npm run fuzz` runs commands too, without Vitest.
+if (process.env.VITEST === 'true') afterAll(removeSettings);
+else process.once('exit', removeSettings);
 
 export interface Ended {
   /** 128 where a signal ended the process. */
@@ -33,7 +44,7 @@ export function startCommand(args: readonly string[], options: RunOptions = {}):
   const { env = {}, input, ...rest } = options;
   const child = spawn(process.execPath, [COMMAND, ...args], {
     ...rest,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, XDG_CONFIG_HOME: SETTINGS_FOLDER, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let [stdout, stderr] = ['', ''];

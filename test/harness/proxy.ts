@@ -9,12 +9,19 @@ export interface Seen {
   readonly method: string;
   /** With the query. */
   readonly path: string;
-  /** Count of requests with this method and path, without the query, this one included. */
+  /** Without it. */
+  readonly pathname: string;
+  /** Count of requests with this method and `pathname`, this one included. */
   readonly time: number;
   /** Bytes of the body received so far. */
   bytes: number;
   /** Status of the answer; `undefined` without an answer so far. */
   status: number | undefined;
+}
+
+interface AlteredAnswer {
+  readonly headers: Record<string, string | string[] | undefined>;
+  readonly body: Buffer;
 }
 
 /** A fault that the proxy injects instead of forwarding a request. */
@@ -27,6 +34,8 @@ export type Fault =
   | 'cut-answer'
   /** Forwards this many bytes, and holds the rest until `release` is called or the client disconnects. */
   | { readonly holdAfterBytes: number }
+  /** Forwards the request, and changes the answer. */
+  | { readonly alter: (answer: AlteredAnswer) => AlteredAnswer }
   | { readonly status: number; readonly headers?: Record<string, string>; readonly body?: string };
 
 /** Chooses the fault for a request; `undefined` forwards it. */
@@ -59,7 +68,8 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '' } = request;
     const isSame = (other: Seen) => other.method === method && bare(other.path) === bare(url);
-    const entry: Seen = { method, path: url, time: seen.filter(isSame).length + 1, bytes: 0, status: undefined };
+    const time = seen.filter(isSame).length + 1;
+    const entry: Seen = { method, path: url, pathname: bare(url), time, bytes: 0, status: undefined };
     seen.push(entry);
     request.on('error', () => {});
     response.on('error', () => {});
@@ -90,8 +100,10 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     if (fault === 'lose-answer') return void request.socket.resetAndDestroy();
     const { 'transfer-encoding': _, ...headers } = incoming.headers;
     entry.status = incoming.statusCode;
-    const sent = options.isContractOnly ? contractOnly(body) : body;
-    response.writeHead(incoming.statusCode ?? 502, { ...headers, 'content-length': sent.length });
+    const whole = { headers, body: options.isContractOnly ? contractOnly(body) : body };
+    const altered = typeof fault === 'object' && 'alter' in fault ? fault.alter(whole) : whole;
+    const sent = altered.body;
+    response.writeHead(incoming.statusCode ?? 502, { ...altered.headers, 'content-length': sent.length });
     if (fault !== 'cut-answer') return void response.end(sent);
     // Not with a reset, which would discard bytes that have arrived and are not read yet.
     response.write(sent.subarray(0, sent.length >> 1), () => request.socket.destroy());

@@ -1,7 +1,10 @@
 import type { TcpProxy } from './tcp-proxy.js';
 
 /** Statements that the server sends without a request. */
-const BACKGROUND_STATEMENTS = /listen trainyard|select 1\b|clock_timestamp|"delete_after" <=|"arriving_until" <=/;
+const BACKGROUND_STATEMENTS =
+  /listen trainyard|select 1\b|clock_timestamp|"delete_after" <=|"arriving_until" <=|"history_due" <=|"history_bytes" >|from "webhook/;
+/** Retention locks a dataset before it reads; a request reads files in the same trip. */
+const RETENTION = /for no key update(?![\s\S]*from "file")|from "revision"|from "past_file"|set "history_due"/;
 /**
  * Messages of a new connection: the startup message has no type byte, and a password message a lower-case one. Statements
  * have upper-case ones, and so has Terminate (`X`), which has no answer.
@@ -13,7 +16,7 @@ const TOKEN_LOOKUP = /from "token"/;
 export function tripsForRequests(proxy: TcpProxy): { changes: readonly string[]; lookups: readonly string[] } {
   const trips = proxy.conversations
     .flatMap((each) => each.trips)
-    .filter((text) => !BACKGROUND_STATEMENTS.test(text) && !NO_STATEMENT.test(text));
+    .filter((text) => !BACKGROUND_STATEMENTS.test(text) && !RETENTION.test(text) && !NO_STATEMENT.test(text));
   return {
     changes: trips.filter((text) => !TOKEN_LOOKUP.test(text)),
     /** Lookups of tokens, which the server caches for some seconds. */

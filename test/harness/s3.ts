@@ -1,14 +1,16 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
   DeleteObjectsCommand,
+  GetBucketPolicyCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
+  PutBucketPolicyCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { beforeAll, onTestFinished } from 'vitest';
@@ -37,18 +39,48 @@ export function s3Environment(): Promise<Environment> {
   environment ??= (async () => {
     const found = process.env.TEST_S3_ENDPOINT === undefined ? await sharedCeph() : ownVariables();
     Object.assign(process.env, found);
-    await newClient()
-      .send(new CreateBucketCommand({ Bucket: BUCKET }))
-      .catch((error) => {
-        if (!/^BucketAlready/.test(error.name)) throw error;
-      });
+    const client = newClient();
+    await client.send(new CreateBucketCommand({ Bucket: BUCKET })).catch((error) => {
+      if (!/^BucketAlready/.test(error.name)) throw error;
+    });
+    if (process.env.TEST_S3_CEPH_HOME !== undefined) await setPolicy(client);
+    client.destroy();
     return found;
   })();
   return environment;
 }
 
+/** The policy of `docs/scaling.md`, with the names of users, a bucket and a prefix in it. */
+export function documentedPolicy(names: { SERVICE: string; LINKS: string; BUCKET: string; PREFIX: string }): string {
+  const text = readFileSync(new URL('../../docs/scaling.md', import.meta.url), 'utf8');
+  const block = /```json\n(\{\n {2}"Version"[\s\S]*?)```/.exec(text)?.[1];
+  if (block === undefined) throw new Error('docs/scaling.md has no policy.');
+  return Object.entries(names).reduce((policy, [name, value]) => policy.replaceAll(name, value), block);
+}
+
+/** Lets the signing user write to the bucket of the tests, and the tests read what it has written. */
+async function setPolicy(client: S3Client): Promise<void> {
+  const Policy = documentedPolicy({ SERVICE: 'trainyard', LINKS: 'trainyard-links', BUCKET, PREFIX: 't' });
+  for (let attempt = 1; ; attempt++) {
+    const current = await client.send(new GetBucketPolicyCommand({ Bucket: BUCKET })).catch(() => undefined);
+    if (current?.Policy === Policy) return;
+    // Other test files set it too; one of several changes at once fails.
+    const set = client.send(new PutBucketPolicyCommand({ Bucket: BUCKET, Policy }));
+    await set.catch((error) => {
+      if (attempt === 10) throw error;
+    });
+  }
+}
+
+/** The credentials that the service signs links with, as it reads them from the environment. */
+export function linkCredentials(): { accessKeyId: string; secretAccessKey: string } | undefined {
+  const { TRAINYARD_PRESIGN_ACCESS_KEY_ID: accessKeyId, TRAINYARD_PRESIGN_SECRET_ACCESS_KEY: secretAccessKey } =
+    process.env;
+  return accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined;
+}
+
 function ownVariables(): Environment {
-  const names = Object.keys(process.env).filter((name) => /^(AWS|TEST_S3)_/.test(name));
+  const names = Object.keys(process.env).filter((name) => /^(AWS|TEST_S3|TRAINYARD_PRESIGN)_/.test(name));
   return Object.fromEntries(names.map((name) => [name, process.env[name] ?? '']));
 }
 
@@ -105,6 +137,16 @@ export function newClient(): S3Client {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
+}
+
+/** The keys of a store below `prefix`, at most 1000. @param blobsUrl as `TestBucket.url` makes it */
+export async function keysBelow(blobsUrl: string, prefix: string): Promise<string[]> {
+  const { hostname: Bucket, pathname } = new URL(blobsUrl);
+  const root = decodeURIComponent(pathname).replace(/^\/|\/$/g, '');
+  const client = newClient();
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: `${root}/${prefix}` }));
+  client.destroy();
+  return Contents.map(({ Key = '' }) => Key.slice(root.length + 1));
 }
 
 /** An unused prefix of the bucket. */

@@ -45,6 +45,9 @@ export interface Host {
   readonly address: string;
 }
 
+/** Settings of a server that keeps no earlier revisions, so that replaced and removed files are deleted. */
+export const NO_HISTORY = { 'history-days': 0, 'history-count': 0 } as const;
+
 /** A new folder below the system's temporary folder. */
 export function temporaryFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'trainyard-test-'));
@@ -58,7 +61,7 @@ export function temporaryFolder(): Promise<string> {
  */
 export async function startServer(
   settings: Record<string, string | number> = {},
-  options: { dataFolder?: string; env?: Readonly<Record<string, string>>; within?: Host } = {},
+  options: { dataFolder?: string; env?: Readonly<Record<string, string>>; within?: Host; cwd?: string } = {},
 ): Promise<TestServer> {
   const { command: before, address } = options.within ?? { command: [], address: '127.0.0.1' };
   const dataFolder = options.dataFolder ?? (await temporaryFolder());
@@ -68,6 +71,7 @@ export async function startServer(
   const [program = '', ...args] = [...before, process.execPath, ...NODE_FLAGS, ...serve];
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: options.cwd,
     env: { ...process.env, ...NODE_ENVIRONMENT, ...env },
   });
   let output = '';
@@ -109,6 +113,11 @@ function worldOf(dataFolder: string): Promise<World> {
   const world = worlds.get(dataFolder) ?? import('./world.js').then(({ newWorld }) => newWorld(combination));
   worlds.set(dataFolder, world);
   return world;
+}
+
+/** The variables of the servers on a data folder: their database and bucket. */
+export async function environmentOf(dataFolder: string): Promise<Readonly<Record<string, string>>> {
+  return (await worldOf(dataFolder)).env;
 }
 
 /** Creates a token as `trainyard token create` does, beside the running server. */

@@ -18,6 +18,8 @@ export interface TcpProxy {
    * answer arrives, which is not relayed.
    */
   readonly breakAt: (asked: RegExp, answer?: RegExp) => void;
+  /** Delays each answer by this time from now on. */
+  readonly slowDown: (delayMs: number) => void;
   /** Breaks every connection; new ones are relayed. */
   readonly breakAll: () => void;
   readonly close: () => Promise<void>;
@@ -37,6 +39,7 @@ export async function startTcpProxy(
   const conversations: Conversation[] = [];
   const sockets = new Set<Socket>();
   let isSilent = false;
+  let delayMs = answerDelayMs;
   let ambush: { asked: RegExp; answer: RegExp | undefined } | undefined;
   const server = createServer((client) => {
     const conversation: Conversation = { trips: [] };
@@ -83,7 +86,7 @@ export async function startTcpProxy(
         isAnswered = true;
         client.write(chunk);
       };
-      setTimeout(() => setImmediate(goOn), answerDelayMs);
+      setTimeout(() => setImmediate(goOn), delayMs);
     });
   });
   server.listen(0, '127.0.0.1');
@@ -96,6 +99,9 @@ export async function startTcpProxy(
     conversations,
     fallSilent: () => {
       isSilent = true;
+    },
+    slowDown: (ms) => {
+      delayMs = ms;
     },
     breakAt: (asked, answer) => {
       ambush = { asked, answer };

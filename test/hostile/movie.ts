@@ -59,7 +59,7 @@ export function trackOf(
   );
   const minf = box('minf', fullBox('vmhd', 0, 1, Buffer.alloc(8)), dinf, table);
   const hdlr = fullBox('hdlr', 0, 0, u32(0), Buffer.from('vide'), Buffer.alloc(13));
-  const mdia = box('mdia', fullBox('mdhd', 0, 0, u32s(0, 0, 1000, 1000, 0)), hdlr, minf);
+  const mdia = box('mdia', fullBox('mdhd', 0, 0, u32s(0, 0, 1000, 0, 0)), hdlr, minf);
   return box('trak', header, edits, mdia);
 }
 

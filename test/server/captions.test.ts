@@ -26,11 +26,12 @@ const BOM = '\ufeff';
 test('captions have text and SHA-256 in the order of the request, in any Unicode form and with duplicates', async () => {
   const texts = { 'a.txt': 'a dog', 'caf\u00e9 "1".txt': ' zwei\r\nZeilen\u2028 🚂\n', 'empty.txt': '' };
   for (const [name, text] of Object.entries(texts)) await api.upload(id, name, text);
-  const captions = await client.captions(id, ['cafe\u0301 "1".txt', 'empty.txt', 'a.txt', 'empty.txt']);
+  const captions = await client.bulk.captions(id, ['cafe\u0301 "1".txt', 'empty.txt', 'a.txt', 'empty.txt']);
   expect(captions).toEqual(
     (['caf\u00e9 "1".txt', 'empty.txt', 'a.txt', 'empty.txt'] as const).map((filename) => ({
       filename,
       sha256: sha256Of(texts[filename]),
+      etag: `"${sha256Of(texts[filename])}"`,
       text: texts[filename],
     })),
   );
@@ -38,7 +39,7 @@ test('captions have text and SHA-256 in the order of the request, in any Unicode
 
 test('saving a text as it was returned loses only its byte order mark', async () => {
   await api.upload(id, 'a.txt', `${BOM}${BOM}a dog\r\n`);
-  const [caption] = await client.captions(id, ['a.txt']);
+  const [caption] = await client.bulk.captions(id, ['a.txt']);
   expect(caption?.sha256).toBe(sha256Of(`${BOM}${BOM}a dog\r\n`));
   await client.upload(id, 'a.txt', new Blob([caption?.text ?? '']));
   const bytes = Buffer.from(await (await client.file(id, 'a.txt')).arrayBuffer());
@@ -48,7 +49,7 @@ test('saving a text as it was returned loses only its byte order mark', async ()
 test('a caption of 64 KiB has its text, and a larger one has none', async () => {
   await api.upload(id, 'large.txt', 'x'.repeat(65_536));
   await api.upload(id, 'larger.txt', 'x'.repeat(65_537));
-  const captions = await client.captions(id, ['large.txt', 'larger.txt']);
+  const captions = await client.bulk.captions(id, ['large.txt', 'larger.txt']);
   expect(captions.map(({ text }) => text?.length ?? null)).toEqual([65_536, null]);
   expect(captions[1]?.sha256).toBe(sha256Of('x'.repeat(65_537)));
 });
@@ -57,10 +58,10 @@ test('the client can request any number', async () => {
   const names = Array.from({ length: 5 }, (_, i) => `${i}.txt`);
   for (const name of names) await api.upload(id, name, `caption ${name}`);
   const wanted = Array.from({ length: 2503 }, (_, i) => names[i % 5]!);
-  const captions = await client.captions(id, wanted);
+  const captions = await client.bulk.captions(id, wanted);
   expect(captions.map(({ filename }) => filename)).toEqual(wanted);
   expect(captions.every(({ filename, text }) => text === `caption ${filename}`)).toBe(true);
-  expect(await client.captions(id, [])).toEqual([]);
+  expect(await client.bulk.captions(id, [])).toEqual([]);
 });
 
 test('an unknown name is reported with 404, and a file that is not a caption with 422', async () => {

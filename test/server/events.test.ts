@@ -1,4 +1,7 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WireDatasetChange } from '../../src/api/event-schema.js';
 import type { WireDataset } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
@@ -16,7 +19,7 @@ afterAll(() => discardServer(server));
 
 interface Event {
   readonly event: string;
-  readonly data: WireDataset;
+  readonly data: WireDatasetChange;
 }
 
 /** Yields events as they arrive. */
@@ -127,6 +130,44 @@ describe('events', () => {
     expect((await events.next()).done).toBe(true);
   });
 
+  test('name the files that changed since the event before, in the form of the status', async () => {
+    const id = await api.newDataset();
+    await api.upload(id, 'dog.jpg', image);
+    const save = (captions: object[]) => api.json('PUT', `/${id}/captions`, { captions });
+    const numbered = (count: number) => Array.from({ length: count }, (_, i) => ({ filename: `${i}.txt`, text: '' }));
+    const events = eventsOf(await api.raw('GET', `/${id}/events`));
+    const next = async () => (await events.next()).value.data as WireDatasetChange;
+    /** The files and absent names of all events, until one has the last of these names. */
+    const changesUntil = async (name: string) => {
+      const changes: WireDatasetChange[] = [];
+      do changes.push(await next());
+      while (![...changes.at(-1)!.files!.map(({ filename }) => filename), ...changes.at(-1)!.absent!].includes(name));
+      return { files: changes.flatMap(({ files }) => files), absent: changes.flatMap(({ absent }) => absent) };
+    };
+    const first = await next();
+    expect(first).not.toHaveProperty('files');
+    expect(first).not.toHaveProperty('absent');
+
+    await save([{ filename: 'dog.txt', text: 'a dog' }]);
+    const { files } = (await api.status(id)).body;
+    expect(await changesUntil('dog.txt')).toEqual({ files: [files[1]], absent: [] });
+    // The text has the same length, so that the counts stay the same.
+    await save([{ filename: 'dog.txt', text: 'a cat' }]);
+    expect((await changesUntil('dog.txt')).files).toMatchObject([
+      { filename: 'dog.txt', uploaded_at: expect.any(String) },
+    ]);
+    await save(numbered(20));
+    expect((await changesUntil('19.txt')).files).toHaveLength(20);
+    await api.raw('DELETE', `/${id}/files/7.txt`);
+    expect(await changesUntil('7.txt')).toEqual({ files: [], absent: ['7.txt'] });
+    await save(numbered(1000));
+    let many: WireDatasetChange;
+    do many = await next();
+    while (many.counts.captions < 1001);
+    expect(many).not.toHaveProperty('files');
+    await events.return(undefined);
+  });
+
   test('reach any number of listeners', async () => {
     const id = await api.newDataset();
     const listeners = await Promise.all(Array.from({ length: 20 }, () => api.raw('GET', `/${id}/events`)));
@@ -136,6 +177,14 @@ describe('events', () => {
     const second = await Promise.all(streams.map((stream) => stream.next()));
     expect(second.map(({ value }) => (value as Event).data.status)).toEqual(Array(20).fill('UPLOADING'));
     await Promise.all(streams.map((stream) => stream.return(undefined)));
+  });
+
+  test.each(['/events', '/ID/events'])('a HEAD of %s leaves the connection to the next request', async (path) => {
+    const target = `/prod/v1/trainers/datasets${path.replace('ID', await api.newDataset())}`;
+    const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+    socket.write(`HEAD ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${api.token}\r\n\r\n`);
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect((await text(socket)).match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200']);
   });
 
   test('end soon after the token of the listener was revoked', { timeout: 40_000 }, async () => {

@@ -126,7 +126,7 @@ describe('a thumbnail', () => {
 describe('removing a file', () => {
   test('orphans its caption, and the image can be uploaded again', async () => {
     const { status, body } = await api.request('DELETE', `/${id}/files/dog%201.jpg`);
-    expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true }]);
+    expect([status, body]).toEqual([200, { filename: 'dog 1.jpg', deleted: true, revision: expect.any(Number) }]);
     expect((await get('dog%201.jpg')).status).toBe(404);
     const after = await api.status(id);
     expect(after.body).toMatchObject({ status: 'FAILED', error: { code: 'NO_MEDIA' } });

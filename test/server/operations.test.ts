@@ -27,20 +27,50 @@ describe('the OpenAPI document', () => {
       [
         `GET ${base}`,
         `POST ${base}`,
+        `GET ${base}/account`,
+        `POST ${base}/session`,
+        `DELETE ${base}/session`,
+        `POST ${base}/session/codes`,
+        `GET ${base}/tokens`,
+        `POST ${base}/tokens`,
+        `DELETE ${base}/tokens/{token_id}`,
+        `GET ${base}/{id}/shares`,
+        `POST ${base}/{id}/shares`,
+        `DELETE ${base}/{id}/shares/{share_id}`,
         `GET ${base}/events`,
+        `GET ${base}/webhooks`,
+        `POST ${base}/webhooks`,
+        `PATCH ${base}/webhooks/{webhook_id}`,
+        `DELETE ${base}/webhooks/{webhook_id}`,
+        `POST ${base}/webhooks/{webhook_id}/test`,
+        `GET ${base}/webhooks/{webhook_id}/deliveries`,
+        `POST ${base}/webhooks/{webhook_id}/deliveries/{delivery_id}/resend`,
         `DELETE ${base}/{id}`,
         `GET ${base}/{id}/status`,
         `GET ${base}/{id}/manifest`,
         `GET ${base}/{id}/events`,
         `POST ${base}/{id}/recheck`,
         `GET ${base}/{id}/recheck`,
+        `GET ${base}/{id}/revisions`,
+        `GET ${base}/{id}/revisions/diff`,
+        `GET ${base}/{id}/revisions/{number}`,
+        `POST ${base}/{id}/revisions/{number}/restore`,
+        `POST ${base}/{id}/revisions/{number}/undo`,
+        `PUT ${base}/{id}/revisions/{number}/pin`,
+        `DELETE ${base}/{id}/revisions/{number}/pin`,
         `GET ${base}/{id}/links`,
         `GET ${base}/{id}/zip`,
+        `GET ${base}/{id}/tar`,
+        `GET ${base}/{id}/tar-link`,
+        `GET ${base}/{id}/sha256sums`,
         `POST ${base}/{id}/upload`,
         `POST ${base}/{id}/get-upload-endpoint`,
         `POST ${base}/{id}/archive`,
         `POST ${base}/{id}/captions`,
+        `PUT ${base}/{id}/captions`,
         `GET ${base}/{id}/files`,
+        `DELETE ${base}/{id}/files`,
+        `DELETE ${base}/{id}/uploads`,
         `GET ${base}/{id}/files/{filename}`,
         `DELETE ${base}/{id}/files/{filename}`,
         `DELETE ${base}/{id}/uploads/{filename}`,
@@ -54,12 +84,12 @@ describe('the OpenAPI document', () => {
     for (const [path, methods] of Object.entries(document.paths)) {
       for (const operation of Object.values(methods)) {
         expect(operation.security !== undefined).toBe(path.startsWith(base));
-        if (path.startsWith(base)) expect(operation.responses).toHaveProperty('4XX');
+        if (path.startsWith(base)) expect(operation.responses).toHaveProperty('401');
       }
     }
     const { Dataset, Error: refusal } = document.components.schemas;
     expect(Object.keys(Dataset?.properties ?? {})).toEqual(expect.arrayContaining(['id', 'status', 'created_at']));
-    expect(Object.keys(refusal?.properties ?? {})).toEqual(['error_code', 'error_message', 'detail']);
+    expect(Object.keys(refusal?.properties ?? {})).toEqual(['error_code', 'error_message', 'detail', 'current']);
   });
 
   test('can be browsed at /docs', async () => {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
 let server: TestServer;
 let api: Api;
@@ -28,6 +30,16 @@ test.each([
   const { status, body } = await ask();
   expect(status).toBe(422);
   expect(body.error_message?.length).toBeLessThan(1000);
+});
+
+test.each([
+  ['a body for signing in', 'POST', `${BASE_PATH}/session`],
+  ['a body of a GET', 'GET', '/healthz'],
+])('%s, which needs no token, takes nothing of the memory for bodies', async (_, method, path) => {
+  const client = await RawClient.open(server.url);
+  await client.send(headOf(method, new URL(server.url + path), { 'Content-Length': 17_000 }));
+  expect((await eventually(() => client.answer())).body.error_code).toBe(413001);
+  await client.hangUp();
 });
 
 test('a decomposed name of 255 bytes once composed is accepted', async () => {

@@ -93,6 +93,26 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
     hangUp.abort();
   });
 
+  test('an event names the files that were changed at the other instance, unless their names are too long', async () => {
+    const id = await apis[0].newDataset();
+    const client = new TrainyardClient({ baseUrl: two!.url, token: apis[0].token });
+    const save = (filenames: string[]) =>
+      apis[0].json('PUT', `/${id}/captions`, { captions: filenames.map((filename) => ({ filename, text: 'x' })) });
+    const events = client.events(id);
+    /** The last event before this number of captions. */
+    const eventWith = async (captions: number) => {
+      for await (const change of { [Symbol.asyncIterator]: () => ({ next: () => events.next() }) })
+        if (change.counts.captions === captions) return change;
+      throw new Error('The stream has ended.');
+    };
+    await eventWith(0);
+    await save(['één “a”.txt', 'b.txt']);
+    expect((await eventWith(2)).files).toMatchObject([{ filename: 'b.txt' }, { filename: 'één “a”.txt' }]);
+    await save(numbered(40).map((i) => `${'x'.repeat(240)}${i}.txt`));
+    expect(await eventWith(42)).not.toHaveProperty('files');
+    await events.return(undefined);
+  });
+
   test('a client of one instance learns of datasets created, filled and deleted at the other', async () => {
     const hangUp = new AbortController();
     const client = new TrainyardClient({ baseUrl: one!.url, token: apis[0].token });

@@ -31,6 +31,9 @@ describeInBrowser('serious accessibility violations', (site) => {
   let id: string;
   let empty: string;
   let filling: string;
+  let ready: string;
+  let interrupted: string;
+  let shared: string;
   beforeAll(async () => {
     const { api } = site;
     id = await api.newDataset('a dataset with everything');
@@ -38,9 +41,16 @@ describeInBrowser('serious accessibility violations', (site) => {
     await api.upload(id, 'one.txt', 'a caption, with tags');
     await api.upload(id, 'two.txt', ' ');
     await api.upload(id, 'stray.txt', 'a caption without media');
+    await api.upload(id, 'one.txt', 'a caption, with a tag');
     await api.upload(id, 'page.jpg', media.damaged.html());
     empty = await api.newDataset('an empty one');
     filling = await api.newDataset('one that is filled');
+    ready = await api.newDataset('one to train on');
+    await api.upload(ready, 'one.jpg', await media.jpeg());
+    await api.upload(ready, 'one.txt', 'a caption');
+    shared = (await api.json<{ url: string }>('POST', `/${ready}/shares`, { name: 'Ada' })).body.url;
+    interrupted = await api.newDataset('one that waits');
+    await api.link(interrupted, 'late.jpg', 1000);
   });
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
@@ -110,7 +120,107 @@ describeInBrowser('serious accessibility violations', (site) => {
         await page.getByText(/\d changes to/).waitFor();
       },
     },
-    { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('three.jpg has no caption') },
+    { name: 'history', path: () => `/datasets/${id}/history`, open: text('Revision 1') },
+    {
+      name: 'a revision',
+      path: () => `/datasets/${id}/history?revision=2`,
+      open: async (page) => {
+        await page.getByRole('list', { name: 'Differences' }).getByRole('deletion').first().waitFor();
+      },
+    },
+    {
+      name: 'all files of a revision',
+      path: () => `/datasets/${id}/history?revision=1&show=files`,
+      open: text('a caption without media'),
+    },
+    {
+      name: 'restoring a revision',
+      path: () => `/datasets/${id}/history?revision=1`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Restore' }).click();
+        await page.getByRole('dialog').getByText('changes:').waitFor();
+      },
+    },
+    {
+      name: 'a deletion that can be undone',
+      path: () => `/datasets/${id}?file=stray.txt`,
+      open: async (page) => {
+        await site.api.upload(id, 'gone.txt', 'a caption that is deleted');
+        await page.getByLabel('Select gone.txt').check();
+        await page.getByRole('button', { name: 'Delete', exact: true }).click();
+        await page.getByRole('dialog').getByRole('button', { name: 'Delete 1 file' }).click();
+        await page.getByRole('region', { name: 'Last change' }).getByRole('button', { name: 'Undo' }).waitFor();
+      },
+    },
+    { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('needs a caption') },
+    { name: 'training', path: () => `/datasets/${ready}/fitness`, open: text('Install the command') },
+    {
+      name: 'the account',
+      path: () => '/account',
+      open: async (page) => {
+        await page.getByText('this browser').waitFor();
+        await page.getByText('for Ada').waitFor();
+        await page.getByRole('region', { name: 'Storage' }).waitFor();
+      },
+    },
+    {
+      name: 'a new token',
+      path: () => '/account',
+      open: async (page) => {
+        await page.getByRole('button', { name: 'New token' }).click();
+        await page.getByRole('button', { name: 'Make the token' }).click();
+        await page.getByRole('dialog', { name: 'The new token' }).waitFor();
+      },
+    },
+    {
+      name: 'revoking a token',
+      path: () => '/account',
+      open: async (page) => {
+        await page.getByRole('button', { name: /^Revoke .* for Ada/ }).click();
+        await page.getByRole('dialog').waitFor();
+      },
+    },
+    {
+      name: 'sharing a dataset',
+      path: () => `/datasets/${empty}`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Share the dataset' }).click();
+        await page.getByRole('button', { name: 'Make a link' }).click();
+        await page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
+      },
+    },
+    {
+      name: 'a shared dataset',
+      path: () => '/',
+      open: async (page) => {
+        await page.goto(shared);
+        await page.getByText('a caption').waitFor();
+      },
+    },
+    {
+      name: 'captions of a shared dataset',
+      path: () => '/',
+      open: async (page) => {
+        await page.goto(shared.replace('#', '/captions#'));
+        await page.getByRole('list', { name: 'Captions' }).getByText('a caption').waitFor();
+      },
+    },
+    {
+      name: 'a share link that has ended',
+      path: () => `/shared/datasets/${ready}`,
+      open: text('This link no longer works'),
+    },
+    {
+      name: 'an interrupted upload',
+      path: () => `/datasets/${interrupted}/fitness`,
+      open: async (page) => {
+        // As after a reload during an upload.
+        await page.evaluate((id) => sessionStorage.setItem('trainyard-unfinished-uploads', `["${id}"]`), interrupted);
+        await page.reload();
+        await page.getByText('Interrupted: 1 file was announced').waitFor();
+        await page.getByText('Their names').click();
+      },
+    },
   ];
 
   for (const theme of ['light', 'dark'] as const) {

@@ -2,13 +2,15 @@ import { readdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { visit } from '../harness/browser.js';
+import { trainyard } from '../harness/command.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
+import { revokeToken } from '../harness/server.js';
 
 const ASSETS = fileURLToPath(new URL('../../dist/web/assets/', import.meta.url));
 const MAX_SCRIPT_BYTES = 200_000;
 
 describeInBrowser('the page', (site) => {
-  test('signs in by a link, removes the token from the address, and keeps it for the tab', async () => {
+  test('signs in by a link, for reloads and other tabs too, and keeps no token where scripts can read it', async () => {
     await site.api.newDataset('by link');
     const { page, context, browserErrors } = await site.open();
     await page.getByText('by link').waitFor();
@@ -17,8 +19,43 @@ describeInBrowser('the page', (site) => {
     await page.getByText('by link').waitFor();
     const other = await context.newPage();
     await other.goto(site.server.url);
-    await other.getByLabel('Token').waitFor();
+    await other.getByText('by link').waitFor();
+    const readable = await page.evaluate(() =>
+      JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }]),
+    );
+    expect(readable).not.toMatch(/ty[sc]?_/);
+    expect(await context.cookies()).toMatchObject([{ httpOnly: true, sameSite: 'Strict', secure: false }]);
+    const status = () => other.evaluate(async () => (await fetch('/prod/v1/trainers/datasets')).status);
+    expect(await status()).toBe(401);
+    await other.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You signed out in another tab.').waitFor();
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
     expect(browserErrors).toEqual([]);
+  });
+
+  test('signs in with the link of trainyard open, once, and says when a session was revoked', async () => {
+    await site.api.newDataset('by code');
+    const own = await site.server.api('coded');
+    await own.newDataset('of the code');
+    const { body } = await own.request<{ code: string; token_id: string }>('POST', '/session/codes');
+    const link = `#code=${body.code}&token=${body.token_id}`;
+    const { page } = await visit(site.browser, site.server, { path: `/${link}` });
+    await page.getByText('of the code').waitFor();
+    expect(page.url()).toBe(`${site.server.url}/`);
+    // The same token: there is nothing to ask.
+    await page.evaluate((hash) => location.assign(hash), link);
+    await expect.poll(() => page.url()).toBe(`${site.server.url}/`);
+    await page.getByText('of the code').waitFor();
+    const late = await visit(site.browser, site.server, { path: `/${link}` });
+    await late.page.getByText('The link was used already').waitFor();
+    await page.goto(`${site.server.url}/docs`);
+    await page.goBack();
+    await page.getByText('of the code').waitFor();
+    await revokeToken(site.server, own.token);
+    await page.reload();
+    await page.getByText('Your session was ended, or its token was revoked. Sign in again.').waitFor();
   });
 
   test('signs in with a pasted token, and explains that a token is unknown', async () => {
@@ -33,6 +70,69 @@ describeInBrowser('the page', (site) => {
     await page.getByLabel('Token').waitFor();
   });
 
+  test('says that a token only reads, and not so of another', async () => {
+    const id = await site.api.newDataset('to look at');
+    await site.api.upload(id, 'one.txt', 'a wagon');
+    const { stdout } = await trainyard(['token', 'create', '--data', site.server.dataFolder, '--read-only']);
+    const reader = await visit(site.browser, site.server, { token: stdout.trim() });
+    await reader.page.getByText('a token that only reads').waitFor();
+    const disabled = async (names: readonly string[]) => {
+      for (const name of names) {
+        const button = reader.page.getByRole('button', { name, exact: true }).first();
+        expect([name, await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+          name,
+          true,
+          'Your token only reads.',
+        ]);
+      }
+    };
+    await reader.page.getByRole('link', { name: 'to look at' }).waitFor();
+    await disabled(['New dataset', 'Upload a folder', 'Delete to look at']);
+    await reader.page.getByRole('link', { name: 'to look at' }).click();
+    const caption = reader.page.getByLabel('Caption of one.txt');
+    await expect.poll(() => caption.inputValue()).toBe('a wagon');
+    expect(await caption.isEditable()).toBe(false);
+    await reader.page.getByLabel('Select one.txt').check();
+    await disabled(['Add files', 'Add a folder', 'Delete the dataset', 'Delete']);
+    await reader.page.keyboard.press('Delete');
+    await reader.page.getByRole('button', { name: 'Open one.txt' }).click();
+    await disabled(['Delete this pair']);
+    await reader.page.goto(`${site.server.url}/datasets/${id}/captions`);
+    await reader.page
+      .getByRole('region', { name: 'Change many captions' })
+      .getByText('Your token only reads.')
+      .waitFor();
+    const { page, browserErrors } = await site.open();
+    await page.getByText('to look at').first().waitFor();
+    expect(await page.getByText('a token that only reads').count()).toBe(0);
+    expect([reader.browserErrors, browserErrors]).toEqual([[], []]);
+  });
+
+  test('asks before a link replaces a session, and stays signed in unless the user agrees', async () => {
+    await site.api.newDataset('mine');
+    const other = await site.server.api('other');
+    await other.newDataset('theirs');
+    const { page, browserErrors } = await site.open();
+    await page.getByText('mine').waitFor();
+    await page.evaluate((token) => location.assign(`#token=${token}`), other.token);
+    const dialog = page.getByRole('dialog', { name: 'Sign in with another token?' });
+    await dialog.getByText('account “other”').waitFor();
+    expect(page.url()).toBe(`${site.server.url}/`);
+    await dialog.getByRole('button', { name: 'Stay signed in' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByText('mine').waitFor();
+
+    // A page that loads with the link asks too.
+    await page.goto('about:blank');
+    await page.goto(`${site.server.url}/#token=${other.token}`);
+    await page.getByText('mine').waitFor();
+    await dialog.getByRole('button', { name: 'Switch' }).click();
+    await page.getByText('theirs').waitFor();
+    expect(await page.getByText('mine').count()).toBe(0);
+    expect(browserErrors).toEqual([]);
+  });
+
   test('is served with a content security policy that allows its own files only', async () => {
     for (const path of ['/', '/datasets/anything', '/favicon.svg']) {
       const { headers, status } = await fetch(site.server.url + path);
@@ -45,14 +145,22 @@ describeInBrowser('the page', (site) => {
     }
   });
 
-  test('shows the API documentation, which contacts no other host', async () => {
-    const { page, context, browserErrors } = await visit(site.browser, site.server);
+  test('shows the API documentation, which contacts no other host, and whose requests are signed in', async () => {
+    const { page, context, browserErrors } = await site.open();
+    await page.getByRole('heading', { name: 'Datasets', exact: true }).waitFor();
     const foreign: string[] = [];
     context.on('request', (request) => {
       if (!request.url().startsWith(site.server.url) && !request.url().startsWith('blob:')) foreign.push(request.url());
     });
     await page.goto(`${site.server.url}/docs`);
     await page.getByText('Metrics for Prometheus').first().waitFor();
+    await page.goto(`${site.server.url}/docs#tag/account/GET/prod/v1/trainers/datasets/account`);
+    await page.getByRole('button', { name: 'Test Request (get /prod/v1/trainers/datasets/account)' }).click();
+    const [answer] = await Promise.all([
+      page.waitForResponse((response) => response.url().endsWith('/datasets/account')),
+      page.getByRole('button', { name: /^Send get request/ }).click(),
+    ]);
+    expect(answer.status()).toBe(200);
     expect(foreign).toEqual([]);
     expect(browserErrors).toEqual([]);
   });

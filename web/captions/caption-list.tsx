@@ -23,14 +23,15 @@ export function CaptionList({ datasetId, pairs }: { datasetId: string; pairs: re
           className="absolute inset-x-0 border-b border-line py-2"
           style={style}
         >
-          <Row datasetId={datasetId} pair={pairs[index]!} />
+          <CaptionRow datasetId={datasetId} pair={pairs[index]!} />
         </li>
       ))}
     </ul>
   );
 }
 
-const Row = memo(function Row({ datasetId, pair }: { datasetId: string; pair: Pair }) {
+/** The caption of a pair, editable beside its image; as high as its parent. */
+export const CaptionRow = memo(function CaptionRow({ datasetId, pair }: { datasetId: string; pair: Pair }) {
   const filename = pair.media[0]?.filename ?? pair.caption?.filename ?? '';
   return (
     <div className="flex h-full gap-3">

@@ -2,6 +2,7 @@ import { useCallback, useMemo, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { type Pair, pairsOf } from '../live/pairs.js';
+import { useIsShared } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { BulkPanel } from './bulk/bulk-panel.js';
@@ -29,8 +30,13 @@ const NONE: readonly Pair[] = [];
 export function CaptionsView({ dataset }: { dataset: DatasetWithFiles }) {
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
   const read = useReadPairs(dataset.id, pairs);
+  const isShared = useIsShared();
   if (pairs.length === 0) {
-    return <p className="py-8 text-muted">No images or clips yet. Drop them here, then write their captions.</p>;
+    return (
+      <p className="py-8 text-muted">
+        No images or clips yet.{!isShared && ' Drop them here, then write their captions.'}
+      </p>
+    );
   }
   return (
     <>

@@ -1,21 +1,24 @@
 import { ArrowLeft } from 'lucide-react';
-import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { type DatasetWithFiles, TrainyardError } from '../../src/client/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetActions } from '../datasets/dataset-actions.js';
 import { FitnessView } from '../fitness/fitness-view.js';
+import { HistoryView } from '../history/history-view.js';
+import { DatasetViews, type DatasetViewsByName } from './dataset-views.js';
 import { useDataset } from '../live/dataset.js';
 import { contentsOf } from '../live/datasets.js';
 import { PairsView } from '../pairs/pairs-view.js';
 import { Button } from '../ui/button.js';
 import { messageOf, sizeOf } from '../ui/format.js';
+import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
 import { StatusBadge } from '../ui/status-badge.js';
 
-const VIEWS: Record<string, { label: string; show: (dataset: DatasetWithFiles) => ReactNode }> = {
+const VIEWS: DatasetViewsByName = {
   files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
   captions: { label: 'Captions', show: (dataset) => <CaptionsView dataset={dataset} /> },
   fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
+  history: { label: 'History', show: (dataset) => <HistoryView dataset={dataset} /> },
 };
 
 /** The page of one dataset: a header and one of its views. */
@@ -34,19 +37,8 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
   return (
     <>
       <Header dataset={dataset} />
-      <nav aria-label="Views of the dataset" className="flex gap-1 border-b border-line">
-        {Object.entries(VIEWS).map(([name, { label }]) => (
-          <Link
-            key={name}
-            href={name === 'files' ? `/datasets/${id}` : `/datasets/${id}/${name}`}
-            aria-current={name === view ? 'page' : undefined}
-            className="border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text aria-[current=page]:border-accent aria-[current=page]:text-text"
-          >
-            {label}
-          </Link>
-        ))}
-      </nav>
-      {VIEWS[view]?.show(dataset) ?? <p>This view does not exist.</p>}
+      <InterruptedUpload dataset={dataset} />
+      <DatasetViews views={VIEWS} dataset={dataset} current={view} />
     </>
   );
 }

@@ -1,8 +1,10 @@
-import { FileArchive, Trash2 } from 'lucide-react';
+import { FileArchive, Share2, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
+import { WriteButton } from '../session/write-button.js';
+import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
@@ -12,6 +14,7 @@ import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
   const links = useLinks(dataset.id);
   const [, navigate] = useLocation();
+  const [isSharing, setSharing] = useState(false);
   const [isDeleting, setDeleting] = useState(false);
   return (
     <div className="ml-auto flex flex-wrap items-center gap-1">
@@ -31,9 +34,18 @@ export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
           <FileArchive size={16} aria-hidden /> Download
         </a>
       )}
-      <Button kind="quiet" aria-label="Delete the dataset" onClick={() => setDeleting(true)} className="hover:text-bad">
-        <Trash2 size={16} aria-hidden />
+      <Button kind="quiet" aria-label="Share the dataset" onClick={() => setSharing(true)}>
+        <Share2 size={16} aria-hidden />
       </Button>
+      <WriteButton
+        kind="quiet"
+        aria-label="Delete the dataset"
+        onClick={() => setDeleting(true)}
+        className="hover:text-bad"
+      >
+        <Trash2 size={16} aria-hidden />
+      </WriteButton>
+      {isSharing && <ShareDialog dataset={dataset} onClose={() => setSharing(false)} />}
       {isDeleting && (
         <DeleteDatasetDialog
           dataset={dataset}

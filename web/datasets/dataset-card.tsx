@@ -3,7 +3,7 @@ import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
-import { Button } from '../ui/button.js';
+import { WriteButton } from '../session/write-button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { RelativeTime } from './relative-time.js';
@@ -44,14 +44,14 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
             <State dataset={dataset} />
           </div>
           {/* `relative` puts it above the link, which covers the card. */}
-          <Button
+          <WriteButton
             kind="quiet"
             aria-label={`Delete ${name}`}
             onClick={() => onDelete(dataset)}
             className="relative shrink-0 px-2 text-muted hover:text-bad"
           >
             <Trash2 size={16} aria-hidden />
-          </Button>
+          </WriteButton>
         </div>
       </div>
     </article>

@@ -4,6 +4,7 @@ import { useSearchParams } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { useDatasets } from '../live/datasets.js';
 import { NewDatasetDialog } from '../new-dataset/new-dataset-dialog.js';
+import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
 import { AddFolderButton } from '../upload/add-files/add-buttons.js';
@@ -23,9 +24,9 @@ export function DatasetsPage() {
       <div className="flex flex-wrap items-center gap-3">
         <h1 className="mr-auto text-xl font-semibold">Datasets</h1>
         <AddFolderButton datasetId={undefined} />
-        <Button kind="primary" onClick={() => setDialog('new')}>
+        <WriteButton kind="primary" onClick={() => setDialog('new')}>
           <Plus size={16} aria-hidden /> New dataset
-        </Button>
+        </WriteButton>
       </div>
       {error !== null && (
         <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">

@@ -43,8 +43,8 @@ export function DeleteDatasetDialog({ dataset, onClose, onDeleted }: DeleteDatas
       <form onSubmit={submit} className="flex flex-col gap-4">
         <p>
           This deletes <strong className="break-all">{name}</strong>
-          {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}. This can't
-          be undone.
+          {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
+          history. This can't be undone.
         </p>
         <div className="flex flex-col gap-1.5">
           <label htmlFor="dataset-name-again" className="text-sm font-medium">

@@ -1,5 +1,6 @@
 import { FolderUp, Plus } from 'lucide-react';
-import { Button } from '../ui/button.js';
+import { commandLine } from '../../src/command-line.js';
+import { WriteButton } from '../session/write-button.js';
 import { CopyLine } from '../ui/copy.js';
 
 /** Instructions for an account without datasets. */
@@ -23,17 +24,17 @@ export function FirstSteps({ onNew }: { onNew: () => void }) {
           <p className="text-sm text-muted">
             Drop a folder anywhere on this page, or create a dataset first and add files on its page.
           </p>
-          <Button kind="primary" onClick={onNew} className="mt-auto">
+          <WriteButton kind="primary" onClick={onNew} className="mt-auto">
             <Plus size={16} aria-hidden /> New dataset
-          </Button>
+          </WriteButton>
         </div>
         <div className="flex flex-col gap-3 rounded-xl border border-line bg-panel p-5">
           <h3 className="font-medium">From a terminal</h3>
           <p className="text-sm text-muted">
             Run these next to your folder, here called photos. Run push again to upload what is missing.
           </p>
-          <CopyLine text={`npx trainyard login ${location.origin}`} what="the command that signs in" />
-          <CopyLine text="npx trainyard push photos" what="the command that uploads a folder" />
+          <CopyLine text={commandLine(location.origin, ['login', location.origin])} what="the command that signs in" />
+          <CopyLine text={commandLine(location.origin, ['push', 'photos'])} what="the command that uploads a folder" />
         </div>
       </div>
     </section>

@@ -7,24 +7,40 @@ interface Kind {
   readonly title: string;
   /** The filter of the Files view that shows the files of this kind. */
   readonly filter?: PairCategory;
+  /** What to do about all of them, where the message of each does not say it. */
+  readonly advice?: string;
 }
 
+const CHOOSE_AGAIN = 'Replace each with the same file, or dismiss it.';
+const CHOOSE_SOUND = 'Replace each with a sound copy or an export of the original, or dismiss it.';
+const WRITE_AGAIN = 'Write the caption in its field above, replace the file, or dismiss it.';
+
 const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
-  FILE_EMPTY: { title: 'Empty files' },
-  NOT_AN_IMAGE: { title: 'Not actually an image' },
-  IMAGE_CORRUPT: { title: 'Damaged images' },
-  IMAGE_TOO_LARGE: { title: 'Images with more pixels than the trainer opens' },
-  NOT_A_VIDEO: { title: 'Not actually a clip' },
-  VIDEO_CORRUPT: { title: 'Damaged clips' },
-  CAPTION_NOT_UTF8: { title: 'Captions that are not UTF-8' },
-  CAPTION_HAS_NUL: { title: 'Captions with zero bytes' },
-  INSPECTION_FAILED: { title: 'Could not be checked' },
-  WRONG_SIZE: { title: 'Wrong size' },
-  BYTES_LOST: { title: 'Missing from storage' },
-  UPLOAD_EXPIRED: { title: 'Expired uploads' },
-  NAME_COLLISION: { title: 'Would overwrite another file' },
+  FILE_EMPTY: { title: 'Empty files', advice: CHOOSE_SOUND },
+  NOT_AN_IMAGE: { title: 'Not actually an image', advice: CHOOSE_SOUND },
+  IMAGE_CORRUPT: { title: 'Damaged images', advice: CHOOSE_SOUND },
+  IMAGE_TOO_LARGE: {
+    title: 'Images with more pixels than the trainer opens',
+    advice: 'Replace each with a smaller copy, or dismiss it.',
+  },
+  NOT_A_VIDEO: { title: 'Not actually a clip', advice: CHOOSE_SOUND },
+  VIDEO_CORRUPT: { title: 'Damaged clips', advice: CHOOSE_SOUND },
+  CAPTION_NOT_UTF8: { title: 'Captions that are not UTF-8', advice: WRITE_AGAIN },
+  CAPTION_HAS_NUL: { title: 'Captions with zero bytes', advice: WRITE_AGAIN },
+  INSPECTION_FAILED: { title: 'Could not be checked', advice: CHOOSE_AGAIN },
+  WRONG_SIZE: { title: 'Wrong size', advice: CHOOSE_AGAIN },
+  FILE_CHANGED: { title: 'Changed by another upload', advice: CHOOSE_AGAIN },
+  BYTES_LOST: { title: 'Missing from storage', advice: CHOOSE_AGAIN },
+  UPLOAD_EXPIRED: { title: 'Expired uploads', advice: CHOOSE_AGAIN },
+  NAME_COLLISION: {
+    title: 'Would overwrite another file',
+    advice: 'Delete one file of each two. The history keeps it.',
+  },
   MISSING_CAPTION: { title: 'Missing captions', filter: 'missing' },
-  NO_MEDIA: { title: 'No images or clips' },
+  NO_MEDIA: {
+    title: 'No images or clips',
+    advice: 'Add the images or clips that the captions belong to: drop them anywhere on this page.',
+  },
   NO_TRAINABLE_MEDIA: { title: 'No file that the trainer reads' },
   BLANK_CAPTION: { title: 'Blank captions', filter: 'blank' },
   CAPTION_BOM: { title: 'Captions that begin with a byte order mark' },

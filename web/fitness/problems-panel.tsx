@@ -2,29 +2,38 @@ import { ChevronRight } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { Problem } from '../../src/client/client.js';
+import type { DatasetFile, Problem } from '../../src/client/client.js';
+import { commandLine } from '../../src/command-line.js';
+import { FIX_ADVICE } from '../../src/dataset/problems.js';
+import { useWithdrawal } from '../live/use-withdrawal.js';
+import { useCanWrite } from '../session/account.js';
+import { CopyLine } from '../ui/copy.js';
 import { numberOf } from '../ui/format.js';
+import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
+import { FileActions, UploadActions } from './mend/problem-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {
   readonly title: string;
-  readonly datasetId: string;
+  readonly dataset: { readonly id: string; readonly name: string };
   readonly problems: readonly Problem[];
-  /** Names of the files in the dataset. A problem of any other file is about an upload. */
-  readonly filenames: ReadonlySet<string>;
+  /** The files in the dataset, by name. A problem of any other file is about an upload. */
+  readonly files: ReadonlyMap<string, DatasetFile>;
   readonly areErrors: boolean;
+  /** Whether the service has found more than it lists. */
+  readonly isTruncated: boolean;
 }
 
-/** Lists problems by kind, each with a link to its file. */
+/** Lists problems by kind, each with a link to its file and, for errors, with what mends it. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
-  const { title, problems } = props;
+  const { title, problems, isTruncated } = props;
   const groups = useMemo(() => groupProblems(problems), [problems]);
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>
-      {problems.length >= MAX_LISTED && (
+      {isTruncated && (
         <p className="text-sm text-muted">
           Only the first {numberOf(MAX_LISTED)} are listed. Fix these to see the others.
         </p>
@@ -38,9 +47,15 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
   );
 });
 
-function Group({ group, datasetId, filenames, areErrors }: ProblemsPanelProps & { group: ProblemGroup }) {
-  const hasUploads = group.problems.some(({ filename }) => filename !== undefined && !filenames.has(filename));
-  const filter = group.filter ?? (areErrors && hasUploads ? 'rejected' : undefined);
+function Group({ group, dataset, files, areErrors }: ProblemsPanelProps & { group: ProblemGroup }) {
+  const canWrite = useCanWrite();
+  const withdrawal = useWithdrawal(dataset.id);
+  const uploads = useMemo(
+    () => group.problems.flatMap(({ filename }) => (filename === undefined || files.has(filename) ? [] : filename)),
+    [group, files],
+  );
+  const filter = group.filter ?? (areErrors && uploads.length > 0 ? 'rejected' : undefined);
+  const canMend = areErrors && canWrite;
   return (
     <details open className="group rounded-lg border border-line">
       <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
@@ -53,12 +68,35 @@ function Group({ group, datasetId, filenames, areErrors }: ProblemsPanelProps & 
         </span>
       </summary>
       <div className="border-t border-line">
+        {canMend && (group.advice !== undefined || uploads.length > 1) && (
+          <div className="flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted">
+            <p className="mr-auto max-w-prose">{group.advice}</p>
+            {uploads.length > 1 && (
+              <Button disabled={withdrawal.withdrawing.size > 0} onClick={() => void withdrawal.withdraw(uploads)}>
+                Dismiss all {numberOf(uploads.length)}
+              </Button>
+            )}
+          </div>
+        )}
+        <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
+          {withdrawal.failure}
+        </p>
         <LongList label={group.title} items={group.problems}>
-          {(problem) => <Row problem={problem} datasetId={datasetId} isInDataset={isInDataset(problem, filenames)} />}
+          {(problem) => (
+            <Row
+              problem={problem}
+              datasetId={dataset.id}
+              file={files.get(problem.filename ?? '')}
+              withdrawal={canMend ? withdrawal : undefined}
+            />
+          )}
         </LongList>
+        {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && (
+          <FixLine dataset={dataset} />
+        )}
         {filter !== undefined && group.problems.length > 1 && (
           <p className="border-t border-line px-3 py-2 text-sm">
-            <Link href={`/datasets/${datasetId}?filter=${filter}`} className="text-accent underline">
+            <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-accent underline">
               Show these in Files
             </Link>
           </p>
@@ -68,25 +106,58 @@ function Group({ group, datasetId, filenames, areErrors }: ProblemsPanelProps & 
   );
 }
 
-function Row({ problem, datasetId, isInDataset }: { problem: Problem; datasetId: string; isInDataset: boolean }) {
+interface RowProps {
+  readonly problem: Problem;
+  readonly datasetId: string;
+  /** `undefined` if the problem is about an upload, or about the whole dataset. */
+  readonly file: DatasetFile | undefined;
+  /** `undefined` where nothing can be mended. */
+  readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
+}
+
+function Row({ problem, datasetId, file, withdrawal }: RowProps) {
   const { filename, message } = problem;
-  const query = isInDataset ? `file=${encodeURIComponent(filename ?? '')}` : 'filter=rejected';
+  const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
-    <div className="flex flex-col items-start gap-x-4 px-3 py-2 text-sm sm:flex-row sm:items-baseline">
+    <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
       <p className="min-w-0 grow wrap-anywhere">{message}</p>
       {filename !== undefined && (
-        <Link
-          href={`/datasets/${datasetId}?${query}`}
-          aria-label={`Show the file ${filename}`}
-          className="shrink-0 text-accent underline"
-        >
-          Show the file
-        </Link>
+        <div className="flex shrink-0 items-center gap-2">
+          <Link
+            href={`/datasets/${datasetId}?${query}`}
+            aria-label={`Show the file ${filename}`}
+            className="text-accent underline"
+          >
+            Show the file
+          </Link>
+          {withdrawal !== undefined && file === undefined && (
+            <UploadActions
+              datasetId={datasetId}
+              filename={filename}
+              isWithdrawing={withdrawal.withdrawing.has(filename)}
+              onDismiss={() => void withdrawal.withdraw([filename])}
+            />
+          )}
+          {withdrawal !== undefined && file !== undefined && problem.code !== 'MISSING_CAPTION' && (
+            <FileActions datasetId={datasetId} file={file} problem={problem} />
+          )}
+        </div>
       )}
     </div>
   );
 }
 
-function isInDataset({ filename }: Problem, filenames: ReadonlySet<string>): boolean {
-  return filename !== undefined && filenames.has(filename);
+/** The command that mends the files in the folder that they came from, and uploads them again. */
+function FixLine({ dataset: { name } }: Pick<ProblemsPanelProps, 'dataset'>) {
+  return (
+    <div className="flex flex-col gap-1 border-t border-line px-3 py-2 text-sm">
+      <p className="text-muted">
+        Or mend them in the folder that they came from, here FOLDER, and upload them again. The originals are kept:
+      </p>
+      <CopyLine
+        text={commandLine(location.origin, ['push', 'FOLDER', '--name', name, '--fix'])}
+        what="the line that mends files and uploads them"
+      />
+    </div>
+  );
 }

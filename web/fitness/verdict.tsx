@@ -1,13 +1,11 @@
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetWithFiles, Status } from '../../src/client/client.js';
+import type { DatasetWithFiles, Problem, Status } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
 import { dateOf, momentOf } from '../ui/ago.js';
-import { CopyButton, CopyLine } from '../ui/copy.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
-import { commandsFor } from './commands.js';
 
 const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
   READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },
@@ -41,10 +39,9 @@ function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; mo
       return {
         title: 'Fit to train',
         text: `Every file passed its checks, and every image and clip has a caption: ${[...contentsOf(counts), sizeOf(size_bytes)].join(', ')}.`,
-        more: <TrainingCommands dataset={dataset} />,
       };
     case 'FAILED':
-      return { title: 'Not fit to train', text: problemSummaryOf(error?.problems.length ?? 0) };
+      return { title: 'Not fit to train', text: problemSummaryOf(error?.problems ?? []) };
     case 'UPLOADING':
       return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <OpenUploads dataset={dataset} /> };
     case 'DRAFT':
@@ -57,34 +54,13 @@ function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; mo
   }
 }
 
-/** The digest of the dataset, and the commands for the training machine. */
-function TrainingCommands({ dataset }: { dataset: DatasetWithFiles }) {
-  const { digest } = dataset;
-  return (
-    <div className="flex flex-col gap-3 p-4 sm:p-5">
-      {digest !== undefined && (
-        <p className="flex flex-wrap items-center gap-x-2 text-sm">
-          <span className="text-muted">Fingerprint of exactly this dataset</span>
-          <span className="flex min-w-0 items-center">
-            <code className="wrap-anywhere">{digest}</code>
-            <CopyButton text={digest} what="the fingerprint" />
-          </span>
-        </p>
-      )}
-      <p className="text-sm text-muted">
-        On the training machine: mount the dataset, pin exactly this version, or print the settings for a job.
-      </p>
-      {commandsFor(dataset, digest).map(({ text, what }) => (
-        <CopyLine key={text} text={text} what={what} />
-      ))}
-    </div>
-  );
-}
-
 /** The service lists no more than `MAX_LISTED` problems. */
-function problemSummaryOf(problems: number): string {
-  if (problems >= MAX_LISTED) return `At least ${numberOf(MAX_LISTED)} problems; the first are listed below.`;
-  return `${countOf(problems, 'problem')}, listed below. Upload missing files, replace rejected files, or delete them.`;
+function problemSummaryOf(problems: readonly Problem[]): string {
+  if (problems.length >= MAX_LISTED) return `At least ${numberOf(MAX_LISTED)} problems; the first are listed below.`;
+  const { length } = problems.filter(({ code }) => code !== 'UPLOAD_EXPIRED');
+  return length === 0
+    ? 'An upload was interrupted.'
+    : `${countOf(length, 'problem')}, listed below with what mends them.`;
 }
 
 function waitingTextOf({ counts }: DatasetWithFiles): string {

@@ -1,5 +1,8 @@
-import { type QueryClient, useQuery } from '@tanstack/react-query';
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import type { DatasetChange, DatasetWithFiles } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
+import { datasetAfter } from './dataset-after.js';
 
 /**
  * The pause after fetching a dataset with all its files, which is a large answer for a large dataset: at least `MIN_GAP_MS`, and
@@ -11,12 +14,76 @@ const GAP_PER_DURATION = 4;
 /** How long read links are used. They are valid for at least an hour. */
 const LINKS_MS = 30 * 60_000;
 
+/** Between two checks whether announced files are still being sent. */
+const WAITING_MS = 15_000;
+
 const keyOf = (id: string) => ['dataset', id];
+
+/** The changes that arrive while a dataset is being fetched, by its id: the answer may be older than they are. */
+const changesDuringFetch = new Map<string, DatasetChange[]>();
 
 /** A dataset with its files, kept up to date by `Live`. */
 export function useDataset(id: string) {
   const client = useClient();
-  return useQuery({ queryKey: keyOf(id), queryFn: ({ signal }) => client.status(id, { signal }) });
+  const queries = useQueryClient();
+  return useQuery({
+    queryKey: keyOf(id),
+    queryFn: async ({ signal }) => {
+      const changes: DatasetChange[] = [];
+      changesDuringFetch.set(id, changes);
+      try {
+        const fetched = await client.status(id, { signal });
+        const { dataset, isCurrent } = afterAll(fetched, changes);
+        // A request at this moment would share the answer that has just arrived.
+        if (!isCurrent) setTimeout(() => refetchDatasetSoon(queries, id));
+        return dataset;
+      } finally {
+        if (changesDuringFetch.get(id) === changes) changesDuringFetch.delete(id);
+      }
+    },
+    // No event tells that a client has stopped to send.
+    refetchInterval: ({ state: { data } }) => data !== undefined && isWaiting(data) && WAITING_MS,
+  });
+}
+
+function isWaiting({ status, counts, interrupted }: DatasetWithFiles): boolean {
+  return status === 'UPLOADING' && counts.pending > 0 && interrupted !== true;
+}
+
+/** Applies changes to a dataset as it was fetched. `isCurrent` is false if one of them requires another fetch. */
+function afterAll(fetched: DatasetWithFiles, changes: readonly DatasetChange[]) {
+  let [dataset, isCurrent] = [fetched, true];
+  for (const change of changes) {
+    const next = datasetAfter(dataset, change);
+    if (next !== undefined) dataset = next;
+    // The first event of a stream names no files. A fetch that began before the stream was opened has missed nothing if the
+    // last activity is the same.
+    else if (dataset.updated_at !== change.updated_at || dataset.status !== change.status) isCurrent = false;
+  }
+  return { dataset, isCurrent };
+}
+
+/** The digest of a READY dataset. Events do not have it, so it is read when it is shown. */
+export function useDigest(dataset: DatasetWithFiles): string | undefined {
+  const queries = useQueryClient();
+  useEffect(() => {
+    if (dataset.status === 'READY' && dataset.digest === undefined) refetchDatasetSoon(queries, dataset.id);
+  }, [queries, dataset]);
+  return dataset.digest;
+}
+
+/** Updates the dataset that is shown by an event of its stream, or fetches it again if the event does not tell enough. */
+export function applyChange(queries: QueryClient, change: DatasetChange): void {
+  const queryKey = keyOf(change.id);
+  const changes = changesDuringFetch.get(change.id);
+  if (changes !== undefined) {
+    changes.push(change);
+    return;
+  }
+  const known = queries.getQueryData<DatasetWithFiles>(queryKey);
+  const next = known && datasetAfter(known, change);
+  if (next === undefined) refetchDatasetSoon(queries, change.id);
+  else queries.setQueryData(queryKey, next);
 }
 
 /** Signed links, with which the browser loads the files of a dataset without a token. */
@@ -60,9 +127,4 @@ async function refetch(queries: QueryClient, id: string): Promise<void> {
   await queries.refetchQueries({ queryKey: keyOf(id) }, { cancelRefetch: false });
   const gap = Math.max(MIN_GAP_MS, (performance.now() - startedAt) * GAP_PER_DURATION);
   await new Promise((resolve) => setTimeout(resolve, gap));
-}
-
-/** Fetches a deleted dataset again if it is shown, so that its page shows the 404 of the service. */
-export function refetchDeletedDataset(queries: QueryClient, id: string): void {
-  void queries.invalidateQueries({ queryKey: keyOf(id) });
 }

@@ -1,20 +1,23 @@
 import { type QueryClient, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import type { TrainyardClient } from '../../src/client/client.js';
+import { useRoute } from 'wouter';
+import { type TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
-import { refetchDeletedDataset, refetchDatasetSoon } from './dataset.js';
+import { applyChange, refetchDatasetSoon } from './dataset.js';
 import { putDataset, refetchDatasets, removeDataset } from './datasets.js';
 
 /** The pause before the event stream is opened again; the polling interval where a proxy blocks event streams. */
 const RECONNECT_MS = 5000;
 
 /**
- * Keeps the page up to date by one event stream, and by polling where no stream can be opened. A hidden tab closes its
- * stream, because a browser allows few connections to a host.
+ * Keeps the page up to date by one event stream, of the dataset that it shows or else of all datasets, and by polling where
+ * no stream can be opened. A hidden tab closes its stream, because a browser allows few connections to a host.
  */
 export function Live() {
   const client = useClient();
   const queries = useQueryClient();
+  const [, parameters] = useRoute('/datasets/:id/:view?');
+  const id = parameters?.id;
   useEffect(() => {
     let following: AbortController | undefined;
     const followWhileVisible = () => {
@@ -22,7 +25,14 @@ export function Live() {
       following = undefined;
       if (document.visibilityState === 'hidden') return;
       following = new AbortController();
-      void follow(client, queries, following.signal);
+      const { signal } = following;
+      void follow(
+        id === undefined
+          ? () => followAll(client, queries, signal)
+          : () => followDataset(client, queries, { id, signal }),
+        queries,
+        signal,
+      );
     };
     followWhileVisible();
     document.addEventListener('visibilitychange', followWhileVisible);
@@ -30,30 +40,50 @@ export function Live() {
       document.removeEventListener('visibilitychange', followWhileVisible);
       following?.abort();
     };
-  }, [client, queries]);
+  }, [client, queries, id]);
   return null;
 }
 
-async function follow(client: TrainyardClient, queries: QueryClient, signal: AbortSignal): Promise<void> {
+/** Opens a stream again whenever it has ended, unless its dataset is gone. */
+async function follow(stream: () => Promise<void>, queries: QueryClient, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
+    let isGone = false;
     try {
-      for await (const event of client.allEvents({ signal })) {
-        if (event.type === 'open') refetchAll(queries);
-        if (event.type === 'dataset') {
-          putDataset(queries, event.dataset);
-          refetchDatasetSoon(queries, event.dataset.id);
-        }
-        if (event.type === 'deleted') {
-          removeDataset(queries, event.id);
-          refetchDeletedDataset(queries, event.id);
-        }
-      }
-    } catch {
+      await stream();
+    } catch (error) {
       // The refetch below fails with the same error, and the page shows it.
+      isGone = error instanceof TrainyardError && error.status === 404;
     }
-    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
-    if (!signal.aborted) refetchAll(queries);
+    if (!isGone) await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    if (signal.aborted) return;
+    refetchAll(queries);
+    if (isGone) return;
   }
+}
+
+async function followAll(client: TrainyardClient, queries: QueryClient, signal: AbortSignal): Promise<void> {
+  for await (const event of client.allEvents({ signal })) {
+    if (event.type === 'open') refetchAll(queries);
+    if (event.type === 'dataset') {
+      putDataset(queries, event.dataset);
+      refetchDatasetSoon(queries, event.dataset.id);
+    }
+    if (event.type === 'deleted') {
+      removeDataset(queries, event.id);
+      refetchDatasetSoon(queries, event.id);
+    }
+  }
+}
+
+async function followDataset(
+  client: TrainyardClient,
+  queries: QueryClient,
+  { id, signal }: { id: string; signal: AbortSignal },
+): Promise<void> {
+  // The first event names no files, so that the dataset is fetched: changes before it may have been missed.
+  for await (const change of client.events(id, { signal })) applyChange(queries, change);
+  // If the dataset was deleted, the page shows the 404 of the service.
+  if (!signal.aborted) refetchDatasetSoon(queries, id);
 }
 
 function refetchAll(queries: QueryClient): void {

@@ -1,3 +1,4 @@
+import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { groupedBy } from '../grouped-by.js';
@@ -10,6 +11,8 @@ export interface Pair {
   /** Usually one file; none for an orphan caption; several if they share a stem and thus a caption. */
   readonly media: readonly DatasetFile[];
   readonly caption: DatasetFile | undefined;
+  /** Whether a file of this stem was announced and has not arrived, so that the pair may be complete soon. */
+  readonly isAwaited: boolean;
   /** Errors and warnings about these files, a recheck's included, except a missing caption. */
   readonly problems: readonly Problem[];
 }
@@ -26,13 +29,17 @@ export type PairCategory = (typeof PAIR_CATEGORIES)[number];
 /** Errors about files in the dataset. All other errors are about uploads that are not in it. */
 const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);
 
-type Findings = Pick<DatasetWithFiles, 'files' | 'damaged' | 'warnings' | 'error'>;
+type Findings = Pick<DatasetWithFiles, 'files' | 'damaged' | 'warnings' | 'error' | 'awaited'>;
 
 /** Groups the files of a dataset into pairs, sorted by stem. Files that a recheck found damaged are among them. */
-export function pairsOf({ files, damaged = [], warnings, error }: Findings): Pair[] {
+export function pairsOf({ files, damaged = [], warnings, error, awaited }: Findings): Pair[] {
   const groups = groupedBy([...files, ...damaged], ({ filename }) => stemOf(filename));
   const errors = (error?.problems ?? []).filter(({ code }) => code === 'NAME_COLLISION');
   const problemsByStem = groupedBy([...errors, ...warnings], ({ filename }) => stemOf(filename ?? ''));
+  const unsent = unsentFilesOf({ awaited, error });
+  const awaitedStems = new Set(unsent.map(stemOf));
+  // Others may be awaited too.
+  const isTruncated = unsent.length >= MAX_LISTED;
   return [...groups]
     .map(([stem, group]) => ({
       stem,
@@ -40,6 +47,7 @@ export function pairsOf({ files, damaged = [], warnings, error }: Findings): Pai
       media: group.filter(({ kind }) => kind !== 'caption'),
       // If both `a.txt` and `a.TXT` exist, the service reports a collision, and the trainer reads `a.txt`.
       caption: group.find(({ filename }) => filename.endsWith('.txt')) ?? group.find(({ kind }) => kind === 'caption'),
+      isAwaited: isTruncated || awaitedStems.has(stem),
       problems: withoutRepeats([
         ...group.flatMap(({ problem }) => problem ?? []),
         ...(problemsByStem.get(stem) ?? []),
@@ -60,14 +68,20 @@ export function isInCategory(pair: Pair, category: PairCategory): boolean {
     case 'all':
       return true;
     case 'missing':
-      return pair.media.length > 0 && pair.caption === undefined;
+      return pair.media.length > 0 && pair.caption === undefined && !pair.isAwaited;
     case 'blank':
       return pair.problems.some(({ code }) => code === 'BLANK_CAPTION');
     case 'orphan':
-      return pair.media.length === 0;
+      return pair.media.length === 0 && !pair.isAwaited;
     case 'warnings':
       return pair.problems.length > 0;
   }
+}
+
+/** Names of the files that were announced and have not arrived, expired ones included. The service lists the first thousand. */
+export function unsentFilesOf({ awaited = [], error }: Pick<DatasetWithFiles, 'awaited' | 'error'>): string[] {
+  const expired = (error?.problems ?? []).filter(({ code }) => code === 'UPLOAD_EXPIRED');
+  return [...awaited, ...expired].flatMap(({ filename }) => filename ?? []);
 }
 
 /** The uploads that were rejected or have expired. */

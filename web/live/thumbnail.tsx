@@ -5,7 +5,8 @@ import { useLinks } from './dataset.js';
 
 interface ThumbnailProps {
   readonly datasetId: string;
-  readonly file: DatasetFile;
+  /** With `revision`: as it was in that revision. */
+  readonly file: Pick<DatasetFile, 'filename' | 'sha256'> & { readonly revision?: number };
   readonly className?: string;
 }
 

@@ -2,6 +2,7 @@ import { TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
 import { CaptionField } from '../captions/editing/caption-field.js';
 import { isInCategory, type Pair } from '../live/pairs.js';
+import { useIsShared } from '../session/client.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
@@ -31,6 +32,7 @@ interface PairCardProps extends CardActions {
 export const PairCard = memo(function PairCard(props: PairCardProps) {
   const { datasetId, pair, isSelected, isTarget, isDeleting, isCurrent, onOpen, onSelect } = props;
   const { stem, media } = pair;
+  const isShared = useIsShared();
   const [isHovered, setHovered] = useState(false);
   const [isFocused, setFocused] = useState(false);
   const [first] = media;
@@ -72,16 +74,18 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
           ))}
         </span>
       </button>
-      <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
-        <input
-          type="checkbox"
-          tabIndex={tabIndex}
-          checked={isSelected}
-          aria-label={`Select ${names}`}
-          onChange={(event) => onSelect(stem, event.nativeEvent as globalThis.MouseEvent)}
-          className="size-5 cursor-pointer accent-accent"
-        />
-      </label>
+      {!isShared && (
+        <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
+          <input
+            type="checkbox"
+            tabIndex={tabIndex}
+            checked={isSelected}
+            aria-label={`Select ${names}`}
+            onChange={(event) => onSelect(stem, event.nativeEvent as globalThis.MouseEvent)}
+            className="size-5 cursor-pointer accent-accent"
+          />
+        </label>
+      )}
       <Warnings pair={pair} />
       <div className="flex min-h-0 grow flex-col gap-1 p-2">
         <div className="select-none">

@@ -4,7 +4,8 @@ import type { DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { useDataset } from '../live/dataset.js';
 import { isInCategory, type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
-import { useClient } from '../session/client.js';
+import { useCanWrite } from '../session/account.js';
+import { useConnect, useIsShared } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { countOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
@@ -14,7 +15,7 @@ import { type PairFilter, pairFilterOf, categoryCounts, pairFilterParameters, na
 import { PairGrid, type PairGridHandle } from './pair-grid.js';
 import { RejectedUploads } from './rejected-uploads.js';
 import { DeletePairsDialog } from './selection/delete-pairs-dialog.js';
-import { type FileToDelete, deleteFiles, dismissFailures, useDeletion } from './selection/deletion.js';
+import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from './selection/deletion.js';
 import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from './selection/selection.js';
 import { SelectionBar } from './selection/selection-bar.js';
 import { Viewer } from './viewer.js';
@@ -54,7 +55,9 @@ interface PairsProps {
 
 function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   const { id } = dataset;
-  const client = useClient();
+  const connect = useConnect();
+  const canWrite = useCanWrite();
+  const isShared = useIsShared();
   const { refetch } = useDataset(id);
   const deletion = useDeletion(id);
   const grid = useRef<PairGridHandle>(null);
@@ -80,16 +83,17 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   const isTargetShown = shown.some(({ stem }) => stem === target);
   const onSelect = useCallback(
     (stem: string, { shiftKey }: ModifierKeys) =>
-      setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
-    [shown],
+      // The selection is there to delete files.
+      isShared || setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
+    [shown, isShared],
   );
-  const confirmDeletion = (of: readonly Pair[]) => of.length > 0 && !deletion.isRunning && setToDelete(of);
-  const remove = (files: readonly FileToDelete[]) => void deleteFiles(files, { client, datasetId: id, refetch });
+  const confirmDeletion = (of: readonly Pair[]) => canWrite && of.length > 0 && !deletion.isRunning && setToDelete(of);
+  const deleting = { connect, datasetId: id, refetch };
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (isTyping(event.target) || isDialogOpen() || event.defaultPrevented) return;
-      if (event.key === 'a' && (event.ctrlKey || event.metaKey)) setSelection(allOf(shown));
+      if (event.key === 'a' && (event.ctrlKey || event.metaKey) && !isShared) setSelection(allOf(shown));
       else if (event.key === 'Escape') setSelection(EMPTY_SELECTION);
       else if (event.key === 'Delete')
         confirmDeletion(selected.length > 0 ? selected : shown.filter(({ stem }) => stem === current));
@@ -103,6 +107,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   return (
     <>
       <SelectionBar
+        datasetId={id}
         shown={shown.length}
         selected={selected.length}
         dataset={dataset}
@@ -110,7 +115,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
         onSelectAll={() => setSelection(allOf(shown))}
         onSelectNone={() => setSelection(EMPTY_SELECTION)}
         onDelete={() => confirmDeletion(selected)}
-        onRetry={() => remove(deletion.failures)}
+        onRetry={() => void retryDeletion(deleting)}
         onDismiss={() => dismissFailures(id)}
       />
       {target !== undefined && !isTargetShown && (
@@ -157,7 +162,10 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
           onClose={() => setToDelete(undefined)}
           onConfirm={() => {
             setToDelete(undefined);
-            remove(toDelete.flatMap(({ stem, files }) => files.map(({ filename }) => ({ stem, filename }))));
+            const files = toDelete.flatMap(({ stem, files }) =>
+              files.map(({ filename, etag }) => ({ stem, filename, etag })),
+            );
+            void deleteFiles(files, deleting);
           }}
         />
       )}
@@ -195,13 +203,14 @@ function HiddenTarget({ filter, pairs, stem, onFilter }: Omit<PairsProps, 'datas
 }
 
 function NoFiles({ dataset: { awaited = [], checking = [] } }: { dataset: DatasetWithFiles }) {
+  const isShared = useIsShared();
   const waiting = awaited.length > 0 ? 'Waiting for the first files' : 'No files yet';
   return (
     <div className="flex flex-col items-center gap-2 py-16 text-center">
       <p className="text-lg font-medium">
         {checking.length > 0 ? `Checking ${countOf(checking.length, 'file')}` : waiting}
       </p>
-      <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>
+      {!isShared && <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>}
     </div>
   );
 }

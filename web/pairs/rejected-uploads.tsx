@@ -1,14 +1,10 @@
-import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
-import { forEachConcurrent } from '../../src/for-each-concurrent.js';
-import { useDataset } from '../live/dataset.js';
 import type { RejectedUpload } from '../live/pairs.js';
-import { useClient } from '../session/client.js';
-import { Button } from '../ui/button.js';
-import { countOf, messageOf, numberOf } from '../ui/format.js';
+import { useWithdrawal } from '../live/use-withdrawal.js';
+import { useIsShared } from '../session/client.js';
+import { WriteButton } from '../session/write-button.js';
+import { countOf, numberOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
-
-const CONCURRENCY = 4;
 
 /** Lists uploads that were rejected or have expired, with the reason, until they are dismissed. */
 export function RejectedUploads({
@@ -18,19 +14,8 @@ export function RejectedUploads({
   dataset: DatasetWithFiles;
   uploads: readonly RejectedUpload[];
 }) {
-  const client = useClient();
-  const { refetch } = useDataset(dataset.id);
-  const [busy, setBusy] = useState<ReadonlySet<string>>(new Set());
-  const [failure, setFailure] = useState('');
-  const withdraw = async (filenames: readonly string[]) => {
-    setFailure('');
-    setBusy(new Set(filenames));
-    await forEachConcurrent(filenames, CONCURRENCY, (filename) =>
-      client.withdraw(dataset.id, filename).catch((error: unknown) => setFailure(messageOf(error))),
-    );
-    await refetch();
-    setBusy(new Set());
-  };
+  const { withdraw, withdrawing, failure } = useWithdrawal(dataset.id);
+  const isShared = useIsShared();
   if (uploads.length === 0) {
     const { rejected } = dataset.counts;
     return (
@@ -45,13 +30,16 @@ export function RejectedUploads({
     <section aria-label="Rejected uploads" className="flex flex-col gap-3">
       <div className="flex flex-wrap items-center gap-3">
         <p className="mr-auto max-w-prose text-sm text-muted">
-          These files are not in the dataset, and it can't be READY while they are listed. Upload a corrected file under
-          the same name, or dismiss the entry.
+          These files are not in the dataset, and it can't be READY while they are listed.
+          {!isShared && ' Upload a corrected file under the same name, or dismiss the entry.'}
         </p>
         {uploads.length > 1 && (
-          <Button disabled={busy.size > 0} onClick={() => void withdraw(uploads.map(({ filename }) => filename))}>
+          <WriteButton
+            disabled={withdrawing.size > 0}
+            onClick={() => void withdraw(uploads.map(({ filename }) => filename))}
+          >
             Dismiss all {numberOf(uploads.length)}
-          </Button>
+          </WriteButton>
         )}
       </div>
       <p role="alert" className="text-sm text-bad empty:hidden">
@@ -67,14 +55,14 @@ export function RejectedUploads({
                 </p>
                 <p className="text-sm wrap-anywhere text-bad">{problem.message}</p>
               </div>
-              <Button
+              <WriteButton
                 aria-label={`Dismiss ${filename}`}
-                disabled={busy.has(filename)}
+                disabled={withdrawing.has(filename)}
                 onClick={() => void withdraw([filename])}
                 className="shrink-0"
               >
                 Dismiss
-              </Button>
+              </WriteButton>
             </div>
           )}
         </LongList>

@@ -4,6 +4,8 @@ import type { DatasetFile } from '../../src/client/client.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
 import { useLinks } from '../live/dataset.js';
 import type { Pair } from '../live/pairs.js';
+import { useIsShared } from '../session/client.js';
+import { WriteButton } from '../session/write-button.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
@@ -31,6 +33,7 @@ interface ViewerProps {
 /** Shows one pair in full size, with buttons for the previous and the next one. */
 export function Viewer(props: ViewerProps) {
   const { datasetId, pairs, index, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
+  const isShared = useIsShared();
   const pair = pairs[index]!;
   const [chosen, setChosen] = useState<string>();
   const file = pair.media.find(({ filename }) => filename === chosen) ?? pair.media[0] ?? pair.caption;
@@ -69,19 +72,27 @@ export function Viewer(props: ViewerProps) {
         <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
           {numberOf(index + 1)} of {numberOf(pairs.length)}
         </span>
-        <label className="ml-auto flex min-h-9 cursor-pointer items-center gap-2 px-2 text-sm">
-          <input
-            type="checkbox"
-            checked={isSelected}
-            onChange={() => onSelect(pair.stem)}
-            className="size-5 cursor-pointer accent-accent"
-          />
-          Select
-        </label>
+        <span className="ml-auto" />
+        {!isShared && (
+          <label className="flex min-h-9 cursor-pointer items-center gap-2 px-2 text-sm">
+            <input
+              type="checkbox"
+              checked={isSelected}
+              onChange={() => onSelect(pair.stem)}
+              className="size-5 cursor-pointer accent-accent"
+            />
+            Select
+          </label>
+        )}
         <DownloadLink datasetId={datasetId} file={file} />
-        <Button kind="quiet" aria-label="Delete this pair" onClick={() => onDelete(pair)} className="hover:text-bad">
+        <WriteButton
+          kind="quiet"
+          aria-label="Delete this pair"
+          onClick={() => onDelete(pair)}
+          className="hover:text-bad"
+        >
           <Trash2 size={18} aria-hidden />
-        </Button>
+        </WriteButton>
         <Button kind="quiet" aria-label="Close" onClick={onClose}>
           <X size={18} aria-hidden />
         </Button>

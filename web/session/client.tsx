@@ -1,33 +1,91 @@
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext, useMemo } from 'react';
-import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
-import { signOut } from './session.js';
+import { type ChangeGroup, TrainyardClient } from '../../src/client/client.js';
+import { messageOf } from '../ui/format.js';
+import { checkSession, isUnauthorized } from './session.js';
 
-const ClientContext = createContext<TrainyardClient | undefined>(undefined);
+/** Makes a client whose writes belong to one change; without a change, the service groups them by time. */
+export type Connect = (change?: ChangeGroup) => TrainyardClient;
 
-/** Provides a client for this token, and a cache of its answers. */
-export function ClientProvider({ token, children }: { token: string; children: ReactNode }) {
-  const { client, queries } = useMemo(
-    () => ({ client: new TrainyardClient({ baseUrl: location.origin, token }), queries: newQueryClient() }),
-    [token],
-  );
+interface Connection {
+  readonly client: TrainyardClient;
+  readonly connect: Connect;
+  /** Whether the page belongs to a share link, which never changes anything. */
+  readonly isShared: boolean;
+}
+
+const ConnectionContext = createContext<Connection | undefined>(undefined);
+
+/** The edits of this tab belong together in the history of a dataset. */
+const EDITS: ChangeGroup = { how: 'edit', id: newChangeId() };
+
+/** A session of this browser, or the token of a share. */
+type Credential =
+  | { readonly session: string; readonly token?: never }
+  | { readonly token: string; readonly session?: never };
+
+type ClientProviderProps = Credential & {
+  /** Called with the message of a 401; by default, the session is checked. */
+  readonly onUnauthorized?: (message: string) => void;
+  readonly children: ReactNode;
+};
+
+const checkSessionBecause = (message: string) => void checkSession(message);
+
+/** Provides clients for this session or token, and a cache of their answers. */
+export function ClientProvider(props: ClientProviderProps) {
+  const { session = '', token, onUnauthorized = checkSessionBecause, children } = props;
+  const { connection, queries } = useMemo(() => {
+    const credential = token === undefined ? { session } : { token };
+    const connect: Connect = (change) =>
+      new TrainyardClient({ baseUrl: location.origin, ...credential, ...(change && { change }) });
+    return {
+      connection: { client: connect(EDITS), connect, isShared: token !== undefined },
+      queries: newQueryClient(onUnauthorized),
+    };
+  }, [session, token, onUnauthorized]);
   return (
-    <ClientContext value={client}>
+    <ConnectionContext value={connection}>
       <QueryClientProvider client={queries}>{children}</QueryClientProvider>
-    </ClientContext>
+    </ConnectionContext>
   );
 }
 
 /** @throws Error outside of `ClientProvider` */
 export function useClient(): TrainyardClient {
-  const client = useContext(ClientContext);
-  if (client === undefined) throw new Error('useClient was called outside of ClientProvider.');
-  return client;
+  return useConnection().client;
 }
 
-function newQueryClient(): QueryClient {
+/** @throws Error outside of `ClientProvider` */
+export function useConnect(): Connect {
+  return useConnection().connect;
+}
+
+/** Whether the page belongs to a share link: it has no controls that change a dataset. @throws Error outside of `ClientProvider` */
+export function useIsShared(): boolean {
+  return useConnection().isShared;
+}
+
+function useConnection(): Connection {
+  const connection = useContext(ConnectionContext);
+  if (connection === undefined) throw new Error('useClient was called outside of ClientProvider.');
+  return connection;
+}
+
+/** A random id for writes that belong together. */
+export function newChangeId(): string {
+  // `crypto.randomUUID` exists only over TLS and on localhost, which this service often is not.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function newQueryClient(onUnauthorized: (message: string) => void): QueryClient {
   return new QueryClient({
-    queryCache: new QueryCache({ onError: signOutIfUnauthorized }),
+    queryCache: new QueryCache({
+      onError: (error) => {
+        if (isUnauthorized(error)) onUnauthorized(messageOf(error));
+      },
+    }),
     // The client retries by itself, and events announce changes.
     defaultOptions: {
       queries: {
@@ -42,7 +100,7 @@ function newQueryClient(): QueryClient {
   });
 }
 
-/** Signs out after a 401, so that the user is told once, and not at every click, that the token was revoked. */
+/** Checks the session after a 401, so that the user is told once, and not at every click, that it has ended. */
 export function signOutIfUnauthorized(error: unknown): void {
-  if (error instanceof TrainyardError && error.status === 401) signOut(error.message);
+  if (isUnauthorized(error)) void checkSession(messageOf(error));
 }

@@ -1,45 +1,159 @@
 import { useSyncExternalStore } from 'react';
+import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
+import { messageOf } from '../ui/format.js';
 
 /*
- * The token is kept in this tab only: closing the tab deletes it, and a new tab needs it again. In an address, it follows the
- * `#`, a part that browsers never send to a server.
+ * The session is in a cookie that scripts can't read, and belongs to the whole browser. A token or a code is exchanged for it
+ * and forgotten. In an address, it follows the `#`, a part that browsers never send to a server.
  */
 
-const KEY = 'trainyard-token';
+/** Remembers that this browser is signed in, so that the end of the session is told and a first visit is not. */
+const SIGNED_IN = 'trainyard-signed-in';
+
+/** Tells other tabs that this browser has signed in or out. */
+const otherTabs = new BroadcastChannel('trainyard-session');
+
+export interface SignedIn {
+  /** The id of the session. */
+  readonly id: string;
+  readonly account: string;
+  readonly tokenId: string;
+}
+
+/** What a link signs in with. */
+export type Credential = { readonly token: string } | { readonly code: string };
+
+/** A link of another token. It replaces the session only if the user agrees. */
+export interface OfferedSignIn {
+  readonly credential: Credential;
+  /** The account of the token; a code does not tell it. */
+  readonly account: string | undefined;
+}
 
 export interface Session {
-  readonly token: string | undefined;
-  /** Why the user was signed out, for the sign-in page. */
+  /** `'unknown'` until the service has answered. */
+  readonly current: SignedIn | 'unknown' | undefined;
+  /** Why the user is signed out, for the sign-in page. */
   readonly reason: string | undefined;
+  readonly offered: OfferedSignIn | undefined;
 }
 
-let session: Session = { token: sessionStorage.getItem(KEY) ?? undefined, reason: undefined };
+let session: Session = { current: 'unknown', reason: undefined, offered: undefined };
 const listeners = new Set<() => void>();
 
-/** Signs in with `#token=…`, and removes it from the address bar and the history. Called before the first render. */
-export function takeTokenFromAddress(): void {
-  const token = new URLSearchParams(location.hash.slice(1)).get('token');
-  if (token === null) return;
-  history.replaceState(history.state, '', location.pathname + location.search);
-  signIn(token);
+/**
+ * Finds the session of this browser, and signs in with `#token=…` or `#code=…`, now and when the address changes. A link
+ * could come from an attacker who wants uploads in another account, so a session is not replaced by it without a question.
+ */
+export function startSession(): void {
+  void takeFromAddress();
+  addEventListener('hashchange', () => void takeFromAddress());
+  otherTabs.addEventListener('message', () => void checkSession('You signed out in another tab.'));
 }
 
-export function signIn(token: string): void {
-  sessionStorage.setItem(KEY, token);
-  change({ token, reason: undefined });
+async function takeFromAddress(): Promise<void> {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  const [token, code] = [parameters.get('token'), parameters.get('code')];
+  const credential = code !== null ? { code } : token !== null ? { token } : undefined;
+  if (credential !== undefined) history.replaceState(history.state, '', location.pathname + location.search);
+  if (session.current === 'unknown') await checkSession();
+  if (credential === undefined) return;
+  const { current } = session;
+  if (current === undefined || current === 'unknown') {
+    await signIn(credential).catch((error) => change({ current: undefined, reason: messageOf(error) }));
+    return;
+  }
+  const offered =
+    'token' in credential
+      ? await accountOf(new TrainyardClient({ ...HERE, token: credential.token })).catch(() => undefined)
+      : { tokenId: token, account: undefined };
+  if (offered === undefined || offered.tokenId === current.tokenId) return;
+  change({ offered: { credential, account: offered.account } });
 }
 
-export function signOut(reason?: string): void {
-  sessionStorage.removeItem(KEY);
-  change({ token: undefined, reason });
+/** Exchanges a token or a code for a session. @throws as the client does */
+export async function signIn(credential: Credential): Promise<void> {
+  const client = new TrainyardClient({
+    ...HERE,
+    ...('token' in credential ? { token: credential.token } : { session: '1' }),
+  });
+  const { id } = await client.sessions.start('code' in credential ? { code: credential.code } : {});
+  change({
+    ...(await accountOf(clientOf(id)).then((current) => ({ current }))),
+    reason: undefined,
+    offered: undefined,
+  });
+  otherTabs.postMessage('signed in');
+}
+
+export function declineOffered(): void {
+  change({ offered: undefined });
+}
+
+/** Ends the session of this browser, in all tabs. @throws as the client does; the browser is then still signed in */
+export async function signOut(): Promise<void> {
+  const { current } = session;
+  if (current === undefined || current === 'unknown') return;
+  await clientOf(current.id)
+    .sessions.end()
+    .catch((error) => {
+      if (!isUnauthorized(error)) throw error;
+    });
+  change({ current: undefined, reason: undefined, offered: undefined });
+  otherTabs.postMessage('signed out');
+}
+
+/**
+ * Asks the service which session this browser has: another tab may have signed in again. If it has none, the sign-in page is
+ * shown, with the reason.
+ */
+export async function checkSession(reason?: string): Promise<void> {
+  const wasSignedIn = localStorage.getItem(SIGNED_IN) !== null || reason !== undefined;
+  try {
+    const current = await accountOf(clientOf('1'));
+    // The same object, so that nothing is rendered again.
+    const isSame = typeof session.current === 'object' && session.current.id === current.id;
+    change({ ...(!isSame && { current }), reason: undefined });
+  } catch (error) {
+    if (isUnauthorized(error)) {
+      change({
+        current: undefined,
+        reason: wasSignedIn ? (reason ?? messageOf(error)) : undefined,
+        offered: undefined,
+      });
+    } else if (session.current === 'unknown') change({ current: undefined, reason: messageOf(error) });
+  }
+}
+
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof TrainyardError && error.status === 401;
+}
+
+/** The session, while this browser is signed in. */
+export function useSignedIn(): SignedIn | undefined {
+  const { current } = useSession();
+  return typeof current === 'object' ? current : undefined;
 }
 
 export function useSession(): Session {
   return useSyncExternalStore(subscribe, () => session);
 }
 
-function change(next: Session): void {
-  session = next;
+const HERE = { baseUrl: location.origin, attempts: 2 };
+
+function clientOf(id: string): TrainyardClient {
+  return new TrainyardClient({ ...HERE, session: id });
+}
+
+async function accountOf(client: TrainyardClient): Promise<SignedIn> {
+  const { account, token, session_id } = await client.account();
+  return { id: session_id ?? '', account, tokenId: token.id };
+}
+
+function change(next: Partial<Session>): void {
+  session = { ...session, ...next };
+  if (session.current === undefined) localStorage.removeItem(SIGNED_IN);
+  else if (session.current !== 'unknown') localStorage.setItem(SIGNED_IN, '1');
   for (const listener of listeners) listener();
 }
 

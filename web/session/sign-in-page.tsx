@@ -1,27 +1,23 @@
 import { type FormEvent, useState } from 'react';
-import { TrainyardClient, TrainyardError } from '../../src/client/client.js';
 import { Button } from '../ui/button.js';
 import { messageOf } from '../ui/format.js';
-import { signIn, useSession } from './session.js';
+import { isUnauthorized, signIn, useSession } from './session.js';
 
-/** Asks for a token, checks it with the service, and signs in. */
+/** Asks for a token, and signs in with it. */
 export function SignInPage() {
   const { reason } = useSession();
   const [token, setToken] = useState('');
-  const [error, setError] = useState(reason);
+  const [error, setError] = useState<string>();
   const [isChecking, setChecking] = useState(false);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     setChecking(true);
     try {
-      const trimmed = token.trim();
-      await new TrainyardClient({ baseUrl: location.origin, token: trimmed, attempts: 1 }).page({ limit: 1 });
-      signIn(trimmed);
+      await signIn({ token: token.trim() });
     } catch (cause) {
-      const isUnknown = cause instanceof TrainyardError && cause.status === 401;
       setError(
-        isUnknown
+        isUnauthorized(cause)
           ? 'The service does not know this token. Check that it is complete and was not revoked.'
           : messageOf(cause),
       );
@@ -52,14 +48,17 @@ export function SignInPage() {
           className="rounded-lg border border-line bg-page px-3 py-2 font-mono"
         />
         <p id="token-error" role="alert" className="text-sm text-bad empty:hidden">
-          {error}
+          {error ?? reason}
         </p>
         <Button type="submit" kind="primary" disabled={isChecking}>
           {isChecking ? 'Checking …' : 'Sign in'}
         </Button>
         <p id="token-help" className="text-sm text-muted">
-          The first <code>npm start</code> prints a link that signs you in. To create another token, run{' '}
-          <code>npx trainyard token create</code> on the server. The token is kept in this tab only.
+          The first start of the service prints a link that signs you in. To create another token, run{' '}
+          <code>trainyard token create</code> on the service's machine, in a clone as{' '}
+          <code>npx trainyard token create</code>, with <code>--data</code> and its data folder, unless that is{' '}
+          <code>./data</code>. This browser stays signed in for 30 days, or until you sign out; it does not keep the
+          token.
         </p>
       </form>
     </main>

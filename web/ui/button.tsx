@@ -7,7 +7,7 @@ const STYLES = {
   danger: 'bg-panel text-bad hover:bg-bad-soft border-bad',
 } as const;
 
-interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly kind?: keyof typeof STYLES;
 }
 

@@ -7,18 +7,15 @@ const MAX_FULL_ROWS = 12;
 interface LongListProps<T> {
   readonly label: string;
   readonly items: readonly T[];
+  /** A class that sets the height at which the list scrolls. */
+  readonly height?: string;
   readonly children: (item: T) => ReactNode;
 }
 
 /** A list of rows, of any length. */
-export function LongList<T>({ label, items, children }: LongListProps<T>) {
-  if (items.length > MAX_FULL_ROWS) {
-    return (
-      <ScrolledList label={label} items={items}>
-        {children}
-      </ScrolledList>
-    );
-  }
+export function LongList<T>(props: LongListProps<T>) {
+  const { label, items, children } = props;
+  if (items.length > MAX_FULL_ROWS) return <ScrolledList {...props} />;
   return (
     <ul aria-label={label}>
       {items.map((item, index) => (
@@ -33,7 +30,7 @@ export function LongList<T>({ label, items, children }: LongListProps<T>) {
 
 const ROW = 'border-t border-line first:border-t-0';
 
-function ScrolledList<T>({ label, items, children }: LongListProps<T>) {
+function ScrolledList<T>({ label, items, height = 'max-h-96', children }: LongListProps<T>) {
   const frame = useRef<HTMLElement>(null);
   const virtual = useVirtualizer({
     count: items.length,
@@ -43,7 +40,7 @@ function ScrolledList<T>({ label, items, children }: LongListProps<T>) {
   });
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard
-    <section ref={frame} tabIndex={0} aria-label={label} className="max-h-96 overflow-y-auto">
+    <section ref={frame} tabIndex={0} aria-label={label} className={`${height} overflow-y-auto`}>
       <ul className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map(({ index, start }) => (
           <li

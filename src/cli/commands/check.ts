@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
+import { countMendable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
+import { fixDocument } from '../fix/fix-output.js';
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
@@ -12,8 +14,12 @@ import { counted } from '../terminal/text.js';
 const EXAMPLES = `
 Examples:
   $ trainyard check photos                  every file of the folder
-  $ trainyard check photos/*.jpg            some of them
+  $ trainyard check photos/*_new.*          some of them
   $ trainyard check photos --json | jq '.errors[].message'
+  $ trainyard check photos --fix --dry-run  lists what --fix would change
+  $ trainyard check photos --fix            mends files, and keeps the originals in photos.orig
+
+${FIX_HELP}
 
 Needs no service. Exit codes: 0 the files are fit to train on, 1 they are not, 66 no files found, 74 a file can't be read,
 78 the ffmpeg that --ffmpeg names can't be used.`;
@@ -25,31 +31,46 @@ export function addCheckCommand(program: Command): void {
     .description('Inspect files as the service does, and list what makes them unfit to train on.')
     .argument('<paths...>', 'a folder, or files')
     .option('--follow', 'follow links that lead out of the folder')
+    .option('--fix', 'mend files where that needs no guessing')
+    .option('--dry-run', 'with --fix: list what would be changed, and change nothing')
+    .option('--in-place', 'with --fix: keep no originals')
+    .option('--yes', 'with --fix: do not ask on a terminal')
     .option('--json', 'print JSON for scripts')
     .addHelpText('after', EXAMPLES)
     .action((paths, options) => interruptible((signal) => check(paths, options, signal)));
   addSettings(command, ['ffmpeg']);
 }
 
-interface CheckOptions {
+interface CheckOptions extends FixFlags {
   readonly follow?: true;
-  readonly json?: true;
   readonly ffmpeg?: string;
 }
 
 async function check(paths: string[], options: CheckOptions, signal: AbortSignal): Promise<void> {
+  requireFix(options, ['dryRun', 'inPlace', 'yes']);
   const choice = ffmpegFrom(options);
   const ffmpeg = await findFfmpeg(choice);
   const inspector = new FileInspector({ ffmpeg });
   const display = openProgressDisplay({ isQuiet: options.json === true });
   try {
-    const report = await inspectPaths(paths, { follow: options.follow === true, inspector, display, signal });
+    const task = { follow: options.follow === true, inspector, display, signal };
+    const fixed = options.fix && (await fixFiles(paths, options, task));
+    const report = await inspectPaths(fixed?.paths ?? paths, task);
     process.exitCode = checkExitCode(report);
-    if (options.json) printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...reportDocument(report) });
-    else printReport(report, ffmpegSentence(ffmpeg, choice));
+    if (options.json) {
+      const fix = fixed === undefined ? {} : { fix: fixDocument(fixed) };
+      return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
+    }
+    printReport(report, ffmpegSentence(ffmpeg, choice));
+    if (fixed === undefined) await printMendable(report, signal);
   } finally {
     display.clear();
   }
+}
+
+async function printMendable(report: FolderReport, signal: AbortSignal): Promise<void> {
+  const count = await countMendable(report, signal);
+  if (count > 0) print(`${counted(count, 'file')} can be mended. To do so, run the same command with --fix.`);
 }
 
 function checkExitCode(report: FolderReport): number {

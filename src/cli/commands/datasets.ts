@@ -4,8 +4,10 @@ import { firstLines, kindCounts } from '../folder/report.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { withOwnCommand } from '../terminal/own-command.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
+import { jsonText } from '../../json-text.js';
 import { counted, formatBytes, printable, tableOf } from '../terminal/text.js';
 
 const STATUSES = ['DRAFT', 'UPLOADING', 'READY', 'FAILED'] as const satisfies readonly Status[];
@@ -67,7 +69,7 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
   if (options.json) return printJson({ datasets });
   if (datasets.length === 0) {
     if (options.status !== undefined) return print(`No dataset is ${options.status}.`);
-    return print('You have no datasets yet. To create one, run: trainyard push DIR');
+    return print(withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR'));
   }
   const rows = datasets.map((dataset) => [
     printable(dataset.name),
@@ -102,7 +104,7 @@ async function showStatus(name: string, options: RemoteOptions & { watch?: true 
   let printed = '';
   const printChange = (dataset: DatasetWithFiles) => {
     const { files: _, ...summary } = dataset;
-    const line = JSON.stringify(summary);
+    const line = jsonText(summary);
     if (line === printed) return;
     printed = line;
     if (options.json && options.watch) print(line);
@@ -143,7 +145,7 @@ async function remove(name: string, options: RemoteOptions & { yes?: true }, sig
   const dataset = await mustFind(client, name, signal);
   if (!options.yes) {
     if (options.json || !canAsk()) {
-      const message = `deleting "${dataset.name}" needs your confirmation on a terminal. To delete it without, add --yes.`;
+      const message = `deleting "${printable(dataset.name)}" needs your confirmation on a terminal. To delete it without, add --yes.`;
       throw new CommandError(EXIT.usage, message);
     }
     const content = contentOf(dataset) || 'all its files';

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { TrainyardClient, TrainyardError } from '../../client/client.js';
+import { fetchOnceReached } from '../reach.js';
 import { saveRemote, serviceUrl } from '../remote.js';
+import { warningOfVersion } from '../version-warning.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson } from '../terminal/print.js';
 import { askSecret, canAsk, readInput } from '../terminal/prompts.js';
@@ -29,15 +31,24 @@ export function addLoginCommand(program: Command): void {
 async function login(text: string, options: { token?: string; json?: true }, signal: AbortSignal): Promise<void> {
   const url = serviceUrl(text);
   const token = options.token ?? (canAsk() ? await askSecret(`Token for ${url}: `, signal) : await readInput());
-  if (token === '') throw new CommandError(EXIT.usage, 'no token given. To create one, run: trainyard token create');
-  const client = new TrainyardClient({ baseUrl: url, token, attempts: 2 });
+  if (token === '')
+    throw new CommandError(
+      EXIT.usage,
+      'no token given. To create one, run on the machine of the service: trainyard token create (in a clone: npx trainyard token create)',
+    );
+  const client = new TrainyardClient({
+    baseUrl: url,
+    token,
+    attempts: 2,
+    fetch: warningOfVersion(fetchOnceReached(), url),
+  });
   const datasets = await client.list({ signal }).catch((error) => {
     if (error instanceof TrainyardError && error.status === 401) {
       throw new CommandError(EXIT.noPermission, `${url} rejects this token. Nothing was saved.`);
     }
     throw error;
   });
-  const path = saveRemote({ url, token });
+  const path = await saveRemote({ url, token });
   if (options.json) return printJson({ url, saved_in: path, datasets: datasets.length });
   print(`You are logged in to ${url}, and have ${counted(datasets.length, 'dataset')} there.`);
   print(`The URL and the token are saved in ${path}, which only you can read.`);

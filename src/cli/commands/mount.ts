@@ -1,10 +1,22 @@
 import { resolve } from 'node:path';
-import { Command } from 'commander';
-import { COPY_THREADS } from '../../service/mount/copy-from-folder.js';
+import { Command, Option } from 'commander';
+import { MAX_PIN_NOTE_LENGTH } from '../../api/limits.js';
+import type { TrainyardClient } from '../../client/client.js';
+import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
-import type { MountSource } from '../../service/mount/mount-source.js';
+import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
 import { runInPlace } from '../mount/exec.js';
-import { httpSource, openLocal } from '../mount/mount-sources.js';
+import { httpSource } from '../mount/http-source.js';
+import type { LocalDatasets } from '../mount/local-source.js';
+import {
+  addWaitOptions,
+  mountAfter,
+  requireWaitable,
+  type WaitLimit,
+  type MountWaitOptions,
+  waitForReady,
+  withLimit,
+} from '../mount/wait-for-ready.js';
 import {
   addRemoteOptions,
   clientFrom,
@@ -13,19 +25,20 @@ import {
   type RemoteOptions,
   remoteFrom,
 } from '../remote.js';
-import { configFrom } from '../settings.js';
+import { explainNoHistory, revisionArgument } from './history/revisions.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
-import { printJson } from '../terminal/print.js';
+import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 
-interface Options extends RemoteOptions {
+interface Options extends RemoteOptions, MountWaitOptions {
   readonly into: string;
-  readonly data?: string;
-  readonly digest?: string;
+  readonly pin?: boolean;
   readonly link?: boolean;
   readonly replace?: boolean;
+  readonly only?: MediaChoice;
   readonly concurrency: number;
+  readonly openDataFolder: OpenDataFolder | undefined;
 }
 
 /** Enough connections to hide the latency of single requests. */
@@ -36,14 +49,28 @@ Makes a flat, writable folder ROOT/NAME of each dataset. The folder appears once
 against its SHA-256. Mounted again, an unchanged dataset is left alone; a changed one is replaced as a whole, including the
 trainer's caches in the folder. A folder with files that you changed or added is replaced only with --replace.
 
+--wait waits while a dataset is DRAFT or UPLOADING, and says for what. A FAILED dataset ends it with 65 and its problems, since
+a person has to mend it. --only mounts one kind of media with its captions; a later mount without it brings back the other.
+
 Examples:
   $ trainyard mount railway --into /workspace/datasets
+  $ trainyard mount railway --into /workspace/datasets --wait --timeout 2h --exec python run.py job.yaml
   $ trainyard mount railway railway-depth --into /app/ai-toolkit/datasets --exec python run.py job.yaml
-  $ trainyard mount railway --into datasets --digest 3f9a…   exactly this version of the dataset
+  $ trainyard mount railway --into datasets --digest 3f9a…   exactly these files, also if the dataset has changed since
+  $ trainyard mount railway --into datasets --revision 12 --pin   as "trainyard log railway" lists them; kept from now on`;
+
+const DATA_HELP = `
   $ trainyard mount railway --into datasets --data ./data    from a local data folder, without a service`;
 
-/** `trainyard mount` */
-export function addMountCommand(program: Command): void {
+/** Opens the datasets of a data folder on this machine. */
+export type OpenDataFolder = (folder: string) => Promise<LocalDatasets>;
+
+/**
+ * `trainyard mount`
+ *
+ * @param options.openDataFolder for `--data` and `--link`; absent where only a service can be read
+ */
+export function addMountCommand(program: Command, { openDataFolder }: { openDataFolder?: OpenDataFolder }): void {
   // Makes options after a command's name belong to that command: --version behind --exec is for the trainer.
   program.enablePositionalOptions();
   const command = new MountCommand('mount').copyInheritedSettings(program);
@@ -51,15 +78,30 @@ export function addMountCommand(program: Command): void {
     .description('Mount datasets as folders for the trainer.')
     .argument('<names...>', 'names or IDs of datasets')
     .requiredOption('--into <root>', 'the folder to mount into; each dataset becomes a folder in it')
-    .option('--digest <sha256>', 'mount exactly this version of one dataset')
-    .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
-    .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system')
+    .option(
+      '--digest <sha256>',
+      'mount exactly these files of one dataset: the latest, or an earlier state that is kept',
+    )
+    .addOption(
+      new Option('--revision <number>', 'mount an earlier revision of one dataset').argParser(revisionArgument),
+    )
+    .option('--pin', 'keep what was mounted in the history until it is unpinned; needs a token that may write')
+    .addOption(
+      new Option('--only <kind>', 'mount only images or only videos, with their captions').choices(MEDIA_CHOICES),
+    )
     .option('--replace', 'replace a folder even if files in it were changed or added')
     .addOption(concurrencyOption('files copied at a time, 1 to 64').default(CONNECTIONS))
     .option('--exec <command...>', 'then run the rest of the line as a command, and exit with its exit code')
-    .addHelpText('after', HELP)
-    .action((names: string[], options: Options) => mount(names, options, command.executed));
-  addRemoteOptions(command);
+    .addHelpText('after', openDataFolder === undefined ? HELP : HELP + DATA_HELP)
+    .action((names: string[], options: Omit<Options, 'openDataFolder'>) => {
+      return mount(names, { ...options, openDataFolder }, command.executed);
+    });
+  if (openDataFolder !== undefined) {
+    command
+      .option('--data <folder>', 'read this data folder, without a service; it may be in use by a server')
+      .option('--link', 'hard-link images and videos instead of copying them; needs --data on the same file system');
+  }
+  addWaitOptions(addRemoteOptions(command));
   program.addCommand(command);
 }
 
@@ -77,18 +119,25 @@ class MountCommand extends Command {
 }
 
 async function mount(names: readonly string[], options: Options, executed: readonly string[] | undefined) {
-  if (options.digest !== undefined && names.length > 1) {
-    throw new CommandError(EXIT.usage, '--digest is for one dataset. Mount the others with separate commands.');
+  const { digest, revision } = options;
+  const flag = digest !== undefined ? '--digest' : '--revision';
+  if ((digest !== undefined || revision !== undefined) && names.length > 1) {
+    throw new CommandError(EXIT.usage, `${flag} is for one dataset. Mount the others with separate commands.`);
   }
-  if (options.digest !== undefined && !/^[0-9a-f]{64}$/i.test(options.digest)) {
+  if (digest !== undefined && revision !== undefined) {
+    throw new CommandError(EXIT.usage, 'use either --digest or --revision: each names one state of the dataset.');
+  }
+  if (digest !== undefined && !/^[0-9a-f]{64}$/i.test(digest)) {
     const message = '--digest must be a SHA-256 of 64 hexadecimal digits, as "trainyard show" prints it.';
     throw new CommandError(EXIT.usage, message);
   }
   if (options.link && options.data === undefined) {
     throw new CommandError(EXIT.usage, '--link needs --data: only local files can be hard-linked.');
   }
+  requireWaitable(options);
+  const isForExec = executed !== undefined;
   const isAll = await interruptible((signal) =>
-    mountAll(names, options, { signal, isForExec: executed !== undefined }),
+    withLimit(options, (limit) => mountAll(names, options, { signal, limit, isForExec })),
   );
   if (executed === undefined || !isAll) return;
   process.exitCode = await runInPlace(executed);
@@ -98,10 +147,10 @@ async function mount(names: readonly string[], options: Options, executed: reado
 async function mountAll(
   names: readonly string[],
   options: Options,
-  { signal, isForExec }: { signal: AbortSignal; isForExec: boolean },
+  { signal, limit, isForExec }: { signal: AbortSignal; limit: WaitLimit | undefined; isForExec: boolean },
 ): Promise<boolean> {
   const display = openProgressDisplay({ isQuiet: options.json === true });
-  const datasets = await datasetsOf(options);
+  const datasets = await datasetsOf(options, signal);
   // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
   const documents: unknown[] = [];
@@ -109,19 +158,25 @@ async function mountAll(
   try {
     for (const name of names) {
       try {
-        const source = await datasets.find(name, signal);
-        const mounted = await mountDataset(source, optionsFor(name, options, { signal, display }));
+        const { source, isNameUnconfirmed, pin, waitForReady } = await datasets.find(name, signal);
+        const mountOptions = optionsFor(name, options, { signal, display });
+        const mount = () => mountDataset(source, { ...mountOptions, isNameUnconfirmed });
+        // After a failure, nothing will be trained: the others are mounted only if they are READY.
+        const wait = options.wait && firstFailure === undefined ? waitForReady : undefined;
+        const mounted =
+          wait === undefined ? await mount() : await mountAfter(() => wait({ signal, limit, display }), mount);
         display.clear();
-        documents.push(documentOf(mounted));
-        if (!options.json) out.write(`${sentenceFor(mounted)}\n`);
-        for (const warning of mounted.warnings) process.stderr.write(`trainyard: ${printable(warning)}\n`);
+        if (options.pin) await pinMounted(mounted, pin);
+        documents.push({ ...documentOf(mounted), ...(options.pin && { pinned: true }) });
+        if (!options.json) print(sentenceFor(mounted), out);
+        for (const warning of mounted.warnings) printMessage(printable(warning));
       } catch (error) {
         display.clear();
         signal.throwIfAborted();
         const { code, message } = endingOf(error);
         firstFailure ??= code;
         documents.push({ name, error: errorDocument(error) });
-        if (!options.json) process.stderr.write(`trainyard: ${printable(message)}\n`);
+        if (!options.json) printMessage(message);
       }
     }
   } finally {
@@ -132,13 +187,60 @@ async function mountAll(
   return firstFailure === undefined;
 }
 
-async function datasetsOf(options: Options) {
-  if (options.data !== undefined) return openLocal(configFrom({ data: options.data }));
+interface Datasets {
+  readonly find: (nameOrId: string, signal: AbortSignal) => Promise<FoundDataset>;
+  readonly close: () => Promise<unknown>;
+}
+
+interface FoundDataset {
+  readonly source: MountSource;
+  readonly isNameUnconfirmed: boolean;
+  readonly pin: (revision: number, note: string) => Promise<unknown>;
+  /** Missing in a data folder. */
+  readonly waitForReady?: (options: Parameters<typeof waitForReady>[2]) => Promise<void>;
+}
+
+async function datasetsOf(options: Options, signal: AbortSignal): Promise<Datasets> {
+  const wanted = wantedState(options);
+  if (options.data !== undefined && options.openDataFolder !== undefined) {
+    const { find, close } = await options.openDataFolder(options.data);
+    return { find: async (nameOrId) => ({ ...(await find(nameOrId, wanted)), isNameUnconfirmed: false }), close };
+  }
   const client = clientFrom(options);
   const { url } = remoteFrom(options);
-  const find = async (name: string, signal: AbortSignal): Promise<MountSource> =>
-    httpSource(client, { id: (await mustFind(client, name, signal)).id, url });
+  if (options.pin) await requireWritingToken(client, signal);
+  const find = async (nameOrId: string): Promise<FoundDataset> => {
+    const { id, name } = await mustFind(client, nameOrId, signal);
+    return {
+      source: httpSource(client, { id, name, url }, wanted),
+      // The service says which name an id has, and could name another folder of the root.
+      isNameUnconfirmed: name !== nameOrId.normalize('NFC'),
+      pin: (revision, note) => client.history.pin(id, revision, { note, signal }),
+      waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions),
+    };
+  };
   return { find, close: async () => {} };
+}
+
+function wantedState({ digest, revision }: Options): WantedState {
+  return { digest: digest?.toLowerCase(), revision };
+}
+
+/** @throws CommandError with 77 if the token only reads, before anything is mounted */
+async function requireWritingToken(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+  const { token } = await client.account({ signal }).catch(explainNoHistory);
+  if (!token.read_only) return;
+  const message = '--pin needs a token that may write, and this one only reads. Leave out --pin, or use another token.';
+  throw new CommandError(EXIT.noPermission, message);
+}
+
+async function pinMounted({ name, folder, revision }: Mounted, pin: FoundDataset['pin']): Promise<void> {
+  if (revision === undefined) {
+    const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
+    throw new CommandError(EXIT.unavailable, message);
+  }
+  // The service limits the length of notes.
+  await pin(revision, `mounted in ${folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
 }
 
 function optionsFor(
@@ -148,11 +250,12 @@ function optionsFor(
 ): MountOptions {
   return {
     root: resolve(options.into),
-    digest: options.digest,
+    wanted: wantedState(options),
+    only: options.only,
     replaces: options.replace === true,
     isHardLinked: options.link === true,
     connections: options.concurrency,
-    threads: Math.min(COPY_THREADS, options.concurrency),
+    threads: options.concurrency,
     copiesOnMainThread: true,
     signal,
     onProgress: (progress) => display.update(() => [`${printable(name)}  ${transferLine(progress)}`]),
@@ -160,13 +263,16 @@ function optionsFor(
   };
 }
 
-function sentenceFor({ outcome, name, folder, digest, files, bytes }: Mounted): string {
-  const content = `${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
+function sentenceFor({ outcome, name, folder, digest, only, files, bytes }: Mounted): string {
+  const part = only === undefined ? '' : `only ${only}, `;
+  const content = `${part}${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
   return outcome === 'mounted'
     ? `mounted ${printable(name)} in ${printable(folder)}: ${content}`
     : `${printable(name)} is unchanged in ${printable(folder)}: ${content}`;
 }
 
-function documentOf({ outcome, datasetId, name, digest, folder, files, bytes, warnings }: Mounted) {
-  return { name, dataset_id: datasetId, outcome, folder, digest, files, bytes, warnings };
+function documentOf({ datasetId, name, outcome, folder, only, folderDigest, ...mounted }: Mounted) {
+  const { digest, revision, files, bytes, warnings } = mounted;
+  const choice = only !== undefined && { only, folder_digest: folderDigest };
+  return { name, dataset_id: datasetId, outcome, folder, digest, ...choice, revision, files, bytes, warnings };
 }

@@ -1,64 +1,69 @@
-import { lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
-import { hasErrno } from '../../dataset/errors.js';
-import { parseFilename } from '../../dataset/names.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { DatasetChanged } from '../../service/mount/mount-source.js';
+import { FileInspector } from '../folder/inspect-files.js';
+import { httpSource } from '../mount/http-source.js';
 import {
-  DatasetChanged,
-  type HttpSource,
-  type MountFile,
-  type MountManifest,
-} from '../../service/mount/mount-source.js';
-import { sha256Of } from '../../service/mount/mounted-folder.js';
-import { receiveFile } from '../../service/mount/receive-file.js';
-import { httpSource } from '../mount/mount-sources.js';
+  printLeftAlone,
+  printPullPlan,
+  printPullReport,
+  pullConflicts,
+  pullDocument,
+  pullPlanDocument,
+} from '../pull/output.js';
+import { type PreparedPull, type PullTask, preparePull, runPull } from '../pull/run.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
+import type { SyncPlan } from '../sync/compare.js';
+import { askAboutConflicts } from '../sync/conflicts.js';
+import { pullDirection } from '../sync/report.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { print, printJson } from '../terminal/print.js';
-import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { printJson } from '../terminal/print.js';
+import { openProgressDisplay } from '../terminal/progress.js';
+import { canAsk } from '../terminal/prompts.js';
 
 interface Options extends RemoteOptions {
-  readonly replace?: boolean;
+  readonly replace?: true;
+  readonly ours?: true;
+  readonly theirs?: true;
+  readonly dryRun?: true;
 }
 
-interface Pulled {
-  readonly name: string;
-  readonly folder: string;
-  readonly pulled: string[];
-  /** Files that the folder already had. */
-  readonly unchanged: string[];
-  /** Local files with other bytes, which were not overwritten. */
-  readonly different: string[];
-  bytes: number;
-}
-
-const CONNECTIONS = 8;
 const MAX_ATTEMPTS = 4;
 
-/** The folder of incomplete files, removed at the end. */
-const PARTIAL_FOLDER = '.trainyard-pull';
-
 const HELP = `
-Files keep their names, and are checked against their SHA-256. Files that the folder already has are skipped, so that the
-same command continues an interrupted pull. A local file with other bytes is overwritten only with --replace.
+Files keep their names, and are checked against their SHA-256. Run again after ctrl-C or a lost connection, the same command
+fetches only the missing files.
+
+A file that was changed only in the dataset is fetched, and one that was changed only in the folder stays. A file that was
+changed in both is a conflict: a terminal asks which version to keep, and otherwise nothing of it is written. "Changed" means
+since the last push or pull between this folder and this dataset. Without one, each file that differs is a conflict.
 
 Examples:
   $ trainyard pull railway photos
-  $ trainyard pull railway photos --replace   overwrite local files that differ`;
+  $ trainyard pull railway photos --dry-run   prints what would be done, and changes nothing
+  $ trainyard pull railway photos --theirs    in conflicts, overwrites the local file
+  $ trainyard pull railway photos --replace   also removes files that were removed from the dataset
+
+--theirs also fetches files that were removed from the folder. With --replace --theirs, the folder's images, videos and
+captions become exactly those of the dataset, also where only the folder was changed.
+
+Exit codes: 0 success, 66 there is no such dataset, 69 or 75 the service is unavailable, 73 there are conflicts or the folder
+can't be written, 130 interrupted by ctrl-C.`;
 
 /** `trainyard pull` */
 export function addPullCommand(program: Command): void {
   const command = program
     .command('pull')
-    .description('Download the files of a dataset, READY or not.')
+    .description('Download what is new in a dataset, READY or not.')
     .argument('<name>', 'name or ID of a dataset')
     .argument('<folder>', 'the folder to download into; created if it is missing')
-    .option('--replace', 'overwrite local files that differ')
+    .option('--replace', 'also remove from the folder unchanged files that were removed from the dataset')
+    .addOption(new Option('--ours', "in conflicts, keep the folder's version").conflicts('theirs'))
+    .addOption(new Option('--theirs', "in conflicts, overwrite the folder's version"))
+    .option('--dry-run', 'print what would be done, and change nothing')
     .addHelpText('after', HELP)
     .action((name: string, folder: string, options: Options) =>
-      interruptible((signal) => pull(name, resolve(folder), { options, signal })),
+      interruptible((signal) => pull(name, folder, { options, signal })),
     );
   addRemoteOptions(command);
 }
@@ -69,100 +74,65 @@ async function pull(
   { options, signal }: { options: Options; signal: AbortSignal },
 ): Promise<void> {
   const client = clientFrom(options);
-  const { id } = await mustFind(client, nameOrId, signal);
-  const source = httpSource(client, { id, url: remoteFrom(options).url });
-  const result = await pullAll(source, folder, { options, signal });
-  if (options.json) printJson(result);
-  else print(sentenceFor(result));
-  if (result.different.length === 0) return;
-  process.exitCode = EXIT.cannotCreate;
-  if (options.json) return;
-  const names = result.different.map((name) => printable(JSON.stringify(name))).join(', ');
-  process.stderr.write(
-    `trainyard: not overwritten, because they differ: ${names}. To overwrite them, add --replace.\n`,
-  );
-}
-
-async function pullAll(
-  source: HttpSource,
-  folder: string,
-  { options, signal }: { options: Options; signal: AbortSignal },
-): Promise<Pulled> {
-  const display = openProgressDisplay({ isQuiet: options.json === true });
-  try {
-    for (let attempt = 1; ; attempt++) {
-      const manifest = await source.manifest(signal);
-      try {
-        return await pullOnce(source, manifest, { folder, signal, isForced: options.replace === true, display });
-      } catch (error) {
-        if (!(error instanceof DatasetChanged)) throw error;
-        if (attempt < MAX_ATTEMPTS) continue;
-        const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
-        throw new CommandError(EXIT.temporaryFailure, message);
-      }
-    }
-  } finally {
-    display.clear();
-  }
-}
-
-async function pullOnce(
-  { read }: HttpSource,
-  { name, files }: MountManifest,
-  options: { folder: string; signal: AbortSignal; isForced: boolean; display: ProgressDisplay },
-): Promise<Pulled> {
-  const { folder, signal, isForced, display } = options;
-  const partial = join(folder, PARTIAL_FOLDER);
-  const created = await mkdir(partial, { recursive: true });
-  const result: Pulled = { name, folder, pulled: [], unchanged: [], different: [], bytes: 0 };
-  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  let [doneBytes, doneFiles] = [0, 0];
-  const count = (bytes: number) => {
-    doneBytes += bytes;
-    const progress = { totalFiles: files.length, doneFiles, totalBytes, doneBytes };
-    display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
+  const { url } = remoteFrom(options);
+  const { id, name } = await mustFind(client, nameOrId, signal);
+  const task: PullTask = {
+    client,
+    source: httpSource(client, { id, name, url }),
+    url,
+    folder: resolve(folder),
+    rules: {
+      winner: options.theirs ? 'source' : options.ours ? 'target' : undefined,
+      replaces: options.replace === true,
+      overrules: true,
+    },
+    inspector: new FileInspector(),
+    display: openProgressDisplay({ isQuiet: options.json === true }),
+    signal,
+    direction: pullDirection({ id, name }, { folder, url: options.url, replaces: options.replace === true }),
   };
-  await forEachConcurrent(files, CONNECTIONS, async (file) => {
-    signal.throwIfAborted();
-    const path = join(folder, safeName(file));
-    const local = await compareLocal(path, file);
-    if (local === 'same' || (local === 'different' && !isForced) || local === 'not-a-file') {
-      result[local === 'same' ? 'unchanged' : 'different'].push(file.filename);
-      count(file.sizeBytes);
-    } else {
-      const temporary = join(partial, file.filename);
-      await receiveFile(read, file, { path: temporary, signal, onBytes: count });
-      await rename(temporary, path);
-      result.pulled.push(file.filename);
-      result.bytes += file.sizeBytes;
-    }
-    doneFiles++;
-  });
-  await rm(partial, { recursive: true, force: true });
-  // Removes a new folder that stayed empty; `rmdir` fails for one with files.
-  if (created !== undefined && created !== partial) await rmdir(folder).catch(() => {});
-  for (const names of [result.pulled, result.unchanged, result.different]) names.sort();
-  return result;
-}
-
-/** @throws CommandError with 65 for a name that could lead out of the folder */
-function safeName({ filename }: MountFile): string {
-  if (parseFilename(filename) === filename) return filename;
-  throw new CommandError(EXIT.dataError, `the service has a file with the unusable name ${JSON.stringify(filename)}.`);
-}
-
-async function compareLocal(path: string, file: MountFile): Promise<'missing' | 'same' | 'different' | 'not-a-file'> {
   try {
-    const stats = await lstat(path);
-    if (!stats.isFile()) return 'not-a-file';
-    return stats.size === file.sizeBytes && (await sha256Of(path)) === file.sha256 ? 'same' : 'different';
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return 'missing';
-    throw error;
+    await pullUntilStable(task, options);
+  } finally {
+    task.display.clear();
   }
 }
 
-function sentenceFor({ name, folder, pulled, unchanged, bytes }: Pulled): string {
-  const rest = unchanged.length > 0 ? `, ${counted(unchanged.length, 'file')} unchanged` : '';
-  return `pulled ${counted(pulled.length, 'file')} (${formatBytes(bytes)}) of ${printable(name)} into ${printable(folder)}${rest}`;
+async function pullUntilStable(task: PullTask, options: Options): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await pullOnce(task, options);
+    } catch (error) {
+      if (!(error instanceof DatasetChanged)) throw error;
+      if (attempt < MAX_ATTEMPTS) continue;
+      const message = `the dataset kept changing while it was downloaded (${error.message}). Try again later.`;
+      throw new CommandError(EXIT.temporaryFailure, message);
+    }
+  }
+}
+
+async function pullOnce(task: PullTask, { json, dryRun }: Options): Promise<void> {
+  const prepared = await preparePull(task);
+  const isAsking = !json && !dryRun && canAsk();
+  const plan = isAsking ? await askedPlan(task, prepared) : prepared.plan;
+  const report = dryRun ? undefined : await runPull(task, prepared, plan);
+  task.display.clear();
+  const { conflicts } = report ?? plan;
+  if (conflicts.length + prepared.notFiles.length > 0) process.exitCode = EXIT.cannotCreate;
+  if (json) {
+    printJson(report ? pullDocument(prepared, plan, { report, task }) : pullPlanDocument(prepared, task));
+    return;
+  }
+  if (report) printPullReport(prepared, plan, { report, task });
+  else printPullPlan(prepared, task);
+  await printLeftAlone(prepared, plan, { task, conflicts });
+}
+
+/** The plan once a person has decided about each conflict. */
+async function askedPlan(task: PullTask, prepared: PreparedPull): Promise<SyncPlan> {
+  const conflicts = await pullConflicts(task, prepared, prepared.plan.conflicts);
+  const decisions = await askAboutConflicts(conflicts, task.signal);
+  return prepared.decide(
+    new Map([...decisions].map(([name, side]) => [name, side === 'theirs' ? 'source' : 'target'])),
+  );
 }

@@ -4,6 +4,7 @@ import { sleep } from '../../client/retry.js';
 import { firstLines } from '../folder/report.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, endingOf, interruptible } from '../terminal/exit-codes.js';
+import { withOwnCommand } from '../terminal/own-command.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
 import { bar, openProgressDisplay, type ProgressDisplay, percent } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
@@ -120,7 +121,7 @@ function checkedIn({ state, checked, total }: Recheck): number {
 }
 
 function linesOf(checked: readonly Checked[]): string[] {
-  if (checked.length === 0) return ['You have no datasets yet. To create one, run: trainyard push DIR'];
+  if (checked.length === 0) return [withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR')];
   const paint = painterOf(process.stdout);
   return checked.flatMap(({ dataset, recheck: found }) => {
     const problems = found.problems.map(({ message }) => paint('red', `✗ ${printable(message)}`));

@@ -1,10 +1,19 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import type { openApp } from '../../app.js';
-import { type Config, SETTINGS } from '../../config.js';
+import type { Config } from '../../config.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { SETTINGS } from '../../settings.js';
+import { MIN_OPEN_FILES, openFileLimit } from '../../open-file-limit.js';
+import { withoutTokens } from '../../service/audit/without-tokens.js';
 import { FolderInUse } from '../../storage/folder-lock.js';
+import { installLine, shellWord } from '../../command-line.js';
+import { isLoopback, serviceUrls } from '../service-urls.js';
 import { addSettings, configFrom } from '../settings.js';
+import { withOwnCommand } from '../terminal/own-command.js';
 import { CommandError, EXIT, fail } from '../terminal/exit-codes.js';
 
 type App = Awaited<ReturnType<typeof openApp>>;
@@ -19,6 +28,8 @@ Examples:
 Exit codes: 0 after ctrl-C or SIGTERM, 75 if another process serves the data folder, or the database or bucket does not
 answer, 78 for invalid settings.`;
 
+const EXAMPLE = 'examples/railway/yard_01.jpg';
+
 /** `trainyard serve` */
 export function addServeCommand(program: Command): void {
   const command = program
@@ -32,20 +43,44 @@ export function addServeCommand(program: Command): void {
 
 async function serve({ json, ...options }: Record<string, string> & { json?: true }): Promise<void> {
   const config = configFrom(options);
-  const logger = pino({ level: config.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const openFiles = openFileLimit();
+  if (openFiles < MIN_OPEN_FILES) {
+    const message = `can't start: this process may open only ${openFiles} files, and needs ${MIN_OPEN_FILES}. Raise the limit (ulimit -n 4096, or LimitNOFILE= of the systemd unit).`;
+    throw new CommandError(EXIT.configError, message);
+  }
+  const output = pino.destination({ fd: 2, sync: true });
+  const logger = pino({ level: config.logLevel }, { write: (line) => output.write(withoutTokens(line)) });
   // Imported late, so that other commands start without loading the web server's code.
   const { openApp } = await import('../../app.js');
   const app = await openApp(config, logger).catch((error) => {
     if (error instanceof FolderInUse) throw new CommandError(EXIT.temporaryFailure, error.message, { cause: error });
-    if (hasErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTDIR', 'EROFS', 'EEXIST', 'ENOTFOUND')) {
-      throw new CommandError(EXIT.configError, `can't start: ${error.message}`, { cause: error });
-    }
+    const reason = reasonNotToListen(error, config) ?? reasonOfFolder(error);
+    if (reason !== undefined) throw new CommandError(EXIT.configError, `can't start: ${reason}`, { cause: error });
     throw error;
   });
   const start = await startOf(config, app);
   // Before printing: a script may send SIGTERM as soon as it reads the URL.
   stopOnSignal(app, { isJson: json === true });
   process.stdout.write(json ? `${JSON.stringify(start)}\n` : greeting(start));
+}
+
+/** Why the address of the settings can't be listened on, and what to do. */
+function reasonNotToListen(error: unknown, { host, port }: Config): string | undefined {
+  if (!(error instanceof Error && 'syscall' in error) || !['listen', 'getaddrinfo'].includes(String(error.syscall))) {
+    return undefined;
+  }
+  if (hasErrno(error, 'EADDRINUSE')) {
+    return `port ${port} of ${host} is taken by another process. Stop that one, or take another port: --port ${port < 65_535 ? port + 1 : port - 1}`;
+  }
+  if (hasErrno(error, 'EACCES')) {
+    return `only root may listen on port ${port}. Take a port from 1024 on, such as --port 8787, behind a proxy.`;
+  }
+  return `${host} is no address of this machine. Take --host 127.0.0.1, or --host 0.0.0.0 for all of its networks.`;
+}
+
+function reasonOfFolder(error: unknown): string | undefined {
+  const isOfFolder = error instanceof Error && hasErrno(error, 'EACCES', 'ENOTDIR', 'EROFS', 'EEXIST');
+  return isOfFolder ? error.message : undefined;
 }
 
 /** Drains and exits with 0 after the first signal. A second signal does not wait for requests in flight. */
@@ -67,6 +102,8 @@ function stopOnSignal(app: App, { isJson }: { isJson: boolean }): void {
 /** The document that `serve --json` prints at the start. */
 interface Start {
   readonly url: string;
+  /** Those that other machines can open instead, if it listens on all addresses and has no public URL. */
+  readonly other_urls?: readonly string[];
   readonly data_folder: string;
   /** The database of the catalog, if it is not in the data folder. */
   readonly database?: string;
@@ -76,9 +113,11 @@ interface Start {
 }
 
 async function startOf(config: Config, { accounts, now, port, databaseName }: App): Promise<Start> {
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  const [url, ...others] =
+    config.publicUrl === undefined ? serviceUrls({ host: config.host, port }) : [config.publicUrl];
   const start = {
-    url: config.publicUrl ?? `http://${host}:${port}`,
+    url,
+    ...(others.length > 0 && { other_urls: others }),
     data_folder: config.dataFolder,
     ...(databaseName !== undefined && { database: databaseName }),
   };
@@ -88,27 +127,48 @@ async function startOf(config: Config, { accounts, now, port, databaseName }: Ap
   return { ...start, account, token };
 }
 
-function greeting({ url, data_folder, database, account, token }: Start): string {
+function greeting({ url, other_urls, data_folder, database, account, token }: Start): string {
   const catalog = database === undefined ? '' : `catalog in ${database}, `;
-  const where = `trainyard serves ${url}\n  ${catalog}data in ${data_folder}, documentation at ${url}/docs\n`;
-  if (token === undefined) {
-    const flags = database === undefined ? ` --data ${data_folder}` : ', with the same DATABASE_URL';
-    return `${where}  To create a token, run: trainyard token create${flags}\n`;
-  }
+  const [remoteUrl = url] = other_urls ?? [];
+  const others =
+    other_urls === undefined ? '' : `\n  other machines reach it at ${other_urls.join(' or ')}, without encryption`;
+  const where = `trainyard serves ${url}${others}
+  ${catalog}data in ${data_folder}, documentation at ${url}/docs
+  ${installHint(remoteUrl)}\n`;
+  const flags = database === undefined ? ` --data ${shellWord(resolve(data_folder))}` : ', with the same DATABASE_URL';
+  const another = withOwnCommand(`run: trainyard token create${flags}`);
+  if (token === undefined) return `${where}  To create a token, ${another}\n`;
+  const example = examplePath();
+  const folder = example === EXAMPLE ? ', in this folder' : '';
   return `${where}
 This is the first start. It created the account "${account}" and a token, which is not shown again.
 To sign in, open this page:
 
   ${url}/#token=${token}
 
-To create a first dataset, paste this into another terminal, in this folder:
+To make another one if it is lost, ${another}
+
+To create a first dataset, paste this into another terminal${folder}:
 
 export TRAINYARD_URL=${url}
 export TRAINYARD_TOKEN=${token}
 api=$TRAINYARD_URL/prod/v1/trainers/datasets; auth="Authorization: Bearer $TRAINYARD_TOKEN"
 id=$(curl -sS -X POST -H "$auth" $api | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')
-curl -sS -H "$auth" --form file=@examples/railway/yard_01.jpg $api/$id/upload
+curl -sS -H "$auth" --form ${shellWord(`file=@${example}`)} $api/$id/upload
 curl -sS -H "$auth" $api/$id/status
 
 `;
+}
+
+/** The example as it is found from this folder, where a clone or a container was started, or else in the package. */
+function examplePath(): string {
+  const packaged = fileURLToPath(new URL(`../../../${EXAMPLE}`, import.meta.url));
+  return resolve(EXAMPLE) !== packaged && existsSync(packaged) ? packaged : EXAMPLE;
+}
+
+/** Where the command can be installed from this service. */
+function installHint(url: string): string {
+  if (!isLoopback(url)) return `To install the command on a machine that has Node, run there: ${installLine(url)}`;
+  return `To install the command on this machine, run: ${installLine(url)}
+  For other machines, serve with --host 0.0.0.0, or behind a proxy.`;
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { bodyTextOf } from '../../client/answer/answer-body.js';
 import { stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { statusLines } from '../push/output.js';
@@ -25,9 +26,11 @@ Examples:
 
 const OPEN_HELP = `
 Examples:
+  $ trainyard open
   $ trainyard open wagons
 
-The address contains no token; the page asks for one. The exit code is 69 if the service has no web pages.`;
+The address signs the browser in to your account: once, and within a minute. Without a terminal it is only printed. The exit
+code is 69 if the service has no web pages.`;
 
 /** `trainyard show|open` */
 export function addShowCommands(program: Command): void {
@@ -40,8 +43,8 @@ export function addShowCommands(program: Command): void {
   addRemoteOptions(show).addHelpText('after', SHOW_HELP);
   const open = program
     .command('open')
-    .description("Open a dataset's web page in the browser, and print its address.")
-    .argument('<dataset>', 'its name or ID')
+    .description('Open the web page of the service, or of a dataset, in the browser, signed in, and print its address.')
+    .argument('[dataset]', 'its name or ID')
     .action((name, options) => interruptible((signal) => openPage(name, options, signal)));
   addRemoteOptions(open).addHelpText('after', OPEN_HELP);
 }
@@ -88,7 +91,7 @@ function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, str
       return [
         printable(file.filename),
         formatBytes(file.size_bytes),
-        factsOf(file),
+        printable(factsOf(file)),
         truncated(printable(words), CAPTION_COLUMNS),
       ];
     });
@@ -117,7 +120,8 @@ async function captionsOf(
   await forEachConcurrent(fetched, CONCURRENCY, async ({ filename }) => {
     if (!hasDownloads) return;
     try {
-      captions.set(filename, await (await client.file(id, filename, { signal })).text());
+      const response = await client.file(id, filename, { signal });
+      captions.set(filename, (await bodyTextOf(response, MAX_CAPTION_BYTES)).text);
     } catch (error) {
       if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
       hasDownloads = false;
@@ -126,19 +130,35 @@ async function captionsOf(
   return captions;
 }
 
-async function openPage(name: string, options: RemoteOptions, signal: AbortSignal): Promise<void> {
-  const { id } = await mustFind(clientFrom(options), name, signal);
+async function openPage(name: string | undefined, options: RemoteOptions, signal: AbortSignal): Promise<void> {
+  const client = clientFrom(options);
+  const id = name === undefined ? undefined : (await mustFind(client, name, signal)).id;
   const { url } = remoteFrom(options);
-  const home = await fetch(`${url}/`, { headers: { accept: 'text/html' }, signal });
+  const home = await fetch(`${url}/`, { redirect: 'manual', headers: { accept: 'text/html' }, signal });
   await home.body?.cancel();
   if (!home.ok || !home.headers.get('content-type')?.startsWith('text/html')) {
-    const message = `${url} has no web pages. To see the files in the terminal, run: trainyard show ${JSON.stringify(name)}`;
-    throw new CommandError(EXIT.unavailable, message);
+    const advice = name === undefined ? 'trainyard ls' : `trainyard show ${JSON.stringify(name)}`;
+    throw new CommandError(EXIT.unavailable, `${url} has no web pages. To see them in the terminal, run: ${advice}`);
   }
-  const page = `${url}/datasets/${encodeURIComponent(id)}`;
+  const signIn = await signInPart(client, signal);
+  const page = `${url}/${id === undefined ? '' : `datasets/${encodeURIComponent(id)}`}${signIn.fragment}`;
   const isOpened = process.stdout.isTTY === true && (await isOpenedInBrowser(page));
-  if (options.json) printJson({ id, url: page });
+  if (options.json) printJson({ ...(id !== undefined && { id }), url: page, expires_at: signIn.expiresAt });
   else print(isOpened ? `Opened ${page}` : page);
+}
+
+/** The part of the address that signs in; empty for a service that has no such links. */
+async function signInPart(
+  client: TrainyardClient,
+  signal: AbortSignal,
+): Promise<{ fragment: string; expiresAt?: string }> {
+  try {
+    const { code, token_id, expires_at } = await client.sessions.code({ signal });
+    return { fragment: `#code=${code}&token=${token_id}`, expiresAt: expires_at };
+  } catch (error) {
+    if (error instanceof TrainyardError && [404, 405].includes(error.status)) return { fragment: '' };
+    throw error;
+  }
 }
 
 /** @returns whether the command that opens a browser was found */

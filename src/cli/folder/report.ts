@@ -1,5 +1,6 @@
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
 import type { Painter } from '../terminal/print.js';
+import { withOwnCommand } from '../terminal/own-command.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { FolderReport, InspectedFile } from './inspect-files.js';
 
@@ -21,9 +22,11 @@ export function kindCounts(counts: Record<'image' | 'video' | 'caption', number>
 
 /** Lists errors, unreadable files, warnings, and entries that are left out. */
 export function problemLines({ findings, skipped, faults, unreadable }: FolderReport, paint: Painter): string[] {
-  const errors = [...faults, ...findings.errors].map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  const errors = [...faults, ...findings.errors].map(({ message }) =>
+    paint('red', `✗ ${printable(withOwnCommand(message))}`),
+  );
   const failed = unreadable.map(({ message }) => paint('red', `✗ ${printable(message)}`));
-  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  const warnings = findings.warnings.map(({ message }) => paint('yellow', `! ${printable(withOwnCommand(message))}`));
   const leftOut = skipped.map(({ message }) => paint('dim', `- ${printable(message)}`));
   return [
     ...firstLines(errors, 'error'),

@@ -18,13 +18,14 @@ const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SI
  * @throws CommandError with 127 or 126 if it can't be run
  */
 export async function runInPlace([command = '', ...args]: readonly string[]): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit' });
   const forward = (signal: NodeJS.Signals) => {
     // The terminal sends Ctrl-C to every process of the foreground group. Many programs abort at once on a second one.
     const isFromTerminal = process.stdin.isTTY && (signal === 'SIGINT' || signal === 'SIGQUIT');
     if (!isFromTerminal) child.kill(signal);
   };
+  // Before the command starts: a signal that comes as soon as it runs would end this process alone.
   for (const signal of FORWARDED) process.on(signal, forward);
+  const child = spawn(command, args, { stdio: 'inherit' });
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once('error', reject);

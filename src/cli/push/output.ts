@@ -1,9 +1,13 @@
 import type { DatasetWithFiles } from '../../client/client.js';
 import { firstLines, kindsOf, problemLines, reportDocument } from '../folder/report.js';
 import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
+import { withOwnCommand } from '../terminal/own-command.js';
 import { type Painter, painterOf, print } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
+import { type Conflict, conflictDocument, readConflicts } from '../sync/conflicts.js';
+import { keptDocument, namesOf, type SyncDirection } from '../sync/report.js';
 import type { PushPlan } from './plan.js';
+import type { PreparedPush, PushTask } from './prepare.js';
 import type { PushReport } from './run.js';
 
 /** Lists problems, files left out, and generated captions. */
@@ -23,11 +27,15 @@ export function printPushReport({ report }: PushPlan, { dataset, result, removed
   const sent = result.stored.length === 0 ? 'Sent nothing' : `Sent ${kindsOf(result.stored)}`;
   const unchanged = result.unchanged.length === 0 ? '' : `, ${counted(result.unchanged.length, 'file')} unchanged`;
   const gone = removed.length === 0 ? '' : `, ${counted(removed.length, 'file')} removed`;
-  print(`${sent} to "${dataset.name}"${unchanged}${gone}.`);
+  print(`${sent} to "${printable(dataset.name)}"${unchanged}${gone}.`);
   const failed = result.failed.map(({ name, error }) => paint('red', `✗ ${failureOf(name, error)}`));
   for (const line of firstLines(failed, 'file not sent', 'files not sent')) print(line);
   const unreadable = report.unreadable.length;
   if (unreadable > 0) print(paint('red', `${counted(unreadable, 'file')} could not be read.`));
+  const unchecked = (dataset.warnings ?? [])
+    .filter(({ code }) => code === 'NOT_FULLY_CHECKED')
+    .map(({ message }) => paint('yellow', `! ${printable(message)}`));
+  for (const line of firstLines(unchecked, 'warning')) print(line);
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
@@ -36,7 +44,9 @@ export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[]
   const { status, digest, error } = dataset;
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
   if (status !== 'FAILED') return [paint('yellow', status)];
-  const problems = (error?.problems ?? []).map(({ message }) => paint('red', `✗ ${printable(message)}`));
+  const problems = (error?.problems ?? []).map(({ message }) =>
+    paint('red', `✗ ${printable(withOwnCommand(message))}`),
+  );
   return [`${paint('red', 'FAILED')}  ${printable(error?.message ?? '')}`, ...firstLines(problems, 'problem')];
 }
 
@@ -46,8 +56,21 @@ function failureOf(name: string, error: Error): string {
   return line.startsWith(printable(name)) ? line : `${printable(name)}: ${line}`;
 }
 
-/** 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read; otherwise 0. */
-export function pushExitCode({ report }: PushPlan, { dataset, result }: PushReport): number {
+/** Both versions of files in conflict. @param dataset the dataset as it is now */
+export function conflictsOf(
+  { client, signal }: PushTask,
+  { local, dataset }: Pick<PreparedPush, 'local' | 'dataset'>,
+  names: readonly string[],
+): Promise<Conflict[]> {
+  const files = new Map(
+    (dataset?.files ?? []).map(({ filename, size_bytes }) => [filename, { sizeBytes: size_bytes }]),
+  );
+  return readConflicts(names, { folder: local, dataset: files, client, datasetId: dataset?.id ?? '', signal });
+}
+
+/** 73 after conflicts; otherwise 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read; otherwise 0. */
+export function pushExitCode({ report }: PushPlan, { dataset, result, conflicts }: PushReport): number {
+  if (conflicts.length > 0) return EXIT.cannotCreate;
   if (dataset.status === 'FAILED') return EXIT.notFit;
   const [first] = result.failed;
   if (first !== undefined) {
@@ -58,7 +81,11 @@ export function pushExitCode({ report }: PushPlan, { dataset, result }: PushRepo
 }
 
 /** The result of a push for `--json`. */
-export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushReport): Record<string, unknown> {
+export function pushDocument(
+  plan: PushPlan,
+  { dataset, result, removed, conflicts }: PushReport,
+  direction: SyncDirection,
+): Record<string, unknown> {
   const { files: _, ...summary } = dataset;
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
   return {
@@ -66,6 +93,8 @@ export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushR
     sent: result.stored,
     unchanged: result.unchanged,
     removed,
+    kept: keptDocument(plan.sync.kept, direction),
+    conflicts: conflicts.map((name) => conflictDocument(name, plan.sides)),
     failed: result.failed.map(({ name, error }) => ({
       filename: name,
       ...errorDocument(error),
@@ -77,10 +106,4 @@ export function pushDocument(plan: PushPlan, { dataset, result, removed }: PushR
     skipped,
     unreadable,
   };
-}
-
-/** The first five names, and how many more there are. */
-export function namesOf(filenames: readonly string[]): string {
-  const first = filenames.slice(0, 5).map(printable).join(', ');
-  return filenames.length <= 5 ? first : `${first} and ${(filenames.length - 5).toLocaleString('en')} more`;
 }

@@ -1,60 +1,37 @@
 import {
   type Dataset,
   type DatasetWithFiles,
+  type PushFile,
+  type PushOutcome,
   type PushProgress,
   type PushResult,
   type SendBody,
-  type TrainyardClient,
   TrainyardError,
 } from '../../client/client.js';
-import { type FileInspector, inspectPaths } from '../folder/inspect-files.js';
+import { CommonState } from '../sync/common-state.js';
+import { commonChanges } from '../sync/compare.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
-import { type ProgressDisplay, percent, transferLine } from '../terminal/progress.js';
+import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
-import { type PlanRules, type PushPlan, planOf } from './plan.js';
+import type { PushPlan } from './plan.js';
+import { etagsOf, hashesOf, isConditional, type PushTask } from './prepare.js';
 
 /** Smaller bodies are sent whole, which is faster; their progress is not counted. */
 const MIN_COUNTED_BYTES = 1024 * 1024;
 
 const MAX_FILES_SHOWN = 8;
 
-/** Local files, and the dataset to push them to. */
-export interface PushTask {
-  readonly client: TrainyardClient;
-  readonly inspector: FileInspector;
-  readonly display: ProgressDisplay;
-  readonly signal: AbortSignal;
-  readonly paths: readonly string[];
-  /** The dataset's name or ID; the dataset need not exist yet. */
-  readonly name: string;
-  readonly follow: boolean;
-  readonly rules: PlanRules;
-  /** Files sent at a time; the client's default if `undefined`. */
-  readonly concurrency: number | undefined;
-  /** Waits for READY or FAILED after the last file. */
-  readonly waits: boolean;
-}
-
 type FileCounts = Pick<PushProgress, 'totalFiles' | 'finishedFiles' | 'failedFiles'>;
 
 /** The result of a push. */
 export interface PushReport {
   readonly dataset: DatasetWithFiles;
+  /** Without the files that are in conflict. */
   readonly result: PushResult;
   /** Files removed from the dataset. */
   readonly removed: readonly string[];
-}
-
-/** Inspects the files, reads the dataset, and plans the push. Changes nothing. */
-export async function preparePush(task: PushTask): Promise<{ plan: PushPlan; dataset: DatasetWithFiles | undefined }> {
-  const { client, signal, rules, inspector } = task;
-  const report = await inspectPaths(task.paths, task);
-  const found = await client.find(task.name, { signal });
-  const dataset = found && (await client.status(found.id, { signal }));
-  const stored = [...(dataset?.files ?? []), ...(dataset?.checking ?? [])].map(({ filename }) => filename);
-  const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
-  const unfinished = [...withProblems, ...(dataset?.awaited ?? []).map(({ filename }) => filename)];
-  return { plan: planOf(report, { stored, unfinished, rules, inspector }), dataset };
+  /** Files that were left alone because both sides have changed them, some perhaps during the push. */
+  readonly conflicts: readonly string[];
 }
 
 /** Creates the dataset if it is new, sends missing files, removes files as planned, and waits for the status. */
@@ -70,17 +47,61 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
       if (progress.inFlight.length > 0) start ??= now;
       display.update(() => pushLines(progress, start ?? now));
     };
-    const options = { onProgress, signal, send: sendCounted, ...(concurrency !== undefined && { concurrency }) };
-    const result = await client.push(dataset, plan.files, options);
-    const isComplete = result.failed.length === 0;
-    const removed = isComplete ? await removeFiles(task, dataset, plan.toRemove) : [];
-    display.clear();
-    const ended = task.waits && isComplete ? await waitFor(task, dataset) : await client.status(dataset.id, { signal });
-    return { dataset: ended, result, removed };
+    const ifMatch = isConditional(dataset) ? etagsOf(plan.files, plan.sides) : undefined;
+    return await rememberingCommon(task, { dataset, plan }, async (onFileFinished) => {
+      const options = { onProgress, onFileFinished, ifMatch, signal, send: sendCounted };
+      const pushed = await client.push(dataset, plan.files, {
+        ...options,
+        ...(concurrency !== undefined && { concurrency }),
+      });
+      const { result, changed } = withoutConflicts(pushed);
+      const isComplete = result.failed.length === 0;
+      const removal = isComplete ? await removeFiles(task, dataset, plan) : { removed: [], changed: [] };
+      display.clear();
+      const ended =
+        task.waits && isComplete ? await waitFor(task, dataset) : await client.status(dataset.id, { signal });
+      const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
+      return { dataset: ended, result, removed: removal.removed, conflicts };
+    });
   } catch (error) {
     throw withAdvice(error, counts, name);
   } finally {
     display.clear();
+  }
+}
+
+/** Separates the files that another client has changed since the dataset was read. */
+function withoutConflicts({ failed, ...result }: PushResult): { result: PushResult; changed: string[] } {
+  const isConflict = ({ error }: { error: Error }) => error instanceof TrainyardError && error.status === 412;
+  return {
+    result: { ...result, failed: failed.filter((file) => !isConflict(file)) },
+    changed: failed.filter(isConflict).map(({ name }) => name),
+  };
+}
+
+/** Remembers what folder and dataset have in common after the push; if it is interrupted, the files sent until then. */
+async function rememberingCommon(
+  { pair }: PushTask,
+  { dataset, plan: { sides } }: { dataset: Dataset; plan: PushPlan },
+  push: (onFileFinished: (file: PushFile, outcome: PushOutcome) => void) => Promise<PushReport>,
+): Promise<PushReport> {
+  if (!isConditional(dataset)) return push(() => {});
+  const { folder, unusable, isWholeFolder } = sides;
+  const state = await CommonState.open({ ...pair, datasetId: dataset.id });
+  const changes = new Map<string, string | undefined>();
+  try {
+    const report = await push(({ name }, outcome) => {
+      const sha256 = folder.get(name);
+      // A generated caption is not in the folder.
+      if (outcome === 'stored' && sha256) changes.set(name, sha256);
+    });
+    for (const [name, sha256] of commonChanges(state.files, folder, hashesOf(report.dataset))) {
+      const isKnown = sha256 !== undefined || (isWholeFolder && !unusable.has(name));
+      if (isKnown && !changes.has(name)) changes.set(name, sha256);
+    }
+    return report;
+  } finally {
+    await state.change(changes);
   }
 }
 
@@ -109,18 +130,37 @@ async function findOrCreate({ client, name, signal }: PushTask): Promise<Dataset
   });
 }
 
-/** Removes media before captions, so that no image lacks its caption in between. */
-async function removeFiles(task: PushTask, { id }: Dataset, filenames: readonly string[]): Promise<string[]> {
+/**
+ * Removes files that the dataset still has as the plan says, media before captions so that no image lacks its caption in
+ * between; then withdraws uploads.
+ *
+ * @returns the names of removed files and withdrawn uploads, and of files that another client has changed
+ */
+async function removeFiles(
+  { client, signal }: PushTask,
+  dataset: Dataset,
+  { toRemove, toWithdraw, sides }: PushPlan,
+): Promise<{ removed: string[]; changed: string[] }> {
   const isCaption = (filename: string) => Number(filename.toLowerCase().endsWith('.txt'));
-  const ordered = filenames.toSorted((a, b) => isCaption(a) - isCaption(b));
-  for (const filename of ordered) {
-    await task.client.removeFile(id, filename, { signal: task.signal }).catch((error) => {
-      if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
-      const message = `${printable(filename)} can't be removed: this service does not remove single files.`;
-      throw new CommandError(EXIT.unavailable, message, { cause: error });
-    });
+  const ordered = toRemove.toSorted((a, b) => isCaption(a) - isCaption(b));
+  const tags = Object.fromEntries(ordered.map((name) => [name, `"${sides.dataset.get(name)}"`]));
+  const conditions = isConditional(dataset) ? { ifMatch: tags } : {};
+  try {
+    const files =
+      ordered.length === 0 ? [] : await client.bulk.removeFiles(dataset.id, ordered, { ...conditions, signal });
+    const uploads = toWithdraw.length === 0 ? [] : await client.bulk.withdraw(dataset.id, toWithdraw, { signal });
+    return {
+      removed: [...files.filter(({ deleted }) => deleted), ...uploads.filter(({ withdrawn }) => withdrawn)].map(
+        ({ filename }) => filename,
+      ),
+      changed: files.filter(({ deleted, current }) => !deleted && current).map(({ filename }) => filename),
+    };
+  } catch (error) {
+    if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+    const [first = ''] = [...ordered, ...toWithdraw];
+    const message = `${printable(first)} can't be removed: this service does not remove single files.`;
+    throw new CommandError(EXIT.unavailable, message, { cause: error });
   }
-  return ordered;
 }
 
 async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
@@ -156,7 +196,7 @@ function pushLines(progress: PushProgress, start: { ms: number; bytes: number })
 /** Sends a body and counts the bytes sent, which `fetch` does not report. */
 const sendCounted: SendBody = async (link, body, { signal, onSent }) => {
   const { upload_url, method, headers } = link;
-  const request = { method, redirect: 'error', ...(signal && { signal }) } as const;
+  const request = { method, redirect: 'manual', ...(signal && { signal }) } as const;
   if (body.size < MIN_COUNTED_BYTES) return fetch(upload_url, { ...request, headers, body });
   let sentBytes = 0;
   const counter = new TransformStream<Uint8Array, Uint8Array>({

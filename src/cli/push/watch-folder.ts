@@ -1,83 +1,136 @@
-import { watch } from 'node:fs';
+import type { TrainyardClient } from '../../client/client.js';
 import { sleep } from '../../client/retry.js';
+import { DatasetChanged } from '../../service/mount/mount-source.js';
 import { isFolder } from '../folder/read-folder.js';
+import { printPullReport, pullDocument } from '../pull/output.js';
+import { type PullTask, preparePull, runPull } from '../pull/run.js';
+import { Changes } from '../sync/changes.js';
+import { conflictLines } from '../sync/conflicts.js';
+import { keptLines } from '../sync/report.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
-import { planLines, printPushReport, pushDocument } from './output.js';
-import type { PushPlan } from './plan.js';
-import { type PushReport, type PushTask, preparePush, runPush } from './run.js';
-
-/** The folder is read after this time without a change, since editors and cameras write a file in several steps. */
-const QUIET_MS = 400;
+import { jsonText } from '../../json-text.js';
+import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
+import { type PreparedPush, type PushTask, preparePush } from './prepare.js';
+import { runPush } from './run.js';
 
 /** The pause before another attempt when the service does not answer. */
 const RETRY_MS = 5000;
 
-/** How `push --watch` prints its work. */
-export interface WatchView {
-  readonly showPlan: (plan: PushPlan) => void;
-  readonly showReport: (plan: PushPlan, report: PushReport) => void;
+/** A push to repeat after each change and, with `--both`, the pull after it. */
+export interface WatchTask extends PushTask {
+  /** Each push has a client of its own, so that its changes are one revision of the dataset. */
+  readonly newClient: () => TrainyardClient;
+  /** `undefined` without `--both`. */
+  readonly pullOf: ((dataset: { id: string; name: string }) => PullTask) | undefined;
+  /** Prints a JSON document on one line for each push and pull, instead of text. */
+  readonly isJson: boolean;
 }
 
-/** Prints text; of each plan, only the lines that the previous plan did not have. */
-export function linesView(): WatchView {
-  let previous: ReadonlySet<string> = new Set();
-  return {
-    showPlan: (plan) => {
-      const lines = planLines(plan, painterOf(process.stdout));
-      for (const line of lines) if (!previous.has(line)) print(line);
-      previous = new Set(lines);
-    },
-    showReport: printPushReport,
-  };
-}
+/** A new dataset of that name would be another one. */
+class DatasetDeleted extends CommandError {}
 
-/** Prints a JSON document for each push, on one line. */
-export const jsonView: WatchView = {
-  showPlan: () => {},
-  showReport: (plan, report) => print(JSON.stringify(pushDocument(plan, report))),
-};
-
-/** Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems. */
-export async function watchAndPush(task: PushTask, view: WatchView): Promise<void> {
+/** Pushes a folder after each of its changes until ctrl-C. Leaves out files with problems, and leaves conflicts alone. */
+export async function watchAndPush(task: WatchTask): Promise<void> {
   const [folder = ''] = task.paths;
-  const { client, signal, display } = task;
-  // `pushChanges` waits for READY itself, since the next change of the folder ends that wait.
-  const singlePush = { ...task, waits: false, rules: { ...task.rules, skipsBad: true } };
-  const changes = new FolderChanges(folder, signal);
-  let hasPushed = false;
-
-  const pushChanges = async (changed: AbortSignal): Promise<void> => {
-    const { plan, dataset } = await preparePush(singlePush);
-    view.showPlan(plan);
-    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
-    if (plan.blockers.length > 0) return;
-    const missing = dataset === undefined ? plan.files : await client.missing(dataset, plan.files, { signal });
-    if (hasPushed && missing.length === 0 && plan.toRemove.length === 0) return;
-    const report = await runPush(singlePush, plan);
-    const either = AbortSignal.any([signal, changed]);
-    const ready = await client.waitUntilReady(report.dataset.id, { signal: either }).catch((error) => {
-      if (signal.aborted || !changed.aborted) throw error;
-      return report.dataset;
-    });
-    hasPushed = true;
-    view.showReport(plan, { ...report, dataset: ready });
-  };
-
+  const { signal, display } = task;
+  const changes = new Changes(folder, signal);
+  const watch = new FolderWatch(task, changes);
   for (let isFirst = true; ; isFirst = false) {
     let mustRetry = false;
     try {
-      await pushChanges(changes.begin());
+      const changed = changes.begin();
+      await watch.push(changed);
+      await watch.pull();
     } catch (error) {
       mustRetry = await reportFailure(error, { folder, task });
     }
-    if (isFirst) display.note(`Watching ${folder} for changes. Press ctrl-C to stop.`);
+    const what = task.pullOf === undefined ? folder : `${folder} and the dataset`;
+    if (isFirst) display.note(`Watching ${what} for changes. Press ctrl-C to stop.`);
     try {
       await (mustRetry ? sleep(RETRY_MS, signal) : changes.untilQuiet());
     } catch {
       // Ctrl-C between two pushes ends the command normally.
       return;
     }
+  }
+}
+
+/** The pushes and pulls of one `push --watch`. */
+class FolderWatch {
+  readonly #task: WatchTask;
+  readonly #changes: Changes;
+  /** `undefined` until the first push has ended. */
+  #dataset: { id: string; name: string } | undefined;
+  /** Lines that have been printed and still hold. */
+  #printed: ReadonlySet<string> = new Set();
+  #conflicts = '';
+
+  constructor(task: WatchTask, changes: Changes) {
+    this.#task = task;
+    this.#changes = changes;
+  }
+
+  /** @param changed fires at the next change, and ends the wait for READY */
+  async push(changed: AbortSignal): Promise<void> {
+    const { signal, isJson, pullOf, newClient } = this.#task;
+    // The wait for READY is below, since the next change ends it.
+    const task = { ...this.#task, client: newClient(), waits: false };
+    const prepared = await preparePush(task);
+    const { plan } = prepared;
+    if (pullOf !== undefined && this.#dataset !== undefined && prepared.dataset?.id !== this.#dataset.id) {
+      throw new DatasetDeleted(EXIT.noInput, `the dataset "${this.#dataset.name}" was deleted.`);
+    }
+    if (!isJson) await this.#printPlan(prepared);
+    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
+    if (plan.blockers.length > 0) return;
+    const conflicts = plan.sync.conflicts.join();
+    const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
+    if (this.#dataset !== undefined && isIdle && conflicts === this.#conflicts) return;
+    const report = await runPush(task, plan);
+    let { dataset } = report;
+    if (pullOf === undefined) {
+      const either = AbortSignal.any([signal, changed]);
+      dataset = await task.client.waitUntilReady(dataset.id, { signal: either }).catch((error) => {
+        if (signal.aborted || !changed.aborted) throw error;
+        return dataset;
+      });
+    }
+    this.#dataset = dataset;
+    this.#conflicts = conflicts;
+    const ended = { ...report, dataset };
+    if (isJson) print(jsonText(pushDocument(plan, ended, task.directionTo(dataset))));
+    else printPushReport(plan, ended);
+  }
+
+  /** Prints what is left out, kept or in conflict, unless the previous plan had it too. */
+  async #printPlan(prepared: PreparedPush): Promise<void> {
+    const { plan, dataset } = prepared;
+    const paint = painterOf(process.stdout);
+    const lines = planLines(plan, paint);
+    if (dataset !== undefined) {
+      // With `--both`, the pull fetches what the push keeps.
+      const isKept = this.#task.pullOf === undefined;
+      if (isKept) lines.push(...keptLines(plan.sync.kept, this.#task.directionTo(dataset)));
+      lines.push(...conflictLines(await conflictsOf(this.#task, prepared, plan.sync.conflicts), paint));
+    }
+    for (const line of lines) if (!this.#printed.has(line)) print(line);
+    this.#printed = new Set(lines);
+  }
+
+  /** Fetches what was changed in the dataset. */
+  async pull(): Promise<void> {
+    const { pullOf, isJson, client } = this.#task;
+    if (pullOf === undefined || this.#dataset === undefined) return;
+    this.#changes.follow(client, this.#dataset.id);
+    const task = pullOf(this.#dataset);
+    const prepared = await preparePull(task);
+    const { plan } = prepared;
+    if (plan.write.length + plan.remove.length === 0) return;
+    const report = await runPull(task, prepared, plan);
+    task.display.clear();
+    if (isJson) print(jsonText(pullDocument(prepared, plan, { report, task })));
+    else printPullReport(prepared, plan, { report, task });
   }
 }
 
@@ -88,6 +141,8 @@ export async function watchAndPush(task: PushTask, view: WatchView): Promise<voi
  * @throws the error if `--watch` can't continue after it
  */
 async function reportFailure(error: unknown, { folder, task }: { folder: string; task: PushTask }): Promise<boolean> {
+  if (error instanceof DatasetChanged && !task.signal.aborted) return true;
+  if (error instanceof DatasetDeleted) throw error;
   const { code, message } = endingOf(error);
   const isServiceDown = code === EXIT.unavailable || code === EXIT.temporaryFailure;
   if (task.signal.aborted || (!isServiceDown && code !== EXIT.noInput)) throw error;
@@ -95,39 +150,4 @@ async function reportFailure(error: unknown, { folder, task }: { folder: string;
   if (!isServiceDown && !(await isFolder(folder))) throw error;
   task.display.note(message);
   return isServiceDown;
-}
-
-/** Watches a folder, and waits for changes to end. */
-class FolderChanges {
-  readonly #signal: AbortSignal;
-  #changed = new AbortController();
-  #changedAt = 0;
-
-  /** @throws CommandError with 66 if the folder can't be watched */
-  constructor(folder: string, signal: AbortSignal) {
-    this.#signal = signal;
-    try {
-      const watcher = watch(folder, { signal }, () => {
-        this.#changedAt = Date.now();
-        this.#changed.abort();
-      });
-      watcher.on('error', () => this.#changed.abort());
-    } catch (error) {
-      throw new CommandError(EXIT.noInput, `${folder} can't be watched: ${(error as Error).message}`, { cause: error });
-    }
-  }
-
-  /** @returns a signal that the next change aborts */
-  begin(): AbortSignal {
-    this.#changed = new AbortController();
-    return this.#changed.signal;
-  }
-
-  /** Waits for a change since `begin`, and then until `QUIET_MS` have passed without one. @throws the signal's reason */
-  async untilQuiet(): Promise<void> {
-    const either = AbortSignal.any([this.#signal, this.#changed.signal]);
-    if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
-    this.#signal.throwIfAborted();
-    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - Date.now()) await sleep(ms, this.#signal);
-  }
 }

@@ -2,7 +2,9 @@ import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { MountError, type MountErrorCode } from '../../service/mount/mount-source.js';
-import { BackendUnusable } from '../../storage/backend-unusable.js';
+import { BackendUnusable, isDamaged } from '../../storage/backend-unusable.js';
+import { printJson, printMessage } from './print.js';
+import { printable } from './text.js';
 
 /** Exit codes of sysexits.h (https://man.freebsd.org/sysexits). */
 export const EXIT = {
@@ -16,6 +18,7 @@ export const EXIT = {
   cannotCreate: 73,
   ioError: 74,
   temporaryFailure: 75,
+  protocol: 76,
   noPermission: 77,
   configError: 78,
   interrupted: 130,
@@ -25,6 +28,7 @@ const MOUNT_EXIT: Record<MountErrorCode, number> = {
   not_ready: EXIT.temporaryFailure,
   failed: EXIT.dataError,
   digest_differs: EXIT.dataError,
+  kind_missing: EXIT.dataError,
   occupied: EXIT.cannotCreate,
   changed: EXIT.cannotCreate,
   unstable: EXIT.temporaryFailure,
@@ -49,7 +53,7 @@ export class CommandError extends Error {
 
 /** Ends the process with a message on standard error. */
 export function fail(code: number, message: string): never {
-  process.stderr.write(`trainyard: ${message}\n`);
+  printMessage(message);
   process.exit(code);
 }
 
@@ -61,7 +65,7 @@ export function endWith(error: unknown, args: readonly string[]): never {
     if (error instanceof CommanderError) process.exit(code);
     fail(code, message);
   }
-  process.stdout.write(`${JSON.stringify({ error: errorDocument(error) }, null, 2)}\n`);
+  printJson({ error: errorDocument(error) });
   process.exit(code);
 }
 
@@ -91,9 +95,14 @@ export function endingOf(error: unknown): { code: number; message: string } {
     return { code: error.exitCode === 0 ? 0 : EXIT.usage, message: error.message.replace(/^error: /, '') };
   }
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
-  if (error instanceof TrainyardError) return { code: exitCodeOfStatus(error.status), message: error.message };
+  if (error instanceof TrainyardError) {
+    return { code: exitCodeOfStatus(error.status), message: printable(error.message) };
+  }
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
+  if (isDamaged(error)) {
+    return { code: EXIT.dataError, message: `the catalog is damaged: ${error.message}. Restore a backup.` };
+  }
   if (error instanceof BackendUnusable) {
     return { code: error.isTemporary ? EXIT.temporaryFailure : EXIT.configError, message: error.message };
   }
@@ -105,6 +114,9 @@ export function endingOf(error: unknown): { code: number; message: string } {
     const reason = cause instanceof Error ? cause.message || String((cause as NodeJS.ErrnoException).code) : '';
     return { code: EXIT.unavailable, message: `the service does not answer: ${reason}` };
   }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return { code: EXIT.unavailable, message: 'the service does not answer: its answer takes too long' };
+  }
   if (error instanceof Error && 'code' in error && 'syscall' in error) {
     return { code: EXIT.ioError, message: error.message };
   }
@@ -113,10 +125,13 @@ export function endingOf(error: unknown): { code: number; message: string } {
 
 function exitCodeOfService({ code }: ServiceError): number {
   if (code === 'unavailable') return EXIT.temporaryFailure;
+  if (code === 'revision_not_found') return EXIT.noInput;
   return code === 'no_space' ? EXIT.ioError : EXIT.dataError;
 }
 
 function exitCodeOfStatus(status: number): number {
+  // A success or a redirection is an error only if it does not come from a dataset service.
+  if (status < 400) return EXIT.protocol;
   if (status === 401 || status === 403) return EXIT.noPermission;
   if (status === 404) return EXIT.noInput;
   return status === 429 || status >= 500 ? EXIT.temporaryFailure : EXIT.dataError;

@@ -1,6 +1,6 @@
 import type { CopyProgress } from '../../service/transfer/copy-blobs.js';
-import { painterOf } from './print.js';
-import { counted, formatBytes, truncated } from './text.js';
+import { painterOf, print } from './print.js';
+import { counted, formatBytes, printable, truncated } from './text.js';
 
 /** Minimum time between two redraws, against flicker. */
 const REDRAW_MS = 100;
@@ -42,7 +42,8 @@ class TerminalDisplay implements ProgressDisplay {
   }
 
   note(line: string): void {
-    this.#stream.write(`${this.#erasure()}${line}\n`);
+    this.#stream.write(this.#erasure());
+    print(line, this.#stream);
     this.#draw();
   }
 
@@ -61,7 +62,7 @@ class TerminalDisplay implements ProgressDisplay {
     const lines = this.#lines()
       .slice(0, rows - 1)
       // Cut before painting: a cut could remove the code that ends a colour.
-      .map((line, index) => this.#paint(index === 0 ? 'cyan' : 'dim', truncated(line, columns - 1)));
+      .map((line, index) => this.#paint(index === 0 ? 'cyan' : 'dim', truncated(printable(line), columns - 1)));
     this.#stream.write(`${this.#erasure()}${lines.map((line) => `${line}\n`).join('')}`);
     this.#drawnLines = lines.length;
     this.#drawnAt = Date.now();
@@ -86,7 +87,7 @@ class LogDisplay implements ProgressDisplay {
   }
 
   note(line: string): void {
-    process.stderr.write(`${line}\n`);
+    print(line, process.stderr);
   }
 
   clear(): void {}

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { text } from 'node:stream/consumers';
+import { printableLines } from './text.js';
 
 /** Whether a person can answer questions: standard input and standard error are a terminal. */
 export function canAsk(): boolean {
@@ -13,7 +14,27 @@ export async function confirms(question: string, signal: AbortSignal): Promise<b
   try {
     // In raw mode ctrl-C is a key and sends no signal.
     lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `, { signal })).trim());
+    return /^y(es)?$/i.test((await lines.question(`${printableLines(question)} [y/N] `, { signal })).trim());
+  } finally {
+    lines.close();
+  }
+}
+
+/** Asks until one of the choices is answered, by its name or its first letter. @throws the signal's reason */
+export async function choose<T extends string>(
+  question: string,
+  choices: readonly T[],
+  signal: AbortSignal,
+): Promise<T> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    for (;;) {
+      const prompt = `${printableLines(question)} [${choices.join('/')}] `;
+      const answer = (await lines.question(prompt, { signal })).trim().toLowerCase();
+      const chosen = choices.find((choice) => answer !== '' && (answer === choice || answer === choice[0]));
+      if (chosen !== undefined) return chosen;
+    }
   } finally {
     lines.close();
   }

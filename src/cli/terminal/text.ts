@@ -1,6 +1,22 @@
-/** Escapes control characters, which could move the cursor or clear the screen. */
+/** Characters that move the cursor, clear the screen, set the clipboard, or show a text in another order than it has. */
+const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
+
+/** A longer text from a server is cut. */
+const MAX_PRINTED_LENGTH = 4096;
+
+/** Makes a text from a server or a file name safe to print: one line without control characters. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}|\p{Bidi_Control}/gu, escaped);
+  const isLong = text.length > MAX_PRINTED_LENGTH;
+  return `${text.slice(0, MAX_PRINTED_LENGTH).replace(UNSAFE, escaped)}${isLong ? '…' : ''}`;
+}
+
+/** Makes lines safe to print; keeps the line ends, and with `hasColours` the colours of `painterOf`. */
+export function printableLines(lines: string, { hasColours = false } = {}): string {
+  const kept = hasColours ? /(\n|\u001b\[(?:[12]|22|3\d)m)/ : /(\n)/;
+  return lines
+    .split(kept)
+    .map((part, index) => (index % 2 === 1 ? part : part.replace(UNSAFE, escaped)))
+    .join('');
 }
 
 /** The escape of a character in JavaScript: `\u{1b}`. */

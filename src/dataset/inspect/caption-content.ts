@@ -36,9 +36,9 @@ function documentKindOf(beginning: string): string | undefined {
 }
 
 /** The bytes 0x80 to 0x9F of Windows-1252. The five that it leaves out stand for control characters (WHATWG Encoding). */
-const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+export const WINDOWS_1252_HIGH = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
 
-const BYTE_OF = new Map([...WINDOWS_1252].map((character, index) => [character.charCodeAt(0), 0x80 + index]));
+const BYTE_OF = new Map([...WINDOWS_1252_HIGH].map((character, index) => [character.charCodeAt(0), 0x80 + index]));
 
 /**
  * Sequences that only occur where UTF-8 was read as Windows-1252: quotes and dashes, and letters with accents. Those that a text
@@ -78,7 +78,7 @@ function isUtf8AsWindows1252(text: string): boolean {
 }
 
 /** The first words of a text on one line, without control characters. */
-function firstWordsOf(text: string): string {
+export function firstWordsOf(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();
   const characters = [...line.slice(0, SHOWN_CHARACTERS * 2)];
   return characters.length > SHOWN_CHARACTERS

@@ -1,6 +1,6 @@
 import { fileTypeFromBuffer } from 'file-type';
 import type { ImageFormat, VideoFormat } from '../media.js';
-import { type Warning, warningIn } from '../problems.js';
+import { FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
 
 /** The content of a file by its first bytes. `description` has an article: `a PNG image`. */
@@ -41,7 +41,7 @@ export async function detectContent(file: FileBytes): Promise<DetectedContent> {
 
 /** The warning that the content has another format than the extension declares. `shown` is the name for messages. */
 export function contentDiffers(named: { filename: string; shown: string }, content: DetectedContent): Warning {
-  const message = `${named.shown} is actually ${content.description}. It is accepted; rename it to match its content.`;
+  const message = `${named.shown} is actually ${content.description}. It is accepted; rename it to match its content. ${FIX_ADVICE}`;
   return warningIn(named.filename, 'CONTENT_DIFFERS', message);
 }
 

@@ -3,7 +3,9 @@ import type { FileBytes } from './byte-source.js';
 import { formatCount, InspectionError } from './inspection-error.js';
 
 const PIECE_BYTES = 1 << 16;
-const ADVICE = 'The trainer would stop at it. Save it as UTF-8 and upload it again.';
+const ADVICE =
+  'The trainer would stop at it. Save it as UTF-8 and upload it again. ' +
+  'The command "trainyard check FOLDER --fix" converts it if its encoding is certain.';
 /** Windows-1252 characters that text editors insert, by byte. */
 const WINDOWS_1252: Record<number, string> = {
   128: 'euro sign',

@@ -1,9 +1,9 @@
 import { extensionOf, MEDIA, mediaTypeOf } from '../media.js';
-import { type ErrorProblemCode, errorIn, type Warning, warningIn } from '../problems.js';
+import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import { FileBytes } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
-import type { Inspect, Inspection } from './inspection.js';
+import type { Inspect, Inspection, ProveDecodes } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
 import { remoteByteSource } from './remote-bytes.js';
 
@@ -15,6 +15,7 @@ interface NamedFile {
   readonly filename: string;
   /** The filename for messages, shortened if it is long. */
   readonly shown: string;
+  readonly proveDecodes: ProveDecodes | undefined;
 }
 
 /**
@@ -23,9 +24,19 @@ interface NamedFile {
  *
  * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = async ({ filename, ...source }) => {
+export const inspect: Inspect = (file) => inspectWith(file, { proveDecodes: installedDecoder });
+
+/** The decoder of an installation, loaded on first use. */
+export const installedDecoder: ProveDecodes = async (source) =>
+  (await loaded(import('./image/decode.js'))).proveDecodes(source);
+
+/** As `inspect`. Without a decoder, images whose pixels only a decoder can prove get the warning `NOT_FULLY_CHECKED`. */
+export async function inspectWith(
+  { filename, ...source }: Parameters<Inspect>[0],
+  { proveDecodes }: { proveDecodes?: ProveDecodes | undefined },
+): Promise<Inspection> {
   const path = 'path' in source ? source.path : undefined;
-  const named: NamedFile = { path, filename, shown: shownFilename(filename) };
+  const named: NamedFile = { path, filename, shown: shownFilename(filename), proveDecodes };
   const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
     return await inspectByKind(file, named);
@@ -36,7 +47,7 @@ export const inspect: Inspect = async ({ filename, ...source }) => {
   } finally {
     file.close();
   }
-};
+}
 
 async function inspectByKind(file: FileBytes, named: NamedFile): Promise<Inspection> {
   const kind = mediaTypeOf(named.filename)?.kind;
@@ -65,7 +76,7 @@ function inspectCaption(file: FileBytes, { filename, shown }: NamedFile): Inspec
   const { characters, bom, blank, beginning } = readCaption(file);
   const warnings: Warning[] = [];
   if (bom) {
-    const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one.`;
+    const message = `${shown} begins with a byte order mark, which becomes part of the prompt. Save it as UTF-8 without one. ${FIX_ADVICE}`;
     warnings.push(warningIn(filename, 'CAPTION_BOM', message));
   }
   if (blank) {

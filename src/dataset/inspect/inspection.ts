@@ -44,3 +44,10 @@ export type Inspection =
 export type Inspect = (
   file: { readonly filename: string } & ({ readonly path: string } | { readonly remote: RemoteFile }),
 ) => Promise<Inspection>;
+
+/**
+ * Decodes the first frame of an image to its last row and discards the pixels. `source` is the path or the bytes of a file.
+ *
+ * @throws StructureError, OutOfMemory
+ */
+export type ProveDecodes = (source: string | Buffer) => Promise<void>;

@@ -1,8 +1,6 @@
+import { wireDatasetChange } from '../../api/event-schema.js';
+import { createBody, datasetParams, listQuery, manifestQuery, statusQuery } from '../../api/request-schemas.js';
 import {
-  createBody,
-  datasetParams,
-  listQuery,
-  statusQuery,
   wireDataset,
   wireDatasetList,
   wireDatasetWithFiles,
@@ -10,31 +8,52 @@ import {
   wireManifest,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { withTimeout } from '../../with-timeout.js';
 import type { App, RouteContext } from '../context.js';
-import { routesTagged } from '../docs.js';
+import { bytesOf, routesTagged } from '../docs.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
 const route = routesTagged('datasets');
 
+const EVENT_STREAM = { types: ['text/event-stream'] };
+const ALL_EVENTS = bytesOf(
+  'Events until the client disconnects: `dataset` with a Dataset, and `deleted` with `{"id": …}`.',
+  EVENT_STREAM,
+);
+const EVENTS = bytesOf(
+  `Events until the client disconnects or the dataset is deleted: \`dataset\` with a Dataset at once and after changes, and \`deleted\` with \`{"id": …}\`. Changes in quick succession are one event. Two more fields of \`dataset\` say which files changed since the event before. \`files\`: ${fieldOf('files')} \`absent\`: ${fieldOf('absent')} The first event of a stream never has them, so a client that reconnects misses nothing.`,
+  EVENT_STREAM,
+);
+
 /** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
-  const { datasets, watchDataset, stopping } = context;
+  const { datasets, history, watchDataset, stopping } = context;
 
   app.post(
     '',
-    route('Create a dataset', { body: createBody, response: { 200: wireDataset } }),
-    async ({ accountId, body }) => datasetToWire(await datasets.create({ accountId, name: body?.name ?? undefined })),
+    route('Create a dataset', {
+      body: createBody,
+      response: { 200: wireDataset },
+      errors: ['invalid_name', 'name_taken', 'quota_exceeded'],
+    }),
+    async (request) => {
+      const { accountId, body } = request;
+      const created = await datasets.create({ accountId, name: body?.name ?? undefined });
+      request.audited = { dataset: created.dataset.id, name: created.dataset.name };
+      return datasetToWire(created);
+    },
   );
 
   app.get(
     '',
     route('List datasets, newest first', { querystring: listQuery, response: { 200: wireDatasetList } }),
-    async ({ accountId, query }) => {
+    async ({ accountId, grant, query }) => {
       const { limit, status, name } = query;
+      const ids = grant?.datasetIds ?? undefined;
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
       // One more than requested shows whether there is another page.
-      const found = await datasets.list({ accountId, name, status, after, limit: limit && limit + 1 });
+      const found = await datasets.list({ accountId, ids, name, status, after, limit: limit && limit + 1 });
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
       return {
@@ -48,26 +67,29 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/events',
-    route('Server-sent events: each dataset after every change, and the id of each deleted dataset', {}),
+    route('Server-sent events: each dataset after every change, and the id of each deleted dataset', {
+      response: { 200: ALL_EVENTS },
+    }),
     async ({ accountId }, reply) => streamAllEvents(reply, accountId, context),
   );
 
   app.get(
     '/:id/status',
-    route("A dataset's status and files", {
-      params: datasetParams,
-      querystring: statusQuery,
-      response: { 200: wireDatasetWithFiles },
-    }),
+    {
+      config: { isPolled: true },
+      ...route("A dataset's status and files", {
+        params: datasetParams,
+        querystring: statusQuery,
+        response: { 200: wireDatasetWithFiles },
+      }),
+    },
     async ({ accountId, params, query }, reply) => {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
-        const signal = AbortSignal.any([
-          stopping,
-          AbortSignal.timeout(Math.ceil(query.wait * 1000)),
-          disconnectSignal(reply),
-        ]);
-        await waitForStatusChange(watchDataset(key, signal));
+        await withTimeout(Math.ceil(query.wait * 1000), (timeout) => {
+          const signal = AbortSignal.any([stopping, timeout, disconnectSignal(reply)]);
+          return waitForStatusChange(watchDataset(key, signal));
+        });
       }
       return viewToWire(await datasets.view(key));
     },
@@ -75,17 +97,29 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.get(
     '/:id/manifest',
-    route('Every file with its size, SHA-256 and facts, and the digest of the dataset', {
+    route('Every file with its size, SHA-256 and facts, and the digest: of now, of a revision, or of a kept digest', {
       params: datasetParams,
+      querystring: manifestQuery,
       response: { 200: wireManifest },
+      errors: ['revision_not_found'],
     }),
-    async ({ accountId, params }) => manifestToWire(await datasets.view({ accountId, id: params.id })),
+    async ({ accountId, params, query }, reply) => {
+      const key = { accountId, id: params.id };
+      const { revision, digest } = query;
+      if (digest !== undefined) {
+        return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), disconnectSignal(reply)));
+      }
+      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision));
+      const view = await datasets.view(key);
+      return manifestToWire({ ...view, revision: view.dataset.revision });
+    },
   );
 
   app.get(
     '/:id/events',
-    route('Server-sent events: the dataset now, and after every change of its status or counts', {
+    route('Server-sent events: the dataset now, and after every change, with the files that changed', {
       params: datasetParams,
+      response: { 200: EVENTS },
     }),
     async ({ accountId, params }, reply) => streamEvents(reply, { accountId, id: params.id }, context),
   );
@@ -98,6 +132,10 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       return { id: params.id, deleted: true as const };
     },
   );
+}
+
+function fieldOf(name: 'files' | 'absent'): string {
+  return wireDatasetChange.shape[name].meta()?.description ?? '';
 }
 
 /** Returns at the first READY or FAILED, at the first change, or when the watch ends. */

@@ -1,72 +1,96 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
+import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../../service/datasets.js';
-import { tokenOf } from '../auth.js';
+import type { AccountEvent } from '../../service/watch/watch-account.js';
+import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
+import { isExpired } from '../../storage/catalog/accounts/grant.js';
 import type { RouteContext } from '../context.js';
-import { datasetToWire } from '../to-wire.js';
+import { NOSNIFF } from '../errors.js';
+import { changeToWire, datasetToWire } from '../to-wire.js';
 
 /** Many proxies close a connection that is idle for a minute. */
 const HEARTBEAT_MS = 15_000;
 
+/** A stream whose client has read nothing during so many heartbeats is ended. */
+const MAX_UNREAD_HEARTBEATS = 8;
+
+/** Between two events of a dataset, so that an upload of thousands of files causes only a few a second. */
+const PAUSE: Micros = 250_000;
+
 /** Sends one event, and resolves when the connection accepts another. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
-/** Streams the events of a dataset: `dataset` at once and after every change, and `deleted`. */
-export async function streamEvents(
-  reply: FastifyReply,
-  key: DatasetKey,
-  { watchDataset, datasets, accounts, stopping }: RouteContext,
-): Promise<void> {
+/** Streams the events of a dataset: `dataset` at once and after changes, with the changed files, and `deleted`. */
+export async function streamEvents(reply: FastifyReply, key: DatasetKey, context: RouteContext): Promise<void> {
+  const { watchDataset, datasets, stopping } = context;
   await datasets.summary(key);
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
-  await stream(reply, { accounts, signal }, async (send) => {
-    for await (const summary of watchDataset(key, signal)) await send('dataset', datasetToWire(summary));
+  await stream(reply, { context, signal }, async (send) => {
+    for await (const change of watchDataset(key, signal)) {
+      const { filenames } = change;
+      const files = filenames && (await datasets.filesNamed(key.id, filenames));
+      await send('dataset', changeToWire(change, files));
+      await waitUnlessAborted(PAUSE, { signal });
+    }
     if (!signal.aborted) await send('deleted', { id: key.id });
   });
 }
 
 /** Streams the events of an account: `dataset` for each dataset that changes, and `deleted`. */
-export async function streamAllEvents(
-  reply: FastifyReply,
-  accountId: string,
-  { watchAccount, accounts, stopping }: RouteContext,
-): Promise<void> {
+export async function streamAllEvents(reply: FastifyReply, accountId: string, context: RouteContext): Promise<void> {
+  const { watchAccount, stopping } = context;
+  const boundIds = reply.request.grant?.datasetIds;
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   const events = watchAccount(accountId, signal);
   // Waits for `open`, so that a client misses no change that follows the response headers.
   await events.next();
-  await stream(reply, { accounts, signal }, async (send) => {
+  await stream(reply, { context, signal }, async (send) => {
     for await (const event of events) {
+      if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
       if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
       else if (event.type === 'deleted') await send('deleted', { id: event.id });
     }
   });
 }
 
+function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {
+  return event.type === 'dataset' ? event.summary.dataset.id : event.id;
+}
+
 /**
  * Responds with server-sent events (https://html.spec.whatwg.org/#server-sent-events) until `produce` returns, or the token
- * of the request is revoked.
+ * or session of the request expires or is revoked.
  */
 async function stream(
   reply: FastifyReply,
-  { accounts, signal }: { accounts: RouteContext['accounts']; signal: AbortSignal },
+  { context, signal }: { context: RouteContext; signal: AbortSignal },
   produce: (send: Send) => Promise<void>,
 ): Promise<void> {
   reply.hijack();
   const { raw } = reply;
-  const token = tokenOf(reply.request) ?? '';
+  const { secret } = reply.request;
   raw.writeHead(200, {
+    ...NOSNIFF,
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
     // Asks nginx not to buffer events (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering).
     'x-accel-buffering': 'no',
   });
   raw.flushHeaders();
+  // The connection must be free for the next request.
+  if (reply.request.method === 'HEAD') {
+    raw.end();
+    return;
+  }
+  let unread = 0;
   const heartbeat = setInterval(() => {
+    unread = raw.writableLength > 0 ? unread + 1 : 0;
+    if (unread > MAX_UNREAD_HEARTBEATS) raw.destroy();
     raw.write(': still here\n\n');
-    // While the catalog does not answer, the stream goes on.
-    const accountId = accounts.accountOf(token).catch(() => 'unknown');
-    void accountId.then((id) => id === undefined && raw.end());
+    // While the catalog does not answer, the stream goes on until the token expires.
+    const grant = context.accounts.grantOf(secret).catch(() => reply.request.grant);
+    void grant.then((found) => (found === undefined || isExpired(found, context.now())) && raw.end());
   }, HEARTBEAT_MS);
   const send: Send = async (event, data) => {
     if (raw.writableEnded) return;

@@ -1,19 +1,21 @@
 import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { MAX_DIRECT_BYTES } from '../../api/limits.js';
+import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from '../../api/limits.js';
+import { changeHeaders, datasetParams, fileParams, uploadLinksBody, writeHeaders } from '../../api/request-schemas.js';
 import {
-  datasetParams,
-  fileParams,
-  uploadLinksBody,
+  wireBytes,
   wireDeletedFile,
   wireUploadedFile,
   wireUploadLinks,
   wireWithdrawnUpload,
 } from '../../api/schemas.js';
+import type { WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
+import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
+import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
@@ -25,8 +27,21 @@ const DIRECT_LIMIT = {
   message: `A direct upload accepts files of up to ${MAX_DIRECT_BYTES} bytes. Use get-upload-endpoint for larger ones.`,
 };
 
-/** The largest batch of names and sizes fits, also with each character escaped. */
-const MAX_BATCH_BODY_BYTES = 32 * 1024 * 1024;
+const UPLOAD_ERRORS = [
+  'invalid_field',
+  'precondition_failed',
+  'invalid_name',
+  'unsupported_type',
+  'unsupported_body',
+  'malformed_body',
+  'check_too_slow',
+  'invalid_content',
+  'link_withdrawn',
+  'upload_cut_short',
+  'upload_too_slow',
+  'quota_exceeded',
+  'too_many_uploads',
+] as const;
 
 /** Routes to upload files, to request upload links, and to delete files and uploads. */
 export function registerFileRoutes(app: App, context: RouteContext): void {
@@ -38,15 +53,19 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       bodyLimit: MAX_BATCH_BODY_BYTES,
       ...route('Signed links to upload files of known sizes', {
         params: datasetParams,
+        headers: changeHeaders,
         body: uploadLinksBody,
         response: { 200: wireUploadLinks },
+        errors: ['invalid_name', 'unsupported_type', 'precondition_failed', 'quota_exceeded'],
       }),
     },
     async (request) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
-      const reserved = await uploads.reserveBatch({ accountId, id: params.id }, sizes);
+      request.audited = { files: sizes.size };
+      const options = { author: authorOf(request, 'upload'), conditions: conditionsIn(body) };
+      const reserved = await uploads.reserveBatch({ accountId, id: params.id }, sizes, options);
       const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
@@ -64,6 +83,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     scope.withTypeProvider<ZodTypeProvider>().post(
       '/:id/upload',
       {
+        config: { streamsBody: true },
         // The handler parses the body as a stream; the schema is for the OpenAPI document only.
         validatorCompiler: () => () => true,
         schema: {
@@ -71,8 +91,10 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
           summary: 'Upload a file of up to 150,000,000 bytes',
           consumes: ['multipart/form-data'],
           params: datasetParams,
-          body: z.object({ file: z.string().meta({ format: 'binary' }) }),
+          headers: writeHeaders,
+          body: z.object({ file: wireBytes }),
           response: { 200: wireUploadedFile },
+          errors: UPLOAD_ERRORS,
         },
       },
       async (request, reply) => {
@@ -80,14 +102,19 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         const { id } = request.params as { id: string };
         const atMostBytes = contentLengthOf(request);
         if ((atMostBytes ?? 0) > DIRECT_LIMIT.bytes) throw new ServiceError('too_large', DIRECT_LIMIT.message);
+        const condition = conditionOf(request.headers);
+        const author = authorOf(request, 'upload');
         const signal = uploadSignal(request, reply, { directSeconds: timeouts.directSeconds });
         const { filename, body } = await filePartOf(raw, { limit: DIRECT_LIMIT, signal });
-        const received = uploads.receiveDirect({ accountId, id }, filename, { body, signal, atMostBytes });
+        request.audited = { filename };
+        const incoming = { body, signal, atMostBytes, author, condition };
+        const received = uploads.receiveDirect({ accountId, id }, filename, incoming);
         const file = await received.catch((error) => {
           metrics.rejected('direct');
           throw error;
         });
         metrics.uploaded('direct', file.upload.sizeBytes);
+        reply.header('etag', etagOf(file.upload));
         return uploadedToWire(file);
       },
     );
@@ -97,12 +124,16 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     '/:id/files/:filename',
     route('Delete a file, with any pending or rejected upload of its name', {
       params: fileParams,
+      headers: writeHeaders,
       response: { 200: wireDeletedFile },
+      errors: ['precondition_failed', 'invalid_field'],
     }),
-    async ({ accountId, params }) => {
+    async (request) => {
+      const { accountId, params, headers } = request;
       const filename = params.filename.normalize('NFC');
-      await datasets.removeFile({ accountId, id: params.id }, filename);
-      return { filename, deleted: true as const };
+      const options = { author: authorOf(request, 'delete'), condition: conditionOf(headers) };
+      const revision = await datasets.removeFile({ accountId, id: params.id }, filename, options);
+      return { filename, deleted: true as const, revision };
     },
   );
 
@@ -120,8 +151,24 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
   );
 }
 
+/** The conditions of a batch of links. @throws ServiceError `invalid_field` */
+function conditionsIn({ filenameToByteSize, ifMatch = {} }: z.infer<typeof uploadLinksBody>) {
+  const conditions = new Map<string, WriteCondition>();
+  for (const [filename, etag] of Object.entries(ifMatch)) {
+    const path = `ifMatch.${filename}`;
+    if (!Object.hasOwn(filenameToByteSize, filename)) {
+      const message = 'names a file that is not in filenameToByteSize';
+      throw new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
+        detail: [{ path, message }],
+      });
+    }
+    conditions.set(filename, expectedConditionOf(etag, path));
+  }
+  return conditions;
+}
+
 /** The public URL of the service; if none is set, the host that the client used for this request. */
-function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
+export function baseUrlOf(request: FastifyRequest, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   try {
     return new URL(`${request.protocol}://${request.host}`).origin;

@@ -1,26 +1,23 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { wireReadiness } from '../../api/schemas.js';
+import { wireHealth, wireReadiness } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { App, RouteContext } from '../context.js';
+import { bytesOf, routesTagged } from '../docs.js';
+
+const route = routesTagged('operations');
 
 /** Load balancers probe every few seconds, while a database that hangs may take longer to fail. */
 const READY_TIMEOUT_MS = 5000;
 
 /** Routes for load balancers and monitoring. */
-export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg }: RouteContext): void {
-  app.get('/healthz', { schema: { tags: ['operations'], summary: 'Whether the process is alive' } }, async () => ({
-    status: 'ok',
+export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg, uploadOrigin }: RouteContext): void {
+  app.get('/healthz', route('Whether the process is alive', { response: { 200: wireHealth } }), async () => ({
+    status: 'ok' as const,
   }));
 
   app.get(
     '/readyz',
-    {
-      schema: {
-        tags: ['operations'],
-        summary: 'Whether the catalog and the blob store answer',
-        response: { 200: wireReadiness },
-      },
-    },
+    route('Whether the catalog and the blob store answer', { response: { 200: wireReadiness } }),
     async () => {
       const answered = new AbortController();
       const timeout = wait(READY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
@@ -31,13 +28,16 @@ export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg 
           throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause: error });
         })
         .finally(() => answered.abort());
-      return { status: 'ready' as const, ffmpeg: ffmpeg ?? null };
+      const upload_links_to = uploadOrigin === undefined ? ('service' as const) : ('bucket' as const);
+      return { status: 'ready' as const, ffmpeg: ffmpeg ?? null, upload_links_to };
     },
   );
 
   app.get(
     '/metrics',
-    { schema: { tags: ['operations'], summary: 'Metrics for Prometheus' } },
+    route('Metrics for Prometheus', {
+      response: { 200: bytesOf('The metrics.', { types: [metrics.contentType] }) },
+    }),
     async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()),
   );
 }

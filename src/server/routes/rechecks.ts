@@ -1,5 +1,5 @@
 import { wireRecheck, type WireRecheck } from '../../api/recheck-schema.js';
-import { datasetParams } from '../../api/schemas.js';
+import { datasetParams } from '../../api/request-schemas.js';
 import type { RecheckProgress } from '../../service/check/recheck-service.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';

@@ -1,9 +1,25 @@
 import { z } from 'zod';
-import { wireErrorBody, wireUploadedFile } from '../../api/schemas.js';
+import { wireBytes, wireUploadedFile } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { bodyOf, contentLengthOf, uploadSignal } from '../bodies.js';
+import { etagOf } from '../conditions.js';
 import type { App, RouteContext } from '../context.js';
 import { uploadedToWire } from '../to-wire.js';
+
+const LINK_ERRORS = [
+  'precondition_failed',
+  'link_invalid',
+  'link_expired',
+  'link_withdrawn',
+  'upload_finalized',
+  'length_required',
+  'wrong_size',
+  'invalid_content',
+  'upload_cut_short',
+  'upload_too_slow',
+  'too_many_uploads',
+  'quota_exceeded',
+] as const;
 
 const linkQuery = z.object({ size: z.string(), expires: z.string(), signature: z.string() });
 
@@ -24,12 +40,16 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
         summary: 'Upload the bytes of a file through a link from get-upload-endpoint',
         params: z.object({ id: z.string() }),
         querystring: linkQuery.partial(),
-        response: { 200: wireUploadedFile, '4xx': wireErrorBody },
+        body: wireBytes,
+        consumes: ['application/octet-stream'],
+        response: { 200: wireUploadedFile },
+        errors: LINK_ERRORS,
       },
     },
     async (request, reply) => {
       const { size = '', expires = '', signature = '' } = request.query;
       const link = links.verify({ id: request.params.id, size, expires, signature }, now());
+      request.audited = { upload: link.fileId };
       const sizeBytes = contentLengthOf(request);
       if (sizeBytes === undefined) {
         throw new ServiceError('length_required', 'Send the PUT with a Content-Length of the exact file size.');
@@ -41,6 +61,8 @@ export function registerUploadRoutes(app: App, { uploads, links, timeouts, now, 
         throw error;
       });
       metrics.uploaded('link', file.upload.sizeBytes);
+      reply.header('etag', etagOf(file.upload));
+      request.audited = { upload: link.fileId, dataset: file.datasetId, filename: file.filename };
       return uploadedToWire(file);
     },
   );

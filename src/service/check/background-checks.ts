@@ -101,7 +101,7 @@ export class BackgroundChecks {
     const { sizeBytes, contentType, facts, warnings } = upload;
     const proved = { ok: true, contentType, facts, warnings } as const;
     const fetched = await fetchIntact(blobs, file, signal);
-    if ('problem' in fetched) return { ok: false, ...fetched };
+    if ('problem' in fetched) return { ok: false, problem: fetched.problem };
     const { content, discard } = fetched.blob;
     try {
       // An earlier process had a decoder, or space for the bytes: the file keeps the warning that its frames are not proved.

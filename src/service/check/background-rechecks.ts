@@ -141,7 +141,7 @@ export class BackgroundRechecks {
   async #inspect(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<Inspection> {
     const { filename, upload } = file;
     const fetched = await fetchIntact(this.#dependencies.blobs, file, options.signal);
-    if ('problem' in fetched) return { ok: false, ...fetched };
+    if ('problem' in fetched) return { ok: false, problem: fetched.problem };
     const { content, discard } = fetched.blob;
     try {
       const toInspect = { filename, sizeBytes: upload.sizeBytes, content };

@@ -69,7 +69,7 @@ export class CheckLease {
   finish(inspection: Inspection): Promise<boolean> {
     const { upload } = this.file;
     const finalizedAt = this.#dependencies.now();
-    const { sizeBytes, sha256, blobVersion } = upload;
+    const { sizeBytes, sha256, blobVersion, linkUntil } = upload;
     return this.#change(
       (group) => {
         if (!inspection.ok) {
@@ -77,7 +77,8 @@ export class CheckLease {
           return rejectReceived(group, this.#holder, { state: 'rejected', problem, finalizedAt });
         }
         const { contentType, facts, warnings } = inspection;
-        const stored = { sizeBytes, sha256, blobVersion, contentType, facts, warnings, finalizedAt };
+        const link = linkUntil !== undefined && { linkUntil };
+        const stored = { sizeBytes, sha256, blobVersion, ...link, contentType, facts, warnings, finalizedAt };
         return acceptReceived(group, this.#holder, { state: 'stored', ...stored });
       },
       { isActivity: true },

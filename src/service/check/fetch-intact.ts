@@ -3,6 +3,8 @@ import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { BlobChanged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
 
+const DISAPPEARED = 'disappeared from the store';
+
 /**
  * Reads all the bytes of a file and compares them with its SHA-256. The caller must call `discard` of the blob.
  *
@@ -10,15 +12,15 @@ import { BlobChanged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../
  * @throws ServiceError `unavailable` and others; the signal's reason
  */
 export async function fetchIntact(
-  blobs: BlobStore,
+  blobs: Pick<BlobStore, 'fetch'>,
   file: CompleteFile,
   signal: AbortSignal,
-): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem }> {
+): Promise<{ blob: FetchedBlob } | { problem: ErrorProblem; isMissing: boolean }> {
   const { filename, upload } = file;
   const { sizeBytes, sha256, blobVersion: version } = upload;
   const lost = (reason: string) => {
     const message = `The bytes of ${filename} ${reason} after they had been uploaded. Upload the file again.`;
-    return { problem: errorIn(filename, 'BYTES_LOST', message) };
+    return { problem: errorIn(filename, 'BYTES_LOST', message), isMissing: reason === DISAPPEARED };
   };
   const limit = { bytes: sizeBytes, message: `The blob of ${filename} has more than ${sizeBytes} bytes.` };
   let blob: FetchedBlob | undefined;
@@ -31,7 +33,7 @@ export async function fetchIntact(
     if (isUnreadable(error)) return lost('became unreadable in the store');
     throw error;
   }
-  if (blob === undefined) return lost('disappeared from the store');
+  if (blob === undefined) return lost(DISAPPEARED);
   if (blob.sizeBytes === sizeBytes && blob.sha256 === sha256) return { blob };
   await blob.discard();
   return lost('were changed in the store');

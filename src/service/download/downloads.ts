@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { Dataset, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { findRevision, revisionNotFound } from '../find-revision.js';
 
 /** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
 export type Thumbnailer = (
@@ -20,11 +23,13 @@ export function thumbnailKeyOf(blobKey: string): string {
   return `${blobKey}.thumbnail`;
 }
 
-/** `captions` returns no text of larger captions. */
-const MAX_CAPTION_BYTES = 64 * 1024;
-
 /** With a remote store, reading a caption takes one request. */
 const MAX_CONCURRENT_CAPTIONS = 16;
+
+/** A dataset, or one of its revisions. */
+export interface DatasetSource extends DatasetKey {
+  readonly revision?: number | undefined;
+}
 
 /** Reads stored files: facts, bytes, captions and thumbnails. */
 export class Downloads {
@@ -38,8 +43,9 @@ export class Downloads {
     this.#makeThumbnail = makeThumbnail;
   }
 
-  /** @throws ServiceError `dataset_not_found`, `file_not_found` */
-  async file(key: DatasetKey, filename: string): Promise<StoredFile> {
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
+  async file(key: DatasetSource, filename: string): Promise<StoredFile> {
+    if (key.revision !== undefined) return (await this.files(key, [filename]))[0]!;
     const { catalog } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const file = await catalog.storedFile({ datasetId: key.id, filename: filename.normalize('NFC') });
@@ -47,25 +53,41 @@ export class Downloads {
     return file;
   }
 
-  /** Returns files in the order of `filenames`. @throws ServiceError `dataset_not_found`, `file_not_found` */
-  async files(key: DatasetKey, filenames: readonly string[]): Promise<StoredFile[]> {
+  /**
+   * Returns files in the order of `filenames`.
+   *
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`
+   */
+  async files(key: DatasetSource, filenames: readonly string[]): Promise<StoredFile[]> {
     const { catalog } = this.#dependencies;
-    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const { id: datasetId, revision: number } = key;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
     const names = filenames.map((filename) => filename.normalize('NFC'));
-    const found = await catalog.storedFiles({ datasetId: key.id, filenames: names });
-    const byName = new Map(found.map((file) => [file.filename, file]));
-    return names.map((filename) => {
-      const file = byName.get(filename);
-      if (file === undefined) throw fileNotFound(filename);
-      return file;
-    });
+    const wanted = { datasetId, filenames: names };
+    const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
+    const byName = new Map((await found).map((file) => [file.filename, file]));
+    const missing = names.find((filename) => !byName.has(filename));
+    if (missing !== undefined) {
+      if (number !== undefined) await findRevision(catalog, datasetId, number);
+      throw fileNotFound(missing);
+    }
+    return names.map((filename) => byName.get(filename)!);
   }
 
-  /** Returns a dataset with all its stored files, by name. @throws ServiceError `dataset_not_found` */
-  async all(key: DatasetKey): Promise<{ dataset: Dataset; files: StoredFile[] }> {
-    const found = await this.#dependencies.catalog.contents(key);
-    if (found === undefined) throw datasetNotFound(key.id);
-    return { dataset: found.dataset, files: storedFilesIn(found.files) };
+  /** Returns a dataset with all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  async all(key: DatasetSource): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+    const { catalog } = this.#dependencies;
+    const { id, revision: number } = key;
+    if (number === undefined) {
+      const found = await catalog.contents(key);
+      if (found === undefined) throw datasetNotFound(id);
+      return { dataset: found.dataset, files: storedFilesIn(found.files) };
+    }
+    const dataset = await catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(id);
+    const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number });
+    if (revisions.length === 0) throw await revisionNotFound(catalog, id, number);
+    return { dataset, files: filesIn(files, number) };
   }
 
   /**
@@ -87,9 +109,13 @@ export class Downloads {
   /**
    * Reads captions, in the order of `filenames` and without byte order marks. The text of one over 64 KiB is null.
    *
-   * @throws ServiceError `dataset_not_found`, `file_not_found`; `invalid_field` if a file is not a caption, `bytes_replaced`
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`, `bytes_replaced`; `invalid_field` if a
+   * file is not a caption
    */
-  async captions(key: DatasetKey, filenames: readonly string[]): Promise<{ file: StoredFile; text: string | null }[]> {
+  async captions(
+    key: DatasetSource,
+    filenames: readonly string[],
+  ): Promise<{ file: StoredFile; text: string | null }[]> {
     const files = await this.files(key, filenames);
     const detail = files.flatMap(({ kind }, i) =>
       kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
@@ -98,19 +124,41 @@ export class Downloads {
     if (other !== undefined) {
       throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt files only.`, { detail });
     }
-    const captions = files.map((file) => ({ file, text: null as string | null }));
-    const small = captions.filter(({ file }) => file.upload.sizeBytes <= MAX_CAPTION_BYTES);
-    await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (caption) => {
-      caption.text = await this.#textOf(caption.file);
+    const texts = await this.texts(files);
+    return files.map((file) => ({ file, text: texts.get(file) ?? null }));
+  }
+
+  /** Reads captions of up to 64 KiB, without byte order marks; other files are left out. @throws ServiceError `bytes_replaced` */
+  async texts<F extends StoredFile>(files: readonly F[]): Promise<Map<F, string>> {
+    const texts = new Map<F, string>();
+    const small = files.filter(({ kind, upload }) => kind === 'caption' && upload.sizeBytes <= MAX_CAPTION_TEXT_BYTES);
+    await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (file) => {
+      texts.set(file, await this.#textOf(file));
     });
-    return captions;
+    return texts;
   }
 
   async #textOf(file: StoredFile): Promise<string> {
-    const bytes = await buffer(await this.bytes(file));
     // A client may edit this text and save it. Then damaged bytes would become the file.
-    if (createHash('sha256').update(bytes).digest('hex') !== file.upload.sha256) throw replaced(file);
-    return new TextDecoder().decode(bytes);
+    return new TextDecoder().decode(await buffer(this.intactBytes(file)));
+  }
+
+  /**
+   * Reads a whole file. If it does not have the recorded SHA-256, throws before the last bytes, so that the receiver of a
+   * stream that breaks there has no complete file.
+   *
+   * @throws ServiceError `bytes_replaced`
+   */
+  async *intactBytes(file: StoredFile): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    let last: Buffer | undefined;
+    for await (const chunk of await this.bytes(file)) {
+      if (last !== undefined) yield last;
+      hash.update(chunk);
+      last = chunk;
+    }
+    if (hash.digest('hex') !== file.upload.sha256) throw replaced(file);
+    if (last !== undefined) yield last;
   }
 
   /** Reads a file, or its bytes from `start` to before `end`. @throws ServiceError `bytes_replaced` */
@@ -157,14 +205,17 @@ export class Downloads {
       if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
     });
     // If the file was deleted in the meantime, cleanup may have run already and will not delete this thumbnail.
-    if ((await catalog.file(file.id)) === undefined) await blobs.delete([key]);
+    const isGone = (await catalog.file(file.id)) === undefined && !(await catalog.revisions.isPast(file.id));
+    if (isGone) await blobs.delete([key]);
   }
 
   async #makeThumbnailOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
-    const { sizeBytes } = file.upload;
+    const { sizeBytes, blobVersion: version } = file.upload;
     const limit = { bytes: sizeBytes, message: `${file.filename} in the store is larger than ${sizeBytes} bytes.` };
     const { signal } = new AbortController();
-    const fetched = await this.#dependencies.blobs.fetch(blobKeyOf(file), { limit, signal });
+    const fetched = await this.#dependencies.blobs.fetch(blobKeyOf(file), { limit, version, signal }).catch((error) => {
+      throw error instanceof BlobChanged ? replaced(file, error) : error;
+    });
     if (fetched === undefined) throw missing(file);
     try {
       const { content } = fetched;

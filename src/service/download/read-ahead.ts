@@ -1,5 +1,11 @@
-import type { Readable } from 'node:stream';
-import type { StoredFile } from '../../dataset/dataset.js';
+import type { Micros } from '../../dataset/dataset.js';
+
+/** A file for an archive; a stored file is one. */
+export interface ArchivedFile {
+  readonly id: string;
+  readonly filename: string;
+  readonly upload: { readonly sizeBytes: number; readonly finalizedAt: Micros };
+}
 
 /** Files up to this size are read ahead. */
 const SMALL_BYTES = 256 * 1024;
@@ -12,11 +18,11 @@ const MAX_AHEAD_BYTES = 1024 * 1024;
  * before it requests the next file. Throws if `read` fails, or if a file does not have its recorded size:
  * an archive states its size in advance.
  */
-export async function* readAhead(
-  files: readonly StoredFile[],
-  read: (file: StoredFile) => Promise<Readable>,
-): AsyncGenerator<{ file: StoredFile; bytes: AsyncIterable<Buffer> }> {
-  const ahead = new Map<StoredFile, Promise<Buffer[]>>();
+export async function* readAhead<F extends ArchivedFile>(
+  files: readonly F[],
+  read: (file: F) => Promise<AsyncIterable<Buffer>>,
+): AsyncGenerator<{ file: F; bytes: AsyncIterable<Buffer> }> {
+  const ahead = new Map<F, Promise<Buffer[]>>();
   let [next, aheadBytes] = [0, 0];
   const startReads = () => {
     for (; next < files.length; next++) {
@@ -38,7 +44,7 @@ export async function* readAhead(
   }
 }
 
-async function readWhole(file: StoredFile, read: (file: StoredFile) => Promise<Readable>): Promise<Buffer[]> {
+async function readWhole<F>(file: F, read: (file: F) => Promise<AsyncIterable<Buffer>>): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   for await (const chunk of await read(file)) chunks.push(chunk);
   return chunks;
@@ -46,7 +52,7 @@ async function readWhole(file: StoredFile, read: (file: StoredFile) => Promise<R
 
 /** Throws if the file does not have its recorded size. Opens the file only when iterated, so that no stream is left open. */
 async function* checkSize(
-  { id, filename, upload }: StoredFile,
+  { id, filename, upload }: ArchivedFile,
   open: () => Promise<Iterable<Buffer> | AsyncIterable<Buffer>>,
 ): AsyncGenerator<Buffer> {
   let remaining = upload.sizeBytes;

@@ -1,35 +1,39 @@
 import { Readable } from 'node:stream';
 import { Header } from 'tar/header';
-import { Pax } from 'tar/pax';
-import { MICROS_PER_SECOND, type StoredFile } from '../../dataset/dataset.js';
-import { readAhead } from './read-ahead.js';
+import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
+import { type ArchivedFile, readAhead } from './read-ahead.js';
 
 /** A tar archive consists of 512-byte blocks and ends with two of zeros (POSIX.1-2017, pax, *ustar interchange format*). */
 const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
 /**
- * Writes files as one tar stream, in order. A name that is too long or not ASCII gets a pax header. Memory does not
- * depend on file size, and holds one header of half a kilobyte per file.
+ * Writes files as one tar stream, in order. Memory does not depend on file size, and holds one header of half a kilobyte
+ * per file.
  *
  * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
+ * @returns `open` starts the stream at the byte `from`, 0 by default; files that end before it are not read
  */
-export function tarOf(
-  files: readonly StoredFile[],
-  read: (file: StoredFile) => Promise<Readable>,
-): { sizeBytes: number; body: Readable } {
+export function tarOf<F extends ArchivedFile>(
+  files: readonly F[],
+  read: (file: F) => Promise<AsyncIterable<Buffer>>,
+): { sizeBytes: number; open: (from?: number) => Readable } {
   const headers = files.map(headerOf);
-  const sizeBytes = files.reduce(
-    (sum, { upload }, i) => sum + headers[i]!.length + upload.sizeBytes + paddingOf(upload.sizeBytes),
-    END.length,
-  );
-  return { sizeBytes, body: Readable.from(partsOf(files, headers, read), { objectMode: false }) };
+  const sizes = files.map(({ upload }, i) => headers[i]!.length + upload.sizeBytes + paddingOf(upload.sizeBytes));
+  const sizeBytes = sizes.reduce((sum, size) => sum + size, END.length);
+  const open = (from = 0) => {
+    let [first, skipped] = [0, 0];
+    while (first < files.length && skipped + sizes[first]! <= from) skipped += sizes[first++]!;
+    const parts = partsOf(files.slice(first), headers.slice(first), read);
+    return Readable.from(withoutStart(parts, from - skipped), { objectMode: false });
+  };
+  return { sizeBytes, open };
 }
 
-async function* partsOf(
-  files: readonly StoredFile[],
+async function* partsOf<F extends ArchivedFile>(
+  files: readonly F[],
   headers: readonly Buffer[],
-  read: (file: StoredFile) => Promise<Readable>,
+  read: (file: F) => Promise<AsyncIterable<Buffer>>,
 ): AsyncGenerator<Buffer> {
   let i = 0;
   for await (const { file, bytes } of readAhead(files, read)) {
@@ -41,14 +45,51 @@ async function* partsOf(
   yield END;
 }
 
+async function* withoutStart(parts: AsyncIterable<Buffer>, skippedBytes: number): AsyncGenerator<Buffer> {
+  let left = skippedBytes;
+  for await (const part of parts) {
+    if (left < part.length) yield part.subarray(left);
+    left = Math.max(0, left - part.length);
+  }
+}
+
 function paddingOf(sizeBytes: number): number {
   return (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
 }
 
-function headerOf({ filename, upload }: StoredFile): Buffer {
-  const mtime = new Date((upload.finalizedAt / MICROS_PER_SECOND) * 1000);
-  const header = new Header({ type: 'File', path: filename, size: upload.sizeBytes, mode: 0o644, mtime });
+/** The longest name in a header of its own; a longer one may still fit if it can be divided at a slash. */
+const MAX_NAME_BYTES = 100;
+const MAX_PREFIX_BYTES = 155;
+
+/**
+ * The header of a file. Names are UTF-8 as they are, and a long one is in an entry before (GNU tar manual, *Basic Tar
+ * Format*, `GNUTYPE_LONGNAME`): every tar reads both, while busybox ignores pax headers and would cut the name.
+ */
+function headerOf({ filename, upload }: ArchivedFile): Buffer {
+  const mtime = new Date(Math.floor(upload.finalizedAt / MICROS_PER_SECOND) * 1000);
+  const header = blockOf({ type: 'File', path: filename, size: upload.sizeBytes, mode: 0o644, mtime });
+  if (fits(filename)) return header;
+  const name = Buffer.from(`${filename}\0`);
+  const longName = blockOf({
+    type: 'NextFileHasLongPath',
+    path: '././@LongLink',
+    size: name.length,
+    mode: 0o644,
+    mtime,
+  });
+  return Buffer.concat([longName, name, END.subarray(0, paddingOf(name.length)), header]);
+}
+
+function blockOf(fields: ConstructorParameters<typeof Header>[0]): Buffer {
   const block = Buffer.alloc(BLOCK_BYTES);
-  const needsPax = header.encode(block);
-  return needsPax ? Buffer.concat([new Pax({ path: filename, size: upload.sizeBytes }).encode(), block]) : block;
+  new Header(fields).encode(block);
+  return block;
+}
+
+/** Whether a name is whole in the header that `Header` makes of it. */
+function fits(path: string): boolean {
+  const slash = path.lastIndexOf('/');
+  const [prefix, name] = slash < 0 ? ['', path] : [path.slice(0, slash), path.slice(slash + 1)];
+  if (Buffer.byteLength(path) < MAX_NAME_BYTES) return true;
+  return slash > 0 && Buffer.byteLength(name) <= MAX_NAME_BYTES && Buffer.byteLength(prefix) <= MAX_PREFIX_BYTES;
 }

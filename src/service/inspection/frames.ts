@@ -3,6 +3,7 @@
  * little-endian), its type (1 byte) and the payload. The process reads and writes synchronously, so it never has more than
  * one request in flight.
  */
+import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 
 export const FRAME_HEADER_BYTES = 5;
@@ -28,10 +29,15 @@ export type ByteRange = readonly [start: number, end: number];
 export type InspectionJob =
   | { readonly task: 'inspect'; readonly filename: string; readonly path: string }
   | { readonly task: 'inspect'; readonly filename: string; readonly remoteBytes: number }
-  | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number };
+  | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
+  | { readonly task: 'examine'; readonly path: string }
+  /** Writes the converted image to `target`. */
+  | { readonly task: 'convert'; readonly path: string; readonly target: string };
 
 export type JobResult =
   | { readonly inspection: Inspection; readonly residentBytes: number }
+  | { readonly examined: ExaminedContent; readonly residentBytes: number }
+  | { readonly converted: true; readonly residentBytes: number }
   /** The bytes need more memory than the decoder could get. */
   | { readonly outOfMemory: true }
   /** Not the file's fault, or a file that has no thumbnail. `name` and `code` are those of the error. */

@@ -1,84 +1,13 @@
-/*
- * The program of an inspection process: waits for a job, does it, and answers, until the server closes the socket or is
- * gone. It holds no secret, and the server may kill it at any time.
- */
-import { readSync, writeSync } from 'node:fs';
-import { setImmediate as turn } from 'node:timers/promises';
-import { inspect } from '../../dataset/inspect/inspect.js';
-import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
-import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
-import { FRAME, FRAME_HEADER_BYTES, frameHeader, type InspectionJob, type JobResult, jsonFrame } from './frames.js';
+/* The program of an inspection process of an installation. */
+import { installedDecoder } from '../../dataset/inspect/inspect.js';
+import { inspectInProcess } from './inspect-jobs.js';
 
-const SOCKET = 3;
+// Imported on first use: a decoder is megabytes of code, and a caption or a clip needs none of it.
+const converter = () => import('../../dataset/inspect/image/convert/convert-image.js');
 
-/** Returns false at the end of the stream: the server is gone. */
-function readFully(target: Buffer): boolean {
-  for (let length = 0; length < target.length; ) {
-    const read = readSync(SOCKET, target, length, target.length - length, null);
-    if (read === 0) return false;
-    length += read;
-  }
-  return true;
-}
-
-function send(frame: Buffer): void {
-  for (let sent = 0; sent < frame.length; ) sent += writeSync(SOCKET, frame, sent);
-}
-
-const header = Buffer.alloc(FRAME_HEADER_BYTES);
-
-/** Blocks until the server sends a frame. */
-function receiveHeader(): { type: number; length: number } {
-  if (!readFully(header)) process.exit(0);
-  return { type: header[4] ?? 0, length: header.readUInt32LE(0) };
-}
-
-function receiveJob(): InspectionJob {
-  const payload = Buffer.alloc(receiveHeader().length);
-  if (!readFully(payload)) process.exit(0);
-  return JSON.parse(payload.toString()) as InspectionJob;
-}
-
-function remoteFile(sizeBytes: number): RemoteFile {
-  return {
-    sizeBytes,
-    readInto: (target, start, end) => {
-      send(jsonFrame(FRAME.read, [start, end]));
-      // If the bytes can't be read, the server ends this process.
-      receiveHeader();
-      if (!readFully(target)) process.exit(0);
-    },
-  };
-}
-
-async function answer(job: InspectionJob): Promise<Buffer> {
-  try {
-    if (job.task === 'thumbnail') {
-      const { makeThumbnail } = await import('../../dataset/inspect/image/thumbnail.js');
-      const thumbnail = await makeThumbnail(job);
-      return Buffer.concat([frameHeader(FRAME.thumbnail, thumbnail.length), thumbnail]);
-    }
-    const { filename } = job;
-    const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
-    const inspection = await inspect({ filename, ...source });
-    return jsonFrame(FRAME.result, { inspection, residentBytes: process.memoryUsage.rss() });
-  } catch (error) {
-    return jsonFrame(FRAME.result, failureOf(error));
-  }
-}
-
-function failureOf(error: unknown): JobResult {
-  if (isOutOfMemory(error)) return { outOfMemory: true };
-  if (!(error instanceof Error)) return { error: { name: 'Error', message: String(error) } };
-  const { name, message } = error;
-  return { error: { name, message, ...('code' in error && { code: String(error.code) }) } };
-}
-
-// A service manager or a terminal sends these to all processes of the service. The server decides when this one ends.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
-send(frameHeader(FRAME.ready, 0));
-for (;;) {
-  send(await answer(receiveJob()));
-  // Receiving blocks the event loop, which first runs what the job has left for it.
-  await turn();
-}
+await inspectInProcess({
+  proveDecodes: installedDecoder,
+  makeThumbnail: async (source) => (await import('../../dataset/inspect/image/thumbnail.js')).makeThumbnail(source),
+  convertImage: async (image) => (await converter()).convertImage(image),
+  whyNotConverted: async (file, image) => (await converter()).whyNotConverted(file, image),
+});

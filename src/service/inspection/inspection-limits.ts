@@ -34,6 +34,17 @@ export const KERNEL_LIMITS: KernelLimits = {
   maxCpuSeconds: RECYCLE_CPU_SECONDS + MAX_BUDGET_SECONDS + 60,
 };
 
+/**
+ * A conversion runs on the machine of a person, one or two at a time, and holds whole pictures: an AVIF of 24 megapixels needs
+ * 530 MB.
+ */
+export const CONVERSION_LIMITS: ProcessLimits = {
+  maxBytes: 750 * MEGABYTE,
+  maxCpuSeconds: 180,
+  maxSleepSeconds: MAX_SLEEP_SECONDS,
+  maxWallSeconds: 600,
+};
+
 /** A remote file gets additional time to be read at this speed. */
 const MIN_REMOTE_BYTES_PER_SECOND = 20 * MEGABYTE;
 

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { ServiceError } from '../../dataset/errors.js';
-import { inspect, shownFilename } from '../../dataset/inspect/inspect.js';
+import { inspectWith, shownFilename } from '../../dataset/inspect/inspect.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
@@ -52,7 +52,8 @@ interface Task {
 export class InspectionPool {
   readonly #program: string | undefined;
   readonly #onError: (error: unknown) => void;
-  readonly #size: number;
+  /** Files inspected at once. */
+  readonly size: number;
   readonly #limitsOf: typeof limitsOf;
   readonly #scheduler: SlotScheduler;
   /** Aborts what runs or waits, one for each task. */
@@ -69,8 +70,8 @@ export class InspectionPool {
     this.#program = options.program;
     this.#onError = options.onError ?? (() => {});
     this.#limitsOf = options.limitsOf ?? limitsOf;
-    this.#size = options.processes ?? Math.max(MIN_PROCESSES, availableParallelism());
-    this.#scheduler = new SlotScheduler({ slots: this.#size, now: () => performance.now() / 1000 });
+    this.size = options.processes ?? Math.max(MIN_PROCESSES, availableParallelism());
+    this.#scheduler = new SlotScheduler({ slots: this.size, now: () => performance.now() / 1000 });
   }
 
   /**
@@ -89,7 +90,7 @@ export class InspectionPool {
     const { filename, sizeBytes } = file;
     const isRemote = !('path' in file);
     const kind = mediaTypeOf(filename)?.kind ?? 'caption';
-    if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspect(file);
+    if (!isRemote && kind === 'caption' && sizeBytes <= SMALL_CAPTION_BYTES) return inspectWith(file, {});
     const limits = this.#limitsOf({ kind, sizeBytes, isRemote });
     const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
     const request = { accountId, isBackground, expectedSeconds, signal };
@@ -117,15 +118,21 @@ export class InspectionPool {
     { path, sizeBytes, maxPixels }: { path: string; sizeBytes: number; maxPixels: number },
     { accountId }: { accountId: string },
   ): Promise<Buffer> {
-    const file = { kind: 'image', sizeBytes, isRemote: false } as const;
-    const request = { accountId, expectedSeconds: expectedSecondsOf(file), signal: new AbortController().signal };
-    const answer = await this.#run({
-      job: { task: 'thumbnail', path, maxPixels },
-      limits: this.#limitsOf(file),
-      request,
-    });
+    const { signal } = new AbortController();
+    const answer = await this.runOnImage({ task: 'thumbnail', path, maxPixels }, { sizeBytes, accountId, signal });
     if (!('thumbnail' in answer)) throw new Error('An inspection process has answered without a thumbnail.');
     return answer.thumbnail;
+  }
+
+  /** Does a job on a local image. `limits` are those of an inspection, unless others are given. */
+  runOnImage(
+    job: InspectionJob,
+    options: { sizeBytes: number; accountId: string; signal: AbortSignal; limits?: ProcessLimits },
+  ): Promise<Answer> {
+    const { sizeBytes, accountId, signal } = options;
+    const file = { kind: 'image', sizeBytes, isRemote: false } as const;
+    const request = { accountId, expectedSeconds: expectedSecondsOf(file), signal };
+    return this.#run({ job, limits: options.limits ?? this.#limitsOf(file), request });
   }
 
   /**
@@ -137,7 +144,7 @@ export class InspectionPool {
     return this.#schedule(request, async (signal) => {
       this.#lentSlots++;
       const [idle] = this.#idle.keys();
-      if (idle !== undefined && this.#processes.size + this.#lentSlots > this.#size) this.#end(idle);
+      if (idle !== undefined && this.#processes.size + this.#lentSlots > this.size) this.#end(idle);
       return work(signal).finally(() => this.#lentSlots--);
     });
   }

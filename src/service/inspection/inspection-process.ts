@@ -232,6 +232,7 @@ function endOf(end: {
   const text = end.errorText.trim();
   const message = `inspection process ${how}${text === '' ? '' : `: ${text}`}`;
   if (end.killedFor !== undefined) return new ProcessEnded(end.killedFor, message);
-  const isOutOfMemory = /out of memory|bad_alloc|allocation failed/i.test(text);
+  // "Failed to allocate memory" is how Node 24 reports a buffer, and every version a string.
+  const isOutOfMemory = /out of memory|bad_alloc|allocation failed|failed to allocate/i.test(text);
   return new ProcessEnded(isOutOfMemory ? 'memory' : 'crash', message);
 }

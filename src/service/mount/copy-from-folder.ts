@@ -1,4 +1,3 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -6,40 +5,33 @@ import type { Piscina } from 'piscina';
 import { mediaTypeOf, mountedNameOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
-import { type DataFolderSource, DatasetChanged, MountError, type MountFile } from './mount-source.js';
+import { type CopyOptions, DatasetChanged, MountError, type MountFile } from './mount-source.js';
 
-/** Enough threads to saturate a disk. */
-export const COPY_THREADS = Math.min(availableParallelism(), 4);
+/** Enough to saturate a disk. */
+const MAX_THREADS = Math.min(availableParallelism(), 4);
 
 /** A job holds many small files: a message to a thread costs more than copying one caption. */
 const MAX_JOB_FILES = 64;
 const MAX_JOB_BYTES = 16 * 1024 * 1024;
 
-export interface CopyOptions {
-  /** Hard links instead of copies of images and videos; captions are always copied. */
-  readonly isHardLinked: boolean;
-  /** Threads that copy and hash. */
-  readonly threads: number;
-  /** Whether the calling thread is one of `threads`. It needs no start, but a process with other work would be blocked. */
-  readonly copiesOnMainThread: boolean;
-  readonly signal: AbortSignal;
-  readonly pathOf: DataFolderSource['pathOf'];
-  /** `[files, bytes]` done so far; shared memory. */
-  readonly done: BigInt64Array;
-  /** Called for each copied file with its modification time in milliseconds since 1970. */
-  readonly onFile: (file: MountFile, mtimeMs: number) => void;
+interface StoreCopyOptions extends CopyOptions {
+  /** The file that holds the bytes of a file. */
+  readonly pathOf: (file: MountFile) => string;
 }
 
 /**
- * Copies files of this machine into `folder`, which is emptied first.
+ * Copies files of this machine into `folder`.
  *
  * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the signal's reason
  */
-export async function copyFromFolder(folder: string, files: readonly MountFile[], options: CopyOptions): Promise<void> {
+export async function copyFromFolder(
+  folder: string,
+  files: readonly MountFile[],
+  options: StoreCopyOptions,
+): Promise<void> {
   const { signal, done, onFile } = options;
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder);
-  const threads = new CopyThreads(options.threads - (options.copiesOnMainThread ? 1 : 0));
+  const count = Math.min(options.threads, MAX_THREADS);
+  const threads = new CopyThreads(count - (options.copiesOnMainThread ? 1 : 0));
   const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
     const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, options)), done });
     if (!outcome.ok) throw copyError(outcome, job);
@@ -100,7 +92,7 @@ class CopyThreads {
   }
 }
 
-function fileToCopy(folder: string, file: MountFile, { pathOf, isHardLinked }: CopyOptions): FileToCopy {
+function fileToCopy(folder: string, file: MountFile, { pathOf, isHardLinked }: StoreCopyOptions): FileToCopy {
   const { sizeBytes, sha256, filename } = file;
   // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
   const mayBeLinked = mediaTypeOf(filename)?.kind !== 'caption';

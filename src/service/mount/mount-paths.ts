@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { access, constants, lstat, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
-import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import { syncFolder } from '../../storage/sync-folder.js';
+import { readRecord } from './mounted-folder.js';
 import { swapFolders } from './swap-folders.js';
 
 /** The paths of one dataset in a root. Those beside `folder` are hidden, and removed by the end of a mount. */
@@ -24,30 +23,6 @@ export function mountPathsOf(root: string, name: string): MountPaths {
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
-const LOCK_NAME = '.trainyard.lock';
-const LOCK_POLL_MS = 50;
-
-/** Runs `work` while no other process mounts into the root. @throws the signal's reason while it waits */
-export async function withRootLock<T>(
-  root: string,
-  { signal, onWaiting }: { signal: AbortSignal; onWaiting?: () => void },
-  work: () => Promise<T>,
-): Promise<T> {
-  // `lockFolder` reports a folder without write permission as in use.
-  await access(root, constants.W_OK);
-  const path = join(root, LOCK_NAME);
-  for (let isFirst = true; ; isFirst = false) {
-    try {
-      const lock = lockFolder(path);
-      return await work().finally(lock.release);
-    } catch (error) {
-      if (!(error instanceof FolderInUse)) throw error;
-      if (isFirst) onWaiting?.();
-      await wait(LOCK_POLL_MS, undefined, { signal });
-    }
-  }
-}
-
 /** Renames the staged folder to the dataset's name, atomically if possible, and marks the old folder for removal. */
 export async function moveIntoPlace(paths: MountPaths): Promise<void> {
   const { folder, staging, aside, root } = paths;
@@ -55,6 +30,9 @@ export async function moveIntoPlace(paths: MountPaths): Promise<void> {
     await rename(staging, folder);
   } else if (await swapFolders(staging, folder)) {
     await markForRemoval(paths, staging);
+  } else if ((await exists(aside)) || !(await isMounted(folder, paths))) {
+    await markForRemoval(paths, folder);
+    await rename(staging, folder);
   } else {
     // After a kill between the renames there is no folder until `removeLeftovers` of the next mount restores the old one.
     await rename(folder, aside);
@@ -79,11 +57,13 @@ const REMOVING = /^\.removing-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  */
 export async function removeLeftovers(paths: MountPaths): Promise<string[]> {
   const { root, folder, aside } = paths;
-  if (await exists(aside)) {
+  const warnings: string[] = [];
+  if (await isMounted(aside, paths)) {
     if (await exists(folder)) await markForRemoval(paths, aside);
     else await rename(aside, folder);
+  } else if (await exists(aside)) {
+    warnings.push(`${aside} was not written by trainyard, and is left as it is.`);
   }
-  const warnings: string[] = [];
   for (const name of await foldersToRemove(paths)) {
     const path = join(root, name);
     await rm(path, { recursive: true, force: true }).catch((error) => {
@@ -102,6 +82,12 @@ export async function hasLeftovers(paths: MountPaths): Promise<boolean> {
 async function foldersToRemove({ root, name }: MountPaths): Promise<string[]> {
   const prefix = `.${name}`;
   return (await readdir(root)).filter((entry) => entry.startsWith(prefix) && REMOVING.test(entry.slice(prefix.length)));
+}
+
+/** Whether a path is a folder that this dataset, and no person, was mounted in. */
+async function isMounted(path: string, { name }: MountPaths): Promise<boolean> {
+  const stats = await lstat(path).catch(() => undefined);
+  return stats?.isDirectory() === true && (await readRecord(path))?.name === name;
 }
 
 async function exists(path: string): Promise<boolean> {

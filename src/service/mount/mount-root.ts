@@ -5,7 +5,8 @@ import { type Dataset, MICROS_PER_SECOND, type Micros, statusOf } from '../../da
 import { hasErrno } from '../../dataset/errors.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { mountDataset, unmountDataset } from './mount.js';
-import { catalogSource, MountError } from './mount-source.js';
+import { catalogSource } from './catalog-source.js';
+import { MountError } from './mount-source.js';
 import { type MountRecord, readRecord } from './mounted-folder.js';
 
 /** A dataset is mounted this long after its last change, so that a series of uploads causes one mount. */
@@ -126,7 +127,7 @@ export class MountRoot {
       const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
         root,
         signal,
-        digest: undefined,
+        wanted: {},
         replaces: false,
         isHardLinked: false,
         connections: 1,

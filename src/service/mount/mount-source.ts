@@ -1,11 +1,7 @@
-import { type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
 import { digestOf } from '../../dataset/digest.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../../dataset/names.js';
-import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
-import type { Catalog } from '../../storage/catalog/catalog.js';
-import { type DatasetKey, storedFilesIn } from '../datasets.js';
 
 /** A file to be mounted. */
 export interface MountFile {
@@ -19,6 +15,8 @@ export interface MountFile {
 export interface MountManifest {
   readonly datasetId: string;
   readonly name: string;
+  /** The number of the revision that has these files; `undefined` if there is none, or the service has no history. */
+  readonly revision: number | undefined;
   readonly status: string;
   /** `undefined` unless the dataset is READY. */
   readonly digest: string | undefined;
@@ -40,8 +38,26 @@ interface ManifestSource {
 /** A dataset whose bytes are files of this machine. */
 export interface DataFolderSource extends ManifestSource {
   readonly kind: 'data-folder';
-  /** The file that holds the bytes of a file of the last manifest. */
-  readonly pathOf: (file: MountFile) => string;
+  /**
+   * Copies files of the last manifest into a folder.
+   *
+   * @throws MountError `damaged`, `cannot_link`; DatasetChanged; the signal's reason
+   */
+  readonly copyInto: (folder: string, files: readonly MountFile[], options: CopyOptions) => Promise<void>;
+}
+
+export interface CopyOptions {
+  /** Hard links instead of copies of images and videos; captions are always copied. */
+  readonly isHardLinked: boolean;
+  /** Threads that copy and hash; at most one per core is used, and at most four. */
+  readonly threads: number;
+  /** Whether the calling thread is one of `threads`. It needs no start, but a process with other work would be blocked. */
+  readonly copiesOnMainThread: boolean;
+  readonly signal: AbortSignal;
+  /** `[files, bytes]` done so far; shared memory. */
+  readonly done: BigInt64Array;
+  /** Called for each copied file with its modification time in milliseconds since 1970. */
+  readonly onFile: (file: MountFile, mtimeMs: number) => void;
 }
 
 /** A dataset whose bytes come over HTTP: from a service, or from the bucket of this service. */
@@ -61,6 +77,13 @@ export interface HttpSource extends ManifestSource {
 
 export type MountSource = DataFolderSource | HttpSource;
 
+/** The state of a dataset to mount: an earlier revision, or the newest kept one with a digest; by default the latest. */
+export interface WantedState {
+  readonly revision?: number | undefined;
+  /** Lower-case hexadecimal. */
+  readonly digest?: string | undefined;
+}
+
 /** The dataset has changed since its manifest was read. */
 export class DatasetChanged extends Error {}
 
@@ -69,6 +92,7 @@ export type MountErrorCode =
   | 'not_ready'
   | 'failed'
   | 'digest_differs'
+  | 'kind_missing'
   | 'occupied'
   | 'changed'
   | 'unstable'
@@ -97,8 +121,15 @@ export interface MountableDataset extends MountManifest {
  *
  * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
  */
-export function checkManifest(manifest: MountManifest, requiredDigest: string | undefined): MountableDataset {
+export function checkManifest(
+  manifest: MountManifest,
+  { digest: requiredDigest, revision }: WantedState,
+): MountableDataset {
   const { name, status, digest } = manifest;
+  if ((digest === undefined || status !== 'READY') && revision !== undefined) {
+    const message = `Revision ${manifest.revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${JSON.stringify(name)}`;
+    throw new MountError('failed', message);
+  }
   if (digest === undefined || status !== 'READY') {
     const [code, advice] =
       status === 'UPLOADING'
@@ -106,7 +137,7 @@ export function checkManifest(manifest: MountManifest, requiredDigest: string | 
         : (['failed', `To see why, run: trainyard status ${JSON.stringify(name)}`] as const);
     throw new MountError(code, `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`);
   }
-  const required = requiredDigest?.toLowerCase() ?? digest;
+  const required = requiredDigest ?? digest;
   if (required !== digest) {
     throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
   }
@@ -131,54 +162,8 @@ function faultIn({ name, digest, files }: MountManifest): string | undefined {
   return computed === digest ? undefined : `its files have the digest ${computed}, not ${digest}.`;
 }
 
-/** A dataset of a catalog that this process can read, also while a server uses it. */
-export function catalogSource(
-  installation: {
-    readonly catalog: Catalog;
-    readonly dataFolder: string;
-    readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
-    readonly rules: StatusRules;
-    readonly now: () => Micros;
-  },
-  dataset: DatasetKey,
-): MountSource {
-  const { catalog, dataFolder, blobs, rules, now } = installation;
-  let byName = new Map<string, StoredFile>();
-  const storedFile = ({ filename }: MountFile): StoredFile => {
-    const file = byName.get(filename);
-    if (file === undefined) throw new DatasetChanged(`${filename} has been removed`);
-    return file;
-  };
-  const manifest = async (): Promise<MountManifest> => {
-    const found = await catalog.contents(dataset);
-    if (found === undefined) throw new MountError('failed', `Dataset ${dataset.id} has been deleted.`);
-    const { id, name, counts } = found.dataset;
-    const status = statusOf(counts, now(), rules);
-    const stored = storedFilesIn(found.files);
-    byName = new Map(stored.map((file) => [file.filename, file]));
-    return {
-      datasetId: id,
-      name,
-      status,
-      digest: status === 'READY' ? digestOf(stored) : undefined,
-      files: stored.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
-    };
-  };
-  const pathOf = blobs.pathOf?.bind(blobs);
-  if (pathOf !== undefined) {
-    return { kind: 'data-folder', name: dataFolder, manifest, pathOf: (file) => pathOf(blobKeyOf(storedFile(file))) };
-  }
-  const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {
-    const stored = storedFile(file);
-    const range = { start: from, end: file.sizeBytes };
-    const version = stored.upload.blobVersion;
-    const body = await blobs.read(blobKeyOf(stored), { range, version, signal }).catch((error) => {
-      if (!(error instanceof BlobChanged)) throw error;
-      const message = `The stored bytes of ${file.filename} were replaced after they were checked. Upload it again.`;
-      throw new MountError('damaged', message);
-    });
-    if (body === undefined) throw new DatasetChanged(`${file.filename} has been removed from the store`);
-    return { from, body };
-  };
-  return { kind: 'http', name: dataFolder, manifest, read };
+/** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */
+export function digestNotKept(error: unknown): MountError | undefined {
+  const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');
+  return isOther ? undefined : new MountError('digest_differs', error.message, { cause: error });
 }

@@ -1,5 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { digestOf } from '../../dataset/digest.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
+import { makeFolders } from '../../make-folders.js';
 import { packageVersion } from '../../version.js';
 import {
   hasLeftovers,
@@ -8,19 +10,31 @@ import {
   mountPathsOf,
   moveIntoPlace,
   removeLeftovers,
-  withRootLock,
 } from './mount-paths.js';
-import { checkManifest, DatasetChanged, type MountableDataset, MountError, type MountSource } from './mount-source.js';
+import {
+  checkManifest,
+  DatasetChanged,
+  type MountableDataset,
+  MountError,
+  type MountSource,
+  type WantedState,
+} from './mount-source.js';
 import { bootId, type FolderState, folderStateOf, readRecord, writeRecord } from './mounted-folder.js';
+import { withRootLock } from './root-lock.js';
 import { type StagingOptions, stageFiles } from './stage-files.js';
+import { closeStaging, discardStaging } from './staging-folder.js';
 
 export interface MountOptions extends StagingOptions {
   /** Datasets are mounted in this folder, each under its name. A missing folder is created. */
   readonly root: string;
-  /** Mounts only if the dataset has this digest. */
-  readonly digest: string | undefined;
+  /** Mounts only this state, which the source has to have been asked for. */
+  readonly wanted: WantedState;
+  /** Mounts one kind of media with its captions. A folder with another choice is replaced. */
+  readonly only?: MediaChoice | undefined;
   /** Also replaces a folder that was changed or that trainyard did not mount. */
   readonly replaces: boolean;
+  /** Replaces no folder of another dataset: the dataset was not asked for by the name that its source says it has. */
+  readonly isNameUnconfirmed?: boolean;
   /** Called if another process is mounting into the same root. */
   readonly onWaiting?: () => void;
 }
@@ -29,11 +43,17 @@ export interface Mounted {
   readonly outcome: 'mounted' | 'unchanged';
   readonly datasetId: string;
   readonly name: string;
+  /** Of all files of the dataset. */
   readonly digest: string;
+  readonly only: MediaChoice | undefined;
+  /** Of the files that are mounted: another one than `digest` if `only` leaves out files. */
+  readonly folderDigest: string;
+  /** `undefined` if the service has no history. */
+  readonly revision: number | undefined;
   readonly folder: string;
   readonly files: number;
   readonly bytes: number;
-  /** Old folders that could not be removed; the trainer does not read them. */
+  /** What is left beside the folder, and why. The trainer does not read it. */
   readonly warnings: readonly string[];
 }
 
@@ -50,17 +70,12 @@ const MAX_ATTEMPTS = 4;
  */
 export async function mountDataset(source: MountSource, options: MountOptions): Promise<Mounted> {
   for (let attempt = 1; ; attempt++) {
-    const dataset = checkManifest(await source.manifest(options.signal), options.digest);
+    const dataset = chosenOf(checkManifest(await source.manifest(options.signal), options.wanted), options.only);
     const paths = mountPathsOf(options.root, dataset.name);
     try {
-      return await mountInto(paths, dataset, source, options);
+      const isLast = attempt >= MAX_ATTEMPTS;
+      return await mountInto(paths, dataset, source, { ...options, isLast });
     } catch (error) {
-      const isUnstable = error instanceof DatasetChanged && attempt >= MAX_ATTEMPTS;
-      const isDamaged = error instanceof MountError && error.code === 'damaged';
-      // Copying a data folder can't be resumed.
-      if (source.kind === 'data-folder' || isDiskFull(error) || isDamaged || isUnstable) {
-        await rm(paths.staging, { recursive: true, force: true });
-      }
       if (isDiskFull(error)) {
         const message = `"${dataset.name}" does not fit on the disk of ${options.root}. Free some space and try again.`;
         throw new MountError('no_space', message, { cause: error });
@@ -69,26 +84,40 @@ export async function mountDataset(source: MountSource, options: MountOptions): 
         throw new MountError('cannot_write', `"${dataset.name}" can't be mounted: ${error.message}`, { cause: error });
       }
       if (!(error instanceof DatasetChanged)) throw error;
-      if (!isUnstable) continue;
+      if (attempt < MAX_ATTEMPTS) continue;
       const message = `"${dataset.name}" kept changing while it was being mounted (${error.message}). Try again later.`;
       throw new MountError('unstable', message, { cause: error });
     }
   }
 }
 
+/** @throws MountError `kind_missing` */
+function chosenOf(dataset: MountableDataset, only: MediaChoice | undefined): MountableDataset {
+  const files = chosenFiles(dataset.files, only);
+  if (files.length > 0) return { ...dataset, files };
+  throw new MountError('kind_missing', `"${dataset.name}" has no ${only}. Mount it without --only.`);
+}
+
 async function mountInto(
   paths: MountPaths,
   dataset: MountableDataset,
   source: MountSource,
-  options: MountOptions,
+  options: MountOptions & { isLast: boolean },
 ): Promise<Mounted> {
-  const { datasetId, name, digest } = dataset;
+  const { datasetId, name, digest, revision } = dataset;
   const bytes = dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const result = { datasetId, name, digest, folder: paths.folder, files: dataset.files.length, bytes };
-  if (isUpToDate(await folderStateOf(paths.folder), dataset) && !(await hasLeftovers(paths))) {
+  const replacement = { replaces: options.replaces, onlyDataset: options.isNameUnconfirmed ? datasetId : undefined };
+  const { only } = options;
+  const folderDigest = digestOf(dataset.files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
+  const { folder } = paths;
+  const result = { datasetId, name, digest, only, folderDigest, revision, folder, files: dataset.files.length, bytes };
+  const isUpToDate = (existing: FolderState) => isUnchanged(existing, { digest, only });
+  if (isUpToDate(await folderStateOf(paths.folder)) && !(await hasLeftovers(paths))) {
     return { ...result, outcome: 'unchanged', warnings: [] };
   }
-  await mkdir(paths.root, { recursive: true });
+  await makeFolders(paths.root).catch((error) => {
+    throw new MountError('cannot_write', `${paths.root} can't be created: ${error.message}`, { cause: error });
+  });
   if ((await readRecord(paths.root)) !== undefined) {
     const message = `${paths.root} is a mounted dataset itself, and the trainer would read both datasets. Use the folder above it.`;
     throw new MountError('occupied', message);
@@ -96,42 +125,63 @@ async function mountInto(
   return withRootLock(paths.root, options, async () => {
     const warnings = await removeLeftovers(paths);
     const existing = await folderStateOf(paths.folder);
-    if (isUpToDate(existing, dataset)) {
-      await rm(paths.staging, { recursive: true, force: true });
-      return { ...result, outcome: 'unchanged', warnings };
+    if (isUpToDate(existing)) {
+      return { ...result, outcome: 'unchanged', warnings: [...warnings, ...(await discardStaging(paths))] };
     }
-    requireReplaceable(existing, paths, options);
-    const files = await stageFiles(paths.staging, dataset, source, options);
+    requireReplaceable(existing, paths, replacement);
+    const { files, warnings: stagingWarnings } = await stageFiles(paths, dataset, source, options).catch(
+      async (error) => {
+        const isUnstable = error instanceof DatasetChanged && options.isLast;
+        const isDamaged = error instanceof MountError && error.code === 'damaged';
+        // Copying a data folder can't be resumed.
+        if (source.kind === 'data-folder' || isDiskFull(error) || isDamaged || isUnstable) await discardStaging(paths);
+        throw error;
+      },
+    );
     await writeRecord(paths.staging, {
       trainyard: packageVersion(),
       dataset_id: datasetId,
       name,
       digest,
+      ...(only !== undefined && { only }),
       source: source.name,
       mounted_at: new Date().toISOString(),
       boot_id: await bootId(),
       files,
     });
+    await closeStaging(paths);
     options.signal.throwIfAborted();
     // The old folder may have been changed while the new one was written.
-    requireReplaceable(await folderStateOf(paths.folder), paths, options);
+    requireReplaceable(await folderStateOf(paths.folder), paths, replacement);
     await moveIntoPlace(paths);
-    return { ...result, outcome: 'mounted', warnings: [...warnings, ...(await removeLeftovers(paths))] };
+    const leftovers = await removeLeftovers(paths);
+    return { ...result, outcome: 'mounted', warnings: [...new Set([...warnings, ...stagingWarnings, ...leftovers])] };
   });
 }
 
-function isUpToDate(existing: FolderState, { digest }: MountableDataset): boolean {
-  if (existing.state !== 'mounted' || existing.record.digest !== digest) return false;
-  return existing.changed.length + existing.halfWritten.length + existing.unexpected.length === 0;
+function isUnchanged(
+  existing: FolderState,
+  { digest, only }: { digest: string; only: MediaChoice | undefined },
+): boolean {
+  if (existing.state !== 'mounted') return false;
+  const { record, changed, halfWritten, unexpected } = existing;
+  if (record.digest !== digest || record.only !== only) return false;
+  return changed.length + halfWritten.length + unexpected.length === 0;
 }
 
 /** @throws MountError if files would be lost that neither trainyard nor the trainer wrote */
 function requireReplaceable(
   existing: FolderState,
   { name, folder }: MountPaths,
-  { replaces }: Pick<MountOptions, 'replaces'>,
+  { replaces, onlyDataset }: { replaces: boolean; onlyDataset?: string | undefined },
 ): void {
-  if (replaces || existing.state === 'absent') return;
+  if (existing.state === 'absent') return;
+  const holds = existing.state === 'mounted' ? existing.record.dataset_id : undefined;
+  if (onlyDataset !== undefined && holds !== onlyDataset) {
+    const message = `${folder} does not hold the dataset ${onlyDataset}. To replace it, mount the dataset by its name, ${JSON.stringify(name)}.`;
+    throw new MountError('occupied', message);
+  }
+  if (replaces) return;
   if (existing.state === 'foreign') {
     const message = `${folder} exists and was not mounted by trainyard. Move it away, or use --replace to overwrite it.`;
     throw new MountError('occupied', message);
@@ -176,5 +226,5 @@ function isDiskFull(error: unknown): boolean {
 }
 
 function isUnwritable(error: unknown): error is Error {
-  return hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY');
+  return hasErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENAMETOOLONG', 'EBUSY', 'ELOOP');
 }

@@ -1,23 +1,32 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, open, readdir, readFile, rename } from 'node:fs/promises';
+import { lstat, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../../dataset/errors.js';
+import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** Files and folders that the trainer and its UI write into a dataset's folder (ai-toolkit; line numbers in docs/mounting.md). */
-const TRAINER_FILES: ReadonlySet<string> = new Set([
-  '.aitk_size.json',
-  '_latent_cache',
-  '_t_e_cache',
-  '_clip_vision_cache',
-  '_controls',
-  '.thumbs',
-]);
+/** The names of the record, complete and while it is written. */
+export const RECORD_NAMES: readonly string[] = [RECORD_NAME, `${RECORD_NAME}.new`];
+
+/** The record of 100,000 files takes about 30 MB. */
+export const MAX_RECORD_BYTES = 128 * 1024 * 1024;
+
+/**
+ * Names of what trainers write into a dataset's folder: ai-toolkit and its page (line numbers in docs/mounting.md),
+ * diffusion-pipe (`cache`), sd-scripts (`.npz`, `metadata_cache.json`) and SimpleTuner (docs/training.md).
+ */
+const TRAINER_FILES =
+  /^(\.aitk_size\.json|_latent_cache|_t_e_cache|_clip_vision_cache|_controls|\.thumbs|cache|metadata_cache\.json|.+\.npz|aspect_ratio_bucket_(indices|metadata)_.+\.json)$/s;
+
+/** Whether a name in a mounted folder is that of a trainer's cache, which is removed with the folder. */
+export function isTrainerFile(name: string): boolean {
+  return TRAINER_FILES.test(name);
+}
 
 const RECORD_FORMAT = 1;
 const CONCURRENT_CHECKS = 16;
@@ -25,15 +34,19 @@ const CONCURRENT_CHECKS = 16;
 /** The content of `.mount.json`. */
 export interface MountRecord {
   readonly format: typeof RECORD_FORMAT;
-  /** The version of trainyard that mounted the folder. */
-  readonly trainyard: string;
+  /** The version of trainyard that mounted the folder; missing in a tar archive. */
+  readonly trainyard?: string;
   readonly dataset_id: string;
   readonly name: string;
+  /** Of all files of the dataset, also if only one kind of media is mounted. */
   readonly digest: string;
-  /** The service's URL, or the data folder. */
+  /** The one kind of media that is mounted, with its captions; missing if everything is. */
+  readonly only?: MediaChoice;
+  /** The service's URL, or the data folder; `tar` in a tar archive. */
   readonly source: string;
-  readonly mounted_at: string;
-  /** The `bootId` when the folder was written. */
+  /** Missing in a tar archive. */
+  readonly mounted_at?: string;
+  /** The `bootId` when the folder was written; `null` if it is not known, so that all bytes are read once. */
   readonly boot_id: string | null;
   readonly files: readonly RecordedFile[];
 }
@@ -92,7 +105,7 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
     if (condition === 'half-written') halfWritten.push(file.mounted_name);
   });
   const mounted = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
-  const others = names.filter((name) => !mounted.has(name) && !TRAINER_FILES.has(name));
+  const others = names.filter((name) => !mounted.has(name) && !isTrainerFile(name));
   if (!isSameBoot && changed.length + halfWritten.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
   return {
     state: 'mounted',
@@ -123,26 +136,56 @@ async function conditionOf(
 
 /** Reads the record of a folder; `undefined` if the folder has none of this format. */
 export async function readRecord(folder: string): Promise<MountRecord | undefined> {
+  const path = join(folder, RECORD_NAME);
   try {
-    const record = JSON.parse(await readFile(join(folder, RECORD_NAME), 'utf8'));
-    return record?.format === RECORD_FORMAT && Array.isArray(record.files) ? record : undefined;
+    if (!(await lstat(path)).isFile()) return undefined;
+    const record = JSON.parse(await readRegularFile(path, { maxBytes: MAX_RECORD_BYTES }));
+    return isRecord(record) ? record : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || hasErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined;
+    const isUnreadable = error instanceof SyntaxError || error instanceof UnreadableFile;
+    if (isUnreadable || hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }
 
+/** A record can be written by anything that can write into the folder. Its names must not lead out of the folder. */
+function isRecord(value: unknown): value is MountRecord {
+  const record = (value ?? {}) as Partial<Record<keyof MountRecord, unknown>>;
+  const texts = [record.dataset_id, record.name, record.digest, record.source];
+  if (record.format !== RECORD_FORMAT || texts.some((text) => typeof text !== 'string')) return false;
+  return Array.isArray(record.files) && record.files.every(isRecordedFile);
+}
+
+function isRecordedFile(value: unknown): value is RecordedFile {
+  const file = (value ?? {}) as Partial<Record<keyof RecordedFile, unknown>>;
+  const { mounted_name: name } = file;
+  const isName = typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
+  return isName && typeof file.sha256 === 'string' && [file.size_bytes, file.mtime_ms].every(Number.isFinite);
+}
+
 /** Writes the record durably and atomically. */
 export async function writeRecord(folder: string, record: Omit<MountRecord, 'format'>): Promise<void> {
-  const temporary = join(folder, `${RECORD_NAME}.new`);
-  const handle = await open(temporary, 'w');
+  await replaceFile(join(folder, RECORD_NAME), recordText(record));
+}
+
+/** The content of `.mount.json`. */
+export function recordText(record: Omit<MountRecord, 'format'>): string {
+  return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
+}
+
+/** Writes a file durably and atomically, by way of `PATH.new`. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const temporary = `${path}.new`;
+  // An existing one may be a link or a pipe.
+  await rm(temporary, { force: true });
+  const handle = await open(temporary, 'wx');
   try {
-    await handle.writeFile(`${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`);
+    await handle.writeFile(text);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await rename(temporary, join(folder, RECORD_NAME));
+  await rename(temporary, path);
 }
 
 /** The kernel's random ID of the current boot (random(4)); `null` on other systems than Linux. */
@@ -153,9 +196,10 @@ export async function bootId(): Promise<string | null> {
   );
 }
 
-/** Lower-case hexadecimal. */
+/** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+  const handle = await openRegularFile(path);
+  await pipeline(handle.createReadStream({ highWaterMark: 1024 * 1024 }), hash);
   return hash.digest('hex');
 }

@@ -1,8 +1,9 @@
 import { mountedNameOf } from '../../dataset/media.js';
-import { type CopyOptions, copyFromFolder } from './copy-from-folder.js';
-import type { MountableDataset, MountFile, MountSource } from './mount-source.js';
+import type { MountPaths } from './mount-paths.js';
+import type { CopyOptions, MountableDataset, MountFile, MountSource } from './mount-source.js';
 import type { RecordedFile } from './mounted-folder.js';
-import { type ReceiveFilesOptions, receiveFiles } from './receive-files.js';
+import { type ReceiveFilesOptions, receiveFiles } from './receive/receive-files.js';
+import { discardStaging, openStaging } from './staging-folder.js';
 
 /** Files and bytes that are written and checked, or are being written. */
 export interface MountProgress {
@@ -21,17 +22,18 @@ export interface StagingOptions
 const PROGRESS_INTERVAL_MS = 100;
 
 /**
- * Fills `folder` with exactly the files of a dataset, each checked against its size and SHA-256. Files that an earlier
+ * Fills the staging folder with exactly the files of a dataset, each checked against its size and SHA-256. Files that an earlier
  * attempt received over HTTP are kept if they match.
  *
  * @throws MountError; DatasetChanged; the signal's reason
  */
 export async function stageFiles(
-  folder: string,
+  paths: MountPaths,
   dataset: MountableDataset,
   source: MountSource,
   options: StagingOptions,
-): Promise<RecordedFile[]> {
+): Promise<{ files: RecordedFile[]; warnings: string[] }> {
+  const { staging: folder } = paths;
   const totalFiles = dataset.files.length;
   const totalBytes = dataset.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   // `[files, bytes]` in shared memory, so that other threads can count too.
@@ -44,11 +46,19 @@ export async function stageFiles(
   const onFile = (file: MountFile, mtimeMs: number) => void staged.push(recordedFile(file, mtimeMs));
   const timer = setInterval(reportProgress, PROGRESS_INTERVAL_MS);
   try {
+    // Copies don't overwrite files.
+    const kept = source.kind === 'data-folder' ? await discardStaging(paths) : [];
+    const { started, warnings } = await openStaging(
+      paths,
+      dataset.files.map((file) => mountedNameOf(file.filename)),
+    );
     if (source.kind === 'data-folder') {
-      await copyFromFolder(folder, dataset.files, { ...options, pathOf: source.pathOf, done, onFile });
+      await source.copyInto(folder, dataset.files, { ...options, done, onFile });
     } else {
       await receiveFiles(folder, dataset.files, source, {
         ...options,
+        started,
+        nameOf: (file) => mountedNameOf(file.filename),
         onBytes: (bytes) => void Atomics.add(done, 1, BigInt(bytes)),
         onFile: (file, mtimeMs) => {
           Atomics.add(done, 0, 1n);
@@ -57,7 +67,7 @@ export async function stageFiles(
       });
     }
     reportProgress();
-    return staged;
+    return { files: staged, warnings: [...kept, ...warnings] };
   } finally {
     clearInterval(timer);
   }

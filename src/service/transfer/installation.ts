@@ -1,8 +1,8 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
+import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder, missingData } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { FolderInUse, lockFolder } from '../../storage/folder-lock.js';
 import type { BlobsLocation } from '../../storage/open-blobs.js';
@@ -32,10 +32,10 @@ export interface Installation {
   readonly blobs: BlobsLocation;
 }
 
-const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK } = DATA_FOLDER_NAMES;
+const { catalog: CATALOG, blobs: BLOBS, spool: SPOOL, lock: LOCK, check: CHECK } = DATA_FOLDER_NAMES;
 
 /** Every name in a data folder. */
-const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|${SPOOL}|${LOCK}(-journal)?)$`);
+const KNOWN_NAMES = new RegExp(`^(${CATALOG}(-wal|-shm|-journal)?|${BLOBS}|${SPOOL}|${LOCK}(-journal)?|${CHECK})$`);
 
 /** Names an installation to a person, without passwords. */
 export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installation): Promise<string> {
@@ -47,12 +47,11 @@ export async function displayNameOf({ dataFolder, databaseUrl, blobs }: Installa
 /** @throws TransferError `not_found` if the data folder has no catalog or no blobs */
 export function requireExisting({ dataFolder, databaseUrl, blobs }: Installation): void {
   if (dataFolder === undefined) return;
-  const missing = [...(databaseUrl === undefined ? [CATALOG] : []), ...(blobs.kind === 'disk' ? [BLOBS] : [])].find(
-    (name) => !existsSync(join(dataFolder, name)),
-  );
-  if (missing !== undefined) {
-    throw new TransferError('not_found', `${dataFolder} holds no datasets: it has no ${missing}.`);
-  }
+  const message = missingData(dataFolder, [
+    ...(databaseUrl === undefined ? (['catalog'] as const) : []),
+    ...(blobs.kind === 'disk' ? (['blobs'] as const) : []),
+  ]);
+  if (message !== undefined) throw new TransferError('not_found', message);
 }
 
 /**

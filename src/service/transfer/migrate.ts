@@ -126,7 +126,9 @@ async function copyAll(opened: OpenInstallations, hasCatalog: boolean, options: 
 }
 
 function openStore({ dataFolder = '', blobs }: Installation, { spoolFolder, spoolBytes, onWarning }: MigrateOptions) {
-  return openBlobs({ dataFolder, blobs, spoolFolder, spoolBytes }, (level, _facts, message) => {
+  // A migration makes no links.
+  const location = blobs.kind === 'disk' ? blobs : { ...blobs, isPresigned: false };
+  return openBlobs({ dataFolder, blobs: location, spoolFolder, spoolBytes }, (level, _facts, message) => {
     if (level === 'warn') onWarning?.(message);
   });
 }

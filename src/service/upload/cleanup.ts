@@ -18,10 +18,11 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
   const { catalog, blobs, now } = dependencies;
   await releaseExpiredLeases(dependencies, options);
   for (;;) {
-    const due = await catalog.expiredTrash(now());
+    const time = now();
+    const due = await catalog.expiredTrash(time);
     if (due.length === 0) return;
     await blobs.delete(due.flatMap((key) => [key, thumbnailKeyOf(key)]));
-    await catalog.removeFromTrash(due);
+    await catalog.removeFromTrash(due, time);
   }
 }
 

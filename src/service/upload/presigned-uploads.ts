@@ -1,8 +1,8 @@
 import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { errorIn } from '../../dataset/problems.js';
+import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
-import { blobKeyOf, type FetchedBlob, type Presigning } from '../../storage/blobs/blobs.js';
+import { BlobDamaged, type BlobStore, blobKeyOf, type FetchedBlob } from '../../storage/blobs/blobs.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { UploadLease } from './upload-lease.js';
 
@@ -19,11 +19,18 @@ const MIN_POLL_INTERVAL: Micros = 2 * MICROS_PER_SECOND;
 const MAX_POLL_INTERVAL: Micros = 60 * MICROS_PER_SECOND;
 
 export interface PresignedUploadsOptions {
-  readonly presigning: Presigning;
-  readonly onFinalized: (sizeBytes: number) => void;
-  readonly onRejected: () => void;
+  readonly listObjects: NonNullable<BlobStore['listObjects']>;
+  readonly onFinalized: (file: PendingFile, sizeBytes: number) => void;
+  /** The client has its answer from the store, and may not look at the dataset's status again. */
+  readonly onRejected: (file: PendingFile, message: string) => void;
   /** Reports a failure that will be retried. `failure` says which operation failed. */
   readonly onError: (error: unknown, failure: string) => void;
+}
+
+interface ListedUpload {
+  readonly file: PendingFile;
+  /** As the store has listed it. */
+  readonly sizeBytes: number | undefined;
 }
 
 /**
@@ -43,7 +50,7 @@ export class PresignedUploads {
   readonly #nextPollAt = new Map<string, Micros>();
   /** Ids of files that are queued or being finalized. */
   readonly #unfinishedIds = new Set<string>();
-  readonly #queue: PendingFile[] = [];
+  readonly #queue: ListedUpload[] = [];
   readonly #finalizations = new Set<Promise<void>>();
 
   constructor(dependencies: ServiceDependencies, options: PresignedUploadsOptions) {
@@ -96,10 +103,16 @@ export class PresignedUploads {
     this.#nextKeys.delete(datasetId);
     if (first === undefined) return 'all';
     // A listing begins after a key that need not exist. This prefix of the first pending key sorts before it.
-    const page = await this.#options.presigning.listObjects(datasetId, { after: first.slice(0, -1) });
-    const ids = page.objects.flatMap(({ key }) => idsByKey.get(key) ?? []);
-    if (ids.length > 0) {
-      for (const file of await catalog.pendingPresignedUploads({ now: now(), ids })) this.#enqueue(file);
+    const page = await this.#options.listObjects(datasetId, { after: first.slice(0, -1) });
+    const sizes = new Map(
+      page.objects.flatMap(({ key, sizeBytes }) => {
+        const id = idsByKey.get(key);
+        return id === undefined ? [] : [[id, sizeBytes] as const];
+      }),
+    );
+    if (sizes.size > 0) {
+      const files = await catalog.pendingPresignedUploads({ now: now(), ids: [...sizes.keys()] });
+      for (const file of files) this.#enqueue({ file, sizeBytes: sizes.get(file.id) });
     }
     const { next } = page;
     const nextKey = next === undefined ? undefined : keys.find((key) => key > next);
@@ -108,18 +121,20 @@ export class PresignedUploads {
     return 'more';
   }
 
-  #enqueue(file: PendingFile): void {
-    if (this.#unfinishedIds.has(file.id)) return;
-    this.#unfinishedIds.add(file.id);
-    this.#queue.push(file);
+  #enqueue(upload: ListedUpload): void {
+    const { id } = upload.file;
+    if (this.#unfinishedIds.has(id)) return;
+    this.#unfinishedIds.add(id);
+    this.#queue.push(upload);
     this.#startFinalizations();
   }
 
   #startFinalizations(): void {
     while (this.#finalizations.size < MAX_CONCURRENT_FINALIZATIONS && !this.#stopping.signal.aborted) {
-      const file = this.#queue.shift();
-      if (file === undefined) return;
-      const finalization: Promise<void> = this.#finalize(file)
+      const upload = this.#queue.shift();
+      if (upload === undefined) return;
+      const { file } = upload;
+      const finalization: Promise<void> = this.#finalize(upload)
         .catch((error) => this.#onFailure(error, file))
         .finally(() => {
           this.#unfinishedIds.delete(file.id);
@@ -132,14 +147,15 @@ export class PresignedUploads {
 
   #onFailure(error: unknown, file: PendingFile): void {
     if (this.#stopping.signal.aborted) return;
-    if (error instanceof ServiceError && error.code === 'invalid_content') this.#options.onRejected();
+    if (error instanceof ServiceError && error.code === 'invalid_content')
+      this.#options.onRejected(file, error.message);
     // `link_withdrawn`: the file was removed in the meantime.
     else if (!(error instanceof ServiceError && error.code === 'link_withdrawn')) {
       this.#options.onError(error, `finalizing ${file.filename} of dataset ${file.datasetId} failed`);
     }
   }
 
-  async #finalize(file: PendingFile): Promise<void> {
+  async #finalize({ file, sizeBytes }: ListedUpload): Promise<void> {
     const { blobs } = this.#dependencies;
     const { signal } = this.#stopping;
     const lease = await UploadLease.acquire(this.#dependencies, file);
@@ -148,8 +164,9 @@ export class PresignedUploads {
       await lease.whileRenewing(async () => {
         const bytes = file.upload.expectedBytes ?? 0;
         const limit = { bytes, message: `The object of ${file.filename} is larger than ${bytes} bytes.` };
-        const fetched = await blobs.fetch(blobKeyOf(file), { limit, signal }).catch((error) => {
+        const fetched = await blobs.fetch(blobKeyOf(file), { limit, sizeBytes, signal }).catch((error) => {
           if (error instanceof ServiceError && error.code === 'too_large') return 'too large' as const;
+          if (error instanceof BlobDamaged) return lease.reject(unreadable(file.filename, error));
           throw error;
         });
         if (fetched === undefined) return lease.release();
@@ -157,7 +174,7 @@ export class PresignedUploads {
         // The object is under its key already.
         const commit = () => fetched.discard().then(() => fetched);
         await lease.finalize({ ...fetched, commit }, signal);
-        this.#options.onFinalized(bytes);
+        this.#options.onFinalized(file, bytes);
       });
     } catch (error) {
       await lease.release().catch(() => {});
@@ -173,4 +190,9 @@ export class PresignedUploads {
     const message = `The link of ${filename} was for ${upload.expectedBytes} bytes, but ${received} were uploaded. Upload it again.`;
     await lease.reject(errorIn(filename, 'WRONG_SIZE', message));
   }
+}
+
+function unreadable(filename: string, { reason }: BlobDamaged): ErrorProblem {
+  const message = `The bytes of ${filename} can't be read as they were uploaded: the store ${reason}. Upload it again.`;
+  return errorIn(filename, 'BYTES_LOST', message);
 }

@@ -1,4 +1,10 @@
-import type { CompleteFile, DatasetFile, Micros, PendingFile } from '../../dataset/dataset.js';
+import {
+  type CompleteFile,
+  type DatasetFile,
+  linkUntil,
+  type Micros,
+  type PendingFile,
+} from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import {
@@ -10,12 +16,20 @@ import {
   releaseLease,
   renewLease,
   type StemGroup,
+  withdraw,
 } from '../../dataset/upload-transitions.js';
+import { changedMeanwhile, PreconditionFailed, requireCondition } from '../../dataset/write-condition.js';
 import { blobKeyOf, type StagedBlob } from '../../storage/blobs/blobs.js';
-import type { FileChange } from '../../storage/catalog/file-changes.js';
+import type { ChangedDataset, FileChange } from '../../storage/catalog/file-changes.js';
 import { inspectFile } from '../check/inspect-file.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { whileRenewing } from '../while-renewing.js';
+
+/** A file that was uploaded. */
+export type FinalizedFile = CompleteFile & {
+  /** The revision that the upload belongs to; `undefined` if it is still checked, or replaced the same bytes. */
+  readonly recordedIn?: number | undefined;
+};
 
 /**
  * The exclusive right to receive and finalize a pending upload. Only the holder may write or delete the bytes under the
@@ -24,12 +38,14 @@ import { whileRenewing } from '../while-renewing.js';
 export class UploadLease {
   readonly file: PendingFile;
   readonly #dependencies: ServiceDependencies;
-  readonly #accountId: string;
+  readonly accountId: string;
   readonly #holder: LeaseHolder;
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
   /** True while the store may hold bytes under the key that no row refers to. */
   #mayHaveBlobs = false;
+  /** True if the condition of the upload is not met: its link accepts no other attempt. */
+  #isInConflict = false;
 
   /**
    * @param options.token the lease token in the file's row
@@ -42,7 +58,7 @@ export class UploadLease {
   ) {
     this.#dependencies = dependencies;
     this.file = file;
-    this.#accountId = accountId;
+    this.accountId = accountId;
     this.#holder = { id: file.id, token };
     this.#writesBytes = file.upload.via !== 'presigned';
   }
@@ -74,15 +90,39 @@ export class UploadLease {
   }
 
   /** Extends the lease. @returns false if it was lost */
-  renew(): Promise<boolean> {
+  async renew(): Promise<boolean> {
     const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.leaseDuration };
-    return this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
+    const change = this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
+    return (await change) !== undefined;
   }
 
-  /** Releases the lease. The upload of a link stays pending for another attempt; a direct upload is removed. */
+  /**
+   * Releases the lease. The upload of a link stays pending for another attempt, unless its condition is not met; a direct
+   * upload is removed.
+   */
   async release(): Promise<void> {
-    await this.#change((group) => releaseLease(group, this.#holder), { mayHaveBlobs: this.#mayHaveBlobs });
+    // A failed commit may have stored the bytes. The next attempt through the link needs their key.
+    if (this.#mayHaveBlobs && this.file.upload.via === 'link') {
+      if (!(await this.renew())) return;
+      await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
+      this.#mayHaveBlobs = false;
+    }
+    const end = this.#isInConflict ? withdraw : releaseLease;
+    await this.#change((group) => end(group, this.#holder), { mayHaveBlobs: this.#mayHaveBlobs });
+  }
+
+  /** Checks the condition before the bytes are received; `finalize` decides. @throws PreconditionFailed */
+  async requireCondition(): Promise<void> {
+    const { datasetId, filename, upload } = this.file;
+    if (upload.condition === undefined) return;
+    const stored = await this.#dependencies.catalog.storedFile({ datasetId, filename });
+    try {
+      requireCondition(upload.condition, filename, stored);
+    } catch (error) {
+      this.#isInConflict = true;
+      throw error;
+    }
   }
 
   /**
@@ -90,13 +130,13 @@ export class UploadLease {
    * received, and decoded in the background.
    *
    * @throws ServiceError `invalid_content`; `link_withdrawn` if the file or its dataset was removed in the meantime;
-   * `unavailable` if the client should send the file again
+   * `unavailable` if the client should send the file again; PreconditionFailed
    */
-  async finalize(staged: StagedBlob, signal: AbortSignal): Promise<CompleteFile> {
+  async finalize(staged: StagedBlob, signal: AbortSignal): Promise<FinalizedFile> {
     const { now, rules, checkReceived } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
-    const options = { accountId: this.#accountId, signal, maxDecodeSeconds: rules.maxInlineDecodeSeconds };
+    const options = { accountId: this.accountId, signal, maxDecodeSeconds: rules.maxInlineDecodeSeconds };
     const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
       async (error) => {
         await staged.discard();
@@ -110,10 +150,20 @@ export class UploadLease {
     }
     const { version: blobVersion } = await this.#commit(staged);
     const { contentType, facts, warnings } = inspection;
-    const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion };
+    const linkEnd = linkUntil(this.file.upload);
+    const link = linkEnd !== undefined && { linkUntil: linkEnd };
+    const bytes = { sizeBytes, sha256, contentType, facts, warnings, blobVersion, ...link };
     if (!isDecodeDue) return this.#record({ state: 'stored', ...bytes, finalizedAt: now() });
     const noLease = { leaseUntil: null, leaseToken: null };
-    const received = await this.#record({ state: 'received', ...bytes, receivedAt: now(), ...noLease });
+    const { condition, author } = this.file.upload;
+    const received = await this.#record({
+      state: 'received',
+      ...bytes,
+      receivedAt: now(),
+      ...(condition !== undefined && { condition }),
+      ...(author !== undefined && { author }),
+      ...noLease,
+    });
     checkReceived?.();
     return received;
   }
@@ -141,24 +191,30 @@ export class UploadLease {
     });
   }
 
-  async #record(upload: CompleteFile['upload']): Promise<CompleteFile> {
+  async #record(upload: CompleteFile['upload']): Promise<FinalizedFile> {
     const complete = { ...this.file, upload } as CompleteFile;
     let failure: unknown;
-    const isRecorded = await this.#change((group) =>
+    const recorded = await this.#change((group) =>
       upload.state === 'stored' ? finalize(group, this.#holder, upload) : receive(group, this.#holder, upload),
     ).catch((error) => {
       failure = error;
-      return false;
     });
-    if (isRecorded) return complete;
+    if (recorded) return { ...complete, recordedIn: recorded.recordedIn };
     // An error can hide a commit that succeeded, so the catalog is read to learn whether a row refers to the bytes.
     const file = await this.#currentFile();
     if (file !== undefined && file.upload.state !== 'pending') return complete;
+    // It was recorded, and another upload has replaced it since: the history refers to the bytes.
+    if (file === undefined && (await this.#dependencies.catalog.revisions.isPast(this.file.id))) return complete;
     // After a takeover the bytes under the key may be the new holder's.
     const isHeld = file?.upload.state === 'pending' && file.upload.leaseToken === this.#holder.token;
     if (this.#writesBytes && (file === undefined || isHeld))
       await this.#dependencies.blobs.delete([blobKeyOf(this.file)]);
     this.#mayHaveBlobs = false;
+    if (failure instanceof PreconditionFailed) {
+      this.#isInConflict = true;
+      // The client of a presigned upload has its answer from the store already, so the dataset tells of the conflict.
+      if (!this.#writesBytes) return this.reject(changedMeanwhile(this.file.filename));
+    }
     if (failure !== undefined) throw failure;
     if (file === undefined) {
       const message = `${complete.filename} or its dataset was deleted during the upload, so the file was not stored.`;
@@ -180,9 +236,9 @@ export class UploadLease {
   async #change(
     transition: (group: StemGroup) => StemGroup | undefined,
     options: Partial<Pick<FileChange, 'isActivity' | 'mayHaveBlobs'>> = {},
-  ): Promise<boolean> {
+  ): Promise<ChangedDataset | undefined> {
     const { datasetId, filename } = this.file;
     const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };
-    return (await this.#dependencies.catalog.change(change, transition)) !== undefined;
+    return this.#dependencies.catalog.change(change, transition);
   }
 }

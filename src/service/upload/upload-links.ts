@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
+import { DETECTION_MARGIN, MICROS_PER_SECOND, type Micros, type PendingFile } from '../../dataset/dataset.js';
 import { blobKeyOf, type Presigning } from '../../storage/blobs/blobs.js';
 import { type LinkClaims, signatureOf, verifyLink } from '../link-signature.js';
 
@@ -11,12 +11,6 @@ export interface UploadLink {
   readonly headers: Record<string, string>;
   readonly expiresAt: Micros;
 }
-
-/**
- * A presigned link expires this much earlier than its reservation. Polling finds an upload some time after it ends. The margin
- * keeps the dataset UPLOADING until polling has found one that began just before the link expired.
- */
-export const DETECTION_MARGIN: Micros = 60 * MICROS_PER_SECOND;
 
 /** Links made in a row before other requests are served. */
 const LINKS_PER_TURN = 100;

@@ -2,20 +2,26 @@ import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
-import type { CompleteFile, PendingFile } from '../../dataset/dataset.js';
+import { type Author, DETECTION_MARGIN, type PendingFile, type WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { reserve, type StemGroup } from '../../dataset/upload-transitions.js';
+import { PreconditionFailed } from '../../dataset/write-condition.js';
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import type { UploadSlots } from '../limits/upload-slots.js';
+import { unmetConditions } from '../unmet-conditions.js';
 import { parseUploadBatch } from './parse-upload-batch.js';
-import { UploadLease } from './upload-lease.js';
-import { DETECTION_MARGIN, type SignedUpload } from './upload-links.js';
+import { type FinalizedFile, UploadLease } from './upload-lease.js';
+import type { SignedUpload } from './upload-links.js';
 
 /** A transaction blocks all other writes, so a large batch is reserved in several. */
 const FILES_PER_TRANSACTION = 500;
+
+/** Conflicts of a batch that an answer lists. */
+const MAX_REPORTED_CONFLICTS = 100;
 
 /** A request body that is being received. The signal's reason is the error to answer with. */
 export interface IncomingBody {
@@ -23,6 +29,11 @@ export interface IncomingBody {
   readonly signal: AbortSignal;
   /** The Content-Length of the request, which is an upper bound of the file's size. */
   readonly atMostBytes?: number | undefined;
+}
+
+export interface DirectBody extends IncomingBody {
+  readonly author: Author;
+  readonly condition?: WriteCondition | undefined;
 }
 
 /** Reserves, receives and finalizes uploads. */
@@ -35,18 +46,27 @@ export class Uploads {
   /** Leases of failed uploads that are not released yet. On a full disk the catalog can't release them. */
   readonly #unreleasedLeases = new Set<UploadLease>();
 
-  constructor(dependencies: ServiceDependencies) {
+  readonly #slots: UploadSlots;
+
+  constructor(dependencies: ServiceDependencies, slots: UploadSlots) {
     this.#dependencies = dependencies;
+    this.#slots = slots;
   }
 
   /**
    * Reserves uploads through signed links. If a reservation fails, those before it are withdrawn.
    *
    * @param sizes the exact size in bytes of each file, by name
+   * @param options.conditions of files among them, by the same names
    * @returns the pending file of each name as given
-   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`
+   * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`;
+   * PreconditionFailed, with the names in `detail`, if conditions are not met
    */
-  async reserveBatch(key: DatasetKey, sizes: ReadonlyMap<string, unknown>): Promise<Map<string, PendingFile>> {
+  async reserveBatch(
+    key: DatasetKey,
+    sizes: ReadonlyMap<string, unknown>,
+    { author, conditions }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
+  ): Promise<Map<string, PendingFile>> {
     const { blobs, catalog, now, rules } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
@@ -56,10 +76,20 @@ export class Uploads {
       const isPresigned = sizeBytes <= maxPresignedBytes;
       const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
       const via = isPresigned ? 'presigned' : 'link';
-      const upload = { via, expectedBytes: sizeBytes, expiresAt, leaseUntil: null, leaseToken: null } as const;
+      const condition = conditions?.get(raw);
+      const upload = {
+        via,
+        expectedBytes: sizeBytes,
+        ...(condition !== undefined && { condition }),
+        author,
+        expiresAt,
+        leaseUntil: null,
+        leaseToken: null,
+      } as const;
       reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
     }
     const files = [...reserved.values()];
+    await this.#requireConditions(key, files);
     for (let start = 0; start < files.length; start += FILES_PER_TRANSACTION) {
       const end = start + FILES_PER_TRANSACTION;
       // The last commit makes those before it durable too.
@@ -72,6 +102,19 @@ export class Uploads {
       await turn();
     }
     return reserved;
+  }
+
+  /** Reports conditions that are not met before any file is sent. Finalizing an upload decides. */
+  async #requireConditions(key: DatasetKey, files: readonly PendingFile[]): Promise<void> {
+    const writes = files.map(({ filename, upload: { condition } }) => ({ filename, condition }));
+    const conflicts = [...(await unmetConditions(this.#dependencies, key.id, writes))];
+    const [first] = conflicts;
+    if (first === undefined) return;
+    const detail = conflicts.slice(0, MAX_REPORTED_CONFLICTS).map(([filename, current]) => {
+      const message = current === undefined ? 'does not exist' : `has the ETag "${current.sha256}"`;
+      return { path: `ifMatch.${filename}`, message };
+    });
+    throw new PreconditionFailed(...first, { detail });
   }
 
   async #reserveSlice(key: DatasetKey, files: readonly PendingFile[], options: { isDurable: boolean }): Promise<void> {
@@ -102,10 +145,18 @@ export class Uploads {
   /**
    * Reserves, receives and finalizes a file of at most `MAX_DIRECT_BYTES`.
    *
-   * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space` and others. Nothing
-   * is stored then.
+   * @throws ServiceError `invalid_content` if the file isn't fit to train on, `too_large`, `no_space`, `quota_exceeded`,
+   * `too_many_uploads` and others; PreconditionFailed. Nothing is stored then.
    */
-  async receiveDirect(key: DatasetKey, rawFilename: string, incoming: IncomingBody): Promise<CompleteFile> {
+  receiveDirect(key: DatasetKey, rawFilename: string, incoming: DirectBody): Promise<FinalizedFile> {
+    return this.#slots.run(key.accountId, () => this.#receiveDirect(key, rawFilename, incoming));
+  }
+
+  async #receiveDirect(
+    key: DatasetKey,
+    rawFilename: string,
+    { author, condition, ...incoming }: DirectBody,
+  ): Promise<FinalizedFile> {
     const { catalog, now, rules, newId } = this.#dependencies;
     const filename = parseFilename(rawFilename);
     await this.#releaseLeases();
@@ -114,7 +165,15 @@ export class Uploads {
     const token = newId();
     const file = this.#pendingFile(key, filename, {
       createdAt,
-      upload: { via: 'direct', expectedBytes: null, expiresAt, leaseUntil: expiresAt, leaseToken: token },
+      upload: {
+        via: 'direct',
+        expectedBytes: null,
+        ...(condition !== undefined && { condition }),
+        author,
+        expiresAt,
+        leaseUntil: expiresAt,
+        leaseToken: token,
+      },
     });
     const dataset = await catalog.reserveDirect({ accountId: key.accountId, file });
     if (dataset === undefined) throw datasetNotFound(key.id);
@@ -134,7 +193,7 @@ export class Uploads {
    * @throws ServiceError `link_withdrawn`, `upload_finalized`, `wrong_size`, `too_large`, and as `receiveDirect`. The link
    * can be used again, except after `invalid_content`.
    */
-  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<CompleteFile> {
+  async receiveLink(link: SignedUpload, sizeBytes: number, { body, signal }: IncomingBody): Promise<FinalizedFile> {
     const { catalog } = this.#dependencies;
     const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
@@ -158,7 +217,11 @@ export class Uploads {
     }
     const replace = new AbortController();
     const incoming = { body, signal: AbortSignal.any([signal, replace.signal]) };
-    const received = this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
+    const receive = () => this.#receive(lease, incoming, { bytes: link.sizeBytes, message });
+    const received = this.#slots.run(lease.accountId, receive).catch(async (error) => {
+      if (error instanceof ServiceError && error.code === 'too_many_uploads') await lease.release();
+      throw error;
+    });
     const ended = received.catch(() => {}).finally(() => this.#linkUploads.delete(file.id));
     this.#linkUploads.set(file.id, { replace, ended });
     return received;
@@ -173,11 +236,12 @@ export class Uploads {
     lease: UploadLease,
     { body, signal, atMostBytes }: IncomingBody,
     limit: { bytes: number; message: string },
-  ): Promise<CompleteFile> {
+  ): Promise<FinalizedFile> {
     const { filename, id, upload } = lease.file;
     this.#receivingIds.add(id);
     try {
       return await lease.whileRenewing(async () => {
+        await lease.requireCondition();
         const key = blobKeyOf(lease.file);
         const staged = await this.#dependencies.blobs.stage(body, { key, limit, atMostBytes, signal });
         if (upload.expectedBytes !== null && upload.expectedBytes !== staged.sizeBytes) {

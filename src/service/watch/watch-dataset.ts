@@ -9,9 +9,18 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** How often the store is polled for presigned uploads, since it sends no notifications. */
 const STORE_POLL_INTERVAL_MS = 1000;
 
+/** Limit of the names of a change. A reader of more reads all files. */
+const MAX_CHANGED_NAMES = 200;
+
+/** A dataset after a change. */
+export interface DatasetChange extends DatasetSummary {
+  /** The names of the files that may have changed since the change before; `undefined`: any file. */
+  readonly filenames: readonly string[] | undefined;
+}
+
 /**
- * Yields the dataset as it is now, and again after every change of its status or counts, including changes that only time
- * causes. Ends when the dataset is deleted, or without an error when the signal fires.
+ * Yields the dataset as it is now, and again after every change, including changes that only time causes. Changes while the
+ * caller handles one are combined. Ends when the dataset is deleted, or without an error when the signal fires.
  *
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
@@ -19,13 +28,21 @@ export async function* watchDataset(
   { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
-): AsyncGenerator<DatasetSummary> {
-  let changed = new AbortController();
-  const unsubscribe = catalog.changes.onChange(key.id, () => changed.abort());
+): AsyncGenerator<DatasetChange> {
+  let wake = new AbortController();
+  let changed: Set<string> | undefined;
+  const unsubscribe = catalog.changes.onChange(key.id, (filenames) => {
+    for (const filename of filenames ?? []) changed?.add(filename);
+    if (filenames === undefined || (changed?.size ?? 0) > MAX_CHANGED_NAMES) changed = undefined;
+    wake.abort();
+  });
   try {
     let lastFingerprint: string | undefined;
     while (!signal.aborted) {
-      changed = new AbortController();
+      wake = new AbortController();
+      // A change during the read is reported with the next one.
+      const filenames = changed && [...changed];
+      changed = new Set();
       const dataset = await catalog.dataset(key);
       if (dataset === undefined) {
         if (lastFingerprint === undefined) throw datasetNotFound(key.id);
@@ -37,12 +54,14 @@ export async function* watchDataset(
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
       const status = statusOf(counts, at, rules);
-      const fingerprint = JSON.stringify({ status, ...counts, lastActivity: 0, pendingUntil: 0 });
-      if (fingerprint !== lastFingerprint) yield { dataset, status };
+      const fingerprint = JSON.stringify({ status, ...counts, pendingUntil: 0 });
+      if (fingerprint !== lastFingerprint || filenames === undefined || filenames.length > 0) {
+        yield { dataset, status, filenames };
+      }
       lastFingerprint = fingerprint;
       const nextChange = nextChangeOf(counts, at, rules) ?? Number.POSITIVE_INFINITY;
       const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
-      await waitUnlessAborted(nextChange - at, { maxMs, signal: AbortSignal.any([signal, changed.signal]) });
+      await waitUnlessAborted(nextChange - at, { maxMs, signal: AbortSignal.any([signal, wake.signal]) });
     }
   } finally {
     unsubscribe();

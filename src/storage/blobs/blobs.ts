@@ -25,7 +25,7 @@ export interface BlobStore {
    * Reads a whole blob once, so that the caller can inspect it with random access; `undefined` if there is none. The caller
    * must call `discard`.
    *
-   * @throws as `stage` and `read`
+   * @throws BlobDamaged if the store returned other bytes than it says it has, twice; as `stage` and `read`
    */
   fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined>;
 
@@ -45,6 +45,14 @@ export interface BlobStore {
 
   /** Present if clients can upload directly to the store. */
   readonly presigning?: Presigning;
+
+  /**
+   * Lists a page of the objects of a dataset, ordered by key, thumbnails included; one request. Present if clients may have
+   * uploaded directly to the store, also if links are no longer presigned.
+   *
+   * @param options.after lists only keys after this one, such as `next` of the page before
+   */
+  readonly listObjects?: (datasetId: string, options?: { after?: string | undefined }) => Promise<ObjectPage>;
 }
 
 /** A body of more bytes is rejected with the message. */
@@ -70,6 +78,8 @@ export interface ReadOptions {
 
 export interface FetchOptions extends Pick<StageOptions, 'limit' | 'signal'> {
   readonly version?: string | null | undefined;
+  /** The size that the store has announced, if it is known. */
+  readonly sizeBytes?: number | undefined;
 }
 
 /** Random access to a whole blob: a local file or, if the blob is too large for one, ranges read from the store. */
@@ -124,16 +134,12 @@ export interface Presigning {
     key: string,
     options: { sizeBytes: number; expiresInSeconds: number; signedAt?: Date },
   ): Promise<{ url: string; headers: Record<string, string>; expiresInSeconds: number }>;
+}
 
-  /**
-   * Lists a page of the objects of a dataset, ordered by key, thumbnails included; one request.
-   *
-   * @param options.after lists only keys after this one, such as `next` of the page before
-   */
-  listObjects(
-    datasetId: string,
-    options?: { after?: string | undefined },
-  ): Promise<{ objects: readonly PresignedObject[]; next: string | undefined }>;
+export interface ObjectPage {
+  readonly objects: readonly PresignedObject[];
+  /** `undefined` on the last page. */
+  readonly next: string | undefined;
 }
 
 export interface PresignedObject {
@@ -146,9 +152,25 @@ export interface PresignedObject {
 
 /** The blob is not the version that was inspected: a client has replaced it through its link. */
 export class BlobChanged extends Error {
-  constructor(key: string) {
-    super(`The object ${key} was replaced after it had been inspected.`);
+  constructor(
+    key: string,
+    message = `The object ${key} was replaced after it had been inspected.`,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.name = 'BlobChanged';
+  }
+}
+
+/** The store does not return the bytes that it says it has. */
+export class BlobDamaged extends BlobChanged {
+  /** Completes "the store …". */
+  readonly reason: string;
+
+  constructor(key: string, reason: string, options?: ErrorOptions) {
+    super(key, `Of the object ${key}, the store ${reason}.`, options);
+    this.name = 'BlobDamaged';
+    this.reason = reason;
   }
 }
 

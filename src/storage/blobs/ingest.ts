@@ -38,12 +38,26 @@ export class Meter extends Transform {
   }
 }
 
+/** Computes the MD5 of the bytes too, which many stores use as the ETag. */
+export class Md5Meter extends Meter {
+  readonly #md5 = createHash('md5');
+
+  override _transform(chunk: Buffer, encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
+    this.#md5.update(chunk);
+    super._transform(chunk, encoding, done);
+  }
+
+  /** The MD5 of all bytes, lower-case hexadecimal. Call it once, at the end. */
+  md5(): string {
+    return this.#md5.digest('hex');
+  }
+}
+
 /** Reads a stream to its end. @throws the signal's reason; ServiceError `too_large` */
 export async function measure(
   body: Readable,
-  { limit, signal }: { limit: ByteLimit; signal: AbortSignal },
+  { limit, signal, meter = new Meter(limit) }: { limit: ByteLimit; signal: AbortSignal; meter?: Meter },
 ): Promise<{ sizeBytes: number; sha256: string }> {
-  const meter = new Meter(limit);
   const discard = new Writable({ write: (_chunk, _encoding, done) => done() });
   await pipeline(body, meter, discard, { signal }).catch((error) => {
     signal.throwIfAborted();

@@ -1,12 +1,12 @@
 import { type Compilable, type Selectable, sql } from 'kysely';
 import type { Database, Query, Transaction } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
-import type { DatasetRow, FileRow } from './rows.js';
+import type { DatasetRow } from './rows.js';
 
 /** Large enough for few round trips, small enough for bounded memory. */
 const ROWS_PER_PAGE = 2000;
 
-/** The primary keys of all tables except `file`; a table comes after those that it references. */
+/** The primary keys of all tables except those of `KEYS_IN_DATASET`; a table comes after those that it references. */
 export const PRIMARY_KEYS = {
   account: 'id',
   token: 'id',
@@ -14,6 +14,9 @@ export const PRIMARY_KEYS = {
   trash: 'blob_key',
   dataset: 'id',
   recheck: 'dataset_id',
+  webhook: 'id',
+  webhook_delivery: 'id',
+  announcement: 'dataset_id',
 } as const satisfies Partial<Record<keyof Schema, string>>;
 
 export type PlainTable = keyof typeof PRIMARY_KEYS;
@@ -68,26 +71,43 @@ export async function* pagesOf<Table extends PlainTable>(
   }
 }
 
-/** Reads the rows of all files in pages, dataset by dataset. */
-export async function* filePagesOf(
+/** The primary keys of the tables that belong to datasets, within one dataset. */
+const KEYS_IN_DATASET = {
+  file: ['id'],
+  past_file: ['id', 'added_in'],
+  revision: ['number'],
+} as const satisfies Partial<Record<keyof Schema, readonly string[]>>;
+
+type DatasetTable = keyof typeof KEYS_IN_DATASET;
+
+/** Reads the rows of a table in pages, dataset by dataset. */
+export async function* datasetPagesOf<Table extends DatasetTable>(
   query: Query,
   run: RunStatement,
-): AsyncGenerator<{ dataset: DatasetRow; files: FileRow[] }> {
+  table: Table,
+): AsyncGenerator<{ dataset: DatasetRow; rows: Selectable<Schema[Table]>[] }> {
+  const keys: readonly string[] = KEYS_IN_DATASET[table];
   for await (const datasets of pagesOf(query, run, 'dataset')) {
     for (const dataset of datasets) {
-      for (let after = ''; ; ) {
-        const files = await run(
-          query
-            .selectFrom('file')
-            .selectAll()
-            .where('dataset_id', '=', dataset.id)
-            .where('id', '>', after)
-            .orderBy('id')
-            .limit(ROWS_PER_PAGE),
+      // As in `pagesOf`.
+      const all = query
+        .selectFrom(table as 'past_file')
+        .selectAll()
+        .where('dataset_id', '=', dataset.id)
+        .orderBy(sql.join(keys.map((key) => sql.ref(key))))
+        .limit(ROWS_PER_PAGE);
+      for (let after: Record<string, unknown> | undefined; ; ) {
+        const last = after;
+        const rows: Record<string, unknown>[] = await run(
+          last === undefined
+            ? all
+            : all.where(
+                sql<boolean>`(${sql.join(keys.map((key) => sql.ref(key)))}) > (${sql.join(keys.map((key) => last[key]))})`,
+              ),
         );
-        if (files.length > 0) yield { dataset, files };
-        if (files.length < ROWS_PER_PAGE) break;
-        after = files.at(-1)?.id ?? after;
+        if (rows.length > 0) yield { dataset, rows: rows as never };
+        if (rows.length < ROWS_PER_PAGE) break;
+        after = rows.at(-1);
       }
     }
   }

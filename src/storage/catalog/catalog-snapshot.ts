@@ -63,12 +63,14 @@ export async function deleteOrphanedBlobs({ query }: Database, root: string): Pr
     if (!/^[0-9a-f]{2}$/.test(shard)) continue;
     const names = await readdir(join(root, shard));
     if (names.length === 0) continue;
+    const past = query.selectFrom('past_file').select('id').where('id', '>=', shard).where('id', '<', `${shard}~`);
     const rows = await query
       .selectFrom('file')
       .select('id')
       .where('state', 'in', ['received', 'stored'])
       .where('id', '>=', shard)
       .where('id', '<', `${shard}~`)
+      .union(past)
       .execute();
     const referenced = new Set(rows.map(({ id }) => id));
     for (const name of names) {

@@ -4,11 +4,21 @@ import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import { type Database, isUniqueViolation } from '../database/database.js';
-import { addReservation, type ChangeOptions, changeFiles, type FileChange, type Transition } from './file-changes.js';
-import { countColumns, datasetOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
+import { type AccountLimits, addUsage, NO_LIMITS, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
+import {
+  addReservation,
+  type ChangedDataset,
+  type ChangeOptions,
+  changeFiles,
+  type FileChange,
+  type Transition,
+} from './file-changes.js';
+import { Revisions } from './history/revisions.js';
+import { countColumns, datasetOf, fileOf, NO_HISTORY, STORED_COLUMNS, storedFileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
+  endOfTrash,
   type FilePage,
   filesOfStems,
   IS_PENDING,
@@ -25,6 +35,8 @@ type Key = Pick<Dataset, 'accountId' | 'id'>;
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
   readonly blobGrace: Micros;
+  /** None by default. */
+  readonly accountLimits?: AccountLimits | undefined;
   readonly changeFeed?: ChangeFeed;
   readonly notifyInstances?: NotifyInstances;
 }
@@ -36,29 +48,37 @@ export interface CatalogOptions {
 export class Catalog {
   /** The changes to datasets, by this and other processes; the deletion of a dataset is a change too. */
   readonly changes: ChangeFeed;
+  readonly revisions: Revisions;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
 
-  constructor(db: Database, { blobGrace, changeFeed = new ChangeFeed(), notifyInstances = () => [] }: CatalogOptions) {
+  constructor(db: Database, options: CatalogOptions) {
+    const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
-    this.changes = changeFeed;
-    this.#changeOptions = { blobGrace, notification: (datasetId) => notifyInstances(`dataset ${datasetId}`) };
+    this.revisions = new Revisions(db);
+    this.changes = options.changeFeed ?? new ChangeFeed();
+    this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
   }
 
-  /** @throws ServiceError `name_taken` */
-  async createDataset(dataset: Omit<Dataset, 'counts' | 'updatedAt'>): Promise<Dataset> {
+  /** @throws ServiceError `name_taken`, `quota_exceeded` */
+  async createDataset(dataset: Omit<Dataset, 'counts' | 'updatedAt' | 'revision'>): Promise<Dataset> {
     const { id, accountId, name, createdAt } = dataset;
     const counts = countColumns(countsOf([], createdAt));
-    const row = { id, account_id: accountId, name, created_at: createdAt, ...counts };
-    const statements = [this.#db.query.insertInto('dataset').values(row), ...this.#changeOptions.notification(id)];
+    const row = { id, account_id: accountId, name, created_at: createdAt, ...counts, ...NO_HISTORY };
+    const { limits, notification } = this.#changeOptions;
+    const statements = [
+      this.#db.query.insertInto('dataset').values(row),
+      ...addUsage(this.#db.query, { accountId, added: { datasets: 1 }, limits }),
+      ...notification({ datasetId: id }),
+    ];
     try {
       await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
+      if (!isUniqueViolation(error)) throw quotaErrorOf(error, limits);
       const message = `A dataset named "${name}" already exists. Choose another name, or delete that one first.`;
       throw new ServiceError('name_taken', message, { cause: error });
     }
-    this.changes.announce(id);
+    this.changes.announce({ datasetId: id });
     return datasetOf(row);
   }
 
@@ -112,10 +132,7 @@ export class Catalog {
     return row && (fileOf(row) as StoredFile);
   }
 
-  /**
-   * A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by the collation of the
-   * database.
-   */
+  /** A page of stored files, ordered by name as the database sorts text: SQLite by bytes, Postgres by its collation. */
   async storedFilesAfter(page: FilePage): Promise<StoredFile[]> {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
@@ -125,10 +142,8 @@ export class Catalog {
     const wanted = new Set(key.filenames);
     const selects = filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
     const rows = await Promise.all(selects.map((select) => select.execute()));
-    return rows
-      .flat()
-      .map(fileOf)
-      .filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
+    const files = rows.flat().map(fileOf);
+    return files.filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
   }
 
   /** A file in any state, by the id in links and blob keys. */
@@ -165,8 +180,7 @@ export class Catalog {
   /** The ids, in order, of a dataset's pending presigned uploads that no lease holds at `now`. Some may be expired. */
   async pendingPresignedIds({ now, datasetId }: { now: Micros; datasetId: string }): Promise<string[]> {
     const select = this.#pendingPresigned(now).select('id').where('dataset_id', '=', datasetId).orderBy('id');
-    const rows = await select.execute();
-    return rows.map(({ id }) => id);
+    return (await select.execute()).map(({ id }) => id);
   }
 
   /** The pending presigned uploads that have one of these ids and that no lease holds at `now`. */
@@ -204,15 +218,12 @@ export class Catalog {
   }
 
   /**
-   * Applies a transition to the files of the stems of `filenames` in one transaction. The transition runs again if the
-   * database aborts the transaction because of a conflict.
-   *
-   * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist or the transition returns
-   * `undefined` for one of the stems
+   * Changes files as `changeFiles` does, and announces the change. The transition runs again if the database aborts the
+   * transaction because of a conflict.
    */
-  async change(change: FileChange, transition: Transition): Promise<Dataset | undefined> {
+  async change(change: FileChange, transition: Transition): Promise<ChangedDataset | undefined> {
     const dataset = await changeFiles(this.#db, change, transition, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce(change.datasetId);
+    if (dataset !== undefined) this.changes.announce(change.isWholeDataset ? { datasetId: dataset.id } : change);
     return dataset;
   }
 
@@ -220,10 +231,11 @@ export class Catalog {
    * Adds the reservation of a direct upload, without durability.
    *
    * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
+   * @throws ServiceError `quota_exceeded`
    */
   async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
     const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
-    if (dataset !== undefined) this.changes.announce(dataset.id);
+    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id, filenames: [reservation.file.filename] });
     return dataset;
   }
 
@@ -232,15 +244,16 @@ export class Catalog {
     const { query, hasRowLocks, transact } = this.#db;
     const dataset = this.#selectDataset(key).select('id');
     // The row lock comes first: it waits for a change in flight, so that files of that change are trashed too.
-    const [, , deleted] = await transact({ isDurable: true }, ({ commit }) =>
+    const [, , , , deleted] = await transact({ isDurable: true }, ({ commit }) =>
       commit([
         hasRowLocks ? dataset.forUpdate() : dataset,
-        trashDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
+        ...trashDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
+        subtractDataset(query, key),
         query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
-        ...this.#changeOptions.notification(key.id),
+        ...this.#changeOptions.notification({ datasetId: key.id }),
       ]),
     );
-    if (deleted.length > 0) this.changes.announce(key.id);
+    if (deleted.length > 0) this.changes.announce({ datasetId: key.id });
     return deleted.length > 0;
   }
 
@@ -255,24 +268,24 @@ export class Catalog {
     return rows.map((row) => row.blob_key);
   }
 
-  async removeFromTrash(blobKeys: readonly string[]): Promise<void> {
-    const { query } = this.#db;
-    for (const chunk of rowChunksOf(blobKeys)) await query.deleteFrom('trash').where('blob_key', 'in', chunk).execute();
+  /**
+   * Adds blobs that are about to be stored to the trash, durably. If no change of files reclaims them, they are deleted.
+   */
+  async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
+    const rows = rowChunksOf(blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter })));
+    const statements = rows.map((chunk) => this.#db.query.insertInto('trash').values(chunk));
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
   }
 
-  /** The value of a setting of the installation. The first call creates it; it never changes. */
-  async setting(name: string, make: () => string): Promise<string> {
-    await this.#db.query
-      .insertInto('setting')
-      .values({ name, value: make() })
-      .onConflict((conflict) => conflict.column('name').doNothing())
-      .execute();
-    const row = await this.#db.query
-      .selectFrom('setting')
-      .select('value')
-      .where('name', '=', name)
-      .executeTakeFirstOrThrow();
-    return row.value;
+  /**
+   * Removes deleted blobs from the trash. Those that a client may have created again through a presigned link become due
+   * again: when the link has ended, and some times after, since an upload that began before may take long.
+   */
+  async removeFromTrash(blobKeys: readonly string[], now: Micros): Promise<void> {
+    const { query } = this.#db;
+    for (const chunk of rowChunksOf(blobKeys)) {
+      for (const statement of endOfTrash(query, chunk, now)) await query.executeQuery(statement.compile());
+    }
   }
 
   /** Rejects if the database does not answer. */

@@ -3,8 +3,9 @@ import { countsOf } from '../../dataset/counts.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
 import { blobKeyOf, type FoundBlob } from '../blobs/blobs.js';
 import type { Database, Query } from '../database/database.js';
+import { recountUsage } from './accounts/account-usage.js';
 import {
-  filePagesOf,
+  datasetPagesOf,
   inSnapshot,
   type PlainTable,
   PRIMARY_KEYS,
@@ -15,7 +16,7 @@ import {
 import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
-/** The blob of a received or stored file. */
+/** The blob of a received or stored file, or of a past one. */
 export interface ReferencedBlob {
   readonly fileId: string;
   readonly key: string;
@@ -43,22 +44,53 @@ export interface CatalogCopyOptions {
   readonly signal: AbortSignal;
 }
 
-/** Reads the blobs that a catalog references in pages, dataset by dataset. */
+/** Reads the blobs that a catalog references in pages, each once. */
 export async function* referencedBlobs({ query }: Database): AsyncGenerator<ReferencedBlob[]> {
-  for await (const { dataset, files } of filePagesOf(query, runOn(query))) {
-    const stored = files.filter(hasBlob);
+  for await (const { dataset, rows } of datasetPagesOf(query, runOn(query), 'file')) {
+    const stored = rows.filter(hasBlob);
     if (stored.length > 0) yield stored.map((row) => namedBlobOf(row, dataset));
+  }
+  let last = '';
+  for await (const { dataset, rows } of datasetPagesOf(query, runOn(query), 'past_file')) {
+    // Rows of one file, which was restored and removed again, follow each other.
+    const ids = [...new Set(rows.map(({ id }) => id))].filter((id) => id !== last);
+    last = rows.at(-1)?.id ?? last;
+    const present = await presentIds(query, ids);
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    const only = ids.filter((id) => !present.has(id)).flatMap((id) => byId.get(id) ?? []);
+    if (only.length > 0) yield only.map((row) => namedBlobOf(row, dataset));
   }
 }
 
-/** The number of received and stored files, and of their bytes. */
+async function presentIds(query: Query, ids: readonly string[]): Promise<Set<string>> {
+  const present = new Set<string>();
+  for (const chunk of rowChunksOf(ids)) {
+    for (const { id } of await query.selectFrom('file').select('id').where('id', 'in', chunk).execute())
+      present.add(id);
+  }
+  return present;
+}
+
+/** The number of blobs of received, stored and past files, and of their bytes. */
 export async function storedTotals({ query }: Database): Promise<{ files: number; bytes: number }> {
-  const row = await query
+  const past = query
+    .selectFrom('past_file')
+    .select(['id', 'size_bytes'])
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('file').select('file.id').whereRef('file.id', '=', 'past_file.id'))),
+    );
+  const blobs = query
     .selectFrom('file')
-    .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
+    .select(['id', 'size_bytes'])
     .where('state', 'in', ['received', 'stored'])
+    // Without duplicates.
+    .union(past)
+    .as('blob');
+  const totals = await query
+    .selectFrom(blobs)
+    .select(({ fn }) => [fn.countAll().as('files'), fn.sum('size_bytes').as('bytes')])
     .executeTakeFirstOrThrow();
-  return { files: Number(row.files), bytes: Number(row.bytes ?? 0) };
+  return { files: Number(totals.files), bytes: Number(totals.bytes ?? 0) };
 }
 
 /** True if no table has a row. A row of a file needs one of its dataset. */
@@ -88,9 +120,12 @@ async function* comparableRows(query: Query, run: RunStatement): AsyncGenerator<
     if (table === 'trash') continue;
     for await (const rows of pagesOf(query, run, table)) for (const row of rows) yield { ...row };
   }
-  for await (const { files } of filePagesOf(query, run)) {
-    for (const file of files) yield { ...file, blob_version: null };
+  for (const table of ['file', 'past_file'] as const) {
+    for await (const { rows } of datasetPagesOf(query, run, table)) {
+      for (const row of rows) yield { ...row, blob_version: null };
+    }
   }
+  for await (const { rows } of datasetPagesOf(query, run, 'revision')) for (const row of rows) yield { ...row };
 }
 
 /**
@@ -112,14 +147,24 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
           for (const chunk of rowChunksOf<object>(rows)) await run(to.query.insertInto(table).values(chunk as never));
         }
       }
-      for await (const { dataset, files } of filePagesOf(from.query, read)) {
+      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'file')) {
         signal.throwIfAborted();
-        const kept = files.map((row) => rejectedIfLost(row, lost));
+        const kept = rows.map((row) => rejectedIfLost(row, lost));
         for (const chunk of rowChunksOf(await withVersions(kept, dataset, options))) {
           await run(to.query.insertInto('file').values(chunk));
         }
       }
-      await commit([]);
+      for await (const { dataset, rows } of datasetPagesOf(from.query, read, 'past_file')) {
+        signal.throwIfAborted();
+        for (const chunk of rowChunksOf(await withVersions(rows, dataset, options))) {
+          await run(to.query.insertInto('past_file').values(chunk.map((row) => markedIfLost(row, lost))));
+        }
+      }
+      for await (const { rows } of datasetPagesOf(from.query, read, 'revision')) {
+        for (const chunk of rowChunksOf(rows)) await run(to.query.insertInto('revision').values(chunk));
+      }
+      // A lost file has no bytes in the copy.
+      await commit(lost.size === 0 ? [] : [recountUsage(to.query)]);
     }),
   );
 }
@@ -128,24 +173,29 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
 export async function rewriteVersions(catalog: Database, options: CatalogCopyOptions): Promise<void> {
   const { query } = catalog;
   await inSnapshot(catalog, async (run, { send, commit }) => {
-    for await (const { dataset, files } of filePagesOf(query, run)) {
-      options.signal.throwIfAborted();
-      const stored = await withVersions(files.filter(hasBlob), dataset, options);
-      for (const chunk of rowChunksOf(stored)) {
-        await send(
-          chunk.map(({ id, blob_version }) => query.updateTable('file').set({ blob_version }).where('id', '=', id)),
-        );
+    for (const table of ['file', 'past_file'] as const) {
+      for await (const { dataset, rows } of datasetPagesOf(query, run, table)) {
+        options.signal.throwIfAborted();
+        const stored = await withVersions(rows.filter(hasBlob), dataset, options);
+        for (const chunk of rowChunksOf(stored)) {
+          await send(
+            chunk.map(({ id, blob_version }) => query.updateTable(table).set({ blob_version }).where('id', '=', id)),
+          );
+        }
       }
     }
     await commit([]);
   });
 }
 
-function hasBlob({ state }: FileRow): boolean {
+/** A row of a file, or of a past one, which has no state. */
+type BlobRow = Pick<FileRow, 'id' | 'filename' | 'size_bytes' | 'sha256' | 'blob_version'> & { state?: string };
+
+function hasBlob({ state = 'stored' }: BlobRow): boolean {
   return state === 'received' || state === 'stored';
 }
 
-function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
+function namedBlobOf(row: BlobRow, dataset: DatasetRow): ReferencedBlob {
   const { id, filename, size_bytes, sha256 } = row;
   if (size_bytes === null || sha256 === null) throw new Error(`The catalog has no SHA-256 of ${filename} (${id}).`);
   const key = blobKeyOf({ id, datasetId: dataset.id });
@@ -154,11 +204,16 @@ function namedBlobOf(row: FileRow, dataset: DatasetRow): ReferencedBlob {
 }
 
 /** The rows with the versions of their blobs in the store. @throws BlobMissing */
-async function withVersions(rows: FileRow[], dataset: DatasetRow, options: CatalogCopyOptions): Promise<FileRow[]> {
-  const keyOf = ({ id }: FileRow) => blobKeyOf({ id, datasetId: dataset.id });
+async function withVersions<Row extends BlobRow>(
+  rows: readonly Row[],
+  dataset: DatasetRow,
+  options: CatalogCopyOptions,
+): Promise<Row[]> {
+  const keyOf = ({ id }: BlobRow) => blobKeyOf({ id, datasetId: dataset.id });
   const found = await options.find(rows.filter(hasBlob).map(keyOf));
   return rows.map((row) => {
-    if (!hasBlob(row) || (row.state === 'received' && options.lost.has(row.id))) return row;
+    // A lost file that is stored has become a rejected one.
+    if (!hasBlob(row) || (row.state !== 'stored' && options.lost.has(row.id))) return row;
     const blob = found.get(keyOf(row));
     if (blob?.sizeBytes !== row.size_bytes) {
       throw new BlobMissing(`${row.filename} of "${dataset.name}" is missing in the blob store of the target.`);
@@ -175,6 +230,15 @@ function rejectedIfLost(row: FileRow, lost: CatalogCopyOptions['lost']): FileRow
   if (file.upload.state !== 'stored') return row;
   const { finalizedAt } = file.upload;
   return fileColumns({ ...file, upload: { state: 'rejected', problem, finalizedAt } });
+}
+
+/** Gives a lost past file its problem, which it has still when it is restored. */
+function markedIfLost<Row extends { id: string; problem: string | null }>(
+  row: Row,
+  lost: CatalogCopyOptions['lost'],
+): Row {
+  const problem = lost.get(row.id)?.problem;
+  return problem === undefined ? row : { ...row, problem: JSON.stringify(problem) };
 }
 
 /** Counts the files of the damaged datasets again. */

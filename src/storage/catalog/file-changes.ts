@@ -1,16 +1,37 @@
-import type { Compilable } from 'kysely';
-import { recount, stemGroupsOf } from '../../dataset/counts.js';
-import { type Dataset, type DatasetFile, liveUntil, type Micros, type PendingFile } from '../../dataset/dataset.js';
+import { recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
+import {
+  type Author,
+  type Dataset,
+  type DatasetFile,
+  liveUntil,
+  type Micros,
+  type PendingFile,
+  type StoredFile,
+} from '../../dataset/dataset.js';
+import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
+import { blobKeyOf } from '../blobs/blobs.js';
+import type { NotifyInstances } from '../database/change-feed.js';
 import type { Database, RowsOf } from '../database/database.js';
+import { type AccountLimits, addDirectUpload, addUsage, quotaErrorOf } from './accounts/account-usage.js';
+import {
+  forgetReadiness,
+  historyChangeOf,
+  keepNamedBlobs,
+  moveToPast,
+  revisionByNumber,
+  writeRevision,
+} from './history/record-history.js';
 import { datasetOf, fileColumns, fileOf } from './rows.js';
 import {
   countReservation,
   datasetById,
+  filesOfDataset,
   groupsOfStems,
   insertFile,
   lockedDatasetById,
+  reclaimBlobs,
   trashBlobs,
   writeCounts,
   writeFiles,
@@ -27,6 +48,25 @@ export interface FileChange {
   readonly isDurable?: boolean;
   /** False if the caller has discarded the bytes of the leased uploads that the change removes; true by default. */
   readonly mayHaveBlobs?: boolean;
+  /** Who changes stored files; without it, the author of the upload that the change finalizes. */
+  readonly author?: Author;
+  /** True if the change is to all files of the dataset, besides those of `filenames`. */
+  readonly isWholeDataset?: boolean;
+  readonly restore?: Restore;
+}
+
+/** A dataset after a change. */
+export interface ChangedDataset extends Dataset {
+  /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
+  readonly recordedIn: number | undefined;
+}
+
+/** The change stores past files again. */
+export interface Restore {
+  /** The revision whose past files it stores, which must be kept until then; `null` if it stores none. */
+  readonly needs: number | null;
+  /** The revision that the dataset then equals; `null` if it equals none. */
+  readonly restoredFrom: number | null;
 }
 
 /** Computes the files of a stem after a change; `undefined` cancels the whole change. */
@@ -34,35 +74,49 @@ export type Transition = (group: StemGroup, stem: string) => StemGroup | undefin
 
 export interface ChangeOptions {
   readonly blobGrace: Micros;
+  readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
-  readonly notification: (datasetId: string) => readonly Compilable<unknown>[];
+  readonly notification: NotifyInstances;
 }
 
 /**
  * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
  * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
  *
- * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist or the transition returns
- * `undefined` for one of the stems
+ * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
+ * `undefined` for one of the stems, or the revision that a restore needs is gone
+ * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
   { query, hasRowLocks, transact }: Database,
-  { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true }: FileChange,
+  change: FileChange,
   transition: Transition,
-  { blobGrace, notification }: ChangeOptions,
-): Promise<Dataset | undefined> {
-  const stems = [...new Set(filenames.map(stemOf))];
+  { blobGrace, limits, notification }: ChangeOptions,
+): Promise<ChangedDataset | undefined> {
+  const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
+  const ownStems = [...new Set(filenames.map(stemOf))];
   return transact({ isDurable }, async ({ send, commit }) => {
+    const lock = (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId });
+    if (restore !== undefined && restore.needs !== null) {
+      const [, [needed]] = await send([lock, revisionByNumber(query, { datasetId, number: restore.needs })]);
+      if (needed === undefined) return undefined;
+    }
     const [[row], ...groups] = await send([
-      (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
-      ...groupsOfStems(query, datasetId, stems),
+      lock,
+      ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
     if (row === undefined) return undefined;
     const before = stemGroupsOf(groups.flat().map(fileOf));
+    const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
     const trashed: DatasetFile[] = [];
+    /** Stored files that had no reservation: until now, their blobs are in the trash. */
+    const unreserved: StoredFile[] = [];
     let { lastActivity, pendingUntil: _, ...counts } = datasetOf(row).counts;
+    const added = { files: 0, bytes: 0 };
+    const differences: StoredDifference[] = [];
+    let { author } = change;
     for (const stem of stems) {
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
@@ -71,22 +125,79 @@ export function changeFiles(
       const unchanged = new Set(old.filter((file) => next.includes(file)));
       removed.push(...old.filter((file) => !remaining.has(file.id)));
       written.push(...next.filter((file) => !unchanged.has(file)));
+      const known = new Set(old.map(({ id }) => id));
+      unreserved.push(
+        ...next.filter((file): file is StoredFile => file.upload.state === 'stored' && !known.has(file.id)),
+      );
       const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
+      differences.push(storedDifference(old, next));
+      author ??= authorOf(old, next);
+      const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
+      added.files += usedAfter.files - usedBefore.files;
+      added.bytes += usedAfter.bytes - usedBefore.bytes;
     }
     if (isActivity) lastActivity = now;
-    const countsUpdate = writeCounts(query, { ...counts, datasetId, lastActivity });
+    const accountId = row.account_id;
+    const restoredFrom = restore?.restoredFrom ?? null;
+    const history = historyChangeOf(row, differences, { author, now, restoredFrom });
+    const countsUpdate = writeCounts(query, { ...counts, ...history.columns, datasetId, lastActivity });
+    const past = new Set(history.past.map(({ id }) => id));
+    const restored = restore === undefined ? [] : unreserved;
+    const historyBytes = bytesOf(history.past) - bytesOf(restored);
     const answers = await commit([
-      ...notification(datasetId),
-      ...writeFiles(query, { removed, written }),
-      ...trashBlobs(query, trashed, { now, blobGrace }),
+      ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
+      ...moveToPast(query, history.past, history.columns.revision),
+      ...writeFiles(query, { removed, written: written.map((file) => withRevision(file, history.addedIn)) }),
+      ...reclaimBlobs(query, unreserved.map(blobKeyOf)),
+      ...trashBlobs(
+        query,
+        trashed.filter(({ id }) => !past.has(id)),
+        { now, blobGrace },
+      ),
+      ...keepNamedBlobs(query, history.identical, accountId),
+      ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
+      ...(differences.some(({ isJudgedAnew }) => isJudgedAnew) ? [forgetReadiness(query, datasetId)] : []),
+      ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);
     const [counted] = answers.at(-1) as RowsOf<[typeof countsUpdate]>[0];
     const pendingUntil = counted?.pending_until ?? null;
-    return { ...datasetOf(row), updatedAt: lastActivity, counts: { ...counts, lastActivity, pendingUntil } };
+    const { revision } = history.columns;
+    const recordedIn = history.revision && revision;
+    const changed = {
+      updatedAt: lastActivity,
+      counts: { ...counts, lastActivity, pendingUntil },
+      revision,
+      recordedIn,
+    };
+    return { ...datasetOf(row), ...changed };
+  }).catch((error) => {
+    throw quotaErrorOf(error, limits);
   });
+}
+
+/** The author of an upload that is finalized. */
+function authorOf(before: StemGroup, after: StemGroup): Author | undefined {
+  for (const { id, upload } of after) {
+    const earlier = upload.state === 'stored' ? before.find((file) => file.id === id)?.upload : undefined;
+    if (earlier !== undefined && 'author' in earlier) return earlier.author;
+  }
+  return undefined;
+}
+
+function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
+  const number = addedIn.get(file.id);
+  return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);
+}
+
+function totalsOf({ images, videos, captions, bytes }: StemCounts): { files: number; bytes: number } {
+  return { files: images + videos + captions, bytes };
+}
+
+function bytesOf(files: readonly StoredFile[]): number {
+  return files.reduce((sum, { upload }) => sum + upload.sizeBytes, 0);
 }
 
 /** True if the file has a blob, or may have one now or later. */
@@ -100,19 +211,23 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
  * `dataset/upload-transitions.ts`). It is not durable: a crash ends the upload anyway.
  *
  * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
+ * @throws ServiceError `quota_exceeded`
  */
 export async function addReservation(
   { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  { notification }: Pick<ChangeOptions, 'notification'>,
+  { limits, notification }: Pick<ChangeOptions, 'limits' | 'notification'>,
 ): Promise<Dataset | undefined> {
   const { datasetId, createdAt } = file;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
     commit([
       countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
+      addDirectUpload(query, { accountId, file, limits }),
       insertFile(query, { ...fileColumns(file), accountId }),
-      ...notification(datasetId),
+      ...notification({ datasetId, filenames: [file.filename] }),
     ]),
-  );
+  ).catch((error) => {
+    throw quotaErrorOf(error, limits);
+  });
   return row && datasetOf(row);
 }

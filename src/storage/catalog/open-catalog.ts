@@ -1,53 +1,88 @@
+import { existsSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { microsClock } from '../../clock.js';
 import type { Micros } from '../../dataset/dataset.js';
+import { BackendUnusable } from '../backend-unusable.js';
+import { STAGING } from '../blobs/disk/disk-blobs.js';
 import { dataFolderPaths, makePrivateFolder } from '../data-folder.js';
 import { ChangeFeed } from '../database/change-feed.js';
+import type { Database } from '../database/database.js';
 import { openSqlite } from '../database/sqlite.js';
-import { Accounts } from './accounts.js';
+import type { AccountLimits } from './accounts/account-usage.js';
+import { Accounts } from './accounts/accounts.js';
+import { Sessions } from './accounts/sessions.js';
+import { TokenCache } from './accounts/token-cache.js';
 import { Catalog } from './catalog.js';
 import { Rechecks } from './rechecks.js';
-import { TokenCache } from './token-cache.js';
 
 export interface CatalogConfig {
   readonly dataFolder: string;
   readonly blobGrace: Micros;
   /** The URL of a Postgres database; without it, the catalog is a SQLite file in the data folder. */
   readonly databaseUrl?: string | undefined;
+  readonly accountLimits?: AccountLimits | undefined;
 }
 
-/** The catalog, the accounts, the rechecks, and the clock that sets and compares all times in them. */
+/** The catalog, the accounts with their sessions, the rechecks, and the clock that sets and compares all times in them. */
 export interface OpenCatalog {
   readonly catalog: Catalog;
   readonly accounts: Accounts;
+  readonly sessions: Sessions;
   readonly rechecks: Rechecks;
+  readonly database: Database;
   readonly now: () => Micros;
   /** The Postgres database, without its password; `undefined` for SQLite. */
   readonly databaseName: string | undefined;
   readonly close: () => Promise<void>;
 }
 
+interface CatalogOptions {
+  /** The clock of this process, in microseconds. */
+  readonly localClock?: () => Micros;
+  readonly onWarning?: (message: string) => void;
+}
+
 /**
  * Opens the catalog of an installation and creates or upgrades its tables. Several processes may have it open at once.
  *
- * @param options.localClock the clock of this process, in microseconds
  * @throws BackendUnusable
  */
 export async function openCatalog(
-  { databaseUrl, dataFolder, blobGrace }: CatalogConfig,
-  options: { localClock?: () => Micros } = {},
+  { databaseUrl, dataFolder, blobGrace, accountLimits }: CatalogConfig,
+  options: CatalogOptions = {},
 ): Promise<OpenCatalog> {
-  if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { blobGrace, ...options });
+  if (databaseUrl !== undefined) return openOnPostgres(databaseUrl, { blobGrace, accountLimits, ...options });
   await makePrivateFolder(dataFolder);
+  await requireCatalogOfBlobs(dataFolder);
   const db = await openSqlite(dataFolderPaths(dataFolder).catalog);
   return {
-    catalog: new Catalog(db, { blobGrace }),
+    catalog: new Catalog(db, { blobGrace, accountLimits }),
     accounts: new Accounts(db),
+    sessions: new Sessions(db),
     rechecks: new Rechecks(db),
+    database: db,
     now: microsClock(options.localClock, options.localClock),
     databaseName: undefined,
     close: () => db.close(),
   };
 }
+
+/** @throws BackendUnusable if the folder has files of datasets but no catalog: a new one would know nothing of them */
+async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
+  const { catalog, blobs } = dataFolderPaths(dataFolder);
+  if ((statSync(catalog, { throwIfNoEntry: false })?.size ?? 0) > 0 || !existsSync(blobs)) return;
+  const entries = await readdir(blobs, { recursive: true, withFileTypes: true });
+  const file = entries.find((entry) => entry.isFile() && basename(entry.parentPath) !== STAGING);
+  if (file === undefined) return;
+  throw new BackendUnusable(
+    `The catalog ${catalog} is missing or empty, but ${blobs} has files of datasets. Put the catalog back, or restore a backup into a new folder (trainyard restore). To start anew, move ${blobs} away.`,
+    { isTemporary: false },
+  );
+}
+
+const NO_NOTIFICATIONS =
+  'the database does not deliver notifications (LISTEN and NOTIFY), as behind PgBouncer in transaction mode: changes by other instances are seen up to 15 seconds late. Connect to Postgres itself, or use pool_mode = session; see docs/scaling.md';
 
 /**
  * Opens the catalog in a Postgres database, which any number of processes share: they notify one another of changes, and
@@ -55,7 +90,7 @@ export async function openCatalog(
  */
 async function openOnPostgres(
   url: string,
-  { blobGrace, localClock }: { blobGrace: Micros; localClock?: () => Micros },
+  { localClock, onWarning, ...catalogOptions }: Pick<CatalogConfig, 'blobGrace' | 'accountLimits'> & CatalogOptions,
 ): Promise<OpenCatalog> {
   // Imported only here, so that a process without Postgres does not load this code.
   const [{ databaseNameOf, openPostgres }, { DatabaseClock }, { Notifications }] = await Promise.all([
@@ -70,10 +105,11 @@ async function openOnPostgres(
   });
   const changes = new ChangeFeed();
   const tokens = new TokenCache();
+  let isWarned = false;
   const notifications = new Notifications(url, db.query, {
     onMessage: (message) => {
       if (message === 'tokens') tokens.clear();
-      else changes.announce(message.slice('dataset '.length));
+      else changes.announce(message);
     },
     onConnect: () => {
       tokens.isConnected = true;
@@ -82,12 +118,19 @@ async function openOnPostgres(
     onDisconnect: () => {
       tokens.isConnected = false;
     },
+    onSilence: () => {
+      if (!isWarned) onWarning?.(NO_NOTIFICATIONS);
+      isWarned = true;
+      changes.announceGap();
+    },
   });
   const { notifyInstances } = notifications;
   return {
-    catalog: new Catalog(db, { blobGrace, changeFeed: changes, notifyInstances }),
+    catalog: new Catalog(db, { ...catalogOptions, changeFeed: changes, notifyInstances }),
     accounts: new Accounts(db, { tokens, notifyInstances }),
+    sessions: new Sessions(db),
     rechecks: new Rechecks(db),
+    database: db,
     now: clock.now,
     databaseName: databaseNameOf(url),
     close: async () => {

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely';
 import {
+  type Author,
   type Dataset,
   type DatasetCounts,
   type DatasetFile,
@@ -24,6 +25,10 @@ export function datasetOf(row: DatasetRow): Dataset {
     created_at: createdAt,
     updated_at: updatedAt,
     pending_until,
+    revision,
+    revision_group: _group,
+    revision_since: _since,
+    history_due: _due,
     ...counts
   } = row;
   return {
@@ -33,8 +38,12 @@ export function datasetOf(row: DatasetRow): Dataset {
     createdAt,
     updatedAt,
     counts: { ...counts, pendingUntil: pending_until, lastActivity: updatedAt },
+    revision,
   };
 }
+
+/** Of a new dataset. */
+export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null, history_due: null } as const;
 
 /** The columns that hold the counts. */
 export function countColumns({ lastActivity, pendingUntil, ...counts }: DatasetCounts) {
@@ -53,6 +62,8 @@ function uploadOf(row: FileRow): Upload {
         state: 'pending',
         via: required(row.via) as PendingFile['upload']['via'],
         expectedBytes: row.promised_bytes,
+        ...conditionOf(row),
+        ...authorOf(row),
         expiresAt: required(row.expires_at),
         leaseUntil: row.arriving_until,
         leaseToken: row.arriving_by,
@@ -82,6 +93,8 @@ export const STORED_COLUMNS = [
   'warnings',
   'blob_version',
   'problem',
+  'link_until',
+  'added_in',
 ] as const;
 
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
@@ -92,16 +105,30 @@ export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
 }
 
 function storedUploadOf(row: StoredRow): StoredFile['upload'] {
-  const stored = { state: 'stored', ...inspectedBytesOf(row), finalizedAt: required(row.settled_at) } as const;
+  const stored = {
+    state: 'stored',
+    ...inspectedBytesOf(row),
+    finalizedAt: required(row.settled_at),
+    addedIn: row.added_in,
+  } as const;
   return row.problem === null ? stored : { ...stored, problem: JSON.parse(row.problem) };
 }
 
 function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
   const lease = { leaseUntil: row.arriving_until, leaseToken: row.arriving_by };
-  return { state: 'received', ...inspectedBytesOf(row), receivedAt: required(row.settled_at), ...lease };
+  const given = { ...conditionOf(row), ...authorOf(row) };
+  return { state: 'received', ...inspectedBytesOf(row), receivedAt: required(row.settled_at), ...given, ...lease };
 }
 
-function inspectedBytesOf(row: StoredRow) {
+function conditionOf({ write_condition: text }: FileRow) {
+  return text === null ? {} : { condition: JSON.parse(text) };
+}
+
+function authorOf({ author }: FileRow) {
+  return author === null ? {} : { author: JSON.parse(author) as Author };
+}
+
+function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>) {
   const warnings = required(row.warnings);
   return {
     sizeBytes: required(row.size_bytes),
@@ -111,6 +138,7 @@ function inspectedBytesOf(row: StoredRow) {
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,
+    ...(row.link_until !== null && { linkUntil: row.link_until }),
   };
 }
 
@@ -127,6 +155,7 @@ const NO_UPLOAD: UploadColumns = {
   settled_at: null,
   via: null,
   promised_bytes: null,
+  write_condition: null,
   expires_at: null,
   arriving_until: null,
   arriving_by: null,
@@ -138,6 +167,9 @@ const NO_UPLOAD: UploadColumns = {
   warnings: null,
   blob_version: null,
   problem: null,
+  link_until: null,
+  added_in: 0,
+  author: null,
 };
 
 /** The columns that change with the state of an upload. */
@@ -173,6 +205,8 @@ function uploadColumns(upload: Upload): UploadColumns {
         ...NO_UPLOAD,
         via: upload.via,
         promised_bytes: upload.expectedBytes,
+        write_condition: conditionColumn(upload),
+        author: authorColumn(upload),
         expires_at: upload.expiresAt,
         arriving_until: upload.leaseUntil,
         arriving_by: upload.leaseToken,
@@ -182,6 +216,8 @@ function uploadColumns(upload: Upload): UploadColumns {
       return {
         ...inspectedColumns(upload),
         settled_at: upload.receivedAt,
+        write_condition: conditionColumn(upload),
+        author: authorColumn(upload),
         arriving_until: upload.leaseUntil,
         arriving_by: upload.leaseToken,
       };
@@ -189,11 +225,20 @@ function uploadColumns(upload: Upload): UploadColumns {
       return {
         ...inspectedColumns(upload),
         settled_at: upload.finalizedAt,
+        added_in: upload.addedIn ?? 0,
         problem: upload.problem === undefined ? null : JSON.stringify(upload.problem),
       };
     case 'rejected':
       return { ...NO_UPLOAD, problem: JSON.stringify(upload.problem), settled_at: upload.finalizedAt };
   }
+}
+
+function conditionColumn({ condition }: (PendingFile | ReceivedFile)['upload']): string | null {
+  return condition === undefined ? null : JSON.stringify(condition);
+}
+
+function authorColumn({ author }: (PendingFile | ReceivedFile)['upload']): string | null {
+  return author === undefined ? null : JSON.stringify(author);
 }
 
 function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): UploadColumns {
@@ -205,5 +250,6 @@ function inspectedColumns(upload: (ReceivedFile | StoredFile)['upload']): Upload
     facts: JSON.stringify(upload.facts),
     warnings: JSON.stringify(upload.warnings),
     blob_version: upload.blobVersion,
+    link_until: upload.linkUntil ?? null,
   };
 }

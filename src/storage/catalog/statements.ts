@@ -1,11 +1,17 @@
 import { type Compilable, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
-import { type DatasetFile, liveUntil, type Micros } from '../../dataset/dataset.js';
+import {
+  DETECTION_MARGIN,
+  type DatasetFile,
+  linkUntil,
+  MICROS_PER_SECOND,
+  type Micros,
+} from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { Query } from '../database/database.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
-import { FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
+import { type DatasetRow, FILE_COLUMNS, type FileRow, fileColumns, UPLOAD_COLUMNS } from './rows.js';
 
 /** A statement may have 32,766 parameters in SQLite and 65,535 in Postgres; a row of a file takes some 20. */
 export const ROWS_PER_STATEMENT = 500;
@@ -57,6 +63,11 @@ const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId
     .where('stem', '=', parameter('stem')),
 );
 
+/** Selects all files of a dataset. */
+export const filesOfDataset = preparedStatement((query, parameter: ParameterOf<{ datasetId: string }>) =>
+  query.selectFrom('file').selectAll().where('dataset_id', '=', parameter('datasetId')),
+);
+
 /** Selects as `filesOfStems` does, with a prepared statement for a single stem. */
 export function groupsOfStems(query: Query, datasetId: string, stems: readonly string[]): Compilable<FileRow>[] {
   const [stem, ...others] = stems;
@@ -106,18 +117,26 @@ export function writeFiles(
   ];
 }
 
-/** Adds the blobs of files to the trash. The grace period begins once no presigned link can write the blob any more. */
+/** Adds the blobs of files to the trash, with the end of the presigned link that may write the blob again. */
 export function trashBlobs(
   query: Query,
   files: readonly DatasetFile[],
   { now, blobGrace }: { now: Micros; blobGrace: Micros },
 ) {
-  const unusedFrom = ({ upload }: DatasetFile) =>
-    upload.state === 'pending' && upload.via === 'presigned' ? Math.max(now, liveUntil(upload)) : now;
+  const linkEndOf = ({ upload }: DatasetFile) => {
+    if (upload.state === 'rejected') return undefined;
+    return upload.state === 'pending' ? linkUntil(upload) : upload.linkUntil;
+  };
   return rowChunksOf(files).map((chunk) =>
     query
       .insertInto('trash')
-      .values(chunk.map((file) => ({ blob_key: blobKeyOf(file), delete_after: unusedFrom(file) + blobGrace })))
+      .values(
+        chunk.map((file) => ({
+          blob_key: blobKeyOf(file),
+          delete_after: now + blobGrace,
+          link_until: linkEndOf(file) ?? null,
+        })),
+      )
       .onConflict((conflict) => conflict.column('blob_key').doNothing()),
   );
 }
@@ -179,13 +198,18 @@ export const countReservation = preparedStatement(
       .returningAll(),
 );
 
-/** Writes the counts of a dataset, and computes `pending_until` from its rows. */
+/** The columns of a dataset that say which revision is the latest, and whether it is open. */
+export const HISTORY_COLUMNS = ['revision', 'revision_group', 'revision_since', 'history_due'] as const;
+export type HistoryColumns = Pick<DatasetRow, (typeof HISTORY_COLUMNS)[number]>;
+
+/** Writes the counts and the latest revision of a dataset, and computes `pending_until` from its rows. */
 export const writeCounts = preparedStatement(
-  (query, parameter: ParameterOf<StemCounts & { datasetId: string; lastActivity: Micros }>) =>
+  (query, parameter: ParameterOf<StemCounts & HistoryColumns & { datasetId: string; lastActivity: Micros }>) =>
     query
       .updateTable('dataset')
       .set((eb) => ({
         ...(Object.fromEntries(COUNT_FIELDS.map((name) => [name, parameter(name)])) as unknown as StemCounts),
+        ...(Object.fromEntries(HISTORY_COLUMNS.map((name) => [name, parameter(name)])) as unknown as HistoryColumns),
         updated_at: parameter('lastActivity'),
         pending_until: eb
           .selectFrom('file')
@@ -197,12 +221,14 @@ export const writeCounts = preparedStatement(
       .returning('pending_until'),
 );
 
-/** Adds all blobs of a dataset to the trash, as `trashBlobs` does; a pending upload may or may not have one. */
+/** Adds all blobs of a dataset and its history to the trash, as `trashBlobs` does; a pending upload may or may not have one. */
 export function trashDataset(
   query: Query,
   key: { accountId: string; id: string },
   { now, blobGrace }: { now: Micros; blobGrace: Micros },
 ) {
+  // The key that `blobKeyOf` makes.
+  const keyOf = (id: string) => sql<string>`dataset.id || '/' || ${sql.ref(id)}`.as('blob_key');
   const files = query
     .selectFrom('file')
     .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
@@ -210,17 +236,51 @@ export function trashDataset(
     .where('dataset.account_id', '=', key.accountId)
     .where('file.state', '<>', 'rejected')
     .select((eb) => [
-      // The key that `blobKeyOf` makes.
-      sql<string>`dataset.id || '/' || file.id`.as('blob_key'),
+      keyOf('file.id'),
+      eb.val(now + blobGrace).as('delete_after'),
+      // As `linkUntil` of a pending upload.
       eb
         .case()
-        .when(eb.and([eb('file.via', '=', IS_PRESIGNED), eb('file.alive_until', '>', now)]))
-        .then(eb('file.alive_until', '+', blobGrace))
-        .else(eb.val(now + blobGrace))
+        .when('file.via', '=', IS_PRESIGNED)
+        .then(eb('file.expires_at', '-', DETECTION_MARGIN))
+        .else(eb.ref('file.link_until'))
         .end()
-        .as('delete_after'),
+        .as('link_until'),
     ]);
-  return query.insertInto('trash').columns(['blob_key', 'delete_after']).expression(files);
+  const past = query
+    .selectFrom('past_file')
+    .innerJoin('dataset', 'dataset.id', 'past_file.dataset_id')
+    .where('dataset.id', '=', key.id)
+    .where('dataset.account_id', '=', key.accountId)
+    .select((eb) => [keyOf('past_file.id'), eb.val(now + blobGrace).as('delete_after'), 'past_file.link_until']);
+  const trash = query.insertInto('trash').columns(['blob_key', 'delete_after', 'link_until']);
+  return [
+    trash.expression(files),
+    // The history may name a blob several times, and that of a stored file.
+    trash.expression(past).onConflict((conflict) => conflict.column('blob_key').doNothing()),
+  ] as const;
+}
+
+/** When the store is searched again for a blob in the trash, after the end of its presigned link. */
+const LOOKS_AFTER_LINK: readonly Micros[] = [0, 2 * 60, 3600, 24 * 3600].map((seconds) => seconds * MICROS_PER_SECOND);
+
+/** Schedules the next look for the blobs of the trash that a presigned link may have created again, and removes the others. */
+export function endOfTrash(query: Query, blobKeys: readonly string[], now: Micros) {
+  const nextLooks = LOOKS_AFTER_LINK.map((delay) => sql`when link_until > ${now - delay} then link_until + ${delay}`);
+  const nextLook = sql<number>`case ${sql.join(nextLooks, sql` `)} else delete_after end`;
+  return [
+    query
+      .updateTable('trash')
+      .set({ delete_after: nextLook })
+      .where('blob_key', 'in', blobKeys)
+      .where('link_until', 'is not', null),
+    query.deleteFrom('trash').where('blob_key', 'in', blobKeys).where('delete_after', '<=', now),
+  ];
+}
+
+/** Removes keys from the trash, whose blobs are needed. */
+export function reclaimBlobs(query: Query, keys: readonly string[]) {
+  return rowChunksOf(keys).map((chunk) => query.deleteFrom('trash').where('blob_key', 'in', chunk));
 }
 
 /** Splits items into chunks of rows that fit into one statement. */

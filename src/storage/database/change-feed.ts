@@ -1,8 +1,15 @@
 import { EventEmitter } from 'node:events';
 import type { Compilable } from 'kysely';
 
+/** A change to a dataset. */
+export interface AnnouncedChange {
+  readonly datasetId: string;
+  /** The names of the files that may have changed; absent if they are not known. */
+  readonly filenames?: readonly string[] | undefined;
+}
+
 /** A message from one process to the others on its database: a dataset has changed, or a token was revoked. */
-export type InstanceMessage = `dataset ${string}` | 'tokens';
+export type InstanceMessage = AnnouncedChange | 'tokens';
 
 /** Makes the statements that send a message to the other processes when their transaction is committed. */
 export type NotifyInstances = (message: InstanceMessage) => readonly Compilable<unknown>[];
@@ -15,8 +22,11 @@ const GAP = Symbol('gap');
 export class ChangeFeed {
   readonly #events = new EventEmitter().setMaxListeners(0);
 
-  /** Calls the listener after every change to the dataset, and after a gap, until the returned function is called. */
-  onChange(datasetId: string, listener: () => void): () => void {
+  /**
+   * Calls the listener after every change to the dataset, with the names of its files that may have changed, and after a
+   * gap, until the returned function is called. Without names, any file may have changed.
+   */
+  onChange(datasetId: string, listener: (filenames?: readonly string[]) => void): () => void {
     this.#events.on(datasetId, listener).on(GAP, listener);
     return () => this.#events.off(datasetId, listener).off(GAP, listener);
   }
@@ -27,8 +37,8 @@ export class ChangeFeed {
     return () => this.#events.off(ANY, listener).off(GAP, onGap);
   }
 
-  announce(datasetId: string): void {
-    this.#events.emit(datasetId);
+  announce({ datasetId, filenames }: AnnouncedChange): void {
+    this.#events.emit(datasetId, filenames);
     this.#events.emit(ANY, datasetId);
   }
 

@@ -1,5 +1,6 @@
 import { type Compilable, type Kysely, Migrator } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
+import { isDamaged, sqliteCodeOf } from '../backend-unusable.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
@@ -45,10 +46,21 @@ export type RowsOf<S extends readonly Compilable<unknown>[]> = {
   -readonly [I in keyof S]: S[I] extends Compilable<infer Row> ? Row[] : never;
 };
 
-/** Creates or upgrades the tables. If several processes call it at once, one migrates and the others wait. */
+/**
+ * Creates or upgrades the tables. If several processes call it at once, one migrates and the others wait.
+ *
+ * @throws Error that completes "the catalog can't be used: "
+ */
 export async function migrateSchema(query: Query): Promise<void> {
   const migrator = new Migrator({ db: query, provider: { getMigrations: async () => MIGRATIONS } });
   const { error } = await migrator.migrateToLatest();
+  const [, unknown] = /previously executed migration (\S+) is missing/.exec(String(error)) ?? [];
+  if (unknown !== undefined) {
+    const reason = `it was changed by a newer version of trainyard (${unknown}).`;
+    throw new Error(`${reason} Run that version or a later one, or restore a backup of this version.`, {
+      cause: error,
+    });
+  }
   if (error !== undefined) throw error;
 }
 
@@ -89,6 +101,10 @@ export function databaseError(error: unknown): ServiceError | undefined {
     const message = "The disk of the server's catalog can't be read or written. Its log has the reason.";
     return new ServiceError('unavailable', message, { cause: error });
   }
+  if (isDamaged(error)) {
+    const message = "The server's catalog is damaged. Its log has the reason. Restore a backup.";
+    return new ServiceError('unavailable', message, { cause: error });
+  }
   if (sqlite === SQLITE_BUSY || POSTGRES_UNAVAILABLE.test(postgres)) {
     return catalogUnavailable(error);
   }
@@ -98,11 +114,6 @@ export function databaseError(error: unknown): ServiceError | undefined {
 /** True if another process holds a lock of the SQLite file. */
 export function isBusy(error: unknown): boolean {
   return sqliteCodeOf(error) === SQLITE_BUSY;
-}
-
-/** The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported. */
-function sqliteCodeOf(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {

@@ -10,17 +10,23 @@ const CHANNEL = 'trainyard';
 /** Pings detect a dead connection that the operating system has not reported. */
 const PING_MS = 10_000;
 const RESPONSE_TIMEOUT_MS = 5000;
+/** A message to itself, by which a process finds out whether messages arrive. */
+const SELF_TEST = 'self-test';
 const CLOSE_TIMEOUT_MS = 1000;
+/** Postgres rejects longer payloads (https://www.postgresql.org/docs/current/sql-notify.html), and with them the transaction. */
+const MAX_PAYLOAD_BYTES = 7999;
 const MIN_RETRY_DELAY_MS = 100;
 const MAX_RETRY_DELAY_MS = 5000;
 
 export interface Listener {
   /** Another process has sent a message. */
   readonly onMessage: (message: InstanceMessage) => void;
-  /** The process listens (again). Messages that were sent before may be missed. */
+  /** The process listens (again), and messages arrive. Messages that were sent before may be missed. */
   readonly onConnect: () => void;
   /** The connection is lost: messages are missed until `onConnect`. */
   readonly onDisconnect: () => void;
+  /** Called every few seconds while the database accepts messages and does not deliver them. */
+  readonly onSilence: () => void;
 }
 
 /**
@@ -36,6 +42,7 @@ export class Notifications {
   readonly #listener: Listener;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
+  #onSelfTest = () => {};
 
   constructor(url: string, query: Query, listener: Listener) {
     this.#connection = { ...clientConfigOf(url), query_timeout: RESPONSE_TIMEOUT_MS };
@@ -47,7 +54,7 @@ export class Notifications {
   readonly notifyInstances: NotifyInstances = (message) => [
     {
       compile: () =>
-        sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${`${this.#sender} ${message}`})`.compile(this.#query),
+        sql<unknown>`select pg_notify(${sql.lit(CHANNEL)}, ${payloadOf(this.#sender, message)})`.compile(this.#query),
     },
   ];
 
@@ -71,8 +78,13 @@ export class Notifications {
         await client.connect();
         await client.query(`listen ${CHANNEL}`);
         delayMs = MIN_RETRY_DELAY_MS;
-        this.#listener.onConnect();
+        let isDelivered = false;
         while (!signal.aborted && !broken.signal.aborted) {
+          if (!isDelivered) {
+            isDelivered = await this.#testDelivery(broken.signal);
+            if (isDelivered) this.#listener.onConnect();
+            else if (!broken.signal.aborted) this.#listener.onSilence();
+          }
           await pause(PING_MS, broken.signal);
           if (!signal.aborted) await client.query('select 1');
         }
@@ -87,10 +99,38 @@ export class Notifications {
     }
   }
 
+  /** Whether a message of this process arrives. A pooler that hands out connections by transaction loses messages. */
+  async #testDelivery(broken: AbortSignal): Promise<boolean> {
+    const arrived = new AbortController();
+    this.#onSelfTest = () => arrived.abort();
+    await sql`select pg_notify(${sql.lit(CHANNEL)}, ${`${this.#sender} ${SELF_TEST}`})`.execute(this.#query);
+    await pause(RESPONSE_TIMEOUT_MS, AbortSignal.any([arrived.signal, broken]));
+    return arrived.signal.aborted;
+  }
+
   #receive(payload: string): void {
     const space = payload.indexOf(' ');
-    if (payload.slice(0, space) !== this.#sender) this.#listener.onMessage(payload.slice(space + 1) as InstanceMessage);
+    const [sender, message] = [payload.slice(0, space), payload.slice(space + 1)];
+    if (sender === this.#sender) {
+      if (message === SELF_TEST) this.#onSelfTest();
+    } else this.#listener.onMessage(messageIn(message));
   }
+}
+
+/** `SENDER tokens`, `SENDER dataset ID`, or `SENDER dataset ID ["NAME",…]` if the names are not too long. */
+function payloadOf(sender: string, message: InstanceMessage): string {
+  if (message === 'tokens') return `${sender} ${message}`;
+  const { datasetId, filenames } = message;
+  const withoutNames = `${sender} dataset ${datasetId}`;
+  if (filenames === undefined) return withoutNames;
+  const payload = `${withoutNames} ${JSON.stringify(filenames)}`;
+  return Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES ? withoutNames : payload;
+}
+
+function messageIn(text: string): InstanceMessage {
+  const [, datasetId, names] = /^dataset (\S+)(?: (.+))?$/s.exec(text) ?? [];
+  if (datasetId === undefined) return 'tokens';
+  return { datasetId, filenames: names === undefined ? undefined : (JSON.parse(names) as string[]) };
 }
 
 /** Waits for the time, or until the signal fires. */

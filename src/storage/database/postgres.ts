@@ -21,12 +21,19 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** The server cancels a statement after the first time; the client gives up on a silent server after the second. */
 const STATEMENT_TIMEOUT_MS = 12_000;
 const RESPONSE_TIMEOUT_MS = 15_000;
+/**
+ * The longest that a read or a single statement takes, and a transaction, including the wait for a connection. A poll of a
+ * status is two reads, so that it is answered within 15 s.
+ */
+const READ_DEADLINE_MS = 7_000;
+const TRANSACTION_DEADLINE_MS = 25_000;
 /** Limits how long an instance that stalls within a transaction blocks others. */
 const IDLE_TRANSACTION_TIMEOUT_MS = 20_000;
 /** The `application_name` of a serving process and of a command beside it, as the database lists it. */
 const INSTANCE = 'trainyard';
 const KEEPALIVE_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 3000;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Attempts of a transaction that fails because of a deadlock or a serialization failure. */
 const MAX_ATTEMPTS = 5;
@@ -60,29 +67,39 @@ function parserOf(oid: number, format?: 'text' | 'binary') {
  */
 export async function openPostgres(url: string): Promise<Database> {
   const connection = clientConfigOf(url);
-  await prepare(connection).catch((error) => {
+  const settings = {
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
+  };
+  await prepare(connection, settings).catch((error) => {
     const serviceError = error instanceof ServiceError ? error : databaseError(error);
-    throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reasonOf(error)}`, {
+    const reason = reasonOf(error);
+    // PgBouncer rejects settings that it does not know, and always will (https://www.pgbouncer.org/config.html).
+    const isRefusal = /unsupported startup parameter/.test(reason);
+    const advice = isRefusal
+      ? `. For PgBouncer, set ignore_startup_parameters = ${Object.keys(settings).join(', ')}; see docs/scaling.md.`
+      : '';
+    throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reason}${advice}`, {
       cause: error,
-      isTemporary: serviceError?.code === 'unavailable',
+      isTemporary: serviceError?.code === 'unavailable' && !isRefusal,
     });
   });
   const pool = poolOf({
     ...connection,
+    ...settings,
     pipeline: true,
     max: Number(new URL(url).searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE),
     query_timeout: RESPONSE_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_TRANSACTION_TIMEOUT_MS,
   });
-  const query = queryOver(pool);
+  const query = queryOver(pool, READ_DEADLINE_MS);
   return {
     query,
     hasRowLocks: true,
     transact: async (options, work) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await transact(pool, options.isDurable ? 'begin' : 'begin; set local synchronous_commit = off', work);
+          const begin = options.isDurable ? 'begin' : 'begin; set local synchronous_commit = off';
+          return await transact(pool, { begin, deadlineMs: TRANSACTION_DEADLINE_MS }, work);
         } catch (error) {
           if (attempt === MAX_ATTEMPTS || !isConflict(error)) throw error;
         }
@@ -90,37 +107,38 @@ export async function openPostgres(url: string): Promise<Database> {
     },
     // At the default isolation level, each statement would read its own snapshot.
     read: (statements) =>
-      transact(pool, 'begin isolation level repeatable read read only', ({ commit }) => commit(statements)),
+      transact(
+        pool,
+        { begin: 'begin isolation level repeatable read read only', deadlineMs: READ_DEADLINE_MS },
+        ({ commit }) => commit(statements),
+      ),
     // A server that does not answer would block the end of its connections forever.
     close: () => Promise.race([query.destroy(), wait(CLOSE_TIMEOUT_MS, undefined, { ref: false })]),
   };
 }
 
 /** Checks the version and migrates the tables, without the statement timeout of requests. */
-async function prepare(connection: pg.ClientConfig): Promise<void> {
-  const pool = poolOf({ ...connection, max: 1 });
-  const query = queryOver(pool);
+async function prepare(connection: pg.ClientConfig, settings: pg.ClientConfig): Promise<void> {
+  const version = await versionOf({ ...connection, ...settings });
+  if (version < MIN_VERSION) {
+    throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
+  }
+  const query = queryOver(poolOf({ ...connection, max: 1 }), Number.POSITIVE_INFINITY);
   try {
-    const version = await versionOf(pool);
-    if (version < MIN_VERSION) {
-      throw new Error(`it is PostgreSQL ${version}, and trainyard needs ${MIN_VERSION} or later.`);
-    }
     await migrateSchema(query);
   } finally {
     await query.destroy();
   }
 }
 
-/** Reads the major version of the server, with the timeout of requests. */
-async function versionOf(pool: pg.Pool): Promise<number> {
-  const client = await checkOut(pool);
-  let isBroken = true;
+/** Reads the major version of the server, with the settings and the timeout of requests. */
+async function versionOf(connection: pg.ClientConfig): Promise<number> {
+  const query = queryOver(poolOf({ ...connection, max: 1 }), RESPONSE_TIMEOUT_MS);
   try {
-    const { rows } = await send(client, { text: 'show server_version_num', query_timeout: RESPONSE_TIMEOUT_MS });
-    isBroken = false;
-    return Math.floor(Number(rows[0].server_version_num) / 10_000);
+    const { rows } = await sql<{ server_version_num: string }>`show server_version_num`.execute(query);
+    return Math.floor(Number(rows[0]?.server_version_num) / 10_000);
   } finally {
-    client.release(isBroken);
+    await query.destroy();
   }
 }
 
@@ -161,23 +179,43 @@ function poolOf(config: pg.PoolConfig): pg.Pool {
   return pool;
 }
 
-function queryOver(pool: pg.Pool): Kysely<Schema> {
+/** @param deadlineMs limits each use of a connection, including the wait for it */
+function queryOver(pool: pg.Pool, deadlineMs: number): Kysely<Schema> {
   const connect = async () => {
-    const client = await checkOut(pool);
+    const deadline = performance.now() + deadlineMs;
+    const client = await checkOut(pool, deadline);
     return {
-      query: (text: string, values: readonly unknown[]) => send(client, { text, values: values.map(withoutNul) }),
+      query: (text: string, values: readonly unknown[]) =>
+        send(client, { text, values: values.map(withoutNul) }, deadline),
       release: (isBroken: boolean) => client.release(isBroken),
     } as unknown as PostgresPoolClient;
   };
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: { connect, end: () => pool.end() } }) });
 }
 
-async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
-  return pool.connect().catch(throwUnavailable);
+/** @param deadline as `performance.now()` counts */
+async function checkOut(pool: pg.Pool, deadline: number): Promise<pg.PoolClient> {
+  const connecting = pool.connect();
+  const giveUp = new AbortController();
+  const isLate = wait(millisecondsUntil(deadline), true, { signal: giveUp.signal }).catch(() => false);
+  const client = await Promise.race([connecting.catch(throwUnavailable), isLate]).finally(() => giveUp.abort());
+  if (typeof client !== 'boolean') return client;
+  connecting.then(
+    (late) => late.release(),
+    () => {},
+  );
+  throw catalogUnavailable(new Error('no connection was free'));
 }
 
-function send(client: pg.PoolClient, statement: pg.QueryConfig & { query_timeout?: number }): Promise<pg.QueryResult> {
-  return client.query(statement).catch(throwUnavailable);
+function send(client: pg.PoolClient, statement: pg.QueryConfig, deadline: number): Promise<pg.QueryResult> {
+  return client
+    .query({ ...statement, query_timeout: millisecondsUntil(deadline) } as pg.QueryConfig)
+    .catch(throwUnavailable);
+}
+
+/** At least 1, and at most what a timer takes. */
+function millisecondsUntil(deadline: number): number {
+  return Math.min(Math.max(deadline - performance.now(), 1), MAX_TIMER_MS);
 }
 
 /**
@@ -198,8 +236,13 @@ function isConflict(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlStateOf(error) ?? '');
 }
 
-async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  const client = await checkOut(pool);
+async function transact<T>(
+  pool: pg.Pool,
+  { begin, deadlineMs }: { begin: string; deadlineMs: number },
+  work: (transaction: Transaction) => Promise<T>,
+): Promise<T> {
+  const deadline = performance.now() + deadlineMs;
+  const client = await checkOut(pool, deadline);
   let state: 'not begun' | 'open' | 'committed' = 'not begun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
     const queries: pg.QueryConfig[] = statements.map((statement) => {
@@ -210,7 +253,7 @@ async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Tra
     if (first === 1) queries.unshift({ text: begin });
     if (end !== undefined) queries.push({ text: end });
     state = 'open';
-    const answers = await allSettled(queries.map((query) => send(client, query)));
+    const answers = await allSettled(queries.map((query) => send(client, query, deadline)));
     // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
     if (end !== undefined) {
       if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was not committed.');
@@ -230,7 +273,7 @@ async function transact<T>(pool: pg.Pool, begin: string, work: (transaction: Tra
     throw error;
   } finally {
     if ((state as string) === 'open' && !isBroken) {
-      await send(client, { text: 'rollback' }).catch(() => {
+      await send(client, { text: 'rollback' }, deadline).catch(() => {
         isBroken = true;
       });
     }

@@ -1,12 +1,27 @@
 import { type Kysely, type Migration, sql } from 'kysely';
+import { addHistory } from './add-history.js';
+import { addLinkUntil } from './add-link-until.js';
+import { addTokenKinds } from './add-token-kinds.js';
+import { addWebhooks, type WebhookTables } from './add-webhooks.js';
+import { createInitialTables } from './create-initial-tables.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
  * is `finalizedAt`, `promised_bytes` is `expectedBytes`, `arriving_until` and `arriving_by` are `leaseUntil` and
  * `leaseToken`, `alive_until` is `liveUntil(upload)`.
  */
-export interface Schema {
-  account: { id: string; name: string; created_at: number };
+export interface Schema extends WebhookTables {
+  account: {
+    id: string;
+    name: string;
+    created_at: number;
+    /** Sums over the account's datasets, as `usageOf` counts them; they move in the transaction that changes the files. */
+    datasets: number;
+    files: number;
+    bytes: number;
+    /** The size of the blobs that only the history of the account's datasets names. */
+    history_bytes: number;
+  };
   token: {
     id: string;
     account_id: string;
@@ -14,8 +29,21 @@ export interface Schema {
     digest: string;
     /** The first characters of the token, by which a person recognizes it. */
     hint: string;
+    /** Given by the person who made it, such as the machine that uses it. */
+    name: string | null;
     created_at: number;
     revoked_at: number | null;
+    expires_at: number | null;
+    /** 1 if the token only reads. */
+    is_read_only: number;
+    /** The ids of the datasets that the token is bound to, as a JSON array; null if it is bound to none. */
+    dataset_ids: string | null;
+    /** Behind by up to a minute. */
+    last_used_at: number | null;
+    /** A `TokenKind`. */
+    kind: string;
+    /** The token that made this one, which is not valid without it; null for one that the operator made. */
+    parent_id: string | null;
   };
   dataset: {
     id: string;
@@ -35,6 +63,14 @@ export interface Schema {
     collisions: number;
     bytes: number;
     received: number;
+    /** The number of the latest revision; 0 if no file was ever stored. */
+    revision: number;
+    /** Changes of this group still join the latest revision; null if it is closed. */
+    revision_group: string | null;
+    /** When the open revision began. */
+    revision_since: number | null;
+    /** When retention looks for revisions to delete; null until another one begins. */
+    history_due: number | null;
   };
   file: {
     id: string;
@@ -49,6 +85,8 @@ export interface Schema {
     /** From here to `expires_at`, and `alive_until`: null unless the row is pending. */
     via: string | null;
     promised_bytes: number | null;
+    /** `condition` of a pending or received row. */
+    write_condition: string | null;
     expires_at: number | null;
     /** The lease of a pending or received row. */
     arriving_until: number | null;
@@ -65,6 +103,58 @@ export interface Schema {
     blob_version: string | null;
     /** Null unless the row is rejected, or stored and found damaged by a recheck. */
     problem: string | null;
+    /** When the presigned link of a received or stored row ends. */
+    link_until: number | null;
+    /** The number of the revision that added the file; 0 unless the row is stored. */
+    added_in: number;
+    /** The author of a pending or received row as JSON. */
+    author: string | null;
+  };
+  /**
+   * Stored files that were replaced or removed, as they were. A file that was restored keeps its id, so that it may be in
+   * `file` too, and here several times. The blob of each exists.
+   */
+  past_file: Pick<
+    Schema['file'],
+    'id' | 'dataset_id' | 'filename' | 'kind' | 'created_at' | 'blob_version' | 'problem' | 'link_until' | 'added_in'
+  > & {
+    settled_at: number;
+    size_bytes: number;
+    sha256: string;
+    content_type: string;
+    facts: string;
+    warnings: string;
+    /** The number of the revision that replaced or removed it. */
+    removed_in: number;
+  };
+  /** Revision `number` of a dataset has the stored files and past files with `added_in <= number < removed_in`. */
+  revision: {
+    dataset_id: string;
+    number: number;
+    started_at: number;
+    changed_at: number;
+    /** The token that made the changes; null if it is not known. */
+    token_id: string | null;
+    token_name: string | null;
+    /** A `ChangeKind`. */
+    how: string;
+    /** What its changes added, removed and replaced. */
+    added: number;
+    removed: number;
+    changed: number;
+    /** The stored files after its changes, and their bytes. */
+    files: number;
+    bytes: number;
+    /** The id that the client gave its changes. */
+    change_id: string | null;
+    restored_from: number | null;
+    /** As `digestOf` computes it; null until it is needed, and after each change. */
+    digest: string | null;
+    /** Whether these files are fit to train on; null like `digest`. */
+    ready: number | null;
+    pinned_at: number | null;
+    pinned_by: string | null;
+    pin_note: string | null;
   };
   /** The last recheck of a dataset: its files are inspected again, in the order of their ids. */
   recheck: {
@@ -80,8 +170,11 @@ export interface Schema {
     lease_until: number | null;
     lease_token: string | null;
   };
-  /** Blobs without a file, kept until `delete_after` for reads in flight. */
-  trash: { blob_key: string; delete_after: number };
+  /**
+   * Blobs without a file, kept until `delete_after` for reads in flight. Until `link_until`, and for the time of a slow
+   * upload after it, a client may create the blob again through a presigned link.
+   */
+  trash: { blob_key: string; delete_after: number; link_until: number | null };
   setting: { name: string; value: string };
 }
 
@@ -90,110 +183,13 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0001_initial': { up: createInitialTables },
   '0002_received': { up: addReceived },
   '0003_recheck': { up: addRecheck },
+  '0004_link_until': { up: addLinkUntil },
+  '0005_limits': { up: addLimits },
+  '0006_write_condition': { up: addWriteCondition },
+  '0007_history': { up: addHistory },
+  '0008_token_kinds': { up: addTokenKinds },
+  '0009_webhooks': { up: addWebhooks },
 };
-
-async function createInitialTables(db: Kysely<unknown>): Promise<void> {
-  await db.schema
-    .createTable('account')
-    .addColumn('id', 'text', (c) => c.primaryKey())
-    .addColumn('name', 'text', (c) => c.notNull().unique())
-    .addColumn('created_at', 'bigint', (c) => c.notNull())
-    .execute();
-  await db.schema
-    .createTable('token')
-    .addColumn('id', 'text', (c) => c.primaryKey())
-    .addColumn('account_id', 'text', (c) => c.notNull().references('account.id').onDelete('cascade'))
-    .addColumn('digest', 'text', (c) => c.notNull().unique())
-    .addColumn('hint', 'text', (c) => c.notNull())
-    .addColumn('created_at', 'bigint', (c) => c.notNull())
-    .addColumn('revoked_at', 'bigint')
-    .execute();
-  await db.schema
-    .createTable('dataset')
-    .addColumn('id', 'text', (c) => c.primaryKey())
-    .addColumn('account_id', 'text', (c) => c.notNull().references('account.id').onDelete('cascade'))
-    .addColumn('name', 'text', (c) => c.notNull())
-    .addColumn('created_at', 'bigint', (c) => c.notNull())
-    .addColumn('updated_at', 'bigint', (c) => c.notNull())
-    .addColumn('pending', 'bigint', (c) => c.notNull())
-    .addColumn('pending_until', 'bigint')
-    .addColumn('rejected', 'bigint', (c) => c.notNull())
-    .addColumn('images', 'bigint', (c) => c.notNull())
-    .addColumn('videos', 'bigint', (c) => c.notNull())
-    .addColumn('captions', 'bigint', (c) => c.notNull())
-    .addColumn('trainable', 'bigint', (c) => c.notNull())
-    .addColumn('uncaptioned', 'bigint', (c) => c.notNull())
-    .addColumn('collisions', 'bigint', (c) => c.notNull())
-    .addColumn('bytes', 'bigint', (c) => c.notNull())
-    .addUniqueConstraint('dataset_name_unique', ['account_id', 'name'])
-    .execute();
-  await db.schema
-    .createIndex('dataset_newest')
-    .on('dataset')
-    .columns(['account_id', 'created_at desc', 'id desc'])
-    .execute();
-  await db.schema
-    .createTable('file')
-    .addColumn('id', 'text', (c) => c.primaryKey())
-    .addColumn('dataset_id', 'text', (c) => c.notNull().references('dataset.id').onDelete('cascade'))
-    .addColumn('filename', 'text', (c) => c.notNull())
-    .addColumn('stem', 'text', (c) => c.notNull())
-    .addColumn('kind', 'text', (c) => c.notNull())
-    .addColumn('state', 'text', (c) => c.notNull())
-    .addColumn('created_at', 'bigint', (c) => c.notNull())
-    .addColumn('settled_at', 'bigint')
-    .addColumn('via', 'text')
-    .addColumn('promised_bytes', 'bigint')
-    .addColumn('expires_at', 'bigint')
-    .addColumn('arriving_until', 'bigint')
-    .addColumn('arriving_by', 'text')
-    .addColumn('alive_until', 'bigint')
-    .addColumn('size_bytes', 'bigint')
-    .addColumn('sha256', 'text')
-    .addColumn('content_type', 'text')
-    .addColumn('facts', 'text')
-    .addColumn('warnings', 'text')
-    .addColumn('blob_version', 'text')
-    .addColumn('problem', 'text')
-    .execute();
-  await db.schema.createIndex('file_stem').on('file').columns(['dataset_id', 'stem']).execute();
-  await db.schema
-    .createIndex('file_one_settled')
-    .unique()
-    .on('file')
-    .columns(['dataset_id', 'filename'])
-    .where(sql.ref('state'), '<>', 'pending')
-    .execute();
-  await db.schema
-    .createIndex('file_pending')
-    .on('file')
-    .columns(['dataset_id', 'alive_until'])
-    .where(sql.ref('state'), '=', 'pending')
-    .execute();
-  await db.schema
-    .createIndex('file_arriving')
-    .on('file')
-    .columns(['arriving_until'])
-    .where(sql.ref('arriving_until'), 'is not', null)
-    .execute();
-  await db.schema
-    .createIndex('file_awaited')
-    .on('file')
-    .columns(['expires_at', 'id'])
-    .where(sql.ref('via'), '=', 'presigned')
-    .execute();
-  await db.schema
-    .createTable('trash')
-    .addColumn('blob_key', 'text', (c) => c.primaryKey())
-    .addColumn('delete_after', 'bigint', (c) => c.notNull())
-    .execute();
-  await db.schema.createIndex('trash_due').on('trash').columns(['delete_after']).execute();
-  await db.schema
-    .createTable('setting')
-    .addColumn('name', 'text', (c) => c.primaryKey())
-    .addColumn('value', 'text', (c) => c.notNull())
-    .execute();
-}
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */
 async function addReceived(db: Kysely<unknown>): Promise<void> {
@@ -236,4 +232,36 @@ async function addRecheck(db: Kysely<unknown>): Promise<void> {
     .columns(['started_at', 'dataset_id'])
     .where(sql.ref('finished_at'), 'is', null)
     .execute();
+}
+
+/** Totals of accounts, counted from their files, and rights of tokens. */
+async function addLimits(db: Kysely<unknown>): Promise<void> {
+  for (const total of ['datasets', 'files', 'bytes']) {
+    await db.schema
+      .alterTable('account')
+      .addColumn(total, 'bigint', (c) => c.notNull().defaultTo(0))
+      .execute();
+  }
+  await sql`
+    with file_name as (
+      select dataset.account_id, max(coalesce(file.size_bytes, file.promised_bytes, 0)) as bytes
+      from file join dataset on dataset.id = file.dataset_id
+      group by dataset.account_id, file.dataset_id, file.filename
+    )
+    update account set
+      datasets = (select count(*) from dataset where account_id = account.id),
+      files = (select count(*) from file_name where account_id = account.id),
+      bytes = (select coalesce(sum(bytes), 0) from file_name where account_id = account.id)
+  `.execute(db);
+  await db.schema.alterTable('token').addColumn('expires_at', 'bigint').execute();
+  await db.schema
+    .alterTable('token')
+    .addColumn('is_read_only', 'bigint', (c) => c.notNull().defaultTo(0))
+    .execute();
+  await db.schema.alterTable('token').addColumn('dataset_ids', 'text').execute();
+  await db.schema.alterTable('token').addColumn('last_used_at', 'bigint').execute();
+}
+
+async function addWriteCondition(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable('file').addColumn('write_condition', 'text').execute();
 }

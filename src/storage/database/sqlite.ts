@@ -14,6 +14,7 @@ import {
   type SqliteStatement,
 } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
+import { BackendUnusable, isDamaged } from '../backend-unusable.js';
 import { type Database, isBusy, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
@@ -31,16 +32,16 @@ const MAX_CACHED_STATEMENTS = 200;
  * returns, so that a power cut never undoes what the service has acknowledged.
  *
  * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
+ * @throws BackendUnusable if it is damaged, can't be opened, or is of a newer version
  */
 export async function openSqlite(path: string, options: { isSingleFile?: boolean } = {}): Promise<Database> {
-  const file = openFile(path, options.isSingleFile === true ? 'delete' : 'wal');
-  const query = new Kysely<Schema>({ dialect: dialectOver(file) });
-  try {
-    await migrateSchema(query);
-  } catch (error) {
-    await query.destroy();
-    throw error;
-  }
+  const { file, query } = await openMigrated(path, options.isSingleFile === true ? 'delete' : 'wal').catch((error) => {
+    const reason = isDamaged(error) ? `it is damaged (${error.message}). Restore a backup.` : error.message;
+    throw new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
+      cause: error,
+      isTemporary: isBusy(error),
+    });
+  });
   return {
     query,
     hasRowLocks: false,
@@ -54,6 +55,19 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
   };
 }
 
+async function openMigrated(path: string, journalMode: JournalMode) {
+  const file = openFile(path, journalMode);
+  const query = new Kysely<Schema>({ dialect: dialectOver(file) });
+  try {
+    await migrateSchema(query);
+  } catch (error) {
+    await query.destroy().catch(() => {});
+    throw error;
+  }
+  return { file, query };
+}
+
+type JournalMode = 'wal' | 'delete';
 type SqliteFile = ReturnType<typeof openFile>;
 
 function dialectOver(file: SqliteFile): Dialect {
@@ -183,7 +197,7 @@ async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transa
   }
 }
 
-function openFile(path: string, journalMode: 'wal' | 'delete') {
+function openFile(path: string, journalMode: JournalMode) {
   const db = new DatabaseSync(path);
   // Opening a file after a crash takes an exclusive lock for a moment.
   db.exec('pragma busy_timeout = 5000');

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { laptop } from '../../harness/author.js';
 import type { ReceivedFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { CheckLease } from '../../../src/service/check/check-lease.js';
@@ -139,7 +140,7 @@ for (const place of PLACES) {
       checks.start();
       const removed = await upload('long.mp4');
       const first = await decode(1);
-      await datasets.removeFile(key, 'long.mp4');
+      await datasets.removeFile(key, 'long.mp4', { author: laptop });
       expect((await view()).status).toBe('DRAFT');
       await eventually(() => first.signal.aborted || undefined);
       expect(await trash()).toEqual([blobKeyOf(removed)]);

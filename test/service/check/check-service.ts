@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
+import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
@@ -11,6 +12,7 @@ import { BackgroundRechecks } from '../../../src/service/check/background-rechec
 import { RecheckService } from '../../../src/service/check/recheck-service.js';
 import { DatasetService } from '../../../src/service/datasets.js';
 import type { ClipDecoder, ClipToDecode, Inspector, ServiceDependencies } from '../../../src/service/dependencies.js';
+import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
 import { watchDataset } from '../../../src/service/watch/watch-dataset.js';
 import type { BlobStore } from '../../../src/storage/blobs/blobs.js';
@@ -71,7 +73,7 @@ export async function openPlace(place: Place) {
   const metadata = await openCatalog({ dataFolder: folder, blobGrace: 1000 * SECOND, databaseUrl });
   onTestFinished(metadata.close);
   const { token } = await metadata.accounts.createToken('tester', 1);
-  const accountId = (await metadata.accounts.accountOf(token))!;
+  const accountId = (await metadata.accounts.grantOf(token))!.accountId;
   const key = { accountId, id: newId() };
   await metadata.catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
   const time = { ahead: 0 };
@@ -126,7 +128,7 @@ export async function openPlace(place: Place) {
     onTestFinished(() => rechecks.stop());
     const onStarted = () => rechecks.wake();
     const recheckService = new RecheckService(dependencies, { rechecks: metadata.rechecks, onStarted });
-    const uploads = new Uploads(dependencies);
+    const uploads = new Uploads(dependencies, new UploadSlots(10));
     return {
       dependencies,
       checks,
@@ -145,6 +147,7 @@ export async function openPlace(place: Place) {
       decode: (count = 1) => eventually(() => decodes[count - 1]),
       upload: (filename: string, bytes: Uint8Array | string = clip('faststart.mp4')) =>
         uploads.receiveDirect(key, filename, {
+          author: laptop,
           body: Readable.from([Buffer.from(bytes)]),
           signal: new AbortController().signal,
           atMostBytes: Buffer.byteLength(bytes),

@@ -17,12 +17,12 @@ test('a link is valid for one to two hours, is the same within an hour, and then
   const moment = fc.integer({ min: 0, max: 4e15 });
   fc.assert(
     fc.property(moment, fc.string(), fc.string(), (now, accountId, id) => {
-      const { query, expiresAt } = links.linkFor({ accountId, id }, now);
+      const { query, expiresAt } = links.linkFor({ accountId, id }, { now });
       expect(expiresAt - now).toBeGreaterThan(HOUR);
       expect(expiresAt - now).toBeLessThanOrEqual(2 * HOUR);
       const hour = now - (now % HOUR);
       for (const other of [hour, hour + HOUR - 1]) {
-        expect(links.linkFor({ accountId, id }, other).query).toBe(query);
+        expect(links.linkFor({ accountId, id }, { now: other }).query).toBe(query);
       }
       const link = partsOf(query, id);
       expect(links.verify(link, expiresAt - 1)).toBe(accountId);
@@ -36,9 +36,9 @@ test('a link is valid for one to two hours, is the same within an hour, and then
 
 test('a link of another key and the signature of an upload link are rejected', () => {
   const key = { accountId: 'a', id: 'd' };
-  const { query } = new ReadLinks(Buffer.alloc(32, 8)).linkFor(key, 0);
+  const { query } = new ReadLinks(Buffer.alloc(32, 8)).linkFor(key, { now: 0 });
   expect(() => links.verify(partsOf(query, 'd'), 0)).toThrow('not valid');
-  const mine = links.linkFor(key, 0);
+  const mine = links.linkFor(key, { now: 0 });
   const upload = { id: 'a', size: 'd', expires: String(mine.expiresAt), signature: partsOf(mine.query, 'd').signature };
   expect(() => new UploadLinks(KEY).verify(upload, 0)).toThrow('not valid');
 });

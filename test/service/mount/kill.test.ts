@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -8,7 +8,7 @@ import { seededRandom } from '../../faults/random.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { type Running, startCommand, trainyard } from '../../harness/command.js';
-import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../../harness/mounting.js';
+import { datasetOf, digestOfFolder, leaveLitter, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
@@ -79,7 +79,7 @@ describe.each(SOURCES)('killed at any moment, %s', (_, sourceArgs) => {
       await until(running, () => performance.now() - from >= laterMs);
       await killGroup(running);
       expect(trainerWalk(folder)).toHaveLength(PAIRS);
-      const state = digests.indexOf(await digestOf(folder));
+      const state = digests.indexOf(await digestOfFolder(folder));
       expect(state, `round ${round}, ${laterMs} ms after ${moment}`).toBeGreaterThanOrEqual(0);
       // The caches of the old files are not kept with the new files.
       expect(existsSync(join(folder, '_latent_cache'))).toBe(state !== wanted);
@@ -108,18 +108,6 @@ function isReached(moment: (typeof MOMENTS)[number], root: string, inodeBefore: 
     case 'when it is in place':
       return statSync(join(root, NAME)).ino !== inodeBefore;
   }
-}
-
-/** The digest of the folder without caches. */
-async function digestOf(folder: string): Promise<string> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('_')) await rename(join(folder, name), join(folder, `.${name}`));
-  }
-  const digest = await digestOfFolder(folder);
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('._')) await rename(join(folder, name), join(folder, name.slice(1)));
-  }
-  return digest;
 }
 
 /** Kills a command and its children: a swap that outlives the command would still change the folder during the checks. */
@@ -194,11 +182,22 @@ describe('replacing a folder', () => {
     const folder = join(root, NAME);
     const { ino } = await stat(folder);
     await rename(folder, join(root, `.${NAME}.aside`));
-    await mkdir(join(root, `.${NAME}.mounting`));
-    await writeFile(join(root, `.${NAME}.mounting`, '10.jpg'), 'half');
+    await leaveStaging(root, NAME, { '10.jpg': 'half' });
     const ended = await trainyard(['mount', NAME, '--into', root, '--json'], { env: environment() });
     expect(ended.json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
     expect((await stat(folder)).ino).toBe(ino);
+    expect(await mountedIn(root)).toEqual([NAME]);
+  });
+
+  test('a staging folder that was emptied in part is used again, with the caches of the folder that it was', async () => {
+    const root = await newRoot();
+    await leaveStaging(root, NAME, { '99.jpg': 'old', _latent_cache: '' });
+    const cache = join(root, `.${NAME}.mounting`, '_latent_cache');
+    await rm(cache);
+    await mkdir(cache);
+    await writeFile(join(cache, '99_0123.safetensors'), 'cached');
+    const ended = await begin(root, []).ended;
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
     expect(await mountedIn(root)).toEqual([NAME]);
   });
 

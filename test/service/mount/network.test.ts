@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { type Ended, type RunOptions, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
-import { datasetOf, mountedIn, newRoot } from '../../harness/mounting.js';
+import { datasetOf, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
@@ -25,7 +25,7 @@ const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> 
 
 /** The answer of a service without archives: the client then requests each file by itself. */
 const NO_ARCHIVE = { status: 404, body: '{"error_code":404000,"error_message":"There is no such route."}' };
-const isArchive = ({ path }: { path: string }) => path.endsWith('/archive');
+const isArchive = ({ pathname }: { pathname: string }) => pathname.endsWith('/archive');
 
 describe('over an unreliable network', () => {
   let id: string;
@@ -55,7 +55,9 @@ describe('over an unreliable network', () => {
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
     expect([ended.code, ended.stderr]).toEqual([0, '']);
     // The archive is mostly big.png, so it was cut within that file, after the small ones.
-    expect(proxy.requests('GET', '/files/').map(({ path, status }) => [path.split('/').at(-1), status])).toEqual([
+    expect(
+      proxy.requests('GET', '/files/').map(({ pathname, status }) => [pathname.split('/').at(-1), status]),
+    ).toEqual([
       ['big.png', 206],
       ['big.txt', 200],
     ]);
@@ -82,7 +84,7 @@ describe('over an unreliable network', () => {
     onTestFinished(() => proxy.close());
     proxy.rule((seen) => {
       if (isArchive(seen)) return NO_ARCHIVE;
-      return seen.path.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
+      return seen.pathname.endsWith('/files/big.png') && seen.time < 3 ? 'cut-answer' : undefined;
     });
     const root = await newRoot();
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });
@@ -99,7 +101,7 @@ describe('over an unreliable network', () => {
     // The last file never arrives; all others have arrived.
     proxy.rule((seen) => {
       if (isArchive(seen)) return NO_ARCHIVE;
-      if (!seen.path.endsWith('/files/big.txt')) return undefined;
+      if (!seen.pathname.endsWith('/files/big.txt')) return undefined;
       isWaiting = true;
       return new Promise(() => {});
     });
@@ -115,7 +117,7 @@ describe('over an unreliable network', () => {
     const fetched = proxy
       .requests('GET', '/files/')
       .slice(before)
-      .map(({ path }) => path.split('/').at(-1));
+      .map(({ pathname }) => pathname.split('/').at(-1));
     expect(before).toBeGreaterThan(1);
     expect(fetched.length + before).toBe(11);
     expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
@@ -124,12 +126,12 @@ describe('over an unreliable network', () => {
 
   test('files of an earlier attempt are checked before they are kept', async () => {
     const root = await newRoot();
-    const staging = join(root, '.far.mounting');
-    await mkdir(join(staging, 'folder'), { recursive: true });
-    await writeFile(join(staging, '01.jpg'), Buffer.alloc((await media.jpeg({ seed: 1 })).length));
-    await writeFile(join(staging, '02.jpg'), 'another file of that name');
-    await writeFile(join(staging, 'unexpected.jpg'), 'not of this dataset');
-    await writeFile(join(staging, 'big.png'), big.subarray(0, 1000));
+    await leaveStaging(root, 'far', {
+      '01.jpg': Buffer.alloc((await media.jpeg({ seed: 1 })).length),
+      '02.jpg': 'another file of that name',
+      'unexpected.jpg': 'not of this dataset',
+      'big.png': big.subarray(0, 1000),
+    });
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     expect((await run(['mount', 'far', '--into', root], { env: environment(proxy.url) })).code).toBe(0);
@@ -139,7 +141,7 @@ describe('over an unreliable network', () => {
     expect(trainerWalk(join(root, 'far'))).toHaveLength(5);
   });
 
-  test('a dataset that changes during the mount is mounted in its new state, never as a mix', async () => {
+  test('a dataset that changes during the mount is mounted as it was, never as a mix', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     // Captions of the same length: only the bytes differ.
@@ -154,10 +156,12 @@ describe('over an unreliable network', () => {
       return undefined;
     });
     const root = await newRoot();
+    const { digest } = (await api.manifest(id)).body;
     const ended = await run(['mount', 'far', '--into', root, '--json'], { env: environment(proxy.url) });
-    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest: (await api.manifest(id)).body.digest }]);
+    expect(ended.json().mounts).toMatchObject([{ outcome: 'mounted', digest }]);
+    expect((await api.manifest(id)).body.digest).not.toBe(digest);
     const captions = trainerWalk(join(root, 'far')).map(({ caption }) => caption);
-    expect(captions).toEqual(['WAGON 1', 'WAGON 2', 'WAGON 3', 'WAGON 4', 'big']);
+    expect(captions).toEqual(['wagon 1', 'wagon 2', 'wagon 3', 'wagon 4', 'big']);
     const pinned = await run(['mount', 'far', '--into', await newRoot(), '--digest', 'a'.repeat(64)]);
     expect(pinned.code).toBe(65);
   });
@@ -167,7 +171,7 @@ describe('over an unreliable network', () => {
     onTestFinished(() => proxy.close());
     proxy.rule((seen) => {
       if (isArchive(seen)) return NO_ARCHIVE;
-      return seen.path.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
+      return seen.pathname.endsWith('/files/01.txt') ? { status: 200, body: 'WAGON X' } : undefined;
     });
     const root = await newRoot();
     const ended = await run(['mount', 'far', '--into', root], { env: environment(proxy.url) });

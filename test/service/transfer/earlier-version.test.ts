@@ -19,6 +19,8 @@ import { type Holdings, newFolder, servedHoldings } from '../../harness/transfer
 const ARCHIVE = fileURLToPath(new URL('../../fixtures/data-folder-0.1.0.tar.gz', import.meta.url));
 const TOKEN = 'ty_QRm9Z_4jP7r-fDcEv1cVyU4XooPAbW1CXkxqIJXiNwE';
 const STUDIO_TOKEN = 'ty_8xCw6K6rda_hYpNGvHIrH5yT2ok9x_QM0dUBSnzXcmo';
+/** Of `never.webp` and `linked.webp`, whose links have expired. */
+const RESERVED_BYTES = 7044 + 5;
 /** Of the filenames and SHA-256s of `railway`. */
 const DIGEST = 'ab671760a4bc83b4730931e12990971c7a781ee05ced4dacb6d3b702c5f8a223';
 
@@ -47,6 +49,17 @@ describe('a data folder of an earlier version', () => {
       const api = new Api(server.url, TOKEN);
       const { datasets } = (await api.list()).body;
       const idOf = (name: string) => datasets.find((dataset) => dataset.name === name)?.id ?? '';
+      const all = await Promise.all(datasets.map(async ({ id }) => (await api.status(id)).body));
+      const { usage } = (await api.request<{ usage: object }>('GET', '/account')).body;
+      // Two links and a clip count as files, and the bytes that the links have reserved.
+      const reserved = { files: 3, bytes: RESERVED_BYTES };
+      expect(usage).toEqual({
+        datasets: 2,
+        files: all.flatMap(({ files }) => files).length + reserved.files,
+        bytes: all.reduce((sum, dataset) => sum + dataset.size_bytes, 0) + reserved.bytes,
+        history_bytes: 0,
+      });
+
       const ready = (await api.status(idOf('railway'))).body;
       expect(ready).toMatchObject({
         status: 'READY',
@@ -58,6 +71,18 @@ describe('a data folder of an earlier version', () => {
         codec: 'avc',
         frames: expect.any(Number),
       });
+      // Its history begins with what was there, and keeps it.
+      const caption = await (await api.raw('GET', `/${idOf('railway')}/files/yard_05.txt`)).text();
+      expect((await api.upload(idOf('railway'), 'yard_05.txt', 'edited')).status).toBe(200);
+      const history = await api.request('GET', `/${idOf('railway')}/revisions`);
+      expect(history.body).toMatchObject({
+        revisions: [
+          { number: 2, how: 'upload', changed: 1, files: 12 },
+          { number: 1, how: 'import', added: 12, files: 12, digest: DIGEST, ready: true },
+        ],
+      });
+      const earlier = await api.raw('GET', `/${idOf('railway')}/files/yard_05.txt?revision=1`);
+      expect(await earlier.text()).toBe(caption);
       const thumbnail = await api.raw('GET', `/${idOf('railway')}/files/yard_05.png/thumbnail`);
       expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/webp']);
 
@@ -78,6 +103,8 @@ describe('a data folder of an earlier version', () => {
       await eventually(async () => (await api.status(idOf('needs work'))).body.status === 'READY' || undefined);
 
       expect((await new Api(server.url, STUDIO_TOKEN).list()).body).toEqual({ datasets: [] });
+      const studio = await new Api(server.url, STUDIO_TOKEN).request('GET', '/account');
+      expect(studio.body).toMatchObject({ account: 'studio', usage: { datasets: 0, files: 0, bytes: 0 } });
     } finally {
       await discardServer(server);
     }

@@ -10,7 +10,14 @@ import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
 import { startProxy } from '../../harness/proxy.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import {
+  discardServer,
+  eventually,
+  NO_HISTORY,
+  startServer,
+  temporaryFolder,
+  type TestServer,
+} from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 import { newWorld, type World } from '../../harness/world.js';
 
@@ -30,7 +37,10 @@ for (const { name, leftOut } of BACKENDS) {
     let api: Api;
     beforeAll(async () => {
       world = await newWorld(name);
-      server = await startServer({ 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 }, { env: world.env });
+      server = await startServer(
+        { 'caption-grace-seconds': 0, ...NO_HISTORY, 'blob-grace-seconds': 0 },
+        { env: world.env },
+      );
       api = await server.api();
     }, 300_000);
     afterAll(async () => {
@@ -153,6 +163,7 @@ for (const { name, leftOut } of BACKENDS) {
       const read = await api.raw('GET', `/${id}/files/a.jpg`);
       expect(read.status).toBe(409);
       expect(await read.json()).toMatchObject({ error_message: expect.stringContaining('a.jpg') });
+      expect((await api.raw('GET', `/${id}/files/a.jpg/thumbnail`)).status).toBe(409);
       const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
       const mount = await trainyard(['mount', id, '--into', await newRoot()], { env });
       expect(mount.code).not.toBe(0);
@@ -175,8 +186,12 @@ for (const { name, leftOut } of BACKENDS) {
     });
 
     test('the store rejects an expired link', async () => {
-      const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: world.env });
-      onTestFinished(async () => void (await brief.stop()));
+      const own = await newWorld(name);
+      const brief = await startServer({ 'link-seconds': 1, 'caption-grace-seconds': 0 }, { env: own.env });
+      onTestFinished(async () => {
+        await discardServer(brief);
+        await own.discard();
+      });
       const as = await brief.api('brief');
       const id = await as.newDataset();
       const url = await as.link(id, 'a.txt', 5);

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { laptop } from '../../harness/author.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
+import { UploadSlots } from '../../../src/service/limits/upload-slots.js';
 import { cleanUp } from '../../../src/service/upload/cleanup.js';
 import type { SignedUpload } from '../../../src/service/upload/upload-links.js';
 import { Uploads } from '../../../src/service/upload/uploads.js';
@@ -48,11 +50,11 @@ async function openService(databaseUrl?: string) {
     },
     newId: () => randomUUID().replaceAll('-', ''),
   };
-  const uploads = new Uploads(dependencies);
+  const uploads = new Uploads(dependencies, new UploadSlots(10));
   const { token } = await accounts.createToken('tester', 1);
-  const key = { accountId: (await accounts.accountOf(token))!, id: dependencies.newId() };
+  const key = { accountId: (await accounts.grantOf(token))!.accountId, id: dependencies.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
-  const [file] = (await uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]))).values();
+  const [file] = (await uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]), { author: laptop })).values();
   if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
   return {
@@ -85,7 +87,7 @@ async function openService(databaseUrl?: string) {
       };
     },
     put: (text = BYTES) => uploads.receiveLink(link, text.length, incomingBody(text)),
-    direct: (name: string) => uploads.receiveDirect(key, name, incomingBody(BYTES)),
+    direct: (name: string) => uploads.receiveDirect(key, name, { ...incomingBody(BYTES), author: laptop }),
     textOf: async () => {
       const bytes = await blobs.read(blobKeyOf(file));
       return bytes && (await buffer(bytes)).toString();
@@ -108,7 +110,7 @@ describe('an upload that stalls past its lease', () => {
     const service = await openService();
     const stalled = await service.stall(() => service.put('from one.'));
     // Another instance, which does not know that this one is receiving the upload.
-    const other = new Uploads(service.dependencies);
+    const other = new Uploads(service.dependencies, new UploadSlots(10));
     service.time.ahead = LEASE + SECOND;
     await cleanUp(service.dependencies);
     const link = { fileId: service.file.id, sizeBytes: BYTES.length, expiresAt: service.file.upload.expiresAt };

@@ -70,7 +70,7 @@ onEach(catalogs, (open) => {
 
   test('datasets of other accounts are not reported, and deletions are', async () => {
     const { accountId, accounts, catalog, add, create, next } = await opened();
-    const stranger = (await accounts.accountOf((await accounts.createToken('stranger', 1)).token))!;
+    const stranger = (await accounts.grantOf((await accounts.createToken('stranger', 1)).token))!.accountId;
     const theirs = await create('theirs', stranger);
     const mine = await create('mine');
     expect(await next()).toEqual({ type: 'open' });

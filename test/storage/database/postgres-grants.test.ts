@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { installationSetting } from '../../../src/storage/catalog/installation-setting.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPostgres } from '../../harness/available.js';
 import { databaseForTest, onDatabase } from '../../harness/postgres.js';
@@ -25,17 +26,18 @@ describe.skipIf(whyNoPostgres() !== undefined)('a role with minimal grants', () 
     });
     const limited = new URL(url);
     [limited.username, limited.password] = [role, 'limited'];
-    const { catalog, accounts, close, now } = await openCatalog({ ...config, databaseUrl: limited.href });
+    const opened = await openCatalog({ ...config, databaseUrl: limited.href });
+    const { catalog, accounts, database, close, now } = opened;
     try {
       const { token } = await accounts.createToken('tester', now());
-      const accountId = (await accounts.accountOf(token))!;
+      const accountId = (await accounts.grantOf(token))!.accountId;
       const key = { id: randomUUID(), accountId };
       await catalog.createDataset({ ...key, name: 'dogs', createdAt: now() });
       let isHeard = false;
       catalog.changes.onChange(key.id, () => {
         isHeard = true;
       });
-      expect(await catalog.setting('link-key', () => 'secret')).toBe('secret');
+      expect(await installationSetting(database.query, 'link-key', () => 'secret')).toBe('secret');
       expect(await catalog.deleteDataset(key, now())).toBe(true);
       expect([isHeard, await catalog.expiredTrash(now())]).toEqual([true, []]);
     } finally {

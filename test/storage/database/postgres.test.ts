@@ -21,7 +21,7 @@ async function open(url: string, options: { localClock?: () => number } = {}): P
 let ids = 0;
 async function newDataset({ catalog, accounts, now }: OpenCatalog) {
   const { token } = await accounts.createToken('tester', now());
-  const accountId = (await accounts.accountOf(token))!;
+  const accountId = (await accounts.grantOf(token))!.accountId;
   const id = `dataset-${++ids}`;
   await catalog.createDataset({ id, accountId, name: id, createdAt: now() });
   return { accountId, id, token };
@@ -153,13 +153,13 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     // Tokens are cached only while the process listens for revocations.
     await eventually(async () => {
       const before = lookups().length;
-      expect(await remote.accounts.accountOf(token)).toBeDefined();
+      expect(await remote.accounts.grantOf(token)).toBeDefined();
       return lookups().length === before || undefined;
     });
     const [{ id } = { id: '' }] = await local.accounts.tokens();
     await local.accounts.revokeToken(id, 5);
-    expect(await local.accounts.accountOf(token)).toBeUndefined();
-    await eventually(async () => ((await remote.accounts.accountOf(token)) === undefined ? true : undefined), 3000);
+    expect(await local.accounts.grantOf(token)).toBeUndefined();
+    await eventually(async () => ((await remote.accounts.grantOf(token)) === undefined ? true : undefined), 3000);
   });
 
   test('all processes use the time of the database, even if their own clocks are wrong', async () => {
@@ -323,6 +323,28 @@ describe.skipIf(whyNoPostgres() !== undefined)('the command line', () => {
     expect(await Promise.race([listed, ready])).toEqual(['ready', 503]);
     expect(await listed).toEqual(['listed', 503]);
   });
+});
+
+test.skipIf(whyNoPostgres() !== undefined)('a poll is answered within 15 s by a database that is slow', async () => {
+  const { url, proxy } = await proxiedForTest(await databaseForTest());
+  const server = await startServer({}, { env: { DATABASE_URL: url } });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const id = await api.newDataset('slow');
+  // Each round trip is fast enough; those of a request together, and of a new connection, are not.
+  proxy.slowDown(3000);
+  proxy.breakAll();
+  const headers = { authorization: `Bearer ${api.token}` };
+  const poll = (query: string) =>
+    fetch(`${server.url}/prod/v1/trainers/datasets/${id}/status${query}`, {
+      headers,
+      signal: AbortSignal.timeout(15_000),
+    });
+  const answers = await Promise.all(['', '?wait=0.1', '', '?wait=0.1'].map(poll));
+  for (const { status, headers } of answers) {
+    expect([200, 503]).toContain(status);
+    if (status === 503) expect(headers.get('retry-after')).toMatch(/^\d+$/);
+  }
 });
 
 test.skipIf(whyNoPostgres() !== undefined)('closing releases all resources, so that the process ends', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Api } from '../../harness/api.js';
+import { findingsOf } from '../../harness/checking.js';
 import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 
 let server: TestServer;
@@ -12,7 +13,11 @@ beforeEach(async () => {
   server = await startServer();
   api = await server.api();
 });
-afterEach(() => discardServer(server));
+afterEach(async () => {
+  const findings = await findingsOf(server);
+  await discardServer(server);
+  expect(findings).toEqual([]);
+});
 
 function catalogPath(): string {
   return join(server.dataFolder, 'catalog.sqlite');

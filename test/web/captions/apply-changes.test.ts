@@ -21,30 +21,31 @@ describe('changes to many captions', () => {
     await discardServer(server);
   });
 
-  test('report a removal that was in flight at the cancel as changed', async () => {
-    const names = Array.from({ length: 8 }, (_, index) => `${index}.txt`);
+  test('report captions that were being saved at the cancel as changed', async () => {
+    const names = Array.from({ length: 150 }, (_, index) => `${String(index).padStart(3, '0')}.txt`);
     const id = await api.newDataset();
-    for (const name of names) await api.upload(id, name, 'filled');
-    const removals = names.map((filename): CaptionChange => ({ filename, before: 'filled', after: undefined }));
+    await api.json('PUT', `/${id}/captions`, { captions: names.map((filename) => ({ filename, text: 'filled' })) });
+    const changes = names.map((filename): CaptionChange => ({ filename, before: 'filled', after: 'changed' }));
     const release = new AbortController();
     const released = once(release.signal, 'abort');
-    // The first removal is answered at once, and its progress cancels the rest. The others in flight block until the release.
-    proxy.rule(async ({ method, path }) => {
-      if (method === 'DELETE' && !path.endsWith(`/${names[0]}`)) await released;
+    const cancel = new AbortController();
+    // The first request blocks until the release, and the cancel comes meanwhile.
+    proxy.rule(async ({ method }) => {
+      if (method !== 'PUT') return undefined;
+      cancel.abort();
+      await released;
       return undefined;
     });
-    const cancel = new AbortController();
     const client = new TrainyardClient({ baseUrl: proxy.url, token: api.token });
-    const applying = applyChanges(client, id, removals, { signal: cancel.signal, onProgress: () => cancel.abort() });
-    await once(cancel.signal, 'abort');
-    // Enough time for the client to read which captions exist, if it did not wait for the removals in flight.
+    const applying = applyChanges(client, id, changes, { signal: cancel.signal, onProgress: () => {} });
+    if (!cancel.signal.aborted) await once(cancel.signal, 'abort');
+    // Enough time for the client to end, if it did not wait for the request under way.
     for (let i = 0; i < 5; i++) await api.status(id);
     release.abort();
     const { changed, remaining, failed, skipped } = await applying;
-    const existing = await api.filenames(id);
-    expect(remaining.map(({ filename }) => filename)).toEqual(existing);
-    expect(changed.map(({ filename }) => filename)).toEqual(names.filter((name) => !existing.includes(name)));
-    expect(changed.length).toBeGreaterThan(1);
+    const texts = new Map((await client.bulk.captions(id, names)).map(({ filename, text }) => [filename, text]));
+    expect(remaining.map(({ filename }) => texts.get(filename))).toEqual(Array(50).fill('filled'));
+    expect(changed.map(({ filename }) => texts.get(filename))).toEqual(Array(100).fill('changed'));
     expect([failed, skipped]).toEqual([[], []]);
   });
 });

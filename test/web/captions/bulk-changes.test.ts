@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile } from '../../../src/client/client.js';
-import { differenceOf } from '../../../web/captions/bulk/difference.js';
-import { type BulkChange, isApplied, planChanges, planUndo } from '../../../web/captions/bulk/plan.js';
+import { differenceOf } from '../../../src/dataset/history/word-difference.js';
+import { type BulkChange, planChanges } from '../../../web/captions/bulk/plan.js';
 import { captionStatisticsOf } from '../../../web/captions/caption-statistics.js';
 import { TermCounter, termsOf } from '../../../web/captions/terms/terms.js';
 import type { Pair } from '../../../web/live/pairs.js';
@@ -11,7 +11,7 @@ const DECOMPOSED = 'cafe\u0301';
 
 function fileOf(filename: string, kind: DatasetFile['kind'], text = ''): DatasetFile {
   const uploaded_at = '2030-01-01T00:00:00.000000';
-  const common = { filename, kind, content_type: '', uploaded_at, size_bytes: text.length, sha256: text };
+  const common = { filename, kind, content_type: '', uploaded_at, size_bytes: text.length, sha256: text, etag: text };
   return kind === 'caption' ? { ...common, characters: [...text].length } : common;
 }
 
@@ -20,7 +20,8 @@ function pairsWith(texts: readonly (string | undefined)[]): Pair[] {
   return texts.map((text, index) => {
     const media = [fileOf(`${index}.jpg`, 'image')];
     const caption = text === undefined ? undefined : fileOf(`${index}.txt`, 'caption', text);
-    return { stem: String(index), media, caption, files: caption ? [...media, caption] : media, problems: [] };
+    const files = caption ? [...media, caption] : media;
+    return { stem: String(index), media, caption, files, isAwaited: false, problems: [] };
   });
 }
 
@@ -124,25 +125,13 @@ describe('filling', () => {
 
   test('does nothing with a blank text, or without media', () => {
     expect(planChanges(pairsWith(texts), textOf, { kind: 'fill', text: ' ', fillsBlank: true })).toEqual([]);
-    const orphan: Pair = { stem: 'x', media: [], caption: undefined, files: [], problems: [] };
+    const orphan: Pair = { stem: 'x', media: [], caption: undefined, files: [], isAwaited: false, problems: [] };
     expect(planChanges([orphan], textOf, { kind: 'fill', text: 'sks', fillsBlank: true })).toEqual([]);
   });
 });
 
 test('a caption whose text is not known stays the same', () => {
   expect(planChanges(pairsWith(['a']), () => undefined, { kind: 'append', trigger: 'sks' })).toEqual([]);
-});
-
-test('an undo restores the text, including its byte order mark', () => {
-  const [filled, edited] = planUndo([
-    { filename: 'a.txt', before: undefined, after: 'new' },
-    { filename: 'b.txt', before: 'old', after: 'new', hadBom: true },
-  ]);
-  expect(filled).toMatchObject({ before: 'new', after: undefined });
-  expect(edited).toMatchObject({ before: 'new', after: '\ufeffold' });
-  expect(isApplied(edited!, 'old')).toBe(true);
-  expect(isApplied(edited!, 'new')).toBe(false);
-  expect(isApplied(filled!, undefined)).toBe(true);
 });
 
 describe('the difference of two texts', () => {

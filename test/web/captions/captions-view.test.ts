@@ -40,6 +40,8 @@ describeInBrowser('the view Captions', (site) => {
       .getByRole('textbox')
       .evaluateAll((fields) => fields.map((field) => field.getAttribute('aria-label')?.slice('Caption of '.length)));
   const preview = (page: Page) => page.getByRole('list', { name: 'Planned changes' }).getByRole('listitem');
+  /** A change to many captions that runs or has work left. */
+  const jobOf = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
   const poll = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 20_000 });
 
   test('counts tags and words, sorts them, and lists the captions of one', async () => {
@@ -139,7 +141,7 @@ describeInBrowser('the view Captions', (site) => {
     });
     await page.getByText('0 changes to all captions').waitFor();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('3 captions restored.').waitFor();
+    await page.getByText('Undone: 3 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
     await page.getByText('Append', { exact: true }).click();
     await page.getByRole('button', { name: 'Change 3 captions' }).click();
@@ -177,8 +179,7 @@ describeInBrowser('the view Captions', (site) => {
     // An edit in between, which the undo must not overwrite.
     await site.api.upload(id, 'two.txt', 'sks, a signal');
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('1 caption restored, 1 caption skipped.').waitFor();
-    await page.getByRole('list', { name: 'Skipped' }).getByText('two.txt').waitFor();
+    await page.getByText('Undone: 1 file restored. 1 file was changed since and stays as it is: two.txt').waitFor();
     expect(await captionsOf(id)).toEqual({ two: 'sks, a signal' });
     expect(browserErrors).toEqual([]);
   });
@@ -188,16 +189,16 @@ describeInBrowser('the view Captions', (site) => {
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByText('2 changes').waitFor();
-    // Blocks events and refetches until the job starts.
+    // Blocks events and refetches until the job has started; it repeats its requests.
     let isBlocked = true;
     await page.route(/\/(events|status)/, (route) => (isBlocked ? route.abort() : route.continue()));
     await site.api.upload(id, 'one.txt', 'theirs');
-    page.on('request', (request) => {
-      if (request.url().endsWith('/status')) isBlocked = false;
-    });
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    await page.getByText('1 caption changed, 1 caption skipped.').waitFor();
+    isBlocked = false;
+    await jobOf(page, 'Prepend “sks” to 2 captions').getByText('1 caption changed, 1 caption skipped.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'theirs', two: 'sks, a signal' });
+    await page.getByRole('listitem').filter({ hasText: 'one.txt' }).getByRole('link', { name: 'Look at it' }).click();
+    await expect.poll(() => page.getByLabel('Caption of one.jpg').inputValue(), { timeout: 15_000 }).toBe('theirs');
   });
 
   test('lists failures with the reason, retries them, and undoes them as well', async () => {
@@ -205,46 +206,60 @@ describeInBrowser('the view Captions', (site) => {
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     let refused = 0;
-    await page.route(/\/uploads\//, (route) => {
-      if (!route.request().postData()?.includes('wagon') || refused++ > 0) return route.continue();
-      const body = JSON.stringify({ error_code: 422004, error_message: 'Not today.' });
-      return route.fulfill({ status: 422, contentType: 'application/json', body });
+    await page.route(/\/captions$/, async (route) => {
+      const request = route.request();
+      if (request.method() !== 'PUT' || refused++ > 0) return route.continue();
+      const { captions } = request.postDataJSON() as { captions: { text: string }[] };
+      const postData = JSON.stringify({ captions: captions.filter(({ text }) => !text.includes('wagon')) });
+      const response = await route.fetch({ postData });
+      const answer = await response.json();
+      const problem = { code: 'INSPECTION_FAILED', message: 'Not today.' };
+      answer.captions.push({ filename: 'one.txt', saved: false, problem });
+      return route.fulfill({ response, json: answer });
     });
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    await page.getByText('1 caption changed, 1 caption failed.').waitFor();
+    await jobOf(page, 'Prepend “sks” to 2 captions').getByText('1 caption changed, 1 caption failed.').waitFor();
     await page.getByRole('list', { name: 'Failed' }).getByText('Not today.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'sks, a signal' });
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.getByText('2 captions changed.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'sks, a wagon', two: 'sks, a signal' });
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('2 captions restored.').waitFor();
+    await page.getByText('Undone: 2 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'a wagon', two: 'a signal' });
   });
 
-  test('can be cancelled, leaves no reservations, and undoes the changes it made', async () => {
-    const names = Array.from({ length: 30 }, (_, index) => `n${String(index).padStart(2, '0')}`);
-    const id = await datasetOf(Object.fromEntries(names.map((name) => [name, `caption of ${name}`])));
+  test('can be cancelled, leaves the dataset READY, and undoes the changes it made', async () => {
+    const id = await datasetOf({ n000: 'caption of n000' });
+    const names = Array.from({ length: 249 }, (_, index) => `n${String(index + 1).padStart(3, '0')}`);
+    const captions = names.map((name) => ({ filename: `${name}.txt`, text: `caption of ${name}` }));
+    await site.api.json('PUT', `/${id}/captions`, { captions });
     const original = await captionsOf(id);
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     let sent = 0;
-    await page.route(/\/uploads\//, async (route) => {
-      // Every upload after the tenth blocks until the cancel.
-      if (route.request().method() !== 'PUT' || ++sent <= 10) await route.continue();
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
     });
-    await page.getByRole('button', { name: 'Change 30 captions' }).click();
-    await page.getByText('10 of 30 captions changed').waitFor();
+    await page.route(/\/captions$/, async (route) => {
+      // The second request is under way at the cancel.
+      if (route.request().method() === 'PUT' && ++sent === 2) await released;
+      return route.continue();
+    });
+    await page.getByRole('button', { name: 'Change 250 captions' }).click();
+    await page.getByText('100 of 250 captions changed').waitFor();
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('10 captions changed, 20 captions not changed because you cancelled.').waitFor();
-    await poll(async () => (await site.api.status(id)).body.counts.pending).toBe(0);
+    release();
+    const job = jobOf(page, 'Prepend “sks” to 250 captions');
+    await job.getByText('200 captions changed, 50 captions not changed because you cancelled.').waitFor();
     expect((await site.api.status(id)).body.status).toBe('READY');
-    await page.unroute(/\/uploads\//);
+    await page.unroute(/\/captions$/);
     // The job survives a visit to another view.
     await page.getByRole('link', { name: 'Files', exact: true }).click();
     await page.getByRole('link', { name: 'Captions', exact: true }).click();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await page.getByText('10 captions restored.').waitFor();
+    await page.getByText('Undone: 200 files restored.').waitFor();
     expect(await captionsOf(id)).toEqual(original);
   });
 
@@ -255,14 +270,14 @@ describeInBrowser('the view Captions', (site) => {
     const { page } = await open(id, '', { at: line });
     await page.getByLabel('Trigger word').fill('sks');
     let sent = 0;
-    await page.route(/\/uploads\//, async (route) => {
-      if (++sent === 6) await line.goAway();
+    await page.route(/\/captions$/, async (route) => {
+      if (route.request().method() === 'PUT' && ++sent === 1) await line.goAway();
       await route.continue();
     });
     await page.getByRole('button', { name: 'Change 12 captions' }).click();
     // Other parts of the page may offer a retry as well.
-    const job = page.getByRole('region', { name: 'Prepend “sks” to 12 captions' });
-    await job.getByText('Could not reach the service').waitFor();
+    const job = jobOf(page, 'Prepend “sks” to 12 captions');
+    await job.getByText('Could not reach the service').first().waitFor();
     await line.mend();
     await job.getByRole('button', { name: 'Try again', exact: true }).first().click();
     await page.getByText('12 captions changed.').waitFor();

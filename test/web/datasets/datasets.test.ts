@@ -5,6 +5,7 @@ import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import type { Visit } from '../../harness/browser.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { revokeToken } from '../../harness/server.js';
 
 /** The card of a dataset. */
 const card = (page: Page, name: string) =>
@@ -137,7 +138,7 @@ describeInBrowser('the page of all datasets', (site) => {
     const { open } = await newAccount();
     const { page } = await open();
     await page.getByRole('heading', { name: 'No datasets yet' }).waitFor();
-    await page.getByText(`npx trainyard login ${site.server.url}`).waitFor();
+    await page.getByText(`npx --yes ${site.server.url}/cli.tgz login ${site.server.url}`).waitFor();
   });
 
   test('shows changes of other clients without a reload', async () => {
@@ -183,7 +184,7 @@ describeInBrowser('the page of all datasets', (site) => {
     await api.newDataset('dogs');
     const { page } = await open();
     await card(page, 'dogs').waitFor();
-    await page.evaluate(() => sessionStorage.setItem('trainyard-token', 'ty_revoked'));
+    await revokeToken(site.server, api.token);
     await page.reload();
     await page.getByLabel('Token').waitFor();
     await page.getByRole('alert').getByText(/token/i).waitFor();

@@ -103,7 +103,7 @@ describeInBrowser('changes to files', (site) => {
     await page.getByRole('button', { name: 'Delete', exact: true }).click();
     const question = page.getByRole('dialog', { name: 'Delete 4 files?' });
     await question.getByText('2 pairs, ').waitFor();
-    await question.getByText("This can't be undone.").waitFor();
+    await question.getByText('The history keeps them').waitFor();
     await question.getByText('p14.txt').waitFor();
     await question.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText('2 of 24 selected').waitFor();

@@ -8,7 +8,16 @@ import { indexAfterKey } from '../../../web/pairs/grid-keys.js';
 
 function fileOf(filename: string, more: Partial<DatasetFile> = {}): DatasetFile {
   const kind = filename.toLowerCase().endsWith('.txt') ? 'caption' : filename.endsWith('.mp4') ? 'video' : 'image';
-  return { filename, kind, size_bytes: 1, content_type: '', sha256: filename, uploaded_at: '', ...more };
+  return {
+    filename,
+    kind,
+    size_bytes: 1,
+    content_type: '',
+    sha256: filename,
+    etag: filename,
+    uploaded_at: '',
+    ...more,
+  };
 }
 
 const pairsNamed = (...names: string[]) =>
@@ -62,6 +71,14 @@ describe('pairs of files', () => {
   test('have the warnings of their files, which the dataset may not repeat', () => {
     const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
     expect(categoryCounts(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
+  });
+
+  test('are not reported as incomplete while a file of their name is awaited or has expired', () => {
+    const files = [fileOf('a.jpg'), fileOf('b.txt'), fileOf('c.jpg'), fileOf('d.txt')];
+    const awaited = ['a.txt', 'b.jpg'].map((filename) => ({ filename, until: '' }));
+    const expired = problemOf('UPLOAD_EXPIRED', 'd.jpg');
+    const dataset = { files, warnings: [], awaited, error: { code: '', message: '', problems: [expired] } };
+    expect(categoryCounts(pairsOf(dataset))).toMatchObject({ all: 4, missing: 1, orphan: 0 });
   });
 
   test('are counted by filter', () => {

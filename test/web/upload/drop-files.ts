@@ -33,3 +33,12 @@ export function transferOf(page: Page, files: readonly Bytes[]): Promise<JSHandl
 export function dockOf(page: Page): Locator {
   return page.getByRole('region', { name: 'Uploads', exact: true });
 }
+
+/** Collects the PUTs and multipart uploads that the page starts. */
+export function sendsOf(page: Page): string[] {
+  const sends: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PUT' || request.url().endsWith('/upload')) sends.push(request.url());
+  });
+  return sends;
+}

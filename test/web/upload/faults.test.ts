@@ -165,7 +165,7 @@ describeInBrowser('uploads with faults', (site) => {
   test('a revoked token signs out and says why, and uploads continue after the next sign-in', async () => {
     const isRefused: Rule = ({ method, path }) => {
       if (method === 'PUT') return { resetAfterBytes: 1 };
-      return path.includes('/status') ? rejection(401, 'This token was revoked.') : undefined;
+      return /status|account/.test(path) ? rejection(401, 'This token was revoked.') : undefined;
     };
     const { page, dock, browserErrors } = await blockedByProxy();
     proxy.rule(isRefused);

@@ -1,22 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { folderWith, pairsOf } from '../../harness/folder.js';
 import { eventually } from '../../harness/server.js';
-import { bytesOf, dockOf, FILES, FOLDER, transferOf } from './drop-files.js';
-
-/** Collects the PUTs and multipart uploads that the page starts. */
-function sendsOf(page: Page): string[] {
-  const sends: string[] = [];
-  page.on('request', (request) => {
-    if (request.method() === 'PUT' || request.url().endsWith('/upload')) sends.push(request.url());
-  });
-  return sends;
-}
+import { bytesOf, dockOf, FILES, FOLDER, sendsOf, transferOf } from './drop-files.js';
 
 const ready = (api: Api, id: string) =>
   eventually(async () => ((await api.status(id)).body.status === 'READY' ? true : undefined));

@@ -1,7 +1,6 @@
-import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
-import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
-import { messageOf } from '../../ui/format.js';
-import { type CaptionChange, isApplied } from './plan.js';
+import type { Caption, TrainyardClient } from '../../../src/client/client.js';
+import { countOf, messageOf } from '../../ui/format.js';
+import type { CaptionChange } from './plan.js';
 
 export interface BulkResult {
   readonly changed: readonly CaptionChange[];
@@ -12,14 +11,27 @@ export interface BulkResult {
   readonly remaining: readonly CaptionChange[];
 }
 
-type Texts = ReadonlyMap<string, string | null>;
+/** `3 captions changed, 1 caption skipped.` */
+export function summaryOf({ changed, skipped, failed, remaining }: BulkResult): string {
+  const parts = [
+    `${countOf(changed.length, 'caption')} changed`,
+    remaining.length > 0 && `${countOf(remaining.length, 'caption')} not changed because you cancelled`,
+    skipped.length > 0 && `${countOf(skipped.length, 'caption')} skipped`,
+    failed.length > 0 && `${countOf(failed.length, 'caption')} failed`,
+  ];
+  return `${parts.filter(Boolean).join(', ')}.`;
+}
 
-const CONCURRENCY = 4;
-const encoder = new TextEncoder();
+/** The captions that exist, by filename. */
+type Captions = ReadonlyMap<string, Caption>;
+
+/** So many captions are written in one request. Progress is reported, and a cancel takes effect, after each. */
+const CAPTIONS_PER_REQUEST = 100;
 
 /**
- * Applies changes, each only if the caption still has the text that the change was planned for. A change that is applied
- * already counts as changed, so the same changes can be applied again after a failure.
+ * Applies changes, each only if the caption still has the text that the change was planned for; the service compares ETags
+ * when it writes. A change that is applied already counts as changed, so the same changes can be applied again after a
+ * failure.
  *
  * @throws if the current captions can't be read
  */
@@ -29,83 +41,96 @@ export async function applyChanges(
   changes: readonly CaptionChange[],
   { signal, onProgress }: { signal: AbortSignal; onProgress: (done: number) => void },
 ): Promise<BulkResult> {
-  const before = await currentTexts(client, datasetId, changes, signal);
+  const before = await currentCaptions(client, datasetId, changes, signal);
   const todo = changes.filter(
-    (change) => !isApplied(change, before.get(change.filename)) && isAsPlanned(change, before),
+    (change) => textIn(before, change) !== change.after && textIn(before, change) === change.before,
   );
-  const doneBefore = changes.length - todo.length;
-  const reasons = new Map<string, string>();
+  const outcomes = new Map<string, Outcome>();
+  let done = changes.length - todo.length;
+  for (let start = 0; start < todo.length && !signal.aborted; start += CAPTIONS_PER_REQUEST) {
+    const slice = todo.slice(start, start + CAPTIONS_PER_REQUEST);
+    // Without the signal: the outcome of a request that is under way must be known.
+    const failure = await write(client, datasetId, slice, { before, outcomes });
+    if (failure !== undefined) {
+      for (const { filename } of todo.slice(start + CAPTIONS_PER_REQUEST)) outcomes.set(filename, { reason: failure });
+      break;
+    }
+    done += slice.length;
+    onProgress(done);
+  }
+  const tried = new Set(todo);
+  const result = { changed: [], skipped: [], failed: [], remaining: [] } as {
+    changed: CaptionChange[];
+    skipped: CaptionChange[];
+    failed: BulkResult['failed'][number][];
+    remaining: CaptionChange[];
+  };
+  for (const change of changes) {
+    const outcome = outcomes.get(change.filename);
+    if (!tried.has(change)) (textIn(before, change) === change.after ? result.changed : result.skipped).push(change);
+    else if (outcome === undefined) result.remaining.push(change);
+    else if (typeof outcome === 'string') result[outcome].push(change);
+    else result.failed.push({ change, reason: outcome.reason });
+  }
+  return result;
+}
+
+type Outcome = 'changed' | 'skipped' | { readonly reason: string };
+
+/**
+ * Makes changes in one request, and adds what became of each to `outcomes`.
+ *
+ * @returns why the service could not be asked; `undefined` if it has answered
+ */
+async function write(
+  client: TrainyardClient,
+  datasetId: string,
+  changes: readonly CaptionChange[],
+  { before, outcomes }: { before: Captions; outcomes: Map<string, Outcome> },
+): Promise<string | undefined> {
+  const texts = changes.map(({ filename, after }) => ({
+    filename,
+    text: after,
+    ifMatch: before.get(filename)?.etag ?? null,
+  }));
   try {
-    const writes = todo.filter(({ after }) => after !== undefined).map(fileOf);
-    const { failed } = await client.push({ id: datasetId }, writes, {
-      signal,
-      onProgress: ({ finishedFiles }) => onProgress(doneBefore + finishedFiles),
-    });
-    for (const { name, error } of failed) reasons.set(name, messageOf(error));
-    let done = doneBefore + writes.length;
-    const removals = todo.filter(({ after }) => after === undefined);
-    await forEachConcurrent(removals, CONCURRENCY, async ({ filename }) => {
-      signal.throwIfAborted();
-      await client.removeFile(datasetId, filename).catch((error) => {
-        if (!isGone(error)) reasons.set(filename, messageOf(error));
-      });
-      onProgress(++done);
-    });
-    return resultOf(changes, { before, todo, reasons });
+    for (const { filename, saved, problem } of await client.bulk.saveCaptions(datasetId, texts)) {
+      outcomes.set(filename, saved ? 'changed' : problem === undefined ? 'skipped' : { reason: problem.message });
+    }
+    const skipped = changes.filter(({ filename }) => outcomes.get(filename) === 'skipped');
+    // The client may have sent the request twice, because the answer to the first was lost.
+    const now = skipped.length === 0 ? undefined : await currentCaptions(client, datasetId, skipped);
+    for (const change of skipped) {
+      if (now !== undefined && textIn(now, change) === change.after) outcomes.set(change.filename, 'changed');
+    }
+    return undefined;
   } catch (error) {
-    // Some uploads may have arrived without an answer. The other reservations would keep the dataset from READY.
-    const now = await currentTexts(client, datasetId, changes);
-    const open = todo.filter((change) => !isApplied(change, now.get(change.filename)));
-    await forEachConcurrent(open, CONCURRENCY, ({ filename }) => client.withdraw(datasetId, filename).catch(() => {}));
-    if (signal.aborted) return resultOf(changes, { before, todo, remaining: open });
-    const reason = messageOf(error);
-    return resultOf(changes, { before, todo, reasons: new Map(open.map(({ filename }) => [filename, reason])) });
+    // The request may have been carried out without an answer.
+    const now = await currentCaptions(client, datasetId, changes).catch(() => undefined);
+    for (const change of changes) {
+      const isChanged = now !== undefined && textIn(now, change) === change.after;
+      if (!outcomes.has(change.filename)) {
+        outcomes.set(change.filename, isChanged ? 'changed' : { reason: messageOf(error) });
+      }
+    }
+    return messageOf(error);
   }
 }
 
-interface Outcome {
-  /** The texts before any change. */
-  readonly before: Texts;
-  readonly todo: readonly CaptionChange[];
-  /** Why changes have failed, by filename. */
-  readonly reasons?: ReadonlyMap<string, string>;
-  readonly remaining?: readonly CaptionChange[];
+function textIn(captions: Captions, { filename }: CaptionChange): string | null | undefined {
+  return captions.get(filename)?.text;
 }
 
-function resultOf(changes: readonly CaptionChange[], { before, todo, reasons, remaining = [] }: Outcome): BulkResult {
-  const tried = new Set(todo);
-  const skipped = changes.filter((change) => !tried.has(change) && !isApplied(change, before.get(change.filename)));
-  const failed = todo.flatMap((change) => {
-    const reason = reasons?.get(change.filename);
-    return reason === undefined ? [] : [{ change, reason }];
-  });
-  const others = new Set([...skipped, ...remaining, ...failed.map(({ change }) => change)]);
-  return { changed: changes.filter((change) => !others.has(change)), skipped, failed, remaining };
-}
-
-function isAsPlanned({ filename, before }: CaptionChange, texts: Texts): boolean {
-  return texts.get(filename) === before;
-}
-
-async function currentTexts(
+async function currentCaptions(
   client: TrainyardClient,
   datasetId: string,
   changes: readonly CaptionChange[],
   signal?: AbortSignal,
-): Promise<Texts> {
+): Promise<Captions> {
   // One missing caption would fail a request for many, so only captions that exist are requested.
   const { files } = await client.status(datasetId, { signal });
   const existing = new Set(files.map(({ filename }) => filename));
   const names = changes.map(({ filename }) => filename).filter((name) => existing.has(name));
-  const captions = await client.captions(datasetId, names, { signal });
-  return new Map(captions.map(({ filename, text }) => [filename, text]));
-}
-
-/** Creates the `Blob` when it is sent: ten thousand at once would block the page. */
-function fileOf({ filename, after = '' }: CaptionChange): PushFile {
-  return { name: filename, size: encoder.encode(after).length, open: async () => new Blob([after]) };
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof TrainyardError && error.code === 'file_not_found';
+  const captions = await client.bulk.captions(datasetId, names, { signal });
+  return new Map(captions.map((caption) => [caption.filename, caption]));
 }

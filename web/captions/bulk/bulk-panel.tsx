@@ -1,6 +1,7 @@
 import { useDeferredValue, useMemo, useState } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { useClient } from '../../session/client.js';
+import { ONLY_READS, useCanWrite } from '../../session/account.js';
+import { useConnect, useIsShared } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { countOf } from '../../ui/format.js';
 import { Panel } from '../../ui/panel.js';
@@ -23,11 +24,15 @@ interface BulkPanelProps {
 /** Changes many captions at once, after a preview of each change. */
 export function BulkPanel({ datasetId, pairs, scope, initialKind }: BulkPanelProps) {
   const job = useJob(datasetId);
+  const canWrite = useCanWrite();
+  const isShared = useIsShared();
   const [change, setChange] = useState(() => emptyChange(initialKind));
+  if (isShared) return null;
   return (
     <Panel title="Change many captions">
       {job !== undefined && <JobStatus datasetId={datasetId} job={job} />}
-      {(job === undefined || job.state === 'ended') && (
+      {!canWrite && <p className="text-sm text-muted">{ONLY_READS}</p>}
+      {canWrite && (job === undefined || job.state === 'ended') && (
         <>
           <ChangeForm change={change} onChange={setChange} />
           {isComplete(change) && <Preview datasetId={datasetId} pairs={pairs} scope={scope} change={change} />}
@@ -42,7 +47,7 @@ interface PreviewProps extends Omit<BulkPanelProps, 'initialKind'> {
 }
 
 function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
-  const client = useClient();
+  const connect = useConnect();
   // Typing stays responsive; the preview follows.
   const plan = useChangePlan(pairs, useDeferredValue(change));
   const shown = useMemo(() => plan?.changes.map((change) => ({ change })) ?? [], [plan]);
@@ -58,7 +63,7 @@ function Preview({ datasetId, pairs, scope, change }: PreviewProps) {
           <Button
             kind="primary"
             disabled={!isCurrent}
-            onClick={() => startJob(client, datasetId, changeTitle(plan.change, shown.length), plan.changes)}
+            onClick={() => startJob(connect, datasetId, changeTitle(plan.change, shown.length), plan.changes)}
           >
             Change {countOf(shown.length, 'caption')}
           </Button>

@@ -1,15 +1,16 @@
 import { useSyncExternalStore } from 'react';
-import type { TrainyardClient } from '../../../src/client/client.js';
-import { signOutIfUnauthorized } from '../../session/client.js';
+import { type Connect, newChangeId, signOutIfUnauthorized } from '../../session/client.js';
+import { recordChange } from '../../undo/recent-change.js';
 import { messageOf } from '../../ui/format.js';
-import { type BulkResult, applyChanges } from './apply.js';
-import { type CaptionChange, planUndo } from './plan.js';
+import { type BulkResult, applyChanges, summaryOf } from './apply.js';
+import type { CaptionChange } from './plan.js';
 
-/** A change to many captions of a dataset, or its undo. A dataset has one job: the one that runs, or the last one. */
+/** A change to many captions of a dataset. A dataset has one job: the one that runs, or the last one that has left work. */
 export interface BulkJob {
+  /** Groups the writes of the job and of its retries in the history of the dataset. */
+  readonly changeId: string;
   /** Such as `Prepend “sks” to 12 captions`. */
   readonly title: string;
-  readonly isUndo: boolean;
   readonly changes: readonly CaptionChange[];
   readonly done: number;
   readonly state: 'running' | 'stopping' | 'ended';
@@ -19,7 +20,7 @@ export interface BulkJob {
   readonly error: string | undefined;
 }
 
-// Kept outside the components, so that a job continues, and can be undone, while the user visits another page.
+// Kept outside the components, so that a job continues while the user visits another page.
 const jobs = new Map<string, BulkJob>();
 const abortControllers = new Map<string, AbortController>();
 const listeners = new Set<() => void>();
@@ -32,29 +33,14 @@ export function useJob(datasetId: string): BulkJob | undefined {
   return useSyncExternalStore(subscribe, () => jobs.get(datasetId));
 }
 
-export function startJob(
-  client: TrainyardClient,
-  datasetId: string,
-  title: string,
-  changes: readonly CaptionChange[],
-): void {
-  void run(client, datasetId, { title, isUndo: false, changes });
-}
-
-/** Undoes the changes of the last job, finished or not. */
-export function undoJob(client: TrainyardClient, datasetId: string): void {
-  const job = jobs.get(datasetId);
-  if (job === undefined) return;
-  // A failed change may have been applied although its answer was lost, so it is undone as well.
-  const untouched = new Set([...(job.result?.skipped ?? []), ...(job.result?.remaining ?? [])]);
-  const changes = planUndo(job.changes.filter((change) => !untouched.has(change)));
-  void run(client, datasetId, { title: job.title, isUndo: true, changes });
+export function startJob(connect: Connect, datasetId: string, title: string, changes: readonly CaptionChange[]): void {
+  void run(connect, datasetId, { changeId: newChangeId(), title, changes });
 }
 
 /** Runs the last job again. It applies the changes that are not applied yet. */
-export function retryJob(client: TrainyardClient, datasetId: string): void {
+export function retryJob(connect: Connect, datasetId: string): void {
   const job = jobs.get(datasetId);
-  if (job !== undefined) void run(client, datasetId, job);
+  if (job !== undefined) void run(connect, datasetId, job);
 }
 
 export function cancelJob(datasetId: string): void {
@@ -69,22 +55,35 @@ export function dismissJob(datasetId: string): void {
 }
 
 async function run(
-  client: TrainyardClient,
+  connect: Connect,
   datasetId: string,
-  { title, isUndo, changes }: Pick<BulkJob, 'title' | 'isUndo' | 'changes'>,
+  { changeId, title, changes }: Pick<BulkJob, 'changeId' | 'title' | 'changes'>,
 ): Promise<void> {
   if (abortControllers.has(datasetId)) return;
   const abort = new AbortController();
   abortControllers.set(datasetId, abort);
-  const started: BulkJob = { title, isUndo, changes, done: 0, state: 'running', result: undefined, error: undefined };
+  const started: BulkJob = {
+    changeId,
+    title,
+    changes,
+    done: 0,
+    state: 'running',
+    result: undefined,
+    error: undefined,
+  };
   put(datasetId, started);
   const onProgress = (done: number) => {
     const job = jobs.get(datasetId);
     if (job !== undefined && job.done !== done) put(datasetId, { ...job, done });
   };
   try {
-    const applied = await applyChanges(client, datasetId, changes, { signal: abort.signal, onProgress });
-    put(datasetId, { ...started, state: 'ended', done: changes.length, result: applied });
+    const client = connect({ how: 'bulk', id: changeId });
+    const result = await applyChanges(client, datasetId, changes, { signal: abort.signal, onProgress });
+    if (result.changed.length > 0) {
+      recordChange(datasetId, { text: `${title}: ${summaryOf(result)}`, made: { changeId } });
+    }
+    const isWhole = result.changed.length === changes.length;
+    put(datasetId, isWhole ? undefined : { ...started, state: 'ended', done: changes.length, result });
   } catch (error) {
     put(datasetId, { ...started, state: 'ended', error: abort.signal.aborted ? CANCELLED : messageOf(error) });
     signOutIfUnauthorized(error);

@@ -8,19 +8,17 @@ export type BulkChange =
   | ({ readonly kind: 'replace'; readonly find: string; readonly replacement: string } & Matching)
   | { readonly kind: 'fill'; readonly text: string; readonly fillsBlank: boolean };
 
-/** A change of one caption; `undefined` stands for no caption. */
+/** A change of one caption. */
 export interface CaptionChange {
   readonly filename: string;
+  /** `undefined` if there is no caption yet. */
   readonly before: string | undefined;
-  readonly after: string | undefined;
-  /** The text `before` began with a byte order mark, which an undo restores. */
-  readonly hadBom?: boolean;
+  readonly after: string;
 }
 
 /** Returns the text of a caption; `undefined` if it is not known. Such a caption is not changed. */
 export type TextOf = (file: DatasetFile) => string | undefined;
 
-const BOM = '\ufeff';
 const ENDS_SENTENCE = /[.!?…;:。！？]$/u;
 
 /** Plans the changes of captions, in the order of the pairs. A caption that would stay the same has no change. */
@@ -38,25 +36,11 @@ export function changePlanner(textOf: TextOf, change: BulkChange): (pair: Pair) 
       return fills ? { filename: `${stem}.txt`, before: undefined, after: change.text.toWellFormed() } : undefined;
     }
     const before = textOf(caption);
-    const after = before === undefined ? undefined : rewrite(before).toWellFormed();
-    if (before === undefined || after === before) return undefined;
-    const hadBom = caption.warnings?.some(({ code }) => code === 'CAPTION_BOM') === true;
-    return { filename: caption.filename, before, after, ...(hadBom && { hadBom }) };
+    if (before === undefined) return undefined;
+    const after = rewrite(before).toWellFormed();
+    if (after === before) return undefined;
+    return { filename: caption.filename, before, after };
   };
-}
-
-/** Plans the changes that undo other changes. */
-export function planUndo(changes: readonly CaptionChange[]): CaptionChange[] {
-  return changes.map(({ filename, before, after, hadBom = false }) => ({
-    filename,
-    before: after,
-    after: hadBom ? BOM + before : before,
-  }));
-}
-
-/** Whether a caption has its new text. The service returns texts without their byte order marks. */
-export function isApplied({ after }: CaptionChange, current: string | null | undefined): boolean {
-  return current === (after?.startsWith(BOM) ? after.slice(BOM.length) : after);
 }
 
 function rewriting(change: BulkChange): (text: string) => string {

@@ -1,10 +1,14 @@
 import { Check, Download, LoaderCircle, TriangleAlert } from 'lucide-react';
-import { type KeyboardEvent, memo, type ReactNode } from 'react';
+import { type KeyboardEvent, memo, type ReactNode, useState } from 'react';
 import type { DatasetFile } from '../../../src/client/client.js';
 import { useLinks } from '../../live/dataset.js';
 import type { Pair } from '../../live/pairs.js';
+import { ONLY_READS, useCanWrite } from '../../session/account.js';
+import { useIsShared } from '../../session/client.js';
 import { messageOf, sizeOf } from '../../ui/format.js';
-import { type CaptionName, type Draft, drafts, failureOf } from './drafts.js';
+import { ConflictDialog } from './conflict-dialog.js';
+import { type Draft, drafts, failureOf } from './drafts.js';
+import type { CaptionName } from './save-caption.js';
 import { type Caption, useCaption } from './use-caption.js';
 
 interface CaptionFieldProps {
@@ -44,6 +48,8 @@ export const CaptionField = memo(function CaptionField({ datasetId, pair }: Capt
 
 function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
   const { name, saved, state, draft, text } = caption;
+  const canWrite = useCanWrite();
+  const isShared = useIsShared();
   const isMissing = saved === undefined && state.state === 'read';
   return (
     <textarea
@@ -51,7 +57,8 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
       aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
       rows={4}
       value={text}
-      readOnly={draft === undefined && state.state === 'loading'}
+      readOnly={!canWrite || (draft === undefined && state.state === 'loading')}
+      title={canWrite || isShared ? undefined : ONLY_READS}
       placeholder={state.state === 'loading' ? 'Loading …' : isMissing ? 'No caption yet' : 'Blank caption'}
       onChange={(event) => drafts.edit(name, event.target.value, saved)}
       onBlur={() => drafts.save(name)}
@@ -100,6 +107,7 @@ function SaveStatus({ caption: { draft, isJustSaved } }: { caption: Caption }) {
 
 function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 'conflict' } }) {
   const { theirs } = draft;
+  const [isOpen, setOpen] = useState(false);
   return (
     <Notice
       text={
@@ -107,8 +115,10 @@ function Conflict({ name, draft }: { name: CaptionName; draft: Draft & { state: 
       }
       more={theirs === undefined ? undefined : (theirs.text ?? 'a text too long to show')}
     >
+      <TextButton onClick={() => setOpen(true)}>Compare</TextButton>
       <TextButton onClick={() => drafts.keepMine(name)}>Keep mine</TextButton>
       <TextButton onClick={() => drafts.takeTheirs(name)}>Take theirs</TextButton>
+      {isOpen && <ConflictDialog name={name} draft={draft} onClose={() => setOpen(false)} />}
     </Notice>
   );
 }

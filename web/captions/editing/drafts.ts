@@ -1,7 +1,8 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { signOutIfUnauthorized } from '../../session/client.js';
 import { messageOf } from '../../ui/format.js';
-import { type SavedCaption, displayText, saveCaption, textToSave } from './save-caption.js';
+import { type CaptionName, type SavedCaption, displayText, saveCaption, textToSave } from './save-caption.js';
+import { storeDraft, storedDrafts } from './stored-drafts.js';
 import { rememberText } from './texts.js';
 
 /** A text that the user has typed and that is not saved yet. */
@@ -30,11 +31,6 @@ interface NewerCaption {
   readonly replaced: ReadonlySet<string | undefined>;
 }
 
-export interface CaptionName {
-  readonly datasetId: string;
-  readonly filename: string;
-}
-
 export interface CaptionEntry extends CaptionName {
   readonly draft?: Draft | undefined;
   readonly newer?: NewerCaption | undefined;
@@ -51,9 +47,11 @@ const CONFIRMATION_MS = 2500;
 const FIRST_RETRY_MS = 4000;
 const MAX_RETRY_MS = 60_000;
 
+const LEFT = 'The page was left before it was saved.';
+
 /**
- * Keeps every unsaved caption as long as the tab is open, whether its field is rendered or not. Drafts survive a sign-out and
- * are saved as the user who signs in next.
+ * Keeps every unsaved caption as long as the tab is open, over reloads too, whether its field is rendered or not. Drafts
+ * survive a sign-out and are saved as the user who signs in next.
  */
 class Drafts {
   readonly #entries = new Map<string, CaptionEntry>();
@@ -65,6 +63,10 @@ class Drafts {
   #retry: { timer: ReturnType<typeof setTimeout>; ms: number } | undefined;
 
   constructor() {
+    for (const { datasetId, filename, text, base } of storedDrafts()) {
+      const draft: Draft = { state: 'failed', text, base, reason: LEFT, isTransient: true };
+      this.#put({ datasetId, filename }, { draft });
+    }
     addEventListener('online', () => this.#retryFailed());
     addEventListener('beforeunload', (event) => {
       if (this.#unsaved.length > 0) event.preventDefault();
@@ -214,6 +216,7 @@ class Drafts {
   #put(name: CaptionName, change: Partial<CaptionEntry>): void {
     const key = keyOf(name);
     const entry: CaptionEntry = { ...nameOf(name), ...this.#entries.get(key), ...change };
+    if ('draft' in change) storeDraft(name, change.draft);
     if (entry.draft === undefined && entry.newer === undefined && entry.isJustSaved !== true) this.#entries.delete(key);
     else this.#entries.set(key, entry);
     this.#unsaved = [...this.#entries.values()].filter(({ draft }) => draft !== undefined);

@@ -1,5 +1,10 @@
 import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 
+export interface CaptionName {
+  readonly datasetId: string;
+  readonly filename: string;
+}
+
 /** A version of a caption on the service. */
 export interface SavedCaption {
   readonly sha256: string;
@@ -17,39 +22,26 @@ const SAVE_TIMEOUT_MS = 30_000;
 /** Saves a text, if the caption on the service is still the version that was edited. */
 export async function saveCaption(
   client: TrainyardClient,
-  {
-    datasetId,
-    filename,
-    text,
-    base,
-  }: { datasetId: string; filename: string; text: string; base: SavedCaption | undefined },
+  { datasetId, filename, text, base }: CaptionName & { text: string; base: SavedCaption | undefined },
 ): Promise<SaveResult> {
-  const signal = AbortSignal.timeout(SAVE_TIMEOUT_MS);
-  // The service has no conditional upload. A check right before the upload leaves a gap of milliseconds.
-  const current = await currentCaption(client, { datasetId, filename, base, signal });
+  const options = { signal: AbortSignal.timeout(SAVE_TIMEOUT_MS) };
+  const ifMatch = base === undefined ? null : `"${base.sha256}"`;
+  const [saved] = await client.bulk.saveCaptions(datasetId, [{ filename, text, ifMatch }], options);
+  if (saved?.file !== undefined) return { state: 'saved', saved: { sha256: saved.file.sha256, text } };
+  if (saved?.problem !== undefined) throw new Error(saved.problem.message);
+  const theirs = saved?.current ? await currentCaption(client, { datasetId, filename, ...options }) : undefined;
   // An earlier attempt may have succeeded although its answer was lost.
-  if (current !== undefined && current.text === text) return { state: 'saved', saved: current };
-  if (current?.sha256 !== base?.sha256) return { state: 'conflict', theirs: current };
-  const { sha256 } = await client.upload(datasetId, filename, new Blob([text]), { signal });
-  return { state: 'saved', saved: { sha256, text } };
+  return theirs?.text === text ? { state: 'saved', saved: theirs } : { state: 'conflict', theirs };
 }
 
 async function currentCaption(
   client: TrainyardClient,
-  {
-    datasetId,
-    filename,
-    base,
-    signal,
-  }: { datasetId: string; filename: string; base: SavedCaption | undefined; signal: AbortSignal },
+  { datasetId, filename, signal }: { datasetId: string; filename: string; signal: AbortSignal },
 ): Promise<SavedCaption | undefined> {
   try {
-    return (await client.captions(datasetId, [filename], { signal }))[0];
+    return (await client.bulk.captions(datasetId, [filename], { signal }))[0];
   } catch (error) {
-    if (!(error instanceof TrainyardError)) throw error;
-    if (error.code === 'file_not_found') return undefined;
-    // Its bytes are damaged in the blob store; saving a new text repairs that.
-    if (error.status === 409) return base;
+    if (error instanceof TrainyardError && error.code === 'file_not_found') return undefined;
     throw error;
   }
 }

@@ -119,7 +119,7 @@ async function readBatch(
   try {
     const names = files.map(({ filename }) => filename);
     // If a caption has changed since, its hash differs from `files`. The next fetch of the dataset has that hash too.
-    for (const { sha256, text } of await client.captions(datasetId, names, { signal })) rememberText(sha256, text);
+    for (const { sha256, text } of await client.bulk.captions(datasetId, names, { signal })) rememberText(sha256, text);
     return undefined;
   } catch (error) {
     if (isOfOneFile(error) && files.length > 1) {

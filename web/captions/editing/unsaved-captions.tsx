@@ -1,19 +1,28 @@
-import { useSyncExternalStore } from 'react';
+import { useEffect, useState, useSyncExternalStore } from 'react';
 import { Link } from 'wouter';
-import { useSession } from '../../session/session.js';
+import { useClient } from '../../session/client.js';
+import { useSignedIn } from '../../session/session.js';
 import { Button } from '../../ui/button.js';
+import { CopyButton } from '../../ui/copy.js';
 import { countOf } from '../../ui/format.js';
+import { ConflictDialog } from './conflict-dialog.js';
 import { drafts, failureOf, type CaptionEntry } from './drafts.js';
+
+/** Saves drafts as the user who is signed in. */
+export function DraftSaving() {
+  const client = useClient();
+  useEffect(() => drafts.use(client), [client]);
+  return null;
+}
 
 /** A notice about captions that could not be saved and whose fields are not rendered, also while signed out. */
 export function UnsavedCaptions() {
-  const { token } = useSession();
+  const isSignedIn = useSignedIn() !== undefined;
   const unsaved = useSyncExternalStore(
     (listener) => drafts.subscribeToOffscreen(listener),
     () => drafts.offscreen(),
   );
   if (unsaved.length === 0) return null;
-  const isSignedIn = token !== undefined;
   return (
     <section
       aria-label="Unsaved captions"
@@ -43,6 +52,7 @@ function saveAll(unsaved: readonly CaptionEntry[]): void {
 
 function Row({ entry }: { entry: CaptionEntry }) {
   const { datasetId, filename, draft } = entry;
+  const [isOpen, setOpen] = useState(false);
   return (
     <li className="flex flex-wrap items-center gap-x-3 py-1">
       <Link
@@ -54,6 +64,15 @@ function Row({ entry }: { entry: CaptionEntry }) {
       <span className="mr-auto min-w-0 wrap-anywhere text-muted">
         {failureOf(draft) ?? 'Changed or deleted elsewhere.'}
       </span>
+      {draft !== undefined && <CopyButton text={draft.text} what={`the unsaved text of ${filename}`} />}
+      {draft?.state === 'conflict' && (
+        <button type="button" onClick={() => setOpen(true)} className="cursor-pointer text-accent underline">
+          Compare
+        </button>
+      )}
+      {isOpen && draft?.state === 'conflict' && (
+        <ConflictDialog name={entry} draft={draft} onClose={() => setOpen(false)} />
+      )}
       <button
         type="button"
         aria-label={`Discard the unsaved text of ${filename}`}

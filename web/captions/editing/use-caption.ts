@@ -1,8 +1,7 @@
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { Pair } from '../../live/pairs.js';
-import { useClient } from '../../session/client.js';
-import { type CaptionName, type Draft, drafts } from './drafts.js';
-import { type SavedCaption, displayText } from './save-caption.js';
+import { type Draft, drafts } from './drafts.js';
+import { type CaptionName, type SavedCaption, displayText } from './save-caption.js';
 import { type TextState, useText } from './texts.js';
 
 export interface Caption {
@@ -21,7 +20,6 @@ const NO_TEXT: TextState = { state: 'read', text: '' };
 
 /** The caption of a pair: its saved version and its draft. */
 export function useCaption(datasetId: string, pair: Pair): Caption {
-  const client = useClient();
   const file = pair.caption;
   const filename = file?.filename ?? `${pair.stem}.txt`;
   const { name, subscribe } = useMemo(() => {
@@ -43,7 +41,6 @@ export function useCaption(datasetId: string, pair: Pair): Caption {
     [sha256, text],
   );
 
-  useEffect(() => drafts.use(client), [client]);
   const isKnown = current.state === 'read' && newer === undefined;
   useEffect(() => {
     if (isKnown) drafts.compareWithDataset(name, saved);

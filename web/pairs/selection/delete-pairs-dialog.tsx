@@ -19,7 +19,7 @@ export function DeletePairsDialog({ pairs, onClose, onConfirm }: DeletePairsDial
   return (
     <Dialog title={`Delete ${countOf(files.length, 'file')}?`} onClose={onClose}>
       <p>
-        {countOf(pairs.length, 'pair')}, {sizeOf(bytes)}. This can't be undone.
+        {countOf(pairs.length, 'pair')}, {sizeOf(bytes)}. The history keeps them, so that you can undo this.
       </p>
       <ul className="text-sm text-muted">
         {names.slice(0, MAX_NAMES).map((name) => (

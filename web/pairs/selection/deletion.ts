@@ -1,27 +1,40 @@
 import { useSyncExternalStore } from 'react';
-import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
-import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
-import { messageOf } from '../../ui/format.js';
+import type { TrainyardClient } from '../../../src/client/client.js';
+import { type Connect, newChangeId, signOutIfUnauthorized } from '../../session/client.js';
+import { recordChange } from '../../undo/recent-change.js';
+import { countOf, messageOf } from '../../ui/format.js';
 
-const CONCURRENCY = 4;
-
-/** Between two progress reports, each of which renders the grid again. */
-const REPORT_MS = 200;
+/** So many files are deleted in one request. Progress is reported after each. */
+const FILES_PER_REQUEST = 100;
 
 export interface FileToDelete {
   readonly stem: string;
   readonly filename: string;
+  /** The version that the user has seen; only that one is deleted. */
+  readonly etag: string;
 }
 
 export interface Deletion {
+  /** Groups the deletions, those of a retry included, in the history of the dataset. */
+  readonly changeId: string;
   readonly stems: ReadonlySet<string>;
   readonly total: number;
   readonly done: number;
   readonly isRunning: boolean;
+  /** Number of files that were deleted. */
+  readonly deleted: number;
   readonly failures: readonly (FileToDelete & { readonly reason: string })[];
 }
 
-const IDLE: Deletion = { stems: new Set(), total: 0, done: 0, isRunning: false, failures: [] };
+const IDLE: Deletion = {
+  changeId: '',
+  stems: new Set(),
+  total: 0,
+  done: 0,
+  isRunning: false,
+  deleted: 0,
+  failures: [],
+};
 
 // Kept outside the components, so that a deletion continues while the user visits another page.
 const deletions = new Map<string, Deletion>();
@@ -32,36 +45,70 @@ export function useDeletion(datasetId: string): Deletion {
 }
 
 interface DeletionOptions {
-  readonly client: TrainyardClient;
+  readonly connect: Connect;
   readonly datasetId: string;
   /** Fetches the dataset again. */
   readonly refetch: () => Promise<unknown>;
 }
 
-/** Deletes files, a few at a time. A file that no longer exists counts as deleted. Failures stay until `dismissFailures`. */
+/** Deletes files. One that no longer exists counts as deleted. Failures stay until `dismissFailures`. */
 export async function deleteFiles(files: readonly FileToDelete[], options: DeletionOptions): Promise<void> {
-  const { client, datasetId, refetch } = options;
+  await run(files, { changeId: newChangeId(), deleted: 0 }, options);
+}
+
+/** Tries again to delete the files that could not be deleted. */
+export async function retryDeletion(options: DeletionOptions): Promise<void> {
+  const last = deletions.get(options.datasetId);
+  if (last !== undefined) await run(last.failures, last, options);
+}
+
+async function run(
+  files: readonly FileToDelete[],
+  { changeId, deleted: before }: Pick<Deletion, 'changeId' | 'deleted'>,
+  { connect, datasetId, refetch }: DeletionOptions,
+): Promise<void> {
   if (deletions.get(datasetId)?.isRunning) return;
+  const client = connect({ how: 'bulk', id: changeId });
   const stems = new Set(files.map(({ stem }) => stem));
-  const failures: (FileToDelete & { reason: string })[] = [];
-  let done = 0;
-  const report = (isRunning: boolean) =>
-    put(datasetId, { stems, total: files.length, done, isRunning, failures: [...failures] });
-  report(true);
-  const reporting = setInterval(report, REPORT_MS, true);
-  await forEachConcurrent(files, CONCURRENCY, async (file) => {
+  const failures: Deletion['failures'][number][] = [];
+  const report = (done: number, isRunning: boolean) => {
+    const deleted = before + done - failures.length;
+    put(datasetId, { changeId, stems, total: files.length, done, isRunning, deleted, failures: [...failures] });
+    return deleted;
+  };
+  report(0, true);
+  for (let start = 0; start < files.length; start += FILES_PER_REQUEST) {
+    const slice = files.slice(start, start + FILES_PER_REQUEST);
     try {
-      await client.removeFile(datasetId, file.filename);
+      failures.push(...(await deleteSlice(client, datasetId, slice)));
     } catch (error) {
-      const isGone = error instanceof TrainyardError && error.status === 404;
-      if (!isGone) failures.push({ ...file, reason: messageOf(error) });
+      // The others would fail as well.
+      failures.push(...files.slice(start).map((file) => ({ ...file, reason: messageOf(error) })));
+      signOutIfUnauthorized(error);
+      break;
     }
-    done++;
-  });
-  clearInterval(reporting);
-  report(true);
+    report(start + slice.length, true);
+  }
+  report(files.length, true);
   await refetch();
-  put(datasetId, { ...IDLE, failures });
+  const deleted = report(files.length, false);
+  if (deleted > 0) recordChange(datasetId, { text: `${countOf(deleted, 'file')} deleted.`, made: { changeId } });
+}
+
+async function deleteSlice(
+  client: TrainyardClient,
+  datasetId: string,
+  files: readonly FileToDelete[],
+): Promise<Deletion['failures'][number][]> {
+  const names = files.map(({ filename }) => filename);
+  const ifMatch = Object.fromEntries(files.map(({ filename, etag }) => [filename, etag]));
+  const answers = await client.bulk.removeFiles(datasetId, names, { ifMatch });
+  const current = new Map(answers.map((answer) => [answer.filename, answer.current]));
+  return files.flatMap((file) => {
+    const etag = current.get(file.filename)?.etag;
+    // A retry deletes the version that the message is about.
+    return etag === undefined ? [] : { ...file, etag, reason: 'It was changed after you selected it.' };
+  });
 }
 
 export function dismissFailures(datasetId: string): void {

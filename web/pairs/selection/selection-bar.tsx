@@ -1,11 +1,15 @@
 import { Trash2, X } from 'lucide-react';
+import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../../src/client/client.js';
+import { useIsShared } from '../../session/client.js';
+import { WriteButton } from '../../session/write-button.js';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import type { Deletion } from './deletion.js';
 
 interface SelectionBarProps {
+  readonly datasetId: string;
   readonly shown: number;
   readonly selected: number;
   readonly dataset: Pick<DatasetWithFiles, 'awaited' | 'checking'>;
@@ -20,24 +24,32 @@ interface SelectionBarProps {
 /** Counts the pairs shown and selected, and deletes the selected ones. Its fixed height keeps the grid below in place. */
 export function SelectionBar(props: SelectionBarProps) {
   const { shown, selected, dataset, deletion, onSelectAll, onSelectNone, onDelete } = props;
+  const isShared = useIsShared();
   const isAll = selected > 0 && selected === shown;
+  const count = (
+    <span role="status" className="shrink-0 text-sm font-medium tabular-nums">
+      {selected > 0 ? `${numberOf(selected)} of ${numberOf(shown)} selected` : countOf(shown, 'pair')}
+    </span>
+  );
   return (
     <div className="sticky top-0 z-10 -mx-4 flex h-12 items-center gap-3 border-b border-line bg-page px-4">
-      <label className="flex shrink-0 items-center gap-2 text-sm">
-        <input
-          type="checkbox"
-          checked={isAll}
-          ref={(box) => {
-            if (box !== null) box.indeterminate = selected > 0 && !isAll;
-          }}
-          onChange={isAll ? onSelectNone : onSelectAll}
-          aria-label={isAll ? 'Clear the selection' : 'Select all'}
-          className="size-5 shrink-0 cursor-pointer accent-accent"
-        />
-        <span role="status" className="shrink-0 font-medium tabular-nums">
-          {selected > 0 ? `${numberOf(selected)} of ${numberOf(shown)} selected` : countOf(shown, 'pair')}
-        </span>
-      </label>
+      {isShared ? (
+        count
+      ) : (
+        <label className="flex shrink-0 items-center gap-2 text-sm">
+          <input
+            type="checkbox"
+            checked={isAll}
+            ref={(box) => {
+              if (box !== null) box.indeterminate = selected > 0 && !isAll;
+            }}
+            onChange={isAll ? onSelectNone : onSelectAll}
+            aria-label={isAll ? 'Clear the selection' : 'Select all'}
+            className="size-5 shrink-0 cursor-pointer accent-accent"
+          />
+          {count}
+        </label>
+      )}
       {selected === 0 && <OpenFiles words="Waiting for" files={dataset.awaited} />}
       {selected === 0 && <OpenFiles words="Checking" files={dataset.checking} />}
       <div className="ml-auto flex shrink-0 items-center gap-1">
@@ -46,9 +58,9 @@ export function SelectionBar(props: SelectionBarProps) {
         ) : (
           selected > 0 && (
             <>
-              <Button kind="danger" onClick={onDelete}>
+              <WriteButton kind="danger" onClick={onDelete}>
                 <Trash2 size={16} aria-hidden /> Delete
-              </Button>
+              </WriteButton>
               <Button kind="quiet" aria-label="Clear the selection" onClick={onSelectNone}>
                 <X size={16} aria-hidden />
               </Button>
@@ -84,7 +96,7 @@ function DeletionProgress({ deletion: { done, total } }: { deletion: Deletion })
   );
 }
 
-function Failures({ deletion: { failures }, onRetry, onDismiss }: SelectionBarProps) {
+function Failures({ datasetId, deletion: { failures }, onRetry, onDismiss }: SelectionBarProps) {
   return (
     <div
       role="alert"
@@ -94,7 +106,13 @@ function Failures({ deletion: { failures }, onRetry, onDismiss }: SelectionBarPr
       <LongList label="Not deleted" items={failures}>
         {({ filename, reason }) => (
           <p className="py-1 text-sm wrap-anywhere">
-            <strong>{filename}</strong>: {reason}
+            <Link
+              href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`}
+              className="font-bold text-accent underline"
+            >
+              {filename}
+            </Link>
+            : {reason}
           </p>
         )}
       </LongList>

@@ -6,4 +6,8 @@ globalThis.Scalar.createApiReference('#app', {
   telemetry: false,
   agent: { disabled: true },
   mcp: { disabled: true },
+  // As the page does: the cookie of the session counts only with this header.
+  onBeforeRequest: ({ request }) => {
+    if (new URL(request.url).origin === location.origin) request.headers.set('trainyard-page', '1');
+  },
 });

@@ -1,23 +1,23 @@
 import { FilePlus, FolderPlus } from 'lucide-react';
 import { type ReactNode, useRef } from 'react';
-import { Button } from '../../ui/button.js';
+import { WriteButton } from '../../session/write-button.js';
 import { useAddFiles } from './add-files.js';
 import { listPickedFiles } from './dropped-files.js';
 
 /** Opens the file chooser and adds the files to a dataset. */
-export function AddFilesButton({ datasetId }: { datasetId: string }) {
+export function AddFilesButton({ datasetId, label = 'Add files' }: { datasetId: string; label?: string }) {
   return (
     <PickButton datasetId={datasetId} isFolder={false}>
-      <FilePlus size={16} aria-hidden /> Add files
+      <FilePlus size={16} aria-hidden /> {label}
     </PickButton>
   );
 }
 
 /** Opens the folder chooser and adds its files to a dataset, or to a new dataset if there is no id. */
-export function AddFolderButton({ datasetId }: { datasetId: string | undefined }) {
+export function AddFolderButton({ datasetId, label }: { datasetId: string | undefined; label?: string }) {
   return (
     <PickButton datasetId={datasetId} isFolder>
-      <FolderPlus size={16} aria-hidden /> {datasetId === undefined ? 'Upload a folder' : 'Add a folder'}
+      <FolderPlus size={16} aria-hidden /> {label ?? (datasetId === undefined ? 'Upload a folder' : 'Add a folder')}
     </PickButton>
   );
 }
@@ -33,7 +33,7 @@ function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <Button onClick={() => input.current?.click()}>{children}</Button>
+      <WriteButton onClick={() => input.current?.click()}>{children}</WriteButton>
       <input
         ref={input}
         type="file"

@@ -1,6 +1,8 @@
 import { FolderDown } from 'lucide-react';
 import { useEffect, useEffectEvent, useState } from 'react';
 import { useRoute } from 'wouter';
+import { ONLY_READS, useCanWrite } from '../../session/account.js';
+import { useIsShared } from '../../session/client.js';
 import { isDialogOpen } from '../../ui/keys.js';
 import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
 
@@ -12,7 +14,11 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
   const [, parameters] = useRoute('/datasets/:id/:view?');
   const [isDraggedOver, setDraggedOver] = useState(false);
 
-  const drop = useEffectEvent((transfer: DataTransfer) => addFiles(listDroppedFiles(transfer), parameters?.id));
+  const canWrite = useCanWrite();
+  const isShared = useIsShared();
+  const drop = useEffectEvent((transfer: DataTransfer) => {
+    if (canWrite) addFiles(listDroppedFiles(transfer), parameters?.id);
+  });
   useEffect(() => {
     const listening = new AbortController();
     const listen = (type: 'dragover' | 'dragleave' | 'drop', act: (event: DragEvent) => void) => {
@@ -42,9 +48,13 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
       <div className="flex flex-col items-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-panel px-10 py-8 text-center shadow-lg">
         <FolderDown size={40} className="text-accent" aria-hidden />
         <p className="text-lg font-semibold">
-          {parameters === null ? 'Drop to create a dataset' : 'Drop to add to this dataset'}
+          {!canWrite
+            ? `Files can't be added. ${isShared ? 'The dataset is shared to look at.' : ONLY_READS}`
+            : parameters === null
+              ? 'Drop to create a dataset'
+              : 'Drop to add to this dataset'}
         </p>
-        <p className="text-sm text-muted">Images, clips, captions, or folders with them</p>
+        {canWrite && <p className="text-sm text-muted">Images, clips, captions, or folders with them</p>}
       </div>
     </div>
   );

@@ -1,5 +1,6 @@
 import { useEffect, useSyncExternalStore } from 'react';
-import { useClient } from '../../session/client.js';
+import { useConnect } from '../../session/client.js';
+import { recordUnfinished } from './unfinished-uploads.js';
 import { UploadQueue } from './upload-queue.js';
 import type { UploadsSnapshot } from './uploads-snapshot.js';
 
@@ -7,8 +8,10 @@ import type { UploadsSnapshot } from './uploads-snapshot.js';
 export const uploadQueue = new UploadQueue();
 
 uploadQueue.subscribe(() => {
-  const change = uploadQueue.snapshot().isUnfinished ? addEventListener : removeEventListener;
+  const { isUnfinished, batches } = uploadQueue.snapshot();
+  const change = isUnfinished ? addEventListener : removeEventListener;
   change('beforeunload', warn);
+  recordUnfinished(batches.filter(({ batch }) => batch.isUnfinished).map(({ dataset }) => dataset.id));
 });
 
 function warn(event: Event): void {
@@ -21,9 +24,9 @@ export function useUploads(): UploadsSnapshot {
 
 /** Gives the queue the client of the signed-in user while the calling component is mounted. */
 export function useQueueClient(): void {
-  const client = useClient();
+  const connect = useConnect();
   useEffect(() => {
-    uploadQueue.setClient(client);
+    uploadQueue.setClient(connect());
     return () => uploadQueue.setClient(undefined);
-  }, [client]);
+  }, [connect]);
 }

@@ -1,5 +1,5 @@
 import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
-import { signOut } from '../../session/session.js';
+import { checkSession } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
 import { Speed } from './speed.js';
 import { UploadBatch, type UploadFailure } from './upload-batch.js';
@@ -126,8 +126,9 @@ export class UploadQueue {
       const status = error instanceof TrainyardError ? error.status : undefined;
       if (status === 401) {
         batch.requeue();
-        this.#client = undefined;
-        signOut(`${messageOf(error)} Your uploads continue after you sign in again.`);
+        // A failure of an old session must not stop the uploads of a user who has signed in again.
+        if (this.#client === client) this.#client = undefined;
+        void checkSession(`${messageOf(error)} Your uploads continue after you sign in again.`);
       } else if (batch.phase.state === 'cancelling') {
         if (!isTemporaryFailure(error)) return batch.endCancelled();
         await waitForService(client, batch.dataset.id, signal).catch(() => {});

@@ -1,5 +1,6 @@
 import sharp, { type SharpOptions } from 'sharp';
 import { MAX_IMAGE_PIXELS } from '../../media.js';
+import type { ProveDecodes } from '../inspection.js';
 import { OutOfMemory, StructureError } from '../inspection-error.js';
 
 // The process inspects one file at a time, and decodes no image twice.
@@ -30,18 +31,14 @@ export const STRICT_DECODING = {
   ignoreIcc: true,
 } as const satisfies SharpOptions;
 
-/**
- * Decodes the first frame to its last row and discards the pixels. `source` is the path or the bytes of a file.
- *
- * @throws StructureError, OutOfMemory
- */
-export async function proveDecodes(source: string | Buffer): Promise<void> {
+/** Decodes with libvips. */
+export const proveDecodes: ProveDecodes = async (source) => {
   try {
     await sharp(source, STRICT_DECODING).resize(PROOF_SIDE_PIXELS, PROOF_SIDE_PIXELS, { fit: 'fill' }).raw().toBuffer();
   } catch (error) {
     throw decodingError(error);
   }
-}
+};
 
 /**
  * The error for a decoder's failure. libvips collects messages in a buffer of the process, where those of earlier files may

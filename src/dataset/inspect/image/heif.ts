@@ -34,6 +34,19 @@ export function readHeif(file: FileBytes): ImageHeader {
   return { ...header, decoderBytes: decoderBytes + file.size, firstFrame: () => stillOf(file) };
 }
 
+/** The colours that the container declares by numbers of ITU-T H.273 (`colr` of type `nclx`, ISO/IEC 14496-12, 12.1.5). */
+export function colourOf(file: FileBytes): { primaries: number; transfer: number } | undefined {
+  const meta = requiredBox(file, { payload: 0, end: file.size }, 'meta');
+  const container = requiredBox(file, { payload: meta.payload + 4, end: meta.end }, 'iprp');
+  for (const property of boxesOf(file, requiredBox(file, container, 'ipco'))) {
+    if (property.type !== 'colr') continue;
+    const bytes = file.at(property.payload, 8);
+    if (bytes.toString('latin1', 0, 4) !== 'nclx') continue;
+    return { primaries: bytes.readUInt16BE(4), transfer: bytes.readUInt16BE(6) };
+  }
+  return undefined;
+}
+
 /** The same file under the name of a still image: libvips rejects a sequence, although libheif reads the still image in it. */
 function stillOf(file: FileBytes): Buffer {
   const still = Buffer.from(file.copy(0, file.size));

@@ -4,13 +4,12 @@
  * chunk, and does not limit its memory.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
-import { type Warning, warningIn } from '../../problems.js';
+import { FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
-import type { Inspection } from '../inspection.js';
+import type { Inspection, ProveDecodes } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 import { readBmp } from './bmp.js';
-import { proveDecodes } from './decode.js';
 import { readGif } from './gif.js';
 import { readHeif } from './heif.js';
 import type { ImageHeader } from './image-header.js';
@@ -43,16 +42,20 @@ export const IMAGE_READERS: Record<ImageFormat, ImageReader> = {
 /** Formats that the trainer ignores, and that are judged by their structure. */
 const STRUCTURE_ONLY: readonly ImageFormat[] = ['gif', 'bmp', 'tiff', 'heic'];
 
+interface NamedImage {
+  readonly path: string | undefined;
+  readonly filename: string;
+  readonly shown: string;
+  /** Absent where no decoder is installed: the pixels of some formats are not decoded then. */
+  readonly proveDecodes: ProveDecodes | undefined;
+}
+
 /**
  * Inspects a file with the extension of an image.
  *
  * @throws InspectionError, StructureError, and the operating system's errors.
  */
-export async function inspectImage(
-  file: FileBytes,
-  named: { path: string | undefined; filename: string; shown: string },
-  content: DetectedContent,
-): Promise<Inspection> {
+export async function inspectImage(file: FileBytes, named: NamedImage, content: DetectedContent): Promise<Inspection> {
   const { filename, shown } = named;
   if (content.kind !== 'image') {
     const message = `is ${content.description}, not an image. Upload the image itself under this name.`;
@@ -63,19 +66,20 @@ export async function inspectImage(
   const actual = mediaTypeOfContent(format, filename);
   const isTrainable = declared?.trainable ?? false;
   if (isTrainable && !actual.trainable) {
-    const message = `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.`;
+    const message = `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.${adviceFor(format)}`;
     throw new InspectionError('NOT_AN_IMAGE', message);
   }
+  const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
+  const { header, unproved, damage } = judged;
   const warnings: Warning[] = [];
   if (!isTrainable) {
     const extension = extensionOf(filename);
     const ignored = `the trainer ignores ${extension} files${STRUCTURE_ONLY.includes(format) ? ', so its pixels were not checked' : ''}`;
-    const message = `${shown}: ${ignored}. Convert it to JPEG, PNG or WebP to train on it.`;
+    const advice = header?.animated || damage !== undefined ? '' : adviceFor(format);
+    const message = `${shown}: ${ignored}. Convert it to JPEG, PNG or WebP to train on it.${advice}`;
     warnings.push(warningIn(filename, 'NOT_TRAINED_ON', message));
   }
   if (declared?.format !== format) warnings.push(contentDiffers(named, content));
-  const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
-  const { header, unproved, damage } = judged;
   if (header?.animated) {
     const message = `${shown} is animated; the trainer reads only its first frame.`;
     warnings.push(warningIn(filename, 'ANIMATED_IMAGE', message));
@@ -91,6 +95,9 @@ export async function inspectImage(
   return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, ...sides }, warnings };
 }
 
+/** No decoder here reads HEIC, so `--fix` does not convert it. */
+const adviceFor = (format: ImageFormat) => (format === 'heic' ? '' : ` ${FIX_ADVICE}`);
+
 interface Judgement {
   /** Absent if the structure is too damaged to tell the dimensions. */
   readonly header?: ImageHeader;
@@ -102,15 +109,15 @@ interface Judgement {
 /** Proves an image that the trainer reads, or an AVIF. @throws StructureError, InspectionError */
 async function prove(
   file: FileBytes,
-  named: { path: string | undefined },
+  named: NamedImage,
   format: ImageFormat,
 ): Promise<Judgement & { header: ImageHeader }> {
   const header = IMAGE_READERS[format].readHeader(file);
-  return { header, unproved: await provePixels(named.path, header) };
+  return { header, unproved: await provePixels(named, header) };
 }
 
 /** Judges an image that the trainer ignores by its structure. Damage in it never fails a dataset. */
-async function judge(file: FileBytes, named: { path: string | undefined }, format: ImageFormat): Promise<Judgement> {
+async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
   try {
     if (!STRUCTURE_ONLY.includes(format)) return await prove(file, named, format);
     const header = IMAGE_READERS[format].readHeader(file);
@@ -122,17 +129,18 @@ async function judge(file: FileBytes, named: { path: string | undefined }, forma
 }
 
 /** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
-async function provePixels(path: string | undefined, header: ImageHeader): Promise<string | undefined> {
+async function provePixels({ path, proveDecodes }: NamedImage, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
   }
   const source = header.firstFrame ?? path;
   if (source === undefined) return 'the file is too large to be decoded by this server';
-  if (header.decoderBytes <= DECODER_BUDGET_BYTES) {
-    await proveDecodes(typeof source === 'string' ? source : source());
-    return undefined;
+  if (header.decoderBytes > DECODER_BUDGET_BYTES) {
+    const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));
+    return `decoding its ${megapixels} million pixels, stored in this way, would need too much memory`;
   }
-  const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));
-  return `decoding its ${megapixels} million pixels, stored in this way, would need too much memory`;
+  if (proveDecodes === undefined) return 'its pixels are decoded by the service, when it receives the file';
+  await proveDecodes(typeof source === 'string' ? source : source());
+  return undefined;
 }

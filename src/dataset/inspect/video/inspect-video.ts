@@ -56,7 +56,7 @@ export function inspectVideo(
 }
 
 function notDecoded(shown: string, { codec, codecName }: Track): string {
-  const advice = 'Install ffmpeg on the server to have every frame checked.';
+  const advice = 'To have every frame checked, install ffmpeg on the machine that checks it.';
   if (codec !== undefined) return `${shown} has a complete structure, but its frames were not decoded. ${advice}`;
   const name = shownName(codecName);
   return `${shown} has the codec ${name}, which is unknown here: the trainer may not be able to read it. ${advice}`;

@@ -17,6 +17,9 @@ const MAX_MOOV_BYTES = 256 << 20;
 const MAX_TRACKS = 256;
 /** Durations in headers are rounded by less than this; truncation between two fragments loses more. */
 const TOLERANCE_SECONDS = 0.5;
+/** How much longer than in the header the frames may last together. Variable frame rates differ by one frame at most. */
+const MAX_TIMES_FACTOR = 2;
+
 /** The headers of boxes and the lists in fragments are read through a small window. */
 const WINDOW_BYTES = 4096;
 
@@ -38,7 +41,7 @@ interface TrackHeader extends FragmentedTrack {
   /** The duration in the header, in units of the time scale; 0 if unknown. */
   readonly declared: number;
   /** The samples in the tables, not in fragments. */
-  readonly table: { readonly count: number; readonly duration: number };
+  readonly table: ReturnType<typeof checkSamples>;
   readonly name: string;
   readonly entry: VideoEntry | undefined;
   readonly size: { readonly width: number; readonly height: number; readonly isTurned: boolean };
@@ -217,6 +220,7 @@ function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFra
   if (frames > file.size) {
     throw new StructureError(`is damaged: its tables list ${formatCount(frames)} frames, more than it has bytes`);
   }
+  if (kind === 'video' && !isFragmented) checkTimes(header);
   // With fragments, the duration in the header may cover all samples, only those in the tables, or none.
   const covered = isFragmented ? table.duration + header.duration : header.declared || table.duration;
   // OpenCV and FFmpeg give frames the size in the description, and turn them by the matrix in the header.
@@ -229,6 +233,17 @@ function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFra
     seconds: timescale > 0 ? covered / timescale : 0,
     ...(header.size.isTurned ? { width: height, height: width } : { width, height }),
   };
+}
+
+/**
+ * Encoders write the same duration twice, or nearly the same. OpenCV stops early where a changed bit puts frames far behind the
+ * end of the clip, and the trainer reads with it.
+ */
+function checkTimes({ declared, timescale, table }: TrackHeader): void {
+  if (declared === 0 || timescale === 0 || table.count <= 2 || !table.isTimedExactly) return;
+  if (table.duration <= MAX_TIMES_FACTOR * declared) return;
+  const [summed, stated] = [table.duration, declared].map((units) => (units / timescale).toFixed(1));
+  throw new StructureError(`is damaged: its frames last ${summed} s together, but its header says ${stated} s`);
 }
 
 /** Detects truncation between two fragments, if the header gives the duration of all fragments (`mehd`). */

@@ -11,21 +11,24 @@ const CURSOR_BYTES = 1 << 15;
  * media data of the file, and each frame of a video. All tables are read at once in small pieces, so that memory does not
  * grow with them.
  *
+ * @returns `isTimedExactly`: the table of times has exactly as many samples as there are
  * @throws StructureError
  */
 export function checkSamples(
   file: FileBytes,
   table: Box,
   movie: { media: MediaRanges; walk: FrameWalk | undefined },
-): { count: number; duration: number } {
+): { count: number; duration: number; isTimedExactly: boolean } {
   const { media, walk } = movie;
   const sizes = sizesOf(file, table);
   if (sizes.uniform > 0 && sizes.count > file.size) {
     throw new StructureError(`is damaged: its tables list ${formatCount(sizes.count)} frames, more than it has bytes`);
   }
-  const { duration, isTimed } = timesOf(file, table);
-  if (sizes.count === 0) return { count: 0, duration };
-  if (walk !== undefined && !isTimed) throw new StructureError('is damaged: its table of frame times is empty');
+  const { duration, timed } = timesOf(file, table);
+  const isTimedExactly = timed === sizes.count;
+  if (sizes.count === 0) return { count: 0, duration, isTimedExactly };
+  if (walk !== undefined && timed === undefined)
+    throw new StructureError('is damaged: its table of frame times is empty');
   const chunks = chunkOffsets(file, table);
   const runOf = chunkRuns(file, table);
   let sample = 0;
@@ -52,7 +55,7 @@ export function checkSamples(
     const frames = `${formatCount(sizes.count)} frames but locate only ${formatCount(sample)}`;
     throw new StructureError(`is damaged: its tables list ${frames}`);
   }
-  return { count: sizes.count, duration };
+  return { count: sizes.count, duration, isTimedExactly };
 }
 
 function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number; at: (index: number) => number } {
@@ -104,15 +107,18 @@ function chunkRuns(file: FileBytes, table: Box): (chunk: number) => { samples: n
 /**
  * The duration of all samples, in units of the track's time scale. The table may time more or fewer samples than there are:
  * FFmpeg reads all of them, unless it is empty.
+ *
+ * @returns `timed`: how many samples it times; `undefined` if it is empty
  */
-function timesOf(file: FileBytes, table: Box): { duration: number; isTimed: boolean } {
+function timesOf(file: FileBytes, table: Box): { duration: number; timed: number | undefined } {
   const runs = openTable(file, firstBox(file, table, 'stts'), { contents: 'frame times', entryBytes: 8 });
-  let duration = 0;
+  let [duration, timed] = [0, 0];
   for (let index = 0; index < runs.count; index++) {
     const run = runs.entry(index);
+    timed += run.readUInt32BE(0);
     duration += run.readUInt32BE(0) * run.readUInt32BE(4);
   }
-  return { duration, isTimed: runs.count > 0 };
+  return { duration, timed: runs.count > 0 ? timed : undefined };
 }
 
 /** Opens a table of entries of equal size, which follow their number. An entry is valid until the next one is read. */

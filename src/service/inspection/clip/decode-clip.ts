@@ -97,7 +97,8 @@ interface ProofOptions {
 }
 
 /** An error that these decoders conceal in the picture, and that these demuxers skip. ffmpeg reports it and exits with 0. */
-const CONCEALED_ERROR = /^\[(ffv1|mpeg4|msmpeg4(v\d)?|h263|flv|wmv[12]|mpeg[12]video|asf) @ 0x/m;
+const CONCEALED_ERROR =
+  /^\[(((ffv1|mpeg4|msmpeg4(v\d)?|h263|flv|wmv[12]|mpeg[12]video|cinepak|asf) @ 0x)|hevc @ 0x\w+\] CABAC_MAX_BIN)/m;
 
 type DecodeMode = 'strict' | 'lenient' | 'count';
 

@@ -17,14 +17,17 @@ import type {
 } from '../blobs.js';
 import { alreadyExists, fileSink, ingestError, Meter, measure } from '../ingest.js';
 
-/** Large enough that one read returns most images. */
-const READ_BYTES = 256 * 1024;
+/** A client that reads slowly costs two pieces of this size: one that is read ahead, and one that is being sent. */
+const READ_BYTES = 192 * 1024;
 
 /** A long upload is synced after each of so many bytes; otherwise the page cache would hold all of them until the end. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
+/** The folder of files in flight. */
+export const STAGING = 'staging';
+
 /** Blobs are spread over 256 folders by the first two characters of their names, lower-case hexadecimal. */
-const SHARDS = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
+export const SHARDS: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));
 
 /**
  * Stores blobs as files of a folder. A file has a temporary name until all its bytes are durable and is then linked into
@@ -37,7 +40,7 @@ export class DiskBlobs implements BlobStore {
 
   private constructor(root: string) {
     this.#root = root;
-    this.#staging = join(root, 'staging');
+    this.#staging = join(root, STAGING);
   }
 
   /** Opens the folder, or creates it. Deletes the unfinished uploads of an earlier process. */
@@ -53,23 +56,27 @@ export class DiskBlobs implements BlobStore {
   }
 
   /** Reads a folder that another process may serve; writes nothing to it. */
-  static readOnly(root: string): Pick<DiskBlobs, 'read' | 'find' | 'close' | 'pathOf'> {
+  static readOnly(root: string): Pick<DiskBlobs, 'read' | 'fetch' | 'find' | 'close' | 'pathOf'> {
     return new DiskBlobs(root);
   }
 
   async stage(body: Readable, options: StageOptions): Promise<StagedBlob> {
     const path = join(this.#staging, randomUUID());
-    const handle = await open(path, 'wx');
+    // Without a listener, an error of the body before the pipeline would end the process.
+    body.on('error', () => {});
+    let handle: FileHandle | undefined;
     try {
+      // A disk without inodes fails here.
+      handle = await open(path, 'wx');
       const meter = new Meter(options.limit, writebackOf(handle));
       await pipeline(body, meter, fileSink(handle), { signal: options.signal });
       // Not awaited, so that the sync runs while the caller inspects the bytes.
-      const durable = handle.datasync().finally(() => handle.close());
+      const durable = syncAndClose(handle);
       durable.catch(() => {});
       const { key } = options;
       return this.#stagedBlob(key, { path, durable, sizeBytes: meter.bytes, sha256: meter.digest() });
     } catch (error) {
-      await handle.close();
+      await handle?.close();
       await rm(path, { force: true });
       options.signal.throwIfAborted();
       throw ingestError(error);
@@ -174,6 +181,14 @@ export class DiskBlobs implements BlobStore {
 /** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /** Returns a callback for the number of received bytes that syncs them in the background, one sync at a time. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { CompleteMultipartUploadCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
@@ -13,9 +13,22 @@ export interface Timeouts {
   readonly idleMs: number;
   /** Including the first one. */
   readonly attempts: number;
+  /** For a call with all its attempts and the pauses between them, in milliseconds. A body adds time for its bytes. */
+  readonly totalMs: number;
 }
 
-export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3 };
+export const TIMEOUTS: Timeouts = { connectMs: 5000, idleMs: 15_000, attempts: 3, totalMs: 30_000 };
+
+/** The lowest rate at which a store may take a body. Many uploads may share a slow line. */
+const MIN_BYTES_PER_SECOND = 32 * 1024;
+
+/** The time for a call that sends a body of this size. */
+export function totalMsOf({ totalMs }: Timeouts, sizeBytes: number): number {
+  return totalMs + (sizeBytes / MIN_BYTES_PER_SECOND) * 1000;
+}
+
+/** A store may answer only when it has combined the parts, which Amazon says takes minutes. */
+const COMPLETE_MS = 300_000;
 
 const MAX_SOCKETS = 128;
 
@@ -30,11 +43,28 @@ export interface Connection {
   readonly reader: S3Client;
   /** Signs links with the endpoint that clients use; sends no requests. */
   readonly signer: S3Client;
+  /** As `signer`, with the endpoint of this service, which may not reach that of the clients. */
+  readonly probeSigner: S3Client;
   close(): void;
 }
 
-/** Creates the clients, without a request. @throws BackendUnusable if the CA file can't be read */
-export async function connect(location: S3Location, timeouts: Timeouts): Promise<Connection> {
+/** The key of a user of the store. */
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/**
+ * Creates the clients, without a request.
+ *
+ * @param linkCredentials sign the presigned links, by default those of the service
+ * @throws BackendUnusable if the CA file can't be read
+ */
+export async function connect(
+  location: S3Location,
+  timeouts: Timeouts,
+  linkCredentials?: S3Credentials,
+): Promise<Connection> {
   const agents = await agentsOf(location);
   const { connectMs: connectionTimeout, idleMs } = timeouts;
   const config: S3ClientConfig = {
@@ -49,26 +79,33 @@ export async function connect(location: S3Location, timeouts: Timeouts): Promise
     logger: QUIET,
   };
   const handler = { ...agents, connectionTimeout, logger: QUIET };
-  const writer = new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } });
+  const writer = limitTime(
+    new S3Client({ ...config, requestHandler: { ...handler, socketTimeout: idleMs } }),
+    timeouts,
+  );
   // The clients share one provider, which refreshes credentials before they expire.
   const { credentials } = writer.config;
-  const reader = new S3Client({
-    ...config,
-    credentials,
-    requestHandler: { ...handler, socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true },
-  });
+  const reader = limitTime(
+    new S3Client({
+      ...config,
+      credentials,
+      requestHandler: { ...handler, socketTimeout: 0, requestTimeout: idleMs, throwOnRequestTimeout: true },
+    }),
+    timeouts,
+  );
   const { publicEndpoint } = location;
+  const probeSigner = new S3Client({ ...config, credentials: linkCredentials ?? credentials });
   const signer = new S3Client({
     ...config,
-    credentials,
+    credentials: linkCredentials ?? credentials,
     ...(publicEndpoint !== undefined && { endpoint: publicEndpoint }),
   });
   const close = () => {
-    for (const client of [writer, reader, signer]) client.destroy();
+    for (const client of [writer, reader, signer, probeSigner]) client.destroy();
     agents.httpAgent.destroy();
     agents.httpsAgent.destroy();
   };
-  return { writer, reader, signer, close };
+  return { writer, reader, signer, probeSigner, close };
 }
 
 async function agentsOf({ caFile }: S3Location) {
@@ -82,4 +119,40 @@ async function agentsOf({ caFile }: S3Location) {
     });
   });
   return { httpAgent, httpsAgent: new HttpsAgent({ ...options, ca }) };
+}
+
+/** Fails a call that takes longer than `totalMsOf`. Reading the body of an answer does not count. */
+function limitTime(client: S3Client, timeouts: Timeouts): S3Client {
+  type Command = { readonly input: { readonly ContentLength?: number | undefined } };
+  type Options = { readonly abortSignal?: AbortSignal };
+  const send = client.send.bind(client) as unknown as (command: Command, options: Options) => Promise<unknown>;
+  const sendInTime = (command: Command, { abortSignal, ...options }: Options = {}): Promise<unknown> => {
+    const isCompletion = command instanceof CompleteMultipartUploadCommand;
+    const ms = totalMsOf(timeouts, command.input.ContentLength ?? 0) + (isCompletion ? COMPLETE_MS : 0);
+    return withDeadline(ms, (deadline) => {
+      const either = abortSignal === undefined ? deadline : AbortSignal.any([abortSignal, deadline]);
+      return send(command, { ...options, abortSignal: either });
+    });
+  };
+  return Object.assign(client, { send: sendInTime });
+}
+
+/** Fires the signal after this time. @throws Error that `isTransient` accepts */
+export async function withDeadline<T>(ms: number, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => {
+    deadline.abort(Object.assign(new Error(`no answer within ${Math.round(ms)} ms`), { name: 'TimeoutError' }));
+  }, ms);
+  try {
+    // The race ends a pause between two attempts too.
+    return await Promise.race([work(deadline.signal), rejectionOf(deadline.signal)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }

@@ -45,6 +45,11 @@ export function isPreconditionFailed(error: unknown): boolean {
   return statusOfError(error) === 412;
 }
 
+/** True for a GET of an object that the store can't return as it is: its client has encrypted it with a key of its own. */
+export function isRefusedRead(error: unknown): error is Error {
+  return statusOfError(error) === 400 && hasName(error, ['InvalidRequest', 'InvalidArgument']);
+}
+
 /** True if a retry may succeed. */
 export function isTransient(error: unknown): boolean {
   const status = statusOfError(error);

@@ -13,7 +13,7 @@ import type { ByteLimit } from '../blobs.js';
 import { alreadyExists, ingestError } from '../ingest.js';
 import { isPreconditionFailed, statusOfError, storeError } from './errors.js';
 import type { PartBuffer, PartMemory } from './part-memory.js';
-import { type S3Bucket, versionOf } from './s3-bucket.js';
+import { hasMd5, otherBytes, type S3Bucket, type StoreCapabilities, versionOf } from './s3-bucket.js';
 
 const MIB = 1024 * 1024;
 
@@ -34,7 +34,7 @@ export interface MultipartOptions {
   readonly memory: PartMemory;
   /** Of the whole body, lower-case hexadecimal; computed if it is not given. */
   readonly sha256?: string | undefined;
-  readonly keepsFirst: boolean;
+  readonly capabilities: StoreCapabilities;
   readonly signal: AbortSignal;
 }
 
@@ -69,7 +69,7 @@ export async function uploadInParts(
     const complete = new CompleteMultipartUploadCommand({
       ...upload,
       MultipartUpload: { Parts },
-      ...(options.keepsFirst && { IfNoneMatch: '*' }),
+      ...(options.capabilities.keepsFirst && { IfNoneMatch: '*' }),
     });
     const version = await writer.send(complete, { abortSignal: signal }).then(versionOf, async (error) => {
       // If the response to the first attempt is lost, the retry finds no upload, or the object that it has completed.
@@ -94,7 +94,7 @@ async function sendParts(
   bucket: S3Bucket,
   options: MultipartOptions & { upload: { Bucket: string; Key: string; UploadId: string | undefined }; body: Readable },
 ) {
-  const { upload, body, limit, atMostBytes, memory, signal } = options;
+  const { upload, body, limit, atMostBytes, memory, capabilities, signal } = options;
   const Parts: { PartNumber: number; ETag: string | undefined }[] = [];
   const hash = options.sha256 === undefined ? createHash('sha256') : undefined;
   const stop = new AbortController();
@@ -109,8 +109,12 @@ async function sendParts(
   const send = async (part: PartBuffer, PartNumber: number) => {
     const { bytes } = part;
     const command = new UploadPartCommand({ ...upload, PartNumber, Body: bytes, ContentLength: bytes.length });
-    const { ETag } = await bucket.connection.writer.send(command, { abortSignal: either });
-    Parts[PartNumber - 1] = { PartNumber, ETag };
+    const md5 = createHash('md5').update(bytes).digest('hex');
+    const sendOnce = () => bucket.connection.writer.send(command, { abortSignal: either });
+    let answer = await sendOnce();
+    if (!hasMd5(answer, md5, capabilities)) answer = await sendOnce();
+    if (!hasMd5(answer, md5, capabilities)) throw otherBytes(`The MD5 of part ${PartNumber} is ${md5}`, answer);
+    Parts[PartNumber - 1] = { PartNumber, ETag: answer.ETag };
   };
   try {
     let number = 0;

@@ -48,7 +48,6 @@ export async function presigningOf(bucket: S3Bucket, signer: S3Client): Promise<
       const query = new URLSearchParams(signed.query as Record<string, string>);
       return { url: `${sample.origin}${path}?${query}`, headers: { ...headers }, expiresInSeconds: expiresIn };
     },
-    listObjects: (datasetId, { after } = {}) => bucket.list(`${datasetId}/`, after),
   };
 }
 

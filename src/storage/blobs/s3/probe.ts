@@ -11,7 +11,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { isPreconditionFailed, isTransient, startError, statusOfError } from './errors.js';
 import { presigningOf } from './presigning.js';
-import { type S3Bucket, type StoreCapabilities, withKnownHash } from './s3-bucket.js';
+import { PROBE_LINK_SECONDS, putThrough } from './probe-links.js';
+import { type S3Bucket, type StoreCapabilities, versionOf, withKnownHash } from './s3-bucket.js';
+
+/** The prefix of the keys of test objects. */
+export const PROBE_FOLDER = '.probe/';
 
 const BODY = Buffer.from('probe');
 const LONGER_BODY = Buffer.from('longer');
@@ -27,7 +31,7 @@ const STALE = `"${createHash('md5').update('no such bytes').digest('hex')}"`;
  */
 export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   const { writer, reader } = bucket.connection;
-  const folder = `.probe/${randomUUID()}`;
+  const folder = `${PROBE_FOLDER}${randomUUID()}`;
   const keys = ['object', 'body', 'length'].map((name) => `${folder}/${name}`);
   const [object, body] = keys.map((key) => bucket.target(key));
   const { Bucket, Key: Prefix } = bucket.target(folder);
@@ -38,7 +42,7 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
   // The first request also fails if the store does not answer or the bucket does not exist.
   await requiring('s3:ListBucket', reader.send(new ListObjectsV2Command({ Bucket, Prefix })));
   const put = { ...object!, ...bucket.newObject('probe'), Body: BODY };
-  await requiring('s3:PutObject', writer.send(new PutObjectCommand(put)));
+  const stored = await requiring('s3:PutObject', writer.send(new PutObjectCommand(put)));
   try {
     const { Body } = await requiring('s3:GetObject', reader.send(new GetObjectCommand(object!)));
     await Body?.transformToByteArray();
@@ -55,6 +59,8 @@ export async function probe(bucket: S3Bucket): Promise<StoreCapabilities> {
       return error !== undefined && isExpected(error);
     };
     return {
+      tagsAreMd5: versionOf(stored) === createHash('md5').update(BODY).digest('hex'),
+      encryption: stored.ServerSideEncryption,
       keepsFirst: await isRejected(
         isPreconditionFailed,
         writer.send(new PutObjectCommand({ ...put, IfNoneMatch: '*' })),
@@ -82,21 +88,7 @@ function putWithWrongHash(writer: S3Client, target: { Bucket: string; Key: strin
 }
 
 async function isLengthChecked(bucket: S3Bucket, key: string): Promise<boolean> {
-  const { writer } = bucket.connection;
-  // Signed for our own endpoint: the server may not reach that of the clients.
-  const presigning = await presigningOf(bucket, writer);
-  const { url, headers } = await presigning.presign(key, { sizeBytes: BODY.length, expiresInSeconds: 60 });
-  const { protocol, hostname, port, host, pathname, search } = new URL(url);
-  const { response } = await writer.config.requestHandler.handle({
-    method: 'PUT',
-    protocol,
-    hostname,
-    ...(port !== '' && { port: Number(port) }),
-    path: `${pathname}${search}`,
-    query: {},
-    headers: { ...headers, host, 'content-length': String(LONGER_BODY.length) },
-    body: LONGER_BODY,
-  } as never);
-  response.body?.resume();
-  return response.statusCode === 403;
+  const presigning = await presigningOf(bucket, bucket.connection.probeSigner);
+  const link = await presigning.presign(key, { sizeBytes: BODY.length, expiresInSeconds: PROBE_LINK_SECONDS });
+  return (await putThrough(bucket, link, { body: LONGER_BODY })) === 403;
 }

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
+import { totalMsOf } from './connection.js';
 import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
 
 /**
  * Reads the body of a GET response. If the response ends early or stalls, it requests the remaining bytes of the same
- * version.
+ * version. The whole wait for the store is limited as for a call with a body of the received size.
  *
  * @throws BlobChanged, ServiceError `unavailable`; the signal's reason
  */
@@ -23,18 +24,25 @@ export async function* resumingBody(
   const { version } = opened;
   const { attempts, idleMs } = bucket.timeouts;
   let { body } = opened;
-  let position = range?.start ?? 0;
+  const start = range?.start ?? 0;
+  let position = start;
+  let waitedMs = 0;
+  const onWait = (ms: number) => {
+    waitedMs += ms;
+  };
+  const isTooSlow = () => waitedMs > totalMsOf(bucket.timeouts, position - start);
   for (let attempt = 1; ; attempt++) {
     try {
-      for await (const chunk of withIdleTimeout(body, idleMs)) {
+      for await (const chunk of withIdleTimeout(body, { idleMs, onWait })) {
         position += chunk.length;
+        if (isTooSlow()) throw timedOut(`only ${position - start} bytes arrived in ${Math.round(waitedMs)} ms`);
         attempt = 1;
         yield chunk;
       }
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      if (!isTransient(error) || attempt >= attempts) throw storeError(error);
+      if (!isTransient(error) || attempt >= attempts || isTooSlow()) throw storeError(error);
       await wait(100 * 4 ** attempt, undefined, signal && { signal });
       const again = await bucket.get(key, { range: { start: position, end: range?.end }, version, signal });
       if (again === undefined) throw new ServiceError('unavailable', 'The file was deleted while it was being read.');
@@ -44,7 +52,10 @@ export async function* resumingBody(
 }
 
 /** Fails when the sender is idle for too long. The time that the reader takes for a chunk does not count. */
-async function* withIdleTimeout(body: Readable, idleMs: number): AsyncGenerator<Buffer> {
+async function* withIdleTimeout(
+  body: Readable,
+  { idleMs, onWait }: { idleMs: number; onWait: (ms: number) => void },
+): AsyncGenerator<Buffer> {
   const chunks = body.iterator({ destroyOnReturn: true });
   try {
     for (;;) {
@@ -53,12 +64,18 @@ async function* withIdleTimeout(body: Readable, idleMs: number): AsyncGenerator<
         isLate = true;
         body.destroy();
       }, idleMs);
+      const since = performance.now();
       const next = await chunks.next().finally(() => clearTimeout(timer));
-      if (isLate) throw Object.assign(new Error(`no byte arrived for ${idleMs} ms`), { code: 'ETIMEDOUT' });
+      onWait(performance.now() - since);
+      if (isLate) throw timedOut(`no byte arrived for ${idleMs} ms`);
       if (next.done) return;
       yield next.value as Buffer;
     }
   } finally {
     body.destroy();
   }
+}
+
+function timedOut(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
 }

@@ -2,28 +2,32 @@ import { setMaxListeners } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import type {
-  BlobContent,
-  BlobStore,
-  FetchedBlob,
-  FetchOptions,
-  FoundBlob,
-  Presigning,
-  ReadOptions,
-  StagedBlob,
-  StageOptions,
+import {
+  type BlobContent,
+  BlobDamaged,
+  type BlobStore,
+  type ByteLimit,
+  type FetchedBlob,
+  type FetchOptions,
+  type FoundBlob,
+  type ObjectPage,
+  type Presigning,
+  type ReadOptions,
+  type StagedBlob,
+  type StageOptions,
 } from '../blobs.js';
-import { alreadyExists, measure } from '../ingest.js';
-import { connect, TIMEOUTS, type Timeouts } from './connection.js';
+import { alreadyExists, Md5Meter, measure } from '../ingest.js';
+import { connect, type S3Credentials, TIMEOUTS, type Timeouts } from './connection.js';
 import { storeError } from './errors.js';
 import type { S3Location } from './location.js';
 import { abortAbandoned, type OpenUploadIds, uploadInParts } from './multipart.js';
 import { PartMemory } from './part-memory.js';
 import { presigningOf } from './presigning.js';
 import { probe } from './probe.js';
+import { dangersOfLinks } from './probe-links.js';
 import { resumingBody } from './read-object.js';
-import { type OpenObject, S3Bucket, type StoreCapabilities } from './s3-bucket.js';
-import { Spool } from './spool.js';
+import { hasMd5, type OpenObject, S3Bucket, type StoreCapabilities } from './s3-bucket.js';
+import { Spool, type SpoolFile } from './spool.js';
 
 const MIB = 1024 * 1024;
 
@@ -72,22 +76,34 @@ export class S3Blobs implements BlobStore {
   }
 
   /**
-   * Opens the spool, checks that the bucket can be used, and detects the capabilities of the store.
+   * Opens the spool, checks that the bucket can be used, and detects the capabilities of the store. It presigns links only if
+   * their holders can do nothing with them but upload a file.
    *
+   * @param options.linkCredentials sign the presigned links, by default those of the service
    * @throws BackendUnusable
    */
   static async open(
     location: S3Location,
-    options: { spoolFolder: string; spoolBytes: number; log: Log; timeouts?: Timeouts },
+    options: {
+      spoolFolder: string;
+      spoolBytes: number;
+      log: Log;
+      linkCredentials?: S3Credentials | undefined;
+      timeouts?: Timeouts;
+    },
   ): Promise<S3Blobs> {
     const timeouts = options.timeouts ?? TIMEOUTS;
-    const connection = await connect(location, timeouts);
+    const connection = await connect(location, timeouts, options.linkCredentials);
     try {
       const bucket = new S3Bucket(connection, location, timeouts);
       const capabilities = await probe(bucket);
-      const presigning = location.isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
-      const facts = { bucket: location.bucket, prefix: location.prefix, ...capabilities };
+      const hasLinkUser = options.linkCredentials !== undefined;
+      const dangers = location.isPresigned ? await dangersOfLinks(bucket, { hasLinkUser }) : [];
+      const isPresigned = location.isPresigned && dangers.length === 0;
+      const presigning = isPresigned ? await presigningOf(bucket, connection.signer) : undefined;
+      const facts = { bucket: location.bucket, prefix: location.prefix, isPresigned, ...capabilities };
       options.log('info', facts, 'the bucket can be used');
+      if (dangers.length > 0) options.log('warn', { dangers }, whyNotPresigned(dangers, { hasLinkUser }));
       const spool = await Spool.open(options.spoolFolder, options.spoolBytes);
       const blobs = new S3Blobs({ bucket, spool, presigning, capabilities });
       blobs.#abortAbandonedPeriodically(options.log);
@@ -105,7 +121,7 @@ export class S3Blobs implements BlobStore {
     const { path, sizeBytes, sha256 } = file;
     const commit = async () => {
       try {
-        const version = await this.#upload(options.key, { path, sizeBytes, sha256 });
+        const version = await this.#upload(options.key, file);
         if (version === undefined) throw alreadyExists();
         return { version };
       } finally {
@@ -115,18 +131,17 @@ export class S3Blobs implements BlobStore {
     return { sizeBytes, sha256, content: { path }, commit, discard: () => file.remove() };
   }
 
-  async #upload(key: string, file: { path: string; sizeBytes: number; sha256: string }): Promise<string | undefined> {
+  async #upload(key: string, file: SpoolFile): Promise<string | undefined> {
     const { path, sizeBytes, sha256 } = file;
-    const { keepsFirst } = this.capabilities;
     if (sizeBytes <= MAX_PUT_BYTES) {
-      return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, { keepsFirst });
+      return this.#bucket.put(key, { ...file, open: () => createReadStream(path) }, this.capabilities);
     }
     const { version } = await uploadInParts(this.#bucket, key, createReadStream(path, { highWaterMark: MIB }), {
       limit: { bytes: sizeBytes, message: '' },
       atMostBytes: sizeBytes,
       sha256,
       memory: this.#filePartsMemory,
-      keepsFirst,
+      capabilities: this.capabilities,
       openUploads: this.#openUploads,
       signal: this.#closing.signal,
     });
@@ -140,7 +155,7 @@ export class S3Blobs implements BlobStore {
     const { version, ...facts } = await uploadInParts(this.#bucket, key, body, {
       ...options,
       memory: this.#bodyPartsMemory,
-      keepsFirst: this.capabilities.keepsFirst,
+      capabilities: this.capabilities,
       openUploads: this.#openUploads,
     });
     const isOurs = async () => (await this.#bucket.head(key))?.version === version;
@@ -176,6 +191,14 @@ export class S3Blobs implements BlobStore {
   }
 
   async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
+    const isDamaged = (error: unknown) => error instanceof BlobDamaged;
+    return this.#fetchOnce(key, options).catch((error) => {
+      if (!isDamaged(error)) throw error;
+      return this.#fetchOnce(key, options);
+    });
+  }
+
+  async #fetchOnce(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
     const { limit, signal } = options;
     // The request is sent once the spool has space: the store closes a connection if its body is not read.
     let opened: OpenObject | undefined;
@@ -190,19 +213,30 @@ export class S3Blobs implements BlobStore {
     const file =
       limit.bytes <= this.#spool.maxBytes
         ? await this.#spool.receive(body, { limit, atMostBytes: limit.bytes, signal })
-        : { ...(await measure(body, { limit, signal })), path: undefined, remove: async () => {} };
+        : await measureOnly(body, { limit, signal });
     const { path, sizeBytes, sha256, remove: discard } = file;
     if (opened === undefined) {
       await discard();
       return undefined;
     }
-    const { version } = opened as OpenObject;
+    const { version, answer } = opened as OpenObject;
+    const announced = options.sizeBytes ?? sizeBytes;
+    if (sizeBytes !== announced || !hasMd5(answer, file.md5, this.capabilities)) {
+      await discard();
+      const found =
+        sizeBytes === announced ? `other bytes than those of its checksum` : `${sizeBytes} of ${announced} bytes`;
+      throw new BlobDamaged(key, `returned ${found}`);
+    }
     const content = path === undefined ? this.#contentInStore(key, version) : { path };
     return { sizeBytes, sha256, content, version, discard };
   }
 
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>> {
     return this.#bucket.find(keys);
+  }
+
+  listObjects(datasetId: string, { after }: { after?: string | undefined } = {}): Promise<ObjectPage> {
+    return this.#bucket.list(`${datasetId}/`, after);
   }
 
   delete(keys: readonly string[]): Promise<void> {
@@ -231,4 +265,20 @@ export class S3Blobs implements BlobStore {
     this.#closing.signal.addEventListener('abort', () => clearInterval(timer), { once: true });
     void abort();
   }
+}
+
+/** Reads a body that is too large for the spool. */
+async function measureOnly(body: Readable, { limit, signal }: { limit: ByteLimit; signal: AbortSignal }) {
+  const meter = new Md5Meter(limit);
+  const facts = await measure(body, { limit, signal, meter });
+  return { ...facts, md5: meter.md5(), path: undefined, remove: async () => {} };
+}
+
+/** Tells the operator why uploads pass through the service, and what to do. */
+function whyNotPresigned(dangers: readonly string[], { hasLinkUser }: { hasLinkUser: boolean }): string {
+  const advice = hasLinkUser
+    ? 'Correct the policy of the user of TRAINYARD_PRESIGN_ACCESS_KEY_ID: docs/scaling.md has one.'
+    : 'Let another user sign the links, with TRAINYARD_PRESIGN_ACCESS_KEY_ID: docs/scaling.md has its policy.';
+  const reason = `with a presigned link, a client could ${dangers.join(' and ')}`;
+  return `uploads through links pass through the service, since ${reason}. ${advice}`;
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import {
@@ -10,9 +10,10 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { ServiceError } from '../../../dataset/errors.js';
-import { BlobChanged, type FoundBlob, type PresignedObject } from '../blobs.js';
-import type { Connection, Timeouts } from './connection.js';
-import { isMissing, isPreconditionFailed, isTransient, storeError } from './errors.js';
+import { withTimeout } from '../../../with-timeout.js';
+import { BlobChanged, BlobDamaged, type FoundBlob, type ObjectPage } from '../blobs.js';
+import { type Connection, type Timeouts, totalMsOf, withDeadline } from './connection.js';
+import { isMissing, isPreconditionFailed, isRefusedRead, isTransient, storeError } from './errors.js';
 import type { S3Location } from './location.js';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html */
@@ -26,6 +27,10 @@ const MARK = 'trainyard-upload';
 
 /** The capabilities of a store, as detected by `probe`. */
 export interface StoreCapabilities {
+  /** The ETag of an object that was stored with one PUT is the MD5 of its bytes. */
+  readonly tagsAreMd5: boolean;
+  /** That of new objects, as the store reports it. The ETag of an object with another encryption may not be an MD5. */
+  readonly encryption: string | undefined;
   /** PUT with `If-None-Match: *` never replaces an object. */
   readonly keepsFirst: boolean;
   /** GET with `If-Match` rejects another version. The ETag of the response is compared in any case. */
@@ -45,6 +50,14 @@ export interface ObjectState {
 export interface OpenObject {
   readonly body: Readable;
   readonly version: string;
+  readonly answer: TaggedAnswer;
+}
+
+/** What the store says about an object. */
+export interface TaggedAnswer {
+  readonly ETag?: string | undefined;
+  readonly ServerSideEncryption?: string | undefined;
+  readonly SSECustomerAlgorithm?: string | undefined;
 }
 
 /** The objects of a bucket under a prefix. Each method throws what `storeError` returns. */
@@ -82,13 +95,14 @@ export class S3Bucket {
    */
   async put(
     key: string,
-    body: { open: () => Readable; sizeBytes: number; sha256: string },
-    { keepsFirst }: { keepsFirst: boolean },
+    body: { open: () => Readable; sizeBytes: number; sha256: string; md5: string },
+    capabilities: StoreCapabilities,
   ): Promise<string | undefined> {
+    const { keepsFirst } = capabilities;
     if (!keepsFirst && (await this.head(key)) !== undefined) return undefined;
     const mark = randomUUID();
     try {
-      return await this.#withRetries(async () => {
+      return await this.#withRetries(body.sizeBytes, async (deadline) => {
         const Body = body.open();
         const failed = new AbortController();
         Body.once('error', (error) => failed.abort(error));
@@ -99,9 +113,12 @@ export class S3Bucket {
           Body,
           ContentLength: body.sizeBytes,
         });
-        const sent = this.connection.writer.send(withKnownHash(command, body.sha256), { abortSignal: failed.signal });
+        const sent = this.connection.writer.send(withKnownHash(command, body.sha256), {
+          abortSignal: AbortSignal.any([failed.signal, deadline]),
+        });
         // The SDK does not close a body that it has not read to the end.
-        return versionOf(await sent.finally(() => Body.destroy()));
+        const answer = await sent.finally(() => Body.destroy());
+        return hasMd5(answer, body.md5, capabilities) ? versionOf(answer) : await this.#readVersion(key, body.md5);
       });
     } catch (error) {
       if (!isPreconditionFailed(error)) throw storeError(error);
@@ -109,6 +126,21 @@ export class S3Bucket {
       const existing = await this.head(key);
       return existing?.mark === mark ? existing.version : undefined;
     }
+  }
+
+  /**
+   * Reads an object of ours whose ETag is not the MD5 of the bytes that were sent, and deletes it unless the bytes are right.
+   *
+   * @returns its version
+   * @throws ServiceError `unavailable` if the store has other bytes, or another ETag for them
+   */
+  async #readVersion(key: string, md5: string): Promise<string> {
+    const opened = await this.get(key);
+    const hash = createHash('md5');
+    for await (const chunk of opened?.body ?? []) hash.update(chunk);
+    if (opened?.version === md5 && hash.digest('hex') === md5) return md5;
+    await this.delete([key]);
+    throw otherBytes(`The MD5 of ${key} is ${md5}`, opened?.answer ?? {});
   }
 
   async head(key: string): Promise<ObjectState | undefined> {
@@ -144,11 +176,12 @@ export class S3Bucket {
         body.destroy();
         throw new BlobChanged(key);
       }
-      return { body, version: found };
+      return { body, version: found, answer };
     } catch (error) {
       signal?.throwIfAborted();
       if (isMissing(error)) return undefined;
       if (isPreconditionFailed(error)) throw new BlobChanged(key);
+      if (isRefusedRead(error)) throw new BlobDamaged(key, `does not return it (${error.message})`, { cause: error });
       throw storeError(error);
     }
   }
@@ -169,10 +202,7 @@ export class S3Bucket {
   }
 
   /** Lists up to 1000 objects with this prefix and keys after `after`, ordered by key; one request. */
-  async list(
-    keyPrefix: string,
-    after?: string,
-  ): Promise<{ objects: readonly PresignedObject[]; next: string | undefined }> {
+  async list(keyPrefix: string, after?: string): Promise<ObjectPage> {
     const { Bucket, Key: Prefix } = this.target(keyPrefix);
     const command = new ListObjectsV2Command({ Bucket, Prefix, ...(after && { StartAfter: this.target(after).Key }) });
     const answer = await this.connection.reader.send(command).catch((error) => {
@@ -206,27 +236,47 @@ export class S3Bucket {
 
   async ping(): Promise<void> {
     const command = new HeadBucketCommand({ Bucket: this.location.bucket });
-    await this.connection.reader.send(command, { abortSignal: AbortSignal.timeout(PING_TIMEOUT_MS) }).catch((error) => {
+    const ask = (abortSignal: AbortSignal) => this.connection.reader.send(command, { abortSignal });
+    await withTimeout(PING_TIMEOUT_MS, ask).catch((error) => {
       throw storeError(error);
     });
   }
 
   /** Retries requests that the SDK does not retry, because it can't open their body again. */
-  async #withRetries<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!isTransient(error) || attempt >= this.timeouts.attempts) throw error;
-        await wait(100 * 4 ** attempt);
+  #withRetries<T>(sizeBytes: number, work: (deadline: AbortSignal) => Promise<T>): Promise<T> {
+    return withDeadline(totalMsOf(this.timeouts, sizeBytes), async (deadline) => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await work(deadline);
+        } catch (error) {
+          deadline.throwIfAborted();
+          if (!isTransient(error) || attempt >= this.timeouts.attempts) throw error;
+          await wait(100 * 4 ** attempt);
+        }
       }
-    }
+    });
   }
 }
 
 /** An ETag without quotes, which some stores omit. */
 export function versionOf({ ETag = '' }: { ETag?: string | undefined }): string {
   return ETag.replace(/^"|"$/g, '');
+}
+
+/** False if an ETag that should be the MD5 of the bytes is not. */
+export function hasMd5(answer: TaggedAnswer, md5: string, capabilities: StoreCapabilities): boolean {
+  const { tagsAreMd5, encryption } = capabilities;
+  const isComparable = answer.ServerSideEncryption === encryption && answer.SSECustomerAlgorithm === undefined;
+  const tag = versionOf(answer);
+  // That of an object in parts ends in their number.
+  return !tagsAreMd5 || !isComparable || tag.includes('-') || tag === md5;
+}
+
+/** The answer to a client if the store has not stored what it was sent. */
+export function otherBytes(expectation: string, { ETag }: TaggedAnswer): ServiceError {
+  return new ServiceError('unavailable', 'The file store has stored other bytes than it was sent. Try again.', {
+    cause: new Error(`${expectation}, and its ETag ${ETag}.`),
+  });
 }
 
 /** Makes the signature cover the SHA-256 of the body, so that the store rejects a body with other bytes. */

@@ -8,7 +8,7 @@ import { makePrivateFolder } from '../../data-folder.js';
 import { FolderInUse, lockFolder } from '../../folder-lock.js';
 import type { ByteLimit } from '../blobs.js';
 import { ByteBudget } from '../byte-budget.js';
-import { fileSink, ingestError, Meter } from '../ingest.js';
+import { fileSink, ingestError, Md5Meter } from '../ingest.js';
 
 const LOCK = 'in-use.lock';
 const OPENING_LOCK = 'opening.lock';
@@ -21,6 +21,8 @@ export interface SpoolFile {
   readonly sizeBytes: number;
   /** Lower-case hexadecimal. */
   readonly sha256: string;
+  /** Lower-case hexadecimal. */
+  readonly md5: string;
   remove(): Promise<void>;
 }
 
@@ -80,7 +82,7 @@ export class Spool {
       permit.shrinkTo(0);
     };
     try {
-      const meter = new Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
+      const meter = new Md5Meter(limit.bytes <= atMostBytes ? limit : { bytes: atMostBytes, message: limit.message });
       const handle = await open(path, 'wx', 0o600);
       try {
         await pipeline(body, meter, fileSink(handle), { signal });
@@ -88,7 +90,7 @@ export class Spool {
         await handle.close();
       }
       permit.shrinkTo(meter.bytes);
-      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), remove };
+      return { path, sizeBytes: meter.bytes, sha256: meter.digest(), md5: meter.md5(), remove };
     } catch (error) {
       await remove();
       signal.throwIfAborted();

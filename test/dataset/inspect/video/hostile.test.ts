@@ -61,7 +61,7 @@ function moov(tables: readonly Buffer[], { description = Buffer.alloc(78) } = {}
   const stsd = box('stsd', words(0, 1), box('zzzz', description));
   const media_ = box(
     'mdia',
-    box('mdhd', words(0, 0, 0, 1000, 1000, 0)),
+    box('mdhd', words(0, 0, 0, 1000, 0, 0)),
     box('hdlr', words(0, 0), Buffer.from('vide'), words(0, 0, 0)),
     box('minf', box('stbl', stsd, ...tables)),
   );

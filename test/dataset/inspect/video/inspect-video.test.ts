@@ -194,6 +194,21 @@ describe('hostile and unusual files', () => {
     }
   });
 
+  // OpenCV 4.10 reads one frame of such a clip, or some of them. A smaller difference is that of a variable frame rate.
+  test('frames that last more than twice as long as the header says are rejected', async () => {
+    const bytes = media.clip('moov-last.mp4');
+    const at = bytes.indexOf('stts') + 16;
+    const duration = bytes.readUInt32BE(at);
+    for (let bit = 0; bit < 32; bit++) {
+      const flipped = Buffer.from(bytes);
+      const changed = (duration ^ (2 ** bit)) >>> 0;
+      flipped.writeUInt32BE(changed, at);
+      const found = await inspectBytes('a.mp4', flipped);
+      if (changed <= 2 * duration) expect(found.ok, `bit ${bit}`).toBe(true);
+      else expect(found, `bit ${bit}`).toMatchObject({ problem: { message: expect.stringContaining('frames last') } });
+    }
+  });
+
   test('other data instead of a frame is rejected', async () => {
     const bytes = media.clip('faststart.mp4');
     const start = bytes.readUInt32BE(bytes.indexOf('stco') + 12);

@@ -61,7 +61,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
 
   describe('damage', () => {
     // These codecs notice changed bytes. The arithmetic codes of VP8, VP9 and AV1 accept any, except in headers.
-    test.each(['h264.mp4', 'h264-444.mkv', 'hevc.mp4', 'mjpeg.mov', 'ffv1.mkv', 'mpeg4.avi'] as const)(
+    test.each(['h264.mp4', 'h264-444.mkv', 'hevc.mp4', 'mjpeg.mov', 'ffv1.mkv', 'mpeg4.avi', 'cinepak.avi'] as const)(
       'random bytes, and zeros, in the samples of %s are found',
       async (name) => {
         const random = generator(7);

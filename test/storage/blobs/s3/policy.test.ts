@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import {
@@ -12,21 +11,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parseS3Url } from '../../../../src/storage/blobs/s3/location.js';
 import { S3Blobs } from '../../../../src/storage/blobs/s3/s3-blobs.js';
 import { onS3 } from '../../../harness/backends.js';
-import { newClient } from '../../../harness/s3.js';
+import { documentedPolicy, linkCredentials, newClient } from '../../../harness/s3.js';
 import { temporaryFolder } from '../../../harness/server.js';
 
 const signal = new AbortController().signal;
 const limit = { bytes: 100_000_000, message: 'too much of it' };
-
-/** The policy of `docs/scaling.md`, for one user in one bucket. */
-async function documentedPolicy(names: { user: string; bucket: string; prefix: string }): Promise<string> {
-  const text = await readFile(new URL('../../../../docs/scaling.md', import.meta.url), 'utf8');
-  const block = /```json\n(\{\n {2}"Version"[\s\S]*?)```/.exec(text)?.[1];
-  if (block === undefined) throw new Error('docs/scaling.md has no policy.');
-  const policy = JSON.parse(block.replaceAll('BUCKET', names.bucket).replaceAll('PREFIX', names.prefix));
-  for (const statement of policy.Statement) statement.Principal = { AWS: [`arn:aws:iam:::user/${names.user}`] };
-  return JSON.stringify(policy);
-}
 
 onS3(() => {
   test('the store needs only the permissions of the documented policy', async ({ skip }) => {
@@ -35,8 +24,8 @@ onS3(() => {
     const bucket = `policy-${Date.now()}-${process.pid}`;
     const owner = newClient();
     await owner.send(new CreateBucketCommand({ Bucket: bucket }));
-    const names = { user: 'stranger', bucket, prefix: 'some/prefix' };
-    await owner.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: await documentedPolicy(names) }));
+    const names = { SERVICE: 'stranger', LINKS: 'trainyard-links', BUCKET: bucket, PREFIX: 'some/prefix' };
+    await owner.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: documentedPolicy(names) }));
     const own = { ...process.env };
     Object.assign(process.env, { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey });
     onTestFinished(async () => {
@@ -51,6 +40,7 @@ onS3(() => {
       spoolFolder: await temporaryFolder(),
       spoolBytes: 6_000_000,
       log: () => {},
+      linkCredentials: linkCredentials(),
     });
     try {
       await blobs.ping();
@@ -74,10 +64,10 @@ onS3(() => {
       await expect(staging).rejects.toThrow();
       const link = await blobs.presigning!.presign('d/linked', { sizeBytes: 5, expiresInSeconds: 60 });
       expect((await fetch(link.url, { method: 'PUT', body: 'hello' })).status).toBe(200);
-      const { objects } = await blobs.presigning!.listObjects('d');
+      const { objects } = await blobs.listObjects('d');
       expect(objects.map(({ key }) => key)).toEqual(['d/large', 'd/linked', 'd/small']);
       await blobs.delete(objects.map(({ key }) => key));
-      expect((await blobs.presigning!.listObjects('d')).objects).toEqual([]);
+      expect((await blobs.listObjects('d')).objects).toEqual([]);
     } finally {
       await blobs.close();
     }

@@ -47,6 +47,8 @@ onS3(() => {
     // The capabilities of Ceph; other stores lack some.
     if (process.env.TEST_S3_CEPH_HOME !== undefined) {
       expect(blobs.capabilities).toEqual({
+        tagsAreMd5: true,
+        encryption: undefined,
         keepsFirst: true,
         matchesVersions: true,
         checksBodies: true,

@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
+import {
+  MAX_NAMES_PER_REQUEST,
+  MAX_PAGE_SIZE,
+  MAX_PIN_NOTE_LENGTH,
+  MAX_REVISIONS_PER_PAGE,
+  MAX_WAIT_SECONDS,
+} from './limits.js';
+import { fileKind, wireStatus } from './schemas.js';
+
+/* The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. */
+
+/** A name in a request, before it is normalized. */
+const rawName = z.string().max(MAX_RAW_NAME_LENGTH);
+
+export const createBody = z
+  .object({
+    name: rawName.nullish().meta({
+      description:
+        'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
+    }),
+  })
+  .nullish();
+
+export const uploadLinksBody = z.object({
+  // Sizes are checked with the names: a schema would report an error for each of a million wrong values.
+  filenameToByteSize: z.record(z.string(), z.unknown().meta({ type: 'number' })).meta({
+    description: 'The exact size of each file in bytes.',
+    examples: [{ 'clip.mp4': 200_000_000 }],
+  }),
+  // Checked like the sizes.
+  ifMatch: z
+    .record(z.string(), z.unknown().meta({ type: ['string', 'null'] }))
+    .optional()
+    .meta({
+      description:
+        'The ETag that a file must have when its upload replaces it, by filename; null: no file of that name may exist. Otherwise the upload is answered with 412, and nothing is stored.',
+    }),
+});
+
+export const namesBody = z.object({
+  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST).meta({ description: 'Filenames in the dataset.' }),
+});
+
+/** Like the sizes of links, checked one by one. */
+const etagOrNull = z.unknown().meta({ type: ['string', 'null'] });
+
+export const captionsBody = z.object({
+  captions: z
+    .array(
+      z.object({
+        filename: rawName,
+        text: z.string().meta({ description: 'At most 65,536 bytes of UTF-8.' }),
+        ifMatch: etagOrNull.optional().meta({
+          description:
+            'The ETag that the stored caption must have; null: there must be none. Without it, the caption is saved in any case.',
+        }),
+      }),
+    )
+    .min(1)
+    .max(MAX_NAMES_PER_REQUEST),
+});
+
+export const removalBody = z.object({
+  filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST),
+  ifMatch: z.record(z.string(), etagOrNull).optional().meta({
+    description: 'The ETag that a file must have, by filename. Files that are not named here are deleted in any case.',
+  }),
+});
+
+export const withdrawalBody = removalBody.pick({ filenames: true });
+
+/** A number in a query. `z.coerce` would also take `0x10` and an empty text. */
+export function fromDigits<S extends z.ZodType<number>>(schema: S) {
+  return z.preprocess((text) => (/^-?\d+(\.\d+)?$/.test(String(text)) ? Number(text) : text), schema);
+}
+
+export const listQuery = z.object({
+  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).optional(),
+  cursor: z.string().max(MAX_RAW_NAME_LENGTH).optional(),
+  status: wireStatus.optional(),
+  name: rawName.optional().meta({ description: 'Only the dataset with exactly this name.' }),
+});
+
+export const filesQuery = z.object({
+  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100),
+  kind: fileKind.optional(),
+  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
+});
+
+export const statusQuery = z.object({
+  wait: fromDigits(z.number().min(0).max(MAX_WAIT_SECONDS)).optional().meta({
+    description: 'Seconds to wait, at most 60, until the status is READY or FAILED or changes.',
+  }),
+});
+
+const revisionNumber = fromDigits(z.int().min(1));
+
+/** The revision that a download reads. */
+export const revisionQuery = z.object({
+  revision: revisionNumber.optional().meta({ description: 'Read the files of this revision instead of the latest.' }),
+});
+
+export const manifestQuery = revisionQuery.extend({
+  digest: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/)
+    .optional()
+    .meta({ description: 'Read the newest kept state with this digest that is READY, instead of the latest.' }),
+});
+
+export const revisionsQuery = z.object({
+  limit: fromDigits(z.int().min(1).max(MAX_REVISIONS_PER_PAGE)).default(50),
+  before: revisionNumber.optional().meta({ description: 'Only revisions with smaller numbers.' }),
+});
+
+export const revisionDiffQuery = z.object({
+  from: fromDigits(z.int().min(0)).meta({ description: '0 stands for no files.' }),
+  to: fromDigits(z.int().min(0)),
+  limit: fromDigits(z.int().min(1).max(MAX_PAGE_SIZE)).default(100).meta({
+    description: 'Names on one page. A page with long captions has fewer.',
+  }),
+  after: rawName.optional().meta({ description: 'Only files whose names sort after this one.' }),
+});
+
+export const pinBody = z
+  .object({
+    note: z.string().max(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
+  })
+  .nullish();
+
+/** Without the signature of a read link, which authentication reads. */
+export const thumbnailQuery = revisionQuery.extend({
+  sha256: z.string().max(MAX_RAW_NAME_LENGTH).optional().meta({
+    description:
+      "The file's SHA-256. If it matches, the answer may be cached for good, because the bytes of this URL never change.",
+  }),
+});
+
+export const fileQuery = thumbnailQuery.extend({
+  download: z
+    .enum(['true', 'false'])
+    .optional()
+    .meta({ description: 'Whether a browser saves the file instead of showing it.' }),
+});
+
+const optionalText = z.string().optional();
+
+export const thumbnailHeaders = z.looseObject({ 'if-none-match': optionalText });
+export const fileHeaders = thumbnailHeaders.extend({ range: optionalText, 'if-range': optionalText });
+
+/** To which change a write belongs. */
+export const changeHeaders = z.looseObject({
+  'trainyard-change': optionalText.meta({
+    description:
+      'The change that the request belongs to, such as `push; 3f2a`: edit, bulk, push or upload, and an id of 1 to 64 letters, digits and hyphens. Requests with the same value are one revision of the history as far as possible. Without it, those of a token within ten minutes are.',
+  }),
+});
+
+/** The condition of a write, and its change. */
+export const writeHeaders = changeHeaders.extend({ 'if-match': optionalText, 'if-none-match': optionalText });
+
+export const datasetParams = z.object({ id: z.string().max(MAX_RAW_NAME_LENGTH) });
+export const fileParams = datasetParams.extend({ filename: rawName });
+export const revisionParams = datasetParams.extend({ number: revisionNumber });

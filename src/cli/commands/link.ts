@@ -1,0 +1,88 @@
+import { type Command, Option } from 'commander';
+import { type TarLink, TrainyardError } from '../../client/client.js';
+import { tarCommands } from '../../command-line.js';
+import { secondsIn } from '../duration.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { print, printJson } from '../terminal/print.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
+import { revisionArgument } from './history/revisions.js';
+
+interface Options extends RemoteOptions {
+  readonly into: string;
+  readonly expires: number;
+  readonly digest?: string;
+  readonly revision?: number;
+}
+
+/** The folder of datasets in the images of GPU clouds, and in that of ai-toolkit. */
+const ROOT = '/workspace/datasets';
+const MAX_DAYS = 7;
+
+const HELP = `
+For a machine without Node: the lines need curl (or wget, for the script), tar and sha256sum. Each holder of the link can download
+the dataset in the state it has now, until the link expires or your token does; revoking the token ends it too.
+
+In a script, write "set -o pipefail" (bash) before the first line: otherwise its exit code is that of tar alone.
+
+Examples:
+  $ trainyard link railway
+  $ trainyard link railway --into /app/ai-toolkit/datasets --expires 7d
+  $ trainyard link railway --digest 3f9a…            exactly these files; --revision 12 names them by number
+  $ ssh gpu "$(trainyard link railway --json | jq -r .commands.mount)"`;
+
+/** `trainyard link` */
+export function addLinkCommand(program: Command): void {
+  const command = program
+    .command('link')
+    .description('Print a line that downloads a READY dataset on a machine without Node.')
+    .argument('<name>', 'the name or ID of the dataset')
+    .option('--into <root>', 'the folder on that machine in which the dataset becomes a folder', ROOT)
+    .addOption(
+      new Option('--expires <duration>', `how long the link is valid: 1h, 90m, up to ${MAX_DAYS}d`)
+        .argParser((text) => secondsIn(text, { maxDays: MAX_DAYS }))
+        .default(3600, '1h'),
+    )
+    .option('--digest <sha256>', 'these files: the latest, or an earlier state that is kept')
+    .addOption(new Option('--revision <number>', 'an earlier revision').argParser(revisionArgument))
+    .addHelpText('after', HELP)
+    .action((name: string, options: Options) => interruptible((signal) => printLink(name, options, signal)));
+  addRemoteOptions(command);
+}
+
+async function printLink(nameOrId: string, options: Options, signal: AbortSignal): Promise<void> {
+  const { digest, revision, expires: seconds, into } = options;
+  if (digest !== undefined && revision !== undefined) {
+    throw new CommandError(EXIT.usage, 'use either --digest or --revision: each names one state of the dataset.');
+  }
+  const client = clientFrom(options);
+  const { id } = await mustFind(client, nameOrId, signal);
+  const link = await client.tarLink(id, { digest, revision, seconds, signal }).catch(explain);
+  const commands = tarCommands(link, into);
+  if (options.json) printJson({ ...link, commands });
+  else for (const line of linesOf(link, commands)) print(line);
+}
+
+function explain(error: unknown): never {
+  if (!(error instanceof TrainyardError)) throw error;
+  if (error.code === 'not_ready') throw new CommandError(EXIT.dataError, printable(error.message), { cause: error });
+  if (error.code !== 'route_not_found') throw error;
+  throw new CommandError(EXIT.unavailable, 'this service makes no such links.', { cause: error });
+}
+
+function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {
+  const content = `${counted(link.files, 'file')}, ${formatBytes(link.bytes)}, digest ${link.digest.slice(0, 12)}`;
+  const until = link.expires_at.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ');
+  return [
+    `${printable(link.name)}: ${content}. The link is valid without a token until ${until} UTC.`,
+    '',
+    'Download and unpack:',
+    unpack,
+    '',
+    'Then compare each file with its SHA-256:',
+    verify,
+    '',
+    'Or both, into place only if complete, and with an earlier mount replaced:',
+    mount,
+  ];
+}

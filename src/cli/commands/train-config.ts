@@ -1,0 +1,122 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { WireCaption, WireFile } from '../../api/schemas.js';
+import type { TrainyardClient } from '../../client/client.js';
+import { TrainyardError } from '../../client/trainyard-error.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { aiToolkitDatasetOf } from '../../dataset/train/ai-toolkit.js';
+import { aiToolkitJob } from '../../dataset/train/ai-toolkit-job.js';
+import { NothingToTrainOn, type TrainConfig } from '../../dataset/train/config-text.js';
+import { TRAINERS, type Trainer, trainConfigOf } from '../../dataset/train/train-config.js';
+import {
+  MEDIA_CHOICES,
+  type MediaChoice,
+  type TrainingDataset,
+  trainingDatasetOf,
+} from '../../dataset/train/training-dataset.js';
+import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
+import { ownCommand } from '../terminal/own-command.js';
+import { print, printJson, printMessage } from '../terminal/print.js';
+
+interface Options extends RemoteOptions {
+  readonly into?: string;
+  readonly for: Trainer;
+  readonly job?: string;
+  readonly trigger?: string;
+  readonly only?: MediaChoice;
+}
+
+/** Obviously a placeholder, for the user to replace. */
+const PLACEHOLDER = '/path/to/datasets';
+
+const HELP = `
+For ai-toolkit, the block replaces "datasets:" in the "process" of a job, and is indented for that place; --job prints a whole
+job. The resolutions are those that at least half of the files reach. Advice about these very datasets, such as captions of
+several lines or small images, is in comments; for JSON, which has none, it is printed on standard error.
+
+Examples:
+  $ trainyard train-config railway --into /workspace/datasets
+  $ trainyard train-config railway --into /workspace/datasets --job railway_v1 --trigger r4ilway > railway_v1.yaml
+  $ trainyard train-config railway --into /workspace/datasets --for kohya > dataset.toml`;
+
+/** `trainyard train-config` */
+export function addTrainConfigCommand(program: Command): void {
+  const command = program
+    .command('train-config')
+    .alias('mount-config')
+    .description('Print the dataset settings of a trainer for these datasets.')
+    .argument('<names...>', 'names or IDs of datasets')
+    .option('--into <root>', 'the folder they are mounted in, as the trainer sees it')
+    .addOption(new Option('--for <trainer>', 'the trainer').choices(TRAINERS).default('ai-toolkit'))
+    .option(
+      '--job <name>',
+      'print a whole job of this name for ai-toolkit: for videos if there are clips, else for images',
+    )
+    .option('--trigger <word>', 'the trigger word of the job; needs --job')
+    .addOption(new Option('--only <kind>', 'for datasets mounted with --only: images or videos').choices(MEDIA_CHOICES))
+    .addHelpText('after', HELP)
+    .action((names: string[], options: Options) => interruptible((signal) => printConfig(names, options, signal)));
+  addRemoteOptions(command);
+}
+
+async function printConfig(names: readonly string[], options: Options, signal: AbortSignal): Promise<void> {
+  requireFitting(options);
+  const client = clientFrom(options);
+  const root = options.into === undefined ? PLACEHOLDER : resolve(options.into);
+  const datasets = [];
+  for (const nameOrId of names) {
+    const { id, name } = await mustFind(client, nameOrId, signal);
+    const { files, digest } = await client.status(id, { signal });
+    const captions = await captionsOf(client, id, files, signal);
+    datasets.push(trainingDatasetOf({ name, root, only: options.only, digest, files, captions }));
+  }
+  const config = configFor(datasets, options);
+  if (options.json) {
+    const isBlock = options.for === 'ai-toolkit' && options.job === undefined;
+    const settings = isBlock && { datasets: datasets.map((dataset) => aiToolkitDatasetOf(dataset)) };
+    return printJson({ trainer: options.for, ...config, ...settings });
+  }
+  print(withOwnMount(config.text));
+  for (const note of config.notes) printMessage(note);
+}
+
+/** Comments name commands as they are called on this machine. Other lines stay: they have captions and names. */
+function withOwnMount(text: string): string {
+  return text.replace(/^(\s*#\s+)trainyard mount /gm, (_, before: string) => `${before}${ownCommand.command} mount `);
+}
+
+function requireFitting({ for: trainer, job, trigger }: Options): void {
+  if (job !== undefined && trainer !== 'ai-toolkit') {
+    throw new CommandError(
+      EXIT.usage,
+      `--job prints jobs for ai-toolkit only. Leave it out to print the datasets for ${trainer}.`,
+    );
+  }
+  if (job?.trim() === '') throw new CommandError(EXIT.usage, '--job must name the job.');
+  if (trigger !== undefined && job === undefined) throw new CommandError(EXIT.usage, '--trigger needs --job.');
+}
+
+function configFor(datasets: readonly TrainingDataset[], { for: trainer, job, trigger }: Options): TrainConfig {
+  try {
+    return job === undefined ? trainConfigOf(trainer, datasets) : aiToolkitJob(datasets, { name: job, trigger });
+  } catch (error) {
+    if (!(error instanceof NothingToTrainOn)) throw error;
+    throw new CommandError(EXIT.dataError, error.message, { cause: error });
+  }
+}
+
+/** The texts of the captions; `undefined` if the service can't be asked for them, having the Trainer dataset API only. */
+async function captionsOf(
+  client: TrainyardClient,
+  id: string,
+  files: readonly WireFile[],
+  signal: AbortSignal,
+): Promise<WireCaption[] | undefined> {
+  const names = files.flatMap(({ filename }) => (mediaTypeOf(filename)?.kind === 'caption' ? [filename] : []));
+  if (names.length === 0) return [];
+  return client.bulk.captions(id, names, { signal }).catch((error) => {
+    if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
+    throw error;
+  });
+}

@@ -1,0 +1,197 @@
+import { constants } from 'node:fs';
+import { access, lstat, readdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ServiceError } from '../../dataset/errors.js';
+import { MAX_MENDED_CAPTION_BYTES, mendCaption } from '../../dataset/fix/mend-caption.js';
+import { MEDIA, mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { parseFilename } from '../../dataset/names.js';
+import { examineInProcess, NotConverted } from '../../service/inspection/image-conversion.js';
+import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
+import type { InspectedFile } from '../folder/inspect-files.js';
+import type { LocalFile } from '../folder/read-folder.js';
+import { errorMessage, printable } from '../terminal/text.js';
+import { FileLeftAlone, isSameFile, readUnchanged } from './file-changes.js';
+
+/** How one file is mended. */
+export interface Fix {
+  readonly kind: 'rewrite' | 'rename' | 'convert';
+  readonly file: LocalFile;
+  /** The real path of the folder that contains the file, and the file's name in it. */
+  readonly folder: string;
+  readonly name: string;
+  /** The name afterwards; that of a caption stays. */
+  readonly to: string;
+  /** A sentence without its end: `cat.jpg → cat.png: it is a PNG image`. */
+  readonly message: string;
+}
+
+/** A file with a problem that is left as it is, and why. */
+export interface NotMended {
+  readonly filename: string;
+  readonly message: string;
+}
+
+export interface FixPlan {
+  readonly fixes: readonly Fix[];
+  readonly notMended: readonly NotMended[];
+}
+
+/** Codes of errors and warnings that a change of the file's encoding, name or format can remove. */
+const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_BOM']);
+const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
+
+/** Finds the files that can be mended without guessing. Changes nothing. @throws the signal's reason */
+export async function planFixes(
+  inspected: readonly InspectedFile[],
+  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
+): Promise<FixPlan> {
+  const fixes: Fix[] = [];
+  const notMended: NotMended[] = [];
+  const folders = new Map<string, Promise<FolderNames>>();
+  for (const { file, inspection } of inspected) {
+    const codes = inspection.ok ? inspection.warnings.map(({ code }) => code) : [inspection.problem.code];
+    const isCaption = codes.some((code) => CAPTION_CODES.has(code));
+    if (!isCaption && !codes.some((code) => MEDIA_CODES.has(code))) continue;
+    try {
+      const folder = dirname(file.path);
+      folders.set(folder, folders.get(folder) ?? FolderNames.read(folder));
+      const names = await folders.get(folder)!;
+      await requireChangeable(file);
+      const fix = isCaption ? await captionFix(file, names) : await mediaFix(file, names, { pool, signal });
+      if (fix !== undefined) fixes.push(fix);
+    } catch (error) {
+      signal.throwIfAborted();
+      notMended.push(notMendedBecause(file.filename, error));
+    }
+  }
+  return { fixes, notMended };
+}
+
+/** A file that was left alone, with the message of the error that says why. */
+export function notMendedBecause(filename: string, error: unknown): NotMended {
+  const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
+  const reason = isExplained ? error.message : `can't be mended: ${errorMessage(error)}`;
+  return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
+}
+
+/** @throws FileLeftAlone for a link, or a file or folder that is read-only */
+async function requireChangeable({ path }: LocalFile): Promise<void> {
+  const stats = await lstat(path);
+  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Mend the file that it leads to');
+  // For root, `access` allows everything.
+  const isReadOnly = (stats.mode & 0o222) === 0 || !(await isWritable(path));
+  if (isReadOnly) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
+  if (!(await isWritable(dirname(path)))) throw new FileLeftAlone("is in a folder that can't be written");
+}
+
+function isWritable(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function captionFix(file: LocalFile, { folder }: FolderNames): Promise<Fix> {
+  const name = basename(file.path);
+  if (file.sizeBytes > MAX_MENDED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
+  const mended = mendCaption(await readUnchanged(file));
+  if (!mended.ok) throw new FileLeftAlone(mended.reason);
+  return { kind: 'rewrite', file, folder, name, to: name, message: `${printable(name)}: ${mended.change}` };
+}
+
+/** `undefined` if the file needs no change of its name or format: its content is none of an image or video. */
+async function mediaFix(
+  file: LocalFile,
+  names: FolderNames,
+  { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
+): Promise<Fix | undefined> {
+  const content = await examineInProcess(pool, file, signal);
+  if (content.kind === 'other') return undefined;
+  const name = basename(file.path);
+  const shown = (to: string) => `${printable(name)} → ${printable(to)}`;
+  if (content.isTrainable) {
+    const to = stemOf(name) + extensionFor(content.format);
+    requireName(to);
+    await names.claim(to, { from: name });
+    const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
+    const renamed = await pool.inspect(under, { accountId: '', signal });
+    if (!renamed.ok)
+      throw new FileLeftAlone(`is ${content.description} that can't be used: ${renamed.problem.message}`);
+    const message = `${shown(to)}: it is ${content.description}`;
+    return { kind: 'rename', file, folder: names.folder, name, to, message };
+  }
+  if (content.whyNotConverted !== undefined) throw new FileLeftAlone(content.whyNotConverted);
+  const to = `${stemOf(name)}.png`;
+  requireName(to);
+  await names.claim(to, { from: name, isConverted: true });
+  const message = `${shown(to)}: it is ${content.description}, which the trainer does not read; a PNG keeps every pixel`;
+  return { kind: 'convert', file, folder: names.folder, name, to, message };
+}
+
+function extensionFor(format: string): string {
+  const [extension = ''] = Object.entries(MEDIA).find(([, type]) => type.format === format) ?? [];
+  return extension;
+}
+
+function requireName(name: string): void {
+  try {
+    parseFilename(name);
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error;
+    throw new FileLeftAlone(`can't be renamed. ${error.message}`);
+  }
+}
+
+/** The names in a folder, and those that planned fixes will create. */
+class FolderNames {
+  /** The real path. */
+  readonly folder: string;
+  /** The spelling of each name, by the name that it has on a file system that ignores case. */
+  readonly #names: Map<string, string>;
+
+  private constructor(folder: string, names: readonly string[]) {
+    this.folder = folder;
+    this.#names = new Map(names.map((name) => [folded(name), name]));
+  }
+
+  static async read(path: string): Promise<FolderNames> {
+    const folder = await realpath(path);
+    return new FolderNames(folder, await readdir(folder));
+  }
+
+  /**
+   * Reserves the name that a file will get.
+   *
+   * @throws FileLeftAlone if another file has it, or if a converted image would share its stem with another image or video
+   */
+  async claim(to: string, options: { from: string; isConverted?: boolean }): Promise<void> {
+    const { from, isConverted = false } = options;
+    const others = [...this.#names.values()].filter((name) => name !== from);
+    const taken = others.find((name) => folded(name) === folded(to));
+    const twin = isConverted
+      ? others.find((name) => isMedia(name) && folded(stemOf(name)) === folded(stemOf(from)))
+      : undefined;
+    const other = taken ?? twin;
+    if (other !== undefined && !(await this.#isOneFile(from, other))) {
+      const action = isConverted ? 'converted' : 'renamed';
+      const message = `is not ${action} to ${printable(to)}, since there is ${printable(other)} already. Delete or rename one of them`;
+      throw new FileLeftAlone(message);
+    }
+    this.#names.set(folded(to), to);
+  }
+
+  /** Whether an interrupted run left a file with its old name and its new one. */
+  async #isOneFile(from: string, to: string): Promise<boolean> {
+    const paths = [from, to].map((name) => join(this.folder, name));
+    // A planned fix creates the other one.
+    const [one, other] = await Promise.all(paths.map((path) => lstat(path).catch(() => undefined)));
+    return one !== undefined && other !== undefined && isSameFile(one, other);
+  }
+}
+
+const folded = (name: string) => name.normalize('NFC').toLowerCase();
+
+function isMedia(name: string): boolean {
+  const kind = mediaTypeOf(name)?.kind;
+  return kind === 'image' || kind === 'video';
+}

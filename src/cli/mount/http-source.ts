@@ -1,0 +1,100 @@
+import type { TrainyardClient } from '../../client/client.js';
+import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
+import { parseFilename } from '../../dataset/names.js';
+import {
+  DatasetChanged,
+  digestNotKept,
+  type HttpSource,
+  type MountFile,
+  type RangeResponse,
+  type WantedState,
+} from '../../service/mount/mount-source.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+
+/** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
+export function httpSource(
+  client: TrainyardClient,
+  { id, name: wantedName, url }: { id: string; name: string; url: string },
+  wanted: WantedState = {},
+): HttpSource {
+  // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
+  let revision: number | undefined;
+  return {
+    kind: 'http',
+    name: url,
+    manifest: async (signal) => {
+      const { digest: wantedDigest } = wanted;
+      const query = { revision: wanted.revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
+      const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
+        if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
+        if (error.code === 'revision_not_found') {
+          throw (wantedDigest === undefined ? undefined : digestNotKept(error)) ?? error;
+        }
+        // Throws another 404 if the dataset is deleted.
+        await client.status(id, { signal });
+        const message = `${url} offers no downloads: it has the Trainer dataset API only.`;
+        throw new CommandError(EXIT.unavailable, message, { cause: error });
+      });
+      const { dataset_id: datasetId, name, status, digest, files } = manifest;
+      if (datasetId !== id || name !== wantedName) {
+        const found = `${JSON.stringify(name)} (${datasetId})`;
+        throw invalidAnswer(200, `it is the manifest of ${found}, not of ${JSON.stringify(wantedName)} (${id}).`);
+      }
+      for (const { filename } of files) requireFilename(filename);
+      revision = manifest.revision || undefined;
+      if (wanted.revision !== undefined && wanted.revision !== revision) {
+        throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
+      }
+      return {
+        datasetId,
+        name,
+        revision,
+        status,
+        digest,
+        files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
+      };
+    },
+    read: async (file, from, signal) => {
+      const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
+        const isRemoved = error instanceof TrainyardError && (error.status === 404 || error.status === 416);
+        throw isRemoved ? new DatasetChanged(`${file.filename} has been removed`, { cause: error }) : error;
+      });
+      return rangeResponseOf(response, file);
+    },
+    readTogether: async (files, signal) => {
+      const names = files.map(({ filename }) => filename);
+      const response = await client.bulk.archive(id, names, { revision, signal }).catch((error) => {
+        // The service has no archives, or one of the files was removed. Single downloads tell the two cases apart.
+        if (error instanceof TrainyardError && (error.status === 404 || error.status === 405)) return undefined;
+        throw error;
+      });
+      return response && bytesOf(response);
+    },
+  };
+}
+
+/** @throws TrainyardError for a name that could lead out of the folder, or that no service accepts */
+function requireFilename(filename: string): void {
+  try {
+    if (parseFilename(filename) === filename) return;
+  } catch {
+    // The message for uploads would not help.
+  }
+  throw invalidAnswer(200, `its manifest has the unusable filename ${JSON.stringify(filename)}.`);
+}
+
+async function rangeResponseOf(response: Response, { filename, sha256 }: MountFile): Promise<RangeResponse> {
+  // The service's ETag is the SHA-256. Another kind of ETag comes from a proxy, and does not mean that the file changed.
+  const etag = /^(?:W\/)?"([0-9a-f]{64})"$/.exec(response.headers.get('etag') ?? '')?.[1];
+  if (etag !== undefined && etag !== sha256) {
+    await response.body?.cancel();
+    throw new DatasetChanged(`${filename} was replaced`);
+  }
+  const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
+  return { from: response.status === 206 ? Number(start) : 0, body: bytesOf(response) };
+}
+
+/** Keeps a reference to the response: `fetch` cancels the body when the response is garbage-collected. */
+async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
+  yield* response.body ?? [];
+}

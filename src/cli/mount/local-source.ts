@@ -1,0 +1,66 @@
+import type { Config } from '../../config.js';
+import { revisionNotFound } from '../../service/find-revision.js';
+import { catalogSource } from '../../service/mount/catalog-source.js';
+import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
+import { DiskBlobs } from '../../storage/blobs/disk/disk-blobs.js';
+import { dataFolderPaths } from '../../storage/data-folder.js';
+import { didYouMean } from '../did-you-mean.js';
+import { requireCatalog } from '../settings.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+
+/** A dataset of a data folder. */
+interface LocalDataset {
+  readonly source: MountSource;
+  readonly pin: (revision: number, note: string) => Promise<void>;
+}
+
+/** The datasets of a data folder. */
+export interface LocalDatasets {
+  /** @throws CommandError with 66 if no dataset has that name or id, 65 if datasets of several accounts do */
+  readonly find: (nameOrId: string, wanted: WantedState) => Promise<LocalDataset>;
+  readonly close: () => Promise<unknown>;
+}
+
+/**
+ * Opens the datasets of a data folder on this machine, also while a server uses it.
+ *
+ * @throws CommandError with 66 if the folder has no catalog
+ */
+export async function openLocal(config: Config): Promise<LocalDatasets> {
+  const paths = dataFolderPaths(config.dataFolder);
+  requireCatalog(config);
+  if (config.blobs.kind !== 'disk') {
+    const message = '--data needs files on this machine, but these are in a bucket. Leave out --data.';
+    throw new CommandError(EXIT.usage, message);
+  }
+  // Imported late, so that other commands start without loading the database code.
+  const { openCatalog } = await import('../../storage/catalog/open-catalog.js');
+  const { catalog, now, close } = await openCatalog(config);
+  const blobs = DiskBlobs.readOnly(paths.blobs);
+  const { dataFolder, rules } = config;
+  return {
+    find: async (nameOrId, wanted) => {
+      const all = await catalog.datasets({});
+      const named = all.filter(({ name }) => name === nameOrId.normalize('NFC'));
+      const [found, other] = all.filter(({ id }) => id === nameOrId).concat(named);
+      if (found === undefined) {
+        const hint = didYouMean(nameOrId, all);
+        throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}" in ${dataFolder}.${hint}`);
+      }
+      if (found.id !== nameOrId && other !== undefined) {
+        const ids = named.map(({ id }) => id).join(', ');
+        const message = `several accounts have a dataset "${nameOrId}". Use an id instead of the name: ${ids}`;
+        throw new CommandError(EXIT.dataError, message);
+      }
+      const { id, accountId } = found;
+      return {
+        source: catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId, id }, wanted),
+        pin: async (number, note) => {
+          const isPinned = await catalog.revisions.setPin(id, number, { at: now(), by: 'command line', note });
+          if (!isPinned) throw await revisionNotFound(catalog, id, number);
+        },
+      };
+    },
+    close,
+  };
+}

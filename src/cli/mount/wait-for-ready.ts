@@ -1,0 +1,127 @@
+import { type Command, Option } from 'commander';
+import type { DatasetWithFiles, TrainyardClient } from '../../client/client.js';
+import { MountError } from '../../service/mount/mount-source.js';
+import { withTimeout } from '../../with-timeout.js';
+import { secondsIn } from '../duration.js';
+import { firstLines } from '../folder/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import type { ProgressDisplay } from '../terminal/progress.js';
+import { counted, printable } from '../terminal/text.js';
+
+/** Timers of Node take up to 24.8 days. */
+const MAX_DAYS = 24;
+
+/** The options of a mount that decide whether it can wait. */
+export interface MountWaitOptions {
+  readonly wait?: boolean;
+  readonly timeout?: { readonly text: string; readonly seconds: number };
+  readonly data?: string;
+  readonly digest?: string;
+  readonly revision?: number;
+}
+
+/** Adds `--wait` and `--timeout` to a command. */
+export function addWaitOptions(command: Command): Command {
+  return command.option('--wait', 'wait until the datasets are READY').addOption(
+    new Option('--timeout <time>', 'the longest time to wait, such as 30m or 2h; needs --wait').argParser((text) => ({
+      text,
+      seconds: secondsIn(text, { maxDays: MAX_DAYS }),
+    })),
+  );
+}
+
+/** @throws CommandError with 64 if the options exclude each other */
+export function requireWaitable({ wait, timeout, data, digest, revision }: MountWaitOptions): void {
+  if (timeout !== undefined && !wait) throw new CommandError(EXIT.usage, '--timeout needs --wait.');
+  if (!wait) return;
+  if (data !== undefined) throw new CommandError(EXIT.usage, '--wait needs a service. Leave out --data.');
+  if (digest !== undefined || revision !== undefined) {
+    const message =
+      '--wait is for the latest state of a dataset. A state that --digest or --revision names does not change.';
+    throw new CommandError(EXIT.usage, message);
+  }
+}
+
+/** The time that a command may wait for all its datasets. */
+export interface WaitLimit {
+  /** As the user wrote it. */
+  readonly text: string;
+  /** Fires when the time is over. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs `work` with the limit of `--timeout`. It begins before the first dataset, and holds for all of them. */
+export function withLimit<T>({ timeout }: MountWaitOptions, work: (limit?: WaitLimit) => Promise<T>): Promise<T> {
+  if (timeout === undefined) return work();
+  return withTimeout(timeout.seconds * 1000, (signal) => work({ text: timeout.text, signal }));
+}
+
+/** The number of waits if the dataset changes between the wait and the mount. */
+const MAX_WAITS = 5;
+
+/** Waits and then mounts; waits again if the dataset has been changed meanwhile. */
+export async function mountAfter<T>(wait: () => Promise<void>, mount: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    await wait();
+    try {
+      return await mount();
+    } catch (error) {
+      if (!(error instanceof MountError && error.code === 'not_ready') || attempt >= MAX_WAITS) throw error;
+    }
+  }
+}
+
+/**
+ * Waits until a dataset is READY, and shows what it waits for. A FAILED dataset ends the wait, since a person has to mend it
+ * and a training queue can go on meanwhile. DRAFT and UPLOADING change by themselves.
+ *
+ * @throws CommandError with 65 and the problems if the dataset is FAILED, 75 when the time is over; the signal's reason
+ */
+export async function waitForReady(
+  client: TrainyardClient,
+  { id, name }: { readonly id: string; readonly name: string },
+  { signal, limit, display }: { signal: AbortSignal; limit: WaitLimit | undefined; display: ProgressDisplay },
+): Promise<void> {
+  let reason = '';
+  const onStatus = (dataset: DatasetWithFiles) => {
+    if (dataset.status === 'READY' || dataset.status === 'FAILED') return;
+    const isFirst = reason === '';
+    reason = reasonToWait(dataset);
+    const line = `waiting for "${printable(name)}", which is ${dataset.status}: ${reason}`;
+    if (isFirst) display.note(line);
+    display.update(() => [line]);
+  };
+  const either = limit === undefined ? signal : AbortSignal.any([signal, limit.signal]);
+  const dataset = await client.waitUntilReady(id, { signal: either, onStatus }).catch((error) => {
+    if (signal.aborted || !limit?.signal.aborted) throw error;
+    const message = `"${name}" was not READY within ${limit.text}: ${reason || 'the service did not answer'}. Try again, or wait longer with --timeout.`;
+    throw new CommandError(EXIT.temporaryFailure, message);
+  });
+  display.clear();
+  if (dataset.status === 'FAILED') throw failedError(dataset);
+}
+
+function reasonToWait({ status, counts, awaited = [] }: DatasetWithFiles): string {
+  if (status === 'DRAFT') return 'it has no files yet';
+  const { pending = 0, checking = 0, uncaptioned = 0 } = counts ?? {};
+  const names = awaited.slice(0, 2).map(({ filename }) => printable(filename));
+  const examples = names.length === 0 ? '' : ` (${names.join(', ')}${pending > names.length ? ', …' : ''})`;
+  const reasons = [
+    ...(pending > 0 ? [`${counted(pending, 'upload is', 'uploads are')} pending${examples}`] : []),
+    ...(checking > 0 ? [`${counted(checking, 'file is', 'files are')} being checked`] : []),
+    ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption yet`] : []),
+  ];
+  return reasons.join(', ') || 'its upload is not complete';
+}
+
+function failedError({ name, error }: DatasetWithFiles): CommandError {
+  const problems = error?.problems ?? [];
+  const lines = [
+    `"${printable(name)}" is FAILED, and only a READY dataset can be mounted. ${printable(error?.message ?? '')}`.trimEnd(),
+    ...firstLines(
+      problems.map(({ message }) => `✗ ${printable(message)}`),
+      'problem',
+    ),
+  ];
+  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems } });
+}

@@ -1,0 +1,111 @@
+import { type BigIntStats, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasErrno } from '../../dataset/errors.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import type { FileInspector } from '../folder/inspect-files.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { errorMessage, printable } from '../terminal/text.js';
+
+const CONCURRENT_HASHES = 4;
+
+/** An image, video or caption in the folder of a pull. */
+export interface PulledFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Empty for a file that is not compared. */
+  readonly sha256: string;
+  /** Changes with each write to the file. */
+  readonly version: string;
+}
+
+/**
+ * Reads the top level of a folder; one that is missing is empty.
+ *
+ * @param options.isCompared whether the SHA-256 of a file is needed
+ * @returns the files by their names in a dataset, which are in Unicode form NFC, and the names of folders, links and others
+ * @throws CommandError with 73 if it is no folder that can be read
+ */
+export async function readLocalFiles(
+  folder: string,
+  {
+    isCompared,
+    inspector,
+    signal,
+  }: { isCompared: (name: string) => boolean; inspector: FileInspector; signal: AbortSignal },
+): Promise<{ files: Map<string, PulledFile>; others: Set<string> }> {
+  const names = await readdir(folder).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw unusableFolder(folder, error);
+  });
+  const files = new Map<string, PulledFile>();
+  const others = new Set<string>();
+  const media = names.filter((name) => !name.startsWith('.') && mediaTypeOf(name) !== undefined);
+  await forEachConcurrent(media, CONCURRENT_HASHES, async (name) => {
+    signal.throwIfAborted();
+    const filename = name.normalize('NFC');
+    const path = join(folder, name);
+    const stats = await lstat(path, { bigint: true });
+    const [sizeBytes, modifiedMs] = [Number(stats.size), Number(stats.mtimeNs) / 1e6];
+    if (!stats.isFile()) others.add(filename);
+    else {
+      const sha256 = isCompared(filename) ? await inspector.sha256({ filename, path, sizeBytes, modifiedMs }) : '';
+      files.set(filename, { path, sizeBytes, sha256, version: versionOf(stats) });
+    }
+  }).catch((error) => {
+    signal.throwIfAborted();
+    throw new CommandError(EXIT.ioError, `${printable(folder)} can't be compared: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  });
+  return { files, others };
+}
+
+/** The error for a path that can't be the folder of a pull. */
+export function unusableFolder(folder: string, cause: unknown): CommandError {
+  const message = `${printable(folder)} can't be used as a folder: ${errorMessage(cause)}.`;
+  return new CommandError(EXIT.cannotCreate, message, { cause });
+}
+
+/**
+ * Moves a received file to `path`, unless a person has changed that file since `version` was read.
+ *
+ * @param version `undefined`: there was no file
+ * @returns whether it was moved
+ */
+export function installFile(temporary: string, path: string, version: string | undefined): boolean {
+  if (versionAt(path) !== version) return false;
+  if (version !== undefined) {
+    renameSync(temporary, path);
+    return true;
+  }
+  try {
+    // Unlike `rename`, this never replaces a file that was created in this moment.
+    linkSync(temporary, path);
+  } catch (error) {
+    if (hasErrno(error, 'EEXIST')) return false;
+    // The file system has no hard links.
+    renameSync(temporary, path);
+    return true;
+  }
+  unlinkSync(temporary);
+  return true;
+}
+
+/** Removes a file, unless a person has changed it since `version` was read. @returns whether it was removed */
+export function removeUnchanged(path: string, version: string): boolean {
+  if (versionAt(path) !== version) return false;
+  unlinkSync(path);
+  return true;
+}
+
+function versionAt(path: string): string | undefined {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && versionOf(stats);
+}
+
+/** Each write to a file changes its `ctime`. */
+function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join();
+}

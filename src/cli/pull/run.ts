@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { TrainyardClient } from '../../client/client.js';
+import { hasErrno } from '../../dataset/errors.js';
+import { makeFolders } from '../../make-folders.js';
+import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
+import { receiveFiles } from '../../service/mount/receive/receive-files.js';
+import type { FileInspector } from '../folder/inspect-files.js';
+import { CommonState, realFolders } from '../sync/common-state.js';
+import { commonChanges, type Decisions, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
+import type { SyncDirection } from '../sync/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
+import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
+import { errorMessage, printable } from '../terminal/text.js';
+import { installFile, type PulledFile, readLocalFiles, removeUnchanged, unusableFolder } from './local-files.js';
+
+const CONNECTIONS = 8;
+
+/** The folder of incomplete files, removed at the end. */
+const PARTIAL_FOLDER = '.trainyard-pull';
+
+/** A dataset, and the folder to pull it into. */
+export interface PullTask {
+  readonly client: TrainyardClient;
+  readonly source: HttpSource;
+  /** The URL of the service. */
+  readonly url: string;
+  readonly folder: string;
+  readonly rules: SyncRules;
+  readonly direction: SyncDirection;
+  readonly inspector: FileInspector;
+  readonly display: ProgressDisplay;
+  readonly signal: AbortSignal;
+}
+
+/** A dataset, compared with the folder. */
+export interface PreparedPull {
+  readonly manifest: MountManifest;
+  readonly plan: SyncPlan;
+  /** The files of the folder. */
+  readonly local: ReadonlyMap<string, PulledFile>;
+  /** Folders and links that have the names of files of the dataset. */
+  readonly notFiles: readonly string[];
+  readonly state: CommonState | undefined;
+  /** The plan once a person has chosen the winners for files in conflict. */
+  readonly decide: (decisions: Decisions) => SyncPlan;
+}
+
+/** The result of a pull. */
+export interface PullReport {
+  readonly pulled: readonly string[];
+  /** Files removed from the folder. */
+  readonly removed: readonly string[];
+  /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
+  readonly conflicts: readonly string[];
+  readonly bytes: number;
+}
+
+/** Reads the manifest and the folder, and compares the two. Changes nothing. */
+export async function preparePull(task: PullTask): Promise<PreparedPull> {
+  const { source, folder, url, rules, inspector, signal } = task;
+  const manifest = await source.manifest(signal);
+  const dataset = hashesIn(manifest);
+  const state = await stateOf(folder, { url, datasetId: manifest.datasetId });
+  const known = state?.files ?? new Map<string, string>();
+  const isCompared = (name: string) => dataset.has(name) || known.has(name);
+  const { files: local, others } = await readLocalFiles(folder, { isCompared, inspector, signal });
+  // A folder without any of these files was emptied or created again, rather than each of its files removed.
+  const common = [...known.keys()].some((name) => local.has(name)) ? known : new Map<string, string>();
+  const available = new Map([...dataset].filter(([name]) => !others.has(name)));
+  const target = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  // A dataset that was emptied removes nothing, as a folder that was emptied does not.
+  const replaces = rules.replaces && dataset.size > 0;
+  const decide = (decisions: Decisions) =>
+    syncPlanOf({ common, source: available, target }, { ...rules, replaces, decisions });
+  const notFiles = [...others].filter((name) => dataset.has(name)).sort();
+  return { manifest, plan: decide(new Map()), local, notFiles, state, decide };
+}
+
+/** The files of a dataset. */
+export function hashesIn({ files }: MountManifest): Map<string, string> {
+  return new Map(files.map(({ filename, sha256 }) => [filename, sha256]));
+}
+
+/** @returns `undefined` if the folder does not exist */
+async function stateOf(folder: string, dataset: { url: string; datasetId: string }): Promise<CommonState | undefined> {
+  const folders = await realFolders([folder]).catch((error) => {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw unusableFolder(folder, error);
+  });
+  return folders && CommonState.open({ folders, ...dataset });
+}
+
+/**
+ * Downloads and removes files as planned. A local file that a person changes in the meantime stays as it is.
+ *
+ * @throws DatasetChanged if the dataset has changed; MountError; the errors of the client; the signal's reason
+ */
+export async function runPull(
+  task: PullTask,
+  { manifest, local, state }: PreparedPull,
+  plan: SyncPlan,
+): Promise<PullReport> {
+  const writes = new Set(plan.write);
+  const files = manifest.files.filter(({ filename }) => writes.has(filename));
+  const conflicts = [...plan.conflicts];
+  const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
+  const [pulled, removed]: [string[], string[]] = [[], []];
+  let bytes = 0;
+  try {
+    if (files.length > 0) {
+      await fetchFiles(task, manifest, { files, local }, ({ filename, sizeBytes, sha256 }, isInstalled) => {
+        if (!isInstalled) return void conflicts.push(filename);
+        pulled.push(filename);
+        bytes += sizeBytes;
+        folder.set(filename, sha256);
+      });
+    }
+    for (const name of plan.remove) {
+      const { path, version } = local.get(name)!;
+      if (!removeUnchanged(path, version)) conflicts.push(name);
+      else {
+        removed.push(name);
+        folder.delete(name);
+      }
+    }
+  } finally {
+    const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
+    await saved?.change(commonChanges(saved.files, folder, hashesIn(manifest)));
+  }
+  return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
+}
+
+async function fetchFiles(
+  { source, folder, display, signal }: PullTask,
+  { name, files: all }: MountManifest,
+  { files, local }: { files: readonly MountFile[]; local: ReadonlyMap<string, PulledFile> },
+  onReceived: (file: MountFile, isInstalled: boolean) => void,
+): Promise<void> {
+  const partial = join(folder, PARTIAL_FOLDER);
+  const created = await makePartialFolder(partial);
+  const totalBytes = bytesOf(all);
+  let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
+  const report = () => {
+    const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
+    display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
+  };
+  try {
+    await receiveFiles(partial, files, source, {
+      started: new Set(await readdir(partial)),
+      connections: CONNECTIONS,
+      nameOf: partialNameOf,
+      signal,
+      onBytes: (bytes) => {
+        doneBytes += bytes;
+        report();
+      },
+      onFile: (file) => {
+        const entry = local.get(file.filename);
+        const path = entry?.path ?? join(folder, file.filename);
+        onReceived(file, installFile(join(partial, partialNameOf(file)), path, entry?.version));
+        doneFiles++;
+        report();
+      },
+    });
+    await removePartialFolder(partial);
+  } finally {
+    // Removes a new folder that stayed empty; `rmdir` fails for one with files.
+    if (created !== undefined && created !== partial) await rmdir(folder).catch(() => {});
+  }
+}
+
+function bytesOf(files: readonly MountFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/** @returns the topmost folder that was created. @throws CommandError with 73 */
+async function makePartialFolder(path: string): Promise<string | undefined> {
+  try {
+    const created = await makeFolders(path);
+    // A link could lead to files of a person.
+    if ((await lstat(path)).isDirectory()) return created;
+  } catch (error) {
+    const message = `${dirname(path)} can't be written: ${errorMessage(error)}.`;
+    throw new CommandError(EXIT.cannotCreate, message, { cause: error });
+  }
+  throw new CommandError(EXIT.cannotCreate, `${path} is in the way: it is a link. Move it away.`);
+}
+
+/** A name that no file of a person has. It belongs to these bytes, so that a file that changed is not resumed. */
+function partialNameOf({ filename, sha256 }: MountFile): string {
+  return `${createHash('sha256').update(`${sha256} ${filename}`).digest('hex')}.partial`;
+}
+
+/** Removes incomplete files, and the folder unless it has files of a person. */
+async function removePartialFolder(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isFile() && /^[0-9a-f]{64}\.partial$/.test(entry.name)) await rm(join(path, entry.name), { force: true });
+  }
+  await rmdir(path).catch((error) => {
+    if (!hasErrno(error, 'ENOTEMPTY', 'ENOENT')) throw error;
+  });
+}

@@ -1,0 +1,117 @@
+import type { Dataset, DatasetWithFiles, PushFile, TrainyardClient } from '../../client/client.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
+import type { LocalFile } from '../folder/read-folder.js';
+import { CommonState, type SyncPair } from '../sync/common-state.js';
+import type { Decisions, Hashes } from '../sync/compare.js';
+import type { SyncDirection } from '../sync/report.js';
+import { bar, type ProgressDisplay } from '../terminal/progress.js';
+import { counted } from '../terminal/text.js';
+import { type PlanRules, type PushPlan, type PushSides, planOf } from './plan.js';
+
+const CONCURRENT_HASHES = 4;
+
+/** Local files, and the dataset to push them to. */
+export interface PushTask {
+  readonly client: TrainyardClient;
+  readonly inspector: FileInspector;
+  readonly display: ProgressDisplay;
+  readonly signal: AbortSignal;
+  readonly paths: readonly string[];
+  /** The dataset's name or ID; the dataset need not exist yet. */
+  readonly name: string;
+  readonly follow: boolean;
+  readonly rules: PlanRules;
+  /** Files sent at a time; the client's default if `undefined`. */
+  readonly concurrency: number | undefined;
+  /** How to say what stays in a dataset as it is. */
+  readonly directionTo: (dataset: { id: string; name: string }) => SyncDirection;
+  readonly pair: Omit<SyncPair, 'datasetId'> & { readonly isWhole: boolean };
+  /** Waits for READY or FAILED after the last file. */
+  readonly waits: boolean;
+}
+
+/** Local files, compared with those of a dataset. */
+export interface PreparedPush {
+  readonly plan: PushPlan;
+  /** The files that `plan` is about. */
+  readonly local: ReadonlyMap<string, LocalFile>;
+  /** `undefined` if it does not exist yet. */
+  readonly dataset: DatasetWithFiles | undefined;
+  /** The plan once a person has chosen the winners for files in conflict. */
+  readonly decide: (decisions: Decisions) => PushPlan;
+}
+
+/** Inspects the files, reads the dataset, and compares the two. Changes nothing. */
+export async function preparePush(task: PushTask): Promise<PreparedPush> {
+  const { client, signal, inspector } = task;
+  const report = await inspectPaths(task.paths, task);
+  const found = await client.find(task.name, { signal });
+  const dataset = found && (await client.status(found.id, { signal }));
+  const sides = await sidesOf(task, report, dataset);
+  const decide = (decisions: Decisions) =>
+    planOf(report, { sides, rules: rulesFor(task, dataset), decisions, inspector });
+  const local = new Map(report.inspected.map(({ file }) => [file.filename, file]));
+  return { plan: decide(new Map()), local, dataset, decide };
+}
+
+async function sidesOf(
+  { pair, inspector, display, signal }: PushTask,
+  { inspected, faults, unreadable }: FolderReport,
+  dataset: DatasetWithFiles | undefined,
+): Promise<PushSides> {
+  const folder = new Map<string, string>();
+  await forEachConcurrent(inspected, CONCURRENT_HASHES, async ({ file }) => {
+    signal.throwIfAborted();
+    // A file that can't be read any more differs from all; sending it fails with the reason.
+    folder.set(file.filename, await inspector.sha256(file).catch(() => ''));
+    display.update(() => [
+      `${bar(folder.size, inspected.length)} compared ${folder.size} of ${counted(inspected.length, 'file')}`,
+    ]);
+  });
+  display.clear();
+  const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
+  const stored = dataset === undefined ? new Map() : hashesOf(dataset);
+  const damaged = new Map((dataset?.damaged ?? []).map(({ filename, sha256 = '' }) => [filename, sha256]));
+  const common = dataset === undefined ? new Map() : (await CommonState.open({ ...pair, datasetId: dataset.id })).files;
+  return {
+    folder,
+    dataset: stored,
+    damaged,
+    // The folder's file repairs a damaged one. Otherwise, it would be one that was removed from the dataset.
+    common: new Map([...common].filter(([name]) => !damaged.has(name))),
+    unfinished: [
+      ...withProblems.filter((name) => !stored.has(name)),
+      ...(dataset?.awaited ?? []).map(({ filename }) => filename),
+    ],
+    unusable: new Set([...faults, ...unreadable].map(({ filename }) => filename.normalize('NFC'))),
+    isWholeFolder: pair.isWhole,
+  };
+}
+
+/** The files of a dataset, those that are still being checked included. */
+export function hashesOf({ files, checking = [] }: DatasetWithFiles): Hashes {
+  // A service that reports no SHA-256 has its files replaced in any case, as `rulesFor` says.
+  const hashes = new Map(files.map(({ filename, size_bytes, sha256 }) => [filename, sha256 ?? `size ${size_bytes}`]));
+  for (const { filename, sha256 } of checking) if (sha256 !== undefined) hashes.set(filename, sha256);
+  return hashes;
+}
+
+/** A service that has no ETags can't tell whether a file was changed there. */
+function rulesFor({ rules }: PushTask, dataset: DatasetWithFiles | undefined): PlanRules {
+  return dataset === undefined || isConditional(dataset) ? rules : { ...rules, winner: rules.winner ?? 'source' };
+}
+
+/** Only trainyard reports counts; other services of this API honour no conditions. */
+export function isConditional({ counts }: Dataset): boolean {
+  return counts !== undefined;
+}
+
+/** The ETags of files of the dataset, damaged ones included; null for names that it does not have. */
+export function etagsOf(
+  files: readonly PushFile[],
+  { dataset, damaged }: Pick<PushSides, 'dataset' | 'damaged'>,
+): Record<string, string | null> {
+  const etagOf = (sha256: string | undefined) => (sha256 === undefined ? null : `"${sha256}"`);
+  return Object.fromEntries(files.map(({ name }) => [name, etagOf(dataset.get(name) ?? damaged.get(name))]));
+}

@@ -1,0 +1,43 @@
+import { CommandError, EXIT } from './terminal/exit-codes.js';
+
+/** What broke off, after something had answered: another attempt can succeed. The codes of Node and of its `fetch` (undici). */
+const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'];
+
+const REASONS: Record<string, string> = {
+  ECONNREFUSED: 'no program accepts connections there. Is the service running, and is the port right?',
+  ENOTFOUND: 'no host has that name. Is the address right?',
+  EAI_AGAIN: "the host's name can't be resolved now. Is this machine connected to the network?",
+  EHOSTUNREACH: 'no route leads there. Is this machine connected to the network?',
+  ENETUNREACH: 'no route leads there. Is this machine connected to the network?',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not answer with TLS. Does its URL begin with http:// instead of https://?',
+  UND_ERR_CONNECT_TIMEOUT: 'it does not answer. Is the address right, and does a firewall let this machine through?',
+};
+
+/**
+ * Makes a `fetch` that ends the command at once if the service can't be reached at all: an address with a mistake is not
+ * worth five attempts. Once the service has answered, failures are the client's, which retries them: the service may have
+ * been restarted.
+ */
+export function fetchOnceReached(): typeof fetch {
+  let isReached = false;
+  return async (input, init) => {
+    try {
+      const response = await fetch(input, init);
+      isReached = true;
+      return response;
+    } catch (error) {
+      const code = codeOf(error);
+      if (isReached || code === undefined || BROKEN_OFF.includes(code)) throw error;
+      const { origin } = new URL(input instanceof Request ? input.url : input);
+      const reason = REASONS[code] ?? (error as { cause: Error }).cause.message;
+      throw new CommandError(EXIT.unavailable, `${origin} can't be reached (${code}): ${reason}`, { cause: error });
+    }
+  };
+}
+
+/** The code of the operating system, of OpenSSL or of undici. `undefined` if `fetch` was not even begun, or aborted. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof TypeError) || !(error.cause instanceof Error)) return undefined;
+  const { code } = error.cause as NodeJS.ErrnoException;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { packageVersion } from '../version.js';
+import { withOwnCommand } from './terminal/own-command.js';
+import { endWith, wantsJson } from './terminal/exit-codes.js';
+
+const EXAMPLES = `
+Examples:
+  $ trainyard login http://127.0.0.1:8787   once, with the token that "trainyard serve" printed
+  $ trainyard check photos                  is the folder fit to train on?
+  $ trainyard push photos                   upload it to the dataset "photos"
+  $ trainyard ls
+
+Every command has examples in its own --help, and --json for scripts.`;
+
+/** Runs the command line of this process to its end, with the commands that `add` adds. */
+export async function runProgram(description: string, add: (program: Command) => void): Promise<void> {
+  // A reader such as `head` may close the pipe early.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+  const args = process.argv.slice(2);
+  const program = new Command('trainyard')
+    .description(description)
+    .version(packageVersion())
+    .showHelpAfterError('Run with --help for usage.')
+    // Makes commander throw instead of exiting, so that all errors end in `endWith`. With --json it prints nothing itself.
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void process.stdout.write(withOwnCommand(text)),
+      writeErr: wantsJson(args) ? () => {} : (text) => void process.stderr.write(withOwnCommand(text)),
+    })
+    .addHelpText('after', EXAMPLES);
+  try {
+    add(program);
+    await program.parseAsync();
+  } catch (error) {
+    endWith(error, args);
+  }
+}

@@ -1,0 +1,107 @@
+/** The SHA-256 of each file of a folder or dataset, by filename. */
+export type Hashes = ReadonlyMap<string, string>;
+
+/** The SHA-256 of one file in three states; `undefined` where there is no such file. */
+export interface FileVersions {
+  /** The version that folder and dataset last had in common, as far as it is known. */
+  readonly common: string | undefined;
+  /** On the side that files are copied from: the folder for a push, the dataset for a pull. */
+  readonly source: string | undefined;
+  /** On the side that files are copied to. */
+  readonly target: string | undefined;
+}
+
+export interface SyncRules {
+  /** The side whose version is kept where both have changed; `undefined` leaves such files alone. */
+  readonly winner: 'source' | 'target' | undefined;
+  /** Removes from the target what was removed from the source. */
+  readonly replaces: boolean;
+  /**
+   * A source that wins also writes the files that were removed from the target and, with `replaces`, makes the target what
+   * the source is.
+   */
+  readonly overrules: boolean;
+}
+
+/** Why a file of the target stays as it is, although the source differs. */
+export type Kept =
+  | 'removed-from-source'
+  | 'changed-in-target'
+  | 'added-to-target'
+  | 'removed-from-target'
+  /** Both sides have changed it, and the target's version wins. */
+  | 'target-wins';
+
+/** What to do with one file of the target. */
+export type SyncStep = 'same' | 'write' | 'remove' | 'conflict' | Kept;
+
+/**
+ * Decides about one file by a three-way comparison. A version that only the target has is overwritten or removed only if the
+ * rules say that the source wins.
+ */
+export function syncStep({ common, source, target }: FileVersions, rules: SyncRules): SyncStep {
+  const { winner, replaces } = rules;
+  const sourceStep = source !== undefined ? 'write' : replaces ? 'remove' : 'removed-from-source';
+  if (source === target) return 'same';
+  if (target === common) return sourceStep;
+  if (source === common) {
+    const overrules = winner === 'source' && rules.overrules;
+    if (target === undefined) return overrules ? 'write' : 'removed-from-target';
+    if (overrules && replaces) return sourceStep;
+    return common === undefined ? 'added-to-target' : 'changed-in-target';
+  }
+  if (winner === undefined) return 'conflict';
+  return winner === 'source' ? sourceStep : 'target-wins';
+}
+
+/** What a push or a pull does with each file, by filename; every list is sorted. */
+export interface SyncPlan {
+  readonly same: readonly string[];
+  readonly write: readonly string[];
+  readonly remove: readonly string[];
+  /** Changed on both sides: they stay as they are until a person decides. */
+  readonly conflicts: readonly string[];
+  readonly kept: Readonly<Record<Kept, readonly string[]>>;
+}
+
+/** The winners that a person chose for single files. A removal that wins also removes the file from the target. */
+export type Decisions = ReadonlyMap<string, 'source' | 'target'>;
+
+/** Decides about every file of two sides. */
+export function syncPlanOf(
+  { common, source, target }: { common: Hashes; source: Hashes; target: Hashes },
+  rules: SyncRules & { readonly decisions: Decisions },
+): SyncPlan {
+  const byStep: Record<SyncStep, string[]> = {
+    same: [],
+    write: [],
+    remove: [],
+    conflict: [],
+    'removed-from-source': [],
+    'changed-in-target': [],
+    'added-to-target': [],
+    'removed-from-target': [],
+    'target-wins': [],
+  };
+  for (const name of [...new Set([...source.keys(), ...target.keys()])].sort()) {
+    const decided = rules.decisions.get(name);
+    const own = decided === undefined ? rules : { winner: decided, replaces: true, overrules: false };
+    const versions = { common: common.get(name), source: source.get(name), target: target.get(name) };
+    byStep[syncStep(versions, own)].push(name);
+  }
+  const { same, write, remove, conflict, ...kept } = byStep;
+  return { same, write, remove, conflicts: conflict, kept };
+}
+
+/**
+ * The changes to what folder and dataset have in common, once both are known: a file that is the same on both sides, and
+ * `undefined` for one that neither has any more. The others stay as they were.
+ */
+export function commonChanges(common: Hashes, one: Hashes, other: Hashes): Map<string, string | undefined> {
+  const changes = new Map<string, string | undefined>();
+  for (const name of new Set([...common.keys(), ...one.keys()])) {
+    const sha256 = one.get(name);
+    if (sha256 === other.get(name) && sha256 !== common.get(name)) changes.set(name, sha256);
+  }
+  return changes;
+}

@@ -1,0 +1,174 @@
+import { type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { readRegularFile } from '../../storage/regular-file.js';
+import { type Painter, painterOf, print, printMessage } from '../terminal/print.js';
+import { choose } from '../terminal/prompts.js';
+import { counted, formatBytes, printable } from '../terminal/text.js';
+import type { Hashes } from './compare.js';
+import { namesOf } from './report.js';
+
+/** A longer caption is compared by its SHA-256 only. */
+const MAX_TEXT_BYTES = 64 * 1024;
+
+/** Captions whose texts are read. */
+const MAX_READ = 1000;
+
+/** Conflicts that are printed with their texts; the others are only named. */
+const MAX_SHOWN = 20;
+
+/** Lines of a difference that are printed of each side. */
+const MAX_LINES_SHOWN = 12;
+
+/** One version of a file that has changed on both sides; `undefined` if it was removed there. */
+type Version = { readonly sizeBytes: number; readonly text: string | undefined } | undefined;
+
+/** A file that was changed in the folder and in the dataset since they last had it in common. */
+export interface Conflict {
+  readonly filename: string;
+  readonly folder: Version;
+  readonly dataset: Version;
+}
+
+/** A file on either side, as far as a conflict shows it. */
+export interface FileOnSide {
+  readonly sizeBytes: number;
+}
+
+/** Reads both versions of conflicting files; the texts of the first captions only. */
+export async function readConflicts(
+  names: readonly string[],
+  sides: {
+    readonly folder: ReadonlyMap<string, FileOnSide & { readonly path: string }>;
+    readonly dataset: ReadonlyMap<string, FileOnSide>;
+    readonly client: TrainyardClient;
+    readonly datasetId: string;
+    readonly signal: AbortSignal;
+  },
+): Promise<Conflict[]> {
+  const { folder, dataset, client, datasetId, signal } = sides;
+  const captions = names.filter((name) => mediaTypeOf(name)?.kind === 'caption').slice(0, MAX_READ);
+  const texts = await textsInDataset(
+    captions.filter((name) => dataset.has(name)),
+    { client, datasetId, signal },
+  );
+  const localTexts = new Map<string, string>();
+  await forEachConcurrent(captions, 8, async (name) => {
+    const path = folder.get(name)?.path;
+    if (path === undefined) return;
+    // A caption that can't be read is shown by its size.
+    const text = await readRegularFile(path, { maxBytes: MAX_TEXT_BYTES }).catch(() => undefined);
+    if (text !== undefined) localTexts.set(name, text.replace(/^\ufeff/, ''));
+  });
+  const versionOf = (file: FileOnSide | undefined, text: string | undefined): Version =>
+    file && { sizeBytes: file.sizeBytes, text };
+  return names.map((filename) => ({
+    filename,
+    folder: versionOf(folder.get(filename), localTexts.get(filename)),
+    dataset: versionOf(dataset.get(filename), texts.get(filename)),
+  }));
+}
+
+async function textsInDataset(
+  names: readonly string[],
+  { client, datasetId, signal }: { client: TrainyardClient; datasetId: string; signal: AbortSignal },
+): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
+  const captions = await client.bulk.captions(datasetId, names, { signal }).catch((error) => {
+    // One of them was removed in the meantime; their sizes are shown.
+    if (error instanceof TrainyardError && error.status === 404) return [];
+    throw error;
+  });
+  return new Map(captions.flatMap(({ filename, text }) => (text === null ? [] : [[filename, text]])));
+}
+
+/** Lists conflicts: of captions the lines that differ, `-` in the folder and `+` in the dataset, of other files the sizes. */
+export function conflictLines(conflicts: readonly Conflict[], paint: Painter): string[] {
+  const lines = conflicts.slice(0, MAX_SHOWN).flatMap((conflict) => linesOf(conflict, paint, MAX_LINES_SHOWN));
+  const more = conflicts.slice(MAX_SHOWN).map(({ filename }) => printable(filename));
+  return more.length === 0
+    ? lines
+    : [...lines, paint('yellow', `✗ ${counted(more.length, 'more conflict')}: ${more.join(', ')}`)];
+}
+
+function linesOf({ filename, folder, dataset }: Conflict, paint: Painter, maxLines: number): string[] {
+  const deeds = `${deedOf('folder', '-', folder)}, ${deedOf('dataset', '+', dataset)}`;
+  const title = paint('yellow', `✗ ${printable(filename)} is in conflict: ${deeds}`);
+  const isText = folder?.text !== undefined && dataset?.text !== undefined;
+  const both: [string[], string[]] = [textLinesOf(folder), textLinesOf(dataset)];
+  const [here, there] = isText ? differingLines(...both) : both;
+  if (here.length + there.length === 0) {
+    return [title, paint('dim', '  the texts differ only in their byte order mark')];
+  }
+  return [
+    title,
+    ...shortened(here, maxLines).map((line) => paint('red', `  - ${printable(line)}`)),
+    ...shortened(there, maxLines).map((line) => paint('green', `  + ${printable(line)}`)),
+  ];
+}
+
+function deedOf(side: 'folder' | 'dataset', sign: string, version: Version): string {
+  return version === undefined ? `removed from the ${side}` : `changed in the ${side} (${sign})`;
+}
+
+function textLinesOf(version: Version): string[] {
+  if (version === undefined) return [];
+  return version.text === undefined ? [formatBytes(version.sizeBytes)] : version.text.split('\n');
+}
+
+/** The lines of two texts without those that both begin and end with. */
+export function differingLines(one: readonly string[], other: readonly string[]): [string[], string[]] {
+  const shorter = Math.min(one.length, other.length);
+  let start = 0;
+  while (start < shorter && one[start] === other[start]) start++;
+  let end = 0;
+  while (end < shorter - start && one.at(-1 - end) === other.at(-1 - end)) end++;
+  return [one.slice(start, one.length - end), other.slice(start, other.length - end)];
+}
+
+function shortened(lines: readonly string[], max: number): string[] {
+  return lines.length <= max
+    ? [...lines]
+    : [...lines.slice(0, max), `… and ${counted(lines.length - max, 'more line')}`];
+}
+
+/** Prints conflicts on standard output, and on standard error how to decide. */
+export function printConflicts(conflicts: readonly Conflict[]): void {
+  if (conflicts.length === 0) return;
+  print(conflictLines(conflicts, painterOf(process.stdout)).join('\n'));
+  const names = conflicts.map(({ filename }) => filename);
+  const [files, were] =
+    names.length === 1 ? ['1 file is', 'was'] : [`${names.length.toLocaleString('en')} files are`, 'were'];
+  const advice = "To keep the folder's version, add --ours; to keep the dataset's, add --theirs.";
+  printMessage(`${files} in conflict and ${were} left alone: ${namesOf(names)}. ${advice}`);
+}
+
+/** Asks a person about each conflict. @returns whose version to keep; files that were skipped are left out */
+export async function askAboutConflicts(
+  conflicts: readonly Conflict[],
+  signal: AbortSignal,
+): Promise<Map<string, 'ours' | 'theirs'>> {
+  const paint = painterOf(process.stderr);
+  const decisions = new Map<string, 'ours' | 'theirs'>();
+  for (const [i, conflict] of conflicts.entries()) {
+    print(linesOf(conflict, paint, MAX_LINES_SHOWN).join('\n'), process.stderr);
+    const question = `Conflict ${i + 1} of ${conflicts.length}. Keep ours (folder) or theirs (dataset)?`;
+    for (;;) {
+      const choice = await choose(question, ['ours', 'theirs', 'skip', 'diff'], signal);
+      if (choice === 'ours' || choice === 'theirs') decisions.set(conflict.filename, choice);
+      if (choice !== 'diff') break;
+      print(linesOf(conflict, paint, Number.POSITIVE_INFINITY).join('\n'), process.stderr);
+    }
+  }
+  return decisions;
+}
+
+/** A conflict for `--json`: the SHA-256 of each version, null where the file was removed. */
+export function conflictDocument(filename: string, sides: { folder: Hashes; dataset: Hashes; common: Hashes }) {
+  return {
+    filename,
+    folder_sha256: sides.folder.get(filename) ?? null,
+    dataset_sha256: sides.dataset.get(filename) ?? null,
+    common_sha256: sides.common.get(filename) ?? null,
+  };
+}

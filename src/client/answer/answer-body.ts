@@ -1,0 +1,110 @@
+import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
+
+/** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
+const MAX_JSON_BYTES = 64 * 1024 * 1024;
+
+/** More commas and brackets than in any such list; parsing them would take gigabytes. */
+const MAX_JSON_MARKS = 8_000_000;
+
+/** An answer that is not a success is quoted up to this length. */
+const MAX_ERROR_BYTES = 64 * 1024;
+
+/** Waits for an answer until the signal aborts. `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
+export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return answer;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * The same answer with a body that fails once the signal aborts. `fetch` of Node refers to its abort controller weakly: after
+ * a garbage collection the body no longer ends with the signal (https://github.com/nodejs/undici, `lib/web/fetch/request.js`).
+ */
+export function abortable(response: Response, signal: AbortSignal | undefined): Response {
+  if (signal === undefined || response.body === null) return response;
+  const { status, statusText, headers } = response;
+  const reader = response.body.getReader();
+  const cancel = (reason: unknown) => reader.cancel(reason).catch(() => {});
+  let onAbort = () => {};
+  const stopListening = () => signal.removeEventListener('abort', onAbort);
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      start(controller) {
+        onAbort = () => {
+          controller.error(signal.reason);
+          void cancel(signal.reason);
+        };
+        if (signal.aborted) onAbort();
+        else signal.addEventListener('abort', onAbort, { once: true });
+      },
+      async pull(controller) {
+        const { done, value } = await reader.read().catch((error) => {
+          stopListening();
+          throw error;
+        });
+        if (signal.aborted) return;
+        if (!done) return controller.enqueue(value);
+        stopListening();
+        controller.close();
+      },
+      cancel(reason) {
+        stopListening();
+        return cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { status, statusText, headers });
+}
+
+/** Parses the body of a successful answer. @throws TrainyardError if it is not JSON, such as a page of another web server */
+export async function jsonOf(response: Response): Promise<unknown> {
+  const { text, isCut, marks } = await bodyTextOf(response, MAX_JSON_BYTES);
+  if (isCut || marks > MAX_JSON_MARKS) {
+    throw invalidAnswer(
+      response.status,
+      `it is longer than any answer of a service, ${MAX_JSON_BYTES / 1024 / 1024} MiB.`,
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw errorFor(response, text);
+  }
+}
+
+/** The error of an answer that is not a success. */
+export async function errorOf(response: Response): Promise<TrainyardError> {
+  const { text } = await bodyTextOf(response, MAX_ERROR_BYTES).catch(() => ({ text: '' }));
+  return errorFor(response, text);
+}
+
+/** Reads a body as UTF-8. Cancels the rest of a longer one. `marks` are the commas and opening brackets. */
+export async function bodyTextOf(
+  { body }: Response,
+  maxBytes: number,
+): Promise<{ text: string; isCut: boolean; marks: number }> {
+  if (body === null) return { text: '', isCut: false, marks: 0 };
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let [text, bytes, marks] = ['', 0, 0];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { text: text + decoder.decode(), isCut: false, marks };
+    bytes += value.length;
+    for (const byte of value) if (byte === 0x2c || byte === 0x5b || byte === 0x7b) marks++;
+    text += decoder.decode(value, { stream: true });
+    if (bytes <= maxBytes && marks <= MAX_JSON_MARKS) continue;
+    await reader.cancel().catch(() => {});
+    return { text, isCut: true, marks };
+  }
+}

@@ -1,0 +1,107 @@
+import { MAX_NAMES_PER_REQUEST } from '../../api/limits.js';
+import type { WireCaption } from '../../api/schemas.js';
+import type { WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../../api/bulk-schemas.js';
+import { CAPTIONS, REMOVED_FILES, SAVED_CAPTIONS, WITHDRAWN_UPLOADS } from '../answer/answer-shape.js';
+import { type CallOptions, path, queryOf, type RevisionOptions, type Requests } from '../requests.js';
+
+/** A caption to save. */
+export interface CaptionToSave {
+  readonly filename: string;
+  readonly text: string;
+  /** The ETag of the caption that it replaces; `null`: there is none. Without it, the caption is saved in any case. */
+  readonly ifMatch?: string | null;
+}
+
+/** Reads, writes and removes many files at once, up to 1,000 in a request. trainyard only. */
+export class BulkCalls {
+  readonly #requests: Requests;
+
+  constructor(requests: Requests) {
+    this.#requests = requests;
+  }
+
+  /**
+   * Reads the texts of captions, in the order of the filenames given. A byte order mark is removed and nothing else. The
+   * text of a caption over 64 KiB is `null`; read it with `client.file`.
+   * @example const [caption] = await client.bulk.captions(dataset.id, ['yard_01.txt']);
+   */
+  async captions(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<WireCaption[]> {
+    const target = `${path(id)}/captions${queryOf({ revision: options.revision })}`;
+    const captions: WireCaption[] = [];
+    for (const slice of slicesOf(filenames)) {
+      const request = { body: { filenames: slice }, ...options };
+      const answer = await this.#requests.json('POST', target, CAPTIONS, request);
+      captions.push(...answer.captions);
+    }
+    return captions;
+  }
+
+  /**
+   * Reads up to 1,000 files as one tar archive, in the order of the filenames given.
+   * @example const { body } = await client.bulk.archive(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
+   */
+  archive(id: string, filenames: readonly string[], options: RevisionOptions = {}): Promise<Response> {
+    const target = `${path(id)}/archive${queryOf({ revision: options.revision })}`;
+    return this.#requests.response('POST', target, { body: { filenames }, ...options });
+  }
+
+  /**
+   * Saves captions. Of each, the answer says whether it was saved, what is there now if its `ifMatch` was not met, or what is
+   * wrong with its text.
+   * @example const [saved] = await client.bulk.saveCaptions(dataset.id, [{ filename: 'yard_01.txt', text: 'dusk', ifMatch: etag }]);
+   */
+  async saveCaptions(
+    id: string,
+    captions: readonly CaptionToSave[],
+    options: CallOptions = {},
+  ): Promise<WireSavedCaptions['captions']> {
+    const saved: WireSavedCaptions['captions'] = [];
+    for (const slice of slicesOf(captions)) {
+      const request = { body: { captions: slice }, ...options };
+      saved.push(...(await this.#requests.json('PUT', `${path(id)}/captions`, SAVED_CAPTIONS, request)).captions);
+    }
+    return saved;
+  }
+
+  /**
+   * Deletes files, with any pending or rejected uploads of their names. With `ifMatch`, only those that have these ETags.
+   * @example await client.bulk.removeFiles(dataset.id, ['yard_01.jpg', 'yard_01.txt']);
+   */
+  async removeFiles(
+    id: string,
+    filenames: readonly string[],
+    { ifMatch, ...options }: CallOptions & { ifMatch?: Readonly<Record<string, string>> } = {},
+  ): Promise<WireRemovedFiles['files']> {
+    const removed: WireRemovedFiles['files'] = [];
+    for (const slice of slicesOf(filenames)) {
+      const tags = Object.fromEntries(slice.flatMap((name) => (ifMatch?.[name] ? [[name, ifMatch[name]]] : [])));
+      const request = { body: { filenames: slice, ...(ifMatch && { ifMatch: tags }) }, ...options };
+      removed.push(...(await this.#requests.json('DELETE', `${path(id)}/files`, REMOVED_FILES, request)).files);
+    }
+    return removed;
+  }
+
+  /**
+   * Deletes the pending, rejected or expired uploads of filenames. Stored files of these names stay.
+   * @example await client.bulk.withdraw(dataset.id, ['a.mp4', 'b.mp4']);
+   */
+  async withdraw(
+    id: string,
+    filenames: readonly string[],
+    options: CallOptions = {},
+  ): Promise<WireWithdrawnUploads['uploads']> {
+    const withdrawn: WireWithdrawnUploads['uploads'] = [];
+    for (const slice of slicesOf(filenames)) {
+      const request = { body: { filenames: slice }, ...options };
+      const answer = await this.#requests.json('DELETE', `${path(id)}/uploads`, WITHDRAWN_UPLOADS, request);
+      withdrawn.push(...answer.uploads);
+    }
+    return withdrawn;
+  }
+}
+
+function slicesOf<T>(items: readonly T[]): T[][] {
+  const slices: T[][] = [];
+  for (let i = 0; i < items.length; i += MAX_NAMES_PER_REQUEST) slices.push(items.slice(i, i + MAX_NAMES_PER_REQUEST));
+  return slices;
+}

@@ -1,0 +1,83 @@
+import { firstWordsOf } from '../inspect/caption-content.js';
+import { decodeWindows1252, isPlausibleWindows1252 } from './windows-1252.js';
+
+/** Longer texts are no captions, and are not read. */
+export const MAX_MENDED_CAPTION_BYTES = 64 * 1024;
+
+export type MendedCaption =
+  | {
+      readonly ok: true;
+      /** In UTF-8, without a byte order mark. */
+      readonly bytes: Buffer;
+      /** What was changed, with the text as it reads afterwards. */
+      readonly change: string;
+    }
+  /** The rest of a sentence that begins with the file's name: why the caption is left as it is, and how a person mends it. */
+  | { readonly ok: false; readonly reason: string };
+
+const BYTE_ORDER_MARKS = /^\ufeff+/;
+
+/** Control characters other than tabs and line ends. In a decoded text they show that the encoding was another one. */
+const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/;
+
+/**
+ * Converts a caption to UTF-8 where its encoding is certain: by a byte order mark, or Windows-1252 in which each character beyond
+ * ASCII makes sense where it stands.
+ */
+export function mendCaption(bytes: Buffer): MendedCaption {
+  const utf16 = utf16In(bytes);
+  if (utf16 !== undefined) return mendUtf16(bytes, utf16);
+  const text = decoded(bytes, 'utf-8');
+  if (bytes.includes(0)) {
+    const reason = 'contains zero bytes, so its encoding is not certain. If it is UTF-16, convert it with';
+    return { ok: false, reason: `${reason} ${iconv('UTF-16LE')}.` };
+  }
+  if (text !== undefined) {
+    if (!BYTE_ORDER_MARKS.test(text)) return { ok: false, reason: 'is UTF-8 without a byte order mark already.' };
+    return { ok: true, bytes: utf8(text), change: 'its byte order mark is removed' };
+  }
+  const latin = decodeWindows1252(bytes);
+  if (CONTROL.test(latin) || !isPlausibleWindows1252(latin)) {
+    const encodings = 'WINDOWS-1252, CP1251, SHIFT-JIS or GB18030';
+    const reason = `is not UTF-8, and its encoding is not certain. Convert it with ${iconv('ENCODING')}; ENCODING may be ${encodings}.`;
+    return { ok: false, reason };
+  }
+  return {
+    ok: true,
+    bytes: utf8(latin),
+    change: `from Windows-1252 (assumed) to UTF-8; it reads ${quotationOf(latin)}`,
+  };
+}
+
+function utf16In(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
+}
+
+function mendUtf16(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): MendedCaption {
+  const text = decoded(bytes, encoding);
+  if (text === undefined || CONTROL.test(text)) {
+    const reason = 'begins like UTF-16, but is no valid text in it. Write the caption again.';
+    return { ok: false, reason };
+  }
+  return { ok: true, bytes: utf8(text), change: `from UTF-16 to UTF-8; it reads ${quotationOf(text)}` };
+}
+
+function decoded(bytes: Buffer, encoding: string): string | undefined {
+  try {
+    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+const utf8 = (text: string) => Buffer.from(text.replace(BYTE_ORDER_MARKS, ''));
+
+const iconv = (encoding: string) => `iconv -f ${encoding} -t UTF-8`;
+
+/** The words around the first character beyond ASCII, in quotes. */
+function quotationOf(text: string): string {
+  const plain = text.replace(BYTE_ORDER_MARKS, '');
+  const start = plain.slice(0, Math.max(0, plain.search(/[^\0-\x7f]/) - 16)).lastIndexOf(' ') + 1;
+  return `“${firstWordsOf(plain.slice(start))}”`;
+}

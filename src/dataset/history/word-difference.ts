@@ -1,0 +1,65 @@
+/** A part of the difference of two texts. */
+export interface Piece {
+  readonly kind: 'same' | 'removed' | 'added';
+  readonly text: string;
+}
+
+/**
+ * Aligning words takes time and memory quadratic in their number. If either text has more words than this between the first
+ * and the last difference, all of them count as replaced.
+ */
+const MAX_ALIGNED_WORDS = 400;
+
+/** Compares two texts word by word: a diff by their longest common subsequence. */
+export function differenceOf(before: string, after: string): Piece[] {
+  const old = wordsIn(before);
+  const now = wordsIn(after);
+  let start = 0;
+  while (start < old.length && start < now.length && old[start] === now[start]) start++;
+  let end = 0;
+  const most = Math.min(old.length, now.length) - start;
+  while (end < most && old.at(-1 - end) === now.at(-1 - end)) end++;
+  return merged([
+    ...old.slice(0, start).map((text): Piece => ({ kind: 'same', text })),
+    ...middle(old.slice(start, old.length - end), now.slice(start, now.length - end)),
+    ...old.slice(old.length - end).map((text): Piece => ({ kind: 'same', text })),
+  ]);
+}
+
+function middle(old: readonly string[], now: readonly string[]): Piece[] {
+  const removed = (text: string): Piece => ({ kind: 'removed', text });
+  const added = (text: string): Piece => ({ kind: 'added', text });
+  if (old.length > MAX_ALIGNED_WORDS || now.length > MAX_ALIGNED_WORDS) return [...old.map(removed), ...now.map(added)];
+  // common[i][j] is the length of the longest common subsequence of old[i…] and now[j…].
+  const common = Array.from({ length: old.length + 1 }, () => new Uint16Array(now.length + 1));
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = now.length - 1; j >= 0; j--) {
+      common[i]![j] = old[i] === now[j] ? common[i + 1]![j + 1]! + 1 : Math.max(common[i + 1]![j]!, common[i]![j + 1]!);
+    }
+  }
+  const pieces: Piece[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < old.length && j < now.length) {
+    if (old[i] === now[j]) {
+      pieces.push({ kind: 'same', text: old[i++]! });
+      j++;
+    } else if (common[i + 1]![j]! >= common[i]![j + 1]!) pieces.push(removed(old[i++]!));
+    else pieces.push(added(now[j++]!));
+  }
+  return [...pieces, ...old.slice(i).map(removed), ...now.slice(j).map(added)];
+}
+
+function wordsIn(text: string): string[] {
+  return text.match(/[\p{L}\p{N}\p{M}_]+|\s+|[^\p{L}\p{N}\p{M}_\s]/gu) ?? [];
+}
+
+function merged(pieces: readonly Piece[]): Piece[] {
+  const runs: { kind: Piece['kind']; text: string }[] = [];
+  for (const { kind, text } of pieces) {
+    const last = runs.at(-1);
+    if (last?.kind === kind) last.text += text;
+    else runs.push({ kind, text });
+  }
+  return runs;
+}

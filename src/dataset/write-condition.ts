@@ -1,0 +1,53 @@
+import type { DatasetFile, StoredFile, Tags, WriteCondition } from './dataset.js';
+import { type FieldProblem, ServiceError } from './errors.js';
+import { type ErrorProblem, errorIn } from './problems.js';
+
+/** The file that a write would have replaced, as its client needs to know it. */
+export type CurrentFile = Pick<StoredFile['upload'], 'sha256' | 'sizeBytes'>;
+
+/** A write was not done, because the file under the name is not the one that the client expects. */
+export class PreconditionFailed extends ServiceError {
+  /** `undefined` if there is no file of that name. */
+  readonly current: CurrentFile | undefined;
+
+  constructor(filename: string, current: CurrentFile | undefined, options: { detail?: readonly FieldProblem[] } = {}) {
+    const found =
+      current === undefined ? 'does not exist in the dataset' : 'is in the dataset, and not as the request expects it';
+    super(
+      'precondition_failed',
+      `${filename} ${found}, so nothing was written. Read it again and decide what to keep.`,
+      options,
+    );
+    this.name = 'PreconditionFailed';
+    this.current = current;
+  }
+}
+
+/** The stored file of a name, which clients read and which conditions are about. */
+export function storedFileIn(files: readonly DatasetFile[], filename: string): StoredFile | undefined {
+  return files.find((file): file is StoredFile => file.upload.state === 'stored' && file.filename === filename);
+}
+
+/** @throws PreconditionFailed if the stored file of the name, or its absence, does not meet the condition */
+export function requireCondition(
+  condition: WriteCondition | undefined,
+  filename: string,
+  stored: StoredFile | undefined,
+): void {
+  if (!meetsCondition(condition, stored)) throw new PreconditionFailed(filename, stored?.upload);
+}
+
+export function meetsCondition(
+  { ifMatch, ifNoneMatch }: WriteCondition = {},
+  stored: Pick<StoredFile, 'upload'> | undefined,
+): boolean {
+  const sha256 = stored?.upload.sha256;
+  const isAmong = (tags: Tags) => sha256 !== undefined && (tags === '*' || tags.includes(sha256));
+  return (ifMatch === undefined || isAmong(ifMatch)) && (ifNoneMatch === undefined || !isAmong(ifNoneMatch));
+}
+
+/** The problem of an upload whose condition was no longer met when its bytes had been checked after the client's answer. */
+export function changedMeanwhile(filename: string): ErrorProblem {
+  const message = `${filename} was changed by another upload in the meantime, and this one was only to replace the file that it was made from. Upload it again if it is to replace the new one.`;
+  return errorIn(filename, 'FILE_CHANGED', message);
+}

@@ -1,0 +1,65 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { WireCurrentFile } from '../api/schemas.js';
+import type { Tags, WriteCondition } from '../dataset/dataset.js';
+import { ServiceError } from '../dataset/errors.js';
+import type { CurrentFile } from '../dataset/write-condition.js';
+
+/** The entity tag of a file: strong, and the same for the same bytes. */
+export function etagOf({ sha256 }: { readonly sha256: string }): string {
+  return `"${sha256}"`;
+}
+
+/** The file under the name of a write whose condition was not met. */
+export function currentToWire(current: CurrentFile | undefined): WireCurrentFile | null {
+  return current === undefined ? null : { etag: etagOf(current), size_bytes: current.sizeBytes };
+}
+
+/**
+ * The condition that a request sets for its write with `If-Match` and `If-None-Match` (RFC 9110, section 13.1); `undefined`
+ * without these headers.
+ *
+ * @throws ServiceError `invalid_field`
+ */
+export function conditionOf(headers: IncomingHttpHeaders): WriteCondition | undefined {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers;
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined;
+  return {
+    // `If-Match` needs the same bytes, which a weak tag does not promise.
+    ...(ifMatch !== undefined && { ifMatch: tagsOf('If-Match', ifMatch, { acceptsWeak: false }) }),
+    ...(ifNoneMatch !== undefined && { ifNoneMatch: tagsOf('If-None-Match', ifNoneMatch, { acceptsWeak: true }) }),
+  };
+}
+
+/**
+ * The condition of a write that replaces a file with this ETag, or adds a file if the ETag is null.
+ *
+ * @param path names the field in the error
+ * @throws ServiceError `invalid_field`
+ */
+export function expectedConditionOf(etag: unknown, path: string): WriteCondition {
+  if (etag === null) return { ifNoneMatch: '*' };
+  if (typeof etag !== 'string') throw malformedTags(path);
+  return { ifMatch: tagsOf(path, etag, { acceptsWeak: false }) };
+}
+
+/** One entity tag of a list, and the comma after it. */
+const LISTED_TAG = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/y;
+
+function tagsOf(path: string, value: string, { acceptsWeak }: { acceptsWeak: boolean }): Tags {
+  if (value.trim() === '*') return '*';
+  const tags: string[] = [];
+  LISTED_TAG.lastIndex = 0;
+  do {
+    const [, weak, tag = ''] = LISTED_TAG.exec(value) ?? [];
+    if (LISTED_TAG.lastIndex === 0) throw malformedTags(path);
+    if (weak === undefined || acceptsWeak) tags.push(tag);
+  } while (LISTED_TAG.lastIndex < value.length);
+  return tags;
+}
+
+function malformedTags(path: string): ServiceError {
+  const message = 'must be * or an ETag in quotation marks, as answers have it';
+  return new ServiceError('invalid_field', `The request is not valid. ${path}: ${message}`, {
+    detail: [{ path, message }],
+  });
+}

@@ -1,0 +1,70 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { contentLengthOf, MAX_DIRECT_BODY_BYTES } from '../bodies.js';
+import { type ErrorResponse, NOSNIFF } from '../errors.js';
+
+const MAX_DISCARD_MS = 20_000;
+
+/** A client that sends nothing for so long has read the answer, or has gone. */
+const MAX_PAUSE_MS = 5000;
+
+/** Connections whose whole body is discarded at one time. */
+const MAX_DISCARDING = 64;
+
+/** The limits for other connections, and for bodies that are too large to be discarded. */
+const SHORT_BYTES = 8 * 1024 * 1024;
+const SHORT_MS = 2000;
+
+let discarding = 0;
+
+/**
+ * Sends an error response while the request body is still arriving, discards the rest of the body, then closes the
+ * connection. Some clients, such as Python's httpx, read a response only after they have sent the whole body, and lose it
+ * if the connection closes before.
+ */
+export function rejectEarly(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
+  const { raw } = request;
+  const payload = JSON.stringify(response.body);
+  reply.hijack();
+  reply.raw.writeHead(response.status, {
+    ...response.headers,
+    ...NOSNIFF,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(payload),
+    connection: 'close',
+  });
+  reply.raw.write(payload);
+  const bodyBytes = remainingBytes(request);
+  const isDiscarded = bodyBytes !== undefined && discarding < MAX_DISCARDING;
+  const maxBytes = isDiscarded ? bodyBytes : SHORT_BYTES;
+  if (isDiscarded) discarding++;
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    if (isDiscarded) discarding--;
+    clearTimeout(timer);
+    clearTimeout(pauseTimer);
+    reply.raw.end();
+    raw.socket.destroySoon();
+  };
+  const timer = setTimeout(end, isDiscarded ? MAX_DISCARD_MS : SHORT_MS);
+  const pauseTimer = setTimeout(end, MAX_PAUSE_MS);
+  let discardedBytes = 0;
+  raw.unpipe();
+  raw.on('data', (chunk: Buffer) => {
+    discardedBytes += chunk.length;
+    pauseTimer.refresh();
+    if (discardedBytes > maxBytes) end();
+  });
+  raw.once('end', end);
+  raw.once('close', end);
+  raw.resume();
+}
+
+/** The most bytes of the body that can still arrive; `undefined` if that is more than a direct upload can have. */
+function remainingBytes(request: FastifyRequest): number | undefined {
+  const announced = contentLengthOf(request);
+  if (announced !== undefined) return announced <= MAX_DIRECT_BODY_BYTES ? announced : undefined;
+  const remaining = MAX_DIRECT_BODY_BYTES - request.raw.socket.bytesRead;
+  return remaining > SHORT_BYTES ? remaining : undefined;
+}

@@ -1,0 +1,47 @@
+import { isIPv6 } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ServiceError } from '../../dataset/errors.js';
+import { RateLimiter } from '../../service/limits/rate-limiter.js';
+
+/** A person or a script that has a wrong token gets so many answers at once. */
+const BURST_SECONDS = 5;
+const MAX_DELAY_MS = 2000;
+
+/** Requests that wait for their answer; each holds a connection. */
+const MAX_DELAYED = 200;
+
+/**
+ * Slows down the answers to wrong tokens, by address. A token is always looked up first, so that a valid one is never slowed
+ * down, also if it comes from the same address: behind a proxy that is not trusted, all clients share one.
+ */
+export class FailedLogins {
+  readonly #failures: RateLimiter;
+  #delayed = 0;
+
+  constructor(perSecond: number) {
+    this.#failures = new RateLimiter({ perSecond, burst: perSecond * BURST_SECONDS });
+  }
+
+  /** Resolves when a request with a wrong token may be answered. @throws ServiceError `too_many_requests` */
+  async delay(address: string): Promise<void> {
+    const delayMs = this.#failures.queue(networkOf(address), MAX_DELAY_MS);
+    if (delayMs === 0) return;
+    if (this.#delayed >= MAX_DELAYED) {
+      const message =
+        'Too many requests have a wrong token (--failed-logins-per-second). Check the token, then try again.';
+      throw new ServiceError('too_many_requests', message, { retryAfterSeconds: MAX_DELAY_MS / 1000 });
+    }
+    this.#delayed++;
+    await wait(delayMs).finally(() => this.#delayed--);
+  }
+}
+
+/** The first 64 bits of an IPv6 address: one host usually has all the addresses that begin with them. */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
+  const [head = '', tail] = address.split('::');
+  const groups = head === '' ? [] : head.split(':');
+  const tailGroups = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - tailGroups.length)).fill('0');
+  return [...groups, ...zeros, ...tailGroups].slice(0, 4).join(':');
+}

@@ -1,0 +1,111 @@
+import contentDisposition from 'content-disposition';
+import type { FastifyRequest } from 'fastify';
+import { BASE_PATH } from '../../../api/base-path.js';
+import { datasetParams, fileHeaders, manifestQuery } from '../../../api/request-schemas.js';
+import { tarLinkQuery, wireTarLink } from '../../../api/tar-schema.js';
+import { MICROS_PER_SECOND } from '../../../dataset/dataset.js';
+import type { App, RouteContext } from '../../context.js';
+import { bytesOf, routesTagged } from '../../docs.js';
+import { timeOf } from '../../to-wire.js';
+import { disconnectSignal } from '../events.js';
+import { baseUrlOf } from '../files.js';
+import { NOT_MODIFIED, sendBytes } from './send-bytes.js';
+
+const route = routesTagged('mounting');
+
+const ERRORS = ['not_ready', 'revision_not_found'] as const;
+const TYPES = ['application/x-tar'];
+const HEADERS = {
+  'Content-Length': 'The exact size.',
+  'Content-Disposition': 'The name of the dataset.',
+  ETag: 'Changes with the bytes.',
+  'Accept-Ranges': 'Always `bytes`.',
+};
+
+/** The routes for machines that mount a dataset without Node: links, archives and their checksums. */
+export function registerTarRoutes(app: App, context: RouteContext): void {
+  const { mountArchives, readLinks, now, publicUrl } = context;
+
+  app.get(
+    '/:id/tar-link',
+    route('A link to the tar archive of a READY state, which needs no token until it expires', {
+      params: datasetParams,
+      querystring: tarLinkQuery,
+      response: { 200: wireTarLink },
+      errors: ERRORS,
+    }),
+    async (request, reply) => {
+      const { grant, query } = request;
+      if (grant === undefined) throw new Error('No link leads to another.');
+      const key = keyOf(request);
+      const { datasetId, ...state } = await mountArchives.summary(key, query, disconnectSignal(reply));
+      const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
+      const tar = { digest: state.digest, token: grant.tokenId };
+      const link = readLinks.tarLinkFor(key, tar, { expiresAt, until: grant.expiresAt });
+      const base = baseUrlOf(request, publicUrl);
+      const dataset = `${base}${BASE_PATH}/${datasetId}`;
+      return {
+        url: `${dataset}/tar?${link.query}`,
+        sha256sums_url: `${dataset}/sha256sums?${link.query}`,
+        script_url: `${base}/mount.sh`,
+        expires_at: timeOf(link.expiresAt),
+        dataset_id: datasetId,
+        ...state,
+      };
+    },
+  );
+
+  app.get(
+    '/:id/tar',
+    {
+      config: { acceptsTarLink: true },
+      ...route('A READY state as a tar archive of the folder that a mount makes', {
+        params: datasetParams,
+        querystring: manifestQuery,
+        headers: fileHeaders,
+        response: {
+          200: bytesOf('The archive.', { types: TYPES, headers: HEADERS }),
+          206: bytesOf('The archive from a byte to its end. Other ranges are ignored.', {
+            types: TYPES,
+            headers: { ...HEADERS, 'Content-Range': 'The range and the size of the archive: `bytes 100-1233/1234`.' },
+          }),
+          304: NOT_MODIFIED,
+        },
+        errors: [...ERRORS, 'range_not_satisfiable'],
+      }),
+    },
+    async (request, reply) => {
+      const { name, sizeBytes, sha256, open } = await mountArchives.tar(
+        keyOf(request),
+        request.query,
+        disconnectSignal(reply),
+      );
+      const filename = `${name}.tar`;
+      reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
+      const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
+      // A file is checked at its end, so a range that ends within one would send bytes unchecked.
+      return sendBytes(request, reply, { ...content, endsWhole: true, open: (range) => open(range?.start) });
+    },
+  );
+
+  app.get(
+    '/:id/sha256sums',
+    {
+      config: { acceptsTarLink: true },
+      ...route('The SHA-256 of each file of the tar archive, as `sha256sum -c` reads them', {
+        params: datasetParams,
+        querystring: manifestQuery,
+        response: { 200: bytesOf('The lines.', { types: ['text/plain'] }) },
+        errors: ERRORS,
+      }),
+    },
+    async (request, reply) => {
+      const lines = await mountArchives.checksums(keyOf(request), request.query, disconnectSignal(reply));
+      return reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
+    },
+  );
+}
+
+function keyOf({ accountId, params }: FastifyRequest<{ Params: { id: string } }>) {
+  return { accountId, id: params.id };
+}

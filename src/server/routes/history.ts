@@ -1,0 +1,175 @@
+import type { FastifyRequest } from 'fastify';
+import {
+  type WireRevision,
+  type WireRevisionDiff,
+  wireRestored,
+  wireRevision,
+  wireRevisionDiff,
+  wireRevisionPage,
+  wireRevisionWithFiles,
+  wireUndone,
+} from '../../api/history-schemas.js';
+import {
+  datasetParams,
+  pinBody,
+  revisionDiffQuery,
+  revisionParams,
+  revisionsQuery,
+} from '../../api/request-schemas.js';
+import type { RevisionView } from '../../service/history/revision-manifests.js';
+import type { DifferenceWithTexts, RevisionDifference } from '../../service/history/revision-difference.js';
+import { authorOf } from '../author.js';
+import type { App, RouteContext } from '../context.js';
+import { routesTagged } from '../docs.js';
+import { fileToWire, timeOf } from '../to-wire.js';
+
+const route = routesTagged('history');
+
+/** Routes to read, restore and pin the revisions of a dataset. */
+export function registerHistoryRoutes(app: App, { history }: RouteContext): void {
+  app.get(
+    '/:id/revisions',
+    route('List the kept revisions, newest first', {
+      params: datasetParams,
+      querystring: revisionsQuery,
+      response: { 200: wireRevisionPage },
+    }),
+    async (request) => {
+      const { revisions, isLast } = await history.page(keyOf(request), request.query);
+      return {
+        revisions: revisions.map((revision) => revisionToWire(revision, request)),
+        next_before: isLast ? null : (revisions.at(-1)?.number ?? null),
+      };
+    },
+  );
+
+  app.get(
+    '/:id/revisions/diff',
+    route('The files that differ between two revisions, with the texts of captions', {
+      params: datasetParams,
+      querystring: revisionDiffQuery,
+      response: { 200: wireRevisionDiff },
+      errors: ['revision_not_found'],
+    }),
+    async (request) => {
+      const { from, to, limit, after = '' } = request.query;
+      const query = { from, to, limit, after: after.normalize('NFC') };
+      return { from, to, ...differenceToWire(await history.difference(keyOf(request), query)) };
+    },
+  );
+
+  app.get(
+    '/:id/revisions/:number',
+    route('A revision with all its files', {
+      params: revisionParams,
+      response: { 200: wireRevisionWithFiles },
+      errors: ['revision_not_found', 'invalid_field'],
+    }),
+    async (request) => {
+      const { number } = request.params;
+      const { files } = await history.manifest(keyOf(request), number);
+      const revision = await history.revision(keyOf(request), number);
+      return { ...revisionToWire(revision, request), manifest: files.map(fileToWire) };
+    },
+  );
+
+  app.post(
+    '/:id/revisions/:number/restore',
+    route("Make the dataset's files those of a revision, as a new revision", {
+      params: revisionParams,
+      response: { 200: wireRestored },
+      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
+    }),
+    async (request) => {
+      const author = authorOf(request, 'restore');
+      const { isRestored, revision } = await history.restore(keyOf(request), request.params.number, author);
+      return { restored: isRestored, revision: revisionToWire(revision, request) };
+    },
+  );
+
+  app.post(
+    '/:id/revisions/:number/undo',
+    route('Reverse the changes of a revision, except those of files that were changed again since', {
+      params: revisionParams,
+      response: { 200: wireUndone },
+      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
+    }),
+    async (request) => {
+      const author = authorOf(request, 'undo');
+      const { revision, undone, kept } = await history.undo(keyOf(request), request.params.number, author);
+      return { revision: revision === undefined ? null : revisionToWire(revision, request), undone, kept };
+    },
+  );
+
+  app.put(
+    '/:id/revisions/:number/pin',
+    route('Keep a revision until it is unpinned', {
+      params: revisionParams,
+      body: pinBody,
+      response: { 200: wireRevision },
+      errors: ['revision_not_found', 'invalid_field'],
+    }),
+    async (request) => {
+      const pin = { by: request.grant?.accountName ?? '', note: request.body?.note ?? null };
+      return revisionToWire(await history.setPin(keyOf(request), request.params.number, pin), request);
+    },
+  );
+
+  app.delete(
+    '/:id/revisions/:number/pin',
+    route('End the pin of a revision', {
+      params: revisionParams,
+      response: { 200: wireRevision },
+      errors: ['revision_not_found', 'invalid_field'],
+    }),
+    async (request) => {
+      return revisionToWire(await history.setPin(keyOf(request), request.params.number, null), request);
+    },
+  );
+}
+
+function keyOf({ accountId, params }: FastifyRequest<{ Params: { id: string } }>) {
+  return { accountId, id: params.id };
+}
+
+function revisionToWire(revision: RevisionView, { grant }: Pick<FastifyRequest, 'grant'>): WireRevision {
+  const { number, token, how, changeId, restoredFrom, added, removed, changed, files, bytes, digest, isReady, pin } =
+    revision;
+  return {
+    number,
+    started_at: timeOf(revision.startedAt),
+    changed_at: timeOf(revision.changedAt),
+    account: grant?.accountName ?? '',
+    token,
+    how,
+    change_id: changeId,
+    restored_from: restoredFrom,
+    ...{ added, removed, changed, files, bytes },
+    digest,
+    ready: isReady,
+    is_latest: revision.isLatest,
+    pinned: pin && { at: timeOf(pin.at), by: pin.by, note: pin.note },
+  };
+}
+
+function differenceToWire({ total, files, isLast }: RevisionDifference): Omit<WireRevisionDiff, 'from' | 'to'> {
+  const added: WireRevisionDiff['added'] = [];
+  const removed: WireRevisionDiff['removed'] = [];
+  const changed: WireRevisionDiff['changed'] = [];
+  for (const { filename, from, to, ...texts } of files) {
+    if (from !== undefined && to !== undefined) {
+      changed.push({ filename, from: fileToWire(from), to: fileToWire(to), ...changedTexts(texts) });
+    } else if (to !== undefined)
+      added.push({ ...fileToWire(to), ...(texts.toText !== undefined && { text: texts.toText }) });
+    else if (from !== undefined)
+      removed.push({ ...fileToWire(from), ...(texts.fromText !== undefined && { text: texts.fromText }) });
+  }
+  return { total, added, removed, changed, next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
+}
+
+function changedTexts({ fromText, toText }: Pick<DifferenceWithTexts, 'fromText' | 'toText'>) {
+  return {
+    ...(fromText !== undefined && { from_text: fromText }),
+    ...(toText !== undefined && { to_text: toText }),
+  };
+}

@@ -1,0 +1,218 @@
+import { Readable } from 'node:stream';
+import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
+import {
+  type Author,
+  MICROS_PER_SECOND,
+  type Micros,
+  type StoredFile,
+  type WriteCondition,
+} from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { parseFilename } from '../../dataset/names.js';
+import type { ErrorProblem } from '../../dataset/problems.js';
+import { type StemGroup, store } from '../../dataset/upload-transitions.js';
+import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condition.js';
+import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { blobKeyOf } from '../../storage/blobs/blobs.js';
+import { inspectFile } from '../check/inspect-file.js';
+import { type DatasetKey, datasetNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { unmetConditions } from '../unmet-conditions.js';
+
+/** Each waits for the disk or the bucket most of the time. */
+const MAX_CONCURRENT_WRITES = 16;
+
+/** A transaction blocks all other writes, so many captions are saved in several. */
+const CAPTIONS_PER_TRANSACTION = 250;
+
+/** How long new bytes may stay in the trash until a row refers to them, and how much of that must be left at that moment. */
+const TRASH_LIFETIME: Micros = 3600 * MICROS_PER_SECOND;
+const TRASH_MARGIN: Micros = 600 * MICROS_PER_SECOND;
+
+export interface CaptionWrite {
+  readonly filename: string;
+  readonly text: string;
+  readonly condition?: WriteCondition | undefined;
+}
+
+/** What became of one caption. */
+export type CaptionResult =
+  | { readonly filename: string; readonly outcome: 'saved'; readonly file: StoredFile }
+  | { readonly filename: string; readonly outcome: 'conflict'; readonly current: CurrentFile | undefined }
+  | { readonly filename: string; readonly outcome: 'rejected'; readonly problem: ErrorProblem };
+
+export interface SavedCaptions {
+  readonly captions: readonly CaptionResult[];
+  /** The last revision of these changes; `undefined` if no caption is another one now. */
+  readonly revision: number | undefined;
+}
+
+interface SaveOptions {
+  readonly author: Author;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Saves many captions in one request. Unlike an upload, a caption is not reserved first, so that the dataset never shows
+ * UPLOADING: until its row exists, its bytes are listed in the trash, so that a crash leaves no untracked ones.
+ */
+export class CaptionWrites {
+  readonly #dependencies: ServiceDependencies;
+
+  constructor(dependencies: ServiceDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Saves captions, each if its condition is met.
+   *
+   * @returns what became of each, in the order given
+   * @throws ServiceError `dataset_not_found`; `invalid_name` and `invalid_field`, before any caption is saved; `no_space`,
+   * `unavailable` and the signal's reason: captions before the failure may be saved
+   */
+  async save(key: DatasetKey, captions: readonly CaptionWrite[], options: SaveOptions): Promise<SavedCaptions> {
+    const parsed = parseCaptions(captions);
+    if ((await this.#dependencies.catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const saved = new Map<string, CaptionResult>();
+    let revision: number | undefined;
+    for (let start = 0; start < parsed.length; start += CAPTIONS_PER_TRANSACTION) {
+      options.signal.throwIfAborted();
+      const slice = parsed.slice(start, start + CAPTIONS_PER_TRANSACTION);
+      const written = await this.#saveSlice(key, slice, options);
+      for (const each of written.captions) saved.set(each.filename, each);
+      revision = written.revision ?? revision;
+    }
+    return { captions: parsed.map(({ filename }) => saved.get(filename)!), revision };
+  }
+
+  async #saveSlice(
+    key: DatasetKey,
+    slice: readonly CaptionWrite[],
+    { author, signal }: SaveOptions,
+  ): Promise<SavedCaptions> {
+    const { catalog, now, newId } = this.#dependencies;
+    const conflicts = await unmetConditions(this.#dependencies, key.id, slice);
+    const results = [...conflicts].map(
+      ([filename, current]): CaptionResult => ({ filename, outcome: 'conflict', current }),
+    );
+    const captions = slice.filter(({ filename }) => !conflicts.has(filename));
+    if (captions.length === 0) return { captions: results, revision: undefined };
+    const ids = captions.map(() => newId());
+    const trashedUntil = now() + TRASH_LIFETIME;
+    await catalog.addToTrash(
+      ids.map((id) => blobKeyOf({ id, datasetId: key.id })),
+      trashedUntil,
+    );
+    const written: { file: StoredFile; condition: WriteCondition | undefined }[] = [];
+    await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
+      const file = await this.#write(key, { ...caption, id: ids[i]! }, signal);
+      if ('upload' in file) written.push({ file, condition: caption.condition });
+      else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
+    });
+    if (now() > trashedUntil - TRASH_MARGIN) {
+      throw new ServiceError('unavailable', 'Saving took too long and was ended. Save the captions again.');
+    }
+    const recorded = await this.#record(key, written, author);
+    return { captions: [...results, ...recorded.captions], revision: recorded.revision };
+  }
+
+  /** Stores the bytes of a caption. @returns the file without a row, or what is wrong with the text */
+  async #write(
+    { accountId, id: datasetId }: DatasetKey,
+    { id, filename, text }: CaptionWrite & { id: string },
+    signal: AbortSignal,
+  ): Promise<StoredFile | ErrorProblem> {
+    const bytes = Buffer.from(text);
+    const limit = { bytes: bytes.length, message: `${filename} has more than ${bytes.length} bytes.` };
+    const blobKey = blobKeyOf({ id, datasetId });
+    const staged = await this.#dependencies.blobs.stage(Readable.from([bytes], { objectMode: false }), {
+      key: blobKey,
+      limit,
+      signal,
+    });
+    const { sizeBytes, sha256, content } = staged;
+    const options = { accountId, signal, maxDecodeSeconds: 0 };
+    const { inspection } = await inspectFile(this.#dependencies, { filename, sizeBytes, content }, options).catch(
+      async (error) => {
+        await staged.discard();
+        throw error;
+      },
+    );
+    if (!inspection.ok) {
+      await staged.discard();
+      return inspection.problem;
+    }
+    const { version: blobVersion } = await staged.commit();
+    const { contentType, facts, warnings } = inspection;
+    const at = this.#dependencies.now();
+    const upload = {
+      state: 'stored',
+      sizeBytes,
+      sha256,
+      contentType,
+      facts,
+      warnings,
+      blobVersion,
+      finalizedAt: at,
+    } as const;
+    return { id, datasetId, filename, kind: 'caption', createdAt: at, upload };
+  }
+
+  /** Adds the rows of captions whose conditions are met, in one transaction. */
+  async #record(
+    key: DatasetKey,
+    captions: readonly { file: StoredFile; condition: WriteCondition | undefined }[],
+    author: Author,
+  ): Promise<SavedCaptions> {
+    if (captions.length === 0) return { captions: [], revision: undefined };
+    const { catalog, now } = this.#dependencies;
+    const conditions = new Map(captions.map(({ file, condition }) => [file.id, condition]));
+    const byStem = stemGroupsOf(captions.map(({ file }) => file)) as ReadonlyMap<string, readonly StoredFile[]>;
+    const results = new Map<string, CaptionResult>();
+    const change = {
+      datasetId: key.id,
+      filenames: captions.map(({ file }) => file.filename),
+      now: now(),
+      isActivity: true,
+      author,
+    };
+    const changed = await catalog.change(change, (group, stem) =>
+      (byStem.get(stem) ?? []).reduce<StemGroup>((files, file) => {
+        const { filename } = file;
+        try {
+          const next = store(files, file, conditions.get(file.id));
+          results.set(filename, { filename, outcome: 'saved', file });
+          return next;
+        } catch (error) {
+          if (!(error instanceof PreconditionFailed)) throw error;
+          results.set(filename, { filename, outcome: 'conflict', current: error.current });
+          return files;
+        }
+      }, group),
+    );
+    if (changed === undefined) throw datasetNotFound(key.id);
+    return { captions: [...results.values()], revision: changed.recordedIn };
+  }
+}
+
+function parseCaptions(captions: readonly CaptionWrite[]): CaptionWrite[] {
+  const names = new Set<string>();
+  return captions.map(({ filename: raw, text, condition }, i) => {
+    const filename = parseFilename(raw);
+    const fault = (path: string, message: string) =>
+      new ServiceError('invalid_field', `${filename} can't be saved: ${message}.`, {
+        detail: [{ path: `captions.${i}.${path}`, message }],
+      });
+    if (mediaTypeOf(filename)?.kind !== 'caption')
+      throw fault('filename', 'it is not a caption; its name must end in .txt');
+    if (names.has(filename)) throw fault('filename', 'the request has it twice');
+    names.add(filename);
+    if (/\p{Surrogate}/u.test(text)) throw fault('text', 'its text is not valid Unicode');
+    if (Buffer.byteLength(text) > MAX_CAPTION_TEXT_BYTES) {
+      throw fault('text', `its text has more than ${MAX_CAPTION_TEXT_BYTES} bytes; upload it as a file`);
+    }
+    return { filename, text, condition };
+  });
+}

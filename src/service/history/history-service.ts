@@ -1,0 +1,192 @@
+import type { Author, Dataset } from '../../dataset/dataset.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { restoreStem, reverse } from '../../dataset/history/restore-transitions.js';
+import { differencesBetween, filesIn } from '../../dataset/history/revision-states.js';
+import type { StemGroup } from '../../dataset/upload-transitions.js';
+import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import type { Downloads } from '../download/downloads.js';
+import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
+import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
+import { type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
+
+/** Lists, restores and pins the revisions of datasets. */
+export class HistoryService {
+  readonly #dependencies: ServiceDependencies;
+  readonly #datasets: DatasetService;
+  readonly #downloads: Downloads;
+  readonly #manifests: RevisionManifests;
+
+  constructor(
+    dependencies: ServiceDependencies,
+    { datasets, downloads }: { datasets: DatasetService; downloads: Downloads },
+  ) {
+    this.#dependencies = dependencies;
+    this.#datasets = datasets;
+    this.#downloads = downloads;
+    this.#manifests = new RevisionManifests(dependencies.catalog);
+  }
+
+  /**
+   * Lists up to `limit` kept revisions with numbers before `before`, newest first.
+   *
+   * @throws ServiceError `dataset_not_found`
+   */
+  async page(
+    key: DatasetKey,
+    { before, limit }: { before?: number | undefined; limit: number },
+  ): Promise<{ revisions: RevisionView[]; isLast: boolean }> {
+    const dataset = await this.#findDataset(key);
+    const found = await this.#dependencies.catalog.revisions.page(key.id, { before, limit: limit + 1 });
+    return { revisions: await this.#manifests.viewsOf(dataset, found.slice(0, limit)), isLast: found.length <= limit };
+  }
+
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  async revision(key: DatasetKey, number: number): Promise<RevisionView> {
+    const dataset = await this.#findDataset(key);
+    const revision = await findRevision(this.#dependencies.catalog, key.id, number);
+    const [view] = await this.#manifests.viewsOf(dataset, [revision]);
+    if (view === undefined) throw await revisionNotFound(this.#dependencies.catalog, key.id, number);
+    return view;
+  }
+
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
+    await this.#findDataset(key);
+    return differenceOfRevisions({ catalog: this.#dependencies.catalog, downloads: this.#downloads }, key, query);
+  }
+
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  async manifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
+    return this.#manifests.manifest(await this.#findDataset(key), number);
+  }
+
+  /**
+   * The newest kept state with this digest that is READY.
+   *
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
+   */
+  async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
+    const view = await this.#datasets.view(key);
+    if (view.digest === digest) return { ...view, revision: view.dataset.revision };
+    return this.#manifests.withDigest(view.dataset, digest, signal);
+  }
+
+  /**
+   * Makes the stored files of a dataset those of a revision, as a new revision. Uploads in progress stay.
+   *
+   * @returns the latest revision, and whether it is new; it is not if the dataset had these files already
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `quota_exceeded`
+   */
+  async restore(
+    key: DatasetKey,
+    number: number,
+    author: Author,
+  ): Promise<{ isRestored: boolean; revision: RevisionView }> {
+    await this.#findDataset(key);
+    const { catalog, now } = this.#dependencies;
+    const { revisions, files } = await catalog.revisions.range(key.id, { from: number, to: number });
+    if (revisions.length === 0) throw await revisionNotFound(catalog, key.id, number);
+    const target = stemGroupsOf(filesIn(files, number));
+    const at = now();
+    const change = {
+      datasetId: key.id,
+      filenames: [...target.values()].flatMap((group) => group.map(({ filename }) => filename)),
+      now: at,
+      isActivity: true,
+      author,
+      isWholeDataset: true,
+      restore: { needs: number, restoredFrom: number },
+    };
+    const changed = await catalog.change(change, (group, stem) => restoreStem(group, target.get(stem) ?? []));
+    if (changed === undefined) throw await this.#vanished(key, number);
+    const revision = await this.revision(key, changed.revision);
+    return { isRestored: revision.restoredFrom === number && revision.startedAt === at, revision };
+  }
+
+  /**
+   * Reverses the changes of a revision, as a new revision. Files that were changed again since stay as they are.
+   *
+   * @returns the names of the files that are as before the revision, and of those that were kept; no revision if nothing
+   * was to be changed
+   * @throws ServiceError `dataset_not_found`, `quota_exceeded`; `revision_not_found` also if the revision before is not kept
+   */
+  async undo(
+    key: DatasetKey,
+    number: number,
+    author: Author,
+  ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
+    await this.#findDataset(key);
+    const { catalog, now } = this.#dependencies;
+    const before = number - 1;
+    const { revisions, files } = await catalog.revisions.range(key.id, {
+      from: before,
+      to: number,
+      isDifference: true,
+    });
+    const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
+    if (!isKept(number)) throw await revisionNotFound(catalog, key.id, number);
+    if (!isKept(before)) throw await this.#cannotUndo(key, number);
+    const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
+    const at = now();
+    const outcomes = new Map<string, boolean>();
+    const byStem = stemGroupsOf(differences);
+    const change = {
+      datasetId: key.id,
+      filenames: differences.map(({ filename }) => filename),
+      now: at,
+      isActivity: true,
+      author,
+      restore: { needs: before === 0 ? null : before, restoredFrom: number },
+    };
+    const changed = await catalog.change(change, (group, stem) =>
+      (byStem.get(stem) ?? []).reduce<StemGroup>((files, difference) => {
+        const next = reverse(files, difference);
+        outcomes.set(difference.filename, next !== undefined);
+        return next ?? files;
+      }, group),
+    );
+    if (changed === undefined) throw await this.#vanished(key, before);
+    const names = differences.map(({ filename }) => filename);
+    const latest = changed.revision === 0 ? undefined : await this.revision(key, changed.revision);
+    return {
+      revision: latest?.restoredFrom === number && latest.startedAt === at ? latest : undefined,
+      undone: names.filter((filename) => outcomes.get(filename)),
+      kept: names.filter((filename) => !outcomes.get(filename)),
+    };
+  }
+
+  /** Pins a revision, or ends its pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
+  async setPin(
+    key: DatasetKey,
+    number: number,
+    pin: { by: string; note: string | null } | null,
+  ): Promise<RevisionView> {
+    await this.#findDataset(key);
+    const { catalog, now } = this.#dependencies;
+    const isSet = await catalog.revisions.setPin(key.id, number, pin && { at: now(), ...pin });
+    if (!isSet) throw await revisionNotFound(catalog, key.id, number);
+    return this.revision(key, number);
+  }
+
+  async #findDataset(key: DatasetKey): Promise<Dataset> {
+    const dataset = await this.#dependencies.catalog.dataset(key);
+    if (dataset === undefined) throw datasetNotFound(key.id);
+    return dataset;
+  }
+
+  async #cannotUndo(key: DatasetKey, number: number): Promise<ServiceError> {
+    const message = `Revision ${number} can't be undone, because the revision before it is no longer kept.`;
+    return new ServiceError(
+      'revision_not_found',
+      `${message} ${await keptSentence(this.#dependencies.catalog, key.id)}`,
+    );
+  }
+
+  /** The reason why a change did nothing: the dataset or the revision was deleted in the meantime. */
+  async #vanished(key: DatasetKey, number: number): Promise<ServiceError> {
+    await this.#findDataset(key);
+    return revisionNotFound(this.#dependencies.catalog, key.id, number);
+  }
+}

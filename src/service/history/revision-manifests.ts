@@ -1,0 +1,124 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Dataset, Status, StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { filesIn, type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
+import type { Revision } from '../../dataset/history/revisions.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
+import { keptSentence, revisionNotFound } from '../find-revision.js';
+
+/** Revisions whose digests are computed between two reads. */
+const REVISIONS_PER_SEARCH = 200;
+
+/** A revision whose state is known. */
+export interface RevisionView extends Revision {
+  readonly digest: string;
+  readonly isReady: boolean;
+  /** Whether its files are those that the dataset has now. */
+  readonly isLatest: boolean;
+}
+
+/** The files of a revision, as those of a dataset. */
+export interface RevisionManifest {
+  readonly dataset: Dataset;
+  readonly revision: number;
+  readonly status: Status;
+  /** Only if the revision is READY. */
+  readonly digest: string | undefined;
+  /** Without damaged ones, by name. */
+  readonly files: readonly StoredFile[];
+}
+
+/** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
+export class RevisionManifests {
+  readonly #catalog: Catalog;
+
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog;
+  }
+
+  /** @throws ServiceError `revision_not_found` */
+  async manifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
+    const { id } = dataset;
+    const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number });
+    if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
+    const [state] = revisionStates(files, [number]);
+    return {
+      dataset,
+      revision: number,
+      status: state?.isReady ? 'READY' : 'FAILED',
+      digest: state?.isReady ? state.digest : undefined,
+      files: filesIn(files, number).filter(({ upload }) => upload.problem === undefined),
+    };
+  }
+
+  /**
+   * The newest kept revision with this digest that is READY.
+   *
+   * @throws ServiceError `revision_not_found`; the signal's reason
+   */
+  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
+    for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
+      const manifest = await this.manifest(dataset, number).catch((error) => {
+        // Retention has deleted it in the meantime.
+        if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
+        throw error;
+      });
+      // A recheck may have found a damaged file since the digest was stored.
+      if (manifest?.digest === digest) return manifest;
+    }
+    const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
+    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
+    const kept = await keptSentence(this.#catalog, dataset.id);
+    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${kept}`;
+    throw new ServiceError('revision_not_found', message);
+  }
+
+  /** Yields the revisions with a digest: first the one that is known, then those whose digests have to be computed. */
+  async *#numbersWithDigest(dataset: Dataset, digest: string, signal: AbortSignal): AsyncGenerator<number> {
+    const { revisions } = this.#catalog;
+    const known = await revisions.withDigest(dataset.id, digest);
+    if (known !== undefined) yield known.number;
+    for (let before: number | undefined; ; ) {
+      signal.throwIfAborted();
+      const unknown = await revisions.page(dataset.id, { before, limit: REVISIONS_PER_SEARCH, isUnknown: true });
+      const views = await this.viewsOf(dataset, unknown);
+      for (const view of views) if (view.isReady && view.digest === digest) yield view.number;
+      if (unknown.length < REVISIONS_PER_SEARCH) return;
+      before = unknown.at(-1)?.number;
+    }
+  }
+
+  /** Completes revisions, newest first, with their digests. */
+  async viewsOf(dataset: Dataset, revisions: readonly Revision[]): Promise<RevisionView[]> {
+    const unknown = revisions.filter(({ isReady }) => isReady === null).map(({ number }) => number);
+    const [to, from] = [unknown[0], unknown.at(-1)];
+    const completed =
+      from === undefined || to === undefined ? [] : await this.#completedRange(dataset.id, { from, to });
+    const found = new Map(completed.map((revision) => [revision.number, revision]));
+    return revisions.flatMap((revision) => {
+      const complete = found.get(revision.number) ?? revision;
+      const { number, digest, isReady } = complete;
+      // Retention has deleted it in the meantime.
+      if (digest === null || isReady === null) return [];
+      return [{ ...complete, digest, isReady, isLatest: number === dataset.revision }];
+    });
+  }
+
+  /** The kept revisions of a range. The states that were not known are computed and stored. */
+  async #completedRange(datasetId: string, range: { from: number; to: number }): Promise<Revision[]> {
+    const kept = this.#catalog.revisions;
+    const { revisions, files } = await kept.range(datasetId, range);
+    const unknown = revisions.filter(({ isReady }) => isReady === null);
+    const numbers = unknown.map(({ number }) => number);
+    const states = new Map<number, RevisionState>();
+    for (const state of revisionStates(files, numbers)) {
+      states.set(state.number, state);
+      await nextTurn();
+    }
+    await kept.saveFindings(
+      datasetId,
+      unknown.map(({ number, changedAt }) => ({ ...states.get(number)!, changedAt })),
+    );
+    return revisions.map((revision) => ({ ...revision, ...states.get(revision.number) }));
+  }
+}

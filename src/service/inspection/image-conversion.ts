@@ -1,0 +1,59 @@
+import type { ExaminedContent } from '../../dataset/inspect/image/convert/examine-content.js';
+import { CONVERSION_LIMITS, exceededText, limitsOf } from './inspection-limits.js';
+import type { InspectionPool } from './inspection-pool.js';
+import { ProcessEnded } from './inspection-process.js';
+import type { ProcessLimits } from './process-watch.js';
+
+interface LocalContent {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** Why a file can't be examined or converted, as the rest of a sentence that begins with its name. */
+export class NotConverted extends Error {
+  override readonly name = 'NotConverted';
+}
+
+/**
+ * Identifies the content of a local file in an inspection process.
+ *
+ * @throws NotConverted if its limits are exceeded; the signal's reason, and the system's errors
+ */
+export async function examineInProcess(
+  pool: InspectionPool,
+  { path, sizeBytes }: LocalContent,
+  signal: AbortSignal,
+): Promise<ExaminedContent> {
+  const limits = limitsOf({ kind: 'image', sizeBytes, isRemote: false });
+  const answer = await explained(limits, () =>
+    pool.runOnImage({ task: 'examine', path }, { sizeBytes, accountId: '', signal, limits }),
+  );
+  if (!('examined' in answer)) throw new Error('An inspection process has answered without the content.');
+  return answer.examined;
+}
+
+/**
+ * Converts a local image into a PNG at `target` in an inspection process.
+ *
+ * @throws NotConverted if its limits are exceeded or the image can't be converted; the signal's reason, and the system's errors
+ */
+export async function convertInProcess(
+  pool: InspectionPool,
+  { path, sizeBytes, target }: LocalContent & { readonly target: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const limits = CONVERSION_LIMITS;
+  await explained(limits, () =>
+    pool.runOnImage({ task: 'convert', path, target }, { sizeBytes, accountId: '', signal, limits }),
+  );
+}
+
+async function explained<T>(limits: ProcessLimits, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof ProcessEnded) throw new NotConverted(exceededText(cause.reason, limits), { cause });
+    const isFaultOfFile = cause instanceof Error && ['StructureError', 'InspectionError'].includes(cause.name);
+    throw isFaultOfFile ? new NotConverted(cause.message, { cause }) : cause;
+  }
+}

@@ -1,0 +1,13 @@
+/* The program of an inspection process of a command that was installed from a service: no native decoder is beside it. */
+import { inspectInProcess } from './inspect-jobs.js';
+
+const noDecoder = async () => {
+  throw new Error('This command has no image decoder.');
+};
+
+await inspectInProcess({
+  makeThumbnail: noDecoder,
+  convertImage: noDecoder,
+  whyNotConverted: async (_file, { description }) =>
+    `is ${description}, which this command can't convert, since it has no decoder. Save it as PNG yourself, or run check --fix where the service is installed`,
+});

@@ -1,0 +1,14 @@
+import type { AccountLimits } from '../../storage/catalog/accounts/account-usage.js';
+
+/** The limits of one account, and those of this process. */
+export interface Limits {
+  readonly account: AccountLimits;
+  /** Uploads of an account that are received at once. */
+  readonly accountUploads: number;
+  readonly accountRequestsPerSecond: number;
+  /** By address, before their answers are delayed. */
+  readonly failedLoginsPerSecond: number;
+  readonly maxConnections: number;
+  /** Of request bodies that are read as a whole. */
+  readonly bodyMemoryBytes: number;
+}

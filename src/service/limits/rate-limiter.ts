@@ -1,0 +1,63 @@
+/** Keys that are remembered at once. A key is forgotten when its allowance is whole again, or for a newer one. */
+const MAX_KEYS = 10_000;
+
+export interface Rate {
+  readonly perSecond: number;
+  /** Events that may come at once. */
+  readonly burst: number;
+}
+
+/**
+ * Limits the rate of events for each key: a token bucket, in the form of the generic cell rate algorithm
+ * (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm), which stores one time for each key.
+ */
+export class RateLimiter {
+  readonly #intervalMs: number;
+  readonly #toleranceMs: number;
+  readonly #nowMs: () => number;
+  /** When the allowance of each key is whole again. */
+  readonly #wholeAt = new Map<string, number>();
+
+  constructor({ perSecond, burst }: Rate, nowMs: () => number = () => performance.now()) {
+    this.#intervalMs = 1000 / perSecond;
+    this.#toleranceMs = (burst - 1) * this.#intervalMs;
+    this.#nowMs = nowMs;
+  }
+
+  /** Counts an event if the rate allows it. @returns 0, or the time in milliseconds after which it is allowed */
+  take(key: string): number {
+    const { delayMs, count } = this.#next(key);
+    if (delayMs === 0) count();
+    return delayMs;
+  }
+
+  /**
+   * Counts an event that is allowed at a later time if the rate does not allow it now.
+   *
+   * @returns the delay in milliseconds; an event that would be delayed for longer than `maxMs` is not counted
+   */
+  queue(key: string, maxMs: number): number {
+    const { delayMs, count } = this.#next(key);
+    if (delayMs <= maxMs) count();
+    return Math.min(delayMs, maxMs);
+  }
+
+  #next(key: string): { delayMs: number; count: () => void } {
+    const now = this.#nowMs();
+    const wholeAt = Math.max(this.#wholeAt.get(key) ?? 0, now);
+    const count = () => {
+      this.#forgetSome(now);
+      this.#wholeAt.set(key, wholeAt + this.#intervalMs);
+    };
+    return { delayMs: Math.max(0, wholeAt - now - this.#toleranceMs), count };
+  }
+
+  #forgetSome(now: number): void {
+    if (this.#wholeAt.size < MAX_KEYS) return;
+    for (const [key, wholeAt] of this.#wholeAt) if (wholeAt <= now) this.#wholeAt.delete(key);
+    for (const key of this.#wholeAt.keys()) {
+      if (this.#wholeAt.size < MAX_KEYS) return;
+      this.#wholeAt.delete(key);
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
+import { digestOf } from '../../dataset/digest.js';
+import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
+import type { Catalog } from '../../storage/catalog/catalog.js';
+import { type DatasetKey, storedFilesIn } from '../datasets.js';
+import { type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
+import { copyFromFolder } from './copy-from-folder.js';
+import {
+  DatasetChanged,
+  digestNotKept,
+  MountError,
+  type MountFile,
+  type MountManifest,
+  type MountSource,
+  type RangeResponse,
+  type WantedState,
+} from './mount-source.js';
+
+/** A dataset of a catalog that this process can read, also while a server uses it. */
+export function catalogSource(
+  installation: {
+    readonly catalog: Catalog;
+    readonly dataFolder: string;
+    readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
+    readonly rules: StatusRules;
+    readonly now: () => Micros;
+  },
+  { accountId, id: datasetId }: DatasetKey,
+  wanted: WantedState = {},
+): MountSource {
+  const { catalog, dataFolder, blobs, rules, now } = installation;
+  const manifests = new RevisionManifests(catalog);
+  let byName = new Map<string, StoredFile>();
+  const storedFile = ({ filename }: MountFile): StoredFile => {
+    const file = byName.get(filename);
+    if (file === undefined) throw new DatasetChanged(`${filename} has been removed`);
+    return file;
+  };
+  const latest = async (): Promise<RevisionManifest> => {
+    const found = await catalog.contents({ accountId, id: datasetId });
+    if (found === undefined) throw new MountError('failed', `Dataset ${datasetId} has been deleted.`);
+    const { dataset } = found;
+    const status = statusOf(dataset.counts, now(), rules);
+    const files = storedFilesIn(found.files);
+    return {
+      dataset,
+      revision: dataset.revision,
+      status,
+      digest: status === 'READY' ? digestOf(files) : undefined,
+      files,
+    };
+  };
+  const wantedManifest = async (signal: AbortSignal): Promise<RevisionManifest> => {
+    const { revision } = wanted;
+    const current = await latest();
+    const { dataset } = current;
+    if (revision !== undefined && revision !== current.revision) return manifests.manifest(dataset, revision);
+    if (wanted.digest === undefined || wanted.digest === current.digest) return current;
+    return manifests.withDigest(dataset, wanted.digest, signal).catch((error) => {
+      throw digestNotKept(error) ?? error;
+    });
+  };
+  const manifest = async (signal: AbortSignal): Promise<MountManifest> => {
+    const { dataset, revision, status, digest, files } = await wantedManifest(signal);
+    byName = new Map(files.map((file) => [file.filename, file]));
+    return {
+      datasetId,
+      name: dataset.name,
+      revision: revision || undefined,
+      status,
+      digest,
+      files: files.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
+    };
+  };
+  const pathOf = blobs.pathOf?.bind(blobs);
+  if (pathOf !== undefined) {
+    const source = { kind: 'data-folder', name: dataFolder, manifest } as const;
+    const storedPathOf = (file: MountFile) => pathOf(blobKeyOf(storedFile(file)));
+    return {
+      ...source,
+      copyInto: (folder, files, options) => copyFromFolder(folder, files, { ...options, pathOf: storedPathOf }),
+    };
+  }
+  const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {
+    const stored = storedFile(file);
+    const range = { start: from, end: file.sizeBytes };
+    const version = stored.upload.blobVersion;
+    const body = await blobs.read(blobKeyOf(stored), { range, version, signal }).catch((error) => {
+      if (!(error instanceof BlobChanged)) throw error;
+      const message = `The stored bytes of ${file.filename} were replaced after they were checked. Upload it again.`;
+      throw new MountError('damaged', message);
+    });
+    if (body === undefined) throw new DatasetChanged(`${file.filename} has been removed from the store`);
+    return { from, body };
+  };
+  return { kind: 'http', name: dataFolder, manifest, read };
+}

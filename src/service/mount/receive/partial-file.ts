@@ -1,0 +1,106 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync, writevSync } from 'node:fs';
+import { UnreadableFile } from '../../../storage/regular-file.js';
+import { DatasetChanged, type MountFile } from '../mount-source.js';
+
+/** Network chunks are buffered until about this size, so that most images are written by one call. */
+const WRITE_BYTES = 512 * 1024;
+
+/**
+ * A file received up to `bytes`, with the SHA-256 of these bytes. All calls are synchronous: most files of a dataset are
+ * small, and passing five calls a file to Node's thread pool takes longer than the calls.
+ */
+export class PartialFile {
+  readonly file: MountFile;
+  bytes = 0;
+  #hash: Hash = createHash('sha256');
+  #buffered: Uint8Array[] = [];
+  #bufferedBytes = 0;
+  readonly #fd: number;
+  readonly #onBytes: (bytes: number) => void;
+
+  /**
+   * Opens the file at `path`, or creates it.
+   *
+   * @param onBytes called with the number of bytes added; negative if bytes are discarded
+   */
+  constructor(path: string, file: MountFile, onBytes: (bytes: number) => void) {
+    const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+    this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o666);
+    if (!fstatSync(this.#fd).isFile()) {
+      closeSync(this.#fd);
+      throw new UnreadableFile(`${path} is not a file`);
+    }
+    this.file = file;
+    this.#onBytes = onBytes;
+  }
+
+  /** Hashes the bytes that an earlier attempt received, to append after them. */
+  resume(): void {
+    const { size } = fstatSync(this.#fd);
+    if (size === 0) return;
+    if (size > this.file.sizeBytes) {
+      this.restart();
+      return;
+    }
+    const buffer = Buffer.allocUnsafe(Math.min(WRITE_BYTES, size));
+    while (this.bytes < size) {
+      const length = readSync(this.#fd, buffer, 0, buffer.length, this.bytes);
+      if (length === 0) return;
+      this.#count(buffer.subarray(0, length));
+    }
+  }
+
+  /** Buffers the next bytes until `flush`. @throws DatasetChanged if the file gets longer than its manifest says */
+  append(chunk: Uint8Array): void {
+    if (this.bytes + this.#bufferedBytes + chunk.length > this.file.sizeBytes) {
+      throw new DatasetChanged(`${this.file.filename} has become longer`);
+    }
+    this.#buffered.push(chunk);
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes >= WRITE_BYTES) this.flush();
+  }
+
+  flush(): void {
+    const chunks = this.#buffered;
+    if (chunks.length === 0) return;
+    [this.#buffered, this.#bufferedBytes] = [[], 0];
+    let written = writevSync(this.#fd, chunks, this.bytes);
+    for (const chunk of chunks) {
+      let done = Math.min(written, chunk.length);
+      written -= done;
+      // On a full disk the first write is short; only the next one throws ENOSPC.
+      while (done < chunk.length) {
+        done += writeSync(this.#fd, chunk, done, chunk.length - done, this.bytes + done);
+      }
+      this.#count(chunk);
+    }
+  }
+
+  #count(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.bytes += chunk.length;
+    this.#onBytes(chunk.length);
+  }
+
+  restart(): void {
+    ftruncateSync(this.#fd, 0);
+    this.#onBytes(-this.bytes);
+    this.bytes = 0;
+    this.#hash = createHash('sha256');
+  }
+
+  /** Whether the file is complete and has the expected SHA-256. */
+  isComplete(): boolean {
+    return this.#hash.copy().digest('hex') === this.file.sha256;
+  }
+
+  /** In milliseconds since 1970. */
+  mtimeMs(): number {
+    return fstatSync(this.#fd).mtimeMs;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}

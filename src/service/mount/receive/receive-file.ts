@@ -1,0 +1,66 @@
+import { DatasetChanged, type HttpSource, MountError, type MountFile } from '../mount-source.js';
+import { PartialFile } from './partial-file.js';
+
+type Read = HttpSource['read'];
+
+export interface ReceiveOptions {
+  readonly path: string;
+  readonly signal: AbortSignal;
+  /** Called with the number of bytes received; negative if bytes are discarded. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** Consecutive connections that break without delivering a byte. */
+const MAX_EMPTY_READS = 5;
+
+/**
+ * Downloads a file to `path`, resumes after the bytes of an earlier attempt, and checks size and SHA-256.
+ *
+ * @returns the file's modification time in milliseconds since 1970
+ * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
+ */
+export async function receiveFile(read: Read, file: MountFile, options: ReceiveOptions): Promise<number> {
+  const part = new PartialFile(options.path, file, options.onBytes);
+  try {
+    part.resume();
+    const isResumed = part.bytes > 0;
+    await receiveRest(read, part, options);
+    if (part.isComplete()) return part.mtimeMs();
+    part.restart();
+    if (isResumed) {
+      // The earlier attempt received another file of that name. Download all bytes again.
+      await receiveRest(read, part, options);
+      if (part.isComplete()) return part.mtimeMs();
+      part.restart();
+    }
+    const damage = `${file.filename} was received with another SHA-256 than the manifest says.`;
+    throw new MountError('damaged', `${damage} Try again, or upload the file again.`);
+  } finally {
+    part.close();
+  }
+}
+
+/** Reads until the file has its full size, over new connections if one breaks. */
+async function receiveRest(read: Read, part: PartialFile, { signal }: ReceiveOptions): Promise<void> {
+  for (let emptyReads = 0; part.bytes < part.file.sizeBytes; ) {
+    signal.throwIfAborted();
+    const before = part.bytes;
+    try {
+      const { from, body } = await read(part.file, before, signal);
+      if (from !== before) part.restart();
+      if (from !== part.bytes) throw new DatasetChanged(`${part.file.filename} can't be read from byte ${before}`);
+      try {
+        for await (const chunk of body) part.append(chunk);
+      } finally {
+        part.flush();
+      }
+      if (part.bytes < part.file.sizeBytes) throw new TypeError('terminated', { cause: new Error('too few bytes') });
+    } catch (error) {
+      signal.throwIfAborted();
+      // A broken body is a TypeError of fetch. Without any answer ("fetch failed"), `read` has retried already.
+      if (!(error instanceof TypeError) || error.message === 'fetch failed') throw error;
+      emptyReads = part.bytes > before ? 0 : emptyReads + 1;
+      if (emptyReads >= MAX_EMPTY_READS) throw error;
+    }
+  }
+}

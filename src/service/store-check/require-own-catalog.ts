@@ -1,0 +1,39 @@
+import { BackendUnusable } from '../../storage/backend-unusable.js';
+import type { BlobInventory } from '../../storage/blobs/inventory.js';
+import { linkKeyOf } from '../../storage/catalog/catalog-snapshot.js';
+import type { Database } from '../../storage/database/database.js';
+import { openInventory } from '../../storage/open-blobs.js';
+
+/**
+ * Requires that a catalog which was never served, and has no dataset, has an empty store. Otherwise its database was lost or
+ * is the wrong one: a new catalog would know nothing of the files.
+ *
+ * @throws BackendUnusable
+ */
+export async function requireOwnCatalog(
+  database: Database,
+  location: Parameters<typeof openInventory>[0],
+): Promise<void> {
+  if (!(await isNew(database))) return;
+  const inventory = await openInventory(location);
+  const name = await firstBlobOf(inventory).finally(() => inventory.close());
+  // Another instance may have been started first.
+  if (name === undefined || !(await isNew(database))) return;
+  throw new BackendUnusable(
+    `The catalog is new, but the store has files of datasets, such as ${name}. Set DATABASE_URL and BLOBS_URL to the database and the store that belong together, run an interrupted restore or migrate-data again, or restore a backup into an empty store (trainyard restore). To start anew, use another prefix, or move the files away.`,
+    { isTemporary: false },
+  );
+}
+
+async function isNew(database: Database): Promise<boolean> {
+  if ((await linkKeyOf(database)) !== undefined) return false;
+  return (await database.query.selectFrom('dataset').select('id').limit(1).executeTakeFirst()) === undefined;
+}
+
+async function firstBlobOf(inventory: BlobInventory): Promise<string | undefined> {
+  for await (const objects of inventory.objects()) {
+    const blob = objects.find(({ kind }) => kind === 'blob');
+    if (blob !== undefined) return blob.name;
+  }
+  return undefined;
+}

@@ -1,0 +1,124 @@
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { withTimeout } from '../../with-timeout.js';
+import { type Address, type AllowedAddresses, AddressRefused } from './allowed-addresses.js';
+
+/** From the question to the name server to the end of the answer. */
+export const POST_TIMEOUT_MS = 15_000;
+
+/** Of an answer's body, so that a receiver that sends one sees its end. Nothing is done with it. */
+const MAX_BODY_BYTES = 16 * 1024;
+
+export interface PostOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly allowed: AllowedAddresses;
+  readonly timeoutMs?: number;
+  readonly signal: AbortSignal;
+}
+
+/** The HTTP status of the answer, or why there is none, for a person. */
+export type Posted = { readonly status: number } | { readonly failure: string };
+
+/**
+ * Sends a POST over a new connection to an allowed address. The connection is made to the address that was checked, without
+ * another resolution of the name. Redirects are not followed.
+ *
+ * @throws the reason of `signal`
+ */
+export async function post(url: URL, options: PostOptions): Promise<Posted> {
+  const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
+  return withTimeout(timeoutMs, async (timeout) => {
+    const ending = AbortSignal.any([signal, timeout]);
+    try {
+      const addresses = await untilAborted(allowed.resolve(url), ending);
+      const status = statusOf(url, addresses, { ...options, signal: ending });
+      return { status: await untilAborted(status, ending) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
+      return { failure: failureOf(error) };
+    }
+  });
+}
+
+function statusOf(url: URL, addresses: readonly Address[], options: PostOptions): Promise<number> {
+  const { headers, body, signal } = options;
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  return new Promise((resolve, reject) => {
+    const sent: ClientRequest = send(url, {
+      method: 'POST',
+      // Another connection each time: one that is kept alive would have been checked for an earlier attempt.
+      agent: false,
+      lookup: lookupIn(addresses),
+      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+      signal,
+    });
+    sent.on('error', reject);
+    sent.on('response', (response) => discard(response).then(() => resolve(response.statusCode ?? 0)));
+    sent.end(body);
+  });
+}
+
+/** Answers with the addresses that were checked. */
+function lookupIn(addresses: readonly Address[]): LookupFunction {
+  return (_host, { all }, callback) => {
+    const [first] = addresses;
+    if (all || first === undefined) callback(null, [...addresses]);
+    else callback(null, first.address, first.family);
+  };
+}
+
+/** Reads the beginning of a body, and closes the connection. */
+async function discard(response: IncomingMessage): Promise<void> {
+  let bytes = 0;
+  try {
+    for await (const chunk of response) {
+      bytes += (chunk as Buffer).length;
+      if (bytes > MAX_BODY_BYTES) break;
+    }
+  } catch {
+    // The status has arrived, which decides.
+  } finally {
+    response.destroy();
+  }
+}
+
+/** Rejects with the signal's reason when it fires, also if the work then never ends. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    work.then(resolve, reject);
+  });
+}
+
+const REASONS: Record<string, string> = {
+  ENOTFOUND: 'The name of its host is unknown.',
+  ENODATA: 'The name of its host has no address.',
+  ETIMEOUT: 'The name server did not answer.',
+  ESERVFAIL: 'The name server failed.',
+  ECONNREFUSED: 'The host refused the connection.',
+  ECONNRESET: 'The receiver closed the connection without an answer.',
+  EHOSTUNREACH: 'The host is unreachable.',
+  ENETUNREACH: 'The host is unreachable.',
+  ETIMEDOUT: 'The host did not answer.',
+  ERR_SSL_WRONG_VERSION_NUMBER:
+    'The receiver does not speak TLS. Check that the URL begins with http or https as it should.',
+  EPROTO: 'The receiver does not speak TLS. Check that the URL begins with http or https as it should.',
+  CERT_HAS_EXPIRED: 'The certificate of the receiver has expired.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'The certificate of the receiver is not signed by a known authority.',
+  SELF_SIGNED_CERT_IN_CHAIN: 'The certificate of the receiver is not signed by a known authority.',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'The certificate of the receiver is not signed by a known authority.',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the receiver is for another name.',
+};
+
+/** Not the message itself: that of a refused connection has the address, which may be of a private network. */
+function failureOf(error: unknown): string {
+  if (error instanceof AddressRefused) return error.message;
+  // With several addresses, the error of the last one stands for all.
+  const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
+  const code = String((cause as { code?: unknown } | undefined)?.code ?? '');
+  if (code.startsWith('HPE_')) return 'The answer is not valid HTTP.';
+  return REASONS[code] ?? `The request failed${code === '' ? '' : ` (${code})`}.`;
+}

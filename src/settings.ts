@@ -1,0 +1,288 @@
+import { resolve } from 'node:path';
+import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from './api/limits.js';
+import { addressList, hostList, httpUrl, oneOf, postgresUrl, wholeNumber } from './setting-values.js';
+import { parseS3Url } from './storage/blobs/s3/location.js';
+
+export interface Setting {
+  /** In the syntax of commander. */
+  readonly flag: string;
+  readonly env: string;
+  /** The default. */
+  readonly fallback?: string;
+  readonly help: string;
+  /** The value may contain a password and must not be shown. */
+  readonly isSecret?: boolean;
+  /** @throws Error whose message completes "SETTING " */
+  readonly parse: (text: string) => unknown;
+}
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/** All settings with their flag, variable, default and help text. The table in docs/configuration.md must match. */
+export const SETTINGS = {
+  data: {
+    flag: '--data <folder>',
+    env: 'TRAINYARD_DATA',
+    fallback: './data',
+    help: 'folder for the catalog and all files',
+    parse: (text: string) => resolve(text),
+  },
+  databaseUrl: {
+    flag: '--database-url <url>',
+    env: 'DATABASE_URL',
+    help: 'Postgres 15 or later for the catalog, instead of SQLite in the data folder: postgres://user:password@host/database',
+    isSecret: true,
+    parse: postgresUrl,
+  },
+  blobsUrl: {
+    flag: '--blobs-url <url>',
+    env: 'BLOBS_URL',
+    help: 'bucket for all files: s3://bucket/prefix?endpoint=…; without it they are in the data folder',
+    // It should contain no credentials, but it may.
+    isSecret: true,
+    parse: parseS3Url,
+  },
+  presignAccessKeyId: {
+    flag: '--presign-access-key-id <id>',
+    env: 'TRAINYARD_PRESIGN_ACCESS_KEY_ID',
+    help: 'access key of a user of the bucket that may only write, and signs the links for uploads',
+    parse: (text: string) => text,
+  },
+  presignSecretAccessKey: {
+    flag: '--presign-secret-access-key <key>',
+    env: 'TRAINYARD_PRESIGN_SECRET_ACCESS_KEY',
+    help: 'its secret key; better given in the environment, since other processes can read flags',
+    isSecret: true,
+    parse: (text: string) => text,
+  },
+  spool: {
+    flag: '--spool <folder>',
+    env: 'TRAINYARD_SPOOL',
+    help: 'with a bucket, folder for files while they are uploaded; by default tmp in the data folder',
+    parse: (text: string) => resolve(text),
+  },
+  spoolBytes: {
+    flag: '--spool-bytes <number>',
+    env: 'TRAINYARD_SPOOL_BYTES',
+    fallback: '8589934592',
+    help: 'maximum size of the spool; larger files bypass it',
+    parse: wholeNumber({ min: MAX_DIRECT_BYTES, max: Number.MAX_SAFE_INTEGER }),
+  },
+  host: {
+    flag: '--host <address>',
+    env: 'TRAINYARD_HOST',
+    fallback: '127.0.0.1',
+    help: 'address to listen on; 0.0.0.0 for all',
+    parse: (text: string) => text,
+  },
+  port: {
+    flag: '--port <number>',
+    env: 'TRAINYARD_PORT',
+    fallback: '8787',
+    help: 'port to listen on; 0 for any free one',
+    parse: wholeNumber({ min: 0, max: 65535 }),
+  },
+  publicUrl: {
+    flag: '--public-url <url>',
+    env: 'TRAINYARD_PUBLIC_URL',
+    help: 'URL of the service in upload links; without it, the host that each client used',
+    parse: httpUrl,
+  },
+  trustedProxies: {
+    flag: '--trusted-proxies <list>',
+    env: 'TRAINYARD_TRUSTED_PROXIES',
+    help: 'addresses or networks, separated by commas, whose X-Forwarded-* headers are trusted',
+    parse: addressList,
+  },
+  mountRoot: {
+    flag: '--mount-root <folder>',
+    env: 'TRAINYARD_MOUNT_ROOT',
+    help: 'folder in which READY datasets appear for a trainer on this machine',
+    parse: (text: string) => resolve(text),
+  },
+  linkSeconds: {
+    flag: '--link-seconds <number>',
+    env: 'TRAINYARD_LINK_SECONDS',
+    fallback: '3600',
+    help: 'how long an upload link is valid',
+    parse: wholeNumber({ min: 1, max: 604_800 }),
+  },
+  maxFileBytes: {
+    flag: '--max-file-bytes <number>',
+    env: 'TRAINYARD_MAX_FILE_BYTES',
+    fallback: '107374182400',
+    help: 'largest file that gets an upload link',
+    parse: wholeNumber({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+  },
+  captionGraceSeconds: {
+    flag: '--caption-grace-seconds <number>',
+    env: 'TRAINYARD_CAPTION_GRACE_SECONDS',
+    fallback: '15',
+    help: 'how long after the last upload a missing caption counts as still being uploaded',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
+  blobGraceSeconds: {
+    flag: '--blob-grace-seconds <number>',
+    env: 'TRAINYARD_BLOB_GRACE_SECONDS',
+    fallback: '600',
+    help: 'how long files that are deleted for good stay on disk for downloads in flight',
+    parse: wholeNumber({ min: 0, max: 2_592_000 }),
+  },
+  historyDays: {
+    flag: '--history-days <number>',
+    env: 'TRAINYARD_HISTORY_DAYS',
+    fallback: '30',
+    help: 'how long earlier revisions of a dataset are kept',
+    parse: wholeNumber({ min: 0, max: 36_500 }),
+  },
+  historyCount: {
+    flag: '--history-count <number>',
+    env: 'TRAINYARD_HISTORY_COUNT',
+    fallback: '20',
+    help: 'how many of the latest revisions of a dataset are kept, however old; the latest is kept in any case',
+    parse: wholeNumber({ min: 0, max: 1_000_000 }),
+  },
+  leaseSeconds: {
+    flag: '--lease-seconds <number>',
+    env: 'TRAINYARD_LEASE_SECONDS',
+    fallback: '120',
+    help: 'an upload whose server has sent no heartbeat for this long is ended, or taken over by another server',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
+  inlineDecodeSeconds: {
+    flag: '--inline-decode-seconds <number>',
+    env: 'TRAINYARD_INLINE_DECODE_SECONDS',
+    fallback: '20',
+    help: 'a clip whose decode is expected to take longer is answered first and decoded afterwards',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
+  requestSeconds: {
+    flag: '--request-seconds <number>',
+    env: 'TRAINYARD_REQUEST_SECONDS',
+    fallback: '30',
+    help: 'how long the headers of a request may take to arrive, and a JSON body, which gets a second more for each 8 kB',
+    parse: wholeNumber({ min: 1, max: 3600 }),
+  },
+  idleSeconds: {
+    flag: '--idle-seconds <number>',
+    env: 'TRAINYARD_IDLE_SECONDS',
+    fallback: '120',
+    help: 'an upload through a link that sends no byte for this long is ended, and a download whose client reads none',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
+  directSeconds: {
+    flag: '--direct-seconds <number>',
+    env: 'TRAINYARD_DIRECT_SECONDS',
+    fallback: '115',
+    help: 'longest time from the start of a direct upload to its response',
+    parse: wholeNumber({ min: 1, max: 86_400 }),
+  },
+  stopSeconds: {
+    flag: '--stop-seconds <number>',
+    env: 'TRAINYARD_STOP_SECONDS',
+    fallback: '25',
+    help: 'how long requests in flight may take to finish after SIGTERM',
+    parse: wholeNumber({ min: 0, max: 86_400 }),
+  },
+  inspectionProcesses: {
+    flag: '--inspection-processes <number>',
+    env: 'TRAINYARD_INSPECTION_PROCESSES',
+    help: 'processes that inspect files, each with up to 160 MB of memory; by default one per core, and at least 2',
+    parse: wholeNumber({ min: 2, max: 256 }),
+  },
+  ffmpeg: {
+    flag: '--ffmpeg <path>',
+    env: 'TRAINYARD_FFMPEG',
+    help: 'ffmpeg that decodes every frame of clips; by default the one on the PATH; none: clips are not decoded',
+    parse: (text: string) => text,
+  },
+  accountBytes: {
+    flag: '--account-bytes <number>',
+    env: 'TRAINYARD_ACCOUNT_BYTES',
+    fallback: '10995116277760',
+    help: 'bytes of all files of an account',
+    parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  },
+  accountFiles: {
+    flag: '--account-files <number>',
+    env: 'TRAINYARD_ACCOUNT_FILES',
+    fallback: '10000000',
+    help: 'files of an account',
+    parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  },
+  accountDatasets: {
+    flag: '--account-datasets <number>',
+    env: 'TRAINYARD_ACCOUNT_DATASETS',
+    fallback: '100000',
+    help: 'datasets of an account',
+    parse: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  },
+  accountUploads: {
+    flag: '--account-uploads <number>',
+    env: 'TRAINYARD_ACCOUNT_UPLOADS',
+    fallback: '1000',
+    help: 'uploads of an account that this process receives at once',
+    parse: wholeNumber({ min: 1, max: 1_000_000 }),
+  },
+  accountRequestsPerSecond: {
+    flag: '--account-requests-per-second <number>',
+    env: 'TRAINYARD_ACCOUNT_REQUESTS_PER_SECOND',
+    fallback: '2000',
+    help: 'requests of an account to this process, on average over ten seconds',
+    parse: wholeNumber({ min: 1, max: 1_000_000 }),
+  },
+  failedLoginsPerSecond: {
+    flag: '--failed-logins-per-second <number>',
+    env: 'TRAINYARD_FAILED_LOGINS_PER_SECOND',
+    fallback: '10',
+    help: 'wrong tokens from one address that are answered without a delay, on average over five seconds',
+    parse: wholeNumber({ min: 1, max: 1_000_000 }),
+  },
+  maxConnections: {
+    flag: '--max-connections <number>',
+    env: 'TRAINYARD_MAX_CONNECTIONS',
+    fallback: '10000',
+    help: 'connections to this process, as far as "ulimit -n" allows them',
+    parse: wholeNumber({ min: 1, max: 1_000_000 }),
+  },
+  bodyMemoryBytes: {
+    flag: '--body-memory-bytes <number>',
+    env: 'TRAINYARD_BODY_MEMORY_BYTES',
+    fallback: '67108864',
+    help: 'bytes of request bodies that are held in memory at once; files are not',
+    parse: wholeNumber({ min: MAX_BATCH_BODY_BYTES, max: Number.MAX_SAFE_INTEGER }),
+  },
+  webhookAllow: {
+    flag: '--webhook-allow <list>',
+    env: 'TRAINYARD_WEBHOOK_ALLOW',
+    help: 'hosts and networks, separated by commas, to which webhooks may be sent besides public addresses; over http too',
+    parse: hostList,
+  },
+  auditLog: {
+    flag: '--audit-log <file>',
+    env: 'TRAINYARD_AUDIT_LOG',
+    help: 'file of JSON lines that say who changed what; by default there is none',
+    parse: (text: string) => resolve(text),
+  },
+  auditLogBytes: {
+    flag: '--audit-log-bytes <number>',
+    env: 'TRAINYARD_AUDIT_LOG_BYTES',
+    fallback: '104857600',
+    help: 'size at which the audit log is renamed and a new one begins',
+    parse: wholeNumber({ min: 1024, max: Number.MAX_SAFE_INTEGER }),
+  },
+  auditLogFiles: {
+    flag: '--audit-log-files <number>',
+    env: 'TRAINYARD_AUDIT_LOG_FILES',
+    fallback: '10',
+    help: 'renamed audit logs that are kept',
+    parse: wholeNumber({ min: 1, max: 1000 }),
+  },
+  logLevel: {
+    flag: '--log-level <level>',
+    env: 'TRAINYARD_LOG_LEVEL',
+    fallback: 'info',
+    help: `${LOG_LEVELS.join(', ')}; the log is JSON lines on standard error`,
+    parse: oneOf(LOG_LEVELS),
+  },
+} as const satisfies Record<string, Setting>;

@@ -1,0 +1,129 @@
+import { Readable } from 'node:stream';
+import { AbortMultipartUploadCommand, ListMultipartUploadsCommand, ListPartsCommand } from '@aws-sdk/client-s3';
+import type { FetchedBlob, FetchOptions } from '../blobs.js';
+import { measure } from '../ingest.js';
+import { type BlobInventory, parseBlobName, type StoredObject } from '../inventory.js';
+import { connect, TIMEOUTS } from './connection.js';
+import { startError, storeError } from './errors.js';
+import type { S3Location } from './location.js';
+import { PROBE_FOLDER } from './probe.js';
+import { resumingBody } from './read-object.js';
+import { S3Bucket } from './s3-bucket.js';
+
+/** Everything under the prefix of a bucket. It needs no spool: it reads objects without keeping their bytes. */
+export class S3Inventory implements BlobInventory {
+  readonly #bucket: S3Bucket;
+
+  private constructor(bucket: S3Bucket) {
+    this.#bucket = bucket;
+  }
+
+  /** @throws BackendUnusable */
+  static async open(location: S3Location): Promise<S3Inventory> {
+    const connection = await connect(location, TIMEOUTS);
+    const bucket = new S3Bucket(connection, location, TIMEOUTS);
+    await bucket.list('').catch((error) => {
+      connection.close();
+      throw startError(error instanceof Error ? (error.cause ?? error) : error, location, 's3:ListBucket');
+    });
+    return new S3Inventory(bucket);
+  }
+
+  async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
+    const opened = await this.#bucket.get(key, options);
+    if (opened === undefined) return undefined;
+    const body = Readable.from(resumingBody(this.#bucket, key, { opened, ...options }), { objectMode: false });
+    const facts = await measure(body, options).finally(() => opened.body.destroy());
+    const readAt = () => Promise.reject(new Error('An inventory keeps no bytes.'));
+    return { ...facts, version: opened.version, content: { readAt }, discard: async () => {} };
+  }
+
+  async *objects({ after }: { after?: string | undefined } = {}): AsyncGenerator<readonly StoredObject[]> {
+    for (let next = after, isFirst = true; isFirst || next !== undefined; isFirst = false) {
+      const page = await this.#bucket.list('', next);
+      const objects = page.objects.map(({ key, sizeBytes, lastModified }) => ({
+        name: key,
+        ...namesIn(key),
+        sizeBytes,
+        changedAt: lastModified.getTime(),
+      }));
+      if (objects.length > 0) yield objects;
+      next = page.next;
+    }
+    yield* this.#unfinishedUploads();
+  }
+
+  async *#unfinishedUploads(): AsyncGenerator<readonly StoredObject[]> {
+    const { Bucket, Key: Prefix } = this.#bucket.target('');
+    const { reader } = this.#bucket.connection;
+    for (let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; marker !== undefined; ) {
+      const command: ListMultipartUploadsCommand = new ListMultipartUploadsCommand({ Bucket, Prefix, ...marker });
+      const page = await reader.send(command).catch(throwStoreError);
+      const found: StoredObject[] = [];
+      for (const { Key = '', UploadId = '', Initiated } of page.Uploads ?? []) {
+        const name = Key.slice(Prefix.length);
+        const facts = await this.#partsOf({ name, uploadId: UploadId });
+        const changedAt = Math.max(facts?.changedAt ?? 0, Initiated?.getTime() ?? 0);
+        if (facts === undefined) continue;
+        found.push({ name, ...namesIn(name), kind: 'parts', uploadId: UploadId, ...facts, changedAt });
+      }
+      if (found.length > 0) yield found;
+      const { NextKeyMarker = '', NextUploadIdMarker = '' } = page;
+      marker = page.IsTruncated ? { KeyMarker: NextKeyMarker, UploadIdMarker: NextUploadIdMarker } : undefined;
+    }
+  }
+
+  /** The size of all parts and when the last one arrived; `undefined` if the upload has ended. */
+  async #partsOf({ name, uploadId }: PartsId): Promise<Pick<StoredObject, 'sizeBytes' | 'changedAt'> | undefined> {
+    let [sizeBytes, changedAt] = [0, 0];
+    for (let PartNumberMarker: string | undefined = ''; PartNumberMarker !== undefined; ) {
+      const upload = { ...this.#bucket.target(name), UploadId: uploadId };
+      const command: ListPartsCommand = new ListPartsCommand({
+        ...upload,
+        ...(PartNumberMarker && { PartNumberMarker }),
+      });
+      const page = await this.#bucket.connection.reader.send(command).catch(undefinedIfEnded);
+      if (page === undefined) return undefined;
+      for (const { Size = 0, LastModified } of page.Parts ?? []) {
+        sizeBytes += Size;
+        changedAt = Math.max(changedAt, LastModified?.getTime() ?? 0);
+      }
+      PartNumberMarker = page.IsTruncated ? page.NextPartNumberMarker : undefined;
+    }
+    return { sizeBytes, changedAt };
+  }
+
+  async has({ name, uploadId, sizeBytes }: StoredObject): Promise<boolean> {
+    const found = uploadId === undefined ? await this.#bucket.head(name) : await this.#partsOf({ name, uploadId });
+    return found?.sizeBytes === sizeBytes;
+  }
+
+  async remove({ name, uploadId }: StoredObject): Promise<void> {
+    if (uploadId === undefined) return this.#bucket.delete([name]);
+    const abort = new AbortMultipartUploadCommand({ ...this.#bucket.target(name), UploadId: uploadId });
+    await this.#bucket.connection.writer.send(abort).catch(undefinedIfEnded);
+  }
+
+  async close(): Promise<void> {
+    this.#bucket.connection.close();
+  }
+}
+
+type PartsId = { readonly name: string; readonly uploadId: string };
+
+function namesIn(key: string): Pick<StoredObject, 'kind' | 'fileId' | 'datasetId'> {
+  if (key.startsWith(PROBE_FOLDER)) return { kind: 'temporary' };
+  const [datasetId = '', name = '', ...rest] = key.split('/');
+  const isOurs = /^[0-9a-f]{32}$/.test(datasetId) && rest.length === 0;
+  const parsed = isOurs ? parseBlobName(name) : undefined;
+  return parsed === undefined ? { kind: 'foreign' } : { ...parsed, datasetId };
+}
+
+function throwStoreError(error: unknown): never {
+  throw storeError(error);
+}
+
+function undefinedIfEnded(error: unknown): undefined {
+  if (error instanceof Error && error.name === 'NoSuchUpload') return undefined;
+  throw storeError(error);
+}

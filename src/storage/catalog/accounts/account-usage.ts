@@ -1,0 +1,206 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { PendingFile } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import { stemOf } from '../../../dataset/media.js';
+import type { Usage } from '../../../dataset/counts.js';
+import { type Query, sqlStateOf } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+
+/** The totals of an account. */
+export interface AccountUsage extends Usage {
+  readonly datasets: number;
+}
+
+/** The largest totals of one account. */
+export type AccountLimits = AccountUsage;
+
+const UNLIMITED = Number.MAX_SAFE_INTEGER;
+
+export const NO_LIMITS: AccountLimits = { datasets: UNLIMITED, files: UNLIMITED, bytes: UNLIMITED };
+
+const SETTING_OF: Record<keyof AccountUsage, string> = {
+  datasets: '--account-datasets',
+  files: '--account-files',
+  bytes: '--account-bytes',
+};
+
+interface Change {
+  readonly accountId: string;
+  /** May be negative. */
+  readonly added: Partial<AccountUsage>;
+  /** Added to the bytes of the history, which have no limit here: retention deletes the oldest revisions. */
+  readonly historyBytes?: number;
+  readonly limits: AccountLimits;
+}
+
+/**
+ * Adds to the totals of an account, within the transaction that changes its files. The statement fails, and so aborts the
+ * transaction, if a total that grows would exceed its limit: it then becomes null, which the column rejects. It comes after
+ * the statement that locks the row of a dataset, so that transactions lock in one order.
+ */
+export function addUsage(query: Query, { accountId, added, historyBytes = 0, limits }: Change) {
+  const { datasets = 0, files = 0, bytes = 0 } = added;
+  if (datasets === 0 && files === 0 && bytes === 0 && historyBytes === 0) return [];
+  const maxima = { maxDatasets: limits.datasets, maxFiles: limits.files, maxBytes: limits.bytes };
+  return [updateUsage(query, { accountId, datasets, files, bytes, historyBytes, ...maxima })];
+}
+
+const updateUsage = preparedStatement(
+  (
+    query,
+    parameter: ParameterOf<
+      AccountUsage & {
+        accountId: string;
+        historyBytes: number;
+        maxDatasets: number;
+        maxFiles: number;
+        maxBytes: number;
+      }
+    >,
+  ) =>
+    query
+      .updateTable('account')
+      .set({
+        datasets: increased('datasets', parameter('datasets'), parameter('maxDatasets')),
+        files: increased('files', parameter('files'), parameter('maxFiles')),
+        bytes: increased('bytes', parameter('bytes'), parameter('maxBytes')),
+        history_bytes: sql<number>`history_bytes + ${bigint(parameter('historyBytes'))}`,
+      })
+      .where('id', '=', parameter('accountId')),
+);
+
+function increased(column: keyof AccountUsage, added: number, max: number) {
+  const total = sql`${sql.ref(column)} + ${bigint(added)}`;
+  return sql<number>`case when ${bigint(added)} > 0 and ${total} > ${bigint(max)} then null else ${total} end`;
+}
+
+/** Postgres can't infer the type of a parameter that is only compared. */
+function bigint(value: number) {
+  return sql`cast(${value} as bigint)`;
+}
+
+/**
+ * Adds the name of a direct upload to the totals, unless its dataset has that name already. Fails as `addUsage` does, also if
+ * the account has no byte left. The size of the file counts once it is known.
+ */
+export function addDirectUpload(
+  query: Query,
+  { accountId, file, limits }: { accountId: string; file: PendingFile; limits: AccountLimits },
+) {
+  const { datasetId, filename } = file;
+  const stem = stemOf(filename);
+  return updateForDirectUpload(query, {
+    accountId,
+    datasetId,
+    filename,
+    stem,
+    maxFiles: limits.files,
+    maxBytes: limits.bytes,
+  });
+}
+
+const updateForDirectUpload = preparedStatement(
+  (
+    query,
+    parameter: ParameterOf<{
+      accountId: string;
+      datasetId: string;
+      filename: string;
+      stem: string;
+      maxFiles: number;
+      maxBytes: number;
+    }>,
+  ) => {
+    const dataset = query
+      .selectFrom('dataset')
+      .select('id')
+      .where('id', '=', parameter('datasetId'))
+      .where('account_id', '=', parameter('accountId'));
+    const sameName = query
+      .selectFrom('file')
+      .select('id')
+      .where('dataset_id', '=', parameter('datasetId'))
+      .where('stem', '=', parameter('stem'))
+      .where('filename', '=', parameter('filename'));
+    return query
+      .updateTable('account')
+      .set({
+        files: sql<number>`case when files >= ${bigint(parameter('maxFiles'))} then null else files + 1 end`,
+        bytes: sql<number>`case when bytes >= ${bigint(parameter('maxBytes'))} then null else bytes end`,
+      })
+      .where('id', '=', parameter('accountId'))
+      .where(({ exists }) => exists(dataset))
+      .where(({ exists, not }) => not(exists(sameName)));
+  },
+);
+
+/** Subtracts a dataset and its files from the totals, before they are deleted. Does nothing if the account has no such dataset. */
+export function subtractDataset(query: Query, { accountId, id }: { accountId: string; id: string }) {
+  const names = sql`
+    select max(coalesce(size_bytes, promised_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
+  `;
+  return query
+    .updateTable('account')
+    .set({
+      datasets: sql<number>`datasets - 1`,
+      files: sql<number>`files - (select count(*) from (${names}) as name)`,
+      bytes: sql<number>`account.bytes - (select coalesce(sum(name.bytes), 0) from (${names}) as name)`,
+      history_bytes: sql<number>`history_bytes - (${historyBytesOf(sql`past_file.dataset_id = ${id}`)})`,
+    })
+    .where('id', '=', accountId)
+    .where(({ exists, selectFrom }) =>
+      exists(selectFrom('dataset').select('id').where('id', '=', id).where('account_id', '=', accountId)),
+    );
+}
+
+/** The size of the blobs that only the history names, among the past files of a condition. */
+function historyBytesOf(condition: RawBuilder<unknown>) {
+  return sql<number>`
+    select coalesce(sum(past.size_bytes), 0) from (
+      select distinct id, size_bytes from past_file
+      where ${condition} and not exists (select 1 from file where file.id = past_file.id)
+    ) as past
+  `;
+}
+
+/** Counts the files of all accounts again. */
+export function recountUsage(query: Query) {
+  const names = query
+    .selectFrom('file')
+    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
+    .select(['dataset.account_id', sql<number>`max(coalesce(size_bytes, promised_bytes, 0))`.as('bytes')])
+    .groupBy(['dataset.account_id', 'file.dataset_id', 'file.filename']);
+  return query
+    .with('file_name', () => names)
+    .updateTable('account')
+    .set((eb) => ({
+      files: eb
+        .selectFrom('file_name')
+        .select(({ fn }) => fn.countAll<number>().as('files'))
+        .whereRef('account_id', '=', 'account.id'),
+      bytes: eb
+        .selectFrom('file_name')
+        .select(sql<number>`coalesce(sum(file_name.bytes), 0)`.as('bytes'))
+        .whereRef('account_id', '=', 'account.id'),
+      history_bytes: sql<number>`(${historyBytesOf(sql`past_file.dataset_id in (select id from dataset where account_id = account.id)`)})`,
+    }));
+}
+
+/** The error to answer with if a total of an account would have exceeded its limit; otherwise the error itself. */
+export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
+  const total = exceededTotal(error);
+  if (total === undefined) return error;
+  const advice = 'Delete some that are no longer needed, or ask the operator of this server for more.';
+  const message = `The account has reached its limit of ${limits[total]} ${total} (${SETTING_OF[total]}). ${advice}`;
+  return new ServiceError('quota_exceeded', message, { cause: error });
+}
+
+function exceededTotal(error: unknown): keyof AccountUsage | undefined {
+  if (!(error instanceof Error)) return undefined;
+  // https://www.postgresql.org/docs/current/errcodes-appendix.html: not_null_violation
+  const isPostgres = sqlStateOf(error) === '23502' && 'table' in error && error.table === 'account';
+  const column = isPostgres
+    ? String('column' in error && error.column)
+    : /NOT NULL constraint failed: account\.(\w+)/.exec(error.message)?.[1];
+  return column !== undefined && column in SETTING_OF ? (column as keyof AccountUsage) : undefined;
+}

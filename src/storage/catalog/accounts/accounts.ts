@@ -1,0 +1,270 @@
+import { randomUUID } from 'node:crypto';
+import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
+import type { Micros } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import type { NotifyInstances } from '../../database/change-feed.js';
+import { type Database, isUniqueViolation } from '../../database/database.js';
+import { rowChunksOf } from '../statements.js';
+import type { AccountUsage } from './account-usage.js';
+import type { Grant, TokenKind, TokenRights, TokenSummary } from './grant.js';
+import type { TokenCache } from './token-cache.js';
+import {
+  datasetIdsIn,
+  digestOfSecret,
+  earlier,
+  grantByDigest,
+  isTokenRevoked,
+  newToken,
+  type RevocationOptions,
+  revocation,
+  validTokens,
+} from './token-statements.js';
+
+/** Tokens and shares of an account that its tokens make. The operator of the server may make more. */
+const MAX_TOKENS = 1000;
+
+/** Of an account or a token. */
+const NAME = /^[\p{L}\p{Nd}][\p{L}\p{M}\p{Nd} ._@-]{0,127}$/u;
+const NAME_RULE =
+  'Begin with a letter or a digit, then use letters, digits, spaces and . _ - @, at most 128 characters.';
+
+/**
+ * Accounts, which own datasets, and the tokens that authenticate them. The database stores only the SHA-256 of each token.
+ * A token has 256 random bits, so its hash needs no salt and does not reveal it. For the same reason the lookup need not take
+ * constant time: its time could tell only how the hash of a guess compares to stored hashes, and a guess can't be chosen by
+ * the beginning of its hash without computing the hashes of so many tokens that guessing is no easier.
+ */
+export class Accounts {
+  readonly #db: Database;
+  readonly #tokens: TokenCache | undefined;
+  readonly #notifyInstances: NotifyInstances;
+  /** By token id, since `saveLastUses` last ran. */
+  readonly #lastUses = new Map<string, Micros>();
+
+  /** @param options.tokens a cache for a remote database; notifications clear it when a token is revoked */
+  constructor(db: Database, options: { tokens?: TokenCache; notifyInstances?: NotifyInstances } = {}) {
+    this.#db = db;
+    this.#tokens = options.tokens;
+    this.#notifyInstances = options.notifyInstances ?? (() => []);
+  }
+
+  /** What a token allows; `undefined` for an unknown or revoked token. The caller compares `expiresAt` with the time. */
+  async grantOf(token: string): Promise<Grant | undefined> {
+    const digest = digestOfSecret(token);
+    const lookUp = () => grantByDigest(this.#db.query, digest);
+    return this.#tokens === undefined ? lookUp() : this.#tokens.get(digest, lookUp);
+  }
+
+  /** For what a token has made and what must end with it. */
+  isRevoked(tokenId: string): Promise<boolean> {
+    return isTokenRevoked(this.#db.query, tokenId);
+  }
+
+  /** Remembers that a token or session was used. `saveLastUses` writes it, so that no request waits for it. */
+  markUsed(tokenId: string, now: Micros): void {
+    this.#lastUses.set(tokenId, now);
+  }
+
+  async saveLastUses(): Promise<void> {
+    const uses = [...this.#lastUses];
+    this.#lastUses.clear();
+    for (const [id, usedAt] of uses) {
+      await this.#db.query
+        .updateTable('token')
+        .set({ last_used_at: usedAt })
+        .where('id', '=', id)
+        .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', usedAt)]))
+        .execute();
+    }
+  }
+
+  /** The totals of an account, as its limits count them. */
+  async usage(accountId: string): Promise<AccountUsage & { readonly historyBytes: number }> {
+    const columns = ['datasets', 'files', 'bytes', 'history_bytes as historyBytes'] as const;
+    const select = this.#db.query.selectFrom('account').select(columns);
+    return select.where('id', '=', accountId).executeTakeFirstOrThrow();
+  }
+
+  async hasTokens(): Promise<boolean> {
+    return (await this.#db.query.selectFrom('token').select('id').limit(1).executeTakeFirst()) !== undefined;
+  }
+
+  /**
+   * Creates a token, and its account if there is none of that name. One that another token makes does not outlive it.
+   *
+   * @returns the token in clear text, which can't be read again
+   * @throws ServiceError `invalid_name`, `dataset_not_found`; `quota_exceeded` if a token makes too many; `unauthorized` if it was
+   * revoked
+   */
+  async createToken(
+    accountName: string,
+    now: Micros,
+    { kind = 'token', parentId, expiresAt = null, isReadOnly = false, datasets, name: tokenName }: TokenRights = {},
+  ): Promise<{ token: string; id: string }> {
+    const name = accountName.trim().normalize('NFC');
+    if (!NAME.test(name)) {
+      throw new ServiceError(
+        'invalid_name',
+        `The account name ${JSON.stringify(accountName)} is not valid. ${NAME_RULE}`,
+      );
+    }
+    if (tokenName !== undefined && !NAME.test(tokenName)) {
+      throw new ServiceError('invalid_name', `The token name ${JSON.stringify(tokenName)} is not valid. ${NAME_RULE}`);
+    }
+    const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
+    const accountId = await this.#ensureAccount(name, now);
+    const parentExpiresAt = parentId === undefined ? null : await this.#expiryOfMaker({ parentId, accountId, now });
+    const { secret, row } = newToken({
+      kind,
+      account_id: accountId,
+      name: tokenName ?? null,
+      created_at: now,
+      expires_at: earlier(expiresAt, parentExpiresAt),
+      is_read_only: isReadOnly ? 1 : 0,
+      dataset_ids: datasetIds && JSON.stringify(datasetIds),
+      parent_id: parentId ?? null,
+    });
+    await this.#db.query.insertInto('token').values(row).execute();
+    return { token: secret, id: row.id };
+  }
+
+  /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker was revoked since its request began */
+  async #expiryOfMaker({ parentId, accountId, now }: { parentId: string; accountId: string; now: Micros }) {
+    const { query } = this.#db;
+    const { count } = await validTokens(query, { accountId, now }).executeTakeFirstOrThrow();
+    if (count >= MAX_TOKENS) {
+      const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
+      throw new ServiceError('quota_exceeded', message);
+    }
+    const valid = query
+      .selectFrom('token')
+      .select('expires_at')
+      .where('id', '=', parentId)
+      .where('revoked_at', 'is', null);
+    const maker = await valid.executeTakeFirst();
+    if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
+    return maker.expires_at;
+  }
+
+  async #datasetIdsOf(accountName: string, namesOrIds: readonly string[]): Promise<string[]> {
+    if (namesOrIds.length > MAX_BOUND_DATASETS) {
+      const message = `A token can be bound to at most ${MAX_BOUND_DATASETS} datasets, not ${namesOrIds.length}.`;
+      throw new ServiceError('invalid_field', message);
+    }
+    const ids = new Set<string>();
+    for (const nameOrId of namesOrIds) {
+      const name = nameOrId.trim().normalize('NFC');
+      const rows = await this.#db.query
+        .selectFrom('dataset')
+        .innerJoin('account', 'account.id', 'dataset.account_id')
+        .select(['dataset.id', 'dataset.name'])
+        .where('account.name', '=', accountName)
+        .where((eb) => eb.or([eb('dataset.name', '=', name), eb('dataset.id', '=', name)]))
+        .execute();
+      // An id wins over a name, as in the other commands.
+      const found = rows.find(({ id }) => id === name) ?? rows[0];
+      if (found === undefined) {
+        const message = `The account "${accountName}" has no dataset "${name}". Create it first: a token is bound to its id.`;
+        throw new ServiceError('dataset_not_found', message);
+      }
+      ids.add(found.id);
+    }
+    return [...ids];
+  }
+
+  async #ensureAccount(name: string, now: Micros): Promise<string> {
+    try {
+      const id = randomUUID();
+      await this.#db.query
+        .insertInto('account')
+        .values({ id, name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
+        .execute();
+      return id;
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      const existing = await this.#accountIdOf(name);
+      if (existing === undefined) throw error;
+      return existing;
+    }
+  }
+
+  async #accountIdOf(name: string): Promise<string | undefined> {
+    const select = this.#db.query.selectFrom('account').select('id').where('name', '=', name);
+    return (await select.executeTakeFirst())?.id;
+  }
+
+  /**
+   * Lists all tokens, sessions and shares, or those of one account, oldest first.
+   *
+   * @param options.ids only these
+   * @param options.isUnrevoked without those that were revoked
+   * @throws ServiceError `account_not_found`
+   */
+  async tokens(
+    accountName?: string,
+    { ids, isUnrevoked = false }: { ids?: readonly string[]; isUnrevoked?: boolean } = {},
+  ): Promise<TokenSummary[]> {
+    let select = this.#db.query
+      .selectFrom('token')
+      .innerJoin('account', 'account.id', 'token.account_id')
+      .selectAll('token')
+      .select('account.name as account_name')
+      .where('kind', '<>', 'code')
+      .orderBy('token.created_at')
+      .orderBy('token.id');
+    if (accountName !== undefined) {
+      const accountId = await this.#accountIdOf(accountName);
+      if (accountId === undefined) {
+        throw new ServiceError('account_not_found', `There is no account named "${accountName}".`);
+      }
+      select = select.where('account_id', '=', accountId);
+    }
+    if (ids !== undefined) select = select.where('token.id', 'in', ids);
+    if (isUnrevoked) select = select.where('revoked_at', 'is', null);
+    const rows = await select.execute();
+    const names = await this.#datasetNames(rows.flatMap((row) => datasetIdsIn(row.dataset_ids) ?? []));
+    return rows.map((row) => ({
+      id: row.id,
+      kind: row.kind as TokenKind,
+      parentId: row.parent_id,
+      account: row.account_name,
+      hint: row.hint,
+      name: row.name,
+      createdAt: row.created_at,
+      revokedAt: row.revoked_at,
+      expiresAt: row.expires_at,
+      lastUsedAt: row.last_used_at,
+      isReadOnly: row.is_read_only === 1,
+      datasets: datasetIdsIn(row.dataset_ids)?.map((id) => ({ id, name: names.get(id) ?? null })) ?? null,
+    }));
+  }
+
+  async #datasetNames(ids: readonly string[]): Promise<Map<string, string>> {
+    const names = new Map<string, string>();
+    for (const chunk of rowChunksOf([...new Set(ids)])) {
+      const rows = await this.#db.query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk).execute();
+      for (const { id, name } of rows) names.set(id, name);
+    }
+    return names;
+  }
+
+  /**
+   * Revokes a token for good, with the sessions and shares that it made. Revoking it again changes nothing.
+   *
+   * @returns the ids of all that ended
+   * @throws ServiceError `token_not_found`
+   */
+  async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
+    const { query, transact } = this.#db;
+    const [revoked] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([revocation(query, { id, now, ...options }), ...this.#notifyInstances('tokens')]),
+    );
+    this.#tokens?.clear();
+    if (revoked.length > 0) return revoked.map((row) => row.id);
+    const [noun, advice] =
+      options.accountId === undefined
+        ? ['token', ' To list all tokens, run: trainyard token list']
+        : ['token, session or share', ''];
+    throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
+  }
+}

@@ -1,0 +1,167 @@
+import { type Compilable, sql } from 'kysely';
+import type { Author, DatasetFile, Micros, StoredFile } from '../../../dataset/dataset.js';
+import { historyAfter, type StoredDifference } from '../../../dataset/history/revisions.js';
+import type { Query } from '../../database/database.js';
+import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import type { Schema } from '../../database/schema.js';
+import type { DatasetRow } from '../rows.js';
+import { type HistoryColumns, rowChunksOf } from '../statements.js';
+import { PAST_FILE_COLUMNS } from './revision-rows.js';
+
+/** Of uploads that were reserved before there was a history. */
+const UNKNOWN_AUTHOR: Author = { tokenId: null, tokenName: null, how: 'upload', changeId: null };
+
+/** What a change of the files of a dataset does to its history. */
+export interface HistoryChange {
+  readonly columns: HistoryColumns;
+  /** The files that move to the history, with their blobs. */
+  readonly past: readonly StoredFile[];
+  /** Replaced by the same bytes under another id: the history may name their blobs because they were restored once. */
+  readonly identical: readonly StoredFile[];
+  /** The revision that added a file, by the id of each file that the change stores. */
+  readonly addedIn: ReadonlyMap<string, number>;
+  /** `undefined` if the set of stored files stays as it is. */
+  readonly revision: Omit<RevisionChange, 'files' | 'bytes'> | undefined;
+}
+
+type RevisionChange = Omit<Schema['revision'], 'digest' | 'ready' | 'pinned_at' | 'pinned_by' | 'pin_note'>;
+
+/** Decides to which revision a change of stored files belongs, from the locked row of the dataset. */
+export function historyChangeOf(
+  row: DatasetRow,
+  differences: readonly StoredDifference[],
+  {
+    author = UNKNOWN_AUTHOR,
+    now,
+    restoredFrom,
+  }: { author: Author | undefined; now: Micros; restoredFrom: number | null },
+): HistoryChange {
+  const { id, revision: latest, revision_group, revision_since, history_due } = row;
+  const added = differences.flatMap((difference) => difference.added);
+  const removed = differences.flatMap((difference) => difference.removed);
+  const changed = differences.flatMap((difference) => difference.changed);
+  const identical = differences.flatMap((difference) => difference.identical);
+  const past = [...removed, ...changed.map(({ from }) => from)];
+  const addedIn = new Map(identical.map(({ from, to }) => [to.id, from.upload.addedIn ?? latest]));
+  const unchanged = { past, identical: identical.map(({ from }) => from), addedIn };
+  if (added.length + past.length === 0) {
+    return {
+      ...unchanged,
+      columns: { revision: latest, revision_group, revision_since, history_due },
+      revision: undefined,
+    };
+  }
+  const open = revision_group === null ? null : { group: revision_group, startedAt: revision_since ?? 0 };
+  const next = historyAfter({ latest, open }, { author, past, now });
+  for (const { id: fileId } of [...added, ...changed.map(({ to }) => to)]) addedIn.set(fileId, next.latest);
+  return {
+    ...unchanged,
+    columns: {
+      revision: next.latest,
+      revision_group: next.open?.group ?? null,
+      revision_since: next.open?.startedAt ?? null,
+      // A new revision may push an older one out of the number that is kept.
+      history_due: next.latest === latest ? history_due : (history_due ?? now),
+    },
+    revision: {
+      ...{ dataset_id: id, number: next.latest, started_at: now, changed_at: now },
+      ...{ token_id: author.tokenId, token_name: author.tokenName, how: author.how },
+      ...{ added: added.length, removed: removed.length, changed: changed.length },
+      change_id: author.changeId,
+      restored_from: restoredFrom,
+    },
+  };
+}
+
+export const revisionByNumber = preparedStatement(
+  (query, parameter: ParameterOf<{ datasetId: string; number: number }>) =>
+    query
+      .selectFrom('revision')
+      .selectAll()
+      .where('dataset_id', '=', parameter('datasetId'))
+      .where('number', '=', parameter('number')),
+);
+
+/** Copies stored files into the history, before their rows are deleted. */
+export function moveToPast(query: Query, files: readonly StoredFile[], removedIn: number) {
+  const [file, ...others] = files;
+  if (file !== undefined && others.length === 0) return [copyOneToPast(query, { id: file.id, removedIn })];
+  return rowChunksOf(files).map((chunk) =>
+    copyToPast(
+      query,
+      chunk.map(({ id }) => id),
+      removedIn,
+    ),
+  );
+}
+
+const copyOneToPast = preparedStatement((query, parameter: ParameterOf<{ id: string; removedIn: number }>) =>
+  copyToPast(query, [parameter('id')], parameter('removedIn')),
+);
+
+function copyToPast(query: Query, ids: readonly string[], removedIn: number) {
+  return query
+    .insertInto('past_file')
+    .columns(PAST_FILE_COLUMNS)
+    .expression((eb) =>
+      eb
+        .selectFrom('file')
+        .select([...PAST_FILE_COLUMNS.slice(0, -1), eb.val(removedIn).as('removed_in')] as never)
+        .where('id', 'in', ids),
+    );
+}
+
+/** Adds a change to its revision, and begins the revision with its first change. */
+export const writeRevision = preparedStatement((query, parameter: ParameterOf<RevisionChange>) =>
+  query
+    .insertInto('revision')
+    .values(Object.fromEntries(REVISION_COLUMNS.map((name) => [name, parameter(name)])) as unknown as RevisionChange)
+    .onConflict((conflict) =>
+      conflict.columns(['dataset_id', 'number']).doUpdateSet((eb) => ({
+        changed_at: eb.ref('excluded.changed_at'),
+        added: eb('revision.added', '+', eb.ref('excluded.added')),
+        removed: eb('revision.removed', '+', eb.ref('excluded.removed')),
+        changed: eb('revision.changed', '+', eb.ref('excluded.changed')),
+        files: eb.ref('excluded.files'),
+        bytes: eb.ref('excluded.bytes'),
+        digest: null,
+        ready: null,
+      })),
+    ),
+);
+
+/** Whether the revisions of a dataset are READY is computed again when it is asked for. */
+export function forgetReadiness(query: Query, datasetId: string) {
+  const known = query.updateTable('revision').where('dataset_id', '=', datasetId).where('ready', 'is not', null);
+  return known.set({ ready: null });
+}
+
+const REVISION_COLUMNS = [
+  ...(['dataset_id', 'number', 'started_at', 'changed_at', 'token_id', 'token_name', 'how'] as const),
+  ...(['added', 'removed', 'changed', 'files', 'bytes', 'change_id', 'restored_from'] as const),
+] satisfies readonly (keyof RevisionChange)[];
+
+/**
+ * Takes the blobs of files that were replaced by the same bytes out of the trash if the history names them, and counts
+ * them as bytes of the history.
+ */
+export function keepNamedBlobs(query: Query, files: readonly DatasetFile[], accountId: string): Compilable<unknown>[] {
+  return rowChunksOf(files.map(({ id }) => id)).flatMap((ids) => {
+    const named = query
+      .selectFrom('past_file')
+      .select([sql<string>`dataset_id || '/' || id`.as('blob_key'), 'size_bytes'])
+      .distinct()
+      .where('id', 'in', ids)
+      .as('named');
+    const bytes = query
+      .selectFrom(named)
+      .select(({ fn, val }) => fn.coalesce(fn.sum<number>('size_bytes'), val(0)).as('bytes'));
+    return [
+      query.deleteFrom('trash').where('blob_key', 'in', query.selectFrom(named).select('blob_key')),
+      query
+        .updateTable('account')
+        .set((eb) => ({ history_bytes: eb('history_bytes', '+', bytes) }))
+        .where('id', '=', accountId),
+    ];
+  });
+}

@@ -1,0 +1,218 @@
+import { sql } from 'kysely';
+import type { Micros } from '../../../dataset/dataset.js';
+import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
+import type { Database, Query, Transaction } from '../../database/database.js';
+import { datasetById, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
+import { revisionOf } from './revision-rows.js';
+
+/** Datasets read at a time. */
+const DATASETS_PER_PAGE = 100;
+
+/** The rules by which retention last marked datasets; others make it look at all of them again. */
+const RULES_SETTING = 'history-rules';
+
+export interface RetentionOptions {
+  readonly rules: HistoryRules;
+  /** Beyond so many bytes of history, the oldest revisions of an account are deleted earlier. */
+  readonly maxBytes: number;
+  /** How long a blob stays readable after the last revision that names it is deleted. */
+  readonly blobGrace: Micros;
+}
+
+/**
+ * Deletes revisions that need not be kept, and past files that no kept revision has; their blobs go to the trash. It works
+ * in short transactions, each under the lock of one dataset, so that any number of processes may do so at once, and any of
+ * them may end at any moment. It reads only datasets that are due.
+ */
+export class Retention {
+  readonly #db: Database;
+  readonly #options: RetentionOptions;
+
+  constructor(db: Database, options: RetentionOptions) {
+    this.#db = db;
+    this.#options = options;
+  }
+
+  /** Makes every dataset due if the rules are not those of the last start. */
+  async start(): Promise<void> {
+    const { query, transact } = this.#db;
+    const { lifetime, count } = this.#options.rules;
+    const value = `${lifetime} ${count}`;
+    const select = query.selectFrom('setting').select('value').where('name', '=', RULES_SETTING);
+    if ((await select.executeTakeFirst())?.value === value) return;
+    await transact({ isDurable: true }, ({ commit }) =>
+      commit([
+        query.updateTable('dataset').set({ history_due: 0 }).where('revision', '>', 0),
+        query
+          .insertInto('setting')
+          .values({ name: RULES_SETTING, value })
+          .onConflict((conflict) => conflict.column('name').doUpdateSet({ value })),
+      ]),
+    );
+  }
+
+  /** Deletes everything that is due, or a part of it if the signal fires. */
+  async run(now: Micros, signal?: AbortSignal): Promise<void> {
+    for (let after = ''; ; ) {
+      const page = await this.#db.query
+        .selectFrom('dataset')
+        .select('id')
+        .where('history_due', '<=', now)
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(DATASETS_PER_PAGE)
+        .execute();
+      for (const { id } of page) await this.#expire(id, { now, through: 0 }, signal);
+      after = page.at(-1)?.id ?? after;
+      if (page.length < DATASETS_PER_PAGE) break;
+    }
+    await this.#limitBytes(now, signal);
+  }
+
+  /** Deletes the oldest revisions of accounts whose history has too many bytes. Those that are pinned stay. */
+  async #limitBytes(now: Micros, signal?: AbortSignal): Promise<void> {
+    const { query } = this.#db;
+    const tooLarge = query.selectFrom('account').select('id').where('history_bytes', '>', this.#options.maxBytes);
+    for (const account of await tooLarge.execute()) {
+      while (!signal?.aborted && (await tooLarge.where('id', '=', account.id).execute()).length > 0) {
+        const oldest = await query
+          .selectFrom('revision')
+          .innerJoin('dataset', 'dataset.id', 'revision.dataset_id')
+          .select(['dataset_id', 'number'])
+          .where('account_id', '=', account.id)
+          .where('pinned_at', 'is', null)
+          .whereRef('number', '<', 'dataset.revision')
+          .orderBy('changed_at')
+          .limit(1)
+          .executeTakeFirst();
+        if (oldest === undefined) break;
+        await this.#expire(oldest.dataset_id, { now, through: oldest.number }, signal);
+      }
+    }
+  }
+
+  async #expire(datasetId: string, due: { now: Micros; through: number }, signal?: AbortSignal): Promise<void> {
+    while (!signal?.aborted && (await this.#expireSlice(datasetId, due)) === 'more');
+  }
+
+  /**
+   * Deletes some revisions, or else some past files.
+   *
+   * @param due.through revisions up to this number are due, unless they are pinned or the latest
+   */
+  #expireSlice(datasetId: string, { now, through }: { now: Micros; through: number }): Promise<'more' | 'all'> {
+    const { query, hasRowLocks, transact } = this.#db;
+    return transact({ isDurable: true }, async (transaction) => {
+      const { send, commit } = transaction;
+      const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
+      if (dataset === undefined) return 'all';
+      const latest = dataset.revision;
+      const [rows] = await send([
+        query
+          .selectFrom('revision')
+          .selectAll()
+          .where('dataset_id', '=', datasetId)
+          .where('pinned_at', 'is', null)
+          .orderBy('number')
+          .limit(ROWS_PER_STATEMENT),
+      ]);
+      const isDue = ({ number }: { number: number }, expiry: Micros | undefined) =>
+        (expiry !== undefined && expiry <= now) || (number <= through && number < latest);
+      const expiries = rows.map((row) => expiryOf(revisionOf(row), { latest, rules: this.#options.rules }));
+      const kept = rows.findIndex((row, i) => !isDue(row, expiries[i]));
+      const expired = rows.slice(0, kept < 0 ? rows.length : kept).map(({ number }) => number);
+      if (expired.length > 0) {
+        await commit([
+          query.deleteFrom('revision').where('dataset_id', '=', datasetId).where('number', 'in', expired),
+          // Until the past files of these revisions are deleted too.
+          query.updateTable('dataset').set({ history_due: 0 }).where('id', '=', datasetId),
+        ]);
+        return 'more';
+      }
+      const before = rows[0]?.number ?? latest;
+      const past = await unneededPastFiles(query, transaction, { datasetId, before });
+      if (past.length > 0) {
+        await commit(await this.#deletionOf(past, { accountId: dataset.account_id, now, transaction }));
+        return 'more';
+      }
+      const due = expiries[0] ?? null;
+      await commit([query.updateTable('dataset').set({ history_due: due }).where('id', '=', datasetId)]);
+      return 'all';
+    });
+  }
+
+  /** The statements that delete past files, and add blobs to the trash that neither a file nor another past file names. */
+  async #deletionOf(
+    past: readonly UnneededFile[],
+    { accountId, now, transaction }: { accountId: string; now: Micros; transaction: Transaction },
+  ) {
+    const { query } = this.#db;
+    const ids = [...new Set(past.map(({ id }) => id))];
+    const deleted = new Set(past.map(({ id, added_in }) => `${id} ${added_in}`));
+    const [files, rows] = await transaction.send([
+      query.selectFrom('file').select('id').where('id', 'in', ids),
+      query.selectFrom('past_file').select(['id', 'added_in']).where('id', 'in', ids),
+    ]);
+    const others = rows.filter(({ id, added_in }) => !deleted.has(`${id} ${added_in}`));
+    const named = new Set([...files, ...others].map(({ id }) => id));
+    const unnamed = new Map(past.filter(({ id }) => !named.has(id)).map((file) => [file.id, file]));
+    const trash = [...unnamed.values()].map(({ id, dataset_id, link_until }) => ({
+      blob_key: `${dataset_id}/${id}`,
+      delete_after: now + this.#options.blobGrace,
+      link_until,
+    }));
+    const freed = [...unnamed.values()].reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+    const keys = past.map(({ id, added_in }) => sql`(${id}, cast(${added_in} as bigint))`);
+    return [
+      query.deleteFrom('past_file').where(sql<boolean>`(id, added_in) in (values ${sql.join(keys)})`),
+      ...(trash.length === 0
+        ? []
+        : [
+            query
+              .insertInto('trash')
+              .values(trash)
+              .onConflict((conflict) => conflict.column('blob_key').doNothing()),
+          ]),
+      query
+        .updateTable('account')
+        .set((eb) => ({ history_bytes: eb('history_bytes', '-', freed) }))
+        .where('id', '=', accountId),
+    ];
+  }
+}
+
+interface UnneededFile {
+  readonly id: string;
+  readonly dataset_id: string;
+  readonly added_in: number;
+  readonly size_bytes: number;
+  readonly link_until: Micros | null;
+}
+
+/** Past files that no revision has, removed in or before the first revision that is not pinned. */
+async function unneededPastFiles(
+  query: Query,
+  { send }: Transaction,
+  { datasetId, before }: { datasetId: string; before: number },
+): Promise<UnneededFile[]> {
+  const [rows] = await send([
+    query
+      .selectFrom('past_file')
+      .select(['id', 'dataset_id', 'added_in', 'size_bytes', 'link_until'])
+      .where('dataset_id', '=', datasetId)
+      .where('removed_in', '<=', before)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('revision')
+              .select('number')
+              .where('dataset_id', '=', datasetId)
+              .whereRef('number', '>=', 'past_file.added_in')
+              .whereRef('number', '<', 'past_file.removed_in'),
+          ),
+        ),
+      )
+      .limit(ROWS_PER_STATEMENT),
+  ]);
+  return rows;
+}

@@ -1,0 +1,180 @@
+import type { Micros, StoredFile } from '../../../dataset/dataset.js';
+import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
+import type { Revision } from '../../../dataset/history/revisions.js';
+import { stemOf } from '../../../dataset/media.js';
+import type { Database } from '../../database/database.js';
+import { STORED_COLUMNS, storedFileOf } from '../rows.js';
+import { datasetById, filesOfStems, lockedDatasetById, rowChunksOf } from '../statements.js';
+import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
+
+/** The state of a revision as it was after the change at this time. */
+export type RevisionFinding = RevisionState & Pick<Revision, 'changedAt'>;
+
+/** Reads and pins the revisions of datasets. Files of a revision are rows of `file` and `past_file`. */
+export class Revisions {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Kept revisions with numbers before `before`, newest first; if `isUnknown`, those whose digest is not known. */
+  async page(
+    datasetId: string,
+    { before, limit, isUnknown }: { before?: number | undefined; limit: number; isUnknown?: boolean },
+  ): Promise<Revision[]> {
+    let page = this.#ofDataset(datasetId).orderBy('number', 'desc').limit(limit);
+    if (before !== undefined) page = page.where('number', '<', before);
+    if (isUnknown) page = page.where('ready', 'is', null);
+    return (await page.execute()).map(revisionOf);
+  }
+
+  async find(datasetId: string, number: number): Promise<Revision | undefined> {
+    const row = await this.#ofDataset(datasetId).where('number', '=', number).executeTakeFirst();
+    return row && revisionOf(row);
+  }
+
+  /** The newest revision that is known to be READY with this digest. */
+  async withDigest(datasetId: string, digest: string): Promise<Revision | undefined> {
+    const row = await this.#ofDataset(datasetId)
+      .where('digest', '=', digest)
+      .where('ready', '=', 1)
+      .orderBy('number', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return row && revisionOf(row);
+  }
+
+  /** The numbers of kept revisions, newest first. */
+  async numbers(datasetId: string, limit: number): Promise<number[]> {
+    const rows = await this.#db.query
+      .selectFrom('revision')
+      .select('number')
+      .where('dataset_id', '=', datasetId)
+      .orderBy('number', 'desc')
+      .limit(limit)
+      .execute();
+    return rows.map(({ number }) => number);
+  }
+
+  #ofDataset(datasetId: string) {
+    return this.#db.query.selectFrom('revision').selectAll().where('dataset_id', '=', datasetId);
+  }
+
+  /**
+   * Kept revisions from number `from` to number `to`, newest first, and every file that is in one of them, unordered, from
+   * one snapshot. Between kept revisions, files that were in none of them may be missing.
+   *
+   * @param options.isDifference leaves out files that are in both `from` and `to`
+   */
+  async range(
+    datasetId: string,
+    { from, to, isDifference = false }: { from: number; to: number; isDifference?: boolean },
+  ): Promise<{ revisions: Revision[]; files: VersionedFile[] }> {
+    const { query } = this.#db;
+    const numbered = this.#ofDataset(datasetId).where('number', '>=', from).where('number', '<=', to);
+    const files = query
+      .selectFrom('file')
+      .select(STORED_COLUMNS)
+      .where('dataset_id', '=', datasetId)
+      .where('state', '=', 'stored')
+      .where('added_in', '<=', to);
+    const pastFiles = query
+      .selectFrom('past_file')
+      .select(PAST_FILE_COLUMNS)
+      .where('dataset_id', '=', datasetId)
+      .where('removed_in', '>', from)
+      .where('added_in', '<=', to);
+    const [revisions, stored, past] = await this.#db.read([
+      numbered.orderBy('number', 'desc'),
+      isDifference ? files.where('added_in', '>', from) : files,
+      isDifference
+        ? pastFiles.where((eb) => eb.or([eb('added_in', '>', from), eb('removed_in', '<=', to)]))
+        : pastFiles,
+    ]);
+    return {
+      revisions: revisions.map(revisionOf),
+      files: [...stored.map((row) => storedFileOf(row, datasetId)), ...past.map(pastFileOf)],
+    };
+  }
+
+  /** The files of a revision that have one of these names, unordered; none if the revision is not kept. */
+  async files(key: { datasetId: string; number: number; filenames: readonly string[] }): Promise<StoredFile[]> {
+    const { datasetId, number, filenames } = key;
+    const { query } = this.#db;
+    const wanted = new Set(filenames);
+    const stems = [...new Set(filenames.map(stemOf))];
+    const revision = query
+      .selectFrom('revision')
+      .select('dataset_id')
+      .where('dataset_id', '=', datasetId)
+      .where('number', '=', number);
+    const answers = await this.#db.read([
+      ...rowChunksOf([...wanted]).map((names) =>
+        query
+          .selectFrom('past_file')
+          .select(PAST_FILE_COLUMNS)
+          .where('dataset_id', '=', revision)
+          .where('filename', 'in', names)
+          .where('added_in', '<=', number)
+          .where('removed_in', '>', number),
+      ),
+      ...filesOfStems(query, datasetId, stems).map((files) =>
+        files.where('dataset_id', '=', revision).where('state', '=', 'stored').where('added_in', '<=', number),
+      ),
+    ]);
+    const found = answers.flat().map((row) => ('removed_in' in row ? pastFileOf(row) : storedFileOf(row, datasetId)));
+    return found.filter(({ filename }) => wanted.has(filename));
+  }
+
+  /** Whether the history has a file of this id, and so its blob. */
+  async isPast(id: string): Promise<boolean> {
+    const select = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id).limit(1);
+    return (await select.executeTakeFirst()) !== undefined;
+  }
+
+  /** Stores what revisions were found to be, unless they have changed since. */
+  async saveFindings(datasetId: string, findings: readonly RevisionFinding[]): Promise<void> {
+    if (findings.length === 0) return;
+    const updates = findings.map(({ number, changedAt, digest, isReady }) =>
+      this.#db.query
+        .updateTable('revision')
+        .set({ digest, ready: isReady ? 1 : 0 })
+        .where('dataset_id', '=', datasetId)
+        .where('number', '=', number)
+        .where('changed_at', '=', changedAt),
+    );
+    await this.#db.transact({ isDurable: false }, ({ commit }) => commit(updates));
+  }
+
+  /**
+   * Pins a revision, or ends its pin. The latest one is closed: the next change begins another.
+   *
+   * @returns false if the revision is not kept
+   */
+  async setPin(datasetId: string, number: number, pin: { at: Micros; by: string; note: string | null } | null) {
+    const { query, hasRowLocks, transact } = this.#db;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      // Retention and changes of files hold the same lock.
+      const [[dataset], [revision]] = await send([
+        (hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId }),
+        this.#ofDataset(datasetId).where('number', '=', number),
+      ]);
+      if (dataset === undefined || revision === undefined) return false;
+      const closed = dataset.revision === number ? { revision_group: null, revision_since: null } : {};
+      await commit([
+        query
+          .updateTable('revision')
+          .set({ pinned_at: pin?.at ?? null, pinned_by: pin?.by ?? null, pin_note: pin?.note ?? null })
+          .where('dataset_id', '=', datasetId)
+          .where('number', '=', number),
+        // Retention looks at the dataset again, since it may delete a revision that is no longer pinned.
+        query
+          .updateTable('dataset')
+          .set({ ...closed, history_due: pin === null ? 0 : dataset.history_due })
+          .where('id', '=', datasetId),
+      ]);
+      return true;
+    });
+  }
+}

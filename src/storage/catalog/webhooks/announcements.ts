@@ -1,0 +1,171 @@
+import type { Selectable } from 'kysely';
+import type { WebhookEvent } from '../../../api/webhook-schemas.js';
+import type { Dataset, Micros } from '../../../dataset/dataset.js';
+import type { Database, Query } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
+import { type DatasetRow, datasetOf } from '../rows.js';
+import { insertDeliveries } from './deliveries.js';
+import { webhookOf } from './webhooks.js';
+
+/** What the webhooks of an account know of a dataset. */
+export interface Announcement {
+  readonly datasetId: string;
+  readonly accountId: string;
+  readonly name: string;
+  readonly status: 'READY' | 'FAILED' | null;
+  /** Of a READY dataset; `null` if it is not known. */
+  readonly digest: string | null;
+  /** `updatedAt` of the dataset when it was compared with this. */
+  readonly seenAt: Micros;
+  /** 0 if there was no event yet. */
+  readonly announcedAt: Micros;
+}
+
+/** A dataset of an account that has webhooks. */
+export interface WatchedDataset {
+  readonly dataset: Dataset;
+  /** When the first webhook of the account was made. */
+  readonly since: Micros;
+  readonly announcement: Announcement | undefined;
+}
+
+export interface EventToRecord {
+  readonly event: WebhookEvent;
+  readonly at: Micros;
+  readonly payload: string;
+  readonly newId: () => string;
+}
+
+/**
+ * What was announced of each dataset whose account has webhooks. An event and what it announces are recorded in one
+ * transaction, which does nothing if another process has announced something of that dataset in the meantime.
+ */
+export class Announcements {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async hasWebhooks(): Promise<boolean> {
+    return (await this.#db.query.selectFrom('webhook').select('id').limit(1).executeTakeFirst()) !== undefined;
+  }
+
+  /** Those of these datasets that are watched. @param ids at most `ROWS_PER_STATEMENT` */
+  async watched(ids: readonly string[]): Promise<WatchedDataset[]> {
+    return this.#complete(await watchedDatasets(this.#db.query).where('dataset.id', 'in', ids).execute());
+  }
+
+  /** A page of all watched datasets, by id. */
+  async watchedAfter(after: string, limit: number): Promise<WatchedDataset[]> {
+    const page = watchedDatasets(this.#db.query).where('dataset.id', '>', after).orderBy('dataset.id').limit(limit);
+    return this.#complete(await page.execute());
+  }
+
+  async #complete(rows: readonly (DatasetRow & { since: number })[]): Promise<WatchedDataset[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map(({ id }) => id);
+    const select = this.#db.query.selectFrom('announcement').selectAll().where('dataset_id', 'in', ids);
+    const found = new Map((await select.execute()).map((row) => [row.dataset_id, announcementOf(row)]));
+    return rows.map(({ since, ...row }) => ({ dataset: datasetOf(row), since, announcement: found.get(row.id) }));
+  }
+
+  /** What was announced of datasets that are deleted, at most `limit`. @param ids only of these */
+  async ofDeleted({ ids, limit }: { ids?: readonly string[]; limit: number }): Promise<Announcement[]> {
+    let select = this.#db.query
+      .selectFrom('announcement')
+      .selectAll()
+      .where(({ not, exists, selectFrom }) =>
+        not(exists(selectFrom('dataset').select('id').whereRef('dataset.id', '=', 'announcement.dataset_id'))),
+      );
+    if (ids !== undefined) select = select.where('dataset_id', 'in', ids);
+    return (await select.limit(limit).execute()).map(announcementOf);
+  }
+
+  /** Adds what is known of a dataset without an event, unless there is something already. */
+  async begin(announcement: Announcement): Promise<void> {
+    await this.#db.query
+      .insertInto('announcement')
+      .values(columnsOf(announcement))
+      .onConflict((conflict) => conflict.column('dataset_id').doNothing())
+      .execute();
+  }
+
+  /** Records that a dataset is as announced, so that its files need not be read again. */
+  async markSeen({ datasetId, announcedAt }: Announcement, seenAt: Micros): Promise<void> {
+    await this.#db.query
+      .updateTable('announcement')
+      .set({ seen_at: seenAt })
+      .where('dataset_id', '=', datasetId)
+      .where('announced_at', '=', announcedAt)
+      .execute();
+  }
+
+  /**
+   * Records an event for the enabled webhooks of the account that receive it, and what it announces.
+   *
+   * @returns whether another process was not first
+   */
+  async record(before: Announcement, after: Announcement | 'deleted', event: EventToRecord): Promise<boolean> {
+    const { query, transact } = this.#db;
+    const { datasetId, accountId, announcedAt } = before;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const update = query.updateTable('announcement');
+      const [changed, webhooks] = await send([
+        // It locks the row.
+        update
+          .set(after === 'deleted' ? { announced_at: event.at } : { ...columnsOf(after), announced_at: event.at })
+          .where('dataset_id', '=', datasetId)
+          .where('announced_at', '=', announcedAt)
+          .returning('dataset_id'),
+        query.selectFrom('webhook').selectAll().where('account_id', '=', accountId).where('disabled_at', 'is', null),
+      ]);
+      if (changed.length === 0) return false;
+      const receivers = webhooks.map(webhookOf).filter(({ events }) => events.includes(event.event));
+      const deliveries = receivers.map(({ id: webhookId }) => ({
+        ...{ id: event.newId(), webhookId, datasetId, createdAt: event.at },
+        ...{ event: event.event, payload: event.payload },
+      }));
+      const end = query.deleteFrom('announcement').where('dataset_id', '=', datasetId);
+      await commit([...insertDeliveries(query, deliveries), ...(after === 'deleted' ? [end] : [])]);
+      return true;
+    });
+  }
+}
+
+/** The datasets of accounts that have webhooks. */
+function watchedDatasets(query: Query) {
+  return query
+    .selectFrom('dataset')
+    .innerJoin(
+      (eb) =>
+        eb
+          .selectFrom('webhook')
+          .select(({ fn }) => ['account_id as watching', fn.min<number>('created_at').as('since')])
+          .groupBy('account_id')
+          .as('watcher'),
+      (join) => join.onRef('watcher.watching', '=', 'dataset.account_id'),
+    )
+    .selectAll('dataset')
+    .select('watcher.since');
+}
+
+function announcementOf(row: Selectable<Schema['announcement']>): Announcement {
+  return {
+    datasetId: row.dataset_id,
+    accountId: row.account_id,
+    name: row.name,
+    status: row.status as Announcement['status'],
+    digest: row.digest,
+    seenAt: row.seen_at,
+    announcedAt: row.announced_at,
+  };
+}
+
+function columnsOf(announcement: Announcement) {
+  const { datasetId, accountId, name, status, digest, seenAt, announcedAt } = announcement;
+  return {
+    ...{ dataset_id: datasetId, account_id: accountId, name, status, digest },
+    ...{ seen_at: seenAt, announced_at: announcedAt },
+  };
+}

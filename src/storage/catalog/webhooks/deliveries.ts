@@ -1,0 +1,220 @@
+import { type Compilable, type Selectable, sql } from 'kysely';
+import type { WebhookEvent } from '../../../api/webhook-schemas.js';
+import type { Micros } from '../../../dataset/dataset.js';
+import type { Database, Query } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
+import { type Webhook, webhookOf } from './webhooks.js';
+
+/** Deliveries that are kept for each webhook, the latest. */
+export const KEPT_DELIVERIES = 100;
+
+/** Webhooks with waiting deliveries that are read at a time. */
+const MAX_WAITING_WEBHOOKS = 1000;
+
+/** An event of a webhook, and how its last attempt ended. */
+export interface Delivery {
+  readonly id: string;
+  readonly webhookId: string;
+  readonly datasetId: string | null;
+  readonly event: WebhookEvent | 'webhook.test';
+  readonly payload: string;
+  readonly createdAt: Micros;
+  readonly attempts: number;
+  readonly attemptedAt: Micros | null;
+  /** `null` if no attempt follows. */
+  readonly nextAt: Micros | null;
+  readonly deliveredAt: Micros | null;
+  /** The HTTP status of the last answer; `null` without one. */
+  readonly answer: number | null;
+  readonly error: string | null;
+}
+
+export type NewDelivery = Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'>;
+
+/** An enabled webhook with deliveries that wait. */
+export interface WaitingWebhook {
+  readonly id: string;
+  readonly accountId: string;
+  readonly nextAt: Micros;
+  readonly leaseUntil: Micros | null;
+}
+
+/** The outcome of an attempt. */
+export interface Attempt {
+  readonly at: Micros;
+  readonly answer: number | null;
+  /** `null` if it succeeded. */
+  readonly error: string | null;
+  readonly nextAt: Micros | null;
+}
+
+/** Deliveries of webhooks in the database. The lease on a webhook decides which process sends its next delivery. */
+export class Deliveries {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async add(delivery: NewDelivery): Promise<void> {
+    const statements = insertDeliveries(this.#db.query, [delivery]);
+    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
+  }
+
+  /** The deliveries of a webhook, newest first. */
+  async list(webhookId: string): Promise<Delivery[]> {
+    const select = this.#db.query.selectFrom('webhook_delivery').selectAll().where('webhook_id', '=', webhookId);
+    return (await select.orderBy('created_at', 'desc').orderBy('id').execute()).map(deliveryOf);
+  }
+
+  /** Makes a delivery due again, with as many attempts as a new one. @returns `undefined` if it is not kept */
+  async resend({ webhookId, id }: { webhookId: string; id: string }, now: Micros): Promise<Delivery | undefined> {
+    const row = await this.#db.query
+      .updateTable('webhook_delivery')
+      .set({ attempts: 0, next_at: now, delivered_at: null })
+      .where('id', '=', id)
+      .where('webhook_id', '=', webhookId)
+      .returningAll()
+      .executeTakeFirst();
+    return row && deliveryOf(row);
+  }
+
+  /** The enabled webhooks with waiting deliveries, in the order in which these are due. */
+  async waiting(): Promise<WaitingWebhook[]> {
+    const rows = await this.#db.query
+      .selectFrom('webhook')
+      .innerJoin(
+        (eb) =>
+          eb
+            .selectFrom('webhook_delivery')
+            .select(({ fn }) => ['webhook_id', fn.min<number>('next_at').as('next_at')])
+            .where('next_at', 'is not', null)
+            .groupBy('webhook_id')
+            .as('first'),
+        (join) => join.onRef('first.webhook_id', '=', 'webhook.id'),
+      )
+      .select(['webhook.id', 'account_id', 'lease_until', 'first.next_at'])
+      .where('disabled_at', 'is', null)
+      .orderBy('first.next_at')
+      .orderBy('webhook.id')
+      .limit(MAX_WAITING_WEBHOOKS)
+      .execute();
+    return rows.map((row) => ({
+      id: row.id,
+      accountId: row.account_id,
+      nextAt: row.next_at,
+      leaseUntil: row.lease_until,
+    }));
+  }
+
+  /** Acquires the lease on an enabled webhook; `undefined` if another holder has it. */
+  async acquire(
+    { webhookId, token }: { webhookId: string; token: string },
+    lease: { expiredBy: Micros; until: Micros },
+  ): Promise<Webhook | undefined> {
+    const row = await this.#db.query
+      .updateTable('webhook')
+      .set({ lease_until: lease.until, lease_token: token })
+      .where('id', '=', webhookId)
+      .where('disabled_at', 'is', null)
+      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', lease.expiredBy)]))
+      .returningAll()
+      .executeTakeFirst();
+    return row && webhookOf(row);
+  }
+
+  /** Renews the lease, or releases it with `null`. @returns false if it was lost */
+  async renew({ webhookId, token }: { webhookId: string; token: string }, until: Micros | null): Promise<boolean> {
+    const row = await this.#db.query
+      .updateTable('webhook')
+      .set({ lease_until: until, ...(until === null && { lease_token: null }) })
+      .where('id', '=', webhookId)
+      .where('lease_token', '=', token)
+      .returning('id')
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** The delivery of a webhook that is due first. */
+  async due(webhookId: string, now: Micros): Promise<Delivery | undefined> {
+    const row = await this.#db.query
+      .selectFrom('webhook_delivery')
+      .selectAll()
+      .where('webhook_id', '=', webhookId)
+      .where('next_at', '<=', now)
+      .orderBy('next_at')
+      .orderBy('created_at')
+      .orderBy('id')
+      .limit(1)
+      .executeTakeFirst();
+    return row && deliveryOf(row);
+  }
+
+  /** Records the outcome of an attempt. Later events of the same dataset wait until its next attempt. */
+  async record(delivery: Delivery, { at, answer, error, nextAt }: Attempt): Promise<void> {
+    const { query, transact } = this.#db;
+    const { id, webhookId, datasetId } = delivery;
+    const ofWebhook = query.updateTable('webhook_delivery').where('webhook_id', '=', webhookId);
+    const outcome = {
+      attempts: delivery.attempts + 1,
+      attempted_at: at,
+      next_at: nextAt,
+      delivered_at: error === null ? at : null,
+      answer,
+      error,
+    };
+    await transact({ isDurable: true }, ({ commit }) =>
+      commit([
+        ofWebhook.set(outcome).where('id', '=', id),
+        ...(nextAt === null || datasetId === null
+          ? []
+          : [ofWebhook.set({ next_at: nextAt }).where('dataset_id', '=', datasetId).where('next_at', '<', nextAt)]),
+      ]),
+    );
+  }
+}
+
+/** Adds deliveries, which are due at once; earlier ones of the same dataset become due before them. */
+export function insertDeliveries(query: Query, deliveries: readonly NewDelivery[]): Compilable<unknown>[] {
+  return deliveries.flatMap(({ id, webhookId, datasetId, event, payload, createdAt }) => {
+    const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
+    const lastKept = query
+      .selectFrom('webhook_delivery as kept')
+      .select('kept.created_at')
+      .where('kept.webhook_id', '=', webhookId)
+      .orderBy('kept.created_at', 'desc')
+      .limit(1)
+      .offset(KEPT_DELIVERIES - 1);
+    const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
+    return [
+      query.insertInto('webhook_delivery').values({
+        ...{ id, webhook_id: webhookId, dataset_id: datasetId, event, payload },
+        ...{ created_at: createdAt, next_at: createdAt, ...outcome },
+      }),
+      query
+        .updateTable('webhook_delivery')
+        .set({ next_at: createdAt })
+        .where(ofWebhook)
+        .where('dataset_id', '=', datasetId)
+        .where('next_at', '>', createdAt),
+      query.deleteFrom('webhook_delivery').where(ofWebhook).where('created_at', '<', lastKept),
+    ];
+  });
+}
+
+function deliveryOf(row: Selectable<Schema['webhook_delivery']>): Delivery {
+  return {
+    id: row.id,
+    webhookId: row.webhook_id,
+    datasetId: row.dataset_id,
+    event: row.event as Delivery['event'],
+    payload: row.payload,
+    createdAt: row.created_at,
+    attempts: row.attempts,
+    attemptedAt: row.attempted_at,
+    nextAt: row.next_at,
+    deliveredAt: row.delivered_at,
+    answer: row.answer,
+    error: row.error,
+  };
+}

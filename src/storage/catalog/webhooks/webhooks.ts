@@ -1,0 +1,128 @@
+import type { Selectable } from 'kysely';
+import type { Micros } from '../../../dataset/dataset.js';
+import type { WebhookEvent } from '../../../api/webhook-schemas.js';
+import type { Database } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
+
+export interface Webhook {
+  readonly id: string;
+  readonly accountId: string;
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  /** `whsec_` and the Base64 of the key. */
+  readonly secret: string;
+  readonly createdAt: Micros;
+  /** `null` while it is enabled. */
+  readonly disabledAt: Micros | null;
+}
+
+/** A webhook id and the account of the request. */
+export interface WebhookKey {
+  readonly accountId: string;
+  readonly id: string;
+}
+
+/** Webhooks in the database. */
+export class Webhooks {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Adds a webhook, unless the account has `max` already. @returns whether it was added */
+  async add(webhook: Webhook, max: number): Promise<boolean> {
+    const { query, hasRowLocks, transact } = this.#db;
+    const { id, accountId, url, secret } = webhook;
+    const account = query.selectFrom('account').select('id').where('id', '=', accountId);
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
+      // The lock makes concurrent calls run one after another.
+      const [, others] = await send([hasRowLocks ? account.forUpdate() : account, own]);
+      if (others.length >= max) return false;
+      const events = JSON.stringify(webhook.events);
+      const times = { created_at: webhook.createdAt, disabled_at: webhook.disabledAt };
+      const row = { id, account_id: accountId, url, events, secret, ...times, lease_until: null, lease_token: null };
+      await commit([query.insertInto('webhook').values(row)]);
+      return true;
+    });
+  }
+
+  /** The webhooks of an account, oldest first. */
+  async list(accountId: string): Promise<Webhook[]> {
+    const select = this.#db.query.selectFrom('webhook').selectAll().where('account_id', '=', accountId);
+    return (await select.orderBy('created_at').orderBy('id').execute()).map(webhookOf);
+  }
+
+  async find({ accountId, id }: WebhookKey): Promise<Webhook | undefined> {
+    const select = this.#db.query.selectFrom('webhook').selectAll().where('id', '=', id);
+    const row = await select.where('account_id', '=', accountId).executeTakeFirst();
+    return row && webhookOf(row);
+  }
+
+  /** Changes a webhook, and makes its waiting deliveries due. @returns `undefined` if there is none */
+  async change(
+    { accountId, id }: WebhookKey,
+    change: { url?: string | undefined; events?: readonly WebhookEvent[] | undefined; disabledAt?: Micros | null },
+    now: Micros,
+  ): Promise<Webhook | undefined> {
+    const { query, transact } = this.#db;
+    const { url, events, disabledAt } = change;
+    const update = query
+      .updateTable('webhook')
+      .set({
+        id,
+        ...(url !== undefined && { url }),
+        ...(events !== undefined && { events: JSON.stringify(events) }),
+        ...(disabledAt !== undefined && { disabled_at: disabledAt }),
+      })
+      .where('id', '=', id)
+      .where('account_id', '=', accountId)
+      .returningAll();
+    const row = await transact({ isDurable: true }, async ({ send, commit }) => {
+      const [[changed]] = await send([update]);
+      if (changed === undefined) return undefined;
+      await commit([
+        query
+          .updateTable('webhook_delivery')
+          .set({ next_at: now })
+          .where('webhook_id', '=', id)
+          .where('next_at', '>', now),
+      ]);
+      return changed;
+    });
+    return row && webhookOf(row);
+  }
+
+  /** Deletes a webhook with its deliveries; with the last one of an account, what was announced of its datasets. */
+  async remove({ accountId, id }: WebhookKey): Promise<boolean> {
+    const { query, transact } = this.#db;
+    const [removed] = await transact({ isDurable: true }, ({ commit }) =>
+      commit([
+        query.deleteFrom('webhook').where('id', '=', id).where('account_id', '=', accountId).returning('id'),
+        query
+          .deleteFrom('announcement')
+          .where('account_id', '=', accountId)
+          .where(({ not, exists, selectFrom }) =>
+            not(exists(selectFrom('webhook').select('webhook.id').where('webhook.account_id', '=', accountId))),
+          ),
+      ]),
+    );
+    return removed.length > 0;
+  }
+
+  /** Disables a webhook whose receiver has said that it is gone. */
+  async disable(id: string, now: Micros): Promise<void> {
+    await this.#db.query
+      .updateTable('webhook')
+      .set({ disabled_at: now })
+      .where('id', '=', id)
+      .where('disabled_at', 'is', null)
+      .execute();
+  }
+}
+
+export function webhookOf(row: Selectable<Schema['webhook']>): Webhook {
+  const { id, account_id: accountId, url, secret, created_at: createdAt, disabled_at: disabledAt } = row;
+  return { id, accountId, url, events: JSON.parse(row.events), secret, createdAt, disabledAt };
+}

@@ -1,0 +1,450 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFile, chmod, link, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import fc from 'fast-check';
+import sharp from 'sharp';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { startCommand, trainyard } from '../harness/command.js';
+import { folderWith, pairsOf } from '../harness/folder.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
+import { needTerminal, openTerminal } from '../harness/terminal.js';
+
+const HEIC = readFileSync(new URL('../fixtures/images/still.heic', import.meta.url));
+
+const fix = (folder: string, ...flags: string[]) => trainyard(['check', folder, '--fix', ...flags]);
+
+/** The bytes of each file in a folder, by name. */
+function contentsOf(folder: string): Record<string, Buffer> {
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(files.map(({ name }) => [name, readFileSync(join(folder, name))]));
+}
+
+const originalsOf = (folder: string) => (existsSync(`${folder}.orig`) ? contentsOf(`${folder}.orig`) : {});
+
+/** A file of each kind that can be mended; each image has a caption. */
+async function mendable(): Promise<Record<string, Buffer | string>> {
+  return {
+    'accents.webp': await media.webp(),
+    'accents.txt': media.captionBytes('a café, a wagon’s wheel', 'windows-1252'),
+    'wide.jpeg': await media.jpeg({ seed: 2 }),
+    'wide.txt': media.captionBytes('猫 and a wagon', 'utf16'),
+    'mark.png': await media.png({ seed: 3 }),
+    'mark.txt': media.captionBytes('a wagon', 'utf8-bom'),
+    'named.jpg': await media.png({ seed: 4 }),
+    'named.txt': 'x',
+    'phone.heic': await media.jpeg({ seed: 5 }),
+    'phone.txt': 'x',
+    'modern.avif': await media.avif({ seed: 6 }),
+    'modern.txt': 'x',
+    'hidden.jpg': await media.avif({ seed: 7 }),
+    'hidden.txt': 'x',
+    'palette.GIF': await media.gif({ seed: 8 }),
+    'palette.txt': 'x',
+    'scan.tif': await media.tiff({ seed: 9 }),
+    'scan.txt': 'x',
+    'paint.bmp': media.bmp(),
+    'paint.txt': 'x',
+  };
+}
+
+describe('check --fix', () => {
+  test('mends files of every kind; the folder then is fit to train on, and becomes READY when it is pushed', async () => {
+    const files = await mendable();
+    const folder = await folderWith(files, 'mended wagons');
+    const before = contentsOf(folder);
+    const plain = await trainyard(['check', folder]);
+    expect([plain.code, plain.stdout]).toEqual([1, expect.stringContaining('10 files can be mended')]);
+    const { code, stdout, stderr } = await fix(folder);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('To mend: 10 files.');
+    expect(stdout).toContain(`Mended 10 files. The originals are in ${folder}.orig.`);
+    expect(stdout).toMatch(
+      /^✓ accents\.txt: from Windows-1252 \(assumed\) to UTF-8; it reads “a café, a wagon’s wheel”\.$/m,
+    );
+    expect(stdout).toMatch(/^✓ scan\.tif → scan\.png: it is a TIFF image/m);
+    expect(stdout).toContain('Fit to train on.');
+    expect(stdout).not.toMatch(/^[✗!]/m);
+
+    const after = contentsOf(folder);
+    const media = ['accents.webp', 'hidden.png', 'mark.png', 'modern.png', 'named.png', 'paint.png', 'palette.png'];
+    const captions = Object.keys(files).filter((name) => name.endsWith('.txt'));
+    expect(Object.keys(after).sort()).toEqual([...media, 'phone.jpg', 'scan.png', 'wide.jpeg', ...captions].sort());
+    expect(after['accents.txt']?.toString()).toBe('a café, a wagon’s wheel');
+    expect(after['wide.txt']?.toString()).toBe('猫 and a wagon');
+    expect(after['mark.txt']?.toString()).toBe('a wagon');
+    expect(after['named.png']).toEqual(before['named.jpg']);
+    expect(after['phone.jpg']).toEqual(before['phone.heic']);
+    // What is only renamed has no other original.
+    const changed = [
+      'accents.txt',
+      'wide.txt',
+      'mark.txt',
+      'modern.avif',
+      'hidden.jpg',
+      'palette.GIF',
+      'scan.tif',
+      'paint.bmp',
+    ];
+    expect(originalsOf(folder)).toEqual(Object.fromEntries(changed.map((name) => [`${name}.orig`, before[name]])));
+    for (const [from, to] of [
+      ['modern.avif', 'modern.png'],
+      ['hidden.jpg', 'hidden.png'],
+      ['palette.GIF', 'palette.png'],
+      ['scan.tif', 'scan.png'],
+    ] as const) {
+      expect(await sharp(after[to]).raw().toBuffer()).toEqual(await sharp(before[from]).raw().toBuffer());
+    }
+
+    const server = await startServer();
+    try {
+      const env = {
+        TRAINYARD_URL: server.url,
+        TRAINYARD_TOKEN: (await server.api()).token,
+      };
+      const pushed = await trainyard(['push', folder], { env });
+      expect([pushed.code, pushed.stdout]).toEqual([0, expect.stringMatching(/^READY/m)]);
+      expect(pushed.stdout).not.toMatch(/^!/m);
+    } finally {
+      await discardServer(server);
+    }
+    expect((await fix(folder)).stdout).toContain('No file can be mended without guessing.');
+    expect(contentsOf(folder)).toEqual(after);
+  }, 180_000);
+
+  test('--dry-run lists the same, and changes nothing', async () => {
+    const folder = await folderWith(await mendable());
+    const before = contentsOf(folder);
+    const dry = await fix(folder, '--dry-run', '--json');
+    expect(dry.code).toBe(1);
+    const { fix: document, fit } = dry.json();
+    expect([fit, document.dry_run, document.would_mend.length, document.not_mended]).toEqual([false, true, 10, []]);
+    expect(document.would_mend).toContainEqual({
+      filename: 'hidden.jpg',
+      action: 'convert',
+      new_filename: 'hidden.png',
+      message: expect.stringContaining('AVIF'),
+    });
+    expect((await fix(folder, '--dry-run')).stdout).toContain('Would mend: 10 files.');
+    expect(contentsOf(folder)).toEqual(before);
+    expect(originalsOf(folder)).toEqual({});
+    const done = (await fix(folder, '--json')).json();
+    expect(done).toMatchObject({ fit: true, fix: { dry_run: false, mended: { length: 10 }, not_mended: [] } });
+    expect(done.fix.mended.find(({ action }: { action: string }) => action === 'rename').original).toBeNull();
+    expect(done.fix.mended).toContainEqual(
+      expect.objectContaining({ filename: 'mark.txt', original: `${folder}.orig/mark.txt.orig` }),
+    );
+  });
+
+  test('--in-place keeps no originals', async () => {
+    const folder = await folderWith(await mendable());
+    expect((await fix(folder, '--in-place')).code).toBe(0);
+    expect(await readdir(join(folder, '..'))).toEqual([basename(folder)]);
+  });
+
+  test('mends single files that are named', async () => {
+    const folder = await folderWith(await mendable());
+    const { code, stdout } = await trainyard([
+      'check',
+      join(folder, 'modern.avif'),
+      join(folder, 'modern.txt'),
+      '--fix',
+    ]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Mended 1 file.')]);
+    expect(existsSync(join(folder, 'modern.png'))).toBe(true);
+    expect(existsSync(join(folder, 'scan.tif'))).toBe(true);
+  });
+
+  test('leaves alone what needs guessing, and says why', async () => {
+    const folder = await folderWith({
+      'moving.gif': await media.animated('gif'),
+      'pages.tif': await sharp([await media.png(), await media.png({ seed: 2 })], { join: { animated: true } })
+        .tiff()
+        .toBuffer(),
+      'phone.heic': HEIC,
+      'russian.txt': Buffer.from([0xe2, 0xe0, 0xe3, 0xee, 0xed]),
+      'bare.txt': media.captionBytes('a wagon', 'utf16-bare'),
+      'cut.avif': (await media.avif()).subarray(0, 400),
+      'broken.heic': (await media.jpeg()).subarray(0, 700),
+      'page.jpg': media.damaged.html(),
+    });
+    const before = contentsOf(folder);
+    const { stdout, code } = await fix(folder);
+    expect(code).toBe(1);
+    expect(stdout).toContain('No file can be mended without guessing.');
+    expect(stdout).toMatch(/^- Not mended: moving\.gif is animated/m);
+    expect(stdout).toMatch(/^- Not mended: pages\.tif has 2 pages/m);
+    expect(stdout).toMatch(/^- Not mended: phone\.heic is a HEIC image.*Export it as JPEG\.$/m);
+    expect(stdout).toMatch(/^- Not mended: russian\.txt is not UTF-8.*iconv/m);
+    expect(stdout).toMatch(/^- Not mended: bare\.txt contains zero bytes.*iconv -f UTF-16LE/m);
+    expect(stdout).toMatch(/^- Not mended: broken\.heic is a JPEG image that can't be used/m);
+    expect(stdout).not.toMatch(/Not mended: page\.jpg/);
+    expect(contentsOf(folder)).toEqual(before);
+    expect((await trainyard(['check', folder])).stdout).not.toContain('can be mended');
+  });
+
+  test('never writes over a file, and never makes two images of one name', async () => {
+    const folder = await folderWith({
+      // A phone that keeps both.
+      'both.avif': await media.avif(),
+      'both.jpg': await media.jpeg(),
+      'taken.jpg': await media.png(),
+      'taken.PNG': await media.png({ seed: 2 }),
+      'twins.bmp': media.bmp(),
+      'twins.gif': await media.gif(),
+      'clash.jpg': await media.png({ seed: 3 }),
+      'clash.webp': await media.png({ seed: 4 }),
+    });
+    const { stdout } = await fix(folder);
+    expect(stdout).toMatch(
+      /^- Not mended: both\.avif is not converted to both\.png, since there is both\.jpg already/m,
+    );
+    expect(stdout).toMatch(
+      /^- Not mended: taken\.jpg is not renamed to taken\.png, since there is taken\.PNG already/m,
+    );
+    expect(stdout).toMatch(/^- Not mended: twins\.bmp is not converted .* twins\.gif/m);
+    expect(stdout).toMatch(/^- Not mended: twins\.gif is not converted .* twins\.bmp/m);
+    expect(stdout).toMatch(
+      /^- Not mended: clash\.webp is not renamed to clash\.png, since there is clash\.png already/m,
+    );
+    const names = Object.keys(contentsOf(folder)).sort();
+    expect(names).toEqual([
+      'both.avif',
+      'both.jpg',
+      'clash.png',
+      'clash.webp',
+      'taken.PNG',
+      'taken.jpg',
+      'twins.bmp',
+      'twins.gif',
+    ]);
+  });
+
+  test('leaves links and read-only files alone, with words', async () => {
+    const windows = media.captionBytes('a wagon’s', 'windows-1252');
+    const folder = await folderWith({ ...(await pairsOf(1)), 'real.txt': windows, 'fixed.txt': windows });
+    await symlink('real.txt', join(folder, 'linked.txt'));
+    await chmod(join(folder, 'fixed.txt'), 0o444);
+    const { stdout } = await fix(folder);
+    expect(stdout).toMatch(/^- Not mended: linked\.txt is a link/m);
+    expect(stdout).toMatch(/^- Not mended: fixed\.txt is read-only/m);
+    expect(stdout).toContain('Mended 1 file.');
+    const after = contentsOf(folder);
+    expect([after['fixed.txt'], after['real.txt']?.toString()]).toEqual([windows, 'a wagon’s']);
+  });
+
+  test('keeps permissions, and every original of a name', async () => {
+    const folder = await folderWith(await pairsOf(1));
+    const path = join(folder, '01.txt');
+    for (const text of ['one wagon’s', 'two wagons’ load']) {
+      await writeFile(path, media.captionBytes(text, 'windows-1252'));
+      await chmod(path, 0o640);
+      expect((await fix(folder)).code).toBe(0);
+      expect((await stat(path)).mode & 0o777).toBe(0o640);
+    }
+    // The same bytes again need no third original.
+    await writeFile(path, media.captionBytes('one wagon’s', 'windows-1252'));
+    await fix(folder);
+    expect(originalsOf(folder)).toEqual({
+      '01.txt.orig': media.captionBytes('one wagon’s', 'windows-1252'),
+      '01.txt.2.orig': media.captionBytes('two wagons’ load', 'windows-1252'),
+    });
+  });
+
+  test('changes nothing if the originals can not be kept', async () => {
+    const folder = await folderWith({
+      ...(await pairsOf(1)),
+      '01.txt': media.captionBytes('a wagon’s', 'windows-1252'),
+    });
+    await writeFile(`${folder}.orig`, 'a file of a person');
+    const { stdout } = await fix(folder);
+    expect(stdout).toMatch(/^- Not mended: 01\.txt is left alone, since its original can't be kept in .*--in-place/m);
+    expect(contentsOf(folder)['01.txt']).toEqual(media.captionBytes('a wagon’s', 'windows-1252'));
+    expect(readFileSync(`${folder}.orig`, 'utf8')).toBe('a file of a person');
+  });
+
+  test.each([['--dry-run'], ['--in-place'], ['--yes']])('%s needs --fix', async (flag) => {
+    const folder = await folderWith(await pairsOf(1));
+    expect(await trainyard(['check', folder, flag])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--fix'),
+    });
+  });
+
+  test('random captions end readable or unchanged, and each original can be recovered', async () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 30 }).map((array) => Buffer.from(array)),
+      fc
+        .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+        .map((text) => Buffer.from(`\ufeff${text}`, 'utf16le')),
+      fc.stringMatching(/^[a-z]{2,8}[’éñ][a-z]{1,8}$/).map((text) => media.captionBytes(text, 'windows-1252')),
+    );
+    const captions = fc.sample(bytes, { numRuns: 150, seed: 1 });
+    const files = Object.fromEntries(captions.map((caption, index) => [`${index}.txt`, caption]));
+    const folder = await folderWith({ ...files, '0.jpg': await media.jpeg() });
+    const { mended } = (await fix(folder, '--json')).json().fix;
+    const [after, originals] = [contentsOf(folder), originalsOf(folder)];
+    expect(mended.length).toBeGreaterThan(50);
+    const { errors } = (await trainyard(['check', folder, '--json'])).json();
+    const unreadable = new Set(errors.map(({ filename }: { filename: string }) => filename));
+    for (const [name, caption] of Object.entries(files)) {
+      const isMended = mended.some(({ filename }: { filename: string }) => filename === name);
+      expect(isMended ? originals[`${name}.orig`] : after[name]).toEqual(caption);
+      if (isMended) expect(unreadable).not.toContain(name);
+    }
+  });
+});
+
+describe('an interrupted fix', () => {
+  test('by kill -9 leaves each file old or new, and the same command ends it', async () => {
+    const files = await mendable();
+    const big = await media.tiff({ width: 1600, height: 1600 });
+    let killedInBetween = 0;
+    for (let round = 1; round <= 3; round++) {
+      const folder = await folderWith({ ...files, 'big.tif': big, 'big.txt': 'x' });
+      const before = contentsOf(folder);
+      const running = startCommand(['check', folder, '--fix']);
+      const changed = () => Object.keys(originalsOf(folder)).length;
+      await eventually(() => (changed() >= round || existsSync(join(folder, 'big.png')) ? true : undefined));
+      running.process.kill('SIGKILL');
+      await running.ended;
+      if (existsSync(join(folder, 'big.tif'))) killedInBetween++;
+      const [after, originals] = [contentsOf(folder), originalsOf(folder)];
+      for (const [name, bytes] of Object.entries(before)) {
+        // Each old file is in the folder, or among the originals, or was only renamed.
+        const kept = [
+          after[name],
+          originals[`${name}.orig`],
+          after[name.replace(/\.\w+$/, '.png')],
+          after[name.replace(/\.\w+$/, '.jpg')],
+        ];
+        expect(
+          kept.some((found) => found?.equals(bytes)),
+          name,
+        ).toBe(true);
+      }
+      for (const name of Object.keys(after)) {
+        if (name.endsWith('.png')) await sharp(after[name]).stats();
+      }
+      const again = await fix(folder);
+      expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('Fit to train on.')]);
+      expect(again.stdout).not.toMatch(/^[-!✗]/m);
+      expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
+    }
+    expect(killedInBetween).toBeGreaterThan(0);
+  }, 180_000);
+
+  test('after a conversion was written: the original goes, unless it was written to since', async () => {
+    for (const isWritten of [false, true]) {
+      const folder = await folderWith({ 'a.avif': await media.avif(), 'a.txt': 'x' });
+      // As it is between the two last steps of a conversion.
+      const partial = join(folder, '.trainyard-fix', 'file-abc123');
+      await mkdir(partial, { recursive: true });
+      await writeFile(join(partial, 'a.avif'), await media.png());
+      await link(join(partial, 'a.avif'), join(folder, 'a.png'));
+      if (isWritten) {
+        await eventually(async () => {
+          await appendFile(join(folder, 'a.avif'), 'x');
+          const [source, target] = [await stat(join(folder, 'a.avif')), await stat(join(folder, 'a.png'))];
+          return source.ctimeMs > target.ctimeMs ? true : undefined;
+        });
+      }
+      await fix(folder);
+      expect((await readdir(folder)).sort()).toEqual(isWritten ? ['a.avif', 'a.png', 'a.txt'] : ['a.png', 'a.txt']);
+    }
+  });
+
+  test('between the two names of a file that is renamed', async () => {
+    const folder = await folderWith({ 'a.jpg': await media.png(), 'a.txt': 'x' });
+    await link(join(folder, 'a.jpg'), join(folder, 'a.png'));
+    expect((await fix(folder)).code).toBe(0);
+    expect((await readdir(folder)).sort()).toEqual(['a.png', 'a.txt']);
+  });
+
+  test('by a person who writes to the file meanwhile leaves it alone', async () => {
+    const folder = await folderWith({ 'big.tif': await media.tiff({ width: 3000, height: 3000 }), 'big.txt': 'x' });
+    const running = startCommand(['check', folder, '--fix']);
+    await eventually(() => {
+      const [work = ''] = existsSync(join(folder, '.trainyard-fix')) ? readdirSync(join(folder, '.trainyard-fix')) : [];
+      return work !== '' && existsSync(join(folder, '.trainyard-fix', work, 'big.tif')) ? true : undefined;
+    });
+    await appendFile(join(folder, 'big.tif'), 'x');
+    const { stdout } = await running.ended;
+    expect(stdout).toMatch(/^- Not mended: big\.tif has changed meanwhile/m);
+    expect(Object.keys(contentsOf(folder)).sort()).toEqual(['big.tif', 'big.txt']);
+  });
+});
+
+describe('on a terminal', () => {
+  test('it asks first, unless --yes is given', async (context) => {
+    needTerminal(context);
+    const folder = await folderWith({
+      ...(await pairsOf(1)),
+      '01.txt': media.captionBytes('a wagon’s', 'windows-1252'),
+    });
+    const terminal = await openTerminal({});
+    await terminal.trainyard(`check ${folder} --fix`);
+    await terminal.waitFor(/Mend 1 file\? The originals are kept in .*\.orig\./);
+    await terminal.answer('n');
+    expect(await terminal.waitFor(/ended with/)).toContain('ended with 1');
+    expect(contentsOf(folder)['01.txt']).toEqual(media.captionBytes('a wagon’s', 'windows-1252'));
+    await terminal.trainyard(`check ${folder} --fix --yes`);
+    expect(await terminal.waitFor(/ended with/)).toContain('ended with 0');
+    expect(contentsOf(folder)['01.txt']?.toString()).toBe('a wagon’s');
+  });
+});
+
+describe('push --fix', () => {
+  test('mends files before it sends them; --dry-run only lists them', async () => {
+    const server = await startServer();
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+    const push = (...args: string[]) => trainyard(['push', ...args], { env });
+    const folder = await folderWith(await mendable(), 'pushed wagons');
+    const dry = await push(folder, '--fix', '--dry-run');
+    expect([dry.code, dry.stdout]).toEqual([65, expect.stringContaining('Would mend: 10 files.')]);
+    expect(originalsOf(folder)).toEqual({});
+    const pushed = await push(folder, '--fix', '--json');
+    expect(pushed.code).toBe(0);
+    expect(pushed.json()).toMatchObject({
+      fix: { mended: { length: 10 } },
+      dataset: { status: 'READY' },
+      warnings: [],
+    });
+    const { body } = await api.list();
+    expect(body.datasets.map(({ name }) => name)).toEqual(['pushed wagons']);
+    expect((await push(folder, '--fix', '--watch')).code).toBe(64);
+    expect((await push(folder, '--in-place')).code).toBe(64);
+  });
+
+  test('--trigger adds a caption only where there is no file of that name', async () => {
+    const server = await startServer({ 'caption-grace-seconds': 0 });
+    onTestFinished(() => discardServer(server));
+    const api = await server.api();
+    const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
+    const push = (folder: string, ...args: string[]) =>
+      trainyard(['push', folder, '--trigger', 'wgn1', ...args], { env });
+    const image = await media.jpeg();
+    const utf16 = await folderWith({ 'a.jpg': image, 'a.txt': media.captionBytes('a wagon', 'utf16') }, 'utf16');
+    const stopped = await push(utf16);
+    expect([stopped.code, stopped.stdout]).toEqual([
+      65,
+      expect.stringMatching(/^✗ a\.txt is UTF-16.*check FOLDER --fix/m),
+    ]);
+    const mended = await push(utf16, '--fix', '--json');
+    expect([mended.code, mended.json().made_up]).toEqual([0, []]);
+    const capital = await folderWith({ 'a.jpg': image, 'a.TXT': 'my own words' }, 'capital');
+    expect((await push(capital, '--json')).json()).toMatchObject({ made_up: [], dataset: { status: 'READY' } });
+    const locked = await folderWith({ 'a.jpg': image, 'a.txt': 'my own words', 'b.jpg': image }, 'locked');
+    await chmod(join(locked, 'a.txt'), 0);
+    await chmod(join(locked, '..'), 0o755);
+    const uid = process.getuid?.() === 0 ? { uid: 65_534 } : {};
+    const { code, stdout } = await trainyard(['push', locked, '--trigger', 'wgn1'], {
+      env: { ...env, XDG_CONFIG_HOME: '/nonexistent' },
+      ...uid,
+    });
+    expect([code, stdout]).toEqual([65, expect.stringMatching(/^✗ a\.txt can't be read: EACCES/m)]);
+    expect((await api.list()).body.datasets.map(({ name }) => name).sort()).toEqual(['capital', 'utf16']);
+  });
+});

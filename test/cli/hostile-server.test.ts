@@ -1,0 +1,481 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import * as media from '../fixtures/media.js';
+import { type Ended, startCommand, trainyard } from '../harness/command.js';
+import { folderWith } from '../harness/folder.js';
+import { newRoot } from '../harness/mounting.js';
+import {
+  documentsOf,
+  type ScriptedService,
+  type Script,
+  sendForever,
+  sendJson,
+  startScriptedService,
+} from '../harness/scripted-service.js';
+import { eventually, temporaryFolder } from '../harness/server.js';
+
+const DATASET = { id: 'd1', name: 'railway', files: { 'a.jpg': Buffer.alloc(3000, 'a'), 'a.txt': 'a wagon' } };
+const documents = documentsOf(DATASET);
+
+const environment = ({ url }: ScriptedService) => ({
+  TRAINYARD_URL: url,
+  TRAINYARD_TOKEN: 'ty_secret',
+  HOME: '/nowhere',
+});
+const run = (args: readonly string[], service: ScriptedService, env: Record<string, string> = {}): Promise<Ended> =>
+  trainyard(args, { env: { ...environment(service), ...env } });
+
+const onList =
+  (send: (response: Parameters<Script>[1]) => void): Script =>
+  ({ path, method }, response) =>
+    path === BASE_PATH && method === 'GET' ? send(response) : false;
+
+const withFiles = (...files: object[]) => ({ ...documents.manifest, files });
+const [image] = documents.manifest.files;
+
+const MANIFESTS: Record<string, unknown> = {
+  'nothing at all': '',
+  'a page': '<html>hello</html>',
+  null: null,
+  'a list': [],
+  'a number': 1,
+  'no fields': {},
+  'no files': { ...documents.manifest, files: undefined },
+  'null for files': { ...documents.manifest, files: null },
+  'an object for files': { ...documents.manifest, files: {} },
+  'null for a file': { ...documents.manifest, files: [null] },
+  'a number for a name': withFiles({ ...image, filename: 1 }),
+  'null for a name': withFiles({ ...image, filename: null }),
+  'no name': withFiles({ ...image, filename: undefined }),
+  'an object for a name': withFiles({ ...image, filename: { toString: 'a' } }),
+  'a name twice': withFiles(image!, image!),
+  'a name above the folder': withFiles({ ...image, filename: '../a.jpg' }),
+  'two dots': withFiles({ ...image, filename: '..' }),
+  'an absolute name': withFiles({ ...image, filename: '/tmp/a.jpg' }),
+  'a name with a backslash': withFiles({ ...image, filename: '..\\a.jpg' }),
+  'a name with NUL': withFiles({ ...image, filename: 'a\0.jpg' }),
+  'a hidden name': withFiles({ ...image, filename: '.mount.json' }),
+  'an empty name': withFiles({ ...image, filename: '' }),
+  'a long name': withFiles({ ...image, filename: `${'a'.repeat(100_000)}.jpg` }),
+  'a negative size': withFiles({ ...image, size_bytes: -1 }),
+  'half a byte': withFiles({ ...image, size_bytes: 0.5 }),
+  'a size beyond all numbers': JSON.stringify(withFiles(image!)).replace('"size_bytes":3000', '"size_bytes":1e999'),
+  'a text for a size': withFiles({ ...image, size_bytes: '3000' }),
+  'no SHA-256': withFiles({ ...image, sha256: undefined }),
+  'half a SHA-256': withFiles({ ...image, sha256: 'abc' }),
+  'another status': { ...documents.manifest, status: 'FINE' },
+  'a digest that is a list': { ...documents.manifest, digest: [] },
+  'another dataset': { ...documents.manifest, dataset_id: 'd2' },
+  'another name': { ...documents.manifest, name: 'victim' },
+  'a million brackets': '['.repeat(1_000_000),
+  'half a document': JSON.stringify(documents.manifest).slice(0, -9),
+  'no UTF-8': Buffer.from([0x22, 0xff, 0xfe]).toString('latin1'),
+};
+
+const UNSAFE = /[^\P{Cc}\n]|\p{Bidi_Control}|[\u2028\u2029]/u;
+
+describe('an invalid manifest', () => {
+  /** Serves all of them, each as the manifest of a dataset `railway N`. */
+  async function startAll(): Promise<{ service: ScriptedService; names: string[] }> {
+    const manifests = Object.values(MANIFESTS);
+    const names = manifests.map((_, index) => `railway ${index}`);
+    const datasets = names.map((name, index) => ({ ...documents.list.datasets[0], id: `id${index}`, name }));
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (path === BASE_PATH) return sendJson(response, 200, { datasets });
+      const index = Number(/\/id(\d+)\/manifest$/.exec(path)?.[1]);
+      const text = JSON.stringify(manifests[index]) ?? '';
+      const isText = typeof manifests[index] === 'string';
+      // Each lies in one place only.
+      const own = text
+        .replace('"dataset_id":"d1"', `"dataset_id":"id${index}"`)
+        .replace('"railway"', `"railway ${index}"`);
+      return sendJson(response, 200, isText ? manifests[index] : own);
+    });
+    return { service, names };
+  }
+
+  test('is one line for mount and pull, and changes nothing', async () => {
+    const { service, names } = await startAll();
+    const root = await newRoot();
+    const victim = join(root, 'victim');
+    await mkdir(victim);
+    await writeFile(join(victim, 'mine.txt'), 'mine');
+    const mounted = await run(['mount', ...names, '--into', root, '--replace', '--json'], service);
+    const errors = mounted.json().mounts.map(({ error }: { error?: object }) => error);
+    const expected = { exit_code: 76, code: 'PROTOCOL', message: expect.stringMatching(/^The server .{10,400}$/) };
+    expect(
+      Object.fromEntries(errors.map((error: object, i: number) => [Object.keys(MANIFESTS)[i], error])),
+    ).toMatchObject(Object.fromEntries(Object.keys(MANIFESTS).map((what) => [what, expected])));
+    const shown = await run(['mount', ...names, '--into', root, '--replace'], service);
+    expect([shown.code, shown.stderr.split('\n').length - 1]).toEqual([76, names.length]);
+    expect(shown.stderr).not.toMatch(UNSAFE);
+    for (const what of ['null for files', 'a name twice', 'a name above the folder', 'another name']) {
+      const name = names[Object.keys(MANIFESTS).indexOf(what)] ?? '';
+      const { code, stdout, stderr } = await run(
+        ['pull', name, join(root, 'pulled'), '--replace', '--theirs'],
+        service,
+      );
+      expect([code, stdout, stderr]).toEqual([
+        76,
+        '',
+        expect.stringMatching(/^trainyard: The server [^\n]{10,400}\n$/),
+      ]);
+    }
+    expect(await readdir(root)).toEqual(['victim']);
+    expect(await readFile(join(victim, 'mine.txt'), 'utf8')).toBe('mine');
+  });
+});
+
+describe('other answers', () => {
+  test.each(
+    Object.entries({
+      'nothing at all': '',
+      'no datasets': '{}',
+      'null for datasets': '{"datasets":null}',
+      'null for a dataset': '{"datasets":[null]}',
+      'numbers for texts': { datasets: [{ ...documents.list.datasets[0], updated_at: 1 }] },
+      'a list for counts': { datasets: [{ ...documents.list.datasets[0], counts: ['x'] }] },
+      'an id twice': { datasets: [documents.list.datasets[0], { ...documents.list.datasets[0], name: 'other' }] },
+      'a name twice': { datasets: [documents.list.datasets[0], { ...documents.list.datasets[0], id: 'other' }] },
+    }),
+  )('a list with %s is one line', async (_, list) => {
+    const service = await startScriptedService(
+      DATASET,
+      onList((response) => sendJson(response, 200, list)),
+    );
+    const { code, stdout, stderr } = await run(['ls'], service);
+    expect([code, stdout, stderr]).toEqual([76, '', expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+  });
+
+  test.each([
+    ['problems', { status: 'FAILED', error: { code: 'X', message: 'x', problems: 'none' } }],
+    ['warnings', { warnings: {} }],
+    ['awaited', { awaited: [{ filename: 'a.jpg' }] }],
+    ['files', { files: [{ filename: ['a'], size_bytes: 1 }] }],
+    ['sizes', { files: [{ filename: 'a.jpg', size_bytes: 1, width: '1\n2' }] }],
+  ])('a status with invalid %s is one line', async (_, fields) => {
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.includes('/status') ? sendJson(response, 200, { ...documents.status, ...fields }) : false,
+    );
+    for (const command of [['status'], ['show'], ['mount-config']]) {
+      const { code, stdout, stderr } = await run([...command, 'railway'], service);
+      expect([code, stdout, stderr]).toEqual([76, '', expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    }
+  });
+});
+
+/** Sets the clipboard, clears the screen, hides text, shows text in another order, and begins another line. */
+const HARM =
+  '\u001b]52;c;cm0gLXJmIH4=\u0007\u001b[2J\u009b8m\u202egnp.exe\u2066\r\ntrainyard: all is well\u2028\u007f\u0000';
+
+describe('text of a server is printed without control characters', () => {
+  test('in its errors', async () => {
+    for (const [status, body] of [
+      [400, { error_code: 400000, error_message: HARM, detail: [{ path: HARM, message: HARM }] }],
+      [400, HARM],
+      [200, HARM],
+    ] as const) {
+      const service = await startScriptedService(
+        DATASET,
+        onList((response) => sendJson(response, status, body)),
+      );
+      for (const args of [
+        ['ls'],
+        ['ls', '--json'],
+        ['push', await folderWith({ 'a.txt': 'a' }), '--allow-uncaptioned'],
+      ]) {
+        const { stdout, stderr } = await run(args, service);
+        expect(`${stdout}${stderr}`).not.toMatch(UNSAFE);
+        expect(stderr.split('\n').length).toBeLessThanOrEqual(2);
+      }
+    }
+  });
+
+  test.each([[[]], [['--json']]])('in names, messages and tables %s', async (flags) => {
+    const problem = { code: HARM, filename: HARM, message: HARM };
+    const dataset = {
+      ...documents.list.datasets[0],
+      name: `${HARM}1`,
+      status: 'FAILED',
+      error: { code: HARM, message: HARM, problems: [problem] },
+    };
+    const file = { ...image, filename: HARM, format: HARM, codec: HARM, warnings: [problem] };
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (path.includes('/status')) {
+        const lists = { awaited: [{ filename: HARM, until: '2025-07-22T13:05' }], warnings: [problem] };
+        return sendJson(response, 200, { ...dataset, files: [file], ...lists });
+      }
+      if (path.includes('/recheck')) {
+        return sendJson(response, 200, {
+          dataset_id: 'd1',
+          state: 'finished',
+          total: 1,
+          checked: 1,
+          problems: [problem],
+        });
+      }
+      return sendJson(response, 200, { datasets: [dataset] });
+    });
+    for (const args of [
+      ['ls'],
+      ['status', 'd1'],
+      ['show', 'd1'],
+      ['recheck', 'd1'],
+      ['rm', 'd1'],
+      ['mount-config', 'd1'],
+    ]) {
+      const { stdout, stderr } = await run([...args, ...flags], service);
+      expect(`${stdout}${stderr}`).not.toMatch(UNSAFE);
+      if (flags.length > 0 && args[0] === 'ls') expect(JSON.parse(stdout).datasets[0].name).toBe(`${HARM}1`);
+      expect(stdout).not.toMatch(/^trainyard: all is well/m);
+    }
+    const mounted = await run(['mount', 'd1', '--into', await newRoot(), ...flags], service);
+    expect(`${mounted.stdout}${mounted.stderr}`).not.toMatch(UNSAFE);
+  });
+});
+
+describe('an answer without end', () => {
+  /** Runs a command, and returns with its end the most memory that it had, in megabytes. */
+  async function measured(args: readonly string[], service: ScriptedService): Promise<Ended & { megabytes: number }> {
+    const folder = await temporaryFolder();
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'maxrss');
+    const code = `import{writeFileSync}from'node:fs';process.on('exit',()=>writeFileSync('${file}',String(process.resourceUsage().maxRSS)))`;
+    const ended = await run(args, service, {
+      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(code)}`,
+    });
+    return { ...ended, megabytes: Number(await readFile(file, 'utf8')) / 1024 };
+  }
+
+  test.each([
+    ['of spaces', ' '.repeat(64 * 1024)],
+    ['of empty lists', '[],'.repeat(20_000)],
+    ['of text', 'x'.repeat(64 * 1024)],
+    ['of bytes that are no UTF-8', Buffer.alloc(64 * 1024, 0xff)],
+  ])('%s ends the command, and takes no memory', async (_, part) => {
+    const service = await startScriptedService(
+      DATASET,
+      onList((response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.write('{"datasets":[');
+        sendForever(response, part);
+      }),
+    );
+    const { code, stderr, megabytes } = await measured(['ls'], service);
+    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    expect(megabytes).toBeLessThan(500);
+  });
+
+  test('that is compressed is limited as it is uncompressed', async () => {
+    const part = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '), { level: 1 });
+    const service = await startScriptedService(
+      DATASET,
+      onList((response) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+        // The members of a gzip file are one stream of bytes (RFC 1952, 2.2).
+        sendForever(response, part);
+      }),
+    );
+    const { code, megabytes } = await measured(['ls'], service);
+    expect(code).toBe(76);
+    expect(megabytes).toBeLessThan(500);
+  });
+
+  test('is limited where it is an error', async () => {
+    const service = await startScriptedService(
+      DATASET,
+      onList((response) => {
+        response.writeHead(400);
+        sendForever(response, 'x'.repeat(64 * 1024));
+      }),
+    );
+    const { code, stderr, megabytes } = await measured(['ls'], service);
+    expect([code, stderr]).toEqual([65, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    expect(megabytes).toBeLessThan(300);
+  });
+
+  test.each(['mount', 'pull'])('is no file for %s', async (command) => {
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.includes('/files/') ? sendForever(response, 'x'.repeat(64 * 1024)) : false,
+    );
+    const root = await newRoot();
+    const { code, stderr } = await run(
+      [command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])],
+      service,
+    );
+    expect([code, stderr]).toEqual([75, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    expect((await readdir(root)).filter((name) => name === 'railway' || name === 'a.jpg')).toEqual([]);
+  });
+
+  test.each([
+    ['a tar archive', Buffer.concat([tarEntry('other.jpg', 64 * 1024), Buffer.alloc(64 * 1024)])],
+    [
+      'a compressed tar archive',
+      gzipSync(Buffer.concat([tarEntry('other.jpg', 10_000_000), Buffer.alloc(10_000_000)])),
+    ],
+  ])('is no archive: %s', async (_, part) => {
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.endsWith('/archive') ? sendForever(response, part) : false,
+    );
+    const root = await newRoot();
+    expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
+    expect(await readFile(join(root, 'railway', 'a.txt'), 'utf8')).toBe('a wagon');
+  });
+});
+
+/** The header of a file in a tar archive (POSIX ustar). */
+function tarEntry(name: string, sizeBytes: number): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write('0000644\0', 100);
+  header.write(`${sizeBytes.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('        ', 148);
+  header.write('0ustar\x0000', 156);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return header;
+}
+
+describe('a mount over HTTP', () => {
+  test.each(['mount', 'pull'])('%s rejects bytes with another SHA-256', async (command) => {
+    const service = await startScriptedService(DATASET, ({ path }, response) =>
+      path.includes('/files/a.jpg') ? response.end(Buffer.alloc(3000, 'b')) : false,
+    );
+    const root = await newRoot();
+    const { code } = await run([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], service);
+    expect(code).toBe(65);
+    expect((await readdir(root)).filter((name) => name === 'railway' || name === 'a.jpg')).toEqual([]);
+  });
+
+  test('of an id replaces no folder of another dataset, unless that is asked for by its name', async () => {
+    // The dataset that was asked for by its id calls itself like another folder of the root.
+    const service = await startScriptedService({ ...DATASET, id: 'railway-id', name: 'victim' });
+    const root = await newRoot();
+    await mkdir(join(root, 'victim'));
+    await writeFile(join(root, 'victim', 'mine.txt'), 'mine');
+    const byId = await run(['mount', 'railway-id', '--into', root, '--replace'], service);
+    expect([byId.code, byId.stderr]).toEqual([73, expect.stringContaining('by its name')]);
+    expect(await readFile(join(root, 'victim', 'mine.txt'), 'utf8')).toBe('mine');
+    expect((await run(['mount', 'victim', '--into', root, '--replace'], service)).code).toBe(0);
+    expect((await run(['mount', 'railway-id', '--into', root, '--replace'], service)).code).toBe(0);
+  });
+
+  test('keeps names apart that differ in their case alone', async () => {
+    const files = { 'a.jpg': 'one', 'A.jpg': 'two' };
+    const service = await startScriptedService({ ...DATASET, files });
+    const root = await newRoot();
+    expect((await run(['mount', 'railway', '--into', root], service)).code).toBe(0);
+    for (const [name, text] of Object.entries(files)) {
+      expect(await readFile(join(root, 'railway', name), 'utf8')).toBe(text);
+    }
+  });
+
+  test.each([
+    ['mount', 'in a file', (path: string) => path.includes('/files/')],
+    ['pull', 'in a file', (path: string) => path.includes('/files/')],
+    ['mount', 'in the manifest', (path: string) => path.endsWith('/manifest')],
+    ['mount', 'before the list', (path: string) => path === BASE_PATH],
+  ])('%s: ctrl-C %s ends it, also after a garbage collection', async (command, where, isHeld) => {
+    let isHolding = false;
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (!isHeld(path)) return false;
+      isHolding = true;
+      if (where === 'before the list') return;
+      response.writeHead(200, { 'content-length': '3000' });
+      response.write('{"');
+    });
+    const root = await newRoot();
+    const collect = `import v8 from'node:v8';import vm from'node:vm';v8.setFlagsFromString('--expose-gc');const gc=vm.runInNewContext('gc');setInterval(gc,20).unref()`;
+    const running = startCommand([command, 'railway', ...(command === 'mount' ? ['--into', root] : [root])], {
+      env: { ...environment(service), NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(collect)}` },
+    });
+    await eventually(() => isHolding || undefined);
+    // Enough for several collections, of which a later one frees what the request used.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    running.process.kill('SIGINT');
+    const ended = await Promise.race([
+      running.ended,
+      new Promise<undefined>((resolve) => setTimeout(resolve, 10_000, undefined)),
+    ]);
+    running.process.kill('SIGKILL');
+    expect(ended?.code).toBe(130);
+  });
+});
+
+describe('a token', () => {
+  test('of the environment goes only to the service that the environment names', async () => {
+    const [own, other] = [await startScriptedService(DATASET), await startScriptedService(DATASET)];
+    expect((await run(['ls'], own)).code).toBe(0);
+    const withheld = await run(['ls', '--url', other.url], own);
+    expect([withheld.code, withheld.stderr]).toEqual([78, expect.stringContaining('--token')]);
+    const withoutHome = await run(['ls', '--url', other.url], other, { TRAINYARD_URL: '' });
+    expect(withoutHome.code).toBe(78);
+    expect(other.seen).toEqual([]);
+    expect((await run(['ls', '--url', other.url, '--token', 'ty_other'], own)).code).toBe(0);
+    expect(other.seen).toEqual([`GET ${BASE_PATH} Bearer ty_other`]);
+    expect((await run(['ls', '--url', `${own.url}/`], own)).code).toBe(0);
+  });
+
+  test('is not sent on by a redirect, and a circle ends', async () => {
+    const other = await startScriptedService(DATASET);
+    for (const target of [`${other.url}${BASE_PATH}`, BASE_PATH]) {
+      for (const status of [301, 302, 303, 307, 308]) {
+        const service = await startScriptedService(DATASET, (_request, response) =>
+          response.writeHead(status, { location: target }).end(),
+        );
+        const { code, stderr } = await run(['ls'], service);
+        expect([code, stderr]).toEqual([76, expect.stringContaining('redirect')]);
+        expect(service.seen).toHaveLength(1);
+      }
+    }
+    expect(other.seen).toEqual([]);
+  });
+});
+
+describe('an upload link is used only if', () => {
+  test.each([
+    ['its method is PUT', { method: 'DELETE' }],
+    ['its method is in capitals', { method: 'put' }],
+    ['it is an HTTP URL', { upload_url: 'file:///etc/passwd' }],
+    ['it is a URL', { upload_url: 'somewhere' }],
+    ['it is a text', { upload_url: ['http://127.0.0.1'] }],
+    ['it has no password', { upload_url: 'http://user:password@127.0.0.1:1/' }],
+    ['its headers are those of an upload', { headers: { 'x-amz-acl': 'public-read' } }],
+    ['its headers copy nothing', { headers: { 'X-Amz-Copy-Source': '/other/secret' } }],
+    ['its headers are no others', { headers: { 'X-aws-ec2-metadata-token-ttl-seconds': '60' } }],
+    ['its headers have no line end', { headers: { 'content-type': ['a', 'b'] } }],
+    ['its headers are an object', { headers: 'x' }],
+  ])('%s', async (_, fields) => {
+    const target = await startScriptedService(DATASET);
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (path.includes('/status')) return sendJson(response, 200, { ...documents.status, files: [] });
+      if (!path.endsWith('/get-upload-endpoint')) return false;
+      const link = { upload_url: `${target.url}/put`, method: 'PUT', headers: {}, expires_at: 'soon', ...fields };
+      return sendJson(response, 200, { uploads: { 'a.jpg': link, 'a.txt': link } });
+    });
+    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': 'a' }, 'railway');
+    const { code, stderr } = await run(['push', folder], service);
+    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    expect(target.seen).toEqual([]);
+  });
+
+  test('it sends the bytes nowhere else', async () => {
+    const target = await startScriptedService(DATASET);
+    const service = await startScriptedService(DATASET, ({ method, path }, response) => {
+      if (path.includes('/status')) return sendJson(response, 200, { ...documents.status, files: [] });
+      if (method === 'PUT') return response.writeHead(307, { location: target.url }).end();
+      if (!path.endsWith('/get-upload-endpoint')) return false;
+      const link = { upload_url: `${service.url}/put`, method: 'PUT', headers: {}, expires_at: 'soon' };
+      return sendJson(response, 200, { uploads: { 'a.jpg': link, 'a.txt': link } });
+    });
+    const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': 'a' }, 'railway');
+    const { code } = await run(['push', folder, '--no-wait'], service);
+    expect(code).toBe(76);
+    expect(target.seen).toEqual([]);
+    expect(existsSync(folder)).toBe(true);
+  });
+});

@@ -1,0 +1,185 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandLine, installLine } from '../../src/command-line.js';
+import { ownCommandOf, withOwnCommand } from '../../src/cli/terminal/own-command.js';
+import { packageVersion } from '../../src/version.js';
+import { bmp, webp } from '../fixtures/media.js';
+import { trainyard } from '../harness/command.js';
+import { startScriptedService } from '../harness/scripted-service.js';
+import { startServer, temporaryFolder, type TestServer } from '../harness/server.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const PACKAGE = join(ROOT, 'dist/package/cli.tgz');
+const run = promisify(execFile);
+
+describe('the package that the service serves', () => {
+  let server: TestServer;
+  let token: string;
+  let folder: string;
+  /** Stands for the registry, and has no package. */
+  let registry: Server;
+  const asked: string[] = [];
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    registry = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.writeHead(404).end('{}');
+    }).listen(0, '127.0.0.1');
+    await once(registry, 'listening');
+    server = await startServer();
+    token = (await server.api()).token;
+    await mkdir(join(folder, 'photos'));
+    await writeFile(join(folder, 'photos/a.webp'), await webp());
+    await writeFile(join(folder, 'photos/a.txt'), 'a wagon');
+  });
+
+  afterAll(async () => {
+    registry.close();
+    await server.stop();
+    await rm(folder, { recursive: true });
+    await rm(server.dataFolder, { recursive: true });
+  });
+
+  /** Runs a printed line as a person would, on a machine with nothing but Node: no settings, and nothing in a cache of npm. */
+  async function sh(line: string, home: string) {
+    const npm = `http://127.0.0.1:${(registry.address() as AddressInfo).port}/`;
+    const env = {
+      PATH: `${join(home, 'bin')}:${process.env.PATH}`,
+      HOME: home,
+      npm_config_registry: npm,
+      npm_config_prefix: home,
+      TRAINYARD_URL: server.url,
+      TRAINYARD_TOKEN: token,
+    };
+    return run('sh', ['-c', line], { cwd: folder, env }).then(
+      (ended) => ({ ...ended, code: 0 }),
+      (error: { stdout: string; stderr: string; code: number }) => error,
+    );
+  }
+
+  const newHome = () => mkdtemp(join(folder, 'home-'));
+
+  test('runs with npx from an empty folder, and asks no registry for a package', async () => {
+    const home = await newHome();
+    const pushed = await sh(commandLine(server.url, ['push', 'photos']), home);
+    expect([pushed.code, pushed.stderr]).toEqual([0, expect.not.stringContaining('trainyard:')]);
+    expect(pushed.stdout).toMatch(/READY/);
+    // What this check leaves to the service was checked there when it is READY.
+    expect(pushed.stdout).not.toContain('a.webp');
+    const missing = await sh(commandLine(server.url, ['status', 'nothing']), home);
+    expect([missing.code, missing.stderr]).toEqual([
+      66,
+      `trainyard: there is no dataset "nothing". To list your datasets, run: ${commandLine(server.url, ['ls'])}\n`,
+    ]);
+    const unset = await sh(`unset TRAINYARD_URL; ${commandLine(server.url, ['ls'])}`, home);
+    expect([unset.code, unset.stderr]).toEqual([
+      78,
+      expect.stringContaining(`Run "${commandLine(server.url, ['login', server.url])}"`),
+    ]);
+    // npm looks for a newer npm, and for security advisories.
+    expect(asked.filter((each) => !/^GET \/npm$|advisories/.test(each))).toEqual([]);
+  });
+
+  test('is installed with npm, and says what it leaves to the service and to the whole package', async () => {
+    const home = await newHome();
+    expect(await sh(installLine(server.url), home)).toMatchObject({ code: 0 });
+    expect((await sh('trainyard --version', home)).stdout).toBe(`${packageVersion()}\n`);
+    const mounted = await sh('trainyard mount photos --into root', home);
+    expect([mounted.code, mounted.stderr]).toEqual([0, expect.not.stringContaining('trainyard:')]);
+    expect(await readFile(join(folder, 'root/photos/a.txt'), 'utf8')).toBe('a wagon');
+
+    const intact = await sh('trainyard check photos', home);
+    expect(intact.stdout).toContain('a.webp: its structure is complete, but its pixels are decoded by the service');
+    await mkdir(join(folder, 'mixed'));
+    await writeFile(join(folder, 'mixed/b.bmp'), bmp());
+    await writeFile(join(folder, 'mixed/b.txt'), 'a wagon');
+    await writeFile(join(folder, 'mixed/c.webp'), (await webp()).subarray(0, 60));
+    const checked = await sh('trainyard check mixed', home);
+    expect([checked.code, checked.stdout]).toEqual([1, expect.stringMatching(/c\.webp is truncated/)]);
+    const fixed = await sh('trainyard check mixed --fix', home);
+    expect(fixed.stdout).toContain("b.bmp is a BMP image, which this command can't convert, since it has no decoder.");
+    const served = await sh('trainyard serve', home);
+    expect([served.code, served.stderr]).toEqual([
+      64,
+      expect.stringContaining('Run it on the machine of the service.'),
+    ]);
+    expect((await sh('trainyard mount --help', home)).stdout).not.toContain('--data');
+  });
+
+  test('is served without a token, with its ETag and in ranges, and for good under the name of its version', async () => {
+    const url = `${server.url}/cli.tgz`;
+    const bytes = Buffer.from(await (await fetch(url)).arrayBuffer());
+    expect(bytes.equals(await readFile(PACKAGE))).toBe(true);
+    const head = await fetch(url, { method: 'HEAD' });
+    const etag = head.headers.get('etag') ?? '';
+    expect(Object.fromEntries(head.headers)).toMatchObject({
+      'cache-control': 'no-cache',
+      'content-length': String(bytes.length),
+      'trainyard-version': packageVersion(),
+    });
+    // `fetch` would ask for all bytes by a header of its own.
+    const unchanged = await run('curl', ['-sI', '-H', `If-None-Match: ${etag}`, url]);
+    expect(unchanged.stdout).toMatch(/^HTTP\/1\.1 304/);
+    const part = await fetch(url, { headers: { range: 'bytes=10-19' } });
+    expect([part.status, Buffer.from(await part.arrayBuffer())]).toEqual([206, bytes.subarray(10, 20)]);
+    const versioned = await fetch(`${server.url}/cli-${packageVersion()}.tgz`);
+    expect(versioned.headers.get('cache-control')).toContain('immutable');
+    expect(Buffer.from(await versioned.arrayBuffer()).equals(bytes)).toBe(true);
+    expect((await fetch(`${server.url}/cli-0.0.1.tgz`)).status).toBe(404);
+  });
+});
+
+test('the package has no dependencies, is small, and is the same each time that it is built', async () => {
+  const folder = await temporaryFolder();
+  try {
+    await run(process.execPath, ['scripts/build-cli-package.js', folder], { cwd: ROOT });
+    expect((await readFile(join(folder, 'cli.tgz'))).equals(await readFile(PACKAGE))).toBe(true);
+    expect((await stat(PACKAGE)).size).toBeLessThan(2_000_000);
+    const { stdout } = await run('tar', ['-xzOf', PACKAGE, 'package/package.json']);
+    const manifest = JSON.parse(stdout);
+    expect(manifest).toMatchObject({ name: 'trainyard', version: packageVersion() });
+    expect(manifest).not.toHaveProperty('dependencies');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a command names other commands as they are called where it was started', async () => {
+  const folder = await temporaryFolder();
+  try {
+    const started = async (name: string, packages: readonly string[]) => {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, 'package.json'), JSON.stringify({ _npx: { packages } }));
+      return ownCommandOf(join(folder, name, 'node_modules/.bin/trainyard'), {}).command;
+    };
+    expect(await started('url', ['http://host:8787/cli.tgz'])).toBe('npx --yes http://host:8787/cli.tgz');
+    expect(await started('clone', ['/home/me/trainyard'])).toBe('npx trainyard');
+    expect(ownCommandOf(join(folder, 'project/node_modules/.bin/trainyard'), {}).command).toBe('npx trainyard');
+    expect(ownCommandOf('/usr/local/bin/trainyard', {}).command).toBe('trainyard');
+    expect(ownCommandOf('/srv/clone/dist/cli/main.js', { npm_lifecycle_event: 'start' }).command).toBe('npx trainyard');
+    expect(withOwnCommand('run: trainyard ls')).toBe('run: trainyard ls');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a command warns once of a service of another version, and prints the line that gets that version', async () => {
+  const dataset = { id: '0198a2d6-8a3c-7f00-8000-000000000001', name: 'wagons', files: { 'a.txt': 'a wagon' } };
+  const service = await startScriptedService(dataset, (_request, response) => {
+    response.setHeader('trainyard-version', '9.8.7');
+    return false;
+  });
+  const ended = await trainyard(['show', 'wagons', '--url', service.url, '--token', 'ty_x']);
+  expect([ended.code, ended.stderr]).toEqual([
+    0,
+    `trainyard: this command is version ${packageVersion()}, and ${service.url} is 9.8.7. To get that one, run: npm i -g ${service.url}/cli.tgz\n`,
+  ]);
+});

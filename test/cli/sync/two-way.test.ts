@@ -1,0 +1,488 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startCommand, trainyard } from '../../harness/command.js';
+import { folderWith, pairsOf } from '../../harness/folder.js';
+import { newRoot } from '../../harness/mounting.js';
+import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+
+const shell = promisify(execFile);
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+let names = 0;
+const newName = () => `both ${++names}`;
+
+/** A machine with its own settings. */
+async function newMachine(url = server.url) {
+  const home = await newRoot();
+  const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home };
+  const run = (...args: string[]) => trainyard(args, { env });
+  return {
+    home,
+    run,
+    start: (...args: string[]) => startCommand(args, { env }),
+    /** Runs the command that an output prints. */
+    runPrinted: async (output: string) => {
+      const [, command = ''] = /run: trainyard (.*)$/m.exec(output) ?? [];
+      const line = `node '${COMMAND}' ${command}`;
+      return (await shell('sh', ['-c', line], { env: { PATH: process.env.PATH, ...env } })).stdout;
+    },
+  };
+}
+
+async function newProxy(): Promise<BreakingProxy> {
+  const proxy = await startProxy(server.url);
+  onTestFinished(() => proxy.close());
+  return proxy;
+}
+
+async function idOf(folder: string): Promise<string> {
+  return (await api.list()).body.datasets.find(({ name }) => name === basename(folder))!.id;
+}
+
+/** Edits a caption as the page does. */
+async function editInDataset(id: string, filename: string, text: string): Promise<void> {
+  const { status } = await api.json('PUT', `/${id}/captions`, { captions: [{ filename, text }] });
+  expect(status).toBe(200);
+}
+
+const inDataset = async (id: string, filename: string) => (await api.raw('GET', `/${id}/files/${filename}`)).text();
+const inFolder = (folder: string, filename: string) => readFile(join(folder, filename), 'utf8');
+const namesIn = async (id: string) => (await api.status(id)).body.files.map(({ filename }) => filename);
+
+/** A folder that a machine has pushed. */
+async function pushed(pairs = 2, url = server.url) {
+  const machine = await newMachine(url);
+  const folder = await folderWith(await pairsOf(pairs), newName());
+  expect(await machine.run('push', folder)).toMatchObject({ code: 0 });
+  return { ...machine, folder, id: await idOf(folder) };
+}
+
+describe('push', () => {
+  test('keeps an edit of the dataset, says so, and the command that it prints fetches it', async () => {
+    const { folder, id, run, runPrinted } = await pushed();
+    await editInDataset(id, '01.txt', 'written on the page');
+    await writeFile(join(folder, '02.txt'), 'written in the folder');
+    const { code, stdout } = await run('push', folder);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Sent 1 caption to "both \d+", 2 files unchanged\./);
+    expect(stdout).toMatch(
+      /^1 caption is newer in the dataset: 01\.txt\. To fetch what is newer there, run: trainyard pull/m,
+    );
+    expect([await inDataset(id, '01.txt'), await inDataset(id, '02.txt')]).toEqual([
+      'written on the page',
+      'written in the folder',
+    ]);
+    expect(await inFolder(folder, '01.txt')).toBe('wagon 1');
+    expect(await runPrinted(stdout)).toContain('pulled 1 file');
+    expect(await inFolder(folder, '01.txt')).toBe('written on the page');
+    expect((await run('push', folder, '--json')).json()).toMatchObject({ sent: [], unchanged: { length: 4 } });
+  });
+
+  test('sends nothing of a file that was changed on both sides, shows both versions, and sends the others', async () => {
+    const { folder, id, run } = await pushed();
+    await editInDataset(id, '01.txt', 'first line\nof the page \u202e\nlast line');
+    await writeFile(join(folder, '01.txt'), 'first line\nof the folder\nlast line');
+    await writeFile(join(folder, '02.txt'), 'another');
+    const { code, stdout, stderr } = await run('push', folder);
+    expect(code).toBe(73);
+    expect(stdout).toContain('✗ 01.txt is in conflict');
+    expect(stdout).toContain('  - of the folder\n  + of the page \\u{202e}\n');
+    expect(stdout).not.toContain('first line');
+    expect(stderr).toMatch(/1 file is in conflict and was left alone: 01\.txt\. .* add --ours; .* add --theirs\./);
+    expect(await inDataset(id, '01.txt')).toContain('of the page');
+    expect(await inDataset(id, '02.txt')).toBe('another');
+    const again = await run('push', folder, '--json');
+    expect([again.code, again.json()]).toMatchObject([73, { sent: [], conflicts: [{ filename: '01.txt' }] }]);
+    const theirs = await run('push', folder, '--theirs');
+    expect([theirs.code, theirs.stdout]).toEqual([
+      0,
+      expect.stringContaining('1 caption stays as in the dataset: 01.txt.'),
+    ]);
+    expect(await inDataset(id, '01.txt')).toContain('of the page');
+    expect(await inFolder(folder, '01.txt')).toContain('of the folder');
+    expect((await run('push', folder, '--ours')).code).toBe(0);
+    expect(await inDataset(id, '01.txt')).toContain('of the folder');
+    expect((await run('push', folder)).code).toBe(0);
+    expect((await run('push', folder, '--ours', '--theirs')).code).toBe(64);
+  });
+
+  test('says which files were removed on one side, and removes or sends them only if told to', async () => {
+    const { folder, id, run } = await pushed(3);
+    await rm(join(folder, '01.jpg'));
+    await rm(join(folder, '01.txt'));
+    await api.json('DELETE', `/${id}/files`, { filenames: ['02.jpg', '02.txt'] });
+    const { code, stdout } = await run('push', folder);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      '1 image and 1 caption were removed from the folder: 01.jpg, 01.txt. To remove them from the dataset too, add --replace.',
+    );
+    expect(stdout).toContain(
+      '1 image and 1 caption were removed from the dataset: 02.jpg, 02.txt. To send them again, add --ours.',
+    );
+    expect(await namesIn(id)).toEqual(['01.jpg', '01.txt', '03.jpg', '03.txt']);
+    expect((await run('push', folder, '--replace', '--json')).json()).toMatchObject({
+      removed: ['01.jpg', '01.txt'],
+      sent: [],
+    });
+    expect((await run('push', folder, '--ours', '--json')).json()).toMatchObject({ sent: { length: 2 } });
+    expect(await namesIn(id)).toEqual(['02.jpg', '02.txt', '03.jpg', '03.txt']);
+  });
+
+  test('--replace removes no file that the dataset has in another version, or that the folder never had', async () => {
+    const { folder, id, run } = await pushed();
+    await rm(join(folder, '01.jpg'));
+    await rm(join(folder, '01.txt'));
+    await editInDataset(id, '01.txt', 'better words');
+    await api.upload(id, 'added.jpg', await media.jpeg({ seed: 7 }));
+    await api.upload(id, 'added.txt', 'added on the page');
+    const { code, stdout } = await run('push', folder, '--replace');
+    expect(code).toBe(73);
+    expect(stdout).toContain(
+      '✗ 01.txt is in conflict: removed from the folder, changed in the dataset (+)\n  + better words\n',
+    );
+    expect(stdout).toContain('1 image and 1 caption are only in the dataset: added.jpg, added.txt.');
+    expect(await namesIn(id)).toEqual(['01.txt', '02.jpg', '02.txt', 'added.jpg', 'added.txt']);
+    expect((await run('push', folder, '--replace', '--ours')).code).toBe(0);
+    expect(await namesIn(id)).toEqual(['02.jpg', '02.txt']);
+  });
+
+  test('two machines: each keeps what the other has sent, and the first push of a machine overwrites nothing', async () => {
+    const one = await pushed();
+    const other = await newMachine();
+    const copy = join(await newRoot(), basename(one.folder));
+    expect((await other.run('pull', basename(one.folder), copy)).code).toBe(0);
+    await writeFile(join(one.folder, '01.txt'), 'by the first machine');
+    await one.run('push', one.folder);
+    await writeFile(join(copy, '02.txt'), 'by the second machine');
+    const second = await other.run('push', copy, '--json');
+    expect([second.code, second.json()]).toMatchObject([
+      0,
+      { sent: ['02.txt'], kept: { changed_in_dataset: ['01.txt'] } },
+    ]);
+    await one.run('pull', basename(one.folder), one.folder);
+    expect(await inFolder(one.folder, '02.txt')).toBe('by the second machine');
+    // A third machine has another folder, and has never pushed it.
+    const third = await newMachine();
+    const files = { ...(await pairsOf(2)), '02.txt': 'by the third machine', '03.txt': 'extra' };
+    const foreign = await folderWith(files, basename(one.folder));
+    const dry = await third.run('push', foreign, '--dry-run', '--json');
+    expect([dry.code, dry.json()]).toMatchObject([73, { send: ['03.txt'], unchanged: 2, conflicts: { length: 2 } }]);
+    expect((await third.run('push', foreign)).code).toBe(73);
+    expect([await inDataset(one.id, '01.txt'), await inDataset(one.id, '02.txt')]).toEqual([
+      'by the first machine',
+      'by the second machine',
+    ]);
+    expect((await third.run('push', foreign, '--ours')).code).toBe(0);
+    expect(await inDataset(one.id, '02.txt')).toBe('by the third machine');
+  });
+
+  test.each([
+    ['before the upload is reserved', 'POST', 'get-upload-endpoint'],
+    ['while it is sent', 'PUT', ''],
+  ])('an edit that another client saves %s is a conflict', async (_, method, part) => {
+    const proxy = await newProxy();
+    const { folder, id, run } = await pushed(1, proxy.url);
+    await writeFile(join(folder, '01.txt'), 'by the push');
+    let edits = 0;
+    proxy.rule(async (seen) => {
+      const isFirst = seen.method === method && seen.path.includes(part) && ++edits === 1;
+      if (isFirst) await editInDataset(id, '01.txt', 'in between');
+      return undefined;
+    });
+    const { code, stdout } = await run('push', folder);
+    expect([code, edits > 0]).toEqual([73, true]);
+    expect(stdout).toContain('  - by the push\n  + in between\n');
+    expect(await inDataset(id, '01.txt')).toBe('in between');
+    expect((await api.status(id)).body.status).toBe('READY');
+  });
+
+  test('an edit that another client saves before a deletion is a conflict', async () => {
+    const proxy = await newProxy();
+    const { folder, id, run } = await pushed(2, proxy.url);
+    await rm(join(folder, '01.jpg'));
+    await rm(join(folder, '01.txt'));
+    proxy.rule(async ({ method }) => {
+      if (method === 'DELETE') await editInDataset(id, '01.txt', 'in between');
+      return undefined;
+    });
+    const { code, json } = await run('push', folder, '--replace', '--json');
+    expect([code, json()]).toMatchObject([73, { removed: ['01.jpg'], conflicts: [{ filename: '01.txt' }] }]);
+    expect(await inDataset(id, '01.txt')).toBe('in between');
+  });
+
+  test('remembers what an interrupted push has sent', async () => {
+    const proxy = await newProxy();
+    const machine = await newMachine(proxy.url);
+    const folder = await folderWith(await pairsOf(2), newName());
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 2 ? { holdAfterBytes: 1 } : undefined,
+    );
+    const running = machine.start('push', folder, '--concurrency', '1');
+    await eventually(() => (proxy.requests('PUT', '').length === 3 && proxy.seen.at(-1)!.bytes > 0 ? true : undefined));
+    running.process.kill('SIGINT');
+    expect((await running.ended).code).toBe(130);
+    proxy.rule();
+    const id = await idOf(folder);
+    await editInDataset(id, '01.txt', 'edited in the meantime');
+    const again = await machine.run('push', folder, '--json');
+    expect([again.code, again.json()]).toMatchObject([0, { kept: { changed_in_dataset: ['01.txt'] } }]);
+    // Files are listed as they ended.
+    expect(again.json().sent.sort()).toEqual(['02.jpg', '02.txt']);
+    expect(await inDataset(id, '01.txt')).toBe('edited in the meantime');
+  });
+
+  test('files named one by one say nothing about the others of their folder', async () => {
+    const { folder, id, run } = await pushed();
+    await writeFile(join(folder, '01.txt'), 'changed');
+    await editInDataset(id, '02.txt', 'changed there');
+    const { json } = await run(
+      'push',
+      join(folder, '01.jpg'),
+      join(folder, '01.txt'),
+      '--name',
+      basename(folder),
+      '--json',
+    );
+    expect(json()).toMatchObject({
+      sent: ['01.txt'],
+      conflicts: [],
+      kept: { removed_from_folder: [], changed_in_dataset: [] },
+    });
+    // What they had in common is still known.
+    expect((await run('push', folder, '--json')).json()).toMatchObject({ kept: { changed_in_dataset: ['02.txt'] } });
+  });
+});
+
+describe('what folder and dataset have in common', () => {
+  const stateFile = (home: string) => join(home, 'trainyard', 'sync', readdirSync(join(home, 'trainyard', 'sync'))[0]!);
+
+  test('is a file that only its owner can read, outside of the folder', async () => {
+    const { folder, home, id } = await pushed(1);
+    expect((await stat(stateFile(home))).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual(['01.jpg', '01.txt']);
+    const state = JSON.parse(await readFile(stateFile(home), 'utf8'));
+    expect(state).toMatchObject({ folders: [folder], url: server.url, dataset_id: id });
+    expect(Object.keys(state.files).sort()).toEqual(['01.jpg', '01.txt']);
+    expect(await readdir(join(home, 'trainyard', 'sync'))).toHaveLength(1);
+  });
+
+  test.each(['', '{', '[]', '{"format":1,"files":{"01.txt":7}}', '{"format":99,"files":{}}'])(
+    'counts as unknown if the file is %j',
+    async (damaged) => {
+      const { folder, home, id, run } = await pushed(1);
+      await writeFile(stateFile(home), damaged);
+      expect((await run('push', folder)).code).toBe(0);
+      await writeFile(stateFile(home), damaged);
+      await editInDataset(id, '01.txt', 'changed there');
+      expect((await run('push', folder)).code).toBe(73);
+      expect(await inDataset(id, '01.txt')).toBe('changed there');
+      expect((await run('push', folder, '--ours')).code).toBe(0);
+      expect((await run('push', folder)).code).toBe(0);
+    },
+  );
+
+  test('is not that of another dataset with the same name', async () => {
+    const { folder, id, run } = await pushed(1);
+    await api.request('DELETE', `/${id}`);
+    const next = await api.newDataset(basename(folder));
+    await api.upload(next, '01.txt', 'of another dataset');
+    expect((await run('push', folder)).code).toBe(73);
+    expect(await inDataset(next, '01.txt')).toBe('of another dataset');
+  });
+});
+
+describe('pull', () => {
+  test('keeps an edit of the folder, says so, and the command that it prints sends it', async () => {
+    const { folder, id, run, runPrinted } = await pushed();
+    await editInDataset(id, '01.txt', 'written on the page');
+    await writeFile(join(folder, '02.txt'), 'written in the folder');
+    const { code, stdout } = await run('pull', basename(folder), folder);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^pulled 1 file \(19 bytes\) .*, 2 files unchanged$/m);
+    expect(stdout).toMatch(
+      /^1 caption is newer in the folder: 02\.txt\. To send what is newer there, run: trainyard push/m,
+    );
+    expect([await inFolder(folder, '01.txt'), await inFolder(folder, '02.txt')]).toEqual([
+      'written on the page',
+      'written in the folder',
+    ]);
+    expect(await runPrinted(stdout)).toContain('Sent 1 caption');
+    expect(await inDataset(id, '02.txt')).toBe('written in the folder');
+  });
+
+  test('writes nothing of a file that was changed on both sides, unless a side is chosen', async () => {
+    const { folder, id, run } = await pushed();
+    await editInDataset(id, '01.txt', 'of the page');
+    await writeFile(join(folder, '01.txt'), 'of the folder');
+    const dry = await run('pull', basename(folder), folder, '--dry-run', '--json');
+    expect([dry.code, dry.json()]).toMatchObject([
+      73,
+      { dry_run: true, pull: [], unchanged: { length: 3 }, remove: [], conflicts: [{ filename: '01.txt' }] },
+    ]);
+    const { code, stdout, stderr } = await run('pull', basename(folder), folder);
+    expect([code, stderr]).toEqual([73, expect.stringContaining('1 file is in conflict')]);
+    expect(stdout).toContain('  - of the folder\n  + of the page\n');
+    const ours = await run('pull', basename(folder), folder, '--ours');
+    expect([ours.code, ours.stdout]).toEqual([0, expect.stringContaining('1 caption stays as in the folder: 01.txt.')]);
+    expect(await inFolder(folder, '01.txt')).toBe('of the folder');
+    expect((await run('pull', basename(folder), folder, '--theirs')).code).toBe(0);
+    expect(await inFolder(folder, '01.txt')).toBe('of the page');
+    expect((await run('push', folder)).code).toBe(0);
+  });
+
+  test('says which files were removed on one side, and removes or fetches them only if told to', async () => {
+    const { folder, id, run } = await pushed(3);
+    await rm(join(folder, '01.txt'));
+    await api.json('DELETE', `/${id}/files`, { filenames: ['02.jpg', '02.txt'] });
+    await writeFile(join(folder, 'notes.md'), 'mine');
+    const args = ['pull', basename(folder), folder];
+    const { code, stdout } = await run(...args);
+    expect(code).toBe(0);
+    expect(stdout).toContain(
+      '1 image and 1 caption were removed from the dataset: 02.jpg, 02.txt. To remove them from the folder too, add --replace.',
+    );
+    expect(stdout).toContain('1 caption was removed from the folder: 01.txt. To fetch them again, add --theirs.');
+    expect(await readdir(folder)).toHaveLength(6);
+    const dry = await run(...args, '--replace', '--dry-run');
+    expect(dry.stdout).toContain('Would remove 2 files: 02.jpg, 02.txt.');
+    // A file that was changed in the folder is not removed.
+    await writeFile(join(folder, '02.txt'), 'still of use');
+    const replaced = await run(...args, '--replace', '--json');
+    expect([replaced.code, replaced.json()]).toMatchObject([
+      73,
+      { removed: ['02.jpg'], conflicts: [{ filename: '02.txt' }] },
+    ]);
+    expect((await run(...args, '--theirs', '--json')).json()).toMatchObject({ pulled: ['01.txt'] });
+    expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.txt', '03.jpg', '03.txt', 'notes.md']);
+  });
+
+  test('fetches everything into a folder that was emptied, and removes nothing for a dataset that was emptied', async () => {
+    const { folder, id, run } = await pushed();
+    const args = ['pull', basename(folder), folder];
+    await rm(folder, { recursive: true });
+    await mkdir(folder);
+    expect((await run(...args, '--json')).json()).toMatchObject({ pulled: { length: 4 } });
+    await api.json('DELETE', `/${id}/files`, { filenames: await namesIn(id) });
+    expect((await run(...args, '--replace', '--json')).json()).toMatchObject({ removed: [] });
+    expect(await readdir(folder)).toHaveLength(4);
+  });
+
+  test('fetches small files in archives, and continues with the missing ones after ctrl-C', async () => {
+    const proxy = await newProxy();
+    const { folder } = await pushed(70);
+    const machine = await newMachine(proxy.url);
+    const copy = join(await newRoot(), 'copy');
+    let archives = 0;
+    proxy.rule(async ({ pathname }) => {
+      if (!pathname.endsWith('/archive') || ++archives < 3) return undefined;
+      running.process.kill('SIGINT');
+      await running.ended;
+      return undefined;
+    });
+    const running = machine.start('pull', basename(folder), copy);
+    expect((await running.ended).code).toBe(130);
+    proxy.rule();
+    const { code, json } = await machine.run('pull', basename(folder), copy, '--json');
+    expect(code).toBe(0);
+    expect(json().pulled.length + json().unchanged.length).toBe(140);
+    expect(json().conflicts).toEqual([]);
+    expect(proxy.requests('GET', '/files/')).toHaveLength(0);
+    for (const name of await readdir(folder))
+      expect(await readFile(join(copy, name))).toEqual(await readFile(join(folder, name)));
+    expect(await readdir(copy)).toHaveLength(140);
+  });
+
+  test('overwrites no file that is edited or created in the folder during the pull', async () => {
+    const proxy = await newProxy();
+    const { folder, id, run } = await pushed(2, proxy.url);
+    await editInDataset(id, '01.txt', 'of the page');
+    await editInDataset(id, '02.txt', 'of the page');
+    await api.upload(id, '03.txt', 'of the page');
+    proxy.rule(async ({ pathname }) => {
+      if (!pathname.endsWith('/archive')) return undefined;
+      await writeFile(join(folder, '01.txt'), 'edited now');
+      await writeFile(join(folder, '03.txt'), 'created now');
+      return undefined;
+    });
+    const { code, json } = await run('pull', basename(folder), folder, '--theirs', '--json');
+    expect([code, json()]).toMatchObject([
+      73,
+      { pulled: ['02.txt'], conflicts: [{ filename: '01.txt' }, { filename: '03.txt' }] },
+    ]);
+    expect([await inFolder(folder, '01.txt'), await inFolder(folder, '03.txt')]).toEqual(['edited now', 'created now']);
+    expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt', '03.txt']);
+  });
+
+  test('knows a folder by its real path, and a copy of it as another folder', async () => {
+    const { folder, id, run } = await pushed(1);
+    await editInDataset(id, '01.txt', 'of the page');
+    const copy = join(await newRoot(), 'copy');
+    await cp(folder, copy, { recursive: true });
+    expect((await run('pull', basename(folder), copy)).code).toBe(73);
+    expect((await run('pull', basename(folder), `${folder}/../${basename(folder)}/.`)).code).toBe(0);
+    expect(await inFolder(folder, '01.txt')).toBe('of the page');
+  });
+});
+
+describe('push --watch --both', () => {
+  test('copies every change in both directions, and leaves conflicts alone', async () => {
+    const { folder, id, start } = await pushed(3);
+    await editInDataset(id, '01.txt', 'conflict of the page');
+    await writeFile(join(folder, '01.txt'), 'conflict of the folder');
+    const running = start('push', folder, '--watch', '--both');
+    onTestFinished(() => void running.process.kill('SIGKILL'));
+    const becomes = (read: () => Promise<string>, text: string) =>
+      eventually(async () => ((await read().catch(() => '')) === text ? true : undefined));
+    await eventually(() => (running.stderr().includes('and the dataset for changes') ? true : undefined));
+    expect(running.stdout()).toContain('✗ 01.txt is in conflict');
+    await writeFile(join(folder, '02.txt'), 'from the folder');
+    await becomes(() => inDataset(id, '02.txt'), 'from the folder');
+    await api.upload(id, '02.txt', 'and from the page');
+    await becomes(() => inFolder(folder, '02.txt'), 'and from the page');
+    await api.upload(id, '04.jpg', await media.jpeg({ seed: 4 }));
+    await api.upload(id, '04.txt', 'wagon 4');
+    await becomes(() => inFolder(folder, '04.txt'), 'wagon 4');
+    await api.json('DELETE', `/${id}/files`, { filenames: ['03.jpg', '03.txt'] });
+    await eventually(async () => ((await readdir(folder)).includes('03.txt') ? undefined : true));
+    await rm(join(folder, '04.jpg'));
+    await rm(join(folder, '04.txt'));
+    await eventually(async () => ((await namesIn(id)).length === 4 ? true : undefined));
+    running.process.kill('SIGINT');
+    const { code, stdout } = await running.ended;
+    // 130 if the events of the last change are still being compared.
+    expect([0, 130]).toContain(code);
+    expect(stdout.match(/✗ 01\.txt is in conflict/g)).toHaveLength(1);
+    expect([await inFolder(folder, '01.txt'), await inDataset(id, '01.txt')]).toEqual([
+      'conflict of the folder',
+      'conflict of the page',
+    ]);
+    expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
+  });
+
+  test('ends if the dataset is deleted, and needs --watch', async () => {
+    const { folder, id, start, run } = await pushed(1);
+    expect((await run('push', folder, '--both')).code).toBe(64);
+    const running = start('push', folder, '--watch', '--both', '--json');
+    onTestFinished(() => void running.process.kill('SIGKILL'));
+    await eventually(() => (running.stdout().includes('"status":"READY"') ? true : undefined));
+    await api.request('DELETE', `/${id}`);
+    const { code, stderr } = await running.ended;
+    expect([code, stderr]).toEqual([66, '']);
+    expect(await readdir(folder)).toHaveLength(2);
+    expect((await api.list()).body.datasets.some(({ name }) => name === basename(folder))).toBe(false);
+  });
+});

@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Api } from '../harness/api.js';
+import { trainyard } from '../harness/command.js';
+import { type Receiver, startReceiver } from '../harness/receiver.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let receiver: Receiver;
+let api: Api;
+beforeAll(async () => {
+  [server, receiver] = await Promise.all([startServer({ 'webhook-allow': '127.0.0.1' }), startReceiver()]);
+  api = await server.api();
+});
+afterAll(() => Promise.all([discardServer(server), receiver.close()]));
+
+const webhook = (...args: string[]) =>
+  trainyard(['webhook', ...args], { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+
+test('webhook add, ls, test, deliveries, resend, disable, enable and rm', async () => {
+  const added = await webhook('add', receiver.url, '--event', 'dataset.ready');
+  expect([added.code, added.stdout]).toEqual([0, expect.stringMatching(/^whsec_\S{44}\n$/)]);
+  const [, id = ''] = /made webhook (\S+) for dataset\.ready/.exec(added.stderr) ?? [];
+  expect((await webhook('ls')).stdout).toMatch(new RegExp(`${id}  enabled  dataset\\.ready  ${receiver.url}\n`));
+  const tested = await webhook('test', id);
+  expect([tested.code, tested.stdout]).toEqual([0, 'The receiver answered 204.\n']);
+  receiver.answer = (response) => response.writeHead(500).end();
+  const failed = await webhook('test', id, '--json');
+  expect([failed.code, failed.json()]).toMatchObject([1, { state: 'waiting', answer: 500, attempts: 1 }]);
+  const { stdout } = await webhook('deliveries', id);
+  expect(stdout).toMatch(/webhook\.test .* next attempt .* The receiver answered 500\./);
+  receiver.answer = (response) => response.writeHead(204).end();
+  expect((await webhook('resend', id, failed.json().id)).code).toBe(0);
+  expect((await webhook('disable', id)).stdout).toBe(`Webhook ${id} is disabled.\n`);
+  expect((await webhook('test', id)).stderr).toContain(`Run: trainyard webhook enable ${id}`);
+  expect((await webhook('enable', id)).stdout).toBe(`Webhook ${id} is enabled.\n`);
+  expect((await webhook('rm', id)).code).toBe(0);
+  expect((await webhook('ls')).stdout).toContain('trainyard webhook add URL');
+  expect((await webhook('rm', id)).code).toBe(66);
+  const refused = await webhook('add', 'http://10.0.0.1/');
+  expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining('--webhook-allow')]);
+});
+
+test('a token that only reads lists webhooks and makes none, one that is bound to datasets does neither', async () => {
+  await api.newDataset('wagons');
+  const tokenOf = async (...flags: string[]) => {
+    const made = await trainyard(['token', 'create', '--data', server.dataFolder, ...flags]);
+    return new Api(server.url, made.stdout.trim());
+  };
+  const [reading, bound] = await Promise.all([tokenOf('--read-only'), tokenOf('--dataset', 'wagons')]);
+  const statuses = async (as: Api) => [
+    (await as.request('GET', '/webhooks')).status,
+    (await as.json('POST', '/webhooks', { url: receiver.url })).status,
+  ];
+  expect(await statuses(reading)).toEqual([200, 403]);
+  expect(await statuses(bound)).toEqual([403, 403]);
+});

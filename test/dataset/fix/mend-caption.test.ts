@@ -1,0 +1,132 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { mendCaption } from '../../../src/dataset/fix/mend-caption.js';
+
+/** The bytes 0x80 to 0x9F of Windows-1252; `\0` for the five that it leaves out. */
+const HIGH = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
+
+const windows1252 = (text: string) =>
+  Buffer.from(
+    [...text].map((character) => {
+      const high = HIGH.indexOf(character);
+      return high < 0 ? character.charCodeAt(0) : 0x80 + high;
+    }),
+  );
+
+const utf16be = (text: string) => Buffer.from(text, 'utf16le').swap16();
+
+const textOf = (bytes: Buffer) => {
+  const mended = mendCaption(bytes);
+  return mended.ok ? mended.bytes.toString() : undefined;
+};
+
+describe('a caption in Windows-1252', () => {
+  test.each([
+    'a wagon’s wheel',
+    'the “red” wagon — old, 1920–1930…',
+    'people’s ‘quoted’ 6” pipe, dogs’ tails',
+    'café, crème brûlée, naïve jalapeño façade, Zoë',
+    'Ångström, CAFÉ ÉTÉ',
+    'smørrebrød på åen, Ærø, 20 °C, 5 €',
+    'un café noir, « déjà vu », c’est ça, à la carte',
+    'ein Mädchen, große Straße, Öl',
+    'el niño, ¿qué es? ¡sí señor!',
+    'um pão de queijo, ações',
+    'cœur, œuvre, créée',
+    '640×512, ½ size, Brand™',
+  ])('is converted: %s', (text) => {
+    expect(mendCaption(windows1252(text))).toMatchObject({ ok: true, change: expect.stringContaining('(assumed)') });
+    expect(textOf(windows1252(text))).toBe(text);
+  });
+
+  test('is shown as it will read, around its first letter beyond ASCII', () => {
+    const text = `${'a red wagon, '.repeat(20)}and the wagon’s wheel`;
+    expect(mendCaption(windows1252(text))).toMatchObject({ change: expect.stringMatching(/“.*the wagon’s wheel”$/) });
+  });
+
+  /** Captions in other encodings, as `iconv` writes them. */
+  test.each([
+    ['Cyrillic, Windows-1251', 'мальчик', 'ece0ebfcf7e8ea'],
+    ['Cyrillic words of one letter', 'я и ты', 'ff20e820f2fb'],
+    ['a Cyrillic word in English', 'a red wagon in снег', '612072656420776167 6f6e20696e20f1ede5e3'],
+    ['Shift-JIS', '猫と電車', '944c82c69364 8ed4'],
+    ['Shift-JIS in English', 'a photo of 山', '612070686f746f206f66208e52'],
+    ['Shift-JIS that ends like a quote', 'a 船 b', '6120914420 62'],
+    ['GBK in English', 'a 红 cat', '6120baec20636174'],
+    ['GBK between letters', 'a中b', '61d6d062'],
+    ['Korean after English', 'cat이', '636174c0cc'],
+    ['Polish', 'żółty', 'bff3b37479'],
+    ['Polish with ę', 'piękny', '7069ea6b6e79'],
+    ['Polish with ń', 'koń', '6b6ff1'],
+    ['Polish with ć', 'robić', '726f6269e6'],
+    ['Czech', 'kočka', '6b6fe86b61'],
+    ['Turkish', 'ışık', 'fdfefd6b'],
+    ['Mac Roman apostrophe', 'wagon’s', '7761676f6ed573'],
+    ['Mac Roman é', 'café', '6361668e'],
+    ['Mac Roman quotes', '“red”', 'd2726564d3'],
+    ['DOS', 'schön', '73636894 6e'],
+    ['Greek', 'γάτα', 'e3dcf4e1'],
+    ['an undefined byte', '', '6181'],
+    ['a control character', '', '61e91b62'],
+    ['UTF-8 and Windows-1252 in one file', 'é ’', '636166c3a920776167 6f6e9273'],
+  ])('is not guessed from %s (%s)', (_, __, hex) => {
+    const mended = mendCaption(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    expect(mended).toMatchObject({ ok: false, reason: expect.stringContaining('iconv -f ENCODING -t UTF-8') });
+  });
+});
+
+describe('a caption with a byte order mark', () => {
+  test('is converted from UTF-16 of either order, with characters beyond 16 bits', () => {
+    const text = 'a wagon 猫 🚂\r\nand a line';
+    expect(textOf(Buffer.from(`\ufeff${text}`, 'utf16le'))).toBe(text);
+    expect(textOf(utf16be(`\ufeff${text}`))).toBe(text);
+    expect(textOf(Buffer.from('\ufeff\ufefftwice', 'utf16le'))).toBe('twice');
+  });
+
+  test('in UTF-8 loses it, and nothing else', () => {
+    expect(textOf(Buffer.from('\ufeff\ufeff a\ufeffb \r\n'))).toBe(' a\ufeffb \r\n');
+    expect(textOf(Buffer.from('\ufeff'))).toBe('');
+  });
+
+  test.each([
+    ['half a character', Buffer.from([0xff, 0xfe, 0x61])],
+    ['half a surrogate pair', Buffer.from([0xff, 0xfe, 0x3d, 0xd8, 0x61, 0])],
+    ['UTF-32', Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0])],
+    ['a zero', Buffer.from('\ufeffa\0', 'utf16le')],
+    ['a control character', Buffer.from('\ufeffa\u001b', 'utf16le')],
+  ])('that is no text is left as it is: %s', (_, bytes) => {
+    expect(mendCaption(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('no valid text') });
+  });
+});
+
+test('zero bytes are never removed', () => {
+  expect(mendCaption(Buffer.from('cat', 'utf16le'))).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining('UTF-16LE'),
+  });
+  expect(mendCaption(Buffer.from('\ufeffa\0'))).toMatchObject({
+    ok: false,
+    reason: expect.stringContaining('zero bytes'),
+  });
+});
+
+test('random bytes become valid UTF-8 without a byte order mark and without zeros, or stay', () => {
+  const part = fc.oneof(fc.constantFrom('a', 'e', ' ', 'T', '.'), fc.constantFrom(...'éèñÑœ’“”–…ß\xa0'));
+  const latin = fc.array(part, { maxLength: 30 }).map((parts) => windows1252(parts.join('')));
+  const any = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
+  const marked = any.map((bytes) => Buffer.concat([Buffer.from([0xff, 0xfe]), bytes]));
+  let mendedLatin = 0;
+  fc.assert(
+    fc.property(fc.oneof(latin, any, marked), (bytes) => {
+      const before = Buffer.from(bytes);
+      const mended = mendCaption(bytes);
+      expect(bytes).toEqual(before);
+      if (!mended.ok) return;
+      if (mended.change.includes('1252')) mendedLatin++;
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(mended.bytes);
+      expect(text).not.toMatch(/^\ufeff|\0/);
+    }),
+    { numRuns: 3000 },
+  );
+  expect(mendedLatin).toBeGreaterThan(50);
+});

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+import type { Author, DatasetFile, StoredFile, Upload } from '../../../src/dataset/dataset.js';
+import { laptop } from '../../harness/author.js';
+import { expiryOf, historyAfter, storedDifference } from '../../../src/dataset/history/revisions.js';
+
+const MINUTE = 60_000_000;
+
+let ids = 0;
+
+function stored(filename: string, sha256: string, addedIn = 1): StoredFile {
+  const facts = { kind: 'caption', bytes: 1 } as unknown as StoredFile['upload']['facts'];
+  const bytes = { sizeBytes: 1, sha256, contentType: 'text/plain', facts, warnings: [], blobVersion: null };
+  const upload = { state: 'stored', ...bytes, finalizedAt: 1, addedIn } as const;
+  return { id: `file-${++ids}`, datasetId: 'd', filename, kind: 'caption', createdAt: 1, upload };
+}
+
+const rejected = (filename: string): DatasetFile => ({
+  ...stored(filename, 'x'),
+  upload: { state: 'rejected', finalizedAt: 1 } as Upload,
+});
+
+describe('the difference of a change', () => {
+  test('names files that were added, removed and replaced, and not those that stay', () => {
+    const [kept, removed, old] = [stored('kept.txt', '1'), stored('removed.txt', '2'), stored('changed.txt', '3')];
+    const [added, next] = [stored('added.txt', '4'), stored('changed.txt', '5')];
+    expect(storedDifference([kept, removed, old], [kept, added, next])).toEqual({
+      added: [added],
+      removed: [removed],
+      changed: [{ from: old, to: next }],
+      identical: [],
+      isJudgedAnew: false,
+    });
+  });
+
+  test('is empty for a replacement by the same bytes', () => {
+    const [from, to] = [stored('a.txt', '1'), stored('a.txt', '1')];
+    expect(storedDifference([from], [to])).toEqual({
+      added: [],
+      removed: [],
+      changed: [],
+      identical: [{ from, to }],
+      isJudgedAnew: false,
+    });
+  });
+
+  test('is that a check found it damaged, for a new state of the same file, and nothing for uploads that are not stored', () => {
+    const file = stored('a.txt', '1');
+    const marked = { ...file, upload: { ...file.upload, problem: {} as never } };
+    const nothing = { added: [], removed: [], changed: [], identical: [] };
+    const judged = { ...nothing, isJudgedAnew: true };
+    expect(storedDifference([file, rejected('b.txt')], [marked, rejected('c.txt')])).toEqual(judged);
+    expect(storedDifference([marked], [file])).toEqual(judged);
+    expect(storedDifference([marked], [{ ...marked }])).toEqual({ ...nothing, isJudgedAnew: false });
+  });
+
+  test('is an addition where the name was rejected before', () => {
+    const file = stored('a.txt', '1');
+    expect(storedDifference([rejected('a.txt')], [file]).added).toEqual([file]);
+  });
+});
+
+describe('the revision of a change', () => {
+  const begun = (author: Author, now = 0) => historyAfter({ latest: 4, open: null }, { author, past: [], now });
+
+  test('is the next one if none is open', () => {
+    expect(begun(laptop).latest).toBe(5);
+  });
+
+  test('is the open one for ten minutes from its start, for changes of the same token and kind', () => {
+    const history = begun(laptop);
+    const latestAfter = (author: Author, now: number) => historyAfter(history, { author, past: [], now }).latest;
+    expect(latestAfter(laptop, 10 * MINUTE - 1)).toBe(5);
+    expect(latestAfter(laptop, 10 * MINUTE)).toBe(6);
+    expect(latestAfter({ ...laptop, tokenId: 'b2' }, 1)).toBe(6);
+    expect(latestAfter({ ...laptop, how: 'delete' }, 1)).toBe(6);
+    expect(latestAfter({ ...laptop, changeId: 'push-1' }, 1)).toBe(6);
+  });
+
+  test('does not move the start of the open one', () => {
+    const history = historyAfter(begun(laptop), { author: laptop, past: [], now: 9 * MINUTE });
+    expect(historyAfter(history, { author: laptop, past: [], now: 11 * MINUTE }).latest).toBe(6);
+  });
+
+  test('is the open one without a limit of time if the client names the change', () => {
+    const push: Author = { ...laptop, how: 'push', changeId: '3f2a' };
+    const history = begun(push);
+    expect(historyAfter(history, { author: push, past: [], now: 1000 * MINUTE }).latest).toBe(5);
+    const other = { ...push, changeId: '3f2b' };
+    expect(historyAfter(history, { author: other, past: [], now: 1 }).latest).toBe(6);
+    expect(historyAfter(history, { author: { ...push, tokenId: 'b2' }, past: [], now: 1 }).latest).toBe(6);
+  });
+
+  test('is the next one if the change replaces or removes a file of the open one', () => {
+    const history = begun(laptop);
+    const latestAfter = (past: StoredFile[]) => historyAfter(history, { author: laptop, past, now: 1 });
+    expect(latestAfter([stored('a.txt', '1', 4)]).latest).toBe(5);
+    expect(latestAfter([stored('a.txt', '1', 4), stored('b.txt', '1', 5)])).toMatchObject({
+      latest: 6,
+      open: { startedAt: 1 },
+    });
+  });
+
+  test('is one of its own for a restore', () => {
+    const restore: Author = { ...laptop, how: 'restore' };
+    const history = begun(restore);
+    expect(history).toEqual({ latest: 5, open: null });
+    expect(historyAfter(history, { author: restore, past: [], now: 1 }).latest).toBe(6);
+  });
+});
+
+describe('retention', () => {
+  const rules = { lifetime: 100, count: 3 };
+  const expiry = (number: number, pin: { at: number; by: string; note: null } | null = null) =>
+    expiryOf({ number, changedAt: 7, pin }, { latest: 10, rules });
+
+  test('begins a lifetime after the last change of a revision that is not among the latest', () => {
+    expect([7, 8, 9, 10].map((number) => expiry(number))).toEqual([107, undefined, undefined, undefined]);
+  });
+
+  test('keeps what is pinned', () => {
+    expect(expiry(7, { at: 1, by: 'laptop', note: null })).toBeUndefined();
+  });
+
+  test('keeps the latest revision in any case', () => {
+    const none = { latest: 10, rules: { lifetime: 0, count: 0 } };
+    expect(expiryOf({ number: 10, changedAt: 7, pin: null }, none)).toBeUndefined();
+    expect(expiryOf({ number: 9, changedAt: 7, pin: null }, none)).toBe(7);
+  });
+});

@@ -1,0 +1,234 @@
+import { parse as parseToml } from 'smol-toml';
+import { describe, expect, test } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { aiToolkitJob } from '../../../src/dataset/train/ai-toolkit-job.js';
+import type { TrainConfig } from '../../../src/dataset/train/config-text.js';
+import { TRAINERS, trainConfigOf } from '../../../src/dataset/train/train-config.js';
+import {
+  type DatasetToTrain,
+  type TrainingFile,
+  trainingDatasetOf,
+} from '../../../src/dataset/train/training-dataset.js';
+import {
+  AI_TOOLKIT_BLOCK,
+  AI_TOOLKIT_IMAGE_JOB,
+  AI_TOOLKIT_VIDEO_JOB,
+  DIFFUSION_PIPE,
+  type DocumentedKey,
+  KOHYA,
+  MUSUBI,
+  ONETRAINER,
+  SIMPLETUNER,
+} from './documented-keys.js';
+
+const DIGEST = 'ab'.repeat(32);
+const image = (filename: string, side = 1024): TrainingFile => ({ filename, width: side, height: side });
+const clip = (filename: string, frames: number, rate = 24): TrainingFile => ({
+  filename,
+  width: 1280,
+  height: 720,
+  frames,
+  frames_per_second: rate,
+});
+const ONE_LINE = [{ filename: '1.txt', text: 'a red wagon\n' }];
+const TWO_LINES = [...ONE_LINE, { filename: '2.txt', text: '\na wagon,\nin rain' }];
+
+const dataset = (files: readonly TrainingFile[], more: Partial<DatasetToTrain> = {}) =>
+  trainingDatasetOf({
+    name: 'rail way',
+    root: '/data',
+    digest: DIGEST,
+    captions: ONE_LINE,
+    ...more,
+    files: withCaptions(files),
+  });
+const withCaptions = (files: readonly TrainingFile[]): TrainingFile[] => [
+  ...files,
+  ...[...new Set(files.map(({ filename }) => filename.replace(/\.\w+$/, '.txt')))].map((filename) => ({ filename })),
+];
+
+const IMAGES = dataset([image('1.jpg'), image('2.png', 300), image('3.jpg')], { captions: TWO_LINES });
+const CLIPS = dataset([clip('1.mp4', 50), clip('2.webm', 100, 30)]);
+const MIXED = dataset([image('1.jpg'), image('2.jpg'), clip('3.mp4', 81)]);
+
+const PARSERS: Record<TrainConfig['format'], (text: string) => unknown> = {
+  yaml: parseYaml,
+  toml: parseToml,
+  json: JSON.parse,
+};
+const parsed = ({ format, text }: TrainConfig): unknown => PARSERS[format](text);
+
+/** `[['datasets.[].resolution', 512], …]`: every value that is neither a table nor a list. */
+function leavesOf(value: unknown, path: readonly string[] = []): (readonly [string, unknown])[] {
+  if (Array.isArray(value)) return value.flatMap((item) => leavesOf(item, [...path, '[]']));
+  if (typeof value !== 'object' || value === null) return [[path.join('.'), value]];
+  return Object.entries(value).flatMap(([name, item]) => leavesOf(item, [...path, name]));
+}
+
+/** The keys that the trainer does not document, and the values that it does not take. */
+function faultsIn(document: unknown, documented: Record<string, DocumentedKey>): string[] {
+  return leavesOf(document).flatMap(([path, value]) => {
+    const known = documented[path];
+    if (known === undefined) return [`${path} is not documented`];
+    return known.isValid(value) ? [] : [`${path} = ${JSON.stringify(value)}: see ${known.source}`];
+  });
+}
+
+const DOCUMENTED = {
+  'ai-toolkit': AI_TOOLKIT_BLOCK,
+  kohya: KOHYA,
+  onetrainer: ONETRAINER,
+  simpletuner: SIMPLETUNER,
+  musubi: MUSUBI,
+  'diffusion-pipe': DIFFUSION_PIPE,
+} as const;
+
+describe.each(TRAINERS)('the settings for %s', (trainer) => {
+  test('have documented keys and values only, and between them all that are documented here', () => {
+    const configs = (trainer === 'kohya' ? [IMAGES, MIXED] : [IMAGES, CLIPS, MIXED]).map((one) =>
+      trainConfigOf(trainer, [one]),
+    );
+    const documents = configs.map(parsed);
+    expect(documents.flatMap((document) => faultsIn(document, DOCUMENTED[trainer]))).toEqual([]);
+    const used = new Set(documents.flatMap((document) => leavesOf(document).map(([path]) => path)));
+    expect(Object.keys(DOCUMENTED[trainer]).filter((path) => !used.has(path))).toEqual([]);
+  });
+
+  test('name each folder as it is, also with quotes, backslashes and other special characters', () => {
+    for (const root of [
+      '/a: b #c',
+      `/it's "q" \\ {x} [y]`,
+      '/café 🚂\u0085\t%',
+      '/- *a &b !c | >\n d',
+      '/',
+      '/trailing/',
+    ]) {
+      const folder = `${root.replace(/\/$/, '')}/rail way`;
+      const config = trainConfigOf(trainer, [dataset([image('1.jpg')], { root })]);
+      expect(leavesOf(parsed(config)).map(([, value]) => value)).toContain(folder);
+      expect(config.text).not.toContain('\u0085');
+    }
+  });
+
+  test('take several datasets', () => {
+    const document = parsed(trainConfigOf(trainer, [IMAGES, dataset([image('1.jpg')], { name: 'other' })]));
+    const values = leavesOf(document).map(([, value]) => value);
+    expect(values).toEqual(expect.arrayContaining(['/data/rail way', '/data/other']));
+  });
+});
+
+describe('a job for ai-toolkit', () => {
+  const job = { name: 'rail "1"', trigger: 'r4il' };
+
+  test.each([
+    ['images', [IMAGES], AI_TOOLKIT_IMAGE_JOB],
+    ['clips', [CLIPS, IMAGES], AI_TOOLKIT_VIDEO_JOB],
+  ] as const)('for %s has the keys and values of its example', (_, datasets, documented) => {
+    const config = aiToolkitJob(datasets, job);
+    const document = parseYaml(config.text);
+    const [{ datasets: entries, ...process }] = document.config.process;
+    const rest = { ...document, config: { ...document.config, process: [process] } };
+    expect(faultsIn(rest, documented)).toEqual([]);
+    const used = new Set(leavesOf(rest).map(([path]) => path));
+    expect(Object.keys(documented).filter((path) => !used.has(path))).toEqual([]);
+    expect({ datasets: entries }).toEqual(parseYaml(trainConfigOf('ai-toolkit', datasets).text));
+    expect([document.config.name, config.filename]).toEqual(['rail "1"', 'rail_1_.yaml']);
+  });
+
+  test('takes captions as prompts, and the trigger word without any', () => {
+    const promptsOf = (one: typeof IMAGES) => parseYaml(aiToolkitJob([one], job).text).config.process[0].sample.prompts;
+    expect(promptsOf(IMAGES)).toEqual(['a red wagon', 'a wagon, in rain']);
+    expect(promptsOf(dataset([image('1.jpg')], { captions: undefined }))).toEqual(['r4il']);
+  });
+
+  test('says that a trigger word has no effect on cached captions', () => {
+    const { text } = aiToolkitJob([CLIPS], job);
+    expect(text).toContain('write "r4il" into the captions');
+    expect(parseYaml(text).config.process[0].trigger_word).toBeUndefined();
+    expect(aiToolkitJob([CLIPS], { name: 'rail' }).text).not.toContain('trigger word');
+  });
+});
+
+describe('advice about these very datasets', () => {
+  const advice = (trainer: (typeof TRAINERS)[number], one: typeof IMAGES) => {
+    const { text, notes } = trainConfigOf(trainer, [one]);
+    const comments = text.split('\n').flatMap((line) => /#\s*(.*)/.exec(line)?.[1] ?? []);
+    return [...comments, ...notes].join(' ');
+  };
+
+  test.each(['kohya', 'onetrainer', 'simpletuner'] as const)('%s: captions of several lines', (trainer) => {
+    expect(advice(trainer, IMAGES)).toContain('1 caption has several lines.');
+    expect(advice(trainer, MIXED)).not.toContain('several lines');
+    expect(advice(trainer, dataset([image('1.jpg')], { captions: undefined }))).toContain('could not be read');
+  });
+
+  test('kohya reads one line of each caption, unless there is only one', () => {
+    const [withLines, without] = [IMAGES, MIXED].map((one) => trainConfigOf('kohya', [one]).text);
+    expect([withLines, without].map((text) => text?.includes('enable_wildcard = true'))).toEqual([true, false]);
+  });
+
+  test('SimpleTuner leaves out no image, and says which would be', () => {
+    const [backend] = JSON.parse(trainConfigOf('simpletuner', [IMAGES]).text);
+    expect([backend.resolution, backend.minimum_image_size]).toEqual([1024, 300]);
+    expect(advice('simpletuner', IMAGES)).toContain('1 image of "rail way" would be left out');
+    expect(advice('simpletuner', MIXED)).not.toContain('would be left out');
+  });
+
+  test('SimpleTuner has each kind in a folder of its own, and says how it is mounted', () => {
+    const backends = JSON.parse(trainConfigOf('simpletuner', [MIXED]).text);
+    const folders = backends.map((backend: { instance_data_dir?: string }) => backend.instance_data_dir);
+    expect(folders).toEqual(['/data/images/rail way', '/data/videos/rail way', undefined]);
+    expect(advice('simpletuner', MIXED)).toContain("trainyard mount 'rail way' --into /data/videos --only videos");
+  });
+
+  test('musubi has an entry and a cache for each kind, and another cache once the dataset has changed', () => {
+    const cachesOf = (digest: string) => {
+      const text = trainConfigOf('musubi', [{ ...MIXED, digest }]).text;
+      const { datasets } = parseToml(text) as unknown as { datasets: { cache_directory: string }[] };
+      return datasets.map(({ cache_directory }) => cache_directory);
+    };
+    const caches = [...cachesOf(DIGEST), ...cachesOf('cd'.repeat(32))];
+    expect([caches.length, new Set(caches).size]).toEqual([4, 4]);
+    expect(advice('musubi', CLIPS)).toContain('The clips have 24 to 30 frames per second.');
+  });
+
+  test('no suggested number of frames leaves out the shortest clip', () => {
+    const { video } = JSON.parse(trainConfigOf('simpletuner', [CLIPS]).text)[0];
+    expect(video).toEqual({ num_frames: 49, min_frames: 49 });
+    // 50 frames at 24 per second are 33 at 16; 100 at 30 are 53.
+    expect(parseToml(trainConfigOf('diffusion-pipe', [CLIPS]).text).frame_buckets).toEqual([1, 33]);
+  });
+
+  test('ai-toolkit: images and clips together, and the images alone', () => {
+    const { text } = trainConfigOf('ai-toolkit', [MIXED]);
+    expect(text).toContain('"rail way" has 2 images and 1 clip.');
+    expect(text).toContain("trainyard mount 'rail way' --into /data --only videos");
+    const [entry, ...others] = parseYaml(text).datasets;
+    expect([entry.num_frames, others]).toEqual([81, []]);
+    // With the comment of the other way taken away, the list has both.
+    const both = parseYaml(text.replace(/^( +)# (- folder_path| {2}\w+:)/gm, '$1$2')).datasets;
+    expect(both[1]).toEqual({ ...entry, num_frames: undefined, resolution: [512, 768, 1024] });
+  });
+
+  test('diffusion-pipe: an animated image', () => {
+    const animated = { ...image('a.webp'), warnings: [{ code: 'ANIMATED_IMAGE' }] };
+    expect(advice('diffusion-pipe', dataset([animated]))).toContain('stops the run: a.webp');
+    expect(advice('diffusion-pipe', IMAGES)).not.toContain('animated');
+  });
+
+  test('OneTrainer: masks beside the images, and clips that other models leave out', () => {
+    expect(advice('onetrainer', IMAGES)).toContain('beside it, if "Masked Training" is on; there are none.');
+    expect(advice('onetrainer', dataset([image('1.jpg'), image('1-masklabel.png')]))).toContain('1 file is one');
+    expect(advice('onetrainer', MIXED)).toContain('1 clip is read by its HunyuanVideo models alone');
+  });
+
+  test('kohya has nothing to train on in clips', () => {
+    expect(() => trainConfigOf('kohya', [CLIPS])).toThrow('For clips, use musubi.');
+  });
+
+  test('of a dataset mounted with --only, just that kind counts', () => {
+    const only = dataset([image('1.jpg'), clip('3.mp4', 81)], { only: 'images' });
+    expect([only.images.length, only.clips.length]).toEqual([1, 0]);
+    expect(parseYaml(trainConfigOf('ai-toolkit', [only]).text).datasets[0]).not.toHaveProperty('num_frames');
+  });
+});

@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { afterEach, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import type { Api } from '../harness/api.js';
+import { COMMAND, discardServer, eventually, type Host, startServer, type TestServer } from '../harness/server.js';
+import { captionPieces } from './contents.js';
+import { gatherCrowd } from './crowd.js';
+import { headOf, RawClient } from './raw-client.js';
+import { faultsOf, openFiles, peakMegabytes } from './remains.js';
+
+const limitedTo = (files: number): Host => ({
+  command: ['/bin/sh', '-c', `ulimit -n ${files}; exec "$@"`, '-'],
+  address: '127.0.0.1',
+});
+const MAX_CONNECTIONS = 40;
+
+let server: TestServer;
+let api: Api;
+async function start(settings: Record<string, number>, options: { within?: Host } = {}): Promise<void> {
+  server = await startServer(settings, options);
+  api = await server.api();
+}
+afterEach(async () => {
+  await discardServer(server);
+  expect(faultsOf(server)).toEqual([]);
+});
+
+async function connections(): Promise<number> {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  return Number(/^trainyard_connections (\d+)$/m.exec(metrics)?.[1]);
+}
+
+test('without enough open files, the server says how many it needs', async () => {
+  await start({}, { within: limitedTo(400) });
+  const [shell = '', ...args] = limitedTo(399).command;
+  const serve = [...args, process.execPath, COMMAND, 'serve', '--data', server.dataFolder];
+  const { status, stderr } = spawnSync(shell, serve, { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({
+    status: 78,
+    stderr: expect.stringMatching(/^trainyard: [^\n]*only 399 files, and needs 400\. [^\n]*ulimit[^\n]*\n$/),
+  });
+});
+
+test('connections without a request make room for new ones', async () => {
+  await start({ 'max-connections': MAX_CONNECTIONS });
+  const clients: RawClient[] = [];
+  for (let count = 0; count < 5 * MAX_CONNECTIONS; count++) {
+    clients.push(await RawClient.open(server.url));
+    if (count % 50 === 0) await clients.at(-1)?.send('GET /healthz HTTP/1.1\r\nHost');
+  }
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  await eventually(() => (clients.filter(({ isClosed }) => isClosed).length > 3 * MAX_CONNECTIONS ? true : undefined));
+  expect(await connections()).toBeLessThanOrEqual(MAX_CONNECTIONS);
+  expect(clients.findLastIndex(({ isClosed }) => isClosed)).toBeLessThan(
+    clients.findIndex(({ isClosed }) => !isClosed),
+  );
+  for (const client of clients) await client.hangUp();
+});
+
+test('if every connection has a request, a further one is told so, until one ends', async () => {
+  await start({ 'max-connections': MAX_CONNECTIONS });
+  const events = headOf('GET', new URL(`${api.url}${BASE_PATH}/events`), { Authorization: `Bearer ${api.token}` });
+  const clients: RawClient[] = [];
+  for (let count = 0; count < MAX_CONNECTIONS; count++) {
+    const client = await RawClient.open(server.url);
+    await client.send(events);
+    await eventually(() => (client.received === '' ? undefined : true));
+    clients.push(client);
+  }
+  const refused = await RawClient.open(server.url);
+  await refused.send('GET /openapi.json HTTP/1.1\r\nHost: yard\r\n\r\n');
+  expect(await eventually(() => refused.answer())).toMatchObject({
+    status: 503,
+    body: { error_message: expect.stringContaining('40 connections') },
+  });
+  await refused.closed();
+  await clients.pop()?.hangUp();
+  await eventually(async () => ((await fetch(`${server.url}/openapi.json`)).ok ? true : undefined));
+  for (const client of clients) await client.hangUp();
+});
+
+test('a download is given up once its client reads nothing, and goes on as long as it reads', async () => {
+  await start({ 'idle-seconds': 1 });
+  const id = await api.newDataset();
+  const bytes = Buffer.concat([...captionPieces(30_000_000)]);
+  await api.upload(id, 'large.txt', bytes);
+  const files = openFiles(server);
+  const stuck = await api.raw('GET', `/${id}/files/large.txt`);
+  await eventually(() => (openFiles(server) > files ? true : undefined));
+  await eventually(() => (openFiles(server) <= files ? true : undefined));
+  await expect(stuck.arrayBuffer()).rejects.toThrow();
+
+  const slow = await api.raw('GET', `/${id}/files/large.txt`);
+  const reader = slow.body!.getReader();
+  const late = Date.now() + 4000;
+  let received = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    received += value.length;
+    if (Date.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(received).toBe(bytes.length);
+});
+
+test('300 slow senders and 500 slow readers cost little, and end', { timeout: 120_000 }, async () => {
+  await start({ 'request-seconds': 2, 'direct-seconds': 5, 'idle-seconds': 3 });
+  const files = openFiles(server);
+  const crowd = await gatherCrowd(api, { senders: 300, readers: 500 });
+  const id = await api.newDataset();
+  for (let count = 0; count < 100; count++) {
+    expect((await api.status(id)).status).toBe(200);
+    expect((await api.upload(id, `${count}.txt`, 'a red wagon')).status).toBe(200);
+  }
+  // All but the PUTs, which may take as long as bytes arrive.
+  await eventually(() => (crowd.statuses().length >= 200 ? true : undefined));
+  expect(crowd.statuses().filter((status) => status !== 408)).toEqual([]);
+  // Half of the readers read nothing.
+  await eventually(async () => ((await connections()) <= 360 ? true : undefined));
+  await crowd.hangUp();
+  await eventually(async () => ((await connections()) <= 10 ? true : undefined));
+  // The 100 uploads leave folders of the store open.
+  expect(openFiles(server)).toBeLessThan(files + 120);
+  expect(peakMegabytes(server)).toBeLessThan(400);
+});

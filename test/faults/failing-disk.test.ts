@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
+import { type Api, put } from '../harness/api.js';
+import { whyNoCompiler } from '../harness/available.js';
+import { findingsOf } from '../harness/checking.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+import { contentOf } from './contents.js';
+import { Ledger } from './ledger.js';
+import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { seededRandom } from './random.js';
+import { faultsOf, isAlive } from './remains.js';
+
+const SOURCE = fileURLToPath(new URL('failing-disk.c', import.meta.url));
+const OPERATIONS = ['write', 'sync', 'sync-folder'];
+
+const LEFT_OUT = whyNoCompiler();
+
+/** Short leases, so that uploads that could not be ended in the catalog end soon. */
+const SETTINGS = { 'blob-grace-seconds': 0, 'lease-seconds': 1 };
+
+describe.skipIf(LEFT_OUT !== undefined)(LEFT_OUT ?? 'a disk that answers EIO', () => {
+  let built: string;
+  let library: string;
+  let server: TestServer;
+  let api: Api;
+  let id: string;
+  let link: string;
+
+  beforeAll(async () => {
+    built = await temporaryFolder();
+    library = join(built, 'failing-disk.so');
+    const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], { encoding: 'utf8' });
+    expect(compiled.stderr).toBe('');
+  });
+  afterAll(() => rm(built, { recursive: true }));
+
+  beforeEach(async () => {
+    const dataFolder = await temporaryFolder();
+    server = await startServer(SETTINGS, { dataFolder, env: { LD_PRELOAD: library, FAILING_DISK: dataFolder } });
+    api = await server.api();
+    id = await api.newDataset();
+    expect((await api.upload(id, 'kept.txt', 'a caption')).status).toBe(200);
+    link = await api.link(id, 'linked.txt', 9);
+  });
+
+  afterEach(async () => {
+    // The background work reports the failing disk, and goes on.
+    const faults = faultsOf(server).filter((line) => !line.includes('it will be retried'));
+    expect([isAlive(server), faults]).toEqual([true, []]);
+    await discardServer(server);
+  });
+
+  const failing = (operation: string) => writeFile(`${server.dataFolder}-${operation}`, '');
+  const mend = (operation: string) => rm(`${server.dataFolder}-${operation}`, { force: true });
+
+  /** The statuses of requests of each kind that changes something. */
+  async function writes(): Promise<number[]> {
+    return [
+      (await api.upload(id, 'new.jpg', contentOf('new.jpg', 'new'))).status,
+      (await api.upload(id, 'kept.txt', 'another caption')).status,
+      (await put(link, 'a caption')).status,
+      (await api.request('DELETE', `/${id}/files/kept.txt`)).status,
+      (await api.create()).status,
+    ];
+  }
+
+  test.each(['write', 'sync'])('during a %s acknowledges nothing, and serves again by itself', async (operation) => {
+    await failing(operation);
+    expect(await writes()).toEqual([503, 503, 503, 503, 503]);
+    if (operation === 'write') expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+    expect((await api.status(id)).body.files).toMatchObject([{ filename: 'kept.txt', size_bytes: 9 }]);
+    await mend(operation);
+
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+    await eventually(async () => ((await put(link, 'a caption')).status === 200 ? true : undefined));
+    expect((await api.upload(id, 'new.jpg', contentOf('new.jpg', 'new'))).status).toBe(200);
+    expect(await api.filenames(id)).toEqual(['kept.txt', 'linked.txt', 'new.jpg']);
+    // Uploads that could not be ended in the catalog expire.
+    await eventually(async () => ((await findingsOf(server)).length === 0 ? true : undefined));
+    await eventually(async () => ((await api.status(id)).body.counts.pending === 0 ? true : undefined));
+  });
+
+  test('after the bytes of a link have their name costs one attempt only', async () => {
+    await failing('sync-folder');
+    expect((await put(link, 'a caption')).status).toBe(503);
+    await mend('sync-folder');
+    expect((await put(link, 'a caption')).status).toBe(200);
+    expect(await findingsOf(server)).toEqual([]);
+  });
+
+  test('that fails now and then loses nothing that was acknowledged', async () => {
+    const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
+    onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
+    const random = seededRandom(seed);
+    const ledger = new Ledger();
+    const datasetId = await api.newDataset();
+    const load: MixedLoad = { api, datasetId, ledger, failures: [409, 503], isStopped: false };
+    const working = Promise.all([1, 2, 3].map((client) => mixedClient(load, client, seededRandom(seed + client))));
+    for (let failure = 0; failure < 25; failure++) {
+      const operation = OPERATIONS[Math.floor(random() * OPERATIONS.length)]!;
+      await wait(random() * 100);
+      await failing(operation);
+      await wait(random() * 30);
+      await mend(operation);
+    }
+    load.isStopped = true;
+    await working;
+    await eventually(async () => ((await findingsOf(server)).length === 0 ? true : undefined));
+    await expectLedger(api, datasetId, ledger);
+    expect(ledger.unanswered).toBeGreaterThan(0);
+  });
+
+  test('during a read serves no wrong bytes, and serves again by itself', async () => {
+    await failing('read');
+    const statuses = [(await api.raw('GET', `/${id}/files/kept.txt`)).status];
+    expect(statuses.every((status) => status === 503)).toBe(true);
+    await mend('read');
+    expect(await (await api.raw('GET', `/${id}/files/kept.txt`)).text()).toBe('a caption');
+    expect(await findingsOf(server)).toEqual([]);
+  });
+});

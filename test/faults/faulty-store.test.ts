@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { whyNoS3 } from '../harness/available.js';
+import { Follower } from '../harness/follower.js';
+import { type BreakingProxy, type Fault, startProxy } from '../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { newWorld, type World } from '../harness/world.js';
+
+const leftOut = whyNoS3();
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+const shortened: Fault = { alter: ({ headers, body }) => ({ headers, body: body.subarray(0, -3) }) };
+const flipped: Fault = {
+  alter: ({ headers, body }) => {
+    const changed = Buffer.from(body);
+    changed[changed.length >> 1]! ^= 1;
+    return { headers, body: changed };
+  },
+};
+
+describe.skipIf(leftOut !== undefined)(
+  `a store that returns other bytes${leftOut === undefined ? '' : `, left out: ${leftOut}`}`,
+  () => {
+    let world: World;
+    let proxy: BreakingProxy;
+    let server: TestServer;
+    let api: Api;
+    beforeAll(async () => {
+      world = await newWorld('sqlite+presigned');
+      proxy = await startProxy(world.env.TEST_S3_ENDPOINT!);
+      const blobs = new URL(world.env.BLOBS_URL!);
+      blobs.searchParams.set('endpoint', proxy.url);
+      const settings = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
+      server = await startServer(settings, { env: { ...world.env, BLOBS_URL: blobs.href } });
+      api = await server.api();
+    }, 300_000);
+    afterEach(() => proxy.rule());
+    afterAll(async () => {
+      await discardServer(server);
+      await proxy.close();
+      await world.discard();
+    });
+
+    /** Uploads a file through a link to the bucket, and waits for the verdict of the service. */
+    const upload = async (id: string, filename: string, bytes: Buffer, headers: Record<string, string> = {}) => {
+      const url = await api.link(id, filename, bytes.length);
+      expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes), headers })).status).toBe(200);
+      return eventually(async () => {
+        const { body } = await api.status(id);
+        return body.status === 'UPLOADING' ? undefined : body;
+      });
+    };
+    const readsWith = (fault: Fault, times: number) => {
+      let left = times;
+      proxy.rule(({ method, path }) =>
+        method === 'GET' && !path.includes('list-type') && left-- > 0 ? fault : undefined,
+      );
+    };
+    const newPair = async () => {
+      const id = await api.newDataset();
+      const image = await media.jpeg();
+      await api.upload(id, 'a.jpg', image);
+      await api.upload(id, 'a.txt', 'a dog');
+      return { id, image };
+    };
+
+    test.each([
+      ['too few', shortened],
+      ['changed', flipped],
+    ])('once, %s, is read once more', async (_, fault) => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.txt', 'a dog');
+      const image = await media.jpeg();
+      readsWith(fault, 1);
+      const { status, files } = await upload(id, 'a.jpg', image);
+      expect([status, files[0]?.sha256]).toEqual(['READY', sha256(image)]);
+    });
+
+    test.each([
+      ['too few', shortened, /bytes of a\.jpg can't be read.* returned \d+ of \d+ bytes.*Upload it again/],
+      ['changed', flipped, /bytes of a\.jpg can't be read.*checksum.*Upload it again/],
+    ])('always, %s, makes the dataset FAILED with the reason', async (_, fault, reason) => {
+      const id = await api.newDataset();
+      await api.upload(id, 'a.txt', 'a dog');
+      readsWith(fault, Number.POSITIVE_INFINITY);
+      const { status, error } = await upload(id, 'a.jpg', await media.jpeg());
+      const problem = error?.problems.find(({ filename }) => filename === 'a.jpg');
+      expect([status, problem]).toEqual(['FAILED', expect.objectContaining({ code: 'BYTES_LOST' })]);
+      expect(problem?.message).toMatch(reason);
+    });
+
+    test('an object that its client has encrypted with a key of its own is rejected with the reason', async () => {
+      const id = await api.newDataset();
+      const key = Buffer.alloc(32, 'k');
+      const prefix = 'x-amz-server-side-encryption-customer';
+      const { status, error } = await upload(id, 'a.jpg', await media.jpeg(), {
+        [`${prefix}-algorithm`]: 'AES256',
+        [`${prefix}-key`]: key.toString('base64'),
+        [`${prefix}-key-md5`]: createHash('md5').update(key).digest('base64'),
+      });
+      expect(status).toBe('FAILED');
+      expect(error?.problems.map(({ message }) => message).join()).toContain('the store does not return it');
+    });
+
+    test.each([
+      ['with damaged content', undefined, () => media.damaged.html()],
+      ['of which the store returns too few bytes', shortened, () => media.jpeg({ seed: 2 })],
+    ])(
+      'an overwrite %s is a warning about the file that stays, an event and a line of the log',
+      async (_, fault, make) => {
+        const { id, image } = await newPair();
+        const follower = new Follower(id, { instances: () => [server.url], token: api.token, first: 0 });
+        onTestFinished(() => follower.stop());
+        await follower.sees(({ status }) => status === 'READY', 20_000);
+        const bytes = Buffer.from(await make());
+        if (fault !== undefined) readsWith(fault, Number.POSITIVE_INFINITY);
+        const url = await api.link(id, 'a.jpg', bytes.length);
+        await follower.sees(({ counts }) => counts.pending === 1, 20_000);
+        expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes) })).status).toBe(200);
+        await follower.sees(({ status, counts }) => status === 'READY' && counts.pending === 0, 20_000);
+        const { body } = await api.status(id);
+        expect([body.status, body.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
+        const warning = { code: 'REPLACEMENT_REJECTED', filename: 'a.jpg' };
+        expect(body.warnings).toEqual([expect.objectContaining(warning)]);
+        expect(body.files[0]?.warnings).toEqual([expect.objectContaining(warning)]);
+        expect(server.output()).toMatch(
+          new RegExp(`"dataset":"${id}".*rejected an upload through a link to the bucket: `),
+        );
+        // A good one replaces the file and its warning.
+        proxy.rule();
+        const { warnings, files } = await upload(id, 'a.jpg', await media.jpeg({ seed: 3 }));
+        expect([warnings, files.length]).toEqual([[], 2]);
+      },
+    );
+  },
+);

@@ -1,0 +1,71 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, onTestFailed, test } from 'vitest';
+import { newMemoryCgroup } from '../harness/cgroup.js';
+import { findingsOf } from '../harness/checking.js';
+import { descendantsMegabytes, residentMegabytes } from '../harness/process-tree.js';
+import { discardServer, eventually, startServer } from '../harness/server.js';
+import { captionPieces } from './contents.js';
+import { Ledger } from './ledger.js';
+import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
+import { seededRandom } from './random.js';
+import { pourDirect } from './raw-client.js';
+import { faultsOf, isAlive } from './remains.js';
+
+const MEGABYTE = 1_000_000;
+const MAX_MEGABYTES = 1000;
+const CLIENTS = 6;
+const ANSWERS = 400;
+const LARGE_UPLOADS = 4;
+
+const cgroup = newMemoryCgroup(MAX_MEGABYTES * MEGABYTE);
+const where = 'refusal' in cgroup ? `, as /proc counts it: ${cgroup.refusal}` : ', in a cgroup of that size';
+
+test.skipIf(process.platform !== 'linux')(
+  `mixed load and large uploads stay within 1 GB with all processes${where}`,
+  { timeout: 300_000 },
+  async () => {
+    const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
+    onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
+    const within = 'refusal' in cgroup ? {} : { within: { command: cgroup.command, address: '127.0.0.1' } };
+    const server = await startServer({ 'blob-grace-seconds': 0 }, within);
+    try {
+      const pid = server.process.pid ?? 0;
+      const api = await server.api();
+      const [datasetId, large] = [await api.newDataset(), await api.newDataset()];
+      const ledger = new Ledger();
+      let answers = 0;
+      const load: MixedLoad = {
+        ...{ api, datasetId, ledger, isStopped: false },
+        onAnswer: () => {
+          load.isStopped ||= ++answers >= ANSWERS;
+        },
+      };
+      const clients = Array.from({ length: CLIENTS }, (_, i) => mixedClient(load, i, seededRandom(seed + i)));
+      const uploads = Array.from({ length: LARGE_UPLOADS }, (_, i) => {
+        const bytes = 120 * MEGABYTE;
+        return pourDirect(api, large, `${i}.txt`, { pieces: captionPieces(bytes), contentLength: bytes });
+      });
+      let peak = 0;
+      let isOver = false;
+      const sampling = (async () => {
+        while (!isOver) {
+          peak = Math.max(peak, (await residentMegabytes(pid)) + (await descendantsMegabytes(pid)));
+          await wait(50);
+        }
+      })();
+      const [answered] = await Promise.all([Promise.all(uploads), Promise.all(clients)]);
+      isOver = true;
+      await sampling;
+      expect(answered.map(({ status }) => status)).toEqual(Array(LARGE_UPLOADS).fill(200));
+      expect(peak).toBeGreaterThan(50);
+      expect(peak).toBeLessThan(MAX_MEGABYTES);
+      if ('oomKills' in cgroup) expect(cgroup.oomKills()).toBe(0);
+      await expectLedger(api, datasetId, ledger);
+      expect([isAlive(server), faultsOf(server), await findingsOf(server)]).toEqual([true, [], []]);
+    } finally {
+      await discardServer(server);
+      // Processes that the server had started may end a little later.
+      if ('remove' in cgroup) await eventually(() => cgroup.remove() || undefined);
+    }
+  },
+);

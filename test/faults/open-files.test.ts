@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { type Api, put } from '../harness/api.js';
+import { findingsOf } from '../harness/checking.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import { contentOf } from './contents.js';
+import { directBytes, RawClient } from './raw-client.js';
+import { faultsOf, isAlive, openFiles } from './remains.js';
+
+/** Limits the open files of a running process. */
+function limitFiles({ process: { pid } }: TestServer, limit: number): void {
+  const { status, stderr } = spawnSync('prlimit', ['--pid', String(pid), `--nofile=${limit}:`], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
+}
+
+/** Open files but the store's folders, which stay open once a file was stored in them. */
+function filesBesideFolders({ process: { pid } }: TestServer): number {
+  const { stdout } = spawnSync('find', [`/proc/${pid}/fd`, '-type', 'l', '-not', '-lname', '*/blobs/??'], {
+    encoding: 'utf8',
+  });
+  return stdout.trim().split('\n').length;
+}
+
+test.skipIf(process.platform !== 'linux')(
+  'a server without free file descriptors rejects what it can not do, and serves on when it has some',
+  async () => {
+    const server = await startServer({ 'blob-grace-seconds': 0, 'lease-seconds': 1 });
+    try {
+      const api: Api = await server.api();
+      const id = await api.newDataset();
+      await api.upload(id, 'kept.txt', 'a caption');
+      const before = openFiles(server);
+      const withoutFolders = filesBesideFolders(server);
+      // From no descriptor for the connection to enough for all but the last step of an upload.
+      for (let spare = 0; spare <= 6; spare++) {
+        const link = await api.link(id, `linked-${spare}.jpg`, contentOf('linked.jpg', 'linked').length);
+        limitFiles(server, before + spare);
+        const work = [
+          () => api.upload(id, `direct-${spare}.jpg`, contentOf('direct.jpg', 'direct')),
+          () => put(link, contentOf('linked.jpg', 'linked')),
+          () => api.upload(id, 'kept.txt', 'a caption'),
+          () => api.raw('GET', `/${id}/files/kept.txt`),
+        ];
+        const statuses = await Promise.all(
+          work.map((ask) =>
+            ask().then(
+              ({ status }) => status,
+              // The connection was not accepted.
+              () => 0,
+            ),
+          ),
+        );
+        expect(statuses.filter((status) => ![0, 200, 503].includes(status))).toEqual([]);
+        limitFiles(server, 4096);
+        // On a connection of its own, since the server may just be closing an idle one that fetch would use.
+        const client = await RawClient.open(server.url);
+        await client.send(directBytes(api, id, 'kept.txt', Buffer.from('a caption')));
+        expect((await eventually(() => client.answer())).status).toBe(200);
+        await client.hangUp();
+      }
+      const faults = faultsOf(server).filter((line) => !line.includes('an inspection process could not be started'));
+      expect([isAlive(server), faults]).toEqual([true, []]);
+      let findings: unknown[] = [];
+      await eventually(async () => {
+        findings = await findingsOf(server);
+        return findings.length === 0 || undefined;
+      }).catch(() => expect(findings).toEqual([]));
+      expect((await api.status(id)).body.files).toContainEqual(expect.objectContaining({ filename: 'kept.txt' }));
+      // Connections that fetch keeps, and an inspection process.
+      await eventually(() => (filesBesideFolders(server) <= withoutFolders + 8 ? true : undefined));
+    } finally {
+      await discardServer(server);
+    }
+  },
+);
+
+test.skipIf(process.platform !== 'linux')(
+  'without free file descriptors, idle connections make room for those that wait to be accepted',
+  async () => {
+    const server = await startServer();
+    try {
+      const before = openFiles(server);
+      const idle = await Promise.all(Array.from({ length: 10 }, () => RawClient.open(server.url)));
+      await eventually(() => (openFiles(server) === before + idle.length ? true : undefined));
+      // libuv accepts and closes connections with a descriptor that it holds in reserve. Without any, it loses the reserve.
+      limitFiles(server, 1);
+      const waiting = [await RawClient.open(server.url), await RawClient.open(server.url)];
+      await eventually(() => (openFiles(server) < before + idle.length ? true : undefined));
+      limitFiles(server, before + 4);
+      for (const client of waiting) {
+        await client.send('GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n');
+        // libuv may have its reserve again, and close the connection.
+        await eventually(() => client.isClosed || client.answer()?.status === 200 || undefined);
+      }
+      await Promise.all(idle.map((client) => client.closed()));
+    } finally {
+      await discardServer(server);
+    }
+  },
+);

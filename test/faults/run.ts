@@ -1,0 +1,29 @@
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+
+const HELP = `npm run faults -- [NAME…] [--kills N] [--seed N]
+
+Runs the tests that break disks, clocks, networks and processes, all of them or those of a NAME such as full-disk. Some need root.
+
+  --kills N  kills a server N times under mixed load with SIGKILL. After each kill, every acknowledged file is there and whole,
+             the counts are right, and nothing is left over
+  --seed N   the seed that a failed run printed
+`;
+
+const { values, positionals } = parseArgs({
+  options: { kills: { type: 'string' }, seed: { type: 'string' }, help: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+
+if (values.help) process.stdout.write(HELP);
+else {
+  const env = {
+    ...process.env,
+    ...(values.kills !== undefined && { TRAINYARD_TEST_KILLS: values.kills }),
+    ...(values.seed !== undefined && { TRAINYARD_TEST_SEED: values.seed }),
+  };
+  const names = values.kills === undefined ? positionals : ['crash'];
+  const files = names.map((name) => `test/faults/${name}`);
+  const run = spawnSync('npx', ['vitest', 'run', '--project', 'faults', ...files], { stdio: 'inherit', env });
+  process.exitCode = run.status ?? 1;
+}

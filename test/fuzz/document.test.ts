@@ -1,0 +1,281 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.js';
+import { Metrics } from '../../src/server/metrics.js';
+import { createServer } from '../../src/server/server.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { ApiDocument, type Operation, type Parameter } from './document.js';
+
+let server: TestServer;
+let api: Api;
+let document: ApiDocument;
+beforeAll(async () => {
+  server = await startServer({ 'webhook-allow': '127.0.0.1' });
+  api = await server.api();
+  document = await ApiDocument.of(server.url);
+});
+afterAll(() => discardServer(server));
+
+/** The page and its files, and the document itself. */
+const HIDDEN =
+  /^\/(|\*|openapi\.json|index\.html|favicon\.svg|mount\.sh|docs.*|account|datasets.*|shared.*|cli(-[^/]+)?\.tgz|assets.*|.*\.(gz|br))$/;
+
+/** Registers the routes, without the services behind them. */
+async function registeredRoutes(): Promise<string[]> {
+  const dependencies = { metrics: new Metrics() } as Parameters<typeof createServer>[0];
+  const app = await createServer(dependencies, {
+    logger: pino({ level: 'silent' }),
+    publicUrl: undefined,
+    trustedProxies: [],
+    timeouts: { requestSeconds: 30, directSeconds: 1, idleSeconds: 1 },
+    limits: loadConfig({}, {}).limits,
+    version: '0.0.0',
+    uploadOrigin: undefined,
+    sessionCookie: 'session',
+  });
+  await app.ready();
+  const routes: string[] = [];
+  const parents: string[] = [];
+  for (const line of app.printRoutes({ commonPrefix: false }).split('\n')) {
+    const [, indent, part = '', methods] = /^([ │]*)[├└]── (\S*) \((.*)\)$/.exec(line) ?? [];
+    if (indent === undefined) continue;
+    const depth = indent.length / 4;
+    const path = `${parents[depth - 1] ?? ''}${part}`;
+    parents[depth] = path;
+    if (HIDDEN.test(path)) continue;
+    const template = path.replaceAll(/:(\w+)/g, '{$1}');
+    for (const method of methods?.split(', ') ?? []) if (method !== 'HEAD') routes.push(`${method} ${template}`);
+  }
+  return routes;
+}
+
+test('has every registered route', async () => {
+  const routes = await registeredRoutes();
+  expect(routes.length).toBeGreaterThan(20);
+  expect(document.operations.map(({ name }) => name).sort()).toEqual(routes.sort());
+});
+
+/** A request; `path` replaces parts of the operation's own path. */
+interface Request {
+  readonly parts?: Readonly<Record<string, string>>;
+  readonly query?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<RequestInit['body']>;
+  readonly withToken?: boolean;
+}
+
+/** A dataset with a picture and its caption, and a link for another file. */
+async function newDataset() {
+  const id = await api.newDataset();
+  await api.upload(id, 'a.jpg', await media.jpeg({ width: 40, height: 40 }));
+  await api.upload(id, 'a.txt', 'a red wagon');
+  const link = new URL(await api.link(id, 'b.txt', 5));
+  return { id, link, linkId: link.pathname.split('/').at(-1) ?? '' };
+}
+type Dataset = Awaited<ReturnType<typeof newDataset>>;
+
+/** A webhook with a delivery, as the parts of a path; its receiver refuses connections. */
+async function newWebhook() {
+  const webhook = await api.json<{ id: string }>('POST', '/webhooks', { url: 'http://127.0.0.1:9/' });
+  const { id } = webhook.body;
+  const delivery = await api.request<{ id: string }>('POST', `/webhooks/${id}/test`);
+  return { webhook_id: id, delivery_id: delivery.body.id };
+}
+
+const json = (value: unknown): Request => ({
+  body: JSON.stringify(value),
+  headers: { 'content-type': 'application/json' },
+});
+
+function form(filename: string, content: string): Request {
+  const body = new FormData();
+  body.append('file', new Blob([content]), filename);
+  return { body };
+}
+
+/** The requests of an operation that succeed. A request that is not here has no body and the parts of the dataset. */
+const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = {
+  'POST /tokens': () => json({ name: 'gpu', read_only: true, expires_in: 60 }),
+  'DELETE /tokens/{token_id}': async () => ({ parts: { token_id: await made('/tokens') } }),
+  'POST /{id}/shares': () => json({ expires_in: 60 }),
+  'DELETE /{id}/shares/{share_id}': async ({ id }) => ({ parts: { share_id: await made(`/${id}/shares`) } }),
+  'POST /{id}/upload': () => form('c.txt', 'a caption'),
+  'POST /{id}/get-upload-endpoint': () => json({ filenameToByteSize: { 'c.txt': 5 } }),
+  'POST /{id}/archive': () => json({ filenames: ['a.jpg', 'a.txt'] }),
+  'POST /{id}/captions': () => json({ filenames: ['a.txt'] }),
+  'PUT /{id}/captions': () => json({ captions: [{ filename: 'a.txt', text: 'a blue wagon' }] }),
+  'DELETE /{id}/files': () => json({ filenames: ['a.txt'] }),
+  'DELETE /{id}/uploads': () => json({ filenames: ['b.txt'] }),
+  'DELETE /{id}/uploads/{filename}': () => ({ parts: { filename: 'b.txt' } }),
+  'GET /{id}/revisions/diff': () => ({ query: '?from=0&to=1' }),
+  'GET /{id}/tar-link': () => ({ query: '?revision=1' }),
+  'GET /{id}/tar': () => ({ query: '?revision=1' }),
+  'GET /{id}/sha256sums': () => ({ query: '?revision=1' }),
+  'PUT /{id}/revisions/{number}/pin': () => json({ note: 'trained on this' }),
+  'POST /webhooks': () => json({ url: 'http://127.0.0.1:9/' }),
+  'PATCH /webhooks/{webhook_id}': () => json({ events: ['dataset.ready'], enabled: false }),
+  'PUT /uploads/{id}': ({ link, linkId }) => ({ parts: { id: linkId }, query: link.search, body: 'hello' }),
+  'POST /session': () => ({ headers: { 'trainyard-page': '1' } }),
+};
+
+const valid = async ({ name }: Operation, dataset: Dataset): Promise<Request> =>
+  (await VALID[shortOf(name)]?.(dataset)) ?? {};
+
+/** Makes a token or share. */
+async function made(path: string): Promise<string> {
+  return (await api.json<{ id: string }>('POST', path, {})).body.id;
+}
+
+/** Requests for answers that no other operation, or few of them, have. */
+const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[]>> = {
+  'DELETE /session': async () => {
+    const { headers } = await api.raw('POST', '/session', { headers: { 'trainyard-page': '1' } });
+    const [cookie = ''] = headers.getSetCookie();
+    return [{ withToken: false, headers: { 'trainyard-page': '1', cookie: cookie.split(';', 1)[0] ?? '' } }];
+  },
+  'POST /tokens': () => [json({ datasets: ['none'] })],
+  'DELETE /tokens/{token_id}': () => [{ parts: { token_id: 'none' } }],
+  'POST ': async ({ id }) => [json({ name: (await api.status(id)).body.name })],
+  'GET /{id}/files/{filename}': async () => [
+    { headers: { range: 'bytes=0-9' } },
+    { headers: { range: 'bytes=99999999-' } },
+    { headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?account=a&expires=1&signature=x' },
+  ],
+  'GET /{id}/files/{filename}/thumbnail': () => [
+    { headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?signature=x' },
+  ],
+  'GET /{id}/zip': () => [{ withToken: false, query: '?signature=x' }],
+  // The dataset waits for a file, so it is not READY.
+  'GET /{id}/tar-link': () => [{}],
+  'GET /{id}/tar': () => [
+    {},
+    { query: '?revision=1', headers: { range: 'bytes=10-' } },
+    { query: '?revision=1', headers: { range: 'bytes=99999999-' } },
+    { query: '?revision=1', headers: { 'if-none-match': '*' } },
+    { withToken: false, query: '?account=a&expires=1&signature=x' },
+  ],
+  'GET /{id}/sha256sums': () => [{}, { withToken: false, query: '?signature=x' }],
+  'GET /{id}/manifest': () => [{ query: '?revision=99' }],
+  'GET /{id}/revisions/diff': () => [{ query: '?from=0&to=99' }],
+  'DELETE /{id}/files/{filename}': () => [{ headers: { 'if-match': '"other"' } }],
+  'PUT /{id}/captions': () => [{ ...json(0), body: Buffer.alloc(17_000_000, ' ') }],
+  'POST /{id}/get-upload-endpoint': () => [
+    json({ filenameToByteSize: { 'c.txt': 1e15 } }),
+    json({ filenameToByteSize: { 'a.txt': 5 }, ifMatch: { 'a.txt': '"other"' } }),
+  ],
+  'POST /{id}/upload': () => [
+    form('c.exe', 'x'),
+    form('c.jpg', 'not a picture'),
+    { ...form('a.txt', 'x'), headers: { 'if-none-match': '*' } },
+    { body: Buffer.alloc(152_000_000), headers: { 'content-type': 'multipart/form-data; boundary=B' } },
+  ],
+  'PUT /uploads/{id}': ({ link, linkId }) => {
+    const request = { parts: { id: linkId }, query: link.search };
+    return [
+      { ...request, query: '?size=5' },
+      { ...request, body: 'too long' },
+      { ...request, body: 'cut' },
+      { ...request, body: new Blob(['hello']).stream() },
+      { ...request, body: 'hello' },
+      { ...request, body: 'hello' },
+    ];
+  },
+};
+
+/**
+ * Needs a malformed or slow request, a fault of the server or of the store, a removal meanwhile, a limit, or a token with fewer
+ * rights. Other tests have them.
+ */
+const NOT_PROVOKED =
+  /(400|408|417|429|431|500|503|507)$|^GET .* 413$|(files\/\{filename\}|archive|captions|zip) 409$|^(POST|PUT|PATCH|DELETE) .* 403$|^GET \/webhooks.* 403$|^PUT \/uploads.* 412$/;
+
+test('declares every answer, and every declared answer comes as declared', { timeout: 120_000 }, async () => {
+  const faults: string[] = [];
+  for (const operation of document.operations) {
+    const seen = new Set<string>();
+    const webhook = operation.path.includes('{webhook_id}') ? await newWebhook() : {};
+    const dataset = { ...(await newDataset()), webhook };
+    for (const request of await requestsOf(operation, dataset)) {
+      const answer = await send(operation, dataset, request);
+      const fault = document.faultOf(operation, answer);
+      seen.add(String(answer.status));
+      if (fault !== undefined) faults.push(`${operation.name}: ${fault}: ${answer.body}`);
+    }
+    const unseen = Object.keys(operation.answers).filter(
+      (status) => !seen.has(status) && !NOT_PROVOKED.test(`${shortOf(operation.name)} ${status}`),
+    );
+    faults.push(...unseen.map((status) => `${operation.name}: no ${status}`));
+  }
+  expect(faults).toEqual([]);
+});
+
+/** Requests for all answers of an operation; the one that succeeds may remove the dataset, so it is the last. */
+async function requestsOf(operation: Operation, dataset: Dataset): Promise<Request[]> {
+  const request = await valid(operation, dataset);
+  const { acceptsToken, parameters, body, method } = operation;
+  const takesJson = method !== 'GET' && acceptsToken && body?.contentType !== 'multipart/form-data';
+  return [
+    ...(acceptsToken ? [{ ...request, withToken: false }] : []),
+    ...(acceptsToken
+      ? ['id', 'webhook_id', 'delivery_id']
+          .filter((name) => parameters.some(isNamed('path', name)))
+          .map((name) => ({ ...request, parts: { [name]: 'none' } }))
+      : []),
+    ...(parameters.some(isNamed('path', 'number'))
+      ? ['99', 'x'].map((number) => ({ ...request, parts: { number } }))
+      : []),
+    ...parameters
+      .filter(({ in: place }) => place === 'query')
+      .map(({ name }) => ({ ...request, query: invalid(name) })),
+    ...(takesJson || body?.contentType === 'multipart/form-data'
+      ? [{ ...request, body: 'x', headers: { 'content-type': 'text/plain' } }]
+      : []),
+    ...(takesJson ? ['{', `"${'x'.repeat(1024 * 1024)}"`].map((text) => ({ ...request, ...json(0), body: text })) : []),
+    ...((await SPECIAL[shortOf(operation.name)]?.(dataset)) ?? []),
+    request,
+  ];
+}
+
+function isNamed(place: string, name: string) {
+  return (parameter: Parameter) => parameter.in === place && parameter.name === name;
+}
+
+/** A query whose parameter is given twice, with text that no enumeration or number has. */
+function invalid(name: string): string {
+  return `?${name}=-x&${name}=-x`;
+}
+
+/** The name without the base path. */
+function shortOf(name: string): string {
+  return name.replace('/prod/v1/trainers/datasets', '');
+}
+
+async function send(
+  { path, method, acceptsToken }: Operation,
+  { id, webhook }: Dataset & { webhook: object },
+  request: Request,
+) {
+  const parts = { id, filename: 'a.jpg', number: '1', ...webhook, ...request.parts } as Record<string, string>;
+  const disconnect = new AbortController();
+  const response = await fetch(
+    `${server.url}${path.replaceAll(/\{(\w+)\}/g, (_, name) => parts[name] ?? '')}${request.query ?? ''}`,
+    {
+      method,
+      headers: {
+        ...(acceptsToken && request.withToken !== false && { authorization: `Bearer ${api.token}` }),
+        ...request.headers,
+      },
+      ...(request.body !== undefined && { body: request.body, duplex: 'half' as never }),
+      signal: disconnect.signal,
+    },
+  );
+  const headers = Object.fromEntries(response.headers);
+  const isStream = headers['content-type']?.startsWith('text/event-stream');
+  const body = isStream ? Buffer.alloc(0) : Buffer.from(await response.arrayBuffer());
+  if (isStream) disconnect.abort();
+  return { status: response.status, headers, body };
+}

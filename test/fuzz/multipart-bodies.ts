@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { hostileFilename, hostileText } from './hostile-values.js';
+
+/** A multipart body and the content type that announces it. */
+export interface Form {
+  readonly contentType: string;
+  readonly body: Buffer;
+}
+
+interface Part {
+  readonly field: string;
+  readonly filename: string | undefined;
+  /** Header lines beside Content-Disposition. */
+  readonly headers: readonly string[];
+  readonly content: Buffer;
+}
+
+const BOUNDARY = 'between-the-parts';
+
+function formOf(parts: readonly Part[], { end = `--${BOUNDARY}--\r\n`, line = '\r\n', before = '' } = {}): Form {
+  const chunks = parts.flatMap(({ field, filename, headers, content }) => {
+    const name = filename === undefined ? '' : `; filename="${filename.replaceAll('"', '%22')}"`;
+    const head = [`--${BOUNDARY}`, `Content-Disposition: form-data; name="${field}"${name}`, ...headers, '', ''];
+    return [Buffer.from(head.join(line)), content, Buffer.from(line)];
+  });
+  const body = Buffer.concat([Buffer.from(before), ...chunks, Buffer.from(end)]);
+  return { contentType: `multipart/form-data; boundary=${BOUNDARY}`, body };
+}
+
+/** Forms with one file that the server accepts. @param files its name and content */
+export function forms(files: fc.Arbitrary<{ filename: string; content: Buffer }>): fc.Arbitrary<Form> {
+  return files.map(({ filename, content }) => formOf([{ field: 'file', filename, headers: [], content }]));
+}
+
+/** Forms that are damaged, or that no client sends. */
+export function hostileForms(files: fc.Arbitrary<{ filename: string; content: Buffer }>): fc.Arbitrary<Form> {
+  const part = fc.record<Part>({
+    field: fc.oneof({ weight: 5, arbitrary: fc.constant('file') }, { weight: 1, arbitrary: hostileText.map(oneLine) }),
+    filename: fc.oneof(
+      { weight: 3, arbitrary: files.map(({ filename }) => filename) },
+      { weight: 3, arbitrary: hostileFilename },
+      { weight: 1, arbitrary: fc.constant(undefined) },
+    ),
+    headers: fc.subarray([
+      'Content-Type: image/jpeg',
+      'Content-Type: multipart/mixed; boundary=x',
+      'Content-Transfer-Encoding: base64',
+      'Content-Length: 0',
+      "Content-Disposition: form-data; name=file; filename*=UTF-8''%2e%2e%2fx.txt",
+      `X-Long: ${'x'.repeat(20_000)}`,
+      'no colon',
+      ' folded: yes',
+    ]),
+    content: fc.oneof(
+      { weight: 3, arbitrary: files.map(({ content }) => content) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)) },
+      { weight: 1, arbitrary: hostileText.map((text) => Buffer.from(text)) },
+      { weight: 1, arbitrary: fc.constant(Buffer.from(`\r\n--${BOUNDARY}`)) },
+    ),
+  });
+  const form = fc
+    .tuple(
+      fc.array(part, { maxLength: 20, size: 'small' }),
+      fc.record(
+        {
+          end: fc.constantFrom(
+            '',
+            '--',
+            `--${BOUNDARY}`,
+            `--${BOUNDARY}--`,
+            `--${BOUNDARY}--\r\ntrailer`,
+            '--other--\r\n',
+          ),
+          line: fc.constantFrom('\n', '\r'),
+          before: fc.constantFrom('preamble\r\n', '\r\n', `--${BOUNDARY}`, '\u0000'),
+        },
+        { requiredKeys: [] },
+      ),
+    )
+    .map(([parts, options]) => formOf(parts, options));
+  const contentType = fc.constantFrom(
+    ...[
+      'multipart/form-data',
+      'multipart/form-data; boundary=',
+      'multipart/form-data; boundary=""',
+      'multipart/mixed; boundary=x',
+    ],
+    ...[
+      'multipart/form-data; boundary=other',
+      `multipart/form-data;boundary="${BOUNDARY}"`,
+      `MULTIPART/FORM-DATA; BOUNDARY=${BOUNDARY}`,
+    ],
+    ...[
+      `multipart/form-data; boundary=${'b'.repeat(300)}`,
+      'multipart/form-data; charset=utf-16; boundary=x',
+      'application/json',
+    ],
+  );
+  return fc.oneof(
+    { weight: 3, arbitrary: form },
+    { weight: 1, arbitrary: fc.tuple(form, contentType).map(([{ body }, type]) => ({ body, contentType: type })) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(form, fc.nat(400)).map(([whole, end]) => ({ ...whole, body: whole.body.subarray(0, end) })),
+    },
+  );
+}
+
+/** A line break in a header would end it. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n"]/g, ' ');
+}

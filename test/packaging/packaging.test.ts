@@ -1,0 +1,168 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from '../../src/config.js';
+import { commandOf, environmentOfStage, lastOf, stagesOf } from '../container/dockerfile.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const textOf = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const manifest = JSON.parse(textOf('package.json'));
+
+/** The lowest version of Node that the package allows, as `20.19`. */
+const LOWEST = /^>=(\d+\.\d+)$/.exec(manifest.engines.node)?.[1] ?? '';
+
+test('the documents, the setup and the checks of a commit name the versions of Node that the package allows', () => {
+  expect(textOf('README.md')).toContain(`Node ${LOWEST} or later`);
+  expect(textOf('docs/installing.md')).toContain(`Node ${LOWEST}, 22 or 24`);
+  expect(textOf('scripts/setup.js')).toContain(`needs Node ${LOWEST} or later`);
+  expect(textOf('.ci/run')).toContain('test:node -- 22 24 ');
+  expect(manifest.devDependencies['@types/node']).toMatch(new RegExp(`^${LOWEST}\\.`));
+});
+
+test('all dependencies run on the lowest version of Node that the package allows', () => {
+  const [major, minor] = LOWEST.split('.').map(Number) as [number, number];
+  const { packages } = JSON.parse(textOf('package-lock.json'));
+  for (const [name, { dev, engines }] of Object.entries<{ dev?: boolean; engines?: { node?: string } }>(packages)) {
+    if (dev || engines?.node === undefined) continue;
+    const ranges = engines.node.split('||').map((range) => range.trim());
+    const allows = ranges.some((range) => {
+      const [, sign, from, minimum = '0'] = /^(\^|>=|~)?\s*v?(\d+)(?:\.(\d+))?/.exec(range) ?? [];
+      if (sign === '>=') return major > Number(from) || (major === Number(from) && minor >= Number(minimum));
+      return major === Number(from) && minor >= Number(minimum);
+    });
+    expect(allows, `${name} needs Node ${engines.node}`).toBe(true);
+  }
+});
+
+describe('the Dockerfile', () => {
+  const stages = stagesOf(textOf('Dockerfile'));
+  const image = stages.at(-1)!;
+  const environment = environmentOfStage(image);
+
+  test('uses one base, which the package allows, and installs what the lock file names without running code of packages', () => {
+    expect(new Set(stages.map(({ base }) => base))).toEqual(new Set(['node:22-trixie-slim']));
+    const commands = stages.flatMap(({ instructions }) => instructions).filter(({ name }) => name === 'RUN');
+    const installs = commands.filter(({ text }) => /npm (ci|install|prune)/.test(text));
+    expect(installs.length).toBeGreaterThan(0);
+    for (const { text } of installs) expect(text).toContain('--ignore-scripts');
+  });
+
+  test('starts the service as npm start does, on the port and with the folder that it declares', () => {
+    const [, allocator, flag] = /^(\S+) exec node (\S+) dist\/cli\/main\.js serve$/.exec(manifest.scripts.start) ?? [];
+    expect(`MALLOC_ARENA_MAX=${environment.MALLOC_ARENA_MAX}`).toBe(allocator);
+    expect(environment.NODE_OPTIONS).toBe(flag);
+    expect(commandOf(lastOf(image, 'ENTRYPOINT'))).toEqual(['tini', '--', 'trainyard']);
+    expect(commandOf(lastOf(image, 'CMD'))).toEqual(['serve']);
+    expect(loadConfig({}, environment)).toMatchObject({
+      host: '0.0.0.0',
+      port: Number(lastOf(image, 'EXPOSE')),
+      dataFolder: lastOf(image, 'VOLUME'),
+    });
+    expect([lastOf(image, 'USER'), lastOf(image, 'STOPSIGNAL')]).toEqual(['node', 'SIGTERM']);
+  });
+
+  test('has a health check that fails if the service does not answer', async () => {
+    const [program, ...args] = commandOf(lastOf(image, 'HEALTHCHECK'));
+    expect(program).toBe('node');
+    const check = promisify(execFile)(process.execPath, args, { env: { TRAINYARD_PORT: '1' } });
+    await expect(check).rejects.toMatchObject({ code: 1, stderr: '' });
+  });
+
+  test('copies files that exist and that .dockerignore leaves, also all that the build reads', () => {
+    const left = textOf('.dockerignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!'));
+    for (const line of left) expect(existsSync(join(ROOT, line.slice(1))), line).toBe(true);
+    const needed = [
+      'src',
+      'web',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      'package.json',
+      'package-lock.json',
+      '.npmrc',
+    ];
+    expect(left).toEqual(expect.arrayContaining(needed.map((name) => `!${name}`)));
+  });
+});
+
+interface Service {
+  readonly image?: string;
+  readonly build?: string;
+  readonly environment?: Record<string, string>;
+  readonly ports?: string[];
+  readonly volumes?: string[];
+  readonly read_only?: boolean;
+  readonly stop_grace_period?: string;
+}
+
+describe.each(['compose.yaml', 'packaging/compose.instances.yaml'])('%s', (path) => {
+  const { services, volumes } = parse(textOf(path), { merge: true }) as {
+    services: Record<string, Service>;
+    volumes: Record<string, unknown>;
+  };
+  const own = Object.entries(services).filter(([, { image }]) => image === 'trainyard');
+
+  /** As Compose replaces `${NAME:-default}` and `${NAME:?message}`. */
+  const filled = (text: string): string =>
+    text.replace(/\$\{\w+(?::-([^}]*))?[^}]*\}/g, (_, value = 'secret') => value);
+
+  test('sets only variables that the service knows, to values that it accepts', () => {
+    expect(own.length).toBe(path === 'compose.yaml' ? 1 : 2);
+    const [image] = stagesOf(textOf('Dockerfile')).slice(-1);
+    for (const [name, { environment = {} }] of own) {
+      const variables = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, filled(value)]));
+      const known = /^(DATABASE_URL|BLOBS_URL|AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)$/;
+      for (const key of Object.keys(variables)) {
+        if (!known.test(key)) expect(textOf('src/settings.ts'), `${name}: ${key}`).toContain(`'${key}'`);
+      }
+      expect(() => loadConfig({}, { ...environmentOfStage(image!), ...variables })).not.toThrow();
+    }
+  });
+
+  test('runs the service with a read-only root, and waits at its stop for requests in flight', () => {
+    for (const [, service] of own) {
+      expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+      const { stopSeconds } = loadConfig({}, {});
+      expect(Number.parseInt(service.stop_grace_period ?? '0', 10)).toBeGreaterThan(stopSeconds);
+      expect(existsSync(join(ROOT, path, '..', service.build ?? '', 'Dockerfile'))).toBe(true);
+    }
+  });
+
+  test('publishes one port, on this machine, and names volumes and files that exist', () => {
+    expect(Object.values(services).flatMap(({ ports = [] }) => ports)).toEqual(['127.0.0.1:8787:8787']);
+    for (const mount of Object.values(services).flatMap(({ volumes: mounts = [] }) => mounts)) {
+      const [source = ''] = mount.split(':');
+      if (source.startsWith('./')) expect(existsSync(join(ROOT, path, '..', source)), source).toBe(true);
+      else if (!source.startsWith('/')) expect(Object.keys(volumes)).toContain(source);
+    }
+  });
+});
+
+describe('the unit of systemd', () => {
+  const unit = 'packaging/trainyard.service';
+
+  test('starts the service as npm start does, and waits at its stop for requests in flight', () => {
+    const lines = textOf(unit).split('\n');
+    const [, allocator, flag] = /^(\S+) exec node (\S+) /.exec(manifest.scripts.start) ?? [];
+    expect(lines).toContain(`Environment=NODE_ENV=production ${allocator} NODE_OPTIONS=${flag}`);
+    const { dataFolder, stopSeconds } = loadConfig({}, { TRAINYARD_DATA: '/var/lib/trainyard' });
+    expect(lines).toContain(`Environment=TRAINYARD_DATA=${dataFolder}`);
+    const stop = lines.find((line) => line.startsWith('TimeoutStopSec='))?.split('=')[1];
+    expect(Number(stop)).toBeGreaterThan(stopSeconds);
+  });
+
+  test.skipIf(spawnSync('systemd-analyze', ['--version']).status !== 0)(
+    'has an exposure below 2.0, as documented',
+    async () => {
+      const analyze = promisify(execFile)('systemd-analyze', ['security', '--offline=true', join(ROOT, unit)]);
+      const [, exposure = ''] = /Overall exposure level for \S+: ([\d.]+)/.exec((await analyze).stdout) ?? [];
+      expect(Number(exposure)).toBeLessThan(2);
+      expect(textOf('docs/installing.md')).toContain(`says ${exposure}, of 10`);
+    },
+  );
+});

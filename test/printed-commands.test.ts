@@ -1,0 +1,197 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../src/client/client.js';
+import type { Api } from './harness/api.js';
+import { type Ended, trainyard } from './harness/command.js';
+import { pairsOf } from './harness/folder.js';
+import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
+
+/*
+ * Every command that the README, the docs and the help texts print is run, in a folder and beside a service such as their
+ * reader has. What can't be run here is at least one that exists, with options that exist.
+ */
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const NOT_RUN = [
+  // Other machines, and a service that would run until it is stopped.
+  /postgres:\/\/|s3:\/\//,
+  /trainyard (serve|restore|migrate-data)\b/,
+  /--watch/,
+  // They ask a person.
+  /asks (first|for the token)/,
+  // This test's catalog is not the reader's.
+  /--skip-damaged/,
+] as const;
+
+/** What the examples name, and what it is called here. */
+type Names = readonly (readonly [RegExp, string])[];
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+let home: string;
+/** Takes the events of webhooks. */
+let receiver: Server;
+const helpOf = new Map<string, string>();
+
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1' });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  receiver = createServer((request, response) => request.resume().on('end', () => response.end())).listen(
+    0,
+    '127.0.0.1',
+  );
+  await once(receiver, 'listening');
+  home = await temporaryFolder();
+  await mkdir(join(home, 'photos'));
+  for (const [name, bytes] of Object.entries(await pairsOf(3))) {
+    await writeFile(join(home, 'photos', name.replace('03', '03_new')), bytes);
+  }
+  await mkdir(join(home, 'bin'));
+  await symlink(COMMAND, join(home, 'bin', 'trainyard'));
+  await script('npx', '[ "$1" = --yes ] && shift\nshift\nexec trainyard "$@"');
+  for (const trainer of ['python', 'jq', 'xdg-open']) await script(trainer, '[ -t 0 ] || cat >/dev/null\nexit 0');
+  await writeFile(join(home, 'token'), api.token);
+});
+afterAll(async () => {
+  receiver.close();
+  await discardServer(server);
+  await rm(home, { recursive: true, force: true });
+});
+
+function script(name: string, text: string): Promise<void> {
+  const path = join(home, 'bin', name);
+  return writeFile(path, `#!/bin/sh\n${text}\n`).then(() => chmod(path, 0o755));
+}
+
+/** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
+async function prepare(): Promise<Names> {
+  const ids = new Map((await client.list()).map(({ name, id }) => [name, id]));
+  for (const name of ['railway', 'railway-depth', 'depth', 'wagons', 'photos']) {
+    if (ids.has(name)) continue;
+    const { id } = await client.create(name);
+    ids.set(name, id);
+    for (const [file, bytes] of Object.entries(await pairsOf(2))) await api.upload(id, `${name}_${file}`, bytes);
+    // Examples name the twelfth revision.
+    const edited = ['railway', 'wagons'].includes(name) ? `${name}_01.txt` : undefined;
+    for (let i = 0; edited !== undefined && i < 11; i++) await api.upload(id, edited, `caption ${i}`);
+  }
+  const wagons = ids.get('wagons')!;
+  const [share = await client.shares.make(wagons)] = await client.shares.list(wagons);
+  const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+  const webhook = (await client.webhooks.list()).find((each) => each.url === url) ?? (await client.webhooks.add(url));
+  if (!webhook.enabled) await client.webhooks.change(webhook.id, { enabled: true });
+  const [delivery = await client.webhooks.test(webhook.id)] = await client.webhooks.deliveries(webhook.id);
+  const { digest } = await client.manifest(ids.get('railway')!);
+  const token =
+    (await client.tokens.list()).find(({ name }) => name === SPARE) ?? (await client.tokens.make({ name: SPARE }));
+  return [
+    [/https?:\/\/(127\.0\.0\.1:8787|data\.example)/g, server.url],
+    [/\/workspace\/datasets|\/app\/ai-toolkit\/datasets/g, 'datasets'],
+    [/(\.\/data|\/srv\/trainyard)\b/g, server.dataFolder],
+    [/\/mnt\/nas\/trainyard/g, 'backup'],
+    [/--digest \S+/g, `--digest ${digest}`],
+    [/token revoke \S+/g, `token revoke ${token.id}`],
+    [/--revoke \S+/g, `--revoke ${share.id}`],
+    [/< token\b/g, `< ${home}/token`],
+    [/(webhook \w+) (ID|3f9a1c02)\b/g, `$1 ${webhook.id}`],
+    [/(webhook resend \S+) \S+/g, `$1 ${delivery.id}`],
+  ];
+}
+
+/** The token that the example of `token revoke` revokes. */
+const SPARE = 'spare';
+
+/** Every command line that a reader sees, without what explains it. */
+async function printedLines(): Promise<Map<string, string>> {
+  const lines = new Map<string, string>();
+  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...docs]) {
+    for (const [, block = ''] of (await readFile(join(ROOT, path), 'utf8')).matchAll(/^ *```sh\n(.*?)```/gms)) {
+      for (const line of block.split('\n'))
+        if (/^(npx (--yes \S+ )?)?trainyard /.test(line.trim())) lines.set(line.trim(), path);
+    }
+  }
+  for (const [command, help] of helpOf) {
+    for (const [, line = ''] of help.matchAll(/\$ (trainyard .*)/g)) lines.set(line, `${command} --help`);
+  }
+  return lines;
+}
+
+/** The help texts of the command and of all commands below it. */
+async function readHelp(command: readonly string[] = []): Promise<void> {
+  const { stdout } = await trainyard([...command, '--help']);
+  helpOf.set(['trainyard', ...command].join(' '), stdout);
+  const [, below = ''] = /\nCommands:\n((?: {2}.*\n)*)/.exec(stdout) ?? [];
+  for (const [, name = ''] of below.matchAll(/^ {2}([a-z][a-z-]*)/gm))
+    if (name !== 'help') await readHelp([...command, name]);
+}
+
+/** The line as it is run: names as they are here, without comments and explanations. */
+function runnable(line: string, names: Names): string {
+  const command = line.replace(/\s#\s.*$/, '').replace(/ {2,}\S.*$/, '');
+  return names.reduce((text, [pattern, name]) => text.replace(pattern, name), command);
+}
+
+function run(line: string, cwd: string): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
+  const env = {
+    PATH: `${join(home, 'bin')}:${process.env.PATH}`,
+    XDG_CONFIG_HOME: join(cwd, 'config'),
+    TRAINYARD_URL: server.url,
+    TRAINYARD_TOKEN: api.token,
+    TRAINYARD_DATA: server.dataFolder,
+  };
+  return new Promise((resolve) => {
+    execFile('sh', ['-c', line], { cwd, env }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? 128 : 0, stdout, stderr });
+    }).stdin?.end(api.token);
+  });
+}
+
+describe('every command that is printed', () => {
+  test('exists, and has the options that it is given', async () => {
+    await readHelp();
+    const unknown: string[] = [];
+    for (const [line, where] of await printedLines()) {
+      const words = line.replace(/^npx (--yes \S+ )?/, '').split(/ +/);
+      const command = helpOf.has(words.slice(0, 3).join(' '))
+        ? words.slice(0, 3).join(' ')
+        : words.slice(0, 2).join(' ');
+      const help = helpOf.get(command);
+      const [own = ''] = line.split(/--exec |\s#\s| \|/);
+      const flags = own.match(/(?<= )--[a-z-]+/g) ?? [];
+      if (help === undefined) unknown.push(`${where}: ${line}`);
+      else
+        unknown.push(
+          ...flags
+            .filter((flag) => !help.includes(flag) && !flag.includes('yes'))
+            .map((flag) => `${where}: ${flag} in ${line}`),
+        );
+    }
+    expect(unknown).toEqual([]);
+  });
+
+  test('does what it says, as far as that can be tried here', async () => {
+    const failed: string[] = [];
+    let count = 0;
+    for (const [line, where] of await printedLines()) {
+      if (NOT_RUN.some((pattern) => pattern.test(line))) continue;
+      const cwd = await temporaryFolder();
+      await cp(join(home, 'photos'), join(cwd, 'photos'), { recursive: true });
+      const command = runnable(line, await prepare());
+      const { code, stdout, stderr } = await run(command, cwd);
+      if (code !== 0) failed.push(`${where}: ${line}\n  ran as: ${command}\n  ended with ${code}: ${stdout}${stderr}`);
+      await rm(cwd, { recursive: true });
+      count++;
+    }
+    expect(failed.join('\n')).toBe('');
+    expect(count).toBeGreaterThan(40);
+  }, 240_000);
+});

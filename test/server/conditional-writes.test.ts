@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Answer, Api } from '../harness/api.js';
+import { put } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let id: string;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+beforeEach(async () => {
+  id = await api.newDataset();
+});
+
+const etagOf = (text: string) => `"${createHash('sha256').update(text).digest('hex')}"`;
+
+function upload(text: string, headers: Record<string, string> = {}): Promise<Answer<{ etag: string }>> {
+  const form = new FormData();
+  form.append('file', new Blob([text]), 'a.txt');
+  return api.request('POST', `/${id}/upload`, { body: form, headers });
+}
+
+const remove = (headers: Record<string, string>) => api.request('DELETE', `/${id}/files/a.txt`, { headers });
+const textNow = async () => (await api.raw('GET', `/${id}/files/a.txt`)).text();
+
+/** The answer to a write whose condition is not met, with the file that stays. */
+function conflict(text: string | null) {
+  const current = text === null ? null : { etag: etagOf(text), size_bytes: text.length };
+  return { status: 412, body: { error_code: 412001, error_message: expect.stringContaining('a.txt'), current } };
+}
+
+test('the ETag of a file is its SHA-256 in quotation marks, in every answer that has the file', async () => {
+  const uploaded = await upload('a dog');
+  expect(uploaded.headers.get('etag')).toBe(etagOf('a dog'));
+  expect(uploaded.body.etag).toBe(etagOf('a dog'));
+  expect((await api.raw('GET', `/${id}/files/a.txt`)).headers.get('etag')).toBe(etagOf('a dog'));
+  for (const path of ['status', 'manifest', 'files']) {
+    const { body } = await api.request<{ files: { etag: string }[] }>('GET', `/${id}/${path}`);
+    expect(body.files.map(({ etag }) => etag)).toEqual([etagOf('a dog')]);
+  }
+});
+
+describe('a direct upload', () => {
+  test('with If-Match replaces only the file that has one of these ETags', async () => {
+    expect(await upload('new', { 'if-match': etagOf('old') })).toMatchObject(conflict(null));
+    expect(await upload('new', { 'if-match': '*' })).toMatchObject(conflict(null));
+    await upload('old');
+    const refused = await upload('new', { 'if-match': etagOf('older') });
+    expect(refused).toMatchObject(conflict('old'));
+    expect(refused.headers.get('etag')).toBe(etagOf('old'));
+    expect(await upload('new', { 'if-match': `W/${etagOf('old')}` })).toMatchObject(conflict('old'));
+    expect(await textNow()).toBe('old');
+    expect((await upload('new', { 'if-match': `"x", ${etagOf('old')}` })).status).toBe(200);
+    expect((await upload('newer', { 'if-match': '*' })).status).toBe(200);
+    expect(await textNow()).toBe('newer');
+    expect((await api.status(id)).body.counts).toMatchObject({ captions: 1, pending: 0, rejected: 0 });
+  });
+
+  test('with If-None-Match: * adds a file and never replaces one', async () => {
+    expect((await upload('first', { 'if-none-match': '*' })).status).toBe(200);
+    expect(await upload('second', { 'if-none-match': '*' })).toMatchObject(conflict('first'));
+    expect(await textNow()).toBe('first');
+  });
+
+  test('with a malformed condition is rejected before its bytes are stored', async () => {
+    for (const value of ['abc', '"a" "b"', '"a', '', '"a",x']) {
+      const answer = await upload('text', { 'if-match': value });
+      expect(answer).toMatchObject({ status: 422, body: { detail: [{ path: 'If-Match' }] } });
+    }
+    expect((await api.status(id)).body.files).toEqual([]);
+  });
+});
+
+test('of many concurrent writes with the ETag of one version, exactly one succeeds', async () => {
+  let textBefore = 'version 0';
+  await upload(textBefore);
+  for (let version = 0; version < 5; version++) {
+    const writes = await Promise.all(
+      Array.from({ length: 6 }, (_, i) => upload(`version ${version + 1} of ${i}`, { 'if-match': etagOf(textBefore) })),
+    );
+    const won = writes.flatMap(({ status }, i) => (status === 200 ? [i] : []));
+    expect(writes.filter(({ status }) => status === 412)).toHaveLength(5);
+    expect(won).toHaveLength(1);
+    textBefore = `version ${version + 1} of ${won[0]}`;
+    expect(await textNow()).toBe(textBefore);
+  }
+});
+
+test('a file is deleted only if it has the ETag of the request', async () => {
+  await upload('kept');
+  expect(await remove({ 'if-match': etagOf('other') })).toMatchObject(conflict('kept'));
+  expect(await textNow()).toBe('kept');
+  expect((await remove({ 'if-match': etagOf('kept') })).status).toBe(200);
+  expect(await remove({ 'if-match': '*' })).toMatchObject(conflict(null));
+});
+
+describe('links with a condition', () => {
+  const reserve = (ifMatch: unknown, filename = 'a.txt') =>
+    api.json<{ uploads: Record<string, { upload_url: string }> }>('POST', `/${id}/get-upload-endpoint`, {
+      filenameToByteSize: { [filename]: 3 },
+      ifMatch,
+    });
+  const linkOf = async (ifMatch: unknown) => (await reserve(ifMatch)).body.uploads['a.txt']?.upload_url ?? '';
+  const usesOwnLinks = (url: string) => url.includes('/uploads/');
+
+  test('are not made for a file that has another ETag', async () => {
+    await upload('old');
+    const refused = await reserve({ 'a.txt': null });
+    expect(refused).toMatchObject(conflict('old'));
+    expect(refused.body.detail).toEqual([{ path: 'ifMatch.a.txt', message: `has the ETag ${etagOf('old')}` }]);
+    expect(await reserve({ 'a.txt': etagOf('older') })).toMatchObject({ status: 412 });
+    expect((await api.status(id)).body.counts.pending).toBe(0);
+  });
+
+  test('replace the file if it still has the ETag when the upload is complete', async () => {
+    await upload('old');
+    const url = await linkOf({ 'a.txt': etagOf('old') });
+    if (!usesOwnLinks(url)) return;
+    expect((await put(url, 'new')).status).toBe(200);
+    expect(await textNow()).toBe('new');
+  });
+
+  test('end with 412, and with nothing pending, if the file was changed in the meantime', async () => {
+    await upload('old');
+    const url = await linkOf({ 'a.txt': etagOf('old') });
+    if (!usesOwnLinks(url)) return;
+    await upload('edited');
+    // The other upload has withdrawn the link, unless its bytes were arriving already.
+    expect((await put(url, 'new')).status).toBeOneOf([403, 412]);
+    expect(await textNow()).toBe('edited');
+    expect((await api.status(id)).body.counts).toMatchObject({ pending: 0, rejected: 0 });
+  });
+
+  test('need an ETag or null for a filename of the request', async () => {
+    for (const [ifMatch, path] of [
+      [{ 'b.txt': null }, 'ifMatch.b.txt'],
+      [{ 'a.txt': 1 }, 'ifMatch.a.txt'],
+      [{ 'a.txt': 'no tag' }, 'ifMatch.a.txt'],
+    ] as const) {
+      expect(await reserve(ifMatch)).toMatchObject({ status: 422, body: { detail: [{ path }] } });
+    }
+  });
+});
+
+test('conditional writes in any order never replace a text that the writer has not seen', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.record({ writer: fc.nat(2), reads: fc.boolean(), removes: fc.boolean() }), { maxLength: 15 }),
+      async (steps) => {
+        id = await api.newDataset();
+        let stored: string | undefined;
+        const seen: (string | undefined)[] = [undefined, undefined, undefined];
+        for (const [i, { writer, reads, removes }] of steps.entries()) {
+          if (reads) seen[writer] = stored;
+          const known = seen[writer];
+          const headers: Record<string, string> =
+            known === undefined ? { 'if-none-match': '*' } : { 'if-match': etagOf(known) };
+          const isExpected = known === stored;
+          if (removes && known !== undefined) {
+            expect((await remove(headers)).status).toBe(isExpected ? 200 : 412);
+            if (isExpected) stored = seen[writer] = undefined;
+          } else {
+            const text = `step ${i} of writer ${writer}`;
+            expect((await upload(text, headers)).status).toBe(isExpected ? 200 : 412);
+            if (isExpected) stored = seen[writer] = text;
+          }
+        }
+        if (stored !== undefined) expect(await textNow()).toBe(stored);
+      },
+    ),
+    { numRuns: 10, seed: 12 },
+  );
+});

@@ -1,0 +1,314 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Revision, TrainyardClient } from '../../src/client/client.js';
+import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, environmentOf, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+let id: string;
+let image: Buffer;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  image = await media.png();
+});
+afterAll(() => discardServer(server));
+
+/** A client whose writes are one revision. */
+const change = (changeId: string, how: 'edit' | 'bulk' | 'push' = 'push') =>
+  new TrainyardClient({ baseUrl: server.url, token: api.token, change: { how, id: changeId } });
+
+const save = (changeId: string, captions: Record<string, string>) =>
+  change(changeId, 'edit').bulk.saveCaptions(
+    id,
+    Object.entries(captions).map(([filename, text]) => ({ filename, text })),
+  );
+
+const textsOf = async () => {
+  const names = (await api.filenames(id)).filter((name) => name.endsWith('.txt'));
+  if (names.length === 0) return {};
+  return Object.fromEntries((await client.bulk.captions(id, names)).map(({ filename, text }) => [filename, text]));
+};
+
+const revisions = async (): Promise<Revision[]> => (await client.history.revisions(id)).revisions;
+
+/** Revision 1: a picture and its caption; 2: another text; 3: another pair, and the first is gone. */
+async function threeRevisions(): Promise<string> {
+  const push = change('one');
+  await push.upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
+  await push.upload(id, 'a.txt', new Blob(['a dog']));
+  const { digest } = (await api.status(id)).body;
+  await save('two', { 'a.txt': 'a dog, running' });
+  const bulk = change('three', 'bulk');
+  await bulk.upload(id, 'b.png', new Blob([(await media.png({ seed: 2 })) as Uint8Array<ArrayBuffer>]));
+  await bulk.bulk.saveCaptions(id, [{ filename: 'b.txt', text: 'a cat' }]);
+  await bulk.bulk.removeFiles(id, ['a.png', 'a.txt']);
+  return digest ?? '';
+}
+
+beforeEach(async () => {
+  id = await api.newDataset();
+});
+
+describe('revisions', () => {
+  test('say what was changed, how and by which token, newest first, and page by page', async () => {
+    expect((await client.history.revisions(id)).revisions).toEqual([]);
+    const digest = await threeRevisions();
+    const found = await revisions();
+    expect(found).toMatchObject([
+      {
+        number: 3,
+        how: 'bulk',
+        added: 2,
+        removed: 2,
+        changed: 0,
+        files: 2,
+        ready: true,
+        is_latest: true,
+        pinned: null,
+      },
+      { number: 2, how: 'edit', added: 0, removed: 0, changed: 1, files: 2, ready: true, is_latest: false },
+      { number: 1, how: 'push', added: 2, removed: 0, changed: 0, files: 2, ready: true, is_latest: false, digest },
+    ]);
+    expect(found[0]).toMatchObject({ account: 'default', restored_from: null });
+    expect((await client.account()).usage?.history_bytes).toBeGreaterThanOrEqual(image.length);
+    expect(api.token.startsWith((found[0]?.token?.name ?? '-').replace('…', ''))).toBe(true);
+    const first = await client.history.revisions(id, { limit: 2 });
+    expect(first.revisions.map(({ number }) => number)).toEqual([3, 2]);
+    const second = await client.history.revisions(id, { limit: 2, before: first.next_before ?? 0 });
+    expect(second).toMatchObject({ revisions: [{ number: 1 }], next_before: null });
+  });
+
+  test('have the digest of their files, also if it is computed later than that of a newer one', async () => {
+    const digests: (string | undefined)[] = [];
+    await change('start').upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
+    for (let i = 0; i < 12; i++) {
+      await save(`edit-${i}`, { 'a.txt': `text ${i}`, ...(i % 3 === 0 && { [`${i}.txt`]: 'an orphan' }) });
+      digests.push((await api.status(id)).body.digest);
+      if (i === 5) await client.history.revisions(id, { limit: 2 });
+    }
+    const found = (await revisions()).toReversed().slice(1);
+    expect(found.map(({ digest }) => digest)).toEqual(digests);
+  });
+
+  test('that are not fit to train on say so', async () => {
+    await save('captions', { 'a.txt': 'a dog' });
+    await change('media').upload(id, 'a.png', new Blob([image as Uint8Array<ArrayBuffer>]));
+    expect((await revisions()).map(({ ready }) => ready)).toEqual([true, false]);
+    expect(await client.manifest(id, { revision: 1 })).toMatchObject({ status: 'FAILED', revision: 1 });
+  });
+
+  test('can be compared, in both directions and with nothing, with the texts of captions', async () => {
+    await threeRevisions();
+    const edit = await client.history.diff(id, { from: 1, to: 2 });
+    expect(edit).toMatchObject({ from: 1, to: 2, added: [], removed: [], total: { added: 0, removed: 0, changed: 1 } });
+    expect(edit.changed).toMatchObject([{ filename: 'a.txt', from_text: 'a dog', to_text: 'a dog, running' }]);
+    const bulk = await client.history.diff(id, { from: 3, to: 2 });
+    expect(bulk.added.map(({ filename, text }) => [filename, text])).toEqual([
+      ['a.png', undefined],
+      ['a.txt', 'a dog, running'],
+    ]);
+    expect(bulk.removed.map(({ filename }) => filename)).toEqual(['b.png', 'b.txt']);
+    expect((await client.history.diff(id, { from: 0, to: 1 })).total).toEqual({ added: 2, removed: 0, changed: 0 });
+    const page = await client.history.diff(id, { from: 1, to: 3, limit: 3 });
+    const rest = await client.history.diff(id, { from: 1, to: 3, limit: 3, after: page.next_after ?? '' });
+    expect(page.next_after).toBe('b.png');
+    expect(rest).toMatchObject({ added: [{ filename: 'b.txt' }], removed: [], next_after: null });
+  });
+
+  test('can be read in every way that the dataset can be read', async () => {
+    const digest = await threeRevisions();
+    const revision = 1;
+    expect(await (await client.file(id, 'a.txt', { revision })).text()).toBe('a dog');
+    expect(await client.bulk.captions(id, ['a.txt'], { revision: 2 })).toMatchObject([{ text: 'a dog, running' }]);
+    expect((await client.thumbnail(id, 'a.png', { revision })).headers.get('content-type')).toBe('image/webp');
+    expect((await client.thumbnail(id, 'a.png', { revision })).headers.get('content-type')).toBe('image/webp');
+    const archive = await (await client.bulk.archive(id, ['a.png', 'a.txt'], { revision })).arrayBuffer();
+    expect(Buffer.from(archive).includes(image)).toBe(true);
+    expect((await client.history.revision(id, 1)).manifest.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
+    for (const query of [{ revision }, { digest }, { digest: digest.toUpperCase() }]) {
+      const manifest = await client.manifest(id, query);
+      expect(manifest).toMatchObject({ status: 'READY', digest, revision: 1 });
+      expect(manifest.files.map(({ filename }) => filename)).toEqual(['a.png', 'a.txt']);
+    }
+    const links = await client.links(id);
+    expect(await (await fetch(links.file({ filename: 'a.txt', revision }))).text()).toBe('a dog');
+    const zip = await fetch(links.zip({ revision }));
+    expect(zip.headers.get('content-disposition')).toContain('(revision 1).zip');
+    expect(Buffer.from(await zip.arrayBuffer()).includes('a dog')).toBe(true);
+    await expect(client.file(id, 'b.txt', { revision })).rejects.toMatchObject({ code: 'file_not_found' });
+  });
+
+  test('that are not there are answered with those that are', async () => {
+    await threeRevisions();
+    const calls = [
+      () => client.history.revision(id, 9),
+      () => client.history.diff(id, { from: 1, to: 9 }),
+      () => client.history.restore(id, 9),
+      () => client.history.undo(id, 9),
+      () => client.history.pin(id, 9),
+      () => client.manifest(id, { revision: 9 }),
+      () => client.manifest(id, { digest: '0'.repeat(64) }),
+      () => client.file(id, 'a.txt', { revision: 9 }),
+      () => fetchZip(9),
+    ];
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'revision_not_found',
+        message: expect.stringContaining('Kept are 1 to 3'),
+      });
+    }
+  });
+
+  const fetchZip = async (revision: number) => {
+    const { body } = await api.request<object>('GET', `/${id}/zip?revision=${revision}`);
+    throw Object.assign(new Error(body.error_message), {
+      code: body.error_code === 404007 ? 'revision_not_found' : '',
+    });
+  };
+});
+
+describe('a restore', () => {
+  test('makes the files those of the revision, as a new one, and nothing is uploaded', async () => {
+    const digest = await threeRevisions();
+    const { restored, revision } = await client.history.restore(id, 1);
+    expect(restored).toBe(true);
+    expect(revision).toMatchObject({ number: 4, how: 'restore', restored_from: 1, added: 2, removed: 2, digest });
+    const { body } = await api.status(id);
+    expect(body).toMatchObject({ status: 'READY', digest, counts: { images: 1, captions: 1, pending: 0 } });
+    expect(await textsOf()).toEqual({ 'a.txt': 'a dog' });
+    expect(Buffer.from(await (await client.file(id, 'a.png')).arrayBuffer()).equals(image)).toBe(true);
+    const again = await client.history.restore(id, 1);
+    expect(again).toMatchObject({ restored: false, revision: { number: 4 } });
+    await client.history.restore(id, 3);
+    expect(await textsOf()).toEqual({ 'b.txt': 'a cat' });
+    await client.history.restore(id, 4);
+    expect(await textsOf()).toEqual({ 'a.txt': 'a dog' });
+    expect((await revisions()).map(({ number }) => number)).toEqual([6, 5, 4, 3, 2, 1]);
+  });
+
+  test('keeps pending uploads, and replaces rejected ones of its names', async () => {
+    await threeRevisions();
+    const link = await api.link(id, 'a.txt', 5);
+    await api.upload(id, 'a.png', 'not an image');
+    await api.upload(id, 'bad.png', 'not an image');
+    expect((await api.status(id)).body.counts).toMatchObject({ pending: 1, rejected: 2 });
+    await client.history.restore(id, 2);
+    expect((await api.status(id)).body.counts).toMatchObject({ pending: 1, rejected: 1, images: 1, captions: 1 });
+    const { status } = await fetch(link, { method: 'PUT', body: 'later' });
+    expect([status, await textsOf()]).toEqual([200, { 'a.txt': 'later' }]);
+  });
+
+  test('during uploads and edits loses none of their texts', async () => {
+    await threeRevisions();
+    const saved = new Set(['a dog', 'a dog, running', 'a cat']);
+    const edit = async (name: string) => {
+      for (let i = 0; i < 8; i++) {
+        const text = `${name} ${i}`;
+        const [answer] = await save(`${name}-${i}`, { [`${name}.txt`]: text });
+        if (answer?.saved) saved.add(text);
+      }
+    };
+    const restore = async () => {
+      for (let i = 0; i < 6; i++) await client.history.restore(id, 1 + (i % 3));
+    };
+    await Promise.all([edit('a'), edit('b'), edit('c'), restore()]);
+    const found = new Set<string>();
+    for (const { number } of (await client.history.revisions(id, { limit: 100 })).revisions) {
+      const { manifest } = await client.history.revision(id, number);
+      const names = manifest.map(({ filename }) => filename).filter((name) => name.endsWith('.txt'));
+      if (names.length === 0) continue;
+      for (const { text } of await client.bulk.captions(id, names, { revision: number })) found.add(text ?? '');
+    }
+    expect([...saved].filter((text) => !found.has(text))).toEqual([]);
+  });
+});
+
+describe('an undo', () => {
+  test('reverses what the revision changed, and nothing that was changed since', async () => {
+    await save('start', { 'a.txt': 'a', 'b.txt': 'b', 'c.txt': 'c' });
+    await save('bulk', { 'a.txt': 'A', 'b.txt': 'B', 'd.txt': 'D' });
+    await save('later', { 'b.txt': 'mine', 'e.txt': 'e' });
+    const { revision, undone, kept } = await client.history.undo(id, 2);
+    expect([undone, kept]).toEqual([['a.txt', 'd.txt'], ['b.txt']]);
+    expect(revision).toMatchObject({ number: 4, how: 'undo', restored_from: 2, added: 0, removed: 1, changed: 1 });
+    expect(await textsOf()).toEqual({ 'a.txt': 'a', 'b.txt': 'mine', 'c.txt': 'c', 'e.txt': 'e' });
+    // Sent again, as after a lost answer.
+    expect(await client.history.undo(id, 2)).toEqual({ revision: null, undone: ['a.txt', 'd.txt'], kept: ['b.txt'] });
+  });
+
+  test('of a deletion brings the files back, and of the first revision removes them', async () => {
+    await threeRevisions();
+    expect(await client.history.undo(id, 3)).toMatchObject({ undone: ['a.png', 'a.txt', 'b.png', 'b.txt'], kept: [] });
+    expect(await textsOf()).toEqual({ 'a.txt': 'a dog, running' });
+    expect(await client.history.undo(id, 1)).toMatchObject({ undone: ['a.png'], kept: ['a.txt'] });
+    expect(await api.filenames(id)).toEqual(['a.txt']);
+  });
+});
+
+describe('a token', () => {
+  test('that only reads may look, and may not restore, undo or pin', async () => {
+    await threeRevisions();
+    const opened = await openCatalog({
+      dataFolder: server.dataFolder,
+      blobGrace: 0,
+      databaseUrl: (await environmentOf(server.dataFolder)).DATABASE_URL,
+    });
+    const { token } = await opened.accounts.createToken('default', opened.now(), {
+      expiresAt: null,
+      isReadOnly: true,
+      datasets: undefined,
+    });
+    await opened.close();
+    const reader = new TrainyardClient({ baseUrl: server.url, token });
+    expect((await reader.history.revisions(id)).revisions).toHaveLength(3);
+    expect((await reader.history.diff(id, { from: 1, to: 2 })).total.changed).toBe(1);
+    const { history } = reader;
+    for (const call of [() => history.restore(id, 1), () => history.undo(id, 1), () => history.pin(id, 1)]) {
+      await expect(call()).rejects.toMatchObject({ code: 'not_allowed' });
+    }
+  });
+
+  test('of another account finds nothing', async () => {
+    await threeRevisions();
+    const { history } = new TrainyardClient({ baseUrl: server.url, token: (await server.api('other')).token });
+    for (const call of [() => history.revisions(id), () => history.restore(id, 1), () => history.unpin(id, 1)]) {
+      await expect(call()).rejects.toMatchObject({ code: 'dataset_not_found' });
+    }
+  });
+});
+
+test('only pinned revisions, and the latest, are kept beyond the count and the days', async () => {
+  const short = await startServer({ 'history-count': 1, 'history-days': 0, 'lease-seconds': 1 });
+  try {
+    const token = (await short.api()).token;
+    const as = (changeId: string) =>
+      new TrainyardClient({ baseUrl: short.url, token, change: { how: 'edit', id: changeId } });
+    const dataset = await as('create').create('short');
+    const edit = (text: string) =>
+      as(text.replace(' ', '-')).bulk.saveCaptions(dataset.id, [{ filename: 'a.txt', text }]);
+    await edit('text 1');
+    const history = as('reader').history;
+    const pinned = await history.pin(dataset.id, 1, { note: 'trained on this' });
+    expect(pinned.pinned).toMatchObject({ by: expect.any(String), note: 'trained on this' });
+    for (const text of ['text 2', 'text 3', 'text 4']) await edit(text);
+    const numbers = async () => (await history.revisions(dataset.id)).revisions.map(({ number }) => number);
+    await eventually(async () => ((await numbers()).join() === '4,1' ? true : undefined));
+    await expect(history.restore(dataset.id, 2)).rejects.toMatchObject({
+      code: 'revision_not_found',
+      message: expect.stringContaining('Kept are 1, 4'),
+    });
+    await expect(history.undo(dataset.id, 4)).rejects.toMatchObject({ code: 'revision_not_found' });
+    expect((await history.restore(dataset.id, 1)).revision).toMatchObject({ number: 5, restored_from: 1 });
+    expect((await history.unpin(dataset.id, 1)).pinned).toBeNull();
+    await eventually(async () => ((await numbers()).join() === '5' ? true : undefined));
+    await as('end').remove(dataset.id);
+    await expect(history.revisions(dataset.id)).rejects.toMatchObject({ code: 'dataset_not_found' });
+  } finally {
+    await discardServer(short);
+  }
+});

@@ -1,0 +1,153 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { BASE_PATH } from '../../../src/api/base-path.js';
+import { put } from '../../harness/api.js';
+import { whyNoS3 } from '../../harness/available.js';
+import { trainyard } from '../../harness/command.js';
+import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
+import { newWorld } from '../../harness/world.js';
+
+test('no log, error, metric or audit line has a secret, also of a client that sends it in a wrong place', async () => {
+  const folder = await temporaryFolder();
+  const auditLog = join(folder, 'audit.jsonl');
+  const server = await startServer({ 'log-level': 'debug', 'audit-log': auditLog, 'audit-log-bytes': 2048 });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api('studio');
+  const id = await api.newDataset('dogs');
+  await api.upload(id, 'a.txt', 'the secret of a caption');
+  const link = await api.link(id, 'b.txt', 3);
+  expect((await put(link, 'abc')).status).toBe(200);
+  const { body } = await api.request<{ query: string }>('GET', `/${id}/links`);
+  const signatures = [new URL(link).searchParams.get('signature')!, new URLSearchParams(body.query).get('signature')!];
+  const secrets = [api.token, ...signatures, 'the secret of a caption'];
+
+  const told: string[] = [];
+  const misplaced = encodeURIComponent(api.token);
+  for (const [method, path] of [
+    ['GET', `/?token=${misplaced}`],
+    ['GET', `/${misplaced}`],
+    ['POST', `/${misplaced}`],
+    ['GET', `${BASE_PATH}?token=${misplaced}`],
+    ['GET', `${BASE_PATH}/${misplaced}/status`],
+    ['DELETE', `${BASE_PATH}/${misplaced}`],
+    ['DELETE', `${BASE_PATH}/${id}/files/${misplaced}.txt`],
+    ['GET', `${BASE_PATH}/${id}/files/a.txt?${body.query}x`],
+    ['PUT', `${new URL(link).pathname}${new URL(link).search}`],
+    ['PUT', `/uploads/${misplaced}?signature=${signatures[0]}`],
+  ] as const) {
+    // A token would open the file itself.
+    const headers = path.includes('account=') ? new Headers() : { authorization: `Bearer ${api.token}` };
+    told.push(await (await fetch(`${server.url}${path}`, { method, headers })).text());
+  }
+  told.push(JSON.stringify((await api.create(`${api.token}/`)).body));
+  const cli = { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, HOME: folder } };
+  for (const args of [['ls'], ['rm', 'nothing', '--yes']]) {
+    const { stderr, stdout } = await trainyard(args, cli);
+    told.push(stdout + stderr);
+  }
+  await api.request('DELETE', `/${id}/files/a.txt`);
+  await api.request('DELETE', `/${id}`);
+  told.push(await (await fetch(`${server.url}/metrics`)).text());
+  await server.stop();
+
+  const files = (await readdir(folder)).filter((name) => name.startsWith('audit'));
+  const audit = (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join('');
+  for (const name of files) expect((await stat(join(folder, name))).size).toBeLessThanOrEqual(2048);
+  const everything = [server.output(), audit, ...told].join('\n');
+  for (const secret of secrets) expect(everything.split(secret).length - 1, secret.slice(0, 8)).toBe(0);
+
+  const entries = audit
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const mine = { account: 'studio', token: expect.any(String), address: '127.0.0.1' };
+  for (const entry of [
+    { action: 'dataset.create', outcome: 'done', dataset: id, name: 'dogs', ...mine },
+    { action: 'file.upload', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
+    { action: 'upload.reserve', outcome: 'done', dataset: id, files: 1, ...mine },
+    { action: 'file.upload', outcome: 'done', dataset: id, filename: 'b.txt', upload: expect.any(String) },
+    { action: 'file.upload', outcome: 'failed', error: 'upload_finalized', upload: expect.any(String) },
+    { action: 'dataset.create', outcome: 'failed', error: 'invalid_name', ...mine },
+    { action: 'dataset.delete', outcome: 'failed', error: 'dataset_not_found', ...mine },
+    { action: 'file.delete', outcome: 'done', dataset: id, filename: 'a.txt', ...mine },
+    { action: 'dataset.delete', outcome: 'done', dataset: id, ...mine },
+  ]) {
+    expect(entries).toContainEqual(expect.objectContaining(entry));
+  }
+});
+
+test.skipIf(whyNoS3() !== undefined)('uploads to a bucket are in the audit log once they are finalized', async () => {
+  const world = await newWorld('presigned');
+  onTestFinished(world.discard);
+  const auditLog = join(await temporaryFolder(), 'audit.jsonl');
+  const server = await startServer({ 'audit-log': auditLog }, { env: world.env });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  const id = await api.newDataset();
+  const { body } = await api.links(id, { 'a.txt': 3, 'b.jpg': 9 });
+  for (const [name, text] of Object.entries({ 'a.txt': 'abc', 'b.jpg': 'no image.' })) {
+    expect((await fetch(body.uploads[name]!.upload_url, { method: 'PUT', body: text })).status).toBe(200);
+  }
+  await eventually(async () => ((await api.status(id)).body.counts.pending === 0 ? true : undefined));
+  const linesOf = async () => {
+    const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
+    return lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'file.upload');
+  };
+  const lines = await eventually(async () => ((await linesOf()).length === 2 ? linesOf() : undefined));
+  const upload = { dataset: id, upload: expect.any(String) };
+  expect(lines.sort((a, b) => (a.filename < b.filename ? -1 : 1))).toMatchObject([
+    { ...upload, outcome: 'done', filename: 'a.txt' },
+    { ...upload, outcome: 'failed', error: 'invalid_content', filename: 'b.jpg' },
+  ]);
+});
+
+test('an audit log that can not be written is said loudly, blocks nothing, and gets its lines later', async () => {
+  const folder = await temporaryFolder();
+  const { mkdir, rename, rm } = await import('node:fs/promises');
+  await mkdir(join(folder, 'logs'));
+  const auditLog = join(folder, 'logs', 'audit.jsonl');
+  const server = await startServer({ 'audit-log': auditLog });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api();
+  await rename(join(folder, 'logs'), join(folder, 'away'));
+  await writeFile(join(folder, 'logs'), '');
+  expect((await api.create('dogs')).status).toBe(200);
+  await eventually(() => server.output().includes('THE AUDIT LOG CAN NOT BE WRITTEN') || undefined);
+  expect(await (await fetch(`${server.url}/metrics`)).text()).toContain('trainyard_audit_log_writable 0');
+  expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
+  await rm(join(folder, 'logs'));
+  await rename(join(folder, 'away'), join(folder, 'logs'));
+  await eventually(async () => (await readFile(auditLog, 'utf8')).includes('"dogs"') || undefined);
+});
+
+test('commands that change tokens write to the audit log, and an impossible one is a setting error of serve', async () => {
+  const server = await startServer();
+  const folder = await temporaryFolder();
+  const auditLog = join(folder, 'audit.jsonl');
+  const flags = ['--data', server.dataFolder, '--audit-log', auditLog];
+  const created = (await trainyard(['token', 'create', '--json', ...flags])).json() as { id: string; token: string };
+  await trainyard(['token', 'revoke', created.id, ...flags]);
+  const text = await readFile(auditLog, 'utf8');
+  expect(text).not.toContain(created.token);
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
+    { action: 'token.create', token: created.id, account: 'default', by: 'command line' },
+    { action: 'token.revoke', token: created.id },
+  ]);
+  const { code, stderr } = await trainyard([
+    'serve',
+    '--port',
+    '0',
+    '--data',
+    join(folder, 'data'),
+    '--audit-log',
+    folder,
+  ]);
+  expect([code, stderr]).toEqual([78, expect.stringContaining("The audit log can't be written")]);
+  await discardServer(server);
+});

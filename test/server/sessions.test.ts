@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import type { Api } from '../harness/api.js';
+import { trainyard } from '../harness/command.js';
+import { discardServer, environmentOf, revokeToken, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer();
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const PAGE = { 'trainyard-page': '1' };
+
+const send = (method: string, path: string, headers: Record<string, string>, body?: unknown) =>
+  fetch(`${server.url}${BASE_PATH}${path}`, {
+    method,
+    headers: { ...headers, ...(body !== undefined && { 'content-type': 'application/json' }) },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+
+interface Body {
+  readonly error_message: string;
+  readonly token: { readonly id: string };
+  readonly datasets: readonly { readonly name: string }[];
+}
+
+async function bodyOf(response: Response): Promise<Body> {
+  return (await response.json()) as Body;
+}
+
+/** Signs in as the page does. @returns the header with the cookie that a browser would send, and the answer */
+async function signIn(token: string, headers: Record<string, string> = {}) {
+  const response = await send('POST', '/session', { authorization: `Bearer ${token}`, ...PAGE, ...headers });
+  expect(response.status).toBe(200);
+  const [setCookie = ''] = response.headers.getSetCookie();
+  const { id } = (await response.json()) as { id: string };
+  return { id, setCookie, cookie: setCookie.split(';', 1)[0] ?? '' };
+}
+
+/** A token of the account `default` with these flags. */
+async function tokenWith(...flags: string[]): Promise<string> {
+  const env = await environmentOf(server.dataFolder);
+  const { stdout } = await trainyard(['token', 'create', '--data', server.dataFolder, ...flags], { env });
+  return stdout.trim();
+}
+
+describe('a session', () => {
+  test('is a cookie that scripts and other sites do not have, with the rights of its token', async () => {
+    const { id, setCookie, cookie } = await signIn(api.token);
+    expect(setCookie).toMatch(
+      /^trainyard_[0-9a-f]{8}=tys_[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/,
+    );
+    const created = await send('POST', '', { cookie, ...PAGE }, { name: 'by the page' });
+    expect([created.status, created.headers.get('cache-control')]).toEqual([200, 'private, no-cache']);
+    const own = (await api.request<{ token: object }>('GET', '/account')).body;
+    const account = await bodyOf(await send('GET', '/account', { cookie, ...PAGE }));
+    expect(account).toMatchObject({ account: 'default', token: { read_only: false }, session_id: id });
+    expect(own).toMatchObject({ token: { id: account.token.id }, session_id: null });
+
+    const reader = await signIn(await tokenWith('--read-only', '--dataset', 'by the page', '--expires', '1h'));
+    expect(Number(/Max-Age=(\d+)/.exec(reader.setCookie)?.[1])).toBeLessThanOrEqual(3600);
+    const headers = { cookie: reader.cookie, ...PAGE };
+    const listed = await bodyOf(await send('GET', '', headers));
+    expect(listed.datasets.map(({ name }) => name)).toEqual(['by the page']);
+    expect((await send('POST', '', headers, {})).status).toBe(403);
+    expect((await send('POST', '/session/codes', headers)).status).toBe(200);
+    expect((await send('DELETE', '/session', headers)).status).toBe(200);
+    expect((await send('GET', '', headers)).status).toBe(401);
+  });
+
+  test('has a secure cookie over https, also behind a proxy that is not trusted', async () => {
+    expect((await signIn(api.token, { origin: 'https://data.example' })).setCookie).toMatch(/; Secure$/);
+    expect((await signIn(api.token, { origin: 'http://data.example' })).setCookie).not.toContain('Secure');
+  });
+
+  test('works for the page only, so that no other site can use it', async () => {
+    const { cookie } = await signIn(api.token);
+    const name = 'made by another site';
+    for (const headers of [
+      // A form, an image, a link, or a script without permission to send more headers.
+      { cookie },
+      { cookie, origin: 'http://evil.example', 'content-type': 'text/plain' },
+      { cookie, 'sec-fetch-site': 'none' },
+      // A script of another port of this host, to which the browser sends the cookie too.
+      { cookie, 'sec-fetch-site': 'same-site', ...PAGE },
+      { cookie, 'sec-fetch-site': 'cross-site', ...PAGE },
+    ]) {
+      const made = await send('POST', '', headers, { name });
+      expect([headers, made.status]).toEqual([headers, 401]);
+      const read = await send('GET', '', headers);
+      expect([headers, read.status]).toEqual([headers, 401]);
+      expect((await bodyOf(read)).error_message).not.toContain('tys_');
+    }
+    expect((await api.list(`?name=${encodeURIComponent(name)}`)).body.datasets).toEqual([]);
+    // A browser asks for permission before a script of another origin sends the header, and gets none.
+    const asked = await send('OPTIONS', '', {
+      origin: 'http://evil.example',
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'trainyard-page',
+    });
+    const answered = await send('GET', '', { cookie, origin: 'http://evil.example', ...PAGE });
+    for (const { headers } of [asked, answered]) {
+      expect([...headers.keys()].filter((header) => header.startsWith('access-control'))).toEqual([]);
+    }
+    expect((await send('GET', '', { cookie, 'sec-fetch-site': 'same-origin', ...PAGE })).status).toBe(200);
+  });
+
+  test('is not started by another site, which could sign a browser in to an account of its own', async () => {
+    const { code } = (await api.request<{ code: string }>('POST', '/session/codes')).body;
+    for (const headers of [{}, { 'sec-fetch-site': 'cross-site', ...PAGE }, { authorization: `Bearer ${api.token}` }]) {
+      const answer = await send('POST', '/session', headers, { code });
+      expect([headers, answer.status, answer.headers.getSetCookie()]).toEqual([headers, 403, []]);
+    }
+  });
+
+  test('and a token are not mixed up: each is valid in its own place only', async () => {
+    const { cookie } = await signIn(api.token);
+    const [name = '', secret = ''] = cookie.split('=');
+    expect((await send('GET', '', { authorization: `Bearer ${secret}` })).status).toBe(401);
+    expect((await send('GET', '', { cookie: `${name}=${api.token}`, ...PAGE })).status).toBe(401);
+    expect((await send('GET', '', { cookie: `other=1; trainyard_00000000=${secret}`, ...PAGE })).status).toBe(401);
+    expect((await send('GET', '', { cookie: `other=1; ${cookie}; last=2`, ...PAGE })).status).toBe(200);
+  });
+
+  test('of one tab is not the one of another that has signed in since', async () => {
+    const [first, second] = [await signIn(api.token), await signIn(api.token)];
+    const statusOf = async (id: string) =>
+      (await send('GET', '', { cookie: second.cookie, 'trainyard-page': id })).status;
+    expect([await statusOf(first.id), await statusOf(second.id), await statusOf('1')]).toEqual([401, 200, 200]);
+  });
+
+  test('ends when it signs out, and when its token is revoked', async () => {
+    const other = await server.api('other');
+    const [left, open] = [await signIn(other.token), await signIn(other.token)];
+    const out = await send('DELETE', '/session', { cookie: left.cookie, ...PAGE });
+    expect(out.headers.getSetCookie()).toEqual([expect.stringMatching(/^trainyard_[0-9a-f]{8}=; .*Max-Age=0$/)]);
+    const ended = await send('GET', '', { cookie: left.cookie, ...PAGE });
+    expect([ended.status, (await bodyOf(ended)).error_message]).toEqual([
+      401,
+      'Your session was ended, or its token was revoked. Sign in again.',
+    ]);
+    expect((await send('GET', '', { cookie: open.cookie, ...PAGE })).status).toBe(200);
+    await revokeToken(server, other.token);
+    expect((await send('GET', '', { cookie: open.cookie, ...PAGE })).status).toBe(401);
+    const none = await send('GET', '', PAGE);
+    expect((await bodyOf(none)).error_message).toBe(
+      'You are not signed in, or your session has expired. Sign in again.',
+    );
+  });
+});
+
+test('a code signs in once, of several browsers at the same moment, and is no token', async () => {
+  const { code, token_id } = (await api.request<{ code: string; token_id: string }>('POST', '/session/codes')).body;
+  expect((await send('GET', '', { authorization: `Bearer ${code}` })).status).toBe(401);
+  const answers = await Promise.all([1, 2, 3, 4].map(() => send('POST', '/session', PAGE, { code })));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);
+  const cookie = answers.flatMap(({ headers }) => headers.getSetCookie())[0]?.split(';', 1)[0] ?? '';
+  const account = await bodyOf(await send('GET', '/account', { cookie, ...PAGE }));
+  expect(account).toMatchObject({ token: { id: token_id } });
+  const again = await send('POST', '/session', PAGE, { code });
+  expect((await bodyOf(again)).error_message).toContain('The link was used already, or has expired');
+});

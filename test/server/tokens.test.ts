@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WireNewShare, WireNewToken, WireRevokedToken, WireToken } from '../../src/api/account/token-schemas.js';
+import * as media from '../fixtures/media.js';
+import { type Answer, Api } from '../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let id: string;
+beforeAll(async () => {
+  server = await startServer();
+  api = await server.api();
+  id = await api.newDataset('wagons');
+  await api.upload(id, 'one.jpg', await media.jpeg({ width: 64, height: 64 }));
+  await api.upload(id, 'one.txt', 'a red wagon');
+});
+afterAll(() => discardServer(server));
+
+const make = (rights: object = {}, by = api): Promise<Answer<WireNewToken>> => by.json('POST', '/tokens', rights);
+const share = (options: object = {}, by = api): Promise<Answer<WireNewShare>> =>
+  by.json('POST', `/${id}/shares`, options);
+const revoke = (token: string, query = '', by = api): Promise<Answer<WireRevokedToken>> =>
+  by.request('DELETE', `/tokens/${token}${query}`);
+const listed = async (by = api) => (await by.request<{ tokens: WireToken[] }>('GET', '/tokens')).body.tokens;
+const withSecret = (secret: string) => new Api(server.url, secret);
+const statusOf = async (by: Api, path = '') => (await by.raw('GET', path)).status;
+
+describe('tokens', () => {
+  test('are made, listed without their secrets, and revoked', async () => {
+    const { status, body } = await make({ name: ' gpu 1 ', read_only: true, datasets: ['wagons'], expires_in: 3600 });
+    expect(status).toBe(200);
+    const { secret, ...made } = body;
+    const seconds = (Date.parse(`${made.expires_at}Z`) - Date.parse(`${made.created_at}Z`)) / 1000;
+    expect(Math.round(seconds)).toBe(3600);
+    expect(made).toMatchObject({
+      kind: 'token',
+      name: 'gpu 1',
+      hint: secret.slice(0, 7),
+      read_only: true,
+      datasets: [{ id, name: 'wagons' }],
+      last_used_at: null,
+      current: false,
+    });
+    expect(await statusOf(withSecret(secret), `/${id}/status`)).toBe(200);
+    const tokens = await listed();
+    expect(tokens).toContainEqual(made);
+    expect(JSON.stringify(tokens)).not.toContain(secret);
+    const [own] = tokens.filter(({ current }) => current);
+    expect(own).toMatchObject({ id: made.made_by, hint: api.token.slice(0, 7), read_only: false, datasets: null });
+    expect((await revoke(made.id)).body).toEqual({ id: made.id, revoked: [made.id], current: false });
+    expect((await revoke(made.id)).status).toBe(200);
+    expect(await statusOf(withSecret(secret), `/${id}/status`)).toBe(401);
+    expect((await listed()).map((token) => token.id)).not.toContain(made.id);
+  });
+
+  test.each([
+    ['no body', undefined, 200],
+    ['a date with a zone', { expires_at: '2035-07-22T13:05:16+02:00' }, 200],
+    ['a date without one', { expires_at: '2035-07-22T13:05:16.143086' }, 200],
+    ['a date in the past', { expires_at: '2025-07-22T13:05:16' }, 422],
+    ['a date that is none', { expires_at: 'tomorrow' }, 422],
+    ['a date and a time', { expires_at: '2035-07-22T13:05:16', expires_in: 60 }, 422],
+    ['no time at all', { expires_in: 0 }, 422],
+    ['more than ten years', { expires_in: 3651 * 86_400 }, 422],
+    ['no dataset of a list', { datasets: [] }, 422],
+    ['an unknown dataset', { datasets: ['nothing'] }, 404],
+    ['a name of other characters', { name: 'a/b' }, 422],
+  ])('with %s', async (_, rights, status) => {
+    expect((await make(rights)).status).toBe(status);
+  });
+
+  test('are made and revoked only by a token that may change all datasets', async () => {
+    const reader = withSecret((await make({ read_only: true })).body.secret);
+    const bound = withSecret((await make({ datasets: [id] })).body.secret);
+    const victim = (await make()).body;
+    for (const lesser of [reader, bound]) {
+      expect((await make({ read_only: true, datasets: [id] }, lesser)).body.error_code).toBe(403004);
+      expect((await revoke(victim.id, '', lesser)).body.error_code).toBe(403004);
+    }
+    expect((await listed(reader)).length).toBeGreaterThan(3);
+    expect(await listed(bound)).toMatchObject([{ hint: bound.token.slice(0, 7), current: true }]);
+  });
+
+  test('do not outlive the one that made them', async () => {
+    const maker = (await make({ expires_in: 600 })).body;
+    const by = withSecret(maker.secret);
+    for (const rights of [{}, { expires_in: 6000 }]) {
+      expect((await make(rights, by)).body.expires_at).toBe(maker.expires_at);
+    }
+    const sooner = (await make({ expires_in: 60 }, by)).body.expires_at ?? '';
+    expect(sooner < (maker.expires_at ?? '')).toBe(true);
+    expect((await share({}, by)).body.expires_at).toBe(maker.expires_at);
+  });
+
+  test('end their shares with them, and the tokens that they made only if that is wished', async () => {
+    const maker = (await make()).body;
+    const by = withSecret(maker.secret);
+    const other = (await make({}, by)).body;
+    const shared = (await share({}, by)).body;
+    expect((await revoke(maker.id)).body.revoked.sort()).toEqual([maker.id, shared.id].sort());
+    expect(await statusOf(withSecret(shared.secret), `/${id}/status`)).toBe(401);
+    expect(await statusOf(withSecret(other.secret))).toBe(200);
+    const third = (await make({}, withSecret(other.secret))).body;
+    const answer = await revoke(maker.id, '?with_made=true');
+    expect(answer.body.revoked.sort()).toEqual([maker.id, shared.id, other.id, third.id].sort());
+    expect(await statusOf(withSecret(third.secret))).toBe(401);
+  });
+
+  test('may revoke themselves, which the answer says', async () => {
+    const { secret, id: own } = (await make()).body;
+    const { status, body } = await revoke(own, '', withSecret(secret));
+    expect([status, body]).toEqual([200, { id: own, revoked: [own], current: true }]);
+    expect(await statusOf(withSecret(secret))).toBe(401);
+  });
+
+  test('of another account are unknown', async () => {
+    const other = await server.api('other');
+    const { body: theirs } = await make({}, other);
+    expect((await revoke(theirs.id)).body.error_code).toBe(404006);
+    expect(await statusOf(withSecret(theirs.secret))).toBe(200);
+    expect((await listed()).map((token) => token.id)).not.toContain(theirs.id);
+    expect((await make({ datasets: [id] }, other)).status).toBe(404);
+    expect((await share({}, other)).status).toBe(404);
+  });
+});
+
+describe('a share', () => {
+  test('shows the current files of its dataset, and nothing else', async () => {
+    const { body: made } = await share({ name: 'Ada' });
+    expect(made).toMatchObject({ kind: 'share', name: 'Ada', read_only: true, datasets: [{ id, name: 'wagons' }] });
+    expect(made.url).toBe(`${server.url}/shared/datasets/${id}#share=${made.secret}`);
+    const days = (Date.parse(`${made.expires_at}Z`) - Date.parse(`${made.created_at}Z`)) / 86_400_000;
+    expect(days).toBeCloseTo(7, 3);
+    const visitor = withSecret(made.secret);
+    const other = await api.newDataset();
+    expect((await visitor.list()).body.datasets.map((dataset) => dataset.id)).toEqual([id]);
+    const shown = ['/status', '/manifest', '/files', '/files/one.txt', '/files/one.jpg/thumbnail', '/zip', '/links'];
+    for (const path of shown) expect([path, await statusOf(visitor, `/${id}${path}`)]).toEqual([path, 200]);
+    const names = { filenames: ['one.txt'] };
+    for (const path of ['/captions', '/archive']) {
+      const body = JSON.stringify(names);
+      const headers = { 'content-type': 'application/json' };
+      expect((await visitor.raw('POST', `/${id}${path}`, { body, headers })).status).toBe(200);
+    }
+    const hidden = [
+      // The account has a name and limits, which are not shared.
+      '/account',
+      '/tokens',
+      '/events',
+      ...['/revisions', '/revisions/1', '/recheck', '/shares', '/tar-link'].map((path) => `/${id}${path}`),
+      ...['/files/one.txt?revision=1', '/manifest?revision=1', '/zip?revision=1'].map((path) => `/${id}${path}`),
+    ];
+    for (const path of hidden) expect([path, await statusOf(visitor, path)]).toEqual([path, 403]);
+    expect(await statusOf(visitor, `/${other}/status`)).toBe(404);
+    expect((await visitor.upload(id, 'two.txt', 'x')).status).toBe(403);
+    expect((await share({}, visitor)).status).toBe(403);
+    expect((await visitor.raw('DELETE', `/${id}`)).status).toBe(403);
+  });
+
+  test('makes links that read no earlier revision either', async () => {
+    const visitor = withSecret((await share()).body.secret);
+    const read = async (by: Api, more = '') => {
+      const { query } = (await by.request<{ query: string }>('GET', `/${id}/links`)).body;
+      const url = `${server.url}/prod/v1/trainers/datasets/${id}/files/one.txt?${query}${more}`;
+      return [(await fetch(url)).status, (await fetch(url.replace(/&share=[^&]+/, ''))).status];
+    };
+    expect(await read(visitor)).toEqual([200, 403]);
+    expect(await read(visitor, '&revision=1')).toEqual([403, 403]);
+    expect(await read(api, '&revision=1')).toEqual([200, 200]);
+  });
+
+  test('is listed, revoked by its dataset, and gone with it', async () => {
+    const dataset = await api.newDataset();
+    const bound = withSecret((await make({ datasets: [dataset] })).body.secret);
+    const path = `/${dataset}/shares`;
+    const made = (await bound.json<WireNewShare>('POST', path, { expires_in: 60 })).body;
+    const second = (await bound.json<WireNewShare>('POST', path, {})).body;
+    const ids = async () =>
+      (await bound.request<{ tokens: WireToken[] }>('GET', path)).body.tokens.map((each) => each.id);
+    expect(await ids()).toEqual([made.id, second.id]);
+    const elsewhere = await api.request('DELETE', `/${id}/shares/${made.id}`);
+    expect(elsewhere.body.error_code).toBe(404006);
+    expect((await bound.request('DELETE', `${path}/${made.id}`)).body).toEqual({
+      id: made.id,
+      revoked: [made.id],
+      current: false,
+    });
+    expect(await ids()).toEqual([second.id]);
+    expect(await statusOf(withSecret(made.secret), `/${dataset}/status`)).toBe(401);
+    await api.raw('DELETE', `/${dataset}`);
+    expect(await statusOf(withSecret(second.secret), `/${dataset}/status`)).toBe(404);
+    const [orphan] = (await listed()).filter((token) => token.id === second.id);
+    expect(orphan?.datasets).toEqual([{ id: dataset, name: null }]);
+  });
+});

@@ -1,0 +1,158 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { WireDelivery, WireNewWebhook, WireWebhook } from '../../src/api/webhook-schemas.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+import { isSigned, type Receiver, startReceiver } from '../harness/receiver.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let receiver: Receiver;
+let api: Api;
+let number = 0;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.0/8' });
+});
+afterAll(() => discardServer(server));
+beforeEach(async () => {
+  receiver = await startReceiver();
+  api = await server.api(`account ${number++}`);
+});
+afterEach(() => receiver.close());
+
+const add = (body: object = { url: receiver.url }) => api.json<WireNewWebhook>('POST', '/webhooks', body);
+const deliveriesOf = async ({ id }: { id: string }) =>
+  (await api.request<{ deliveries: WireDelivery[] }>('GET', `/webhooks/${id}/deliveries`)).body.deliveries;
+const delivered = (count: number) =>
+  eventually(() => (receiver.received.length >= count ? receiver.events() : undefined));
+
+describe('a webhook', () => {
+  test('receives READY, READY with other files, FAILED and the deletion, signed, in order', async () => {
+    await api.newDataset('there before');
+    const { body: webhook } = await add();
+    const id = await api.newDataset('wagons');
+    await api.upload(id, 'a.jpg', await media.jpeg());
+    await api.upload(id, 'a.txt', 'a red wagon');
+    await delivered(1);
+    const { digest } = (await api.status(id)).body;
+    await api.upload(id, 'a.txt', 'a blue wagon');
+    await delivered(2);
+    await api.upload(id, 'b.jpg', 'not a picture');
+    await delivered(3);
+    await api.request('DELETE', `/${id}`);
+    const events = await delivered(4);
+    expect(events.map(({ type }) => type)).toEqual([
+      ...['dataset.ready', 'dataset.ready', 'dataset.failed', 'dataset.deleted'],
+    ]);
+    const [ready, changed, failed, deleted] = events.map(({ data }) => data);
+    const counts = { images: 1, videos: 0, captions: 1, uncaptioned: 0, pending: 0, checking: 0 };
+    expect(ready).toMatchObject({ id, name: 'wagons', status: 'READY', digest, revision: expect.any(Number) });
+    expect(ready?.counts).toEqual({ ...counts, rejected: 0 });
+    expect(changed?.digest).not.toBe(digest);
+    expect(failed).toMatchObject({ id, status: 'FAILED', counts: { rejected: 1 } });
+    expect(failed?.error).toMatchObject({ problems: [{ filename: 'b.jpg', code: expect.any(String) }] });
+    expect(deleted).toEqual({ id, name: 'wagons' });
+    for (const request of receiver.received) {
+      expect(request).toMatchObject({ method: 'POST', path: '/hook', headers: { 'content-type': 'application/json' } });
+      expect(isSigned(request, webhook.secret)).toBe(true);
+    }
+    const times = events.map(({ timestamp }) => Date.parse(timestamp));
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    const deliveries = await eventually(async () => {
+      const found = await deliveriesOf(webhook);
+      return found.every(({ state }) => state === 'delivered') ? found : undefined;
+    });
+    expect(deliveries.map((each) => [each.id, each.answer, each.attempts, each.error])).toEqual(
+      receiver.received.map(({ headers }) => [headers['webhook-id'], 204, 1, null]).reverse(),
+    );
+  });
+
+  test('receives only the events it is for, and nothing that was so before it was made', async () => {
+    const before = await api.newDataset('failed before');
+    await api.upload(before, 'a.jpg', await media.jpeg());
+    expect((await api.status(before)).body.status).toBe('FAILED');
+    await add({ url: receiver.url, events: ['dataset.deleted', 'dataset.ready'] });
+    const failing = await api.newDataset('fails after');
+    await api.upload(failing, 'a.jpg', await media.jpeg());
+    await api.upload(before, 'a.txt', 'a caption');
+    await delivered(1);
+    await api.request('DELETE', `/${failing}`);
+    expect((await delivered(2)).map(({ type, data }) => [type, data.name])).toEqual([
+      ['dataset.ready', 'failed before'],
+      ['dataset.deleted', 'fails after'],
+    ]);
+  });
+
+  test('is tried again after a failure; a test and a delivery can be sent again', async () => {
+    const { body: webhook } = await add();
+    receiver.answer = (response) => response.writeHead(500).end();
+    const { body: sent } = await api.request<WireDelivery>('POST', `/webhooks/${webhook.id}/test`);
+    expect(sent).toMatchObject({ event: 'webhook.test', state: 'waiting', attempts: 0, dataset_id: null });
+    const [failed] = await eventually(async () => {
+      const found = await deliveriesOf(webhook);
+      return found[0]?.attempts === 1 ? found : undefined;
+    });
+    expect(failed).toMatchObject({ id: sent.id, state: 'waiting', answer: 500, error: 'The receiver answered 500.' });
+    expect(String(failed?.next_attempt_at) > String(failed?.attempted_at)).toBe(true);
+    receiver.answer = (response) => response.writeHead(200).end('thanks');
+    const target = `/webhooks/${webhook.id}/deliveries/${sent.id}/resend`;
+    expect((await api.request('POST', target)).body).toMatchObject({ id: sent.id, state: 'waiting', attempts: 0 });
+    await eventually(async () => ((await deliveriesOf(webhook))[0]?.state === 'delivered' ? true : undefined));
+    const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
+    expect(ids).toEqual([sent.id, sent.id]);
+  });
+
+  test('is disabled by an answer of 410, and receives nothing until it is enabled', async () => {
+    const { body: webhook } = await add();
+    receiver.answer = (response) => response.writeHead(410).end();
+    await api.request('POST', `/webhooks/${webhook.id}/test`);
+    const isEnabled = async () => {
+      const { body } = await api.request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
+      return body.webhooks[0]?.enabled;
+    };
+    await eventually(async () => ((await isEnabled()) ? undefined : true));
+    expect((await deliveriesOf(webhook))[0]).toMatchObject({ state: 'failed', answer: 410 });
+    receiver.answer = (response) => response.writeHead(204).end();
+    await api.request('POST', `/webhooks/${webhook.id}/test`);
+    const enabled = await api.json('PATCH', `/webhooks/${webhook.id}`, { enabled: true, url: `${receiver.url}/new` });
+    expect(enabled.body).toMatchObject({ enabled: true, url: `${receiver.url}/new` });
+    await delivered(2);
+    expect(receiver.received.map(({ path }) => path)).toEqual(['/hook', '/hook/new']);
+  });
+});
+
+describe('webhooks', () => {
+  test('are at most ten, of one account, and end with their deletion', async () => {
+    const made = await Promise.all(Array.from({ length: 12 }, () => add()));
+    expect(made.map(({ status }) => status).sort()).toEqual([...Array(10).fill(200), 507, 507]);
+    const own = made.find(({ status }) => status === 200)!.body;
+    const stranger = await server.api('stranger');
+    for (const [method, path] of [
+      ['PATCH', ''],
+      ['DELETE', ''],
+      ['POST', '/test'],
+      ['GET', '/deliveries'],
+      ['POST', '/deliveries/none/resend'],
+    ] as const) {
+      const answer = await stranger.json(method, `/webhooks/${own.id}${path}`, method === 'GET' ? undefined : {});
+      expect([path, answer.body.error_code]).toEqual([path, 404008]);
+    }
+    expect((await api.request('POST', `/webhooks/${own.id}/deliveries/none/resend`)).body.error_code).toBe(404009);
+    expect((await api.request('DELETE', `/webhooks/${own.id}`)).body).toEqual({ id: own.id, deleted: true });
+    const { body } = await api.request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
+    expect(body.webhooks).toHaveLength(9);
+    expect(JSON.stringify(body)).not.toContain('whsec_');
+  });
+
+  test.each([
+    ['ftp://queue.example/hook'],
+    ['https://user:password@queue.example/'],
+    ['https://10.0.0.1/hook'],
+    ['https://[::ffff:169.254.169.254]/latest'],
+    ['http://0x0a000001/'],
+    ['http://192.0.32.8/hook'],
+    ['queue'],
+  ])('do not lead to %s', async (url) => {
+    const { status, body } = await add({ url });
+    expect([status, body.detail?.[0]?.path]).toEqual([422, 'url']);
+  });
+});

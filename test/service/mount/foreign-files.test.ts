@@ -1,0 +1,200 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type Ended, startCommand } from '../../harness/command.js';
+import { leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
+import { type ScriptedService, startScriptedService } from '../../harness/scripted-service.js';
+
+const FILES = { 'a.jpg': 'an image', 'a.txt': 'a wagon' };
+
+let service: ScriptedService;
+let root: string;
+beforeEach(async () => {
+  service = await startScriptedService({ id: 'd1', name: 'railway', files: FILES });
+  root = await newRoot();
+});
+
+/** Runs a command, and ends it where it hangs: a process that waits for a pipe does not even end by SIGTERM. */
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const running = startCommand(args, {
+    env: { TRAINYARD_URL: service.url, TRAINYARD_TOKEN: 'x', HOME: '/nowhere', ...env },
+  });
+  const timer = setTimeout(() => running.process.kill('SIGKILL'), 20_000);
+  return running.ended.finally(() => clearTimeout(timer));
+}
+const mount = (...flags: string[]) => run(['mount', 'railway', '--into', root, ...flags]);
+
+const ONE_LINE = expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/);
+
+/** Things that are no files, each made at a path. */
+const OBJECTS: Record<string, (path: string) => Promise<unknown> | unknown> = {
+  'a pipe': (path) => execFileSync('mkfifo', [path]),
+  'a folder': (path) => mkdir(path),
+  'a link to a device': (path) => symlink('/dev/zero', path),
+  'a link to itself': (path) => symlink(path, path),
+  'a broken link': (path) => symlink('/nowhere/at/all', path),
+  'a socket': async (path) => {
+    // A path of at most 107 bytes fits into an address (unix(7)), so the socket is made elsewhere and moved.
+    const folder = await mkdtemp(join(tmpdir(), 's'));
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(folder, 's'), resolve));
+    execFileSync('mv', [join(folder, 's'), path]);
+    onTestFinished(async () => {
+      server.close();
+      await rm(folder, { recursive: true });
+    });
+  },
+};
+
+describe.each(Object.entries(OBJECTS))('%s', (_, make) => {
+  test('as the record of a mount ends the mount, and is left', async () => {
+    await mkdir(join(root, 'railway'));
+    await make(join(root, 'railway', '.mount.json'));
+    const ended = await mount();
+    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
+    expect(lstatSync(join(root, 'railway', '.mount.json')).isFile()).toBe(false);
+  });
+
+  test('as a mounted file is a change', async () => {
+    expect((await mount()).code).toBe(0);
+    await rm(join(root, 'railway', 'a.jpg'));
+    await make(join(root, 'railway', 'a.jpg'));
+    expect([(await mount()).code, (await mount('--replace')).code]).toEqual([73, 0]);
+    expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
+  });
+
+  test.each([['.railway.mounting'], ['.railway.aside']])('as %s is kept', async (name) => {
+    await make(join(root, name));
+    const ended = await mount();
+    expect([ended.code, ended.stderr]).toEqual([0, name.endsWith('aside') ? ONE_LINE : expect.anything()]);
+    expect(await readFile(join(root, 'railway', 'a.jpg'), 'utf8')).toBe('an image');
+    const hidden = (await mountedIn(root)).filter((entry) => entry.startsWith('.'));
+    // An empty folder has nothing of a person.
+    if (hidden.length > 0) expect(lstatSync(join(root, hidden[0]!)).isFile()).toBe(false);
+    else expect(name).toBe('.railway.mounting');
+  });
+
+  test('as the lock of the root, or as the root, ends the mount', async () => {
+    await make(join(root, '.trainyard-mount.lock'));
+    const ended = await mount();
+    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
+    await make(join(root, 'root'));
+    if (lstatSync(join(root, 'root')).isDirectory()) return;
+    const into = await run(['mount', 'railway', '--into', join(root, 'root')]);
+    expect([into.code, into.stderr]).toEqual([73, ONE_LINE]);
+    const pulled = await run(['pull', 'railway', join(root, 'root')]);
+    expect([pulled.code, pulled.stderr]).toEqual([73, ONE_LINE]);
+  });
+
+  test('among the files of a folder does not stop check and pull', async () => {
+    await make(join(root, 'a.jpg'));
+    await make(join(root, 'b.txt'));
+    const checked = await run(['check', root]);
+    expect([66, 74]).toContain(checked.code);
+    const pulled = await run(['pull', 'railway', root, '--replace']);
+    expect(pulled.code).toBe(73);
+    expect(lstatSync(join(root, 'a.jpg')).isFile()).toBe(false);
+    expect(await readFile(join(root, 'a.txt'), 'utf8')).toBe('a wagon');
+  });
+
+  test('as the saved login is one line', async () => {
+    await mkdir(join(root, 'trainyard'));
+    await make(join(root, 'trainyard', 'config.json'));
+    const ended = await run(['ls'], { TRAINYARD_URL: '', TRAINYARD_TOKEN: '', XDG_CONFIG_HOME: root });
+    expect([ended.code, ended.stderr]).toEqual([78, ONE_LINE]);
+  });
+});
+
+test('where the system makes no folders, a command ends with one line', async () => {
+  for (const args of [
+    ['mount', 'railway', '--into', '/proc/x'],
+    ['mount', 'railway', '--into', '/proc/self/x/y'],
+    ['mount', 'railway', '--into', '/dev/null/x'],
+    ['pull', 'railway', '/proc/x'],
+    ['pull', 'railway', '/proc/self/fd/x/y'],
+  ]) {
+    const ended = await run(args);
+    expect([args, ended.code, ended.stderr]).toEqual([args, 73, ONE_LINE]);
+  }
+  const login = await run(['login', service.url, '--token', 'x'], { XDG_CONFIG_HOME: '/proc/x' });
+  expect(login.stderr).toEqual(ONE_LINE);
+});
+
+describe('files of a person are kept', () => {
+  const mine = 'a day of work';
+
+  test.each([
+    ['beside files of a mount that was killed', true],
+    ['where no mount was', false],
+  ])('in the staging folder %s', async (_, wasKilled) => {
+    const staging = join(root, '.railway.mounting');
+    if (wasKilled) await leaveStaging(root, 'railway', { 'a.jpg': 'an' });
+    await mkdir(join(staging, 'notes'), { recursive: true });
+    await writeFile(join(staging, 'notes', 'mine.md'), mine);
+    await writeFile(join(staging, 'a.txt'), mine);
+    const { code, json } = await mount('--json', '--replace');
+    expect(code).toBe(0);
+    const [kept] = (await readdir(root)).filter((name) => name.includes('.kept-'));
+    expect(json().mounts[0].warnings).toEqual([expect.stringContaining(kept ?? '?')]);
+    expect(await readFile(join(root, kept!, 'notes', 'mine.md'), 'utf8')).toBe(mine);
+    expect(await readFile(join(root, kept!, 'a.txt'), 'utf8')).toBe(mine);
+    expect((await mountedIn(join(root, 'railway'))).sort()).toEqual(['.mount.json', 'a.jpg', 'a.txt']);
+    expect((await mount('--json')).json().mounts).toMatchObject([{ outcome: 'unchanged', warnings: [] }]);
+  });
+
+  test('behind links with the names that a mount uses, and the links too', async () => {
+    const elsewhere = await newRoot();
+    await writeFile(join(elsewhere, 'a.txt'), mine);
+    const names = ['.railway.mounting', '.railway.aside', '.railway.removing-01234567-89ab-cdef-0123-456789abcdef'];
+    for (const name of names) await symlink(elsewhere, join(root, name));
+    expect((await mount()).code).toBe(0);
+    expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
+    expect(await readdir(elsewhere)).toEqual(['a.txt']);
+    expect(await readlink(join(root, '.railway.aside'))).toBe(elsewhere);
+    expect(await readFile(join(root, 'railway', 'a.txt'), 'utf8')).toBe('a wagon');
+    expect(lstatSync(join(root, 'railway')).isSymbolicLink()).toBe(false);
+  });
+
+  test('in a folder with the name of an old one', async () => {
+    await mkdir(join(root, '.railway.aside'));
+    await writeFile(join(root, '.railway.aside', 'mine.txt'), mine);
+    for (const flags of [[], ['--replace']]) {
+      expect((await mount(...flags)).code).toBe(0);
+      expect(await readFile(join(root, '.railway.aside', 'mine.txt'), 'utf8')).toBe(mine);
+    }
+  });
+
+  test('behind a link in the place of the dataset', async () => {
+    const elsewhere = await newRoot();
+    await writeFile(join(elsewhere, 'a.txt'), mine);
+    await symlink(elsewhere, join(root, 'railway'));
+    expect((await mount()).code).toBe(73);
+    expect((await mount('--replace')).code).toBe(0);
+    expect(await readFile(join(elsewhere, 'a.txt'), 'utf8')).toBe(mine);
+  });
+
+  test('in the folder of incomplete files of pull', async () => {
+    const partial = join(root, '.trainyard-pull');
+    await mkdir(partial);
+    await writeFile(join(partial, 'a.jpg'), mine);
+    await writeFile(join(partial, `${'0'.repeat(64)}.partial`), 'of a pull that was killed');
+    expect((await run(['pull', 'railway', root])).code).toBe(0);
+    expect(await readdir(partial)).toEqual(['a.jpg']);
+    expect(await readFile(join(partial, 'a.jpg'), 'utf8')).toBe(mine);
+    expect(await readFile(join(root, 'a.jpg'), 'utf8')).toBe('an image');
+  });
+
+  test('behind a link with the name of that folder', async () => {
+    const elsewhere = await newRoot();
+    await writeFile(join(elsewhere, `${'0'.repeat(64)}.partial`), mine);
+    await symlink(elsewhere, join(root, '.trainyard-pull'));
+    const ended = await run(['pull', 'railway', root]);
+    expect([ended.code, ended.stderr]).toEqual([73, ONE_LINE]);
+    expect(await readdir(elsewhere)).toEqual([`${'0'.repeat(64)}.partial`]);
+    expect(existsSync(join(root, 'a.jpg'))).toBe(false);
+  });
+});

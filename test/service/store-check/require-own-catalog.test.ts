@@ -1,0 +1,31 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { databaseForTest } from '../../harness/postgres.js';
+import { discardServer, startServer } from '../../harness/server.js';
+import { newWorld } from '../../harness/world.js';
+
+test.skipIf((whyNoPostgres() ?? whyNoS3()) !== undefined)(
+  'a new catalog beside a store with files is noticed at the start, and the right one is served',
+  async () => {
+    const world = await newWorld('postgres+presigned');
+    onTestFinished(world.discard);
+    const first = await startServer({}, { env: world.env });
+    onTestFinished(() => discardServer(first));
+    const api = await first.api();
+    const id = await api.newDataset();
+    expect((await api.upload(id, 'a.txt', 'a caption')).status).toBe(200);
+    await first.stop();
+
+    const { dataFolder } = first;
+    for (const env of [
+      { ...world.env, DATABASE_URL: await databaseForTest() },
+      // The catalog would be a new file in the data folder.
+      { ...world.env, DATABASE_URL: '' },
+    ]) {
+      await expect(startServer({}, { env, dataFolder })).rejects.toThrow(/catalog is new[^\n]* has files of datasets/);
+    }
+    const again = await startServer({}, { env: world.env, dataFolder });
+    onTestFinished(() => discardServer(again));
+    expect((await fetch(`${again.url}/readyz`)).status).toBe(200);
+  },
+);

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { DatasetFile, PendingFile, StoredFile } from '../../../src/dataset/dataset.js';
+import { finalize, reject, releaseLease, remove, reserve } from '../../../src/dataset/upload-transitions.js';
+import { usageOf } from '../../../src/dataset/counts.js';
+import { NO_LIMITS, recountUsage } from '../../../src/storage/catalog/accounts/account-usage.js';
+import { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+const NAMES = ['a.jpg', 'a.txt', 'b.jpg', 'b.txt'];
+
+let ids = 0;
+const newId = () => `usage-${++ids}`;
+
+function pending(datasetId: string, filename: string, expectedBytes: number | null): PendingFile {
+  const via = expectedBytes === null ? 'direct' : 'link';
+  const lease = { leaseUntil: 900, leaseToken: 'me' };
+  const kind = filename.endsWith('.txt') ? 'caption' : 'image';
+  const upload = { state: 'pending', via, expectedBytes, expiresAt: 900, ...lease } as const;
+  return { id: newId(), datasetId, filename, kind, createdAt: 1, upload };
+}
+
+const stored = (sizeBytes: number): StoredFile['upload'] => ({
+  state: 'stored',
+  sizeBytes,
+  sha256: 'ab'.repeat(32),
+  contentType: 'image/jpeg',
+  facts: { kind: 'image', format: 'jpeg', width: 10, height: 20 },
+  warnings: [],
+  blobVersion: null,
+  finalizedAt: 100,
+});
+
+const rejected = {
+  state: 'rejected',
+  problem: { severity: 'error', code: 'NOT_AN_IMAGE', filename: 'x', message: 'x' },
+  finalizedAt: 100,
+} as const;
+
+const change = (datasetId: string, filename: string) => ({
+  datasetId,
+  filenames: [filename],
+  now: 50,
+  isActivity: true,
+});
+
+/** Reserves, and then finalizes, an upload of a known or unknown size. */
+async function upload(catalog: Catalog, key: { accountId: string; id: string }, filename: string, sizeBytes: number) {
+  const file = pending(key.id, filename, null);
+  await catalog.reserveDirect({ accountId: key.accountId, file });
+  const holder = { id: file.id, token: 'me' };
+  await catalog
+    .change(change(key.id, filename), (group) => finalize(group, holder, stored(sizeBytes)))
+    .catch(async (error) => {
+      await catalog.change(change(key.id, filename), (group) => releaseLease(group, holder));
+      throw error;
+    });
+}
+
+const step = fc.record({
+  action: fc.constantFrom('direct', 'link', 'finalize', 'reject', 'release', 'remove', 'delete dataset'),
+  dataset: fc.nat({ max: 1 }),
+  filename: fc.constantFrom(...NAMES),
+  bytes: fc.integer({ min: 1, max: 1000 }),
+});
+
+onEach(catalogs, (open) => {
+  describe('the totals of an account', () => {
+    test('equal the sum over its datasets after any sequence of changes, and a recount', async () => {
+      const { catalog, accounts, accountId, database } = await open();
+      let datasets: string[] = [];
+      const create = async () => {
+        const id = newId();
+        await catalog.createDataset({ id, accountId, name: id, createdAt: 1 });
+        return id;
+      };
+      const expected = async () => {
+        const usages = await Promise.all(datasets.map(async (id) => usageOf(await catalog.files(id))));
+        const sum = (field: 'files' | 'bytes') => usages.reduce((total, usage) => total + usage[field], 0);
+        return { datasets: datasets.length, files: sum('files'), bytes: sum('bytes') };
+      };
+      const property = fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 20 }), async (steps) => {
+        for (const id of datasets) await catalog.deleteDataset({ accountId, id }, 50);
+        datasets = [await create(), await create()];
+        for (const { action, dataset, filename, bytes } of steps) {
+          const id = datasets[dataset]!;
+          const files = await catalog.files(id);
+          const held = files.find((file) => file.filename === filename && file.upload.state === 'pending');
+          const holder = { id: held?.id ?? '', token: 'me' };
+          const at = change(id, filename);
+          if (action === 'direct') {
+            await catalog.reserveDirect({ accountId, file: pending(id, filename, null) });
+          } else if (action === 'link') {
+            await catalog.change(at, (group) => reserve(group, pending(id, filename, bytes)));
+          } else if (action === 'finalize') {
+            await catalog.change(at, (group) => finalize(group, holder, stored(bytes)));
+          } else if (action === 'reject') {
+            await catalog.change(at, (group) => reject(group, holder, rejected));
+          } else if (action === 'release') {
+            await catalog.change(at, (group) => releaseLease(group, holder));
+          } else if (action === 'remove') {
+            await catalog.change(at, (group) => remove(group, filename));
+          } else {
+            await catalog.deleteDataset({ accountId, id }, 50);
+            datasets[dataset] = await create();
+          }
+          expect(await accounts.usage(accountId)).toMatchObject(await expected());
+        }
+        const counted = await accounts.usage(accountId);
+        await database.query.executeQuery(recountUsage(database.query).compile());
+        expect(await accounts.usage(accountId)).toEqual(counted);
+      });
+      await fc.assert(property, { numRuns: 15 });
+    });
+
+    test("are not touched by another account's id of a dataset", async () => {
+      const { catalog, accounts, accountId } = await open();
+      const key = { accountId, id: newId() };
+      await catalog.createDataset({ ...key, name: 'mine', createdAt: 1 });
+      await upload(catalog, key, 'a.txt', 10);
+      const stranger = (await accounts.grantOf((await accounts.createToken('stranger', 1)).token))!.accountId;
+      const file = pending(key.id, 'b.txt', null);
+      expect(await catalog.reserveDirect({ accountId: stranger, file })).toBeUndefined();
+      expect(await catalog.deleteDataset({ accountId: stranger, id: key.id }, 50)).toBe(false);
+      expect(await accounts.usage(stranger)).toMatchObject({ datasets: 0, files: 0, bytes: 0 });
+      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 1, bytes: 10 });
+    });
+  });
+
+  describe('the limits of an account', () => {
+    test('hold for changes at once, and name the setting', async () => {
+      const { accounts, accountId, database } = await open();
+      const accountLimits = { datasets: 3, files: 5, bytes: 100 };
+      // Two catalogs, as two instances on one database have them.
+      const instances = [0, 1].map(() => new Catalog(database, { blobGrace: 0, accountLimits }));
+      const outcomes = async (work: readonly Promise<unknown>[]) => {
+        const settled = await Promise.allSettled(work);
+        const errors = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+        return { done: settled.length - errors.length, errors };
+      };
+      const keys = Array.from({ length: 8 }, () => ({ accountId, id: newId() }));
+      const created = await outcomes(
+        keys.map((key, i) => instances[i % 2]!.createDataset({ ...key, name: key.id, createdAt: 1 })),
+      );
+      expect(created.done).toBe(3);
+      for (const error of created.errors) {
+        expect(error).toMatchObject({ code: 'quota_exceeded', message: expect.stringContaining('--account-datasets') });
+      }
+
+      const mine = (await instances[0]!.datasets({ accountId })).map(({ id }) => ({ accountId, id }));
+      const uploaded = await outcomes(
+        Array.from({ length: 9 }, (_, i) => upload(instances[i % 2]!, mine[i % 3]!, `${i}.txt`, 1)),
+      );
+      expect(uploaded.done).toBe(5);
+      for (const error of uploaded.errors) {
+        expect(error).toMatchObject({
+          code: 'quota_exceeded',
+          message: expect.stringContaining('5 files (--account-files)'),
+        });
+      }
+      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 3, files: 5, bytes: 5 });
+    });
+
+    test('count bytes once they are known; a replacement counts only what it adds', async () => {
+      const { accounts, accountId, database } = await open();
+      const accountLimits = { ...NO_LIMITS, files: 2, bytes: 100 };
+      const catalog = new Catalog(database, { blobGrace: 0, accountLimits });
+      const key = { accountId, id: newId() };
+      await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
+      await upload(catalog, key, 'a.txt', 60);
+      const full = { code: 'quota_exceeded', message: expect.stringContaining('100 bytes (--account-bytes)') };
+      await expect(upload(catalog, key, 'b.txt', 41)).rejects.toMatchObject(full);
+      await upload(catalog, key, 'b.txt', 40);
+      // At both limits, every file can still be replaced by one that is not larger.
+      await upload(catalog, key, 'a.txt', 60);
+      await expect(upload(catalog, key, 'a.txt', 61)).rejects.toMatchObject(full);
+      await catalog.change(change(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 50)));
+      await expect(
+        catalog.change(change(key.id, 'a.txt'), (group) => reserve(group, pending(key.id, 'a.txt', 61))),
+      ).rejects.toMatchObject(full);
+      const files: DatasetFile[] = await catalog.files(key.id);
+      expect(files.filter(({ upload }) => upload.state === 'stored')).toHaveLength(2);
+      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, files: 2, bytes: 100 });
+    });
+  });
+});

@@ -1,0 +1,98 @@
+import { cp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { trainyard } from '../../harness/command.js';
+import { startServer, temporaryFolder } from '../../harness/server.js';
+
+let filled: string;
+let folder: string;
+let catalog: string;
+beforeAll(async () => {
+  filled = await temporaryFolder();
+  const server = await startServer({}, { dataFolder: filled });
+  const api = await server.api();
+  const id = await api.newDataset();
+  for (let index = 0; index < 30; index++) await api.upload(id, `${index}.txt`, 'a red wagon');
+  await server.stop();
+});
+afterAll(() => rm(filled, { recursive: true, force: true }));
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  catalog = join(folder, 'catalog.sqlite');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Makes the folder a copy of one with files. */
+function fillFolder(): Promise<void> {
+  return cp(filled, folder, { recursive: true });
+}
+
+async function serve(): Promise<{ code: number; message: string }> {
+  const { code, stderr } = await trainyard(['serve', '--port', '0', '--data', folder, '--log-level', 'silent']);
+  return { code, message: stderr };
+}
+
+/** Sets bytes in the middle of the catalog to zero. */
+async function damage({ at, bytes }: { at: number; bytes: number }): Promise<void> {
+  const file = await open(catalog, 'r+');
+  await file.write(Buffer.alloc(bytes), 0, bytes, at);
+  await file.close();
+}
+
+const DAMAGES: Record<string, () => Promise<void>> = {
+  'its first page': () => damage({ at: 0, bytes: 100 }),
+  'its table of tables': () => damage({ at: 100, bytes: 3996 }),
+  'all pages after the first': () => damage({ at: 4096, bytes: 100 * 4096 }),
+  'its content, which is a text': () => writeFile(catalog, 'this is no database\n'.repeat(1000)),
+  'its end, which is cut off': () => truncate(catalog, 5000),
+};
+
+describe('a catalog that is damaged in', () => {
+  test.each(Object.entries(DAMAGES))('%s keeps the server from starting, with one line', async (_, damageIt) => {
+    await fillFolder();
+    await damageIt();
+    const { code, message } = await serve();
+    expect(message).toMatch(/^trainyard: [^\n]*catalog[^\n]*damaged[^\n]*Restore a backup\.\n$/);
+    expect([65, 78]).toContain(code);
+  });
+});
+
+test('a catalog of a newer version keeps every command from opening it, with one line', async () => {
+  await fillFolder();
+  const db = new DatabaseSync(catalog);
+  db.exec("insert into kysely_migration values ('9999_future', '2030-01-01T00:00:00.000Z')");
+  db.close();
+  for (const command of ['serve', 'token list']) {
+    const { code, stderr } = await trainyard([...command.split(' '), '--data', folder]);
+    expect({ command, code, stderr }).toEqual({
+      command,
+      code: 78,
+      stderr: `trainyard: The catalog ${catalog} can't be used: it was changed by a newer version of trainyard (9999_future). Run that version or a later one, or restore a backup of this version.\n`,
+    });
+  }
+});
+
+test.each([
+  ['missing', () => rm(catalog)],
+  ['empty', () => truncate(catalog)],
+])('a catalog that is %s beside files of datasets is not replaced by a new one', async (_, remove) => {
+  await fillFolder();
+  await remove();
+  const filesOf = async () => (await readdir(folder, { recursive: true })).filter((name) => !name.includes('lock'));
+  const before = await filesOf();
+  const { code, message } = await serve();
+  expect(code).toBe(78);
+  expect(message).toMatch(
+    /^trainyard: [^\n]*missing or empty[^\n]*restore a backup[^\n]*To start anew, move [^\n]*\n$/,
+  );
+  expect(await filesOf()).toEqual(before);
+});
+
+test('a folder whose datasets have no files starts as new without its catalog', async () => {
+  await (await startServer({}, { dataFolder: folder })).stop();
+  await rm(catalog);
+  const server = await startServer({}, { dataFolder: folder });
+  expect((await (await server.api()).list()).body).toEqual({ datasets: [] });
+  await server.stop();
+});

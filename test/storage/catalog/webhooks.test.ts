@@ -1,0 +1,83 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { copyCatalog, haveSameRows } from '../../../src/storage/catalog/copy-catalog.js';
+import { Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
+import { Deliveries, type Delivery, KEPT_DELIVERIES } from '../../../src/storage/catalog/webhooks/deliveries.js';
+import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import { openSqlite } from '../../../src/storage/database/sqlite.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+import { temporaryFolder } from '../../harness/server.js';
+
+onEach(catalogs, (open) => {
+  const openWebhook = async () => {
+    const { accountId, database } = await open();
+    const [webhooks, deliveries] = [new Webhooks(database), new Deliveries(database)];
+    const webhook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
+    await webhooks.add({ ...webhook, events: ['dataset.ready'], disabledAt: null }, 1);
+    const add = (id: string, datasetId: string | null, createdAt: number) =>
+      deliveries.add({ id, webhookId: 'hook', datasetId, event: 'dataset.ready', payload: '{}', createdAt });
+    const due = async (now: number) => (await deliveries.due('hook', now)) as Delivery;
+    return { accountId, database, webhooks, deliveries, add, due };
+  };
+
+  const DELIVERED = { at: 50, answer: 200, error: null, nextAt: null };
+  const retryAt = (nextAt: number) => ({ at: 50, answer: 500, error: 'failed', nextAt });
+
+  test('events of a dataset are due in their order, those of others meanwhile', async () => {
+    const { deliveries, add, due } = await openWebhook();
+    await add('a1', 'a', 10);
+    await add('a2', 'a', 20);
+    await add('b1', 'b', 30);
+    expect((await due(40)).id).toBe('a1');
+    await deliveries.record(await due(40), retryAt(100));
+    expect((await due(60)).id).toBe('b1');
+    await deliveries.record(await due(60), DELIVERED);
+    expect(await due(99)).toBeUndefined();
+    expect(await deliveries.waiting()).toMatchObject([{ id: 'hook', nextAt: 100 }]);
+    // A new event makes the earlier ones due before it.
+    await add('a3', 'a', 70);
+    const order: string[] = [];
+    for (let next = await due(80); next !== undefined; next = await due(80)) {
+      order.push(next.id);
+      await deliveries.record(next, DELIVERED);
+    }
+    expect(order).toEqual(['a1', 'a2', 'a3']);
+    expect(await deliveries.waiting()).toEqual([]);
+  });
+
+  test('the last deliveries of a webhook are kept, and one holder sends them', async () => {
+    const { deliveries, add } = await openWebhook();
+    for (let i = 1; i <= KEPT_DELIVERIES + 2; i++) await add(`d${i}`, null, i);
+    const kept = await deliveries.list('hook');
+    expect([kept.length, kept[0]?.id, kept.at(-1)?.id]).toEqual([KEPT_DELIVERIES, 'd102', 'd3']);
+    const [one, two] = ['one', 'two'].map((token) => ({ webhookId: 'hook', token }));
+    expect(await deliveries.acquire(one!, { expiredBy: 10, until: 20 })).toMatchObject({ id: 'hook' });
+    expect(await deliveries.acquire(two!, { expiredBy: 19, until: 30 })).toBeUndefined();
+    expect(await deliveries.acquire(two!, { expiredBy: 20, until: 30 })).toBeDefined();
+    expect(await deliveries.renew(one!, 40)).toBe(false);
+    expect(await deliveries.renew(two!, null)).toBe(true);
+  });
+
+  test('of two processes that notice an event, one records it; a copy of the catalog has it', async () => {
+    const { accountId, database, deliveries } = await openWebhook();
+    const announcements = new Announcements(database);
+    const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
+    await announcements.begin(known);
+    const after = { ...known, status: 'READY', digest: 'd', seenAt: 6 } as const;
+    const event = (id: string) => ({ event: 'dataset.ready', at: 7, payload: '{}', newId: () => id }) as const;
+    const recorded = await Promise.all(['m1', 'm2'].map((id) => announcements.record(known, after, event(id))));
+    expect(recorded.sort()).toEqual([false, true]);
+    expect(await deliveries.list('hook')).toHaveLength(1);
+    const folder = await temporaryFolder();
+    const copy = await openSqlite(join(folder, 'catalog.sqlite'));
+    onTestFinished(async () => {
+      await copy.close();
+      await rm(folder, { recursive: true });
+    });
+    const rows = { find: async () => new Map(), isSameStore: true, lost: new Map() };
+    await copyCatalog(database, copy, { ...rows, signal: new AbortController().signal });
+    expect(await haveSameRows(database, copy)).toBe(true);
+    expect(await new Deliveries(copy).list('hook')).toEqual(await deliveries.list('hook'));
+  });
+});

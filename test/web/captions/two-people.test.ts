@@ -1,0 +1,116 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { cardOf, soon } from '../pairs/pairs-page.js';
+
+describeInBrowser('two people who edit one caption', (site) => {
+  const fieldOf = (page: Page) => page.getByLabel('Caption of one.jpg', { exact: true });
+  const bytesOf = async (id: string) => (await site.api.raw('GET', `/${id}/files/one.txt`)).text();
+  const type = async (page: Page, text: string) => {
+    await fieldOf(page).fill(text);
+    await fieldOf(page).blur();
+  };
+
+  /** Two browsers with the page of one dataset, which has the caption `a red wagon`. */
+  async function open() {
+    const id = await site.api.newDataset();
+    await site.api.upload(id, 'one.jpg', await media.jpeg());
+    await site.api.upload(id, 'one.txt', 'a red wagon');
+    const visits = await Promise.all([site.open(`/datasets/${id}`), site.open(`/datasets/${id}`)]);
+    const [first, second] = visits.map(({ page }) => page) as [Page, Page];
+    for (const page of [first, second]) await soon(() => fieldOf(page).inputValue()).toBe('a red wagon');
+    return { id, first, second, context: visits[1].context };
+  }
+
+  test('see both versions with their differences, and merge them in place', async () => {
+    const { id, first, second } = await open();
+    await fieldOf(second).fill('an old red wagon');
+    await type(first, 'a red wagon at dusk');
+    await second.getByText('Changed elsewhere').waitFor();
+    await fieldOf(second).blur();
+    await second.getByRole('button', { name: 'Compare' }).click();
+    const dialog = second.getByRole('dialog', { name: 'Two versions of one.txt' });
+    const other = dialog.getByRole('region', { name: 'The other version' });
+    await other.locator('ins').getByText('at dusk').waitFor();
+    await other.locator('del').getByText('old').waitFor();
+    const mine = dialog.getByLabel('Your text');
+    expect(await mine.inputValue()).toBe('an old red wagon');
+    expect(await bytesOf(id)).toBe('a red wagon at dusk');
+    await mine.fill('an old red wagon at dusk');
+    await dialog.getByRole('button', { name: 'Save my text' }).click();
+    await soon(() => fieldOf(first).inputValue()).toBe('an old red wagon at dusk');
+    expect(await bytesOf(id)).toBe('an old red wagon at dusk');
+
+    // A third version while the second is looked at is not overwritten either.
+    await fieldOf(second).fill('mine');
+    await type(first, 'theirs');
+    await second.getByRole('button', { name: 'Compare' }).click();
+    await type(first, 'theirs, again');
+    await dialog.locator('ins').getByText('again').waitFor();
+    await dialog.getByRole('button', { name: 'Take the other version' }).click();
+    await soon(() => fieldOf(second).inputValue()).toBe('theirs, again');
+    expect(await bytesOf(id)).toBe('theirs, again');
+  });
+
+  test('keep a text that was typed offline, and are asked once the browser is online', async () => {
+    const { id, first, second, context } = await open();
+    await context.setOffline(true);
+    await type(second, 'typed offline');
+    await second.getByRole('alert').getByText('Not saved').waitFor();
+    await type(first, 'saved meanwhile');
+    await soon(() => bytesOf(id)).toBe('saved meanwhile');
+    await context.setOffline(false);
+    await second.getByText('Changed elsewhere').waitFor();
+    expect(await fieldOf(second).inputValue()).toBe('typed offline');
+    expect(await bytesOf(id)).toBe('saved meanwhile');
+    await second.getByRole('button', { name: 'Keep mine' }).click();
+    await soon(() => fieldOf(first).inputValue()).toBe('typed offline');
+  });
+
+  test('keep an unsaved text over a reload, and it is saved if it replaces what it was made from', async () => {
+    const { id, first, second } = await open();
+    second.on('dialog', (dialog) => void dialog.accept());
+    const isBlocked = (url: URL) => url.pathname.endsWith('/captions');
+    const leaveUnsaved = async (text: string) => {
+      await second.route(isBlocked, (route) => (route.request().method() === 'PUT' ? route.abort() : route.continue()));
+      await type(second, text);
+      await second.getByRole('alert').getByText('Not saved').waitFor();
+    };
+    await leaveUnsaved('before the reload');
+    await second.unroute(isBlocked);
+    await second.reload();
+    await soon(() => bytesOf(id)).toBe('before the reload');
+    await soon(() => fieldOf(first).inputValue()).toBe('before the reload');
+
+    await leaveUnsaved('mine');
+    await type(first, 'theirs');
+    await soon(() => bytesOf(id)).toBe('theirs');
+    await second.unroute(isBlocked);
+    await second.reload();
+    await second.getByText('Changed elsewhere').waitFor();
+    expect(await fieldOf(second).inputValue()).toBe('mine');
+    expect(await bytesOf(id)).toBe('theirs');
+    await second.getByRole('button', { name: 'Take theirs' }).click();
+    await second.reload();
+    await soon(() => fieldOf(second).inputValue()).toBe('theirs');
+  });
+
+  test('keep the text of a caption whose pair is deleted by the other', async () => {
+    const { id, first, second } = await open();
+    await fieldOf(second).fill('hours of work');
+    await cardOf(first, 'one.jpg').getByRole('checkbox').check();
+    await first.getByRole('button', { name: 'Delete', exact: true }).click();
+    await first.getByRole('button', { name: 'Delete 2 files' }).click();
+    const notice = second.getByRole('region', { name: 'Unsaved captions' });
+    await notice.getByText('Changed or deleted elsewhere.').waitFor();
+    expect(await site.api.filenames(id)).toEqual([]);
+    await notice.getByRole('button', { name: 'Compare' }).click();
+    const dialog = second.getByRole('dialog');
+    await dialog.getByText('It was deleted elsewhere').waitFor();
+    expect(await dialog.getByLabel('Your text').inputValue()).toBe('hours of work');
+    await dialog.getByRole('button', { name: 'Save my text' }).click();
+    await notice.waitFor({ state: 'detached' });
+    await soon(() => bytesOf(id)).toBe('hours of work');
+  });
+});

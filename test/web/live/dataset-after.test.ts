@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
+import { datasetAfter } from '../../../web/live/dataset-after.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let image: Buffer;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  image = await media.jpeg();
+});
+afterAll(() => discardServer(server));
+
+test('a dataset that is changed by its events equals its status', async () => {
+  const id = await api.newDataset();
+  const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  const save =
+    (...filenames: string[]) =>
+    () =>
+      client.bulk.saveCaptions(
+        id,
+        filenames.map((filename) => ({ filename, text: `the caption ${filename}` })),
+      );
+  const blank = (filename: string) => () => client.bulk.saveCaptions(id, [{ filename, text: '' }]);
+  const remove =
+    (...filenames: string[]) =>
+    () =>
+      client.bulk.removeFiles(id, filenames);
+  const add =
+    (filename: string, bytes = image) =>
+    () =>
+      api.upload(id, filename, bytes);
+  const steps = [
+    ...[add('a.jpg'), save('a.txt'), add('b.jpg'), add('c.png', await media.png()), save('b.txt', 'c.txt')],
+    ...[blank('a.txt'), save('a.txt'), save('a.TXT', 'lost.txt'), remove('a.TXT'), remove('b.txt'), save('b.txt')],
+    ...[
+      remove('b.txt', 'c.txt'),
+      save('c.txt'),
+      add('b.png', await media.png()),
+      add('B.jpg'),
+      add('b.txt', Buffer.from('words')),
+    ],
+    ...[remove('a.jpg', 'b.jpg', 'b.png', 'B.jpg', 'c.png'), add('a.gif', await media.gif()), remove('a.gif')],
+    ...[remove('lost.txt', 'a.txt', 'b.txt', 'c.txt'), add('z.jpg')],
+  ];
+
+  const events = client.events(id);
+  await events.next();
+  let known: DatasetWithFiles = await client.status(id);
+  const seen = new Set<string>();
+  let reads = 0;
+  for (const [index, step] of steps.entries()) {
+    await step();
+    const { digest: _, ...status } = await client.status(id);
+    while (known.updated_at !== status.updated_at) {
+      const change = (await events.next()).value!;
+      if (change.counts.pending > 0) continue;
+      const next = datasetAfter(known, change);
+      // The counts may be those after a change that has the next event.
+      if (next === undefined) reads++;
+      known = next ?? (await client.status(id));
+    }
+    const { digest: _digest, ...own } = known;
+    expect(own, `after step ${index}`).toEqual(status);
+    for (const { code } of [...(status.error?.problems ?? []), ...status.warnings]) seen.add(code);
+  }
+  await events.return(undefined);
+  expect(reads).toBeLessThan(steps.length / 2);
+  expect([...seen].sort()).toEqual([
+    'BLANK_CAPTION',
+    'MISSING_CAPTION',
+    'NAME_COLLISION',
+    'NOT_TRAINED_ON',
+    'NO_MEDIA',
+    'NO_TRAINABLE_MEDIA',
+    'ORPHAN_CAPTION',
+    'SHARED_STEM',
+    'SIMILAR_STEM',
+  ]);
+});

@@ -1,0 +1,99 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer } from '../../harness/server.js';
+import { bytesOf, dockOf, FILES, sendsOf } from './drop-files.js';
+
+describeInBrowser('an interrupted upload', (site) => {
+  let proxy: BreakingProxy;
+  beforeAll(async () => {
+    proxy = await startProxy(site.server.url);
+  });
+  afterEach(() => {
+    proxy.rule();
+    proxy.release();
+  });
+  afterAll(() => proxy?.close());
+
+  const twoPairs = async () => [
+    bytesOf('a.jpg', await media.jpeg()),
+    bytesOf('a.txt', 'a wagon'),
+    bytesOf('b.jpg', await media.jpeg({ seed: 2 })),
+    bytesOf('b.txt', 'a depot'),
+  ];
+
+  /** A page that sends two pairs, of which one file arrives and the others are blocked. */
+  async function sendingPage() {
+    const id = await site.api.newDataset();
+    const visited = await site.open(`/datasets/${id}`, { at: proxy });
+    const before = proxy.requests('PUT', '').length;
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > before + 1 ? { holdAfterBytes: 1 } : undefined,
+    );
+    await visited.page.locator(FILES).setInputFiles(await twoPairs());
+    await eventually(() => (proxy.requests('PUT', '').length === before + 4 ? true : undefined));
+    await eventually(async () => ((await site.api.filenames(id)).length === 1 ? true : undefined));
+    const panel = visited.page.getByRole('region', { name: 'Interrupted upload' });
+    return { id, panel, ...visited };
+  }
+
+  test('says so after a reload, and goes on with what is missing when the files are chosen again', async () => {
+    const { id, page, panel, browserErrors } = await sendingPage();
+    await dockOf(page).getByRole('heading', { name: '1 of 4 files' }).waitFor();
+    expect(await panel.count()).toBe(0);
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.reload();
+    await panel.getByText('Interrupted: 3 files were announced and not sent.').waitFor();
+    expect(await page.getByRole('button', { name: /^No caption 0/ }).count()).toBe(1);
+
+    proxy.rule();
+    proxy.release();
+    const sends = sendsOf(page);
+    await page
+      .locator(FILES)
+      .first()
+      .setInputFiles(await twoPairs());
+    await dockOf(page).getByText('3 files uploaded').waitFor();
+    expect(sends).toHaveLength(3);
+    expect(await panel.count()).toBe(0);
+    expect(await site.api.filenames(id)).toHaveLength(4);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('can be withdrawn', async () => {
+    const { id, page, panel } = await sendingPage();
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.reload();
+    await panel.getByRole('button', { name: 'Withdraw 3 files' }).click();
+    await panel.waitFor({ state: 'detached' });
+    expect((await site.api.status(id)).body.counts.pending).toBe(0);
+    expect(await site.api.filenames(id)).toHaveLength(1);
+  });
+
+  test('is not reported to another tab while files are received', async () => {
+    const { id } = await sendingPage();
+    const { page } = await site.open(`/datasets/${id}/fitness`);
+    await page.getByText('Waiting for 3 files').waitFor();
+    expect(await page.getByRole('region', { name: 'Interrupted upload' }).count()).toBe(0);
+    expect(await page.getByRole('region', { name: 'Warnings' }).count()).toBe(0);
+  });
+
+  test('is one message, and no list of errors, once its links have expired', async () => {
+    const server = await startServer({ 'caption-grace-seconds': 0, 'link-seconds': 1 });
+    const api = await server.api();
+    const id = await api.newDataset();
+    for (const name of ['a.txt', 'b.txt', 'c.txt']) await api.upload(id, name, name);
+    await api.upload(id, 'c.jpg', await media.jpeg());
+    const filenameToByteSize = { 'a.jpg': 1000, 'b.jpg': 1000 };
+    await api.json('POST', `/${id}/get-upload-endpoint`, { filenameToByteSize });
+    await eventually(async () => ((await api.status(id)).body.status === 'FAILED' ? true : undefined));
+    const { page } = await site.open(`/datasets/${id}/fitness`, { at: server, token: api.token });
+    await page.getByText('Interrupted: 2 files were announced and not sent.').waitFor();
+    await page.getByText('An upload was interrupted.').waitFor();
+    expect(await page.getByRole('region', { name: 'Warnings' }).count()).toBe(0);
+    await page.getByRole('button', { name: 'Withdraw 2 files' }).click();
+    await page.getByRole('region', { name: 'Warnings' }).getByText('a.txt belongs to no image or video').waitFor();
+    await discardServer(server);
+  });
+});

@@ -1,0 +1,129 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useId, useState } from 'react';
+import type { NewToken } from '../../src/client/client.js';
+import { commandLine } from '../../src/command-line.js';
+import { useDatasets } from '../live/datasets.js';
+import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { Button } from '../ui/button.js';
+import { CopyLine } from '../ui/copy.js';
+import { Dialog } from '../ui/dialog.js';
+import { messageOf } from '../ui/format.js';
+import { Choices } from '../ui/panel.js';
+import { refetchTokens } from './use-tokens.js';
+
+const DAY_SECONDS = 86_400;
+const DAYS = [
+  { value: 0, label: 'never' },
+  { value: 30, label: '30 days' },
+  { value: 90, label: '90 days' },
+  { value: 365, label: 'a year' },
+] as const;
+
+/** Makes a token, and shows its secret once. */
+export function NewTokenDialog({ onClose }: { onClose: () => void }) {
+  const [made, setMade] = useState<NewToken>();
+  return made === undefined ? (
+    <RightsForm onMade={setMade} onClose={onClose} />
+  ) : (
+    <NewSecret secret={made.secret} onClose={onClose} />
+  );
+}
+
+function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; onClose: () => void }) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const nameId = useId();
+  const { data: datasets = [] } = useDatasets();
+  const [name, setName] = useState('');
+  const [readOnly, setReadOnly] = useState(false);
+  const [ids, setIds] = useState<readonly string[]>([]);
+  const [days, setDays] = useState<number>(0);
+  const [failure, setFailure] = useState('');
+  const [isBusy, setBusy] = useState(false);
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const made = await client.tokens.make({
+        name: name.trim() || undefined,
+        readOnly,
+        datasets: ids.length === 0 ? undefined : ids,
+        expiresInSeconds: days === 0 ? undefined : days * DAY_SECONDS,
+      });
+      refetchTokens(queries);
+      onMade(made);
+    } catch (error) {
+      setFailure(messageOf(error));
+      setBusy(false);
+      signOutIfUnauthorized(error);
+    }
+  };
+
+  return (
+    <Dialog title="New token" onClose={onClose}>
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        <div className="flex flex-col gap-1.5">
+          <label htmlFor={nameId} className="text-sm font-medium">
+            Name
+          </label>
+          <input
+            id={nameId}
+            autoComplete="off"
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+            placeholder="The machine that uses it"
+            className="rounded-lg border border-line bg-page px-3 py-2"
+          />
+        </div>
+        <label className="flex items-center gap-2 text-sm">
+          <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
+          Only reads: lists, downloads and mounts, and changes nothing
+        </label>
+        {datasets.length > 0 && (
+          <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
+            <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
+            {datasets.map((dataset) => (
+              <label key={dataset.id} className="flex items-center gap-2 wrap-anywhere">
+                <input
+                  type="checkbox"
+                  checked={ids.includes(dataset.id)}
+                  onChange={({ target: { checked } }) =>
+                    setIds(checked ? [...ids, dataset.id] : ids.filter((id) => id !== dataset.id))
+                  }
+                />
+                {dataset.name}
+              </label>
+            ))}
+          </fieldset>
+        )}
+        <Choices label="Expires" options={DAYS} value={days} onChange={setDays} />
+        <p role="alert" className="text-sm text-bad empty:hidden">
+          {failure}
+        </p>
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" kind="primary" disabled={isBusy}>
+            {isBusy ? 'Making …' : 'Make the token'}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function NewSecret({ secret, onClose }: { secret: string; onClose: () => void }) {
+  return (
+    <Dialog title="The new token" onClose={onClose}>
+      <p>Copy it now. It is not stored, and not shown again.</p>
+      <CopyLine text={secret} what="the token" />
+      <p>On the machine that uses it, run this, and paste the token when it asks:</p>
+      <CopyLine text={commandLine(location.origin, ['login', location.origin])} what="the command that signs in" />
+      <div className="flex justify-end">
+        <Button kind="primary" onClick={onClose}>
+          Done
+        </Button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,85 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import type { Token } from '../../src/client/client.js';
+import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { checkSession } from '../session/session.js';
+import { Button } from '../ui/button.js';
+import { Dialog } from '../ui/dialog.js';
+import { countOf, messageOf } from '../ui/format.js';
+import { titleOf } from './token-list.js';
+import { refetchTokens } from './use-tokens.js';
+
+interface RevokeDialogProps {
+  readonly token: Token;
+  /** All of the account, to say what ends with it. */
+  readonly tokens: readonly Token[];
+  readonly onClose: () => void;
+}
+
+/** Says what a revocation ends, and asks before it. */
+export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const [withMade, setWithMade] = useState(false);
+  const [failure, setFailure] = useState('');
+  const [isBusy, setBusy] = useState(false);
+  const made = tokens.filter(({ made_by }) => made_by === token.id);
+  const numberOfKind = (kind: Token['kind']) => made.filter((each) => each.kind === kind).length;
+  const [sessions, shares, others] = [numberOfKind('session'), numberOfKind('share'), numberOfKind('token')];
+  const ends = [
+    ...(sessions > 0 ? [countOf(sessions, 'session')] : []),
+    ...(shares > 0 ? [countOf(shares, 'share link')] : []),
+  ];
+  const isOwn = token.current || made.some(({ current }) => current);
+  const isSession = token.kind === 'session';
+
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      const { current } = await client.tokens.revoke(token.id, { withMade });
+      if (current) {
+        return await checkSession(
+          isSession ? 'You signed this browser out.' : 'You revoked the token that you were signed in with.',
+        );
+      }
+      refetchTokens(queries);
+      onClose();
+    } catch (error) {
+      setFailure(messageOf(error));
+      setBusy(false);
+      signOutIfUnauthorized(error);
+    }
+  };
+
+  return (
+    <Dialog title={`${isSession ? 'Sign out' : 'Revoke'} ${titleOf(token)}?`} onClose={onClose}>
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        <p>
+          {isSession
+            ? 'The browser has to sign in again.'
+            : token.kind === 'share'
+              ? 'The link no longer opens the dataset.'
+              : 'It stops working with the next request, for good.'}
+          {ends.length > 0 && ` The ${ends.join(' and the ')} that it started end too.`}
+        </p>
+        {isOwn && <p className="font-medium">You are signed in with it: this page signs out.</p>}
+        {others > 0 && (
+          <label className="flex items-center gap-2 text-sm">
+            <input type="checkbox" checked={withMade} onChange={(event) => setWithMade(event.target.checked)} />
+            Also revoke the {countOf(others, 'token')} that it made, because it is known to others
+          </label>
+        )}
+        <p role="alert" className="text-sm text-bad empty:hidden">
+          {failure}
+        </p>
+        <div className="flex justify-end gap-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" kind="danger" disabled={isBusy}>
+            {isSession ? 'Sign out' : 'Revoke'}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,96 @@
+import { type FormEvent, useId, useMemo, useState } from 'react';
+import type { DatasetWithFiles, Status } from '../../../src/client/client.js';
+import { changeTitle } from '../../captions/bulk/change-form.js';
+import { JobStatus } from '../../captions/bulk/job-status.js';
+import { startJob, useJob } from '../../captions/bulk/jobs.js';
+import { type BulkChange, planChanges } from '../../captions/bulk/plan.js';
+import { CaptionRow } from '../../captions/caption-list.js';
+import { useStickySelection } from '../../captions/use-sticky-selection.js';
+import { isInCategory, type Pair, pairsOf } from '../../live/pairs.js';
+import { useConnect } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { countOf, numberOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
+import { Panel } from '../../ui/panel.js';
+
+const NONE: readonly Pair[] = [];
+
+/** Empty caption fields beside the images and clips that lack a caption, and a form that fills them all. */
+export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles }) {
+  const { id, status } = dataset;
+  const job = useJob(id);
+  const isMending = useIsMending(status);
+  const pairs = useMemo(() => pairsOf(dataset), [dataset]);
+  const missing = useMemo(
+    () => (isMending ? pairs.filter((pair) => isInCategory(pair, 'missing')) : NONE),
+    [pairs, isMending],
+  );
+  // A field stays listed after it was saved, so that the others do not move while the user types.
+  const listed = useStickySelection(String(isMending), pairs, missing);
+  if (missing.length === 0 && job === undefined) return null;
+  return (
+    <Panel title={titleOf(missing)}>
+      {job !== undefined && <JobStatus datasetId={id} job={job} />}
+      {(job === undefined || job.state === 'ended') && <FillForm datasetId={id} missing={missing} />}
+      <div className="rounded-lg border border-line">
+        <LongList label="Missing captions" items={listed} height="max-h-[36rem]">
+          {(pair) => (
+            <div className="h-36 px-3 py-2">
+              <CaptionRow datasetId={id} pair={pair} />
+            </div>
+          )}
+        </LongList>
+      </div>
+    </Panel>
+  );
+}
+
+/** `5 images and clips need a caption`. */
+function titleOf(missing: readonly Pair[]): string {
+  const hasClips = missing.some(({ media }) => media[0]?.kind === 'video');
+  const hasImages = missing.some(({ media }) => media[0]?.kind === 'image');
+  const verb = missing.length === 1 ? 'needs' : 'need';
+  if (hasClips && hasImages) return `${numberOf(missing.length)} images and clips need a caption`;
+  return `${countOf(missing.length, hasClips ? 'clip' : 'image')} ${verb} a caption`;
+}
+
+/**
+ * Whether missing captions are asked for: from FAILED until READY. Each saved caption makes the dataset UPLOADING for a while,
+ * because others may follow.
+ */
+function useIsMending(status: Status): boolean {
+  const [wasFailed, setWasFailed] = useState(status === 'FAILED');
+  const isMending = status === 'FAILED' || (wasFailed && status === 'UPLOADING');
+  if (wasFailed !== isMending) setWasFailed(isMending);
+  return isMending;
+}
+
+function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly Pair[] }) {
+  const connect = useConnect();
+  const [text, setText] = useState('');
+  const id = useId();
+  const fill = (event: FormEvent) => {
+    event.preventDefault();
+    const change: BulkChange = { kind: 'fill', text, fillsBlank: false };
+    const changes = planChanges(missing, () => undefined, change);
+    if (changes.length > 0) startJob(connect, datasetId, changeTitle(change, changes.length), changes);
+  };
+  return (
+    <form onSubmit={fill} className="flex flex-wrap items-end gap-2 text-sm">
+      <div className="flex min-w-60 grow flex-col gap-1">
+        <label htmlFor={id}>Write each caption in its field below, or give all of them one text:</label>
+        <input
+          id={id}
+          autoComplete="off"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          placeholder="such as the trigger word"
+          className="min-h-9 rounded-lg border border-line bg-page px-3 py-1.5"
+        />
+      </div>
+      <Button type="submit" disabled={text.trim() === '' || missing.length === 0}>
+        Fill {missing.length === 1 ? 'it' : `all ${numberOf(missing.length)}`}
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,55 @@
+import { MAX_LISTED } from '../../src/api/limits.js';
+import type { DatasetChange, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import { allFindings } from '../../src/dataset/findings.js';
+import type { Problem } from '../../src/dataset/problems.js';
+
+/**
+ * The dataset after a change that an event reports, as its status would have it, but without the digest if files have
+ * changed.
+ *
+ * @returns `undefined` if the event does not tell enough, so that the status must be read
+ */
+export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): DatasetWithFiles | undefined {
+  const { files: changed, absent = [], error, ...summary } = change;
+  // Events do not describe uploads that are in progress or rejected.
+  if (changed === undefined || hasUploads(known) || hasUploads(change)) return undefined;
+  const files = changed.length + absent.length === 0 ? known.files : filesAfter(known.files, changed, absent);
+  const { images, videos, captions } = summary.counts;
+  // The counts were read before the files. If a change fell in between, it has an event of its own.
+  if (files.length !== images + videos + captions) return undefined;
+  const findings = allFindings(files.flatMap(warningsOf), files);
+  const problems = findings.errors.slice(0, MAX_LISTED).map(problemOf);
+  const [only, ...others] = findings.errors;
+  const { code, message } = only !== undefined && others.length === 0 ? only : (error ?? { code: '', message: '' });
+  return {
+    ...summary,
+    ...(error !== undefined && { error: { code, message, problems } }),
+    files,
+    warnings: findings.warnings.slice(0, MAX_LISTED).map(problemOf),
+    ...(files === known.files && summary.status === 'READY' && known.digest && { digest: known.digest }),
+  };
+}
+
+function hasUploads({ counts }: Pick<DatasetWithFiles, 'counts'>): boolean {
+  return counts.pending + counts.checking + counts.rejected > 0;
+}
+
+/** All files, by name, as in the status. */
+function filesAfter(
+  known: readonly DatasetFile[],
+  changed: readonly DatasetFile[],
+  absent: readonly string[],
+): DatasetFile[] {
+  const byName = new Map(known.map((file) => [file.filename, file]));
+  for (const filename of absent) byName.delete(filename);
+  for (const file of changed) byName.set(file.filename, file);
+  return [...byName.values()].sort((a, b) => (a.filename < b.filename ? -1 : 1));
+}
+
+function warningsOf({ warnings = [] }: DatasetFile): Problem[] {
+  return warnings.map((warning) => ({ severity: 'warning', ...warning }) as Problem);
+}
+
+function problemOf({ severity: _, ...problem }: Problem) {
+  return problem;
+}

@@ -1,0 +1,111 @@
+#!/bin/sh
+# Mounts a dataset of trainyard on a machine without Node:
+#
+#   curl -fsS http://HOST:8787/mount.sh | sh -s -- [--replace] 'LINK' ROOT
+#
+# LINK is what "trainyard link NAME" prints. Unpacks it in ROOT/.mount.sh.XXXXXX, compares every file with its SHA-256, and then
+# renames the folder to ROOT/NAME. Until then, a folder that is there stays as it is. One that trainyard did not mount, or with
+# files that were changed or added since, is replaced only with --replace. Exit codes are those of "trainyard mount".
+set -eu
+export LC_ALL=C
+unset CDPATH
+
+fail() { # CODE MESSAGE
+  printf 'mount.sh: %s\n' "$2" >&2
+  exit "$1"
+}
+
+# Without what a terminal obeys, which an answer may have.
+printable() { tr -d '\000-\037\177'; }
+
+# Writes what a URL has to standard output.
+get() {
+  if [ -z "${wget-}" ]; then exec curl -f "$meter" "$1"; else exec wget -q -O - "$1"; fi
+}
+
+clean_up() {
+  code=$?
+  trap '' INT TERM HUP
+  # shellcheck disable=SC2086 # process ids, none or several
+  [ -z "$jobs" ] || { kill $jobs && wait; } 2>/dev/null || :
+  [ ! -e "$temporary/old" ] || [ -e "$target" ] || mv -- "$temporary/old" "$target"
+  rm -rf -- "$temporary"
+  exit "$code"
+}
+
+# Names of files below the mounted folder that were changed or added since, without what a trainer writes.
+changed() {
+  (cd -- "$target" && find . -type f -newer .mount.json ! -name .aitk_size.json ! -path './_*cache/*' \
+    ! -path './_controls/*' ! -path './.thumbs/*' | head -n 3 | tr '\n' ' ')
+}
+
+main() {
+  replace='' wget='' meter=-sS jobs='' target='' failed=''
+  [ "${1-}" != --replace ] || { replace=yes && shift; }
+  [ $# = 2 ] || fail 64 "usage: sh -s -- [--replace] 'LINK' ROOT"
+  link=$1
+  case $link in http://*/tar\?*digest=* | https://*/tar\?*digest=*) ;; *)
+    fail 64 'the first argument is not a link that "trainyard link" prints. Write it in single quotation marks.' ;;
+  esac
+  digest=${link##*digest=} digest=${digest%%&*}
+  command -v curl >/dev/null || { command -v wget >/dev/null && wget=yes; } || fail 69 'there is no curl and no wget.'
+  for tool in tar sha256sum; do command -v $tool >/dev/null || fail 69 "there is no $tool. Install it first."; done
+  if ! mkdir -p -- "$2" || ! root=$(cd -- "$2" && pwd); then fail 73 "$2 can't be created or entered."; fi
+  temporary=$(mktemp -d "$root/.mount.sh.XXXXXX") || fail 73 "nothing can be written in $root."
+  trap clean_up EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+
+  sums="${link%%/tar\?*}/sha256sums?${link#*/tar\?}"
+  if ! (get "$sums") >"$temporary/sums"; then
+    reason=$([ -n "$wget" ] || curl -s "$sums" | head -c 4096 | sed -n 's/.*"error_message":"\([^"]*\)".*/\1/p' | printable)
+    [ -z "$reason" ] || fail 77 "$reason"
+    fail 69 "the service does not answer, or it rejects the link, which may have expired (see above)."
+  fi
+  # One folder of files: other names could lead out of it.
+  if grep -q '[[:cntrl:]]' "$temporary/sums" || grep -qv '^[0-9a-f]\{64\}  [^/.][^/]*/[^/.][^/]*$' "$temporary/sums"; then
+    fail 76 'the answer is not that of a dataset service.'
+  fi
+  name=$(sed -n '1s,^[0-9a-f]*  \([^/]*\)/.*,\1,p' "$temporary/sums")
+  [ -n "$name" ] || fail 76 'the answer is not that of a dataset service.'
+  target=$root/$name
+  if [ -z "$replace" ] && [ -n "$(ls -A -- "$target" 2>/dev/null)" ]; then
+    [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
+    [ -z "$(changed)" ] || fail 73 "$target was changed since it was mounted: $(changed). To discard that, use --replace."
+    if grep -q "\"digest\": \"$digest\"" "$target/.mount.json" && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1
+    then echo "$target is unchanged" && exit 0; fi
+  fi
+
+  [ ! -t 2 ] || meter='-#'
+  mkdir "$temporary/new" && mkfifo "$temporary/pipe"
+  get "$link" >"$temporary/pipe" &
+  sender=$! jobs=$!
+  tar -x -o -C "$temporary/new" <"$temporary/pipe" &
+  jobs="$jobs $!"
+  wait $! || failed="the archive could not be unpacked in $root"
+  wait $sender || failed="the connection broke, or a file of the service is damaged"
+  jobs=''
+  if [ "$(df -Pk "$root" | awk 'NR == 2 { print $4 }')" -lt 64 ] && [ -n "$failed" ]; then fail 74 "the disk of $root is full."; fi
+  [ -z "$failed" ] || fail 74 "$failed (see above). Nothing was changed; try again."
+  odd=$(find "$temporary/new" ! -type d \( ! -type f -o -perm -4000 -o -perm -2000 \) | head -n 1 | printable)
+  [ -z "$odd" ] || fail 76 "the archive has a link, a device or a program: ${odd##*/}"
+  (cd "$temporary/new" && exec sha256sum -c) <"$temporary/sums" >"$temporary/checked" 2>&1 &
+  jobs=$!
+  wait $! || fail 65 "files are missing or damaged: $(grep -v ': OK$' "$temporary/checked" | head -n 5)"
+  jobs=''
+  # The record of the mount is not among the checksums.
+  count=$(($(find "$temporary/new" -type f | wc -l)))
+  if [ ! -f "$temporary/new/$name/.mount.json" ] || [ "$count" != $(($(wc -l <"$temporary/sums") + 1)) ]; then
+    fail 76 'the archive has other files than those of the dataset.'
+  fi
+
+  if [ ! -e "$target" ] || ! mv --exchange -T -- "$temporary/new/$name" "$target" 2>/dev/null; then
+    [ ! -e "$target" ] || mv -- "$target" "$temporary/old" || fail 73 "$target can't be replaced."
+    # Not into a folder that was made meanwhile, by another mount. Old versions of busybox have no -T.
+    mv -T -- "$temporary/new/$name" "$target" 2>/dev/null ||
+      { [ ! -e "$target" ] && mv -- "$temporary/new/$name" "$target"; } || fail 73 "$target was made meanwhile. Try again."
+  fi
+  echo "mounted $name in $target: $(grep -c . "$temporary/sums") files"
+}
+
+main "$@"

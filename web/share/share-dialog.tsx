@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import type { Dataset, NewShare } from '../../src/client/client.js';
+import { ONLY_READS, useCanWrite } from '../session/account.js';
+import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { dateOf, momentOf } from '../ui/ago.js';
+import { Button } from '../ui/button.js';
+import { CopyLine } from '../ui/copy.js';
+import { Dialog } from '../ui/dialog.js';
+import { messageOf } from '../ui/format.js';
+import { Choices } from '../ui/panel.js';
+
+const DAY_SECONDS = 86_400;
+const DAYS = [
+  { value: 1, label: 'a day' },
+  { value: 7, label: 'a week' },
+  { value: 30, label: '30 days' },
+  { value: 365, label: 'a year' },
+] as const;
+
+/** Makes a link that shows a dataset to a person without an account, and lists and revokes those that exist. */
+export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: () => void }) {
+  const client = useClient();
+  const canWrite = useCanWrite();
+  const { id, name } = dataset;
+  const [days, setDays] = useState<number>(7);
+  const [made, setMade] = useState<NewShare>();
+  const [failure, setFailure] = useState('');
+  const [isBusy, setBusy] = useState(false);
+  const { data: shares = [], refetch } = useQuery({
+    queryKey: ['shares', id],
+    queryFn: ({ signal }) => client.shares.list(id, { signal }),
+    refetchOnMount: 'always',
+  });
+
+  const act = async (work: () => Promise<void>) => {
+    setBusy(true);
+    setFailure('');
+    await work().catch((error) => {
+      setFailure(messageOf(error));
+      signOutIfUnauthorized(error);
+    });
+    setBusy(false);
+    void refetch();
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void act(async () => setMade(await client.shares.make(id, { expiresInSeconds: days * DAY_SECONDS })));
+  };
+  const revoke = (shareId: string) =>
+    void act(async () => {
+      await client.shares.revoke(id, shareId);
+      if (shareId === made?.id) setMade(undefined);
+    });
+
+  return (
+    <Dialog title={`Share ${name}`} onClose={onClose}>
+      <p className="text-sm">
+        Who has the link sees the current images, clips and captions of this dataset and can download them, without an
+        account. It shows no other dataset and no earlier revision, and changes nothing.
+      </p>
+      {canWrite ? (
+        <form onSubmit={submit} className="flex flex-wrap items-center gap-3">
+          <Choices label="Valid for" options={DAYS} value={days} onChange={setDays} />
+          <Button type="submit" kind="primary" disabled={isBusy}>
+            Make a link
+          </Button>
+        </form>
+      ) : (
+        <p className="text-sm">{ONLY_READS} It can't make or revoke links.</p>
+      )}
+      {made !== undefined && (
+        <div className="flex flex-col gap-1">
+          <p className="text-sm font-medium">Copy it now. It is not shown again.</p>
+          <CopyLine text={made.url} what="the link" />
+        </div>
+      )}
+      <p role="alert" className="text-sm text-bad empty:hidden">
+        {failure}
+      </p>
+      {shares.length > 0 && (
+        <ul
+          aria-label="Links to this dataset"
+          className="flex max-h-48 flex-col divide-y divide-line overflow-y-auto text-sm"
+        >
+          {shares.map((share) => (
+            <li key={share.id} className="flex items-center gap-2 py-1">
+              <span className="mr-auto">
+                <code>{share.hint}…</code> {share.name === null ? '' : `for ${share.name}, `}
+                {share.expires_at !== null && `until ${momentOf(dateOf(share.expires_at))}`}
+              </span>
+              {canWrite && (
+                <Button aria-label={`Revoke the link ${share.hint}`} disabled={isBusy} onClick={() => revoke(share.id)}>
+                  Revoke
+                </Button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      <div className="flex justify-end">
+        <Button onClick={onClose}>Done</Button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,93 @@
+import { useId, useMemo, useState } from 'react';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { aiToolkitJob } from '../../src/dataset/train/ai-toolkit-job.js';
+import { NothingToTrainOn, type TrainConfig } from '../../src/dataset/train/config-text.js';
+import { TRAINERS, type Trainer, trainConfigOf } from '../../src/dataset/train/train-config.js';
+import { type MediaChoice, type TrainingDataset, trainingDatasetOf } from '../../src/dataset/train/training-dataset.js';
+import { textOf, useReadPairs } from '../captions/read-pairs.js';
+import { pairsOf } from '../live/pairs.js';
+import { CopyButton } from '../ui/copy.js';
+
+const WHOLE_JOB = 'ai-toolkit, a whole job';
+type Choice = Trainer | typeof WHOLE_JOB;
+const CHOICES: readonly Choice[] = [...TRAINERS, WHOLE_JOB];
+
+interface TrainerConfigProps {
+  readonly dataset: DatasetWithFiles;
+  /** The folder of datasets on the training machine. */
+  readonly root: string;
+  readonly only: MediaChoice | undefined;
+}
+
+/** The settings of a trainer for a dataset, as `trainyard train-config` prints them. */
+export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
+  const id = useId();
+  const [trainer, setTrainer] = useState<Choice>('ai-toolkit');
+  const captions = useCaptionTexts(dataset);
+  const config = useMemo(() => {
+    const { name, digest, files } = dataset;
+    return configOrReason(trainer, trainingDatasetOf({ name, root, only, digest, files, captions }));
+  }, [trainer, dataset, root, only, captions]);
+  return (
+    <div className="flex min-w-0 flex-col gap-2">
+      <label htmlFor={id} className="flex items-center gap-2 text-sm text-muted">
+        Trainer
+        <select
+          id={id}
+          value={trainer}
+          onChange={({ target }) => setTrainer(CHOICES.find((name) => name === target.value) ?? trainer)}
+          className="min-h-9 rounded-lg border border-line bg-page px-2 text-text"
+        >
+          {CHOICES.map((name) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+      </label>
+      {typeof config === 'string' ? (
+        <p role="status" className="text-sm">
+          {config}
+        </p>
+      ) : (
+        <>
+          <div className="flex items-start gap-1 rounded-lg border border-line bg-page pl-3">
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable by keyboard */}
+            <section tabIndex={0} aria-label="Settings" className="min-w-0 grow overflow-x-auto py-2 text-sm">
+              <pre>{config.text}</pre>
+            </section>
+            <CopyButton text={`${config.text}\n`} what={`the settings for ${trainer}`} />
+          </div>
+          {config.notes.map((note) => (
+            <p key={note} className="max-w-prose text-sm text-muted">
+              {note}
+            </p>
+          ))}
+        </>
+      )}
+    </div>
+  );
+}
+
+/** The settings, or why there are none. */
+function configOrReason(trainer: Choice, dataset: TrainingDataset): TrainConfig | string {
+  try {
+    if (trainer === WHOLE_JOB) return aiToolkitJob([dataset], { name: `${dataset.name}_v1` });
+    return trainConfigOf(trainer, [dataset]);
+  } catch (error) {
+    if (error instanceof NothingToTrainOn) return error.message;
+    throw error;
+  }
+}
+
+/** The texts of all captions; `undefined` until they are read. */
+function useCaptionTexts(dataset: DatasetWithFiles): { filename: string; text: string }[] | undefined {
+  const pairs = useMemo(() => pairsOf(dataset), [dataset]);
+  const read = useReadPairs(dataset.id, pairs);
+  return useMemo(
+    () =>
+      read.pairs?.flatMap(({ caption }) => {
+        const text = caption && textOf(caption);
+        return text === undefined ? [] : [{ filename: caption!.filename, text }];
+      }),
+    [read.pairs],
+  );
+}

@@ -1,0 +1,122 @@
+import { useSyncExternalStore } from 'react';
+import type { Revision, TrainyardClient } from '../../src/client/client.js';
+import { signOutIfUnauthorized } from '../session/client.js';
+import { countOf, messageOf } from '../ui/format.js';
+
+/** The last change that this tab made to many files of a dataset, for the message that offers to undo it. */
+export interface RecentChange {
+  /** Such as `4 files deleted.` */
+  readonly text: string;
+  /** Files that an undo left as they are, because they were changed since. */
+  readonly kept: readonly string[];
+  readonly made: MadeRevisions;
+  readonly isUndo: boolean;
+}
+
+/** The revisions that a change made: by the id of the change, or by their numbers, newest first. */
+export type MadeRevisions = { readonly changeId: string } | { readonly numbers: readonly number[] };
+
+interface Entry {
+  readonly change: RecentChange;
+  readonly isUndoing: boolean;
+  /** Why the last attempt to undo failed. */
+  readonly failure: string | undefined;
+}
+
+const KEY = 'trainyard-recent-changes';
+
+/** Revisions on one page of the history, when the page looks for those of a change. */
+const PAGE = 50;
+
+// Kept in the session storage too, so that a change can be undone after the page was loaded again.
+const entries = new Map<string, Entry>(
+  Object.entries(JSON.parse(sessionStorage.getItem(KEY) ?? '{}') as Record<string, RecentChange>).map(
+    ([datasetId, change]) => [datasetId, { change, isUndoing: false, failure: undefined }],
+  ),
+);
+const listeners = new Set<() => void>();
+
+export function useRecentChange(datasetId: string): Entry | undefined {
+  return useSyncExternalStore(subscribe, () => entries.get(datasetId));
+}
+
+export function recordChange(datasetId: string, change: Pick<RecentChange, 'text' | 'made'>): void {
+  put(datasetId, { change: { kept: [], isUndo: false, ...change }, isUndoing: false, failure: undefined });
+}
+
+export function forgetChange(datasetId: string): void {
+  put(datasetId, undefined);
+}
+
+/** Undoes the last change of a dataset. If it was an undo, this makes the change again. */
+export async function undoRecentChange(client: TrainyardClient, datasetId: string): Promise<void> {
+  const entry = entries.get(datasetId);
+  if (entry === undefined || entry.isUndoing) return;
+  const { change } = entry;
+  put(datasetId, { change, isUndoing: true, failure: undefined });
+  try {
+    const undone = await undoRevisions(client, datasetId, await revisionsOf(client, datasetId, change.made));
+    put(datasetId, { change: { ...undone, isUndo: !change.isUndo }, isUndoing: false, failure: undefined });
+  } catch (error) {
+    put(datasetId, { change, isUndoing: false, failure: messageOf(error) });
+    signOutIfUnauthorized(error);
+  }
+}
+
+/** Undoes revisions, newest first. */
+export async function undoRevisions(
+  client: TrainyardClient,
+  datasetId: string,
+  numbers: readonly number[],
+): Promise<Pick<RecentChange, 'text' | 'kept' | 'made'>> {
+  const undone = new Set<string>();
+  const kept = new Set<string>();
+  const made: number[] = [];
+  for (const number of numbers) {
+    const answer = await client.history.undo(datasetId, number);
+    for (const name of answer.undone) undone.add(name);
+    for (const name of answer.kept) kept.add(name);
+    if (answer.revision !== null) made.unshift(answer.revision.number);
+  }
+  return { text: undoneText(undone.size, kept.size), kept: [...kept], made: { numbers: made } };
+}
+
+function undoneText(undone: number, kept: number): string {
+  const what = undone === 0 ? 'Nothing was undone.' : `Undone: ${countOf(undone, 'file')} restored.`;
+  if (kept === 0) return what;
+  const verbs = kept === 1 ? 'was changed since and stays as it is' : 'were changed since and stay as they are';
+  return `${what} ${countOf(kept, 'file')} ${verbs}:`;
+}
+
+/** @throws Error if the history no longer has any of them */
+async function revisionsOf(client: TrainyardClient, datasetId: string, made: MadeRevisions): Promise<number[]> {
+  if ('numbers' in made) return [...made.numbers];
+  const found: number[] = [];
+  let before: number | undefined;
+  do {
+    const { revisions, next_before } = await client.history.revisions(datasetId, {
+      limit: PAGE,
+      ...(before !== undefined && { before }),
+    });
+    const own = revisions.filter((revision: Revision) => revision.change_id === made.changeId);
+    // A change makes few revisions, close to each other.
+    if (own.length === 0 && found.length > 0) break;
+    found.push(...own.map(({ number }) => number));
+    before = next_before ?? undefined;
+  } while (before !== undefined);
+  if (found.length === 0) throw new Error('The history no longer has the state before this change.');
+  return found;
+}
+
+function put(datasetId: string, entry: Entry | undefined): void {
+  if (entry === undefined) entries.delete(datasetId);
+  else entries.set(datasetId, entry);
+  const changes = Object.fromEntries([...entries].map(([id, { change }]) => [id, change]));
+  sessionStorage.setItem(KEY, JSON.stringify(changes));
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

@@ -1,0 +1,81 @@
+import { useMutation } from '@tanstack/react-query';
+import { CircleAlert } from 'lucide-react';
+import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
+import { useDataset } from '../../live/dataset.js';
+import { unsentFilesOf } from '../../live/pairs.js';
+import { useCanWrite } from '../../session/account.js';
+import { signOutIfUnauthorized, useClient } from '../../session/client.js';
+import { Button } from '../../ui/button.js';
+import { countOf, messageOf, numberOf } from '../../ui/format.js';
+import { LongList } from '../../ui/long-list.js';
+import { AddFilesButton, AddFolderButton } from '../add-files/add-buttons.js';
+import { useUploads } from '../queue/page-queue.js';
+import { wasInterrupted } from '../queue/unfinished-uploads.js';
+
+/** Says that announced files are not being sent by any client, with what to do. Renders nothing while an upload runs. */
+export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
+  const { id, status, counts, interrupted } = dataset;
+  const client = useClient();
+  const canWrite = useCanWrite();
+  const { refetch } = useDataset(id);
+  const { batches } = useUploads();
+  const withdrawal = useMutation({
+    mutationFn: () => withdrawUnsent(client, id),
+    networkMode: 'always',
+    onError: signOutIfUnauthorized,
+    onSettled: () => refetch(),
+  });
+  const isSentHere = batches.some(
+    ({ dataset, phase, batch }) => dataset.id === id && (batch.isUnfinished || phase.state === 'cancelling'),
+  );
+  // All pending uploads of a FAILED dataset have expired.
+  const isInterrupted = status === 'FAILED' || interrupted === true || wasInterrupted(dataset);
+  if (counts.pending === 0 || isSentHere || !isInterrupted) return null;
+  const unsent = unsentFilesOf(dataset);
+  return (
+    <section
+      aria-label="Interrupted upload"
+      className="flex flex-col gap-2 rounded-xl border border-line bg-warn-soft px-4 py-3 text-sm"
+    >
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+        <p role="status" className="mr-auto flex items-start gap-2">
+          <CircleAlert size={18} className="mt-0.5 shrink-0 text-warn" aria-hidden />
+          <span>
+            Interrupted: {countOf(counts.pending, 'file')} {counts.pending === 1 ? 'was' : 'were'} announced and not
+            sent.{canWrite && ' Choose the folder again to go on: only what is missing is sent. Or withdraw them.'}
+          </span>
+        </p>
+        {canWrite && (
+          <span className="flex flex-wrap gap-2">
+            <AddFolderButton datasetId={id} label="Choose the folder" />
+            <AddFilesButton datasetId={id} label="Choose files" />
+            <Button disabled={withdrawal.isPending} onClick={() => withdrawal.mutate()}>
+              {withdrawal.isPending ? 'Withdrawing …' : `Withdraw ${countOf(counts.pending, 'file')}`}
+            </Button>
+          </span>
+        )}
+      </div>
+      {withdrawal.error !== null && <p role="alert">Could not withdraw them. {messageOf(withdrawal.error)}</p>}
+      <details>
+        <summary className="w-fit cursor-pointer rounded">
+          {unsent.length < counts.pending ? `The first ${numberOf(unsent.length)} names` : 'Their names'}
+        </summary>
+        <div className="mt-2 rounded-lg border border-line bg-panel">
+          <LongList label="Files that were not sent" items={unsent}>
+            {(filename) => <p className="px-3 py-2 wrap-anywhere">{filename}</p>}
+          </LongList>
+        </div>
+      </details>
+    </section>
+  );
+}
+
+/** Withdraws all uploads that were announced and not sent, of which the service lists a thousand at a time. */
+async function withdrawUnsent(client: TrainyardClient, id: string): Promise<void> {
+  for (;;) {
+    const names = unsentFilesOf(await client.status(id));
+    const answers = await client.bulk.withdraw(id, names);
+    // The others are being received, or have arrived.
+    if (!answers.some(({ withdrawn }) => withdrawn)) return;
+  }
+}
