@@ -42,6 +42,8 @@ export class UploadLease {
   readonly #holder: LeaseHolder;
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
+  /** Until when the lease is held; cleanup may end the upload afterwards. */
+  #until: Micros;
   /** True while the store may hold bytes under the key that no row refers to. */
   #mayHaveBlobs = false;
   /** True if the condition of the upload is not met: its link accepts no other attempt. */
@@ -49,18 +51,20 @@ export class UploadLease {
 
   /**
    * @param options.token the lease token in the file's row
+   * @param options.until the end of the lease, unless it is renewed
    * @param options.accountId the owner of the dataset
    */
   constructor(
     dependencies: ServiceDependencies,
     file: PendingFile,
-    { token, accountId }: { token: string; accountId: string },
+    { token, until, accountId }: { token: string; until: Micros; accountId: string },
   ) {
     this.#dependencies = dependencies;
     this.file = file;
     this.accountId = accountId;
     this.#holder = { id: file.id, token };
     this.#writesBytes = file.upload.via !== 'presigned';
+    this.#until = until;
   }
 
   /**
@@ -79,7 +83,7 @@ export class UploadLease {
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...changeOptions };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
-    return changed && new UploadLease(dependencies, file, { token: lease.token, accountId: changed.accountId });
+    return changed && new UploadLease(dependencies, file, { ...lease, accountId: changed.accountId });
   }
 
   /** Runs `work` and renews the lease until it ends. */
@@ -94,7 +98,9 @@ export class UploadLease {
     const { now, rules } = this.#dependencies;
     const lease = { now: now(), until: now() + rules.leaseDuration };
     const change = this.#change((group) => renewLease(group, this.#holder, lease), { isActivity: false });
-    return (await change) !== undefined;
+    if ((await change) === undefined) return false;
+    this.#until = lease.until;
+    return true;
   }
 
   /**
@@ -216,7 +222,9 @@ export class UploadLease {
       if (!this.#writesBytes) return this.reject(changedMeanwhile(this.file.filename));
     }
     if (failure !== undefined) throw failure;
-    if (file === undefined) {
+    // Cleanup removes a direct upload whose lease has expired, with its file.
+    const isCleanedUp = this.file.upload.via === 'direct' && this.#until <= this.#dependencies.now();
+    if (file === undefined && !isCleanedUp) {
       const message = `${complete.filename} or its dataset was deleted during the upload, so the file was not stored.`;
       throw new ServiceError('link_withdrawn', message);
     }

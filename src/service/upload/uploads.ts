@@ -181,7 +181,7 @@ export class Uploads {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    const lease = new UploadLease(this.#dependencies, file, { token, accountId: key.accountId });
+    const lease = new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId: key.accountId });
     return this.#receive(lease, incoming, limit);
   }
 

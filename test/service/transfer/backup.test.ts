@@ -39,6 +39,11 @@ const backUp = (dir: string): Promise<Ended> => trainyard(['backup', dir, '--dat
 const restore = (dir: string, data: string, ...flags: string[]): Promise<Ended> =>
   trainyard(['restore', dir, '--data', data, '--json', ...flags]);
 
+/** Waits until the history, which is pruned in the background, has no other files than these many. */
+async function historyPrunedTo(files: number): Promise<void> {
+  await eventually(async () => (await totalFilesIn(server.dataFolder)) === files || undefined);
+}
+
 /** The files of a catalog and its history. */
 async function totalFilesIn(dataFolder: string): Promise<number> {
   const metadata = await openCatalog({ dataFolder, blobGrace: 0 });
@@ -148,8 +153,7 @@ describe('a backup', () => {
     await api.upload(id, '02.txt', 'another caption');
     await api.upload(id, '04.txt', 'one more');
     await api.request('DELETE', `/${id}/files/03.txt`);
-    // The history is pruned in the background.
-    await eventually(async () => ((await totalFilesIn(server.dataFolder)) === 6 ? true : undefined));
+    await historyPrunedTo(6);
     expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 2, removed_files: 2 });
     expect((await stat(await pathOfBytes(dir, 'wagon 1'))).ino).toBe(untouched.ino);
     expect((await backUp(dir)).json()).toMatchObject({ files: 6, copied_files: 0, removed_files: 0 });
@@ -213,6 +217,7 @@ describe('a backup', () => {
     expect(printed.stderr).toContain('01.txt of "wagons" is damaged');
     await api.upload(id, '01.txt', 'wagon 1');
     await api.request('DELETE', `/${id}/files/02.txt`);
+    await historyPrunedTo(5);
     expect((await backUp(dir)).json()).toMatchObject({ files: 5, copied_files: 1, lost: [] });
   });
 

@@ -140,13 +140,17 @@ describe('an upload that stalls past its lease', () => {
     expect(await service.textOf()).toBe(BYTES);
   });
 
-  test('leaves no bytes of a file that was removed', async () => {
+  test.each([
+    ['by its owner', 0, 'link_withdrawn'],
+    ['by cleanup, since nobody renewed its lease', LEASE + SECOND, 'unavailable'],
+  ])('leaves no bytes of a file that was removed %s', async (_, ahead, code) => {
     const service = await openService();
     const stalled = await service.stall(() => service.direct('b.txt'));
     const [pending] = (await service.catalog.files(service.key.id)).filter((file) => file.filename === 'b.txt');
-    service.time.ahead = LEASE + SECOND;
-    await cleanUp(service.dependencies);
-    expect(await stalled.resume()).toBe('link_withdrawn');
+    service.time.ahead = ahead;
+    if (code === 'unavailable') await cleanUp(service.dependencies);
+    else await service.catalog.deleteDataset(service.key, service.now());
+    expect(await stalled.resume()).toBe(code);
     expect(await service.blobs.read(blobKeyOf(pending!))).toBeUndefined();
   });
 });
