@@ -1,0 +1,92 @@
+import { parseDatasetName } from '../names.js';
+
+/** What the files of a sub-folder are to the pairs: targets with their captions, control images, or masks. */
+export const PAIR_PARTS = ['target', 'control_1', 'control_2', 'control_3', 'mask'] as const;
+export type PairPart = (typeof PAIR_PARTS)[number];
+
+/** A sub-folder of a folder of pairs. */
+export interface PairFolder {
+  readonly part: PairPart;
+  /** Its name as it is spelled, such as `target`, `Control` or `control_2`. */
+  readonly folder: string;
+}
+
+export interface PairFolders {
+  /** In the order of `PAIR_PARTS`. At least one of them is a control or a mask. */
+  readonly folders: readonly PairFolder[];
+  /** Names of sub-folders that are none of these, so that their files are left out. */
+  readonly others: readonly string[];
+  /** Why the sub-folders don't make pairs, with what to do. */
+  readonly fault?: string;
+}
+
+/** A dataset that a folder of pairs becomes. */
+export interface PairDataset extends PairFolder {
+  readonly name: string;
+  readonly role: 'training' | 'control' | 'mask';
+}
+
+const CONTROL = /^control_(\d+)$/;
+
+/**
+ * Tells which sub-folders hold targets, controls and masks: `target`, `control` or `control_1` to `control_3`, and `mask`,
+ * in upper or lower case.
+ *
+ * @param names of all sub-folders of one folder
+ * @returns `undefined` if none holds controls or masks: it is not a folder of pairs
+ */
+export function pairFoldersOf(names: readonly string[]): PairFolders | undefined {
+  const parts = names.map((folder) => ({ folder, part: partOf(folder) }));
+  const folders = PAIR_PARTS.flatMap((part) =>
+    parts.filter((each) => each.part === part).map(({ folder }) => ({ part, folder })),
+  );
+  const others = parts.filter(({ part }) => part === undefined).map(({ folder }) => folder);
+  if (!folders.some(({ part }) => part !== 'target')) return undefined;
+  const fault = twoOfOnePart(folders) ?? missingControl(folders) ?? surplusControl(others);
+  return { folders, others, ...(fault !== undefined && { fault }) };
+}
+
+/**
+ * Names the datasets of a folder of pairs: `railway`, `railway-control` (or `railway-control-1` …), `railway-mask`.
+ *
+ * @throws ServiceError `invalid_name` if one of the names can't be the name of a dataset
+ */
+export function pairDatasetsOf(name: string, folders: readonly PairFolder[]): PairDataset[] {
+  return folders.map(({ part, folder }) => ({
+    part,
+    folder,
+    name: parseDatasetName(part === 'target' ? name : `${name.trim()}-${folder.toLowerCase().replace('_', '-')}`),
+    role: part === 'target' ? 'training' : part === 'mask' ? 'mask' : 'control',
+  }));
+}
+
+function partOf(folder: string): PairPart | undefined {
+  const name = folder.toLowerCase();
+  return name === 'control' ? 'control_1' : PAIR_PARTS.find((part) => part === name);
+}
+
+function twoOfOnePart(folders: readonly PairFolder[]): string | undefined {
+  for (const [index, { part, folder }] of folders.entries()) {
+    const next = folders[index + 1];
+    if (next?.part === part)
+      return `${folder}/ and ${next.folder}/ are both ${wordsOf(part)}. Rename or remove one of them.`;
+  }
+  return undefined;
+}
+
+function missingControl(folders: readonly PairFolder[]): string | undefined {
+  const controls = folders.map(({ part }) => part).filter((part) => CONTROL.test(part));
+  const index = controls.findIndex((part, place) => part !== `control_${place + 1}`);
+  if (index < 0) return undefined;
+  return `There is a ${controls[index]}/ but no control_${index + 1}/. Number the folders of controls from 1 on.`;
+}
+
+function surplusControl(others: readonly string[]): string | undefined {
+  const surplus = others.find((folder) => CONTROL.test(folder.toLowerCase()));
+  if (surplus === undefined) return undefined;
+  return `${surplus}/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.`;
+}
+
+function wordsOf(part: PairPart): string {
+  return part === 'target' ? 'the target' : part === 'mask' ? 'the mask' : part.replace('_', ' ');
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import { pairDatasetsOf, pairFoldersOf } from '../../../src/dataset/pairs/pair-folders.js';
+
+const partsOf = (...names: string[]) => pairFoldersOf(names)?.folders.map(({ part, folder }) => `${part}=${folder}`);
+const faultOf = (...names: string[]) => pairFoldersOf(names)?.fault;
+const namesOf = (name: string, ...folders: string[]) =>
+  pairDatasetsOf(name, pairFoldersOf(folders)!.folders).map((dataset) => `${dataset.name} ${dataset.role}`);
+
+describe('pairFoldersOf', () => {
+  test('finds targets, controls and masks, whatever their order and case', () => {
+    expect(partsOf('mask', 'control', 'target')).toEqual(['target=target', 'control_1=control', 'mask=mask']);
+    expect(partsOf('Target', 'CONTROL_2', 'control_1')).toEqual([
+      'target=Target',
+      'control_1=control_1',
+      'control_2=CONTROL_2',
+    ]);
+    expect(partsOf('target', 'control', 'control_2')).toHaveLength(3);
+  });
+
+  test('takes no other folder for a folder of pairs', () => {
+    expect(pairFoldersOf([])).toBeUndefined();
+    expect(pairFoldersOf(['target'])).toBeUndefined();
+    expect(pairFoldersOf(['target', 'controls', 'masks', 'control1', 'control_0x'])).toBeUndefined();
+  });
+
+  test('finds controls and masks without targets, which a dataset may have already', () => {
+    expect(partsOf('control')).toEqual(['control_1=control']);
+  });
+
+  test('names the other folders', () => {
+    expect(pairFoldersOf(['target', 'notes', 'mask'])).toMatchObject({ others: ['notes'] });
+    expect(faultOf('target', 'notes', 'mask')).toBeUndefined();
+  });
+
+  test('says why folders make no pairs', () => {
+    expect(faultOf('target', 'control', 'control_1')).toBe(
+      'control/ and control_1/ are both control 1. Rename or remove one of them.',
+    );
+    expect(faultOf('target', 'Mask', 'mask')).toBe('Mask/ and mask/ are both the mask. Rename or remove one of them.');
+    expect(faultOf('target', 'control_1', 'control_3')).toBe(
+      'There is a control_3/ but no control_2/. Number the folders of controls from 1 on.',
+    );
+    expect(faultOf('target', 'control_2')).toContain('no control_1/');
+    expect(faultOf('target', 'control_1', 'control_2', 'control_3', 'control_4')).toBe(
+      "control_4/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.",
+    );
+  });
+});
+
+describe('pairDatasetsOf', () => {
+  test('names the datasets after the folder and its sub-folders', () => {
+    expect(namesOf(' railway ', 'target', 'control', 'mask')).toEqual([
+      'railway training',
+      'railway-control control',
+      'railway-mask mask',
+    ]);
+    expect(namesOf('railway', 'Control_2', 'target', 'control_1')).toEqual([
+      'railway training',
+      'railway-control-1 control',
+      'railway-control-2 control',
+    ]);
+  });
+
+  test('rejects names that no dataset can have', () => {
+    expect(() => namesOf('a/b', 'target', 'mask')).toThrow('contains "/"');
+    expect(() => namesOf('x'.repeat(125), 'target', 'mask')).toThrow('at most 128 fit');
+  });
+});
