@@ -1,35 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ServiceError } from '../../dataset/errors.js';
 import { parseDatasetName } from '../../dataset/names.js';
-import { FIX_HELP, type FixedFiles, type FixFlags, fixBeforePush, requireFix } from '../fix/fix-files.js';
+import { FIX_HELP, fixBeforePush, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
-import { totalsOf } from '../folder/report.js';
 import { httpSource } from '../mount/http-source.js';
 import type { PullTask } from '../pull/run.js';
-import { conflictsOf, planLines, printPushReport, pushDocument, pushExitCode } from '../push/output.js';
-import type { PushPlan } from '../push/plan.js';
-import { type PreparedPush, type PushTask, preparePush } from '../push/prepare.js';
-import { runPush } from '../push/run.js';
+import { pushOnce } from '../push/once.js';
+import type { PushTask } from '../push/prepare.js';
+import { type PushFlags, pushTaskFrom } from '../push/push-flags.js';
 import { watchAndPush } from '../push/watch-folder.js';
-import { addRemoteOptions, clientFrom, concurrencyOption, type RemoteOptions, remoteFrom } from '../remote.js';
-import { realFolders } from '../sync/common-state.js';
-import { askAboutConflicts, conflictDocument, printConflicts } from '../sync/conflicts.js';
-import {
-  keptDocument,
-  keptLines,
-  type NamedDataset,
-  namesOf,
-  pushDirection,
-  type SyncDirection,
-} from '../sync/report.js';
+import { addRemoteOptions, clientFrom, concurrencyOption } from '../remote.js';
+import type { NamedDataset } from '../sync/report.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
-import { painterOf, print, printJson } from '../terminal/print.js';
 import { openProgressDisplay } from '../terminal/progress.js';
-import { canAsk } from '../terminal/prompts.js';
-import { counted, formatBytes } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:
@@ -60,23 +46,6 @@ ${FIX_HELP}
 
 Exit codes: 0 the dataset is READY, 1 it is FAILED, 65 the files have errors and nothing was sent, 66 no files found, 69 or
 75 the service is unavailable, 73 there are conflicts, 74 a file could not be read or sent, 130 interrupted by ctrl-C.`;
-
-interface PushCommandOptions extends RemoteOptions, FixFlags {
-  readonly json?: boolean;
-  readonly name?: string;
-  readonly replace?: true;
-  readonly watch?: true;
-  readonly both?: true;
-  readonly ours?: true;
-  readonly theirs?: true;
-  readonly follow?: true;
-  readonly skipBad?: true;
-  readonly allowUncaptioned?: true;
-  readonly concurrency?: number;
-  readonly trigger?: string;
-  readonly captionAll?: string;
-  readonly wait: boolean;
-}
 
 /** `trainyard push` */
 export function addPushCommand(program: Command): void {
@@ -111,58 +80,24 @@ function notBlank(text: string): string {
   return text.trim();
 }
 
-async function push(given: string[], options: PushCommandOptions, signal: AbortSignal): Promise<void> {
-  requireFix(options, ['inPlace', 'yes']);
+async function push(given: string[], flags: PushFlags, signal: AbortSignal): Promise<void> {
+  requireFix(flags, ['inPlace', 'yes']);
   // All changes of one push are one revision of the dataset.
-  const newClient = () => clientFrom(options, { change: { how: 'push', id: randomUUID() } });
+  const newClient = () => clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
   const client = newClient();
-  const name = await datasetNameFor(given, options.name);
-  const captionTexts = [options.trigger, options.captionAll].filter((text) => text !== undefined);
-  await requireWatchable(given, options);
-  const local = {
-    inspector: new FileInspector(),
-    display: openProgressDisplay({ isQuiet: options.json === true }),
-    signal,
-    follow: options.follow === true,
-  };
-  const { paths, fixed } = await fixBeforePush(given, options, local);
-  const folder = paths.length === 1 && (await isFolder(paths[0] ?? '')) ? paths[0] : await folderOf(paths);
-  const replaces = options.replace === true || options.watch === true;
-  const winner = options.ours ? 'source' : options.theirs ? 'target' : undefined;
-  const task: PushTask = {
-    ...local,
-    client,
-    paths,
-    name,
-    rules: {
-      captionText: captionTexts.length === 0 ? undefined : captionTexts.join(', '),
-      allowsUncaptioned: options.allowUncaptioned === true,
-      skipsBad: options.skipBad === true || options.watch === true,
-      winner,
-      replaces,
-      overrules: options.watch !== true,
-      // The pending uploads of other clients are what a pull will fetch.
-      withdraws: options.both !== true,
-    },
-    concurrency: options.concurrency,
-    pair: { ...(await foldersOf(paths)), url: remoteFrom(options).url },
-    directionTo: (dataset) => pushDirection(dataset, { folder, url: options.url, replaces }),
-    waits: options.wait,
-  };
+  const name = await datasetNameFor(given, flags.name);
+  await requireWatchable(given, flags);
+  const isJson = flags.json === true;
+  const tools = { client, inspector: new FileInspector(), display: openProgressDisplay({ isQuiet: isJson }), signal };
   try {
-    if (options.watch) {
-      const pullOf = options.both && ((dataset: NamedDataset) => pullTaskOf(task, dataset));
-      await watchAndPush({ ...task, newClient, pullOf, isJson: options.json === true });
-    } else await pushOnce(task, options, fixed);
+    const { paths, fixed } = await fixBeforePush(given, flags, { ...tools, follow: flags.follow === true });
+    const task = await pushTaskFrom(flags, { paths, name, tools });
+    if (!flags.watch) return await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
+    const pullOf = flags.both && ((dataset: NamedDataset) => pullTaskOf(task, dataset));
+    await watchAndPush({ ...task, newClient, pullOf, isJson });
   } finally {
-    task.display.clear();
+    tools.display.clear();
   }
-}
-
-async function foldersOf(paths: readonly string[]): Promise<{ folders: string[]; isWhole: boolean }> {
-  const areFolders = await Promise.all(paths.map(isFolder));
-  const folders = await realFolders(paths.map((path, i) => (areFolders[i] ? path : dirname(path))));
-  return { folders, isWhole: areFolders.every(Boolean) };
 }
 
 /** The pull after a push of `--both`. */
@@ -177,29 +112,6 @@ function pullTaskOf({ rules, pair, directionTo, ...task }: PushTask, dataset: Na
     rules: { winner, replaces: true, overrules: false },
     direction: directionTo(dataset),
   };
-}
-
-async function pushOnce(task: PushTask, { json, dryRun }: PushCommandOptions, fixed: FixedFiles): Promise<void> {
-  const prepared = await preparePush(task);
-  if (!json) printPlan(prepared.plan);
-  if (prepared.plan.blockers.length > 0) throw blockedError(prepared.plan);
-  if (dryRun) return printDryRun(task, prepared, { isJson: json === true, fixed });
-  const plan = json || !canAsk() ? prepared.plan : await askedPlan(task, prepared);
-  if (plan.blockers.length > 0) throw blockedError(plan);
-  const report = await runPush(task, plan);
-  process.exitCode = pushExitCode(plan, report);
-  if (json) return printJson({ ...fixed, ...pushDocument(plan, report, task.directionTo(report.dataset)) });
-  printPushReport(plan, report);
-  printKept(plan, task.directionTo(report.dataset));
-  printConflicts(await conflictsOf(task, { ...prepared, dataset: report.dataset }, report.conflicts));
-}
-
-/** The plan once a person has decided about each conflict. */
-async function askedPlan(task: PushTask, prepared: PreparedPush): Promise<PushPlan> {
-  const conflicts = await conflictsOf(task, prepared, prepared.plan.sync.conflicts);
-  if (conflicts.length === 0) return prepared.plan;
-  const decisions = await askAboutConflicts(conflicts, task.signal);
-  return prepared.decide(new Map([...decisions].map(([name, side]) => [name, side === 'ours' ? 'source' : 'target'])));
 }
 
 /** Returns the given name, or else the folder's. @throws CommandError with 65 if the folder's name is invalid for a dataset */
@@ -219,7 +131,7 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
   }
 }
 
-async function requireWatchable(paths: readonly string[], options: PushCommandOptions): Promise<void> {
+async function requireWatchable(paths: readonly string[], options: PushFlags): Promise<void> {
   if (options.both && !options.watch) throw new CommandError(EXIT.usage, '--both needs --watch.');
   if (!options.watch) return;
   if (options.dryRun) throw new CommandError(EXIT.usage, '--watch and --dry-run exclude each other.');
@@ -227,55 +139,4 @@ async function requireWatchable(paths: readonly string[], options: PushCommandOp
   if (paths.length !== 1 || !(await isFolder(paths[0] ?? ''))) {
     throw new CommandError(EXIT.usage, '--watch takes one folder, and no files.');
   }
-}
-
-/** The error that says why nothing was sent, and names the options that help. */
-function blockedError(plan: PushPlan): CommandError {
-  const uncaptioned = plan.blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
-  const advice =
-    'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';
-  const lines = [
-    `nothing was sent: ${counted(plan.blockers.length, 'error')} would keep the dataset from being READY.`,
-    ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption. ${advice}`] : []),
-    ...(plan.blockers.some(({ filename }) => filename !== undefined)
-      ? ['To leave out the files named above and send the others, add --skip-bad.']
-      : []),
-  ];
-  return new CommandError(EXIT.dataError, lines.join('\n'), { details: { problems: plan.blockers } });
-}
-
-function printPlan(plan: PushPlan): void {
-  print(totalsOf(plan.report.inspected.map(({ file }) => file)));
-  for (const line of planLines(plan, painterOf(process.stdout))) print(line);
-}
-
-function printKept({ sync }: PushPlan, direction: SyncDirection): void {
-  const paint = painterOf(process.stdout);
-  for (const line of keptLines(sync.kept, direction)) print(paint('yellow', line));
-}
-
-async function printDryRun(
-  task: PushTask,
-  { plan, local, dataset }: PreparedPush,
-  { isJson, fixed }: { isJson: boolean; fixed: FixedFiles },
-): Promise<void> {
-  const { name } = task;
-  const { files, toSend, sync, sides } = plan;
-  const sent = new Set(toSend);
-  const bytes = files.reduce((sum, file) => sum + (sent.has(file.name) ? file.size : 0), 0);
-  const unchanged = files.length - toSend.length;
-  const remove = [...plan.toRemove, ...plan.toWithdraw];
-  const direction = task.directionTo(dataset ?? { id: '', name });
-  if (sync.conflicts.length > 0) process.exitCode = EXIT.cannotCreate;
-  if (isJson) {
-    const document = { dry_run: true, name, exists: dataset !== undefined, send: toSend, send_bytes: bytes };
-    const conflicts = sync.conflicts.map((filename) => conflictDocument(filename, sides));
-    return printJson({ ...fixed, ...document, unchanged, remove, kept: keptDocument(sync.kept, direction), conflicts });
-  }
-  const target = dataset === undefined ? `a new dataset "${name}"` : `"${name}"`;
-  const rest = unchanged === 0 ? '' : `; ${counted(unchanged, 'file is', 'files are')} unchanged`;
-  print(`Would send ${counted(toSend.length, 'file')}, ${formatBytes(bytes)}, to ${target}${rest}.`);
-  if (remove.length > 0) print(`Would remove ${counted(remove.length, 'file')}: ${namesOf(remove)}.`);
-  printKept(plan, direction);
-  printConflicts(await conflictsOf(task, { local, dataset }, sync.conflicts));
 }

@@ -5,7 +5,7 @@ import { withOwnCommand } from '../terminal/own-command.js';
 import { type Painter, painterOf, print } from '../terminal/print.js';
 import { counted, printable } from '../terminal/text.js';
 import { type Conflict, conflictDocument, readConflicts } from '../sync/conflicts.js';
-import { keptDocument, namesOf, type SyncDirection } from '../sync/report.js';
+import { keptDocument, keptLines, namesOf, type SyncDirection } from '../sync/report.js';
 import type { PushPlan } from './plan.js';
 import type { PreparedPush, PushTask } from './prepare.js';
 import type { PushReport } from './run.js';
@@ -19,6 +19,12 @@ export function planLines({ report, leftOut, generated }: PushPlan, paint: Paint
     ...firstLines(left, 'file left out', 'files left out'),
     ...(generated.length > 0 ? [captions] : []),
   ];
+}
+
+/** Prints which files stay in the dataset as they are, and why. */
+export function printKept({ sync }: PushPlan, direction: SyncDirection): void {
+  const paint = painterOf(process.stdout);
+  for (const line of keptLines(sync.kept, direction)) print(paint('yellow', line));
 }
 
 /** Prints the result of a push and the dataset's status. */
