@@ -33,6 +33,8 @@ export const ERROR_NUMBERS: Readonly<Record<WireErrorCode, number>> = {
   upload_finalized: 409002,
   bytes_replaced: 409003,
   not_ready: 409004,
+  dataset_linked: 409005,
+  wrong_role: 409006,
   length_required: 411001,
   precondition_failed: 412001,
   too_large: 413001,

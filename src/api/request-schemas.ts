@@ -7,7 +7,8 @@ import {
   MAX_REVISIONS_PER_PAGE,
   MAX_WAIT_SECONDS,
 } from './limits.js';
-import { fileKind, wireStatus } from './schemas.js';
+import { fileKind } from './schemas.js';
+import { wireRole, wireStatus } from './values.js';
 
 /* The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. */
 
@@ -20,6 +21,7 @@ export const createBody = z
       description:
         'Unique within the account; letters, digits, spaces and . _ - up to 128 bytes. Generated if omitted.',
     }),
+    role: wireRole.nullish().meta({ description: '`training` if omitted.' }),
   })
   .nullish();
 
@@ -81,6 +83,7 @@ export const listQuery = z.object({
   cursor: z.string().max(MAX_RAW_NAME_LENGTH).optional(),
   status: wireStatus.optional(),
   name: rawName.optional().meta({ description: 'Only the dataset with exactly this name.' }),
+  role: wireRole.optional().meta({ description: 'Only datasets with this role.' }),
 });
 
 export const filesQuery = z.object({

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { wireLinkedFrom, wireLinks, wireManifestLinks } from './pair-schemas.js';
+import { wireCount as count, wireSha256 as sha256, wireRole, wireStatus } from './values.js';
 
 /*
  * The schemas of answers. The server generates the OpenAPI document from them; the client takes its types from them. The
@@ -13,23 +15,10 @@ export const wireTime = z
     examples: ['2025-07-22T13:05:16.143086'],
   });
 
-const sha256 = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/)
-  .meta({ description: 'SHA-256, lower-case hexadecimal.' });
-
 export const wireEtag = z
   .string()
   .regex(/^"[0-9a-f]{64}"$/)
   .meta({ description: 'The strong ETag of the file: its SHA-256 in quotation marks.' });
-
-const count = z.int().min(0);
-
-export const wireStatus = z.enum(['DRAFT', 'UPLOADING', 'READY', 'FAILED']).meta({
-  id: 'Status',
-  description:
-    'DRAFT: the dataset has no files and no pending uploads. UPLOADING: uploads are pending or being checked, or missing captions may still follow. READY: all files are checked and fit to train on. FAILED: `error` says what is wrong; upload the missing or rejected files to repair it.',
-});
 
 export const wireProblem = z
   .object({
@@ -51,6 +40,7 @@ export const wireDataset = z
   .object({
     id: z.string(),
     name: z.string(),
+    role: wireRole,
     status: wireStatus,
     created_at: wireTime,
     updated_at: wireTime,
@@ -60,7 +50,12 @@ export const wireDataset = z
       images: count,
       videos: count,
       captions: count,
-      uncaptioned: count.meta({ description: 'Images and videos without a caption.' }),
+      uncaptioned: count.meta({
+        description: 'Images and videos without a caption; 0 for a control or mask, which needs none.',
+      }),
+      unpaired: count.meta({
+        description: 'Errors of the pairs with the controls and the mask of this dataset; 0 without links.',
+      }),
       pending: count.meta({ description: 'Uploads that are reserved, in progress, or expired.' }),
       checking: count.meta({ description: 'Uploads that are complete and still being checked.' }),
       rejected: count.meta({ description: 'Uploads whose content was rejected.' }),
@@ -98,7 +93,11 @@ export const wireFile = z
 
 const digest = sha256.meta({
   description:
-    'The fingerprint of exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. Present only if the dataset is READY.',
+    'The fingerprint of exactly this set of files: the SHA-256 over the lines `sha256  filename\\n` in byte order of the filenames. With links, that over the lines `digest  files\\n`, of its own files, and `digest  control_1\\n`, …, `digest  mask\\n` of the linked datasets. Present only if the dataset is READY.',
+});
+
+const filesDigest = sha256.meta({
+  description: 'With links: the fingerprint of the own files alone. Present only if the dataset is READY.',
 });
 
 const wireAwaited = z
@@ -137,6 +136,9 @@ export const wireDatasetWithFiles = wireDataset
     }),
     warnings: z.array(wireProblem),
     digest: digest.optional(),
+    files_digest: filesDigest.optional(),
+    links: wireLinks.optional(),
+    linked_from: wireLinkedFrom.optional(),
   })
   .meta({ id: 'DatasetWithFiles' });
 
@@ -149,6 +151,8 @@ export const wireManifest = z
     }),
     status: wireStatus.meta({ description: 'Of an earlier revision: READY or FAILED, by its files alone.' }),
     digest: digest.optional(),
+    files_digest: filesDigest.optional(),
+    links: wireManifestLinks.optional(),
     files: z.array(wireFile),
   })
   .meta({ id: 'Manifest' });
@@ -270,7 +274,6 @@ export type WireProblem = z.infer<typeof wireProblem>;
 export type WireCaption = z.infer<typeof wireCaption>;
 export type WireCaptions = z.infer<typeof wireCaptions>;
 export type WireManifest = z.infer<typeof wireManifest>;
-export type WireStatus = z.infer<typeof wireStatus>;
 export type WireDatasetList = z.infer<typeof wireDatasetList>;
 export type WireUploadedFile = z.infer<typeof wireUploadedFile>;
 export type WireUploadLink = z.infer<typeof wireUploadLinks>['uploads'][string];

@@ -6,20 +6,20 @@ import type {
   WireFileKind,
   WireFilePage,
   WireManifest,
-  WireStatus,
   WireUploadedFile,
   WireUploadLink,
 } from '../api/schemas.js';
 import type { WireTarLink } from '../api/tar-schema.js';
+import type { WireRole, WireStatus } from '../api/values.js';
 import { jsonOf } from './answer/answer-body.js';
 import * as shapes from './answer/answer-shape.js';
 import { BulkCalls } from './calls/bulk-calls.js';
 import { HistoryCalls } from './calls/history-calls.js';
 import { RecheckCalls } from './calls/recheck-calls.js';
-import { WebhookCalls } from './calls/webhook-calls.js';
 import { SessionCalls } from './calls/session-calls.js';
 import { ShareCalls } from './calls/share-calls.js';
 import { TokenCalls } from './calls/token-calls.js';
+import { WebhookCalls } from './calls/webhook-calls.js';
 import { DatasetLinks } from './dataset-links.js';
 import { changesIn, type DatasetEvent, eventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
@@ -75,12 +75,12 @@ export class TrainyardClient {
   }
 
   /**
-   * Creates a dataset. Without a name, the service generates one.
+   * Creates a dataset. Without a name, the service generates one. Only trainyard has roles other than `training`.
    * @example const dataset = await client.create('railway');
    */
-  create(name?: string, options: CallOptions = {}): Promise<WireDataset> {
+  create(name?: string, { role, ...options }: CallOptions & { role?: WireRole } = {}): Promise<WireDataset> {
     // If the first attempt succeeded and its answer was lost, a second one would fail or create another.
-    return this.#requests.json('POST', '', shapes.DATASET, { body: { name }, isRepeatable: false, ...options });
+    return this.#requests.json('POST', '', shapes.DATASET, { body: { name, role }, isRepeatable: false, ...options });
   }
 
   /**
@@ -96,7 +96,7 @@ export class TrainyardClient {
    * @example const { datasets, next_cursor } = await client.page({ limit: 20, status: 'READY' });
    */
   page(
-    query: { limit: number; cursor?: string; status?: WireStatus; name?: string },
+    query: { limit: number; cursor?: string; status?: WireStatus; name?: string; role?: WireRole },
     options: CallOptions = {},
   ): Promise<WireDatasetList> {
     return this.#requests.json('GET', queryOf(query), shapes.DATASET_LIST, options);

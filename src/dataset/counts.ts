@@ -1,8 +1,8 @@
-import { type DatasetCounts, type DatasetFile, liveUntil, type Micros, type Upload } from './dataset.js';
+import { type DatasetCounts, type DatasetFile, liveUntil, type Micros, type Role, type Upload } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 
-/** The counts that are sums over the stem groups. */
-export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity'>;
+/** The counts that are sums over the stem groups of one dataset, as those of a training dataset. */
+export type StemCounts = Omit<DatasetCounts, 'pendingUntil' | 'lastActivity' | 'unpaired'>;
 
 const ZERO: StemCounts = {
   pending: 0,
@@ -75,11 +75,16 @@ export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: rea
   return groups;
 }
 
-/** Counts all files of a dataset. The counts in the catalog must always equal the result. */
+/** The counts of a dataset with this role, from those of its files. */
+export function countsInRole<C extends Pick<StemCounts, 'uncaptioned'>>(counts: C, role: Role): C {
+  return role === 'training' ? counts : { ...counts, uncaptioned: 0 };
+}
+
+/** Counts all files of a training dataset without links. The counts in the catalog must always equal the result. */
 export function countsOf(files: readonly DatasetFile[], lastActivity: Micros): DatasetCounts {
   let counts = ZERO;
   for (const group of stemGroupsOf(files).values()) counts = recount(counts, [], group);
-  return { ...counts, pendingUntil: pendingUntilOf(files), lastActivity };
+  return { ...counts, unpaired: 0, pendingUntil: pendingUntilOf(files), lastActivity };
 }
 
 /** What files count towards the limits of their account. */

@@ -10,13 +10,33 @@ export const MICROS_PER_SECOND = 1_000_000;
 /** The contract's four statuses, `contract/API.md`. */
 export type Status = 'DRAFT' | 'UPLOADING' | 'READY' | 'FAILED';
 
+/**
+ * What the files of a dataset are for. An edit model learns from pairs: an image of a `training` dataset, its caption, and
+ * images of the same stem in `control` datasets. Images of a `mask` dataset say where the loss counts.
+ */
+export type Role = 'training' | 'control' | 'mask';
+
+/** As what a training dataset uses a control or mask dataset. */
+export type LinkSlot = 'control_1' | 'control_2' | 'control_3' | 'mask';
+
+export interface DatasetLink {
+  readonly slot: LinkSlot;
+  /** It has no links itself. */
+  readonly dataset: Dataset;
+}
+
 export interface Dataset {
   readonly id: string;
   readonly accountId: string;
   readonly name: string;
+  readonly role: Role;
   readonly createdAt: Micros;
   readonly updatedAt: Micros;
   readonly counts: DatasetCounts;
+  /** Its controls and its mask, in the order of the slots; empty for most datasets. */
+  readonly links: readonly DatasetLink[];
+  /** Whether training datasets link to it. */
+  readonly isLinkedTo: boolean;
   /** The number of the latest revision; 0 if no file was ever stored. */
   readonly revision: number;
 }
@@ -187,10 +207,12 @@ export interface DatasetCounts {
   readonly captions: number;
   /** Images and videos of types that the trainer reads. */
   readonly trainable: number;
-  /** Images and videos without a caption of the same stem. */
+  /** Images and videos without a caption of the same stem; 0 for a control or mask, which needs none. */
   readonly uncaptioned: number;
   /** Files that would overwrite another one in a mounted folder: `a.JPG` beside `a.jpg`. */
   readonly collisions: number;
+  /** Errors of the pairs with its controls and its mask; 0 without links. */
+  readonly unpaired: number;
   /** The total size of stored files. */
   readonly bytes: number;
   /** When a file was last reserved, finalized or removed. */

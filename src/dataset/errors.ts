@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'delivery_not_found'
   | 'name_taken'
   | 'not_ready'
+  | 'dataset_linked'
+  | 'wrong_role'
   | 'upload_finalized'
   | 'bytes_replaced'
   | 'precondition_failed'

@@ -16,7 +16,14 @@ export type ErrorProblemCode =
   | 'NAME_COLLISION'
   | 'MISSING_CAPTION'
   | 'NO_MEDIA'
-  | 'NO_TRAINABLE_MEDIA';
+  | 'NO_TRAINABLE_MEDIA'
+  | 'MISSING_CONTROL'
+  | 'MISSING_MASK'
+  | 'AMBIGUOUS_CONTROL'
+  | 'AMBIGUOUS_MASK'
+  | 'CONTROL_SIZE'
+  | 'MASK_SIZE'
+  | 'LINKED_NOT_READY';
 
 export type WarningCode =
   | 'BLANK_CAPTION'
@@ -32,7 +39,12 @@ export type WarningCode =
   | 'ORPHAN_CAPTION'
   | 'SHARED_STEM'
   | 'SIMILAR_STEM'
-  | 'MIXED_MEDIA';
+  | 'MIXED_MEDIA'
+  | 'EXTRA_CONTROL'
+  | 'EXTRA_MASK'
+  | 'UNUSED_CAPTION'
+  | 'BLACK_MASK'
+  | 'MASK_NOT_GRAYSCALE';
 
 export interface ErrorProblem {
   readonly severity: 'error';

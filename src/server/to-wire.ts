@@ -1,5 +1,6 @@
 import type { WireDatasetChange } from '../api/event-schema.js';
 import { MAX_LISTED } from '../api/limits.js';
+import type { WireLink, WireLinks } from '../api/pair-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
@@ -20,11 +21,12 @@ import {
 } from '../dataset/dataset.js';
 import { datasetErrorOf } from '../dataset/dataset-error.js';
 import type { Facts } from '../dataset/inspect/inspection.js';
+import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
+import type { RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
-import type { RevisionManifest } from '../service/history/revision-manifests.js';
 import { etagOf } from './conditions.js';
 
 const MICROS_PER_MINUTE = 60 * MICROS_PER_SECOND;
@@ -45,10 +47,11 @@ export function timeOf(micros: Micros): string {
 /** A dataset without its files. */
 export function datasetToWire({ dataset, status }: DatasetSummary, errors: readonly ErrorProblem[] = []): WireDataset {
   const { counts } = dataset;
-  const { images, videos, captions, uncaptioned, pending, received, rejected } = counts;
+  const { images, videos, captions, uncaptioned, unpaired, pending, received, rejected } = counts;
   return {
     id: dataset.id,
     name: dataset.name,
+    role: dataset.role,
     status,
     created_at: timeOf(dataset.createdAt),
     updated_at: timeOf(dataset.updatedAt),
@@ -56,7 +59,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
       error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
     }),
     size_bytes: counts.bytes,
-    counts: { images, videos, captions, uncaptioned, pending, checking: received, rejected },
+    counts: { images, videos, captions, uncaptioned, unpaired, pending, checking: received, rejected },
   };
 }
 
@@ -79,7 +82,30 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...(view.areUploadsInterrupted && { interrupted: true as const }),
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
+    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    ...(view.links.length > 0 && { links: linksToWire(view.links) }),
+    ...(view.linkedFrom.length > 0 && { linked_from: view.linkedFrom.map(({ id, name }) => ({ id, name })) }),
   };
+}
+
+/** The links of a dataset, by their slots. */
+export function linksToWire(links: readonly LinkView[]): WireLinks {
+  return Object.fromEntries(links.map((link) => [link.slot, linkToWire(link)])) as WireLinks;
+}
+
+function linkToWire({ dataset, status, digest, findings }: LinkView): WireLink {
+  const { id, name, role } = dataset;
+  const { missing, extra, ambiguous, misfit } = findings;
+  return {
+    ...{ dataset_id: id, name, role, status },
+    ...(digest !== undefined && { digest }),
+    ...{ missing: stemsOf(missing), extra: stemsOf(extra) },
+    ...{ ambiguous: stemsOf(ambiguous), misfit: stemsOf(misfit) },
+  };
+}
+
+function stemsOf(stems: readonly string[]): WireLink['missing'] {
+  return { count: stems.length, stems: stems.slice(0, MAX_LISTED) };
 }
 
 export function manifestToWire(view: RevisionManifest): WireManifest {

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import {
-  areInterrupted,
   type Author,
+  areInterrupted,
   type Dataset,
   type DatasetFile,
   liveUntil,
   type Micros,
   type PendingFile,
   type ReceivedFile,
+  type Role,
   type Status,
   type StoredFile,
   statusOf,
@@ -17,9 +18,15 @@ import { digestOf } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
 import { type Findings, findingsOf } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
+import type { LinkView } from '../dataset/pairs/links.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
+import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
+import { linkViewOf } from './pairs/link-views.js';
+
+/** Of the training datasets that link to a control or mask. */
+const MAX_LINKED_FROM = 100;
 
 /** A dataset id and the account of the request. A dataset of another account counts as not found. */
 export interface DatasetKey {
@@ -46,8 +53,20 @@ export interface DatasetView extends DatasetSummary {
   readonly areUploadsInterrupted: boolean;
   /** Files that are still being checked, by name. */
   readonly receivedFiles: readonly ReceivedFile[];
-  /** Identifies exactly this set of files; only of a READY dataset. */
+  /** Identifies exactly this set of files, and those of the linked datasets; only of a READY dataset. */
   readonly digest: string | undefined;
+  /** Identifies the own files of a READY dataset with links. */
+  readonly filesDigest: string | undefined;
+  /** Its controls and its mask, in the order of the slots. */
+  readonly links: readonly LinkView[];
+  /** The training datasets that link to it, by name, at most `MAX_LINKED_FROM`. */
+  readonly linkedFrom: readonly LinkingDataset[];
+}
+
+interface NewDatasetRequest {
+  readonly accountId: string;
+  readonly name?: string | undefined;
+  readonly role?: Role | undefined;
 }
 
 /** Creates, lists, reads and deletes datasets, and deletes files in them. */
@@ -59,10 +78,11 @@ export class DatasetService {
   }
 
   /** Creates an empty dataset, with a random name if none is given. @throws ServiceError `invalid_name`, `name_taken` */
-  async create({ accountId, name }: { accountId: string; name?: string | undefined }): Promise<DatasetSummary> {
+  async create({ accountId, name, role = 'training' }: NewDatasetRequest): Promise<DatasetSummary> {
     const dataset = await this.#dependencies.catalog.createDataset({
       id: this.#dependencies.newId(),
       accountId,
+      role,
       name: name === undefined ? `ds_${randomBytes(8).toString('hex')}` : parseDatasetName(name),
       createdAt: this.#dependencies.now(),
     });
@@ -74,6 +94,7 @@ export class DatasetService {
     accountId: string;
     ids?: readonly string[] | undefined;
     name?: string | undefined;
+    role?: Role | undefined;
     status?: Status | undefined;
     after?: { createdAt: number; id: string } | undefined;
     limit?: number | undefined;
@@ -120,6 +141,9 @@ export class DatasetService {
       areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
       digest: status === 'READY' ? digestOf(stored) : undefined,
+      filesDigest: undefined,
+      links: dataset.links.map((link) => linkViewOf(link, at, rules)),
+      linkedFrom: dataset.isLinkedTo ? await catalog.links.linkingTo(key.id, MAX_LINKED_FROM) : [],
     };
   }
 

@@ -30,6 +30,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/answer/answer-body.js',
     'client/answer/answer-shape.js',
     'client/answer/checks.js',
+    'client/answer/pair-checks.js',
     'client/calls/bulk-calls.js',
     'client/calls/history-calls.js',
     'client/calls/recheck-calls.js',
@@ -47,6 +48,7 @@ test('the client imports nothing but its own files and the wire contract, so tha
     'client/retry.js',
     'client/trainyard-error.js',
     'client/wait-until-ready.js',
+    'dataset/pairs/roles.js',
     'for-each-concurrent.js',
     'with-timeout.js',
   ]);

@@ -82,6 +82,7 @@ class Model {
     const { pendingUntil: _, lastActivity: __, ...counts } = this.counts;
     this.counts = {
       ...recount(counts as StemCounts, group, next),
+      unpaired: 0,
       pendingUntil: pendingUntilOf(this.files),
       lastActivity: this.now,
     };

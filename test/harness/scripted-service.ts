@@ -34,7 +34,16 @@ export function documentsOf({ id, name, files }: ScriptedDataset) {
     sha256: createHash('sha256').update(bytes).digest('hex'),
   }));
   const digest = digestOf(list.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-  const counts = { images: 1, videos: 0, captions: 1, uncaptioned: 0, pending: 0, checking: 0, rejected: 0 };
+  const counts = {
+    images: 1,
+    videos: 0,
+    captions: 1,
+    uncaptioned: 0,
+    unpaired: 0,
+    pending: 0,
+    checking: 0,
+    rejected: 0,
+  };
   const dataset = { id, name, status: 'READY', created_at: TIME, updated_at: TIME, size_bytes: 1, counts };
   return {
     list: { datasets: [dataset] },

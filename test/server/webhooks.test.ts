@@ -44,7 +44,7 @@ describe('a webhook', () => {
       ...['dataset.ready', 'dataset.ready', 'dataset.failed', 'dataset.deleted'],
     ]);
     const [ready, changed, failed, deleted] = events.map(({ data }) => data);
-    const counts = { images: 1, videos: 0, captions: 1, uncaptioned: 0, pending: 0, checking: 0 };
+    const counts = { images: 1, videos: 0, captions: 1, uncaptioned: 0, unpaired: 0, pending: 0, checking: 0 };
     expect(ready).toMatchObject({ id, name: 'wagons', status: 'READY', digest, revision: expect.any(Number) });
     expect(ready?.counts).toEqual({ ...counts, rejected: 0 });
     expect(changed?.digest).not.toBe(digest);

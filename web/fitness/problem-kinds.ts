@@ -42,6 +42,13 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
     advice: 'Add the images or clips that the captions belong to: drop them anywhere on this page.',
   },
   NO_TRAINABLE_MEDIA: { title: 'No file that the trainer reads' },
+  MISSING_CONTROL: { title: 'Missing controls' },
+  MISSING_MASK: { title: 'Missing masks' },
+  AMBIGUOUS_CONTROL: { title: 'Several controls of one name' },
+  AMBIGUOUS_MASK: { title: 'Several masks of one name' },
+  CONTROL_SIZE: { title: 'Controls of another shape' },
+  MASK_SIZE: { title: 'Masks of another shape' },
+  LINKED_NOT_READY: { title: 'Controls or masks that are not ready' },
   BLANK_CAPTION: { title: 'Blank captions', filter: 'blank' },
   CAPTION_BOM: { title: 'Captions that begin with a byte order mark' },
   NOT_A_CAPTION: { title: 'Captions that are another kind of document' },
@@ -56,6 +63,11 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   SHARED_STEM: { title: 'Files that share a caption' },
   SIMILAR_STEM: { title: 'Names that differ only in case' },
   MIXED_MEDIA: { title: 'Images and clips mixed' },
+  EXTRA_CONTROL: { title: 'Controls without an image' },
+  EXTRA_MASK: { title: 'Masks without an image' },
+  UNUSED_CAPTION: { title: 'Captions that are not used' },
+  BLACK_MASK: { title: 'Black masks' },
+  MASK_NOT_GRAYSCALE: { title: 'Masks with colors' },
 };
 
 export interface ProblemGroup extends Kind {

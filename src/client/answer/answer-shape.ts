@@ -1,4 +1,6 @@
-import type { WireAccount } from '../../api/account-schema.js';
+import type { WireAccount } from '../../api/account/account-schema.js';
+import type { WireSession, WireSignInCode } from '../../api/account/session-schemas.js';
+import type { WireNewShare, WireNewToken, WireRevokedToken, WireTokenList } from '../../api/account/token-schemas.js';
 import type { WireRemovedFiles, WireSavedCaptions, WireWithdrawnUploads } from '../../api/bulk-schemas.js';
 import type {
   WireRestored,
@@ -8,8 +10,8 @@ import type {
   WireRevisionWithFiles,
   WireUndone,
 } from '../../api/history-schemas.js';
+import type { WireLinkStates } from '../../api/pair-schemas.js';
 import type { WireRecheck } from '../../api/recheck-schema.js';
-import type { WireSession, WireSignInCode } from '../../api/session-schemas.js';
 import type {
   WireCaptions,
   WireDataset,
@@ -29,7 +31,6 @@ import type {
   WireWebhook,
   WireWebhooks,
 } from '../../api/webhook-schemas.js';
-import type { WireNewShare, WireNewToken, WireRevokedToken, WireTokenList } from '../../api/account/token-schemas.js';
 import { invalidAnswer } from '../trainyard-error.js';
 import {
   type Check,
@@ -50,6 +51,7 @@ import {
   uniqueListOf,
   urlText,
 } from './checks.js';
+import { linkedFrom, links, manifestLinks } from './pair-checks.js';
 
 /** The check of an answer, with the type of a valid one. */
 export type Shape<T> = Check & { readonly answer?: T };
@@ -73,7 +75,8 @@ const countNames = ['images', 'videos', 'captions', 'uncaptioned', 'pending', 'c
 const optionalDatasetFields = {
   error: object({ code: text, message: text }, { problems: listOf(problem) }),
   size_bytes: size,
-  counts: object(Object.fromEntries(countNames.map((name) => [name, number]))),
+  role: text,
+  counts: object(Object.fromEntries(countNames.map((name) => [name, number])), { unpaired: number }),
 };
 
 const fileFields = { filename: text, size_bytes: size };
@@ -140,12 +143,16 @@ export const DATASET_WITH_FILES: Shape<WireDatasetWithFiles> = object(
     damaged: listOf(file),
     warnings: listOf(problem),
     digest: sha256,
+    files_digest: sha256,
+    links,
+    linked_from: linkedFrom,
   },
 );
 export const MANIFEST: Shape<WireManifest> = object(
   { dataset_id: text, name: text, status, files: uniqueListOf(completeFile, ['filename']) },
-  { digest: sha256, revision: number },
+  { digest: sha256, files_digest: sha256, links: manifestLinks, revision: number },
 );
+export const LINK_STATES: Shape<WireLinkStates> = object({ links, status });
 export const FILE_PAGE: Shape<WireFilePage> = object({ files: listOf(file), next_after: textOrNull });
 export const UPLOADED_FILE: Shape<WireUploadedFile> = object(
   {},

@@ -1,5 +1,5 @@
+import type { WireSession, WireSignInCode } from '../../api/account/session-schemas.js';
 import { PAGE_HEADER } from '../../api/base-path.js';
-import type { WireSession, WireSignInCode } from '../../api/session-schemas.js';
 import { SESSION, SIGN_IN_CODE } from '../answer/answer-shape.js';
 import type { CallOptions, Requests } from '../requests.js';
 

@@ -1,5 +1,5 @@
-import { countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
-import { type StoredFile, statusOf } from '../dataset.js';
+import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
+import { type Role, type StoredFile, statusOf } from '../dataset.js';
 import { digestOf } from '../digest.js';
 import { stemOf } from '../media.js';
 import type { PastFile } from './revisions.js';
@@ -28,12 +28,13 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
  * Yields the states of revisions, from the newest to the oldest. From one to the next, only the files that differ are
  * looked at, apart from the digest itself.
  *
- * @param numbers in descending order
  * @param versions every file that is in one of these revisions
+ * @param options.numbers in descending order
+ * @param options.role that of the dataset now
  */
 export function* revisionStates(
   versions: readonly VersionedFile[],
-  numbers: readonly number[],
+  { numbers, role }: { numbers: readonly number[]; role: Role },
 ): Generator<RevisionState> {
   const [newest] = numbers;
   if (newest === undefined) return;
@@ -60,13 +61,13 @@ export function* revisionStates(
       stems.set(stem, after);
       counts = recount(counts, before, after);
     }
-    yield { number, digest: digestOf([...files.values()]), isReady: isReady(counts) };
+    yield { number, digest: digestOf([...files.values()]), isReady: isReady(countsInRole(counts, role)) };
     previous = number;
   }
 }
 
 function isReady(counts: StemCounts): boolean {
-  const settled = { ...counts, pendingUntil: null, lastActivity: 0 };
+  const settled = { ...counts, unpaired: 0, pendingUntil: null, lastActivity: 0 };
   return statusOf(settled, 1, { captionGrace: 0 }) === 'READY';
 }
 

@@ -1,4 +1,4 @@
-import { wireAccount } from '../../api/account-schema.js';
+import { wireAccount } from '../../api/account/account-schema.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { timeOf } from '../to-wire.js';

@@ -39,7 +39,8 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     }),
     async (request) => {
       const { accountId, body } = request;
-      const created = await datasets.create({ accountId, name: body?.name ?? undefined });
+      const { name, role } = body ?? {};
+      const created = await datasets.create({ accountId, name: name ?? undefined, role: role ?? undefined });
       request.audited = { dataset: created.dataset.id, name: created.dataset.name };
       return datasetToWire(created);
     },
@@ -49,11 +50,11 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     '',
     route('List datasets, newest first', { querystring: listQuery, response: { 200: wireDatasetList } }),
     async ({ accountId, grant, query }) => {
-      const { limit, status, name } = query;
+      const { limit, status, name, role } = query;
       const ids = grant?.datasetIds ?? undefined;
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
       // One more than requested shows whether there is another page.
-      const found = await datasets.list({ accountId, ids, name, status, after, limit: limit && limit + 1 });
+      const found = await datasets.list({ accountId, ids, name, role, status, after, limit: limit && limit + 1 });
       const page = limit === undefined ? found : found.slice(0, limit);
       const last = page.at(-1);
       return {

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { sessionBody, wireEndedSession, wireSession, wireSignInCode } from '../../api/session-schemas.js';
+import { sessionBody, wireEndedSession, wireSession, wireSignInCode } from '../../api/account/session-schemas.js';
 import { MICROS_PER_SECOND } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { NewSession } from '../../storage/catalog/accounts/sessions.js';

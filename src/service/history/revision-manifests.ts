@@ -41,7 +41,7 @@ export class RevisionManifests {
     const { id } = dataset;
     const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
-    const [state] = revisionStates(files, [number]);
+    const [state] = revisionStates(files, { numbers: [number], role: dataset.role });
     return {
       dataset,
       revision: number,
@@ -92,8 +92,7 @@ export class RevisionManifests {
   async viewsOf(dataset: Dataset, revisions: readonly Revision[]): Promise<RevisionView[]> {
     const unknown = revisions.filter(({ isReady }) => isReady === null).map(({ number }) => number);
     const [to, from] = [unknown[0], unknown.at(-1)];
-    const completed =
-      from === undefined || to === undefined ? [] : await this.#completedRange(dataset.id, { from, to });
+    const completed = from === undefined || to === undefined ? [] : await this.#completedRange(dataset, { from, to });
     const found = new Map(completed.map((revision) => [revision.number, revision]));
     return revisions.flatMap((revision) => {
       const complete = found.get(revision.number) ?? revision;
@@ -105,13 +104,13 @@ export class RevisionManifests {
   }
 
   /** The kept revisions of a range. The states that were not known are computed and stored. */
-  async #completedRange(datasetId: string, range: { from: number; to: number }): Promise<Revision[]> {
+  async #completedRange({ id: datasetId, role }: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
     const kept = this.#catalog.revisions;
     const { revisions, files } = await kept.range(datasetId, range);
     const unknown = revisions.filter(({ isReady }) => isReady === null);
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();
-    for (const state of revisionStates(files, numbers)) {
+    for (const state of revisionStates(files, { numbers, role })) {
       states.set(state.number, state);
       await nextTurn();
     }

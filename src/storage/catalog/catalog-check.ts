@@ -5,7 +5,7 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
 import { pastFileOf } from './history/revision-rows.js';
-import { type DatasetRow, datasetOf, fileOf } from './rows.js';
+import { countsInRow, type DatasetRow, fileOf } from './rows.js';
 import { datasetById, lockedDatasetById, rowChunksOf, writeCounts } from './statements.js';
 
 /** Files of one stem may fall on two pages. */
@@ -161,7 +161,8 @@ async function compareCounts(
 ): Promise<(Miscounted & { row: DatasetRow; counts: StemCounts }) | undefined> {
   const [row] = await run<DatasetRow>(select(query, { id: datasetId }));
   if (row === undefined) return undefined;
-  const { name: datasetName, counts: recorded } = datasetOf(row);
+  const { name: datasetName } = row;
+  const recorded = countsInRow(row);
   const { counts, pendingUntil } = await countFiles(query, run, datasetId);
   const wrong: WrongCount[] = COUNT_FIELDS.map((name) => ({ name, recorded: recorded[name], counted: counts[name] }));
   wrong.push({ name: 'pendingUntil', recorded: recorded.pendingUntil, counted: pendingUntil });

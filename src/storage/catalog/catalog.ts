@@ -1,10 +1,9 @@
-import { countsOf } from '../../dataset/counts.js';
 import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
-import { type Database, isUniqueViolation } from '../database/database.js';
-import { type AccountLimits, addUsage, NO_LIMITS, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
+import type { Database } from '../database/database.js';
+import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
+import { addDataset, type DatasetKeyOfAccount, eraseDataset, type NewDataset } from './dataset-changes.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -14,7 +13,8 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
-import { countColumns, datasetOf, fileOf, NO_HISTORY, STORED_COLUMNS, storedFileOf } from './rows.js';
+import { datasetLinksOf, Links, linksOf, withLinks } from './pairs/links.js';
+import { type DatasetRecord, datasetRecordOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
@@ -27,10 +27,7 @@ import {
   ROWS_PER_STATEMENT,
   rowChunksOf,
   storedAfter,
-  trashDataset,
 } from './statements.js';
-
-type Key = Pick<Dataset, 'accountId' | 'id'>;
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -49,6 +46,7 @@ export class Catalog {
   /** The changes to datasets, by this and other processes; the deletion of a dataset is a change too. */
   readonly changes: ChangeFeed;
   readonly revisions: Revisions;
+  readonly links: Links;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
 
@@ -56,62 +54,50 @@ export class Catalog {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
     this.revisions = new Revisions(db);
+    this.links = new Links(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
-  async createDataset(dataset: Omit<Dataset, 'counts' | 'updatedAt' | 'revision'>): Promise<Dataset> {
-    const { id, accountId, name, createdAt } = dataset;
-    const counts = countColumns(countsOf([], createdAt));
-    const row = { id, account_id: accountId, name, created_at: createdAt, ...counts, ...NO_HISTORY };
-    const { limits, notification } = this.#changeOptions;
-    const statements = [
-      this.#db.query.insertInto('dataset').values(row),
-      ...addUsage(this.#db.query, { accountId, added: { datasets: 1 }, limits }),
-      ...notification({ datasetId: id }),
-    ];
-    try {
-      await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw quotaErrorOf(error, limits);
-      const message = `A dataset named "${name}" already exists. Choose another name, or delete that one first.`;
-      throw new ServiceError('name_taken', message, { cause: error });
-    }
-    this.changes.announce({ datasetId: id });
-    return datasetOf(row);
+  async createDataset(dataset: NewDataset): Promise<Dataset> {
+    const created = await addDataset(this.#db, dataset, this.#changeOptions);
+    this.changes.announce({ datasetId: dataset.id });
+    return created;
   }
 
-  async dataset(key: Key): Promise<Dataset | undefined> {
-    const row = await this.#selectDataset(key).selectAll().executeTakeFirst();
-    return row && datasetOf(row);
+  async dataset(key: DatasetKeyOfAccount): Promise<Dataset | undefined> {
+    const rows = await this.#selectDataset(key).selectAll().execute();
+    return (await withLinks(this.#db.query, rows))[0];
   }
 
-  #selectDataset({ accountId, id }: Key) {
+  #selectDataset({ accountId, id }: DatasetKeyOfAccount) {
     return this.#db.query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
   }
 
   /** The datasets that match a filter, newest first. */
   async datasets(filter: DatasetFilter): Promise<Dataset[]> {
-    return (await datasetsBy(this.#db.query, filter).execute()).map(datasetOf);
+    const { query } = this.#db;
+    return withLinks(query, await datasetsBy(query, filter).execute());
   }
 
   /** A dataset and all its files, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(key: Key): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
+  async contents(key: DatasetKeyOfAccount): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
     const own = this.#selectDataset(key);
     const files = this.#db.query.selectFrom('file');
     const hasOthers = own.where(({ eb }) =>
       eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
     );
-    const [[dataset], stored, others] = await this.#db.read([
+    const [[dataset], stored, others, links] = await this.#db.read([
       own.selectAll(),
       // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
       files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
       files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
+      linksOf(this.#db.query).where('link.dataset_id', '=', own.select('id')),
     ]);
     if (dataset === undefined) return undefined;
     const allFiles = [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)];
-    return { dataset: datasetOf(dataset), files: allFiles };
+    return { dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) }, files: allFiles };
   }
 
   /** All files of a dataset of any account, unordered. */
@@ -233,28 +219,17 @@ export class Catalog {
    * @returns the changed dataset; `undefined`, and no change, if the account has no dataset of that id
    * @throws ServiceError `quota_exceeded`
    */
-  async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<Dataset | undefined> {
+  async reserveDirect(reservation: { accountId: string; file: PendingFile }): Promise<DatasetRecord | undefined> {
     const dataset = await addReservation(this.#db, reservation, this.#changeOptions);
     if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id, filenames: [reservation.file.filename] });
     return dataset;
   }
 
   /** @returns false if the account has no such dataset */
-  async deleteDataset(key: Key, now: Micros): Promise<boolean> {
-    const { query, hasRowLocks, transact } = this.#db;
-    const dataset = this.#selectDataset(key).select('id');
-    // The row lock comes first: it waits for a change in flight, so that files of that change are trashed too.
-    const [, , , , deleted] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([
-        hasRowLocks ? dataset.forUpdate() : dataset,
-        ...trashDataset(query, key, { now, blobGrace: this.#changeOptions.blobGrace }),
-        subtractDataset(query, key),
-        query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
-        ...this.#changeOptions.notification({ datasetId: key.id }),
-      ]),
-    );
-    if (deleted.length > 0) this.changes.announce({ datasetId: key.id });
-    return deleted.length > 0;
+  async deleteDataset(key: DatasetKeyOfAccount, now: Micros): Promise<boolean> {
+    const isDeleted = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
+    if (isDeleted) this.changes.announce({ datasetId: key.id });
+    return isDeleted;
   }
 
   /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */

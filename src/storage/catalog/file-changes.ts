@@ -1,7 +1,7 @@
-import { recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
+import { countsInRole, recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
-  type Dataset,
+  type DatasetCounts,
   type DatasetFile,
   liveUntil,
   type Micros,
@@ -23,7 +23,7 @@ import {
   revisionByNumber,
   writeRevision,
 } from './history/record-history.js';
-import { datasetOf, fileColumns, fileOf } from './rows.js';
+import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
 import {
   countReservation,
   datasetById,
@@ -56,7 +56,7 @@ export interface FileChange {
 }
 
 /** A dataset after a change. */
-export interface ChangedDataset extends Dataset {
+export interface ChangedDataset extends DatasetRecord {
   /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
   readonly recordedIn: number | undefined;
 }
@@ -113,7 +113,7 @@ export function changeFiles(
     const trashed: DatasetFile[] = [];
     /** Stored files that had no reservation: until now, their blobs are in the trash. */
     const unreserved: StoredFile[] = [];
-    let { lastActivity, pendingUntil: _, ...counts } = datasetOf(row).counts;
+    let { lastActivity, pendingUntil: _, unpaired, ...counts }: DatasetCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
     const differences: StoredDifference[] = [];
     let { author } = change;
@@ -166,13 +166,9 @@ export function changeFiles(
     const pendingUntil = counted?.pending_until ?? null;
     const { revision } = history.columns;
     const recordedIn = history.revision && revision;
-    const changed = {
-      updatedAt: lastActivity,
-      counts: { ...counts, lastActivity, pendingUntil },
-      revision,
-      recordedIn,
-    };
-    return { ...datasetOf(row), ...changed };
+    const dataset = datasetRecordOf(row);
+    const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
+    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, recordedIn };
   }).catch((error) => {
     throw quotaErrorOf(error, limits);
   });
@@ -217,7 +213,7 @@ export async function addReservation(
   { query, transact }: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
   { limits, notification }: Pick<ChangeOptions, 'limits' | 'notification'>,
-): Promise<Dataset | undefined> {
+): Promise<DatasetRecord | undefined> {
   const { datasetId, createdAt } = file;
   const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
     commit([
@@ -229,5 +225,5 @@ export async function addReservation(
   ).catch((error) => {
     throw quotaErrorOf(error, limits);
   });
-  return row && datasetOf(row);
+  return row && datasetRecordOf(row);
 }

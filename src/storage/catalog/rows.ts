@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import { COUNT_FIELDS, countsInRole, type StemCounts } from '../../dataset/counts.js';
 import {
   type Author,
   type Dataset,
@@ -7,6 +8,7 @@ import {
   liveUntil,
   type PendingFile,
   type ReceivedFile,
+  type Role,
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
@@ -17,30 +19,25 @@ import type { Schema } from '../database/schema.js';
 export type FileRow = Selectable<Schema['file']>;
 export type DatasetRow = Selectable<Schema['dataset']>;
 
-export function datasetOf(row: DatasetRow): Dataset {
-  const {
-    id,
-    account_id: accountId,
-    name,
-    created_at: createdAt,
-    updated_at: updatedAt,
-    pending_until,
-    revision,
-    revision_group: _group,
-    revision_since: _since,
-    history_due: _due,
-    ...counts
-  } = row;
-  return {
-    id,
-    accountId,
-    name,
-    createdAt,
-    updatedAt,
-    counts: { ...counts, pendingUntil: pending_until, lastActivity: updatedAt },
-    revision,
-  };
+/** A dataset as its row has it. */
+export type DatasetRecord = Omit<Dataset, 'links'>;
+
+export function datasetRecordOf(row: DatasetRow): DatasetRecord {
+  const { id, account_id: accountId, name, created_at: createdAt, updated_at: updatedAt, revision, linked } = row;
+  const role = row.role as Role;
+  const counts = countsInRole(countsInRow(row), role);
+  return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo: linked === LINKED.to, revision };
 }
+
+/** The counts of a row, as its files have them in a training dataset. */
+export function countsInRow(row: DatasetRow): DatasetCounts {
+  const { unpaired, pending_until: pendingUntil, updated_at: lastActivity } = row;
+  const counts = Object.fromEntries(COUNT_FIELDS.map((name) => [name, row[name]])) as unknown as StemCounts;
+  return { ...counts, unpaired, pendingUntil, lastActivity };
+}
+
+/** The values of `dataset.linked`. */
+export const LINKED = { none: 0, from: 1, to: 2 } as const;
 
 /** Of a new dataset. */
 export const NO_HISTORY = { revision: 0, revision_group: null, revision_since: null, history_due: null } as const;

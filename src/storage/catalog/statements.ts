@@ -1,11 +1,12 @@
 import { type Compilable, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
 import {
-  DETECTION_MARGIN,
   type DatasetFile,
+  DETECTION_MARGIN,
   linkUntil,
   MICROS_PER_SECOND,
   type Micros,
+  type Role,
 } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import { blobKeyOf } from '../blobs/blobs.js';
@@ -27,17 +28,19 @@ export interface DatasetFilter {
   /** At most `ROWS_PER_STATEMENT`. */
   readonly ids?: readonly string[] | undefined;
   readonly name?: string | undefined;
+  readonly role?: Role | undefined;
   /** Only datasets older than this one. */
   readonly after?: { readonly createdAt: Micros; readonly id: string } | undefined;
   readonly limit?: number | undefined;
 }
 
 /** Selects datasets, newest first. */
-export function datasetsBy(query: Query, { accountId, ids, name, after, limit }: DatasetFilter) {
+export function datasetsBy(query: Query, { accountId, ids, name, role, after, limit }: DatasetFilter) {
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
   if (accountId !== undefined) select = select.where('account_id', '=', accountId);
   if (ids !== undefined) select = select.where('id', 'in', ids);
   if (name !== undefined) select = select.where('name', '=', name);
+  if (role !== undefined) select = select.where('role', '=', role);
   if (after !== undefined) {
     select = select.where(({ eb, refTuple, tuple }) =>
       eb(refTuple('created_at', 'id'), '<', tuple(after.createdAt, after.id)),

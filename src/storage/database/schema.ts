@@ -1,16 +1,17 @@
 import { type Kysely, type Migration, sql } from 'kysely';
-import { addHistory } from './add-history.js';
-import { addLinkUntil } from './add-link-until.js';
-import { addTokenKinds } from './add-token-kinds.js';
-import { addWebhooks, type WebhookTables } from './add-webhooks.js';
-import { createInitialTables } from './create-initial-tables.js';
+import { addHistory } from './migrations/add-history.js';
+import { addLinkUntil } from './migrations/add-link-until.js';
+import { addLinks, type LinkTables } from './migrations/add-links.js';
+import { addTokenKinds } from './migrations/add-token-kinds.js';
+import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
+import { createInitialTables } from './migrations/create-initial-tables.js';
 
 /**
  * The tables. Times are microseconds since 1970 UTC; JSON is stored as text. Some columns keep older names: `settled_at`
  * is `finalizedAt`, `promised_bytes` is `expectedBytes`, `arriving_until` and `arriving_by` are `leaseUntil` and
  * `leaseToken`, `alive_until` is `liveUntil(upload)`.
  */
-export interface Schema extends WebhookTables {
+export interface Schema extends WebhookTables, LinkTables {
   account: {
     id: string;
     name: string;
@@ -59,6 +60,7 @@ export interface Schema extends WebhookTables {
     videos: number;
     captions: number;
     trainable: number;
+    /** Also of a control or mask, which needs no captions. */
     uncaptioned: number;
     collisions: number;
     bytes: number;
@@ -71,6 +73,12 @@ export interface Schema extends WebhookTables {
     revision_since: number | null;
     /** When retention looks for revisions to delete; null until another one begins. */
     history_due: number | null;
+    /** A `Role`. */
+    role: string;
+    /** The errors of its pairs, over all its links; 0 without links. */
+    unpaired: number;
+    /** 1 if it has links, 2 if others link to it, 0 otherwise: a change of it then needs no look at `link`. */
+    linked: number;
   };
   file: {
     id: string;
@@ -189,6 +197,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0007_history': { up: addHistory },
   '0008_token_kinds': { up: addTokenKinds },
   '0009_webhooks': { up: addWebhooks },
+  '0010_links': { up: addLinks },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

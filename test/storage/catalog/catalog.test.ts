@@ -358,12 +358,12 @@ onEach(catalogs, (open) => {
       upload: { ...file.upload, expiresAt: until, leaseUntil: until },
     });
     const files = [lasting(first, 500), lasting(longer, 700), lasting(shorter, 600)];
-    let dataset = await catalog.dataset({ accountId, id: datasetId });
+    let dataset: Awaited<ReturnType<typeof catalog.reserveDirect>>;
     for (const file of files) {
       dataset = await catalog.reserveDirect({ accountId, file });
       expect(await catalog.file(file.id)).toEqual(file);
     }
-    expect(dataset).toEqual(await catalog.dataset({ accountId, id: datasetId }));
+    expect({ ...dataset, links: [] }).toEqual(await catalog.dataset({ accountId, id: datasetId }));
     expect(dataset?.counts).toEqual(countsOf(files, 40));
   });
 
@@ -408,7 +408,8 @@ onEach(catalogs, (open) => {
             transition === undefined
               ? await catalog.reserveDirect({ accountId, file: { ...fresh, createdAt: now } })
               : await catalog.change(at(id, filename, now), transition);
-          const dataset = (await catalog.dataset({ accountId, id }))!;
+          const { links, ...dataset } = (await catalog.dataset({ accountId, id }))!;
+          expect(links).toEqual([]);
           expect(dataset.counts).toEqual(countsOf(await catalog.files(id), dataset.updatedAt));
           if (outcome !== undefined) expect(outcome).toMatchObject(dataset);
         }

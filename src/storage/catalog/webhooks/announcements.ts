@@ -3,7 +3,8 @@ import type { WebhookEvent } from '../../../api/webhook-schemas.js';
 import type { Dataset, Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
-import { type DatasetRow, datasetOf } from '../rows.js';
+import { withLinks } from '../pairs/links.js';
+import type { DatasetRow } from '../rows.js';
 import { insertDeliveries } from './deliveries.js';
 import { webhookOf } from './webhooks.js';
 
@@ -67,7 +68,12 @@ export class Announcements {
     const ids = rows.map(({ id }) => id);
     const select = this.#db.query.selectFrom('announcement').selectAll().where('dataset_id', 'in', ids);
     const found = new Map((await select.execute()).map((row) => [row.dataset_id, announcementOf(row)]));
-    return rows.map(({ since, ...row }) => ({ dataset: datasetOf(row), since, announcement: found.get(row.id) }));
+    const since = new Map(rows.map((row) => [row.id, row.since]));
+    const datasets = await withLinks(this.#db.query, rows);
+    return datasets.map((dataset) => {
+      const { id } = dataset;
+      return { dataset, since: since.get(id) ?? 0, announcement: found.get(id) };
+    });
   }
 
   /** What was announced of datasets that are deleted, at most `limit`. @param ids only of these */

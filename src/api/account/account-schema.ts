@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { wireTime } from './schemas.js';
+import { wireTime } from '../schemas.js';
 
 const wireTotals = z.object({ datasets: z.number(), files: z.number(), bytes: z.number() });
 
