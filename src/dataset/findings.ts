@@ -1,5 +1,5 @@
 import { stemGroupsOf } from './counts.js';
-import { type DatasetFile, liveUntil, type Micros, type StoredFile } from './dataset.js';
+import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
@@ -16,35 +16,40 @@ type NamedFile = Pick<StoredFile, 'filename' | 'kind'>;
 /** The number of orphaned captions that get a suggestion: the search for the nearest name is quadratic. */
 const MAX_SUGGESTIONS = 20;
 
+/** Names that a message about several files lists. */
+const MAX_NAMES = 10;
+
 /**
  * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight or being
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
-export function findingsOf(files: readonly DatasetFile[], now: Micros): Findings {
+export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
   const stored = files.filter((file) => file.upload.state === 'stored');
   const uploads = files.filter((file) => file.upload.state !== 'stored');
   return allFindings(
     files.flatMap((file) => uploadFindings(file, now)),
     stored,
-    uploads,
+    { uploads, role },
   );
 }
 
 /**
  * The findings of single files, and those that follow from which files are stored; in the order of the filenames.
  *
- * @param uploads pending, received and rejected. A caption whose medium is one of them is not orphaned: the medium may still
- *   be stored, or has a problem of its own.
+ * @param options.uploads pending, received and rejected. A caption whose medium is one of them is not orphaned: the medium may
+ *   still be stored, or has a problem of its own.
+ * @param options.role a control or mask needs no captions
  */
 export function allFindings(
   ofFiles: readonly Problem[],
   stored: readonly NamedFile[],
-  uploads: readonly NamedFile[] = [],
+  { uploads = [], role = 'training' }: { uploads?: readonly NamedFile[]; role?: Role } = {},
 ): Findings {
   const uploadedStems = new Set(
     uploads.filter(({ kind }) => kind !== 'caption').map(({ filename }) => stemOf(filename)),
   );
-  const findings = [...ofFiles, ...pairFindings(stored, uploadedStems), ...mediaFindings(stored)];
+  const ofStems = role === 'training' ? pairFindings(stored, uploadedStems) : imageFindings(stored, role);
+  const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
   findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
   return {
     errors: findings.filter((finding) => finding.severity === 'error'),
@@ -89,6 +94,29 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
   }
   findings.push(...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem));
   return findings;
+}
+
+/** The findings of a control or mask dataset: its images and videos have no captions. */
+function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): Problem[] {
+  const captions = stored.filter(({ kind }) => kind === 'caption').map(({ filename }) => filename);
+  const media = stored.filter(({ kind }) => kind !== 'caption');
+  const findings: Problem[] = captions.length === 0 ? [] : [unusedCaptions(captions, role)];
+  for (const group of stemGroupsOf(media).values()) {
+    const names = group.map(({ filename }) => filename);
+    if (names.length > 1) {
+      const message = `${names.join(' and ')} have the same name before the extension, and the trainer takes one of them. Delete or rename the others.`;
+      findings.push(warningIn(names[0] ?? '', 'SHARED_STEM', message));
+    }
+    findings.push(...collisions(group));
+  }
+  return findings;
+}
+
+function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'): Warning {
+  const more = filenames.length - MAX_NAMES;
+  const names = `${filenames.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more.toLocaleString('en')} more` : ''}`;
+  const message = `Captions in a ${role} dataset are kept, and the trainer does not read them: ${names}.`;
+  return { severity: 'warning', code: 'UNUSED_CAPTION', message };
 }
 
 /** The image or video of a group of one medium and its caption: the common case, which has no findings. */
@@ -149,7 +177,7 @@ function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
   return findings;
 }
 
-function mediaFindings(stored: readonly NamedFile[]): Problem[] {
+function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
   if (stored.length === 0) return [];
   const images = stored.filter((file) => file.kind === 'image').length;
   const videos = stored.filter((file) => file.kind === 'video').length;
@@ -163,7 +191,7 @@ function mediaFindings(stored: readonly NamedFile[]): Problem[] {
     const message = `The trainer reads none of the image types in this dataset. ${advice}`;
     findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
   }
-  if (images > 0 && videos > 0) {
+  if (images > 0 && videos > 0 && role === 'training') {
     const message = `${count(images, 'image')} and ${count(videos, 'video')} are mixed: a training job for images ignores the videos.`;
     findings.push({ severity: 'warning', code: 'MIXED_MEDIA', message });
   }

@@ -136,7 +136,11 @@ export class DatasetService {
       files: stored,
       damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
       // By name, so that the findings do not depend on the order of the rows.
-      findings: findingsOf([...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')], at),
+      findings: findingsOf(
+        [...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')],
+        at,
+        dataset.role,
+      ),
       pendingUploads,
       areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),

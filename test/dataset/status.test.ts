@@ -8,7 +8,7 @@ import {
   releaseCheck,
   renewCheck,
 } from '../../src/dataset/check-transitions.js';
-import { countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
+import { countsInRole, countsOf, pendingUntilOf, recount, type StemCounts } from '../../src/dataset/counts.js';
 import {
   type DatasetCounts,
   type DatasetFile,
@@ -25,6 +25,7 @@ import {
 import { findingsOf } from '../../src/dataset/findings.js';
 import type { Inspection } from '../../src/dataset/inspect/inspection.js';
 import { mediaTypeOf, stemOf } from '../../src/dataset/media.js';
+import { ROLES } from '../../src/dataset/pairs/roles.js';
 import { errorIn } from '../../src/dataset/problems.js';
 import {
   acquireLease,
@@ -292,10 +293,12 @@ describe('after any history of reservations, leases, uploads, checks, removals a
     fc.assert(
       fc.property(history, (steps) =>
         afterEveryStep(steps, ({ counts, files, now }) => {
-          const status = statusOf(counts, now, RULES);
-          const { errors } = findingsOf(files, now);
-          if (status === 'READY') expect(errors).toEqual([]);
-          if (status === 'FAILED') expect(errors.length).toBeGreaterThan(0);
+          for (const role of ROLES) {
+            const status = statusOf(countsInRole(counts, role), now, RULES);
+            const { errors } = findingsOf(files, now, role);
+            if (status === 'READY') expect(errors).toEqual([]);
+            if (status === 'FAILED') expect(errors.length).toBeGreaterThan(0);
+          }
         }),
       ),
       runs,

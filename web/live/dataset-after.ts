@@ -17,7 +17,7 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
   const { images, videos, captions } = summary.counts;
   // The counts were read before the files. If a change fell in between, it has an event of its own.
   if (files.length !== images + videos + captions) return undefined;
-  const findings = allFindings(files.flatMap(warningsOf), files);
+  const findings = allFindings(files.flatMap(warningsOf), files, { role: known.role });
   const problems = findings.errors.slice(0, MAX_LISTED).map(problemOf);
   const [only, ...others] = findings.errors;
   const { code, message } = only !== undefined && others.length === 0 ? only : (error ?? { code: '', message: '' });

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { allFindings } from '../../src/dataset/findings.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
+
+const findingsOfNames = (role: 'training' | 'control' | 'mask', ...filenames: string[]) => {
+  const files = filenames.map((filename) => ({ filename, kind: mediaTypeOf(filename)!.kind }));
+  const { errors, warnings } = allFindings([], files, { role });
+  return [...errors, ...warnings].map(({ code, message }) => `${code} ${message}`);
+};
+
+describe('the findings of a control or mask dataset', () => {
+  test.each(['control', 'mask'] as const)('a %s needs no captions; those that are there are unused', (role) => {
+    expect(findingsOfNames(role, 'a.jpg', 'b.png')).toEqual([]);
+    expect(findingsOfNames(role, 'a.jpg', 'a.txt', 'c.txt')).toEqual([
+      `UNUSED_CAPTION Captions in a ${role} dataset are kept, and the trainer does not read them: a.txt, c.txt.`,
+    ]);
+    expect(findingsOfNames('training', 'a.jpg')).toEqual([expect.stringMatching(/^MISSING_CAPTION/)]);
+  });
+
+  test('ten unused captions are named, the others counted', () => {
+    const captions = Array.from({ length: 1012 }, (_, i) => `${i}.txt`);
+    const [finding, ...others] = findingsOfNames('mask', 'a.png', ...captions);
+    expect([finding, others]).toEqual([expect.stringMatching(/: 0\.txt, .*, 9\.txt and 1,002 more\.$/), []]);
+  });
+
+  test('the trainer takes one of two images with one stem', () => {
+    expect(findingsOfNames('control', 'a.jpg', 'a.png', 'b.jpg')).toEqual([
+      'SHARED_STEM a.jpg and a.png have the same name before the extension, and the trainer takes one of them. Delete or rename the others.',
+    ]);
+    expect(findingsOfNames('control', 'a.JPG', 'a.jpg')).toContainEqual(expect.stringMatching(/^NAME_COLLISION/));
+  });
+
+  test('images that the trainer reads are needed', () => {
+    expect(findingsOfNames('control', 'a.txt')).toContainEqual(expect.stringMatching(/^NO_MEDIA/));
+    expect(findingsOfNames('mask', 'a.gif')).toEqual([expect.stringMatching(/^NO_TRAINABLE_MEDIA/)]);
+    expect(findingsOfNames('control', 'a.jpg', 'b.mp4')).toEqual([]);
+  });
+});
