@@ -3,7 +3,7 @@ import { type ErrorProblemCode, errorIn, FIX_ADVICE, type Warning, warningIn } f
 import { FileBytes } from './byte-source.js';
 import { doubtAbout } from './caption-content.js';
 import { readCaption } from './inspect-caption.js';
-import type { Inspect, Inspection, ProveDecodes } from './inspection.js';
+import type { DecodeMask, Inspect, Inspection, ProveDecodes } from './inspection.js';
 import { InspectionError, isInputOutputError, isOutOfMemory, StructureError, shortReason } from './inspection-error.js';
 import { remoteByteSource } from './remote-bytes.js';
 
@@ -16,6 +16,15 @@ interface NamedFile {
   /** The filename for messages, shortened if it is long. */
   readonly shown: string;
   readonly proveDecodes: ProveDecodes | undefined;
+  readonly decodeMask: DecodeMask | undefined;
+  readonly asMask: boolean;
+}
+
+export interface InspectOptions {
+  readonly proveDecodes?: ProveDecodes | undefined;
+  readonly decodeMask?: DecodeMask | undefined;
+  /** True for a file of a mask dataset: an image is also read as the trainer reads a mask. */
+  readonly asMask?: boolean | undefined;
 }
 
 /**
@@ -24,19 +33,21 @@ interface NamedFile {
  *
  * @throws the operating system's errors and failed allocations only: bad bytes are a result, not an exception.
  */
-export const inspect: Inspect = (file) => inspectWith(file, { proveDecodes: installedDecoder });
+export const inspect: Inspect = (file) => inspectWith(file, installedDecoders);
 
-/** The decoder of an installation, loaded on first use. */
-export const installedDecoder: ProveDecodes = async (source) =>
-  (await loaded(import('./image/decode.js'))).proveDecodes(source);
+/** The decoders of an installation, loaded on first use. */
+export const installedDecoders = {
+  proveDecodes: async (source) => (await loaded(import('./image/decode.js'))).proveDecodes(source),
+  decodeMask: async (source) => (await loaded(import('./image/mask/decode-mask.js'))).decodeMask(source),
+} as const satisfies InspectOptions;
 
-/** As `inspect`. Without a decoder, images whose pixels only a decoder can prove get the warning `NOT_FULLY_CHECKED`. */
+/** As `inspect`. Without decoders, images whose pixels only a decoder can read get the warning `NOT_FULLY_CHECKED`. */
 export async function inspectWith(
   { filename, ...source }: Parameters<Inspect>[0],
-  { proveDecodes }: { proveDecodes?: ProveDecodes | undefined },
+  { proveDecodes, decodeMask, asMask = false }: InspectOptions,
 ): Promise<Inspection> {
   const path = 'path' in source ? source.path : undefined;
-  const named: NamedFile = { path, filename, shown: shownFilename(filename), proveDecodes };
+  const named: NamedFile = { path, filename, shown: shownFilename(filename), proveDecodes, decodeMask, asMask };
   const file = 'path' in source ? FileBytes.open(source.path) : FileBytes.over(remoteByteSource(source.remote));
   try {
     return await inspectByKind(file, named);

@@ -51,3 +51,20 @@ export type Inspect = (
  * @throws StructureError, OutOfMemory
  */
 export type ProveDecodes = (source: string | Buffer) => Promise<void>;
+
+/** What a person must know of the pixels of a mask. */
+export interface MaskTraits {
+  /** Every pixel is 0 after the trainer's conversion. */
+  readonly isBlack: boolean;
+  /** The channels of a pixel differ. */
+  readonly isColoured: boolean;
+  /** A pixel is not opaque. */
+  readonly isTransparent: boolean;
+  /** A grey of 16 bits becomes white, because Pillow cuts it off at 255. */
+  readonly isCutOff: boolean;
+  /** Its pixels are amounts of printing inks. */
+  readonly isCmyk: boolean;
+}
+
+/** Decodes the first frame of an image that is a mask. `source` and the errors are those of `ProveDecodes`. */
+export type DecodeMask = (source: string | Buffer) => Promise<MaskTraits>;

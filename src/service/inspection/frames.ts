@@ -27,8 +27,10 @@ export const FRAME = {
 export type ByteRange = readonly [start: number, end: number];
 
 export type InspectionJob =
-  | { readonly task: 'inspect'; readonly filename: string; readonly path: string }
-  | { readonly task: 'inspect'; readonly filename: string; readonly remoteBytes: number }
+  | ({ readonly task: 'inspect'; readonly filename: string; readonly asMask: boolean } & (
+      | { readonly path: string }
+      | { readonly remoteBytes: number }
+    ))
   | { readonly task: 'thumbnail'; readonly path: string; readonly maxPixels: number }
   | { readonly task: 'examine'; readonly path: string }
   /** Writes the converted image to `target`. */

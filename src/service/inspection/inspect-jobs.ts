@@ -2,7 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { examineContent, type WhyNotConverted } from '../../dataset/inspect/image/convert/examine-content.js';
 import { inspectWith } from '../../dataset/inspect/inspect.js';
-import type { ProveDecodes } from '../../dataset/inspect/inspection.js';
+import type { DecodeMask, ProveDecodes } from '../../dataset/inspect/inspection.js';
 import { isOutOfMemory } from '../../dataset/inspect/inspection-error.js';
 import type { RemoteFile } from '../../dataset/inspect/remote-bytes.js';
 import { FRAME, FRAME_HEADER_BYTES, frameHeader, type InspectionJob, type JobResult, jsonFrame } from './frames.js';
@@ -11,8 +11,9 @@ const SOCKET = 3;
 
 /** What an inspection process does with the pixels of images. */
 export interface ImageDecoder {
-  /** Absent where no decoder is installed. */
+  /** This and the next are absent where no decoder is installed. */
   readonly proveDecodes?: ProveDecodes;
+  readonly decodeMask?: DecodeMask;
   readonly whyNotConverted: WhyNotConverted;
   readonly makeThumbnail: (source: { path: string; maxPixels: number }) => Promise<Buffer>;
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
@@ -71,9 +72,9 @@ async function answer(job: InspectionJob, decoder: ImageDecoder): Promise<Buffer
           : ({ converted: await decoder.convertImage(job).then(() => true as const) } as const);
       return jsonFrame(FRAME.result, { ...done, residentBytes: process.memoryUsage.rss() });
     }
-    const { filename } = job;
+    const { filename, asMask } = job;
     const source = 'path' in job ? { path: job.path } : { remote: remoteFile(job.remoteBytes) };
-    const inspection = await inspectWith({ filename, ...source }, decoder);
+    const inspection = await inspectWith({ filename, ...source }, { ...decoder, asMask });
     return jsonFrame(FRAME.result, { inspection, residentBytes: process.memoryUsage.rss() });
   } catch (error) {
     return jsonFrame(FRAME.result, failureOf(error));

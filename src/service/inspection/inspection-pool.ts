@@ -81,11 +81,18 @@ export class InspectionPool {
    *
    * @param options.accountId concurrent inspections are shared fairly between accounts
    * @param options.isBackground true if no client waits for the result
+   * @param options.asMask true if the trainer reads the file as a mask
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    { accountId, isBackground, signal }: { accountId: string; isBackground?: boolean; signal: AbortSignal },
+    options: {
+      accountId: string;
+      isBackground?: boolean | undefined;
+      asMask?: boolean | undefined;
+      signal: AbortSignal;
+    },
   ): Promise<Inspection> {
+    const { accountId, isBackground, asMask = false, signal } = options;
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
     const isRemote = !('path' in file);
@@ -94,9 +101,8 @@ export class InspectionPool {
     const limits = this.#limitsOf({ kind, sizeBytes, isRemote });
     const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
     const request = { accountId, isBackground, expectedSeconds, signal };
-    const job: InspectionJob = isRemote
-      ? { task: 'inspect', filename, remoteBytes: sizeBytes }
-      : { task: 'inspect', filename, path: file.path };
+    const source = isRemote ? { remoteBytes: sizeBytes } : { path: file.path };
+    const job: InspectionJob = { task: 'inspect', filename, asMask, ...source };
     try {
       const answer = await this.#run({ job, limits, request, readAt: isRemote ? file.readAt : undefined });
       if (!('inspection' in answer)) throw new Error('An inspection process has answered with a thumbnail.');

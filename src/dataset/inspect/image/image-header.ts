@@ -1,4 +1,5 @@
 import { MAX_IMAGE_PIXELS } from '../../media.js';
+import type { MaskTraits } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 
 /** The properties of an image that its structure gives, before any pixel is decoded. */
@@ -17,6 +18,11 @@ export interface ImageHeader {
   readonly firstFrame?: () => Buffer;
   /** Proves the pixels without libvips: every JPEG, and images that would exceed its memory budget. @throws StructureError */
   readonly provePixels?: () => Promise<void>;
+  /**
+   * Proves the pixels and reads them as those of a mask, in constant memory; `undefined` if they are too large for that.
+   * Absent where only a decoder reads them. @throws StructureError
+   */
+  readonly readMask?: () => Promise<MaskTraits | undefined>;
 }
 
 /**

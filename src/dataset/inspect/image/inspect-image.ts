@@ -7,13 +7,14 @@ import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '
 import { FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
-import type { Inspection, ProveDecodes } from '../inspection.js';
+import type { DecodeMask, Inspection, ProveDecodes } from '../inspection.js';
 import { formatCount, InspectionError, StructureError } from '../inspection-error.js';
 import { readBmp } from './bmp.js';
 import { readGif } from './gif.js';
 import { readHeif } from './heif.js';
 import type { ImageHeader } from './image-header.js';
 import { readJpeg } from './jpeg/jpeg.js';
+import { type MaskReading, maskWarnings } from './mask/mask-warnings.js';
 import { oriented } from './orientation.js';
 import { readPng } from './png/png.js';
 import { readTiff } from './tiff.js';
@@ -21,6 +22,9 @@ import { readWebp } from './webp.js';
 
 /** The estimated memory that a decoder may use, in bytes. Its process stays below the limit in `inspection-limits.ts`. */
 const DECODER_BUDGET_BYTES = 80_000_000;
+
+/** Less for a mask, since its pixels are held and read too. */
+const MASK_BUDGET_BYTES = 56_000_000;
 
 interface ImageReader {
   readonly readHeader: (file: FileBytes) => ImageHeader;
@@ -48,6 +52,9 @@ interface NamedImage {
   readonly shown: string;
   /** Absent where no decoder is installed: the pixels of some formats are not decoded then. */
   readonly proveDecodes: ProveDecodes | undefined;
+  readonly decodeMask: DecodeMask | undefined;
+  /** True if the trainer reads it as a mask. */
+  readonly asMask: boolean;
 }
 
 /**
@@ -70,7 +77,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
     throw new InspectionError('NOT_AN_IMAGE', message);
   }
   const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
-  const { header, unproved, damage } = judged;
+  const { header, unproved, damage, mask } = judged;
   const warnings: Warning[] = [];
   if (!isTrainable) {
     const extension = extensionOf(filename);
@@ -91,6 +98,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
     const message = `${shown}: its structure is complete, but ${unproved}.`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
   }
+  if (mask !== undefined) warnings.push(...maskWarnings(named, mask));
   const sides = header !== undefined && header.width > 0 && header.height > 0 ? oriented(header) : {};
   return { ok: true, contentType: actual.contentType, facts: { kind: 'image', format, ...sides }, warnings };
 }
@@ -104,6 +112,8 @@ interface Judgement {
   /** Why the pixels were not decoded, as the rest of a sentence. */
   readonly unproved?: string | undefined;
   readonly damage?: string | undefined;
+  /** Of an image that is read as a mask. */
+  readonly mask?: MaskReading | undefined;
 }
 
 /** Proves an image that the trainer reads, or an AVIF. @throws StructureError, InspectionError */
@@ -113,8 +123,15 @@ async function prove(
   format: ImageFormat,
 ): Promise<Judgement & { header: ImageHeader }> {
   const header = IMAGE_READERS[format].readHeader(file);
-  return { header, unproved: await provePixels(named, header) };
+  if (!named.asMask || !isTrainedOn(named)) return { header, unproved: await provePixels(named, header) };
+  if (header.readMask !== undefined) return { header, mask: (await header.readMask()) ?? TOO_LARGE };
+  const unproved = await provePixels(named, header);
+  return { header, unproved, mask: unproved === undefined ? await readMask(named, header) : undefined };
 }
+
+const isTrainedOn = ({ filename }: NamedImage): boolean => mediaTypeOf(filename)?.trainable ?? false;
+
+const TOO_LARGE: MaskReading = { unread: 'has too many pixels to find out whether it is black or has colours' };
 
 /** Judges an image that the trainer ignores by its structure. Damage in it never fails a dataset. */
 async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): Promise<Judgement> {
@@ -129,18 +146,47 @@ async function judge(file: FileBytes, named: NamedImage, format: ImageFormat): P
 }
 
 /** Decodes the pixels if the decoder stays within its memory budget; otherwise returns why they were not decoded. */
-async function provePixels({ path, proveDecodes }: NamedImage, header: ImageHeader): Promise<string | undefined> {
+async function provePixels(named: NamedImage, header: ImageHeader): Promise<string | undefined> {
   if (header.provePixels !== undefined) {
     await header.provePixels();
     return undefined;
   }
-  const source = header.firstFrame ?? path;
-  if (source === undefined) return 'the file is too large to be decoded by this server';
-  if (header.decoderBytes > DECODER_BUDGET_BYTES) {
-    const megapixels = formatCount(Math.round((header.width * header.height) / 1e6));
-    return `decoding its ${megapixels} million pixels, stored in this way, would need too much memory`;
-  }
-  if (proveDecodes === undefined) return 'its pixels are decoded by the service, when it receives the file';
-  await proveDecodes(typeof source === 'string' ? source : source());
+  const { source, reason } = sourceFor(named, header, { maxBytes: DECODER_BUDGET_BYTES });
+  if (source === undefined) return reason;
+  if (named.proveDecodes === undefined) return 'its pixels are decoded by the service, when it receives the file';
+  await named.proveDecodes(source());
   return undefined;
+}
+
+/** Reads an image whose pixels are proved, in a format that only a decoder reads. */
+async function readMask(named: NamedImage, header: ImageHeader): Promise<MaskReading> {
+  const { source, reason } = sourceFor(named, header, { maxBytes: MASK_BUDGET_BYTES });
+  if (source === undefined) return { unread: `was not read as a mask: ${reason}` };
+  if (named.decodeMask === undefined) {
+    return { unread: 'is read as a mask by the service, when it receives the file' };
+  }
+  try {
+    return await named.decodeMask(source());
+  } catch (error) {
+    // libjpeg reads more variants than this decoder.
+    if (!(error instanceof StructureError)) throw error;
+    return { unread: "was not read as a mask: its pixels can't be decoded by this server" };
+  }
+}
+
+/** What a decoder can decode within its memory budget; otherwise why it can't, as the rest of a sentence. */
+function sourceFor(
+  { path }: NamedImage,
+  header: ImageHeader,
+  { maxBytes }: { maxBytes: number },
+): { source: () => string | Buffer; reason?: never } | { source?: never; reason: string } {
+  const { firstFrame, decoderBytes, width, height } = header;
+  if (firstFrame === undefined && path === undefined) {
+    return { reason: 'the file is too large to be decoded by this server' };
+  }
+  if (decoderBytes > maxBytes) {
+    const megapixels = formatCount(Math.round((width * height) / 1e6));
+    return { reason: `decoding its ${megapixels} million pixels, stored in this way, would need too much memory` };
+  }
+  return { source: () => firstFrame?.() ?? path ?? '' };
 }

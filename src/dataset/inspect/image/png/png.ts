@@ -2,8 +2,9 @@ import type { FileBytes } from '../../byte-source.js';
 import { StructureError } from '../../inspection-error.js';
 import { checkDimensions, type ImageHeader } from '../image-header.js';
 import { checkChecksum, type PngChunk, payloadPieces, pngChunkAt } from './png-chunks.js';
+import { isReadableMask, PngMaskReader } from './png-mask.js';
 import { PngMetadata } from './png-metadata.js';
-import { provePngPixels } from './png-pixels.js';
+import { type PixelSink, provePngPixels } from './png-pixels.js';
 
 const PNG_SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');
 const SAMPLES_PER_PIXEL: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -15,6 +16,7 @@ const BIT_DEPTHS: Record<number, readonly number[]> = {
   6: [8, 16],
 };
 const PALETTE = 3;
+const MAX_PALETTE_BYTES = 3 * 256;
 /** Chunks that Pillow takes for pixels if they follow an IDAT chunk. */
 const DATA = ['IDAT', 'DDAT', 'fdAT'];
 /** libvips holds a strip of this many lines while it scales an image down, which matters for lines of millions of pixels. */
@@ -35,7 +37,8 @@ export function readPng(file: FileBytes): ImageHeader {
   const header = readHeader(Buffer.from(file.at(first.payload, 13)));
   const metadata = new PngMetadata(header);
   let firstData: number | undefined;
-  let hasPalette = false;
+  let palette: Buffer | undefined;
+  let transparency: Buffer | undefined;
   let isRead = true;
   for (let offset = 8, type = ''; type !== 'IEND'; ) {
     const chunk = pngChunkAt(file, offset);
@@ -49,20 +52,33 @@ export function readPng(file: FileBytes): ImageHeader {
       firstData ??= offset;
       metadata.startPixels();
     }
-    if (type === 'PLTE') hasPalette = true;
+    if (type === 'PLTE') palette = beginningOf(file, chunk);
+    if (type === 'tRNS') transparency = beginningOf(file, chunk);
     // Pillow reads no further than the first frame of an animation, or a chunk after the pixels that has no valid name.
     if ((type === 'fcTL' && metadata.isAnimated) || !isNamed) isRead = false;
     if (isRead) metadata.add(file, chunk);
     offset = chunk.end;
   }
   if (firstData === undefined) throw new StructureError('is damaged: it has no pixels');
-  if (header.colour === PALETTE && !hasPalette) throw new StructureError('is damaged: its palette is missing');
+  if (header.colour === PALETTE && palette === undefined)
+    throw new StructureError('is damaged: its palette is missing');
   const { width, height, decoderBytes } = header;
   const data = firstData;
-  const { bitsPerPixel, interlaced } = header;
-  const provePixels = () => provePngPixels(imageData(file, data), { ...metadata.region, bitsPerPixel, interlaced });
+  const { colour, depth, bitsPerPixel, interlaced } = header;
+  const layout = { ...metadata.region, colour, depth, bitsPerPixel, interlaced, palette, transparency };
+  const provePixels = (sink?: PixelSink) => provePngPixels(imageData(file, data), layout, sink);
+  const readMask = async () => {
+    const reader = isReadableMask(layout) ? new PngMaskReader(layout) : undefined;
+    await provePixels(reader);
+    return reader?.traits();
+  };
   const orientation = metadata.orientation();
-  return { width, height, orientation, animated: metadata.isAnimated, decoderBytes, provePixels };
+  return { width, height, orientation, animated: metadata.isAnimated, decoderBytes, provePixels, readMask };
+}
+
+/** As many bytes of a chunk as a palette can have. */
+function beginningOf(file: FileBytes, { payload, length }: PngChunk): Buffer {
+  return Buffer.from(file.at(payload, Math.min(length, MAX_PALETTE_BYTES)));
 }
 
 function readHeader(bytes: Buffer) {
@@ -79,7 +95,7 @@ function readHeader(bytes: Buffer) {
   // one byte per sample.
   const bytesPerPixel = (colour === PALETTE ? 4 : (SAMPLES_PER_PIXEL[colour] ?? 1)) * (depth === 16 ? 2 : 1);
   const linesHeld = interlaced ? height : Math.min(height, LINES_HELD);
-  return { width, height, colour, bitsPerPixel, interlaced, decoderBytes: width * linesHeld * bytesPerPixel };
+  return { width, height, colour, depth, bitsPerPixel, interlaced, decoderBytes: width * linesHeld * bytesPerPixel };
 }
 
 /** The payloads of the data chunks that follow one another, in pieces that are each valid until the next one is read. */

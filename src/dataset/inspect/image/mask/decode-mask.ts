@@ -1,0 +1,41 @@
+import sharp from 'sharp';
+import type { DecodeMask, MaskTraits } from '../../inspection.js';
+import { decodingError, STRICT_DECODING } from '../decode.js';
+import { TraitsOfPixels } from './mask-traits.js';
+
+/**
+ * Larger masks are scaled down to this side while they are decoded, which limits the memory. The trainer scales them down
+ * too, and one white pixel among a hundred black ones does not become black.
+ */
+const MAX_SIDE_PIXELS = 1024;
+
+/** Reads the traits of a JPEG or WebP mask with libvips. */
+export const decodeMask: DecodeMask = async (source) => {
+  try {
+    const image = sharp(source, STRICT_DECODING);
+    const { width, height, space } = await image.metadata();
+    if (space === 'cmyk') return CMYK;
+    const isLarge = width * height > MAX_SIDE_PIXELS ** 2;
+    const scaled = isLarge ? image.resize(MAX_SIDE_PIXELS, MAX_SIDE_PIXELS, { fit: 'inside' }) : image;
+    const { data, info } = await scaled.raw().toBuffer({ resolveWithObject: true });
+    const traits = new TraitsOfPixels();
+    addPixels(traits, data, info.channels);
+    // Scaling loses the colours under transparent pixels, which the trainer sees.
+    if (isLarge && traits.isTransparent) traits.isBlack = false;
+    return traits;
+  } catch (error) {
+    throw decodingError(error);
+  }
+};
+
+const CMYK: MaskTraits = { isBlack: false, isColoured: false, isTransparent: false, isCutOff: false, isCmyk: true };
+
+/** One or two channels are a brightness; the second or fourth is the transparency. */
+function addPixels(traits: TraitsOfPixels, pixels: Buffer, channels: number): void {
+  const [green, blue] = channels < 3 ? [0, 0] : [1, 2];
+  const alpha = channels === 2 || channels === 4 ? channels - 1 : undefined;
+  for (let at = 0; at < pixels.length; at += channels) {
+    traits.addColour(pixels[at] ?? 0, pixels[at + green] ?? 0, pixels[at + blue] ?? 0);
+    if (alpha !== undefined) traits.addAlpha(pixels[at + alpha] ?? 0);
+  }
+}

@@ -1,0 +1,302 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp, { type Sharp } from 'sharp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inspectWith, installedDecoders } from '../../../../src/dataset/inspect/inspect.js';
+import { type MaskPng, maskPng } from '../../../fixtures/masks.js';
+import * as media from '../../../fixtures/media.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'masks-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function inspectMask(filename: string, bytes: Buffer, options: object = installedDecoders) {
+  const path = media.writeMedia(folder, 'upload', bytes);
+  return inspectWith({ path, filename }, { ...options, asMask: true });
+}
+
+/** `CODE: message` of each warning, or the error. */
+async function findingsOf(filename: string, bytes: Buffer, options?: object): Promise<string[]> {
+  const found = await inspectMask(filename, bytes, options);
+  return (found.ok ? found.warnings : [found.problem]).map(({ code, message }) => `${code}: ${message}`);
+}
+
+const codesOf = async (filename: string, bytes: Buffer, options?: object) =>
+  (await findingsOf(filename, bytes, options)).map((finding) => finding.split(':')[0]);
+
+/** Several lines for each filter and several columns for each pass, with unused bits at the ends of lines. */
+const SIZE = { width: 21, height: 19 };
+const isSpot = (x: number, y: number) => x === 20 && y === 18;
+const GREYS_AND_RED = [0, 0, 0, 120, 120, 120, 255, 255, 255, 200, 0, 0];
+
+/** A mask that is black but for one pixel in its corner. */
+const spotted = (png: Omit<MaskPng, 'width' | 'height' | 'pixel'>, black: readonly number[], spot: readonly number[]) =>
+  maskPng({ ...SIZE, ...png, pixel: (x, y) => (isSpot(x, y) ? spot : black) });
+
+type PngType = Pick<MaskPng, 'colour' | 'depth' | 'palette' | 'transparency'>;
+const GREYS: [string, PngType, number[], number[]][] = [
+  ['1-bit grey', { colour: 0, depth: 1 }, [0], [1]],
+  ['2-bit grey', { colour: 0, depth: 2 }, [0], [1]],
+  ['4-bit grey', { colour: 0, depth: 4 }, [0], [1]],
+  ['8-bit grey', { colour: 0, depth: 8 }, [0], [1]],
+  ['16-bit grey', { colour: 0, depth: 16 }, [0], [1]],
+  ['grey with alpha', { colour: 4, depth: 8 }, [0, 255], [1, 255]],
+  ['16-bit grey with alpha', { colour: 4, depth: 16 }, [255, 65_535], [256, 65_535]],
+  ['RGB', { colour: 2, depth: 8 }, [0, 0, 0], [0, 1, 0]],
+  ['16-bit RGB', { colour: 2, depth: 16 }, [255, 255, 255], [256, 256, 256]],
+  ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [1, 1, 1, 255]],
+  ['16-bit RGBA', { colour: 6, depth: 16 }, [255, 0, 255, 65_535], [256, 256, 256, 65_535]],
+  ['1-bit palette', { colour: 3, depth: 1, palette: GREYS_AND_RED.slice(0, 6) }, [0], [1]],
+  ['2-bit palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [0], [2]],
+  ['4-bit palette', { colour: 3, depth: 4, palette: GREYS_AND_RED }, [9], [2]],
+  ['8-bit palette', { colour: 3, depth: 8, palette: GREYS_AND_RED }, [0], [1]],
+];
+
+describe('a PNG mask is black if each pixel is 0 as Pillow 11.1 converts it to L', () => {
+  test.each(GREYS)('%s', async (_, type, black, spot) => {
+    for (const interlaced of [false, true]) {
+      expect(await codesOf('a.png', spotted({ ...type, interlaced }, black, black))).toEqual(['BLACK_MASK']);
+      expect(await codesOf('a.png', spotted({ ...type, interlaced }, black, spot))).toEqual([]);
+    }
+  });
+
+  test.each([
+    [[0, 0, 4], true],
+    [[0, 0, 5], false],
+    [[1, 0, 0], true],
+    [[0, 1, 0], false],
+    [[1, 0, 1], true],
+  ])('a pixel of %s: %s', async (pixel, isBlack) => {
+    const codes = await codesOf('a.png', maskPng({ ...SIZE, colour: 2, depth: 8, pixel: () => pixel }));
+    expect(codes).toEqual(isBlack ? ['BLACK_MASK'] : []);
+  });
+
+  test('each filter, and every line after it', async () => {
+    for (let filter = 0; filter <= 4; filter++) {
+      const type = { colour: 0, depth: 8, filter } as const;
+      expect(await codesOf('a.png', spotted(type, [0], [0]))).toEqual(['BLACK_MASK']);
+      expect(await codesOf('a.png', spotted(type, [0], [255]))).toEqual([]);
+    }
+  });
+
+  test('white, and any other shade, is not worth a warning', async () => {
+    for (const value of [255, 128]) {
+      expect(await codesOf('a.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [value] }))).toEqual([]);
+    }
+  });
+
+  test('the message says what happens and what to do', async () => {
+    const findings = await findingsOf('cat.png', maskPng({ ...SIZE, colour: 0, depth: 8, pixel: () => [0] }));
+    expect(findings).toEqual([
+      'BLACK_MASK: cat.png is black. As a mask it removes its image from the training or has no effect, depending on the ' +
+        'settings. Paint white what the trainer should learn.',
+    ]);
+  });
+});
+
+describe('a PNG mask that is more than shades of grey', () => {
+  const noise = (x: number, y: number) => Math.abs(Math.imul(x * 31 + y * 17 + 7, 2_654_435_761) >> 9);
+  /** Shades that differ by less than a person sees, under every filter. */
+  const shade = (x: number, y: number) =>
+    [0, 1, 2].map((channel) => 100 + (noise(x, y) % 130) + (noise(y, x + channel) % 9));
+
+  test('RGB and RGBA whose channels are nearly the same are grey', async () => {
+    for (const interlaced of [false, true]) {
+      const rgb = maskPng({ ...SIZE, colour: 2, depth: 8, interlaced, pixel: shade });
+      const rgba = maskPng({ ...SIZE, colour: 6, depth: 8, interlaced, pixel: (x, y) => [...shade(x, y), 255] });
+      const deep = (value: number) => value * 257;
+      const rgba16 = maskPng({
+        ...SIZE,
+        colour: 6,
+        depth: 16,
+        interlaced,
+        pixel: (x, y) => [...shade(x, y), 255].map(deep),
+      });
+      for (const bytes of [rgb, rgba, rgba16]) expect(await codesOf('a.png', bytes)).toEqual([]);
+    }
+  });
+
+  test('the masks of these tests are what sharp reads too', async () => {
+    for (const interlaced of [false, true]) {
+      const png = maskPng({ ...SIZE, colour: 2, depth: 8, interlaced, pixel: shade });
+      const expected = Array.from({ length: SIZE.height }, (_, y) =>
+        Array.from({ length: SIZE.width }, (__, x) => shade(x, y)),
+      );
+      expect([...(await sharp(png).raw().toBuffer())]).toEqual(expected.flat(2));
+    }
+  });
+
+  test.each<[string, PngType, number[], number[], string]>([
+    ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
+    ['16-bit RGB', { colour: 2, depth: 16 }, [0, 0, 0], [65_535, 0, 0], 'has colours'],
+    ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [255, 0, 0, 255], 'has colours'],
+    ['a colour of the palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [2], [3], 'has colours'],
+    ['alpha', { colour: 6, depth: 8 }, [255, 255, 255, 255], [255, 255, 255, 254], 'is transparent in places'],
+    ['grey with alpha', { colour: 4, depth: 8 }, [7, 255], [7, 0], 'is transparent in places'],
+    ['16-bit grey with alpha', { colour: 4, depth: 16 }, [999, 65_535], [999, 0], 'is transparent in places'],
+    [
+      'a transparent colour of the palette',
+      { colour: 3, depth: 8, palette: GREYS_AND_RED, transparency: [255, 0] },
+      [2],
+      [1],
+      'is transparent in places',
+    ],
+    ['a 16-bit grey', { colour: 0, depth: 16 }, [0], [256], 'has greys of 16 bits, which trainers read as white'],
+  ])('%s', async (_, type, plain, odd, reason) => {
+    for (const interlaced of [false, true]) {
+      const [finding = '', ...others] = await findingsOf('a.png', spotted({ ...type, interlaced }, plain, odd));
+      expect(finding).toContain(`MASK_NOT_GRAYSCALE: a.png ${reason}`);
+      expect(others).toEqual([]);
+    }
+  });
+
+  test('a palette is judged by its colours that occur, in the first line too', async () => {
+    const type = { colour: 3, depth: 8, palette: GREYS_AND_RED } as const;
+    expect(await codesOf('a.png', spotted(type, [0], [2]))).toEqual([]);
+    const redFirst = { ...SIZE, colour: 3, depth: 8, palette: [200, 0, 0, 255, 255, 255], filter: 2 } as const;
+    const bytes = maskPng({ ...redFirst, pixel: (_, y) => [y === 0 ? 0 : 1] });
+    expect(await codesOf('a.png', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
+  });
+
+  test('16 bits of white, and of nearly white, are read as such', async () => {
+    const bytes = spotted({ colour: 0, depth: 16 }, [65_535], [0xff00]);
+    expect(await codesOf('a.png', bytes)).toEqual([]);
+  });
+
+  test('several reasons are one warning', async () => {
+    const [finding = ''] = await findingsOf('a.png', spotted({ colour: 6, depth: 8 }, [9, 9, 9, 0], [250, 0, 0, 255]));
+    expect(finding).toMatch(/has colours, .*, and is transparent in places, .*Save it as 8-bit grayscale/);
+  });
+
+  test('a shape in the transparency alone is black', async () => {
+    const bytes = spotted({ colour: 6, depth: 8 }, [0, 0, 0, 0], [0, 0, 0, 255]);
+    expect(await findingsOf('a.png', bytes)).toEqual([
+      expect.stringMatching(
+        /^BLACK_MASK: a.png is black, and its shape is in its transparency, which trainers ignore\./,
+      ),
+    ]);
+  });
+});
+
+describe('JPEG and WebP masks are decoded', () => {
+  /** A picture of one colour, with pixels of another one: a quarter of it, or `spot` alone. */
+  function picture(background: number[], square: number[], options: { side?: number; spot?: number } = {}): Sharp {
+    const { side = 64, spot } = options;
+    const channels = background.length as 3 | 4;
+    const pixels = Buffer.alloc(side * side * channels, Buffer.from(background));
+    for (let at = 0; at < side * side; at++) {
+      const isInSquare = at % side >= side / 2 && at >= (side * side) / 2;
+      if (spot === undefined ? isInSquare : at === spot) pixels.set(square, at * channels);
+    }
+    return sharp(pixels, { raw: { width: side, height: side, channels } });
+  }
+  const BLACK = [0, 0, 0];
+  const WHITE = [255, 255, 255];
+  const ENCODERS: Record<string, (image: Sharp) => Promise<Buffer>> = {
+    'grey.jpg': (image) => image.toColourspace('b-w').jpeg().toBuffer(),
+    'colour.jpg': (image) => image.jpeg().toBuffer(),
+    'progressive.jpeg': (image) => image.jpeg({ progressive: true }).toBuffer(),
+    'lossy.webp': (image) => image.webp().toBuffer(),
+    'lossless.webp': (image) => image.webp({ lossless: true }).toBuffer(),
+  };
+
+  test.each(Object.entries(ENCODERS))('%s', async (name, encode) => {
+    expect(await codesOf(name, await encode(picture(BLACK, BLACK)))).toEqual(['BLACK_MASK']);
+    expect(await codesOf(name, await encode(picture(BLACK, WHITE)))).toEqual([]);
+    expect(await codesOf(name, await encode(picture(BLACK, [4, 4, 4])))).toEqual([]);
+    const isGrey = name.startsWith('grey');
+    expect(await codesOf(name, await encode(picture(BLACK, [255, 0, 0])))).toEqual(
+      isGrey ? [] : ['MASK_NOT_GRAYSCALE'],
+    );
+  });
+
+  test('the transparency of a WebP is not seen by trainers', async () => {
+    const lossless = (background: number[], square: number[]) =>
+      picture(background, square).webp({ lossless: true, exact: true }).toBuffer();
+    const [black, white] = [
+      [...BLACK, 255],
+      [...WHITE, 255],
+    ];
+    expect(await codesOf('a.webp', await lossless(black!, [0, 0, 0, 0]))).toEqual(['BLACK_MASK']);
+    expect(await codesOf('a.webp', await lossless(white!, [255, 255, 255, 0]))).toEqual(['MASK_NOT_GRAYSCALE']);
+    expect(await codesOf('a.webp', await lossless([255, 255, 255, 0], [255, 255, 255, 0]))).toEqual([
+      'MASK_NOT_GRAYSCALE',
+    ]);
+    expect(await codesOf('a.webp', await lossless(black!, white!))).toEqual([]);
+  });
+
+  test('a large picture is scaled down, and a single white pixel is seen in it', async () => {
+    for (const encode of [
+      (image: Sharp) => image.jpeg({ quality: 95 }).toBuffer(),
+      (image: Sharp) => image.webp({ effort: 0 }).toBuffer(),
+    ]) {
+      const options = { side: 5000, spot: 12_345_678 };
+      const [black, spotted] = [picture(BLACK, BLACK, options), picture(BLACK, WHITE, options)];
+      expect(await codesOf('a.jpg', await encode(black))).toContain('BLACK_MASK');
+      expect(await codesOf('a.jpg', await encode(spotted))).not.toContain('BLACK_MASK');
+    }
+  });
+
+  test('a picture that no decoder can decode within its memory', async () => {
+    const image = sharp({ create: { width: 5000, height: 5000, channels: 3, background: '#000' } });
+    expect(await findingsOf('a.webp', await image.webp({ lossless: true, effort: 0 }).toBuffer())).toEqual([
+      expect.stringMatching(
+        /^NOT_FULLY_CHECKED: a.webp: its structure is complete, but decoding its 25 million pixels/,
+      ),
+    ]);
+    expect(await findingsOf('a.jpg', await image.jpeg({ progressive: true }).toBuffer())).toEqual([
+      expect.stringMatching(/^NOT_FULLY_CHECKED: a.jpg was not read as a mask: decoding its 25 million pixels/),
+    ]);
+  });
+
+  test('a JPEG in CMYK', async () => {
+    const image = picture(BLACK, WHITE).toColourspace('cmyk');
+    expect(await findingsOf('a.jpg', await image.jpeg().toBuffer())).toEqual([
+      expect.stringMatching(/^MASK_NOT_GRAYSCALE: a.jpg has the colours of print \(CMYK\)/),
+    ]);
+  });
+
+  test('a command without a decoder says what it leaves to the service', async () => {
+    const image = picture(BLACK, BLACK);
+    expect(await findingsOf('a.jpg', await ENCODERS['colour.jpg']!(image), {})).toEqual([
+      'NOT_FULLY_CHECKED: a.jpg is read as a mask by the service, when it receives the file.',
+    ]);
+    expect(await codesOf('a.webp', await ENCODERS['lossy.webp']!(picture(BLACK, BLACK)), {})).toEqual([
+      'NOT_FULLY_CHECKED',
+    ]);
+    expect(await codesOf('a.png', spotted({ colour: 0, depth: 8 }, [0], [0]), {})).toEqual(['BLACK_MASK']);
+  });
+});
+
+describe('other files of a mask dataset', () => {
+  test('damage is an error as in any dataset', async () => {
+    const png = spotted({ colour: 2, depth: 8 }, [0, 0, 0], [1, 1, 1]);
+    const damaged = Buffer.from(png);
+    damaged[60] = ~damaged[60]!;
+    expect(await codesOf('a.png', damaged)).toEqual(['IMAGE_CORRUPT']);
+    const jpeg = await media.jpeg();
+    expect(await codesOf('a.jpg', jpeg.subarray(0, 900))).toEqual(['IMAGE_CORRUPT']);
+  });
+
+  test('images that the trainer ignores are not read as masks', async () => {
+    expect(await codesOf('a.gif', await media.gif())).toEqual(['NOT_TRAINED_ON']);
+    expect(await codesOf('a.avif', await media.avif())).toEqual(['NOT_TRAINED_ON']);
+  });
+
+  test('without `asMask`, black and coloured images have no warning', async () => {
+    const path = media.writeMedia(folder, 'upload', spotted({ colour: 0, depth: 8 }, [0], [0]));
+    expect(await inspectWith({ path, filename: 'a.png' }, installedDecoders)).toMatchObject({ ok: true, warnings: [] });
+  });
+
+  test('lines that are too long to be held', async () => {
+    const bytes = await sharp({ create: { width: 3_000_000, height: 2, channels: 3, background: '#000' } })
+      .png()
+      .toBuffer();
+    expect(await findingsOf('a.png', bytes)).toEqual([
+      'NOT_FULLY_CHECKED: a.png has too many pixels to find out whether it is black or has colours.',
+    ]);
+  });
+});
