@@ -254,7 +254,7 @@ function isBroken(counts: DatasetCounts): boolean {
   return counts.rejected > 0 || counts.pending > 0 || counts.collisions > 0;
 }
 
-/** Captions or trainable media are missing, which may still be uploaded. */
+/** Captions, trainable media, or their controls and masks are missing, which may still be uploaded. */
 function isIncomplete(counts: DatasetCounts): boolean {
-  return counts.uncaptioned > 0 || counts.trainable === 0;
+  return counts.uncaptioned > 0 || counts.trainable === 0 || counts.unpaired > 0;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { LinkSlot } from './dataset.js';
 
 /**
  * The fingerprint of a set of files: the SHA-256, in lower-case hexadecimal, of the lines `sha256  filename\n` in the byte
@@ -11,6 +12,21 @@ export function digestOf(
   const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
   const sorted = [...files].sort(hasSurrogates ? byBytes : byCodeUnits);
   const lines = sorted.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`);
+  return createHash('sha256').update(lines.join('')).digest('hex');
+}
+
+/**
+ * The fingerprint of a training dataset with its controls and mask: the SHA-256 of the lines `DIGEST  files\n`, of its own
+ * files, and `DIGEST  SLOT\n`, of each linked dataset, in the order of the slots. Without links, that of its files.
+ */
+export function digestWithLinks(
+  filesDigest: string,
+  links: readonly { readonly slot: LinkSlot; readonly digest: string }[],
+): string {
+  if (links.length === 0) return filesDigest;
+  // In alphabetical order: the controls, then the mask.
+  const sorted = [...links].sort((a, b) => (a.slot < b.slot ? -1 : 1));
+  const lines = [`${filesDigest}  files\n`, ...sorted.map(({ slot, digest }) => `${digest}  ${slot}\n`)];
   return createHash('sha256').update(lines.join('')).digest('hex');
 }
 

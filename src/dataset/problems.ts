@@ -42,6 +42,9 @@ export type WarningCode =
   | 'MIXED_MEDIA'
   | 'EXTRA_CONTROL'
   | 'EXTRA_MASK'
+  | 'CONTROL_SIZE'
+  | 'MASK_SIZE'
+  | 'CLIP_CONTROL'
   | 'UNUSED_CAPTION'
   | 'BLACK_MASK'
   | 'MASK_NOT_GRAYSCALE';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { digestOf } from '../../src/dataset/digest.js';
+import { digestOf, digestWithLinks } from '../../src/dataset/digest.js';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 const fileOf = (filename: string) => ({ filename, upload: { sha256: sha256(filename) } });
@@ -20,5 +20,17 @@ describe('the digest', () => {
 
   test('of no files is the SHA-256 of no bytes', () => {
     expect(digestOf([])).toBe(sha256(''));
+  });
+
+  test('of a dataset with links covers its files and each linked dataset, in the order of the slots', () => {
+    const [files, depth, mask] = [sha256('files'), sha256('depth'), sha256('mask')];
+    const links = [
+      { slot: 'mask', digest: mask },
+      { slot: 'control_1', digest: depth },
+    ] as const;
+    const expected = sha256(`${files}  files\n${depth}  control_1\n${mask}  mask\n`);
+    expect(digestWithLinks(files, links)).toBe(expected);
+    expect(digestWithLinks(files, [...links].reverse())).toBe(expected);
+    expect(digestWithLinks(files, [])).toBe(files);
   });
 });

@@ -65,6 +65,7 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
   MIXED_MEDIA: { title: 'Images and clips mixed' },
   EXTRA_CONTROL: { title: 'Controls without an image' },
   EXTRA_MASK: { title: 'Masks without an image' },
+  CLIP_CONTROL: { title: 'Clips as controls' },
   UNUSED_CAPTION: { title: 'Captions that are not used' },
   BLACK_MASK: { title: 'Black masks' },
   MASK_NOT_GRAYSCALE: { title: 'Masks with colors' },

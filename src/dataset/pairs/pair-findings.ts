@@ -1,0 +1,145 @@
+import { nearestName } from '../../nearest-name.js';
+import type { LinkSlot, Status } from '../dataset.js';
+import type { ErrorProblem, Problem, Warning } from '../problems.js';
+import { imageThatTrainerTakes, PAIR_FAULTS, type PairFault } from './pair-faults.js';
+import type { PairGroups, PairProof } from './pair-proof.js';
+import { MAX_CONTROL_ASPECT, MIN_CONTROL_SIDE } from './pair-sizes.js';
+import { slotText } from './roles.js';
+
+/** Names that a message lists; it says how many more there are. */
+const MAX_NAMES = 10;
+
+/** Stems for which a similar name is looked for: the search is quadratic. */
+const MAX_SUGGESTIONS = 20;
+
+/** Warnings about a mask's file that its target shows too, since they decide what is trained. */
+const SHOWN_FOR_TARGET: ReadonlySet<string> = new Set(['BLACK_MASK', 'MASK_NOT_GRAYSCALE']);
+
+/** A link whose pairs are judged. */
+export interface JudgedLink {
+  readonly slot: LinkSlot;
+  /** Of the linked dataset, as the next two. */
+  readonly name: string;
+  readonly status: Status;
+  /** Its images and videos, by stem. */
+  readonly groups: PairGroups;
+  readonly proof: PairProof;
+  /** The warnings about its files. */
+  readonly warnings: readonly Warning[];
+}
+
+/** The errors and warnings of a target's pairs: one for each link and kind. */
+export function pairFindingsOf(targetName: string, links: readonly JudgedLink[]): Problem[] {
+  return links.flatMap((link) => [
+    ...notReady(link),
+    ...PAIR_FAULTS.flatMap((fault) => (link.proof[fault].length === 0 ? [] : [problemOf(fault, link, targetName)])),
+    ...ofMaskFiles(link),
+  ]);
+}
+
+/** A linked dataset that is still uploaded to is no error: the target is UPLOADING, too. */
+function notReady(link: JudgedLink): ErrorProblem[] {
+  if (link.status !== 'FAILED' && link.status !== 'DRAFT') return [];
+  const reason =
+    link.status === 'DRAFT' ? 'has no files. Upload its images.' : 'is FAILED. Its status says what to repair.';
+  return [{ severity: 'error', code: 'LINKED_NOT_READY', message: `${textOf(link)} ${reason}` }];
+}
+
+function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Problem {
+  const isMask = link.slot === 'mask';
+  const [noun, linked] = [isMask ? 'mask' : 'control', textOf(link)];
+  const stems = link.proof[fault];
+  const n = stems.length;
+  const names = listOf(stems);
+  switch (fault) {
+    case 'missing': {
+      const what = `${linked} has no ${noun} for ${count(n, 'image')} of ${quoted(targetName)}: ${names}.`;
+      const advice = `Upload a JPEG, PNG or WebP image of the same name to ${quoted(link.name)}.`;
+      const code = isMask ? 'MISSING_MASK' : 'MISSING_CONTROL';
+      return { severity: 'error', code, message: [what, advice, ...hintsOf(link)].join(' ') };
+    }
+    case 'ambiguous': {
+      const choices = listOf(stems.map((stem) => choiceOf(stem, link)));
+      const what = `${linked} has several images of one name, of which the trainer takes one: ${choices}.`;
+      const code = isMask ? 'AMBIGUOUS_MASK' : 'AMBIGUOUS_CONTROL';
+      return { severity: 'error', code, message: `${what} Delete or rename the others.` };
+    }
+    case 'misfit': {
+      if (isMask) {
+        const what = `${count(n, 'mask')} in ${linked} ${n === 1 ? 'has' : 'have'} another orientation than the image: ${names}.`;
+        const advice =
+          'The trainer stops, or counts the wrong region. Upload masks with the aspect ratio of the image.';
+        return { severity: 'error', code: 'MASK_SIZE', message: `${what} ${advice}` };
+      }
+      const what = `${count(n, 'control')} in ${linked} ${n === 1 ? 'is' : 'are'} too small or too narrow: ${names}.`;
+      const limits = `FLUX.2 stops at sides under ${MIN_CONTROL_SIDE} pixels and beyond ${MAX_CONTROL_ASPECT}:1.`;
+      return { severity: 'error', code: 'CONTROL_SIZE', message: `${what} ${limits} Upload larger or wider images.` };
+    }
+    case 'stretched': {
+      const what = `${count(n, noun)} in ${linked} ${n === 1 ? 'has' : 'have'} another aspect ratio than the image: ${names}.`;
+      const effect = isMask
+        ? 'The trainer stretches a mask over the image, so that another region counts.'
+        : 'FLUX.1 Kontext and Qwen-Image-Edit stretch a control to the image; Qwen-Image-Edit-2509, FLUX.2 and Krea 2 do not.';
+      return { severity: 'warning', code: isMask ? 'MASK_SIZE' : 'CONTROL_SIZE', message: `${what} ${effect}` };
+    }
+    case 'clip': {
+      const what = `${linked} has a clip, and no image, for ${count(n, 'clip')} of ${quoted(targetName)}: ${names}.`;
+      const advice =
+        'Only MiniMax-H3 Ref2V takes clips as controls. For other models, upload an image of the same name.';
+      return { severity: 'warning', code: 'CLIP_CONTROL', message: `${what} ${advice}` };
+    }
+    case 'extra': {
+      const what = `${quoted(targetName)} has no image for ${count(n, noun)} in ${linked}: ${names}.`;
+      const code = isMask ? 'EXTRA_MASK' : 'EXTRA_CONTROL';
+      return { severity: 'warning', code, message: `${what} The trainer ignores such a ${noun}.` };
+    }
+  }
+}
+
+function ofMaskFiles(link: JudgedLink): Warning[] {
+  const shown = link.warnings.filter(({ code }) => SHOWN_FOR_TARGET.has(code));
+  return shown.map(({ code, message }) => ({ severity: 'warning', code, message: `${textOf(link)}: ${message}` }));
+}
+
+/** What may be meant where a control or mask is missing: a file that the trainer does not read, or one of a similar name. */
+function hintsOf({ groups, proof }: JudgedLink): string[] {
+  const unread = proof.missing.flatMap((stem) => groups.get(stem)?.slice(0, 1) ?? []);
+  const similar = proof.missing.slice(0, MAX_SUGGESTIONS).flatMap((stem) => {
+    const near = groups.has(stem) ? undefined : nearestName(stem, proof.extra, Math.min(2, stem.length / 2));
+    const file = near === undefined ? undefined : groups.get(near)?.[0];
+    return file === undefined ? [] : [`${file.filename} for ${stem}`];
+  });
+  return [
+    ...(unread.length > 0 ? [`The trainer does not read ${listOf(unread.map((file) => file.filename))} there.`] : []),
+    ...(similar.length > 0
+      ? [`Perhaps these were meant: ${listOf(similar)}. Names must be equal in every letter.`]
+      : []),
+  ];
+}
+
+/** `a.jpg (not a.png)`. */
+function choiceOf(stem: string, { groups }: JudgedLink): string {
+  const images = (groups.get(stem) ?? []).filter(({ kind }) => kind === 'image');
+  const taken = imageThatTrainerTakes(images);
+  const others = images.filter((file) => file !== taken).map(({ filename }) => filename);
+  return `${taken?.filename ?? stem} (not ${others.join(' or ')})`;
+}
+
+/** `"railway-depth" (control 1)`. */
+function textOf({ name, slot }: JudgedLink): string {
+  return `${quoted(name)} (${slotText(slot)})`;
+}
+
+function listOf(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES;
+  const listed = names.slice(0, MAX_NAMES).join(', ');
+  return more > 0 ? `${listed} and ${more.toLocaleString('en-US')} more` : listed;
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
+}
+
+function count(n: number, noun: string): string {
+  return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,33 @@
+import type { LinkSlot } from '../dataset.js';
+import { isPairError, PAIR_FAULTS, type PairFault, type PairFile, pairFaultOf } from './pair-faults.js';
+
+/** The files of a dataset that may be in pairs, by stem. */
+export type PairGroups = ReadonlyMap<string, readonly PairFile[]>;
+
+/** The stems of a link that have each fault, sorted. */
+export type PairProof = { readonly [Fault in PairFault]: readonly string[] };
+
+/** Judges all stems of a link. */
+export function provePairs(target: PairGroups, linked: PairGroups, slot: LinkSlot): PairProof {
+  const proof: Record<PairFault, string[]> = {
+    missing: [],
+    ambiguous: [],
+    misfit: [],
+    stretched: [],
+    clip: [],
+    extra: [],
+  };
+  const judge = (stem: string) => {
+    const fault = pairFaultOf(target.get(stem) ?? [], linked.get(stem) ?? [], slot);
+    if (fault !== undefined) proof[fault].push(stem);
+  };
+  for (const stem of target.keys()) judge(stem);
+  for (const stem of linked.keys()) if (!target.has(stem)) judge(stem);
+  for (const fault of PAIR_FAULTS) proof[fault].sort();
+  return proof;
+}
+
+/** The errors of a link, as `pairErrorsOf` counts them. */
+export function pairErrorsIn(proof: PairProof): number {
+  return PAIR_FAULTS.filter(isPairError).reduce((sum, fault) => sum + proof[fault].length, 0);
+}

@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { countsOf } from '../../../src/dataset/counts.js';
+import type { Dataset, DatasetCounts, StatusRules } from '../../../src/dataset/dataset.js';
+import { statusOf } from '../../../src/dataset/dataset.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../../src/dataset/pairs/linked-status.js';
+
+const RULES: StatusRules = { captionGrace: 100 };
+const ACTIVE_AT = 1000;
+const LATER = 10_000;
+
+/** What the status of a dataset without links is, long after its last activity. */
+const COUNTS = {
+  DRAFT: countsOf([], ACTIVE_AT),
+  UPLOADING: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1, received: 1 },
+  READY: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1 },
+  FAILED: { ...countsOf([], ACTIVE_AT), images: 1, trainable: 1, rejected: 1 },
+} satisfies Record<string, DatasetCounts>;
+
+function datasetWith(counts: DatasetCounts, ...linked: DatasetCounts[]): Pick<Dataset, 'counts' | 'links'> {
+  const slots = ['control_1', 'control_2', 'mask'] as const;
+  const links = linked.map((each, i) => ({
+    slot: slots[i]!,
+    dataset: { counts: each, links: [] } as unknown as Dataset,
+  }));
+  return { counts, links };
+}
+
+describe('the status of a dataset with links', () => {
+  test.each([
+    { own: 'READY', linked: ['READY', 'READY'], status: 'READY' },
+    { own: 'READY', linked: ['READY', 'UPLOADING'], status: 'UPLOADING' },
+    { own: 'READY', linked: ['FAILED', 'UPLOADING'], status: 'UPLOADING' },
+    { own: 'READY', linked: ['READY', 'FAILED'], status: 'FAILED' },
+    { own: 'READY', linked: ['DRAFT'], status: 'FAILED' },
+    { own: 'FAILED', linked: ['READY'], status: 'FAILED' },
+    { own: 'FAILED', linked: ['UPLOADING'], status: 'UPLOADING' },
+    { own: 'UPLOADING', linked: ['FAILED'], status: 'UPLOADING' },
+    { own: 'DRAFT', linked: ['FAILED'], status: 'DRAFT' },
+    { own: 'DRAFT', linked: ['UPLOADING'], status: 'DRAFT' },
+  ] as const)('is $status if its own is $own and those of the linked ones are $linked', ({ own, linked, status }) => {
+    const dataset = datasetWith(COUNTS[own], ...linked.map((each) => COUNTS[each]));
+    expect(datasetStatusOf(dataset, LATER, RULES)).toBe(status);
+  });
+
+  test('is that of its counts without links', () => {
+    for (const counts of Object.values(COUNTS)) {
+      expect(datasetStatusOf(datasetWith(counts), LATER, RULES)).toBe(statusOf(counts, LATER, RULES));
+    }
+  });
+
+  test('waits for a missing control as for a caption, from the last activity in any of the datasets', () => {
+    const target = { ...COUNTS.READY, unpaired: 1 };
+    const control = { ...COUNTS.READY, lastActivity: 2000 };
+    const dataset = datasetWith(target, control);
+    expect(lastActivityOf(dataset)).toBe(2000);
+    expect(nextStatusChangeOf(dataset, 2050, RULES)).toBe(2100);
+    expect(datasetStatusOf(dataset, 2099, RULES)).toBe('UPLOADING');
+    expect(datasetStatusOf(dataset, 2100, RULES)).toBe('FAILED');
+    expect(datasetStatusOf(datasetWith({ ...target, unpaired: 0 }, control), 2100, RULES)).toBe('READY');
+  });
+
+  test('changes with time at no moment before the one that is named', () => {
+    const anyCounts = fc
+      .record({
+        images: fc.nat(1),
+        uncaptioned: fc.nat(1),
+        unpaired: fc.nat(1),
+        rejected: fc.nat(1),
+        pending: fc.nat(1),
+        pendingEnds: fc.nat(300),
+        lastActivity: fc.nat(300),
+      })
+      .map(({ pendingEnds, ...each }): DatasetCounts => {
+        const pendingUntil = each.pending > 0 ? pendingEnds : null;
+        return { ...countsOf([], 0), ...each, trainable: each.images, pendingUntil };
+      });
+    fc.assert(
+      fc.property(anyCounts, fc.array(anyCounts, { maxLength: 3 }), fc.nat(400), (own, linked, from) => {
+        const dataset = datasetWith(own, ...linked);
+        const status = datasetStatusOf(dataset, from, RULES);
+        const next = nextStatusChangeOf(dataset, from, RULES) ?? 1000;
+        expect(next).toBeGreaterThan(from);
+        for (let at = from; at < next; at++) expect(datasetStatusOf(dataset, at, RULES)).toBe(status);
+      }),
+    );
+  });
+});

@@ -1,0 +1,207 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { stemGroupsOf } from '../../../src/dataset/counts.js';
+import type { LinkSlot, StoredFile } from '../../../src/dataset/dataset.js';
+import { mediaTypeOf } from '../../../src/dataset/media.js';
+import { pairErrorsOf, pairFaultOf, pairFilesIn } from '../../../src/dataset/pairs/pair-faults.js';
+import { pairFindingsOf } from '../../../src/dataset/pairs/pair-findings.js';
+import { pairErrorsIn, provePairs } from '../../../src/dataset/pairs/pair-proof.js';
+import { LINK_SLOTS } from '../../../src/dataset/pairs/roles.js';
+import { errorIn, warningIn } from '../../../src/dataset/problems.js';
+
+interface Options {
+  readonly size?: readonly [width: number, height: number] | undefined;
+  readonly isDamaged?: boolean;
+}
+
+function stored(filename: string, { size = [1024, 768], isDamaged = false }: Options = {}): StoredFile {
+  const { kind } = mediaTypeOf(filename)!;
+  const [width, height] = size;
+  const facts =
+    kind === 'caption' ? ({ kind, characters: 1 } as const) : ({ kind, format: 'x', width, height } as const);
+  const bytes = { sizeBytes: 1, sha256: 'ab'.repeat(32), contentType: 'x', facts, warnings: [], blobVersion: null };
+  const problem = isDamaged ? { problem: errorIn(filename, 'IMAGE_CORRUPT', 'broken') } : {};
+  const upload = { state: 'stored', ...bytes, finalizedAt: 1, ...problem } as const;
+  return { id: filename, datasetId: 'dataset', filename, kind, createdAt: 1, upload };
+}
+
+const files = (...names: string[]) => names.map((name) => stored(name));
+
+const groupsOf = (all: readonly StoredFile[]) => stemGroupsOf(pairFilesIn(all));
+
+function findingsOf(target: StoredFile[], linked: StoredFile[], slot: LinkSlot = 'control_1') {
+  const groups = groupsOf(linked);
+  const proof = provePairs(groupsOf(target), groups, slot);
+  const link = { slot, name: 'railway-depth', status: 'READY', groups, proof, warnings: [] } as const;
+  return pairFindingsOf('railway', [link]);
+}
+
+const NAMES = ['a.jpg', 'a.JPEG', 'a.png', 'a.txt', 'a.mp4', 'a.gif', 'b.webp', 'b.txt', 'B.webp', 'c.mkv', 'c.jpg'];
+const SIZES = [
+  [1024, 768],
+  [768, 1024],
+  [512, 384],
+  [63, 64],
+  [1000, 100],
+] as const;
+
+const anyFiles = fc
+  .uniqueArray(fc.constantFrom(...NAMES), { maxLength: NAMES.length })
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc.record({ size: fc.constantFrom(...SIZES), isDamaged: fc.boolean() }).map((options) => stored(name, options)),
+      ),
+    ),
+  );
+const anySlot = fc.constantFrom(...LINK_SLOTS);
+
+describe('the proof of pairs', () => {
+  test('counts the sum over the stems, so that a change of one stem changes the count by its difference', () => {
+    fc.assert(
+      fc.property(anyFiles, anyFiles, anyFiles, anySlot, (target, linked, changed, slot) => {
+        const [from, to, of] = [groupsOf(linked), groupsOf(changed), groupsOf(target)];
+        const errorsAt = (stem: string, groups: typeof from) =>
+          pairErrorsOf(of.get(stem) ?? [], groups.get(stem) ?? [], slot);
+        const stems = [...new Set([...of.keys(), ...from.keys(), ...to.keys()])];
+        let count = pairErrorsIn(provePairs(of, from, slot));
+        expect(stems.reduce((sum, stem) => sum + errorsAt(stem, from), 0)).toBe(count);
+        for (const stem of stems) count += errorsAt(stem, to) - errorsAt(stem, from);
+        expect(count).toBe(pairErrorsIn(provePairs(of, to, slot)));
+      }),
+    );
+  });
+
+  test('has an error in its findings if and only if it counts one', () => {
+    fc.assert(
+      fc.property(anyFiles, anyFiles, anySlot, (target, linked, slot) => {
+        const count = pairErrorsIn(provePairs(groupsOf(target), groupsOf(linked), slot));
+        const errors = findingsOf(target, linked, slot).filter(({ severity }) => severity === 'error');
+        expect(errors.length > 0).toBe(count > 0);
+      }),
+    );
+  });
+
+  test('finds nothing where each target has its control, whatever its type and size', () => {
+    const target = [...files('a.jpg', 'a.txt', 'b.png', 'b.txt'), stored('c.mp4')];
+    const linked = [stored('a.webp', { size: [512, 384] }), stored('b.PNG', { size: [4000, 3001] }), stored('c.jpeg')];
+    expect(findingsOf(target, linked)).toEqual([]);
+  });
+
+  test.each([
+    { title: 'an image without a control', target: 'a.jpg', linked: '', fault: 'missing' },
+    { title: 'a caption in place of a control', target: 'a.jpg', linked: 'a.txt', fault: 'missing' },
+    { title: 'a control of a type that the trainer does not read', target: 'a.jpg', linked: 'a.gif', fault: 'missing' },
+    { title: 'a clip as the control of an image', target: 'a.jpg', linked: 'a.mp4', fault: 'missing' },
+    { title: 'a clip as the control of a clip', target: 'a.mp4', linked: 'a.mp4', fault: 'clip' },
+    { title: 'a clip as the control of an image and a clip', target: 'a.mp4 a.jpg', linked: 'a.mp4', fault: 'missing' },
+    { title: 'an image beside a clip', target: 'a.mp4', linked: 'a.mp4 a.jpg', fault: undefined },
+    { title: 'two controls of one name', target: 'a.jpg', linked: 'a.jpg a.png', fault: 'ambiguous' },
+    { title: 'a control without a target', target: '', linked: 'a.jpg', fault: 'extra' },
+    { title: 'a control of a target that is not trained on', target: 'a.gif', linked: 'a.jpg', fault: 'extra' },
+    { title: 'two targets of one name', target: 'a.jpg a.png', linked: 'a.webp', fault: undefined },
+    { title: 'neither', target: 'a.txt', linked: 'a.txt', fault: undefined },
+  ])('judges $title: $fault', ({ target, linked, fault }) => {
+    const [of, other] = [target, linked].map((names) => files(...names.split(' ').filter(Boolean)));
+    expect(pairFaultOf(of!, other!, 'control_1')).toBe(fault);
+  });
+
+  test('takes no clip as a mask', () => {
+    expect(pairFaultOf(files('a.mp4'), files('a.mp4'), 'mask')).toBe('missing');
+  });
+
+  test.each([
+    // Within rounding: a third of 1000 is 333.
+    { slot: 'control_2', target: [1000, 667], linked: [333, 222], fault: undefined },
+    { slot: 'control_2', target: [1024, 1024], linked: [1040, 1024], fault: undefined },
+    { slot: 'control_2', target: [1024, 1024], linked: [1050, 1024], fault: 'stretched' },
+    { slot: 'control_1', target: [1024, 768], linked: [768, 1024], fault: 'stretched' },
+    { slot: 'control_1', target: [1024, 768], linked: [85, 64], fault: undefined },
+    { slot: 'control_1', target: [1024, 768], linked: [84, 63], fault: 'misfit' },
+    { slot: 'control_1', target: [1024, 128], linked: [1024, 128], fault: undefined },
+    { slot: 'control_1', target: [1025, 128], linked: [1025, 128], fault: 'misfit' },
+    { slot: 'mask', target: [1024, 768], linked: [768, 1024], fault: 'misfit' },
+    { slot: 'mask', target: [1024, 768], linked: [1024, 1024], fault: 'stretched' },
+    { slot: 'mask', target: [1024, 1024], linked: [768, 1024], fault: 'stretched' },
+    { slot: 'mask', target: [1024, 768], linked: [40, 30], fault: undefined },
+  ] as const)('judges sizes: $target with $linked as $slot: $fault', ({ slot, target, linked, fault }) => {
+    const [of, other] = [stored('a.jpg', { size: target }), stored('a.png', { size: linked })];
+    expect(pairFaultOf([of], [other], slot)).toBe(fault);
+  });
+
+  test('does not judge the size of a control of a clip by FLUX.2, which trains on images', () => {
+    const [target, linked] = [stored('a.mp4', { size: [84, 63] }), stored('a.png', { size: [84, 63] })];
+    expect(pairFaultOf([target], [linked], 'control_1')).toBeUndefined();
+  });
+
+  test('counts no file that a recheck found damaged', () => {
+    const damaged = stored('a.jpg', { isDamaged: true });
+    expect(findingsOf(files('a.jpg'), [damaged])).toMatchObject([{ code: 'MISSING_CONTROL' }]);
+    expect(findingsOf([damaged], [])).toEqual([]);
+  });
+});
+
+describe('the findings of pairs', () => {
+  test('name the first ten stems, how many more there are, and what to do', () => {
+    const numbers = Array.from({ length: 1234 }, (_, i) => String(i).padStart(4, '0'));
+    const [finding, ...others] = findingsOf(files(...numbers.map((number) => `${number}.jpg`)), []);
+    expect(others).toEqual([]);
+    expect(finding).toEqual({
+      severity: 'error',
+      code: 'MISSING_CONTROL',
+      message:
+        '"railway-depth" (control 1) has no control for 1,234 images of "railway": 0000, 0001, 0002, 0003, 0004, 0005, 0006, 0007, 0008, 0009 and 1,224 more. Upload a JPEG, PNG or WebP image of the same name to "railway-depth".',
+    });
+  });
+
+  test('say which file may have been meant', () => {
+    const target = files('dog.jpg', 'cat.jpg', 'cow.jpg');
+    const [missing, extra] = findingsOf(target, files('Dog.png', 'cat.gif'));
+    expect(missing).toMatchObject({ code: 'MISSING_CONTROL' });
+    expect(missing?.message).toContain('for 3 images of "railway": cat, cow, dog.');
+    expect(missing?.message).toContain('The trainer does not read cat.gif there.');
+    expect(missing?.message).toContain(
+      'Perhaps these were meant: Dog.png for dog. Names must be equal in every letter.',
+    );
+    expect(extra).toMatchObject({ severity: 'warning', code: 'EXTRA_CONTROL' });
+  });
+
+  test('say which of several images the trainer takes', () => {
+    const linked = files('a.webp', 'a.png', 'a.JPG');
+    expect(findingsOf(files('a.jpg'), linked, 'mask')).toMatchObject([
+      { severity: 'error', code: 'AMBIGUOUS_MASK', message: expect.stringContaining('a.JPG (not a.webp or a.png).') },
+    ]);
+  });
+
+  test.each([
+    { slot: 'control_1', size: [768, 1024], expected: { severity: 'warning', code: 'CONTROL_SIZE' } },
+    { slot: 'control_1', size: [40, 30], expected: { severity: 'error', code: 'CONTROL_SIZE' } },
+    { slot: 'mask', size: [768, 1024], expected: { severity: 'error', code: 'MASK_SIZE' } },
+    { slot: 'mask', size: [1024, 1024], expected: { severity: 'warning', code: 'MASK_SIZE' } },
+  ] as const)('are as severe as what the trainer does: $expected.severity for $size as $slot', (each) => {
+    const linked = [stored('a.png', { size: each.size })];
+    expect(findingsOf(files('a.jpg'), linked, each.slot)).toMatchObject([each.expected]);
+  });
+
+  test('name a linked dataset that is not READY, and show the warnings about its masks', () => {
+    const groups = groupsOf(files('a.png'));
+    const proof = provePairs(groups, groups, 'mask');
+    const warnings = [
+      warningIn('a.png', 'BLACK_MASK', 'a.png is black.'),
+      warningIn('a.png', 'CONTENT_DIFFERS', 'other'),
+    ];
+    const link = { slot: 'mask', name: 'masks', groups, proof, warnings } as const;
+    expect(pairFindingsOf('railway', [{ ...link, status: 'FAILED' }])).toEqual([
+      {
+        severity: 'error',
+        code: 'LINKED_NOT_READY',
+        message: '"masks" (mask) is FAILED. Its status says what to repair.',
+      },
+      { severity: 'warning', code: 'BLACK_MASK', message: '"masks" (mask): a.png is black.' },
+    ]);
+    expect(pairFindingsOf('railway', [{ ...link, status: 'DRAFT', warnings: [] }])).toMatchObject([
+      { code: 'LINKED_NOT_READY', message: '"masks" (mask) has no files. Upload its images.' },
+    ]);
+    expect(pairFindingsOf('railway', [{ ...link, status: 'UPLOADING', warnings: [] }])).toEqual([]);
+  });
+});
