@@ -39,6 +39,8 @@ interface CatalogForTest {
   readonly accounts: Accounts;
   readonly accountId: string;
   readonly database: Database;
+  /** Opens the database again, as another process does. */
+  readonly openAnother: () => Promise<{ catalog: Catalog; database: Database }>;
   /** Deletes all revisions but the latest ones, so that blobs of the history go to the trash. */
   readonly endHistory: (now: number) => Promise<void>;
 }
@@ -47,23 +49,34 @@ interface CatalogForTest {
 export const catalogs: readonly Backend<CatalogForTest>[] = [
   {
     name: 'SQLite',
-    open: async () => catalogOver(await openSqlite(join(await folderForTest(), 'catalog.sqlite'))),
+    open: async () => {
+      const path = join(await folderForTest(), 'catalog.sqlite');
+      return catalogOver(() => openSqlite(path));
+    },
   },
   {
     name: 'Postgres',
     leftOut: whyNoPostgres(),
-    open: async () => catalogOver(await openPostgres(await databaseForTest())),
+    open: async () => {
+      const url = await databaseForTest();
+      return catalogOver(() => openPostgres(url));
+    },
   },
 ];
 
-async function catalogOver(database: Database): Promise<CatalogForTest> {
-  onTestFinished(() => database.close());
+async function catalogOver(openDatabase: () => Promise<Database>): Promise<CatalogForTest> {
+  const openAnother = async () => {
+    const database = await openDatabase();
+    onTestFinished(() => database.close());
+    return { catalog: new Catalog(database, { blobGrace: 1000 }), database };
+  };
+  const { catalog, database } = await openAnother();
   const accounts = new Accounts(database);
   const { token } = await accounts.createToken('tester', 1);
   const accountId = (await accounts.grantOf(token))!.accountId;
   const retention = { rules: { count: 0, lifetime: 0 }, maxBytes: Number.MAX_SAFE_INTEGER, blobGrace: 1000 };
   const endHistory = (now: number) => new Retention(database, retention).run(now);
-  return { catalog: new Catalog(database, { blobGrace: 1000 }), accounts, accountId, database, endHistory };
+  return { catalog, accounts, accountId, database, openAnother, endHistory };
 }
 
 /** Every blob store. `keys` lists what the store holds, half-received bytes included. */

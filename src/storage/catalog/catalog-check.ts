@@ -5,7 +5,9 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
 import { pastFileOf } from './history/revision-rows.js';
-import { countsInRow, type DatasetRow, fileOf } from './rows.js';
+import { shiftUnpaired } from './pairs/count-pairs.js';
+import { recountUnpaired } from './pairs/recount-pairs.js';
+import { countsInRow, type DatasetRow, fileOf, LINKED } from './rows.js';
 import { datasetById, lockedDatasetById, rowChunksOf, writeCounts } from './statements.js';
 
 /** Files of one stem may fall on two pages. */
@@ -131,7 +133,7 @@ export interface Miscounted {
 }
 
 /**
- * Counts the files of a dataset and compares them with its row; memory does not grow with the files. Changes meanwhile look
+ * Counts the files of a dataset, and the errors of its pairs, and compares them with its row; memory does not grow with the files. Changes meanwhile look
  * like a wrong count, so a difference is counted again in one snapshot, where it can be corrected too.
  *
  * @returns `undefined` if they agree or the dataset is gone
@@ -148,8 +150,14 @@ export async function checkCounts(
     const select = corrects && hasRowLocks ? lockedDatasetById : datasetById;
     const compared = await compareCounts(query, run, { datasetId, select });
     if (compared === undefined) return undefined;
-    const { row, counts, ...miscounted } = compared;
-    if (corrects) await commit([writeCounts(query, { ...row, ...counts, datasetId, lastActivity: row.updated_at })]);
+    const { row, counts, unpaired, ...miscounted } = compared;
+    if (corrects) {
+      const by = unpaired - row.unpaired;
+      await commit([
+        writeCounts(query, { ...row, ...counts, datasetId, lastActivity: row.updated_at }),
+        ...(by === 0 ? [] : [shiftUnpaired(query, { datasetId, by })]),
+      ]);
+    }
     return miscounted;
   });
 }
@@ -158,17 +166,19 @@ async function compareCounts(
   query: Query,
   run: RunStatement,
   { datasetId, select }: { datasetId: string; select: typeof datasetById },
-): Promise<(Miscounted & { row: DatasetRow; counts: StemCounts }) | undefined> {
+): Promise<(Miscounted & { row: DatasetRow; counts: StemCounts; unpaired: number }) | undefined> {
   const [row] = await run<DatasetRow>(select(query, { id: datasetId }));
   if (row === undefined) return undefined;
   const { name: datasetName } = row;
   const recorded = countsInRow(row);
   const { counts, pendingUntil } = await countFiles(query, run, datasetId);
   const wrong: WrongCount[] = COUNT_FIELDS.map((name) => ({ name, recorded: recorded[name], counted: counts[name] }));
+  const unpaired = row.linked === LINKED.from ? await recountUnpaired(query, run, datasetId) : 0;
+  wrong.push({ name: 'unpaired', recorded: recorded.unpaired, counted: unpaired });
   wrong.push({ name: 'pendingUntil', recorded: recorded.pendingUntil, counted: pendingUntil });
   const different = wrong.filter((count) => count.recorded !== count.counted);
   if (different.length === 0) return undefined;
-  return { datasetId, datasetName, wrong: different, row, counts };
+  return { datasetId, datasetName, wrong: different, row, counts, unpaired };
 }
 
 async function countFiles(query: Query, run: RunStatement, datasetId: string) {

@@ -23,6 +23,7 @@ import {
   revisionByNumber,
   writeRevision,
 } from './history/record-history.js';
+import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
 import {
   countReservation,
@@ -81,18 +82,20 @@ export interface ChangeOptions {
 
 /**
  * Applies a transition to the files of the stems of `filenames`, in one transaction of two round trips: the first locks and
- * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially.
+ * reads, the second writes. The lock on the row of the dataset makes changes to one dataset run sequentially. If the dataset
+ * has links or is linked to, and pairs change, another one between them reads the other side of the pairs.
  *
  * @returns the changed dataset; `undefined`, and no change, if the dataset does not exist, the transition returns
  * `undefined` for one of the stems, or the revision that a restore needs is gone
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
-  { query, hasRowLocks, transact }: Database,
+  db: Database,
   change: FileChange,
   transition: Transition,
   { blobGrace, limits, notification }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
+  const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
   const ownStems = [...new Set(filenames.map(stemOf))];
   return transact({ isDurable }, async ({ send, commit }) => {
@@ -116,6 +119,7 @@ export function changeFiles(
     let { lastActivity, pendingUntil: _, unpaired, ...counts }: DatasetCounts = countsInRow(row);
     const added = { files: 0, bytes: 0 };
     const differences: StoredDifference[] = [];
+    const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
       const old = before.get(stem) ?? [];
@@ -132,6 +136,7 @@ export function changeFiles(
       const needsNoBlob = ({ id }: DatasetFile) => (remaining.get(id)?.upload.state ?? 'rejected') === 'rejected';
       trashed.push(...old.filter((file) => needsNoBlob(file) && mayHaveBlob(file, mayHaveBlobs)));
       counts = recount(counts, old, next);
+      stemChanges.push({ stem, before: old, after: next });
       differences.push(storedDifference(old, next));
       author ??= authorOf(old, next);
       const [usedBefore, usedAfter] = [usageOf(old), usageOf(next)];
@@ -139,6 +144,9 @@ export function changeFiles(
       added.bytes += usedAfter.bytes - usedBefore.bytes;
     }
     if (isActivity) lastActivity = now;
+    const { isWholeDataset = false } = change;
+    const shifts = await unpairedShiftsOf(db, send, { row, changes: stemChanges, isWholeDataset });
+    unpaired += shifts.find((shift) => shift.datasetId === datasetId)?.by ?? 0;
     const accountId = row.account_id;
     const restoredFrom = restore?.restoredFrom ?? null;
     const history = historyChangeOf(row, differences, { author, now, restoredFrom });
@@ -159,6 +167,7 @@ export function changeFiles(
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...(differences.some(({ isJudgedAnew }) => isJudgedAnew) ? [forgetReadiness(query, datasetId)] : []),
+      ...shifts.map((shift) => shiftUnpaired(query, shift)),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);
