@@ -1,6 +1,8 @@
-import { type Dataset, type Micros, nextChangeOf, type StatusRules, statusOf } from '../../dataset/dataset.js';
+import type { Dataset, Micros, StatusRules } from '../../dataset/dataset.js';
+import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { DatasetSummary } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { fingerprintOf } from './linked-datasets.js';
 import { waitUnlessAborted } from './watch-dataset.js';
 
 /** Between two rounds, so that an upload of thousands of files causes only a few events a second. */
@@ -19,9 +21,9 @@ export type AccountEvent =
   | { readonly type: 'deleted'; readonly id: string };
 
 /**
- * Yields `open`, then each dataset of an account after a change, including changes that only time causes. Changes in quick
- * succession are combined, and only changed rows are read. Ends when notifications may have been lost, so that the client
- * lists all datasets again, or, without an error, when the signal fires.
+ * Yields `open`, then each dataset of an account after a change, including changes of datasets that it links to and changes
+ * that only time causes. Changes in quick succession are combined, and only changed rows are read. Ends when notifications may
+ * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
  */
 export async function* watchAccount(
   { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },
@@ -34,19 +36,25 @@ export async function* watchAccount(
   const fingerprints = new Map<string, string>();
   /** When time will change the status of a dataset. */
   const nextChanges = new Map<string, Micros>();
+  /** The ids of the datasets that each dataset links to. */
+  const linkedIds = new Map<string, readonly string[]>();
   let wake = new AbortController();
   let hasGap = false;
 
   const changeIn = (dataset: Dataset): DatasetSummary | undefined => {
-    const { id, counts } = dataset;
+    const { id } = dataset;
     // The clock is read once for both, so that no change falls between two readings.
     const at = now();
-    const status = statusOf(counts, at, rules);
-    const nextChange = nextChangeOf(counts, at, rules);
+    const status = datasetStatusOf(dataset, at, rules);
+    const nextChange = nextStatusChangeOf(dataset, at, rules);
     if (nextChange === undefined) nextChanges.delete(id);
     else nextChanges.set(id, nextChange);
-    // The renewal of a lease changes only `pendingUntil`, and is not reported.
-    const fingerprint = Object.values({ status, ...counts, pendingUntil: null }).join();
+    const ids = dataset.links.map((link) => link.dataset.id);
+    const known = linkedIds.get(id) ?? [];
+    linkedIds.set(id, ids);
+    // A linked dataset that is new may have changed before.
+    if (ids.some((linkedId) => !known.includes(linkedId))) changed.add(id);
+    const fingerprint = fingerprintOf(dataset, status);
     if (fingerprint === fingerprints.get(id)) return undefined;
     fingerprints.set(id, fingerprint);
     return { dataset, status };
@@ -56,6 +64,7 @@ export async function* watchAccount(
     (id) => {
       if (foreignIds.has(id)) return;
       changed.add(id);
+      for (const [targetId, ids] of linkedIds) if (ids.includes(id)) changed.add(targetId);
       wake.abort();
     },
     () => {
@@ -87,6 +96,7 @@ export async function* watchAccount(
         if (summary !== undefined) yield { type: 'dataset', summary };
         if (dataset !== undefined) continue;
         nextChanges.delete(id);
+        linkedIds.delete(id);
         if (fingerprints.delete(id)) yield { type: 'deleted', id };
         else if (foreignIds.size < MAX_FOREIGN_IDS) foreignIds.add(id);
       }

@@ -1,7 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Micros, nextChangeOf, statusOf } from '../../dataset/dataset.js';
+import type { Micros } from '../../dataset/dataset.js';
+import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import { type DatasetKey, type DatasetSummary, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { fingerprintOf, LinkedDatasets } from './linked-datasets.js';
 
 /** The longest delay of a Node timer. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -19,8 +21,9 @@ export interface DatasetChange extends DatasetSummary {
 }
 
 /**
- * Yields the dataset as it is now, and again after every change, including changes that only time causes. Changes while the
- * caller handles one are combined. Ends when the dataset is deleted, or without an error when the signal fires.
+ * Yields the dataset as it is now, and again after every change, including changes of datasets that it links to and changes that
+ * only time causes. Changes while the caller handles one are combined. Ends when the dataset is deleted, or without an error
+ * when the signal fires.
  *
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
@@ -36,6 +39,7 @@ export async function* watchDataset(
     if (filenames === undefined || (changed?.size ?? 0) > MAX_CHANGED_NAMES) changed = undefined;
     wake.abort();
   });
+  const linkedDatasets = new LinkedDatasets(catalog.changes, () => wake.abort());
   try {
     let lastFingerprint: string | undefined;
     while (!signal.aborted) {
@@ -48,23 +52,25 @@ export async function* watchDataset(
         if (lastFingerprint === undefined) throw datasetNotFound(key.id);
         return;
       }
-      const { counts } = dataset;
-      const isPolling = pollPresignedUploads !== undefined && counts.pending > 0;
-      if (isPolling) pollPresignedUploads(key.id);
+      linkedDatasets.follow(dataset);
+      const polled = [dataset, ...dataset.links.map((link) => link.dataset)].filter(({ counts }) => counts.pending > 0);
+      const isPolling = pollPresignedUploads !== undefined && polled.length > 0;
+      if (isPolling) for (const { id } of polled) pollPresignedUploads(id);
       // The clock is read once for both, so that no change falls between two readings.
       const at = now();
-      const status = statusOf(counts, at, rules);
-      const fingerprint = JSON.stringify({ status, ...counts, pendingUntil: 0 });
+      const status = datasetStatusOf(dataset, at, rules);
+      const fingerprint = fingerprintOf(dataset, status);
       if (fingerprint !== lastFingerprint || filenames === undefined || filenames.length > 0) {
         yield { dataset, status, filenames };
       }
       lastFingerprint = fingerprint;
-      const nextChange = nextChangeOf(counts, at, rules) ?? Number.POSITIVE_INFINITY;
+      const nextChange = nextStatusChangeOf(dataset, at, rules) ?? Number.POSITIVE_INFINITY;
       const maxMs = isPolling ? STORE_POLL_INTERVAL_MS : MAX_TIMEOUT_MS;
       await waitUnlessAborted(nextChange - at, { maxMs, signal: AbortSignal.any([signal, wake.signal]) });
     }
   } finally {
     unsubscribe();
+    linkedDatasets.end();
   }
 }
 

@@ -1,5 +1,6 @@
-import { type Dataset, type Micros, nextChangeOf, statusOf } from '../../dataset/dataset.js';
+import type { Dataset, Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
 import type { Announcement, Announcements, WatchedDataset } from '../../storage/catalog/webhooks/announcements.js';
 import type { DatasetService, DatasetView } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -85,7 +86,7 @@ export class Announcer {
     for (const [id, due] of this.#due) if (due <= at) changed.push(id);
     try {
       if (performance.now() - this.#comparedAllAt >= COMPARE_ALL_MS) await this.#compareAllNow();
-      else await this.#compare(changed);
+      else await this.#compare([...new Set([...changed, ...(await announcements.linkingTo(changed))])]);
     } catch (error) {
       this.#comparedAllAt = Number.NEGATIVE_INFINITY;
       this.#options.onError(error, 'recording events of webhooks failed; it will be retried');
@@ -122,24 +123,25 @@ export class Announcer {
     const known = announcement ?? (await this.#begin(dataset, since));
     const { now, rules } = this.#dependencies;
     const at = now();
-    const { counts } = dataset;
-    const status = statusOf(counts, at, rules);
-    const next = nextChangeOf(counts, at, rules);
+    const status = datasetStatusOf(dataset, at, rules);
+    const next = nextStatusChangeOf(dataset, at, rules);
     if (next !== undefined) this.#due.set(dataset.id, next);
     if (status !== 'READY' && status !== 'FAILED') return;
-    const isSeen = status === 'FAILED' || known.seenAt === dataset.updatedAt;
+    const isSeen = status === 'FAILED' || known.seenAt === lastActivityOf(dataset);
     if (known.status === status && isSeen) return;
     // Files that follow in quick succession are one event.
-    const quietAt = counts.lastActivity + rules.captionGrace;
+    const quietAt = lastActivityOf(dataset) + rules.captionGrace;
     if (at < quietAt) this.#due.set(dataset.id, quietAt);
     else await this.#announce(dataset, known, status);
   }
 
   /** What a dataset was when the first webhook was made is no event. */
-  async #begin({ id, accountId, name, updatedAt, counts }: Dataset, since: Micros): Promise<Announcement> {
-    const then = updatedAt <= since ? statusOf(counts, since, this.#dependencies.rules) : undefined;
+  async #begin(dataset: Dataset, since: Micros): Promise<Announcement> {
+    const { id, accountId, name } = dataset;
+    const seenAt = lastActivityOf(dataset);
+    const then = seenAt <= since ? datasetStatusOf(dataset, since, this.#dependencies.rules) : undefined;
     const status = then === 'READY' || then === 'FAILED' ? then : null;
-    const begun = { datasetId: id, accountId, name, status, digest: null, seenAt: updatedAt, announcedAt: 0 };
+    const begun = { datasetId: id, accountId, name, status, digest: null, seenAt, announcedAt: 0 };
     await this.#options.announcements.begin(begun);
     return begun;
   }
@@ -153,14 +155,14 @@ export class Announcer {
     });
     // Another status is in the feed, too.
     if (view === undefined || view.status !== status) return;
-    const { updatedAt } = view.dataset;
+    const seenAt = lastActivityOf(view.dataset);
     const digest = view.digest ?? null;
-    if (known.status === status && known.digest === digest) return announcements.markSeen(known, updatedAt);
+    if (known.status === status && known.digest === digest) return announcements.markSeen(known, seenAt);
     const at = this.#timeAfter(known);
     const payload = readyOrFailedPayload(view, { at, toWire });
     const { newId } = this.#dependencies;
     const event = status === 'READY' ? 'dataset.ready' : 'dataset.failed';
-    const after = { ...known, status, digest, seenAt: updatedAt };
+    const after = { ...known, status, digest, seenAt };
     if (await announcements.record(known, after, { event, at, payload, newId: messageId(newId) })) {
       this.#options.onRecorded();
     }

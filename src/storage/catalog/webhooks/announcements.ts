@@ -5,6 +5,7 @@ import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { withLinks } from '../pairs/links.js';
 import type { DatasetRow } from '../rows.js';
+import { rowChunksOf } from '../statements.js';
 import { insertDeliveries } from './deliveries.js';
 import { webhookOf } from './webhooks.js';
 
@@ -16,7 +17,7 @@ export interface Announcement {
   readonly status: 'READY' | 'FAILED' | null;
   /** Of a READY dataset; `null` if it is not known. */
   readonly digest: string | null;
-  /** `updatedAt` of the dataset when it was compared with this. */
+  /** The last activity of the dataset, and of those that it links to, when it was compared with this. */
   readonly seenAt: Micros;
   /** 0 if there was no event yet. */
   readonly announcedAt: Micros;
@@ -55,6 +56,16 @@ export class Announcements {
   /** Those of these datasets that are watched. @param ids at most `ROWS_PER_STATEMENT` */
   async watched(ids: readonly string[]): Promise<WatchedDataset[]> {
     return this.#complete(await watchedDatasets(this.#db.query).where('dataset.id', 'in', ids).execute());
+  }
+
+  /** The ids of the datasets that link to one of these, since their status may change with it. */
+  async linkingTo(ids: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(
+      rowChunksOf(ids).map((chunk) =>
+        this.#db.query.selectFrom('link').select('dataset_id').distinct().where('linked_id', 'in', chunk).execute(),
+      ),
+    );
+    return found.flat().map(({ dataset_id }) => dataset_id);
   }
 
   /** A page of all watched datasets, by id. */
