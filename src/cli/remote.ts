@@ -104,9 +104,15 @@ export function clientFrom(options: RemoteOptions, { change }: Pick<ClientOption
 
 /** Finds a dataset by name or ID. @throws CommandError with 66 if there is none */
 export async function mustFind(client: TrainyardClient, nameOrId: string, signal?: AbortSignal): Promise<WireDataset> {
-  const dataset = await client.find(nameOrId, { signal });
+  return datasetIn(await client.list({ signal }), nameOrId);
+}
+
+/** Finds a dataset by name or ID in a list of all. @throws CommandError with 66 if there is none */
+export function datasetIn(datasets: readonly WireDataset[], nameOrId: string): WireDataset {
+  const name = nameOrId.normalize('NFC');
+  const dataset = datasets.find(({ id }) => id === nameOrId) ?? datasets.find((each) => each.name === name);
   if (dataset !== undefined) return dataset;
-  const hint = didYouMean(nameOrId, await client.list({ signal })) || ' To list your datasets, run: trainyard ls';
+  const hint = didYouMean(nameOrId, datasets) || ' To list your datasets, run: trainyard ls';
   throw new CommandError(EXIT.noInput, `there is no dataset "${nameOrId}".${hint}`);
 }
 

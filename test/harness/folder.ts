@@ -1,11 +1,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { temporaryFolder } from './server.js';
 
 /**
- * A folder of that name with these files, removed with the test.
+ * A folder of that name with these files, which may be in sub-folders (`control/01.jpg`); removed with the test.
  *
  * @returns its path
  */
@@ -14,7 +14,12 @@ export async function folderWith(files: Record<string, Buffer | string>, name = 
   onTestFinished(() => rm(parent, { recursive: true, force: true }));
   const folder = join(parent, name);
   await mkdir(folder);
-  await Promise.all(Object.entries(files).map(([file, bytes]) => writeFile(join(folder, file), bytes)));
+  await Promise.all(
+    Object.entries(files).map(async ([file, bytes]) => {
+      await mkdir(dirname(join(folder, file)), { recursive: true });
+      await writeFile(join(folder, file), bytes);
+    }),
+  );
   return folder;
 }
 
@@ -27,4 +32,26 @@ export async function pairsOf(count: number): Promise<Record<string, Buffer | st
     files[`${stem}.txt`] = `wagon ${seed}`;
   }
   return files;
+}
+
+/** A folder of pairs: so many targets with captions, and an image of each stem in the other sub-folders. */
+export async function editPairsOf(
+  count: number,
+  subFolders: readonly string[] = ['control'],
+): Promise<Record<string, Buffer | string>> {
+  const files: Record<string, Buffer | string> = {};
+  for (const [name, bytes] of Object.entries(await pairsOf(count))) files[`target/${name}`] = bytes;
+  for (const [at, folder] of subFolders.entries()) {
+    const images = await imagesOf(count, 1000 * (at + 1));
+    for (const [name, bytes] of Object.entries(images)) files[`${folder}/${name}`] = bytes;
+  }
+  return files;
+}
+
+/** So many images without captions, from `01.jpg` on. */
+export async function imagesOf(count: number, seed = 100): Promise<Record<string, Buffer>> {
+  const entries = Array.from({ length: count }, async (_, i) => {
+    return [`${String(i + 1).padStart(2, '0')}.jpg`, await media.jpeg({ seed: seed + i })] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
 import { countMendable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
 import { fixDocument } from '../fix/fix-output.js';
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
+import { roleOption } from '../role-option.js';
 import { addSettings, ffmpegFrom } from '../settings.js';
 import { EXIT, interruptible } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
@@ -18,6 +20,7 @@ Examples:
   $ trainyard check photos --json | jq '.errors[].message'
   $ trainyard check photos --fix --dry-run  lists what --fix would change
   $ trainyard check photos --fix            mends files, and keeps the originals in photos.orig
+  $ trainyard check depth --role control    control images, which need no captions
 
 ${FIX_HELP}
 
@@ -30,6 +33,7 @@ export function addCheckCommand(program: Command): void {
     .command('check')
     .description('Inspect files as the service does, and list what makes them unfit to train on.')
     .argument('<paths...>', 'a folder, or files')
+    .addOption(roleOption('what the files are for: training (default), control or mask; these two need no captions'))
     .option('--follow', 'follow links that lead out of the folder')
     .option('--fix', 'mend files where that needs no guessing')
     .option('--dry-run', 'with --fix: list what would be changed, and change nothing')
@@ -42,6 +46,7 @@ export function addCheckCommand(program: Command): void {
 }
 
 interface CheckOptions extends FixFlags {
+  readonly role?: Role;
   readonly follow?: true;
   readonly ffmpeg?: string;
 }
@@ -55,13 +60,13 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
   try {
     const task = { follow: options.follow === true, inspector, display, signal };
     const fixed = options.fix && (await fixFiles(paths, options, task));
-    const report = await inspectPaths(fixed?.paths ?? paths, task);
+    const report = await inspectPaths(fixed?.paths ?? paths, { ...task, ...(options.role && { role: options.role }) });
     process.exitCode = checkExitCode(report);
     if (options.json) {
       const fix = fixed === undefined ? {} : { fix: fixDocument(fixed) };
       return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
     }
-    printReport(report, ffmpegSentence(ffmpeg, choice));
+    printReport(report, { role: options.role, decoding: ffmpegSentence(ffmpeg, choice) });
     if (fixed === undefined) await printMendable(report, signal);
   } finally {
     display.clear();
@@ -78,13 +83,13 @@ function checkExitCode(report: FolderReport): number {
   return report.unreadable.length > 0 ? EXIT.ioError : 0;
 }
 
-function printReport(report: FolderReport, decoding: string): void {
+function printReport(report: FolderReport, { role, decoding }: { role: Role | undefined; decoding: string }): void {
   const paint = painterOf(process.stdout);
   print(totalsOf(report.inspected.map(({ file }) => file)));
   const hasClips = report.inspected.some(({ file }) => mediaTypeOf(file.filename)?.kind === 'video');
   if (hasClips) print(`${decoding.replace(/^every/, 'Every').replace(/^no /, 'No ')}.`);
   for (const line of problemLines(report, paint)) print(line);
-  for (const line of trainerLines(report)) print(line);
+  for (const line of trainerLines(report, role)) print(line);
   const errors = errorCount(report);
   const unreadable = report.unreadable.length;
   if (errors > 0) print(paint('red', `Not fit to train on: ${counted(errors, 'error')}.`));

@@ -1,8 +1,10 @@
 import { type Command, Option } from 'commander';
-import type { Dataset, DatasetWithFiles, Status } from '../../client/client.js';
+import type { Dataset, DatasetWithFiles, Role, Status } from '../../client/client.js';
 import { firstLines, kindCounts } from '../folder/report.js';
+import { linkLines, STATUS_COLOURS } from '../pairs/link-lines.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
+import { roleOption } from '../role-option.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
@@ -16,6 +18,7 @@ const LS_HELP = `
 Examples:
   $ trainyard ls
   $ trainyard ls --status FAILED
+  $ trainyard ls --role control
   $ trainyard ls --json | jq -r '.datasets[].name'`;
 
 const STATUS_HELP = `
@@ -38,6 +41,7 @@ export function addDatasetCommands(program: Command): void {
     .addOption(
       new Option('--status <status>', 'only datasets with this status').choices(STATUSES).argParser(parseStatus),
     )
+    .addOption(roleOption('only datasets with this role: training, control or mask'))
     .action((options) => interruptible((signal) => list(options, signal)));
   addRemoteOptions(ls).addHelpText('after', LS_HELP);
   const status = program
@@ -63,16 +67,26 @@ function parseStatus(text: string): string {
   throw new CommandError(EXIT.usage, message);
 }
 
-async function list(options: RemoteOptions & { status?: Status }, signal: AbortSignal): Promise<void> {
+interface ListOptions extends RemoteOptions {
+  readonly status?: Status;
+  readonly role?: Role;
+}
+
+async function list({ status: wanted, role, ...options }: ListOptions, signal: AbortSignal): Promise<void> {
   const all = await clientFrom(options).list({ signal });
-  const datasets = all.filter(({ status }) => options.status === undefined || status === options.status);
+  const datasets = all.filter(
+    (dataset) => (wanted ?? dataset.status) === dataset.status && (role ?? roleOf(dataset)) === roleOf(dataset),
+  );
   if (options.json) return printJson({ datasets });
   if (datasets.length === 0) {
-    if (options.status !== undefined) return print(`No dataset is ${options.status}.`);
+    const words = [wanted, role && `a ${role} dataset`].filter((word) => word !== undefined);
+    if (words.length > 0) return print(`No dataset is ${words.join(' and ')}.`);
     return print(withOwnCommand('You have no datasets yet. To create one, run: trainyard push DIR'));
   }
+  const hasRoles = datasets.some((dataset) => roleOf(dataset) !== 'training');
   const rows = datasets.map((dataset) => [
     printable(dataset.name),
+    ...(hasRoles ? [roleOf(dataset)] : []),
     dataset.status,
     contentOf(dataset),
     dataset.size_bytes === undefined ? '' : formatBytes(dataset.size_bytes),
@@ -80,15 +94,20 @@ async function list(options: RemoteOptions & { status?: Status }, signal: AbortS
     dataset.id,
   ]);
   const paint = painterOf(process.stdout);
-  const colours = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
-  const [heading = '', ...lines] = tableOf([['NAME', 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'], ...rows]);
+  const titles = ['NAME', ...(hasRoles ? ['ROLE'] : []), 'STATUS', 'FILES', 'SIZE', 'CHANGED (UTC)', 'ID'];
+  const [heading = '', ...lines] = tableOf([titles, ...rows]);
   print(paint('bold', heading));
   for (const [index, line] of lines.entries()) {
     const status = datasets[index]?.status ?? 'DRAFT';
     // The name comes first, and may contain the same word.
     const at = line.indexOf(status, printable(datasets[index]?.name ?? '').length);
-    print(line.slice(0, at) + paint(colours[status], status) + line.slice(at + status.length));
+    print(line.slice(0, at) + paint(STATUS_COLOURS[status], status) + line.slice(at + status.length));
   }
+}
+
+/** A service without roles has training datasets. */
+function roleOf({ role = 'training' }: Dataset): Role {
+  return role;
 }
 
 /** `12 images, 1 video, 13 captions`; empty for a service that reports no counts. */
@@ -126,8 +145,11 @@ function printStatus(dataset: DatasetWithFiles): void {
   const open = pending === 0 ? '' : `, ${counted(pending, 'pending upload')}`;
   const unproved = unchecked === 0 ? '' : `, ${counted(unchecked, 'file')} being checked`;
   const failed = rejected === 0 ? '' : `, ${counted(rejected, 'rejected upload')}`;
-  print(`${paint('bold', printable(dataset.name))}  ${content}, ${formatBytes(bytes)}${open}${unproved}${failed}`);
-  for (const line of statusLines(dataset, paint)) print(line);
+  const role = roleOf(dataset) === 'training' ? '' : `${roleOf(dataset)} dataset, `;
+  print(
+    `${paint('bold', printable(dataset.name))}  ${role}${content}, ${formatBytes(bytes)}${open}${unproved}${failed}`,
+  );
+  for (const line of [...linkLines(dataset, paint), ...statusLines(dataset, paint)]) print(line);
   const awaited = (dataset.awaited ?? []).map(
     ({ filename, until }) => `waiting for ${printable(filename)} until ${until.slice(11, 16)} UTC`,
   );

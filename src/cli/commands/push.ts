@@ -13,6 +13,7 @@ import type { PushTask } from '../push/prepare.js';
 import { type PushFlags, pushTaskFrom } from '../push/push-flags.js';
 import { watchAndPush } from '../push/watch-folder.js';
 import { addRemoteOptions, clientFrom, concurrencyOption } from '../remote.js';
+import { roleOption } from '../role-option.js';
 import type { NamedDataset } from '../sync/report.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { openProgressDisplay } from '../terminal/progress.js';
@@ -29,6 +30,7 @@ Examples:
   $ trainyard push photos --fix                    mends files first; with --dry-run it only lists what it would change
   $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
   $ trainyard push photos --watch --both           also pulls every change of the dataset
+  $ trainyard push depth --role control            control images for an edit model, which need no captions
 
 Run again after ctrl-C or a lost connection, the same command sends only the missing files.
 
@@ -54,6 +56,7 @@ export function addPushCommand(program: Command): void {
     .description('Check files, upload them to a dataset, and wait until it is READY.')
     .argument('<paths...>', 'a folder, or files')
     .option('--name <name>', 'name or ID of the dataset (default: the name of the folder)')
+    .addOption(roleOption('the role of the dataset: training (default), control or mask; these two need no captions'))
     .option('--replace', 'also remove from the dataset unchanged files, and uploads, that are no longer in the folder')
     .addOption(new Option('--ours', "in conflicts, replace the dataset's version").conflicts('theirs'))
     .addOption(new Option('--theirs', "in conflicts, keep the dataset's version"))
@@ -86,12 +89,13 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
   const newClient = () => clientFrom(flags, { change: { how: 'push', id: randomUUID() } });
   const client = newClient();
   const name = await datasetNameFor(given, flags.name);
+  requireFitting(flags);
   await requireWatchable(given, flags);
   const isJson = flags.json === true;
   const tools = { client, inspector: new FileInspector(), display: openProgressDisplay({ isQuiet: isJson }), signal };
   try {
     const { paths, fixed } = await fixBeforePush(given, flags, { ...tools, follow: flags.follow === true });
-    const task = await pushTaskFrom(flags, { paths, name, tools });
+    const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
     if (!flags.watch) return await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
     const pullOf = flags.both && ((dataset: NamedDataset) => pullTaskOf(task, dataset));
     await watchAndPush({ ...task, newClient, pullOf, isJson });
@@ -128,6 +132,15 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
     const allowed = raw.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '_').replace(/^[. ]+/, '') || 'my dataset';
     const message = `The folder's name can't name a dataset. ${error.message} Choose a name with --name, such as --name ${JSON.stringify(allowed)}.`;
     throw new CommandError(EXIT.dataError, message, { cause: error });
+  }
+}
+
+/** @throws CommandError with 64 if options exclude each other */
+function requireFitting({ role, trigger, captionAll, allowUncaptioned }: PushFlags): void {
+  const ofCaptions = { '--trigger': trigger, '--caption-all': captionAll, '--allow-uncaptioned': allowUncaptioned };
+  const [unused] = Object.entries(ofCaptions).flatMap(([option, value]) => (value === undefined ? [] : [option]));
+  if (role !== undefined && role !== 'training' && unused !== undefined) {
+    throw new CommandError(EXIT.usage, `${unused} is of no use for a ${role} dataset, which needs no captions.`);
   }
 }
 

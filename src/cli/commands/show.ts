@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
-import { type DatasetFile, type TrainyardClient, TrainyardError } from '../../client/client.js';
+import { type DatasetFile, type DatasetWithFiles, type TrainyardClient, TrainyardError } from '../../client/client.js';
 import { bodyTextOf } from '../../client/answer/answer-body.js';
 import { stemOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { linkLines } from '../pairs/link-lines.js';
 import { statusLines } from '../push/output.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
@@ -62,7 +63,7 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
     return printJson({ ...dataset, files });
   }
   const paint = painterOf(process.stdout);
-  const rows = rowsOf(dataset.files, captions);
+  const rows = rowsOf(dataset, captions);
   if (rows.length > 0) {
     const columns = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY;
     const [heading = '', ...lines] = tableOf([['FILE', 'SIZE', 'DETAILS', 'CAPTION'], ...rows]);
@@ -70,8 +71,9 @@ async function showFiles(name: string, options: RemoteOptions & { captions: bool
     for (const line of lines) print(truncated(line, columns));
   }
   const bytes = dataset.files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
-  print(`${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
-  for (const line of statusLines(dataset, paint)) print(line);
+  const role = (dataset.role ?? 'training') === 'training' ? '' : `${dataset.role} dataset, `;
+  print(`${role}${counted(dataset.files.length, 'file')}, ${formatBytes(bytes)}`);
+  for (const line of [...linkLines(dataset, paint), ...statusLines(dataset, paint)]) print(line);
 }
 
 function isCaption({ filename }: DatasetFile): boolean {
@@ -79,7 +81,9 @@ function isCaption({ filename }: DatasetFile): boolean {
 }
 
 /** A row for each image and video with its caption, and for each caption without media. */
-function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, string>): string[][] {
+function rowsOf({ role, files }: DatasetWithFiles, captions: ReadonlyMap<string, string>): string[][] {
+  // A control or mask needs no caption.
+  const none = role === 'control' || role === 'mask' ? '' : 'none';
   const captionOf = new Map(files.filter(isCaption).map((file) => [stemOf(file.filename), file]));
   const stems = new Set(files.filter((file) => !isCaption(file)).map(({ filename }) => stemOf(filename)));
   return files
@@ -87,7 +91,7 @@ function rowsOf(files: readonly DatasetFile[], captions: ReadonlyMap<string, str
     .map((file) => {
       const caption = isCaption(file) ? file : captionOf.get(stemOf(file.filename));
       const text = caption && captions.get(caption.filename);
-      const words = caption === undefined ? 'none' : text === undefined ? caption.filename : text.replace(/\s+/g, ' ');
+      const words = caption === undefined ? none : text === undefined ? caption.filename : text.replace(/\s+/g, ' ');
       return [
         printable(file.filename),
         formatBytes(file.size_bytes),

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { DatasetFile } from '../../dataset/dataset.js';
+import type { DatasetFile, Role } from '../../dataset/dataset.js';
 import { type Findings, findingsOf } from '../../dataset/findings.js';
 import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
@@ -103,13 +103,14 @@ async function remembered<T>(results: Results<T>, file: LocalFile, compute: () =
 /**
  * Reads and inspects local files, and shows the progress.
  *
+ * @param options.role that of the dataset that the files are for, `training` by default
  * @throws CommandError with 66 if the paths contain no file for a dataset
  */
 export async function inspectPaths(
   paths: readonly string[],
-  options: { follow: boolean; inspector: FileInspector; display: ProgressDisplay; signal: AbortSignal },
+  options: { role?: Role; follow: boolean; inspector: FileInspector; display: ProgressDisplay; signal: AbortSignal },
 ): Promise<FolderReport> {
-  const { inspector, display, signal } = options;
+  const { role, inspector, display, signal } = options;
   const contents = await readPaths(paths, { follow: options.follow });
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
@@ -123,7 +124,7 @@ export async function inspectPaths(
   display.clear();
   return {
     inspected,
-    findings: findingsIn(inspected),
+    findings: findingsIn(inspected, { role }),
     skipped,
     faults,
     unreadable: [...contents.unreadable, ...unreadable],
@@ -137,14 +138,18 @@ function unreadableNotice(filename: string, error: unknown): Notice {
 /**
  * Computes the problems of a dataset with these files, with the service's own messages.
  *
- * @param others names of further files in that dataset: stored already, or generated captions
+ * @param options.others names of further files in that dataset: stored already, or generated captions
+ * @param options.role that of the dataset, `training` by default
  */
-export function findingsIn(inspected: readonly InspectedFile[], others: readonly string[] = []): Findings {
+export function findingsIn(
+  inspected: readonly InspectedFile[],
+  { others = [], role = 'training' }: { others?: readonly string[]; role?: Role | undefined } = {},
+): Findings {
   const files = [
     ...inspected.map(({ file, inspection }) => datasetFile(file.filename, uploadOf(file, inspection))),
     ...others.map((filename) => datasetFile(filename, stored({ sizeBytes: 1, facts: factsOf(filename) }))),
   ];
-  return findingsOf(files, 0);
+  return findingsOf(files, 0, role);
 }
 
 function uploadOf({ sizeBytes }: LocalFile, inspection: Inspection): DatasetFile['upload'] {

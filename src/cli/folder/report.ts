@@ -1,3 +1,4 @@
+import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
 import type { Painter } from '../terminal/print.js';
 import { withOwnCommand } from '../terminal/own-command.js';
@@ -49,7 +50,7 @@ export function errorCount({ findings, faults }: FolderReport): number {
 }
 
 /** How many files the trainer will read: one line for images, one for videos. */
-export function trainerLines({ inspected }: FolderReport): string[] {
+export function trainerLines({ inspected }: FolderReport, role: Role = 'training'): string[] {
   const captions = inspected.filter(({ file }) => mediaTypeOf(file.filename)?.kind === 'caption');
   const captioned = new Set(captions.map(({ file }) => stemOf(file.filename)));
   const lines: string[] = [];
@@ -60,6 +61,12 @@ export function trainerLines({ inspected }: FolderReport): string[] {
     });
     const good = trainable.filter(({ inspection }) => inspection.ok);
     if (good.length === 0) continue;
+    if (role !== 'training') {
+      lines.push(
+        `The trainer will see ${counted(good.length, kind)} as ${counted(good.length, role)}${sizesOf(good)}.`,
+      );
+      continue;
+    }
     const uncaptioned = good.filter(({ file }) => !captioned.has(stemOf(file.filename))).length;
     const each = good.length === 1 ? '' : 'each ';
     const how =

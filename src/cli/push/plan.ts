@@ -1,6 +1,7 @@
 import { constants, openAsBlob } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { PushFile } from '../../client/client.js';
+import type { Role } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { type FileInspector, type FolderReport, findingsIn } from '../folder/inspect-files.js';
@@ -69,12 +70,16 @@ export function planOf(
   report: FolderReport,
   options: {
     sides: PushSides;
+    /** The role of the dataset. */
+    role: Role;
     rules: PlanRules;
     decisions: Decisions;
+    /** Files to leave out, and why. */
+    without: readonly PushProblem[];
     inspector: FileInspector;
   },
 ): PushPlan {
-  const { sides, rules, decisions, inspector } = options;
+  const { sides, role, rules, decisions, without, inspector } = options;
   // `replaces` must not remove files from the dataset that are in the folder and can't be sent.
   const inFolder = new Set([...sides.folder.keys(), ...sides.unusable]);
   const isInScope = (name: string) =>
@@ -94,19 +99,19 @@ export function planOf(
   // A caption that can't be used was written by a person: it is mended, never replaced by a generated one.
   const captionStems = new Set([...inFolder].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
   const hasOwnCaption = (name: string) => captionStems.has(stemOf(name));
-  const leftOut = new Map<string, PushProblem>();
+  const leftOut = new Map(without.map((problem) => [problem.filename ?? '', problem]));
   for (;;) {
     const inspected = report.inspected.filter(
       ({ file }) => !leftOut.has(file.filename) && !heldBack.has(file.filename),
     );
     const sent = new Set(inspected.map(({ file }) => file.filename));
     const kept = [...sides.dataset.keys()].filter((name) => !sent.has(name) && !removed.has(name));
-    const missing = findingsIn(inspected, kept).errors.flatMap(({ code, filename = '' }) =>
+    const missing = findingsIn(inspected, { others: kept, role }).errors.flatMap(({ code, filename = '' }) =>
       code === 'MISSING_CAPTION' && sent.has(filename) ? [`${stemOf(filename)}.txt`] : [],
     );
     const generated =
       rules.captionText === undefined ? [] : [...new Set(missing)].filter((name) => !hasOwnCaption(name));
-    const findings = findingsIn(inspected, [...kept, ...generated]);
+    const findings = findingsIn(inspected, { others: [...kept, ...generated], role });
     const errors = findings.errors.filter(({ code, filename }) => {
       if (filename === undefined) return heldBack.size === 0;
       const isAllowed =

@@ -1,13 +1,16 @@
 import type { Dataset, DatasetWithFiles, PushFile, TrainyardClient } from '../../client/client.js';
+import { shellWord } from '../../command-line.js';
+import type { Role } from '../../dataset/dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
 import { CommonState, type SyncPair } from '../sync/common-state.js';
 import type { Decisions, Hashes } from '../sync/compare.js';
 import type { SyncDirection } from '../sync/report.js';
+import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
-import { counted } from '../terminal/text.js';
-import { type PlanRules, type PushPlan, type PushSides, planOf } from './plan.js';
+import { counted, printable } from '../terminal/text.js';
+import { type PlanRules, type PushPlan, type PushProblem, type PushSides, planOf } from './plan.js';
 
 const CONCURRENT_HASHES = 4;
 
@@ -20,6 +23,8 @@ export interface PushTask {
   readonly paths: readonly string[];
   /** The dataset's name or ID; the dataset need not exist yet. */
   readonly name: string;
+  /** The role that the dataset gets or must have; `undefined` leaves an existing one as it is. */
+  readonly role?: Role | undefined;
   readonly follow: boolean;
   readonly rules: PlanRules;
   /** Files sent at a time; the client's default if `undefined`. */
@@ -38,21 +43,40 @@ export interface PreparedPush {
   readonly local: ReadonlyMap<string, LocalFile>;
   /** `undefined` if it does not exist yet. */
   readonly dataset: DatasetWithFiles | undefined;
-  /** The plan once a person has chosen the winners for files in conflict. */
-  readonly decide: (decisions: Decisions) => PushPlan;
+  /** The plan once a person has chosen the winners for files in conflict, without these files. */
+  readonly decide: (decisions: Decisions, without?: readonly PushProblem[]) => PushPlan;
 }
 
 /** Inspects the files, reads the dataset, and compares the two. Changes nothing. */
 export async function preparePush(task: PushTask): Promise<PreparedPush> {
   const { client, signal, inspector } = task;
-  const report = await inspectPaths(task.paths, task);
   const found = await client.find(task.name, { signal });
+  const role = roleFor(task, found);
+  const report = await inspectPaths(task.paths, { ...task, role });
   const dataset = found && (await client.status(found.id, { signal }));
   const sides = await sidesOf(task, report, dataset);
-  const decide = (decisions: Decisions) =>
-    planOf(report, { sides, rules: rulesFor(task, dataset), decisions, inspector });
+  const decide = (decisions: Decisions, without: readonly PushProblem[] = []) =>
+    planOf(report, { sides, role, rules: rulesFor(task, dataset), decisions, without, inspector });
   const local = new Map(report.inspected.map(({ file }) => [file.filename, file]));
   return { plan: decide(new Map()), local, dataset, decide };
+}
+
+/** @throws CommandError with 65 if the dataset has another role than that of the task */
+function roleFor({ role }: PushTask, dataset: Dataset | undefined): Role {
+  if (dataset === undefined) return role ?? 'training';
+  if (role !== undefined && role !== (dataset.role ?? 'training')) throw wrongRole(dataset, role);
+  return dataset.role ?? 'training';
+}
+
+/** The error for a dataset that has another role than a command needs. */
+export function wrongRole({ id, name, role }: Dataset, wanted: Role): CommandError {
+  const shown = `"${printable(name)}"`;
+  const word = shellWord(name.startsWith('-') ? id : name);
+  const message =
+    role === undefined
+      ? `this service has no ${wanted} datasets, and ${shown} is an ordinary one.`
+      : `${shown} is a ${role} dataset. To make it a ${wanted} dataset, run: trainyard role ${word} ${wanted}`;
+  return new CommandError(EXIT.dataError, message);
 }
 
 async function sidesOf(

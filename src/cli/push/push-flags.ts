@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { TrainyardClient } from '../../client/client.js';
+import type { Role, TrainyardClient } from '../../client/client.js';
 import type { FixFlags } from '../fix/fix-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
@@ -13,6 +13,7 @@ import type { PushTask } from './prepare.js';
 export interface PushFlags extends RemoteOptions, FixFlags {
   readonly json?: boolean;
   readonly name?: string;
+  readonly role?: Role;
   readonly replace?: true;
   readonly watch?: true;
   readonly both?: true;
@@ -38,7 +39,7 @@ export interface PushTools {
 /** The push of these files to one dataset. */
 export async function pushTaskFrom(
   flags: PushFlags,
-  { paths, name, tools }: { paths: readonly string[]; name: string; tools: PushTools },
+  { paths, name, role, tools }: { paths: readonly string[]; name: string; role: Role | undefined; tools: PushTools },
 ): Promise<PushTask> {
   const folder = paths.length === 1 && (await isFolder(paths[0] ?? '')) ? paths[0] : await folderOf(paths);
   const captionTexts = [flags.trigger, flags.captionAll].filter((text) => text !== undefined);
@@ -48,6 +49,7 @@ export async function pushTaskFrom(
     ...tools,
     paths,
     name,
+    role,
     follow: flags.follow === true,
     rules: {
       captionText: captionTexts.length === 0 ? undefined : captionTexts.join(', '),

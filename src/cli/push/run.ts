@@ -14,7 +14,7 @@ import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { percent, transferLine } from '../terminal/progress.js';
 import { counted, formatBytes, printable } from '../terminal/text.js';
 import type { PushPlan } from './plan.js';
-import { etagsOf, hashesOf, isConditional, type PushTask } from './prepare.js';
+import { etagsOf, hashesOf, isConditional, type PushTask, wrongRole } from './prepare.js';
 
 /** Smaller bodies are sent whole, which is faster; their progress is not counted. */
 const MIN_COUNTED_BYTES = 1024 * 1024;
@@ -118,16 +118,20 @@ function withAdvice(error: unknown, { totalFiles, finishedFiles, failedFiles }: 
   return new CommandError(code, `${message.replace(/\.?$/, '.')} ${advice}`, { cause: error });
 }
 
-async function findOrCreate({ client, name, signal }: PushTask): Promise<Dataset> {
+/** @throws CommandError with 65 if the dataset has another role than that of the task */
+export async function findOrCreate({ client, name, role = 'training', signal }: PushTask): Promise<Dataset> {
   const found = await client.find(name, { signal });
   if (found !== undefined) return found;
-  return client.create(name, { signal }).catch(async (error) => {
+  const options = role === 'training' ? { signal } : { signal, role };
+  const created = await client.create(name, options).catch(async (error) => {
     // Another client may have created it after `find`.
     const isTaken = error instanceof TrainyardError && error.status === 409;
-    const created = isTaken ? await client.find(name, { signal }) : undefined;
-    if (created === undefined) throw error;
-    return created;
+    const other = isTaken ? await client.find(name, { signal }) : undefined;
+    if (other === undefined) throw error;
+    return other;
   });
+  if ((created.role ?? 'training') !== role) throw wrongRole(created, role);
+  return created;
 }
 
 /**
@@ -163,7 +167,8 @@ async function removeFiles(
   }
 }
 
-async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
+/** Waits for READY or FAILED, and shows what it waits for. */
+export async function waitFor({ client, display, signal }: PushTask, { id }: Dataset): Promise<DatasetWithFiles> {
   const onStatus = ({ status, counts }: DatasetWithFiles) => {
     // Only trainyard reports counts; other services of this API do not.
     const { pending = 0, checking = 0 } = counts ?? {};

@@ -29,8 +29,8 @@ export interface PairDataset extends PairFolder {
 const CONTROL = /^control_(\d+)$/;
 
 /**
- * Tells which sub-folders hold targets, controls and masks: `target`, `control` or `control_1` to `control_3`, and `mask`,
- * in upper or lower case.
+ * Tells which sub-folders hold targets, controls and masks: `target`, `control` or `control_1` to `control_3` (or
+ * `control-1`), and `mask`, in upper or lower case.
  *
  * @param names of all sub-folders of one folder
  * @returns `undefined` if none holds controls or masks: it is not a folder of pairs
@@ -61,8 +61,13 @@ export function pairDatasetsOf(name: string, folders: readonly PairFolder[]): Pa
 }
 
 function partOf(folder: string): PairPart | undefined {
-  const name = folder.toLowerCase();
+  const name = spelled(folder);
   return name === 'control' ? 'control_1' : PAIR_PARTS.find((part) => part === name);
+}
+
+/** `Control-1` as `control_1`. */
+function spelled(folder: string): string {
+  return folder.toLowerCase().replace(/^control-/, 'control_');
 }
 
 function twoOfOnePart(folders: readonly PairFolder[]): string | undefined {
@@ -82,7 +87,7 @@ function missingControl(folders: readonly PairFolder[]): string | undefined {
 }
 
 function surplusControl(others: readonly string[]): string | undefined {
-  const surplus = others.find((folder) => CONTROL.test(folder.toLowerCase()));
+  const surplus = others.find((folder) => CONTROL.test(spelled(folder)));
   if (surplus === undefined) return undefined;
   return `${surplus}/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.`;
 }

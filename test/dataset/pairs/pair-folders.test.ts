@@ -15,6 +15,11 @@ describe('pairFoldersOf', () => {
       'control_2=CONTROL_2',
     ]);
     expect(partsOf('target', 'control', 'control_2')).toHaveLength(3);
+    expect(partsOf('target', 'control-1', 'Control-2')).toEqual([
+      'target=target',
+      'control_1=control-1',
+      'control_2=Control-2',
+    ]);
   });
 
   test('takes no other folder for a folder of pairs', () => {
@@ -41,6 +46,8 @@ describe('pairFoldersOf', () => {
       'There is a control_3/ but no control_2/. Number the folders of controls from 1 on.',
     );
     expect(faultOf('target', 'control_2')).toContain('no control_1/');
+    expect(faultOf('target', 'control_1', 'control-1')).toContain('are both control 1');
+    expect(faultOf('target', 'mask', 'control-4')).toContain("control-4/ can't be linked");
     expect(faultOf('target', 'control_1', 'control_2', 'control_3', 'control_4')).toBe(
       "control_4/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.",
     );
@@ -54,6 +61,7 @@ describe('pairDatasetsOf', () => {
       'railway-control control',
       'railway-mask mask',
     ]);
+    expect(namesOf('railway', 'target', 'control-1')).toEqual(['railway training', 'railway-control-1 control']);
     expect(namesOf('railway', 'Control_2', 'target', 'control_1')).toEqual([
       'railway training',
       'railway-control-1 control',

@@ -1,0 +1,36 @@
+import type { DatasetWithFiles, Link } from '../../client/client.js';
+import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
+import type { Painter } from '../terminal/print.js';
+import { printable, tableOf } from '../terminal/text.js';
+
+/** The colour of each status. */
+export const STATUS_COLOURS = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green', FAILED: 'red' } as const;
+
+/** Training datasets that link to a dataset and are named; the others are counted. */
+const MAX_NAMED = 10;
+
+/** The controls and the mask of a training dataset, a line for each; the datasets that link to a control or mask. */
+export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetWithFiles, paint: Painter): string[] {
+  const linked = LINK_SLOTS.flatMap((slot) => {
+    const link = links[slot];
+    return link === undefined ? [] : [{ slot, link }];
+  });
+  // The status is painted once the columns before it are aligned.
+  const columns = tableOf(linked.map(({ slot, link }) => [slotText(slot), printable(link.name), '·']));
+  const lines = linked.map(({ link }, i) => {
+    const status = paint(STATUS_COLOURS[link.status], link.status);
+    return `${(columns[i] ?? '').slice(0, -1)}${status}  ${faultsOf(link)}`.trimEnd();
+  });
+  if (linkedFrom.length === 0) return lines;
+  const names = linkedFrom.slice(0, MAX_NAMED).map(({ name }) => `"${printable(name)}"`);
+  const more = linkedFrom.length > MAX_NAMED ? ` and ${linkedFrom.length - MAX_NAMED} more` : '';
+  return [...lines, `linked from ${names.join(', ')}${more}`];
+}
+
+/** `1 missing, 3 extra` */
+function faultsOf({ missing, extra, ambiguous, misfit }: Link): string {
+  const counts = { missing, extra, ambiguous, 'of a size that does not fit': misfit };
+  return Object.entries(counts)
+    .flatMap(([word, { count }]) => (count === 0 ? [] : [`${count.toLocaleString('en')} ${word}`]))
+    .join(', ');
+}
