@@ -10,7 +10,7 @@ import { filesAcrossLinks, pairedDatasets, pairFileReader } from './count-pairs.
 const FILES_PER_PAGE = 1000;
 
 /** A link that a target is about to have. */
-interface NewLink {
+export interface NewLink {
   readonly slot: LinkSlot;
   readonly linkedId: string;
 }
