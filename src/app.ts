@@ -26,6 +26,7 @@ import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
+import { PairService } from './service/pair-service.js';
 import { runPeriodically } from './service/run-periodically.js';
 import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { cleanUp } from './service/upload/cleanup.js';
@@ -180,6 +181,7 @@ export async function openApp(config: Config, logger: Logger) {
       captionWrites: new CaptionWrites(dependencies),
       bulkRemovals: new BulkRemovals(dependencies),
       rechecks: new RecheckService(core, { rechecks, onStarted: () => backgroundRechecks.wake() }),
+      pairs: new PairService(dependencies),
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { MAX_RAW_NAME_LENGTH } from '../dataset/names.js';
 import { LINK_SLOTS } from '../dataset/pairs/roles.js';
 import { wireCount as count, wireSha256 as sha256, type WireLinkSlot, wireRole, wireStatus } from './values.js';
 
-/* The schemas of links between datasets. All of it is trainyard's own. */
+/* The schemas of links between datasets, in requests and answers. All of it is trainyard's own. */
 
 const stems = z
   .object({ count, stems: z.array(z.string()).meta({ description: 'In order, at most 1,000.' }) })
@@ -48,6 +49,18 @@ export const wireManifestLinks = bySlot(
 
 /** The answer about the links of a dataset. */
 export const wireLinkStates = z.object({ links: wireLinks, status: wireStatus }).meta({ id: 'LinkStates' });
+
+/** The id or name of a dataset, for each slot. */
+const nameOrId = z.string().max(MAX_RAW_NAME_LENGTH).nullish().meta({
+  description: 'The id or the name of a dataset of the account; null or missing: none.',
+});
+
+export const linksBody = z.strictObject({
+  control_1: nameOrId,
+  control_2: nameOrId,
+  control_3: nameOrId,
+  mask: nameOrId,
+});
 
 export type WireLink = z.infer<typeof wireLink>;
 export type WireLinks = z.infer<typeof wireLinks>;

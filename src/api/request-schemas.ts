@@ -25,6 +25,11 @@ export const createBody = z
   })
   .nullish();
 
+export const datasetChangeBody = z
+  .strictObject({ name: rawName.optional(), role: wireRole.optional() })
+  .refine((changes) => Object.keys(changes).length > 0, 'must have a name or a role')
+  .meta({ minProperties: 1 });
+
 export const uploadLinksBody = z.object({
   // Sizes are checked with the names: a schema would report an error for each of a million wrong values.
   filenameToByteSize: z.record(z.string(), z.unknown().meta({ type: 'number' })).meta({

@@ -14,7 +14,9 @@ import type { WireRole, WireStatus } from '../api/values.js';
 import { jsonOf } from './answer/answer-body.js';
 import * as shapes from './answer/answer-shape.js';
 import { BulkCalls } from './calls/bulk-calls.js';
+import { DatasetCalls } from './calls/dataset-calls.js';
 import { HistoryCalls } from './calls/history-calls.js';
+import { PairCalls } from './calls/pair-calls.js';
 import { RecheckCalls } from './calls/recheck-calls.js';
 import { SessionCalls } from './calls/session-calls.js';
 import { ShareCalls } from './calls/share-calls.js';
@@ -46,6 +48,8 @@ export { DatasetLinks, TrainyardError };
  */
 export class TrainyardClient {
   readonly bulk: BulkCalls;
+  readonly datasets: DatasetCalls;
+  readonly pairs: PairCalls;
   readonly rechecks: RecheckCalls;
   readonly sessions: SessionCalls;
   readonly history: HistoryCalls;
@@ -60,6 +64,8 @@ export class TrainyardClient {
     this.rechecks = new RecheckCalls(this.#requests);
     this.sessions = new SessionCalls(this.#requests);
     this.bulk = new BulkCalls(this.#requests);
+    this.datasets = new DatasetCalls(this.#requests);
+    this.pairs = new PairCalls(this.#requests);
     this.history = new HistoryCalls(this.#requests);
     this.webhooks = new WebhookCalls(this.#requests);
     this.tokens = new TokenCalls(this.#requests);

@@ -16,6 +16,8 @@ declare module 'fastify' {
 const ACTIONS: Record<string, string> = {
   'POST ': 'dataset.create',
   'DELETE /:id': 'dataset.delete',
+  'PATCH /:id': 'dataset.change',
+  'PUT /:id/links': 'links.replace',
   'POST /:id/upload': 'file.upload',
   'POST /:id/get-upload-endpoint': 'upload.reserve',
   'DELETE /:id/files/:filename': 'file.delete',

@@ -12,6 +12,7 @@ import type { HistoryService } from '../service/history/history-service.js';
 import type { Ffmpeg } from '../service/inspection/clip/ffmpeg.js';
 import type { Limits } from '../service/limits/limits.js';
 import type { MountArchives } from '../service/mount/mount-archive.js';
+import type { PairService } from '../service/pair-service.js';
 import type { UploadLinks } from '../service/upload/upload-links.js';
 import type { Uploads } from '../service/upload/uploads.js';
 import type { WebhookService } from '../service/webhooks/webhook-service.js';
@@ -35,6 +36,7 @@ export interface ServerDependencies {
   readonly captionWrites: CaptionWrites;
   readonly bulkRemovals: BulkRemovals;
   readonly rechecks: RecheckService;
+  readonly pairs: PairService;
   readonly webhooks: WebhookService;
   readonly accounts: Accounts;
   readonly sessions: Sessions;

@@ -23,6 +23,7 @@ import { registerTarRoutes } from './routes/download/tar.js';
 import { registerFileRoutes } from './routes/files.js';
 import { registerHistoryRoutes } from './routes/history.js';
 import { registerOperationRoutes } from './routes/operations.js';
+import { registerPairRoutes } from './routes/pairs.js';
 import { registerRecheckRoutes } from './routes/rechecks.js';
 import { registerSessionRoutes } from './routes/sessions.js';
 import { registerTokenRoutes } from './routes/tokens.js';
@@ -126,6 +127,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
       registerSessionRoutes(api, context);
       registerTokenRoutes(api, context);
       registerDatasetRoutes(api, context);
+      registerPairRoutes(api, context);
       registerFileRoutes(api, context);
       registerBulkRoutes(api, context);
       registerDownloadRoutes(api, context);

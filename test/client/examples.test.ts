@@ -28,6 +28,8 @@ const documented = [
   ...documentedIn('src/client/client.ts', 'TrainyardClient'),
   ...documentedIn('src/client/dataset-links.ts', 'DatasetLinks'),
   ...documentedIn('src/client/calls/bulk-calls.ts', 'BulkCalls'),
+  ...documentedIn('src/client/calls/dataset-calls.ts', 'DatasetCalls'),
+  ...documentedIn('src/client/calls/pair-calls.ts', 'PairCalls'),
   ...documentedIn('src/client/calls/history-calls.ts', 'HistoryCalls'),
   ...documentedIn('src/client/calls/recheck-calls.ts', 'RecheckCalls'),
   ...documentedIn('src/client/calls/webhook-calls.ts', 'WebhookCalls'),

@@ -114,6 +114,8 @@ const VALID: Record<string, (dataset: Dataset) => Request | Promise<Request>> = 
   'GET /{id}/tar': () => ({ query: '?revision=1' }),
   'GET /{id}/sha256sums': () => ({ query: '?revision=1' }),
   'PUT /{id}/revisions/{number}/pin': () => json({ note: 'trained on this' }),
+  'PATCH /{id}': () => json({ role: 'control' }),
+  'PUT /{id}/links': async () => json({ control_1: await newControl() }),
   'POST /webhooks': () => json({ url: 'http://127.0.0.1:9/' }),
   'PATCH /webhooks/{webhook_id}': () => json({ events: ['dataset.ready'], enabled: false }),
   'PUT /uploads/{id}': ({ link, linkId }) => ({ parts: { id: linkId }, query: link.search, body: 'hello' }),
@@ -128,6 +130,11 @@ async function made(path: string): Promise<string> {
   return (await api.json<{ id: string }>('POST', path, {})).body.id;
 }
 
+/** Makes an empty control dataset. */
+async function newControl(): Promise<string> {
+  return (await api.json<{ id: string }>('POST', '', { role: 'control' })).body.id;
+}
+
 /** Requests for answers that no other operation, or few of them, have. */
 const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[]>> = {
   'DELETE /session': async () => {
@@ -138,6 +145,13 @@ const SPECIAL: Record<string, (dataset: Dataset) => Request[] | Promise<Request[
   'POST /tokens': () => [json({ datasets: ['none'] })],
   'DELETE /tokens/{token_id}': () => [{ parts: { token_id: 'none' } }],
   'POST ': async ({ id }) => [json({ name: (await api.status(id)).body.name })],
+  'PATCH /{id}': async () => [json({ name: (await api.status(await newControl())).body.name })],
+  'PUT /{id}/links': async () => [json({ control_1: await api.newDataset() })],
+  'DELETE /{id}': async ({ id }) => {
+    const control = await newControl();
+    await api.json('PUT', `/${id}/links`, { control_1: control });
+    return [{ parts: { id: control } }];
+  },
   'GET /{id}/files/{filename}': async () => [
     { headers: { range: 'bytes=0-9' } },
     { headers: { range: 'bytes=99999999-' } },

@@ -11,7 +11,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import { withTimeout } from '../../with-timeout.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
-import { manifestOf } from '../../service/history/revision-manifests.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
@@ -85,7 +84,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         response: { 200: wireDatasetWithFiles },
       }),
     },
-    async ({ accountId, params, query }, reply) => {
+    async ({ accountId, params, query, grant }, reply) => {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) => {
@@ -93,7 +92,10 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
           return waitForStatusChange(watchDataset(key, signal));
         });
       }
-      return viewToWire(await datasets.view(key));
+      const view = await datasets.view(key);
+      // A token sees only the datasets that it is bound to.
+      const linkedFrom = view.linkedFrom.filter(({ id }) => grant?.datasetIds?.includes(id) !== false);
+      return viewToWire({ ...view, linkedFrom });
     },
   );
 
@@ -113,7 +115,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       }
       if (revision !== undefined) return manifestToWire(await history.manifest(key, revision));
       const view = await datasets.view(key);
-      return manifestToWire(manifestOf(view));
+      return manifestToWire({ ...view, revision: view.dataset.revision });
     },
   );
 
@@ -128,7 +130,11 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
 
   app.delete(
     '/:id',
-    route('Delete a dataset permanently', { params: datasetParams, response: { 200: wireDeletedDataset } }),
+    route('Delete a dataset permanently', {
+      params: datasetParams,
+      response: { 200: wireDeletedDataset },
+      errors: ['dataset_linked'],
+    }),
     async ({ accountId, params }) => {
       await datasets.remove({ accountId, id: params.id });
       return { id: params.id, deleted: true as const };

@@ -9,6 +9,7 @@ const SHARED_ROUTES: ReadonlySet<string> = new Set([
   'GET /:id/manifest',
   'GET /:id/events',
   'GET /:id/links',
+  'GET /:id/pairs',
   'GET /:id/files',
   'GET /:id/files/:filename',
   'GET /:id/files/:filename/thumbnail',

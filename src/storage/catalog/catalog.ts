@@ -1,17 +1,16 @@
-import type {
-  Dataset,
-  DatasetFile,
-  LinkSlot,
-  Micros,
-  PendingFile,
-  ReceivedFile,
-  StoredFile,
-} from '../../dataset/dataset.js';
+import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { addDataset, type DatasetKeyOfAccount, eraseDataset, type NewDataset } from './dataset-changes.js';
+import {
+  addDataset,
+  changeDataset,
+  type DatasetChanges,
+  type DatasetKeyOfAccount,
+  eraseDataset,
+  type NewDataset,
+} from './dataset-changes.js';
 import {
   addReservation,
   type ChangedDataset,
@@ -22,7 +21,6 @@ import {
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
 import { datasetLinksOf, Links, linksOf, withLinks } from './pairs/links.js';
-import { type LinkedFile, linkedFilesOf, selectLinkedFiles } from './pairs/linked-files.js';
 import { type DatasetRecord, datasetRecordOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
 import {
   type DatasetFilter,
@@ -37,14 +35,6 @@ import {
   rowChunksOf,
   storedAfter,
 } from './statements.js';
-
-/** A dataset and its files at one moment. */
-export interface DatasetContents {
-  readonly dataset: Dataset;
-  readonly files: readonly DatasetFile[];
-  /** The stored files of the datasets that it links to. */
-  readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
-}
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -71,8 +61,8 @@ export class Catalog {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
     this.#db = db;
     this.revisions = new Revisions(db);
-    this.links = new Links(db);
     this.changes = options.changeFeed ?? new ChangeFeed();
+    this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
   }
 
@@ -98,28 +88,23 @@ export class Catalog {
     return withLinks(query, await datasetsBy(query, filter).execute());
   }
 
-  /** A dataset, all its files and those of the datasets that it links to, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
+  /** A dataset and all its files, unordered, from one snapshot, so that the counts agree with the files. */
+  async contents(key: DatasetKeyOfAccount): Promise<{ dataset: Dataset; files: DatasetFile[] } | undefined> {
     const own = this.#selectDataset(key);
     const files = this.#db.query.selectFrom('file');
     const hasOthers = own.where(({ eb }) =>
       eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
     );
-    const [[dataset], stored, others, links, linkedFiles] = await this.#db.read([
+    const [[dataset], stored, others, links] = await this.#db.read([
       own.selectAll(),
       // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
       files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
       files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
       linksOf(this.#db.query).where('link.dataset_id', '=', own.select('id')),
-      selectLinkedFiles(this.#db.query).where('link.dataset_id', '=', own.select('id')),
     ]);
     if (dataset === undefined) return undefined;
     const allFiles = [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)];
-    return {
-      dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-      files: allFiles,
-      linkedFiles: linkedFilesOf(linkedFiles),
-    };
+    return { dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) }, files: allFiles };
   }
 
   /** All files of a dataset of any account, unordered. */
@@ -247,11 +232,23 @@ export class Catalog {
     return dataset;
   }
 
-  /** @returns false if the account has no such dataset */
+  /**
+   * Changes the name and the role of a dataset.
+   *
+   * @returns false if the account has no such dataset
+   * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
+   */
+  async changeDataset(key: DatasetKeyOfAccount, changes: DatasetChanges, now: Micros): Promise<boolean> {
+    const isChanged = await changeDataset(this.#db, key, { ...changes, ...this.#changeOptions, now });
+    if (isChanged) this.changes.announce({ datasetId: key.id });
+    return isChanged !== undefined;
+  }
+
+  /** @returns false if the account has no such dataset @throws ServiceError `dataset_linked` if others link to it */
   async deleteDataset(key: DatasetKeyOfAccount, now: Micros): Promise<boolean> {
-    const isDeleted = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
-    if (isDeleted) this.changes.announce({ datasetId: key.id });
-    return isDeleted;
+    const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
+    for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
+    return ids !== undefined;
   }
 
   /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */

@@ -1,11 +1,15 @@
 import { countsOf } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { type Database, isUniqueViolation } from '../database/database.js';
+import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
+import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
-import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
-import { trashDataset } from './statements.js';
+import { forgetReadiness } from './history/record-history.js';
+import { linkingTo, linksOf } from './pairs/links.js';
+import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
+import { countColumns, type DatasetRow, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
+import { datasetById, lockedDatasetById, trashDataset } from './statements.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
@@ -39,26 +43,97 @@ function nameTaken(name: string, cause: unknown): ServiceError {
   return new ServiceError('name_taken', message, { cause });
 }
 
-/** Deletes a dataset and adds its blobs to the trash. @returns false if the account has no such dataset */
-export async function eraseDataset(
-  { query, hasRowLocks, transact }: Database,
+/** What a change of a dataset makes of it; what is missing stays. */
+export interface DatasetChanges {
+  readonly name?: string | undefined;
+  readonly role?: Role | undefined;
+}
+
+/**
+ * Changes the name and the role of a dataset.
+ *
+ * @returns whether anything changed; `undefined` if the account has no such dataset
+ * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
+ */
+export async function changeDataset(
+  db: Database,
+  key: DatasetKeyOfAccount,
+  { name, role, now, notification }: DatasetChanges & Pick<ChangeOptions, 'notification'> & { now: Micros },
+): Promise<boolean | undefined> {
+  const { query, hasRowLocks, transact } = db;
+  const work = async ({ send, commit }: Transaction) => {
+    const [[row]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: key.id })]);
+    if (row === undefined || row.account_id !== key.accountId) return undefined;
+    const changes = {
+      ...(name !== undefined && name !== row.name && { name }),
+      ...(role !== undefined && role !== row.role && { role }),
+    };
+    if (Object.keys(changes).length === 0) return false;
+    if ('role' in changes) await requireNoLinks(query, send, row);
+    await commit([
+      query
+        .updateTable('dataset')
+        .set({ ...changes, updated_at: now })
+        .where('id', '=', key.id),
+      // A control without captions is READY, a training dataset is not.
+      ...('role' in changes ? [forgetReadiness(query, key.id)] : []),
+      ...notification({ datasetId: key.id }),
+    ]);
+    return true;
+  };
+  return transact({ isDurable: true }, work).catch((error) => {
+    throw isUniqueViolation(error) ? nameTaken(name ?? '', error) : error;
+  });
+}
+
+/** @throws ServiceError `dataset_linked` */
+async function requireNoLinks(
+  query: Query,
+  send: Transaction['send'],
+  { id, name, linked }: DatasetRow,
+): Promise<void> {
+  if (linked === LINKED.to) throw await errorOfLinked(query, send, { id, name });
+  if (linked === LINKED.none) return;
+  const [links] = await send([linksOf(query).where('link.dataset_id', '=', id)]);
+  throw hasLinksError(
+    name,
+    links.map((link) => link.name),
+  );
+}
+
+async function errorOfLinked(
+  query: Query,
+  send: Transaction['send'],
+  { id, name }: { id: string; name: string },
+): Promise<ServiceError> {
+  const counted = query.selectFrom('link').select(({ fn }) => fn.countAll().as('total'));
+  const [targets, [all]] = await send([linkingTo(query, id).limit(MAX_NAMED), counted.where('linked_id', '=', id)]);
+  return linkedToError(name, { names: targets.map((target) => target.name), total: Number(all?.total) });
+}
+
+/**
+ * Deletes a dataset with its links, and adds its blobs to the trash.
+ *
+ * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
+ * @throws ServiceError `dataset_linked` if others link to it
+ */
+export function eraseDataset(
+  db: Database,
   key: DatasetKeyOfAccount,
   { now, blobGrace, notification }: Pick<ChangeOptions, 'blobGrace' | 'notification'> & { now: Micros },
-): Promise<boolean> {
-  const dataset = query
-    .selectFrom('dataset')
-    .select('id')
-    .where('id', '=', key.id)
-    .where('account_id', '=', key.accountId);
-  // The row lock comes first: it waits for a change in flight, so that files of that change are trashed too.
-  const [, , , , deleted] = await transact({ isDurable: true }, ({ commit }) =>
-    commit([
-      hasRowLocks ? dataset.forUpdate() : dataset,
+): Promise<string[] | undefined> {
+  const { query } = db;
+  // The row locks come first: they wait for a change in flight, so that files of that change are trashed too.
+  return withLockedLinks(db, key, [], async ({ row, links }, { send, commit }) => {
+    if (row.linked === LINKED.to) throw await errorOfLinked(query, send, row);
+    const linkedIds = links.map(({ linked_id }) => linked_id);
+    await commit([
       ...trashDataset(query, key, { now, blobGrace }),
       subtractDataset(query, key),
-      query.deleteFrom('dataset').where('id', '=', key.id).where('account_id', '=', key.accountId).returning('id'),
-      ...notification({ datasetId: key.id }),
-    ]),
-  );
-  return deleted.length > 0;
+      query.deleteFrom('dataset').where('id', '=', key.id),
+      ...markLinkedTo(query, linkedIds),
+      ...[key.id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),
+    ]);
+    return [key.id, ...linkedIds];
+  });
 }

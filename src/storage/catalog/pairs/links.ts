@@ -1,7 +1,10 @@
-import type { Dataset, DatasetLink, LinkSlot } from '../../../dataset/dataset.js';
+import type { Dataset, DatasetLink, LinkSlot, Micros } from '../../../dataset/dataset.js';
+import type { ChangeFeed, NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Query } from '../../database/database.js';
 import { type DatasetRow, datasetRecordOf, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
+import type { NewLink } from './recount-pairs.js';
+import { replaceLinks } from './replace-links.js';
 
 /** A row of `link` with the dataset that it leads to. */
 export type LinkRow = DatasetRow & { readonly target_id: string; readonly slot: string };
@@ -43,17 +46,32 @@ export interface LinkingDataset {
   readonly name: string;
 }
 
-/** Reads the links between datasets. */
+/** Reads and replaces the links between datasets. */
 export class Links {
   readonly #db: Database;
+  readonly #options: { readonly changes: ChangeFeed; readonly notification: NotifyInstances };
 
-  constructor(db: Database) {
+  constructor(db: Database, options: { changes: ChangeFeed; notification: NotifyInstances }) {
     this.#db = db;
+    this.#options = options;
   }
 
   /** The training datasets that link to a dataset, by name, at most `limit`. */
   linkingTo(datasetId: string, limit: number): Promise<LinkingDataset[]> {
     return linkingTo(this.#db.query, datasetId).limit(limit).execute();
+  }
+
+  /**
+   * Replaces the links of a dataset, and proves its pairs.
+   *
+   * @returns false if the account has no such dataset
+   * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
+   */
+  async replace(key: Pick<Dataset, 'accountId' | 'id'>, links: readonly NewLink[], now: Micros): Promise<boolean> {
+    const { changes, notification } = this.#options;
+    const ids = await replaceLinks(this.#db, key, { links, now, notification });
+    for (const datasetId of ids ?? []) changes.announce({ datasetId });
+    return ids !== undefined;
   }
 }
 

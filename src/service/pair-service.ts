@@ -1,0 +1,79 @@
+import type { Dataset, LinkSlot } from '../dataset/dataset.js';
+import { type FieldProblem, ServiceError } from '../dataset/errors.js';
+import { LINK_SLOTS, slotText } from '../dataset/pairs/roles.js';
+import type { NewLink } from '../storage/catalog/pairs/recount-pairs.js';
+import { type DatasetKey, datasetNotFound } from './datasets.js';
+import type { ServiceDependencies } from './dependencies.js';
+
+/** The id or name of a dataset for each slot; a slot without one has no link. */
+export type WantedLinks = Readonly<Partial<Record<LinkSlot, string | null | undefined>>>;
+
+/** Links training datasets to their controls and masks. */
+export class PairService {
+  readonly #dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>;
+
+  constructor(dependencies: Pick<ServiceDependencies, 'catalog' | 'now'>) {
+    this.#dependencies = dependencies;
+  }
+
+  /**
+   * Replaces all links of a dataset.
+   *
+   * @param options.boundIds the datasets that the request may name; null: all of the account
+   * @throws ServiceError `dataset_not_found`, `invalid_field`, `wrong_role`
+   */
+  async replaceLinks(
+    key: DatasetKey,
+    wanted: WantedLinks,
+    { boundIds }: { boundIds: readonly string[] | null },
+  ): Promise<void> {
+    const { catalog, now } = this.#dependencies;
+    if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
+    const links: NewLink[] = [];
+    for (const slot of LINK_SLOTS) {
+      const nameOrId = wanted[slot] ?? undefined;
+      if (nameOrId === undefined) continue;
+      const found = await this.#find(key.accountId, nameOrId);
+      if (found === undefined || (boundIds !== null && !boundIds.includes(found.id))) throw notFound(slot, nameOrId);
+      links.push({ slot, linkedId: found.id });
+    }
+    const problems = problemsOf(key.id, links);
+    if (problems.length > 0) {
+      const sentences = problems.map(({ path, message }) => `"${path}" ${message}.`);
+      throw new ServiceError('invalid_field', `The links are not valid: ${sentences.join(' ')}`, { detail: problems });
+    }
+    if (!(await catalog.links.replace(key, links, now()))) throw datasetNotFound(key.id);
+  }
+
+  /** The dataset with this id or, if there is none, with this name. */
+  async #find(accountId: string, nameOrId: string): Promise<Dataset | undefined> {
+    const { catalog } = this.#dependencies;
+    const byId = await catalog.dataset({ accountId, id: nameOrId });
+    if (byId !== undefined) return byId;
+    return (await catalog.datasets({ accountId, name: nameOrId.trim().normalize('NFC'), limit: 1 }))[0];
+  }
+}
+
+function problemsOf(id: string, links: readonly NewLink[]): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  const slots = new Set(links.map(({ slot }) => slot));
+  const seen = new Map<string, LinkSlot>();
+  for (const { slot, linkedId } of links) {
+    const other = seen.get(linkedId);
+    if (linkedId === id) problems.push({ path: slot, message: 'is the dataset itself' });
+    if (other !== undefined) problems.push({ path: slot, message: `is the same dataset as ${slotText(other)}` });
+    seen.set(linkedId, slot);
+  }
+  for (const [slot, needed] of [
+    ['control_2', 'control_1'],
+    ['control_3', 'control_2'],
+  ] as const) {
+    if (slots.has(slot) && !slots.has(needed)) problems.push({ path: slot, message: `needs a ${slotText(needed)}` });
+  }
+  return problems;
+}
+
+function notFound(slot: LinkSlot, nameOrId: string): ServiceError {
+  const message = `The ${slotText(slot)} does not exist: there is no dataset ${JSON.stringify(nameOrId)}. Create it with the role ${slot === 'mask' ? 'mask' : 'control'} first.`;
+  return new ServiceError('dataset_not_found', message);
+}

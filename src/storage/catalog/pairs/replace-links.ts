@@ -1,0 +1,57 @@
+import type { Micros, Role } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import { requireRoleOfSlot, requireTraining } from '../../../dataset/pairs/link-rules.js';
+import { slotText } from '../../../dataset/pairs/roles.js';
+import type { NotifyInstances } from '../../database/change-feed.js';
+import type { Database } from '../../database/database.js';
+import { LINKED } from '../rows.js';
+import { type LockedLinks, markLinkedTo, withLockedLinks } from './locked-links.js';
+import { countUnpaired, type NewLink } from './recount-pairs.js';
+
+/**
+ * Replaces the links of a dataset, and proves its pairs.
+ *
+ * @returns the ids of the datasets that changed; `undefined` if the account has no such dataset
+ * @throws ServiceError `wrong_role`; `dataset_not_found` if a linked dataset is gone
+ */
+export function replaceLinks(
+  db: Database,
+  key: { accountId: string; id: string },
+  { links, now, notification }: { links: readonly NewLink[]; now: Micros; notification: NotifyInstances },
+): Promise<string[] | undefined> {
+  const { query } = db;
+  const newIds = links.map(({ linkedId }) => linkedId);
+  return withLockedLinks(db, key, newIds, async (locked, { send, commit }) => {
+    requireLinkable(locked, links);
+    if (isSame(locked.links, links)) return [];
+    const { id } = locked.row;
+    const unpaired = await countUnpaired(query, send, { targetId: id, links });
+    const touched = [...new Set([...locked.links.map(({ linked_id }) => linked_id), ...newIds])];
+    const rows = links.map(({ slot, linkedId }) => ({ dataset_id: id, slot, linked_id: linkedId }));
+    const linked = links.length === 0 ? LINKED.none : LINKED.from;
+    await commit([
+      query.deleteFrom('link').where('dataset_id', '=', id),
+      ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
+      query.updateTable('dataset').set({ linked, unpaired, updated_at: now }).where('id', '=', id),
+      ...markLinkedTo(query, touched),
+      ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
+    ]);
+    return [id, ...touched];
+  });
+}
+
+function requireLinkable({ row, linked }: LockedLinks, links: readonly NewLink[]): void {
+  if (links.length > 0) requireTraining({ name: row.name, role: row.role as Role });
+  for (const { slot, linkedId } of links) {
+    const found = linked.get(linkedId);
+    if (found === undefined || found.account_id !== row.account_id) {
+      throw new ServiceError('dataset_not_found', `The ${slotText(slot)} does not exist: dataset ${linkedId}.`);
+    }
+    requireRoleOfSlot(slot, { name: found.name, role: found.role as Role });
+  }
+}
+
+function isSame(before: LockedLinks['links'], after: readonly NewLink[]): boolean {
+  const slots = new Map(before.map(({ slot, linked_id }) => [slot, linked_id]));
+  return before.length === after.length && after.every(({ slot, linkedId }) => slots.get(slot) === linkedId);
+}

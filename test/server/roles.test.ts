@@ -1,0 +1,255 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WireLinkStates } from '../../src/api/pair-schemas.js';
+import type { WireDataset } from '../../src/api/schemas.js';
+import { TrainyardClient, type TrainyardError } from '../../src/client/client.js';
+import * as media from '../fixtures/media.js';
+import { Api } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+let image: Buffer;
+let auditLog: string;
+beforeAll(async () => {
+  auditLog = join(await temporaryFolder(), 'audit.jsonl');
+  server = await startServer({ 'caption-grace-seconds': 0, 'audit-log': auditLog });
+  api = await server.api('roles');
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+  image = await media.jpeg();
+});
+afterAll(() => discardServer(server));
+
+let names = 0;
+const newName = (word: string) => `${word}-${++names}`;
+const create = async (word: string, role?: 'training' | 'control' | 'mask') =>
+  client.create(newName(word), role === undefined ? {} : { role });
+const change = (id: string, changes: unknown, as = api) => as.json<WireDataset>('PATCH', `/${id}`, changes);
+const setLinks = (id: string, links: unknown, as = api) => as.json<WireLinkStates>('PUT', `/${id}/links`, links);
+
+describe('a role', () => {
+  test('is given at creation, and is in each answer about a dataset', async () => {
+    const control = await create('depth', 'control');
+    const plain = await create('plain');
+    expect([control.role, plain.role, (await api.create()).body.role]).toEqual(['control', 'training', 'training']);
+    expect((await api.json<WireDataset>('POST', '', { role: null })).body.role).toBe('training');
+    expect((await client.status(control.id)).role).toBe('control');
+    expect((await client.list()).find(({ id }) => id === control.id)?.role).toBe('control');
+    const page = await client.page({ limit: 100, role: 'control' });
+    expect([...new Set(page.datasets.map(({ role }) => role))]).toEqual(['control']);
+    expect(page.datasets.map(({ id }) => id)).toContain(control.id);
+    expect((await api.list('?role=other')).status).toBe(422);
+    expect((await api.json('POST', '', { role: 'target' })).status).toBe(422);
+  });
+
+  test('decides whether captions are needed, in the status and in the history', async () => {
+    const { id } = await create('depth', 'control');
+    await api.upload(id, 'a.jpg', image);
+    const ready = await client.status(id);
+    expect(ready).toMatchObject({ status: 'READY', counts: { images: 1, uncaptioned: 0 }, warnings: [] });
+    const latest = async () => (await client.history.revisions(id)).revisions[0];
+    expect((await latest())?.ready).toBe(true);
+    expect((await change(id, { role: 'training' })).body).toMatchObject({
+      role: 'training',
+      status: 'FAILED',
+      counts: { uncaptioned: 1 },
+      error: { code: 'MISSING_CAPTION' },
+    });
+    expect((await latest())?.ready).toBe(false);
+    await change(id, { role: 'mask' });
+    expect((await latest())?.ready).toBe(true);
+    expect((await client.manifest(id)).digest).toBe(ready.digest);
+  });
+
+  test('captions of a control are kept, and said to be unused', async () => {
+    const { id } = await create('depth', 'control');
+    await api.upload(id, 'a.jpg', image);
+    await api.upload(id, 'a.txt', 'a wagon');
+    const { status, warnings } = await client.status(id);
+    expect([status, warnings.map(({ code }) => code)]).toEqual(['READY', ['UNUSED_CAPTION']]);
+  });
+});
+
+describe('a rename', () => {
+  test('keeps the id, the files and the history, and everything that has the id', async () => {
+    const { id, updated_at } = await create('dogs');
+    await api.upload(id, 'a.jpg', image);
+    await api.upload(id, 'a.txt', 'a dog');
+    const before = await client.status(id);
+    const share = await client.shares.make(id);
+    const name = newName('hounds');
+    const { status, body } = await change(id, { name: `  ${name} ` });
+    expect([status, body]).toMatchObject([200, { id, name, role: 'training', status: 'READY', counts: before.counts }]);
+    expect(body.updated_at > updated_at).toBe(true);
+    const after = await client.status(id);
+    expect(after).toEqual({ ...before, name, updated_at: body.updated_at });
+    expect((await client.find(name))?.id).toBe(id);
+    expect((await client.history.revisions(id)).revisions).toHaveLength(1);
+    expect((await new Api(server.url, share.secret).status(id)).body.name).toBe(name);
+    // The same again is no change.
+    expect((await change(id, { name, role: 'training' })).body.updated_at).toBe(body.updated_at);
+  });
+
+  test('is an event of the dataset', async () => {
+    const { id } = await create('dogs');
+    const hangUp = new AbortController();
+    const events = client.events(id, { signal: hangUp.signal });
+    await events.next();
+    const name = newName('hounds');
+    await client.datasets.change(id, { name });
+    expect((await events.next()).value).toMatchObject({ id, name });
+    hangUp.abort();
+  });
+
+  test.each([
+    [{}, 422002],
+    [{ name: null }, 422002],
+    [{ role: 'other' }, 422002],
+    [{ name: 'a', color: 'red' }, 422002],
+    [{ name: 5 }, 422002],
+    [[], 422002],
+    [{ name: 'a/b' }, 422003],
+    [{ name: '' }, 422003],
+    [{ name: 'x'.repeat(129) }, 422003],
+  ])('to %j is rejected with %i', async (changes, code) => {
+    const { id, name } = await create('dogs');
+    const { body } = await change(id, changes);
+    expect(body.error_code).toBe(code);
+    expect((await client.status(id)).name).toBe(name);
+  });
+
+  test('to a name that is taken is rejected with 409, and so is one without a dataset with 404', async () => {
+    const [one, other] = [await create('one'), await create('two')];
+    const taken = await change(one.id, { name: other.name });
+    expect([taken.status, taken.body.error_code]).toEqual([409, 409001]);
+    const stranger = await server.api('stranger');
+    expect((await change(one.id, { name: 'x' }, stranger)).body.error_code).toBe(404001);
+    expect((await change('none', { name: 'x' })).body.error_code).toBe(404001);
+  });
+
+  test('needs a token that writes in the dataset', async () => {
+    const [mine, other] = [await create('mine'), await create('other')];
+    const reading = new Api(server.url, (await client.tokens.make({ readOnly: true })).secret);
+    const bound = new Api(server.url, (await client.tokens.make({ datasets: [mine.id] })).secret);
+    expect((await change(mine.id, { name: newName('x') }, reading)).status).toBe(403);
+    expect((await setLinks(mine.id, {}, reading)).status).toBe(403);
+    expect((await change(other.id, { name: newName('x') }, bound)).status).toBe(404);
+    expect((await change(mine.id, { name: newName('x') }, bound)).status).toBe(200);
+  });
+
+  test('and links are in the audit log', async () => {
+    const [{ id }, control] = [await create('dogs'), await create('depth', 'control')];
+    const name = newName('hounds');
+    await client.datasets.change(id, { name });
+    await client.pairs.setLinks(id, { control_1: control.id });
+    const lines = await eventually(async () => {
+      const all = (await readFile(auditLog, 'utf8'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      const found = all.filter(({ dataset, action }) => dataset === id && action !== 'dataset.create');
+      return found.length === 2 ? found : undefined;
+    });
+    expect(lines).toMatchObject([
+      { action: 'dataset.change', outcome: 'done', name, role: 'training' },
+      { action: 'links.replace', outcome: 'done', links: { control_1: control.id } },
+    ]);
+  });
+});
+
+describe('links', () => {
+  test('are set by name or id, and read with the status of both datasets', async () => {
+    const [target, depth, mask] = [
+      await create('railway'),
+      await create('depth', 'control'),
+      await create('m', 'mask'),
+    ];
+    const { status, body } = await setLinks(target.id, { control_1: depth.name, mask: mask.id, control_2: null });
+    expect([status, Object.keys(body.links)]).toEqual([200, ['control_1', 'mask']]);
+    const link = { dataset_id: depth.id, name: depth.name, role: 'control', status: 'DRAFT' };
+    expect(body.links.control_1).toMatchObject(link);
+    expect(body.links.control_1?.missing).toEqual({ count: 0, stems: [] });
+    expect(await client.pairs.links(target.id)).toEqual(body);
+    expect((await client.status(target.id)).links).toEqual(body.links);
+    expect((await client.status(depth.id)).linked_from).toEqual([{ id: target.id, name: target.name }]);
+    await change(depth.id, { name: newName('deep') });
+    const renamed = (await client.status(depth.id)).name;
+    expect((await client.pairs.links(target.id)).links.control_1?.name).toBe(renamed);
+    expect(await client.pairs.setLinks(target.id, {})).toMatchObject({ links: {} });
+    expect(await client.status(depth.id)).not.toHaveProperty('linked_from');
+    expect(await client.status(target.id)).not.toHaveProperty('links');
+  });
+
+  test('that are not possible are rejected, each with the reason', async () => {
+    const [target, depth, mask] = [
+      await create('railway'),
+      await create('depth', 'control'),
+      await create('m', 'mask'),
+    ];
+    const other = await create('yard');
+    const rejected = async (id: string, links: unknown) => {
+      const { body } = await setLinks(id, links);
+      return [body.error_code, body.error_message];
+    };
+    const training = `"${other.name}" has the role training, and can't be the control 1. Make it a control dataset: trainyard role ${other.name} control`;
+    expect(await rejected(target.id, { control_1: other.id })).toEqual([409006, training]);
+    expect(await rejected(target.id, { mask: depth.id })).toMatchObject([409006, expect.stringMatching(/the mask/)]);
+    expect(await rejected(depth.id, { mask: mask.id })).toMatchObject([409006, expect.stringMatching(/only training/)]);
+    const missing = await rejected(target.id, { control_1: depth.id, control_2: 'nowhere' });
+    expect(missing).toMatchObject([404001, expect.stringMatching(/control 2 .*"nowhere"/)]);
+    const invalid = async (links: unknown) => (await setLinks(target.id, links)).body;
+    const twice = await invalid({ control_1: depth.id, control_2: depth.name });
+    expect(twice).toMatchObject({ error_code: 422002, detail: [{ path: 'control_2' }] });
+    expect(await invalid({ control_1: target.id })).toMatchObject({
+      error_code: 422002,
+      detail: [{ path: 'control_1' }],
+    });
+    expect(await invalid({ control_2: depth.id })).toMatchObject({
+      error_code: 422002,
+      detail: [{ path: 'control_2' }],
+    });
+    expect(await invalid({ control_4: depth.id })).toMatchObject({ error_code: 422002 });
+    expect(await invalid({ control_1: 5 })).toMatchObject({ error_code: 422002 });
+    expect(await invalid({ control_1: '\u0000' })).toMatchObject({ error_code: 404001 });
+    expect(await rejected('none', {})).toMatchObject([404001, expect.anything()]);
+    expect(await client.pairs.links(target.id)).toEqual({ links: {}, status: 'DRAFT' });
+  });
+
+  test('keep a control from being deleted or getting another role', async () => {
+    const [target, depth] = [await create('railway'), await create('depth', 'control')];
+    await client.pairs.setLinks(target.id, { control_1: depth.id });
+    for (const attempt of [
+      () => client.remove(depth.id),
+      () => client.datasets.change(depth.id, { role: 'mask' }),
+      () => client.datasets.change(target.id, { role: 'control' }),
+    ]) {
+      const error = (await attempt().then(
+        () => undefined,
+        (cause) => cause,
+      )) as TrainyardError | undefined;
+      expect(error).toMatchObject({ status: 409, code: 'dataset_linked' });
+      expect(error?.message).toContain(`trainyard pair ${target.name} --none`);
+    }
+    await client.remove(target.id);
+    expect((await client.datasets.change(depth.id, { role: 'mask' })).role).toBe('mask');
+    await client.remove(depth.id);
+  });
+
+  test('of a token that is bound to datasets lead only to these', async () => {
+    const [target, depth, pose] = [
+      await create('railway'),
+      await create('depth', 'control'),
+      await create('pose', 'control'),
+    ];
+    const { secret } = await client.tokens.make({ datasets: [target.id, depth.id] });
+    const bound = new Api(server.url, secret);
+    expect((await setLinks(target.id, { control_1: pose.id }, bound)).body.error_code).toBe(404001);
+    expect((await setLinks(target.id, { control_1: depth.name }, bound)).status).toBe(200);
+    const other = await create('yard');
+    await client.pairs.setLinks(other.id, { control_1: depth.id });
+    expect((await client.status(depth.id)).linked_from).toHaveLength(2);
+    expect((await bound.status(depth.id)).body.linked_from).toEqual([{ id: target.id, name: target.name }]);
+  });
+});
