@@ -103,6 +103,13 @@ export const statusQuery = z.object({
   }),
 });
 
+export const eventsQuery = z.object({
+  linked: z.enum(['true', 'false']).optional().meta({
+    description:
+      '`true`: also send the events of the controls and the mask that the dataset is linked to, each with the `id` of its dataset.',
+  }),
+});
+
 const revisionNumber = fromDigits(z.int().min(1));
 
 /** The revision that a download reads. */

@@ -138,11 +138,16 @@ export class TrainyardClient {
 
   /**
    * Yields the dataset, and again after changes, until it is deleted or the service closes the connection. `files` and
-   * `absent` name the files that have changed; without them, any file may have: read the status. trainyard only.
+   * `absent` name the files that have changed; without them, any file may have: read the status. With `linked`, also yields
+   * the controls and the mask that it is linked to. trainyard only.
    * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
-  async *events(id: string, options: CallOptions = {}): AsyncGenerator<WireDatasetChange> {
-    yield* changesIn(await this.#requests.response('GET', `${path(id)}/events`, options));
+  async *events(
+    id: string,
+    { linked, ...options }: CallOptions & { linked?: boolean } = {},
+  ): AsyncGenerator<WireDatasetChange> {
+    const target = `${path(id)}/events${queryOf({ linked: linked === true ? 'true' : undefined })}`;
+    yield* changesIn(await this.#requests.response('GET', target, options));
   }
 
   /**

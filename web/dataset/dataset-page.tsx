@@ -8,7 +8,9 @@ import { HistoryView } from '../history/history-view.js';
 import { DatasetViews, type DatasetViewsByName } from './dataset-views.js';
 import { useDataset } from '../live/dataset.js';
 import { contentsOf } from '../live/datasets.js';
+import { LinksLine } from '../links/links-line.js';
 import { PairsView } from '../pairs/pairs-view.js';
+import { RoleBadge } from '../roles/role-badge.js';
 import { Button } from '../ui/button.js';
 import { messageOf, sizeOf } from '../ui/format.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
@@ -16,7 +18,11 @@ import { StatusBadge } from '../ui/status-badge.js';
 
 const VIEWS: DatasetViewsByName = {
   files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
-  captions: { label: 'Captions', show: (dataset) => <CaptionsView dataset={dataset} /> },
+  captions: {
+    label: 'Captions',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <CaptionsView dataset={dataset} />,
+  },
   fitness: { label: 'Fit to train?', show: (dataset) => <FitnessView dataset={dataset} /> },
   history: { label: 'History', show: (dataset) => <HistoryView dataset={dataset} /> },
 };
@@ -44,7 +50,7 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
 }
 
 function Header({ dataset }: { dataset: DatasetWithFiles }) {
-  const { name, status, counts, size_bytes, error } = dataset;
+  const { name, role, status, size_bytes, error } = dataset;
   return (
     <header className="flex flex-col gap-1">
       <div className="flex flex-wrap items-center gap-3">
@@ -55,9 +61,11 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
         <span aria-live="polite">
           <StatusBadge status={status} />
         </span>
-        <span className="text-sm text-muted">{[...contentsOf(counts), sizeOf(size_bytes)].join(' · ')}</span>
+        <RoleBadge role={role} />
+        <span className="text-sm text-muted">{[...contentsOf(dataset), sizeOf(size_bytes)].join(' · ')}</span>
         <DatasetActions dataset={dataset} />
       </div>
+      <LinksLine dataset={dataset} />
       {error !== undefined && <p className="text-sm text-bad">{error.message}</p>}
     </header>
   );

@@ -1,10 +1,19 @@
 import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { ROLE_WORDS } from '../live/slot-words.js';
 
 /** The views of a dataset, by their names in the address. */
 export type DatasetViewsByName = Readonly<
-  Record<string, { readonly label: string; readonly show: (dataset: DatasetWithFiles) => ReactNode }>
+  Record<
+    string,
+    {
+      readonly label: string;
+      /** Whether a dataset has this view; by default, all have it. */
+      readonly isFor?: (dataset: DatasetWithFiles) => boolean;
+      readonly show: (dataset: DatasetWithFiles) => ReactNode;
+    }
+  >
 >;
 
 /** The tabs of a dataset's page, and the view that the address names. */
@@ -18,10 +27,12 @@ export function DatasetViews({
   current: string;
 }) {
   const { id } = dataset;
+  const existing = Object.entries(views).filter(([, { isFor }]) => isFor?.(dataset) !== false);
+  const shown = existing.find(([name]) => name === current)?.[1];
   return (
     <>
       <nav aria-label="Views of the dataset" className="flex gap-1 border-b border-line">
-        {Object.entries(views).map(([name, { label }]) => (
+        {existing.map(([name, { label }]) => (
           <Link
             key={name}
             href={name === 'files' ? `/datasets/${id}` : `/datasets/${id}/${name}`}
@@ -32,7 +43,13 @@ export function DatasetViews({
           </Link>
         ))}
       </nav>
-      {views[current]?.show(dataset) ?? <p>This view does not exist.</p>}
+      {shown?.show(dataset) ?? (
+        <p>
+          {current in views
+            ? `A ${ROLE_WORDS[dataset.role].toLowerCase()} has no such view.`
+            : 'This view does not exist.'}
+        </p>
+      )}
     </>
   );
 }

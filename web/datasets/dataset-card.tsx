@@ -3,6 +3,7 @@ import { memo } from 'react';
 import { Link } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
 import { contentsOf } from '../live/datasets.js';
+import { RoleBadge } from '../roles/role-badge.js';
 import { WriteButton } from '../session/write-button.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { StatusBadge } from '../ui/status-badge.js';
@@ -21,7 +22,7 @@ interface DatasetCardProps {
 
 /** A dataset in the list. The whole card is a link to its page. */
 export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelete }: DatasetCardProps) {
-  const { id, name, status, counts, size_bytes, updated_at } = dataset;
+  const { id, name, role, status, counts, size_bytes, updated_at } = dataset;
   const isEmpty = counts.images + counts.videos + counts.captions === 0;
   return (
     <article className="group relative flex h-full flex-col rounded-xl border border-line bg-panel hover:border-accent">
@@ -35,7 +36,10 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
           </h2>
           <StatusBadge status={status} />
         </div>
-        <p className="truncate text-sm text-muted">{isEmpty ? 'No files yet' : contentsOf(counts).join(' · ')}</p>
+        <p className="flex items-center gap-2 text-sm text-muted">
+          <span className="min-w-0 grow truncate">{isEmpty ? 'No files yet' : contentsOf(dataset).join(' · ')}</span>
+          <RoleBadge role={role} />
+        </p>
         <p className="truncate text-sm text-muted">
           {sizeOf(size_bytes)} · <RelativeTime time={updated_at} />
         </p>
@@ -86,7 +90,8 @@ function State({ dataset }: { dataset: Dataset }) {
   );
 }
 
-function waitingTextOf({ checking, uncaptioned }: Dataset['counts']): string {
+function waitingTextOf({ checking, uncaptioned, unpaired }: Dataset['counts']): string {
   if (checking > 0) return `Checking ${countOf(checking, 'file')}`;
-  return uncaptioned > 0 ? `Waiting for ${countOf(uncaptioned, 'caption')}` : 'Waiting for more files';
+  if (uncaptioned > 0) return `Waiting for ${countOf(uncaptioned, 'caption')}`;
+  return unpaired > 0 ? 'Waiting for controls or masks' : 'Waiting for more files';
 }

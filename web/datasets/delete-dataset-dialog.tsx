@@ -1,6 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import type { Dataset } from '../../src/client/client.js';
+import { DatasetNames } from '../links/links-line.js';
+import { useDataset } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
@@ -13,8 +15,38 @@ interface DeleteDatasetDialogProps {
   readonly onDeleted: () => void;
 }
 
-/** Deletes a dataset after the user has typed its name. */
-export function DeleteDatasetDialog({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
+/** Deletes a dataset after the user has typed its name. One that training datasets use can't be deleted. */
+export function DeleteDatasetDialog(props: DeleteDatasetDialogProps) {
+  return props.dataset.role === 'training' ? <DeleteForm {...props} /> : <DeleteUnlessUsed {...props} />;
+}
+
+function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
+  const { dataset, onClose } = props;
+  // If it can't be read, the service still checks the deletion.
+  const { data, error } = useDataset(dataset.id);
+  if (data === undefined && error === null) {
+    return (
+      <Dialog title="Delete this dataset?" onClose={onClose}>
+        <p aria-live="polite">Loading …</p>
+      </Dialog>
+    );
+  }
+  const users = data?.linked_from ?? [];
+  if (users.length === 0) return <DeleteForm {...props} />;
+  return (
+    <Dialog title="This dataset is used" onClose={onClose}>
+      <p className="wrap-anywhere">
+        {dataset.name} is the {dataset.role} of <DatasetNames datasets={users} />. Remove the link there first, under
+        “Controls and mask”. Then it can be deleted.
+      </p>
+      <div className="flex justify-end">
+        <Button onClick={onClose}>Close</Button>
+      </div>
+    </Dialog>
+  );
+}
+
+function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [typed, setTyped] = useState('');

@@ -38,7 +38,7 @@ function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; mo
     case 'READY':
       return {
         title: 'Fit to train',
-        text: `Every file passed its checks, and every image and clip has a caption: ${[...contentsOf(counts), sizeOf(size_bytes)].join(', ')}.`,
+        text: `Every file passed its checks, and every image and clip has a caption: ${[...contentsOf(dataset), sizeOf(size_bytes)].join(', ')}.`,
       };
     case 'FAILED':
       return { title: 'Not fit to train', text: problemSummaryOf(error?.problems ?? []) };

@@ -1,6 +1,7 @@
 import { MAX_LISTED } from '../../src/api/limits.js';
-import type { DatasetChange, DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
+import type { DatasetChange, DatasetFile, DatasetWithFiles, Problem as WireProblem } from '../../src/client/client.js';
 import { allFindings } from '../../src/dataset/findings.js';
+import { mediaTypeOf } from '../../src/dataset/media.js';
 import type { Problem } from '../../src/dataset/problems.js';
 
 /**
@@ -13,19 +14,26 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
   const { files: changed, absent = [], error, ...summary } = change;
   // Events do not describe uploads that are in progress or rejected.
   if (changed === undefined || hasUploads(known) || hasUploads(change)) return undefined;
+  if (known.role !== change.role) return undefined;
+  // Captions belong to no control or mask; events tell nothing about the pairs.
+  const hasOnlyCaptions = [...changed.map(({ filename }) => filename), ...absent].every(isCaption);
+  if (known.links !== undefined && !hasOnlyCaptions) return undefined;
   const files = changed.length + absent.length === 0 ? known.files : filesAfter(known.files, changed, absent);
   const { images, videos, captions } = summary.counts;
   // The counts were read before the files. If a change fell in between, it has an event of its own.
   if (files.length !== images + videos + captions) return undefined;
   const findings = allFindings(files.flatMap(warningsOf), files, { role: known.role });
-  const problems = findings.errors.slice(0, MAX_LISTED).map(problemOf);
-  const [only, ...others] = findings.errors;
+  const problems = [...pairProblemsOf(known.error?.problems), ...findings.errors.map(problemOf)].slice(0, MAX_LISTED);
+  const warnings = [...pairProblemsOf(known.warnings), ...findings.warnings.map(problemOf)].slice(0, MAX_LISTED);
+  const [only, ...others] = problems;
   const { code, message } = only !== undefined && others.length === 0 ? only : (error ?? { code: '', message: '' });
   return {
     ...summary,
     ...(error !== undefined && { error: { code, message, problems } }),
     files,
-    warnings: findings.warnings.slice(0, MAX_LISTED).map(problemOf),
+    warnings,
+    ...(known.links && { links: known.links }),
+    ...(known.linked_from && { linked_from: known.linked_from }),
     ...(files === known.files && summary.status === 'READY' && known.digest && { digest: known.digest }),
   };
 }
@@ -48,6 +56,18 @@ function filesAfter(
 
 function warningsOf({ warnings = [] }: DatasetFile): Problem[] {
   return warnings.map((warning) => ({ severity: 'warning', ...warning }) as Problem);
+}
+
+/** Codes of problems of the pairs with controls and the mask. */
+const ABOUT_PAIRS = /(_CONTROL|_MASK|^CONTROL_SIZE|^MASK_SIZE|^MASK_NOT_GRAYSCALE|^LINKED_NOT_READY)$/;
+
+/** The problems about no file of the dataset itself. */
+function pairProblemsOf(problems: readonly WireProblem[] = []): WireProblem[] {
+  return problems.filter(({ code, filename }) => filename === undefined && ABOUT_PAIRS.test(code));
+}
+
+function isCaption(filename: string): boolean {
+  return mediaTypeOf(filename)?.kind === 'caption';
 }
 
 function problemOf({ severity: _, ...problem }: Problem) {

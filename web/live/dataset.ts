@@ -1,6 +1,6 @@
-import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import type { DatasetChange, DatasetWithFiles } from '../../src/client/client.js';
+import type { DatasetChange, DatasetWithFiles, TrainyardClient } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
 import { datasetAfter } from './dataset-after.js';
 
@@ -17,16 +17,19 @@ const LINKS_MS = 30 * 60_000;
 /** Between two checks whether announced files are still being sent. */
 const WAITING_MS = 15_000;
 
-const keyOf = (id: string) => ['dataset', id];
+const keyOf = (id: string) => ['dataset', id] as const;
 
 /** The changes that arrive while a dataset is being fetched, by its id: the answer may be older than they are. */
 const changesDuringFetch = new Map<string, DatasetChange[]>();
 
 /** A dataset with its files, kept up to date by `Live`. */
 export function useDataset(id: string) {
-  const client = useClient();
-  const queries = useQueryClient();
-  return useQuery({
+  return useQuery(datasetQuery(useClient(), useQueryClient(), id));
+}
+
+/** The query of `useDataset`. */
+export function datasetQuery(client: TrainyardClient, queries: QueryClient, id: string) {
+  return queryOptions({
     queryKey: keyOf(id),
     queryFn: async ({ signal }) => {
       const changes: DatasetChange[] = [];

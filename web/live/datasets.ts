@@ -28,11 +28,15 @@ export function removeDataset(queries: QueryClient, id: string): void {
   queries.setQueryData<Dataset[]>(KEY, (known) => known?.filter((each) => each.id !== id));
 }
 
-/** The number of files of each kind, such as `12 images` and `12 captions`. Leaves out images or clips if there are none. */
-export function contentsOf({ images, videos, captions }: Dataset['counts']): string[] {
+/**
+ * The number of files of each kind, such as `12 images` and `12 captions`. Leaves out images or clips if there are none, and
+ * captions where none are needed.
+ */
+export function contentsOf({ role, counts: { images, videos, captions } }: Pick<Dataset, 'role' | 'counts'>): string[] {
   return [
     ...(images > 0 ? [countOf(images, 'image')] : []),
     ...(videos > 0 ? [countOf(videos, 'clip')] : []),
-    countOf(captions, 'caption'),
+    ...(role === 'training' ? [countOf(captions, 'caption')] : []),
+    ...(role !== 'training' && captions > 0 ? [countOf(captions, 'unused caption')] : []),
   ];
 }

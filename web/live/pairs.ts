@@ -23,8 +23,7 @@ export interface RejectedUpload {
   readonly problem: Problem;
 }
 
-export const PAIR_CATEGORIES = ['all', 'missing', 'blank', 'orphan', 'warnings'] as const;
-export type PairCategory = (typeof PAIR_CATEGORIES)[number];
+export type PairCategory = 'all' | 'missing' | 'blank' | 'orphan' | 'warnings';
 
 /** Errors about files in the dataset. All other errors are about uploads that are not in it. */
 const ABOUT_FILES = new Set(['MISSING_CAPTION', 'NAME_COLLISION']);

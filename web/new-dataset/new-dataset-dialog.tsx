@@ -2,12 +2,15 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Dataset } from '../../src/client/client.js';
+import type { Role } from '../../src/dataset/dataset.js';
 import { parseDatasetName } from '../../src/dataset/names.js';
 import { putDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
+import { RoleChoice } from '../roles/role-choice.js';
 import { messageOf } from '../ui/format.js';
+import { datasetNameErrorOf, NameField } from './name-field.js';
 
 interface NewDatasetDialogProps {
   /** Names of existing datasets. */
@@ -22,22 +25,23 @@ interface NewDatasetDialogProps {
   };
 }
 
-/** Asks for a name, creates the dataset and opens its page. */
+/** Asks for a name and a role, creates the dataset and opens its page. */
 export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const [name, setName] = useState(upload?.suggestedName ?? '');
+  const [role, setRole] = useState<Role>('training');
   const [failure, setFailure] = useState('');
   const [isCreating, setCreating] = useState(false);
-  const nameError = name.trim() === '' ? '' : nameErrorOf(name, taken);
+  const nameError = name.trim() === '' ? '' : datasetNameErrorOf(name, taken);
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (nameError !== '') return;
     setCreating(true);
     try {
-      const created = await client.create(name.trim() === '' ? undefined : parseDatasetName(name));
+      const created = await client.create(name.trim() === '' ? undefined : parseDatasetName(name), { role });
       putDataset(queries, created);
       upload?.onCreated(created);
       navigate(`/datasets/${created.id}`);
@@ -50,31 +54,16 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
   return (
     <Dialog title="New dataset" onClose={onClose}>
       <form onSubmit={submit} className="flex flex-col gap-4">
-        <div className="flex flex-col gap-1.5">
-          <label htmlFor="dataset-name" className="text-sm font-medium">
-            Name
-          </label>
-          <input
-            id="dataset-name"
-            autoComplete="off"
-            spellCheck={false}
-            value={name}
-            onChange={(event) => {
-              setName(event.target.value);
-              setFailure('');
-            }}
-            aria-invalid={nameError !== '' || failure !== ''}
-            aria-describedby="dataset-name-help dataset-name-error"
-            className="rounded-lg border border-line bg-page px-3 py-2"
-          />
-          <p id="dataset-name-help" className="text-sm text-muted">
-            Letters, digits, spaces and <code>. _ -</code>. The trainer finds the dataset in a folder of this name.
-            Leave it empty to get a generated name.
-          </p>
-          <p id="dataset-name-error" role="alert" className="text-sm text-bad empty:hidden">
-            {nameError || failure}
-          </p>
-        </div>
+        <NameField
+          name={name}
+          error={nameError || failure}
+          help="Leave it empty to get a generated name."
+          onChange={(next) => {
+            setName(next);
+            setFailure('');
+          }}
+        />
+        <RoleChoice role={role} onChange={setRole} />
         {upload?.details}
         <div className="flex justify-end gap-2">
           <Button onClick={onClose}>Cancel</Button>
@@ -85,14 +74,4 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
       </form>
     </Dialog>
   );
-}
-
-/** Applies the service's own rules. Returns '' for a valid name. */
-function nameErrorOf(name: string, taken: ReadonlySet<string>): string {
-  try {
-    const parsed = parseDatasetName(name);
-    return taken.has(parsed) ? `A dataset named "${parsed}" already exists. Choose another name.` : '';
-  } catch (error) {
-    return messageOf(error);
-  }
 }

@@ -5,7 +5,8 @@ import { type PairFilter, VIEWS, type View } from './pair-filter.js';
 
 interface FilterBarProps {
   readonly filter: PairFilter;
-  readonly counts: Readonly<Record<View, number>>;
+  /** The views that can be chosen, with the number of their entries. */
+  readonly counts: ReadonlyMap<View, number>;
   readonly onChange: (filter: PairFilter) => void;
 }
 
@@ -15,13 +16,9 @@ export function FilterBar({ filter, counts, onChange }: FilterBarProps) {
     <search className="flex flex-wrap items-center gap-x-4 gap-y-2">
       <fieldset className="flex flex-wrap gap-1">
         <legend className="sr-only">Filter</legend>
-        {Object.entries(VIEWS).map(([view, label]) => (
-          <Chip
-            key={view}
-            isOn={filter.view === view}
-            onClick={() => onChange({ ...filter, view: view as View, file: undefined })}
-          >
-            {label} <span className="tabular-nums">{numberOf(counts[view as View])}</span>
+        {[...counts].map(([view, count]) => (
+          <Chip key={view} isOn={filter.view === view} onClick={() => onChange({ ...filter, view, file: undefined })}>
+            {VIEWS[view]} <span className="tabular-nums">{numberOf(count)}</span>
           </Chip>
         ))}
       </fieldset>

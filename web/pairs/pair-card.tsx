@@ -1,25 +1,34 @@
 import { TriangleAlert } from 'lucide-react';
 import { type FocusEvent, type MouseEvent, memo, useState } from 'react';
+import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { CaptionField } from '../captions/editing/caption-field.js';
-import { isInCategory, type Pair } from '../live/pairs.js';
+import { counterpartsOf, type LinkedDataset } from '../live/counterparts.js';
+import type { Pair } from '../live/pairs.js';
 import { useIsShared } from '../session/client.js';
+import { CaptionBadge, UnusedCaptionBadge } from './caption-badge.js';
+import { Counterparts } from './counterparts.js';
 import { Placeholder, Preview } from './media.js';
 import { mediaFactsOf } from './media-facts.js';
 
-/** A fixed height, so that the grid can lay out ten thousand cards and render only a few. */
+/** Fixed heights, so that the grid can lay out ten thousand cards and render only a few. */
 export const PAIR_CARD_HEIGHT_REM = 22;
+export const UNCAPTIONED_CARD_HEIGHT_REM = 14.75;
 
 /** The modifier keys that were held during a click or key press. */
 export type ModifierKeys = Pick<MouseEvent, 'shiftKey' | 'ctrlKey' | 'metaKey'>;
 
 export interface CardActions {
-  readonly onOpen: (stem: string) => void;
+  /** With a slot, compares the target with that control or mask. */
+  readonly onOpen: (stem: string, slot?: LinkSlot) => void;
   readonly onSelect: (stem: string, held: ModifierKeys) => void;
 }
 
 interface PairCardProps extends CardActions {
   readonly datasetId: string;
   readonly pair: Pair;
+  /** Whether the trainer reads captions of this dataset. */
+  readonly hasCaption: boolean;
+  readonly linked: readonly LinkedDataset[];
   readonly isSelected: boolean;
   /** A link leads to this card. */
   readonly isTarget: boolean;
@@ -28,9 +37,9 @@ interface PairCardProps extends CardActions {
   readonly isCurrent: boolean;
 }
 
-/** A pair: its media above its caption. */
+/** A pair: its media, beside them its controls and its mask, above its caption. */
 export const PairCard = memo(function PairCard(props: PairCardProps) {
-  const { datasetId, pair, isSelected, isTarget, isDeleting, isCurrent, onOpen, onSelect } = props;
+  const { datasetId, pair, hasCaption, linked, isSelected, isTarget, isDeleting, isCurrent, onOpen, onSelect } = props;
   const { stem, media } = pair;
   const isShared = useIsShared();
   const [isHovered, setHovered] = useState(false);
@@ -54,26 +63,37 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
       onBlur={(event: FocusEvent) => setFocused(event.currentTarget.contains(event.relatedTarget))}
       className={`relative flex h-full flex-col overflow-hidden rounded-xl border bg-panel outline-offset-3 outline-accent has-[[data-opens]:focus-visible]:outline-3 ${border} ${isDeleting ? 'opacity-40' : ''}`}
     >
-      <button
-        type="button"
-        data-opens
-        tabIndex={tabIndex}
-        onClick={(event) => {
-          if (event.shiftKey || event.ctrlKey || event.metaKey) onSelect(stem, event);
-          else onOpen(stem);
-        }}
-        className="h-44 shrink-0 cursor-pointer overflow-hidden bg-raised outline-none! select-none"
-      >
-        <span className="sr-only">Open {names}</span>
-        <span aria-hidden className="flex size-full gap-px">
-          {first === undefined && <Placeholder file={undefined} />}
-          {media.map((file) => (
-            <span key={file.filename} className="size-full min-w-0">
-              <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
-            </span>
-          ))}
-        </span>
-      </button>
+      <div className="flex h-44 shrink-0 gap-px">
+        <button
+          type="button"
+          data-opens
+          tabIndex={tabIndex}
+          onClick={(event) => {
+            if (event.shiftKey || event.ctrlKey || event.metaKey) onSelect(stem, event);
+            else onOpen(stem);
+          }}
+          className="h-44 min-w-0 grow cursor-pointer overflow-hidden bg-raised outline-none! select-none"
+        >
+          <span className="sr-only">Open {names}</span>
+          <span aria-hidden className="flex size-full gap-px">
+            {first === undefined && <Placeholder file={undefined} />}
+            {media.map((file) => (
+              <span key={file.filename} className="size-full min-w-0">
+                <Preview datasetId={datasetId} file={file} isPlaying={isHovered || isFocused} />
+              </span>
+            ))}
+          </span>
+        </button>
+        {linked.length > 0 && media.length > 0 && (
+          <Counterparts
+            counterparts={counterpartsOf(linked, pair)}
+            stem={stem}
+            tabIndex={tabIndex}
+            isPlaying={isHovered || isFocused}
+            onCompare={(slot) => onOpen(stem, slot)}
+          />
+        )}
+      </div>
       {!isShared && (
         <label className="absolute top-0 left-0 flex size-10 cursor-pointer items-center justify-center">
           <input
@@ -96,12 +116,14 @@ export const PairCard = memo(function PairCard(props: PairCardProps) {
             <span className="truncate">
               {media.length > 1 ? `${media.length} files share this caption` : first && mediaFactsOf(first)}
             </span>
-            <CaptionBadge pair={pair} />
+            {hasCaption ? <CaptionBadge pair={pair} /> : <UnusedCaptionBadge pair={pair} />}
           </p>
         </div>
-        <div data-caption className="min-h-0 grow overflow-y-auto">
-          <CaptionField datasetId={datasetId} pair={pair} />
-        </div>
+        {hasCaption && (
+          <div data-caption className="min-h-0 grow overflow-y-auto">
+            <CaptionField datasetId={datasetId} pair={pair} />
+          </div>
+        )}
       </div>
     </article>
   );
@@ -121,13 +143,4 @@ function Warnings({ pair: { problems } }: { pair: Pair }) {
       <TriangleAlert size={16} aria-hidden />
     </span>
   );
-}
-
-/** A badge for a missing caption, a blank one, or one without media. */
-export function CaptionBadge({ pair }: { pair: Pair }) {
-  const style = 'ml-auto shrink-0 rounded-full px-2 py-0.5 text-xs font-medium';
-  if (isInCategory(pair, 'missing')) return <span className={`${style} bg-bad-soft text-bad`}>No caption</span>;
-  if (isInCategory(pair, 'blank')) return <span className={`${style} bg-warn-soft text-warn`}>Blank caption</span>;
-  if (isInCategory(pair, 'orphan')) return <span className={`${style} bg-warn-soft text-warn`}>No media</span>;
-  return null;
 }

@@ -1,14 +1,18 @@
-import { PAIR_CATEGORIES, type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
+import type { DatasetWithFiles } from '../../src/client/client.js';
+import { isUnpaired, type LinkedDataset } from '../live/counterparts.js';
+import { type PairCategory, isInCategory, type Pair } from '../live/pairs.js';
 import { foldCase } from '../ui/format.js';
 
-/** The content of the list: the pairs of a category, or rejected uploads. */
-export type View = PairCategory | 'rejected';
+/** The content of the list: pairs, or rejected uploads. */
+export type View = PairCategory | 'unpaired' | 'unused' | 'rejected';
 
 export const VIEWS = {
   all: 'All',
   missing: 'No caption',
   blank: 'Blank',
   orphan: 'Caption only',
+  unpaired: 'No control or mask',
+  unused: 'Unused captions',
   warnings: 'Warnings',
   rejected: 'Rejected',
 } as const satisfies Record<View, string>;
@@ -40,11 +44,41 @@ export function pairFilterParameters({ view, search, file }: PairFilter): URLSea
   });
 }
 
-export function categoryCounts(pairs: readonly Pair[]): Record<PairCategory, number> {
-  const counts = { all: 0, missing: 0, blank: 0, orphan: 0, warnings: 0 };
-  for (const pair of pairs)
-    for (const category of PAIR_CATEGORIES) if (isInCategory(pair, category)) counts[category]++;
-  return counts;
+/** The views that tell something about a dataset: only a training dataset needs captions, and controls and masks if it has links. */
+export function viewsOf({ role, links }: Pick<DatasetWithFiles, 'role' | 'links'>): View[] {
+  if (role !== 'training') return ['all', 'unused', 'warnings', 'rejected'];
+  return [
+    'all',
+    'missing',
+    'blank',
+    'orphan',
+    ...(links === undefined ? [] : (['unpaired'] as const)),
+    'warnings',
+    'rejected',
+  ];
+}
+
+export function isInView(pair: Pair, view: View, linked: readonly LinkedDataset[]): boolean {
+  switch (view) {
+    case 'rejected':
+      return true;
+    case 'unpaired':
+      return isUnpaired(pair, linked);
+    case 'unused':
+      return pair.caption !== undefined;
+    default:
+      return isInCategory(pair, view);
+  }
+}
+
+/** The number of pairs in each of the views. Rejected uploads are no pairs. */
+export function viewCounts(
+  pairs: readonly Pair[],
+  views: readonly View[],
+  linked: readonly LinkedDataset[],
+): Map<View, number> {
+  const ofPairs = views.filter((view) => view !== 'rejected');
+  return new Map(ofPairs.map((view) => [view, pairs.filter((pair) => isInView(pair, view, linked)).length]));
 }
 
 /** Returns a predicate: whether one of the names contains all words of the search. */

@@ -1,12 +1,12 @@
 import { type KeyboardEvent, type Ref, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import type { LinkedDataset } from '../live/counterparts.js';
 import type { Pair } from '../live/pairs.js';
 import { useCardGrid } from '../ui/card-grid.js';
-import { PAIR_CARD_HEIGHT_REM, type CardActions, PairCard } from './pair-card.js';
+import { PAIR_CARD_HEIGHT_REM, type CardActions, PairCard, UNCAPTIONED_CARD_HEIGHT_REM } from './pair-card.js';
 import { indexAfterKey } from './grid-keys.js';
 
 const GAP_REM = 1;
 const LEAST_WIDTH_REM = 15;
-const ROW_REM = PAIR_CARD_HEIGHT_REM + GAP_REM;
 /** The height of the sticky bar above the grid. */
 const BAR_REM = 3.5;
 
@@ -17,6 +17,9 @@ export interface PairGridHandle {
 
 interface PairGridProps extends CardActions {
   readonly datasetId: string;
+  /** Whether the trainer reads captions of this dataset. */
+  readonly hasCaptions: boolean;
+  readonly linked: readonly LinkedDataset[];
   readonly pairs: readonly Pair[];
   readonly selected: ReadonlySet<string>;
   /** The card that a link leads to: centred and focused as soon as it exists. */
@@ -31,14 +34,29 @@ interface PairGridProps extends CardActions {
 
 /** A grid of cards with keyboard navigation. Renders only the cards in and near the viewport. */
 export function PairGrid(props: PairGridProps) {
-  const { datasetId, pairs, selected, target, deleting, current, onCurrent, handle, onOpen, onSelect } = props;
+  const {
+    datasetId,
+    hasCaptions,
+    linked,
+    pairs,
+    selected,
+    target,
+    deleting,
+    current,
+    onCurrent,
+    handle,
+    onOpen,
+    onSelect,
+  } = props;
+  const heightRem = hasCaptions ? PAIR_CARD_HEIGHT_REM : UNCAPTIONED_CARD_HEIGHT_REM;
+  const rowRem = heightRem + GAP_REM;
   const list = useRef<HTMLUListElement>(null);
   const indexes = useMemo(() => new Map(pairs.map(({ stem }, index) => [stem, index])), [pairs]);
   const index = useCurrentIndex({ pairs, indexes, current, onCurrent, list });
   // The focused card stays rendered when it scrolls out of view, so that the user can continue to type in its caption.
   const { isLaidOut, columns, rem, top, cells, height } = useCardGrid(list, {
     count: pairs.length,
-    heightRem: PAIR_CARD_HEIGHT_REM,
+    heightRem,
     alwaysRendered: index,
     gapRem: GAP_REM,
     leastWidthRem: LEAST_WIDTH_REM,
@@ -56,8 +74,8 @@ export function PairGrid(props: PairGridProps) {
     setToFocus({ stem });
   };
   const rowOf = (stem: string) => {
-    const start = top + Math.floor((indexes.get(stem) ?? 0) / columns) * ROW_REM * rem;
-    return { start, end: start + PAIR_CARD_HEIGHT_REM * rem };
+    const start = top + Math.floor((indexes.get(stem) ?? 0) / columns) * rowRem * rem;
+    return { start, end: start + heightRem * rem };
   };
   const show = (stem: string) => {
     const { start, end } = rowOf(stem);
@@ -79,10 +97,10 @@ export function PairGrid(props: PairGridProps) {
   }, [isTargetShown, target]);
 
   const onKeyDown = (event: KeyboardEvent) => {
-    if (isInCaption(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (hasOwnKeys(event) || event.ctrlKey || event.metaKey || event.altKey) return;
     const stem = pairs[index]?.stem;
     if (stem === undefined) return;
-    const rows = Math.max(1, Math.floor(window.innerHeight / (ROW_REM * rem)));
+    const rows = Math.max(1, Math.floor(window.innerHeight / (rowRem * rem)));
     const to = indexAfterKey(event.key, index, { count: pairs.length, columns, rows });
     if (to !== undefined) show(pairs[to]!.stem);
     else if (event.key === ' ') onSelect(stem, event);
@@ -99,7 +117,7 @@ export function PairGrid(props: PairGridProps) {
       aria-label="Pairs"
       onKeyDown={onKeyDown}
       // Firefox clicks a button when the space key is released.
-      onKeyUp={(event) => event.key === ' ' && !isInCaption(event.target) && event.preventDefault()}
+      onKeyUp={(event) => event.key === ' ' && !hasOwnKeys(event) && event.preventDefault()}
       onFocus={({ target }) => {
         const stem = target.closest<HTMLElement>('[data-stem]')?.dataset.stem;
         if (stem !== undefined && stem !== current) onCurrent(stem);
@@ -114,6 +132,8 @@ export function PairGrid(props: PairGridProps) {
             <PairCard
               datasetId={datasetId}
               pair={pair}
+              hasCaption={hasCaptions}
+              linked={linked}
               isSelected={selected.has(pair.stem)}
               isTarget={pair.stem === target}
               isDeleting={deleting.has(pair.stem)}
@@ -128,8 +148,11 @@ export function PairGrid(props: PairGridProps) {
   );
 }
 
-function isInCaption(target: EventTarget): boolean {
-  return target instanceof Element && target.closest('[data-caption]') !== null;
+/** Whether the focused element handles the key by itself: a caption, and a button for Enter and the space key. */
+function hasOwnKeys({ target, key }: KeyboardEvent): boolean {
+  if (!(target instanceof Element)) return false;
+  const isClick = key === 'Enter' || key === ' ';
+  return target.closest(isClick ? '[data-caption], [data-compares]' : '[data-caption]') !== null;
 }
 
 interface CurrentCard extends Pick<PairGridProps, 'pairs' | 'current' | 'onCurrent'> {

@@ -1,24 +1,36 @@
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import type { LinkSlot } from '../../src/dataset/dataset.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { useDataset } from '../live/dataset.js';
-import { isInCategory, type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
+import type { LinkedDataset } from '../live/counterparts.js';
+import { useLinkedDatasets } from '../live/linked.js';
+import { type Pair, pairsOf, rejectedUploadsOf } from '../live/pairs.js';
 import { useCanWrite } from '../session/account.js';
 import { useConnect, useIsShared } from '../session/client.js';
 import { Button } from '../ui/button.js';
-import { countOf } from '../ui/format.js';
+import { countOf, messageOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
 import { FilterBar } from './filter-bar.js';
 import type { ModifierKeys } from './pair-card.js';
-import { type PairFilter, pairFilterOf, categoryCounts, pairFilterParameters, nameMatcher } from './pair-filter.js';
+import {
+  isInView,
+  nameMatcher,
+  type PairFilter,
+  pairFilterOf,
+  pairFilterParameters,
+  viewCounts,
+  viewsOf,
+} from './pair-filter.js';
 import { PairGrid, type PairGridHandle } from './pair-grid.js';
 import { RejectedUploads } from './rejected-uploads.js';
 import { DeletePairsDialog } from './selection/delete-pairs-dialog.js';
 import { deleteFiles, dismissFailures, retryDeletion, useDeletion } from './selection/deletion.js';
 import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from './selection/selection.js';
 import { SelectionBar } from './selection/selection-bar.js';
-import { Viewer } from './viewer.js';
+import { TARGET_ALONE } from './viewer/comparison-choice.js';
+import { Viewer } from './viewer/viewer.js';
 
 /** All pairs of a dataset, and its rejected uploads. */
 export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
@@ -31,16 +43,26 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
     const matches = nameMatcher(filter.search);
     return allRejected.filter(({ filename }) => matches([filename]));
   }, [allRejected, filter.search]);
-  const counts = useMemo(() => categoryCounts(pairs), [pairs]);
+  const isShared = useIsShared();
+  // A share link shows no other dataset.
+  const { linked, error, retry } = useLinkedDatasets(isShared ? {} : dataset);
+  const views = viewsOf(dataset);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the views follow from the role and the links
+  const counts = useMemo(() => viewCounts(pairs, views, linked), [pairs, linked, views.join()]);
   const rejected = Math.max(allRejected.length, dataset.counts.rejected - (dataset.damaged?.length ?? 0));
   if (pairs.length === 0 && rejected === 0) return <NoFiles dataset={dataset} />;
   return (
     <>
-      <FilterBar filter={filter} counts={{ ...counts, rejected }} onChange={setFilter} />
+      <FilterBar filter={filter} counts={new Map([...counts, ['rejected', rejected]])} onChange={setFilter} />
+      {error !== null && (
+        <div role="alert" className="flex flex-wrap items-center gap-3 text-bad">
+          Could not read the controls and masks. {messageOf(error)} <Button onClick={retry}>Try again</Button>
+        </div>
+      )}
       {filter.view === 'rejected' ? (
         <RejectedUploads dataset={dataset} uploads={uploads} />
       ) : (
-        <Pairs dataset={dataset} pairs={pairs} filter={filter} onFilter={setFilter} />
+        <Pairs dataset={dataset} linked={linked} pairs={pairs} filter={filter} onFilter={setFilter} />
       )}
     </>
   );
@@ -48,12 +70,13 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
 
 interface PairsProps {
   readonly dataset: DatasetWithFiles;
+  readonly linked: readonly LinkedDataset[];
   readonly pairs: readonly Pair[];
   readonly filter: PairFilter;
   readonly onFilter: (filter: PairFilter) => void;
 }
 
-function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
+function Pairs({ dataset, linked, pairs, filter, onFilter }: PairsProps) {
   const { id } = dataset;
   const connect = useConnect();
   const canWrite = useCanWrite();
@@ -65,11 +88,8 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   const { view, search } = useDeferredValue(filter);
   const shown = useMemo(() => {
     const matches = nameMatcher(search);
-    return pairs.filter(
-      (pair) =>
-        (view === 'rejected' || isInCategory(pair, view)) && matches(pair.files.map(({ filename }) => filename)),
-    );
-  }, [pairs, view, search]);
+    return pairs.filter((pair) => isInView(pair, view, linked) && matches(pair.files.map(({ filename }) => filename)));
+  }, [pairs, linked, view, search]);
   const [current, setCurrent] = useState<string>();
   const [selection, setSelection] = useState(EMPTY_SELECTION);
   const existing = useMemo(() => withoutDeleted(selection, pairs), [selection, pairs]);
@@ -78,6 +98,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   const selected = useMemo(() => shown.filter(({ stem }) => existing.stems.has(stem)), [shown, existing]);
   const [toDelete, setToDelete] = useState<readonly Pair[]>();
   const viewer = useViewerState(shown);
+  const hasCaptions = dataset.role === 'training';
 
   const target = filter.file === undefined ? undefined : stemOf(filter.file.normalize('NFC'));
   const isTargetShown = shown.some(({ stem }) => stem === target);
@@ -128,7 +149,7 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
         </p>
       )}
       <PairGrid
-        datasetId={id}
+        {...{ datasetId: id, hasCaptions, linked }}
         pairs={shown}
         selected={existing.stems}
         target={target}
@@ -141,7 +162,9 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
       />
       {viewer.index !== undefined && (
         <Viewer
-          datasetId={id}
+          {...{ datasetId: id, hasCaptions, linked }}
+          choice={viewer.choice}
+          onChoose={viewer.choose}
           pairs={shown}
           index={viewer.index}
           isSelected={existing.stems.has(shown[viewer.index]!.stem)}
@@ -173,9 +196,10 @@ function Pairs({ dataset, pairs, filter, onFilter }: PairsProps) {
   );
 }
 
-/** The pair that the viewer shows. If it is deleted, the viewer shows the pair that takes its position. */
+/** The pair that the viewer shows, and how. If it is deleted, the viewer shows the pair that takes its position. */
 function useViewerState(shown: readonly Pair[]) {
   const [viewed, setViewed] = useState<{ readonly stem: string; readonly index: number }>();
+  const [choice, setChoice] = useState(TARGET_ALONE);
   const at = viewed === undefined ? -1 : shown.findIndex(({ stem }) => stem === viewed.stem);
   const index =
     viewed === undefined || shown.length === 0 ? undefined : at >= 0 ? at : Math.min(viewed.index, shown.length - 1);
@@ -185,12 +209,22 @@ function useViewerState(shown: readonly Pair[]) {
   }
   return {
     index,
-    open: useCallback((opened: string) => setViewed({ stem: opened, index: 0 }), []),
+    choice,
+    choose: setChoice,
+    open: useCallback((opened: string, slot?: LinkSlot) => {
+      setViewed({ stem: opened, index: 0 });
+      if (slot !== undefined) setChoice((known) => ({ ...known, slot }));
+    }, []),
     close: useCallback(() => setViewed(undefined), []),
   };
 }
 
-function HiddenTarget({ filter, pairs, stem, onFilter }: Omit<PairsProps, 'dataset'> & { stem: string }) {
+function HiddenTarget({
+  filter,
+  pairs,
+  stem,
+  onFilter,
+}: Pick<PairsProps, 'filter' | 'pairs' | 'onFilter'> & { stem: string }) {
   const isHidden = pairs.some((pair) => pair.stem === stem);
   return (
     <p role="status" className="flex flex-wrap items-center gap-3 text-sm">

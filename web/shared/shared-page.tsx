@@ -13,7 +13,11 @@ import { AddFilesProvider } from '../upload/add-files/add-files.js';
 
 const VIEWS: DatasetViewsByName = {
   files: { label: 'Files', show: (dataset) => <PairsView dataset={dataset} /> },
-  captions: { label: 'Captions', show: (dataset) => <CaptionsView dataset={dataset} /> },
+  captions: {
+    label: 'Captions',
+    isFor: ({ role }) => role === 'training',
+    show: (dataset) => <CaptionsView dataset={dataset} />,
+  },
 };
 
 /** A dataset as a share link shows it: its current files, to a person without an account. A session of the browser is untouched. */
@@ -46,9 +50,7 @@ function SharedDataset({ id, view }: { id: string; view: string }) {
     <>
       <header className="flex flex-wrap items-center gap-3">
         <h1 className="text-xl font-semibold break-all">{dataset.name}</h1>
-        <span className="text-sm text-muted">
-          {[...contentsOf(dataset.counts), sizeOf(dataset.size_bytes)].join(' · ')}
-        </span>
+        <span className="text-sm text-muted">{[...contentsOf(dataset), sizeOf(dataset.size_bytes)].join(' · ')}</span>
         {links !== undefined && dataset.files.length > 0 && (
           <a
             href={links.zip()}

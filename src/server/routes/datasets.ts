@@ -1,5 +1,12 @@
 import { wireDatasetChange } from '../../api/event-schema.js';
-import { createBody, datasetParams, listQuery, manifestQuery, statusQuery } from '../../api/request-schemas.js';
+import {
+  createBody,
+  datasetParams,
+  eventsQuery,
+  listQuery,
+  manifestQuery,
+  statusQuery,
+} from '../../api/request-schemas.js';
 import {
   wireDataset,
   wireDatasetList,
@@ -123,9 +130,13 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
     '/:id/events',
     route('Server-sent events: the dataset now, and after every change, with the files that changed', {
       params: datasetParams,
+      querystring: eventsQuery,
       response: { 200: EVENTS },
     }),
-    async ({ accountId, params }, reply) => streamEvents(reply, { accountId, id: params.id }, context),
+    async ({ accountId, params, query }, reply) => {
+      const key = { accountId, id: params.id };
+      return streamEvents(reply, key, { context, withLinked: query.linked === 'true' });
+    },
   );
 
   app.delete(

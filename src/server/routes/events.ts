@@ -4,6 +4,7 @@ import type { Micros } from '../../dataset/dataset.js';
 import type { DatasetKey } from '../../service/datasets.js';
 import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
+import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
 import type { RouteContext } from '../context.js';
 import { NOSNIFF } from '../errors.js';
@@ -21,15 +22,25 @@ const PAUSE: Micros = 250_000;
 /** Sends one event, and resolves when the connection accepts another. */
 type Send = (event: string, data: unknown) => Promise<void>;
 
-/** Streams the events of a dataset: `dataset` at once and after changes, with the changed files, and `deleted`. */
-export async function streamEvents(reply: FastifyReply, key: DatasetKey, context: RouteContext): Promise<void> {
+/**
+ * Streams the events of a dataset: `dataset` at once and after changes, with the changed files, and `deleted`; with
+ * `withLinked`, also `dataset` of the datasets that it is linked to, as far as the token may read them.
+ */
+export async function streamEvents(
+  reply: FastifyReply,
+  key: DatasetKey,
+  { context, withLinked }: { context: RouteContext; withLinked: boolean },
+): Promise<void> {
   const { watchDataset, datasets, stopping } = context;
+  const boundIds = reply.request.grant?.datasetIds;
   await datasets.summary(key);
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   await stream(reply, { context, signal }, async (send) => {
-    for await (const change of watchDataset(key, signal)) {
-      const { filenames } = change;
-      const files = filenames && (await datasets.filesNamed(key.id, filenames));
+    const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
+    for await (const change of changes) {
+      const { filenames, dataset } = change;
+      if (dataset.id !== key.id && boundIds?.includes(dataset.id) === false) continue;
+      const files = filenames && (await datasets.filesNamed(dataset.id, filenames));
       await send('dataset', changeToWire(change, files));
       await waitUnlessAborted(PAUSE, { signal });
     }

@@ -1,10 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import type { DatasetFile, DatasetWithFiles, Problem } from '../../../src/client/client.js';
-import { pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
+import { isUnpaired, type LinkedDataset } from '../../../web/live/counterparts.js';
+import { type Pair, pairsOf, rejectedUploadsOf } from '../../../web/live/pairs.js';
 import { mediaFactsOf } from '../../../web/pairs/media-facts.js';
-import { pairFilterOf, categoryCounts, pairFilterParameters, nameMatcher } from '../../../web/pairs/pair-filter.js';
+import {
+  pairFilterOf,
+  pairFilterParameters,
+  nameMatcher,
+  viewCounts,
+  viewsOf,
+} from '../../../web/pairs/pair-filter.js';
 import { allOf, extended, EMPTY_SELECTION, toggled, withoutDeleted } from '../../../web/pairs/selection/selection.js';
 import { indexAfterKey } from '../../../web/pairs/grid-keys.js';
+
+function countsOf(pairs: readonly Pair[]) {
+  return Object.fromEntries(viewCounts(pairs, viewsOf({ role: 'training' }), []));
+}
 
 function fileOf(filename: string, more: Partial<DatasetFile> = {}): DatasetFile {
   const kind = filename.toLowerCase().endsWith('.txt') ? 'caption' : filename.endsWith('.mp4') ? 'video' : 'image';
@@ -70,7 +81,7 @@ describe('pairs of files', () => {
 
   test('have the warnings of their files, which the dataset may not repeat', () => {
     const files = [fileOf('a.jpg'), fileOf('a.txt', { warnings: [problemOf('BLANK_CAPTION', 'a.txt')] })];
-    expect(categoryCounts(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
+    expect(countsOf(pairsOf({ files, warnings: [], error: undefined }))).toMatchObject({ blank: 1, warnings: 1 });
   });
 
   test('are not reported as incomplete while a file of their name is awaited or has expired', () => {
@@ -78,7 +89,32 @@ describe('pairs of files', () => {
     const awaited = ['a.txt', 'b.jpg'].map((filename) => ({ filename, until: '' }));
     const expired = problemOf('UPLOAD_EXPIRED', 'd.jpg');
     const dataset = { files, warnings: [], awaited, error: { code: '', message: '', problems: [expired] } };
-    expect(categoryCounts(pairsOf(dataset))).toMatchObject({ all: 4, missing: 1, orphan: 0 });
+    expect(countsOf(pairsOf(dataset))).toMatchObject({ all: 4, missing: 1, orphan: 0 });
+  });
+
+  test('are unpaired if a control or mask of their stem is missing, unless they have no media', () => {
+    const linked = (...stems: string[]): LinkedDataset => ({
+      slot: 'control_1',
+      id: '',
+      name: '',
+      files: new Map(stems.map((stem) => [stem, [fileOf(`${stem}.png`)]])),
+    });
+    const pairs = pairsOf({
+      files: [fileOf('a.jpg'), fileOf('b.jpg'), fileOf('c.txt'), fileOf('d.gif')],
+      warnings: [],
+    });
+    const unpairedIn = (...all: LinkedDataset[]) =>
+      pairs.filter((pair) => isUnpaired(pair, all)).map(({ stem }) => stem);
+    expect(unpairedIn(linked('a', 'b'))).toEqual([]);
+    expect(unpairedIn(linked('a', 'b'), linked('b'))).toEqual(['a']);
+    // Until the files of a linked dataset are known, nothing is said to be missing.
+    expect(unpairedIn({ ...linked(), files: undefined })).toEqual([]);
+  });
+
+  test('have views that fit the role and the links of their dataset', () => {
+    expect(viewsOf({ role: 'training' })).not.toContain('unpaired');
+    expect(viewsOf({ role: 'training', links: {} })).toContain('unpaired');
+    expect(viewsOf({ role: 'mask' })).toEqual(['all', 'unused', 'warnings', 'rejected']);
   });
 
   test('are counted by filter', () => {
@@ -88,7 +124,7 @@ describe('pairs of files', () => {
       warnings: [problemOf('ORPHAN_CAPTION', 'c.txt'), problemOf('BLANK_CAPTION', 'b.txt')],
       error: undefined,
     };
-    expect(categoryCounts(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
+    expect(countsOf(pairsOf(dataset))).toEqual({ all: 3, missing: 1, blank: 1, orphan: 1, warnings: 2 });
   });
 });
 

@@ -1,23 +1,30 @@
-import { ChevronLeft, ChevronRight, Download, Trash2, X } from 'lucide-react';
+import { ChevronLeft, ChevronRight, Trash2, X } from 'lucide-react';
 import { useEffect, useState } from 'react';
-import type { DatasetFile } from '../../src/client/client.js';
-import { CaptionField } from '../captions/editing/caption-field.js';
-import { useLinks } from '../live/dataset.js';
-import type { Pair } from '../live/pairs.js';
-import { useIsShared } from '../session/client.js';
-import { WriteButton } from '../session/write-button.js';
-import { dateOf, momentOf } from '../ui/ago.js';
-import { Button } from '../ui/button.js';
-import { CopyButton } from '../ui/copy.js';
-import { Dialog } from '../ui/dialog.js';
-import { numberOf, sizeOf } from '../ui/format.js';
-import { isTyping } from '../ui/keys.js';
-import { formatOf, Placeholder } from './media.js';
-import { mediaFactsOf, isShownByBrowsers } from './media-facts.js';
-import { CaptionBadge } from './pair-card.js';
+import { CaptionField } from '../../captions/editing/caption-field.js';
+import { counterpartsOf, type LinkedDataset } from '../../live/counterparts.js';
+import type { Pair } from '../../live/pairs.js';
+import { slotWord } from '../../live/slot-words.js';
+import { useIsShared } from '../../session/client.js';
+import { WriteButton } from '../../session/write-button.js';
+import { Button } from '../../ui/button.js';
+import { Dialog } from '../../ui/dialog.js';
+import { numberOf } from '../../ui/format.js';
+import { isTyping } from '../../ui/keys.js';
+import { Placeholder } from '../media.js';
+import { CaptionBadge, unusedCaptionText } from '../caption-badge.js';
+import { Comparison } from './comparison.js';
+import { ComparisonBar } from './comparison-bar.js';
+import { type ComparisonChoice, choiceAfterKey } from './comparison-choice.js';
+import { DownloadLink, FileFacts } from './file-facts.js';
+import { Full } from './full.js';
 
 interface ViewerProps {
   readonly datasetId: string;
+  /** Whether the trainer reads captions of this dataset. */
+  readonly hasCaptions: boolean;
+  readonly linked: readonly LinkedDataset[];
+  readonly choice: ComparisonChoice;
+  readonly onChoose: (choice: ComparisonChoice) => void;
   readonly pairs: readonly Pair[];
   /** The index of the pair that is shown. */
   readonly index: number;
@@ -30,9 +37,23 @@ interface ViewerProps {
   readonly onClose: () => void;
 }
 
-/** Shows one pair in full size, with buttons for the previous and the next one. */
+/** Shows one pair in full size, alone or compared with a control or its mask, with buttons for the previous and the next one. */
 export function Viewer(props: ViewerProps) {
-  const { datasetId, pairs, index, isSelected, isPaused, onMove, onSelect, onDelete, onClose } = props;
+  const {
+    datasetId,
+    hasCaptions,
+    linked,
+    choice,
+    onChoose,
+    pairs,
+    index,
+    isSelected,
+    isPaused,
+    onMove,
+    onSelect,
+    onDelete,
+    onClose,
+  } = props;
   const isShared = useIsShared();
   const pair = pairs[index]!;
   const [chosen, setChosen] = useState<string>();
@@ -40,12 +61,20 @@ export function Viewer(props: ViewerProps) {
   const previous = pairs[index - 1]?.stem;
   const next = pairs[index + 1]?.stem;
 
+  const slots = linked.map(({ slot }) => slot);
+  const counterparts = counterpartsOf(linked, pair);
+  const counterpart = counterparts.find(({ slot }) => slot === choice.slot);
+
   useEffect(() => {
     if (isPaused) return;
     const onKeyDown = (event: KeyboardEvent) => {
-      if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const isMoving = isSlider(event.target) && event.key.length > 1;
+      if (isMoving || (isTyping(event.target) && !isSlider(event.target))) return;
+      const compared = choiceAfterKey(event.key, choice, slots);
       const to = event.key === 'ArrowLeft' ? previous : event.key === 'ArrowRight' ? next : undefined;
       if (to !== undefined) onMove(to);
+      else if (compared !== undefined) onChoose(compared);
       else if (event.key === 'Delete') onDelete(pair);
       else return;
       event.preventDefault();
@@ -53,7 +82,7 @@ export function Viewer(props: ViewerProps) {
     // Captured, because a focused clip would seek with the arrow keys.
     document.addEventListener('keydown', onKeyDown, { capture: true });
     return () => document.removeEventListener('keydown', onKeyDown, { capture: true });
-  }, [isPaused, previous, next, pair, onMove, onDelete]);
+  });
 
   if (file === undefined) return null;
   return (
@@ -97,12 +126,18 @@ export function Viewer(props: ViewerProps) {
           <X size={18} aria-hidden />
         </Button>
       </div>
+      {counterparts.length > 0 && file.kind !== 'caption' && <ComparisonBar {...{ counterparts, choice, onChoose }} />}
       <div className="grid gap-4 lg:grid-cols-[1fr_22rem]">
         <div className="flex h-[45dvh] items-center justify-center overflow-hidden rounded-lg bg-raised lg:h-[72dvh]">
           {file.kind === 'caption' ? (
             <Placeholder file={undefined} />
-          ) : (
+          ) : counterpart === undefined ? (
             <Full key={file.sha256} {...{ datasetId, file }} />
+          ) : (
+            <Comparison
+              {...{ datasetId, file, counterpart, choice, onChoose }}
+              word={slotWord(counterpart.slot, slots)}
+            />
           )}
         </div>
         <div className="flex min-w-0 flex-col gap-4">
@@ -116,95 +151,30 @@ export function Viewer(props: ViewerProps) {
               ))}
             </fieldset>
           )}
-          <div className="flex flex-col gap-2">
-            <p className="flex items-center text-sm font-medium">
-              Caption <CaptionBadge pair={pair} />
-            </p>
-            <div className="h-40">
-              <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
+          {hasCaptions ? (
+            <div className="flex flex-col gap-2">
+              <p className="flex items-center text-sm font-medium">
+                Caption <CaptionBadge pair={pair} />
+              </p>
+              <div className="h-40">
+                <CaptionField key={pair.stem} datasetId={datasetId} pair={pair} />
+              </div>
             </div>
-          </div>
+          ) : (
+            pair.caption !== undefined && <p className="text-sm text-muted">{unusedCaptionText(pair.caption)}</p>
+          )}
           {pair.problems.map(({ code, filename, message }) => (
             <p key={`${code} ${filename}`} className="rounded-lg bg-warn-soft p-2 text-sm wrap-anywhere text-warn">
               {message}
             </p>
           ))}
-          <Facts file={file} />
+          <FileFacts file={file} />
         </div>
       </div>
     </Dialog>
   );
 }
 
-function Full({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
-  const links = useLinks(datasetId);
-  const [isBroken, setBroken] = useState(false);
-  // Images that browsers can't display are shown as thumbnails.
-  const isDisplayable = isShownByBrowsers(file);
-  if (links === undefined) return null;
-  if (isBroken || (!isDisplayable && file.kind === 'video')) {
-    return (
-      <Placeholder file={file}>
-        <span>This browser can't display this file. Download it to see it.</span>
-      </Placeholder>
-    );
-  }
-  const onError = () => setBroken(true);
-  if (file.kind === 'video') {
-    return (
-      // biome-ignore lint/a11y/useMediaCaption: training clips have no subtitles
-      <video src={links.file(file)} controls autoPlay loop playsInline onError={onError} className="size-full" />
-    );
-  }
-  return (
-    <img
-      src={isDisplayable ? links.file(file) : links.thumbnail(file)}
-      alt={file.filename}
-      onError={onError}
-      className="size-full object-contain"
-    />
-  );
-}
-
-function DownloadLink({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
-  const links = useLinks(datasetId);
-  return (
-    <a
-      href={links?.file(file, { download: true })}
-      download
-      aria-label={`Download ${file.filename}`}
-      title={`Download ${file.filename}`}
-      className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
-    >
-      <Download size={18} aria-hidden />
-    </a>
-  );
-}
-
-function Facts({ file }: { file: DatasetFile }) {
-  const rows = {
-    Type: formatOf(file) + (file.codec === undefined ? '' : ` (${file.codec})`),
-    Dimensions: mediaFactsOf(file),
-    Frames: file.frames === undefined ? '' : numberOf(file.frames),
-    Audio: file.has_audio === undefined ? '' : file.has_audio ? 'yes' : 'none',
-    Size: sizeOf(file.size_bytes),
-    Uploaded: momentOf(dateOf(file.uploaded_at)),
-  };
-  return (
-    <dl className="grid grid-cols-[auto_1fr] items-center gap-x-4 gap-y-1 text-sm">
-      {Object.entries(rows).map(
-        ([name, value]) =>
-          value !== '' && (
-            <div key={name} className="contents">
-              <dt className="text-muted">{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ),
-      )}
-      <dt className="text-muted">SHA-256</dt>
-      <dd className="flex items-center font-mono" title={file.sha256}>
-        {file.sha256.slice(0, 12)}… <CopyButton text={file.sha256} what="the SHA-256" />
-      </dd>
-    </dl>
-  );
+function isSlider(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement && target.type === 'range';
 }

@@ -1,0 +1,26 @@
+import type { Role } from '../../src/dataset/dataset.js';
+import { Choices } from '../ui/panel.js';
+
+const OPTIONS = [
+  { value: 'training', label: 'Training' },
+  { value: 'control', label: 'Control' },
+  { value: 'mask', label: 'Mask' },
+] as const satisfies readonly { value: Role; label: string }[];
+
+const EXPLANATIONS: Record<Role, string> = {
+  training: 'Images or clips to train on, each with its caption.',
+  control: 'What an edit model gets to see: an image of the same name for each target. Captions are not needed.',
+  mask: 'Where an image counts in the training: white counts, black does not. Captions are not needed.',
+};
+
+/** Chooses the role of a dataset, and explains it. */
+export function RoleChoice({ role, onChange }: { role: Role; onChange: (role: Role) => void }) {
+  return (
+    <div className="flex flex-col gap-1.5">
+      <Choices label="Role" options={OPTIONS} value={role} onChange={onChange} />
+      <p aria-live="polite" className="text-sm text-muted">
+        {EXPLANATIONS[role]}
+      </p>
+    </div>
+  );
+}
