@@ -23,11 +23,11 @@ import { ShareCalls } from './calls/share-calls.js';
 import { TokenCalls } from './calls/token-calls.js';
 import { WebhookCalls } from './calls/webhook-calls.js';
 import { DatasetLinks } from './dataset-links.js';
-import { changesIn, type DatasetEvent, eventsIn } from './event-stream.js';
+import { changesIn, type DatasetEvent, datasetEventsIn } from './event-stream.js';
 import { missingFiles, type PushOptions, pushFiles } from './push.js';
 import type { PushFile } from './push-file.js';
 import type { PushResult } from './push-progress.js';
-import type { CallOptions, ClientOptions, RevisionOptions, WriteOptions } from './requests.js';
+import type { CallOptions, ClientOptions, EventOptions, RevisionOptions, WriteOptions } from './requests.js';
 import { conditionHeaders, filePath, path, queryOf, Requests } from './requests.js';
 import { withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
@@ -142,10 +142,7 @@ export class TrainyardClient {
    * the controls and the mask that it is linked to. trainyard only.
    * @example for await (const { status, files } of client.events(dataset.id)) console.log(status, files?.length);
    */
-  async *events(
-    id: string,
-    { linked, ...options }: CallOptions & { linked?: boolean } = {},
-  ): AsyncGenerator<WireDatasetChange> {
+  async *events(id: string, { linked, ...options }: EventOptions = {}): AsyncGenerator<WireDatasetChange> {
     const target = `${path(id)}/events${queryOf({ linked: linked === true ? 'true' : undefined })}`;
     yield* changesIn(await this.#requests.response('GET', target, options));
   }
@@ -157,11 +154,7 @@ export class TrainyardClient {
    * @example for await (const event of client.allEvents()) if (event.type === 'dataset') console.log(event.dataset.name);
    */
   async *allEvents(options: CallOptions = {}): AsyncGenerator<DatasetEvent> {
-    for await (const { name, data } of eventsIn(await this.#requests.response('GET', '/events', options))) {
-      if (name === 'open') yield { type: 'open' };
-      if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
-      if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
-    }
+    yield* datasetEventsIn(await this.#requests.response('GET', '/events', options));
   }
 
   /**

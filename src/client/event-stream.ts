@@ -45,6 +45,15 @@ export async function* changesIn(response: Response): AsyncGenerator<WireDataset
   }
 }
 
+/** Yields the changes of all datasets of an account. */
+export async function* datasetEventsIn(response: Response): AsyncGenerator<DatasetEvent> {
+  for await (const { name, data } of eventsIn(response)) {
+    if (name === 'open') yield { type: 'open' };
+    if (name === 'dataset') yield { type: 'dataset', dataset: data as WireDataset };
+    if (name === 'deleted') yield { type: 'deleted', id: (data as { id: string }).id };
+  }
+}
+
 function dataOf(text: string, { status }: Response): unknown {
   try {
     return JSON.parse(text);

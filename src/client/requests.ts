@@ -39,6 +39,11 @@ export interface CallOptions {
 }
 
 /** For reading an earlier revision of a dataset instead of the latest. trainyard only. */
+export interface EventOptions extends CallOptions {
+  /** Also the events of the controls and the mask that the dataset is linked to. */
+  readonly linked?: boolean;
+}
+
 export interface RevisionOptions extends CallOptions {
   readonly revision?: number | undefined;
 }
