@@ -103,6 +103,7 @@ export async function openApp(config: Config, logger: Logger) {
     }),
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
+    wakeRechecks: () => backgroundRechecks.wake(),
   };
   const checks = new BackgroundChecks(core, {
     isAlone: isCatalogLocal,

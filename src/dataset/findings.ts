@@ -109,7 +109,14 @@ function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): 
     }
     findings.push(...collisions(group));
   }
+  // ai-toolkit looks for masks with the extensions of images alone (`toolkit/dataloader_mixins.py:1576`).
+  if (role === 'mask') findings.push(...media.filter(({ kind }) => kind === 'video').map(clipAsMask));
   return findings;
+}
+
+function clipAsMask({ filename }: NamedFile): Warning {
+  const advice = 'Upload a PNG, JPEG or WebP of the same name instead, which counts for all frames.';
+  return warningIn(filename, 'NOT_TRAINED_ON', `No trainer reads the clip ${filename} as a mask. ${advice}`);
 }
 
 function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'): Warning {

@@ -1,4 +1,4 @@
-import type { Micros, StatusRules } from '../dataset/dataset.js';
+import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
@@ -6,6 +6,8 @@ import type { Catalog } from '../storage/catalog/catalog.js';
 export interface InspectorOptions {
   /** The account of the file: concurrent inspections are shared fairly between accounts. */
   readonly accountId: string;
+  /** The role of the dataset of the file. */
+  readonly role?: Role | undefined;
   /** True if no client waits for the result: uploads go first. */
   readonly isBackground?: boolean;
   readonly signal: AbortSignal;
@@ -57,6 +59,8 @@ export interface ServiceDependencies {
   readonly pollPresignedUploads?: (datasetId: string) => void;
   /** Starts to check received files in the background and returns at once. */
   readonly checkReceived?: () => void;
+  /** Starts to look for rechecks that are not finished and returns at once. */
+  readonly wakeRechecks?: () => void;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

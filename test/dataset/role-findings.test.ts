@@ -35,4 +35,10 @@ describe('the findings of a control or mask dataset', () => {
     expect(findingsOfNames('mask', 'a.gif')).toEqual([expect.stringMatching(/^NO_TRAINABLE_MEDIA/)]);
     expect(findingsOfNames('control', 'a.jpg', 'b.mp4')).toEqual([]);
   });
+
+  test('a clip is no mask', () => {
+    expect(findingsOfNames('mask', 'a.png', 'b.mp4')).toEqual([
+      'NOT_TRAINED_ON No trainer reads the clip b.mp4 as a mask. Upload a PNG, JPEG or WebP of the same name instead, which counts for all frames.',
+    ]);
+  });
 });

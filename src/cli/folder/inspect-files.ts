@@ -40,7 +40,7 @@ type Results<T> = Map<string, Pick<LocalFile, 'sizeBytes' | 'modifiedMs'> & { re
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
   readonly #ffmpeg: Ffmpeg | undefined;
-  readonly #inspections: Results<Inspection> = new Map();
+  readonly #inspections = new Map<Role, Results<Inspection>>();
   readonly #hashes: Results<string> = new Map();
 
   /** @param options.ffmpeg decodes every frame of clips; without it only their structure is inspected */
@@ -51,8 +51,9 @@ export class FileInspector {
   /** @throws the signal's reason */
   async inspectAll(
     files: readonly LocalFile[],
-    { signal, onInspected }: { signal: AbortSignal; onInspected?: (files: number) => void },
+    options: { role?: Role | undefined; signal: AbortSignal; onInspected?: (files: number) => void },
   ): Promise<FolderInspection> {
+    const { role = 'training', signal, onInspected } = options;
     const inspected: InspectedFile[] = [];
     const unreadable: Notice[] = [];
     // Closed before files are sent, to free the memory of its threads and decoders.
@@ -64,14 +65,14 @@ export class FileInspector {
       ...(decodeClip && { decodeClip }),
     };
     const inspect = async ({ path, filename, sizeBytes }: LocalFile) => {
-      const options = { accountId: '', signal, maxDecodeSeconds: Number.POSITIVE_INFINITY };
+      const rules = { accountId: '', role, signal, maxDecodeSeconds: Number.POSITIVE_INFINITY };
       const file = { filename, sizeBytes, content: { path } };
-      return (await inspectFile(inspectors, file, options)).inspection;
+      return (await inspectFile(inspectors, file, rules)).inspection;
     };
     try {
       await forEachConcurrent(files, availableParallelism() + 1, async (file) => {
         try {
-          const inspection = await remembered(this.#inspections, file, () => inspect(file));
+          const inspection = await remembered(this.#inspectionsIn(role), file, () => inspect(file));
           inspected.push({ file, inspection });
         } catch (error) {
           signal.throwIfAborted();
@@ -83,6 +84,12 @@ export class FileInspector {
       await pool.close();
     }
     return { inspected: inspected.sort((a, b) => byName(a.file, b.file)), unreadable };
+  }
+
+  #inspectionsIn(role: Role): Results<Inspection> {
+    const known = this.#inspections.get(role) ?? new Map();
+    this.#inspections.set(role, known);
+    return known;
   }
 
   /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
@@ -120,7 +127,7 @@ export async function inspectPaths(
   const onInspected = (done: number) => {
     display.update(() => [`${bar(done, files.length)} checked ${done} of ${counted(files.length, 'file')}`]);
   };
-  const { inspected, unreadable } = await inspector.inspectAll(files, { signal, onInspected });
+  const { inspected, unreadable } = await inspector.inspectAll(files, { role, signal, onInspected });
   display.clear();
   return {
     inspected,

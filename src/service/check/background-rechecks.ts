@@ -1,8 +1,8 @@
 import { recordRecheck } from '../../dataset/check-transitions.js';
-import type { StoredFile } from '../../dataset/dataset.js';
+import type { Role, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Inspection } from '../../dataset/inspect/inspection.js';
-import type { Recheck, RecheckHolder, Rechecks } from '../../storage/catalog/rechecks.js';
+import type { AcquiredRecheck, Recheck, RecheckHolder, Rechecks } from '../../storage/catalog/rechecks.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { LeaseLost, whileRenewing } from '../while-renewing.js';
@@ -25,6 +25,13 @@ export interface BackgroundRechecksOptions {
   readonly onFinished: (recheck: Recheck) => void;
   /** Reports a failure that will be retried. */
   readonly onError: (error: unknown, failure: string) => void;
+}
+
+interface CheckOptions {
+  readonly accountId: string;
+  /** Of the dataset. */
+  readonly role: Role;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -72,8 +79,9 @@ export class BackgroundRechecks {
         if (!(await this.#recheck(next, until))) failed.add(next.datasetId);
       } catch (error) {
         if (signal.aborted) return;
-        failed.add(next.datasetId);
+        // Another instance has it, or it was started anew, as after a change of the role.
         if (error instanceof LeaseLost) continue;
+        failed.add(next.datasetId);
         this.#options.onError(error, `the recheck of dataset ${next.datasetId} paused`);
       }
     }
@@ -97,18 +105,19 @@ export class BackgroundRechecks {
   }
 
   async #checkFiles(
-    recheck: Recheck,
+    recheck: AcquiredRecheck,
     options: { holder: RecheckHolder; accountId: string; leaseUntil: () => number; signal: AbortSignal },
   ): Promise<void> {
     const { holder, accountId, leaseUntil, signal } = options;
     const { rechecks, onFinished } = this.#options;
+    const { role } = recheck;
     let { checked, afterId } = recheck;
     let savedAt = performance.now();
     try {
       for (;;) {
         const files = await rechecks.nextFiles({ ...recheck, afterId }, PAGE_FILES);
         for (const file of files) {
-          await this.#checkFile(file, { accountId, signal });
+          await this.#checkFile(file, { accountId, role, signal });
           checked++;
           afterId = file.id;
           if (performance.now() - savedAt < SAVE_INTERVAL_MS) continue;
@@ -127,18 +136,18 @@ export class BackgroundRechecks {
     }
   }
 
-  async #checkFile(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<void> {
+  async #checkFile(file: StoredFile, options: CheckOptions): Promise<void> {
     const { catalog, now } = this.#dependencies;
     const { id, datasetId, filename } = file;
     // A page may be old: the files before it can have taken hours.
     if ((await catalog.file(id))?.upload.state !== 'stored') return;
     const found = await this.#inspect(file, options);
     options.signal.throwIfAborted();
-    const change = { datasetId, filenames: [filename], now: now(), isActivity: false };
+    const change = { datasetId, filenames: [filename], now: now(), isActivity: false, inspectedAs: options.role };
     await catalog.change(change, (group) => recordRecheck(group, id, found));
   }
 
-  async #inspect(file: StoredFile, options: { accountId: string; signal: AbortSignal }): Promise<Inspection> {
+  async #inspect(file: StoredFile, options: CheckOptions): Promise<Inspection> {
     const { filename, upload } = file;
     const fetched = await fetchIntact(this.#dependencies.blobs, file, options.signal);
     if ('problem' in fetched) return { ok: false, problem: fetched.problem };

@@ -5,6 +5,7 @@ import type { Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { errorIn } from '../../dataset/problems.js';
 import type { BlobContent } from '../../storage/blobs/blobs.js';
+import type { InspectorOptions } from '../dependencies.js';
 import type { InspectionJob } from './frames.js';
 import { exceededText, expectedSecondsOf, KERNEL_LIMITS, limitsOf, RECYCLE_CPU_SECONDS } from './inspection-limits.js';
 import { type Answer, InspectionProcess, ProcessEnded, type ReadAt } from './inspection-process.js';
@@ -78,21 +79,11 @@ export class InspectionPool {
    * Inspects a file. If its inspection takes too long, needs too much memory or crashes, the result is a problem of the file.
    * Rejects with the signal's reason, with ServiceError `unavailable` if no process can be started, or if the bytes can't be
    * read.
-   *
-   * @param options.accountId concurrent inspections are shared fairly between accounts
-   * @param options.isBackground true if no client waits for the result
-   * @param options.asMask true if the trainer reads the file as a mask
    */
   async inspect(
     file: { readonly filename: string; readonly sizeBytes: number } & BlobContent,
-    options: {
-      accountId: string;
-      isBackground?: boolean | undefined;
-      asMask?: boolean | undefined;
-      signal: AbortSignal;
-    },
+    { accountId, role, isBackground, signal }: InspectorOptions,
   ): Promise<Inspection> {
-    const { accountId, isBackground, asMask = false, signal } = options;
     signal.throwIfAborted();
     const { filename, sizeBytes } = file;
     const isRemote = !('path' in file);
@@ -102,7 +93,7 @@ export class InspectionPool {
     const expectedSeconds = expectedSecondsOf({ kind, sizeBytes, isRemote });
     const request = { accountId, isBackground, expectedSeconds, signal };
     const source = isRemote ? { remoteBytes: sizeBytes } : { path: file.path };
-    const job: InspectionJob = { task: 'inspect', filename, asMask, ...source };
+    const job: InspectionJob = { task: 'inspect', filename, asMask: role === 'mask', ...source };
     try {
       const answer = await this.#run({ job, limits, request, readAt: isRemote ? file.readAt : undefined });
       if (!('inspection' in answer)) throw new Error('An inspection process has answered with a thumbnail.');

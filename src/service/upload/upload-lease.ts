@@ -4,6 +4,7 @@ import {
   linkUntil,
   type Micros,
   type PendingFile,
+  type Role,
 } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { ErrorProblem } from '../../dataset/problems.js';
@@ -39,6 +40,8 @@ export class UploadLease {
   readonly file: PendingFile;
   readonly #dependencies: ServiceDependencies;
   readonly accountId: string;
+  /** Of the dataset, when the lease was acquired. */
+  readonly #role: Role;
   readonly #holder: LeaseHolder;
   /** False for a presigned upload: its client writes to the store itself, and only the trash deletes those bytes. */
   readonly #writesBytes: boolean;
@@ -53,15 +56,17 @@ export class UploadLease {
    * @param options.token the lease token in the file's row
    * @param options.until the end of the lease, unless it is renewed
    * @param options.accountId the owner of the dataset
+   * @param options.role that of the dataset
    */
   constructor(
     dependencies: ServiceDependencies,
     file: PendingFile,
-    { token, until, accountId }: { token: string; until: Micros; accountId: string },
+    { token, until, accountId, role }: { token: string; until: Micros; accountId: string; role: Role },
   ) {
     this.#dependencies = dependencies;
     this.file = file;
     this.accountId = accountId;
+    this.#role = role;
     this.#holder = { id: file.id, token };
     this.#writesBytes = file.upload.via !== 'presigned';
     this.#until = until;
@@ -83,7 +88,9 @@ export class UploadLease {
     const { id, datasetId, filename } = file;
     const change = { datasetId, filenames: [filename], now: now(), isActivity: true, ...changeOptions };
     const changed = await catalog.change(change, (group) => acquireLease(group, id, lease));
-    return changed && new UploadLease(dependencies, file, { ...lease, accountId: changed.accountId });
+    if (changed === undefined) return undefined;
+    const { accountId, role } = changed;
+    return new UploadLease(dependencies, file, { ...lease, accountId, role });
   }
 
   /** Runs `work` and renews the lease until it ends. */
@@ -142,7 +149,8 @@ export class UploadLease {
     const { now, rules, checkReceived } = this.#dependencies;
     const { filename } = this.file;
     const { content, sizeBytes, sha256 } = staged;
-    const options = { accountId: this.accountId, signal, maxDecodeSeconds: rules.maxInlineDecodeSeconds };
+    const maxDecodeSeconds = rules.maxInlineDecodeSeconds;
+    const options = { accountId: this.accountId, role: this.#role, signal, maxDecodeSeconds };
     const inspected = await inspectFile(this.#dependencies, { content, sizeBytes, filename }, options).catch(
       async (error) => {
         await staged.discard();
@@ -200,8 +208,10 @@ export class UploadLease {
   async #record(upload: CompleteFile['upload']): Promise<FinalizedFile> {
     const complete = { ...this.file, upload } as CompleteFile;
     let failure: unknown;
-    const recorded = await this.#change((group) =>
-      upload.state === 'stored' ? finalize(group, this.#holder, upload) : receive(group, this.#holder, upload),
+    const recorded = await this.#change(
+      (group) =>
+        upload.state === 'stored' ? finalize(group, this.#holder, upload) : receive(group, this.#holder, upload),
+      { inspectedAs: this.#role },
     ).catch((error) => {
       failure = error;
     });
@@ -243,7 +253,7 @@ export class UploadLease {
 
   async #change(
     transition: (group: StemGroup) => StemGroup | undefined,
-    options: Partial<Pick<FileChange, 'isActivity' | 'mayHaveBlobs'>> = {},
+    options: Partial<Pick<FileChange, 'isActivity' | 'mayHaveBlobs' | 'inspectedAs'>> = {},
   ): Promise<ChangedDataset | undefined> {
     const { datasetId, filename } = this.file;
     const change = { datasetId, filenames: [filename], now: this.#dependencies.now(), isActivity: true, ...options };

@@ -181,7 +181,8 @@ export class Uploads {
       bytes: MAX_DIRECT_BYTES,
       message: `${filename} is larger than ${MAX_DIRECT_BYTES} bytes, the limit of a direct upload. Use get-upload-endpoint for it.`,
     };
-    const lease = new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId: key.accountId });
+    const { accountId, role } = dataset;
+    const lease = new UploadLease(this.#dependencies, file, { token, until: expiresAt, accountId, role });
     return this.#receive(lease, incoming, limit);
   }
 

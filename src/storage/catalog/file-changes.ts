@@ -6,10 +6,12 @@ import {
   liveUntil,
   type Micros,
   type PendingFile,
+  type Role,
   type StoredFile,
 } from '../../dataset/dataset.js';
 import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
+import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
@@ -25,6 +27,7 @@ import {
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
 import { countsInRow, type DatasetRecord, datasetRecordOf, fileColumns, fileOf } from './rows.js';
+import { restartRecheck } from './rechecks.js';
 import {
   countReservation,
   datasetById,
@@ -54,6 +57,8 @@ export interface FileChange {
   /** True if the change is to all files of the dataset, besides those of `filenames`. */
   readonly isWholeDataset?: boolean;
   readonly restore?: Restore;
+  /** The role in which a file that the change stores was inspected. If it is no longer that of the dataset, a recheck follows. */
+  readonly inspectedAs?: Role;
 }
 
 /** A dataset after a change. */
@@ -168,6 +173,9 @@ export function changeFiles(
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...(differences.some(({ isJudgedAnew }) => isJudgedAnew) ? [forgetReadiness(query, datasetId)] : []),
       ...shifts.map((shift) => shiftUnpaired(query, shift)),
+      ...(needsRecheck({ role: row.role as Role, inspectedAs: change.inspectedAs, restored })
+        ? [restartRecheck(query, { datasetId, now })]
+        : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);

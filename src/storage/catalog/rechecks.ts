@@ -1,6 +1,6 @@
-import type { Selectable } from 'kysely';
-import type { Micros, StoredFile } from '../../dataset/dataset.js';
-import type { Database } from '../database/database.js';
+import type { ExpressionBuilder, Selectable } from 'kysely';
+import type { Micros, Role, StoredFile } from '../../dataset/dataset.js';
+import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { fileOf } from './rows.js';
 import { storedAfter } from './statements.js';
@@ -16,6 +16,11 @@ export interface Recheck {
   readonly afterId: string;
   /** `null` while it runs. */
   readonly finishedAt: Micros | null;
+}
+
+export interface AcquiredRecheck extends Recheck {
+  /** Of the dataset, as long as the lease is held. */
+  readonly role: Role;
 }
 
 /** The holder of the lease on a recheck. */
@@ -34,36 +39,11 @@ export class Rechecks {
 
   /** Starts a recheck of a dataset, unless one is running. */
   async start(datasetId: string, now: Micros): Promise<void> {
-    const start = {
-      started_at: now,
-      checked: 0,
-      after_id: '',
-      finished_at: null,
-      lease_until: null,
-      lease_token: null,
-    };
-    await this.#db.query
-      .insertInto('recheck')
-      .columns(['dataset_id', 'total', ...(Object.keys(start) as (keyof typeof start)[])])
-      .expression((eb) =>
-        eb
-          .selectFrom('dataset')
-          .select((of) => [
-            'id',
-            of
-              .selectFrom('file')
-              .select(({ fn }) => fn.countAll<number>().as('stored'))
-              .whereRef('dataset_id', '=', 'dataset.id')
-              .where('state', '=', 'stored')
-              .as('total'),
-            ...Object.entries(start).map(([name, value]) => of.val(value).as(name)),
-          ])
-          .where('id', '=', datasetId),
-      )
+    await startOf(this.#db.query, { datasetId, now })
       .onConflict((conflict) =>
         conflict
           .column('dataset_id')
-          .doUpdateSet((eb) => ({ ...start, total: eb.ref('excluded.total') }))
+          .doUpdateSet(({ ref }) => fromTheStart(ref))
           .where('recheck.finished_at', 'is not', null),
       )
       .execute();
@@ -103,7 +83,7 @@ export class Rechecks {
   async acquire(
     { datasetId, token }: RecheckHolder,
     lease: { expiredBy: Micros; until: Micros },
-  ): Promise<Recheck | undefined> {
+  ): Promise<AcquiredRecheck | undefined> {
     const row = await this.#db.query
       .updateTable('recheck')
       .set({ lease_until: lease.until, lease_token: token })
@@ -112,7 +92,13 @@ export class Rechecks {
       .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', lease.expiredBy)]))
       .returningAll()
       .executeTakeFirst();
-    return row && recheckOf(row);
+    // Read afterwards: a later change of the role starts the recheck anew, so that this lease is lost.
+    const dataset = await this.#db.query
+      .selectFrom('dataset')
+      .select('role')
+      .where('id', '=', datasetId)
+      .executeTakeFirst();
+    return row && dataset && { ...recheckOf(row), role: dataset.role as Role };
   }
 
   /** Records progress, and renews or releases the lease. @returns false if the lease was lost */
@@ -158,6 +144,45 @@ export class Rechecks {
     const rows = await files.where('problem', 'is not', null).execute();
     return rows.map((row) => fileOf(row) as StoredFile);
   }
+}
+
+/**
+ * The statement that starts a recheck of a dataset, or starts one that is running anew. It is part of a transaction that has
+ * the lock of the dataset, and covers all files that are stored then.
+ */
+export function restartRecheck(query: Query, dataset: { datasetId: string; now: Micros }) {
+  return startOf(query, dataset).onConflict((conflict) =>
+    conflict.column('dataset_id').doUpdateSet(({ ref }) => fromTheStart(ref)),
+  );
+}
+
+const UNCHECKED = { checked: 0, after_id: '', finished_at: null, lease_until: null, lease_token: null } as const;
+
+function fromTheStart(ref: ExpressionBuilder<Schema & { excluded: Schema['recheck'] }, 'excluded' | 'recheck'>['ref']) {
+  return { ...UNCHECKED, started_at: ref('excluded.started_at'), total: ref('excluded.total') };
+}
+
+/** Adds a recheck of the files that are stored, also of one whose time is later than `now`: of another instance. */
+function startOf(query: Query, { datasetId, now }: { datasetId: string; now: Micros }) {
+  const columns = Object.keys(UNCHECKED) as (keyof typeof UNCHECKED)[];
+  return query
+    .insertInto('recheck')
+    .columns(['dataset_id', 'total', 'started_at', ...columns])
+    .expression((eb) =>
+      eb
+        .selectFrom('dataset')
+        .leftJoin('file', (join) => join.onRef('file.dataset_id', '=', 'dataset.id').on('file.state', '=', 'stored'))
+        .select((of) => [
+          'dataset.id',
+          of.fn.count<number>('file.id').as('total'),
+          of.fn
+            .max(of.case().when('file.settled_at', '>', now).then(of.ref('file.settled_at')).else(now).end())
+            .as('started_at'),
+          ...columns.map((name) => of.val(UNCHECKED[name]).as(name)),
+        ])
+        .where('dataset.id', '=', datasetId)
+        .groupBy('dataset.id'),
+    );
 }
 
 function recheckOf(row: Selectable<Schema['recheck']>): Recheck {

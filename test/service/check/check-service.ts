@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
 import { laptop } from '../../harness/author.js';
 import type { Status } from '../../../src/dataset/dataset.js';
-import { inspect } from '../../../src/dataset/inspect/inspect.js';
+import { inspectWith, installedDecoders } from '../../../src/dataset/inspect/inspect.js';
 import type { Inspection } from '../../../src/dataset/inspect/inspection.js';
 import { errorIn } from '../../../src/dataset/problems.js';
 import { BackgroundChecks } from '../../../src/service/check/background-checks.js';
@@ -103,15 +103,16 @@ export async function openPlace(place: Place) {
       },
       inspect:
         options.inspect ??
-        (async (file) => {
+        (async (file, { role }) => {
           if (!('path' in file)) throw new Error('The bytes are not in a local file.');
-          return inspect(file);
+          return inspectWith(file, { ...installedDecoders, asMask: role === 'mask' });
         }),
       ...(options.hasDecoder !== false && { decodeClip }),
       // A clip is long if its name says so.
       expectedDecodeSeconds: ({ filename }) => (filename.startsWith('long') ? 21 : 20),
       newId,
       checkReceived: () => checks.wake(),
+      wakeRechecks: () => rechecks.wake(),
     };
     const checks = new BackgroundChecks(dependencies, {
       isAlone: options.isAlone === true,
@@ -131,6 +132,7 @@ export async function openPlace(place: Place) {
     const uploads = new Uploads(dependencies, new UploadSlots(10));
     return {
       dependencies,
+      datasets: new DatasetService(dependencies),
       checks,
       rechecks,
       startRecheck: () => recheckService.start(key),
