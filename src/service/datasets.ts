@@ -164,9 +164,11 @@ export class DatasetService {
    * @throws ServiceError `dataset_not_found`, `invalid_name`, `name_taken`; `dataset_linked` if a link depends on the role
    */
   async change(key: DatasetKey, { name, role }: DatasetChanges): Promise<DatasetSummary> {
-    const { catalog, now } = this.#dependencies;
+    const { catalog, now, wakeRechecks } = this.#dependencies;
     const changes = { name: name === undefined ? undefined : parseDatasetName(name), role };
     if (!(await catalog.changeDataset(key, changes, now()))) throw datasetNotFound(key.id);
+    // The files may have to be inspected in the new role.
+    if (role !== undefined) wakeRechecks?.();
     return this.summary(key);
   }
 

@@ -2,12 +2,14 @@ import { countsOf } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
+import { isInspectedAnew } from '../../dataset/pairs/mask-inspection.js';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
 import { linkingTo, linksOf } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
+import { restartRecheck } from './rechecks.js';
 import { countColumns, type DatasetRow, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
 import { datasetById, lockedDatasetById, trashDataset } from './statements.js';
 
@@ -77,6 +79,9 @@ export async function changeDataset(
         .where('id', '=', key.id),
       // A control without captions is READY, a training dataset is not.
       ...('role' in changes ? [forgetReadiness(query, key.id)] : []),
+      ...(role !== undefined && isInspectedAnew(row.role as Role, role)
+        ? [restartRecheck(query, { datasetId: key.id, now })]
+        : []),
       ...notification({ datasetId: key.id }),
     ]);
     return true;
