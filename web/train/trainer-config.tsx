@@ -1,5 +1,6 @@
 import { useId, useMemo, useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
+import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
 import { aiToolkitJob } from '../../src/dataset/train/ai-toolkit-job.js';
 import { NothingToTrainOn, type TrainConfig } from '../../src/dataset/train/config-text.js';
 import { TRAINERS, type Trainer, trainConfigOf } from '../../src/dataset/train/train-config.js';
@@ -25,8 +26,9 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
   const [trainer, setTrainer] = useState<Choice>('ai-toolkit');
   const captions = useCaptionTexts(dataset);
   const config = useMemo(() => {
-    const { name, digest, files } = dataset;
-    return configOrReason(trainer, trainingDatasetOf({ name, root, only, digest, files, captions }));
+    const { name, digest, files, links = {} } = dataset;
+    const folders = LINK_SLOTS.flatMap((slot) => (links[slot] === undefined ? [] : [{ slot, name: links[slot].name }]));
+    return configOrReason(trainer, trainingDatasetOf({ name, root, only, digest, files, captions, links: folders }));
   }, [trainer, dataset, root, only, captions]);
   return (
     <div className="flex min-w-0 flex-col gap-2">

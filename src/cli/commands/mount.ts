@@ -5,15 +5,18 @@ import type { TrainyardClient } from '../../client/client.js';
 import { MEDIA_CHOICES, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import { type Mounted, type MountOptions, mountDataset } from '../../service/mount/mount.js';
 import type { MountSource, WantedState } from '../../service/mount/mount-source.js';
+import { MOUNT_LAYOUTS, type MountLayout } from '../../service/mount/mounted-folder.js';
 import { runInPlace } from '../mount/exec.js';
 import { httpSource } from '../mount/http-source.js';
 import type { LocalDatasets } from '../mount/local-source.js';
+import { folderDocument, mountedDocument, mountedLines, warningsOf } from '../mount/mounted-output.js';
+import { MountedSets } from '../mount/mounted-sets.js';
 import {
   addWaitOptions,
+  type MountWaitOptions,
   mountAfter,
   requireWaitable,
   type WaitLimit,
-  type MountWaitOptions,
   waitForReady,
   withLimit,
 } from '../mount/wait-for-ready.js';
@@ -25,11 +28,11 @@ import {
   type RemoteOptions,
   remoteFrom,
 } from '../remote.js';
-import { explainNoHistory, revisionArgument } from './history/revisions.js';
 import { CommandError, EXIT, endingOf, errorDocument, interruptible } from '../terminal/exit-codes.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
 import { openProgressDisplay, type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { counted, formatBytes, printable } from '../terminal/text.js';
+import { printable } from '../terminal/text.js';
+import { explainNoHistory, revisionArgument } from './history/revisions.js';
 
 interface Options extends RemoteOptions, MountWaitOptions {
   readonly into: string;
@@ -37,6 +40,7 @@ interface Options extends RemoteOptions, MountWaitOptions {
   readonly link?: boolean;
   readonly replace?: boolean;
   readonly only?: MediaChoice;
+  readonly layout?: MountLayout;
   readonly concurrency: number;
   readonly openDataFolder: OpenDataFolder | undefined;
 }
@@ -88,6 +92,11 @@ export function addMountCommand(program: Command, { openDataFolder }: { openData
     .option('--pin', 'keep what was mounted in the history until it is unpinned; needs a token that may write')
     .addOption(
       new Option('--only <kind>', 'mount only images or only videos, with their captions').choices(MEDIA_CHOICES),
+    )
+    .addOption(
+      new Option('--layout <trainer>', 'mount the masks beside the images, as this trainer reads them').choices(
+        MOUNT_LAYOUTS,
+      ),
     )
     .option('--replace', 'replace a folder even if files in it were changed or added')
     .addOption(concurrencyOption('files copied at a time, 1 to 64').default(CONNECTIONS))
@@ -143,6 +152,9 @@ async function mount(names: readonly string[], options: Options, executed: reado
   process.exitCode = await runInPlace(executed);
 }
 
+/** The rounds in which targets are mounted again that share a control, which changed between their mounts. */
+const MAX_ROUNDS = 3;
+
 /** Mounts the datasets sequentially. After a failure it continues; the first failure decides the exit code. */
 async function mountAll(
   names: readonly string[],
@@ -153,38 +165,51 @@ async function mountAll(
   const datasets = await datasetsOf(options, signal);
   // With --exec, standard output is for the trainer alone.
   const out = isForExec ? process.stderr : process.stdout;
-  const documents: unknown[] = [];
-  let firstFailure: number | undefined;
-  try {
-    for (const name of names) {
-      try {
-        const { source, isNameUnconfirmed, pin, waitForReady } = await datasets.find(name, signal);
-        const mountOptions = optionsFor(name, options, { signal, display });
-        const mount = () => mountDataset(source, { ...mountOptions, isNameUnconfirmed });
-        // After a failure, nothing will be trained: the others are mounted only if they are READY.
-        const wait = options.wait && firstFailure === undefined ? waitForReady : undefined;
-        const mounted =
-          wait === undefined ? await mount() : await mountAfter(() => wait({ signal, limit, display }), mount);
-        display.clear();
-        if (options.pin) await pinMounted(mounted, pin);
-        documents.push({ ...documentOf(mounted), ...(options.pin && { pinned: true }) });
-        if (!options.json) print(sentenceFor(mounted), out);
-        for (const warning of mounted.warnings) printMessage(printable(warning));
-      } catch (error) {
-        display.clear();
-        signal.throwIfAborted();
-        const { code, message } = endingOf(error);
-        firstFailure ??= code;
-        documents.push({ name, error: errorDocument(error) });
-        if (!options.json) printMessage(message);
-      }
+  const mounts = new MountedSets();
+  const failures = new Map<string, unknown>();
+  const mountOne = async (name: string) => {
+    try {
+      const { source, isNameUnconfirmed, pin, waitForReady } = await datasets.find(name, signal);
+      const mountOptions = {
+        ...optionsFor(options, { signal, display }),
+        isNameUnconfirmed,
+        confirmedNames: new Set(names),
+      };
+      const mount = () => mountDataset(source, mountOptions);
+      // After a failure, nothing will be trained: the others are mounted only if they are READY.
+      const wait = options.wait && failures.size === 0 ? waitForReady : undefined;
+      const mounted =
+        wait === undefined ? await mount() : await mountAfter(() => wait({ signal, limit, display }), mount);
+      display.clear();
+      if (options.pin) await pinMounted(mounted, pin);
+      mounts.add(name, mounted);
+      if (!options.json) for (const line of mountedLines(mounted)) print(line, out);
+      for (const warning of warningsOf(mounted)) printMessage(printable(warning));
+    } catch (error) {
+      display.clear();
+      signal.throwIfAborted();
+      failures.set(name, error);
+      if (!options.json) printMessage(endingOf(error).message);
     }
+  };
+  try {
+    // A control that was mounted with its target would be of a later moment if it were mounted again.
+    for (const name of names) if (mounts.linkedFolder(name) === undefined) await mountOne(name);
+    for (let round = 1; round < MAX_ROUNDS; round++) for (const name of mounts.outdated()) await mountOne(name);
   } finally {
     await datasets.close();
   }
-  if (options.json && !isForExec) printJson({ mounts: documents });
-  if (firstFailure !== undefined) process.exitCode = firstFailure;
-  return firstFailure === undefined;
+  if (options.json && !isForExec) printJson({ mounts: names.map((name) => documentOf(name)) });
+  const [firstFailure] = failures.values();
+  if (failures.size > 0) process.exitCode = endingOf(firstFailure).code;
+  return failures.size === 0;
+
+  function documentOf(name: string) {
+    if (failures.has(name)) return { name, error: errorDocument(failures.get(name)) };
+    const mounted = mounts.get(name);
+    const document = mounted === undefined ? folderDocument(mounts.linkedFolder(name)!) : mountedDocument(mounted);
+    return { ...document, ...(options.pin && { pinned: true }) };
+  }
 }
 
 interface Datasets {
@@ -195,7 +220,7 @@ interface Datasets {
 interface FoundDataset {
   readonly source: MountSource;
   readonly isNameUnconfirmed: boolean;
-  readonly pin: (revision: number, note: string) => Promise<unknown>;
+  readonly pin: (datasetId: string, revision: number, note: string) => Promise<unknown>;
   /** Missing in a data folder. */
   readonly waitForReady?: (options: Parameters<typeof waitForReady>[2]) => Promise<void>;
 }
@@ -210,12 +235,12 @@ async function datasetsOf(options: Options, signal: AbortSignal): Promise<Datase
   const { url } = remoteFrom(options);
   if (options.pin) await requireWritingToken(client, signal);
   const find = async (nameOrId: string): Promise<FoundDataset> => {
-    const { id, name } = await mustFind(client, nameOrId, signal);
+    const { id, name, role } = await mustFind(client, nameOrId, signal);
     return {
-      source: httpSource(client, { id, name, url }, wanted),
+      source: httpSource(client, { id, name, role, url }, wanted),
       // The service says which name an id has, and could name another folder of the root.
       isNameUnconfirmed: name !== nameOrId.normalize('NFC'),
-      pin: (revision, note) => client.history.pin(id, revision, { note, signal }),
+      pin: (datasetId, revision, note) => client.history.pin(datasetId, revision, { note, signal }),
       waitForReady: (waitOptions) => waitForReady(client, { id, name }, waitOptions),
     };
   };
@@ -234,17 +259,18 @@ async function requireWritingToken(client: TrainyardClient, signal: AbortSignal)
   throw new CommandError(EXIT.noPermission, message);
 }
 
-async function pinMounted({ name, folder, revision }: Mounted, pin: FoundDataset['pin']): Promise<void> {
-  if (revision === undefined) {
-    const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
-    throw new CommandError(EXIT.unavailable, message);
+async function pinMounted({ links, ...mounted }: Mounted, pin: FoundDataset['pin']): Promise<void> {
+  for (const { datasetId, name, revision } of [mounted, ...links]) {
+    if (revision === undefined) {
+      const message = `"${printable(name)}" was mounted, but not pinned: this service keeps no history of datasets.`;
+      throw new CommandError(EXIT.unavailable, message);
+    }
+    // The service limits the length of notes.
+    await pin(datasetId, revision, `mounted in ${mounted.folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
   }
-  // The service limits the length of notes.
-  await pin(revision, `mounted in ${folder}`.slice(0, MAX_PIN_NOTE_LENGTH));
 }
 
 function optionsFor(
-  name: string,
   options: Options,
   { signal, display }: { signal: AbortSignal; display: ProgressDisplay },
 ): MountOptions {
@@ -252,27 +278,14 @@ function optionsFor(
     root: resolve(options.into),
     wanted: wantedState(options),
     only: options.only,
+    layout: options.layout,
     replaces: options.replace === true,
     isHardLinked: options.link === true,
     connections: options.concurrency,
     threads: options.concurrency,
     copiesOnMainThread: true,
     signal,
-    onProgress: (progress) => display.update(() => [`${printable(name)}  ${transferLine(progress)}`]),
+    onProgress: (progress) => display.update(() => [`${printable(progress.name)}  ${transferLine(progress)}`]),
     onWaiting: () => display.update(() => [`waiting for another process that mounts into ${options.into} …`]),
   };
-}
-
-function sentenceFor({ outcome, name, folder, digest, only, files, bytes }: Mounted): string {
-  const part = only === undefined ? '' : `only ${only}, `;
-  const content = `${part}${counted(files, 'file')}, ${formatBytes(bytes)}, digest ${digest.slice(0, 12)}`;
-  return outcome === 'mounted'
-    ? `mounted ${printable(name)} in ${printable(folder)}: ${content}`
-    : `${printable(name)} is unchanged in ${printable(folder)}: ${content}`;
-}
-
-function documentOf({ datasetId, name, outcome, folder, only, folderDigest, ...mounted }: Mounted) {
-  const { digest, revision, files, bytes, warnings } = mounted;
-  const choice = only !== undefined && { only, folder_digest: folderDigest };
-  return { name, dataset_id: datasetId, outcome, folder, digest, ...choice, revision, files, bytes, warnings };
 }

@@ -1,14 +1,18 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { WireLinks } from '../../api/pair-schemas.js';
 import type { WireCaption, WireFile } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { TrainyardError } from '../../client/trainyard-error.js';
+import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
+import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
 import { aiToolkitDatasetOf } from '../../dataset/train/ai-toolkit.js';
 import { aiToolkitJob } from '../../dataset/train/ai-toolkit-job.js';
 import { NothingToTrainOn, type TrainConfig } from '../../dataset/train/config-text.js';
 import { TRAINERS, type Trainer, trainConfigOf } from '../../dataset/train/train-config.js';
 import {
+  type LinkedFolder,
   MEDIA_CHOICES,
   type MediaChoice,
   type TrainingDataset,
@@ -18,6 +22,7 @@ import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../r
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
 import { ownCommand } from '../terminal/own-command.js';
 import { print, printJson, printMessage } from '../terminal/print.js';
+import { printable } from '../terminal/text.js';
 
 interface Options extends RemoteOptions {
   readonly into?: string;
@@ -32,8 +37,9 @@ const PLACEHOLDER = '/path/to/datasets';
 
 const HELP = `
 For ai-toolkit, the block replaces "datasets:" in the "process" of a job, and is indented for that place; --job prints a whole
-job. The resolutions are those that at least half of the files reach. Advice about these very datasets, such as captions of
-several lines or small images, is in comments; for JSON, which has none, it is printed on standard error.
+job. The controls and masks of a dataset are in the folders in which "trainyard mount" puts them. The resolutions are those that
+at least half of the files reach. Advice about these very datasets, such as captions of several lines or small images, is in
+comments; for JSON, which has none, it is printed on standard error.
 
 Examples:
   $ trainyard train-config railway --into /workspace/datasets
@@ -66,19 +72,56 @@ async function printConfig(names: readonly string[], options: Options, signal: A
   const root = options.into === undefined ? PLACEHOLDER : resolve(options.into);
   const datasets = [];
   for (const nameOrId of names) {
-    const { id, name } = await mustFind(client, nameOrId, signal);
-    const { files, digest } = await client.status(id, { signal });
+    const { id, name, role } = await mustFind(client, nameOrId, signal);
+    const { files, digest, links: wireLinks } = await client.status(id, { signal });
+    const links = await linkedFoldersOf(client, wireLinks, signal);
     const captions = await captionsOf(client, id, files, signal);
-    datasets.push(trainingDatasetOf({ name, root, only: options.only, digest, files, captions }));
+    datasets.push({ role, ...trainingDatasetOf({ name, root, only: options.only, digest, files, captions, links }) });
   }
-  const config = configFor(datasets, options);
+  const trained = datasetsToTrain(datasets);
+  const config = configFor(trained, options);
   if (options.json) {
     const isBlock = options.for === 'ai-toolkit' && options.job === undefined;
-    const settings = isBlock && { datasets: datasets.map((dataset) => aiToolkitDatasetOf(dataset)) };
+    const settings = isBlock && { datasets: trained.map((dataset) => aiToolkitDatasetOf(dataset)) };
     return printJson({ trainer: options.for, ...config, ...settings });
   }
   print(withOwnMount(config.text));
   for (const note of config.notes) printMessage(note);
+}
+
+/**
+ * Leaves out controls and masks that were named beside their targets.
+ *
+ * @throws CommandError with 65 if one of the others is not a training dataset
+ */
+function datasetsToTrain<D extends TrainingDataset & { readonly role?: Role | undefined }>(
+  datasets: readonly D[],
+): D[] {
+  const linked = new Set(datasets.flatMap(({ links }) => links.map(({ name }) => name)));
+  const trained = datasets.filter(({ name }) => !linked.has(name));
+  const other = trained.find(({ role = 'training' }) => role !== 'training');
+  if (other === undefined) return trained;
+  const message = `"${printable(other.name)}" is a ${other.role} dataset. Name the dataset that links to it: the settings have both.`;
+  throw new CommandError(EXIT.dataError, message);
+}
+
+/** The files of a linked dataset are `undefined` if the token does not read it. */
+async function linkedFoldersOf(
+  client: TrainyardClient,
+  links: WireLinks | undefined,
+  signal: AbortSignal,
+): Promise<LinkedFolder[]> {
+  const found: LinkedFolder[] = [];
+  for (const slot of LINK_SLOTS) {
+    const link = links?.[slot];
+    if (link === undefined) continue;
+    const status = await client.status(link.dataset_id, { signal }).catch((error) => {
+      if (error instanceof TrainyardError && error.status === 404) return undefined;
+      throw error;
+    });
+    found.push({ slot, name: link.name, files: status?.files });
+  }
+  return found;
 }
 
 /** Comments name commands as they are called on this machine. Other lines stay: they have captions and names. */

@@ -1,20 +1,35 @@
+import type { WireManifest } from '../../api/schemas.js';
 import type { TrainyardClient } from '../../client/client.js';
 import { invalidAnswer, TrainyardError } from '../../client/trainyard-error.js';
+import type { Role } from '../../dataset/dataset.js';
 import { parseFilename } from '../../dataset/names.js';
+import { LINK_SLOTS, roleOfSlot } from '../../dataset/pairs/roles.js';
 import {
   DatasetChanged,
   digestNotKept,
   type HttpSource,
   type MountFile,
+  type MountLink,
   type RangeResponse,
+  stateOfLink,
   type WantedState,
 } from '../../service/mount/mount-source.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 
+export interface HttpDataset {
+  readonly id: string;
+  /** `undefined` if its manifest may have any name. */
+  readonly name: string | undefined;
+  /** `undefined` for a service without roles. */
+  readonly role?: Role | undefined;
+  /** Of the service. */
+  readonly url: string;
+}
+
 /** A dataset of a service, read over HTTP. The service is not trusted: its manifest has to be that of this dataset. */
 export function httpSource(
   client: TrainyardClient,
-  { id, name: wantedName, url }: { id: string; name: string; url: string },
+  { id, name: wantedName, role = 'training', url }: HttpDataset,
   wanted: WantedState = {},
 ): HttpSource {
   // Files are read from the revision of the manifest, so that a change of the dataset does not disturb the transfer.
@@ -36,9 +51,11 @@ export function httpSource(
         throw new CommandError(EXIT.unavailable, message, { cause: error });
       });
       const { dataset_id: datasetId, name, status, digest, files } = manifest;
-      if (datasetId !== id || name !== wantedName) {
+      if (datasetId !== id || (wantedName !== undefined && name !== wantedName)) {
         const found = `${JSON.stringify(name)} (${datasetId})`;
-        throw invalidAnswer(200, `it is the manifest of ${found}, not of ${JSON.stringify(wantedName)} (${id}).`);
+        const renamed = datasetId === id ? ' If the dataset was renamed just now, try again.' : '';
+        const fault = `it is the manifest of ${found}, not of ${wantedName === undefined ? id : `${JSON.stringify(wantedName)} (${id})`}.${renamed}`;
+        throw invalidAnswer(200, fault);
       }
       for (const { filename } of files) requireFilename(filename);
       revision = manifest.revision || undefined;
@@ -48,11 +65,17 @@ export function httpSource(
       return {
         datasetId,
         name,
+        role,
         revision,
         status,
         digest,
+        links: linksIn(manifest),
         files: files.map(({ filename, size_bytes: sizeBytes, sha256 }) => ({ filename, sizeBytes, sha256 })),
       };
+    },
+    linked: (link) => {
+      const dataset = { id: link.datasetId, name: undefined, role: roleOfSlot(link.slot), url };
+      return httpSource(client, dataset, stateOfLink(link));
     },
     read: async (file, from, signal) => {
       const response = await client.file(id, file.filename, { from, revision, signal }).catch((error) => {
@@ -71,6 +94,16 @@ export function httpSource(
       return response && bytesOf(response);
     },
   };
+}
+
+/** Services without links of datasets have none. */
+function linksIn({ links = {} }: WireManifest): MountLink[] {
+  return LINK_SLOTS.flatMap((slot) => {
+    const link = links[slot];
+    if (link === undefined) return [];
+    const { dataset_id: datasetId, name, revision, digest } = link;
+    return [{ slot, datasetId, name, revision: revision || undefined, digest }];
+  });
 }
 
 /** @throws TrainyardError for a name that could lead out of the folder, or that no service accepts */

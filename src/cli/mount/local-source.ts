@@ -11,7 +11,7 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 /** A dataset of a data folder. */
 interface LocalDataset {
   readonly source: MountSource;
-  readonly pin: (revision: number, note: string) => Promise<void>;
+  readonly pin: (datasetId: string, revision: number, note: string) => Promise<void>;
 }
 
 /** The datasets of a data folder. */
@@ -55,9 +55,9 @@ export async function openLocal(config: Config): Promise<LocalDatasets> {
       const { id, accountId } = found;
       return {
         source: catalogSource({ catalog, dataFolder, blobs, rules, now }, { accountId, id }, wanted),
-        pin: async (number, note) => {
-          const isPinned = await catalog.revisions.setPin(id, number, { at: now(), by: 'command line', note });
-          if (!isPinned) throw await revisionNotFound(catalog, id, number);
+        pin: async (datasetId, number, note) => {
+          const isPinned = await catalog.revisions.setPin(datasetId, number, { at: now(), by: 'command line', note });
+          if (!isPinned) throw await revisionNotFound(catalog, datasetId, number);
         },
       };
     },

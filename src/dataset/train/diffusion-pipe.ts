@@ -1,5 +1,6 @@
 import { jsonText } from '../../json-text.js';
 import { commentLines, NothingToTrainOn, type TrainConfig } from './config-text.js';
+import { controlsOf, linkedPathOf, maskOf, unequalSizes } from './linked-folders.js';
 import { suggestedFrames, suggestedResolutions } from './settings.js';
 import {
   contentOfTraining,
@@ -53,6 +54,24 @@ function directoryLines(dataset: TrainingDataset): string[] {
     ...(animated.length > 0 ? commentLines(stops) : []),
     '[[directory]]',
     `path = ${jsonText(folderOfTraining(dataset))}`,
+    ...linkedLines(dataset),
     'num_repeats = 1',
+  ];
+}
+
+/** `utils/dataset.py:477-493, 632-672`; `models/base.py:176-187` */
+function linkedLines(dataset: TrainingDataset): string[] {
+  const [control, ...others] = controlsOf(dataset);
+  const mask = maskOf(dataset);
+  const several = others.length > 0 ? ' A directory has one control, so this is control 1 alone.' : '';
+  const models = `Only FLUX.1 Kontext, Qwen-Image-Edit and FLUX.2 read a control; with another model, or without a control of some file, the run stops. Clips are no controls.${several}`;
+  const unequal = mask === undefined ? 0 : unequalSizes(dataset, mask);
+  const found = unequal > 0 ? ` ${numbered(unequal, 'mask has', 'masks have')} another size.` : '';
+  const masks = `The run stops at a mask that has other pixel sizes than its image, whose EXIF rotation is not applied.${found}`;
+  return [
+    ...(control === undefined
+      ? []
+      : [...commentLines(models), `control_path = ${jsonText(linkedPathOf(dataset, control))}`]),
+    ...(mask === undefined ? [] : [...commentLines(masks), `mask_path = ${jsonText(linkedPathOf(dataset, mask))}`]),
   ];
 }

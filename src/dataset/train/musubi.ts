@@ -1,7 +1,9 @@
 import { jsonText } from '../../json-text.js';
+import { stemOf } from '../media.js';
 import { commentLines, NothingToTrainOn, type TrainConfig } from './config-text.js';
+import { controlsOf, extraFilesIn, linkedPathOf, maskOf } from './linked-folders.js';
 import { suggestedFrames, suggestedResolutions } from './settings.js';
-import { cacheFolderOf, folderOfTraining, type TrainingDataset } from './training-dataset.js';
+import { cacheFolderOf, folderOfTraining, type LinkedFolder, type TrainingDataset } from './training-dataset.js';
 
 /**
  * The `--dataset_config` of musubi-tuner (`docs/dataset_config.md`; schema in `src/musubi_tuner/dataset/config_utils.py`).
@@ -22,6 +24,35 @@ export function musubiConfig(datasets: readonly TrainingDataset[]): TrainConfig 
 
 const CACHE = 'Each entry needs its own cache. It finds files by name, so a changed dataset needs another one, too.';
 
+/** One folder for all controls of an entry (`src/musubi_tuner/dataset/datasources.py:137-206, 485-523`). */
+function controlLines(dataset: TrainingDataset, kind: 'image' | 'video'): string[] {
+  const [control, ...others] = controlsOf(dataset);
+  const noMasks = 'musubi has no masks of the loss, and leaves out the mask.';
+  const mask = maskOf(dataset) === undefined ? [] : commentLines(noMasks);
+  if (control === undefined) return mask;
+  const several = `An entry has one control_directory, so this is control 1 alone. For all ${others.length + 1}, write a file with a line {"image_path": …, "caption": …, "control_path_0": …, "control_path_1": …} for each image, and name it as image_jsonl_file instead of image_directory.`;
+  return [
+    ...mask,
+    ...(others.length > 0 ? commentLines(several) : []),
+    ...commentLines(kind === 'image' ? imageControlAdvice(dataset, control) : CLIP_CONTROL),
+    `control_directory = ${jsonText(linkedPathOf(dataset, control))}`,
+  ];
+}
+
+const CLIP_CONTROL =
+  'The control of a clip is a clip of the same stem; an image is not found, and the run stops if one is missing. A shorter control repeats its last frame.';
+
+function imageControlAdvice(dataset: TrainingDataset, control: LinkedFolder): string {
+  const targets = dataset.images.map(({ filename }) => stemOf(filename));
+  const taken = extraFilesIn(dataset, control).filter(({ filename }) =>
+    targets.some((stem) => filename.startsWith(`${stem}_`) || filename.startsWith(`${stem}.`)),
+  );
+  const wrong = `A control whose name is that of an image with more behind _ is taken for another control of it, or stops the run; remove ${taken[0]?.filename}${taken.length > 1 ? ` and ${taken.length - 1} more` : ''}.`;
+  const sizes =
+    'Controls are cut to the aspect ratio of the image; for Qwen-Image-Edit add control_resolution = [1024, 1024], for FLUX.2 no_resize_control = true, to keep their own. EXIF rotation is not applied.';
+  return taken.length > 0 ? `${wrong} ${sizes}` : sizes;
+}
+
 function imageLines(dataset: TrainingDataset): string[] {
   const { images } = dataset;
   if (images.length === 0) return [];
@@ -31,6 +62,7 @@ function imageLines(dataset: TrainingDataset): string[] {
     '',
     '[[datasets]]',
     `image_directory = ${jsonText(folderOfTraining(dataset))}`,
+    ...controlLines(dataset, 'image'),
     ...commentLines(CACHE),
     `cache_directory = ${jsonText(cacheFolderOf(dataset, 'musubi-images'))}`,
     `resolution = [${side}, ${side}]  # ${reason}`,
@@ -47,6 +79,7 @@ function clipLines(dataset: TrainingDataset): string[] {
     '',
     '[[datasets]]',
     `video_directory = ${jsonText(folderOfTraining(dataset))}`,
+    ...controlLines(dataset, 'video'),
     ...commentLines(CACHE),
     `cache_directory = ${jsonText(cacheFolderOf(dataset, 'musubi-videos'))}`,
     `resolution = [${values[0]}, ${values[0]}]  # ${reason}; clips need much memory`,

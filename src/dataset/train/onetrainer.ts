@@ -1,13 +1,21 @@
+import { shellWord } from '../../command-line.js';
 import { jsonText } from '../../json-text.js';
+import { stemOf } from '../media.js';
 import { multiLineFinding, NothingToTrainOn, type TrainConfig } from './config-text.js';
+import { controlsOf, maskOf } from './linked-folders.js';
 import { smallerThan, suggestedFrames, suggestedResolutions } from './settings.js';
 import { folderOfTraining, numbered, type TrainingDataset } from './training-dataset.js';
 
-/** The file names of masks end so (`modules/dataLoader/mixin/DataLoaderText2ImageMixin.py`). */
-const MASK = /-masklabel\.png$/i;
+/** The file names of masks end so (`modules/dataLoader/mixin/DataLoaderText2ImageMixin.py:76`). */
+const MASK_ENDING = '-masklabel.png';
 
 /** The version of a concept; an older one is converted (`modules/util/config/ConceptConfig.py`). */
 const CONCEPT_VERSION = 2;
+
+/** The name by which OneTrainer finds the mask beside an image. It is read as what it is, also a JPEG (mgds `LoadImage.py:55-84`). */
+export function oneTrainerMaskOf(filename: string): string {
+  return stemOf(filename) + MASK_ENDING;
+}
 
 /** OneTrainer's list of concepts, `training_concepts/concepts.json`. Settings that are left out keep their defaults. */
 export function oneTrainerConfig(datasets: readonly TrainingDataset[]): TrainConfig {
@@ -38,7 +46,8 @@ function notesFor(datasets: readonly TrainingDataset[]): string[] {
       ? []
       : [`${multiLine} OneTrainer takes each line as a caption of its own, and chooses one at random.`]),
     ...(clips.length > 0 ? [clipAdvice(clips)] : []),
-    maskAdvice(images),
+    ...datasets.flatMap(linkedAdviceOf),
+    ...(datasets.some(maskOf) ? [] : [maskAdvice(images)]),
   ];
 }
 
@@ -48,8 +57,16 @@ function clipAdvice(clips: TrainingDataset['clips']): string {
   return `${numbered(clips.length, 'clip is', 'clips are')} read by its HunyuanVideo models alone; other models train on the images and leave clips out. Set "Frames" to ${count}: ${reason}.`;
 }
 
+function linkedAdviceOf(dataset: TrainingDataset): string[] {
+  const { name, root } = dataset;
+  const mount = `trainyard mount ${shellWord(name)} --into ${shellWord(root)} --layout onetrainer`;
+  const mask = `OneTrainer takes the mask of photo.jpg from photo-masklabel.png beside it. To mount the masks of ${jsonText(name)} so: ${mount}. Switch on "Masked Training"; an image without a mask is trained on whole.`;
+  const control = `OneTrainer has no edit models, and reads none of the controls of ${jsonText(name)}.`;
+  return [...(maskOf(dataset) === undefined ? [] : [mask]), ...(controlsOf(dataset).length === 0 ? [] : [control])];
+}
+
 function maskAdvice(images: TrainingDataset['images']): string {
-  const masks = images.filter(({ filename }) => MASK.test(filename)).length;
+  const masks = images.filter(({ filename }) => filename.toLowerCase().endsWith(MASK_ENDING)).length;
   const place = 'OneTrainer takes the mask of photo.jpg from photo-masklabel.png beside it, if "Masked Training" is on';
   const found = masks === 0 ? 'there are none' : `${numbered(masks, 'file is one', 'files are')}`;
   return `${place}; ${found}. The service counts a mask as an image, which needs a caption file.`;

@@ -1,5 +1,6 @@
 import { jsonText } from '../../json-text.js';
 import { mountLine, multiLineFinding, NothingToTrainOn, type TrainConfig } from './config-text.js';
+import { linkedPathOf, otherExtensions } from './linked-folders.js';
 import { sidesOf, smallerThan, suggestedFrames, suggestedResolutions } from './settings.js';
 import {
   cacheFolderOf,
@@ -17,6 +18,7 @@ export function simpleTunerConfig(datasets: readonly TrainingDataset[]): TrainCo
   const backends = datasets.flatMap((dataset) => [
     ...(dataset.images.length > 0 ? [imageBackend(dataset)] : []),
     ...(dataset.clips.length > 0 ? [videoBackend(dataset)] : []),
+    ...conditioningBackends(dataset),
   ]);
   const [first] = datasets;
   if (backends.length === 0 || first === undefined) {
@@ -33,7 +35,7 @@ export function simpleTunerConfig(datasets: readonly TrainingDataset[]): TrainCo
     format: 'json',
     filename: 'multidatabackend.json',
     text: jsonText([...backends, texts], 2),
-    notes: [...datasets.flatMap(notesFor), ...multiLineNotes(datasets)],
+    notes: [...datasets.flatMap(notesFor), ...multiLineNotes(datasets), ...datasets.flatMap(conditioningNotes)],
   };
 }
 
@@ -75,7 +77,51 @@ function commonBackend(
     crop: false,
     repeats: 0,
     cache_dir_vae: cacheFolderOf(dataset, `simpletuner-${kind}`),
+    ...(kind === conditionedKind(dataset) && {
+      conditioning_data: dataset.links.map(({ slot }) => `${dataset.name}-${slot}`),
+    }),
   };
+}
+
+/** Of a mixed dataset, the images alone have controls: of a clip, the first frame would be used (`multiaspect/sampler.py:793`). */
+function conditionedKind({ images, links }: TrainingDataset): MediaChoice | undefined {
+  if (links.length === 0) return undefined;
+  return images.length > 0 ? 'images' : 'videos';
+}
+
+/** A backend for each control and mask. Without `caption_strategy: null`, its captions would be taken instead of the target's. */
+function conditioningBackends(dataset: TrainingDataset): object[] {
+  const kind = conditionedKind(dataset);
+  if (kind === undefined) return [];
+  const files = kind === 'images' ? dataset.images : dataset.clips;
+  const resolution = suggestedResolutions(files, { isOne: kind === 'videos' }).values.at(-1);
+  return dataset.links.map((link) => ({
+    id: `${dataset.name}-${link.slot}`,
+    type: 'local',
+    dataset_type: 'conditioning',
+    conditioning_type: link.slot === 'mask' ? 'mask' : 'reference_strict',
+    source_dataset_id: `${dataset.name}-${kind}`,
+    instance_data_dir: linkedPathOf(
+      kind === 'images' && isMixed(dataset) ? { root: rootOf(dataset, kind) } : dataset,
+      link,
+    ),
+    caption_strategy: null,
+    metadata_backend: 'discovery',
+    resolution,
+    resolution_type: 'pixel_area',
+    crop: false,
+    cache_dir_vae: cacheFolderOf(dataset, `simpletuner-${link.slot}`),
+  }));
+}
+
+/** It finds a control by the whole name of its target (`multiaspect/sampler.py:749-782`; `FLUX_KONTEXT.md`). */
+function conditioningNotes(dataset: TrainingDataset): string[] {
+  return dataset.links.flatMap((link) => {
+    const others = otherExtensions(dataset, link);
+    const rule = `SimpleTuner finds a file of ${jsonText(link.name)} by the name of its target with the extension, and stops where one is missing.`;
+    const found = `${numbered(others, 'file has', 'files have')} another extension; give them that of the target, whose content may differ.`;
+    return others > 0 ? [`${rule} ${found}`] : link.files === undefined ? [rule] : [];
+  });
 }
 
 /** SimpleTuner reads all media of a folder as the one kind of its backend, so the kinds are mounted into roots of their own. */

@@ -1,3 +1,4 @@
+import type { LinkSlot } from '../dataset.js';
 import { mediaTypeOf, stemOf } from '../media.js';
 
 export const MEDIA_CHOICES = ['images', 'videos'] as const;
@@ -42,14 +43,24 @@ export interface TrainingDataset {
   readonly clips: readonly TrainingFile[];
   /** `undefined` if the texts were not read. */
   readonly captions: CaptionFacts | undefined;
+  /** Its controls, then its mask; each is mounted in a folder of its own. */
+  readonly links: readonly LinkedFolder[];
+}
+
+/** A control or mask dataset, which is mounted in a folder beside its target. */
+export interface LinkedFolder {
+  readonly slot: LinkSlot;
+  readonly name: string;
+  /** `undefined` if they were not read. */
+  readonly files?: readonly TrainingFile[] | undefined;
 }
 
 interface CaptionFacts {
   readonly total: number;
   /** Captions with text after the first line. */
   readonly multiLine: number;
-  /** Texts of a few captions, each on one line, as prompts of sample images. */
-  readonly examples: readonly string[];
+  /** A few captions, each on one line, as prompts of sample images. */
+  readonly examples: readonly { readonly text: string; readonly stem: string }[];
 }
 
 export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
@@ -57,14 +68,21 @@ export interface DatasetToTrain extends Pick<TrainingDataset, 'name' | 'root'> {
   readonly digest?: string | undefined;
   readonly files: readonly TrainingFile[];
   /** The texts of captions; without them, advice about captions of several lines is general. */
-  readonly captions?: readonly { readonly filename: string; readonly text: string | null }[] | undefined;
+  readonly captions?: readonly CaptionText[] | undefined;
+  readonly links?: readonly LinkedFolder[] | undefined;
+}
+
+interface CaptionText {
+  readonly filename: string;
+  readonly text: string | null;
 }
 
 const MAX_EXAMPLES = 3;
 const MAX_EXAMPLE_LENGTH = 300;
 
 /** Gathers the facts of a dataset. */
-export function trainingDatasetOf({ name, root, only, digest, files, captions }: DatasetToTrain): TrainingDataset {
+export function trainingDatasetOf(dataset: DatasetToTrain): TrainingDataset {
+  const { name, root, only, digest, files, captions, links = [] } = dataset;
   const chosen = chosenFiles(files, only);
   const trained = (kind: 'image' | 'video') =>
     chosen.filter(({ filename }) => {
@@ -72,7 +90,7 @@ export function trainingDatasetOf({ name, root, only, digest, files, captions }:
       return type?.kind === kind && type.trainable;
     });
   const names = new Set(chosen.map(({ filename }) => filename));
-  const texts = captions?.flatMap(({ filename, text }) => (text === null || !names.has(filename) ? [] : [text]));
+  const read = captions?.filter(({ filename }) => names.has(filename));
   return {
     name,
     root: root.replace(/(?<=.)\/+$/, ''),
@@ -80,16 +98,22 @@ export function trainingDatasetOf({ name, root, only, digest, files, captions }:
     digest,
     images: trained('image'),
     clips: trained('video'),
-    captions: texts && captionFactsOf(texts),
+    captions: read && captionFactsOf(read),
+    links,
   };
 }
 
-function captionFactsOf(texts: readonly string[]): CaptionFacts {
-  const examples = texts.map((text) => text.trim().replace(/\s+/g, ' ')).filter((text) => text !== '');
+function captionFactsOf(captions: readonly CaptionText[]): CaptionFacts {
+  const read = captions.flatMap(({ filename, text }) => (text === null ? [] : [{ stem: stemOf(filename), text }]));
+  const examples = new Map<string, string>();
+  for (const { stem, text } of read) {
+    const line = text.trim().replace(/\s+/g, ' ').slice(0, MAX_EXAMPLE_LENGTH);
+    if (line !== '' && !examples.has(line) && examples.size < MAX_EXAMPLES) examples.set(line, stem);
+  }
   return {
-    total: texts.length,
-    multiLine: texts.filter((text) => text.trimEnd().includes('\n')).length,
-    examples: [...new Set(examples)].slice(0, MAX_EXAMPLES).map((text) => text.slice(0, MAX_EXAMPLE_LENGTH)),
+    total: read.length,
+    multiLine: read.filter(({ text }) => text.trimEnd().includes('\n')).length,
+    examples: [...examples].map(([text, stem]) => ({ text, stem })),
   };
 }
 

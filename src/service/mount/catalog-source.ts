@@ -4,17 +4,19 @@ import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blob
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { type DatasetKey, storedFilesIn } from '../datasets.js';
 import { type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
-import { copyFromFolder } from './copy-from-folder.js';
 import {
   DatasetChanged,
   digestNotKept,
   MountError,
   type MountFile,
+  type MountLink,
   type MountManifest,
   type MountSource,
   type RangeResponse,
+  stateOfLink,
   type WantedState,
 } from './mount-source.js';
+import { copyFromFolder } from './staging/copy-from-folder.js';
 
 /** A dataset of a catalog that this process can read, also while a server uses it. */
 export function catalogSource(
@@ -66,15 +68,19 @@ export function catalogSource(
     return {
       datasetId,
       name: dataset.name,
+      role: dataset.role,
       revision: revision || undefined,
       status,
       digest,
+      links: [],
       files: files.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
     };
   };
+  const linked = (link: MountLink): MountSource =>
+    catalogSource(installation, { accountId, id: link.datasetId }, stateOfLink(link));
   const pathOf = blobs.pathOf?.bind(blobs);
   if (pathOf !== undefined) {
-    const source = { kind: 'data-folder', name: dataFolder, manifest } as const;
+    const source = { kind: 'data-folder', name: dataFolder, manifest, linked } as const;
     const storedPathOf = (file: MountFile) => pathOf(blobKeyOf(storedFile(file)));
     return {
       ...source,
@@ -93,5 +99,5 @@ export function catalogSource(
     if (body === undefined) throw new DatasetChanged(`${file.filename} has been removed from the store`);
     return { from, body };
   };
-  return { kind: 'http', name: dataFolder, manifest, read };
+  return { kind: 'http', name: dataFolder, manifest, linked, read };
 }

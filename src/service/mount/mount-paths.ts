@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
-import { syncFolder } from '../../storage/sync-folder.js';
 import { readRecord } from './mounted-folder.js';
 import { swapFolders } from './swap-folders.js';
 
@@ -23,28 +22,46 @@ export function mountPathsOf(root: string, name: string): MountPaths {
   return { root, name, folder: join(root, name), staging: hidden('mounting'), aside: hidden('aside') };
 }
 
-/** Renames the staged folder to the dataset's name, atomically if possible, and marks the old folder for removal. */
-export async function moveIntoPlace(paths: MountPaths): Promise<void> {
-  const { folder, staging, aside, root } = paths;
-  if (!(await exists(folder))) {
-    await rename(staging, folder);
-  } else if (await swapFolders(staging, folder)) {
-    await markForRemoval(paths, staging);
-  } else if ((await exists(aside)) || !(await isMounted(folder, paths))) {
-    await markForRemoval(paths, folder);
-    await rename(staging, folder);
-  } else {
-    // After a kill between the renames there is no folder until `removeLeftovers` of the next mount restores the old one.
-    await rename(folder, aside);
-    await rename(staging, folder);
-    await markForRemoval(paths, aside);
-  }
-  await syncFolder(root);
+/** A folder that was moved into place, and the one that it replaced. */
+export interface PlacedFolder {
+  /** Marks the old folder for removal. */
+  readonly keep: () => Promise<void>;
+  /** Brings the old folder back. The new one is the staged folder again. */
+  readonly undo: () => Promise<void>;
 }
 
-/** Renames a folder so that `removeLeftovers` removes it. */
-export async function markForRemoval({ root, name }: MountPaths, folder: string): Promise<void> {
-  await rename(folder, join(root, `.${name}.removing-${randomUUID()}`));
+/** Renames the staged folder to the dataset's name, atomically if possible. The old folder stays until `keep`, or the next mount. */
+export async function moveIntoPlace(paths: MountPaths): Promise<PlacedFolder> {
+  const { folder, staging, aside } = paths;
+  if (!(await exists(folder))) {
+    await rename(staging, folder);
+    return { keep: async () => {}, undo: () => rename(folder, staging) };
+  }
+  if (await swapFolders(staging, folder)) {
+    const undo = async () => {
+      if (!(await swapFolders(staging, folder))) throw new Error(`${staging} and ${folder} can't be swapped again`);
+    };
+    return { keep: async () => void (await markForRemoval(paths, staging)), undo };
+  }
+  // After a kill between the renames there is no folder until `removeLeftovers` of the next mount restores the old one.
+  const canSetAside = !(await exists(aside)) && (await isMounted(folder, paths));
+  const old = canSetAside ? aside : await markForRemoval(paths, folder);
+  if (canSetAside) await rename(folder, aside);
+  await rename(staging, folder);
+  return {
+    keep: async () => void (canSetAside && (await markForRemoval(paths, aside))),
+    undo: async () => {
+      await rename(folder, staging);
+      await rename(old, folder);
+    },
+  };
+}
+
+/** Renames a folder so that `removeLeftovers` removes it. @returns its path then */
+export async function markForRemoval({ root, name }: MountPaths, folder: string): Promise<string> {
+  const marked = join(root, `.${name}.removing-${randomUUID()}`);
+  await rename(folder, marked);
+  return marked;
 }
 
 const REMOVING = /^\.removing-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

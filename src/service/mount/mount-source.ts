@@ -1,7 +1,4 @@
-import { digestOf } from '../../dataset/digest.js';
-import { ServiceError } from '../../dataset/errors.js';
-import { mountedNameOf } from '../../dataset/media.js';
-import { parseDatasetName, parseFilename } from '../../dataset/names.js';
+import type { LinkSlot, Role } from '../../dataset/dataset.js';
 
 /** A file to be mounted. */
 export interface MountFile {
@@ -11,16 +8,30 @@ export interface MountFile {
   readonly sha256: string;
 }
 
+/** A control or mask dataset of a training dataset, in the state that it had when the manifest was read. */
+export interface MountLink {
+  readonly slot: LinkSlot;
+  readonly datasetId: string;
+  readonly name: string;
+  /** `undefined` if it is not known. */
+  readonly revision: number | undefined;
+  /** `undefined` unless it was READY. */
+  readonly digest: string | undefined;
+}
+
 /** The state of a dataset at one moment. */
 export interface MountManifest {
   readonly datasetId: string;
   readonly name: string;
+  readonly role: Role;
   /** The number of the revision that has these files; `undefined` if there is none, or the service has no history. */
   readonly revision: number | undefined;
   readonly status: string;
-  /** `undefined` unless the dataset is READY. */
+  /** Of its files and the digests of its links; `undefined` unless the dataset is READY. */
   readonly digest: string | undefined;
   readonly files: readonly MountFile[];
+  /** In the order of `LINK_SLOTS`. */
+  readonly links: readonly MountLink[];
 }
 
 /** Bytes of a file from `from` on, which may be an earlier byte than the one that was requested. */
@@ -33,6 +44,8 @@ interface ManifestSource {
   /** Written into the mounted folder: the service's URL, or the data folder's path. */
   readonly name: string;
   readonly manifest: (signal: AbortSignal) => Promise<MountManifest>;
+  /** The source of a linked dataset in exactly the state that a manifest names. Its manifest may be of another name or digest. */
+  readonly linked: (link: MountLink) => MountSource;
 }
 
 /** A dataset whose bytes are files of this machine. */
@@ -47,6 +60,8 @@ export interface DataFolderSource extends ManifestSource {
 }
 
 export interface CopyOptions {
+  /** The name of a file in the folder. */
+  readonly nameOf: (file: MountFile) => string;
   /** Hard links instead of copies of images and videos; captions are always copied. */
   readonly isHardLinked: boolean;
   /** Threads that copy and hash; at most one per core is used, and at most four. */
@@ -84,6 +99,11 @@ export interface WantedState {
   readonly digest?: string | undefined;
 }
 
+/** The state of a linked dataset that a manifest names. Its number finds it faster than its digest. */
+export function stateOfLink({ revision, digest }: MountLink): WantedState {
+  return revision === undefined ? { digest } : { revision };
+}
+
 /** The dataset has changed since its manifest was read. */
 export class DatasetChanged extends Error {}
 
@@ -109,57 +129,6 @@ export class MountError extends Error {
     this.name = 'MountError';
     this.code = code;
   }
-}
-
-/** A READY dataset whose filenames are valid and whose digest matches its files. */
-export interface MountableDataset extends MountManifest {
-  readonly digest: string;
-}
-
-/**
- * Checks a manifest, which may come from a service that is wrong or not trusted.
- *
- * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
- */
-export function checkManifest(
-  manifest: MountManifest,
-  { digest: requiredDigest, revision }: WantedState,
-): MountableDataset {
-  const { name, status, digest } = manifest;
-  if ((digest === undefined || status !== 'READY') && revision !== undefined) {
-    const message = `Revision ${manifest.revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${JSON.stringify(name)}`;
-    throw new MountError('failed', message);
-  }
-  if (digest === undefined || status !== 'READY') {
-    const [code, advice] =
-      status === 'UPLOADING'
-        ? (['not_ready', 'Try again when the upload is complete.'] as const)
-        : (['failed', `To see why, run: trainyard status ${JSON.stringify(name)}`] as const);
-    throw new MountError(code, `"${name}" is ${status}, and only a READY dataset can be mounted. ${advice}`);
-  }
-  const required = requiredDigest ?? digest;
-  if (required !== digest) {
-    throw new MountError('digest_differs', `The digest of "${name}" is now ${digest}, not ${required}.`);
-  }
-  const fault = faultIn(manifest);
-  if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
-  return { ...manifest, digest };
-}
-
-function faultIn({ name, digest, files }: MountManifest): string | undefined {
-  try {
-    if (parseDatasetName(name) !== name) return `the name ${JSON.stringify(name)} is not normalized.`;
-    for (const { filename } of files) {
-      if (parseFilename(filename) !== filename) return `the name ${JSON.stringify(filename)} is not normalized.`;
-    }
-  } catch (error) {
-    if (error instanceof ServiceError) return error.message;
-    throw error;
-  }
-  const names = new Set(files.map(({ filename }) => mountedNameOf(filename)));
-  if (names.size < files.length) return 'several files have the same name once their extensions are lower-cased.';
-  const computed = digestOf(files.map(({ filename, sha256 }) => ({ filename, upload: { sha256 } })));
-  return computed === digest ? undefined : `its files have the digest ${computed}, not ${digest}.`;
 }
 
 /** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstat, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
@@ -38,10 +39,17 @@ export interface MountRecord {
   readonly trainyard?: string;
   readonly dataset_id: string;
   readonly name: string;
-  /** Of all files of the dataset, also if only one kind of media is mounted. */
+  /** Of all files of the dataset and its linked datasets, also if only one kind of media is mounted. */
   readonly digest: string;
   /** The one kind of media that is mounted, with its captions; missing if everything is. */
   readonly only?: MediaChoice;
+  /** Missing unless the folder has the files of linked datasets, too. */
+  readonly layout?: MountLayout;
+  /**
+   * The datasets that were mounted at the same moment, the training dataset first; missing for one without links that was
+   * mounted by itself. A folder beside it with another digest is of another moment.
+   */
+  readonly mounted_with?: readonly RecordedDataset[];
   /** The service's URL, or the data folder; `tar` in a tar archive. */
   readonly source: string;
   /** Missing in a tar archive. */
@@ -51,9 +59,23 @@ export interface MountRecord {
   readonly files: readonly RecordedFile[];
 }
 
+/** The trainers for which the files of linked datasets are mounted beside those of the target; else each has its folder. */
+export const MOUNT_LAYOUTS = ['onetrainer'] as const;
+export type MountLayout = (typeof MOUNT_LAYOUTS)[number];
+
+/** A training dataset, or a control or mask that it is linked to. */
+export interface RecordedDataset {
+  readonly as: LinkSlot | 'target';
+  readonly dataset_id: string;
+  readonly name: string;
+  readonly digest: string;
+}
+
 export interface RecordedFile {
   /** The name in the dataset. */
   readonly filename: string;
+  /** The linked dataset that the file is of, in a folder with the files of several datasets. */
+  readonly of?: LinkSlot;
   /** The name in the folder. */
   readonly mounted_name: string;
   readonly sha256: string;

@@ -27,6 +27,7 @@ export const KOHYA: Record<string, DocumentedKey> = {
   'datasets.[].batch_size': key('library/config_util.py:236', isCount),
   'datasets.[].subsets.[].image_dir': key('library/config_util.py:215', isAbsolute),
   'datasets.[].subsets.[].num_repeats': key('library/config_util.py:187', isCount),
+  'datasets.[].subsets.[].conditioning_data_dir': key('library/config_util.py:231', isAbsolute),
   'datasets.[].subsets.[].enable_wildcard': key('library/config_util.py:194', isFlag),
 };
 
@@ -39,6 +40,7 @@ export const MUSUBI: Record<string, DocumentedKey> = {
   'datasets.[].resolution.[]': key('src/musubi_tuner/dataset/config_utils.py:116', isCount),
   'datasets.[].image_directory': key('src/musubi_tuner/dataset/config_utils.py:121', isAbsolute),
   'datasets.[].cache_directory': key('src/musubi_tuner/dataset/config_utils.py:123,142', isAbsolute),
+  'datasets.[].control_directory': key('src/musubi_tuner/dataset/config_utils.py:124,136', isAbsolute),
   'datasets.[].video_directory': key('src/musubi_tuner/dataset/config_utils.py:134', isAbsolute),
   'datasets.[].target_frames.[]': key('docs/dataset_config.md:173', isFrameCount),
   'datasets.[].frame_extraction': key(
@@ -55,6 +57,8 @@ export const DIFFUSION_PIPE: Record<string, DocumentedKey> = {
   num_ar_buckets: key('examples/dataset.toml:25', isCount),
   'frame_buckets.[]': key('examples/dataset.toml:36', isFrameCount),
   'directory.[].path': key('examples/dataset.toml:52', isAbsolute),
+  'directory.[].control_path': key('utils/dataset.py:479', isAbsolute),
+  'directory.[].mask_path': key('examples/dataset.toml:60; utils/dataset.py:478', isAbsolute),
   'directory.[].num_repeats': key('examples/dataset.toml:64', isCount),
 };
 
@@ -77,9 +81,12 @@ export const ONETRAINER: Record<string, DocumentedKey> = {
 export const SIMPLETUNER: Record<string, DocumentedKey> = {
   '[].id': key('documentation/DATALOADER.md:46', isText),
   '[].type': key('documentation/DATALOADER.md:213', isOneOf('local')),
-  '[].dataset_type': key('documentation/DATALOADER.md:56', isOneOf('image', 'video', 'text_embeds')),
+  '[].dataset_type': key('documentation/DATALOADER.md:56', isOneOf('image', 'video', 'text_embeds', 'conditioning')),
+  '[].conditioning_type': key('documentation/DATALOADER.md:240', isOneOf('reference_strict', 'mask')),
+  '[].source_dataset_id': key('documentation/DATALOADER.md:250', isText),
+  '[].conditioning_data.[]': key('documentation/DATALOADER.md:256', isText),
   '[].instance_data_dir': key('documentation/DATALOADER.md:263', isAbsolute),
-  '[].caption_strategy': key('documentation/DATALOADER.md:268', isOneOf('textfile')),
+  '[].caption_strategy': key('documentation/DATALOADER.md:268', isOneOf('textfile', null)),
   '[].disable_multiline_split': key('documentation/DATALOADER.md:280', isFlag),
   '[].metadata_backend': key('documentation/DATALOADER.md:330', isOneOf('discovery')),
   '[].resolution': key('documentation/DATALOADER.md:353', isCount),
@@ -97,6 +104,12 @@ export const SIMPLETUNER: Record<string, DocumentedKey> = {
 /** `config.process[0].datasets` of an ai-toolkit job. */
 export const AI_TOOLKIT_BLOCK: Record<string, DocumentedKey> = {
   'datasets.[].folder_path': key('toolkit/config_modules.py, DatasetConfig', isAbsolute),
+  'datasets.[].control_path': key('config/examples/train_lora_flux_kontext_24gb.yaml:39', isAbsolute),
+  'datasets.[].control_path_1': key('toolkit/config_modules.py:970; ui/src/types.ts:108-137', isAbsolute),
+  'datasets.[].control_path_2': key('toolkit/config_modules.py:971', isAbsolute),
+  'datasets.[].control_path_3': key('toolkit/config_modules.py:972', isAbsolute),
+  'datasets.[].mask_path': key('toolkit/config_modules.py:992', isAbsolute),
+  'datasets.[].mask_min_value': key('toolkit/config_modules.py:997; ui/src/app/jobs/new/jobConfig.ts:9', isOneOf(0.1)),
   'datasets.[].caption_ext': key('config/examples/train_lora_flux_24gb.yaml:35', isOneOf('txt')),
   'datasets.[].resolution.[]': key('config/examples/train_lora_flux_24gb.yaml:39', isCount),
   'datasets.[].num_frames': key('config/examples/train_lora_wan22_14b_24gb.yaml:34', isFrameCount),
@@ -138,6 +151,54 @@ const JOB: Record<string, DocumentedKey> = {
   'config.process.[].sample.walk_seed': key(sameInBoth('91', '106'), isOneOf(true)),
   'meta.name': key(sameInBoth('96', '111'), isOneOf('[name]')),
   'meta.version': key(sameInBoth('97', '112'), isOneOf('1.0')),
+};
+
+/** What the jobs of images with controls have in common. */
+const EDIT_JOB: Record<string, DocumentedKey> = {
+  ...Object.fromEntries(Object.entries(JOB).filter(([path]) => !path.includes('prompts'))),
+  'config.process.[].network.linear': key('train_lora_flux_kontext_24gb.yaml:18', isOneOf(16)),
+  'config.process.[].network.linear_alpha': key('train_lora_flux_kontext_24gb.yaml:19', isOneOf(16)),
+  'config.process.[].train.timestep_type': key('train_lora_flux_kontext_24gb.yaml:57', isOneOf('weighted')),
+  'config.process.[].model.arch': key(
+    'train_lora_flux_kontext_24gb.yaml:76; train_lora_qwen_image_edit_2509_32gb.yaml:62',
+    isOneOf('flux_kontext', 'qwen_image_edit_plus'),
+  ),
+  'config.process.[].sample.samples.[].prompt': key('train_lora_qwen_image_edit_2509_32gb.yaml:78', isText),
+};
+
+export const AI_TOOLKIT_KONTEXT_JOB: Record<string, DocumentedKey> = {
+  ...EDIT_JOB,
+  'config.process.[].trigger_word': key('train_lora_flux_kontext_24gb.yaml:15', isText),
+  'config.process.[].train.gradient_accumulation_steps': key('train_lora_flux_kontext_24gb.yaml:50', isOneOf(1)),
+  'config.process.[].model.name_or_path': key(
+    'train_lora_flux_kontext_24gb.yaml:75',
+    isOneOf('black-forest-labs/FLUX.1-Kontext-dev'),
+  ),
+  'config.process.[].sample.samples.[].ctrl_img': key('toolkit/config_modules.py:60', isAbsolute),
+  'config.process.[].sample.guidance_scale': key('train_lora_flux_kontext_24gb.yaml:102', isOneOf(4)),
+  'config.process.[].sample.sample_steps': key('train_lora_flux_kontext_24gb.yaml:103', isOneOf(20)),
+};
+
+const QWEN = 'train_lora_qwen_image_edit_2509_32gb.yaml';
+
+export const AI_TOOLKIT_QWEN_EDIT_JOB: Record<string, DocumentedKey> = {
+  ...EDIT_JOB,
+  'config.process.[].type': key(`${QWEN}:7`, isOneOf('diffusion_trainer')),
+  'config.process.[].train.gradient_accumulation': key(`${QWEN}:46`, isOneOf(1)),
+  'config.process.[].train.cache_text_embeddings': key(`${QWEN}:42`, isOneOf(true)),
+  'config.process.[].model.name_or_path': key(`${QWEN}:61`, isOneOf('Qwen/Qwen-Image-Edit-2509')),
+  'config.process.[].model.qtype': key(
+    `${QWEN}:66`,
+    isOneOf('uint3|ostris/accuracy_recovery_adapters/qwen_image_edit_2509_torchao_uint3.safetensors'),
+  ),
+  'config.process.[].model.quantize_te': key(`${QWEN}:67`, isOneOf(true)),
+  'config.process.[].model.qtype_te': key(`${QWEN}:68`, isOneOf('qfloat8')),
+  'config.process.[].model.low_vram': key(`${QWEN}:69`, isOneOf(true)),
+  'config.process.[].sample.samples.[].ctrl_img_1': key(`${QWEN}:79`, isAbsolute),
+  'config.process.[].sample.samples.[].ctrl_img_2': key(`${QWEN}:80`, isAbsolute),
+  'config.process.[].sample.samples.[].ctrl_img_3': key(`${QWEN}:81`, isAbsolute),
+  'config.process.[].sample.guidance_scale': key(`${QWEN}:101`, isOneOf(3)),
+  'config.process.[].sample.sample_steps': key(`${QWEN}:102`, isOneOf(25)),
 };
 
 export const AI_TOOLKIT_IMAGE_JOB: Record<string, DocumentedKey> = {

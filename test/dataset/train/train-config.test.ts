@@ -1,6 +1,7 @@
 import { parse as parseToml } from 'smol-toml';
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+import type { LinkSlot } from '../../../src/dataset/dataset.js';
 import { aiToolkitJob } from '../../../src/dataset/train/ai-toolkit-job.js';
 import type { TrainConfig } from '../../../src/dataset/train/config-text.js';
 import { TRAINERS, trainConfigOf } from '../../../src/dataset/train/train-config.js';
@@ -12,6 +13,8 @@ import {
 import {
   AI_TOOLKIT_BLOCK,
   AI_TOOLKIT_IMAGE_JOB,
+  AI_TOOLKIT_KONTEXT_JOB,
+  AI_TOOLKIT_QWEN_EDIT_JOB,
   AI_TOOLKIT_VIDEO_JOB,
   DIFFUSION_PIPE,
   type DocumentedKey,
@@ -49,6 +52,17 @@ const withCaptions = (files: readonly TrainingFile[]): TrainingFile[] => [
 
 const IMAGES = dataset([image('1.jpg'), image('2.png', 300), image('3.jpg')], { captions: TWO_LINES });
 const CLIPS = dataset([clip('1.mp4', 50), clip('2.webm', 100, 30)]);
+const link = (slot: LinkSlot, files?: readonly TrainingFile[]) => ({ slot, name: `rail way ${slot}`, files });
+const ONE_CONTROL = dataset([image('1.jpg')], { links: [link('control_1'), link('mask')] });
+const THREE_CONTROLS = dataset([image('1.jpg')], {
+  links: [
+    link('control_1', [image('1.jpg')]),
+    link('control_2', [image('1.PNG')]),
+    link('control_3', [image('1.webp')]),
+    link('mask', [image('1.png')]),
+  ],
+});
+const CLIPS_WITH_CONTROL = dataset([clip('1.mp4', 50)], { links: [link('control_1', [clip('1.mp4', 50)])] });
 const MIXED = dataset([image('1.jpg'), image('2.jpg'), clip('3.mp4', 81)]);
 
 const PARSERS: Record<TrainConfig['format'], (text: string) => unknown> = {
@@ -85,9 +99,9 @@ const DOCUMENTED = {
 
 describe.each(TRAINERS)('the settings for %s', (trainer) => {
   test('have documented keys and values only, and between them all that are documented here', () => {
-    const configs = (trainer === 'kohya' ? [IMAGES, MIXED] : [IMAGES, CLIPS, MIXED]).map((one) =>
-      trainConfigOf(trainer, [one]),
-    );
+    const withImages = [IMAGES, MIXED, ONE_CONTROL, THREE_CONTROLS];
+    const all = trainer === 'kohya' ? withImages : [...withImages, CLIPS, CLIPS_WITH_CONTROL];
+    const configs = all.map((one) => trainConfigOf(trainer, [one]));
     const documents = configs.map(parsed);
     expect(documents.flatMap((document) => faultsIn(document, DOCUMENTED[trainer]))).toEqual([]);
     const used = new Set(documents.flatMap((document) => leavesOf(document).map(([path]) => path)));
@@ -123,6 +137,9 @@ describe('a job for ai-toolkit', () => {
   test.each([
     ['images', [IMAGES], AI_TOOLKIT_IMAGE_JOB],
     ['clips', [CLIPS, IMAGES], AI_TOOLKIT_VIDEO_JOB],
+    ['clips with controls', [CLIPS_WITH_CONTROL], AI_TOOLKIT_VIDEO_JOB],
+    ['images with a control', [ONE_CONTROL, IMAGES], AI_TOOLKIT_KONTEXT_JOB],
+    ['images with several controls', [THREE_CONTROLS], AI_TOOLKIT_QWEN_EDIT_JOB],
   ] as const)('for %s has the keys and values of its example', (_, datasets, documented) => {
     const config = aiToolkitJob(datasets, job);
     const document = parseYaml(config.text);

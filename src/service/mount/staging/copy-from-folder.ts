@@ -2,10 +2,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
-import { mediaTypeOf, mountedNameOf } from '../../dataset/media.js';
-import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { mediaTypeOf } from '../../../dataset/media.js';
+import { forEachConcurrent } from '../../../for-each-concurrent.js';
+import { type CopyOptions, DatasetChanged, MountError, type MountFile } from '../mount-source.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
-import { type CopyOptions, DatasetChanged, MountError, type MountFile } from './mount-source.js';
 
 /** Enough to saturate a disk. */
 const MAX_THREADS = Math.min(availableParallelism(), 4);
@@ -92,11 +92,11 @@ class CopyThreads {
   }
 }
 
-function fileToCopy(folder: string, file: MountFile, { pathOf, isHardLinked }: StoreCopyOptions): FileToCopy {
+function fileToCopy(folder: string, file: MountFile, { pathOf, nameOf, isHardLinked }: StoreCopyOptions): FileToCopy {
   const { sizeBytes, sha256, filename } = file;
   // The trainer's UI rewrites captions in place (ai-toolkit `api/img/caption`), which would change the stored file.
   const mayBeLinked = mediaTypeOf(filename)?.kind !== 'caption';
-  const to = join(folder, mountedNameOf(filename));
+  const to = join(folder, nameOf(file));
   return { from: pathOf(file), to, sizeBytes, sha256, isHardLinked: isHardLinked && mayBeLinked };
 }
 

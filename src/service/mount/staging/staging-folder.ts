@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasErrno } from '../../dataset/errors.js';
-import { readRegularFile } from '../../storage/regular-file.js';
-import type { MountPaths } from './mount-paths.js';
-import { isTrainerFile, MAX_RECORD_BYTES, RECORD_NAMES, readRecord, replaceFile } from './mounted-folder.js';
+import { hasErrno } from '../../../dataset/errors.js';
+import { readRegularFile } from '../../../storage/regular-file.js';
+import type { MountPaths } from '../mount-paths.js';
+import { isTrainerFile, MAX_RECORD_BYTES, RECORD_NAMES, readRecord, replaceFile } from '../mounted-folder.js';
 
 /** Lists the files that a mount writes into its staging folder, until the folder is complete. */
 const LIST_NAME = '.mounting.json';
