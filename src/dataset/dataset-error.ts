@@ -1,4 +1,4 @@
-import type { DatasetCounts } from './dataset.js';
+import type { Dataset } from './dataset.js';
 import type { ErrorProblem, ErrorProblemCode } from './problems.js';
 
 /** The reason why a dataset is FAILED. */
@@ -8,20 +8,26 @@ export interface DatasetError {
 }
 
 /**
- * Derives the error of a FAILED dataset from its counts. `errors` are all its errors, if the caller has them: if there is
+ * Derives the error of a FAILED dataset from its counts and links. `errors` are all its errors, if the caller has them: if there is
  * only one, it is the error of the dataset.
  */
-export function datasetErrorOf(counts: DatasetCounts, errors: readonly ErrorProblem[] = []): DatasetError {
+export function datasetErrorOf(
+  dataset: Pick<Dataset, 'counts' | 'links'>,
+  errors: readonly ErrorProblem[] = [],
+): DatasetError {
   const [only, ...others] = errors;
   if (only !== undefined && others.length === 0) return { code: only.code, message: only.message };
-  const reasons = reasonsOf(counts);
+  const reasons = reasonsOf(dataset);
+  if (reasons.length === 0) {
+    return { code: 'LINKED_NOT_READY', message: 'A control or mask dataset of it is not READY. Repair that one.' };
+  }
   return {
     code: reasons[0]?.code ?? 'INSPECTION_FAILED',
     message: `${reasons.map((reason) => reason.message).join('; ')}. Upload the missing and the rejected files again, or delete them.`,
   };
 }
 
-function reasonsOf(counts: DatasetCounts): DatasetError[] {
+function reasonsOf({ counts, links }: Pick<Dataset, 'counts' | 'links'>): DatasetError[] {
   const reasons: DatasetError[] = [];
   const add = (code: DatasetError['code'], message: string) => reasons.push({ code, message });
   if (counts.rejected > 0) {
@@ -40,6 +46,12 @@ function reasonsOf(counts: DatasetCounts): DatasetError[] {
   }
   if (counts.uncaptioned > 0) {
     add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video has', 'images or videos have')} no caption`);
+  }
+  if (counts.unpaired > 0) {
+    const isMask = links.every(({ slot }) => slot === 'mask');
+    const nouns = isMask ? 'mask' : links.some(({ slot }) => slot === 'mask') ? 'control or mask' : 'control';
+    const code = isMask ? 'MISSING_MASK' : 'MISSING_CONTROL';
+    add(code, `${count(counts.unpaired, `${nouns} is`, `${nouns}s are`)} missing or not usable`);
   }
   return reasons;
 }

@@ -19,6 +19,15 @@ const MAX_SUGGESTIONS = 20;
 /** Names that a message about several files lists. */
 const MAX_NAMES = 10;
 
+/** Findings with others before them. */
+export function withFindings({ errors, warnings }: Findings, problems: readonly Problem[]): Findings {
+  if (problems.length === 0) return { errors, warnings };
+  return {
+    errors: [...problems.filter((problem) => problem.severity === 'error'), ...errors],
+    warnings: [...problems.filter((problem) => problem.severity === 'warning'), ...warnings],
+  };
+}
+
 /**
  * Finds the errors and warnings of a dataset, in the order of the filenames. Once no upload is in flight or being
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.

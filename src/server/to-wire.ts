@@ -1,6 +1,6 @@
 import type { WireDatasetChange } from '../api/event-schema.js';
 import { MAX_LISTED } from '../api/limits.js';
-import type { WireLink, WireLinks } from '../api/pair-schemas.js';
+import type { WireLink, WireLinks, WireManifestLinks } from '../api/pair-schemas.js';
 import type {
   WireAwaited,
   WireChecking,
@@ -24,7 +24,7 @@ import type { Facts } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import type { DatasetSummary, DatasetView } from '../service/datasets.js';
-import type { RevisionManifest } from '../service/history/revision-manifests.js';
+import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';
 import { etagOf } from './conditions.js';
@@ -56,7 +56,7 @@ export function datasetToWire({ dataset, status }: DatasetSummary, errors: reado
     created_at: timeOf(dataset.createdAt),
     updated_at: timeOf(dataset.updatedAt),
     ...(status === 'FAILED' && {
-      error: { ...datasetErrorOf(counts, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
+      error: { ...datasetErrorOf(dataset, errors), problems: errors.slice(0, MAX_LISTED).map(problemToWire) },
     }),
     size_bytes: counts.bytes,
     counts: { images, videos, captions, uncaptioned, unpaired, pending, checking: received, rejected },
@@ -115,8 +115,18 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
     revision: view.revision,
     status: view.status,
     ...(view.digest !== undefined && { digest: view.digest }),
+    ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
+    ...(view.links !== undefined && view.links.length > 0 && { links: manifestLinksToWire(view.links) }),
     files: view.files.map(fileToWire),
   };
+}
+
+function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
+  const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
+    ...{ dataset_id: dataset.id, name: dataset.name, revision },
+    ...(digest !== undefined && { digest }),
+  });
+  return Object.fromEntries(links.map((link) => [link.slot, linkToManifest(link)])) as WireManifestLinks;
 }
 
 export function fileToWire({ filename, upload }: StoredFile): WireFile {

@@ -11,20 +11,20 @@ import {
   type Role,
   type Status,
   type StoredFile,
-  statusOf,
   type WriteCondition,
 } from '../dataset/dataset.js';
-import { digestOf } from '../dataset/digest.js';
+import { digestOf, digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
-import { type Findings, findingsOf } from '../dataset/findings.js';
+import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
+import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
-import { linkViewOf } from './pairs/link-views.js';
+import { judgeLinks } from './pairs/link-views.js';
 
 /** Of the training datasets that link to a control or mask. */
 const MAX_LINKED_FROM = 100;
@@ -124,30 +124,36 @@ export class DatasetService {
     const { catalog, now, rules, pollPresignedUploads } = this.#dependencies;
     const found = await catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
-    const { dataset, files } = found;
-    if (dataset.counts.pending > 0) pollPresignedUploads?.(key.id);
+    const { dataset, files, linkedFiles } = found;
+    for (const { id, counts } of [dataset, ...dataset.links.map((link) => link.dataset)]) {
+      if (counts.pending > 0) pollPresignedUploads?.(id);
+    }
     const at = now();
-    const status = statusOf(dataset.counts, at, rules);
+    const status = datasetStatusOf(dataset, at, rules);
     const allStored = storedFilesIn(files);
     const stored = allStored.filter(({ upload }) => upload.problem === undefined);
+    const links = judgeLinks({ dataset, files: stored, linkedFiles }, at, rules);
+    // By name, so that the findings do not depend on the order of the rows.
+    const own = findingsOf(
+      [...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')],
+      at,
+      dataset.role,
+    );
+    const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
+    const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
     const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
     return {
       dataset,
       status,
       files: stored,
       damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-      // By name, so that the findings do not depend on the order of the rows.
-      findings: findingsOf(
-        [...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')],
-        at,
-        dataset.role,
-      ),
+      findings: withFindings(own, links.problems),
       pendingUploads,
       areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
-      digest: status === 'READY' ? digestOf(stored) : undefined,
-      filesDigest: undefined,
-      links: dataset.links.map((link) => linkViewOf(link, at, rules)),
+      digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
+      filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
+      links: links.views,
       linkedFrom: dataset.isLinkedTo ? await catalog.links.linkingTo(key.id, MAX_LINKED_FROM) : [],
     };
   }
@@ -218,7 +224,7 @@ export class DatasetService {
   }
 
   #summaryOf(dataset: Dataset): DatasetSummary {
-    return { dataset, status: statusOf(dataset.counts, this.#dependencies.now(), this.#dependencies.rules) };
+    return { dataset, status: datasetStatusOf(dataset, this.#dependencies.now(), this.#dependencies.rules) };
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {

@@ -8,11 +8,9 @@ export interface PairFindings {
   readonly extra: readonly string[];
   /** The linked dataset has several images. */
   readonly ambiguous: readonly string[];
-  /** The sizes of the two images do not fit each other. */
+  /** The sizes of the two images do not fit each other, which may be an error or a warning. */
   readonly misfit: readonly string[];
 }
-
-export const NO_PAIR_FINDINGS: PairFindings = { missing: [], extra: [], ambiguous: [], misfit: [] };
 
 /** One link of a training dataset at one moment. */
 export interface LinkView {

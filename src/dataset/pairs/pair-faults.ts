@@ -30,11 +30,16 @@ export function isPairError(fault: PairFault): boolean {
   return ERRORS.has(fault);
 }
 
-/** The files that may be in pairs: stored images and videos, without those that a recheck found damaged. */
+/** Whether a stored file may be in pairs: an image or a video. */
+export function isPairFile({ kind }: PairFile): boolean {
+  return kind !== 'caption';
+}
+
+/** The files that may be in pairs: those that are stored, without those that a recheck found damaged. */
 export function pairFilesIn<F extends DatasetFile>(files: readonly F[]): (F & StoredFile)[] {
   return files.filter(
     (file): file is F & StoredFile =>
-      file.kind !== 'caption' && file.upload.state === 'stored' && file.upload.problem === undefined,
+      file.upload.state === 'stored' && file.upload.problem === undefined && isPairFile(file as StoredFile),
   );
 }
 
@@ -63,8 +68,8 @@ export function pairFaultOf(
   return fits.includes('stretched') ? 'stretched' : undefined;
 }
 
-function isTrainable({ filename, kind }: PairFile): boolean {
-  return kind !== 'caption' && mediaTypeOf(filename)?.trainable === true;
+function isTrainable(file: PairFile): boolean {
+  return isPairFile(file) && mediaTypeOf(file.filename)?.trainable === true;
 }
 
 function fitOf(target: PairFile, image: PairFile, slot: LinkSlot) {

@@ -18,6 +18,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { withTimeout } from '../../with-timeout.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
+import { manifestOf } from '../../service/history/revision-manifests.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
@@ -122,7 +123,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       }
       if (revision !== undefined) return manifestToWire(await history.manifest(key, revision));
       const view = await datasets.view(key);
-      return manifestToWire({ ...view, revision: view.dataset.revision });
+      return manifestToWire(manifestOf(view));
     },
   );
 

@@ -9,7 +9,7 @@ import type { ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
-import { type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
+import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
 
 /** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
@@ -69,7 +69,7 @@ export class HistoryService {
    */
   async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
     const view = await this.#datasets.view(key);
-    if (view.digest === digest) return { ...view, revision: view.dataset.revision };
+    if (view.digest === digest) return manifestOf(view);
     return this.#manifests.withDigest(view.dataset, digest, signal);
   }
 

@@ -1,9 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Dataset, Status, StoredFile } from '../../dataset/dataset.js';
+import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
+import { type LinkedHistory, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
+import type { DatasetView } from '../datasets.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 
 /** Revisions whose digests are computed between two reads. */
@@ -17,15 +19,43 @@ export interface RevisionView extends Revision {
   readonly isLatest: boolean;
 }
 
+/** The state of a linked dataset at the moment of a manifest. */
+export interface ManifestLink {
+  readonly slot: LinkSlot;
+  readonly dataset: Dataset;
+  readonly revision: number;
+  /** Only if it is READY. */
+  readonly digest: string | undefined;
+}
+
 /** The files of a revision, as those of a dataset. */
 export interface RevisionManifest {
   readonly dataset: Dataset;
   readonly revision: number;
   readonly status: Status;
-  /** Only if the revision is READY. */
+  /** Only if the revision is READY; with links, of all datasets. */
   readonly digest: string | undefined;
+  /** Of its own files; only if it is READY and has links. */
+  readonly filesDigest?: string | undefined;
   /** Without damaged ones, by name. */
   readonly files: readonly StoredFile[];
+  /** Absent for an earlier revision that is looked up by its number: it does not say what the linked datasets were then. */
+  readonly links?: readonly ManifestLink[];
+}
+
+/** The manifest of a dataset as it is now. */
+export function manifestOf(view: DatasetView): RevisionManifest {
+  const { dataset, status, digest, filesDigest, files, links } = view;
+  return {
+    ...{ dataset, status, digest, filesDigest, files },
+    revision: dataset.revision,
+    links: links.map((link) => ({
+      slot: link.slot,
+      dataset: link.dataset,
+      revision: link.dataset.revision,
+      digest: link.digest,
+    })),
+  };
 }
 
 /** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
@@ -52,7 +82,8 @@ export class RevisionManifests {
   }
 
   /**
-   * The newest kept revision with this digest that is READY.
+   * The newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
+   * of the linked datasets of that moment.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
@@ -66,11 +97,53 @@ export class RevisionManifests {
       // A recheck may have found a damaged file since the digest was stored.
       if (manifest?.digest === digest) return manifest;
     }
+    const moment = await this.#momentWithDigest(dataset, digest, signal);
+    if (moment !== undefined) return moment;
     const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
     const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
     const kept = await keptSentence(this.#catalog, dataset.id);
     const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${kept}`;
     throw new ServiceError('revision_not_found', message);
+  }
+
+  /** The state of a dataset with links and of these, by the links that it has now. */
+  async #momentWithDigest(
+    dataset: Dataset,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<RevisionManifest | undefined> {
+    if (dataset.links.length === 0) return undefined;
+    const target = await this.#allViewsOf(dataset, signal);
+    const links: LinkedHistory<RevisionView>[] = [];
+    for (const { slot, dataset: linked } of dataset.links) {
+      links.push({ slot, revisions: await this.#allViewsOf(linked, signal) });
+    }
+    for (const moment of linkedMoments(target, links)) {
+      if (moment.digest !== digest) continue;
+      const manifest = await this.manifest(dataset, moment.target.number);
+      return {
+        ...manifest,
+        digest,
+        filesDigest: manifest.digest,
+        links: dataset.links.map((link, i) => {
+          const revision = moment.links[i]?.revision;
+          return { ...link, revision: revision?.number ?? 0, digest: revision?.digest };
+        }),
+      };
+    }
+    return undefined;
+  }
+
+  /** All kept revisions, newest first. */
+  async #allViewsOf(dataset: Dataset, signal: AbortSignal): Promise<RevisionView[]> {
+    const views: RevisionView[] = [];
+    for (let before: number | undefined; ; ) {
+      signal.throwIfAborted();
+      const page = await this.#catalog.revisions.page(dataset.id, { before, limit: REVISIONS_PER_SEARCH });
+      views.push(...(await this.viewsOf(dataset, page)));
+      if (page.length < REVISIONS_PER_SEARCH) return views;
+      before = page.at(-1)?.number;
+    }
   }
 
   /** Yields the revisions with a digest: first the one that is known, then those whose digests have to be computed. */

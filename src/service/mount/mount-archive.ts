@@ -9,7 +9,7 @@ import type { Downloads } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import type { HistoryService } from '../history/history-service.js';
-import type { RevisionManifest } from '../history/revision-manifests.js';
+import { manifestOf, type RevisionManifest } from '../history/revision-manifests.js';
 import type { WantedState } from './mount-source.js';
 import { RECORD_NAME, recordText } from './mounted-folder.js';
 
@@ -107,7 +107,7 @@ export class MountArchives {
     }
     const view = await datasets.view(key);
     if (view.digest === undefined) throw notReady(view);
-    return { ...view, revision: view.dataset.revision, digest: view.digest };
+    return { ...manifestOf(view), digest: view.digest };
   }
 }
 
@@ -115,7 +115,7 @@ function notReady({ dataset, status, findings }: DatasetView): ServiceError {
   const reasons: Record<string, string> = {
     DRAFT: 'It has no files yet.',
     UPLOADING: 'Its uploads or their checks are not complete. Try again later, or name an earlier revision or digest.',
-    FAILED: datasetErrorOf(dataset.counts, findings.errors).message,
+    FAILED: datasetErrorOf(dataset, findings.errors).message,
   };
   const message = `"${dataset.name}" is ${status}, and only a READY dataset can be mounted. ${reasons[status] ?? ''}`;
   return new ServiceError('not_ready', message);

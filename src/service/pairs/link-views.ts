@@ -1,7 +1,68 @@
-import { type DatasetLink, type Micros, type StatusRules, statusOf } from '../../dataset/dataset.js';
-import { type LinkView, NO_PAIR_FINDINGS } from '../../dataset/pairs/links.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
+import {
+  type Dataset,
+  type LinkSlot,
+  type Micros,
+  type StatusRules,
+  type StoredFile,
+  statusOf,
+} from '../../dataset/dataset.js';
+import { digestOf } from '../../dataset/digest.js';
+import type { LinkView, PairFindings } from '../../dataset/pairs/links.js';
+import { isPairFile, type PairFile } from '../../dataset/pairs/pair-faults.js';
+import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
+import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
+import type { Problem } from '../../dataset/problems.js';
+import type { LinkedFile } from '../../storage/catalog/pairs/linked-files.js';
 
-/** One link of a training dataset at a moment. */
-export function linkViewOf({ slot, dataset }: DatasetLink, at: Micros, rules: StatusRules): LinkView {
-  return { slot, dataset, status: statusOf(dataset.counts, at, rules), digest: undefined, findings: NO_PAIR_FINDINGS };
+/** The links of a dataset and what is wrong with its pairs, at one moment. */
+export interface JudgedLinks {
+  /** In the order of the slots. */
+  readonly views: readonly LinkView[];
+  readonly problems: readonly Problem[];
+}
+
+const NO_LINKS: JudgedLinks = { views: [], problems: [] };
+
+/**
+ * Judges all pairs of a dataset.
+ *
+ * @param contents the dataset, its stored files without problems, and all stored files of the linked datasets
+ */
+export function judgeLinks(
+  contents: {
+    readonly dataset: Dataset;
+    readonly files: readonly StoredFile[];
+    readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
+  },
+  at: Micros,
+  rules: StatusRules,
+): JudgedLinks {
+  const { dataset, files, linkedFiles } = contents;
+  if (dataset.links.length === 0) return NO_LINKS;
+  const target = stemGroupsOf<PairFile>(files.filter(isPairFile));
+  const judged = dataset.links.map(({ slot, dataset: linked }) => {
+    const all = linkedFiles.get(slot) ?? [];
+    const sound = all.filter(({ upload }) => !upload.isDamaged);
+    const groups = stemGroupsOf<PairFile>(sound.filter(isPairFile));
+    const status = statusOf(linked.counts, at, rules);
+    const warnings = sound.flatMap(({ upload }) => upload.warnings);
+    const proof = provePairs(target, groups, slot);
+    const digest = status === 'READY' ? digestOf(sound) : undefined;
+    return {
+      view: { slot, dataset: linked, status, digest, findings: findingsOf(proof) },
+      link: { slot, name: linked.name, status, groups, proof, warnings },
+    };
+  });
+  return {
+    views: judged.map(({ view }) => view),
+    problems: pairFindingsOf(
+      dataset.name,
+      judged.map(({ link }) => link),
+    ),
+  };
+}
+
+function findingsOf({ missing, ambiguous, misfit, stretched, extra }: PairProof): PairFindings {
+  return { missing, extra, ambiguous, misfit: [...misfit, ...stretched].sort() };
 }
