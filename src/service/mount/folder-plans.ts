@@ -2,7 +2,7 @@ import { mediaTypeOf, mountedNameOf, stemOf } from '../../dataset/media.js';
 import { oneTrainerMaskOf } from '../../dataset/train/onetrainer.js';
 import { chosenFiles, type MediaChoice } from '../../dataset/train/training-dataset.js';
 import type { MountableDataset } from './check-manifest.js';
-import type { LinkedDataset, MountSet } from './mount-set.js';
+import type { SourcedLink, MountSet } from './mount-set.js';
 import { MountError, type MountFile } from './mount-source.js';
 import type { MountLayout, RecordedDataset } from './mounted-folder.js';
 import type { FolderPlan } from './place/place-folders.js';
@@ -66,7 +66,7 @@ function recordedDatasetsOf({ dataset, linked }: MountSet): RecordedDataset[] {
 /** The masks of those images that are mounted, with the names by which OneTrainer finds them beside the images. */
 function maskPartOf({ dataset, linked }: MountSet, targets: readonly MountFile[]): FolderPlan['parts'][number] {
   const { name } = dataset;
-  const mask = linked.find((each): each is LinkedDataset => each.link.slot === 'mask');
+  const mask = linked.find((each): each is SourcedLink => each.link.slot === 'mask');
   if (mask === undefined) {
     throw new MountError('kind_missing', `"${name}" has no mask, which the layout is for. Mount it without --layout.`);
   }

@@ -8,13 +8,13 @@ export interface SourcedDataset {
   readonly source: MountSource;
 }
 
-export interface LinkedDataset extends SourcedDataset {
+export interface SourcedLink extends SourcedDataset {
   readonly link: MountLink;
 }
 
 /** A dataset and its controls and mask, all in the states that they had at one moment. */
 export interface MountSet extends SourcedDataset {
-  readonly linked: readonly LinkedDataset[];
+  readonly linked: readonly SourcedLink[];
 }
 
 /** Errors of a linked dataset that has changed since the manifest of the target was read. */
@@ -28,8 +28,8 @@ const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'n
 export async function readLinkedDatasets(
   { dataset, source }: SourcedDataset,
   signal: AbortSignal,
-): Promise<LinkedDataset[]> {
-  const linked: LinkedDataset[] = [];
+): Promise<SourcedLink[]> {
+  const linked: SourcedLink[] = [];
   for (const link of dataset.links) {
     const name = JSON.stringify(link.name);
     const linkedSource = source.linked(link);
