@@ -1,16 +1,9 @@
-import type {
-  Dataset,
-  DatasetFile,
-  LinkSlot,
-  Micros,
-  PendingFile,
-  ReceivedFile,
-  StoredFile,
-} from '../../dataset/dataset.js';
+import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
+import { type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
   changeDataset,
@@ -28,9 +21,8 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
-import { datasetLinksOf, Links, linksOf, withLinks } from './pairs/links.js';
-import { type LinkedFile, linkedFilesOf, selectLinkedFiles } from './pairs/linked-files.js';
-import { type DatasetRecord, datasetRecordOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
+import { Links, withLinks } from './pairs/links.js';
+import { type DatasetRecord, fileOf } from './rows.js';
 import {
   type DatasetFilter,
   datasetsBy,
@@ -44,14 +36,6 @@ import {
   rowChunksOf,
   storedAfter,
 } from './statements.js';
-
-/** A dataset and its files at one moment. */
-export interface DatasetContents {
-  readonly dataset: Dataset;
-  readonly files: readonly DatasetFile[];
-  /** The stored files of the datasets that it links to. */
-  readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
-}
 
 export interface CatalogOptions {
   /** How long the blob of a replaced or removed file stays readable. */
@@ -105,28 +89,8 @@ export class Catalog {
     return withLinks(query, await datasetsBy(query, filter).execute());
   }
 
-  /** A dataset, all its files and those of the datasets that it links to, unordered, from one snapshot, so that the counts agree with the files. */
-  async contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
-    const own = this.#selectDataset(key);
-    const files = this.#db.query.selectFrom('file');
-    const hasOthers = own.where(({ eb }) =>
-      eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
-    );
-    const [[dataset], stored, others, links, linkedFiles] = await this.#db.read([
-      own.selectAll(),
-      // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
-      files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
-      files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
-      linksOf(this.#db.query).where('link.dataset_id', '=', own.select('id')),
-      selectLinkedFiles(this.#db.query).where('link.dataset_id', '=', own.select('id')),
-    ]);
-    if (dataset === undefined) return undefined;
-    const allFiles = [...stored.map((row) => storedFileOf(row, key.id)), ...others.map(fileOf)];
-    return {
-      dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-      files: allFiles,
-      linkedFiles: linkedFilesOf(linkedFiles),
-    };
+  contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
+    return readContents(this.#db, key);
   }
 
   /** All files of a dataset of any account, unordered. */
