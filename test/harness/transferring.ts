@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { WireManifest } from '../../src/api/schemas.js';
+import type { WireDatasetWithFiles, WireManifest } from '../../src/api/schemas.js';
 import { Api } from './api.js';
 import { startServer, type TestServer, temporaryFolder } from './server.js';
 
@@ -13,15 +13,19 @@ export async function newFolder(): Promise<string> {
   return join(parent, 'folder');
 }
 
+type Held = Pick<WireManifest, 'dataset_id' | 'status' | 'files'> &
+  Pick<WireDatasetWithFiles, 'role' | 'links' | 'counts'>;
+
 /** The contents of a service as a client sees them, by the datasets' names. */
-export type Holdings = Record<string, Pick<WireManifest, 'dataset_id' | 'status' | 'files'>>;
+export type Holdings = Record<string, Held>;
 
 /** The manifests of all datasets of the account. @throws Error where the bytes of a file don't match its SHA-256 */
 export async function holdingsOf(api: Api): Promise<Holdings> {
   const holdings: Holdings = {};
   for (const { id, name } of (await api.list()).body.datasets) {
     const { dataset_id, status, files } = (await api.manifest(id)).body;
-    holdings[name] = { dataset_id, status, files };
+    const { role, links, counts } = (await api.status(id)).body;
+    holdings[name] = { dataset_id, role, status, counts, files, ...(links && { links }) };
     for (const { filename, sha256 } of files) {
       const response = await api.raw('GET', `/${id}/files/${encodeURIComponent(filename)}`);
       const bytes = Buffer.from(await response.arrayBuffer());

@@ -76,6 +76,7 @@ const KEYS_IN_DATASET = {
   file: ['id'],
   past_file: ['id', 'added_in'],
   revision: ['number'],
+  link: ['slot'],
 } as const satisfies Partial<Record<keyof Schema, readonly string[]>>;
 
 type DatasetTable = keyof typeof KEYS_IN_DATASET;

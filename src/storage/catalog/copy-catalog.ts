@@ -13,6 +13,7 @@ import {
   type RunStatement,
   runOn,
 } from './catalog-rows.js';
+import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
 import { rowChunksOf } from './statements.js';
 
@@ -125,7 +126,9 @@ async function* comparableRows(query: Query, run: RunStatement): AsyncGenerator<
       for (const row of rows) yield { ...row, blob_version: null };
     }
   }
-  for await (const { rows } of datasetPagesOf(query, run, 'revision')) for (const row of rows) yield { ...row };
+  for (const table of ['revision', 'link'] as const) {
+    for await (const { rows } of datasetPagesOf(query, run, table)) for (const row of rows) yield { ...row };
+  }
 }
 
 /**
@@ -162,6 +165,17 @@ export async function copyCatalog(from: Database, to: Database, options: Catalog
       }
       for await (const { rows } of datasetPagesOf(from.query, read, 'revision')) {
         for (const chunk of rowChunksOf(rows)) await run(to.query.insertInto('revision').values(chunk));
+      }
+      const damagedTargets = new Set<string>();
+      for await (const { rows } of datasetPagesOf(from.query, read, 'link')) {
+        await run(to.query.insertInto('link').values(rows));
+        for (const { dataset_id, linked_id } of rows) {
+          if (damagedDatasets.has(dataset_id) || damagedDatasets.has(linked_id)) damagedTargets.add(dataset_id);
+        }
+      }
+      for (const id of damagedTargets) {
+        const unpaired = await recountUnpaired(to.query, run, id);
+        await run(to.query.updateTable('dataset').set({ unpaired }).where('id', '=', id));
       }
       // A lost file has no bytes in the copy.
       await commit(lost.size === 0 ? [] : [recountUsage(to.query)]);

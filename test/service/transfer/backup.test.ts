@@ -8,6 +8,7 @@ import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { seededRandom } from '../../faults/random.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
+import { findingsOf } from '../../harness/checking.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf, digestOfFolder, newRoot } from '../../harness/mounting.js';
@@ -283,6 +284,31 @@ describe('restoring', () => {
     await its.upload(holdings.wagons!.dataset_id, '02.jpg', await media.jpeg({ seed: 2 }));
     expect((await its.status(holdings.wagons!.dataset_id)).body.status).toBe('READY');
     expect(await listed()).toEqual(['wagons READY', 'whole READY']);
+  });
+
+  test('keeps roles and links, and proves the pairs of a control that has lost a file', async () => {
+    const id = await datasetOf(api, await pairsOf(2), 'wagons');
+    const { body: control } = await api.json<{ id: string }>('POST', '', { name: 'depth', role: 'control' });
+    const depths = [await media.jpeg({ seed: 11 }), await media.jpeg({ seed: 12 })] as const;
+    await api.upload(control.id, '01.jpg', depths[0]);
+    await api.upload(control.id, '02.jpg', depths[1]);
+    await api.json('PUT', `/${id}/links`, { control_1: control.id });
+    const before = await holdingsOf(api);
+    expect(before.wagons).toMatchObject({ status: 'READY', links: { control_1: { name: 'depth' } } });
+    const [dir, whole, partial] = [await newFolder(), await newFolder(), await newFolder()];
+    await backUp(dir);
+    expect((await restore(dir, whole)).code).toBe(0);
+    expect(await servedHoldings(whole, { token: api.token })).toEqual(before);
+
+    await flipBit(await pathOfBytes(dir, depths[1]));
+    expect((await restore(dir, partial, '--skip-damaged')).json().lost).toMatchObject([{ filename: '02.jpg' }]);
+    const holdings = await servedHoldings(partial, { token: api.token });
+    expect(holdings.wagons).toMatchObject({
+      status: 'FAILED',
+      counts: { unpaired: 1 },
+      links: { control_1: { status: 'FAILED' } },
+    });
+    expect(await findingsOf({ dataFolder: partial })).toEqual([]);
   });
 
   test('needs a new or empty folder', async () => {

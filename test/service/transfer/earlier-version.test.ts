@@ -33,7 +33,8 @@ async function earlierFolder(): Promise<string> {
 
 function expectEverythingIn(holdings: Holdings): void {
   expect(Object.keys(holdings).sort()).toEqual(['needs work', 'railway']);
-  expect(holdings.railway?.status).toBe('READY');
+  expect(holdings.railway).toMatchObject({ status: 'READY', role: 'training', counts: { unpaired: 0 } });
+  expect(holdings.railway).not.toHaveProperty('links');
   expect(holdings.railway?.files.map((file) => file.filename)).toEqual([
     ...['clip.mp4', 'clip.txt', 'yard_05.png', 'yard_05.txt', 'yard_06.png', 'yard_06.txt'],
     ...['yard_09.txt', 'yard_09.webp', 'yard_11.txt', 'yard_11.webp', 'yärd_clip.mp4', 'yärd_clip.txt'],
@@ -85,6 +86,13 @@ describe('a data folder of an earlier version', () => {
       expect(await earlier.text()).toBe(caption);
       const thumbnail = await api.raw('GET', `/${idOf('railway')}/files/yard_05.png/thumbnail`);
       expect([thumbnail.status, thumbnail.headers.get('content-type')]).toEqual([200, 'image/webp']);
+
+      // It can be linked to a control.
+      const control = (await api.json<{ id: string }>('POST', '', { role: 'control' })).body.id;
+      const linked = await api.json<object>('PUT', `/${idOf('railway')}/links`, { control_1: control });
+      expect(linked.body).toMatchObject({ status: 'FAILED', links: { control_1: { dataset_id: control } } });
+      await api.json('PUT', `/${idOf('railway')}/links`, {});
+      expect((await api.status(idOf('railway'))).body.status).toBe('READY');
 
       const failed = (await api.status(idOf('needs work'))).body;
       expect(failed.status).toBe('FAILED');

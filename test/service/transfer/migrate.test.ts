@@ -35,8 +35,19 @@ beforeAll(async () => {
   const server = await startServer({ 'caption-grace-seconds': 0 });
   const api = await server.api();
   token = api.token;
-  await datasetOf(api, { ...(await pairsOf(20)), 'clip.mp4': CLIP, 'clip.txt': 'an engine' }, 'engines');
+  const engines = await datasetOf(
+    api,
+    { ...(await pairsOf(20)), 'clip.mp4': CLIP, 'clip.txt': 'an engine' },
+    'engines',
+  );
   await datasetOf(api, { 'a.png': await media.png(), 'a.txt': 'only one' }, 'one');
+  // A training dataset with a control that lacks an image, and a mask.
+  const depth = (await api.json<{ id: string }>('POST', '', { name: 'engines-depth', role: 'control' })).body.id;
+  for (const [name, bytes] of Object.entries(await pairsOf(19))) {
+    if (name.endsWith('.jpg')) await api.upload(depth, name, bytes);
+  }
+  await api.json('POST', '', { name: 'engines-mask', role: 'mask' });
+  await api.json('PUT', `/${engines}/links`, { control_1: 'engines-depth', mask: 'engines-mask' });
   const failed = await api.newDataset('failed');
   await api.upload(failed, 'b.txt', 'no picture');
   await api.links(failed, { 'c.jpg': 1000 });
@@ -44,6 +55,8 @@ beforeAll(async () => {
   // The history has the replaced file.
   await api.upload(failed, 'b.txt', 'still no picture');
   holdings = await holdingsOf(api);
+  expect(holdings.engines).toMatchObject({ status: 'FAILED', links: { control_1: {}, mask: {} } });
+  expect(holdings.engines?.counts.unpaired).toBeGreaterThan(1);
   await server.stop();
   full = server.dataFolder;
   files = Object.values(holdings).reduce((sum, dataset) => sum + dataset.files.length, 1);
