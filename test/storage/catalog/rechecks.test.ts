@@ -11,7 +11,7 @@ onEach(catalogs, (open) => {
   const openDataset = async (files: Readonly<Record<string, { at: number; isDamaged?: boolean }>>) => {
     const { catalog, accountId, database } = await open();
     const { id: datasetId } = await catalog.createDataset({ id: 'dataset', accountId, name: 'dogs', createdAt: 1 });
-    for (const [id, { at, isDamaged }] of Object.entries(files)) {
+    const store = async (id: string, { at, isDamaged }: { at: number; isDamaged?: boolean }) => {
       const filename = `${id}.txt`;
       const upload: StoredFile['upload'] = {
         ...{ state: 'stored', sizeBytes: 1, sha256: 'ab', contentType: 'text/plain', warnings: [], blobVersion: null },
@@ -20,15 +20,17 @@ onEach(catalogs, (open) => {
       const file: StoredFile = { id, datasetId, filename, kind: 'caption', createdAt: 1, upload };
       const change = { datasetId, filenames: [filename], now: at, isActivity: true };
       await catalog.change(change, (group) => [...group, file]);
-    }
-    return { catalog, accountId, datasetId, rechecks: new Rechecks(database) };
+    };
+    for (const [id, file] of Object.entries(files)) await store(id, file);
+    return { catalog, accountId, datasetId, store, rechecks: new Rechecks(database) };
   };
 
   test('a recheck lists the files that were stored before its start, in pages by id', async () => {
-    const { rechecks, datasetId } = await openDataset({ c: { at: 10 }, a: { at: 20 }, d: { at: 31 }, b: { at: 30 } });
+    const { rechecks, datasetId, store } = await openDataset({ c: { at: 10 }, a: { at: 20 }, b: { at: 30 } });
     await rechecks.start(datasetId, 30);
+    await store('d', { at: 31 });
     const recheck = (await rechecks.of(datasetId))!;
-    expect(recheck).toEqual({ datasetId, startedAt: 30, total: 4, checked: 0, afterId: '', finishedAt: null });
+    expect(recheck).toEqual({ datasetId, startedAt: 30, total: 3, checked: 0, afterId: '', finishedAt: null });
     const idsAfter = async (afterId: string, limit: number) =>
       (await rechecks.nextFiles({ ...recheck, afterId }, limit)).map(({ id }) => id);
     expect(await idsAfter('', 2)).toEqual(['a', 'b']);
