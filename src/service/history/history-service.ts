@@ -101,6 +101,7 @@ export class HistoryService {
     };
     const changed = await catalog.change(change, (group, stem) => restoreStem(group, target.get(stem) ?? []));
     if (changed === undefined) throw await this.#vanished(key, number);
+    if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     const revision = await this.revision(key, changed.revision);
     return { isRestored: revision.restoredFrom === number && revision.startedAt === at, revision };
   }
@@ -148,6 +149,7 @@ export class HistoryService {
       }, group),
     );
     if (changed === undefined) throw await this.#vanished(key, before);
+    if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     const names = differences.map(({ filename }) => filename);
     const latest = changed.revision === 0 ? undefined : await this.revision(key, changed.revision);
     return {

@@ -65,6 +65,8 @@ export interface FileChange {
 export interface ChangedDataset extends DatasetRecord {
   /** The revision to which the change belongs; `undefined` if it left the set of stored files as it was. */
   readonly recordedIn: number | undefined;
+  /** True if the change has started a recheck: files in it were inspected in another role. */
+  readonly startsRecheck: boolean;
 }
 
 /** The change stores past files again. */
@@ -159,6 +161,8 @@ export function changeFiles(
     const past = new Set(history.past.map(({ id }) => id));
     const restored = restore === undefined ? [] : unreserved;
     const historyBytes = bytesOf(history.past) - bytesOf(restored);
+    const role = row.role as Role;
+    const startsRecheck = needsRecheck({ role, inspectedAs: change.inspectedAs, restored });
     const answers = await commit([
       ...notification(change.isWholeDataset ? { datasetId } : { datasetId, filenames }),
       ...moveToPast(query, history.past, history.columns.revision),
@@ -173,9 +177,7 @@ export function changeFiles(
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
       ...(differences.some(({ isJudgedAnew }) => isJudgedAnew) ? [forgetReadiness(query, datasetId)] : []),
       ...shifts.map((shift) => shiftUnpaired(query, shift)),
-      ...(needsRecheck({ role: row.role as Role, inspectedAs: change.inspectedAs, restored })
-        ? [restartRecheck(query, { datasetId, now })]
-        : []),
+      ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),
       countsUpdate,
     ]);
@@ -185,7 +187,7 @@ export function changeFiles(
     const recordedIn = history.revision && revision;
     const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
-    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, recordedIn };
+    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, recordedIn, startsRecheck };
   }).catch((error) => {
     throw quotaErrorOf(error, limits);
   });

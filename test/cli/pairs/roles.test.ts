@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../../src/client/client.js';
 import type { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
+import { maskPng } from '../../fixtures/masks.js';
 import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
 import { discardServer, startServer, type TestServer } from '../../harness/server.js';
 
@@ -76,6 +77,25 @@ describe('push --role', () => {
       warnings: [{ code: 'UNUSED_CAPTION' }],
     });
   });
+});
+
+test('check and push read masks as the trainer does', async () => {
+  const black = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });
+  const name = newName();
+  const folder = await folderWith({ ...(await imagesOf(1)), '02.png': black }, name);
+  const checked = await run(['check', folder, '--role', 'mask', '--json']);
+  expect(checked.json()).toMatchObject({
+    fit: true,
+    warnings: [
+      { code: 'MASK_NOT_GRAYSCALE', filename: '01.jpg' },
+      { code: 'BLACK_MASK', filename: '02.png' },
+    ],
+  });
+  expect((await run(['check', folder, '--role', 'control', '--json'])).json()).toMatchObject({ warnings: [] });
+  const pushed = await run(['push', folder, '--role', 'mask']);
+  expect(pushed).toMatchObject({ code: 0, stdout: expect.stringMatching(/! .*02\.png is black\. As a mask it/) });
+  const { warnings } = await client.status((await client.find(name))!.id);
+  expect(warnings.map(({ code }) => code)).toEqual(['MASK_NOT_GRAYSCALE', 'BLACK_MASK']);
 });
 
 describe('roles in other commands', () => {

@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { WireDatasetWithFiles } from '../../../src/api/schemas.js';
+import { maskPng } from '../../fixtures/masks.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
 import { whyNoPostgres, whyNoS3 } from '../../harness/available.js';
@@ -77,6 +78,13 @@ for (const { name, leftOut } of BACKENDS) {
       ]);
       const bytes = await (await api.raw('GET', `/${id}/files/dog%201.jpg`)).arrayBuffer();
       expect(sha256(Buffer.from(bytes))).toBe(sha256(image));
+    });
+
+    test('a mask that goes directly to the bucket is read as one', async () => {
+      const { body: dataset } = await api.json<WireDatasetWithFiles>('POST', '', { role: 'mask' });
+      const black = maskPng({ width: 9, height: 9, colour: 0, depth: 8, pixel: () => [0] });
+      expect((await putTo(await api.link(dataset.id, 'a.png', black.length), black)).status).toBe(200);
+      expect(await finalized(dataset.id)).toMatchObject({ status: 'READY', warnings: [{ code: 'BLACK_MASK' }] });
     });
 
     test('a client that waits is notified without polling', async () => {
