@@ -193,7 +193,7 @@ describe('links', () => {
       const { body } = await setLinks(id, links);
       return [body.error_code, body.error_message];
     };
-    const training = `"${other.name}" has the role training, and can't be the control 1. Make it a control dataset: trainyard role ${other.name} control`;
+    const training = `"${other.name}" has the role training, and can't be the control 1. To make it a control dataset, run: trainyard role ${other.name} control`;
     expect(await rejected(target.id, { control_1: other.id })).toEqual([409006, training]);
     expect(await rejected(target.id, { mask: depth.id })).toMatchObject([409006, expect.stringMatching(/the mask/)]);
     expect(await rejected(depth.id, { mask: mask.id })).toMatchObject([409006, expect.stringMatching(/only training/)]);

@@ -10,7 +10,7 @@ type Named = Pick<Dataset, 'name' | 'role'>;
 /** @throws ServiceError `wrong_role` if the dataset is no training dataset */
 export function requireTraining({ name, role }: Named): void {
   if (role === 'training') return;
-  const message = `"${name}" has the role ${role}, and only training datasets have controls and masks. Make it a training dataset: ${roleCommand(name, 'training')}`;
+  const message = `"${name}" has the role ${role}, and only training datasets have controls and masks. To make it a training dataset, run: ${roleCommand(name, 'training')}`;
   throw new ServiceError('wrong_role', message);
 }
 
@@ -18,7 +18,7 @@ export function requireTraining({ name, role }: Named): void {
 export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   const needed = roleOfSlot(slot);
   if (role === needed) return;
-  const message = `"${name}" has the role ${role}, and can't be the ${slotText(slot)}. Make it a ${needed} dataset: ${roleCommand(name, needed)}`;
+  const message = `"${name}" has the role ${role}, and can't be the ${slotText(slot)}. To make it a ${needed} dataset, run: ${roleCommand(name, needed)}`;
   throw new ServiceError('wrong_role', message);
 }
 
@@ -28,14 +28,15 @@ export function linkedToError(
   { names, total }: { names: readonly string[]; total: number },
 ): ServiceError {
   const others = total > names.length ? ` and ${total - names.length} more` : '';
-  const users = total === 1 ? 'this dataset' : `these ${total} datasets`;
-  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${others}. Remove it there first, such as with ${pairCommand(names[0] ?? 'NAME')}`;
+  const [users, its] =
+    total === 1 ? ['this dataset', 'its links'] : [`these ${total} datasets`, 'the links of the first one'];
+  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${others}. To remove ${its}, run: ${pairCommand(names[0] ?? 'NAME')}`;
   return new ServiceError('dataset_linked', message);
 }
 
 /** The error for a dataset that can't get another role while it links to others. */
 export function hasLinksError(name: string, linkedNames: readonly string[]): ServiceError {
-  const message = `"${name}" has controls or masks: ${linkedNames.map((each) => `"${each}"`).join(', ')}. Remove these links first: ${pairCommand(name)}`;
+  const message = `"${name}" has controls or masks: ${linkedNames.map((each) => `"${each}"`).join(', ')}. To remove these links, run: ${pairCommand(name)}`;
   return new ServiceError('dataset_linked', message);
 }
 
