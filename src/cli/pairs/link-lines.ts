@@ -9,6 +9,9 @@ export const STATUS_COLOURS = { DRAFT: 'dim', UPLOADING: 'yellow', READY: 'green
 /** Training datasets that link to a dataset and are named; the others are counted. */
 const MAX_NAMED = 10;
 
+/** The service lists no more than these. */
+const MAX_LISTED_BY_SERVICE = 100;
+
 /** The controls and the mask of a training dataset, a line for each; the datasets that link to a control or mask. */
 export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetWithFiles, paint: Painter): string[] {
   const linked = LINK_SLOTS.flatMap((slot) => {
@@ -23,7 +26,9 @@ export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetW
   });
   if (linkedFrom.length === 0) return lines;
   const names = linkedFrom.slice(0, MAX_NAMED).map(({ name }) => `"${printable(name)}"`);
-  const more = linkedFrom.length > MAX_NAMED ? ` and ${linkedFrom.length - MAX_NAMED} more` : '';
+  const others = linkedFrom.length - MAX_NAMED;
+  const isCut = linkedFrom.length >= MAX_LISTED_BY_SERVICE;
+  const more = others > 0 ? ` and ${isCut ? 'at least ' : ''}${others} more` : '';
   return [...lines, `linked from ${names.join(', ')}${more}`];
 }
 

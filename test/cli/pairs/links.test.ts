@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../../src/client/client.js';
+import type { Api } from '../../harness/api.js';
+import { trainyard } from '../../harness/command.js';
+import { folderWith, imagesOf, pairsOf } from '../../harness/folder.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+});
+afterAll(() => discardServer(server));
+
+const run = (args: readonly string[]) =>
+  trainyard(args, { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
+
+let names = 0;
+const newName = () => `links-${++names}`;
+
+/** A training dataset of that many pairs, and control datasets with that many images. */
+async function datasetsWith({ targets, controls }: { targets: number; controls: readonly number[] }) {
+  const name = newName();
+  expect((await run(['push', await folderWith(await pairsOf(targets), name)])).code).toBe(0);
+  const control: string[] = [];
+  for (const [i, count] of controls.entries()) {
+    control.push(`${name}-depth-${i + 1}`);
+    const folder = await folderWith(await imagesOf(count, 100 * (i + 1)), control[i]);
+    expect((await run(['push', folder, '--role', 'control'])).code).toBe(0);
+  }
+  return { name, control };
+}
+
+describe('rename and role', { timeout: 180_000 }, () => {
+  test('rename gives a dataset another name, under the same ID', async () => {
+    const { name } = await datasetsWith({ targets: 1, controls: [] });
+    const { id } = (await client.find(name))!;
+    expect(await run(['rename', name, `${name} b`])).toMatchObject({
+      code: 0,
+      stdout: `Renamed "${name}" to "${name} b".\n`,
+    });
+    expect((await client.find(`${name} b`))?.id).toBe(id);
+    expect((await run(['rename', id, name, '--json'])).json()).toMatchObject({ id, name, previous_name: `${name} b` });
+  });
+
+  test('rename rejects unknown names, invalid ones, and those of other datasets', async () => {
+    const { name } = await datasetsWith({ targets: 1, controls: [1] });
+    expect(await run(['rename', `${name}x`, 'b'])).toMatchObject({
+      code: 66,
+      stderr: expect.stringContaining(`Did you mean "${name}"?`),
+    });
+    expect(await run(['rename', name, 'a/b'])).toMatchObject({ code: 65, stderr: expect.stringContaining('"/"') });
+    expect(await run(['rename', name, `${name}-depth-1`])).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining('already'),
+    });
+  });
+
+  test('role shows and changes the role', async () => {
+    const { name } = await datasetsWith({ targets: 2, controls: [] });
+    expect((await run(['role', name])).stdout).toBe(`"${name}" is a training dataset.\n`);
+    expect((await run(['role', name, 'control'])).stdout).toBe(
+      `"${name}" is a control dataset. Its 2 captions are kept, and not used.\n`,
+    );
+    expect((await run(['role', name, 'Control'])).stdout).toContain('already');
+    expect((await run(['role', name, 'training', '--json'])).json()).toMatchObject({
+      role: 'training',
+      previous_role: 'control',
+    });
+    expect(await run(['role', name, 'masks'])).toMatchObject({ code: 64, stderr: expect.stringContaining('mask') });
+    expect(await run(['role', `${name}x`, 'mask'])).toMatchObject({ code: 66 });
+  });
+});
+
+describe('pair', { timeout: 180_000 }, () => {
+  test('links controls, shows what is missing, and removes links', async () => {
+    const { name, control } = await datasetsWith({ targets: 3, controls: [3, 2] });
+    const [one = '', two = ''] = control;
+    expect(await run(['pair', name])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('no control and no mask'),
+    });
+    const linked = await run(['pair', name, '--control', one]);
+    expect(linked).toMatchObject({ code: 0 });
+    expect(linked.stdout).toMatch(new RegExp(`^control 1 {2}${one} {2}READY$`, 'm'));
+    const both = await run(['pair', name, '--control', one, '--control', two]);
+    expect(both.code).toBe(1);
+    expect(both.stdout).toMatch(new RegExp(`^control 2 {2}${two} {2}READY {2}1 missing$`, 'm'));
+    expect(both.stdout).toMatch(/✗ .*control 2.*03/);
+    expect((await run(['pair', name, '--json'])).json()).toMatchObject({
+      dataset: { name, status: 'FAILED' },
+      links: { control_1: { name: one }, control_2: { name: two, missing: { count: 1, stems: ['03'] } } },
+    });
+    expect((await run(['pair', two])).stdout).toContain(`linked from "${name}"`);
+    expect((await run(['pair', name, '--no-control'])).stdout).toContain('no control and no mask');
+    await run(['pair', name, '--control', one]);
+    expect((await run(['pair', name, '--none'])).stdout).toContain('no control and no mask');
+  });
+
+  test('--control and --mask leave the other links', async () => {
+    const { name, control } = await datasetsWith({ targets: 1, controls: [1, 1] });
+    await run(['role', control[1]!, 'mask']);
+    await run(['pair', name, '--mask', control[1]!]);
+    expect((await run(['pair', name, '--control', control[0]!, '--json'])).json().links).toMatchObject({
+      control_1: { name: control[0] },
+      mask: { name: control[1] },
+    });
+    expect(Object.keys((await run(['pair', name, '--no-mask', '--json'])).json().links)).toEqual(['control_1']);
+  });
+
+  test('rejects unknown names, other roles and too many controls', async () => {
+    const { name, control } = await datasetsWith({ targets: 1, controls: [1] });
+    const [one = ''] = control;
+    expect(await run(['pair', name, '--control', `${one}x`])).toMatchObject({
+      code: 66,
+      stderr: expect.stringContaining(`Did you mean "${one}"?`),
+    });
+    expect(await run(['pair', `${name}x`])).toMatchObject({ code: 66, stderr: expect.stringContaining(name) });
+    expect(await run(['pair', name, '--mask', one])).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining(`trainyard role ${one} mask`),
+    });
+    expect(await run(['pair', name, ...Array.from({ length: 4 }, () => ['--control', one]).flat()])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('at most 3 controls'),
+    });
+    expect(await run(['pair', name, '--none', '--control', one])).toMatchObject({ code: 64 });
+  });
+});
+
+describe('roles and links in other commands', { timeout: 180_000 }, () => {
+  test('ls, status and show', async () => {
+    const { name, control } = await datasetsWith({ targets: 2, controls: [1] });
+    const [one = ''] = control;
+    await run(['pair', name, '--control', one]);
+    const listed = await run(['ls', '--role', 'control']);
+    expect(listed.stdout).toMatch(/^NAME +ROLE +STATUS/);
+    expect(listed.stdout).toMatch(new RegExp(`^${one} +control +READY +1 image `, 'm'));
+    expect(listed.stdout).not.toMatch(/ training /);
+    const status = await run(['status', name]);
+    expect(status.stdout).toMatch(new RegExp(`^control 1 {2}${one} {2}READY {2}1 missing$`, 'm'));
+    expect((await run(['status', one])).stdout).toMatch(
+      new RegExp(`^${one} {2}control dataset, 1 image, .*\nlinked from "${name}"\nREADY`),
+    );
+    expect((await run(['show', name])).stdout).toContain(`control 1  ${one}  READY`);
+    expect((await run(['show', one])).stdout).toMatch(/^control dataset, 1 file, /m);
+    expect((await run(['status', name, '--json'])).json().links.control_1).toMatchObject({
+      missing: { stems: ['02'] },
+    });
+  });
+
+  test('rm says who uses a dataset, and deletes it once it is unlinked', async () => {
+    const { name, control } = await datasetsWith({ targets: 1, controls: [1] });
+    const [one = ''] = control;
+    await run(['pair', name, '--control', one]);
+    const kept = await run(['rm', one, '--yes']);
+    expect([kept.code, kept.stderr]).toEqual([65, expect.stringContaining(`"${name}"`)]);
+    expect((await run(['rm', one, '--yes', '--json'])).json().error).toMatchObject({ error_code: expect.any(Number) });
+    expect(await run(['role', one, 'mask'])).toMatchObject({ code: 65, stderr: expect.stringContaining(name) });
+    await run(['pair', name, '--none']);
+    expect(await run(['rm', one, '--yes'])).toMatchObject({ code: 0 });
+  });
+});
