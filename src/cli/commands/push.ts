@@ -7,6 +7,7 @@ import { FIX_HELP, fixBeforePush, requireFix } from '../fix/fix-files.js';
 import { FileInspector } from '../folder/inspect-files.js';
 import { folderOf, isFolder } from '../folder/read-folder.js';
 import { httpSource } from '../mount/http-source.js';
+import { pushPairsOnce } from '../pairs/pairs-once.js';
 import type { PullTask } from '../pull/run.js';
 import { pushOnce } from '../push/once.js';
 import type { PushTask } from '../push/prepare.js';
@@ -31,6 +32,7 @@ Examples:
   $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
   $ trainyard push photos --watch --both           also pulls every change of the dataset
   $ trainyard push depth --role control            control images for an edit model, which need no captions
+  $ trainyard push photos --pairs                  target/, control/ and mask/ become linked datasets
 
 Run again after ctrl-C or a lost connection, the same command sends only the missing files.
 
@@ -43,6 +45,10 @@ is, also where only the dataset was changed.
 
 --trigger and --caption-all generate captions for media that have none in the folder or in the dataset. Existing captions and
 the folder stay as they are. With both, a generated caption is "WORD, TEXT".
+
+--pairs takes a folder with target/ (the images to train on and their captions), and control/ (or control_1/ to control_3/) or
+mask/ or both, with images of the same names. They become the datasets NAME, NAME-control (or NAME-control-1 …) and NAME-mask,
+or those that NAME is linked to already, and are linked. Targets without a pair are listed before anything is sent.
 
 ${FIX_HELP}
 
@@ -57,6 +63,7 @@ export function addPushCommand(program: Command): void {
     .argument('<paths...>', 'a folder, or files')
     .option('--name <name>', 'name or ID of the dataset (default: the name of the folder)')
     .addOption(roleOption('the role of the dataset: training (default), control or mask; these two need no captions'))
+    .option('--pairs', 'push the folders target/, control/ and mask/ in this folder, and link their datasets')
     .option('--replace', 'also remove from the dataset unchanged files, and uploads, that are no longer in the folder')
     .addOption(new Option('--ours', "in conflicts, replace the dataset's version").conflicts('theirs'))
     .addOption(new Option('--theirs', "in conflicts, keep the dataset's version"))
@@ -66,6 +73,7 @@ export function addPushCommand(program: Command): void {
     .option('--follow', 'follow links that lead out of the folder')
     .option('--skip-bad', 'leave out files with errors, and media without a caption')
     .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
+    .option('--allow-unpaired', 'with --pairs: send targets without a control or mask, to add them later')
     .option('--fix', 'mend files first where that needs no guessing')
     .option('--in-place', 'with --fix: keep no originals')
     .option('--yes', 'with --fix: do not ask on a terminal')
@@ -94,6 +102,7 @@ async function push(given: string[], flags: PushFlags, signal: AbortSignal): Pro
   const isJson = flags.json === true;
   const tools = { client, inspector: new FileInspector(), display: openProgressDisplay({ isQuiet: isJson }), signal };
   try {
+    if (flags.pairs) return await pushPairsOnce(onlyFolder(given), flags, { name, tools });
     const { paths, fixed } = await fixBeforePush(given, flags, { ...tools, follow: flags.follow === true });
     const task = await pushTaskFrom(flags, { paths, name, role: flags.role, tools });
     if (!flags.watch) return await pushOnce(task, { isJson, isDryRun: flags.dryRun === true, fixed });
@@ -136,12 +145,30 @@ async function datasetNameFor(paths: readonly string[], given: string | undefine
 }
 
 /** @throws CommandError with 64 if options exclude each other */
-function requireFitting({ role, trigger, captionAll, allowUncaptioned }: PushFlags): void {
+function requireFitting({ pairs, role, watch, allowUnpaired, trigger, captionAll, allowUncaptioned }: PushFlags): void {
+  if (allowUnpaired && !pairs)
+    throw new CommandError(EXIT.usage, '--allow-unpaired is an option of --pairs. Add --pairs.');
+  if (pairs && role !== undefined) {
+    const message = '--pairs and --role exclude each other: the names of the folders say the roles.';
+    throw new CommandError(EXIT.usage, message);
+  }
+  if (pairs && watch) {
+    const advice =
+      'Watch each folder with a command of its own, such as: trainyard push FOLDER/control --name NAME-control --watch';
+    throw new CommandError(EXIT.usage, `--pairs and --watch exclude each other. ${advice}`);
+  }
   const ofCaptions = { '--trigger': trigger, '--caption-all': captionAll, '--allow-uncaptioned': allowUncaptioned };
   const [unused] = Object.entries(ofCaptions).flatMap(([option, value]) => (value === undefined ? [] : [option]));
   if (role !== undefined && role !== 'training' && unused !== undefined) {
     throw new CommandError(EXIT.usage, `${unused} is of no use for a ${role} dataset, which needs no captions.`);
   }
+}
+
+/** @throws CommandError with 64 */
+function onlyFolder(paths: readonly string[]): string {
+  const [folder = '', ...others] = paths;
+  if (others.length > 0) throw new CommandError(EXIT.usage, '--pairs takes one folder.');
+  return folder;
 }
 
 async function requireWatchable(paths: readonly string[], options: PushFlags): Promise<void> {

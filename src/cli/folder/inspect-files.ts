@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
+import { shellWord } from '../../command-line.js';
 import type { DatasetFile, Role } from '../../dataset/dataset.js';
 import { type Findings, findingsOf } from '../../dataset/findings.js';
 import type { Facts, Inspection } from '../../dataset/inspect/inspection.js';
 import { mediaTypeOf } from '../../dataset/media.js';
+import { pairFoldersOf } from '../../dataset/pairs/pair-folders.js';
 import type { Warning } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { inspectFile } from '../../service/check/inspect-file.js';
@@ -122,7 +124,8 @@ export async function inspectPaths(
   const { files, skipped, faults } = contents;
   if (files.length + faults.length + contents.unreadable.length === 0) {
     const left = skipped.length === 0 ? '' : ` Left out: ${skipped.map(({ filename }) => filename).join(', ')}.`;
-    throw new CommandError(EXIT.noInput, `${paths.join(' ')}: no image, video or caption found.${left}`);
+    const hint = pairsHint(paths, skipped);
+    throw new CommandError(EXIT.noInput, `${paths.join(' ')}: no image, video or caption found.${left}${hint}`);
   }
   const onInspected = (done: number) => {
     display.update(() => [`${bar(done, files.length)} checked ${done} of ${counted(files.length, 'file')}`]);
@@ -136,6 +139,13 @@ export async function inspectPaths(
     faults,
     unreadable: [...contents.unreadable, ...unreadable],
   };
+}
+
+/** The advice for a folder whose sub-folders have targets, controls or masks. */
+function pairsHint([folder = '', ...others]: readonly string[], skipped: readonly Notice[]): string {
+  const names = skipped.flatMap(({ code, filename }) => (code === 'FOLDER' ? [filename.slice(0, -1)] : []));
+  if (others.length > 0 || pairFoldersOf(names) === undefined) return '';
+  return ` To push its folders as linked datasets, run: trainyard push ${shellWord(folder)} --pairs`;
 }
 
 function unreadableNotice(filename: string, error: unknown): Notice {

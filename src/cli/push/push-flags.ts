@@ -22,6 +22,8 @@ export interface PushFlags extends RemoteOptions, FixFlags {
   readonly follow?: true;
   readonly skipBad?: true;
   readonly allowUncaptioned?: true;
+  readonly pairs?: true;
+  readonly allowUnpaired?: true;
   readonly concurrency?: number;
   readonly trigger?: string;
   readonly captionAll?: string;

@@ -1,0 +1,76 @@
+import type { DatasetFile, DatasetWithFiles, LinkSlot } from '../../client/client.js';
+import { stemGroupsOf } from '../../dataset/counts.js';
+import type { Facts } from '../../dataset/inspect/inspection.js';
+import { mediaTypeOf } from '../../dataset/media.js';
+import { isPairError, PAIR_FAULTS, type PairFile } from '../../dataset/pairs/pair-faults.js';
+import { type JudgedLink, pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
+import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
+import type { Problem } from '../../dataset/problems.js';
+import type { PreparedPush } from '../push/prepare.js';
+import type { PartPush, PreparedPairs } from './pair-parts.js';
+
+/** What is wrong with the pairs after a push, in the service's words. */
+export interface ComparedPairs {
+  readonly errors: readonly Problem[];
+  readonly warnings: readonly Problem[];
+  /** The number of different stems of targets. */
+  readonly targets: number;
+  /** The stems with each fault, for each control and mask of the folder. */
+  readonly proofs: ReadonlyMap<LinkSlot, PairProof>;
+  /** The stems of targets that have an error, and in which folder. */
+  readonly badStems: ReadonlyMap<string, PartPush>;
+}
+
+/** Compares targets, controls and masks as they are after the push, by the rules of the service. */
+export function comparePairs({ name, target, parts }: PreparedPairs): ComparedPairs {
+  const pushed = parts.find(({ part }) => part === 'target')?.prepared;
+  const targets = stemGroupsOf(pushed === undefined ? keptFiles(target, new Set()) : filesAfter(pushed));
+  const links: JudgedLink[] = [];
+  const proofs = new Map<LinkSlot, PairProof>();
+  const badStems = new Map<string, PartPush>();
+  for (const each of parts) {
+    if (each.part === 'target') continue;
+    const groups = stemGroupsOf(filesAfter(each.prepared));
+    const proof = provePairs(targets, groups, each.part);
+    proofs.set(each.part, proof);
+    // The files themselves have been judged with their folder.
+    links.push({ slot: each.part, name: each.task.name, status: 'READY', groups, proof, warnings: [] });
+    for (const fault of PAIR_FAULTS.filter(isPairError)) for (const stem of proof[fault]) badStems.set(stem, each);
+  }
+  const findings = pairFindingsOf(name, links);
+  return {
+    errors: findings.filter(({ severity }) => severity === 'error'),
+    warnings: findings.filter(({ severity }) => severity === 'warning'),
+    targets: targets.size,
+    proofs,
+    badStems,
+  };
+}
+
+/** The images and videos of a dataset after a push, as far as they are intact. */
+function filesAfter({ plan, dataset }: PreparedPush): PairFile[] {
+  const pushed = new Set(plan.files.map((file) => file.name));
+  const sent = plan.report.inspected.flatMap(({ file: { filename }, inspection }) =>
+    pushed.has(filename) && inspection.ok ? pairFile(filename, inspection.facts) : [],
+  );
+  return [...sent, ...keptFiles(dataset, new Set([...pushed, ...plan.toRemove]))];
+}
+
+function keptFiles(dataset: DatasetWithFiles | undefined, without: ReadonlySet<string>): PairFile[] {
+  const files = [...(dataset?.files ?? []), ...(dataset?.checking ?? [])];
+  return files
+    .filter(({ filename }) => !without.has(filename))
+    .flatMap((file) => pairFile(file.filename, factsOf(file)));
+}
+
+function factsOf({ filename, width, height, format = '' }: Partial<DatasetFile> & { filename: string }): Facts {
+  const size = width === undefined || height === undefined ? {} : { width, height };
+  return mediaTypeOf(filename)?.kind === 'image'
+    ? { kind: 'image', format, width: 0, height: 0, ...size }
+    : { kind: 'video', format, ...size };
+}
+
+function pairFile(filename: string, facts: Facts): PairFile[] {
+  const kind = mediaTypeOf(filename)?.kind ?? 'caption';
+  return kind === 'caption' ? [] : [{ filename, kind, upload: { facts } }];
+}

@@ -1,0 +1,299 @@
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { TrainyardClient } from '../../../src/client/client.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { startCommand, trainyard } from '../../harness/command.js';
+import { editPairsOf, folderWith } from '../../harness/folder.js';
+import { startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+let client: TrainyardClient;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+  client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+});
+afterAll(() => discardServer(server));
+
+let names = 0;
+const newName = () => `edit ${++names}`;
+
+const envFor = (url: string) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
+const push = (args: readonly string[]) => trainyard(['push', '--pairs', ...args], { env: envFor(server.url) });
+
+async function statusOf(name: string) {
+  const found = await client.find(name);
+  return found && client.status(found.id);
+}
+
+const namesIn = async (name: string) => (await statusOf(name))?.files.map(({ filename }) => filename);
+
+/** Names of the datasets that begin with this name. */
+const datasetsOf = async (name: string) =>
+  (await client.list()).map((dataset) => dataset.name).filter((each) => each.startsWith(name));
+
+describe('push --pairs', { timeout: 180_000 }, () => {
+  test('makes a dataset of each folder, links them, waits for READY, and sends nothing the second time', async () => {
+    const folder = await folderWith(await editPairsOf(3, ['control', 'mask']), newName());
+    const name = basename(folder);
+    const first = await push([folder]);
+    expect(first).toMatchObject({ code: 0 });
+    expect(first.stdout).toContain('3 targets, each with control 1 and mask.');
+    expect(first.stdout).toContain(
+      `Linked "${name}" to "${name}-control" (control 1) and "${name}-mask" (mask).\nSent 3 images and 3 captions to "${name}".\nREADY  digest `,
+    );
+    expect(await statusOf(`${name}-control`)).toMatchObject({ role: 'control', status: 'READY' });
+    const target = await statusOf(name);
+    expect(target).toMatchObject({
+      role: 'training',
+      status: 'READY',
+      links: {
+        control_1: { name: `${name}-control`, role: 'control', status: 'READY', missing: { count: 0 } },
+        mask: { name: `${name}-mask`, role: 'mask', status: 'READY' },
+      },
+    });
+    expect((await push([folder, '--json'])).json()).toMatchObject({
+      dataset: { name, status: 'READY', digest: target?.digest, updated_at: target?.updated_at },
+      linked: {},
+      parts: {
+        target: { folder: 'target', sent: [], unchanged: { length: 6 } },
+        control_1: { folder: 'control', sent: [], unchanged: { length: 3 }, dataset: { role: 'control' } },
+        mask: { folder: 'mask', sent: [], dataset: { name: `${name}-mask` } },
+      },
+      pairs: { targets: 3, errors: [], warnings: [] },
+      left_out: [],
+    });
+  });
+
+  test('numbers several controls, and takes names with capitals and hyphens', async () => {
+    const folder = await folderWith(await editPairsOf(2, ['Control_1', 'control-2']), newName());
+    expect(await push([folder, '--name', `${basename(folder)} b`])).toMatchObject({ code: 0 });
+    expect((await statusOf(`${basename(folder)} b`))?.links).toMatchObject({
+      control_1: { name: `${basename(folder)} b-control-1`, status: 'READY' },
+      control_2: { name: `${basename(folder)} b-control-2`, status: 'READY' },
+    });
+  });
+
+  test('lists the stems without a pair and sends nothing; --allow-unpaired sends; the missing file makes it READY', async () => {
+    const files = await editPairsOf(12, ['control']);
+    delete files['control/07.jpg'];
+    const folder = await folderWith(files, newName());
+    const name = basename(folder);
+    const blocked = await push([folder]);
+    expect(blocked.code).toBe(65);
+    expect(blocked.stdout).toMatch(/✗ .*"edit \d+-control" \(control 1\).*: 07\. /);
+    expect(blocked.stderr).toContain('nothing was sent: 1 error');
+    expect(blocked.stderr).toContain('--allow-unpaired');
+    expect(await datasetsOf(name)).toEqual([]);
+    expect((await push([folder, '--json'])).json().error).toMatchObject({
+      code: 'DATA_ERROR',
+      problems: [{ code: 'MISSING_CONTROL', message: expect.stringContaining('07') }],
+    });
+    const sent = await push([folder, '--allow-unpaired']);
+    expect(sent).toMatchObject({ code: 1, stdout: expect.stringMatching(/FAILED .*\n✗ .*07/) });
+    expect((await statusOf(name))?.links?.control_1?.missing).toEqual({ count: 1, stems: ['07'] });
+    await writeFile(join(folder, 'control/07.png'), await media.png({ seed: 7 }));
+    expect(await push([folder])).toMatchObject({ code: 0, stdout: expect.stringMatching(/READY {2}digest/) });
+  });
+
+  test('--skip-bad leaves out targets without a pair, and those whose control is damaged', async () => {
+    const files = await editPairsOf(4);
+    delete files['control/02.jpg'];
+    files['control/03.jpg'] = media.damaged.html();
+    const folder = await folderWith(files, newName());
+    const ended = await push([folder, '--skip-bad']);
+    expect(ended).toMatchObject({ code: 0 });
+    expect(ended.stdout).toContain('- Left out: 02.jpg has no pair in control/');
+    expect(await namesIn(basename(folder))).toEqual(['01.jpg', '01.txt', '04.jpg', '04.txt']);
+    expect(await namesIn(`${basename(folder)}-control`)).toEqual(['01.jpg', '04.jpg']);
+  });
+
+  test('judges the pairs as they are after the push, with what only the datasets have', async () => {
+    const folder = await folderWith(await editPairsOf(3), newName());
+    expect((await push([folder])).code).toBe(0);
+    await rm(join(folder, 'control/02.jpg'));
+    expect((await push([folder, '--dry-run'])).stdout).toContain('3 targets, each with control 1.');
+    const replaced = await push([folder, '--replace', '--dry-run']);
+    expect([replaced.code, replaced.stdout]).toEqual([65, expect.stringContaining('02')]);
+    await rename(join(folder, 'target'), join(dirname(folder), 'target'));
+    expect((await push([folder, '--dry-run'])).stdout).toContain('3 targets, each with control 1.');
+  });
+
+  test('--dry-run prints what would be done, and changes nothing', async () => {
+    const folder = await folderWith({ ...(await editPairsOf(2, ['control', 'mask'])), 'notes.md': 'x' }, newName());
+    const name = basename(folder);
+    const { code, stdout } = await push([folder, '--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout).toContain('- notes.md is in no folder of targets, controls or masks.');
+    expect(stdout).toMatch(/Would send 4 files, .*, to a new dataset "edit \d+"\./);
+    expect(stdout).toContain(`Would link "${name}" to "${name}-control" (control 1) and "${name}-mask" (mask).`);
+    expect((await push([folder, '--dry-run', '--json'])).json()).toMatchObject({
+      dry_run: true,
+      name,
+      exists: false,
+      link: { control_1: `${name}-control`, mask: `${name}-mask` },
+      parts: { mask: { name: `${name}-mask`, exists: false, send: ['01.jpg', '02.jpg'] } },
+      pairs: { targets: 2, errors: [] },
+      left_out: ['notes.md is in no folder of targets, controls or masks.'],
+    });
+    expect(await datasetsOf(name)).toEqual([]);
+  });
+
+  test('the training dataset is never READY without its pairs, nor FAILED while pairs are added and removed', async () => {
+    const folder = await folderWith(await editPairsOf(4), newName());
+    const name = basename(folder);
+    const seen: string[] = [];
+    const watch = new AbortController();
+    onTestFinished(() => watch.abort());
+    const events = client.allEvents({ signal: watch.signal });
+    await events.next();
+    const following = (async () => {
+      for await (const event of events) {
+        if (event.type !== 'dataset' || event.dataset.name !== name) continue;
+        const linked = Object.keys((await client.status(event.dataset.id)).links ?? {}).length;
+        seen.push(`${event.dataset.status} ${event.dataset.counts.images} ${linked}`);
+      }
+    })().catch(() => {});
+    expect((await push([folder])).code).toBe(0);
+    await eventually(() => seen.includes('READY 4 1') || undefined);
+    for (const file of ['target/01.jpg', 'target/01.txt', 'control/01.jpg']) await rm(join(folder, file));
+    await writeFile(join(folder, 'control/05.jpg'), await media.jpeg({ seed: 5 }));
+    await writeFile(join(folder, 'target/05.txt'), 'five');
+    await writeFile(join(folder, 'target/05.jpg'), await media.jpeg({ seed: 55 }));
+    expect((await push([folder, '--replace'])).code).toBe(0);
+    expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg', '04.jpg', '05.jpg']);
+    await eventually(() => seen.filter((each) => each === 'READY 4 1').length > 1 || undefined);
+    watch.abort();
+    await following;
+    expect(seen.filter((each) => each.startsWith('FAILED') || /^READY \d+ 0$/.test(each))).toEqual([]);
+  });
+
+  test('updates the datasets that are linked already, whatever their names, and keeps other links', async () => {
+    const folder = await folderWith(await editPairsOf(2), newName());
+    const name = basename(folder);
+    expect((await push([folder])).code).toBe(0);
+    const env = envFor(server.url);
+    expect((await trainyard(['rename', `${name}-control`, `${name} depth`], { env })).code).toBe(0);
+    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 99 }));
+    const again = await push([folder]);
+    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining(`Sent 1 image to "${name} depth"`) });
+    expect(again.stdout).not.toContain('Linked');
+    expect((await datasetsOf(name)).sort()).toEqual([name, `${name} depth`]);
+    await rm(join(folder, 'control'), { recursive: true });
+    await mkdir(join(folder, 'mask'));
+    for (const stem of ['01', '02']) {
+      await writeFile(join(folder, `mask/${stem}.png`), await media.png({ seed: Number(stem) }));
+    }
+    expect((await push([folder])).stdout).toContain(`Linked "${name}" to "${name}-mask" (mask).`);
+    expect((await statusOf(name))?.links).toMatchObject({
+      control_1: { name: `${name} depth` },
+      mask: { name: `${name}-mask` },
+    });
+  });
+
+  test('remembers what each folder and its dataset had in common: edits of both are conflicts', async () => {
+    const folder = await folderWith(await editPairsOf(2), newName());
+    const name = basename(folder);
+    expect((await push([folder])).code).toBe(0);
+    const control = (await client.find(`${name}-control`))!;
+    await client.upload(control.id, '01.jpg', new Blob([new Uint8Array(await media.jpeg({ seed: 71 }))]));
+    expect((await push([folder])).stdout).toMatch(/1 image is newer in the dataset: 01\.jpg\..*pull .*control/);
+    await writeFile(join(folder, 'control/01.jpg'), await media.jpeg({ seed: 72 }));
+    const conflict = await push([folder]);
+    expect([conflict.code, conflict.stderr]).toEqual([73, expect.stringContaining('1 file is in conflict')]);
+    expect((await push([folder, '--ours', '--json'])).json()).toMatchObject({
+      parts: { control_1: { sent: ['01.jpg'], conflicts: [] }, target: { sent: [] } },
+    });
+  });
+
+  test('continues after ctrl-C', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = await folderWith(await editPairsOf(6), newName());
+    proxy.rule(({ method, pathname }) =>
+      method === 'PUT' && pathname.includes('04') ? { holdAfterBytes: 10 } : undefined,
+    );
+    const running = startCommand(['push', '--pairs', folder, '--concurrency', '1'], { env: envFor(proxy.url) });
+    await eventually(() => proxy.requests('PUT', '').length >= 4 || undefined);
+    running.process.kill('SIGINT');
+    expect((await running.ended).code).toBe(130);
+    proxy.rule();
+    const again = await trainyard(['push', '--pairs', folder, '--json'], { env: envFor(proxy.url) });
+    expect(again.code).toBe(0);
+    expect(again.json()).toMatchObject({
+      dataset: { status: 'READY' },
+      parts: { target: { sent: { length: 12 } } },
+    });
+    expect(again.json().parts.control_1.unchanged.length).toBeGreaterThan(0);
+  });
+
+  test('--fix mends the files of each folder', async () => {
+    const files = await editPairsOf(2);
+    files['control/02.bmp'] = media.bmp({ width: 96, height: 72 });
+    delete files['control/02.jpg'];
+    const folder = await folderWith(files, newName());
+    const ended = await push([folder, '--fix', '--yes', '--json']);
+    expect(ended.json()).toMatchObject({
+      dataset: { status: 'READY' },
+      parts: { control_1: { sent: ['01.jpg', '02.png'], fix: { mended: [{}] } }, target: { fix: { mended: [] } } },
+    });
+    // The originals are beside it, and no folder of pairs.
+    expect((await push([folder])).stdout).not.toContain('orig');
+  });
+});
+
+describe('what push --pairs rejects', { timeout: 180_000 }, () => {
+  test.each([
+    ['a folder without controls and masks', ['target/01.jpg', 'notes/a.txt'], 66, 'It needs a folder target/'],
+    ['two folders of one control', ['target/01.jpg', 'control/a.jpg', 'control_1/a.jpg'], 65, 'are both control 1'],
+    ['a gap in the numbers', ['target/01.jpg', 'control_2/a.jpg'], 65, 'no control_1/'],
+    ['controls without targets', ['control/01.jpg'], 66, 'no folder target/, and no dataset'],
+    ['an empty folder', ['target/01.jpg', 'control/.keep'], 66, 'no image, video or caption found'],
+  ])('%s', async (_, files, code, reason) => {
+    const folder = await folderWith(Object.fromEntries(files.map((file) => [file, 'x'])), newName());
+    expect(await push([folder])).toMatchObject({ code, stderr: expect.stringContaining(reason) });
+    expect(await datasetsOf(basename(folder))).toEqual([]);
+  });
+
+  test.each([
+    [['--watch'], '--pairs and --watch exclude each other'],
+    [['--role', 'control'], '--pairs and --role exclude each other'],
+  ])('%s', async (args, reason) => {
+    const folder = await folderWith(await editPairsOf(1), newName());
+    expect(await push([folder, ...args])).toMatchObject({ code: 64, stderr: expect.stringContaining(reason) });
+  });
+
+  test('files, several folders, and --allow-unpaired without it', async () => {
+    const folder = await folderWith(await editPairsOf(1), newName());
+    expect(await push([join(folder, 'target/01.jpg')])).toMatchObject({ code: 64 });
+    expect(await push([folder, folder])).toMatchObject({ code: 64, stderr: expect.stringContaining('one folder') });
+    const env = envFor(server.url);
+    expect(await trainyard(['push', folder, '--allow-unpaired'], { env })).toMatchObject({ code: 64 });
+    const hinted = await trainyard(['push', folder], { env });
+    expect(hinted).toMatchObject({ code: 66, stderr: expect.stringContaining('--pairs') });
+  });
+
+  test('a dataset that has another role, and says how to change it', async () => {
+    const folder = await folderWith(await editPairsOf(1), newName());
+    const name = basename(folder);
+    await api.newDataset(`${name}-control`);
+    expect(await push([folder])).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining(`run: trainyard role '${name}-control' control`),
+    });
+    expect(await datasetsOf(name)).toEqual([`${name}-control`]);
+  });
+
+  test('links that lead out of the folder, without --follow', async () => {
+    const folder = await folderWith(await editPairsOf(1), newName());
+    const outside = join(dirname(folder), 'depth');
+    await rename(join(folder, 'control'), outside);
+    await symlink(outside, join(folder, 'control'));
+    expect(await push([folder])).toMatchObject({ code: 65, stderr: expect.stringContaining('add --follow') });
+    expect(await push([folder, '--follow'])).toMatchObject({ code: 0 });
+  });
+});
