@@ -30,7 +30,7 @@ export interface PreparedPairs {
 export type PartFolder = PairFolder & { readonly path: string };
 
 /**
- * Compares each sub-folder with its dataset. That is the one which the training dataset is linked to already, whatever its name,
+ * Compares each sub-folder with its dataset. That is the one which the training dataset is linked to already, under any name,
  * and otherwise `NAME-control`, `NAME-control-1` or `NAME-mask`. Changes nothing.
  *
  * @param name the name or ID of the training dataset

@@ -172,7 +172,7 @@ describe('push --pairs', { timeout: 180_000 }, () => {
     expect(seen.filter((each) => each.startsWith('FAILED') || /^READY \d+ 0$/.test(each))).toEqual([]);
   });
 
-  test('updates the datasets that are linked already, whatever their names, and keeps other links', async () => {
+  test('updates the datasets that are linked already, under any name, and keeps other links', async () => {
     const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
     expect((await push([folder])).code).toBe(0);
