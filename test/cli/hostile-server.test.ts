@@ -459,7 +459,8 @@ describe('an upload link is used only if', () => {
     });
     const folder = await folderWith({ 'a.jpg': await media.jpeg(), 'a.txt': 'a' }, 'railway');
     const { code, stderr } = await run(['push', folder], service);
-    expect([code, stderr]).toEqual([76, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+    // On a busy machine, the files that were checked are counted before.
+    expect([code, stderr]).toEqual([76, expect.stringMatching(/^(?:━+ [^\n]+\n)?trainyard: [^\n]{10,400}\n$/)]);
     expect(target.seen).toEqual([]);
   });
 

@@ -55,3 +55,17 @@ function captionOf(path: string, extension: string): string | undefined {
   if (!readdirSync(join(captionPath, '..')).includes(basename(captionPath))) return undefined;
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(captionPath));
 }
+
+/**
+ * The control or mask of each training item, found as ai-toolkit does (`toolkit/dataloader_mixins.py:1087-1122, 1576`): the stem
+ * of the file name, the case kept, with each of these lower-case extensions in this order, directly in the folder.
+ *
+ * @returns the name of each file; `undefined` where the trainer would take zeros, train without, or stop
+ */
+export function trainerCounterparts(targetFolder: string, linkedFolder: string): (string | undefined)[] {
+  const names = new Set(readdirSync(linkedFolder));
+  return trainerWalk(targetFolder).map(({ path }) => {
+    const { stem } = splitExtension(basename(path));
+    return IMAGES.map((extension) => stem + extension).find((name) => names.has(name));
+  });
+}

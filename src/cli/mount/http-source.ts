@@ -12,6 +12,7 @@ import {
   type MountLink,
   type RangeResponse,
   stateOfLink,
+  statesUnknown,
   type WantedState,
 } from '../../service/mount/mount-source.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
@@ -39,7 +40,15 @@ export function httpSource(
     name: url,
     manifest: async (signal) => {
       const { digest: wantedDigest } = wanted;
-      const query = { revision: wanted.revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
+      // An earlier revision does not say what the linked datasets were then.
+      const latest =
+        wanted.revision === undefined || role !== 'training'
+          ? undefined
+          : await client.manifest(id, { signal }).catch(() => undefined);
+      const isLinked = latest?.links !== undefined;
+      if (isLinked && latest.revision !== wanted.revision) throw statesUnknown(latest.name, wanted.revision ?? 0);
+      const number = isLinked ? undefined : wanted.revision;
+      const query = { revision: number, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
       const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
         if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
         if (error.code === 'revision_not_found') {

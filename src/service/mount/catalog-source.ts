@@ -1,5 +1,6 @@
-import { type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
-import { digestOf } from '../../dataset/digest.js';
+import type { Micros, StatusRules, StoredFile } from '../../dataset/dataset.js';
+import { digestOf, digestWithLinks } from '../../dataset/digest.js';
+import { datasetStatusOf } from '../../dataset/pairs/linked-status.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { type DatasetKey, storedFilesIn } from '../datasets.js';
@@ -14,6 +15,7 @@ import {
   type MountSource,
   type RangeResponse,
   stateOfLink,
+  statesUnknown,
   type WantedState,
 } from './mount-source.js';
 import { copyFromFolder } from './staging/copy-from-folder.js';
@@ -41,29 +43,38 @@ export function catalogSource(
   const latest = async (): Promise<RevisionManifest> => {
     const found = await catalog.contents({ accountId, id: datasetId });
     if (found === undefined) throw new MountError('failed', `Dataset ${datasetId} has been deleted.`);
-    const { dataset } = found;
-    const status = statusOf(dataset.counts, now(), rules);
+    const { dataset, linkedFiles } = found;
+    const at = now();
+    const status = datasetStatusOf(dataset, at, rules);
     const files = storedFilesIn(found.files);
-    return {
-      dataset,
-      revision: dataset.revision,
-      status,
-      digest: status === 'READY' ? digestOf(files) : undefined,
-      files,
-    };
+    const filesDigest = status === 'READY' ? digestOf(files) : undefined;
+    const links = dataset.links.map((link) => {
+      const sound = (linkedFiles.get(link.slot) ?? []).filter(({ upload }) => !upload.isDamaged);
+      return { ...link, revision: link.dataset.revision, digest: filesDigest && digestOf(sound) };
+    });
+    const digest =
+      filesDigest &&
+      digestWithLinks(
+        filesDigest,
+        links.map(({ slot, digest = '' }) => ({ slot, digest })),
+      );
+    return { dataset, revision: dataset.revision, status, digest, files, links };
   };
   const wantedManifest = async (signal: AbortSignal): Promise<RevisionManifest> => {
     const { revision } = wanted;
     const current = await latest();
     const { dataset } = current;
-    if (revision !== undefined && revision !== current.revision) return manifests.manifest(dataset, revision);
+    if (revision !== undefined && revision !== current.revision) {
+      if (dataset.links.length > 0) throw statesUnknown(dataset.name, revision);
+      return manifests.manifest(dataset, revision);
+    }
     if (wanted.digest === undefined || wanted.digest === current.digest) return current;
     return manifests.withDigest(dataset, wanted.digest, signal).catch((error) => {
       throw digestNotKept(error) ?? error;
     });
   };
   const manifest = async (signal: AbortSignal): Promise<MountManifest> => {
-    const { dataset, revision, status, digest, files } = await wantedManifest(signal);
+    const { dataset, revision, status, digest, files, links = [] } = await wantedManifest(signal);
     byName = new Map(files.map((file) => [file.filename, file]));
     return {
       datasetId,
@@ -72,7 +83,9 @@ export function catalogSource(
       revision: revision || undefined,
       status,
       digest,
-      links: [],
+      links: links.map(({ slot, dataset: { id, name }, revision: number, digest: linkedDigest }) => {
+        return { slot, datasetId: id, name, revision: number || undefined, digest: linkedDigest };
+      }),
       files: files.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
     };
   };

@@ -104,6 +104,12 @@ export function stateOfLink({ revision, digest }: MountLink): WantedState {
   return revision === undefined ? { digest } : { revision };
 }
 
+/** The error of a mount of a revision whose dataset has links: these are of the dataset, not of its revisions. */
+export function statesUnknown(name: string, revision: number): MountError {
+  const message = `Revision ${revision} of "${name}" does not say which states its controls and its mask had. Use --digest with the digest of all, as .mount.json or "trainyard show" has it, or mount the latest state.`;
+  return new MountError('failed', message);
+}
+
 /** The dataset has changed since its manifest was read. */
 export class DatasetChanged extends Error {}
 

@@ -1,0 +1,175 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { digestWithLinks } from '../../../src/dataset/digest.js';
+import * as media from '../../fixtures/media.js';
+import type { Api } from '../../harness/api.js';
+import { trainyard } from '../../harness/command.js';
+import { digestOfFolder, leaveLitter, mountedIn, newRoot, stateOf } from '../../harness/mounting.js';
+import { discardServer, startServer, type TestServer } from '../../harness/server.js';
+import { trainerCounterparts, trainerWalk } from '../../harness/trainer.js';
+
+const PAIRS = 12;
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const run = (args: readonly string[]) => {
+  const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
+  return trainyard(args, { env });
+};
+
+const jsonOf = (body: object) => ({ body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+
+async function newDataset(name: string, role: 'training' | 'control' | 'mask'): Promise<string> {
+  const { status, body } = await api.request('POST', '', jsonOf({ name, role }));
+  expect(status).toBe(200);
+  return (body as { id: string }).id;
+}
+
+/** A target of twelve images, with twelve controls, whose extensions are in upper case, and masks. */
+async function edit(name: string) {
+  const target = await newDataset(name, 'training');
+  const control = await newDataset(`${name}-depth`, 'control');
+  const mask = await newDataset(`${name}-mask`, 'mask');
+  for (let i = 0; i < PAIRS; i++) {
+    await api.upload(target, `${i}.jpg`, await media.jpeg({ seed: i }));
+    await api.upload(target, `${i}.txt`, `edit ${i}`);
+    await api.upload(control, `${i}.PNG`, await media.png({ seed: i }));
+    await api.upload(mask, `${i}.png`, await media.png({ seed: 50 + i }));
+  }
+  const links = { control_1: `${name}-depth`, mask: `${name}-mask` };
+  expect((await api.request('PUT', `/${target}/links`, jsonOf(links))).status).toBe(200);
+  expect((await api.status(target)).body.status).toBe('READY');
+  return { target, control, mask, names: [name, `${name}-depth`, `${name}-mask`] };
+}
+
+const recordOf = async (root: string, name: string) =>
+  JSON.parse(await readFile(join(root, name, '.mount.json'), 'utf8'));
+
+/** Over HTTP, and straight from the data folder. */
+const SOURCES = [
+  ['service', () => []],
+  ['data folder', () => ['--data', server.dataFolder]],
+] as const;
+
+describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceArgs) => {
+  const named = (name: string) => `${name} ${kind}`;
+
+  test('the trainer finds a control and a mask for each target, and the records name the digests of all', async () => {
+    const { target, control, names } = await edit(named('walk'));
+    await api.upload(control, '3.txt', 'an unused caption');
+    const root = await newRoot();
+    const ended = await run(['mount', names[0]!, '--into', root, ...sourceArgs(), '--json']);
+    expect([ended.code, ended.stderr]).toEqual([0, '']);
+    expect(await mountedIn(root)).toEqual([...names].sort());
+    const [own, depth, mask] = names.map((name) => join(root, name)) as [string, string, string];
+    expect(trainerWalk(own)).toHaveLength(PAIRS);
+    const stems = trainerWalk(own).map(({ path }) => path.replace('.jpg', ''));
+    expect(trainerCounterparts(own, depth)).toEqual(stems.map((stem) => `${stem}.png`));
+    expect(trainerCounterparts(own, mask)).toEqual(stems.map((stem) => `${stem}.png`));
+    // diffusion-pipe would take a caption for the control.
+    expect((await readdir(depth)).filter((name) => name.endsWith('.txt'))).toEqual([]);
+    const { digest } = (await api.manifest(target)).body;
+    const records = await Promise.all(names.map((name) => recordOf(root, name)));
+    expect(records[0].digest).toBe(digest);
+    expect(records.map(({ mounted_with: together }) => together)).toEqual(records.map(() => records[0].mounted_with));
+    const [, ...linked] = records[0].mounted_with;
+    const slots = linked.map(({ as, digest: of }: { as: 'control_1' | 'mask'; digest: string }) => ({
+      slot: as,
+      digest: of,
+    }));
+    expect(digestWithLinks(await digestOfFolder(own), slots)).toBe(digest);
+    expect(ended.json().mounts[0].linked.map(({ as, name }: { as: string; name: string }) => [as, name])).toEqual([
+      ['control_1', names[1]],
+      ['mask', names[2]],
+    ]);
+    const before = await stateOf(root);
+    const again = await run(['mount', ...names, '--into', root, ...sourceArgs(), '--json']);
+    expect(again.json().mounts.map(({ outcome }: { outcome: string }) => outcome)).toEqual(
+      names.map(() => 'unchanged'),
+    );
+    expect(await stateOf(root)).toEqual(before);
+  });
+
+  test('a changed control replaces target and control; its digest brings both back as they were', async () => {
+    const { target, control, names } = await edit(named('moments'));
+    const root = await newRoot();
+    const mount = (...more: string[]) => run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more]);
+    expect((await mount()).code).toBe(0);
+    const { digest } = (await api.manifest(target)).body;
+    const first = await digestOfFolder(join(root, names[1]!));
+    const mask = await stateOf(join(root, names[2]!));
+    await leaveLitter(join(root, names[0]!));
+    await api.upload(control, '5.PNG', await media.png({ seed: 99 }));
+    expect((await mount()).code).toBe(0);
+    // The texts that the trainer has cached are of the old control.
+    expect(existsSync(join(root, names[0]!, '_t_e_cache'))).toBe(false);
+    expect(await digestOfFolder(join(root, names[1]!))).not.toBe(first);
+    expect((await stateOf(join(root, names[2]!))).filter((line) => !line.includes('.mount.json'))).toEqual(
+      mask.filter((line) => !line.includes('.mount.json')),
+    );
+    expect((await mount('--digest', digest!)).code).toBe(0);
+    expect(await digestOfFolder(join(root, names[1]!))).toBe(first);
+    expect((await recordOf(root, names[0]!)).digest).toBe(digest);
+  });
+
+  test('a missing control is said, and nothing is mounted', async () => {
+    const { control, names } = await edit(named('eleven'));
+    await api.request('DELETE', `/${control}/files/7.PNG`);
+    const root = await newRoot();
+    expect((await run(['mount', names[0]!, '--into', root, ...sourceArgs()])).code).toBe(65);
+    expect(await mountedIn(root)).toEqual([]);
+  });
+
+  test('a folder in the way of a control is not replaced, and the target is not mounted either', async () => {
+    const { names } = await edit(named('foreign'));
+    const root = await newRoot();
+    await mkdir(join(root, names[1]!));
+    await writeFile(join(root, names[1]!, 'mine.txt'), 'mine');
+    for (const more of [[], ['--replace']]) {
+      expect((await run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more])).code).toBe(73);
+      expect(await mountedIn(root)).toEqual([names[1]]);
+    }
+    expect(await readFile(join(root, names[1]!, 'mine.txt'), 'utf8')).toBe('mine');
+  });
+
+  test('the folder follows a renamed dataset, with its caches', async () => {
+    const { control, names } = await edit(named('before'));
+    const root = await newRoot();
+    await run(['mount', names[0]!, '--into', root, ...sourceArgs()]);
+    await leaveLitter(join(root, names[1]!));
+    const renamed = named('after');
+    expect((await api.request('PATCH', `/${control}`, jsonOf({ name: renamed }))).status).toBe(200);
+    const ended = await run(['mount', names[0]!, '--into', root, ...sourceArgs(), '--json']);
+    expect(ended.json().mounts[0].linked[0]).toMatchObject({
+      name: renamed,
+      outcome: 'unchanged',
+      renamed_from: names[1],
+    });
+    expect(await mountedIn(root)).toEqual([names[0]!, names[2]!, renamed].sort());
+    expect(existsSync(join(root, renamed, '_latent_cache'))).toBe(true);
+    expect((await recordOf(root, names[0]!)).mounted_with[1].name).toBe(renamed);
+  });
+
+  test('OneTrainer finds the mask beside the image', async () => {
+    const { names } = await edit(named('one'));
+    const root = await newRoot();
+    const args = ['mount', names[0]!, '--into', root, ...sourceArgs()];
+    expect((await run([...args, '--layout', 'onetrainer'])).code).toBe(0);
+    expect(await mountedIn(root)).toEqual([names[0]]);
+    const files = (await readdir(join(root, names[0]!))).filter((name) => !name.startsWith('.'));
+    expect(files.filter((name) => name.endsWith('-masklabel.png')).sort()).toEqual(
+      Array.from({ length: PAIRS }, (_, i) => `${i}-masklabel.png`).sort(),
+    );
+    expect(files).toHaveLength(3 * PAIRS);
+    expect((await run(args)).code).toBe(0);
+    expect(await mountedIn(root)).toEqual([...names].sort());
+  });
+});
