@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { LinkSlot, Role } from '../../../src/dataset/dataset.js';
+import { ServiceError } from '../../../src/dataset/errors.js';
+import { filesIn } from '../../../src/dataset/history/revision-states.js';
+import { restoreStem } from '../../../src/dataset/history/restore-transitions.js';
+import { stemOf } from '../../../src/dataset/media.js';
+import { checkCounts } from '../../../src/storage/catalog/catalog-check.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+import { laptop } from '../../harness/author.js';
+import { PairedDatasets } from '../../harness/paired-datasets.js';
+
+const ROLES: readonly Role[] = ['training', 'training', 'control', 'control', 'mask'];
+const NAMES = ['a.jpg', 'a.png', 'a.mp4', 'a.gif', 'a.txt', 'b.webp', 'b.txt', 'c.jpg'];
+const SIZES = [
+  [1024, 768],
+  [768, 1024],
+  [40, 30],
+] as const;
+const SLOTS: readonly LinkSlot[] = ['control_1', 'control_2', 'mask'];
+
+type Step =
+  | { readonly do: 'put'; readonly dataset: number; readonly names: readonly string[]; readonly size: number }
+  | { readonly do: 'remove'; readonly dataset: number; readonly name: string }
+  | { readonly do: 'restore'; readonly dataset: number; readonly back: number }
+  | { readonly do: 'damage'; readonly dataset: number }
+  | { readonly do: 'link'; readonly dataset: number; readonly to: readonly (number | null)[] }
+  | { readonly do: 'role'; readonly dataset: number; readonly role: Role }
+  | { readonly do: 'delete'; readonly dataset: number };
+
+const dataset = fc.nat(ROLES.length - 1);
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('put'),
+      dataset,
+      names: fc.subarray(NAMES, { minLength: 1 }),
+      size: fc.nat(2),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('remove'), dataset, name: fc.constantFrom(...NAMES) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore'), dataset, back: fc.nat(4) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('damage'), dataset }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('link'),
+      dataset,
+      to: fc.array(fc.option(dataset), { minLength: 3, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('role'),
+      dataset,
+      role: fc.constantFrom<Role>('training', 'control', 'mask'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('delete'), dataset }) },
+) as fc.Arbitrary<Step>;
+
+onEach(catalogs, (open) => {
+  test('after any changes of files, links and roles, the counts are those of all files', async () => {
+    const opened = await open();
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyStep, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const subject = new PairedDatasets(opened);
+        const ids: string[] = [];
+        for (const role of ROLES) ids.push(await subject.create(role));
+        for (const step of steps) {
+          await run(subject, ids, step);
+          for (const id of ids) {
+            const row = await opened.catalog.dataset({ accountId: opened.accountId, id });
+            if (row === undefined) continue;
+            expect(row.counts.unpaired, JSON.stringify(step)).toBe(await subject.errorsOf(row));
+            expect(await checkCounts(opened.database, id, { corrects: false })).toBeUndefined();
+          }
+        }
+      }),
+      { numRuns: 12 },
+    );
+  });
+});
+
+async function run(subject: PairedDatasets, ids: readonly string[], step: Step): Promise<void> {
+  const { catalog, accountId } = subject;
+  const id = ids[step.dataset]!;
+  switch (step.do) {
+    case 'put':
+      await subject.put(id, step.names, { size: SIZES[step.size]! });
+      return;
+    case 'remove':
+      await subject.remove(id, step.name);
+      return;
+    case 'damage':
+      await subject.damage(id);
+      return;
+    case 'restore': {
+      const latest = (await catalog.dataset({ accountId, id }))?.revision ?? 0;
+      const number = latest - step.back;
+      const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number });
+      if (revisions.length === 0) return;
+      const target = filesIn(files, number);
+      const restore = { needs: number, restoredFrom: number };
+      const filenames = target.map(({ filename }) => filename);
+      const change = {
+        datasetId: id,
+        filenames,
+        now: 70,
+        isActivity: true,
+        author: laptop,
+        isWholeDataset: true,
+        restore,
+      };
+      await catalog.change(change, (group, stem) =>
+        restoreStem(
+          group,
+          target.filter(({ filename }) => stemOf(filename) === stem),
+        ),
+      );
+      return;
+    }
+    case 'link': {
+      const links = SLOTS.flatMap((slot, i) => {
+        const to = step.to[i];
+        return to == null ? [] : [{ slot, linkedId: ids[to]! }];
+      });
+      const isOnce = new Set([id, ...links.map(({ linkedId }) => linkedId)]).size === links.length + 1;
+      if (isOnce) await unlessRejected(catalog.links.replace({ accountId, id }, links, 80));
+      return;
+    }
+    case 'role':
+      await unlessRejected(catalog.changeDataset({ accountId, id }, { role: step.role }, 90));
+      return;
+    case 'delete':
+      await unlessRejected(catalog.deleteDataset({ accountId, id }, 100));
+      return;
+  }
+}
+
+/** The rules of links are tested elsewhere; here, what they reject must change nothing. */
+async function unlessRejected(change: Promise<unknown>): Promise<void> {
+  await change.catch((error) => {
+    if (!(error instanceof ServiceError)) throw error;
+    expect(['wrong_role', 'dataset_linked', 'dataset_not_found']).toContain(error.code);
+  });
+}
