@@ -103,6 +103,19 @@ describe('a rename', () => {
     hangUp.abort();
   });
 
+  test('and a new role are events of the account', async () => {
+    const { id } = await create('dogs');
+    const hangUp = new AbortController();
+    const events = client.allEvents({ signal: hangUp.signal });
+    expect((await events.next()).value).toEqual({ type: 'open' });
+    const name = newName('hounds');
+    await client.datasets.change(id, { name });
+    expect((await events.next()).value).toMatchObject({ type: 'dataset', dataset: { id, name, role: 'training' } });
+    await client.datasets.change(id, { role: 'mask' });
+    expect((await events.next()).value).toMatchObject({ type: 'dataset', dataset: { id, name, role: 'mask' } });
+    hangUp.abort();
+  });
+
   test.each([
     [{}, 422002],
     [{ name: null }, 422002],
