@@ -1,6 +1,6 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Router } from 'wouter';
-import { TrainyardError } from '../../src/client/client.js';
+import { type DatasetWithFiles, TrainyardError } from '../../src/client/client.js';
 import { CaptionsView } from '../captions/captions-view.js';
 import { DatasetViews, type DatasetViewsByName } from '../dataset/dataset-views.js';
 import { useDataset, useLinks } from '../live/dataset.js';
@@ -42,8 +42,9 @@ export function SharedPage({ id, view }: { id: string; view: string }) {
 function SharedDataset({ id, view }: { id: string; view: string }) {
   const { data: dataset, error } = useDataset(id);
   const links = useLinks(id);
+  const alone = useMemo(() => dataset && withoutLinks(dataset), [dataset]);
   if (error instanceof TrainyardError && error.status === 404) return <p role="alert">This dataset was deleted.</p>;
-  if (dataset === undefined) {
+  if (dataset === undefined || alone === undefined) {
     return error === null ? <p aria-live="polite">Loading …</p> : <p role="alert">{messageOf(error)}</p>;
   }
   return (
@@ -61,10 +62,18 @@ function SharedDataset({ id, view }: { id: string; view: string }) {
           </a>
         )}
       </header>
-      <p className="text-sm text-muted">Shared with you to look at and to download. You can't change it.</p>
-      <DatasetViews views={VIEWS} dataset={dataset} current={view} />
+      <p className="text-sm text-muted">
+        Shared with you to look at and to download. You can't change it.
+        {dataset.links !== undefined && ' It is trained with controls or masks, which are not shared.'}
+      </p>
+      <DatasetViews views={VIEWS} dataset={alone} current={view} />
     </>
   );
+}
+
+/** The linked datasets are not shared with a dataset: their files can't be read. */
+function withoutLinks({ links: _, ...dataset }: DatasetWithFiles): DatasetWithFiles {
+  return dataset;
 }
 
 function Ended() {

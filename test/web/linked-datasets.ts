@@ -1,0 +1,39 @@
+import type { LinkSlot, Role } from '../../src/dataset/dataset.js';
+import * as media from '../fixtures/media.js';
+import type { Api } from '../harness/api.js';
+
+type Files = Record<string, Buffer | string>;
+
+/** Creates a dataset with this role and these files, and returns its id. */
+export async function datasetWith(api: Api, files: Files, { role, name }: { role?: Role; name?: string } = {}) {
+  const { body } = await api.json<{ id: string }>('POST', '', { name, role });
+  for (const [filename, bytes] of Object.entries(files)) await api.upload(body.id, filename, bytes);
+  return body.id;
+}
+
+export async function linkDatasets(api: Api, target: string, links: Partial<Record<LinkSlot, string>>) {
+  const { status, body } = await api.json('PUT', `/${target}/links`, links);
+  if (status !== 200) throw new Error(JSON.stringify(body));
+}
+
+/** Targets of these stems, each with its caption. */
+export async function targetsOf(stems: readonly string[]): Promise<Files> {
+  const files: Files = {};
+  for (const [seed, stem] of stems.entries()) {
+    files[`${stem}.jpg`] = await media.jpeg({ seed });
+    files[`${stem}.txt`] = `a wagon at ${stem}`;
+  }
+  return files;
+}
+
+/** Controls or masks of these stems. */
+export async function controlsOf(stems: readonly string[]): Promise<Files> {
+  const files: Files = {};
+  for (const [seed, stem] of stems.entries()) files[`${stem}.png`] = await media.png({ seed: seed + 100 });
+  return files;
+}
+
+/** `01` to so many. */
+export function stemsTo(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(index + 1).padStart(2, '0'));
+}
