@@ -1,35 +1,58 @@
 import { useMemo } from 'react';
 import { MAX_LISTED } from '../../src/api/limits.js';
 import type { DatasetWithFiles, Problem } from '../../src/client/client.js';
+import type { WarningCode } from '../../src/dataset/problems.js';
+import { isPairProblem } from '../live/pair-problems.js';
 import { useCanWrite } from '../session/account.js';
 import { TrainPanel } from '../train/train-panel.js';
 import { ClipPanel } from './clip-panel.js';
 import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
 import { MissingCaptionsPanel } from './mend/missing-captions-panel.js';
+import { PairsPanel } from './pairs/pairs-panel.js';
 import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';
 import { Verdict } from './verdict.js';
 
 const NO_PROBLEMS: readonly Problem[] = [];
 
+/** Warnings of a training dataset that the panel of controls and masks lists by stem or file. */
+const LISTED_BY_STEM: ReadonlySet<string> = new Set<WarningCode>([
+  'EXTRA_CONTROL',
+  'EXTRA_MASK',
+  'BLACK_MASK',
+  'MASK_NOT_GRAYSCALE',
+]);
+
 /** The view "Fit to train?": the verdict, what follows from it, buckets, clip lengths and image findings of a dataset. */
 export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
-  const { id, files, damaged, warnings, error } = dataset;
+  const { id, role, files, damaged, warnings, error } = dataset;
   const canWrite = useCanWrite();
   const filesByName = useMemo(
     () => new Map([...files, ...(damaged ?? [])].map((file) => [file.filename, file])),
     [files, damaged],
   );
+  const hasLinks = dataset.links !== undefined;
   const errors = useMemo(() => {
     const problems = error?.problems ?? NO_PROBLEMS;
-    // The fields for missing captions list these, and the message about the interrupted upload its files.
-    return problems.filter(({ code }) => code !== 'UPLOAD_EXPIRED' && !(canWrite && code === 'MISSING_CAPTION'));
-  }, [error, canWrite]);
+    // The panel of controls and masks lists these, the fields for missing captions those, and the message about the
+    // interrupted upload its files.
+    return problems.filter(
+      (problem) =>
+        !(hasLinks && isPairProblem(problem)) &&
+        problem.code !== 'UPLOAD_EXPIRED' &&
+        !(canWrite && problem.code === 'MISSING_CAPTION'),
+    );
+  }, [error, canWrite, hasLinks]);
+  const ownWarnings = useMemo(
+    () => (hasLinks ? warnings.filter((problem) => !LISTED_BY_STEM.has(problem.code)) : warnings),
+    [warnings, hasLinks],
+  );
   return (
     <div className="mx-auto flex w-full max-w-6xl flex-col gap-4">
       <Verdict dataset={dataset} />
-      {dataset.status === 'READY' && <TrainPanel dataset={dataset} />}
-      {canWrite && <MissingCaptionsPanel dataset={dataset} />}
+      {role === 'training' && dataset.status === 'READY' && <TrainPanel dataset={dataset} />}
+      <PairsPanel dataset={dataset} />
+      {role === 'training' && canWrite && <MissingCaptionsPanel dataset={dataset} />}
       <ProblemsPanel
         title="Errors"
         dataset={dataset}
@@ -41,12 +64,12 @@ export function FitnessView({ dataset }: { dataset: DatasetWithFiles }) {
       <ProblemsPanel
         title="Warnings"
         dataset={dataset}
-        problems={warnings}
+        problems={ownWarnings}
         files={filesByName}
         areErrors={false}
         isTruncated={isTruncated(warnings)}
       />
-      <ResolutionPanel datasetId={id} files={files} />
+      {role === 'training' && <ResolutionPanel datasetId={id} files={files} />}
       <ClipPanel datasetId={id} files={files} />
       <ImageFindingsPanel dataset={dataset} />
     </div>

@@ -1,4 +1,3 @@
-import { ChevronRight } from 'lucide-react';
 import { memo, useMemo } from 'react';
 import { Link } from 'wouter';
 import { MAX_LISTED } from '../../src/api/limits.js';
@@ -12,6 +11,7 @@ import { numberOf } from '../ui/format.js';
 import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
+import { FindingGroup } from './finding-group.js';
 import { FileActions, UploadActions } from './mend/problem-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
@@ -57,52 +57,39 @@ function Group({ group, dataset, files, areErrors }: ProblemsPanelProps & { grou
   const filter = group.filter ?? (areErrors && uploads.length > 0 ? 'rejected' : undefined);
   const canMend = areErrors && canWrite;
   return (
-    <details open className="group rounded-lg border border-line">
-      <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
-        <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
-        <span className="mr-auto">{group.title}</span>
-        <span
-          className={`rounded-full px-2 text-sm tabular-nums ${areErrors ? 'bg-bad-soft text-bad' : 'bg-warn-soft text-warn'}`}
-        >
-          {numberOf(group.problems.length)}
-        </span>
-      </summary>
-      <div className="border-t border-line">
-        {canMend && (group.advice !== undefined || uploads.length > 1) && (
-          <div className="flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted">
-            <p className="mr-auto max-w-prose">{group.advice}</p>
-            {uploads.length > 1 && (
-              <Button disabled={withdrawal.withdrawing.size > 0} onClick={() => void withdrawal.withdraw(uploads)}>
-                Dismiss all {numberOf(uploads.length)}
-              </Button>
-            )}
-          </div>
-        )}
-        <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
-          {withdrawal.failure}
-        </p>
-        <LongList label={group.title} items={group.problems}>
-          {(problem) => (
-            <Row
-              problem={problem}
-              datasetId={dataset.id}
-              file={files.get(problem.filename ?? '')}
-              withdrawal={canMend ? withdrawal : undefined}
-            />
+    <FindingGroup title={group.title} count={group.problems.length} areErrors={areErrors}>
+      {canMend && (group.advice !== undefined || uploads.length > 1) && (
+        <div className="flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted">
+          <p className="mr-auto max-w-prose">{group.advice}</p>
+          {uploads.length > 1 && (
+            <Button disabled={withdrawal.withdrawing.size > 0} onClick={() => void withdrawal.withdraw(uploads)}>
+              Dismiss all {numberOf(uploads.length)}
+            </Button>
           )}
-        </LongList>
-        {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && (
-          <FixLine dataset={dataset} />
+        </div>
+      )}
+      <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
+        {withdrawal.failure}
+      </p>
+      <LongList label={group.title} items={group.problems}>
+        {(problem) => (
+          <Row
+            problem={problem}
+            datasetId={dataset.id}
+            file={files.get(problem.filename ?? '')}
+            withdrawal={canMend ? withdrawal : undefined}
+          />
         )}
-        {filter !== undefined && group.problems.length > 1 && (
-          <p className="border-t border-line px-3 py-2 text-sm">
-            <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-accent underline">
-              Show these in Files
-            </Link>
-          </p>
-        )}
-      </div>
-    </details>
+      </LongList>
+      {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && <FixLine dataset={dataset} />}
+      {filter !== undefined && group.problems.length > 1 && (
+        <p className="border-t border-line px-3 py-2 text-sm">
+          <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-accent underline">
+            Show these in Files
+          </Link>
+        </p>
+      )}
+    </FindingGroup>
   );
 }
 

@@ -33,25 +33,41 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
 }
 
 function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; more?: ReactNode } {
-  const { status, error, counts, size_bytes } = dataset;
+  const { role, status, error, counts } = dataset;
   switch (status) {
     case 'READY':
-      return {
-        title: 'Fit to train',
-        text: `Every file passed its checks, and every image and clip has a caption: ${[...contentsOf(dataset), sizeOf(size_bytes)].join(', ')}.`,
-      };
+      return { title: role === 'training' ? 'Fit to train' : `Fit as ${role}s`, text: readyTextOf(dataset) };
     case 'FAILED':
-      return { title: 'Not fit to train', text: problemSummaryOf(error?.problems ?? []) };
+      return {
+        title: role === 'training' ? 'Not fit to train' : `Not fit as ${role}s`,
+        text: problemSummaryOf(error?.problems ?? []),
+      };
     case 'UPLOADING':
       return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <OpenUploads dataset={dataset} /> };
     case 'DRAFT':
       return {
-        title: 'Nothing to train on yet',
-        text: `Drop a folder of images or clips with their captions anywhere on this page.${
-          counts.pending > 0 ? ` Waiting for ${countOf(counts.pending, 'file')}.` : ''
-        }`,
+        title: role === 'training' ? 'Nothing to train on yet' : 'No images yet',
+        text: `${
+          role === 'training'
+            ? 'Drop a folder of images or clips with their captions anywhere on this page.'
+            : `Drop a folder of ${role}s anywhere on this page. Each has the name of its target; captions are not needed.`
+        }${counts.pending > 0 ? ` Waiting for ${countOf(counts.pending, 'file')}.` : ''}`,
       };
   }
+}
+
+function readyTextOf(dataset: DatasetWithFiles): string {
+  const { role, links, size_bytes } = dataset;
+  const contents = [...contentsOf(dataset), sizeOf(size_bytes)].join(', ');
+  if (role !== 'training') return `Every file passed its checks: ${contents}.`;
+  const { mask, ...controls } = links ?? {};
+  const counterparts = [
+    Object.keys(controls).length === 1 && ', its control',
+    Object.keys(controls).length > 1 && ', its controls',
+    mask !== undefined && ', its mask',
+  ];
+  const captioned = `every image and clip has ${counterparts.some(Boolean) ? 'its' : 'a'} caption`;
+  return `Every file passed its checks, and ${captioned}${counterparts.filter(Boolean).join('')}: ${contents}.`;
 }
 
 /** The service lists no more than `MAX_LISTED` problems. */
@@ -63,13 +79,21 @@ function problemSummaryOf(problems: readonly Problem[]): string {
     : `${countOf(length, 'problem')}, listed below with what mends them.`;
 }
 
-function waitingTextOf({ counts }: DatasetWithFiles): string {
-  const { pending, checking, uncaptioned, images, videos } = counts;
+function waitingTextOf({ role, counts, links }: DatasetWithFiles): string {
+  const { pending, checking, uncaptioned, unpaired, images, videos } = counts;
   const checks = checking > 0 ? `Checking ${countOf(checking, 'file')}: every frame is decoded.` : '';
   if (pending > 0) return `Waiting for ${countOf(pending, 'file')}. ${checks}`.trim();
   if (checking > 0) return checks;
-  if (images + videos === 0) return 'Waiting for the images or clips that belong to the captions.';
+  if (images + videos === 0) {
+    return role === 'training'
+      ? 'Waiting for the images or clips that belong to the captions.'
+      : `Waiting for the ${role}s.`;
+  }
   if (uncaptioned > 0) return `Waiting for ${countOf(uncaptioned, 'missing caption')}.`;
+  if (unpaired > 0)
+    return `Waiting for ${unpaired === 1 ? 'a control or mask' : `${numberOf(unpaired)} controls or masks`}.`;
+  const unready = Object.values(links ?? {}).filter((link) => link?.status === 'UPLOADING');
+  if (unready.length > 0) return `Waiting for the files of ${unready.map((link) => link?.name).join(', ')}.`;
   return 'Waiting for more files.';
 }
 

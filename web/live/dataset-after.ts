@@ -3,6 +3,7 @@ import type { DatasetChange, DatasetFile, DatasetWithFiles, Problem as WireProbl
 import { allFindings } from '../../src/dataset/findings.js';
 import { mediaTypeOf } from '../../src/dataset/media.js';
 import type { Problem } from '../../src/dataset/problems.js';
+import { isPairProblem } from './pair-problems.js';
 
 /**
  * The dataset after a change that an event reports, as its status would have it, but without the digest if files have
@@ -15,9 +16,7 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
   // Events do not describe uploads that are in progress or rejected.
   if (changed === undefined || hasUploads(known) || hasUploads(change)) return undefined;
   if (known.role !== change.role) return undefined;
-  // Captions belong to no control or mask; events tell nothing about the pairs.
-  const hasOnlyCaptions = [...changed.map(({ filename }) => filename), ...absent].every(isCaption);
-  if (known.links !== undefined && !hasOnlyCaptions) return undefined;
+  if (known.links !== undefined && !keepsPairs(known, change)) return undefined;
   const files = changed.length + absent.length === 0 ? known.files : filesAfter(known.files, changed, absent);
   const { images, videos, captions } = summary.counts;
   // The counts were read before the files. If a change fell in between, it has an event of its own.
@@ -36,6 +35,15 @@ export function datasetAfter(known: DatasetWithFiles, change: DatasetChange): Da
     ...(known.linked_from && { linked_from: known.linked_from }),
     ...(files === known.files && summary.status === 'READY' && known.digest && { digest: known.digest }),
   };
+}
+
+/**
+ * Whether the pairs with controls and masks are as they were: captions belong to no control or mask. An event without files is
+ * about a linked dataset.
+ */
+function keepsPairs(known: DatasetWithFiles, { files = [], absent = [], counts }: DatasetChange): boolean {
+  const names = [...files.map(({ filename }) => filename), ...absent];
+  return names.length > 0 && names.every(isCaption) && counts.unpaired === known.counts.unpaired;
 }
 
 function hasUploads({ counts }: Pick<DatasetWithFiles, 'counts'>): boolean {
@@ -58,12 +66,8 @@ function warningsOf({ warnings = [] }: DatasetFile): Problem[] {
   return warnings.map((warning) => ({ severity: 'warning', ...warning }) as Problem);
 }
 
-/** Codes of problems of the pairs with controls and the mask. */
-const ABOUT_PAIRS = /(_CONTROL|_MASK|^CONTROL_SIZE|^MASK_SIZE|^MASK_NOT_GRAYSCALE|^LINKED_NOT_READY)$/;
-
-/** The problems about no file of the dataset itself. */
 function pairProblemsOf(problems: readonly WireProblem[] = []): WireProblem[] {
-  return problems.filter(({ code, filename }) => filename === undefined && ABOUT_PAIRS.test(code));
+  return problems.filter(isPairProblem);
 }
 
 function isCaption(filename: string): boolean {

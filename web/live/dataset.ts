@@ -85,8 +85,13 @@ export function applyChange(queries: QueryClient, change: DatasetChange): void {
   }
   const known = queries.getQueryData<DatasetWithFiles>(queryKey);
   const next = known && datasetAfter(known, change);
-  if (next === undefined) refetchDatasetSoon(queries, change.id);
-  else queries.setQueryData(queryKey, next);
+  if (next !== undefined) {
+    queries.setQueryData(queryKey, next);
+    return;
+  }
+  refetchDatasetSoon(queries, change.id);
+  // The event may be about a file of a linked dataset.
+  for (const link of Object.values(known?.links ?? {})) if (link) refetchDatasetSoon(queries, link.dataset_id);
 }
 
 /** Signed links, with which the browser loads the files of a dataset without a token. */

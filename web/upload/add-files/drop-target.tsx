@@ -4,6 +4,7 @@ import { useRoute } from 'wouter';
 import { ONLY_READS, useCanWrite } from '../../session/account.js';
 import { useIsShared } from '../../session/client.js';
 import { isDialogOpen } from '../../ui/keys.js';
+import { hasDropPlaces, isOverDropPlace } from './drop-place.js';
 import { type DroppedFile, listDroppedFiles } from './dropped-files.js';
 
 /** Adds files to a dataset, or to a new dataset if there is no id. */
@@ -29,7 +30,7 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
       // Without this, the browser would leave the page and open the file.
       event.preventDefault();
       event.dataTransfer!.dropEffect = isDialogOpen() ? 'none' : 'copy';
-      setDraggedOver(!isDialogOpen());
+      setDraggedOver(!isDialogOpen() && !isOverDropPlace(event));
     });
     listen('dragleave', ({ relatedTarget }) => {
       if (relatedTarget === null) setDraggedOver(false);
@@ -37,14 +38,16 @@ export function DropTarget({ addFiles }: { addFiles: AddFiles }) {
     listen('drop', (event) => {
       event.preventDefault();
       setDraggedOver(false);
-      if (!isDialogOpen()) drop(event.dataTransfer!);
+      if (!isDialogOpen() && !isOverDropPlace(event)) drop(event.dataTransfer!);
     });
     return () => listening.abort();
   }, []);
 
   if (!isDraggedOver) return null;
+  // Where files can also be dropped onto a part of the page, the hint must not cover it.
+  const cover = hasDropPlaces() ? 'bottom-0' : 'inset-y-0 bg-page/80';
   return (
-    <div className="pointer-events-none fixed inset-0 z-40 flex items-center justify-center bg-page/80 p-4">
+    <div className={`pointer-events-none fixed inset-x-0 z-40 flex items-center justify-center p-4 ${cover}`}>
       <div className="flex flex-col items-center gap-3 rounded-2xl border-2 border-dashed border-accent bg-panel px-10 py-8 text-center shadow-lg">
         <FolderDown size={40} className="text-accent" aria-hidden />
         <p className="text-lg font-semibold">

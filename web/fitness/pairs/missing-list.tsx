@@ -1,0 +1,137 @@
+import { Upload } from 'lucide-react';
+import { useMemo, useState } from 'react';
+import { Link } from 'wouter';
+import type { DatasetFile } from '../../../src/client/client.js';
+import { stemOf } from '../../../src/dataset/media.js';
+import { Thumbnail } from '../../live/thumbnail.js';
+import { useCanWrite } from '../../session/account.js';
+import { WriteButton } from '../../session/write-button.js';
+import { foldCase, messageOf } from '../../ui/format.js';
+import { useAddFiles } from '../../upload/add-files/add-files.js';
+import { DropPlace } from '../../upload/add-files/drop-place.js';
+import type { DroppedFile } from '../../upload/add-files/dropped-files.js';
+import { useUploads } from '../../upload/queue/page-queue.js';
+import { counterpartNameOf } from './counterpart-file.js';
+import type { LinkedFiles } from './linked-files.js';
+import { StemList } from './stem-list.js';
+
+/** The targets that lack a control or mask, each with a place for the file that is missing. */
+export function MissingList({ dataset, link, word }: LinkedFiles) {
+  const addFiles = useAddFiles();
+  const canWrite = useCanWrite();
+  const sending = useSendingStems(link.dataset_id);
+  const [faults, setFaults] = useState<ReadonlyMap<string, string>>(new Map());
+  const { slot, missing } = link;
+  const targets = useMemo(() => mediaByStem(dataset.files), [dataset.files]);
+  const near = useMemo(() => nearFilesOf(missing.stems, link.files), [missing.stems, link.files]);
+
+  const place = (stem: string, files: readonly DroppedFile[]) => {
+    const [only, ...others] = files;
+    try {
+      if (only?.file === undefined) throw new Error('Your browser could not read the file. Choose it again.');
+      if (others.length > 0) throw new Error(`Choose one file, the ${word} of ${stem}.`);
+      const isClip = targets.get(stem)?.kind === 'video';
+      const name = counterpartNameOf(only.file.name, { stem, slot, isClip });
+      const file = new File([only.file], name, { type: only.file.type });
+      addFiles(Promise.resolve([{ path: name, file }]), link.dataset_id);
+      setFaults((known) => new Map([...known].filter(([key]) => key !== stem)));
+    } catch (error) {
+      setFaults((known) => new Map(known).set(stem, messageOf(error)));
+    }
+  };
+
+  return (
+    <StemList label={`Targets without a ${word}`} stems={missing.stems} total={missing.count}>
+      {(stem) => {
+        const row = (
+          <>
+            <Target datasetId={dataset.id} stem={stem} file={targets.get(stem)} />
+            <div className="min-w-0 grow basis-40 wrap-anywhere">
+              <p>{stem}</p>
+              {near.has(stem) && <p className="text-muted">{near.get(stem)}</p>}
+              <p role="alert" className="text-bad empty:hidden">
+                {faults.get(stem)}
+              </p>
+            </div>
+          </>
+        );
+        const layout = 'flex flex-wrap items-center gap-x-4 gap-y-1 px-3 py-2 text-sm';
+        if (!canWrite) return <div className={layout}>{row}</div>;
+        return (
+          <DropPlace onFiles={(files) => void files.then((dropped) => place(stem, dropped))} className={layout}>
+            {row}
+            <ChooseFile
+              label={`Choose a file as the ${word} of ${stem}`}
+              isSending={sending.has(stem)}
+              onFile={(file) => place(stem, [{ path: file.name, file }])}
+            />
+          </DropPlace>
+        );
+      }}
+    </StemList>
+  );
+}
+
+interface ChooseFileProps {
+  readonly label: string;
+  readonly isSending: boolean;
+  readonly onFile: (file: File) => void;
+}
+
+function ChooseFile({ label, isSending, onFile }: ChooseFileProps) {
+  const choose = () => {
+    const input = document.createElement('input');
+    input.type = 'file';
+    input.onchange = () => input.files?.[0] && onFile(input.files[0]);
+    input.click();
+  };
+  return (
+    <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
+      <span className="text-muted">{isSending ? 'Uploading …' : 'Drop the file here, or'}</span>
+      <WriteButton aria-label={label} disabled={isSending} onClick={choose}>
+        <Upload size={16} aria-hidden /> Choose a file
+      </WriteButton>
+    </div>
+  );
+}
+
+function Target({ datasetId, stem, file }: { datasetId: string; stem: string; file: DatasetFile | undefined }) {
+  if (file === undefined) return null;
+  return (
+    <Link
+      href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
+      aria-label={`Show the target ${stem}`}
+      title={`Show ${file.filename}`}
+      className="flex size-12 shrink-0 items-center justify-center overflow-hidden rounded-lg border border-line bg-raised text-muted hover:border-accent"
+    >
+      <Thumbnail datasetId={datasetId} file={file} />
+    </Link>
+  );
+}
+
+/** The stems of the files that this page is sending to a dataset. */
+function useSendingStems(datasetId: string): ReadonlySet<string> {
+  const { batches } = useUploads();
+  return new Set(
+    batches.flatMap(({ batch, dataset }) => (dataset.id === datasetId ? batch.unsentNames.map(stemOf) : [])),
+  );
+}
+
+/** The image or clip of each stem. */
+function mediaByStem(files: readonly DatasetFile[]): Map<string, DatasetFile> {
+  return new Map(files.filter(({ kind }) => kind !== 'caption').map((file) => [stemOf(file.filename), file]));
+}
+
+/** What may be meant by a missing control: a file of that stem that the trainer does not read, or one in other letters. */
+function nearFilesOf(stems: readonly string[], files: readonly DatasetFile[]): Map<string, string> {
+  const media = files.filter(({ kind }) => kind !== 'caption');
+  const byStem = new Map(media.map(({ filename }) => [stemOf(filename), filename]));
+  const byFolded = new Map(media.map(({ filename }) => [foldCase(stemOf(filename)), filename]));
+  const texts = new Map<string, string>();
+  for (const stem of stems) {
+    const [same, similar] = [byStem.get(stem), byFolded.get(foldCase(stem))];
+    if (same !== undefined) texts.set(stem, `The trainer does not take ${same}.`);
+    else if (similar !== undefined) texts.set(stem, `There is ${similar}: the names must be equal in every letter.`);
+  }
+  return texts;
+}
