@@ -5,7 +5,9 @@ import { beforeAll, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
-import { bytesOf, dockOf, FILES } from './upload/drop-files.js';
+import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
+import { bytesOf, dockOf, FILES, FOLDER } from './upload/drop-files.js';
+import { folderOfPairs } from './upload/folder-of-pairs.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -34,6 +36,8 @@ describeInBrowser('serious accessibility violations', (site) => {
   let ready: string;
   let interrupted: string;
   let shared: string;
+  let linked: string;
+  let control: string;
   beforeAll(async () => {
     const { api } = site;
     id = await api.newDataset('a dataset with everything');
@@ -51,6 +55,10 @@ describeInBrowser('serious accessibility violations', (site) => {
     shared = (await api.json<{ url: string }>('POST', `/${ready}/shares`, { name: 'Ada' })).body.url;
     interrupted = await api.newDataset('one that waits');
     await api.link(interrupted, 'late.jpg', 1000);
+    linked = await datasetWith(api, await targetsOf(['a', 'b', 'c']), { name: 'one with controls' });
+    control = await datasetWith(api, await controlsOf(['a', 'b', 'extra']), { role: 'control' });
+    await api.upload(control, 'b.webp', await media.webp());
+    await linkDatasets(api, linked, { control_1: control });
   });
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
@@ -153,6 +161,32 @@ describeInBrowser('serious accessibility violations', (site) => {
       },
     },
     { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('needs a caption') },
+    { name: 'controls and masks', path: () => `/datasets/${linked}/fitness`, open: text('Choose a file') },
+    { name: 'fitness of controls', path: () => `/datasets/${control}/fitness`, open: text('Used by') },
+    {
+      name: 'a folder of pairs',
+      path: () => '/',
+      open: async (page) => {
+        const folder = await folderOfPairs(
+          { target: await targetsOf(['a', 'b']), control: await controlsOf(['a', 'c']) },
+          'pairs',
+        );
+        await page.locator(FOLDER).setInputFiles(folder);
+        await page.getByRole('dialog').getByText('No control for 1 target').waitFor();
+      },
+    },
+    {
+      name: 'a folder of pairs for a dataset',
+      path: () => `/datasets/${linked}`,
+      open: async (page) => {
+        const folder = await folderOfPairs(
+          { target: { 'a.txt': 'another' }, control: await controlsOf(['a', 'c']) },
+          'pairs',
+        );
+        await page.locator(FOLDER).setInputFiles(folder);
+        await page.getByRole('dialog').getByRole('button', { name: 'Skip existing files' }).waitFor();
+      },
+    },
     { name: 'training', path: () => `/datasets/${ready}/fitness`, open: text('Install the command') },
     {
       name: 'the account',

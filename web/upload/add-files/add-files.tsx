@@ -1,8 +1,12 @@
-import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { createContext, type ReactNode, useCallback, useContext, useId, useState } from 'react';
 import { useQueueClient } from '../queue/page-queue.js';
 import { AddToDataset } from './add-to-dataset.js';
 import { AddToNewDataset } from './add-to-new-dataset.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
+import { AddPairs } from './pairs/add-pairs.js';
+import { droppedPairsOf } from './pairs/dropped-pairs.js';
+import { Preparing } from './preparing.js';
 
 interface Addition {
   readonly key: number;
@@ -37,12 +41,31 @@ export function AddFilesProvider({ children }: { children: ReactNode }) {
     <AddFilesContext value={addFiles}>
       {children}
       <DropTarget addFiles={addFiles} />
-      {first !== undefined &&
-        (first.datasetId === undefined ? (
-          <AddToNewDataset key={first.key} files={first.files} onDone={removeFirst} />
-        ) : (
-          <AddToDataset key={first.key} files={first.files} datasetId={first.datasetId} onDone={removeFirst} />
-        ))}
+      {first !== undefined && (
+        <Adding key={first.key} files={first.files} datasetId={first.datasetId} onDone={removeFirst} />
+      )}
     </AddFilesContext>
   );
+}
+
+interface AddingProps extends Omit<Addition, 'key'> {
+  readonly onDone: () => void;
+}
+
+/** Adds files to a dataset or to a new one, and a folder of pairs to several. */
+function Adding({ files, datasetId, onDone }: AddingProps) {
+  const { data: dropped, error } = useQuery({
+    queryKey: ['dropped-pairs', useId()],
+    queryFn: async () => droppedPairsOf(await files) ?? null,
+    gcTime: 0,
+    structuralSharing: false,
+  });
+  const flat =
+    datasetId === undefined ? (
+      <AddToNewDataset files={files} onDone={onDone} />
+    ) : (
+      <AddToDataset files={files} datasetId={datasetId} onDone={onDone} />
+    );
+  if (dropped === undefined && error === null) return <Preparing error={null} onRetry={() => {}} onCancel={onDone} />;
+  return dropped ? <AddPairs dropped={dropped} datasetId={datasetId} flat={flat} onDone={onDone} /> : flat;
 }

@@ -7,19 +7,14 @@ import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { uploadQueue } from '../queue/page-queue.js';
-import { type CheckedFiles, checkFiles } from './check-files.js';
+import { checkFiles } from './check-files.js';
+import { type ComparedFiles, compareFiles } from './compare-files.js';
 import type { DroppedFile } from './dropped-files.js';
 import { Preparing } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
 
-interface PreparedFiles extends Omit<CheckedFiles, 'files'> {
+interface PreparedFiles extends ComparedFiles {
   readonly dataset: DatasetWithFiles;
-  /** Files with a new name. */
-  readonly added: readonly PushFile[];
-  /** Files that would replace a file of the same name in the dataset or in the queue. */
-  readonly overwriting: readonly PushFile[];
-  /** Number of files that the dataset has already, with the same bytes. */
-  readonly unchanged: number;
 }
 
 interface AddToDatasetProps {
@@ -110,30 +105,13 @@ function needsConfirmation({ overwriting, rejected }: PreparedFiles): boolean {
   return overwriting.length > 0 || rejected.length > 0;
 }
 
-/** Checks the files, and compares them with the dataset and the upload queue. */
+/** Checks the files, and compares them with the dataset. */
 async function prepare(
   client: TrainyardClient,
   datasetId: string,
   dropped: AddToDatasetProps['files'],
   signal: AbortSignal,
 ): Promise<PreparedFiles> {
-  const [dataset, { files, rejected, hidden }] = await Promise.all([
-    client.status(datasetId, { signal }),
-    dropped.then(checkFiles),
-  ]);
-  const existing = new Set(dataset.files.map(({ filename }) => filename));
-  const queued = new Set(uploadQueue.unsentNames(datasetId));
-  const sameName = files.filter(({ name }) => existing.has(name));
-  const different = new Set(sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }));
-  const isUnchanged = (file: PushFile) => existing.has(file.name) && !different.has(file) && !queued.has(file.name);
-  const changed = files.filter((file) => !isUnchanged(file));
-  const isOverwriting = ({ name }: PushFile) => existing.has(name) || queued.has(name);
-  return {
-    dataset,
-    rejected,
-    hidden,
-    added: changed.filter((file) => !isOverwriting(file)),
-    overwriting: changed.filter(isOverwriting),
-    unchanged: files.length - changed.length,
-  };
+  const [dataset, checked] = await Promise.all([client.status(datasetId, { signal }), dropped.then(checkFiles)]);
+  return { dataset, ...(await compareFiles(client, dataset, checked, signal)) };
 }

@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import type { Dataset } from '../../../src/client/client.js';
-import { parseDatasetName } from '../../../src/dataset/names.js';
 import { useDatasets } from '../../live/datasets.js';
 import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
 import { Button } from '../../ui/button.js';
@@ -12,6 +11,7 @@ import { checkFiles } from './check-files.js';
 import { commonFolderOf, type DroppedFile } from './dropped-files.js';
 import { Preparing } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
+import { suggestName } from './suggest-name.js';
 
 interface AddToNewDatasetProps {
   readonly files: Promise<readonly DroppedFile[]>;
@@ -47,7 +47,7 @@ export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps
   }
   const taken = new Set(datasets?.map(({ name }) => name));
   const upload = {
-    suggestedName: suggestName(folder, taken),
+    suggestedName: suggestName(folder, (name) => !taken.has(name)),
     details: skipped,
     submitLabel: `Create and upload ${countOf(files.length, 'file')}`,
     onCreated: (dataset: Dataset) => {
@@ -56,17 +56,4 @@ export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps
     },
   };
   return <NewDatasetDialog taken={taken} onClose={onDone} upload={upload} />;
-}
-
-/** Turns a folder's name into an unused dataset name that the service accepts; `''` if that is not possible. */
-function suggestName(folder: string, taken: ReadonlySet<string>): string {
-  const plain = folder.replace(/[^\p{L}\p{M}\p{Nd} ._-]/gu, '-').replace(/^[.\s]+/, '');
-  for (let count = 1; ; count++) {
-    try {
-      const name = parseDatasetName(count === 1 ? plain : `${plain} ${count}`);
-      if (!taken.has(name)) return name;
-    } catch {
-      return '';
-    }
-  }
 }

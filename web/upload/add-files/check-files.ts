@@ -30,7 +30,7 @@ export async function checkFiles(dropped: readonly DroppedFile[]): Promise<Check
   let hidden = 0;
   for (const [index, { path, file }] of dropped.entries()) {
     if (index % FILES_PER_TASK === FILES_PER_TASK - 1) await new Promise((resolve) => setTimeout(resolve));
-    if (isHidden(path)) {
+    if (isHiddenPath(path)) {
       hidden++;
       continue;
     }
@@ -61,7 +61,8 @@ function parseName(path: string, file: File | undefined): string {
   return name;
 }
 
-function isHidden(path: string): boolean {
+/** Whether an operating system made the file, such as `.DS_Store`, or hides it. */
+export function isHiddenPath(path: string): boolean {
   return path.split('/').some((part) => part.startsWith('.') || SYSTEM_FILES.has(part.toLowerCase()));
 }
 

@@ -1,0 +1,217 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import * as media from '../../fixtures/media.js';
+import { describeInBrowser } from '../../harness/describe-in-browser.js';
+import { folderWith } from '../../harness/folder.js';
+import { type BreakingProxy, type Seen, startProxy } from '../../harness/proxy.js';
+import { eventually } from '../../harness/server.js';
+import { controlsOf, datasetWith, linkDatasets, stemsTo, targetsOf } from '../linked-datasets.js';
+import { dockOf, FOLDER, sendsOf } from './drop-files.js';
+import { folderOfPairs } from './folder-of-pairs.js';
+
+describeInBrowser('a folder of targets, controls and masks', (site) => {
+  let proxy: BreakingProxy;
+  beforeAll(async () => {
+    proxy = await startProxy(site.server.url);
+  });
+  afterEach(() => {
+    proxy.rule();
+    proxy.release();
+  });
+  afterAll(() => proxy?.close());
+
+  const datasets = async () => new Map((await site.api.list()).body.datasets.map((each) => [each.name, each]));
+  const ready = (id: string) =>
+    eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
+  const idIn = (page: Page) => /datasets\/([^/?]+)/.exec(page.url())![1]!;
+  const dialogOf = (page: Page) => page.getByRole('dialog');
+  const part = (page: Page, text: string) =>
+    dialogOf(page)
+      .getByRole('list', { name: 'Datasets of the folder' })
+      .getByRole('listitem')
+      .filter({ hasText: text });
+  const pick = async (page: Page, folder: string) => page.locator(FOLDER).first().setInputFiles(folder);
+
+  test('becomes linked datasets in one step, and ends at the training dataset', async () => {
+    const folder = await folderOfPairs(
+      {
+        target: await targetsOf(stemsTo(3)),
+        control: await controlsOf(['01', '02', '03', 'spare']),
+        mask: await controlsOf(['01', '02']),
+        '': { 'README.md': 'x' },
+      },
+      'railway',
+    );
+    const { page, browserErrors } = await site.open();
+    const sends = sendsOf(page);
+    await pick(page, folder);
+    await part(page, 'railway-control').getByText('4 images').waitFor();
+    await part(page, 'railway-control').getByText('No target for 1 control: spare.').waitFor();
+    await part(page, 'railway-mask').getByText('No mask for 1 target: 03.').waitFor();
+    await part(page, 'training dataset').getByText('3 images, 3 captions').waitFor();
+    await dialogOf(page).getByText('README.md').waitFor();
+    await dialogOf(page).getByLabel('Name').fill('stations');
+    expect(sends).toEqual([]);
+    await dialogOf(page).getByRole('button', { name: 'Make and link 3 datasets, upload 12 files' }).click();
+    await page.getByRole('heading', { name: 'stations', exact: true }).waitFor();
+    await dockOf(page).getByText('12 files uploaded').waitFor();
+    const id = idIn(page);
+    const made = await datasets();
+    expect(['stations', 'stations-control', 'stations-mask'].map((name) => made.get(name)?.role)).toEqual([
+      'training',
+      'control',
+      'mask',
+    ]);
+    const { links } = (await site.api.status(id)).body;
+    expect(links?.control_1?.name).toBe('stations-control');
+    expect(links?.mask?.missing).toEqual({ count: 1, stems: ['03'] });
+    await site.api.upload(links!.mask!.dataset_id, '03.png', await media.png({ seed: 9 }));
+    await ready(id);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('says which names are taken before anything is made', async () => {
+    await site.api.newDataset('depots-control');
+    const folder = await folderOfPairs({ target: await targetsOf(['a']), Control: await controlsOf(['a']) }, 'depots');
+    const { page, browserErrors } = await site.open();
+    await pick(page, folder);
+    const name = dialogOf(page).getByLabel('Name');
+    await name.waitFor();
+    expect(await name.inputValue()).toBe('depots 2');
+    await name.fill('depots');
+    await part(page, 'depots-control').getByText('A dataset named "depots-control" already exists.').waitFor();
+    expect(
+      await dialogOf(page)
+        .getByRole('button', { name: /^Make and link/ })
+        .isDisabled(),
+    ).toBe(true);
+    await name.fill('a/b');
+    await dialogOf(page).getByText('contains "/"').first().waitFor();
+    await dialogOf(page).getByRole('button', { name: 'Cancel' }).click();
+    expect((await datasets()).has('depots')).toBe(false);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('leaves no dataset behind if one of them can not be made', async () => {
+    const folder = await folderOfPairs(
+      { target: await targetsOf(['a']), control: await controlsOf(['a']) },
+      'viaducts',
+    );
+    const { page } = await site.open('/', { at: proxy });
+    await pick(page, folder);
+    const make = dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' });
+    await make.waitFor();
+    proxy.rule(({ method, path }) => (method === 'PUT' && path.endsWith('/links') ? { status: 409 } : undefined));
+    await make.click();
+    await dialogOf(page).getByText('Nothing was uploaded.').waitFor();
+    const names = [...(await datasets()).keys()];
+    expect(names.filter((name) => name.startsWith('viaducts'))).toEqual([]);
+    proxy.rule();
+    await make.click();
+    await dockOf(page).getByText('3 files uploaded').waitFor();
+    await ready(idIn(page));
+  });
+
+  test('says what is wrong with its sub-folders, and can be uploaded as one dataset', async () => {
+    const folder = await folderOfPairs(
+      { target: await targetsOf(['a']), control: await controlsOf(['b']), control_1: await controlsOf(['c']) },
+      'odd',
+    );
+    const { page } = await site.open();
+    await pick(page, folder);
+    await dialogOf(page).getByText('control/ and control_1/ are both control 1.').waitFor();
+    expect(await dialogOf(page).getByRole('button', { name: /^Make/ }).isDisabled()).toBe(true);
+    await dialogOf(page).getByRole('button', { name: 'Upload as one dataset' }).click();
+    await page.getByRole('button', { name: 'Create and upload 4 files' }).click();
+    await dockOf(page).getByText('4 files uploaded').waitFor();
+  });
+
+  test('dropped on a dataset without links, its controls become new datasets that are linked', async () => {
+    const id = await datasetWith(site.api, await targetsOf(['a', 'b']), { name: 'bridges' });
+    const folder = await folderOfPairs(
+      {
+        target: await targetsOf(['a', 'b']),
+        control_1: await controlsOf(['a', 'b']),
+        control_2: await controlsOf(['a']),
+      },
+      'any',
+    );
+    const { page, browserErrors } = await site.open(`/datasets/${id}`);
+    await pick(page, folder);
+    await part(page, 'training dataset').getByText('4 files there already').waitFor();
+    await part(page, 'bridges-control-2').getByText('No control for 1 target: b.').waitFor();
+    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' }).click();
+    await dockOf(page).getByText('3 files uploaded').waitFor();
+    const { links } = (await site.api.status(id)).body;
+    expect([links?.control_1?.name, links?.control_2?.name]).toEqual(['bridges-control-1', 'bridges-control-2']);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('dropped on a linked dataset, each part goes to the dataset that it belongs to', async () => {
+    const id = await datasetWith(site.api, await targetsOf(['a', 'b']));
+    const control = await datasetWith(site.api, await controlsOf(['a']), { role: 'control' });
+    await linkDatasets(site.api, id, { control_1: control });
+    const folder = await folderOfPairs(
+      { target: { 'a.txt': 'another caption' }, control: await controlsOf(['a', 'b']) },
+      'more',
+    );
+    const { page, browserErrors } = await site.open(`/datasets/${id}`);
+    await pick(page, folder);
+    await part(page, 'control').filter({ hasText: '1 new: 1 image, 1 file there already' }).waitFor();
+    await part(page, 'training dataset').getByText('1 file of the same name with other bytes').waitFor();
+    await dialogOf(page).getByRole('button', { name: 'Skip existing files' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await site.api.filenames(control)).toEqual(['a.png', 'b.png']);
+    await ready(id);
+    expect(await (await site.api.raw('GET', `/${id}/files/a.txt`)).text()).toBe('a wagon at a');
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('a folder of controls alone goes to the control of a linked dataset, and to no other dataset', async () => {
+    const id = await datasetWith(site.api, await targetsOf(['a']));
+    const control = await datasetWith(site.api, {}, { role: 'control' });
+    await linkDatasets(site.api, id, { control_1: control });
+    const folder = await folderWith(await controlsOf(['a']), 'control');
+    const { page } = await site.open(`/datasets/${id}`);
+    await pick(page, folder);
+    await dialogOf(page).getByRole('button', { name: 'Upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await site.api.filenames(control)).toEqual(['a.png']);
+
+    const unlinked = await datasetWith(site.api, await targetsOf(['b']));
+    await page.goto(`${site.server.url}/datasets/${unlinked}`);
+    await pick(page, folder);
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    expect(await site.api.filenames(unlinked)).toContain('a.png');
+  });
+
+  test('goes on after a reload with what is missing, when the folder is chosen again', async () => {
+    const folder = await folderOfPairs(
+      { target: await targetsOf(['a', 'b']), control: await controlsOf(['a', 'b']) },
+      'tunnels',
+    );
+    const { page, browserErrors } = await site.open('/', { at: proxy });
+    const isUpload = ({ method, path }: Seen) => method === 'PUT' && !path.endsWith('/links');
+    const before = proxy.seen.filter(isUpload).length;
+    proxy.rule((seen) =>
+      isUpload(seen) && proxy.seen.filter(isUpload).length > before + 1 ? { holdAfterBytes: 1 } : undefined,
+    );
+    await pick(page, folder);
+    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 6 files' }).click();
+    await page.getByRole('heading', { name: 'tunnels', exact: true }).waitFor();
+    const id = idIn(page);
+    const control = (await site.api.status(id)).body.links!.control_1!.dataset_id;
+    await eventually(async () => ((await site.api.filenames(control)).length === 1 ? true : undefined));
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.reload();
+    proxy.rule();
+    proxy.release();
+    await page.getByRole('heading', { name: 'tunnels', exact: true }).waitFor();
+    await pick(page, folder);
+    await part(page, 'tunnels-control').getByText('1 new: 1 image, 1 file there already').waitFor();
+    await dialogOf(page).getByRole('button', { name: 'Upload 5 files' }).click();
+    await dockOf(page).getByText('5 files uploaded').waitFor();
+    await ready(id);
+    expect(browserErrors).toEqual([]);
+  });
+});

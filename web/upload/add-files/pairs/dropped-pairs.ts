@@ -1,0 +1,42 @@
+import { type PairFolder, type PairPart, pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
+import { groupedBy } from '../../../grouped-by.js';
+import { commonFolderOf, type DroppedFile } from '../dropped-files.js';
+
+/** A dropped folder with sub-folders of targets, controls and masks. */
+export interface DroppedPairs {
+  /** The name of the folder; `''` if its sub-folders were dropped without it. */
+  readonly folder: string;
+  readonly parts: readonly DroppedPart[];
+  /** Files that are in none of these sub-folders. */
+  readonly outside: readonly DroppedFile[];
+  /** Why the sub-folders don't make pairs, with what to do. */
+  readonly fault?: string;
+}
+
+export interface DroppedPart extends PairFolder {
+  readonly files: readonly DroppedFile[];
+}
+
+/** Finds the sub-folders of targets, controls and masks; `undefined` if there are no controls and no masks. */
+export function droppedPairsOf(files: readonly DroppedFile[]): DroppedPairs | undefined {
+  const folder = commonFolderOf(files);
+  return (folder === '' ? undefined : pairsBelow(files, folder)) ?? pairsBelow(files, '');
+}
+
+export function hasPart({ parts }: Pick<DroppedPairs, 'parts'>, part: PairPart): boolean {
+  return parts.some((each) => each.part === part);
+}
+
+function pairsBelow(files: readonly DroppedFile[], folder: string): DroppedPairs | undefined {
+  const start = folder === '' ? 0 : folder.length + 1;
+  const byFolder = groupedBy(files, ({ path }) => path.slice(start, Math.max(start, path.indexOf('/', start))));
+  const found = pairFoldersOf([...byFolder.keys()].filter((name) => name !== ''));
+  if (found === undefined) return undefined;
+  const names = new Set(found.folders.map((each) => each.folder));
+  return {
+    folder,
+    parts: found.folders.map((each) => ({ ...each, files: byFolder.get(each.folder) ?? [] })),
+    outside: [...byFolder].flatMap(([name, group]) => (names.has(name) ? [] : group)),
+    ...(found.fault !== undefined && { fault: found.fault }),
+  };
+}

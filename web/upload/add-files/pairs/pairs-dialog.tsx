@@ -1,0 +1,151 @@
+import { type FormEvent, useId, useMemo, useState } from 'react';
+import type { PushFile } from '../../../../src/client/client.js';
+import { type PairDataset, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
+import { Button } from '../../../ui/button.js';
+import { Dialog } from '../../../ui/dialog.js';
+import { countOf, messageOf } from '../../../ui/format.js';
+import { SkippedFiles } from '../skipped-files.js';
+import { type NamedPart, PartList } from './part-list.js';
+import type { PairsToUpload, PreparedPart } from './prepare-pairs.js';
+
+/** What the user has chosen to upload. */
+export interface ChosenUpload {
+  readonly toMake: readonly PairDataset[];
+  readonly filesOf: (part: PreparedPart) => readonly PushFile[];
+}
+
+interface PairsDialogProps {
+  readonly prepared: PairsToUpload;
+  readonly suggestedName: string;
+  /** Names of existing datasets. */
+  readonly taken: ReadonlySet<string>;
+  readonly isBusy: boolean;
+  /** Why the datasets could not be made; `''` if they could. */
+  readonly failure: string;
+  readonly onUpload: (chosen: ChosenUpload) => void;
+  /** Uploads all files as one dataset, or into the dataset of the page. */
+  readonly onFlat: () => void;
+  readonly onCancel: () => void;
+}
+
+/** Shows which datasets a folder of pairs becomes or is added to, and what will be wrong with the pairs. */
+export function PairsDialog(props: PairsDialogProps) {
+  const { prepared, suggestedName, taken, isBusy, failure, onUpload, onFlat, onCancel } = props;
+  const { target, rejected, hidden, fault } = prepared;
+  const [name, setName] = useState(suggestedName);
+  const parts = useMemo(() => namedPartsOf(prepared, name, taken), [prepared, name, taken]);
+  const toMake = parts.filter(({ dataset }) => dataset === undefined);
+  const added = parts.reduce((sum, { files }) => sum + files.added.length, 0);
+  const overwriting = parts.reduce((sum, { files }) => sum + files.overwriting.length, 0);
+  const canUpload = fault === undefined && !isBusy && parts.every(({ nameError }) => nameError === '');
+  const flat = target === undefined ? 'Upload as one dataset' : 'Add all to one dataset';
+
+  const upload = (withOverwriting: boolean) =>
+    onUpload({
+      toMake: toMake.length === 0 ? [] : datasetsNamed(name, toMake),
+      filesOf: ({ files }) => (withOverwriting ? [...files.added, ...files.overwriting] : files.added),
+    });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (canUpload) upload(true);
+  };
+
+  return (
+    <Dialog title={titleOf(prepared, toMake.length)} onClose={onCancel} width="max-w-2xl">
+      <form onSubmit={submit} className="flex flex-col gap-4">
+        {fault !== undefined ? (
+          <p role="alert" className="text-sm text-bad">
+            {fault}
+          </p>
+        ) : (
+          <>
+            {toMake.length > 0 && <NameField name={name} isTarget={target === undefined} onChange={setName} />}
+            <PartList parts={parts} />
+            <SkippedFiles rejected={rejected} hidden={hidden} />
+          </>
+        )}
+        <p role="alert" className="text-sm text-bad wrap-anywhere empty:hidden">
+          {failure}
+        </p>
+        <div className="flex flex-wrap justify-end gap-2">
+          <Button kind="quiet" className="mr-auto" disabled={isBusy} onClick={onFlat}>
+            {flat}
+          </Button>
+          <Button onClick={onCancel}>{added + overwriting + toMake.length === 0 ? 'Close' : 'Cancel'}</Button>
+          {overwriting > 0 && (
+            <Button disabled={!canUpload} onClick={() => upload(false)}>
+              Skip existing files
+            </Button>
+          )}
+          {added + overwriting + toMake.length > 0 && (
+            <Button type="submit" kind="primary" disabled={!canUpload}>
+              {isBusy ? 'Making the datasets …' : submitTextOf({ toMake: toMake.length, added, overwriting })}
+            </Button>
+          )}
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function titleOf({ target, folder }: PairsToUpload, toMake: number): string {
+  if (target !== undefined && toMake === 0) return `Add to ${target.name} and what it is linked to`;
+  const of = folder === '' ? 'this folder' : folder;
+  return target === undefined ? `Make linked datasets of ${of}` : `Add to ${target.name} and link new datasets`;
+}
+
+function submitTextOf(counts: { toMake: number; added: number; overwriting: number }): string {
+  const { toMake, added, overwriting } = counts;
+  const upload = `${overwriting > 0 ? 'overwrite and upload' : 'upload'} ${countOf(added + overwriting, 'file')}`;
+  if (toMake === 0) return upload.charAt(0).toUpperCase() + upload.slice(1);
+  return `Make and link ${countOf(toMake, 'dataset')}, ${upload}`;
+}
+
+function datasetsNamed(name: string, parts: readonly PreparedPart[]): PairDataset[] {
+  return pairDatasetsOf(name, parts);
+}
+
+/** Each part with the name of its dataset. A new one has the given name, with the part after it. */
+function namedPartsOf({ parts }: PairsToUpload, name: string, taken: ReadonlySet<string>): NamedPart[] {
+  return parts.map((part) => {
+    if (part.dataset !== undefined) return { ...part, name: part.dataset.name, nameError: '' };
+    try {
+      const [made] = datasetsNamed(name, [part]);
+      const isTaken = taken.has(made!.name);
+      const nameError = isTaken ? `A dataset named "${made!.name}" already exists. Choose another name.` : '';
+      return { ...part, name: made!.name, nameError };
+    } catch (error) {
+      return { ...part, name: part.folder, nameError: messageOf(error) };
+    }
+  });
+}
+
+interface NameFieldProps {
+  readonly name: string;
+  /** Whether it is the name of the training dataset too. */
+  readonly isTarget: boolean;
+  readonly onChange: (name: string) => void;
+}
+
+function NameField({ name, isTarget, onChange }: NameFieldProps) {
+  const id = useId();
+  return (
+    <div className="flex flex-col gap-1.5">
+      <label htmlFor={id} className="text-sm font-medium">
+        {isTarget ? 'Name' : 'Name of the new datasets'}
+      </label>
+      <input
+        id={id}
+        autoComplete="off"
+        spellCheck={false}
+        value={name}
+        onChange={({ target }) => onChange(target.value)}
+        aria-describedby={`${id}-help`}
+        className="rounded-lg border border-line bg-page px-3 py-2"
+      />
+      <p id={`${id}-help`} className="text-sm text-muted">
+        Letters, digits, spaces and <code>. _ -</code>. The trainer finds each dataset in a folder of its name.
+      </p>
+    </div>
+  );
+}

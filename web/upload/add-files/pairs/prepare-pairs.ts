@@ -1,0 +1,117 @@
+import type { DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
+import type { LinkSlot } from '../../../../src/dataset/dataset.js';
+import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
+import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
+import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-proof.js';
+import { groupedBy } from '../../../grouped-by.js';
+import { checkFiles, isHiddenPath, type RejectedFile } from '../check-files.js';
+import { type ComparedFiles, compareFiles } from '../compare-files.js';
+import { type DroppedPairs, type DroppedPart, hasPart } from './dropped-pairs.js';
+
+/** A folder of pairs, as it would be uploaded. */
+export interface PairsToUpload {
+  readonly folder: string;
+  /** The training dataset; `undefined` if it is to be made. */
+  readonly target: DatasetWithFiles | undefined;
+  readonly parts: readonly PreparedPart[];
+  /** Files that are in no part, or that no dataset accepts. */
+  readonly rejected: readonly RejectedFile[];
+  /** Number of files that an operating system made. */
+  readonly hidden: number;
+  readonly fault?: string;
+}
+
+export interface PreparedPart extends Omit<DroppedPart, 'files'> {
+  /** The dataset that the files are uploaded to; `undefined` if it is to be made. */
+  readonly dataset: DatasetWithFiles | undefined;
+  readonly files: ComparedFiles;
+  /** The names of all files in the dataset after the upload. */
+  readonly filenames: readonly string[];
+  /** What will be wrong with the pairs, as far as names tell; `undefined` for the targets. */
+  readonly proof: PairProof | undefined;
+}
+
+/**
+ * Checks the files of a dropped folder of pairs, and compares them with the datasets that they would be uploaded to.
+ *
+ * @param datasetId the dataset onto whose page the folder was dropped
+ * @returns `undefined` if the files belong into that one dataset
+ */
+export async function preparePairs(
+  client: TrainyardClient,
+  dropped: DroppedPairs,
+  datasetId: string | undefined,
+  signal: AbortSignal,
+): Promise<PairsToUpload | undefined> {
+  const target = datasetId === undefined ? undefined : await targetOf(client, datasetId, signal);
+  const links = target?.links ?? {};
+  const isLinked = dropped.parts.some(({ part }) => part !== 'target' && links[part] !== undefined);
+  if (!hasPart(dropped, 'target') && !isLinked) return undefined;
+  if (datasetId !== undefined && target === undefined) return undefined;
+  const parts: Omit<PreparedPart, 'proof'>[] = [];
+  for (const { files: droppedFiles, ...folder } of dropped.parts) {
+    const linkedId = folder.part === 'target' ? undefined : links[folder.part]?.dataset_id;
+    const linked = linkedId === undefined ? undefined : await client.status(linkedId, { signal });
+    const dataset = folder.part === 'target' ? target : linked;
+    const checked = await checkFiles(droppedFiles);
+    const files = await compareFiles(client, dataset, checked, signal);
+    const names = new Set([...namesIn(dataset), ...checked.files.map(({ name }) => name)]);
+    parts.push({ ...folder, dataset, files, filenames: [...names] });
+  }
+  const targets = parts.find(({ part }) => part === 'target')?.filenames ?? namesIn(target);
+  return {
+    folder: dropped.folder,
+    target,
+    parts: parts.map((each) => ({
+      ...each,
+      proof: each.part === 'target' ? undefined : proofOfNames(targets, each.filenames, each.part),
+    })),
+    ...leftOut(
+      dropped,
+      parts.map(({ files }) => files),
+    ),
+    ...(dropped.fault !== undefined && { fault: dropped.fault }),
+  };
+}
+
+/** The training dataset of a page: the dataset itself, or the only one that uses the control or mask dataset. */
+async function targetOf(
+  client: TrainyardClient,
+  datasetId: string,
+  signal: AbortSignal,
+): Promise<DatasetWithFiles | undefined> {
+  const dataset = await client.status(datasetId, { signal });
+  if (dataset.role === 'training') return dataset;
+  const [user, ...others] = dataset.linked_from ?? [];
+  return user === undefined || others.length > 0 ? undefined : client.status(user.id, { signal });
+}
+
+/** Judges pairs by the names of their files; sizes are known after the upload. */
+export function proofOfNames(targets: readonly string[], linked: readonly string[], slot: LinkSlot): PairProof {
+  return provePairs(groupsOf(targets), groupsOf(linked), slot);
+}
+
+function groupsOf(filenames: readonly string[]): PairGroups {
+  const files = filenames.flatMap((filename): PairFile[] => {
+    const type = mediaTypeOf(filename);
+    if (type === undefined || type.kind === 'caption') return [];
+    return [{ filename, kind: type.kind, upload: { facts: { kind: type.kind, format: type.format } } }];
+  });
+  return groupedBy(files, ({ filename }) => stemOf(filename));
+}
+
+/** The files of a dataset, without those that a recheck found damaged. */
+function namesIn(dataset: DatasetWithFiles | undefined): string[] {
+  return (dataset?.files ?? []).flatMap(({ filename, problem }) => (problem === undefined ? filename : []));
+}
+
+/** The files of a dropped folder that are uploaded to none of its datasets. */
+function leftOut({ parts, outside }: DroppedPairs, compared: readonly ComparedFiles[]) {
+  const seen = outside.filter(({ path }) => !isHiddenPath(path));
+  const folders = parts.map(({ folder }) => `${folder}/`).join(', ');
+  const reason = `It is in none of the folders ${folders}.`;
+  return {
+    rejected: [...compared.flatMap(({ rejected }) => rejected), ...seen.map(({ path }) => ({ path, reason }))],
+    hidden: outside.length - seen.length + compared.reduce((sum, { hidden }) => sum + hidden, 0),
+  };
+}
