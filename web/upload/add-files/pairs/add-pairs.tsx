@@ -12,7 +12,7 @@ import { suggestName } from '../suggest-name.js';
 import type { DroppedPairs } from './dropped-pairs.js';
 import { makePairedDatasets } from './make-datasets.js';
 import { type ChosenUpload, PairsDialog } from './pairs-dialog.js';
-import { type PairsToUpload, preparePairs } from './prepare-pairs.js';
+import { type PairsToUpload, preparePairUpload } from './prepare-pairs.js';
 
 interface AddPairsProps {
   readonly dropped: DroppedPairs;
@@ -38,7 +38,7 @@ export function AddPairs({ dropped, datasetId, flat, onDone }: AddPairsProps) {
     refetch,
   } = useQuery({
     queryKey: ['prepare-pairs', useId()],
-    queryFn: async ({ signal }) => (await preparePairs(client, dropped, datasetId, signal)) ?? null,
+    queryFn: async ({ signal }) => (await preparePairUpload(client, dropped, datasetId, signal)) ?? null,
     gcTime: 0,
     structuralSharing: false,
   });

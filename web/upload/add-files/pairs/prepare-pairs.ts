@@ -37,7 +37,7 @@ export interface PreparedPart extends Omit<DroppedPart, 'files'> {
  * @param datasetId the dataset onto whose page the folder was dropped
  * @returns `undefined` if the files belong into that one dataset
  */
-export async function preparePairs(
+export async function preparePairUpload(
   client: TrainyardClient,
   dropped: DroppedPairs,
   datasetId: string | undefined,
