@@ -38,12 +38,13 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For reading an earlier revision of a dataset instead of the latest. trainyard only. */
+/** For the events of a dataset. */
 export interface EventOptions extends CallOptions {
-  /** Also the events of the controls and the mask that the dataset is linked to. */
+  /** Also yields those of the controls and the mask that the dataset is linked to. */
   readonly linked?: boolean;
 }
 
+/** For reading an earlier revision of a dataset instead of the latest. trainyard only. */
 export interface RevisionOptions extends CallOptions {
   readonly revision?: number | undefined;
 }

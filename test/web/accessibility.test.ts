@@ -6,6 +6,7 @@ import * as media from '../fixtures/media.js';
 import { visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
 import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
+import { datasetOfRole, link } from './links/linked-datasets.js';
 import { bytesOf, dockOf, FILES, FOLDER } from './upload/drop-files.js';
 import { folderOfPairs } from './upload/folder-of-pairs.js';
 
@@ -37,6 +38,8 @@ describeInBrowser('serious accessibility violations', (site) => {
   let interrupted: string;
   let shared: string;
   let linked: string;
+  let unfit: string;
+  let target: string;
   let control: string;
   beforeAll(async () => {
     const { api } = site;
@@ -53,12 +56,16 @@ describeInBrowser('serious accessibility violations', (site) => {
     await api.upload(ready, 'one.jpg', await media.jpeg());
     await api.upload(ready, 'one.txt', 'a caption');
     shared = (await api.json<{ url: string }>('POST', `/${ready}/shares`, { name: 'Ada' })).body.url;
+    target = await datasetOfRole(api, 'targets', 'training', ['a', 'b']);
+    control = await datasetOfRole(api, 'controls', 'control', ['a', 'b']);
+    await api.upload(control, 'a.txt', 'a caption that is not used');
+    await link(api, target, { control_1: control, mask: await datasetOfRole(api, 'masks', 'mask', ['a']) });
     interrupted = await api.newDataset('one that waits');
     await api.link(interrupted, 'late.jpg', 1000);
     linked = await datasetWith(api, await targetsOf(['a', 'b', 'c']), { name: 'one with controls' });
-    control = await datasetWith(api, await controlsOf(['a', 'b', 'extra']), { role: 'control' });
-    await api.upload(control, 'b.webp', await media.webp());
-    await linkDatasets(api, linked, { control_1: control });
+    unfit = await datasetWith(api, await controlsOf(['a', 'b', 'extra']), { role: 'control' });
+    await api.upload(unfit, 'b.webp', await media.webp());
+    await linkDatasets(api, linked, { control_1: unfit });
   });
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
@@ -99,6 +106,53 @@ describeInBrowser('serious accessibility violations', (site) => {
       open: async (page) => {
         await page.getByRole('button', { name: 'Open two.jpg' }).click();
         await page.getByRole('dialog').getByText('SHA-256').waitFor();
+      },
+    },
+    { name: 'controls and masks', path: () => `/datasets/${target}`, open: text('No mask') },
+    { name: 'a control dataset', path: () => `/datasets/${control}`, open: text('Unused caption') },
+    ...(['Side by side', 'Slider', 'Overlay'] as const).map((view) => ({
+      name: `a comparison: ${view}`,
+      path: () => `/datasets/${target}`,
+      open: async (page: Page) => {
+        await page.getByRole('button', { name: 'Compare with the mask a.jpg' }).click();
+        await page.getByRole('button', { name: view }).click();
+        await page.getByRole('dialog').getByText('mask a.jpg of masks').first().waitFor();
+      },
+    })),
+    {
+      name: 'a comparison with a missing mask',
+      path: () => `/datasets/${target}`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Open b.jpg' }).click();
+        await page.keyboard.press('m');
+        await page.getByText('The mask is missing.').waitFor();
+      },
+    },
+    {
+      name: 'links of a dataset',
+      path: () => `/datasets/${target}`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Controls and mask' }).click();
+        await page.getByRole('dialog').getByText('No mask for 1 target').waitFor();
+        await page.getByLabel('Control 2').selectOption({ label: 'one to train on' });
+        await page.getByRole('button', { name: 'Make it a control dataset' }).waitFor();
+      },
+    },
+    {
+      name: 'the name and role of a dataset',
+      path: () => `/datasets/${target}`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Name and role' }).click();
+        await page.getByRole('dialog').getByText('Mask', { exact: true }).click();
+        await page.getByText('will not be used').waitFor();
+      },
+    },
+    {
+      name: 'the deletion of a control that is used',
+      path: () => `/datasets/${control}`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Delete the dataset' }).click();
+        await page.getByRole('dialog', { name: 'This dataset is used' }).waitFor();
       },
     },
     { name: 'rejected uploads', path: () => `/datasets/${id}?filter=rejected`, open: text('page.jpg') },
@@ -161,8 +215,8 @@ describeInBrowser('serious accessibility violations', (site) => {
       },
     },
     { name: 'fitness', path: () => `/datasets/${id}/fitness`, open: text('needs a caption') },
-    { name: 'controls and masks', path: () => `/datasets/${linked}/fitness`, open: text('Choose a file') },
-    { name: 'fitness of controls', path: () => `/datasets/${control}/fitness`, open: text('Used by') },
+    { name: 'fitness of pairs', path: () => `/datasets/${linked}/fitness`, open: text('Choose a file') },
+    { name: 'fitness of controls', path: () => `/datasets/${unfit}/fitness`, open: text('Used by') },
     {
       name: 'a folder of pairs',
       path: () => '/',

@@ -1,21 +1,23 @@
-import { FileArchive, Share2, Trash2 } from 'lucide-react';
+import { FileArchive, Layers, Pencil, Share2, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { useLinks } from '../live/dataset.js';
+import { LinksDialog } from '../links/links-dialog.js';
 import { WriteButton } from '../session/write-button.js';
 import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
 import { CopyButton } from '../ui/copy.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
+import { SettingsDialog } from './settings-dialog.js';
 
-/** Actions on a whole dataset: copy its id, add files, download it, delete it. */
+/** Actions on a whole dataset: copy its id, add files, download, link, rename, share and delete it. */
 export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
   const links = useLinks(dataset.id);
   const [, navigate] = useLocation();
-  const [isSharing, setSharing] = useState(false);
-  const [isDeleting, setDeleting] = useState(false);
+  const [dialog, setDialog] = useState<'links' | 'settings' | 'share' | 'delete'>();
+  const close = () => setDialog(undefined);
   return (
     <div className="ml-auto flex flex-wrap items-center gap-1">
       <span className="flex items-center font-mono text-xs text-muted" title={`Id: ${dataset.id}`}>
@@ -34,24 +36,30 @@ export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
           <FileArchive size={16} aria-hidden /> Download
         </a>
       )}
-      <Button kind="quiet" aria-label="Share the dataset" onClick={() => setSharing(true)}>
+      {dataset.role === 'training' && (
+        <Button kind="quiet" aria-label="Controls and mask" onClick={() => setDialog('links')}>
+          <Layers size={16} aria-hidden />
+        </Button>
+      )}
+      <WriteButton kind="quiet" aria-label="Name and role" onClick={() => setDialog('settings')}>
+        <Pencil size={16} aria-hidden />
+      </WriteButton>
+      <Button kind="quiet" aria-label="Share the dataset" onClick={() => setDialog('share')}>
         <Share2 size={16} aria-hidden />
       </Button>
       <WriteButton
         kind="quiet"
         aria-label="Delete the dataset"
-        onClick={() => setDeleting(true)}
+        onClick={() => setDialog('delete')}
         className="hover:text-bad"
       >
         <Trash2 size={16} aria-hidden />
       </WriteButton>
-      {isSharing && <ShareDialog dataset={dataset} onClose={() => setSharing(false)} />}
-      {isDeleting && (
-        <DeleteDatasetDialog
-          dataset={dataset}
-          onClose={() => setDeleting(false)}
-          onDeleted={() => navigate('/', { replace: true })}
-        />
+      {dialog === 'links' && <LinksDialog dataset={dataset} onClose={close} />}
+      {dialog === 'settings' && <SettingsDialog dataset={dataset} onClose={close} />}
+      {dialog === 'share' && <ShareDialog dataset={dataset} onClose={close} />}
+      {dialog === 'delete' && (
+        <DeleteDatasetDialog dataset={dataset} onClose={close} onDeleted={() => navigate('/', { replace: true })} />
       )}
     </div>
   );

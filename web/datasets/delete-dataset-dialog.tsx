@@ -1,8 +1,8 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import type { Dataset } from '../../src/client/client.js';
 import { DatasetNames } from '../links/links-line.js';
-import { useDataset } from '../live/dataset.js';
+import { datasetQuery } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
@@ -22,9 +22,14 @@ export function DeleteDatasetDialog(props: DeleteDatasetDialogProps) {
 
 function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
   const { dataset, onClose } = props;
-  // If it can't be read, the service still checks the deletion.
-  const { data, error } = useDataset(dataset.id);
-  if (data === undefined && error === null) {
+  // Read again, because what is known of a dataset that is not shown may be old. The service checks the deletion, too.
+  const { data, isFetching } = useQuery({
+    ...datasetQuery(useClient(), useQueryClient(), dataset.id),
+    refetchOnMount: 'always',
+  });
+  const [hasBeenRead, setHasBeenRead] = useState(false);
+  if (!isFetching && !hasBeenRead) setHasBeenRead(true);
+  if (!hasBeenRead) {
     return (
       <Dialog title="Delete this dataset?" onClose={onClose}>
         <p aria-live="polite">Loading …</p>

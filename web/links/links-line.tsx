@@ -1,7 +1,7 @@
 import { Link } from 'wouter';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import { LINK_SLOTS } from '../../src/dataset/pairs/roles.js';
-import { slotWord } from '../live/slot-words.js';
+import { slotLabel } from '../live/slot-words.js';
 
 /** The controls and the mask of a training dataset, or the training datasets that use a control or mask. */
 export function LinksLine({ dataset }: { dataset: Pick<DatasetWithFiles, 'role' | 'links' | 'linked_from'> }) {
@@ -27,8 +27,7 @@ export function LinksLine({ dataset }: { dataset: Pick<DatasetWithFiles, 'role' 
         const { dataset_id, name } = links![slot]!;
         return (
           <li key={slot}>
-            <span className="inline-block first-letter:uppercase">{slotWord(slot, slots)}</span>:{' '}
-            <DatasetNames datasets={[{ id: dataset_id, name }]} />
+            {slotLabel(slot, slots)}: <DatasetNames datasets={[{ id: dataset_id, name }]} />
           </li>
         );
       })}

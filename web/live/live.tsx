@@ -81,10 +81,12 @@ async function followDataset(
   { id, signal }: { id: string; signal: AbortSignal },
 ): Promise<void> {
   // The first event names no files, so that the dataset is fetched: changes before it may have been missed.
+  const linked = new Set<string>();
   for await (const change of client.events(id, { signal, linked: true })) {
     applyChange(queries, change);
-    // A change of a control or the mask changes what is said about the pairs.
-    if (change.id !== id && change.files !== undefined) refetchDatasetSoon(queries, id);
+    // A change of a control or the mask changes what is said about the pairs. The first event of each is no change.
+    if (linked.has(change.id)) refetchDatasetSoon(queries, id);
+    if (change.id !== id) linked.add(change.id);
   }
   // If the dataset was deleted, the page shows the 404 of the service.
   if (!signal.aborted) refetchDatasetSoon(queries, id);

@@ -7,6 +7,12 @@ export function slotWord(slot: LinkSlot, slots: readonly LinkSlot[]): string {
   return isOnlyControl ? 'control' : slotText(slot);
 }
 
+/** The same with a capital, for the beginning of a label. */
+export function slotLabel(slot: LinkSlot, slots: readonly LinkSlot[]): string {
+  const word = slotWord(slot, slots);
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
 /** What the page calls a dataset of each role. */
 export const ROLE_WORDS = {
   training: 'Training dataset',

@@ -45,8 +45,9 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
   }, [allRejected, filter.search]);
   const isShared = useIsShared();
   // A share link shows no other dataset.
-  const { linked, error, retry } = useLinkedDatasets(isShared ? {} : dataset);
-  const views = viewsOf(dataset);
+  const links = isShared ? undefined : dataset.links;
+  const { linked, error, retry } = useLinkedDatasets({ links });
+  const views = viewsOf({ role: dataset.role, links });
   // biome-ignore lint/correctness/useExhaustiveDependencies: the views follow from the role and the links
   const counts = useMemo(() => viewCounts(pairs, views, linked), [pairs, linked, views.join()]);
   const rejected = Math.max(allRejected.length, dataset.counts.rejected - (dataset.damaged?.length ?? 0));

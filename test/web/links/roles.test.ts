@@ -4,7 +4,7 @@ import type { Api } from '../../harness/api.js';
 import type { Visit } from '../../harness/browser.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { cardOf, close, filterOf, soon } from '../pairs/pairs-page.js';
-import { datasetOfRole } from './linked-datasets.js';
+import { datasetOfRole, link, statusOf } from './linked-datasets.js';
 
 const menu = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 
@@ -62,6 +62,66 @@ describeInBrowser('the role of a dataset', (site) => {
     expect(await viewer.getByRole('textbox').count()).toBe(0);
     await page.goto(`${site.server.url}/datasets/${id}/captions`);
     await page.getByText('A mask dataset has no such view.').waitFor();
+    await close(visited);
+  });
+
+  test('and its name are changed in its menu, and in other tabs at once', async () => {
+    const { api, open } = await newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    await datasetOfRole(api, 'yard', 'training', []);
+    const [visited, other, list] = [await open(`/datasets/${id}`), await open(`/datasets/${id}`), await open()];
+    const { page } = visited;
+    await other.page.getByRole('heading', { name: 'railway' }).waitFor();
+    await list.page.getByRole('link', { name: 'railway', exact: true }).waitFor();
+
+    await menu(page, 'Name and role').click();
+    const dialog = page.getByRole('dialog');
+    const name = dialog.getByLabel('Name', { exact: true });
+    await name.fill('a/b');
+    await dialog.getByText('contains "/"').waitFor();
+    await name.fill('yard');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByText('A dataset named "yard" already exists').waitFor();
+    await name.fill('rails');
+    await dialog.getByText('Mask', { exact: true }).click();
+    await dialog.getByText('will not be used').waitFor();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    for (const shown of [page, other.page]) {
+      await shown.getByRole('heading', { name: 'rails' }).waitFor();
+      await shown.getByText('Mask dataset', { exact: true }).waitFor();
+      await cardOf(shown, 'a.jpg').getByText('Unused caption', { exact: true }).waitFor();
+    }
+    await list.page.getByRole('link', { name: 'rails', exact: true }).waitFor();
+    await list.page.getByText('Mask dataset', { exact: true }).waitFor();
+    expect(await statusOf(api, id)).toMatchObject({ name: 'rails', role: 'mask' });
+    for (const each of [visited, other, list]) await close(each);
+  });
+
+  test('that a link needs is not changed, with the reason', async () => {
+    const { api, open } = await newAccount();
+    const target = await datasetOfRole(api, 'railway', 'training', ['a']);
+    const control = await datasetOfRole(api, 'railway-depth', 'control', ['a']);
+    await link(api, target, { control_1: 'railway-depth' });
+    const visited = await open(`/datasets/${control}`);
+    const { page } = visited;
+    await menu(page, 'Name and role').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Mask', { exact: true }).click();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByRole('alert').getByText('railway').waitFor();
+    expect((await statusOf(api, control)).role).toBe('control');
+    await close(visited);
+  });
+
+  test('can not be changed by a token that only reads', async () => {
+    const { api } = await newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    const { secret } = (await api.json<{ secret: string }>('POST', '/tokens', { read_only: true })).body;
+    const visited = await site.open(`/datasets/${id}`, { token: secret });
+    await soon(() => menu(visited.page, 'Name and role').isDisabled()).toBe(true);
+    await menu(visited.page, 'Controls and mask').click();
+    await soon(() => visited.page.getByLabel('Mask', { exact: true }).isDisabled()).toBe(true);
     await close(visited);
   });
 });

@@ -1,4 +1,4 @@
-import { slotWord } from '../../live/slot-words.js';
+import { slotLabel } from '../../live/slot-words.js';
 import type { Counterpart } from '../../live/counterparts.js';
 import { Button } from '../../ui/button.js';
 import {
@@ -23,7 +23,7 @@ export function ComparisonBar({ counterparts, choice, onChoose }: ComparisonBarP
   const slots = counterparts.map(({ slot }) => slot);
   const options = [
     { slot: undefined, label: 'Target alone', key: TARGET_KEY },
-    ...slots.map((slot) => ({ slot, label: slotWord(slot, slots), key: SLOT_KEYS[slot] })),
+    ...slots.map((slot) => ({ slot, label: slotLabel(slot, slots), key: SLOT_KEYS[slot] })),
   ];
   return (
     <div className="flex flex-wrap items-center gap-x-6 gap-y-2">
@@ -70,7 +70,6 @@ function Pressed({ isOn, shortcut, onClick, children }: PressedProps) {
       aria-keyshortcuts={shortcut}
       title={`Key ${shortcut.toUpperCase()}`}
       onClick={onClick}
-      className="first-letter:uppercase"
     >
       {children}
     </Button>
