@@ -1,7 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Dataset, MICROS_PER_SECOND, type Micros, statusOf } from '../../dataset/dataset.js';
+import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
+import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { mountDataset, unmountDataset } from './mount.js';
@@ -14,6 +15,9 @@ const QUIET: Micros = 2 * MICROS_PER_SECOND;
 
 /** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
 const FULL_INTERVAL_MS = 60_000;
+
+/** Targets that are looked at when a dataset changes that they link to; the others are at the next full round. */
+const MAX_TARGETS = 1000;
 
 /** Receives log lines; a pino logger can be passed. */
 export interface MountLog {
@@ -104,11 +108,14 @@ export class MountRoot {
       this.#lastWarnings.delete(id);
       return;
     }
-    const { counts } = dataset;
+    // A target is mounted together with its controls and its mask.
+    if (dataset.isLinkedTo) {
+      for (const target of await this.#dependencies.catalog.links.linkingTo(id, MAX_TARGETS)) this.#schedule(target.id);
+    }
     const now = this.#dependencies.now();
     // A mounted folder stays while its dataset is not READY: the trainer may be using it.
-    if (statusOf(counts, now, this.#dependencies.rules) !== 'READY') return;
-    const quietAt = counts.lastActivity + QUIET;
+    if (datasetStatusOf(dataset, now, this.#dependencies.rules) !== 'READY') return;
+    const quietAt = lastActivityOf(dataset) + QUIET;
     if (quietAt > now) return this.#schedule(id, (quietAt - now) / 1000);
     const sameName = await this.#dependencies.catalog.datasets({ name: dataset.name });
     const oldest = sameName.at(-1);

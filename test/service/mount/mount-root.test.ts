@@ -67,6 +67,17 @@ describe('serve --mount-root', () => {
     await currentStateMounted(id, 'wavering');
   });
 
+  test('a dataset with a control is mounted again when the control changes', async () => {
+    const id = await datasetOf(api, await pairsOf(1), 'railway');
+    const control = (await api.json<{ id: string }>('POST', '', { name: 'railway-depth', role: 'control' })).body.id;
+    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
+    await api.json('PUT', `/${id}/links`, { control_1: control });
+    await currentStateMounted(id, 'railway');
+    await api.upload(control, '01.jpg', await media.jpeg({ seed: 9 }));
+    await currentStateMounted(id, 'railway');
+    await currentStateMounted(control, 'railway-depth');
+  });
+
   test("a deleted dataset's folder stays when files were added to it", async () => {
     const id = await datasetOf(api, await pairsOf(1), 'shared');
     await currentStateMounted(id, 'shared');
