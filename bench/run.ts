@@ -15,6 +15,7 @@ import { benchLatency } from './rows/latency.js';
 import { benchMemory } from './rows/memory.js';
 import { benchMount } from './rows/mount.js';
 import { benchPage } from './rows/page.js';
+import { benchPairs } from './rows/pairs.js';
 import { benchPresigned } from './rows/presigned.js';
 import { benchPush } from './rows/push.js';
 import { benchRoundTrips } from './rows/round-trips.js';
@@ -32,6 +33,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   uploads: benchUploads,
   growth: benchGrowth,
   history: benchHistory,
+  pairs: benchPairs,
   video: benchVideo,
   memory: benchMemory,
   push: benchPush,
