@@ -228,6 +228,12 @@ describe('JPEG and WebP masks are decoded', () => {
     expect(await codesOf('a.webp', await lossless(black!, white!))).toEqual([]);
   });
 
+  test('colours that scaling loses under transparent pixels are not taken for black', async () => {
+    const image = picture([...WHITE, 0], [...WHITE, 0], { side: 1200 });
+    const bytes = await image.webp({ lossless: true, exact: true, effort: 0 }).toBuffer();
+    expect(await codesOf('a.webp', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
+  });
+
   test('a large picture is scaled down, and a single white pixel is seen in it', async () => {
     for (const encode of [
       (image: Sharp) => image.jpeg({ quality: 95 }).toBuffer(),
