@@ -143,33 +143,37 @@ describe('push --pairs', { timeout: 180_000 }, () => {
     expect(await datasetsOf(name)).toEqual([]);
   });
 
-  test('the training dataset is never READY without its pairs, nor FAILED while pairs are added and removed', async () => {
-    const folder = await folderWith(await editPairsOf(4), newName());
+  test('links controls before it sends targets, and removes targets before their controls', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = await folderWith(await editPairsOf(2), newName());
     const name = basename(folder);
-    const seen: string[] = [];
-    const watch = new AbortController();
-    onTestFinished(() => watch.abort());
-    const events = client.allEvents({ signal: watch.signal });
-    await events.next();
-    const following = (async () => {
-      for await (const event of events) {
-        if (event.type !== 'dataset' || event.dataset.name !== name) continue;
-        const linked = Object.keys((await client.status(event.dataset.id)).links ?? {}).length;
-        seen.push(`${event.dataset.status} ${event.dataset.counts.images} ${linked}`);
-      }
-    })().catch(() => {});
-    expect((await push([folder])).code).toBe(0);
-    await eventually(() => seen.includes('READY 4 1') || undefined);
+    const steps = async (args: readonly string[] = []) => {
+      const before = proxy.seen.length;
+      const pushed = await trainyard(['push', '--pairs', folder, ...args], { env: envFor(proxy.url) });
+      expect(pushed).toMatchObject({ code: 0, stdout: expect.stringMatching(/READY {2}digest .*\n$/) });
+      const ids = new Map((await client.list()).map((dataset) => [dataset.id, dataset.name]));
+      return proxy.seen.slice(before).flatMap(({ method, pathname }) => {
+        const [, id = '', what] = /\/datasets\/(\w+)\/([a-z-]+)$/.exec(pathname) ?? [];
+        return method === 'GET' || what === undefined ? [] : [`${method} ${what} of ${ids.get(id)}`];
+      });
+    };
+    expect(await steps()).toEqual([
+      `POST get-upload-endpoint of ${name}-control`,
+      `PUT links of ${name}`,
+      `POST get-upload-endpoint of ${name}`,
+    ]);
     for (const file of ['target/01.jpg', 'target/01.txt', 'control/01.jpg']) await rm(join(folder, file));
-    await writeFile(join(folder, 'control/05.jpg'), await media.jpeg({ seed: 5 }));
-    await writeFile(join(folder, 'target/05.txt'), 'five');
-    await writeFile(join(folder, 'target/05.jpg'), await media.jpeg({ seed: 55 }));
-    expect((await push([folder, '--replace'])).code).toBe(0);
-    expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg', '04.jpg', '05.jpg']);
-    await eventually(() => seen.filter((each) => each === 'READY 4 1').length > 1 || undefined);
-    watch.abort();
-    await following;
-    expect(seen.filter((each) => each.startsWith('FAILED') || /^READY \d+ 0$/.test(each))).toEqual([]);
+    await writeFile(join(folder, 'control/03.jpg'), await media.jpeg({ seed: 3 }));
+    await writeFile(join(folder, 'target/03.txt'), 'three');
+    await writeFile(join(folder, 'target/03.jpg'), await media.jpeg({ seed: 33 }));
+    expect(await steps(['--replace'])).toEqual([
+      `POST get-upload-endpoint of ${name}-control`,
+      `POST get-upload-endpoint of ${name}`,
+      `DELETE files of ${name}`,
+      `DELETE files of ${name}-control`,
+    ]);
+    expect(await namesIn(`${name}-control`)).toEqual(['02.jpg', '03.jpg']);
   });
 
   test('updates the datasets that are linked already, under any name, and keeps other links', async () => {
