@@ -218,8 +218,8 @@ describe('push --pairs', { timeout: 180_000 }, () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     const folder = await folderWith(await editPairsOf(6), newName());
-    proxy.rule(({ method, pathname }) =>
-      method === 'PUT' && pathname.includes('04') ? { holdAfterBytes: 10 } : undefined,
+    proxy.rule(({ method }) =>
+      method === 'PUT' && proxy.requests('PUT', '').length > 3 ? { holdAfterBytes: 10 } : undefined,
     );
     const running = startCommand(['push', '--pairs', folder, '--concurrency', '1'], { env: envFor(proxy.url) });
     await eventually(() => proxy.requests('PUT', '').length >= 4 || undefined);
