@@ -54,6 +54,12 @@ beforeAll(async () => {
   for (const [name, bytes] of Object.entries(await pairsOf(3))) {
     await writeFile(join(home, 'photos', name.replace('03', '03_new')), bytes);
   }
+  const images = Object.entries(await pairsOf(2)).filter(([name]) => name.endsWith('.jpg'));
+  for (const folder of ['edits/target', 'edits/control', 'edits/mask', 'depth']) {
+    await mkdir(join(home, folder), { recursive: true });
+    for (const [name, bytes] of images) await writeFile(join(home, folder, name), bytes);
+  }
+  for (const name of ['01.txt', '02.txt']) await writeFile(join(home, 'edits/target', name), 'make it night');
   await mkdir(join(home, 'bin'));
   await symlink(COMMAND, join(home, 'bin', 'trainyard'));
   await script('npx', '[ "$1" = --yes ] && shift\nshift\nexec trainyard "$@"');
@@ -71,10 +77,31 @@ function script(name: string, text: string): Promise<void> {
   return writeFile(path, `#!/bin/sh\n${text}\n`).then(() => chmod(path, 0o755));
 }
 
+/** Controls and masks of examples, each with the dataset whose images it has. */
+const LINKED = {
+  'railway-depth': { role: 'control', of: 'railway' },
+  'railway-edges': { role: 'control', of: 'railway' },
+  'railway-mask': { role: 'mask', of: 'railway' },
+  depth: { role: 'control', of: 'railway' },
+  masks: { role: 'mask', of: 'railway' },
+} as const;
+
 /** Makes what examples name, unless it exists: they also remove it. @returns what it is called here */
 async function prepare(): Promise<Names> {
   const ids = new Map((await client.list()).map(({ name, id }) => [name, id]));
-  for (const name of ['railway', 'railway-depth', 'depth', 'wagons', 'photos']) {
+  for (const name of ['railway', 'photos']) {
+    const id = ids.get(name);
+    if (id !== undefined) await client.pairs.setLinks(id, {});
+  }
+  for (const [name, { role, of }] of Object.entries(LINKED)) {
+    const existing = ids.get(name);
+    if (existing !== undefined) await client.datasets.change(existing, { role });
+    if (existing !== undefined) continue;
+    const { id } = await client.create(name, { role });
+    for (const [file, bytes] of Object.entries(await pairsOf(2)))
+      if (file.endsWith('.jpg')) await api.upload(id, `${of}_${file}`, bytes);
+  }
+  for (const name of ['railway', 'wagons', 'photos']) {
     if (ids.has(name)) continue;
     const { id } = await client.create(name);
     ids.set(name, id);
@@ -184,7 +211,8 @@ describe('every command that is printed', () => {
     for (const [line, where] of await printedLines()) {
       if (NOT_RUN.some((pattern) => pattern.test(line))) continue;
       const cwd = await temporaryFolder();
-      await cp(join(home, 'photos'), join(cwd, 'photos'), { recursive: true });
+      for (const folder of ['photos', 'edits', 'depth'])
+        await cp(join(home, folder), join(cwd, folder), { recursive: true });
       const command = runnable(line, await prepare());
       const { code, stdout, stderr } = await run(command, cwd);
       if (code !== 0) failed.push(`${where}: ${line}\n  ran as: ${command}\n  ended with ${code}: ${stdout}${stderr}`);

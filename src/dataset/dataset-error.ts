@@ -49,9 +49,14 @@ function reasonsOf({ counts, links }: Pick<Dataset, 'counts' | 'links'>): Datase
   }
   if (counts.unpaired > 0) {
     const isMask = links.every(({ slot }) => slot === 'mask');
-    const nouns = isMask ? 'mask' : links.some(({ slot }) => slot === 'mask') ? 'control or mask' : 'control';
+    const isEither = !isMask && links.some(({ slot }) => slot === 'mask');
+    const [one, many] = isEither
+      ? ['control or mask', 'controls or masks']
+      : isMask
+        ? ['mask', 'masks']
+        : ['control', 'controls'];
     const code = isMask ? 'MISSING_MASK' : 'MISSING_CONTROL';
-    add(code, `${count(counts.unpaired, `${nouns} is`, `${nouns}s are`)} missing or not usable`);
+    add(code, `${count(counts.unpaired, `${one} is`, `${many} are`)} missing or not usable`);
   }
   return reasons;
 }

@@ -4,7 +4,7 @@ import type { TcpProxy } from './tcp-proxy.js';
 const BACKGROUND_STATEMENTS =
   /listen trainyard|select 1\b|clock_timestamp|"delete_after" <=|"arriving_until" <=|"history_due" <=|"history_bytes" >|from "webhook/;
 /** Retention locks a dataset before it reads; a request reads files in the same trip. */
-const RETENTION = /for no key update(?![\s\S]*from "file")|from "revision"|from "past_file"|set "history_due"/;
+const RETENTION = /for no key update(?![\s\S]*(?:from|join) "file")|from "revision"|from "past_file"|set "history_due"/;
 /**
  * Messages of a new connection: the startup message has no type byte, and a password message a lower-case one. Statements
  * have upper-case ones, and so has Terminate (`X`), which has no answer.

@@ -32,7 +32,7 @@ Examples:
   $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
   $ trainyard push photos --watch --both           also pulls every change of the dataset
   $ trainyard push depth --role control            control images for an edit model, which need no captions
-  $ trainyard push photos --pairs                  target/, control/ and mask/ become linked datasets
+  $ trainyard push edits --pairs                   target/, control/ and mask/ become linked datasets
 
 Run again after ctrl-C or a lost connection, the same command sends only the missing files.
 

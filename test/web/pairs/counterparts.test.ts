@@ -94,8 +94,11 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const { url } = (await api.json<{ url: string }>('POST', `/${id}/shares`, { name: 'Ada' })).body;
     const visited = await site.open('/');
     await visited.page.goto(url);
-    await cardOf(visited.page, 'a.jpg').waitFor();
-    expect(await visited.page.getByText('control').count()).toBe(0);
+    const { page } = visited;
+    await cardOf(page, 'a.jpg').waitFor();
+    expect(await cardOf(page, 'a.jpg').getByText(/control/i).count()).toBe(0);
+    expect(await page.getByText('No control or mask').count()).toBe(0);
+    expect(await page.getByText(depth).count()).toBe(0);
     await close(visited);
   });
 });
