@@ -96,7 +96,11 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await visited.page.goto(url);
     const { page } = visited;
     await cardOf(page, 'a.jpg').waitFor();
-    expect(await cardOf(page, 'a.jpg').getByText(/control/i).count()).toBe(0);
+    expect(
+      await cardOf(page, 'a.jpg')
+        .getByText(/control/i)
+        .count(),
+    ).toBe(0);
     expect(await page.getByText('No control or mask').count()).toBe(0);
     expect(await page.getByText(depth).count()).toBe(0);
     await close(visited);
