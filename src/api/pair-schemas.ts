@@ -19,7 +19,8 @@ const wireLink = z
     missing: stems.meta({ description: 'Images of the training dataset without a control or mask of the same stem.' }),
     extra: stems.meta({ description: 'Controls or masks without an image of the same stem in the training dataset.' }),
     ambiguous: stems.meta({ description: 'Stems of which the linked dataset has several images.' }),
-    misfit: stems.meta({ description: 'Pairs whose sizes do not fit each other.' }),
+    misfit: stems.meta({ description: 'Pairs at whose sizes the trainer stops, or counts the wrong region.' }),
+    stretched: stems.meta({ description: 'Pairs of different aspect ratios, which is a warning.' }),
   })
   .meta({ id: 'Link' });
 

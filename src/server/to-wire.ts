@@ -93,14 +93,14 @@ export function linksToWire(links: readonly LinkView[]): WireLinks {
   return Object.fromEntries(links.map((link) => [link.slot, linkToWire(link)])) as WireLinks;
 }
 
-function linkToWire({ dataset, status, digest, findings }: LinkView): WireLink {
+function linkToWire({ dataset, status, digest, proof }: LinkView): WireLink {
   const { id, name, role } = dataset;
-  const { missing, extra, ambiguous, misfit } = findings;
+  const { missing, extra, ambiguous, misfit, stretched } = proof;
   return {
     ...{ dataset_id: id, name, role, status },
     ...(digest !== undefined && { digest }),
     ...{ missing: stemsOf(missing), extra: stemsOf(extra) },
-    ...{ ambiguous: stemsOf(ambiguous), misfit: stemsOf(misfit) },
+    ...{ ambiguous: stemsOf(ambiguous), misfit: stemsOf(misfit), stretched: stemsOf(stretched) },
   };
 }
 

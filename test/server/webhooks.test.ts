@@ -38,6 +38,7 @@ describe('a webhook', () => {
     await delivered(2);
     await api.upload(id, 'b.jpg', 'not a picture');
     await delivered(3);
+    await api.json('PATCH', `/${id}`, { name: 'renamed wagons' });
     await api.request('DELETE', `/${id}`);
     const events = await delivered(4);
     expect(events.map(({ type }) => type)).toEqual([
@@ -50,7 +51,7 @@ describe('a webhook', () => {
     expect(changed?.digest).not.toBe(digest);
     expect(failed).toMatchObject({ id, status: 'FAILED', counts: { rejected: 1 } });
     expect(failed?.error).toMatchObject({ problems: [{ filename: 'b.jpg', code: expect.any(String) }] });
-    expect(deleted).toEqual({ id, name: 'wagons' });
+    expect(deleted).toEqual({ id, name: 'renamed wagons' });
     for (const request of receiver.received) {
       expect(request).toMatchObject({ method: 'POST', path: '/hook', headers: { 'content-type': 'application/json' } });
       expect(isSigned(request, webhook.secret)).toBe(true);

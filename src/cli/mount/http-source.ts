@@ -40,15 +40,7 @@ export function httpSource(
     name: url,
     manifest: async (signal) => {
       const { digest: wantedDigest } = wanted;
-      // An earlier revision does not say what the linked datasets were then.
-      const latest =
-        wanted.revision === undefined || role !== 'training'
-          ? undefined
-          : await client.manifest(id, { signal }).catch(() => undefined);
-      const isLinked = latest?.links !== undefined;
-      if (isLinked && latest.revision !== wanted.revision) throw statesUnknown(latest.name, wanted.revision ?? 0);
-      const number = isLinked ? undefined : wanted.revision;
-      const query = { revision: number, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
+      const query = { revision: wanted.revision, ...(wantedDigest !== undefined && { digest: wantedDigest }) };
       const manifest = await client.manifest(id, { ...query, signal }).catch(async (error) => {
         if (!(error instanceof TrainyardError) || error.status !== 404) throw error;
         if (error.code === 'revision_not_found') {
@@ -68,8 +60,12 @@ export function httpSource(
       }
       for (const { filename } of files) requireFilename(filename);
       revision = manifest.revision || undefined;
-      if (wanted.revision !== undefined && wanted.revision !== revision) {
-        throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
+      if (wanted.revision !== undefined) {
+        if (wanted.revision !== revision) {
+          throw new CommandError(EXIT.unavailable, `${url} keeps no earlier revisions of datasets.`);
+        }
+        const latest = role === 'training' && !manifest.links ? await client.manifest(id, { signal }) : manifest;
+        if (latest.links && !manifest.links) throw statesUnknown(name, wanted.revision);
       }
       return {
         datasetId,

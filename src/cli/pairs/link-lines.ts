@@ -33,8 +33,9 @@ export function linkLines({ links = {}, linked_from: linkedFrom = [] }: DatasetW
 }
 
 /** `1 missing, 3 extra` */
-function faultsOf({ missing, extra, ambiguous, misfit }: Link): string {
-  const counts = { missing, extra, ambiguous, 'of a size that does not fit': misfit };
+function faultsOf({ missing, extra, ambiguous, misfit, stretched }: Link): string {
+  const sizes = { 'of a size that does not fit': misfit, 'of another aspect ratio': stretched };
+  const counts = { missing, extra, ambiguous, ...sizes };
   return Object.entries(counts)
     .flatMap(([word, { count }]) => (count === 0 ? [] : [`${count.toLocaleString('en')} ${word}`]))
     .join(', ');

@@ -5,10 +5,8 @@ import { listOf, number, object, sha256, size, status, text } from './checks.js'
 
 const stems = object({ count: size, stems: listOf(text) });
 const linkFields = { dataset_id: text, name: text, role: text, status };
-const link = object(
-  { ...linkFields, missing: stems, extra: stems, ambiguous: stems, misfit: stems },
-  { digest: sha256 },
-);
+const faults = { missing: stems, extra: stems, ambiguous: stems, misfit: stems, stretched: stems };
+const link = object({ ...linkFields, ...faults }, { digest: sha256 });
 const manifestLink = object({ dataset_id: text, name: text, revision: number }, { digest: sha256 });
 
 export const links = object({}, Object.fromEntries(LINK_SLOTS.map((slot) => [slot, link])));

@@ -121,7 +121,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       if (digest !== undefined) {
         return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), disconnectSignal(reply)));
       }
-      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision));
+      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, disconnectSignal(reply)));
       const view = await datasets.view(key);
       return manifestToWire(manifestOf(view));
     },

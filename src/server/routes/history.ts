@@ -67,7 +67,7 @@ export function registerHistoryRoutes(app: App, { history }: RouteContext): void
     }),
     async (request) => {
       const { number } = request.params;
-      const { files } = await history.manifest(keyOf(request), number);
+      const files = await history.files(keyOf(request), number);
       const revision = await history.revision(keyOf(request), number);
       return { ...revisionToWire(revision, request), manifest: files.map(fileToWire) };
     },

@@ -1,4 +1,4 @@
-import type { Author, Dataset } from '../../dataset/dataset.js';
+import type { Author, Dataset, StoredFile } from '../../dataset/dataset.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { restoreStem, reverse } from '../../dataset/history/restore-transitions.js';
@@ -57,9 +57,18 @@ export class HistoryService {
     return differenceOfRevisions({ catalog: this.#dependencies.catalog, downloads: this.#downloads }, key, query);
   }
 
-  /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async manifest(key: DatasetKey, number: number): Promise<RevisionManifest> {
-    return this.#manifests.manifest(await this.#findDataset(key), number);
+  /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
+    return this.#manifests.manifest(await this.#findDataset(key), number, signal);
+  }
+
+  /**
+   * The files of a revision, by name.
+   *
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`
+   */
+  async files(key: DatasetKey, number: number): Promise<readonly StoredFile[]> {
+    return (await this.#manifests.ownManifest(await this.#findDataset(key), number)).files;
   }
 
   /**

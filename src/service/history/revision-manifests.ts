@@ -3,13 +3,15 @@ import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/datase
 import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
-import { type LinkedHistory, linkedMoments } from '../../dataset/pairs/linked-moments.js';
+import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../datasets.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 
 /** Revisions whose digests are computed between two reads. */
 const REVISIONS_PER_SEARCH = 200;
+
+type Moment = LinkedMoment<RevisionView>;
 
 /** A revision whose state is known. */
 export interface RevisionView extends Revision {
@@ -39,7 +41,7 @@ export interface RevisionManifest {
   readonly filesDigest?: string | undefined;
   /** Without damaged ones, by name. */
   readonly files: readonly StoredFile[];
-  /** Absent for an earlier revision that is looked up by its number: it does not say what the linked datasets were then. */
+  /** Absent for an earlier revision if no READY states of the linked datasets are kept of its time. */
   readonly links?: readonly ManifestLink[];
 }
 
@@ -66,8 +68,49 @@ export class RevisionManifests {
     this.#catalog = catalog;
   }
 
-  /** @throws ServiceError `revision_not_found` */
-  async manifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
+  /**
+   * The files of a revision, together with the last states that the linked datasets had while it was the latest.
+   *
+   * @throws ServiceError `revision_not_found`; the signal's reason
+   */
+  async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
+    const own = await this.ownManifest(dataset, number);
+    if (own.digest === undefined) return own;
+    const moments = await this.#momentsOf(dataset, signal);
+    for (const moment of moments) if (moment.target.number === number) return manifestAt(moment, own);
+    return own;
+  }
+
+  /**
+   * The newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
+   * of the linked datasets of that moment.
+   *
+   * @throws ServiceError `revision_not_found`; the signal's reason
+   */
+  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
+    for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
+      const manifest = await this.#ownManifestWithDigest(dataset, number, digest);
+      if (manifest !== undefined) return manifest;
+    }
+    for (const moment of await this.#momentsOf(dataset, signal)) {
+      if (moment.digest !== digest) continue;
+      const { target } = moment;
+      const manifest = await this.#ownManifestWithDigest(dataset, target.number, target.digest);
+      if (manifest !== undefined) return manifestAt(moment, manifest);
+    }
+    const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
+    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
+    const kept = await keptSentence(this.#catalog, dataset.id);
+    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${kept}`;
+    throw new ServiceError('revision_not_found', message);
+  }
+
+  /**
+   * The files of a revision, without the states of linked datasets.
+   *
+   * @throws ServiceError `revision_not_found`
+   */
+  async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
     const { id } = dataset;
     const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
@@ -81,57 +124,32 @@ export class RevisionManifests {
     };
   }
 
-  /**
-   * The newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
-   * of the linked datasets of that moment.
-   *
-   * @throws ServiceError `revision_not_found`; the signal's reason
-   */
-  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
-      const manifest = await this.manifest(dataset, number).catch((error) => {
-        // Retention has deleted it in the meantime.
-        if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
-        throw error;
-      });
+  /** `undefined` if the files of the revision have no longer the digest that is known of them. */
+  async #ownManifestWithDigest(
+    dataset: Dataset,
+    number: number,
+    digest: string,
+  ): Promise<RevisionManifest | undefined> {
+    try {
+      const manifest = await this.ownManifest(dataset, number);
       // A recheck may have found a damaged file since the digest was stored.
-      if (manifest?.digest === digest) return manifest;
+      return manifest.digest === digest ? manifest : undefined;
+    } catch (error) {
+      // Retention has deleted it in the meantime.
+      if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
+      throw error;
     }
-    const moment = await this.#momentWithDigest(dataset, digest, signal);
-    if (moment !== undefined) return moment;
-    const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
-    const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
-    const kept = await keptSentence(this.#catalog, dataset.id);
-    const message = `No kept state of "${dataset.name}" that is READY has the digest ${digest}.${now} ${kept}`;
-    throw new ServiceError('revision_not_found', message);
   }
 
-  /** The state of a dataset with links and of these, by the links that it has now. */
-  async #momentWithDigest(
-    dataset: Dataset,
-    digest: string,
-    signal: AbortSignal,
-  ): Promise<RevisionManifest | undefined> {
-    if (dataset.links.length === 0) return undefined;
+  /** The moments of a dataset with links, by the links that it has now, newest first. */
+  async #momentsOf(dataset: Dataset, signal: AbortSignal): Promise<Iterable<Moment>> {
+    if (dataset.links.length === 0) return [];
     const target = await this.#allViewsOf(dataset, signal);
     const links: LinkedHistory<RevisionView>[] = [];
     for (const { slot, dataset: linked } of dataset.links) {
       links.push({ slot, revisions: await this.#allViewsOf(linked, signal) });
     }
-    for (const moment of linkedMoments(target, links)) {
-      if (moment.digest !== digest) continue;
-      const manifest = await this.manifest(dataset, moment.target.number);
-      return {
-        ...manifest,
-        digest,
-        filesDigest: manifest.digest,
-        links: dataset.links.map((link, i) => {
-          const revision = moment.links[i]?.revision;
-          return { ...link, revision: revision?.number ?? 0, digest: revision?.digest };
-        }),
-      };
-    }
-    return undefined;
+    return linkedMoments(target, links);
   }
 
   /** All kept revisions, newest first. */
@@ -193,4 +211,17 @@ export class RevisionManifests {
     );
     return revisions.map((revision) => ({ ...revision, ...states.get(revision.number) }));
   }
+}
+
+/** Adds the states of the linked datasets to the manifest of a revision. */
+function manifestAt({ digest, links }: Moment, manifest: RevisionManifest): RevisionManifest {
+  return {
+    ...manifest,
+    digest,
+    filesDigest: manifest.digest,
+    links: manifest.dataset.links.map((link, i) => {
+      const { number: revision = 0, digest: linkedDigest } = links[i]?.revision ?? {};
+      return { ...link, revision, digest: linkedDigest };
+    }),
+  };
 }

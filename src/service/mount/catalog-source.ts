@@ -65,8 +65,9 @@ export function catalogSource(
     const current = await latest();
     const { dataset } = current;
     if (revision !== undefined && revision !== current.revision) {
-      if (dataset.links.length > 0) throw statesUnknown(dataset.name, revision);
-      return manifests.manifest(dataset, revision);
+      const earlier = await manifests.manifest(dataset, revision, signal);
+      if (dataset.links.length > 0 && earlier.links === undefined) throw statesUnknown(dataset.name, revision);
+      return earlier;
     }
     if (wanted.digest === undefined || wanted.digest === current.digest) return current;
     return manifests.withDigest(dataset, wanted.digest, signal).catch((error) => {

@@ -100,7 +100,7 @@ export class MountArchives {
       return { ...(await history.manifestWithDigest(key, digest.toLowerCase(), signal)), digest: digest.toLowerCase() };
     }
     if (revision !== undefined) {
-      const manifest = await history.manifest(key, revision);
+      const manifest = await history.manifest(key, revision, signal);
       if (manifest.digest !== undefined) return { ...manifest, digest: manifest.digest };
       const message = `Revision ${revision} of "${manifest.dataset.name}" is not fit to train on, and only a READY one can be mounted.`;
       throw new ServiceError('not_ready', message);

@@ -117,13 +117,20 @@ export class MountRoot {
     if (datasetStatusOf(dataset, now, this.#dependencies.rules) !== 'READY') return;
     const quietAt = lastActivityOf(dataset) + QUIET;
     if (quietAt > now) return this.#schedule(id, (quietAt - now) / 1000);
-    const sameName = await this.#dependencies.catalog.datasets({ name: dataset.name });
-    const oldest = sameName.at(-1);
-    if (oldest !== undefined && oldest.id !== id) {
-      this.#warnOnce(dataset, 'another account has an older dataset of this name, so it is not mounted');
+    // The folders of its controls and its mask are replaced too.
+    for (const mounted of [dataset, ...dataset.links.map((link) => link.dataset)]) {
+      if (await this.#isOldestOfItsName(mounted)) continue;
+      const which = mounted.id === id ? 'this name' : `the name "${mounted.name}", which it links to`;
+      this.#warnOnce(dataset, `another account has an older dataset of ${which}, so it is not mounted`);
       return;
     }
     await this.#mount(dataset);
+  }
+
+  /** Folders are named after datasets, whose names are unique within an account only. */
+  async #isOldestOfItsName({ id, name }: Pick<Dataset, 'id' | 'name'>): Promise<boolean> {
+    const sameName = await this.#dependencies.catalog.datasets({ name });
+    return (sameName.at(-1)?.id ?? id) === id;
   }
 
   async #mount(dataset: Dataset): Promise<void> {

@@ -104,9 +104,9 @@ export function stateOfLink({ revision, digest }: MountLink): WantedState {
   return revision === undefined ? { digest } : { revision };
 }
 
-/** The error of a mount of a revision whose dataset has links: these are of the dataset, not of its revisions. */
+/** The error of a mount of a revision without kept states of its controls and its mask. */
 export function statesUnknown(name: string, revision: number): MountError {
-  const message = `Revision ${revision} of "${name}" does not say which states its controls and its mask had. Use --digest with the digest of all, as .mount.json or "trainyard show" has it, or mount the latest state.`;
+  const message = `No READY states of the controls and the mask of "${name}" are kept from the time when revision ${revision} was its latest. Mount another revision, or the latest state.`;
   return new MountError('failed', message);
 }
 

@@ -8,10 +8,10 @@ import {
   statusOf,
 } from '../../dataset/dataset.js';
 import { digestOf } from '../../dataset/digest.js';
-import type { LinkView, PairFindings } from '../../dataset/pairs/links.js';
+import type { LinkView } from '../../dataset/pairs/links.js';
 import { isPairFile, type PairFile } from '../../dataset/pairs/pair-faults.js';
 import { pairFindingsOf } from '../../dataset/pairs/pair-findings.js';
-import { type PairProof, provePairs } from '../../dataset/pairs/pair-proof.js';
+import { provePairs } from '../../dataset/pairs/pair-proof.js';
 import type { Problem } from '../../dataset/problems.js';
 import type { LinkedFile } from '../../storage/catalog/pairs/linked-files.js';
 
@@ -50,7 +50,7 @@ export function judgeLinks(
     const proof = provePairs(target, groups, slot);
     const digest = status === 'READY' ? digestOf(sound) : undefined;
     return {
-      view: { slot, dataset: linked, status, digest, findings: findingsOf(proof) },
+      view: { slot, dataset: linked, status, digest, proof },
       link: { slot, name: linked.name, status, groups, proof, warnings },
     };
   });
@@ -61,8 +61,4 @@ export function judgeLinks(
       judged.map(({ link }) => link),
     ),
   };
-}
-
-function findingsOf({ missing, ambiguous, misfit, stretched, extra }: PairProof): PairFindings {
-  return { missing, extra, ambiguous, misfit: [...misfit, ...stretched].sort() };
 }

@@ -36,7 +36,7 @@ export async function* watchAccount(
   const fingerprints = new Map<string, string>();
   /** When time will change the status of a dataset. */
   const nextChanges = new Map<string, Micros>();
-  /** The ids of the datasets that each dataset links to. */
+  /** The ids of the datasets that each dataset with links links to. */
   const linkedIds = new Map<string, readonly string[]>();
   let wake = new AbortController();
   let hasGap = false;
@@ -51,7 +51,8 @@ export async function* watchAccount(
     else nextChanges.set(id, nextChange);
     const ids = dataset.links.map((link) => link.dataset.id);
     const known = linkedIds.get(id) ?? [];
-    linkedIds.set(id, ids);
+    if (ids.length === 0) linkedIds.delete(id);
+    else linkedIds.set(id, ids);
     // A linked dataset that is new may have changed before.
     if (ids.some((linkedId) => !known.includes(linkedId))) changed.add(id);
     const fingerprint = fingerprintOf(dataset, status);

@@ -3,9 +3,16 @@ import type { DatasetChange } from './watch-dataset.js';
 
 /** A dataset that is being watched. */
 interface Watch {
+  readonly id: string;
   readonly changes: AsyncIterator<DatasetChange>;
   readonly ending: AbortController;
-  next: Promise<{ readonly id: string; readonly change: DatasetChange | undefined }>;
+}
+
+/** What a watch has found. Without a change, it has ended, because of an error or not. */
+interface Step {
+  readonly watch: Watch;
+  readonly change?: DatasetChange | undefined;
+  readonly error?: unknown;
 }
 
 /**
@@ -20,44 +27,60 @@ export async function* watchWithLinked(
   signal: AbortSignal,
 ): AsyncGenerator<DatasetChange> {
   const watches = new Map<string, Watch>();
-  const advance = async (id: string, changes: AsyncIterator<DatasetChange>) => {
+  const steps: Step[] = [];
+  let wake = () => {};
+  const advance = async (watch: Watch) => {
+    let step: Step;
     try {
-      const { done, value } = await changes.next();
-      return { id, change: done === true ? undefined : value };
+      const { done, value } = await watch.changes.next();
+      step = { watch, change: done === true ? undefined : value };
     } catch (error) {
-      // A linked dataset may be unlinked and deleted before it is watched.
-      if (id === key.id) throw error;
-      return { id, change: undefined };
+      step = { watch, error };
     }
+    steps.push(step);
+    wake();
   };
-  const watch = (id: string) => {
+  const begin = (id: string) => {
     const ending = new AbortController();
     const changes = watchDataset({ ...key, id }, AbortSignal.any([signal, ending.signal]))[Symbol.asyncIterator]();
-    watches.set(id, { changes, ending, next: advance(id, changes) });
+    const watch = { id, changes, ending };
+    watches.set(id, watch);
+    void advance(watch);
   };
-  const end = (id: string) => {
-    watches.get(id)?.ending.abort();
+  const end = ({ id, ending, changes }: Watch) => {
     watches.delete(id);
+    ending.abort();
+    // Without this, a watch whose change is not taken would go on listening.
+    void changes.return?.();
   };
   try {
-    watch(key.id);
+    begin(key.id);
     while (watches.has(key.id)) {
-      const { id, change } = await Promise.race([...watches.values()].map(({ next }) => next));
-      const watched = watches.get(id);
-      if (watched === undefined) continue;
+      const step = steps.shift();
+      if (step === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      const { watch, change, error } = step;
+      const { id } = watch;
+      if (watches.get(id) !== watch) continue;
       if (change === undefined) {
-        end(id);
+        end(watch);
+        // A linked dataset may be unlinked and deleted before it is watched.
+        if (id === key.id && error !== undefined) throw error;
         continue;
       }
       if (id === key.id) {
         const linked = new Set(change.dataset.links.map(({ dataset }) => dataset.id));
-        for (const known of watches.keys()) if (known !== key.id && !linked.has(known)) end(known);
-        for (const added of linked) if (!watches.has(added)) watch(added);
+        for (const known of watches.values()) if (known.id !== key.id && !linked.has(known.id)) end(known);
+        for (const added of linked) if (!watches.has(added)) begin(added);
       }
       yield change;
-      watched.next = advance(id, watched.changes);
+      void advance(watch);
     }
   } finally {
-    for (const id of watches.keys()) end(id);
+    for (const watch of watches.values()) end(watch);
   }
 }

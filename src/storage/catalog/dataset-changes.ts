@@ -77,6 +77,10 @@ export async function changeDataset(
         .updateTable('dataset')
         .set({ ...changes, updated_at: now })
         .where('id', '=', key.id),
+      // The event of its deletion names it by this.
+      ...('name' in changes
+        ? [query.updateTable('announcement').set({ name: changes.name }).where('dataset_id', '=', key.id)]
+        : []),
       // A control without captions is READY, a training dataset is not.
       ...('role' in changes ? [forgetReadiness(query, key.id)] : []),
       ...(role !== undefined && isInspectedAnew(row.role as Role, role)

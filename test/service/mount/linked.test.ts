@@ -120,6 +120,31 @@ describe.each(SOURCES)('mounting a dataset with links from a %s', (kind, sourceA
     expect((await recordOf(root, names[0]!)).digest).toBe(digest);
   });
 
+  test('a revision is mounted with the last controls of its time; without any, it is refused', async () => {
+    const { target, control, names } = await edit(named('revisions'));
+    const root = await newRoot();
+    const mount = (...more: string[]) => run(['mount', names[0]!, '--into', root, ...sourceArgs(), ...more]);
+    const controls = () => digestOfFolder(join(root, names[1]!));
+    const { revision } = (await api.manifest(target)).body;
+    // A file that is replaced begins a revision.
+    await api.upload(control, '5.PNG', await media.png({ seed: 99 }));
+    expect((await mount()).code).toBe(0);
+    const [of, images] = [await controls(), await digestOfFolder(join(root, names[0]!))];
+    await api.upload(target, '5.jpg', await media.jpeg({ seed: 98 }));
+    await api.upload(control, '5.PNG', await media.png({ seed: 97 }));
+    expect((await mount()).code).toBe(0);
+    expect(await controls()).not.toBe(of);
+    expect((await mount('--revision', String(revision))).code).toBe(0);
+    expect([await controls(), await digestOfFolder(join(root, names[0]!))]).toEqual([of, images]);
+
+    const later = await newDataset(named('later'), 'control');
+    for (let i = 0; i < PAIRS; i++) await api.upload(later, `${i}.png`, await media.png({ seed: i }));
+    expect((await api.request('PUT', `/${target}/links`, jsonOf({ control_1: later }))).status).toBe(200);
+    const refused = await mount('--revision', String(revision));
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('No READY states of the controls');
+  });
+
   test('a missing control is said, and nothing is mounted', async () => {
     const { control, names } = await edit(named('eleven'));
     await api.request('DELETE', `/${control}/files/7.PNG`);

@@ -110,6 +110,21 @@ describe('serve --mount-root', () => {
     expect(trainerWalk(join(root, 'twin'))).toHaveLength(2);
   });
 
+  test("a control's name that an older dataset of another account has keeps the training dataset from being mounted", async () => {
+    const other = await server.api('others');
+    await datasetOf(other, await pairsOf(1), 'their-depth');
+    const theirs = (await other.list()).body.datasets.find(({ name }) => name === 'their-depth')!;
+    await other.request('DELETE', `/${theirs.id}/files/01.txt`);
+    await other.json('PATCH', `/${theirs.id}`, { role: 'control' });
+    await currentStateMounted(theirs.id, 'their-depth').catch(() => {});
+    const control = (await api.json<{ id: string }>('POST', '', { name: 'their-depth', role: 'control' })).body.id;
+    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
+    const id = await datasetOf(api, await pairsOf(1), 'of-two');
+    await api.json('PUT', `/${id}/links`, { control_1: control });
+    await warned('the name "their-depth", which it links to');
+    expect(existsSync(join(root, 'of-two'))).toBe(false);
+  });
+
   test('a stop during a mount leaves no partial folder, and the next start mounts missed changes', async () => {
     const kept = await datasetOf(api, await pairsOf(1), 'kept');
     await currentStateMounted(kept, 'kept');

@@ -38,8 +38,9 @@ export async function unpairedShiftsOf(
   send: Transaction['send'],
   { row, changes, isWholeDataset }: { row: DatasetRow; changes: readonly StemChange[]; isWholeDataset: boolean },
 ): Promise<UnpairedShift[]> {
+  if (row.linked === LINKED.none) return [];
   const paired = changes.filter(changesPairs);
-  if (row.linked === LINKED.none || paired.length === 0) return [];
+  if (paired.length === 0) return [];
   const stems = isWholeDataset ? undefined : paired.map(({ stem }) => stem);
   if (row.linked === LINKED.from) {
     const [slots, ...files] = await send([
