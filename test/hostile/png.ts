@@ -49,16 +49,7 @@ const SAMPLES: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
 /** Bytes of all rows, with their filter bytes (PNG specification, third edition, 8.1). */
 function pixelBytes({ width, height, depth = 8, colour = 0, isInterlaced = false }: Layout): number {
-  const passes = [
-    [0, 0, 8, 8],
-    [4, 0, 8, 8],
-    [0, 4, 4, 8],
-    [2, 0, 4, 4],
-    [0, 2, 2, 4],
-    [1, 0, 2, 2],
-    [0, 1, 1, 2],
-  ] as const;
-  const used = isInterlaced ? passes : ([[0, 0, 1, 1]] as const);
+  const used = isInterlaced ? ADAM7_PASSES : ([[0, 0, 1, 1]] as const);
   return used.reduce((sum, [left, top, across, down]) => {
     const [columns, rows] = [Math.ceil((width - left) / across), Math.ceil((height - top) / down)];
     return sum + (columns > 0 && rows > 0 ? rows * (1 + Math.ceil((columns * depth * (SAMPLES[colour] ?? 1)) / 8)) : 0);

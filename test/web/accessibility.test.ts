@@ -5,8 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { visit } from '../harness/browser.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
-import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
-import { datasetOfRole, link } from './links/linked-datasets.js';
+import { controlsOf, datasetOfRole, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
 import { bytesOf, dockOf, FILES, FOLDER } from './upload/drop-files.js';
 import { folderOfPairs } from './upload/folder-of-pairs.js';
 
@@ -59,7 +58,7 @@ describeInBrowser('serious accessibility violations', (site) => {
     target = await datasetOfRole(api, 'targets', 'training', ['a', 'b']);
     control = await datasetOfRole(api, 'controls', 'control', ['a', 'b']);
     await api.upload(control, 'a.txt', 'a caption that is not used');
-    await link(api, target, { control_1: control, mask: await datasetOfRole(api, 'masks', 'mask', ['a']) });
+    await linkDatasets(api, target, { control_1: control, mask: await datasetOfRole(api, 'masks', 'mask', ['a']) });
     interrupted = await api.newDataset('one that waits');
     await api.link(interrupted, 'late.jpg', 1000);
     linked = await datasetWith(api, await targetsOf(['a', 'b', 'c']), { name: 'one with controls' });

@@ -1,3 +1,4 @@
+import type { WireDatasetWithFiles } from '../../src/api/schemas.js';
 import type { LinkSlot, Role } from '../../src/dataset/dataset.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
@@ -11,9 +12,23 @@ export async function datasetWith(api: Api, files: Files, { role, name }: { role
   return body.id;
 }
 
+/** Creates a dataset of this role with one image of each stem, and a caption for each if it is a training dataset. */
+export async function datasetOfRole(api: Api, name: string, role: Role, stems: readonly string[]): Promise<string> {
+  const image = await media.jpeg({ seed: role.length });
+  const filesOf = (stem: string): [string, Buffer | string][] => [
+    [`${stem}.jpg`, image],
+    ...(role === 'training' ? [[`${stem}.txt`, `the caption of ${stem}`] as [string, string]] : []),
+  ];
+  return datasetWith(api, Object.fromEntries(stems.flatMap(filesOf)), { name, role });
+}
+
 export async function linkDatasets(api: Api, target: string, links: Partial<Record<LinkSlot, string>>) {
   const { status, body } = await api.json('PUT', `/${target}/links`, links);
   if (status !== 200) throw new Error(JSON.stringify(body));
+}
+
+export async function statusOf(api: Api, id: string): Promise<WireDatasetWithFiles> {
+  return (await api.status(id)).body;
 }
 
 /** Targets of these stems, each with its caption. */

@@ -19,8 +19,10 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
   const client = useClient();
   const queries = useQueryClient();
-  const [name, setName] = useState(dataset.name);
-  const [role, setRole] = useState<Role>(dataset.role);
+  // As they were when the dialog opened: somebody else may change one of them meanwhile.
+  const [opened] = useState(dataset);
+  const [name, setName] = useState(opened.name);
+  const [role, setRole] = useState<Role>(opened.role);
   const [failure, setFailure] = useState('');
   const [isSaving, setSaving] = useState(false);
   const nameError = datasetNameErrorOf(name, NO_NAMES);
@@ -31,9 +33,14 @@ export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles
     setSaving(true);
     setFailure('');
     try {
-      const updated = await client.datasets.change(dataset.id, { name: parseDatasetName(name), role });
-      putDataset(queries, updated);
-      refetchDatasetSoon(queries, dataset.id);
+      const changed = {
+        ...(name !== opened.name && { name: parseDatasetName(name) }),
+        ...(role !== opened.role && { role }),
+      };
+      if (Object.keys(changed).length > 0) {
+        putDataset(queries, await client.datasets.change(dataset.id, changed));
+        refetchDatasetSoon(queries, dataset.id);
+      }
       onClose();
     } catch (error) {
       setFailure(messageOf(error));

@@ -7,11 +7,12 @@ const MAX_STEMS = 5;
 
 /** What is missing in a link, as it is saved. */
 export function PairState({ link, word }: { link: LinkState; word: string }) {
-  const { missing, ambiguous, misfit, extra, status } = link;
+  const { missing, ambiguous, misfit, stretched, extra, status } = link;
   const lines = [
     missing.count > 0 && `No ${word} for ${countOf(missing.count, 'target')}: ${namesOf(missing)}`,
     ambiguous.count > 0 && `Several files of one name: ${namesOf(ambiguous)}`,
     misfit.count > 0 && `The sizes do not fit: ${namesOf(misfit)}`,
+    stretched.count > 0 && `Of another aspect ratio: ${namesOf(stretched)}`,
     extra.count > 0 && `No target for ${countOf(extra.count, 'file')}: ${namesOf(extra)}`,
     status !== 'READY' && `The dataset is ${status}`,
   ].filter((line) => line !== false);

@@ -90,8 +90,6 @@ export function applyChange(queries: QueryClient, change: DatasetChange): void {
     return;
   }
   refetchDatasetSoon(queries, change.id);
-  // The event may be about a file of a linked dataset.
-  for (const link of Object.values(known?.links ?? {})) if (link) refetchDatasetSoon(queries, link.dataset_id);
 }
 
 /** Signed links, with which the browser loads the files of a dataset without a token. */

@@ -14,11 +14,7 @@ interface LinkedDatasets {
 }
 
 /** The controls and the mask of a dataset, kept up to date by `Live`; none for most datasets. */
-export function useLinkedDatasets({
-  links,
-}: {
-  readonly links: DatasetWithFiles['links'] | undefined;
-}): LinkedDatasets {
+export function useLinkedDatasets({ links }: Pick<DatasetWithFiles, 'links'>): LinkedDatasets {
   const client = useClient();
   const queries = useQueryClient();
   const linked = LINK_SLOTS.flatMap((slot) => (links?.[slot] === undefined ? [] : [{ slot, ...links[slot] }]));

@@ -45,10 +45,7 @@ export function pairFilterParameters({ view, search, file }: PairFilter): URLSea
 }
 
 /** The views that tell something about a dataset: only a training dataset needs captions, and controls and masks if it has links. */
-export function viewsOf({
-  role,
-  links,
-}: Pick<DatasetWithFiles, 'role'> & { links?: DatasetWithFiles['links'] | undefined }): View[] {
+export function viewsOf({ role, links }: Pick<DatasetWithFiles, 'role' | 'links'>): View[] {
   if (role !== 'training') return ['all', 'unused', 'warnings', 'rejected'];
   return [
     'all',

@@ -43,11 +43,8 @@ export function PairsView({ dataset }: { dataset: DatasetWithFiles }) {
     const matches = nameMatcher(filter.search);
     return allRejected.filter(({ filename }) => matches([filename]));
   }, [allRejected, filter.search]);
-  const isShared = useIsShared();
-  // A share link shows no other dataset.
-  const links = isShared ? undefined : dataset.links;
-  const { linked, error, retry } = useLinkedDatasets({ links });
-  const views = viewsOf({ role: dataset.role, links });
+  const { linked, error, retry } = useLinkedDatasets(dataset);
+  const views = viewsOf(dataset);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the views follow from the role and the links
   const counts = useMemo(() => viewCounts(pairs, views, linked), [pairs, linked, views.join()]);
   const rejected = Math.max(allRejected.length, dataset.counts.rejected - (dataset.damaged?.length ?? 0));

@@ -7,7 +7,7 @@ const namesOf = (name: string, ...folders: string[]) =>
   pairDatasetsOf(name, pairFoldersOf(folders)!.folders).map((dataset) => `${dataset.name} ${dataset.role}`);
 
 describe('pairFoldersOf', () => {
-  test('finds targets, controls and masks, whatever their order and case', () => {
+  test('finds targets, controls and masks in any order and case', () => {
     expect(partsOf('mask', 'control', 'target')).toEqual(['target=target', 'control_1=control', 'mask=mask']);
     expect(partsOf('Target', 'CONTROL_2', 'control_1')).toEqual([
       'target=Target',

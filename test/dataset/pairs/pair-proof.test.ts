@@ -82,7 +82,7 @@ describe('the proof of pairs', () => {
     );
   });
 
-  test('finds nothing where each target has its control, whatever its type and size', () => {
+  test('finds nothing where each target has a control, of any type and size', () => {
     const target = [...files('a.jpg', 'a.txt', 'b.png', 'b.txt'), stored('c.mp4')];
     const linked = [stored('a.webp', { size: [512, 384] }), stored('b.PNG', { size: [4000, 3001] }), stored('c.jpeg')];
     expect(findingsOf(target, linked)).toEqual([]);

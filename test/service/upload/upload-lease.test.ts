@@ -142,7 +142,7 @@ describe('an upload that stalls past its lease', () => {
 
   test.each([
     ['by its owner', 0, 'link_withdrawn'],
-    ['by cleanup, since nobody renewed its lease', LEASE + SECOND, 'unavailable'],
+    ['by cleanup, since its lease was not renewed', LEASE + SECOND, 'unavailable'],
   ])('leaves no bytes of a file that was removed %s', async (_, ahead, code) => {
     const service = await openService();
     const stalled = await service.stall(() => service.direct('b.txt'));

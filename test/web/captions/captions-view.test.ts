@@ -189,12 +189,16 @@ describeInBrowser('the view Captions', (site) => {
     const { page } = await open(id);
     await page.getByLabel('Trigger word').fill('sks');
     await page.getByText('2 changes').waitFor();
-    // Blocks events and refetches until the job has started; it repeats its requests.
-    let isBlocked = true;
-    await page.route(/\/(events|status)/, (route) => (isBlocked ? route.abort() : route.continue()));
-    await site.api.upload(id, 'one.txt', 'theirs');
+    // Another client's change arrives after the job has read the captions and before it writes them.
+    let isFirst = true;
+    await page.route(/\/captions$/, async (route) => {
+      if (route.request().method() === 'PUT' && isFirst) {
+        isFirst = false;
+        await site.api.upload(id, 'one.txt', 'theirs');
+      }
+      await route.continue();
+    });
     await page.getByRole('button', { name: 'Change 2 captions' }).click();
-    isBlocked = false;
     await jobOf(page, 'Prepend “sks” to 2 captions').getByText('1 caption changed, 1 caption skipped.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'theirs', two: 'sks, a signal' });
     await page.getByRole('listitem').filter({ hasText: 'one.txt' }).getByRole('link', { name: 'Look at it' }).click();

@@ -70,6 +70,27 @@ describeInBrowser('controls and masks in "Fit to train?"', (site) => {
     expect(browserErrors).toEqual([]);
   });
 
+  test('a control of another aspect ratio is a warning, one that is too narrow an error', async () => {
+    const { api } = site;
+    const id = await datasetWith(api, await targetsOf(['a', 'b']));
+    const control = await datasetWith(api, {}, { role: 'control' });
+    await api.upload(control, 'a.png', await media.png({ width: 200, height: 96 }));
+    await api.upload(control, 'b.png', await media.png({ width: 96, height: 96 }));
+    await linkDatasets(api, id, { control_1: control });
+    const { page } = await open(id);
+    await verdict(page, 'Fit to train');
+    const section = pairs(page);
+    await section.getByText('Other aspect ratios').waitFor();
+    await section.getByText('200 × 96').waitFor();
+    await section.getByText('Each target has its control.').waitFor();
+    expect(await section.getByText('The trainer stops').count()).toBe(0);
+    await api.upload(control, 'b.png', await media.png({ width: 96, height: 8 }));
+    await verdict(page, 'Not fit to train');
+    await section.getByText('The trainer stops').waitFor();
+    expect(await section.getByText("Sizes that don't fit").count()).toBe(1);
+    expect(await section.getByText('Each target has its control.').count()).toBe(0);
+  });
+
   test('or it is chosen; a file of a wrong kind is not sent', async () => {
     const { id, control } = await linked(['a', 'b'], ['a']);
     const { page, browserErrors } = await open(id);

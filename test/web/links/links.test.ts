@@ -4,7 +4,7 @@ import type { Api } from '../../harness/api.js';
 import type { Visit } from '../../harness/browser.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { close, soon } from '../pairs/pairs-page.js';
-import { datasetOfRole, link, statusOf } from './linked-datasets.js';
+import { datasetOfRole, linkDatasets, statusOf } from '../linked-datasets.js';
 
 describeInBrowser('the links of a dataset', (site) => {
   async function newAccount(): Promise<{ api: Api; open: (path?: string) => Promise<Visit> }> {
@@ -88,7 +88,7 @@ describeInBrowser('the links of a dataset', (site) => {
     const { api, open } = await newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a', 'b', 'c']);
     const control = await datasetOfRole(api, 'depth', 'control', ['a', 'b', 'x']);
-    await link(api, id, { control_1: control });
+    await linkDatasets(api, id, { control_1: control });
     const visited = await open(`/datasets/${id}`);
     const { page } = visited;
     await page.getByText('FAILED', { exact: true }).waitFor();
@@ -113,7 +113,7 @@ describeInBrowser('the links of a dataset', (site) => {
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Type the name to confirm').fill('depth');
     // Linked meanwhile: the service has the last word.
-    await link(api, id, { control_1: control });
+    await linkDatasets(api, id, { control_1: control });
     await dialog.getByRole('button', { name: 'Delete permanently' }).click();
     await dialog.getByText('railway').waitFor();
     await dialog.getByRole('button', { name: /Close|Cancel/ }).click();

@@ -4,7 +4,7 @@ import type { Api } from '../../harness/api.js';
 import type { Visit } from '../../harness/browser.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { cardOf, close, filterOf, soon } from '../pairs/pairs-page.js';
-import { datasetOfRole, link, statusOf } from './linked-datasets.js';
+import { datasetOfRole, linkDatasets, statusOf } from '../linked-datasets.js';
 
 const menu = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
 
@@ -98,11 +98,27 @@ describeInBrowser('the role of a dataset', (site) => {
     for (const each of [visited, other, list]) await close(each);
   });
 
+  test('is changed alone if the name was changed by somebody else meanwhile', async () => {
+    const { api, open } = await newAccount();
+    const id = await datasetOfRole(api, 'railway', 'training', ['a']);
+    const visited = await open(`/datasets/${id}`);
+    const { page } = visited;
+    await menu(page, 'Name and role').click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('Control', { exact: true }).click();
+    await api.json('PATCH', `/${id}`, { name: 'rails' });
+    await page.getByRole('dialog', { name: 'Name and role of rails' }).waitFor();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(await statusOf(api, id)).toMatchObject({ name: 'rails', role: 'control' });
+    await close(visited);
+  });
+
   test('that a link needs is not changed, with the reason', async () => {
     const { api, open } = await newAccount();
     const target = await datasetOfRole(api, 'railway', 'training', ['a']);
     const control = await datasetOfRole(api, 'railway-depth', 'control', ['a']);
-    await link(api, target, { control_1: 'railway-depth' });
+    await linkDatasets(api, target, { control_1: 'railway-depth' });
     const visited = await open(`/datasets/${control}`);
     const { page } = visited;
     await menu(page, 'Name and role').click();

@@ -2,7 +2,7 @@ import type { Locator, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { datasetOfRole, link } from '../links/linked-datasets.js';
+import { datasetOfRole, linkDatasets } from '../linked-datasets.js';
 import { close, pictureOf, soon } from './pairs-page.js';
 
 const [WIDTH, HEIGHT] = [120, 80];
@@ -43,7 +43,7 @@ describeInBrowser('the comparison of a target', (site) => {
       await api.upload(depth, `${stem}.png`, await imageOf('#00f'));
       await api.upload(masks, `${stem}.png`, await imageOf('#000', '#fff'));
     }
-    await link(api, id, { control_1: depth, mask: masks });
+    await linkDatasets(api, id, { control_1: depth, mask: masks });
     return { id, depth, masks };
   }
 

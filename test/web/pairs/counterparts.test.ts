@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
-import { datasetOfRole, link } from '../links/linked-datasets.js';
+import { datasetOfRole, linkDatasets } from '../linked-datasets.js';
 import { cardOf, close, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
 /** The small picture of a card. */
@@ -17,7 +17,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const id = await datasetOfRole(api, named('railway'), 'training', ['a', 'b']);
     const depth = await datasetOfRole(api, named('depth'), 'control', ['a', 'b']);
     const masks = await datasetOfRole(api, named('masks'), 'mask', ['a']);
-    await link(api, id, { control_1: depth, mask: masks });
+    await linkDatasets(api, id, { control_1: depth, mask: masks });
     const visited = await site.open(`/datasets/${id}`);
     const { page } = visited;
     await soon(() => isPainted(smallOf(page, 'a.jpg', 'control a.jpg'))).toBe(true);
@@ -40,9 +40,9 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     await page.getByText('FAILED', { exact: true }).waitFor();
 
     // Links that are made elsewhere appear, too.
-    await link(api, id, {});
+    await linkDatasets(api, id, {});
     await page.getByRole('list', { name: 'Controls and mask of a' }).waitFor({ state: 'detached' });
-    await link(api, id, { control_1: depth });
+    await linkDatasets(api, id, { control_1: depth });
     await cardOf(page, 'a.jpg').getByText('No control', { exact: true }).waitFor();
     await close(visited);
   });
@@ -51,7 +51,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const { api } = site;
     const id = await datasetOfRole(api, named('railway'), 'training', ['a', 'b']);
     const depth = await datasetOfRole(api, named('depth'), 'control', ['a', 'b']);
-    await link(api, id, { control_1: depth });
+    await linkDatasets(api, id, { control_1: depth });
     const visited = await site.open(`/datasets/${id}`);
     const { page } = visited;
     await smallOf(page, 'a.jpg', 'control a.jpg').waitFor();
@@ -73,7 +73,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const { api } = site;
     const id = await datasetOfRole(api, named('railway'), 'training', ['a']);
     const depth = await datasetOfRole(api, named('depth'), 'control', ['a']);
-    await link(api, id, { control_1: depth });
+    await linkDatasets(api, id, { control_1: depth });
     const visited = await site.open('/');
     const { page, context } = visited;
     await context.route(`**/${depth}/status`, (route) => route.abort());
@@ -90,7 +90,7 @@ describeInBrowser('the controls and the mask of a pair', (site) => {
     const { api } = site;
     const id = await datasetOfRole(api, named('railway'), 'training', ['a']);
     const depth = await datasetOfRole(api, named('depth'), 'control', ['a']);
-    await link(api, id, { control_1: depth });
+    await linkDatasets(api, id, { control_1: depth });
     const { url } = (await api.json<{ url: string }>('POST', `/${id}/shares`, { name: 'Ada' })).body;
     const visited = await site.open('/');
     await visited.page.goto(url);

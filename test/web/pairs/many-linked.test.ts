@@ -5,7 +5,7 @@ import { fillBlobs } from '../../../bench/fill-blobs.js';
 import * as media from '../../fixtures/media.js';
 import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
-import { link } from '../links/linked-datasets.js';
+import { linkDatasets } from '../linked-datasets.js';
 import { cardOf, close, filterOf, focusedOf, isPainted, namesOf, pictureOf, soon } from './pairs-page.js';
 
 const PAIRS = 10_000;
@@ -29,7 +29,7 @@ describeInBrowser('ten thousand pairs with controls', { start, timeoutMs: 180_00
   test('read the names of the controls once, render few at a time, and follow changes', async () => {
     const { api } = site;
     expect((await api.json('PATCH', `/${control}`, { role: 'control' })).status).toBe(200);
-    await link(api, target, { control_1: control });
+    await linkDatasets(api, target, { control_1: control });
     const visited = await site.open('/');
     const { page } = visited;
     const reads: string[] = [];

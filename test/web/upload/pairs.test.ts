@@ -112,6 +112,25 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await ready(idIn(page));
   });
 
+  test('can not be cancelled while its datasets are being made', async () => {
+    const folder = await folderOfPairs({ target: await targetsOf(['a']), control: await controlsOf(['a']) }, 'canals');
+    const { page } = await site.open('/', { at: proxy });
+    await pick(page, folder);
+    const isLinking = ({ method, path }: Seen) => method === 'PUT' && path.endsWith('/links');
+    let goOn = () => {};
+    const held = new Promise<undefined>((resolve) => {
+      goOn = () => resolve(undefined);
+    });
+    proxy.rule((seen) => (isLinking(seen) ? held : undefined));
+    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' }).click();
+    await eventually(() => proxy.seen.findLast(isLinking));
+    await page.keyboard.press('Escape');
+    expect(await dialogOf(page).getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
+    goOn();
+    await dockOf(page).getByText('3 files uploaded').waitFor();
+    await ready(idIn(page));
+  });
+
   test('says what is wrong with its sub-folders, and can be uploaded as one dataset', async () => {
     const folder = await folderOfPairs(
       { target: await targetsOf(['a']), control: await controlsOf(['b']), control_1: await controlsOf(['c']) },

@@ -10,7 +10,7 @@ import { DropPlace } from '../../upload/add-files/drop-place.js';
 import { FindingGroup } from '../finding-group.js';
 import type { LinkedFiles } from './linked-files.js';
 import { MissingList } from './missing-list.js';
-import { AmbiguousList, ExtraList, FileProblems, MisfitList } from './other-lists.js';
+import { AmbiguousList, ExtraList, FileProblems, SizeList } from './other-lists.js';
 
 type LinkSectionProps = Omit<LinkedFiles, 'link'> & { readonly link: Omit<LinkedFiles['link'], 'files'> };
 
@@ -19,7 +19,7 @@ export function LinkSection({ dataset, link: { slot, ...link }, word }: LinkSect
   const addFiles = useAddFiles();
   const canWrite = useCanWrite();
   const { data: linked } = useDataset(link.dataset_id);
-  const { dataset_id: id, name, status, missing, ambiguous, misfit, extra } = link;
+  const { dataset_id: id, name, status, missing, ambiguous, misfit, stretched, extra } = link;
   const lists: LinkedFiles = { dataset, link: { ...link, slot, files: linked?.files ?? [] }, word };
   const noun = slot === 'mask' ? 'mask' : 'control';
   const content = (
@@ -62,7 +62,17 @@ export function LinkSection({ dataset, link: { slot, ...link }, word }: LinkSect
               ? 'The trainer stops, or counts the wrong region. Replace each mask with one of the shape of its target.'
               : 'The trainer stops at controls that are too small or too narrow. Replace each with a larger one.'}
           </Advice>
-          <MisfitList {...lists} />
+          <SizeList {...lists} stems={misfit} />
+        </FindingGroup>
+      )}
+      {stretched.count > 0 && (
+        <FindingGroup title="Other aspect ratios" count={stretched.count} areErrors={false}>
+          <Advice>
+            {slot === 'mask'
+              ? 'The trainer stretches each mask over its target, so that another region counts.'
+              : 'Some models stretch each control to its target, others do not.'}
+          </Advice>
+          <SizeList {...lists} stems={stretched} />
         </FindingGroup>
       )}
       {slot === 'mask' && <MaskWarnings datasetId={id} warnings={linked?.warnings ?? []} />}

@@ -1,14 +1,13 @@
-import { type ReactNode, useMemo } from 'react';
+import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { DatasetFile, Problem } from '../../../src/client/client.js';
-import { stemOf } from '../../../src/dataset/media.js';
-import { groupedBy } from '../../grouped-by.js';
+import { filesByStem } from '../../live/counterparts.js';
 import type { LinkedFiles } from './linked-files.js';
 import { StemList } from './stem-list.js';
 
 /** Stems of which the linked dataset has several images. */
 export function AmbiguousList({ link, word }: LinkedFiles) {
-  const byStem = useMediaByStem(link.files);
+  const byStem = filesByStem(link.files);
   return (
     <StemList label={`Several files for one ${word}`} stems={link.ambiguous.stems} total={link.ambiguous.count}>
       {(stem) => (
@@ -23,12 +22,12 @@ export function AmbiguousList({ link, word }: LinkedFiles) {
   );
 }
 
-/** Pairs whose sizes do not fit each other, with both sizes. */
-export function MisfitList({ dataset, link, word }: LinkedFiles) {
-  const targets = useMediaByStem(dataset.files);
-  const counterparts = useMediaByStem(link.files);
+/** Pairs with both sizes. */
+export function SizeList({ dataset, link, word, stems }: LinkedFiles & { readonly stems: LinkedFiles['link']['misfit'] }) {
+  const targets = filesByStem(dataset.files);
+  const counterparts = filesByStem(link.files);
   return (
-    <StemList label={`Sizes of the ${word} that don't fit`} stems={link.misfit.stems} total={link.misfit.count}>
+    <StemList label={`Sizes of the ${word}`} stems={stems.stems} total={stems.count}>
       {(stem) => {
         const [target] = targets.get(stem) ?? [];
         const [counterpart] = counterparts.get(stem) ?? [];
@@ -47,7 +46,7 @@ export function MisfitList({ dataset, link, word }: LinkedFiles) {
 
 /** Controls or masks without a target. */
 export function ExtraList({ link, word }: LinkedFiles) {
-  const byStem = useMediaByStem(link.files);
+  const byStem = filesByStem(link.files);
   return (
     <StemList label={`Files for the ${word} without a target`} stems={link.extra.stems} total={link.extra.count}>
       {(stem) => (
@@ -96,17 +95,6 @@ function FileLink({ datasetId, filename }: { datasetId: string; filename: string
     >
       {filename}
     </Link>
-  );
-}
-
-function useMediaByStem(files: readonly DatasetFile[]): ReadonlyMap<string, readonly DatasetFile[]> {
-  return useMemo(
-    () =>
-      groupedBy(
-        files.filter(({ kind }) => kind !== 'caption'),
-        ({ filename }) => stemOf(filename),
-      ),
-    [files],
   );
 }
 

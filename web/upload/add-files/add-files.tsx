@@ -35,14 +35,14 @@ export function AddFilesProvider({ children }: { children: ReactNode }) {
   const addFiles = useCallback<AddFiles>((files, datasetId) => {
     setAdditions((known) => [...known, { key: (known.at(-1)?.key ?? 0) + 1, files, datasetId }]);
   }, []);
-  const removeFirst = useCallback(() => setAdditions(([, ...rest]) => rest), []);
+  const remove = (key: number) => setAdditions((known) => known.filter((addition) => addition.key !== key));
   const [first] = additions;
   return (
     <AddFilesContext value={addFiles}>
       {children}
       <DropTarget addFiles={addFiles} />
       {first !== undefined && (
-        <Adding key={first.key} files={first.files} datasetId={first.datasetId} onDone={removeFirst} />
+        <Adding key={first.key} files={first.files} datasetId={first.datasetId} onDone={() => remove(first.key)} />
       )}
     </AddFilesContext>
   );

@@ -49,9 +49,11 @@ export function PairsDialog(props: PairsDialogProps) {
     event.preventDefault();
     if (canUpload) upload(true);
   };
+  // The datasets are made by several requests, of which the first may have succeeded.
+  const cancel = () => isBusy || onCancel();
 
   return (
-    <Dialog title={titleOf(prepared, toMake.length)} onClose={onCancel} width="max-w-2xl">
+    <Dialog title={titleOf(prepared, toMake.length)} onClose={cancel} width="max-w-2xl">
       <form onSubmit={submit} className="flex flex-col gap-4">
         {fault !== undefined ? (
           <p role="alert" className="text-sm text-bad">
@@ -71,7 +73,9 @@ export function PairsDialog(props: PairsDialogProps) {
           <Button kind="quiet" className="mr-auto" disabled={isBusy} onClick={onFlat}>
             {flat}
           </Button>
-          <Button onClick={onCancel}>{added + overwriting + toMake.length === 0 ? 'Close' : 'Cancel'}</Button>
+          <Button disabled={isBusy} onClick={cancel}>
+            {added + overwriting + toMake.length === 0 ? 'Close' : 'Cancel'}
+          </Button>
           {overwriting > 0 && (
             <Button disabled={!canUpload} onClick={() => upload(false)}>
               Skip existing files
