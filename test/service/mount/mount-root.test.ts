@@ -111,14 +111,13 @@ describe('serve --mount-root', () => {
   });
 
   test("a control's name that an older dataset of another account has keeps the training dataset from being mounted", async () => {
-    const other = await server.api('others');
-    await datasetOf(other, await pairsOf(1), 'their-depth');
-    const theirs = (await other.list()).body.datasets.find(({ name }) => name === 'their-depth')!;
-    await other.request('DELETE', `/${theirs.id}/files/01.txt`);
-    await other.json('PATCH', `/${theirs.id}`, { role: 'control' });
-    await currentStateMounted(theirs.id, 'their-depth').catch(() => {});
-    const control = (await api.json<{ id: string }>('POST', '', { name: 'their-depth', role: 'control' })).body.id;
-    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
+    const controlOf = async (of: Api) => {
+      const { body } = await of.json<{ id: string }>('POST', '', { name: 'their-depth', role: 'control' });
+      await of.upload(body.id, '01.jpg', await media.jpeg({ seed: 8 }));
+      return body.id;
+    };
+    await controlOf(await server.api('others'));
+    const control = await controlOf(api);
     const id = await datasetOf(api, await pairsOf(1), 'of-two');
     await api.json('PUT', `/${id}/links`, { control_1: control });
     await warned('the name "their-depth", which it links to');
