@@ -15,7 +15,7 @@ const MAX_EVENT_CHARACTERS = 4 * 1024 * 1024;
  * Yields `open` at once, then the events of an answer as they arrive, until it ends. Parses only the form of server-sent
  * events (https://html.spec.whatwg.org/#server-sent-events) that this service sends.
  */
-export async function* eventsIn(response: Response): AsyncGenerator<{ name: string; data: unknown }> {
+async function* eventsIn(response: Response): AsyncGenerator<{ name: string; data: unknown }> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
   if (reader === undefined) return;
   try {

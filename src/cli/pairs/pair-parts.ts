@@ -1,4 +1,4 @@
-import type { DatasetWithFiles, LinkSlot, Links } from '../../client/client.js';
+import type { DatasetWithFiles } from '../../client/client.js';
 import { type PairFolder, type PairPart, pairDatasetsOf } from '../../dataset/pairs/pair-folders.js';
 import { type PreparedPush, type PushTask, preparePush, wrongRole } from '../push/prepare.js';
 import { type PushFlags, type PushTools, pushTaskFrom } from '../push/push-flags.js';
@@ -20,8 +20,6 @@ export interface PreparedPairs {
   readonly name: string;
   /** The training dataset; `undefined` if it does not exist yet. */
   readonly target: DatasetWithFiles | undefined;
-  /** What the training dataset is linked to. */
-  readonly links: Links;
   /** In the order target, controls, mask. */
   readonly parts: readonly PartPush[];
 }
@@ -58,15 +56,10 @@ export async function preparePairs(
     const task = await pushTaskFrom(part === 'target' ? flags : withoutCaptions(flags), { ...place, tools });
     parts.push({ part, folder, task, prepared: await preparePush(task) });
   }
-  return { name, target, links, parts };
+  return { name, target, parts };
 }
 
 /** Controls and masks have no captions. */
 function withoutCaptions({ trigger: _, captionAll: _all, allowUncaptioned: _allow, ...flags }: PushFlags): PushFlags {
   return flags;
-}
-
-/** The link in which a part is used; `undefined` for the target. */
-export function slotOf(part: PairPart): LinkSlot | undefined {
-  return part === 'target' ? undefined : part;
 }

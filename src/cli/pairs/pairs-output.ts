@@ -130,9 +130,9 @@ function comparedDocument({ compared }: PlannedPairs) {
 type Linked = EndedPairs['linked'];
 
 /** The names of datasets that a push would link. */
-function newLinksOf({ parts, links }: PlannedPairs): Linked {
+function newLinksOf({ parts, target }: PlannedPairs): Linked {
   const fresh = parts.flatMap(({ part, task }) =>
-    part === 'target' || links[part] !== undefined ? [] : [[part, task.name] as const],
+    part === 'target' || target?.links?.[part] !== undefined ? [] : [[part, task.name] as const],
   );
   return Object.fromEntries(fresh);
 }

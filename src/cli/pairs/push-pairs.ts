@@ -1,4 +1,4 @@
-import type { Dataset, DatasetWithFiles, LinkSlot, Links, TrainyardClient } from '../../client/client.js';
+import type { Dataset, DatasetWithFiles, LinkSlot, TrainyardClient } from '../../client/client.js';
 import type { PairPart } from '../../dataset/pairs/pair-folders.js';
 import { stemOf } from '../../dataset/media.js';
 import { askedPlan } from '../push/once.js';
@@ -80,7 +80,7 @@ export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTool
   for (const each of others) await run(each, { ...each.prepared.plan, toRemove: [], toWithdraw: [] });
   const target = targetPart === undefined ? pairs.target : await findOrCreate(targetPart.task);
   if (target === undefined) throw new Error('pairs without targets were prepared');
-  const linked = await linkParts(client, { target, links: pairs.links, reports, signal });
+  const linked = await linkParts(client, { target, reports, signal });
   if (targetPart !== undefined) await run(targetPart, targetPart.prepared.plan);
   const isComplete = [...reports.values()].every(({ result }) => result.failed.length === 0);
   for (const each of isComplete ? others : []) {
@@ -110,13 +110,9 @@ function withEarlier(earlier: PushReport | undefined, report: PushReport): PushR
 /** Links the datasets of the folder; links in other places stay. @returns the names of those that were not linked before */
 async function linkParts(
   client: TrainyardClient,
-  {
-    target,
-    links,
-    reports,
-    signal,
-  }: { target: Dataset; links: Links; reports: ReadonlyMap<PairPart, PushReport>; signal: AbortSignal },
+  { target, reports, signal }: { target: Dataset; reports: ReadonlyMap<PairPart, PushReport>; signal: AbortSignal },
 ): Promise<EndedPairs['linked']> {
+  const { links } = await client.pairs.links(target.id, { signal });
   const ids: Partial<Record<LinkSlot, string>> = { ...linkIdsOf(links) };
   const linked: Partial<Record<LinkSlot, string>> = {};
   for (const [part, { dataset }] of reports) {

@@ -57,7 +57,7 @@ export async function askedPlan(task: PushTask, prepared: PreparedPush): Promise
 }
 
 /** The error that says why nothing was sent, and names the options that help. */
-export function blockedError(blockers: PushPlan['blockers']): CommandError {
+function blockedError(blockers: PushPlan['blockers']): CommandError {
   const uncaptioned = blockers.filter(({ code }) => code === 'MISSING_CAPTION').length;
   const advice =
     'Generate captions with --trigger WORD or --caption-all TEXT, or send them without captions with --allow-uncaptioned.';

@@ -117,7 +117,7 @@ function textLinesOf(version: Version): string[] {
 }
 
 /** The lines of two texts without those that both begin and end with. */
-export function differingLines(one: readonly string[], other: readonly string[]): [string[], string[]] {
+function differingLines(one: readonly string[], other: readonly string[]): [string[], string[]] {
   const shorter = Math.min(one.length, other.length);
   let start = 0;
   while (start < shorter && one[start] === other[start]) start++;

@@ -86,7 +86,7 @@ export function answerParseError(error: Error & { code?: string }, socket: Socke
 }
 
 /** Sends an error response on a connection that has no response object, and closes the connection. */
-export function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse): void {
+function answerAndClose(socket: Socket, { status, body, headers }: ErrorResponse): void {
   const payload = JSON.stringify(body);
   const lines = Object.entries({
     ...headers,

@@ -45,7 +45,7 @@ export function folderPlansOf(set: MountSet, choices: FolderChoices): readonly [
 }
 
 /** Captions of a control or mask are left out: diffusion-pipe would take one for the image (`utils/dataset.py:632-634`). */
-export function filesToMount<F extends { readonly filename: string }>(
+function filesToMount<F extends { readonly filename: string }>(
   { role, files }: Pick<MountableDataset, 'role'> & { readonly files: readonly F[] },
   only?: MediaChoice,
 ): readonly F[] {

@@ -34,7 +34,7 @@ export const FINDING_KINDS = [
   'miscounted',
 ] as const satisfies readonly StoreFindingKind[];
 
-export const CHECK_PHASES = ['files', 'past files', 'objects', 'counts'] as const;
+const CHECK_PHASES = ['files', 'past files', 'objects', 'counts'] as const;
 export type CheckPhase = (typeof CHECK_PHASES)[number];
 
 /** How far a check has come. */

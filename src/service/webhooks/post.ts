@@ -5,7 +5,7 @@ import { withTimeout } from '../../with-timeout.js';
 import { type Address, type AllowedAddresses, AddressRefused } from './allowed-addresses.js';
 
 /** From the question to the name server to the end of the answer. */
-export const POST_TIMEOUT_MS = 15_000;
+const POST_TIMEOUT_MS = 15_000;
 
 /** Of an answer's body, so that a receiver that sends one sees its end. Nothing is done with it. */
 const MAX_BODY_BYTES = 16 * 1024;

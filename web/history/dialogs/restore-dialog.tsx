@@ -70,7 +70,7 @@ const SINGULAR: Record<string, string> = {
 };
 
 /** The names of the files that a restore would add, change and remove. */
-export function effectOf(
+function effectOf(
   { files, damaged = [] }: Pick<DatasetWithFiles, 'files' | 'damaged'>,
   restored: Pick<Manifest['files'][number], 'filename' | 'sha256'>[],
 ) {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Dataset, DatasetWithFiles } from '../../../client/client.js';
+import { isPairProblem } from '../../../dataset/pairs/pair-problems.js';
 import { type LinkIds, linkIdsOf } from '../../pairs/link-ids.js';
 import { linkLines } from '../../pairs/link-lines.js';
 import { statusLines } from '../../push/output.js';
@@ -53,7 +54,7 @@ async function pair(name: string, options: PairOptions, signal: AbortSignal): Pr
   const datasets = await client.list({ signal });
   const { id } = datasetIn(datasets, name);
   if (options.control !== undefined || options.mask !== undefined || options.none) {
-    const { links } = await client.status(id, { signal });
+    const { links } = await client.pairs.links(id, { signal });
     await client.pairs.setLinks(id, linksFor(options, linkIdsOf(links), datasets), { signal });
   }
   const dataset = await client.status(id, { signal });
@@ -91,6 +92,5 @@ function printLinks(dataset: DatasetWithFiles): void {
   print(`${paint('bold', printable(name))}${isUnlinked && role === 'training' ? '  has no control and no mask' : ''}`);
   for (const line of linkLines(dataset, paint)) print(line);
   for (const line of statusLines(dataset, paint)) print(line);
-  const warnings = (dataset.warnings ?? []).filter(({ code }) => /_(CONTROL|MASK|SIZE)$|^(BLACK_)?MASK_/.test(code));
-  for (const { message } of warnings) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of (dataset.warnings ?? []).filter(isPairProblem)) print(paint('yellow', `! ${printable(message)}`));
 }

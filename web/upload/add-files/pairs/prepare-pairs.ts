@@ -87,7 +87,7 @@ async function targetOf(
 }
 
 /** Judges pairs by the names of their files; sizes are known after the upload. */
-export function proofOfNames(targets: readonly string[], linked: readonly string[], slot: LinkSlot): PairProof {
+function proofOfNames(targets: readonly string[], linked: readonly string[], slot: LinkSlot): PairProof {
   return provePairs(groupsOf(targets), groupsOf(linked), slot);
 }
 

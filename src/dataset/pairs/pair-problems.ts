@@ -1,5 +1,4 @@
-import type { Problem } from '../../src/client/client.js';
-import type { ErrorProblemCode, WarningCode } from '../../src/dataset/problems.js';
+import type { ErrorProblemCode, WarningCode } from '../problems.js';
 
 /** Problems of a training dataset that are about its controls and its mask. */
 const PAIR_CODES: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>([
@@ -18,6 +17,6 @@ const PAIR_CODES: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>(
 ]);
 
 /** Whether it is about the pairs. In a mask dataset, a problem of the same code is about a file. */
-export function isPairProblem({ code, filename }: Problem): boolean {
+export function isPairProblem({ code, filename }: { readonly code: string; readonly filename?: string }): boolean {
   return filename === undefined && PAIR_CODES.has(code);
 }
