@@ -1,4 +1,5 @@
 import { constants, crc32, deflateRawSync } from 'node:zlib';
+import { ADAM7_PASSES } from '../fixtures/adam7.js';
 import { generated, type HostileFile, joined, repeated, u32, u32s, u8 } from './hostile-file.js';
 
 const SIGNATURE = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1');

@@ -19,7 +19,7 @@ const NO_NAMES: ReadonlySet<string> = new Set();
 export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles; onClose: () => void }) {
   const client = useClient();
   const queries = useQueryClient();
-  // As they were when the dialog opened: somebody else may change one of them meanwhile.
+  // As they were when the dialog opened: another client may change one of them meanwhile.
   const [opened] = useState(dataset);
   const [name, setName] = useState(opened.name);
   const [role, setRole] = useState<Role>(opened.role);

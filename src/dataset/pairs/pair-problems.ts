@@ -17,6 +17,6 @@ const PAIR_CODES: ReadonlySet<string> = new Set<ErrorProblemCode | WarningCode>(
 ]);
 
 /** Whether it is about the pairs. In a mask dataset, a problem of the same code is about a file. */
-export function isPairProblem({ code, filename }: { readonly code: string; readonly filename?: string }): boolean {
+export function isPairProblem({ code, filename }: { code: string; filename?: string | undefined }): boolean {
   return filename === undefined && PAIR_CODES.has(code);
 }

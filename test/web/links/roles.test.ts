@@ -98,7 +98,7 @@ describeInBrowser('the role of a dataset', (site) => {
     for (const each of [visited, other, list]) await close(each);
   });
 
-  test('is changed alone if the name was changed by somebody else meanwhile', async () => {
+  test('is changed alone if another client has changed the name meanwhile', async () => {
     const { api, open } = await newAccount();
     const id = await datasetOfRole(api, 'railway', 'training', ['a']);
     const visited = await open(`/datasets/${id}`);

@@ -23,7 +23,12 @@ export function AmbiguousList({ link, word }: LinkedFiles) {
 }
 
 /** Pairs with both sizes. */
-export function SizeList({ dataset, link, word, stems }: LinkedFiles & { readonly stems: LinkedFiles['link']['misfit'] }) {
+export function SizeList({
+  dataset,
+  link,
+  word,
+  stems,
+}: LinkedFiles & { readonly stems: LinkedFiles['link']['misfit'] }) {
   const targets = filesByStem(dataset.files);
   const counterparts = filesByStem(link.files);
   return (

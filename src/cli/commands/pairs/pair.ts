@@ -92,5 +92,6 @@ function printLinks(dataset: DatasetWithFiles): void {
   print(`${paint('bold', printable(name))}${isUnlinked && role === 'training' ? '  has no control and no mask' : ''}`);
   for (const line of linkLines(dataset, paint)) print(line);
   for (const line of statusLines(dataset, paint)) print(line);
-  for (const { message } of (dataset.warnings ?? []).filter(isPairProblem)) print(paint('yellow', `! ${printable(message)}`));
+  for (const { message } of (dataset.warnings ?? []).filter(isPairProblem))
+    print(paint('yellow', `! ${printable(message)}`));
 }
