@@ -5,7 +5,6 @@ import type { ErrorProblem } from '../../dataset/problems.js';
 import type { Database, Query } from '../database/database.js';
 import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
 import { pastFileOf } from './history/revision-rows.js';
-import { shiftUnpaired } from './pairs/count-pairs.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from './rows.js';
 import { datasetById, lockedDatasetById, rowChunksOf, writeCounts } from './statements.js';
@@ -118,14 +117,14 @@ export async function datasetIdsAfter(
   return (await select.execute()).map(({ id }) => id);
 }
 
-/** A count in the row of a dataset that is not that of its files. */
+/** A value in the row of a dataset that is not that of its files and links. */
 export interface WrongCount {
   readonly name: string;
   readonly recorded: number | null;
   readonly counted: number | null;
 }
 
-/** A dataset whose row disagrees with its files. */
+/** A dataset whose row disagrees with its files or its links. */
 export interface Miscounted {
   readonly datasetId: string;
   readonly datasetName: string;
@@ -133,8 +132,9 @@ export interface Miscounted {
 }
 
 /**
- * Counts the files of a dataset, and the errors of its pairs, and compares them with its row; memory does not grow with the files. Changes meanwhile look
- * like a wrong count, so a difference is counted again in one snapshot, where it can be corrected too.
+ * Counts the files of a dataset and the errors of its pairs, and compares them, and the direction of its links, with its row;
+ * memory does not grow with the files. Changes meanwhile look like a wrong count, so a difference is counted again in one
+ * snapshot, where it can be corrected too.
  *
  * @returns `undefined` if they agree or the dataset is gone
  */
@@ -150,12 +150,11 @@ export async function checkCounts(
     const select = corrects && hasRowLocks ? lockedDatasetById : datasetById;
     const compared = await compareCounts(query, run, { datasetId, select });
     if (compared === undefined) return undefined;
-    const { row, counts, unpaired, ...miscounted } = compared;
+    const { row, counts, pairs, ...miscounted } = compared;
     if (corrects) {
-      const by = unpaired - row.unpaired;
       await commit([
         writeCounts(query, { ...row, ...counts, datasetId, lastActivity: row.updated_at }),
-        ...(by === 0 ? [] : [shiftUnpaired(query, { datasetId, by })]),
+        query.updateTable('dataset').set(pairs).where('id', '=', datasetId),
       ]);
     }
     return miscounted;
@@ -166,19 +165,33 @@ async function compareCounts(
   query: Query,
   run: RunStatement,
   { datasetId, select }: { datasetId: string; select: typeof datasetById },
-): Promise<(Miscounted & { row: DatasetRow; counts: StemCounts; unpaired: number }) | undefined> {
+): Promise<(Miscounted & { row: DatasetRow; counts: StemCounts; pairs: PairColumns }) | undefined> {
   const [row] = await run<DatasetRow>(select(query, { id: datasetId }));
   if (row === undefined) return undefined;
   const { name: datasetName } = row;
   const recorded = countsInRow(row);
   const { counts, pendingUntil } = await countFiles(query, run, datasetId);
   const wrong: WrongCount[] = COUNT_FIELDS.map((name) => ({ name, recorded: recorded[name], counted: counts[name] }));
-  const unpaired = row.linked === LINKED.from ? await recountUnpaired(query, run, datasetId) : 0;
-  wrong.push({ name: 'unpaired', recorded: recorded.unpaired, counted: unpaired });
+  const pairs = {
+    linked: await linkedOf(query, run, datasetId),
+    unpaired: await recountUnpaired(query, run, datasetId),
+  };
+  wrong.push({ name: 'linked', recorded: row.linked, counted: pairs.linked });
+  wrong.push({ name: 'unpaired', recorded: row.unpaired, counted: pairs.unpaired });
   wrong.push({ name: 'pendingUntil', recorded: recorded.pendingUntil, counted: pendingUntil });
   const different = wrong.filter((count) => count.recorded !== count.counted);
   if (different.length === 0) return undefined;
-  return { datasetId, datasetName, wrong: different, row, counts, unpaired };
+  return { datasetId, datasetName, wrong: different, row, counts, pairs };
+}
+
+/** What a row says of the links of its dataset. */
+type PairColumns = Pick<DatasetRow, 'linked' | 'unpaired'>;
+
+/** What `dataset.linked` must be. */
+async function linkedOf(query: Query, run: RunStatement, datasetId: string): Promise<number> {
+  const links = query.selectFrom('link').select('slot').limit(1);
+  if ((await run(links.where('dataset_id', '=', datasetId))).length > 0) return LINKED.from;
+  return (await run(links.where('linked_id', '=', datasetId))).length > 0 ? LINKED.to : LINKED.none;
 }
 
 async function countFiles(query: Query, run: RunStatement, datasetId: string) {

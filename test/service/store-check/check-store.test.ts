@@ -124,7 +124,7 @@ for (const { name, leftOut } of COMBINATIONS) {
       await store.write(`${orphan}.thumbnail`, 'nor this');
       await store.write('notes of a person.md', 'keep me');
       const opened = await catalog();
-      await opened.database.query.updateTable('dataset').set({ captions: 7, bytes: 0 }).execute();
+      await opened.database.query.updateTable('dataset').set({ captions: 7, bytes: 0, linked: 2 }).execute();
       await opened.close();
       const { dataFolder } = server;
       await server.stop();

@@ -105,4 +105,38 @@ onEach(catalogs, (open) => {
     expect(await wrong(target, true)).toMatchObject({ wrong: [{ name: 'unpaired', recorded: 7, counted: 5 }] });
     expect(await unpaired(target)).toBe(5);
   });
+
+  test('the check of the catalog finds rows that are wrong about their links, and corrects them', async () => {
+    const { subject, database, unpaired, datasetOf, wrong } = await openPairs();
+    const [target, depth, other] = [
+      await subject.create('training'),
+      await subject.create('control'),
+      await subject.create('control'),
+    ];
+    await subject.put(target, ['a.jpg', 'b.jpg']);
+    await subject.link(target, { control_1: depth });
+    const setLinked = (id: string, linked: number) =>
+      database.query.updateTable('dataset').set({ linked }).where('id', '=', id).execute();
+    for (const id of [target, depth, other]) expect(await wrong(id)).toBeUndefined();
+    await setLinked(target, 0);
+    await setLinked(depth, 0);
+    await setLinked(other, 2);
+    expect((await datasetOf(target)).links).toEqual([]);
+    // Not counted in the target.
+    await subject.put(depth, ['a.png']);
+    expect(await wrong(target)).toMatchObject({
+      wrong: [
+        { name: 'linked', recorded: 0, counted: 1 },
+        { name: 'unpaired', recorded: 2, counted: 1 },
+      ],
+    });
+    expect(await wrong(depth, true)).toMatchObject({ wrong: [{ name: 'linked', recorded: 0, counted: 2 }] });
+    expect(await wrong(other, true)).toMatchObject({ wrong: [{ name: 'linked', recorded: 2, counted: 0 }] });
+    await wrong(target, true);
+    for (const id of [target, depth, other]) expect(await wrong(id)).toBeUndefined();
+    expect((await datasetOf(target)).links.map(({ dataset }) => dataset.id)).toEqual([depth]);
+    expect((await datasetOf(depth)).isLinkedTo).toBe(true);
+    await subject.put(depth, ['b.png']);
+    expect(await unpaired(target)).toBe(0);
+  });
 });

@@ -27,7 +27,7 @@ same command continues. With --json, progress is a JSON line a second on standar
   missing, damaged  a file whose bytes are gone or changed. --repair makes its dataset FAILED until the file is uploaded again
   orphaned          an object that no file and no trash names. --repair removes it after --blob-grace-seconds
   unfinished        a temporary file, or parts of an upload, that no upload uses. --repair removes it
-  miscounted        a dataset whose counts are not those of its files. --repair corrects them
+  miscounted        a dataset whose counts are not those of its files, or whose row is wrong about its links. --repair corrects them
   foreign           an object with a name that trainyard does not give. It is left alone
 
 Examples:
