@@ -1,0 +1,159 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { datasetStatusOf } from '../../../../src/dataset/pairs/linked-status.js';
+import { Accounts } from '../../../../src/storage/catalog/accounts/accounts.js';
+import { Catalog } from '../../../../src/storage/catalog/catalog.js';
+import { checkCounts } from '../../../../src/storage/catalog/catalog-check.js';
+import type { Database } from '../../../../src/storage/database/database.js';
+import { openPostgres } from '../../../../src/storage/database/postgres.js';
+import { MIGRATIONS, type Schema } from '../../../../src/storage/database/schema.js';
+import { openSqlite } from '../../../../src/storage/database/sqlite.js';
+import { whyNoPostgres } from '../../../harness/available.js';
+import { type Backend, onEach } from '../../../harness/backends.js';
+import { databaseForTest } from '../../../harness/postgres.js';
+import { temporaryFolder } from '../../../harness/server.js';
+import { FILLING, NOW, SECRETS } from './catalog-without-links.js';
+
+/** Opens one database, as often as it is called. */
+type Open = () => Promise<Database>;
+
+const databases: readonly Backend<Open>[] = [
+  {
+    name: 'SQLite',
+    open: async () => {
+      const folder = await temporaryFolder();
+      onTestFinished(() => rm(folder, { recursive: true, force: true }));
+      return () => openSqlite(join(folder, 'catalog.sqlite'));
+    },
+  },
+  {
+    name: 'Postgres',
+    leftOut: whyNoPostgres(),
+    open: async () => {
+      const url = await databaseForTest();
+      return () => openPostgres(url);
+    },
+  },
+];
+
+type Table = keyof typeof FILLING;
+const TABLES = Object.keys(FILLING) as Table[];
+type Row = Record<string, unknown>;
+
+/** Opens a database as the version before the links did. */
+async function openBefore(open: Open): Promise<Database> {
+  const later = Object.entries(MIGRATIONS).filter(([name]) => name >= '0010_links');
+  for (const [name] of later) delete MIGRATIONS[name];
+  try {
+    return await open();
+  } finally {
+    for (const [name, migration] of later) MIGRATIONS[name] = migration;
+  }
+}
+
+/** All rows of a table, in an order of its own. */
+async function rowsOf({ query }: Database, table: keyof Schema): Promise<Row[]> {
+  const rows: Row[] = await query.selectFrom(table).selectAll().execute();
+  const textOf = (row: Row) => JSON.stringify(Object.entries(row).sort());
+  return rows.sort((a, b) => (textOf(a) < textOf(b) ? -1 : 1));
+}
+
+onEach(databases, (openDatabase) => {
+  /** A filled database of the version before, and what its tables had. */
+  const fill = async () => {
+    const open = await openDatabase();
+    const before = await openBefore(open);
+    const tables = new Map<Table, Row[]>();
+    try {
+      for (const table of TABLES) {
+        // The types are those of today's tables.
+        const rows = FILLING[table] as never[];
+        await before.query.insertInto(table).values(rows).execute();
+        tables.set(table, await rowsOf(before, table));
+      }
+    } finally {
+      await before.close();
+    }
+    return { open, tables };
+  };
+  const openAfter = async (open: Open) => {
+    const database = await open();
+    onTestFinished(() => database.close());
+    return { database, catalog: new Catalog(database, { blobGrace: 1000 }) };
+  };
+
+  test('every table keeps its rows, and every dataset becomes one for training, without links', async () => {
+    const { open, tables } = await fill();
+    const { database } = await openAfter(open);
+    for (const [table, rows] of tables) {
+      expect(rows, table).toHaveLength(FILLING[table].length);
+      const added = table === 'dataset' ? { role: 'training', unpaired: 0, linked: 0 } : {};
+      const expected = rows.map((row) => ({ ...row, ...added }));
+      const found = await rowsOf(database, table);
+      expect(found, table).toHaveLength(expected.length);
+      expect(found, table).toEqual(expect.arrayContaining(expected));
+    }
+    expect(await rowsOf(database, 'link')).toEqual([]);
+  });
+
+  test('datasets, files in all states, tokens and shares are as they were, and the counts are right', async () => {
+    const { open } = await fill();
+    const { database, catalog } = await openAfter(open);
+    const rules = { captionGrace: 0 };
+    const found = await catalog.datasets({ accountId: 'studio' });
+    expect(found.map((dataset) => [dataset.name, datasetStatusOf(dataset, NOW, rules)])).toEqual([
+      ['empty', 'DRAFT'],
+      ['broken', 'FAILED'],
+      ['arriving', 'UPLOADING'],
+      ['railway', 'READY'],
+    ]);
+    for (const dataset of found) {
+      expect(dataset).toMatchObject({ role: 'training', links: [], isLinkedTo: false, counts: { unpaired: 0 } });
+      expect(await checkCounts(database, dataset.id, { corrects: false })).toBeUndefined();
+    }
+    const statesOf = async (id: string) => {
+      const contents = await catalog.contents({ accountId: 'studio', id });
+      const states = contents?.files.map(({ filename, upload }) => {
+        return `${filename} ${upload.state}${'problem' in upload ? ` ${upload.problem?.code}` : ''}`;
+      });
+      return states?.sort();
+    };
+    expect(await statesOf('railway')).toEqual(['a.jpg stored', 'a.txt stored', 'b.mp4 stored', 'b.txt stored']);
+    expect(await statesOf('arriving')).toEqual([
+      ...['c.jpg pending', 'd.jpg pending', 'e.jpg pending', 'f.mp4 received'],
+    ]);
+    expect(await statesOf('broken')).toEqual([
+      'g.jpg rejected NOT_AN_IMAGE',
+      'h.png stored IMAGE_CORRUPT',
+      'h.txt stored',
+    ]);
+    const { revisions, files } = await catalog.revisions.range('railway', { from: 1, to: 2 });
+    expect(revisions.map(({ number, digest, isReady }) => [number, digest, isReady])).toEqual([
+      [2, 'd2'.repeat(32), true],
+      [1, 'd1'.repeat(32), true],
+    ]);
+    expect(files.map(({ filename }) => filename).sort()).toEqual(['a.jpg', 'a.txt', 'a.txt', 'b.mp4', 'b.txt']);
+    const accounts = new Accounts(database);
+    const grantOf = async (secret: string) => {
+      const grant = await accounts.grantOf(secret);
+      return grant && [grant.kind, grant.accountName, grant.isReadOnly, grant.datasetIds];
+    };
+    expect(await grantOf(SECRETS.token)).toEqual(['token', 'the studio', false, null]);
+    expect(await grantOf(SECRETS.share)).toEqual(['share', 'the studio', true, ['railway']]);
+    expect(await grantOf(SECRETS.revoked)).toBeUndefined();
+  });
+
+  test('datasets can be linked, and their pairs are counted', async () => {
+    const { open } = await fill();
+    const { database, catalog } = await openAfter(open);
+    await catalog.createDataset({ id: 'depth', accountId: 'studio', name: 'depth', role: 'control', createdAt: NOW });
+    const key = { accountId: 'studio', id: 'railway' };
+    await catalog.links.replace(key, [{ slot: 'control_1', linkedId: 'depth' }], NOW);
+    expect((await catalog.dataset(key))?.counts.unpaired).toBe(2);
+    for (const id of ['railway', 'depth']) expect(await checkCounts(database, id, { corrects: false })).toBeUndefined();
+    await catalog.links.replace(key, [], NOW);
+    expect(await catalog.dataset(key)).toMatchObject({ links: [], counts: { unpaired: 0 } });
+    expect(await catalog.deleteDataset(key, NOW)).toBe(true);
+  });
+});
