@@ -76,8 +76,14 @@ export function stemGroupsOf<F extends Pick<DatasetFile, 'filename'>>(files: rea
 }
 
 /** The counts of a dataset with this role, from those of its files. */
-export function countsInRole<C extends Pick<StemCounts, 'uncaptioned'>>(counts: C, role: Role): C {
-  return role === 'training' ? counts : { ...counts, uncaptioned: 0 };
+export function countsInRole<C extends Pick<StemCounts, 'uncaptioned' | 'trainable' | 'videos'>>(
+  counts: C,
+  role: Role,
+): C {
+  if (role === 'training') return counts;
+  // The trainer reads clips of all types in the table of media, but none as a mask (ai-toolkit `toolkit/dataloader_mixins.py:1576`).
+  const trainable = role === 'mask' ? counts.trainable - counts.videos : counts.trainable;
+  return { ...counts, trainable, uncaptioned: 0 };
 }
 
 /** Counts all files of a training dataset without links. The counts in the catalog must always equal the result. */

@@ -12,7 +12,7 @@ export interface DatasetError {
  * only one, it is the error of the dataset.
  */
 export function datasetErrorOf(
-  dataset: Pick<Dataset, 'counts' | 'links'>,
+  dataset: Pick<Dataset, 'role' | 'counts' | 'links'>,
   errors: readonly ErrorProblem[] = [],
 ): DatasetError {
   const [only, ...others] = errors;
@@ -27,7 +27,7 @@ export function datasetErrorOf(
   };
 }
 
-function reasonsOf({ counts, links }: Pick<Dataset, 'counts' | 'links'>): DatasetError[] {
+function reasonsOf({ role, counts, links }: Pick<Dataset, 'role' | 'counts' | 'links'>): DatasetError[] {
   const reasons: DatasetError[] = [];
   const add = (code: DatasetError['code'], message: string) => reasons.push({ code, message });
   if (counts.rejected > 0) {
@@ -42,7 +42,8 @@ function reasonsOf({ counts, links }: Pick<Dataset, 'counts' | 'links'>): Datase
   if (counts.images + counts.videos === 0) {
     if (counts.captions > 0) add('NO_MEDIA', 'the dataset has no image or video');
   } else if (counts.trainable === 0) {
-    add('NO_TRAINABLE_MEDIA', 'no image is of a type that the trainer reads (JPEG, PNG, WebP)');
+    const what = role === 'mask' ? 'no file is an image' : 'no image is';
+    add('NO_TRAINABLE_MEDIA', `${what} of a type that the trainer reads (JPEG, PNG, WebP)`);
   }
   if (counts.uncaptioned > 0) {
     add('MISSING_CAPTION', `${count(counts.uncaptioned, 'image or video has', 'images or videos have')} no caption`);

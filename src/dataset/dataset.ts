@@ -205,7 +205,7 @@ export interface DatasetCounts {
   readonly images: number;
   readonly videos: number;
   readonly captions: number;
-  /** Images and videos of types that the trainer reads. */
+  /** Images and videos of types that the trainer reads; of a mask, images alone. */
   readonly trainable: number;
   /** Images and videos without a caption of the same stem; 0 for a control or mask, which needs none. */
   readonly uncaptioned: number;

@@ -118,9 +118,14 @@ function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): 
     }
     findings.push(...collisions(group));
   }
-  // ai-toolkit looks for masks with the extensions of images alone (`toolkit/dataloader_mixins.py:1576`).
-  if (role === 'mask') findings.push(...media.filter(({ kind }) => kind === 'video').map(clipAsMask));
+  // ai-toolkit looks for masks with the extensions of images alone (`toolkit/dataloader_mixins.py:1576`). Clips alone are an error.
+  if (role === 'mask' && media.some(isImage))
+    findings.push(...media.filter(({ kind }) => kind === 'video').map(clipAsMask));
   return findings;
+}
+
+function isImage({ kind }: NamedFile): boolean {
+  return kind === 'image';
 }
 
 function clipAsMask({ filename }: NamedFile): Warning {
@@ -195,14 +200,18 @@ function similarStems(mediaByStem: ReadonlyMap<string, string>): Warning[] {
 
 function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
   if (stored.length === 0) return [];
-  const images = stored.filter((file) => file.kind === 'image').length;
+  const images = stored.filter(isImage).length;
   const videos = stored.filter((file) => file.kind === 'video').length;
   if (images + videos === 0) {
     const message = 'The dataset has captions but no image or video. Upload the images or videos that they belong to.';
     return [{ severity: 'error', code: 'NO_MEDIA', message }];
   }
   const findings: Problem[] = [];
-  if (stored.every((file) => file.kind === 'caption' || isIgnored(file))) {
+  if (images === 0 && role === 'mask') {
+    const advice = 'Upload a PNG, JPEG or WebP of the same name for each clip, which counts for all its frames.';
+    const message = `The dataset has clips and no image, and no trainer reads a clip as a mask. ${advice}`;
+    findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
+  } else if (stored.every((file) => file.kind === 'caption' || isIgnored(file, role))) {
     const advice = 'Convert the images to JPEG, PNG or WebP and upload those.';
     const message = `The trainer reads none of the image types in this dataset. ${advice}`;
     findings.push({ severity: 'error', code: 'NO_TRAINABLE_MEDIA', message });
@@ -214,8 +223,8 @@ function mediaFindings(stored: readonly NamedFile[], role: Role): Problem[] {
   return findings;
 }
 
-function isIgnored(file: NamedFile): boolean {
-  return mediaTypeOf(file.filename)?.trainable === false;
+function isIgnored({ kind, filename }: NamedFile, role: Role): boolean {
+  return mediaTypeOf(filename)?.trainable === false || (role === 'mask' && kind === 'video');
 }
 
 function count(n: number, noun: string): string {

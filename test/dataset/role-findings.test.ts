@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { countsInRole, countsOfStem } from '../../src/dataset/counts.js';
+import type { StoredFile } from '../../src/dataset/dataset.js';
 import { allFindings } from '../../src/dataset/findings.js';
-import { mediaTypeOf } from '../../src/dataset/media.js';
+import { MEDIA, mediaTypeOf } from '../../src/dataset/media.js';
 
 const findingsOfNames = (role: 'training' | 'control' | 'mask', ...filenames: string[]) => {
   const files = filenames.map((filename) => ({ filename, kind: mediaTypeOf(filename)!.kind }));
@@ -40,5 +42,34 @@ describe('the findings of a control or mask dataset', () => {
     expect(findingsOfNames('mask', 'a.png', 'b.mp4')).toEqual([
       'NOT_TRAINED_ON No trainer reads the clip b.mp4 as a mask. Upload a PNG, JPEG or WebP of the same name instead, which counts for all frames.',
     ]);
+    // Beside images that are not read either.
+    expect(findingsOfNames('mask', 'a.gif', 'b.mp4')).toEqual([
+      expect.stringMatching(/^NO_TRAINABLE_MEDIA The trainer reads none of the image types/),
+      expect.stringMatching(/^NOT_TRAINED_ON/),
+    ]);
+  });
+
+  test('clips alone are no mask dataset, which one error says; as controls they may be', () => {
+    expect(findingsOfNames('mask', 'a.mp4', 'b.webm', 'b.txt')).toEqual([
+      'NO_TRAINABLE_MEDIA The dataset has clips and no image, and no trainer reads a clip as a mask. Upload a PNG, JPEG or WebP of the same name for each clip, which counts for all its frames.',
+      expect.stringMatching(/^UNUSED_CAPTION/),
+    ]);
+    expect(findingsOfNames('control', 'a.mp4')).toEqual([]);
+  });
+
+  // `countsInRole` subtracts the clips of a mask dataset.
+  test('the trainer reads clips of all types', () => {
+    const clips = Object.entries(MEDIA).filter(([, { kind }]) => kind === 'video');
+    expect(clips.filter(([, { trainable }]) => !trainable)).toEqual([]);
+    const upload = { state: 'stored', sizeBytes: 1 } as StoredFile['upload'];
+    const counts = countsOfStem(
+      clips.map(([extension]) => ({
+        ...{ id: extension, datasetId: 'd', filename: `a${extension}`, createdAt: 1 },
+        ...{ kind: 'video', upload },
+      })),
+    );
+    expect(counts).toMatchObject({ videos: clips.length, trainable: clips.length });
+    expect(countsInRole(counts, 'mask').trainable).toBe(0);
+    expect(countsInRole(counts, 'control').trainable).toBe(clips.length);
   });
 });

@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import { maskPng } from '../fixtures/masks.js';
+import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
@@ -78,4 +79,30 @@ test('a restored file is inspected in the role that its dataset has by then', as
   await rechecked(id);
   await client.history.restore(id, 1);
   await becomes(id, 'a.png BLACK_MASK');
+});
+
+test('clips alone are FAILED as masks, and READY in another role', async () => {
+  const id = await newMask('clips');
+  await api.upload(id, 'a.mp4', media.clip('faststart.mp4'));
+  expect(await client.status(id)).toMatchObject({
+    status: 'FAILED',
+    error: {
+      code: 'NO_TRAINABLE_MEDIA',
+      message: expect.stringContaining('Upload a PNG, JPEG or WebP of the same name'),
+    },
+    warnings: [],
+  });
+  const listed = (await client.list()).find((dataset) => dataset.id === id);
+  expect(listed?.error).toMatchObject({
+    code: 'NO_TRAINABLE_MEDIA',
+    message: expect.stringMatching(/no file is an image/),
+  });
+  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(false);
+  await setRole(id, 'control');
+  expect(await client.status(id)).toMatchObject({ status: 'READY', warnings: [] });
+  expect((await client.history.revisions(id)).revisions[0]?.ready).toBe(true);
+  await setRole(id, 'mask');
+  await api.upload(id, 'a.png', GREY_PNG);
+  expect(await client.status(id)).toMatchObject({ status: 'READY' });
+  expect(await warningsOf(id)).toContain('a.mp4 NOT_TRAINED_ON');
 });
