@@ -9,10 +9,19 @@ import type { LinkSlot } from './dataset.js';
 export function digestOf(
   files: readonly { readonly filename: string; readonly upload: { readonly sha256: string } }[],
 ): string {
-  const hasSurrogates = files.some(({ filename }) => /[\ud800-\udfff]/.test(filename));
-  const sorted = [...files].sort(hasSurrogates ? byBytes : byCodeUnits);
-  const lines = sorted.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`);
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  const lines = linesOf([...files].sort(byCodeUnits));
+  const hasSurrogates = /[\ud800-\udfff]/.test(lines);
+  return sha256Of(hasSurrogates ? linesOf([...files].sort(byBytes)) : lines);
+}
+
+type DigestFile = Parameters<typeof digestOf>[0][number];
+
+function linesOf(files: readonly DigestFile[]): string {
+  return files.map(({ filename, upload }) => `${upload.sha256}  ${filename}\n`).join('');
+}
+
+function sha256Of(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /**
@@ -27,7 +36,7 @@ export function digestWithLinks(
   // In alphabetical order: the controls, then the mask.
   const sorted = [...links].sort((a, b) => (a.slot < b.slot ? -1 : 1));
   const lines = [`${filesDigest}  files\n`, ...sorted.map(({ slot, digest }) => `${digest}  ${slot}\n`)];
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return sha256Of(lines.join(''));
 }
 
 interface Named {

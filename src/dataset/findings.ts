@@ -33,13 +33,14 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
-  const stored = files.filter((file) => file.upload.state === 'stored');
-  const uploads = files.filter((file) => file.upload.state !== 'stored');
-  return allFindings(
-    files.flatMap((file) => uploadFindings(file, now)),
-    stored,
-    { uploads, role },
-  );
+  const stored: DatasetFile[] = [];
+  const uploads: DatasetFile[] = [];
+  const ofFiles: Problem[] = [];
+  for (const file of files) {
+    (file.upload.state === 'stored' ? stored : uploads).push(file);
+    ofFiles.push(...uploadFindings(file, now));
+  }
+  return allFindings(ofFiles, stored, { uploads, role });
 }
 
 /**

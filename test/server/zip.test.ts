@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
+import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
-import { discardServer, startServer, type TestServer } from '../harness/server.js';
+import { discardServer, environmentOf, startServer, type TestServer } from '../harness/server.js';
 
 const run = promisify(execFile);
 
@@ -94,4 +95,19 @@ test("another account's dataset is not found", async () => {
   const id = await api.newDataset();
   const theirs = await server.api('other');
   expect((await theirs.request('GET', `/${id}/zip`)).body.error_code).toBe(404001);
+});
+
+test('the archive of a target needs nothing of the datasets that it links to', async () => {
+  const [{ id }, control] = [await client.create('target'), await client.create('control', { role: 'control' })];
+  await api.upload(id, 'a.txt', 'a caption');
+  await api.upload(control.id, 'a.jpg', await media.jpeg());
+  await client.pairs.setLinks(id, { control_1: control.id });
+  const { DATABASE_URL: databaseUrl } = await environmentOf(server.dataFolder);
+  const { database, close } = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0, databaseUrl });
+  onTestFinished(close);
+  // What can't be read is not read: the status of the target can't do without this row.
+  await database.query.updateTable('file').set({ facts: 'no JSON' }).where('dataset_id', '=', control.id).execute();
+  expect((await api.status(id)).status).toBe(500);
+  const found = await readByPython(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer());
+  expect(found.map(([name]) => name)).toEqual(['a.txt']);
 });

@@ -52,20 +52,33 @@ export function pairFaultOf(
   linked: readonly PairFile[],
   slot: LinkSlot,
 ): PairFault | undefined {
-  const wanting = target.filter(isTrainable);
-  const found = linked.filter(isTrainable);
-  const images = found.filter(({ kind }) => kind === 'image');
+  const wanting = only(target, isTrainable);
+  const found = only(linked, isTrainable);
+  const images = only(found, isImage);
   if (wanting.length === 0) return found.length === 0 ? undefined : 'extra';
-  const [image, ...others] = images;
+  const [image] = images;
   if (image === undefined) {
     // Of all models, MiniMax-H3 Ref2V alone takes clips as controls; a clip is never a mask.
     const isForClips = slot !== 'mask' && found.length > 0 && wanting.every(({ kind }) => kind === 'video');
     return isForClips ? 'clip' : 'missing';
   }
-  if (others.length > 0) return 'ambiguous';
-  const fits = wanting.map((file) => fitOf(file, image, slot));
-  if (fits.includes('misfit')) return 'misfit';
-  return fits.includes('stretched') ? 'stretched' : undefined;
+  if (images.length > 1) return 'ambiguous';
+  let worst: 'stretched' | undefined;
+  for (const file of wanting) {
+    const fit = fitOf(file, image, slot);
+    if (fit === 'misfit') return 'misfit';
+    if (fit === 'stretched') worst = 'stretched';
+  }
+  return worst;
+}
+
+/** As `filter`, without a copy if all match, as nearly always: a status calls it for each stem. */
+function only(files: readonly PairFile[], matches: (file: PairFile) => boolean): readonly PairFile[] {
+  return files.every(matches) ? files : files.filter(matches);
+}
+
+function isImage({ kind }: PairFile): boolean {
+  return kind === 'image';
 }
 
 function isTrainable(file: PairFile): boolean {
@@ -73,9 +86,10 @@ function isTrainable(file: PairFile): boolean {
 }
 
 function fitOf(target: PairFile, image: PairFile, slot: LinkSlot) {
-  const [of, other] = [sizeOf(target), sizeOf(image)];
+  const of = sizeOf(target);
+  const other = sizeOf(image);
   if (of === undefined || other === undefined) return 'fits';
-  return sizeFitOf({ ...of, isClip: target.kind === 'video' }, other, slot);
+  return sizeFitOf({ width: of.width, height: of.height, isClip: target.kind === 'video' }, other, slot);
 }
 
 /** `undefined` for a container without a parser. */

@@ -79,7 +79,7 @@ export class Downloads {
     const { catalog } = this.#dependencies;
     const { id, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.contents(key);
+      const found = await catalog.contents(key, { isAlone: true });
       if (found === undefined) throw datasetNotFound(id);
       return { dataset: found.dataset, files: storedFilesIn(found.files) };
     }

@@ -46,7 +46,7 @@ export function judgeLinks(
     const sound = all.filter(({ upload }) => !upload.isDamaged);
     const groups = stemGroupsOf<PairFile>(sound.filter(isPairFile));
     const status = statusOf(linked.counts, at, rules);
-    const warnings = sound.flatMap(({ upload }) => upload.warnings);
+    const warnings = slot === 'mask' ? sound.flatMap(({ upload }) => upload.warnings) : [];
     const proof = provePairs(target, groups, slot);
     const digest = status === 'READY' ? digestOf(sound) : undefined;
     return {

@@ -89,8 +89,9 @@ export class Catalog {
     return withLinks(query, await datasetsBy(query, filter).execute());
   }
 
-  contents(key: DatasetKeyOfAccount): Promise<DatasetContents | undefined> {
-    return readContents(this.#db, key);
+  /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
+  contents(key: DatasetKeyOfAccount, { isAlone = false } = {}): Promise<DatasetContents | undefined> {
+    return readContents(this.#db, key, { isAlone });
   }
 
   /** All files of a dataset of any account, unordered. */

@@ -1,44 +1,81 @@
 import type { Dataset, DatasetFile, LinkSlot } from '../../dataset/dataset.js';
-import type { Database } from '../database/database.js';
+import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
+import type { Database, Query } from '../database/database.js';
+import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import type { DatasetKeyOfAccount } from './dataset-changes.js';
 import { type LinkedFile, linkedFilesOf, selectLinkedFiles } from './pairs/linked-files.js';
 import { datasetLinksOf, linksOf } from './pairs/links.js';
-import { datasetRecordOf, fileOf, STORED_COLUMNS, storedFileOf } from './rows.js';
+import { datasetRecordOf, fileOf, STORED_COLUMNS, storedFilesOf } from './rows.js';
 
 /** A dataset and its files at one moment. */
 export interface DatasetContents {
   readonly dataset: Dataset;
   readonly files: readonly DatasetFile[];
-  /** The stored files of the datasets that it links to. */
+  /** The stored files of the datasets that it links to; none if they were not asked for. */
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 }
 
 /**
  * Reads a dataset, all its files and those of the datasets that it links to, unordered, from one snapshot, so that the counts
  * agree with the files.
+ *
+ * @param options.isAlone leaves out the files of the datasets that it links to
  */
 export async function readContents(
   db: Database,
-  { accountId, id }: DatasetKeyOfAccount,
+  key: DatasetKeyOfAccount,
+  { isAlone }: { isAlone: boolean },
 ): Promise<DatasetContents | undefined> {
   const { query } = db;
-  const own = query.selectFrom('dataset').where('id', '=', id).where('account_id', '=', accountId);
-  const files = query.selectFrom('file');
-  const hasOthers = own.where(({ eb }) =>
-    eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
-  );
-  const [[dataset], stored, others, links, linkedFiles] = await db.read([
-    own.selectAll(),
-    // Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them.
-    files.select(STORED_COLUMNS).where('dataset_id', '=', own.select('id')).where('state', '=', 'stored'),
-    files.selectAll().where('dataset_id', '=', hasOthers.select('id')).where('state', '<>', 'stored'),
-    linksOf(query).where('link.dataset_id', '=', own.select('id')),
-    selectLinkedFiles(query).where('link.dataset_id', '=', own.select('id')),
+  const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
+    rowOf(query, key),
+    storedRowsOf(query, key),
+    otherRowsOf(query, key),
+    linkRowsOf(query, key),
+    ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
   ]);
   if (dataset === undefined) return undefined;
   return {
     dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-    files: [...stored.map((row) => storedFileOf(row, id)), ...others.map(fileOf)],
+    files: [...storedFilesOf(stored, key.id), ...others.map(fileOf)],
     linkedFiles: linkedFilesOf(linkedFiles),
   };
 }
+
+function selectOwn(query: Query, parameter: ParameterOf<DatasetKeyOfAccount>) {
+  return query.selectFrom('dataset').where('id', '=', parameter('id')).where('account_id', '=', parameter('accountId'));
+}
+
+const rowOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  selectOwn(query, parameter).selectAll(),
+);
+
+/** Nearly all rows are stored files. To skip their empty columns saves a third of the cost of reading them. */
+const storedRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  query
+    .selectFrom('file')
+    .select(STORED_COLUMNS)
+    .where('dataset_id', '=', selectOwn(query, parameter).select('id'))
+    .where('state', '=', 'stored'),
+);
+
+const otherRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) => {
+  const having = selectOwn(query, parameter).where(({ eb }) =>
+    eb(eb(eb('pending', '+', eb.ref('rejected')), '+', eb.ref('received')), '>', 0),
+  );
+  return query
+    .selectFrom('file')
+    .selectAll()
+    .where('dataset_id', '=', having.select('id'))
+    .where('state', '<>', 'stored');
+});
+
+const linkRowsOf = preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+  linksOf(query).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
+);
+
+const LINKED_ROWS_OF = LINK_SLOTS.map((slot) =>
+  preparedStatement((query, parameter: ParameterOf<DatasetKeyOfAccount>) =>
+    selectLinkedFiles(query, slot).where('link.dataset_id', '=', selectOwn(query, parameter).select('id')),
+  ),
+);

@@ -12,6 +12,7 @@ import {
   type StoredFile,
   type Upload,
 } from '../../dataset/dataset.js';
+import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
 import type { Schema } from '../database/schema.js';
@@ -68,7 +69,7 @@ function uploadOf(row: FileRow): Upload {
     case 'received':
       return receivedUploadOf(row);
     case 'stored':
-      return storedUploadOf(row);
+      return storedUploadOf(row, factsOf);
     case 'rejected':
       return { state: 'rejected', problem: JSON.parse(required(row.problem)), finalizedAt: required(row.settled_at) };
     default:
@@ -97,14 +98,43 @@ export const STORED_COLUMNS = [
 type StoredRow = Pick<FileRow, (typeof STORED_COLUMNS)[number]>;
 
 export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
-  const { id, filename, created_at: createdAt } = row;
-  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row) };
+  return storedFile(row, { datasetId, factsOf });
 }
 
-function storedUploadOf(row: StoredRow): StoredFile['upload'] {
+/** The files of many rows of one dataset. */
+export function storedFilesOf(rows: readonly StoredRow[], datasetId: string): StoredFile[] {
+  const reader = { datasetId, factsOf: factsReader() };
+  return rows.map((row) => storedFile(row, reader));
+}
+
+function storedFile(row: StoredRow, { datasetId, factsOf }: { datasetId: string; factsOf: FactsReader }): StoredFile {
+  const { id, filename, created_at: createdAt } = row;
+  return { id, datasetId, filename, kind: row.kind as FileKind, createdAt, upload: storedUploadOf(row, factsOf) };
+}
+
+type FactsReader = (text: string | null) => Facts;
+
+function factsOf(text: string | null): Facts {
+  return JSON.parse(required(text));
+}
+
+/** Makes a function that parses facts. Many files have the same facts, which are then parsed once. */
+export function factsReader(): FactsReader {
+  const parsed = new Map<string | null, Facts>();
+  return (text) => {
+    let facts = parsed.get(text);
+    if (facts === undefined) {
+      facts = factsOf(text);
+      parsed.set(text, facts);
+    }
+    return facts;
+  };
+}
+
+function storedUploadOf(row: StoredRow, read: FactsReader): StoredFile['upload'] {
   const stored = {
     state: 'stored',
-    ...inspectedBytesOf(row),
+    ...inspectedBytesOf(row, read),
     finalizedAt: required(row.settled_at),
     addedIn: row.added_in,
   } as const;
@@ -114,7 +144,13 @@ function storedUploadOf(row: StoredRow): StoredFile['upload'] {
 function receivedUploadOf(row: FileRow): ReceivedFile['upload'] {
   const lease = { leaseUntil: row.arriving_until, leaseToken: row.arriving_by };
   const given = { ...conditionOf(row), ...authorOf(row) };
-  return { state: 'received', ...inspectedBytesOf(row), receivedAt: required(row.settled_at), ...given, ...lease };
+  return {
+    state: 'received',
+    ...inspectedBytesOf(row, factsOf),
+    receivedAt: required(row.settled_at),
+    ...given,
+    ...lease,
+  };
 }
 
 function conditionOf({ write_condition: text }: FileRow) {
@@ -125,13 +161,13 @@ function authorOf({ author }: FileRow) {
   return author === null ? {} : { author: JSON.parse(author) as Author };
 }
 
-function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>) {
+function inspectedBytesOf(row: Omit<StoredRow, 'added_in'>, read: FactsReader) {
   const warnings = required(row.warnings);
   return {
     sizeBytes: required(row.size_bytes),
     sha256: required(row.sha256),
     contentType: required(row.content_type),
-    facts: JSON.parse(required(row.facts)),
+    facts: read(row.facts),
     // Nearly all files have no warnings; this saves the parsing.
     warnings: warnings === '[]' ? NO_WARNINGS : JSON.parse(warnings),
     blobVersion: row.blob_version,

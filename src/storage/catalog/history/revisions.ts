@@ -3,7 +3,7 @@ import type { RevisionState, VersionedFile } from '../../../dataset/history/revi
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
 import type { Database } from '../../database/database.js';
-import { STORED_COLUMNS, storedFileOf } from '../rows.js';
+import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
 import { datasetById, filesOfStems, lockedDatasetById, rowChunksOf } from '../statements.js';
 import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
 
@@ -94,7 +94,7 @@ export class Revisions {
     ]);
     return {
       revisions: revisions.map(revisionOf),
-      files: [...stored.map((row) => storedFileOf(row, datasetId)), ...past.map(pastFileOf)],
+      files: [...storedFilesOf(stored, datasetId), ...past.map(pastFileOf)],
     };
   }
 

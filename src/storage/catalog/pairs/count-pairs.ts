@@ -1,11 +1,10 @@
 import type { LinkSlot } from '../../../dataset/dataset.js';
-import type { Facts } from '../../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../../dataset/media.js';
 import { type PairFile, pairErrorsOf, pairFilesIn } from '../../../dataset/pairs/pair-faults.js';
 import type { StemGroup } from '../../../dataset/upload-transitions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
-import { type DatasetRow, LINKED } from '../rows.js';
+import { type DatasetRow, factsReader, LINKED } from '../rows.js';
 import { rowChunksOf } from '../statements.js';
 
 /** The files of one stem before and after a change. */
@@ -133,15 +132,10 @@ export function pairedDatasets(
   }));
 }
 
-/** Makes a function that turns rows into files of pairs. Many images have the same facts, which are then parsed once. */
+/** Makes a function that turns rows into files of pairs. */
 export function pairFileReader(): (row: Omit<PairFileRow, 'other_id'>) => PairFile {
-  const parsed = new Map<string, Facts>();
-  return ({ filename, kind, facts: text }) => {
-    const json = text ?? '{}';
-    const facts = parsed.get(json) ?? (JSON.parse(json) as Facts);
-    parsed.set(json, facts);
-    return { filename, kind: kind as FileKind, upload: { facts } };
-  };
+  const factsOf = factsReader();
+  return ({ filename, kind, facts }) => ({ filename, kind: kind as FileKind, upload: { facts: factsOf(facts) } });
 }
 
 export const shiftUnpaired = preparedStatement((query, parameter: ParameterOf<UnpairedShift>) =>
