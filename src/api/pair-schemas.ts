@@ -32,7 +32,8 @@ function bySlot<S extends z.ZodType>(schema: S) {
 
 export const wireLinks = bySlot(wireLink).meta({
   id: 'Links',
-  description: 'The controls and the mask of a training dataset, and what is wrong with the pairs.',
+  description:
+    'The controls and the mask of a training dataset, and what is wrong with the pairs. Empty for a share link, which shows one dataset alone.',
 });
 
 export const wireLinkedFrom = z

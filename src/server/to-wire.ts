@@ -83,7 +83,7 @@ export function viewToWire(view: DatasetView): WireDatasetWithFiles {
     ...(view.receivedFiles.length > 0 && { checking: view.receivedFiles.slice(0, MAX_LISTED).map(checkingToWire) }),
     ...(view.digest !== undefined && { digest: view.digest }),
     ...(view.filesDigest !== undefined && { files_digest: view.filesDigest }),
-    ...(view.links.length > 0 && { links: linksToWire(view.links) }),
+    ...((view.links.length > 0 || view.hidesLinks) && { links: linksToWire(view.links) }),
     ...(view.linkedFrom.length > 0 && { linked_from: view.linkedFrom.map(({ id, name }) => ({ id, name })) }),
   };
 }

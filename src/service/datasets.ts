@@ -35,6 +35,16 @@ export interface DatasetKey {
   readonly id: string;
 }
 
+/** What a request may learn of the account's other datasets. */
+export interface DatasetScope {
+  /** The datasets that an answer or error may name because they link to this one; null: all of the account. */
+  readonly boundIds: readonly string[] | null;
+  /** Whether a share reads: it learns nothing of the datasets that this one is linked to. */
+  readonly isShare: boolean;
+}
+
+const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
+
 /** A dataset and its status at one moment, without its files. */
 export interface DatasetSummary {
   readonly dataset: Dataset;
@@ -58,8 +68,10 @@ export interface DatasetView extends DatasetSummary {
   readonly digest: string | undefined;
   /** Identifies the own files of a READY dataset with links. */
   readonly filesDigest: string | undefined;
-  /** Its controls and its mask, in the order of the slots. */
+  /** Its controls and its mask, in the order of the slots; none for a share. */
   readonly links: readonly LinkView[];
+  /** Whether it has links that are not in this view, neither in `links` nor in the findings. */
+  readonly hidesLinks: boolean;
   /** The training datasets that link to it, by name, at most `MAX_LINKED_FROM`. */
   readonly linkedFrom: readonly LinkingDataset[];
 }
@@ -120,7 +132,7 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(key: DatasetKey): Promise<DatasetView> {
+  async view(key: DatasetKey, { boundIds, isShare }: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
     const { catalog, now, rules, pollPresignedUploads } = this.#dependencies;
     const found = await catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
@@ -147,15 +159,21 @@ export class DatasetService {
       status,
       files: stored,
       damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-      findings: withFindings(own, links.problems),
+      findings: isShare ? own : withFindings(own, links.problems),
       pendingUploads,
       areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
       receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
       digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
       filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
-      links: links.views,
-      linkedFrom: dataset.isLinkedTo ? await catalog.links.linkingTo(key.id, MAX_LINKED_FROM) : [],
+      links: isShare ? [] : links.views,
+      hidesLinks: isShare && links.views.length > 0,
+      linkedFrom: dataset.isLinkedTo ? await this.#linkedFrom(key.id, boundIds) : [],
     };
+  }
+
+  #linkedFrom(id: string, boundIds: readonly string[] | null): Promise<LinkingDataset[]> {
+    const { links } = this.#dependencies.catalog;
+    return boundIds === null ? links.linkingTo(id, MAX_LINKED_FROM) : links.linkingAmong(boundIds, id);
   }
 
   /** Reads those of the named files that are stored and without a problem, by name. */
@@ -169,18 +187,23 @@ export class DatasetService {
    *
    * @throws ServiceError `dataset_not_found`, `invalid_name`, `name_taken`; `dataset_linked` if a link depends on the role
    */
-  async change(key: DatasetKey, { name, role }: DatasetChanges): Promise<DatasetSummary> {
+  async change(
+    key: DatasetKey,
+    { name, role }: DatasetChanges,
+    { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT,
+  ): Promise<DatasetSummary> {
     const { catalog, now, wakeRechecks } = this.#dependencies;
     const changes = { name: name === undefined ? undefined : parseDatasetName(name), role };
-    if (!(await catalog.changeDataset(key, changes, now()))) throw datasetNotFound(key.id);
+    if (!(await catalog.changeDataset({ ...key, boundIds }, changes, now()))) throw datasetNotFound(key.id);
     // The files may have to be inspected in the new role.
     if (role !== undefined) wakeRechecks?.();
     return this.summary(key);
   }
 
   /** @throws ServiceError `dataset_not_found`; `dataset_linked` if others link to it */
-  async remove(key: DatasetKey): Promise<void> {
-    if (!(await this.#dependencies.catalog.deleteDataset(key, this.#dependencies.now()))) throw datasetNotFound(key.id);
+  async remove(key: DatasetKey, { boundIds }: Pick<DatasetScope, 'boundIds'> = WHOLE_ACCOUNT): Promise<void> {
+    const { catalog, now } = this.#dependencies;
+    if (!(await catalog.deleteDataset({ ...key, boundIds }, now()))) throw datasetNotFound(key.id);
   }
 
   /**

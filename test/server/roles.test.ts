@@ -265,4 +265,72 @@ describe('links', () => {
     expect((await client.status(depth.id)).linked_from).toHaveLength(2);
     expect((await bound.status(depth.id)).body.linked_from).toEqual([{ id: target.id, name: target.name }]);
   });
+
+  test('and errors name no dataset that a token is not bound to', async () => {
+    const [target, depth, secret] = [
+      await create('railway'),
+      await create('depth', 'control'),
+      await create('secret-target'),
+    ];
+    for (const { id } of [target, secret]) await client.pairs.setLinks(id, { control_1: depth.id });
+    const boundTo = async (...datasets: string[]) =>
+      new Api(server.url, (await client.tokens.make({ datasets })).secret);
+    const [both, one] = [await boundTo(depth.id, target.id), await boundTo(depth.id)];
+    for (const bound of [both, one]) {
+      for (const { status, body } of [
+        await bound.request<{ error_code: number; error_message: string }>('DELETE', `/${depth.id}`),
+        await bound.json<{ error_code: number; error_message: string }>('PATCH', `/${depth.id}`, { role: 'mask' }),
+      ]) {
+        expect([status, body.error_code]).toEqual([409, 409005]);
+        expect(body.error_message).not.toContain(secret.name);
+        expect(body.error_message.includes(target.name)).toBe(bound === both);
+        expect(body.error_message).toContain('datasets that this token is not bound to');
+      }
+    }
+    expect((await one.status(depth.id)).body).not.toHaveProperty('linked_from');
+  });
+
+  test('are a part of the dataset: a token that reads it sees what they lead to, and no file of these', async () => {
+    const [target, depth] = [await create('railway'), await create('depth', 'control')];
+    await api.upload(depth.id, 'a.jpg', image);
+    await client.pairs.setLinks(target.id, { control_1: depth.id });
+    const bound = new Api(server.url, (await client.tokens.make({ datasets: [target.id] })).secret);
+    const { body } = await bound.status(target.id);
+    expect(body.links?.control_1).toMatchObject({ dataset_id: depth.id, name: depth.name, extra: { stems: ['a'] } });
+    expect((await bound.status(depth.id)).status).toBe(404);
+    expect((await bound.request('GET', `/${depth.id}/files/a.jpg`)).status).toBe(404);
+    expect((await bound.list()).body.datasets.map(({ id }) => id)).toEqual([target.id]);
+  });
+
+  test('are not in the answers to a share, which tell only whether there are some', async () => {
+    const [target, depth, mask] = [
+      await create('railway'),
+      await create('secret-depth', 'control'),
+      await create('secret-mask', 'mask'),
+    ];
+    await api.upload(target.id, 'a.jpg', image);
+    await api.upload(target.id, 'a.txt', 'a wagon');
+    await api.upload(depth.id, 'b.jpg', image);
+    const shared = new Api(server.url, (await client.shares.make(target.id)).secret);
+    const sharedDepth = new Api(server.url, (await client.shares.make(depth.id)).secret);
+    expect((await shared.status(target.id)).body).not.toHaveProperty('links');
+    await client.pairs.setLinks(target.id, { control_1: depth.id, mask: mask.id });
+    expect((await client.status(target.id)).error?.problems.map(({ code }) => code)).toEqual([
+      ...['MISSING_CONTROL', 'LINKED_NOT_READY', 'MISSING_MASK'],
+    ]);
+    const { body } = await shared.status(target.id);
+    expect(body).toMatchObject({ status: 'FAILED', links: {}, warnings: [], counts: { unpaired: 2 } });
+    expect(body.error).toMatchObject({ code: 'MISSING_CONTROL', problems: [] });
+    const answers = [
+      body,
+      (await sharedDepth.status(depth.id)).body,
+      (await shared.request('GET', `/${target.id}/manifest`)).body,
+      (await shared.request('GET', `/${target.id}/pairs`)).body,
+      (await shared.list()).body,
+    ];
+    expect(answers[3]).toEqual({ links: {}, status: 'FAILED' });
+    for (const each of [depth, mask]) expect(JSON.stringify(answers.toSpliced(1, 1))).not.toContain(each.name);
+    for (const each of [target, mask]) expect(JSON.stringify(answers[1])).not.toContain(each.name);
+    for (const answer of answers.toSpliced(1, 1)) expect(JSON.stringify(answer)).not.toContain(depth.id);
+  });
 });

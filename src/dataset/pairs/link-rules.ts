@@ -22,21 +22,34 @@ export function requireRoleOfSlot(slot: LinkSlot, { name, role }: Named): void {
   throw new ServiceError('wrong_role', message);
 }
 
-/** The error for a dataset that can't be deleted, or get another role, while others link to it. @param names at most `MAX_NAMED` */
+/**
+ * The error for a dataset that can't be deleted, or get another role, while others link to it.
+ *
+ * @param users.names of those that the request may know, at most `MAX_NAMED`
+ * @param users.known how many it may know
+ * @param users.total how many there are
+ */
 export function linkedToError(
   name: string,
-  { names, total }: { names: readonly string[]; total: number },
+  { names, known, total }: { names: readonly string[]; known: number; total: number },
 ): ServiceError {
-  const others = total > names.length ? ` and ${total - names.length} more` : '';
+  const unknown = 'datasets that this token is not bound to';
+  const [first] = names;
+  if (first === undefined) {
+    const message = `"${name}" is a control or mask of ${unknown}. Remove their links with a token that may change them.`;
+    return new ServiceError('dataset_linked', message);
+  }
+  const more = known > names.length ? ` and ${known - names.length} more` : '';
+  const others = total > known ? `, and of ${unknown}` : '';
   const [users, its] =
-    total === 1 ? ['this dataset', 'its links'] : [`these ${total} datasets`, 'the links of the first one'];
-  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${others}. To remove ${its}, run: ${pairCommand(names[0] ?? 'NAME')}`;
+    known === 1 ? ['this dataset', 'its links'] : [`these ${known} datasets`, 'the links of the first one'];
+  const message = `"${name}" is a control or mask of ${users}: ${names.map((each) => `"${each}"`).join(', ')}${more}${others}. To remove ${its}, run: ${pairCommand(first)}`;
   return new ServiceError('dataset_linked', message);
 }
 
 /** The error for a dataset that can't get another role while it links to others. */
-export function hasLinksError(name: string, linkedNames: readonly string[]): ServiceError {
-  const message = `"${name}" has controls or masks: ${linkedNames.map((each) => `"${each}"`).join(', ')}. To remove these links, run: ${pairCommand(name)}`;
+export function hasLinksError(name: string): ServiceError {
+  const message = `"${name}" has controls or masks, which only training datasets have. To remove its links, run: ${pairCommand(name)}`;
   return new ServiceError('dataset_linked', message);
 }
 

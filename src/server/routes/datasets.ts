@@ -19,6 +19,7 @@ import { withTimeout } from '../../with-timeout.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
+import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 
@@ -92,7 +93,8 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         response: { 200: wireDatasetWithFiles },
       }),
     },
-    async ({ accountId, params, query, grant }, reply) => {
+    async (request, reply) => {
+      const { accountId, params, query } = request;
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) => {
@@ -100,10 +102,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
           return waitForStatusChange(watchDataset(key, signal));
         });
       }
-      const view = await datasets.view(key);
-      // A token sees only the datasets that it is bound to.
-      const linkedFrom = view.linkedFrom.filter(({ id }) => grant?.datasetIds?.includes(id) !== false);
-      return viewToWire({ ...view, linkedFrom });
+      return viewToWire(await datasets.view(key, scopeOf(request)));
     },
   );
 
@@ -115,15 +114,15 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       response: { 200: wireManifest },
       errors: ['revision_not_found'],
     }),
-    async ({ accountId, params, query }, reply) => {
+    async (request, reply) => {
+      const { accountId, params, query } = request;
       const key = { accountId, id: params.id };
       const { revision, digest } = query;
       if (digest !== undefined) {
         return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), disconnectSignal(reply)));
       }
       if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, disconnectSignal(reply)));
-      const view = await datasets.view(key);
-      return manifestToWire(manifestOf(view));
+      return manifestToWire(manifestOf(await datasets.view(key, scopeOf(request))));
     },
   );
 
@@ -147,8 +146,9 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       response: { 200: wireDeletedDataset },
       errors: ['dataset_linked'],
     }),
-    async ({ accountId, params }) => {
-      await datasets.remove({ accountId, id: params.id });
+    async (request) => {
+      const { accountId, params } = request;
+      await datasets.remove({ accountId, id: params.id }, scopeOf(request));
       return { id: params.id, deleted: true as const };
     },
   );

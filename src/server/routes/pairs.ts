@@ -4,6 +4,7 @@ import { wireDataset } from '../../api/schemas.js';
 import type { DatasetView } from '../../service/datasets.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
+import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, linksToWire } from '../to-wire.js';
 
 const route = routesTagged('pairs');
@@ -20,7 +21,7 @@ export function registerPairRoutes(app: App, { datasets, pairs }: RouteContext):
     }),
     async (request) => {
       const { accountId, params, body } = request;
-      const changed = await datasets.change({ accountId, id: params.id }, body);
+      const changed = await datasets.change({ accountId, id: params.id }, body, scopeOf(request));
       request.audited = { name: changed.dataset.name, role: changed.dataset.role };
       return datasetToWire(changed);
     },
@@ -35,9 +36,9 @@ export function registerPairRoutes(app: App, { datasets, pairs }: RouteContext):
       errors: ['wrong_role'],
     }),
     async (request) => {
-      const { accountId, params, body, grant } = request;
+      const { accountId, params, body } = request;
       const key = { accountId, id: params.id };
-      await pairs.replaceLinks(key, body, { boundIds: grant?.datasetIds ?? null });
+      await pairs.replaceLinks(key, body, scopeOf(request));
       const view = await datasets.view(key);
       request.audited = { links: Object.fromEntries(view.links.map(({ slot, dataset }) => [slot, dataset.id])) };
       return linkStatesOf(view);
@@ -51,7 +52,10 @@ export function registerPairRoutes(app: App, { datasets, pairs }: RouteContext):
       params: datasetParams,
       response: { 200: wireLinkStates },
     }),
-    async ({ accountId, params }) => linkStatesOf(await datasets.view({ accountId, id: params.id })),
+    async (request) => {
+      const { accountId, params } = request;
+      return linkStatesOf(await datasets.view({ accountId, id: params.id }, scopeOf(request)));
+    },
   );
 }
 

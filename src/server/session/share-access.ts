@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../api/base-path.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { DatasetScope } from '../../service/datasets.js';
 
 /** The routes that a share may use, by method and path below the base path: those that read the current files of a dataset. */
 const SHARED_ROUTES: ReadonlySet<string> = new Set([
@@ -30,4 +31,9 @@ export function requireShared({ method, query, routeOptions }: FastifyRequest): 
   const isShared = SHARED_ROUTES.has(`${method === 'HEAD' ? 'GET' : method} ${path}`);
   if (isShared && revision === undefined && digest === undefined) return;
   throw new ServiceError('not_allowed', 'A share link shows the current files of one dataset, and nothing else.');
+}
+
+/** What the answer to a request may say of datasets other than the one that it names. */
+export function scopeOf({ grant }: Pick<FastifyRequest, 'grant'>): DatasetScope {
+  return { boundIds: grant?.datasetIds ?? null, isShare: grant?.kind === 'share' };
 }

@@ -6,6 +6,7 @@ import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
 import { type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
+  type ChangedDatasetKey,
   changeDataset,
   type DatasetChanges,
   type DatasetKeyOfAccount,
@@ -225,14 +226,14 @@ export class Catalog {
    * @returns false if the account has no such dataset
    * @throws ServiceError `name_taken`; `dataset_linked` if a link depends on the role
    */
-  async changeDataset(key: DatasetKeyOfAccount, changes: DatasetChanges, now: Micros): Promise<boolean> {
+  async changeDataset(key: ChangedDatasetKey, changes: DatasetChanges, now: Micros): Promise<boolean> {
     const isChanged = await changeDataset(this.#db, key, { ...changes, ...this.#changeOptions, now });
     if (isChanged) this.changes.announce({ datasetId: key.id });
     return isChanged !== undefined;
   }
 
   /** @returns false if the account has no such dataset @throws ServiceError `dataset_linked` if others link to it */
-  async deleteDataset(key: DatasetKeyOfAccount, now: Micros): Promise<boolean> {
+  async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
     const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
     for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
     return ids !== undefined;

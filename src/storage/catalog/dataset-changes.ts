@@ -7,14 +7,17 @@ import { type Database, isUniqueViolation, type Query, type Transaction } from '
 import { addUsage, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
-import { linkingTo, linksOf } from './pairs/links.js';
+import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
 import { restartRecheck } from './rechecks.js';
-import { countColumns, type DatasetRow, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
+import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
 import { datasetById, lockedDatasetById, trashDataset } from './statements.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
+
+/** A dataset that a request changes, and the datasets that errors may name; all of the account if it is null or missing. */
+export type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: readonly string[] | null };
 
 export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
 
@@ -59,7 +62,7 @@ export interface DatasetChanges {
  */
 export async function changeDataset(
   db: Database,
-  key: DatasetKeyOfAccount,
+  key: ChangedDatasetKey,
   { name, role, now, notification }: DatasetChanges & Pick<ChangeOptions, 'notification'> & { now: Micros },
 ): Promise<boolean | undefined> {
   const { query, hasRowLocks, transact } = db;
@@ -71,7 +74,9 @@ export async function changeDataset(
       ...(role !== undefined && role !== row.role && { role }),
     };
     if (Object.keys(changes).length === 0) return false;
-    if ('role' in changes) await requireNoLinks(query, send, row);
+    if ('role' in changes && row.linked === LINKED.from) throw hasLinksError(row.name);
+    if ('role' in changes && row.linked === LINKED.to)
+      throw await errorOfLinked(query, send, { ...key, name: row.name });
     await commit([
       query
         .updateTable('dataset')
@@ -95,29 +100,22 @@ export async function changeDataset(
   });
 }
 
-/** @throws ServiceError `dataset_linked` */
-async function requireNoLinks(
-  query: Query,
-  send: Transaction['send'],
-  { id, name, linked }: DatasetRow,
-): Promise<void> {
-  if (linked === LINKED.to) throw await errorOfLinked(query, send, { id, name });
-  if (linked === LINKED.none) return;
-  const [links] = await send([linksOf(query).where('link.dataset_id', '=', id)]);
-  throw hasLinksError(
-    name,
-    links.map((link) => link.name),
-  );
-}
-
 async function errorOfLinked(
   query: Query,
   send: Transaction['send'],
-  { id, name }: { id: string; name: string },
+  { id, name, boundIds }: ChangedDatasetKey & { name: string },
 ): Promise<ServiceError> {
-  const counted = query.selectFrom('link').select(({ fn }) => fn.countAll().as('total'));
-  const [targets, [all]] = await send([linkingTo(query, id).limit(MAX_NAMED), counted.where('linked_id', '=', id)]);
-  return linkedToError(name, { names: targets.map((target) => target.name), total: Number(all?.total) });
+  const links = query
+    .selectFrom('link')
+    .select(({ fn }) => fn.countAll().as('count'))
+    .where('linked_id', '=', id);
+  const [targets, [known], [all]] = await send([
+    linkingTo(query, id, boundIds).limit(MAX_NAMED),
+    boundIds == null ? links : links.where('dataset_id', 'in', boundIds),
+    links,
+  ]);
+  const names = targets.map((target) => target.name);
+  return linkedToError(name, { names, known: Number(known?.count), total: Number(all?.count) });
 }
 
 /**
@@ -128,13 +126,13 @@ async function errorOfLinked(
  */
 export function eraseDataset(
   db: Database,
-  key: DatasetKeyOfAccount,
+  key: ChangedDatasetKey,
   { now, blobGrace, notification }: Pick<ChangeOptions, 'blobGrace' | 'notification'> & { now: Micros },
 ): Promise<string[] | undefined> {
   const { query } = db;
   // The row locks come first: they wait for a change in flight, so that files of that change are trashed too.
   return withLockedLinks(db, key, [], async ({ row, links }, { send, commit }) => {
-    if (row.linked === LINKED.to) throw await errorOfLinked(query, send, row);
+    if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     const linkedIds = links.map(({ linked_id }) => linked_id);
     await commit([
       ...trashDataset(query, key, { now, blobGrace }),

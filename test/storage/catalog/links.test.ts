@@ -160,7 +160,7 @@ onEach(catalogs, (open) => {
         catalog.changeDataset({ accountId, id: targets[0]!.id }, { role: 'mask' }, 60),
       ).rejects.toMatchObject({
         code: 'dataset_linked',
-        message: expect.stringMatching(/"t10" has controls or masks: "depth"/),
+        message: expect.stringMatching(/"t10" has controls or masks.*trainyard pair t10 --none/),
       });
       // Names can be changed.
       await catalog.changeDataset(key, { name: 'deep', role: 'control' }, 60);
@@ -171,6 +171,28 @@ onEach(catalogs, (open) => {
       await expect(catalog.deleteDataset(key, 60)).rejects.toMatchObject({ code: 'dataset_linked' });
       await link(targets[0]!.id, {});
       expect(await catalog.deleteDataset(key, 60)).toBe(true);
+    });
+
+    test('the error for a request that is bound to datasets names only these', async () => {
+      const { catalog, accountId, make, link } = await openAccount();
+      const depth = await make('depth', 'control');
+      const [one, two, three] = [await make('one'), await make('two'), await make('three')];
+      for (const { id } of [one, two, three]) await link(id, { control_1: depth.id });
+      const rejected = async (boundIds: readonly string[]) => {
+        const key = { accountId, id: depth.id, boundIds };
+        const deleted = await catalog.deleteDataset(key, 60).catch((error) => error);
+        const changed = await catalog.changeDataset(key, { role: 'mask' }, 60).catch((error) => error);
+        expect(changed).toEqual(deleted);
+        expect(deleted.code).toBe('dataset_linked');
+        return deleted.message;
+      };
+      expect(await rejected([depth.id, one.id, two.id])).toBe(
+        '"depth" is a control or mask of these 2 datasets: "one", "two", and of datasets that this token is not bound to. To remove the links of the first one, run: trainyard pair one --none',
+      );
+      expect(await rejected([depth.id])).toBe(
+        '"depth" is a control or mask of datasets that this token is not bound to. Remove their links with a token that may change them.',
+      );
+      expect(await rejected([depth.id, one.id, two.id, three.id])).not.toContain('token');
     });
 
     test('the deletion of a target announces the datasets that it was linked to', async () => {

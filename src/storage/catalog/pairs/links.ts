@@ -61,6 +61,11 @@ export class Links {
     return linkingTo(this.#db.query, datasetId).limit(limit).execute();
   }
 
+  /** Those of some training datasets that link to a dataset, by name. */
+  linkingAmong(ids: readonly string[], datasetId: string): Promise<LinkingDataset[]> {
+    return linkingTo(this.#db.query, datasetId, ids).execute();
+  }
+
   /**
    * Replaces the links of a dataset, and proves its pairs.
    *
@@ -75,12 +80,13 @@ export class Links {
   }
 }
 
-/** Selects the datasets that link to another, by name. */
-export function linkingTo(query: Query, linkedId: string) {
-  return query
+/** Selects the datasets that link to another, by name; with `among`, only those of these ids. */
+export function linkingTo(query: Query, linkedId: string, among?: readonly string[] | null) {
+  const all = query
     .selectFrom('link')
     .innerJoin('dataset', 'dataset.id', 'link.dataset_id')
     .select(['dataset.id', 'dataset.name'])
     .where('link.linked_id', '=', linkedId)
     .orderBy('dataset.name');
+  return among == null ? all : all.where('dataset.id', 'in', among);
 }
