@@ -90,6 +90,7 @@ describe('the proof of pairs', () => {
 
   test.each([
     { title: 'an image without a control', target: 'a.jpg', linked: '', fault: 'missing' },
+    { title: 'a clip without a control', target: 'a.mp4', linked: '', fault: 'missing' },
     { title: 'a caption in place of a control', target: 'a.jpg', linked: 'a.txt', fault: 'missing' },
     { title: 'a control of a type that the trainer does not read', target: 'a.jpg', linked: 'a.gif', fault: 'missing' },
     { title: 'a clip as the control of an image', target: 'a.jpg', linked: 'a.mp4', fault: 'missing' },
@@ -120,13 +121,35 @@ describe('the proof of pairs', () => {
     { slot: 'control_1', target: [1024, 768], linked: [84, 63], fault: 'misfit' },
     { slot: 'control_1', target: [1024, 128], linked: [1024, 128], fault: undefined },
     { slot: 'control_1', target: [1025, 128], linked: [1025, 128], fault: 'misfit' },
+    // Each side is off by a pixel at most, which is more than 2 % of it.
+    { slot: 'control_1', target: [1024, 1000], linked: [64, 64], fault: undefined },
     { slot: 'mask', target: [1024, 768], linked: [768, 1024], fault: 'misfit' },
+    { slot: 'mask', target: [768, 1024], linked: [1024, 768], fault: 'misfit' },
     { slot: 'mask', target: [1024, 768], linked: [1024, 1024], fault: 'stretched' },
     { slot: 'mask', target: [1024, 1024], linked: [768, 1024], fault: 'stretched' },
     { slot: 'mask', target: [1024, 768], linked: [40, 30], fault: undefined },
   ] as const)('judges sizes: $target with $linked as $slot: $fault', ({ slot, target, linked, fault }) => {
     const [of, other] = [stored('a.jpg', { size: target }), stored('a.png', { size: linked })];
     expect(pairFaultOf([of], [other], slot)).toBe(fault);
+  });
+
+  test('judges the sizes of all targets of one name, and takes the worst', () => {
+    const [wide, square, tall] = [
+      stored('a.jpg', { size: [1024, 768] }),
+      stored('a.png', { size: [1024, 1024] }),
+      stored('a.webp', { size: [768, 1024] }),
+    ];
+    const mask = [stored('a.png', { size: [768, 1024] })];
+    expect(pairFaultOf([tall, square], mask, 'mask')).toBe('stretched');
+    expect(pairFaultOf([square, tall], mask, 'mask')).toBe('stretched');
+    expect(pairFaultOf([square, wide], mask, 'mask')).toBe('misfit');
+    expect(pairFaultOf([wide, square], mask, 'mask')).toBe('misfit');
+  });
+
+  test('judges no size that is not known, as that of a container without a parser', () => {
+    const clip = stored('a.avi');
+    const target = { ...clip, upload: { ...clip.upload, facts: { kind: 'video', format: 'avi' } as const } };
+    expect(pairFaultOf([target], files('a.png'), 'mask')).toBeUndefined();
   });
 
   test('does not judge the size of a control of a clip by FLUX.2, which trains on images', () => {
@@ -188,6 +211,7 @@ describe('the findings of pairs', () => {
     const proof = provePairs(groups, groups, 'mask');
     const warnings = [
       warningIn('a.png', 'BLACK_MASK', 'a.png is black.'),
+      warningIn('a.png', 'MASK_NOT_GRAYSCALE', 'a.png has colours.'),
       warningIn('a.png', 'CONTENT_DIFFERS', 'other'),
     ];
     const link = { slot: 'mask', name: 'masks', groups, proof, warnings } as const;
@@ -198,6 +222,7 @@ describe('the findings of pairs', () => {
         message: '"masks" (mask) is FAILED. Its status says what to repair.',
       },
       { severity: 'warning', code: 'BLACK_MASK', message: '"masks" (mask): a.png is black.' },
+      { severity: 'warning', code: 'MASK_NOT_GRAYSCALE', message: '"masks" (mask): a.png has colours.' },
     ]);
     expect(pairFindingsOf('railway', [{ ...link, status: 'DRAFT', warnings: [] }])).toMatchObject([
       { code: 'LINKED_NOT_READY', message: '"masks" (mask) has no files. Upload its images.' },
