@@ -1,13 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useId, useState } from 'react';
+import { useId, useState } from 'react';
 import type { NewToken } from '../../src/client/client.js';
 import { commandLine } from '../../src/command-line.js';
 import { useDatasets } from '../live/datasets.js';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { useClient } from '../session/client.js';
+import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog } from '../ui/dialog.js';
-import { messageOf } from '../ui/format.js';
 import { Choices } from '../ui/panel.js';
 import { refetchTokens } from './use-tokens.js';
 
@@ -38,31 +38,21 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
   const [readOnly, setReadOnly] = useState(false);
   const [ids, setIds] = useState<readonly string[]>([]);
   const [days, setDays] = useState<number>(0);
-  const [failure, setFailure] = useState('');
-  const [isBusy, setBusy] = useState(false);
-
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      const made = await client.tokens.make({
-        name: name.trim() || undefined,
-        readOnly,
-        datasets: ids.length === 0 ? undefined : ids,
-        expiresInSeconds: days === 0 ? undefined : days * DAY_SECONDS,
-      });
-      refetchTokens(queries);
-      onMade(made);
-    } catch (error) {
-      setFailure(messageOf(error));
-      setBusy(false);
-      signOutIfUnauthorized(error);
-    }
+  const requesting = useRequesting();
+  const make = async () => {
+    const made = await client.tokens.make({
+      name: name.trim() || undefined,
+      readOnly,
+      datasets: ids.length === 0 ? undefined : ids,
+      expiresInSeconds: days === 0 ? undefined : days * DAY_SECONDS,
+    });
+    refetchTokens(queries);
+    onMade(made);
   };
 
   return (
     <Dialog title="New token" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
+      <DialogForm requesting={requesting} work={make} label="Make the token" busyLabel="Making …" onCancel={onClose}>
         <div className="flex flex-col gap-1.5">
           <label htmlFor={nameId} className="text-sm font-medium">
             Name
@@ -98,16 +88,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
           </fieldset>
         )}
         <Choices label="Expires" options={DAYS} value={days} onChange={setDays} />
-        <p role="alert" className="text-sm text-bad empty:hidden">
-          {failure}
-        </p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" disabled={isBusy}>
-            {isBusy ? 'Making …' : 'Make the token'}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Dialog>
   );
 }

@@ -1,11 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import type { Token } from '../../src/client/client.js';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { useClient } from '../session/client.js';
+import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { checkSession } from '../session/session.js';
-import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { countOf, messageOf } from '../ui/format.js';
+import { countOf } from '../ui/format.js';
 import { titleOf } from './token-list.js';
 import { refetchTokens } from './use-tokens.js';
 
@@ -21,8 +21,7 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [withMade, setWithMade] = useState(false);
-  const [failure, setFailure] = useState('');
-  const [isBusy, setBusy] = useState(false);
+  const requesting = useRequesting();
   const made = tokens.filter(({ made_by }) => made_by === token.id);
   const numberOfKind = (kind: Token['kind']) => made.filter((each) => each.kind === kind).length;
   const [sessions, shares, others] = [numberOfKind('session'), numberOfKind('share'), numberOfKind('token')];
@@ -33,28 +32,27 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   const isOwn = token.current || made.some(({ current }) => current);
   const isSession = token.kind === 'session';
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      const { current } = await client.tokens.revoke(token.id, { withMade });
-      if (current) {
-        return await checkSession(
-          isSession ? 'You signed this browser out.' : 'You revoked the token that you were signed in with.',
-        );
-      }
-      refetchTokens(queries);
-      onClose();
-    } catch (error) {
-      setFailure(messageOf(error));
-      setBusy(false);
-      signOutIfUnauthorized(error);
+  const revoke = async () => {
+    const { current } = await client.tokens.revoke(token.id, { withMade });
+    if (current) {
+      return await checkSession(
+        isSession ? 'You signed this browser out.' : 'You revoked the token that you were signed in with.',
+      );
     }
+    refetchTokens(queries);
+    onClose();
   };
 
   return (
     <Dialog title={`${isSession ? 'Sign out' : 'Revoke'} ${titleOf(token)}?`} onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
+      <DialogForm
+        requesting={requesting}
+        work={revoke}
+        kind="danger"
+        label={isSession ? 'Sign out' : 'Revoke'}
+        busyLabel={isSession ? 'Signing out …' : 'Revoking …'}
+        onCancel={onClose}
+      >
         <p>
           {isSession
             ? 'The browser has to sign in again.'
@@ -70,16 +68,7 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
             Also revoke the {countOf(others, 'token')} that it made, because it is known to others
           </label>
         )}
-        <p role="alert" className="text-sm text-bad empty:hidden">
-          {failure}
-        </p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="danger" disabled={isBusy}>
-            {isSession ? 'Sign out' : 'Revoke'}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Dialog>
   );
 }

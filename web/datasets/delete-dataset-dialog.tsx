@@ -1,13 +1,14 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import type { Dataset } from '../../src/client/client.js';
 import { DatasetNames } from '../links/links-line.js';
 import { datasetQuery } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
+import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
-import { countOf, messageOf, sizeOf } from '../ui/format.js';
+import { countOf, sizeOf } from '../ui/format.js';
 
 interface DeleteDatasetDialogProps {
   readonly dataset: Dataset;
@@ -55,29 +56,28 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [typed, setTyped] = useState('');
-  const [failure, setFailure] = useState('');
-  const [isDeleting, setDeleting] = useState(false);
+  const requesting = useRequesting();
   const { id, name, counts, size_bytes } = dataset;
   const files = counts.images + counts.videos + counts.captions;
   const isConfirmed = typed.trim().normalize('NFC') === name;
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    if (!isConfirmed) return;
-    setDeleting(true);
-    try {
-      await client.remove(id);
-      removeDataset(queries, id);
-      onDeleted();
-    } catch (error) {
-      setFailure(messageOf(error));
-      setDeleting(false);
-    }
+  const remove = async () => {
+    await client.remove(id);
+    removeDataset(queries, id);
+    onDeleted();
   };
 
   return (
     <Dialog title="Delete this dataset?" onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
+      <DialogForm
+        requesting={requesting}
+        work={remove}
+        kind="danger"
+        label="Delete permanently"
+        busyLabel="Deleting …"
+        isDisabled={!isConfirmed}
+        onCancel={onClose}
+      >
         <p>
           This deletes <strong className="break-all">{name}</strong>
           {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
@@ -94,20 +94,10 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
             value={typed}
             onChange={(event) => setTyped(event.target.value)}
             placeholder={name}
-            aria-describedby="delete-error"
             className="rounded-lg border border-line bg-page px-3 py-2"
           />
-          <p id="delete-error" role="alert" className="text-sm text-bad empty:hidden">
-            {failure}
-          </p>
         </div>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="danger" disabled={!isConfirmed || isDeleting}>
-            {isDeleting ? 'Deleting …' : 'Delete permanently'}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Dialog>
   );
 }

@@ -1,16 +1,15 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import type { DatasetWithFiles } from '../../src/client/client.js';
 import type { Role } from '../../src/dataset/dataset.js';
 import { parseDatasetName } from '../../src/dataset/names.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset } from '../live/datasets.js';
 import { datasetNameErrorOf, NameField } from '../new-dataset/name-field.js';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
-import { WriteButton } from '../session/write-button.js';
-import { Button } from '../ui/button.js';
+import { useClient } from '../session/client.js';
+import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { Dialog } from '../ui/dialog.js';
-import { messageOf, numberOf } from '../ui/format.js';
+import { numberOf } from '../ui/format.js';
 import { RoleChoice } from '../roles/role-choice.js';
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -23,35 +22,32 @@ export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles
   const [opened] = useState(dataset);
   const [name, setName] = useState(opened.name);
   const [role, setRole] = useState<Role>(opened.role);
-  const [failure, setFailure] = useState('');
-  const [isSaving, setSaving] = useState(false);
+  const requesting = useRequesting();
   const nameError = datasetNameErrorOf(name, NO_NAMES);
   const { captions } = dataset.counts;
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setSaving(true);
-    setFailure('');
-    try {
-      const changed = {
-        ...(name !== opened.name && { name: parseDatasetName(name) }),
-        ...(role !== opened.role && { role }),
-      };
-      if (Object.keys(changed).length > 0) {
-        putDataset(queries, await client.datasets.change(dataset.id, changed));
-        refetchDatasetSoon(queries, dataset.id);
-      }
-      onClose();
-    } catch (error) {
-      setFailure(messageOf(error));
-      signOutIfUnauthorized(error);
-      setSaving(false);
+  const save = async () => {
+    const changed = {
+      ...(name !== opened.name && { name: parseDatasetName(name) }),
+      ...(role !== opened.role && { role }),
+    };
+    if (Object.keys(changed).length > 0) {
+      putDataset(queries, await client.datasets.change(dataset.id, changed));
+      refetchDatasetSoon(queries, dataset.id);
     }
+    onClose();
   };
 
   return (
     <Dialog title={`Name and role of ${dataset.name}`} onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
+      <DialogForm
+        requesting={requesting}
+        work={save}
+        label="Save"
+        busyLabel="Saving …"
+        isDisabled={nameError !== ''}
+        onCancel={onClose}
+      >
         <NameField
           name={name}
           error={nameError}
@@ -64,16 +60,7 @@ export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles
             The captions of this dataset ({numberOf(captions)}) will not be used. They are kept.
           </p>
         )}
-        <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
-          {failure}
-        </p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <WriteButton type="submit" kind="primary" disabled={nameError !== '' || isSaving}>
-            {isSaving ? 'Saving …' : 'Save'}
-          </WriteButton>
-        </div>
-      </form>
+      </DialogForm>
     </Dialog>
   );
 }

@@ -1,10 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import type { Dataset, DatasetWithFiles } from '../../src/client/client.js';
 import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset, useDatasets } from '../live/datasets.js';
 import { slotLabel, slotWord } from '../live/slot-words.js';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { useClient } from '../session/client.js';
+import { DialogForm, useRequesting } from '../session/dialog-form.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
@@ -55,26 +56,15 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [chosen, setChosen] = useState<ChosenLinks>(() => chosenLinksOf(dataset.links));
-  const [failure, setFailure] = useState('');
-  const [isBusy, setBusy] = useState(false);
-
-  const act = async (work: () => Promise<void>) => {
-    setBusy(true);
-    setFailure('');
-    await work().catch((error) => {
-      setFailure(messageOf(error));
-      signOutIfUnauthorized(error);
-    });
-    setBusy(false);
+  const requesting = useRequesting();
+  const { isBusy, run } = requesting;
+  const save = async (links: ChosenLinks) => {
+    await client.pairs.setLinks(dataset.id, requestOf(links));
+    refetchDatasetSoon(queries, dataset.id);
+    onClose();
   };
-  const save = (links: ChosenLinks) =>
-    void act(async () => {
-      await client.pairs.setLinks(dataset.id, requestOf(links));
-      refetchDatasetSoon(queries, dataset.id);
-      onClose();
-    });
   const changeRole = (id: string, role: 'control' | 'mask') =>
-    void act(async () => putDataset(queries, await client.datasets.change(id, { role })));
+    void run(async () => putDataset(queries, await client.datasets.change(id, { role })));
 
   const ids = [...chosen.controls, ...(chosen.mask === undefined ? [] : [chosen.mask])];
   const controlSlots = chosen.controls.map((_, index) => controlSlotAt(index));
@@ -96,12 +86,25 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
   const isUnfit = fields.some(({ id, role }) => id !== undefined && byId.get(id)?.role !== role);
 
   return (
-    <form
-      onSubmit={(event: FormEvent) => {
-        event.preventDefault();
-        save(chosen);
-      }}
-      className="flex flex-col gap-4"
+    <DialogForm
+      requesting={requesting}
+      work={() => save(chosen)}
+      label="Save"
+      busyLabel="Saving …"
+      isDisabled={isUnfit}
+      aside={
+        dataset.links !== undefined && (
+          <WriteButton
+            kind="danger"
+            disabled={isBusy}
+            onClick={() => void run(() => save(NO_LINKS))}
+            className="mr-auto"
+          >
+            Remove all links
+          </WriteButton>
+        )
+      }
+      onCancel={onClose}
     >
       {fields.map(({ slot, role, id, choose }) => {
         const value = id === undefined ? undefined : byId.get(id);
@@ -122,20 +125,6 @@ function LinksForm({ dataset, datasets, onClose }: LinksFormProps) {
           </div>
         );
       })}
-      <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
-        {failure}
-      </p>
-      <div className="flex flex-wrap justify-end gap-2">
-        {dataset.links !== undefined && (
-          <WriteButton kind="danger" disabled={isBusy} onClick={() => save(NO_LINKS)} className="mr-auto">
-            Remove all links
-          </WriteButton>
-        )}
-        <Button onClick={onClose}>Cancel</Button>
-        <WriteButton type="submit" kind="primary" disabled={isBusy || isUnfit}>
-          {isBusy ? 'Saving …' : 'Save'}
-        </WriteButton>
-      </div>
-    </form>
+    </DialogForm>
   );
 }

@@ -1,5 +1,6 @@
 import type { LinkSlot, Role } from '../../src/dataset/dataset.js';
 import { slotText } from '../../src/dataset/pairs/roles.js';
+import { capitalized } from '../ui/format.js';
 
 /** `control`, `mask` or, where there are several controls, `control 2`. */
 export function slotWord(slot: LinkSlot, slots: readonly LinkSlot[]): string {
@@ -9,8 +10,7 @@ export function slotWord(slot: LinkSlot, slots: readonly LinkSlot[]): string {
 
 /** The same with a capital, for the beginning of a label. */
 export function slotLabel(slot: LinkSlot, slots: readonly LinkSlot[]): string {
-  const word = slotWord(slot, slots);
-  return word.charAt(0).toUpperCase() + word.slice(1);
+  return capitalized(slotWord(slot, slots));
 }
 
 /** What the page calls a dataset of each role. */

@@ -2,6 +2,7 @@ import { parseDatasetName } from '../../src/dataset/names.js';
 import { messageOf } from '../ui/format.js';
 
 interface NameFieldProps {
+  readonly label?: string;
   readonly name: string;
   /** Why the name is not possible; empty if it is. */
   readonly error: string;
@@ -10,11 +11,11 @@ interface NameFieldProps {
 }
 
 /** The name of a dataset. */
-export function NameField({ name, error, help, onChange }: NameFieldProps) {
+export function NameField({ label = 'Name', name, error, help, onChange }: NameFieldProps) {
   return (
     <div className="flex flex-col gap-1.5">
       <label htmlFor="dataset-name" className="text-sm font-medium">
-        Name
+        {label}
       </label>
       <input
         id="dataset-name"

@@ -2,12 +2,12 @@ import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import type { Dataset, NewShare } from '../../src/client/client.js';
 import { ONLY_READS, useCanWrite } from '../session/account.js';
-import { signOutIfUnauthorized, useClient } from '../session/client.js';
+import { useClient } from '../session/client.js';
+import { useRequesting } from '../session/dialog-form.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog } from '../ui/dialog.js';
-import { messageOf } from '../ui/format.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;
@@ -25,8 +25,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
   const { id, name } = dataset;
   const [days, setDays] = useState<number>(7);
   const [made, setMade] = useState<NewShare>();
-  const [failure, setFailure] = useState('');
-  const [isBusy, setBusy] = useState(false);
+  const { failure, isBusy, run } = useRequesting();
   const { data: shares = [], refetch } = useQuery({
     queryKey: ['shares', id],
     queryFn: ({ signal }) => client.shares.list(id, { signal }),
@@ -34,13 +33,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
   });
 
   const act = async (work: () => Promise<void>) => {
-    setBusy(true);
-    setFailure('');
-    await work().catch((error) => {
-      setFailure(messageOf(error));
-      signOutIfUnauthorized(error);
-    });
-    setBusy(false);
+    await run(work);
     void refetch();
   };
   const submit = (event: FormEvent) => {

@@ -28,6 +28,17 @@ export function durationOf(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** `a.txt, b.txt and 3 more`: the first names of a list. */
+export function shortListOf(names: readonly string[], max: number): string {
+  const shown = names.slice(0, max).join(', ');
+  return names.length > max ? `${shown} and ${numberOf(names.length - max)} more` : shown;
+}
+
+/** The text with a capital, for the beginning of a sentence. */
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Makes texts comparable that differ in case or in the Unicode form of accents only. */
 export function foldCase(text: string): string {
   return text.normalize('NFC').toLowerCase();

@@ -3,7 +3,7 @@ import { Link, useRoute } from 'wouter';
 import { useClient } from '../session/client.js';
 import { WriteButton } from '../session/write-button.js';
 import { Button } from '../ui/button.js';
-import { numberOf } from '../ui/format.js';
+import { shortListOf } from '../ui/format.js';
 import { forgetChange, undoRecentChange, useRecentChange } from './recent-change.js';
 
 const MAX_NAMES = 5;
@@ -27,7 +27,7 @@ function Message({ datasetId }: { datasetId: string }) {
       className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line bg-panel px-4 py-2 text-sm shadow-lg"
     >
       <p role="status" className="min-w-0 grow basis-60 wrap-anywhere">
-        {text} {shortListOf(kept)}
+        {text} {shortListOf(kept, MAX_NAMES)}
         {failure !== undefined && <span className="text-bad"> Could not undo it. {failure}</span>}
       </p>
       {canUndo && (
@@ -44,10 +44,4 @@ function Message({ datasetId }: { datasetId: string }) {
       </Button>
     </section>
   );
-}
-
-/** `a.txt, b.txt and 3 more`. */
-function shortListOf(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMES).join(', ');
-  return names.length > MAX_NAMES ? `${shown} and ${numberOf(names.length - MAX_NAMES)} more` : shown;
 }

@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import type { Problem } from '../../../src/client/client.js';
 import { useDataset } from '../../live/dataset.js';
 import { useCanWrite } from '../../session/account.js';
+import { capitalized } from '../../ui/format.js';
 import { StatusBadge } from '../../ui/status-badge.js';
 import { AddFilesButton } from '../../upload/add-files/add-buttons.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
@@ -140,8 +141,4 @@ function MaskWarnings({ datasetId, warnings }: { datasetId: string; warnings: re
 
 function Advice({ children }: { children: ReactNode }) {
   return <p className="max-w-prose border-b border-line px-3 py-2 text-sm text-muted">{children}</p>;
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,5 +1,5 @@
 import type { Size } from '../../../src/dataset/buckets.js';
-import { countOf, numberOf } from '../../ui/format.js';
+import { capitalized, countOf, numberOf } from '../../ui/format.js';
 import { Figure } from './figure.js';
 
 const MAX_ROWS = 14;
@@ -37,7 +37,7 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
         summary={`${countOf(buckets.length, 'bucket')} of ${countOf(total, noun)}; the largest has ${maxCount}, and ${few.length} have one or two.`}
         height={Math.max(1, shown.length) * ROW}
         table={{
-          head: ['Bucket', capitalised(`${noun}s`), 'Share'],
+          head: ['Bucket', capitalized(`${noun}s`), 'Share'],
           rows: buckets.map(({ width, height, count }) => [
             `${width} × ${height}`,
             count,
@@ -78,8 +78,4 @@ export function BucketBars({ title, noun, buckets }: BucketBarsProps) {
       )}
     </div>
   );
-}
-
-function capitalised(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }

@@ -1,9 +1,7 @@
-import { type FormEvent, type ReactNode, useState } from 'react';
+import type { ReactNode } from 'react';
 import type { DatasetWithFiles, Revision, TrainyardClient } from '../../../src/client/client.js';
-import { signOutIfUnauthorized } from '../../session/client.js';
-import { Button } from '../../ui/button.js';
+import { DialogForm, useRequesting } from '../../session/dialog-form.js';
 import { Dialog } from '../../ui/dialog.js';
-import { messageOf } from '../../ui/format.js';
 import { useRefetchHistory } from '../use-history.js';
 
 /** What a dialog about one revision needs. */
@@ -30,37 +28,17 @@ interface ActionDialogProps {
 export function ActionDialog(props: ActionDialogProps) {
   const { datasetId, title, children, label, busyLabel, isDisabled = false, act, onClose } = props;
   const refetch = useRefetchHistory(datasetId);
-  const [isBusy, setBusy] = useState(false);
-  const [failure, setFailure] = useState('');
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setFailure('');
-    try {
-      await act();
-      onClose();
-    } catch (error) {
-      setFailure(messageOf(error));
-      setBusy(false);
-      signOutIfUnauthorized(error);
-    }
+  const requesting = useRequesting();
+  const work = async () => {
     // Also after a failure: the action may have been carried out although its answer was lost.
-    refetch();
+    await act().finally(refetch);
+    onClose();
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={submit} className="flex flex-col gap-4">
+      <DialogForm {...{ requesting, work, label, busyLabel, isDisabled }} onCancel={onClose}>
         {children}
-        <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
-          {failure}
-        </p>
-        <div className="flex justify-end gap-2">
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" kind="primary" disabled={isBusy || isDisabled}>
-            {isBusy ? busyLabel : label}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Dialog>
   );
 }

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import type { DatasetWithFiles, Manifest } from '../../../src/client/client.js';
 import { recordChange } from '../../undo/recent-change.js';
-import { countOf, messageOf, numberOf } from '../../ui/format.js';
+import { countOf, messageOf, shortListOf } from '../../ui/format.js';
 import { ActionDialog, type RevisionDialogProps } from './action-dialog.js';
 import { useRevisionFiles } from '../use-history.js';
 
@@ -51,14 +51,10 @@ export function RestoreDialog({ client, dataset, revision, onClose }: RevisionDi
 
 function Effect({ verb, names }: { verb: string; names: readonly string[] }) {
   if (names.length === 0) return null;
-  const more = names.length > MAX_NAMES ? ` and ${numberOf(names.length - MAX_NAMES)} more` : '';
   return (
     <li className="wrap-anywhere">
       {countOf(names.length, 'file')} {names.length === 1 ? SINGULAR[verb] : verb}:{' '}
-      <span className="text-muted">
-        {names.slice(0, MAX_NAMES).join(', ')}
-        {more}
-      </span>
+      <span className="text-muted">{shortListOf(names, MAX_NAMES)}</span>
     </li>
   );
 }

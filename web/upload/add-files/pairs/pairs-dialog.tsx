@@ -1,9 +1,10 @@
-import { type FormEvent, useId, useMemo, useState } from 'react';
+import { type FormEvent, useMemo, useState } from 'react';
 import type { PushFile } from '../../../../src/client/client.js';
 import { type PairDataset, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
+import { NameField } from '../../../new-dataset/name-field.js';
 import { Button } from '../../../ui/button.js';
 import { Dialog } from '../../../ui/dialog.js';
-import { countOf, messageOf } from '../../../ui/format.js';
+import { capitalized, countOf, messageOf } from '../../../ui/format.js';
 import { SkippedFiles } from '../skipped-files.js';
 import { type NamedPart, PartList } from './part-list.js';
 import type { PairsToUpload, PreparedPart } from './prepare-pairs.js';
@@ -61,7 +62,15 @@ export function PairsDialog(props: PairsDialogProps) {
           </p>
         ) : (
           <>
-            {toMake.length > 0 && <NameField name={name} isTarget={target === undefined} onChange={setName} />}
+            {toMake.length > 0 && (
+              <NameField
+                label={target === undefined ? 'Name' : 'Name of the new datasets'}
+                name={name}
+                error=""
+                help="Controls and masks get it with their part after it."
+                onChange={setName}
+              />
+            )}
             <PartList parts={parts} />
             <SkippedFiles rejected={rejected} hidden={hidden} />
           </>
@@ -101,7 +110,7 @@ function titleOf({ target, folder }: PairsToUpload, toMake: number): string {
 function submitTextOf(counts: { toMake: number; added: number; overwriting: number }): string {
   const { toMake, added, overwriting } = counts;
   const upload = `${overwriting > 0 ? 'overwrite and upload' : 'upload'} ${countOf(added + overwriting, 'file')}`;
-  if (toMake === 0) return upload.charAt(0).toUpperCase() + upload.slice(1);
+  if (toMake === 0) return capitalized(upload);
   return `Make and link ${countOf(toMake, 'dataset')}, ${upload}`;
 }
 
@@ -122,34 +131,4 @@ function namedPartsOf({ parts }: PairsToUpload, name: string, taken: ReadonlySet
       return { ...part, name: part.folder, nameError: messageOf(error) };
     }
   });
-}
-
-interface NameFieldProps {
-  readonly name: string;
-  /** Whether it is the name of the training dataset too. */
-  readonly isTarget: boolean;
-  readonly onChange: (name: string) => void;
-}
-
-function NameField({ name, isTarget, onChange }: NameFieldProps) {
-  const id = useId();
-  return (
-    <div className="flex flex-col gap-1.5">
-      <label htmlFor={id} className="text-sm font-medium">
-        {isTarget ? 'Name' : 'Name of the new datasets'}
-      </label>
-      <input
-        id={id}
-        autoComplete="off"
-        spellCheck={false}
-        value={name}
-        onChange={({ target }) => onChange(target.value)}
-        aria-describedby={`${id}-help`}
-        className="rounded-lg border border-line bg-page px-3 py-2"
-      />
-      <p id={`${id}-help`} className="text-sm text-muted">
-        Letters, digits, spaces and <code>. _ -</code>. The trainer finds each dataset in a folder of its name.
-      </p>
-    </div>
-  );
 }

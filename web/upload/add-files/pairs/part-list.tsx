@@ -3,7 +3,7 @@ import type { PushFile } from '../../../../src/client/client.js';
 import { type FileKind, mediaTypeOf } from '../../../../src/dataset/media.js';
 import type { PairProof } from '../../../../src/dataset/pairs/pair-proof.js';
 import { slotWord } from '../../../live/slot-words.js';
-import { countOf, numberOf } from '../../../ui/format.js';
+import { countOf, numberOf, shortListOf } from '../../../ui/format.js';
 import type { PreparedPart } from './prepare-pairs.js';
 
 /** A part of the folder, and the dataset that it becomes or is added to. */
@@ -68,12 +68,13 @@ function ProofLines({ proof, slot }: { proof: PairProof; slot: LinkSlot }) {
   const noun = slot === 'mask' ? 'mask' : 'control';
   const { missing, ambiguous, extra, clip } = proof;
   const errors = [
-    missing.length > 0 && `No ${noun} for ${countOf(missing.length, 'target')}: ${listOf(missing)}.`,
-    ambiguous.length > 0 && `Several images for ${countOf(ambiguous.length, noun)}: ${listOf(ambiguous)}.`,
+    missing.length > 0 && `No ${noun} for ${countOf(missing.length, 'target')}: ${shortListOf(missing, MAX_NAMES)}.`,
+    ambiguous.length > 0 &&
+      `Several images for ${countOf(ambiguous.length, noun)}: ${shortListOf(ambiguous, MAX_NAMES)}.`,
   ];
   const warnings = [
-    extra.length > 0 && `No target for ${countOf(extra.length, noun)}: ${listOf(extra)}.`,
-    clip.length > 0 && `A clip, and no image, for ${countOf(clip.length, 'target')}: ${listOf(clip)}.`,
+    extra.length > 0 && `No target for ${countOf(extra.length, noun)}: ${shortListOf(extra, MAX_NAMES)}.`,
+    clip.length > 0 && `A clip, and no image, for ${countOf(clip.length, 'target')}: ${shortListOf(clip, MAX_NAMES)}.`,
   ];
   if ([...errors, ...warnings].every((line) => line === false)) {
     return <p className="text-good">Each target has its {noun}.</p>;
@@ -98,10 +99,4 @@ function ProofLines({ proof, slot }: { proof: PairProof; slot: LinkSlot }) {
       )}
     </>
   );
-}
-
-/** `03, 07 and 12 more`. */
-function listOf(stems: readonly string[]): string {
-  const shown = stems.slice(0, MAX_NAMES).join(', ');
-  return stems.length > MAX_NAMES ? `${shown} and ${numberOf(stems.length - MAX_NAMES)} more` : shown;
 }

@@ -1,0 +1,70 @@
+import { type FormEvent, type ReactNode, useState } from 'react';
+import { Button } from '../ui/button.js';
+import { messageOf } from '../ui/format.js';
+import { signOutIfUnauthorized } from './client.js';
+import { WriteButton } from './write-button.js';
+
+interface Requesting {
+  /** Why the last request failed; empty if it did not. */
+  readonly failure: string;
+  readonly isBusy: boolean;
+  /** Runs requests of one click. Never rejects: an error becomes `failure`, and a 401 leads to the sign-in page. */
+  readonly run: (work: () => Promise<void>) => Promise<void>;
+}
+
+/** Runs what the buttons of a form or a list do, and keeps why it failed. */
+export function useRequesting(): Requesting {
+  const [failure, setFailure] = useState('');
+  const [isBusy, setBusy] = useState(false);
+  const run = async (work: () => Promise<void>) => {
+    setBusy(true);
+    setFailure('');
+    try {
+      await work();
+    } catch (error) {
+      setFailure(messageOf(error));
+      signOutIfUnauthorized(error);
+    }
+    setBusy(false);
+  };
+  return { failure, isBusy, run };
+}
+
+interface DialogFormProps {
+  readonly requesting: Requesting;
+  /** What the form submits. */
+  readonly work: () => Promise<void>;
+  readonly label: string;
+  readonly busyLabel: string;
+  readonly kind?: 'primary' | 'danger';
+  readonly isDisabled?: boolean;
+  /** Shown at the left of the buttons. */
+  readonly aside?: ReactNode;
+  readonly onCancel: () => void;
+  readonly children: ReactNode;
+}
+
+/** The form of a dialog: its fields, why it failed, "Cancel", and the button that submits it. */
+export function DialogForm(props: DialogFormProps) {
+  const { requesting, work, label, busyLabel, kind = 'primary', isDisabled = false, aside, onCancel, children } = props;
+  const { failure, isBusy, run } = requesting;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!isBusy && !isDisabled) void run(work);
+  };
+  return (
+    <form onSubmit={submit} className="flex flex-col gap-4">
+      {children}
+      <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
+        {failure}
+      </p>
+      <div className="flex flex-wrap justify-end gap-2">
+        {aside}
+        <Button onClick={onCancel}>Cancel</Button>
+        <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled}>
+          {isBusy ? busyLabel : label}
+        </WriteButton>
+      </div>
+    </form>
+  );
+}
