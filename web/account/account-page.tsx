@@ -10,6 +10,7 @@ import { RevokeDialog } from './revoke-dialog.js';
 import { TokenList } from './token-list.js';
 import { UsagePanel } from './usage-panel.js';
 import { useTokens, useWhyNotManage } from './use-tokens.js';
+import { WebhooksPanel } from './webhooks/webhooks-panel.js';
 
 /** Tokens, sessions and share links of the account, and how much of its limits it uses. */
 export function AccountPage() {
@@ -62,6 +63,7 @@ export function AccountPage() {
         </p>
         {list('share', 'No dataset is shared.')}
       </Panel>
+      <WebhooksPanel />
       {account?.usage !== undefined && <UsagePanel usage={account.usage} limits={account.limits} />}
       {isMaking && <NewTokenDialog onClose={() => setMaking(false)} />}
       {toRevoke !== undefined && (

@@ -1,0 +1,97 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+import type { WebhookEvent } from '../../../src/client/client.js';
+import { useClient } from '../../session/client.js';
+import { DialogForm, useRequesting } from '../../session/dialog-form.js';
+import { Button } from '../../ui/button.js';
+import { CopyLine } from '../../ui/copy.js';
+import { Dialog } from '../../ui/dialog.js';
+import { EVENT_WORDS } from './deliveries.js';
+import { refetchWebhooks } from './use-webhooks.js';
+
+const EVENTS = Object.entries(EVENT_WORDS) as [WebhookEvent, string][];
+
+/** Makes a webhook, and shows its secret once. */
+export function NewWebhookDialog({ onClose }: { onClose: () => void }) {
+  const [secret, setSecret] = useState<string>();
+  return secret === undefined ? (
+    <WebhookForm onMade={setSecret} onClose={onClose} />
+  ) : (
+    <Dialog title="The secret of the new webhook" onClose={onClose}>
+      <p>
+        Copy it now. It is not shown again. Your receiver compares the signature of each request with it, before it uses
+        the body.
+      </p>
+      <CopyLine text={secret} what="the secret" />
+      <div className="flex justify-end">
+        <Button kind="primary" onClick={onClose}>
+          Done
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; onClose: () => void }) {
+  const client = useClient();
+  const queries = useQueryClient();
+  const id = useId();
+  const requesting = useRequesting();
+  const [url, setUrl] = useState('');
+  const [chosen, setChosen] = useState<ReadonlySet<WebhookEvent>>(new Set(EVENTS.map(([event]) => event)));
+  const make = async () => {
+    const { secret } = await client.webhooks.add(url.trim(), { events: [...chosen] });
+    void refetchWebhooks(queries);
+    onMade(secret);
+  };
+  const choose = (event: WebhookEvent, isChosen: boolean) =>
+    setChosen(
+      (known) => new Set(EVENTS.flatMap(([each]) => ((each === event ? isChosen : known.has(each)) ? each : []))),
+    );
+  return (
+    <Dialog title="New webhook" onClose={onClose}>
+      <DialogForm
+        requesting={requesting}
+        work={make}
+        label="Make the webhook"
+        busyLabel="Making …"
+        isDisabled={url.trim() === '' || chosen.size === 0}
+        onCancel={onClose}
+      >
+        <div className="flex flex-col gap-1.5">
+          <label htmlFor={id} className="text-sm font-medium">
+            URL
+          </label>
+          <input
+            id={id}
+            type="url"
+            autoComplete="off"
+            spellCheck={false}
+            value={url}
+            onChange={(event) => setUrl(event.target.value)}
+            placeholder="https://queue.example/trainyard"
+            aria-describedby={`${id}-help`}
+            className="rounded-lg border border-line bg-page px-3 py-2"
+          />
+          <p id={`${id}-help`} className="text-sm text-muted">
+            Webhooks are sent over https to hosts of the public Internet. All other addresses are refused, unless the
+            operator lists them in <code>--webhook-allow</code>.
+          </p>
+        </div>
+        <fieldset className="flex flex-col gap-1 text-sm">
+          <legend className="mb-1 font-medium">Send when a dataset</legend>
+          {EVENTS.map(([event, word]) => (
+            <label key={event} className="flex items-center gap-2">
+              <input
+                type="checkbox"
+                checked={chosen.has(event)}
+                onChange={({ target: { checked } }) => choose(event, checked)}
+              />
+              {event === 'dataset.deleted' ? 'was deleted' : `has become ${word}`}
+            </label>
+          ))}
+        </fieldset>
+      </DialogForm>
+    </Dialog>
+  );
+}
