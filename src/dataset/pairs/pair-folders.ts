@@ -28,21 +28,24 @@ export interface PairDataset extends PairFolder {
 
 const CONTROL = /^control_(\d+)$/;
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * Tells which sub-folders hold targets, controls and masks: `target`, `control` or `control_1` to `control_3` (or
  * `control-1`), and `mask`, in upper or lower case.
  *
  * @param names of all sub-folders of one folder
+ * @param linked what the training dataset is linked to already, whose folder may be absent
  * @returns `undefined` if none holds controls or masks: it is not a folder of pairs
  */
-export function pairFoldersOf(names: readonly string[]): PairFolders | undefined {
+export function pairFoldersOf(names: readonly string[], linked: ReadonlySet<string> = NONE): PairFolders | undefined {
   const parts = names.map((folder) => ({ folder, part: partOf(folder) }));
   const folders = PAIR_PARTS.flatMap((part) =>
     parts.filter((each) => each.part === part).map(({ folder }) => ({ part, folder })),
   );
   const others = parts.filter(({ part }) => part === undefined).map(({ folder }) => folder);
   if (!folders.some(({ part }) => part !== 'target')) return undefined;
-  const fault = twoOfOnePart(folders) ?? missingControl(folders) ?? surplusControl(others);
+  const fault = twoOfOnePart(folders) ?? missingControl(folders, linked) ?? surplusControl(others);
   return { folders, others, ...(fault !== undefined && { fault }) };
 }
 
@@ -79,11 +82,20 @@ function twoOfOnePart(folders: readonly PairFolder[]): string | undefined {
   return undefined;
 }
 
-function missingControl(folders: readonly PairFolder[]): string | undefined {
-  const controls = folders.map(({ part }) => part).filter((part) => CONTROL.test(part));
-  const index = controls.findIndex((part, place) => part !== `control_${place + 1}`);
-  if (index < 0) return undefined;
-  return `There is a ${controls[index]}/ but no control_${index + 1}/. Number the folders of controls from 1 on.`;
+/** Controls are linked without a gap, so a later one needs those before it. */
+function missingControl(folders: readonly PairFolder[], linked: ReadonlySet<string>): string | undefined {
+  const renames: { readonly folder: string; readonly to: string }[] = [];
+  let next = 1;
+  for (const { part, folder } of folders) {
+    if (!CONTROL.test(part) || linked.has(part)) continue;
+    while (linked.has(`control_${next}`)) next++;
+    if (part !== `control_${next}`) renames.push({ folder, to: `control_${next}` });
+    next++;
+  }
+  const [first] = renames;
+  if (first === undefined) return undefined;
+  const rename = renames.map(({ folder, to }) => `${folder}/ to ${to}/`).join(' and ');
+  return `Controls are numbered from 1 on, and there is no ${first.to}/. Rename ${rename}, or add ${first.to}/.`;
 }
 
 function surplusControl(others: readonly string[]): string | undefined {

@@ -43,14 +43,25 @@ describe('pairFoldersOf', () => {
     );
     expect(faultOf('target', 'Mask', 'mask')).toBe('Mask/ and mask/ are both the mask. Rename or remove one of them.');
     expect(faultOf('target', 'control_1', 'control_3')).toBe(
-      'There is a control_3/ but no control_2/. Number the folders of controls from 1 on.',
+      'Controls are numbered from 1 on, and there is no control_2/. Rename control_3/ to control_2/, or add control_2/.',
     );
-    expect(faultOf('target', 'control_2')).toContain('no control_1/');
+    expect(faultOf('target', 'control-2', 'Control_3')).toContain(
+      'Rename control-2/ to control_1/ and Control_3/ to control_2/, or add control_1/.',
+    );
     expect(faultOf('target', 'control_1', 'control-1')).toContain('are both control 1');
     expect(faultOf('target', 'mask', 'control-4')).toContain("control-4/ can't be linked");
     expect(faultOf('target', 'control_1', 'control_2', 'control_3', 'control_4')).toBe(
       "control_4/ can't be linked: a dataset has at most three controls, control_1/ to control_3/.",
     );
+  });
+
+  test('needs no folder of a control that the dataset is linked to already', () => {
+    const faultBeside = (linked: string[], ...names: string[]) => pairFoldersOf(names, new Set(linked))?.fault;
+    expect(faultBeside(['control_1'], 'target', 'control_2')).toBeUndefined();
+    expect(faultBeside(['control_1', 'control_2'], 'control_2')).toBeUndefined();
+    expect(faultBeside(['control_1'], 'control', 'control_2')).toBeUndefined();
+    expect(faultBeside(['mask'], 'control_2')).toContain('there is no control_1/');
+    expect(faultBeside(['control_1'], 'control_3')).toContain('Rename control_3/ to control_2/');
   });
 });
 

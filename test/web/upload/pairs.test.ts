@@ -145,6 +145,31 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await dockOf(page).getByText('4 files uploaded').waitFor();
   });
 
+  test('says how to rename the controls if the first is missing, before it makes anything', async () => {
+    const parts = { target: await targetsOf(['a']), control_2: await controlsOf(['a']) };
+    const folder = await folderOfPairs(parts, 'gap');
+    const { page } = await site.open();
+    const sends = sendsOf(page);
+    await pick(page, folder);
+    const alert = dialogOf(page).getByRole('alert').filter({ hasText: 'there is no control_1/' });
+    await alert.getByText('Rename control_2/ to control_1/, or add control_1/.').waitFor();
+    expect(await dialogOf(page).getByRole('button', { name: /^Make/ }).isDisabled()).toBe(true);
+    expect([sends, [...(await datasets()).keys()].filter((name) => name.startsWith('gap'))]).toEqual([[], []]);
+  });
+
+  test('may lack the first control if the dataset that it is dropped on has it', async () => {
+    const id = await datasetWith(site.api, await targetsOf(['a']), { name: 'sidings' });
+    const control = await datasetWith(site.api, await controlsOf(['a']), { role: 'control' });
+    await linkDatasets(site.api, id, { control_1: control });
+    const folder = await folderOfPairs({ control_2: await controlsOf(['a']) }, 'second');
+    const { page } = await site.open(`/datasets/${id}`);
+    await pick(page, folder);
+    await dialogOf(page).getByRole('button', { name: 'Make and link 1 dataset, upload 1 file' }).click();
+    await dockOf(page).getByText('1 file uploaded').waitFor();
+    const { links } = (await site.api.status(id)).body;
+    expect([links?.control_1?.dataset_id, links?.control_2?.name]).toEqual([control, 'sidings-control-2']);
+  });
+
   test('dropped on a dataset without links, its controls become new datasets that are linked', async () => {
     const id = await datasetWith(site.api, await targetsOf(['a', 'b']), { name: 'bridges' });
     const folder = await folderOfPairs(

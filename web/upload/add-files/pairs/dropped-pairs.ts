@@ -9,8 +9,8 @@ export interface DroppedPairs {
   readonly parts: readonly DroppedPart[];
   /** Files that are in none of these sub-folders. */
   readonly outside: readonly DroppedFile[];
-  /** Why the sub-folders don't make pairs, with what to do. */
-  readonly fault?: string;
+  /** The names of all sub-folders. */
+  readonly folders: readonly string[];
 }
 
 export interface DroppedPart extends PairFolder {
@@ -30,13 +30,14 @@ export function hasPart({ parts }: Pick<DroppedPairs, 'parts'>, part: PairPart):
 function pairsBelow(files: readonly DroppedFile[], folder: string): DroppedPairs | undefined {
   const start = folder === '' ? 0 : folder.length + 1;
   const byFolder = groupedBy(files, ({ path }) => path.slice(start, Math.max(start, path.indexOf('/', start))));
-  const found = pairFoldersOf([...byFolder.keys()].filter((name) => name !== ''));
+  const folders = [...byFolder.keys()].filter((name) => name !== '');
+  const found = pairFoldersOf(folders);
   if (found === undefined) return undefined;
   const names = new Set(found.folders.map((each) => each.folder));
   return {
     folder,
     parts: found.folders.map((each) => ({ ...each, files: byFolder.get(each.folder) ?? [] })),
     outside: [...byFolder].flatMap(([name, group]) => (names.has(name) ? [] : group)),
-    ...(found.fault !== undefined && { fault: found.fault }),
+    folders,
   };
 }

@@ -2,6 +2,7 @@ import type { DatasetWithFiles, TrainyardClient } from '../../../../src/client/c
 import type { LinkSlot } from '../../../../src/dataset/dataset.js';
 import { mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
 import type { PairFile } from '../../../../src/dataset/pairs/pair-faults.js';
+import { pairFoldersOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { type PairGroups, type PairProof, provePairs } from '../../../../src/dataset/pairs/pair-proof.js';
 import { groupedBy } from '../../../grouped-by.js';
 import { checkFiles, isHiddenPath, type RejectedFile } from '../check-files.js';
@@ -18,7 +19,8 @@ export interface PairsToUpload {
   readonly rejected: readonly RejectedFile[];
   /** Number of files that an operating system made. */
   readonly hidden: number;
-  readonly fault?: string;
+  /** Why the sub-folders don't make pairs, with what to do. */
+  readonly fault: string | undefined;
 }
 
 export interface PreparedPart extends Omit<DroppedPart, 'files'> {
@@ -45,8 +47,7 @@ export async function preparePairUpload(
 ): Promise<PairsToUpload | undefined> {
   const target = datasetId === undefined ? undefined : await targetOf(client, datasetId, signal);
   const links = target?.links ?? {};
-  const isLinked = dropped.parts.some(({ part }) => part !== 'target' && links[part] !== undefined);
-  if (!hasPart(dropped, 'target') && !isLinked) return undefined;
+  if (!hasPart(dropped, 'target') && target?.links === undefined) return undefined;
   if (datasetId !== undefined && target === undefined) return undefined;
   const parts: Omit<PreparedPart, 'proof'>[] = [];
   for (const { files: droppedFiles, ...folder } of dropped.parts) {
@@ -70,7 +71,7 @@ export async function preparePairUpload(
       dropped,
       parts.map(({ files }) => files),
     ),
-    ...(dropped.fault !== undefined && { fault: dropped.fault }),
+    fault: pairFoldersOf(dropped.folders, new Set(Object.keys(links)))?.fault,
   };
 }
 
