@@ -64,6 +64,11 @@ export function mediaTypeOfContent(format: ImageFormat | VideoFormat, filename: 
   return named?.format === format ? named : Object.values(MEDIA).find((type) => type.format === format)!;
 }
 
+/** The first extension in the table of a format, such as `.jpg` of `jpeg`. */
+export function extensionForFormat(format: ImageFormat | VideoFormat): string {
+  return Object.entries(MEDIA).find(([, type]) => type.format === format)![0];
+}
+
 /**
  * The name a file has in a mounted folder. The trainer looks for masks and controls with lower-case extensions only, and
  * for captions with `.txt` exactly (ai-toolkit `toolkit/dataloader_mixins.py:71, 344-346`).

@@ -69,6 +69,9 @@ export type Problem = ErrorProblem | Warning;
 /** The advice for a problem that `--fix` can mend without guessing. */
 export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.';
 
+/** How the advice begins for an image that the trainer does not read. */
+export const CONVERT_ADVICE = 'Convert it';
+
 /** An error of one file. */
 export function errorIn(filename: string, code: ErrorProblemCode, message: string): ErrorProblem {
   return { severity: 'error', code, filename, message };

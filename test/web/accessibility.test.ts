@@ -40,6 +40,7 @@ describeInBrowser('serious accessibility violations', (site) => {
   let unfit: string;
   let target: string;
   let control: string;
+  let ignored: string;
   beforeAll(async () => {
     const { api } = site;
     id = await api.newDataset('a dataset with everything');
@@ -65,6 +66,9 @@ describeInBrowser('serious accessibility violations', (site) => {
     unfit = await datasetWith(api, await controlsOf(['a', 'b', 'extra']), { role: 'control' });
     await api.upload(unfit, 'b.webp', await media.webp());
     await linkDatasets(api, linked, { control_1: unfit });
+    const webhook = await api.json<{ id: string }>('POST', '/webhooks', { url: 'https://queue.example/trainyard' });
+    await api.raw('POST', `/webhooks/${webhook.body.id}/test`);
+    ignored = await datasetWith(api, { 'a.tif': await media.tiff(), 'b.tif': await media.tiff({ seed: 2 }) });
   });
 
   const text = (words: string) => (page: Page) => page.getByText(words).first().waitFor();
@@ -246,6 +250,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       path: () => '/account',
       open: async (page) => {
         await page.getByText('this browser').waitFor();
+        await page.getByRole('list', { name: /^Last deliveries to/ }).waitFor();
         await page.getByText('for Ada').waitFor();
         await page.getByRole('region', { name: 'Storage' }).waitFor();
       },
@@ -257,6 +262,32 @@ describeInBrowser('serious accessibility violations', (site) => {
         await page.getByRole('button', { name: 'New token' }).click();
         await page.getByRole('button', { name: 'Make the token' }).click();
         await page.getByRole('dialog', { name: 'The new token' }).waitFor();
+      },
+    },
+    {
+      name: 'a new webhook',
+      path: () => '/account',
+      open: async (page) => {
+        await page.getByRole('button', { name: 'New webhook' }).click();
+        await page.getByLabel('URL').fill('https://10.0.0.1/');
+        await page.getByRole('button', { name: 'Make the webhook' }).click();
+        await page.getByRole('alert').filter({ hasText: 'not a host of the public Internet' }).waitFor();
+      },
+    },
+    {
+      name: 'deleting a webhook',
+      path: () => '/account',
+      open: async (page) => {
+        await page.getByRole('button', { name: /^Delete https/ }).click();
+        await page.getByRole('dialog').waitFor();
+      },
+    },
+    {
+      name: 'images that can be converted',
+      path: () => `/datasets/${ignored}/fitness`,
+      open: async (page) => {
+        await page.getByRole('button', { name: 'Convert all 2' }).click();
+        await page.getByText("b.tif is a TIFF image, which this browser can't decode.").waitFor();
       },
     },
     {

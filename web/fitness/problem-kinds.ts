@@ -41,7 +41,10 @@ const KINDS: Record<ErrorProblemCode | WarningCode, Kind> = {
     title: 'No images or clips',
     advice: 'Add the images or clips that the captions belong to: drop them anywhere on this page.',
   },
-  NO_TRAINABLE_MEDIA: { title: 'No file that the trainer reads' },
+  NO_TRAINABLE_MEDIA: {
+    title: 'No file that the trainer reads',
+    advice: 'Convert the images below, under “Ignored by the trainer”, or add others.',
+  },
   MISSING_CONTROL: { title: 'Missing controls' },
   MISSING_MASK: { title: 'Missing masks' },
   AMBIGUOUS_CONTROL: { title: 'Several controls of one name' },

@@ -12,6 +12,9 @@ import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
+import { ConvertAll, ConvertButton } from './mend/convert/convert-actions.js';
+import { useConversion } from './mend/convert/conversions.js';
+import { convertibleNames, isConvertible } from './mend/convert/convertible.js';
 import { FileActions, UploadActions } from './mend/problem-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
@@ -30,6 +33,7 @@ interface ProblemsPanelProps {
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
   const { title, problems, isTruncated } = props;
   const groups = useMemo(() => groupProblems(problems), [problems]);
+  const convertible = useMemo(() => convertibleNames(problems), [problems]);
   if (problems.length === 0) return null;
   return (
     <Panel title={title}>
@@ -40,15 +44,22 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
       )}
       <div className="flex flex-col gap-2">
         {groups.map((group) => (
-          <Group key={group.code} {...props} group={group} />
+          <Group key={group.code} {...props} group={group} convertible={convertible} />
         ))}
       </div>
     </Panel>
   );
 });
 
-function Group({ group, dataset, files, areErrors }: ProblemsPanelProps & { group: ProblemGroup }) {
+interface GroupProps extends ProblemsPanelProps {
+  readonly group: ProblemGroup;
+  /** The files of the problems that a conversion may mend. */
+  readonly convertible: ReadonlySet<string>;
+}
+
+function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
   const canWrite = useCanWrite();
+  const { faults } = useConversion(dataset.id);
   const withdrawal = useWithdrawal(dataset.id);
   const uploads = useMemo(
     () => group.problems.flatMap(({ filename }) => (filename === undefined || files.has(filename) ? [] : filename)),
@@ -68,6 +79,16 @@ function Group({ group, dataset, files, areErrors }: ProblemsPanelProps & { grou
           )}
         </div>
       )}
+      {canWrite && group.problems.some((problem) => isConvertible(problem, convertible)) && (
+        <ConvertAll
+          datasetId={dataset.id}
+          images={group.problems.flatMap((problem) =>
+            isConvertible(problem, convertible)
+              ? { filename: problem.filename, stored: files.get(problem.filename) }
+              : [],
+          )}
+        />
+      )}
       <p role="alert" className="px-3 py-2 text-sm text-bad empty:hidden">
         {withdrawal.failure}
       </p>
@@ -78,6 +99,8 @@ function Group({ group, dataset, files, areErrors }: ProblemsPanelProps & { grou
             datasetId={dataset.id}
             file={files.get(problem.filename ?? '')}
             withdrawal={canMend ? withdrawal : undefined}
+            canConvert={canWrite && isConvertible(problem, convertible)}
+            fault={faults.get(problem.filename ?? '')}
           />
         )}
       </LongList>
@@ -100,16 +123,26 @@ interface RowProps {
   readonly file: DatasetFile | undefined;
   /** `undefined` where nothing can be mended. */
   readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
+  readonly canConvert: boolean;
+  /** Why the file was not converted. */
+  readonly fault: string | undefined;
 }
 
-function Row({ problem, datasetId, file, withdrawal }: RowProps) {
+function Row({ problem, datasetId, file, withdrawal, canConvert, fault }: RowProps) {
   const { filename, message } = problem;
   const query = file === undefined ? 'filter=rejected' : `file=${encodeURIComponent(file.filename)}`;
   return (
     <div className="flex flex-col items-start gap-x-4 gap-y-1 px-3 py-2 text-sm sm:flex-row sm:items-center">
-      <p className="min-w-0 grow wrap-anywhere">{message}</p>
+      <div className="min-w-0 grow wrap-anywhere">
+        <p>{message}</p>
+        {canConvert && (
+          <p role="alert" className="text-bad empty:hidden">
+            {fault}
+          </p>
+        )}
+      </div>
       {filename !== undefined && (
-        <div className="flex shrink-0 items-center gap-2">
+        <div className="flex shrink-0 flex-wrap items-center gap-2">
           <Link
             href={`/datasets/${datasetId}?${query}`}
             aria-label={`Show the file ${filename}`}
@@ -117,6 +150,7 @@ function Row({ problem, datasetId, file, withdrawal }: RowProps) {
           >
             Show the file
           </Link>
+          {canConvert && <ConvertButton datasetId={datasetId} image={{ filename, stored: file }} />}
           {withdrawal !== undefined && file === undefined && (
             <UploadActions
               datasetId={datasetId}

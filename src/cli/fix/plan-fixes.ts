@@ -3,7 +3,7 @@ import { access, lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
 import { MAX_MENDED_CAPTION_BYTES, mendCaption } from '../../dataset/fix/mend-caption.js';
-import { MEDIA, mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { extensionForFormat, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { examineInProcess, NotConverted } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
@@ -110,7 +110,7 @@ async function mediaFix(
   const name = basename(file.path);
   const shown = (to: string) => `${printable(name)} → ${printable(to)}`;
   if (content.isTrainable) {
-    const to = stemOf(name) + extensionFor(content.format);
+    const to = stemOf(name) + extensionForFormat(content.format);
     requireName(to);
     await names.claim(to, { from: name });
     const under = { filename: to.normalize('NFC'), path: file.path, sizeBytes: file.sizeBytes };
@@ -126,11 +126,6 @@ async function mediaFix(
   await names.claim(to, { from: name, isConverted: true });
   const message = `${shown(to)}: it is ${content.description}, which the trainer does not read; a PNG keeps every pixel`;
   return { kind: 'convert', file, folder: names.folder, name, to, message };
-}
-
-function extensionFor(format: string): string {
-  const [extension = ''] = Object.entries(MEDIA).find(([, type]) => type.format === format) ?? [];
-  return extension;
 }
 
 function requireName(name: string): void {

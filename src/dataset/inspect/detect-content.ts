@@ -2,6 +2,7 @@ import { fileTypeFromBuffer } from 'file-type';
 import type { ImageFormat, VideoFormat } from '../media.js';
 import { FIX_ADVICE, type Warning, warningIn } from '../problems.js';
 import type { FileBytes } from './byte-source.js';
+import { imageFormatOf, isoBrandsOf } from './image-content.js';
 
 /** The content of a file by its first bytes. `description` has an article: `a PNG image`. */
 export type DetectedContent =
@@ -47,14 +48,8 @@ export function contentDiffers(named: { filename: string; shown: string }, conte
 
 function acceptedFormatOf(header: Buffer): DetectedContent | undefined {
   const text = (start: number, end: number) => header.toString('latin1', start, end);
-  if (text(0, 3) === '\xff\xd8\xff') return image('jpeg');
-  if (text(0, 4) === '\x89PNG') return image('png');
-  if (text(0, 4) === 'RIFF' && text(8, 12) === 'WEBP') return image('webp');
-  if (/^GIF8[79]a/.test(text(0, 6))) return image('gif');
-  if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].includes(text(0, 4))) return image('tiff');
-  if (text(0, 2) === 'BM' && header.length >= 26 && header.readUInt32LE(14) <= 124 && header.readUInt32LE(14) >= 12) {
-    return image('bmp');
-  }
+  const imageFormat = imageFormatOf(header);
+  if (imageFormat !== undefined) return image(imageFormat);
   if (text(0, 4) === 'RIFF' && text(8, 12) === 'AVI ') return video('avi');
   if (header.toString('hex', 0, 16) === '3026b2758e66cf11a6d900aa0062ce6c') return video('wmv');
   if (text(0, 4) === 'FLV\x01') return video('flv');
@@ -73,14 +68,8 @@ function matroska(header: Buffer): DetectedContent {
 /** Identifies by the brands in `ftyp`. QuickTime files from before that box begin with another one. */
 function isoMedia(header: Buffer): DetectedContent {
   if (header.toString('latin1', 4, 8) !== 'ftyp') return video('mov');
-  const end = Math.min(header.readUInt32BE(0), header.length);
-  const major = header.toString('latin1', 8, 12);
-  const brands = new Set([major]);
-  for (let at = 16; at + 4 <= end; at += 4) brands.add(header.toString('latin1', at, at + 4));
+  const [major] = isoBrandsOf(header);
   if (major === 'qt  ') return video('mov');
-  const imageBrands = ['avif', 'avis', 'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1'];
-  if (imageBrands.includes(major) || brands.has('avif') || brands.has('avis'))
-    return image(brands.has('avif') || brands.has('avis') ? 'avif' : 'heic');
   if (major === 'crx ') return other('a Canon raw photo');
   return video('mp4');
 }

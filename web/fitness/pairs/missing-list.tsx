@@ -9,7 +9,7 @@ import { WriteButton } from '../../session/write-button.js';
 import { foldCase, messageOf } from '../../ui/format.js';
 import { useAddFiles } from '../../upload/add-files/add-files.js';
 import { DropPlace } from '../../upload/add-files/drop-place.js';
-import type { DroppedFile } from '../../upload/add-files/dropped-files.js';
+import { chooseFiles, type DroppedFile } from '../../upload/add-files/dropped-files.js';
 import { useUploads } from '../../upload/queue/page-queue.js';
 import { counterpartNameOf } from './counterpart-file.js';
 import type { LinkedFiles } from './linked-files.js';
@@ -79,12 +79,7 @@ interface ChooseFileProps {
 }
 
 function ChooseFile({ label, isSending, onFile }: ChooseFileProps) {
-  const choose = () => {
-    const input = document.createElement('input');
-    input.type = 'file';
-    input.onchange = () => input.files?.[0] && onFile(input.files[0]);
-    input.click();
-  };
+  const choose = () => chooseFiles({}, ([file]) => file && onFile(file));
   return (
     <div className="flex items-center gap-3 rounded-lg border-2 border-dashed border-line px-3 py-1">
       <span className="text-muted">{isSending ? 'Uploading …' : 'Drop the file here, or'}</span>

@@ -23,6 +23,17 @@ export function listPickedFiles(files: FileList): DroppedFile[] {
   return [...files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
+/** Lets the user choose files, several with `multiple`. Call it within a click. Nothing happens if the user chooses none. */
+export function chooseFiles(
+  { accept = '', multiple = false }: { accept?: string; multiple?: boolean },
+  onChosen: (files: readonly File[]) => void,
+): void {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'file', accept, multiple });
+  input.onchange = () => onChosen([...(input.files ?? [])]);
+  input.click();
+}
+
 /** The name of the top folder that all files share; `''` if they share none. */
 export function commonFolderOf(files: readonly DroppedFile[]): string {
   const folders = new Set(files.map(({ path }) => path.slice(0, Math.max(0, path.indexOf('/')))));

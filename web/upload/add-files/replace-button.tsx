@@ -1,6 +1,7 @@
 import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
 import { WriteButton } from '../../session/write-button.js';
 import { useAddFiles } from './add-files.js';
+import { chooseFiles } from './dropped-files.js';
 
 const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*', caption: '.txt' };
 
@@ -20,13 +21,8 @@ export function ReplaceButton({ datasetId, filename, onRenamed }: ReplaceButtonP
     addFiles(Promise.resolve([{ path: name, file: new File([file], name, { type: file.type }) }]), datasetId);
     if (name !== filename) onRenamed();
   };
-  const choose = () => {
-    const input = document.createElement('input');
-    input.type = 'file';
-    input.accept = ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
-    input.onchange = () => input.files?.[0] && replace(input.files[0]);
-    input.click();
-  };
+  const accept = ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
+  const choose = () => chooseFiles({ accept }, ([file]) => file && replace(file));
   return (
     <WriteButton aria-label={`Replace ${filename}`} onClick={choose}>
       Replace

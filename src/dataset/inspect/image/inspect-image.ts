@@ -4,7 +4,7 @@
  * chunk, and does not limit its memory.
  */
 import { extensionOf, type ImageFormat, mediaTypeOf, mediaTypeOfContent } from '../../media.js';
-import { FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
+import { CONVERT_ADVICE, FIX_ADVICE, type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { DecodeMask, Inspection, ProveDecodes } from '../inspection.js';
@@ -73,7 +73,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
   const actual = mediaTypeOfContent(format, filename);
   const isTrainable = declared?.trainable ?? false;
   if (isTrainable && !actual.trainable) {
-    const message = `is ${content.description}, not a JPEG, PNG or WebP image. Convert it and upload it again.${adviceFor(format)}`;
+    const message = `is ${content.description}, not a JPEG, PNG or WebP image. ${CONVERT_ADVICE} and upload it again.${adviceFor(format)}`;
     throw new InspectionError('NOT_AN_IMAGE', message);
   }
   const judged = isTrainable || format === 'avif' ? await prove(file, named, format) : await judge(file, named, format);
@@ -83,7 +83,7 @@ export async function inspectImage(file: FileBytes, named: NamedImage, content: 
     const extension = extensionOf(filename);
     const ignored = `the trainer ignores ${extension} files${STRUCTURE_ONLY.includes(format) ? ', so its pixels were not checked' : ''}`;
     const advice = header?.animated || damage !== undefined ? '' : adviceFor(format);
-    const message = `${shown}: ${ignored}. Convert it to JPEG, PNG or WebP to train on it.${advice}`;
+    const message = `${shown}: ${ignored}. ${CONVERT_ADVICE} to JPEG, PNG or WebP to train on it.${advice}`;
     warnings.push(warningIn(filename, 'NOT_TRAINED_ON', message));
   }
   if (declared?.format !== format) warnings.push(contentDiffers(named, content));

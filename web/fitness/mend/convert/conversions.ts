@@ -1,0 +1,129 @@
+import { useSyncExternalStore } from 'react';
+import type { DatasetFile, DatasetWithFiles, TrainyardClient } from '../../../../src/client/client.js';
+import { extensionForFormat, type ImageFormat, mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
+import { FIX_ADVICE } from '../../../../src/dataset/problems.js';
+import { type Connect, newChangeId, signOutIfUnauthorized } from '../../../session/client.js';
+import { recordChange } from '../../../undo/recent-change.js';
+import { countOf, foldCase, messageOf } from '../../../ui/format.js';
+import { convertedImage, UnconvertibleImage } from './convert-image.js';
+
+/** An image that the trainer does not read. */
+export interface ImageToConvert {
+  readonly filename: string;
+  /** The stored file; `undefined` for an upload that was rejected, of which the service has no bytes. */
+  readonly stored: DatasetFile | undefined;
+  /** Opens the original that the user has chosen; without it, the stored bytes are read. */
+  readonly original?: File;
+}
+
+export interface Conversion {
+  readonly isRunning: boolean;
+  readonly done: number;
+  readonly total: number;
+  /** Why images were not converted, as sentences, by filename. */
+  readonly faults: ReadonlyMap<string, string>;
+}
+
+const IDLE: Conversion = { isRunning: false, done: 0, total: 0, faults: new Map() };
+
+// Kept outside the components, so that a conversion continues while the user visits another page.
+const conversions = new Map<string, Conversion>();
+const listeners = new Set<() => void>();
+
+export function useConversion(datasetId: string): Conversion {
+  return useSyncExternalStore(subscribe, () => conversions.get(datasetId) ?? IDLE);
+}
+
+interface ConversionOptions {
+  readonly connect: Connect;
+  readonly datasetId: string;
+  /** Fetches the dataset again. */
+  readonly refetch: () => Promise<unknown>;
+}
+
+/**
+ * Converts images sequentially in this browser. Each result is uploaded under the stem of its image, unless another file has the
+ * name, and then the image that it replaces is removed: a stored one only if it was not changed meanwhile.
+ */
+export async function convertImages(images: readonly ImageToConvert[], options: ConversionOptions): Promise<void> {
+  const { connect, datasetId, refetch } = options;
+  const before = conversions.get(datasetId) ?? IDLE;
+  if (before.isRunning || images.length === 0) return;
+  const changeId = newChangeId();
+  const client = connect({ how: 'bulk', id: changeId });
+  const tried = new Set(images.map(({ filename }) => filename));
+  const faults = new Map([...before.faults].filter(([filename]) => !tried.has(filename)));
+  let converted = 0;
+  const report = (done: number, isRunning: boolean) =>
+    put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
+  report(0, true);
+  for (const [index, image] of images.entries()) {
+    try {
+      // The names as they are now: another client may have added files.
+      await convertOne(client, await client.status(datasetId), image);
+      converted++;
+    } catch (error) {
+      faults.set(image.filename, faultOf(image, error));
+      signOutIfUnauthorized(error);
+    }
+    report(index + 1, true);
+  }
+  await refetch();
+  report(images.length, false);
+  if (converted > 0) recordChange(datasetId, { text: `${countOf(converted, 'image')} converted.`, made: { changeId } });
+}
+
+async function convertOne(client: TrainyardClient, dataset: DatasetWithFiles, image: ImageToConvert): Promise<void> {
+  const { filename, stored, original } = image;
+  const source = original ?? (await (await client.file(dataset.id, filename)).blob());
+  const { bytes, format } = await convertedImage(source);
+  const name = nameOf(filename, format);
+  const other = dataset.files.find((file) => isTwin(file, { filename, name }));
+  if (other !== undefined) {
+    const reason = `is not converted to ${name}, since there is ${other.filename} already. Delete or rename one of them`;
+    throw new UnconvertibleImage(reason, { canCommand: false });
+  }
+  const ifMatch = { [name]: name === stored?.filename ? stored.etag : null };
+  const { failed } = await client.push(dataset, [{ name, size: bytes.size, open: async () => bytes }], { ifMatch });
+  if (failed[0] !== undefined) throw failed[0].error;
+  if (name === filename) return;
+  if (stored === undefined) await client.bulk.withdraw(dataset.id, [filename]);
+  else await removeReplaced(client, dataset.id, { ...stored, name });
+}
+
+async function removeReplaced(
+  client: TrainyardClient,
+  datasetId: string,
+  { filename, etag, name }: Pick<DatasetFile, 'filename' | 'etag'> & { readonly name: string },
+): Promise<void> {
+  const [answer] = await client.bulk.removeFiles(datasetId, [filename], { ifMatch: { [filename]: etag } });
+  if (!answer?.current) return;
+  throw new Error(`${filename} was changed meanwhile, and stays beside ${name}. Delete one of them.`);
+}
+
+/** The name of the converted image: as before if the extension fits. */
+function nameOf(filename: string, format: ImageFormat): string {
+  return mediaTypeOf(filename)?.format === format ? filename : stemOf(filename) + extensionForFormat(format);
+}
+
+/** Whether the file would share its caption with the converted image, or be overwritten by it. */
+function isTwin(file: DatasetFile, { filename, name }: { filename: string; name: string }): boolean {
+  if (file.filename === filename || file.kind === 'caption') return false;
+  return foldCase(stemOf(file.filename)) === foldCase(stemOf(name));
+}
+
+function faultOf({ filename, original }: ImageToConvert, error: unknown): string {
+  if (!(error instanceof UnconvertibleImage)) return messageOf(error);
+  const advice = error.canCommand ? ` ${FIX_ADVICE}` : '';
+  return `${original?.name ?? filename} ${error.message}.${advice}`;
+}
+
+function put(datasetId: string, conversion: Conversion): void {
+  conversions.set(datasetId, conversion);
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

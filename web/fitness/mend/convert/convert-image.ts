@@ -1,0 +1,110 @@
+import { imageFormatOf, isoBrandsOf } from '../../../../src/dataset/inspect/image-content.js';
+import { type ImageFormat, mediaTypeOfContent } from '../../../../src/dataset/media.js';
+import { gifFramesOf } from './gif-frames.js';
+
+const HEADER_BYTES = 4096;
+
+/** Rows that are compared at once: a copy of all pixels of a large image would need as much memory as the image. */
+const ROWS_AT_ONCE = 256;
+
+export interface ConvertedImage {
+  readonly bytes: Blob;
+  readonly format: ImageFormat;
+}
+
+/** Why an image is not converted, as the rest of a sentence that begins with its name. */
+export class UnconvertibleImage extends Error {
+  override readonly name = 'UnconvertibleImage';
+  /** Whether the command may convert it nevertheless. */
+  readonly canCommand: boolean;
+
+  constructor(reason: string, { canCommand = true, ...options }: ErrorOptions & { canCommand?: boolean } = {}) {
+    super(reason, options);
+    this.canCommand = canCommand;
+  }
+}
+
+/**
+ * Makes an image that the trainer reads: a PNG of the same size, upright and in sRGB. A JPEG, PNG or WebP is returned as it is,
+ * since its bytes need another name only. What would lose pixels or needs a guess is rejected, as `check --fix` does.
+ *
+ * @throws UnconvertibleImage
+ */
+export async function convertedImage(original: Blob): Promise<ConvertedImage> {
+  const header = new Uint8Array(await original.slice(0, HEADER_BYTES).arrayBuffer());
+  const format = imageFormatOf(header);
+  if (format === undefined) throw new UnconvertibleImage('is not an image by its content', { canCommand: false });
+  if (mediaTypeOfContent(format, '').trainable) return { bytes: original, format };
+  if (format === 'gif') await requireOneFrame(original);
+  if (format === 'avif' && isoBrandsOf(header)[0] === 'avis') throw animated();
+  const decoded = await createImageBitmap(original).catch((cause) => {
+    throw new UnconvertibleImage(whyNotDecoded(format), { canCommand: format !== 'heic', cause });
+  });
+  try {
+    return { bytes: await encodedAsPng(decoded), format: 'png' };
+  } finally {
+    decoded.close();
+  }
+}
+
+function whyNotDecoded(format: ImageFormat): string {
+  if (format === 'heic') return "is a HEIC image, which this browser can't decode. Export it as JPEG, and choose that";
+  if (format === 'tiff') return "is a TIFF image, which this browser can't decode";
+  return "is damaged, or stored in a form that this browser can't decode";
+}
+
+async function requireOneFrame(gif: Blob): Promise<void> {
+  const frames = gifFramesOf(new Uint8Array(await gif.arrayBuffer()));
+  if (frames === undefined || frames === 0) throw new UnconvertibleImage('is damaged', { canCommand: false });
+  if (frames > 1) throw animated();
+}
+
+function animated(): UnconvertibleImage {
+  const reason = 'is animated, so it is not certain which frame to keep. Save one frame as PNG';
+  return new UnconvertibleImage(reason, { canCommand: false });
+}
+
+async function encodedAsPng(image: ImageBitmap): Promise<Blob> {
+  const { width, height } = image;
+  if (!(await isCanvasExact())) {
+    throw new UnconvertibleImage("can't be converted: this browser changes the pixels of a canvas, to hinder tracking");
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  // On the processor: a graphics card may round.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  if (context === null) throw new UnconvertibleImage('has more pixels than this browser can draw');
+  context.drawImage(image, 0, 0);
+  for (let top = 0; top < height; top += ROWS_AT_ONCE) {
+    const rows = Math.min(ROWS_AT_ONCE, height - top);
+    // A canvas multiplies colours by their alpha. The trainer drops alpha, and would see the colours that are lost.
+    if (!isOpaque(context.getImageData(0, top, width, rows).data)) {
+      throw new UnconvertibleImage('has transparent pixels, whose colours this browser would not keep');
+    }
+  }
+  return canvas.convertToBlob({ type: 'image/png' }).catch((cause) => {
+    throw new UnconvertibleImage("can't be encoded as PNG by this browser", { cause });
+  });
+}
+
+function isOpaque(pixels: Uint8ClampedArray): boolean {
+  for (let alpha = 3; alpha < pixels.length; alpha += 4) if (pixels[alpha] !== 255) return false;
+  return true;
+}
+
+let exact: Promise<boolean> | undefined;
+
+/** Whether a PNG from a canvas has the pixels that were drawn. Some browsers add noise to them, so that scripts can't tell devices apart. */
+function isCanvasExact(): Promise<boolean> {
+  exact ??= (async () => {
+    const side = 64;
+    const drawn = new ImageData(side, side);
+    for (let at = 0; at < drawn.data.length; at++) drawn.data[at] = at % 4 === 3 ? 255 : (at * 7) % 256;
+    const contextOf = () => new OffscreenCanvas(side, side).getContext('2d', { willReadFrequently: true })!;
+    const [first, second] = [contextOf(), contextOf()];
+    first.putImageData(drawn, 0, 0);
+    second.drawImage(await createImageBitmap(await first.canvas.convertToBlob({ type: 'image/png' })), 0, 0);
+    const read = second.getImageData(0, 0, side, side).data;
+    return drawn.data.every((value, at) => value === read[at]);
+  })();
+  return exact;
+}
