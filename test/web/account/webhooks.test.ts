@@ -86,7 +86,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
       await delivery.getByText('The receiver answered 500.').waitFor();
       await delivery.getByText('next attempt').waitFor();
       failing.answer = (response) => response.writeHead(204).end();
-      const again = page.getByRole('button', { name: `Send READY: announced wagons again to ${url}` });
+      const again = page.getByRole('button', { name: `Send again: READY: announced wagons to ${url}` });
       await again.click();
       await delivery.getByText('delivered').waitFor();
       const before = failing.received.length;
@@ -95,7 +95,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
       const ids = failing.received.map(({ headers }) => headers['webhook-id']);
       expect(new Set(ids).size).toBe(1);
       for (let i = 0; i < 3; i++) await page.getByRole('button', { name: `Send a test to ${url}` }).click();
-      await page.getByRole('button', { name: `Show more deliveries to ${url}` }).click();
+      await page.getByRole('button', { name: `more deliveries to ${url}` }).click();
       await expect.poll(() => deliveries(page, url).count()).toBe(4);
       expect(browserErrors).toEqual([]);
     } finally {

@@ -68,7 +68,7 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
   test('a rejected one is made of the original that the user chooses', async () => {
     const avif = await media.avif({ width: 40, height: 72 });
     const { id, page, browserErrors } = await datasetOf({ 'a.jpg': avif, 'a.txt': 'a wagon' });
-    await choose(page, 'Choose and convert the original of a.jpg', { 'from the camera.avif': avif });
+    await choose(page, 'Convert … the original of a.jpg', { 'from the camera.avif': avif });
     await verdict(page, 'Fit to train');
     expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
     expect(await sharp(await bytesOf(id, 'a.png')).metadata()).toMatchObject({ format: 'png', width: 40, height: 72 });
@@ -88,7 +88,7 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
     await converted(page, '2 images converted.');
     expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt', 'b.jpg', 'b.txt', 'c.txt']);
     expect(Buffer.from(await bytesOf(id, 'b.jpg')).equals(jpeg)).toBe(true);
-    await choose(page, 'Choose and convert the original of c.webp', { 'c.bmp': media.bmp() });
+    await choose(page, 'Convert … the original of c.webp', { 'c.bmp': media.bmp() });
     await verdict(page, 'Fit to train');
   });
 
@@ -116,14 +116,14 @@ describeInBrowser('converting images that the trainer does not read', (site) => 
     await page.getByRole('button', { name: 'Convert b.gif' }).click();
     await page.getByText('b.gif has transparent pixels').waitFor();
     expect(await page.getByRole('button', { name: 'Convert a.gif' }).count()).toBe(0);
-    await choose(page, 'Choose and convert the original of c.jpg', { 'c.gif': await media.animated('gif') });
+    await choose(page, 'Convert … the original of c.jpg', { 'c.gif': await media.animated('gif') });
     await page.getByText('c.gif is animated, so it is not certain which frame to keep.').waitFor();
     await page.getByRole('button', { name: 'Convert d.bmp' }).click();
     await page.getByText('d.bmp is not converted to d.png, since there is d.webp already.').waitFor();
     const cut = (await media.gif()).subarray(0, -40);
-    await choose(page, 'Choose and convert the original of c.jpg', { 'c.gif': cut });
+    await choose(page, 'Convert … the original of c.jpg', { 'c.gif': cut });
     await page.getByText('c.gif is damaged.').waitFor();
-    await choose(page, 'Choose and convert the original of c.jpg', { 'c.bmp': media.bmp().subarray(0, -400) });
+    await choose(page, 'Convert … the original of c.jpg', { 'c.bmp': media.bmp().subarray(0, -400) });
     await page.getByText('c.bmp is damaged').waitFor();
     expect(await site.api.filenames(id)).toEqual(['a.gif', 'a.txt', 'b.gif', 'b.txt', 'c.txt', 'd.bmp', 'd.webp']);
   });

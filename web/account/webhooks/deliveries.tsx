@@ -55,7 +55,7 @@ export function DeliveryList({ webhook: { id, url, enabled }, isBusy, onResend }
             {delivery.attempts > 0 && (
               <WriteButton
                 kind="quiet"
-                aria-label={`Send ${titleOf(delivery, names)} again to ${url}`}
+                aria-label={`Send again: ${titleOf(delivery, names)} to ${url}`}
                 disabled={isBusy || !enabled}
                 onClick={() => onResend(delivery.id)}
                 className="text-accent"
@@ -67,7 +67,11 @@ export function DeliveryList({ webhook: { id, url, enabled }, isBusy, onResend }
         ))}
       </ul>
       {hidden > 0 && (
-        <Button kind="quiet" aria-label={`Show more deliveries to ${url}`} onClick={() => setAllShown(true)}>
+        <Button
+          kind="quiet"
+          aria-label={`Show ${numberOf(hidden)} more deliveries to ${url}`}
+          onClick={() => setAllShown(true)}
+        >
           Show {numberOf(hidden)} more
         </Button>
       )}

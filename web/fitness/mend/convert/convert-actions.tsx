@@ -26,9 +26,7 @@ export function ConvertButton({ datasetId, image }: { datasetId: string; image: 
   return (
     <WriteButton
       aria-label={
-        image.stored === undefined
-          ? `Choose and convert the original of ${image.filename}`
-          : `Convert ${image.filename}`
+        image.stored === undefined ? `Convert … the original of ${image.filename}` : `Convert ${image.filename}`
       }
       disabled={isRunning}
       onClick={start}
