@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { COMMAND } from './server.js';
+import { COMMAND, eventually } from './server.js';
 
 /** The settings of commands, since those of the person who runs the tests must not change. */
 const SETTINGS_FOLDER = mkdtempSync(join(tmpdir(), 'trainyard-settings-'));
@@ -69,4 +69,18 @@ export function startCommand(args: readonly string[], options: RunOptions = {}):
 /** Runs the built command to its end. */
 export function trainyard(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return startCommand(args, options).ended;
+}
+
+/** Kills a command that was started `detached`, and its children: a swap that outlives the command would still change the folder during the checks. */
+export async function killGroup({ process: { pid }, ended }: Running): Promise<void> {
+  const signal = (name: NodeJS.Signals | 0) => {
+    try {
+      return process.kill(-pid!, name);
+    } catch {
+      return false;
+    }
+  };
+  signal('SIGKILL');
+  await ended;
+  await eventually(() => (signal(0) ? undefined : true));
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
-import { readRecord } from './mounted-folder.js';
+import { readRecord, UNFINISHED_RECORD_NAME } from './mounted-folder.js';
 import { swapFolders } from './swap-folders.js';
 
 /** The paths of one dataset in a root. Those beside `folder` are hidden, and removed by the end of a mount. */
@@ -81,6 +81,8 @@ export async function removeLeftovers(paths: MountPaths): Promise<string[]> {
   } else if (await exists(aside)) {
     warnings.push(`${aside} was not written by trainyard, and is left as it is.`);
   }
+  const unfinished = join(folder, UNFINISHED_RECORD_NAME);
+  if ((await exists(unfinished)) && (await isMounted(folder, paths))) await rm(unfinished, { force: true });
   for (const name of await foldersToRemove(paths)) {
     const path = join(root, name);
     await rm(path, { recursive: true, force: true }).catch((error) => {
@@ -93,7 +95,9 @@ export async function removeLeftovers(paths: MountPaths): Promise<string[]> {
 
 /** Whether an earlier process was killed while it mounted or removed the dataset. */
 export async function hasLeftovers(paths: MountPaths): Promise<boolean> {
-  return (await exists(paths.staging)) || (await exists(paths.aside)) || (await foldersToRemove(paths)).length > 0;
+  const { folder, staging, aside } = paths;
+  for (const path of [staging, aside, join(folder, UNFINISHED_RECORD_NAME)]) if (await exists(path)) return true;
+  return (await foldersToRemove(paths)).length > 0;
 }
 
 async function foldersToRemove({ root, name }: MountPaths): Promise<string[]> {

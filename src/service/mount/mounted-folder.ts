@@ -11,8 +11,10 @@ import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
 export const RECORD_NAME = '.mount.json';
 
-/** The names of the record, complete and while it is written. */
-export const RECORD_NAMES: readonly string[] = [RECORD_NAME, `${RECORD_NAME}.new`];
+/** The name of the record while it is written, which a kill can leave behind. */
+export const UNFINISHED_RECORD_NAME = `${RECORD_NAME}.new`;
+
+export const RECORD_NAMES: readonly string[] = [RECORD_NAME, UNFINISHED_RECORD_NAME];
 
 /** The record of 100,000 files takes about 30 MB. */
 export const MAX_RECORD_BYTES = 128 * 1024 * 1024;
@@ -126,7 +128,7 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
     if (condition === 'changed') changed.push(file.mounted_name);
     if (condition === 'half-written') halfWritten.push(file.mounted_name);
   });
-  const mounted = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
+  const mounted = new Set([...RECORD_NAMES, ...record.files.map((file) => file.mounted_name)]);
   const others = names.filter((name) => !mounted.has(name) && !isTrainerFile(name));
   if (!isSameBoot && changed.length + halfWritten.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
   return {

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { seededRandom } from '../../faults/random.js';
 import * as media from '../../fixtures/media.js';
 import type { Api } from '../../harness/api.js';
-import { type Running, startCommand, trainyard } from '../../harness/command.js';
+import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { datasetOf, digestOfFolder, leaveLitter, leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
-import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
+import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 import { trainerWalk } from '../../harness/trainer.js';
 
 const NAME = 'killed';
@@ -110,20 +110,6 @@ function isReached(moment: (typeof MOMENTS)[number], root: string, inodeBefore: 
   }
 }
 
-/** Kills a command and its children: a swap that outlives the command would still change the folder during the checks. */
-async function killGroup({ process: { pid }, ended }: Running): Promise<void> {
-  const signal = (name: NodeJS.Signals | 0) => {
-    try {
-      return process.kill(-pid!, name);
-    } catch {
-      return false;
-    }
-  };
-  signal('SIGKILL');
-  await ended;
-  await eventually(() => (signal(0) ? undefined : true));
-}
-
 async function until(running: Running, isTrue: () => boolean): Promise<void> {
   while (!isTrue() && running.process.exitCode === null) await turn();
 }
@@ -187,6 +173,22 @@ describe('replacing a folder', () => {
     expect(ended.json().mounts).toMatchObject([{ outcome: 'unchanged' }]);
     expect((await stat(folder)).ino).toBe(ino);
     expect(await mountedIn(root)).toEqual([NAME]);
+  });
+
+  test('a record that was being written is removed, and does not keep the folder from being replaced', async () => {
+    const root = await newRoot();
+    for (const state of [1, 0]) {
+      await begin(root, []).ended;
+      const unfinished = join(root, NAME, '.mount.json.new');
+      await writeFile(unfinished, '{');
+      expect((await begin(root, []).ended).code).toBe(0);
+      expect(existsSync(unfinished)).toBe(false);
+      await writeFile(unfinished, '{');
+      await turnTo(state);
+      const ended = await begin(root, []).ended;
+      expect([ended.code, ended.stderr]).toEqual([0, '']);
+      expect(await digestOfFolder(join(root, NAME))).toBe(digests[state]);
+    }
   });
 
   test('a staging folder that was emptied in part is used again, with the caches of the folder that it was', async () => {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../../dataset/errors.js';
 import type { MediaChoice } from '../../../dataset/train/training-dataset.js';
@@ -28,7 +29,13 @@ import { type FolderPart, type StagingOptions, stageFiles } from '../staging/sta
 import { closeStaging, discardStaging } from '../staging/staging-folder.js';
 import { earlierFoldersOf, followRename, removeEarlier } from './earlier-names.js';
 import { type Replacement, requireReplaceable } from './replaceable.js';
-import { otherMoments, type RecordedFolder, recordedFoldersIn } from './root-records.js';
+import {
+  outdatedTargets,
+  type RecordedFolder,
+  recordedFoldersIn,
+  warningAbout,
+  withdrawMoment,
+} from './root-records.js';
 
 /** A folder to be mounted. */
 export interface FolderPlan extends Pick<Replacement, 'onlyOf'> {
@@ -131,24 +138,25 @@ async function placeLocked(placements: readonly Placement[], options: PlacementO
     if (!canResume(error, outdated, options)) for (const { paths } of outdated) await discardStaging(paths);
     throw error;
   }
-  await moveAllIntoPlace(outdated, options.root);
+  const renamed = new Set(
+    placements.flatMap(({ renamedFrom, earlier }) => [renamedFrom, ...earlier.map((e) => e.name)]),
+  );
+  const others = outdatedTargets(
+    recorded.filter(({ name }) => !renamed.has(name)),
+    placements.map(({ plan }) => plan.dataset),
+  );
+  const withdrawn = others.filter(({ hasOtherState }) => hasOtherState).map(({ name }) => join(options.root, name));
+  const [target] = placements;
+  // A single folder is replaced at one moment.
+  if (outdated.length > 1 && outdated[0] === target) withdrawn.push(target!.paths.folder);
+  await moveAllIntoPlace(outdated, { root: options.root, withdrawn });
   for (const placement of placements) {
     const { paths, warnings, earlier } = placement;
     if (!outdated.includes(placement)) await renewRecord(placement);
     addAll(warnings, await removeEarlier(earlier));
     addAll(warnings, await removeLeftovers(paths));
   }
-  const renamed = new Set(
-    placements.flatMap(({ renamedFrom, earlier }) => [renamedFrom, ...earlier.map((e) => e.name)]),
-  );
-  const others = recorded.filter(({ name }) => !renamed.has(name));
-  addAll(
-    placements[0]!.warnings,
-    otherMoments(
-      others,
-      placements.map(({ plan }) => plan.dataset),
-    ),
-  );
+  addAll(placements[0]!.warnings, others.map(warningAbout));
   return placements.map((placement) => resultOf(placement, outdated.includes(placement) ? 'mounted' : 'unchanged'));
 }
 
@@ -205,12 +213,19 @@ function canResume(error: unknown, placements: readonly Placement[], { isLast }:
   return !(isCopied || isDiskFull(error) || isDamaged || isUnstable);
 }
 
-async function moveAllIntoPlace(placements: readonly Placement[], root: string): Promise<void> {
+/** @param options.withdrawn the folders of targets whose records name states that are replaced now */
+async function moveAllIntoPlace(
+  placements: readonly Placement[],
+  { root, withdrawn }: { root: string; withdrawn: readonly string[] },
+): Promise<void> {
   const placed: PlacedFolder[] = [];
+  const restoreRecords: (() => Promise<void>)[] = [];
   try {
+    for (const folder of withdrawn) restoreRecords.push(await withdrawMoment(folder));
     for (const { paths } of placements.toReversed()) placed.push(await moveIntoPlace(paths));
   } catch (error) {
     for (const folder of placed.toReversed()) await folder.undo();
+    for (const restore of restoreRecords) await restore();
     throw error;
   }
   await syncFolder(root);
