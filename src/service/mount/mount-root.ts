@@ -16,7 +16,7 @@ const QUIET: Micros = 2 * MICROS_PER_SECOND;
 /** All datasets are reconciled this often, to catch missed notifications and to retry failed mounts. */
 const FULL_INTERVAL_MS = 60_000;
 
-/** Targets that are looked at when a dataset changes that they link to; the others are at the next full round. */
+/** Targets that are reconciled when a dataset changes that they link to; the others are in the next full round. */
 const MAX_TARGETS = 1000;
 
 /** Receives log lines; a pino logger can be passed. */
@@ -26,8 +26,9 @@ export interface MountLog {
 }
 
 /**
- * Reconciles a folder with the catalog: mounts each READY dataset, mounts it again after a change, and unmounts it after its
- * deletion unless its folder was changed. Works on one dataset at a time with one thread, while requests are served.
+ * Reconciles a folder with the catalog: mounts each READY dataset together with its controls and its mask, mounts it again
+ * after a change, and unmounts it after its deletion unless its folder was changed. Works on one dataset at a time with one
+ * thread, while requests are served.
  */
 export class MountRoot {
   readonly #dependencies: ServiceDependencies;
@@ -76,10 +77,9 @@ export class MountRoot {
           await this.#reconcileAll();
           nextFullAt = Date.now() + FULL_INTERVAL_MS;
         }
+        const done = new Set<string>();
         for (const [id, at] of [...this.#scheduled]) {
-          if (signal.aborted || at > Date.now()) continue;
-          this.#scheduled.delete(id);
-          await this.#reconcile(id);
+          if (!signal.aborted && at <= Date.now()) await this.#reconcile(id, done);
         }
       } catch (err) {
         if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be updated');
@@ -96,33 +96,32 @@ export class MountRoot {
     const datasets = await this.#dependencies.catalog.datasets({});
     const ids = new Set(datasets.map(({ id }) => id));
     for (const record of await this.#records()) {
-      if (!ids.has(record.dataset_id)) await this.#unmount(record);
+      if (!ids.has(record.dataset_id)) await this.#unmount(record, 'deleted');
     }
     for (const { id } of datasets) if (!this.#scheduled.has(id)) this.#scheduled.set(id, 0);
   }
 
-  async #reconcile(id: string): Promise<void> {
-    const [dataset] = await this.#dependencies.catalog.datasets({ ids: [id] });
+  /** @param done the datasets that this round has reconciled: a target is due itself, and with each of its controls */
+  async #reconcile(id: string, done: Set<string>): Promise<void> {
+    if (done.has(id)) return;
+    done.add(id);
+    this.#scheduled.delete(id);
+    const { catalog, rules, now } = this.#dependencies;
+    const [dataset] = await catalog.datasets({ ids: [id] });
     if (dataset === undefined) {
-      for (const record of await this.#records()) if (record.dataset_id === id) await this.#unmount(record);
+      for (const record of await this.#records()) if (record.dataset_id === id) await this.#unmount(record, 'deleted');
       this.#lastWarnings.delete(id);
       return;
     }
-    // A target is mounted together with its controls and its mask.
-    if (dataset.isLinkedTo) {
-      for (const target of await this.#dependencies.catalog.links.linkingTo(id, MAX_TARGETS)) this.#schedule(target.id);
-    }
-    const now = this.#dependencies.now();
+    if (dataset.isLinkedTo && (await this.#belongsToTarget(dataset, done))) return;
+    const at = now();
     // A mounted folder stays while its dataset is not READY: the trainer may be using it.
-    if (datasetStatusOf(dataset, now, this.#dependencies.rules) !== 'READY') return;
+    if (datasetStatusOf(dataset, at, rules) !== 'READY') return;
     const quietAt = lastActivityOf(dataset) + QUIET;
-    if (quietAt > now) return this.#schedule(id, (quietAt - now) / 1000);
+    if (quietAt > at) return this.#schedule(id, (quietAt - at) / 1000);
     // The folders of its controls and its mask are replaced too.
     for (const mounted of [dataset, ...dataset.links.map((link) => link.dataset)]) {
-      if (await this.#isOldestOfItsName(mounted)) continue;
-      const which = mounted.id === id ? 'this name' : `the name "${mounted.name}", which it links to`;
-      this.#warnOnce(dataset, `another account has an older dataset of ${which}, so it is not mounted`);
-      return;
+      if (!(await this.#isOldestOfItsName(mounted))) return this.#leaveToOlder(dataset, mounted);
     }
     await this.#mount(dataset);
   }
@@ -131,6 +130,32 @@ export class MountRoot {
   async #isOldestOfItsName({ id, name }: Pick<Dataset, 'id' | 'name'>): Promise<boolean> {
     const sameName = await this.#dependencies.catalog.datasets({ name });
     return (sameName.at(-1)?.id ?? id) === id;
+  }
+
+  /**
+   * Reconciles the targets that link to a dataset, which are mounted together with it.
+   *
+   * @returns whether it is not mounted by itself: one of them is READY, or stands in the root with a state of it
+   */
+  async #belongsToTarget({ id }: Dataset, done: Set<string>): Promise<boolean> {
+    const { catalog, rules, now } = this.#dependencies;
+    const ids = (await catalog.links.linkingTo(id, MAX_TARGETS)).map((target) => target.id);
+    // The last link may have been removed meanwhile.
+    if (ids.length === 0) return false;
+    for (const target of ids) await this.#reconcile(target, done);
+    const targets = await catalog.datasets({ ids });
+    if (targets.some((target) => datasetStatusOf(target, now(), rules) === 'READY')) return true;
+    const records = (await this.#records()).filter((record) => ids.includes(record.dataset_id));
+    return records.some(({ mounted_with: together = [] }) => together.some(({ dataset_id: each }) => each === id));
+  }
+
+  /** The folder that a dataset has under an earlier name goes, since it will have none under its name. */
+  async #leaveToOlder(dataset: Dataset, { id, name }: Pick<Dataset, 'id' | 'name'>): Promise<void> {
+    const which = id === dataset.id ? 'this name' : `the name "${name}", which it links to`;
+    this.#warnOnce(dataset, `another account has an older dataset of ${which}, so it is not mounted`);
+    for (const record of await this.#records()) {
+      if (record.dataset_id === dataset.id && record.name !== dataset.name) await this.#unmount(record, 'renamed');
+    }
   }
 
   async #mount(dataset: Dataset): Promise<void> {
@@ -150,9 +175,15 @@ export class MountRoot {
         onProgress: undefined,
       });
       this.#lastWarnings.delete(dataset.id);
-      const { outcome, folder, digest, files, warnings } = mounted;
-      if (outcome === 'mounted') log.info({ dataset: dataset.name, folder, digest, files }, 'mounted');
-      for (const warning of warnings) log.warn({ dataset: dataset.name }, warning);
+      for (const { outcome, name, folder, renamedFrom, digest, files, warnings } of [
+        mounted,
+        ...mounted.linkedFolders,
+      ]) {
+        const details = { dataset: name, folder, digest, files };
+        if (renamedFrom !== undefined) log.info({ ...details, renamedFrom }, 'the folder was renamed with its dataset');
+        if (outcome === 'mounted') log.info(details, 'mounted');
+        for (const warning of warnings) log.warn({ dataset: name }, warning);
+      }
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof MountError) return this.#warnOnce(dataset, error.message);
@@ -160,16 +191,16 @@ export class MountRoot {
     }
   }
 
-  async #unmount({ name, digest }: MountRecord): Promise<void> {
+  async #unmount({ name, digest }: MountRecord, reason: 'deleted' | 'renamed'): Promise<void> {
     const { root, log } = this.#options;
     try {
       await unmountDataset(name, { root, signal: this.#stopping.signal, replaces: false });
-      log.info({ dataset: name, digest }, 'unmounted, because the dataset was deleted');
+      log.info({ dataset: name, digest }, `unmounted, because the dataset was ${reason}`);
       // A dataset of another account may take over the name.
       for (const { id } of await this.#dependencies.catalog.datasets({ name })) this.#schedule(id, 0);
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
-      const message = `the dataset was deleted, but its folder is kept: ${error.message}`;
+      const message = `the dataset was ${reason}, but its folder is kept: ${error.message}`;
       this.#warnOnce({ id: `folder ${name}`, name }, message);
     }
   }

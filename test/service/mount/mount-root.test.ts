@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -78,6 +78,72 @@ describe('serve --mount-root', () => {
     await currentStateMounted(control, 'railway-depth');
   });
 
+  /** A dataset of two pairs, mounted with a control. */
+  const mountedWithControl = async (name: string) => {
+    const id = await datasetOf(api, await pairsOf(2), name);
+    const control = (await api.json<{ id: string }>('POST', '', { name: `${name}-depth`, role: 'control' })).body.id;
+    for (const i of [1, 2]) await api.upload(control, `0${i}.jpg`, await media.jpeg({ seed: 10 + i }));
+    await api.json('PUT', `/${id}/links`, { control_1: control });
+    await currentStateMounted(id, name);
+    await currentStateMounted(control, `${name}-depth`);
+    return { id, control };
+  };
+
+  test('a control is not mounted ahead of its target', async () => {
+    const { id, control } = await mountedWithControl('ahead');
+    const before = await digestOf('ahead-depth');
+    await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
+    await api.upload(control, '01.jpg', await media.jpeg({ seed: 21 }));
+    await warned('ahead was changed after it was mounted');
+    expect(await digestOf('ahead-depth')).toBe(before);
+    await rm(join(root, 'ahead', 'mine.txt'));
+    await api.upload(id, '01.txt', 'another caption');
+    await currentStateMounted(id, 'ahead');
+    await currentStateMounted(control, 'ahead-depth');
+  });
+
+  test('a control stays as its target was mounted with it while that is not READY, and then is by itself without links', async () => {
+    const { id, control } = await mountedWithControl('waiting');
+    const before = await digestOf('waiting-depth');
+    await api.request('DELETE', `/${control}/files/02.jpg`);
+    expect((await api.status(id)).body.status).toBe('FAILED');
+    // Earlier changes are reconciled first.
+    const later = await datasetOf(api, await pairsOf(1), 'later than that');
+    await currentStateMounted(later, 'later than that');
+    expect(await digestOf('waiting-depth')).toBe(before);
+    await api.json('PUT', `/${id}/links`, {});
+    await currentStateMounted(id, 'waiting');
+    await currentStateMounted(control, 'waiting-depth');
+  });
+
+  test('the folders of renamed datasets move with their caches, unless a person has changed them', async () => {
+    const { id, control } = await mountedWithControl('first');
+    for (const [dataset, name] of [
+      [control, 'second-depth'],
+      [id, 'second'],
+    ] as const) {
+      const earlier = name.replace('second', 'first');
+      await leaveLitter(join(root, earlier));
+      await api.json('PATCH', `/${dataset}`, { name });
+      await gone(earlier);
+      await currentStateMounted(dataset, name);
+      expect(existsSync(join(root, name, '_latent_cache'))).toBe(true);
+    }
+    await writeFile(join(root, 'second', 'mine.txt'), 'mine');
+    await api.json('PATCH', `/${id}`, { name: 'third' });
+    await currentStateMounted(id, 'third');
+    expect(await readFile(join(root, 'second', 'mine.txt'), 'utf8')).toBe('mine');
+  });
+
+  test('a dataset whose new name is that of an older one of another account has no folder any more', async () => {
+    const theirs = await datasetOf(await server.api('older'), await pairsOf(1), 'taken');
+    const mine = await datasetOf(api, await pairsOf(2), 'free');
+    await currentStateMounted(mine, 'free');
+    await api.json('PATCH', `/${mine}`, { name: 'taken' });
+    await gone('free');
+    expect(JSON.parse(await readFile(join(root, 'taken', '.mount.json'), 'utf8')).dataset_id).toBe(theirs);
+  });
+
   test("a deleted dataset's folder stays when files were added to it", async () => {
     const id = await datasetOf(api, await pairsOf(1), 'shared');
     await currentStateMounted(id, 'shared');
@@ -144,4 +210,41 @@ describe('serve --mount-root', () => {
     await gone('lost');
     expect((await stat(join(root, 'kept'))).ino).toBe(ino);
   });
+
+  test('a round reconciles a target once, also if its controls are due', async () => {
+    const control = (await api.json<{ id: string }>('POST', '', { name: 'unreadable-depth', role: 'control' })).body.id;
+    await api.upload(control, '01.jpg', await media.jpeg({ seed: 8 }));
+    const caption = 'a caption that no other file has';
+    const files = { '01.jpg': await media.jpeg({ seed: 1 }), '01.txt': caption };
+    // The newest dataset has the first turn.
+    const id = await datasetOf(api, files, 'unreadable');
+    await api.json('PUT', `/${id}/links`, { control_1: control });
+    expect(await server.stop()).toBe(0);
+    const blob = await storedIn(server.dataFolder, caption);
+    await rm(blob);
+    await mkdir(blob);
+    const otherRoot = join(root, '..', 'other');
+    const settings = { 'caption-grace-seconds': 0, 'mount-root': otherRoot };
+    server = await startServer(settings, { dataFolder: server.dataFolder });
+    api = await server.api();
+    const witness = await datasetOf(api, await pairsOf(1), 'witness');
+    const { digest } = (await api.manifest(witness)).body;
+    // It is quiet later than a second turn of the target would be.
+    await eventually(() => readFile(join(otherRoot, 'witness', '.mount.json'), 'utf8').catch(() => undefined));
+    expect(JSON.parse(await readFile(join(otherRoot, 'witness', '.mount.json'), 'utf8')).digest).toBe(digest);
+    const failures = server
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('will be tried again'));
+    expect(failures.map((line) => JSON.parse(line).dataset)).toEqual(['unreadable']);
+  });
 });
+
+/** The stored file with this content. */
+async function storedIn(folder: string, content: string): Promise<string> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    if (entry.isFile() && (await readFile(path, 'utf8')) === content) return path;
+  }
+  throw new Error('No stored file has this content.');
+}
