@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireWaitable } from '../../src/cli/mount/wait-for-ready.js';
 import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import { type Api, put } from '../harness/api.js';
 import { startCommand } from '../harness/command.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
@@ -58,6 +58,40 @@ describe('--wait', () => {
     expect(broken.error).toMatchObject({ exit_code: 65, problems: [{ code: 'NOT_AN_IMAGE', filename: 'a.jpg' }] });
     expect(broken.error.message).toContain('"broken" is FAILED');
     expect(empty.error).toMatchObject({ reason: 'FAILED', message: expect.stringContaining('is DRAFT') });
+  });
+
+  /** A READY dataset with one image, and a control that is linked to it. */
+  const linked = async (name: string) => {
+    const target = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 1 }), 'a.txt': 'a' }, name);
+    const control = (await api.json<{ id: string }>('POST', '', { name: `${name}-depth`, role: 'control' })).body.id;
+    return { control, link: () => api.json('PUT', `/${target}/links`, { control_1: control }) };
+  };
+
+  test('says which linked dataset it waits for, and mounts both once that is READY', async () => {
+    const { control, link } = await linked('paired');
+    await api.upload(control, 'b.jpg', await media.jpeg({ seed: 2 }));
+    const image = await media.jpeg({ seed: 3 });
+    const url = await api.link(control, 'a.jpg', image.length);
+    await link();
+    const root = await newRoot();
+    const command = start('paired', '--into', root, '--wait', '--timeout', '1h');
+    const reason = 'its control 1 "paired-depth" is UPLOADING and has nothing yet for a';
+    await eventually(() => command.stderr().includes(`waiting for "paired", which is UPLOADING: ${reason}`));
+    expect((await put(url, image)).status).toBe(200);
+    expect((await command.ended).code).toBe(0);
+    expect(await mountedIn(root)).toEqual(['paired', 'paired-depth']);
+  });
+
+  test('ends with the problems of a FAILED linked dataset', async () => {
+    const { control, link } = await linked('badly-paired');
+    await api.upload(control, 'a.jpg', Buffer.from('no image'));
+    await link();
+    const ended = await run('badly-paired', '--into', await newRoot(), '--wait', '--json');
+    expect(ended.code).toBe(65);
+    const { problems } = ended.json().mounts[0].error;
+    expect(problems).toContainEqual(expect.objectContaining({ code: 'LINKED_NOT_READY' }));
+    const message = expect.stringContaining('"badly-paired-depth": ');
+    expect(problems).toContainEqual(expect.objectContaining({ code: 'NOT_AN_IMAGE', filename: 'a.jpg', message }));
   });
 
   test('ends when the time is over, with the reason', async () => {

@@ -1,5 +1,13 @@
 import { type Command, Option } from 'commander';
-import type { DatasetWithFiles, TrainyardClient } from '../../client/client.js';
+import {
+  type DatasetWithFiles,
+  type Link,
+  type LinkSlot,
+  type Problem,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../client/client.js';
+import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { MountError } from '../../service/mount/mount-source.js';
 import { withTimeout } from '../../with-timeout.js';
 import { secondsIn } from '../duration.js';
@@ -72,7 +80,7 @@ export async function mountAfter<T>(wait: () => Promise<void>, mount: () => Prom
 }
 
 /**
- * Waits until a dataset is READY, and shows what it waits for. A FAILED dataset ends the wait, since a person has to mend it
+ * Waits until a dataset and those that it is linked to are READY, and shows what it waits for. A FAILED dataset ends the wait, since a person has to mend it
  * and a training queue can go on meanwhile. DRAFT and UPLOADING change by themselves.
  *
  * @throws CommandError with 65 and the problems if the dataset is FAILED, 75 when the time is over; the signal's reason
@@ -98,10 +106,10 @@ export async function waitForReady(
     throw new CommandError(EXIT.temporaryFailure, message);
   });
   display.clear();
-  if (dataset.status === 'FAILED') throw failedError(dataset);
+  if (dataset.status === 'FAILED') throw failedError(dataset, await problemsOfLinked(client, dataset, signal));
 }
 
-function reasonToWait({ status, counts, awaited = [] }: DatasetWithFiles): string {
+function reasonToWait({ status, counts, awaited = [], links = {} }: DatasetWithFiles): string {
   if (status === 'DRAFT') return 'it has no files yet';
   const { pending = 0, checking = 0, uncaptioned = 0 } = counts ?? {};
   const names = awaited.slice(0, 2).map(({ filename }) => printable(filename));
@@ -110,12 +118,40 @@ function reasonToWait({ status, counts, awaited = [] }: DatasetWithFiles): strin
     ...(pending > 0 ? [`${counted(pending, 'upload is', 'uploads are')} pending${examples}`] : []),
     ...(checking > 0 ? [`${counted(checking, 'file is', 'files are')} being checked`] : []),
     ...(uncaptioned > 0 ? [`${counted(uncaptioned, 'file has', 'files have')} no caption yet`] : []),
+    ...LINK_SLOTS.flatMap((slot) => (links[slot] === undefined ? [] : linkReason(slot, links[slot]))),
   ];
   return reasons.join(', ') || 'its upload is not complete';
 }
 
-function failedError({ name, error }: DatasetWithFiles): CommandError {
-  const problems = error?.problems ?? [];
+/** What a dataset waits for in one that it is linked to; empty if it is complete. */
+function linkReason(slot: LinkSlot, { name, status, missing, ambiguous }: Link): string[] {
+  const faults = [[missing, 'has nothing yet for'] as const, [ambiguous, 'has several images named'] as const];
+  const reasons = [
+    ...(status === 'READY' ? [] : [`is ${status}`]),
+    ...faults.flatMap(([{ count, stems }, what]) => {
+      const names = stems.slice(0, 2).map(printable).join(', ');
+      return count === 0 ? [] : [`${what} ${count > 2 ? `${counted(count, 'image')} (${names}, …)` : names}`];
+    }),
+  ];
+  return reasons.length === 0 ? [] : [`its ${slotText(slot)} "${printable(name)}" ${reasons.join(' and ')}`];
+}
+
+/** The problems of those linked datasets that are FAILED: the target itself says only that they are. */
+async function problemsOfLinked(client: TrainyardClient, { links = {} }: DatasetWithFiles, signal: AbortSignal) {
+  const failed = LINK_SLOTS.flatMap((slot) => (links[slot]?.status === 'FAILED' ? [links[slot]] : []));
+  const found = failed.map(async ({ dataset_id: id, name }) => {
+    const linked = await client.status(id, { signal }).catch((error) => {
+      // The token is not bound to it.
+      if (error instanceof TrainyardError && error.code === 'dataset_not_found') return undefined;
+      throw error;
+    });
+    return (linked?.error?.problems ?? []).map((each) => ({ ...each, message: `"${name}": ${each.message}` }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+function failedError({ name, error }: DatasetWithFiles, ofLinked: readonly Problem[]): CommandError {
+  const problems = [...(error?.problems ?? []), ...ofLinked];
   const lines = [
     `"${printable(name)}" is FAILED, and only a READY dataset can be mounted. ${printable(error?.message ?? '')}`.trimEnd(),
     ...firstLines(
