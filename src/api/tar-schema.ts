@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { fromDigits, manifestQuery } from './request-schemas.js';
+import { wireManifestLinks } from './pair-schemas.js';
 import { wireManifest, wireTime } from './schemas.js';
 
 /** How long a tar link may be valid, in seconds: a minute to a week. */
@@ -18,7 +19,8 @@ export const wireTarLink = z
     script_url: z.string().meta({ description: 'The shell script that mounts the archive of a link.' }),
     expires_at: wireTime,
     ...wireManifest.required().pick({ dataset_id: true, name: true, revision: true, digest: true }).shape,
-    files: z.int().min(0).meta({ description: 'The number of files.' }),
+    links: wireManifestLinks.optional(),
+    files: z.int().min(0).meta({ description: 'The number of files, those of linked datasets included.' }),
     bytes: z.int().min(0).meta({ description: 'Their size.' }),
   })
   .meta({ id: 'TarLink' });

@@ -261,7 +261,8 @@ export class TrainyardClient {
   }
 
   /**
-   * Gets a link to the tar archive of a READY state, valid for `seconds` (an hour; at most a week). trainyard only.
+   * Gets a link to the tar archive of a READY state, valid for `seconds` (an hour; at most a week). It has the controls and
+   * the mask of that moment, too. trainyard only.
    * @example const { url, expires_at } = await client.tarLink(dataset.id, { seconds: 86_400 });
    */
   tarLink(

@@ -121,7 +121,8 @@ export function manifestToWire(view: RevisionManifest): WireManifest {
   };
 }
 
-function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
+/** The linked datasets at the moment of a manifest, by their slots. */
+export function manifestLinksToWire(links: readonly ManifestLink[]): WireManifestLinks {
   const linkToManifest = ({ dataset, revision, digest }: ManifestLink) => ({
     ...{ dataset_id: dataset.id, name: dataset.name, revision },
     ...(digest !== undefined && { digest }),

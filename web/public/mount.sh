@@ -4,8 +4,9 @@
 #   curl -fsS http://HOST:8787/mount.sh | sh -s -- [--replace] 'LINK' ROOT
 #
 # LINK is what "trainyard link NAME" prints. Unpacks it in ROOT/.mount.sh.XXXXXX, compares every file with its SHA-256, and then
-# renames the folder to ROOT/NAME. Until then, a folder that is there stays as it is. One that trainyard did not mount, or with
-# files that were changed or added since, is replaced only with --replace. Exit codes are those of "trainyard mount".
+# renames the folder to ROOT/NAME, after those of the dataset's controls and mask. Until then, folders that are there stay as they
+# are. One that trainyard did not mount, or with files that were changed or added since, is replaced only with --replace. Exit
+# codes are those of "trainyard mount".
 set -eu
 export LC_ALL=C
 unset CDPATH
@@ -28,19 +29,40 @@ clean_up() {
   trap '' INT TERM HUP
   # shellcheck disable=SC2086 # process ids, none or several
   [ -z "$jobs" ] || { kill $jobs && wait; } 2>/dev/null || :
-  [ ! -e "$temporary/old" ] || [ -e "$target" ] || mv -- "$temporary/old" "$target"
+  [ -z "$placing" ] || put_back
   rm -rf -- "$temporary"
   exit "$code"
 }
 
-# Names of files below the mounted folder that were changed or added since, without what a trainer writes.
-changed() {
-  (cd -- "$target" && find . -type f -newer .mount.json ! -name .aitk_size.json ! -path './_*cache/*' \
+# Moves a folder from the archive into place. The old one is kept until all are.
+put() { # NAME
+  new=$temporary/new/$1 old=$temporary/old/$1
+  if [ -e "$root/$1" ] && mv --exchange -T -- "$new" "$root/$1" 2>/dev/null; then
+    mv -- "$new" "$old"
+    return
+  fi
+  [ ! -e "$root/$1" ] || mv -- "$root/$1" "$old" || fail 73 "$root/$1 can't be replaced."
+  # Not into a folder that was made meanwhile, by another mount. Old versions of busybox have no -T.
+  mv -T -- "$new" "$root/$1" 2>/dev/null || { [ ! -e "$root/$1" ] && mv -- "$new" "$root/$1"; } ||
+    fail 73 "$root/$1 was made meanwhile. Try again."
+}
+
+# Undoes what `put` did before it failed.
+put_back() {
+  while IFS= read -r name; do
+    [ -e "$temporary/new/$name" ] || mv -- "$root/$name" "$temporary/new/$name"
+    [ ! -e "$temporary/old/$name" ] || [ -e "$root/$name" ] || mv -- "$temporary/old/$name" "$root/$name"
+  done <"$temporary/names"
+}
+
+# Names of files below a mounted folder that were changed or added since, without what a trainer writes.
+changed() { # FOLDER
+  (cd -- "$1" && find . -type f -newer .mount.json ! -name .aitk_size.json ! -path './_*cache/*' \
     ! -path './_controls/*' ! -path './.thumbs/*' | head -n 3 | tr '\n' ' ')
 }
 
 main() {
-  replace='' wget='' meter=-sS jobs='' target='' failed=''
+  replace='' wget='' meter=-sS jobs='' placing='' failed='' unchanged=yes
   [ "${1-}" != --replace ] || { replace=yes && shift; }
   [ $# = 2 ] || fail 64 "usage: sh -s -- [--replace] 'LINK' ROOT"
   link=$1
@@ -62,18 +84,24 @@ main() {
     [ -z "$reason" ] || fail 77 "$reason"
     fail 69 "the service does not answer, or it rejects the link, which may have expired (see above)."
   fi
-  # One folder of files: other names could lead out of it.
+  # Folders of files: other names could lead out of them.
   if grep -q '[[:cntrl:]]' "$temporary/sums" || grep -qv '^[0-9a-f]\{64\}  [^/.][^/]*/[^/.][^/]*$' "$temporary/sums"; then
     fail 76 'the answer is not that of a dataset service.'
   fi
-  name=$(sed -n '1s,^[0-9a-f]*  \([^/]*\)/.*,\1,p' "$temporary/sums")
-  [ -n "$name" ] || fail 76 'the answer is not that of a dataset service.'
-  target=$root/$name
-  if [ -z "$replace" ] && [ -n "$(ls -A -- "$target" 2>/dev/null)" ]; then
+  # The dataset's own folder is the last.
+  sed 's,^[0-9a-f]*  \([^/]*\)/.*,\1,' "$temporary/sums" | awk '!seen[$0]++' >"$temporary/names"
+  [ -s "$temporary/names" ] || fail 76 'the answer is not that of a dataset service.'
+  while IFS= read -r name; do
+    target=$root/$name
+    if [ -n "$replace" ] || [ -z "$(ls -A -- "$target" 2>/dev/null)" ]; then unchanged='' && continue; fi
     [ -f "$target/.mount.json" ] || fail 73 "$target was not mounted by trainyard. Move it away, or use --replace."
-    [ -z "$(changed)" ] || fail 73 "$target was changed since it was mounted: $(changed). To discard that, use --replace."
-    if grep -q "\"digest\": \"$digest\"" "$target/.mount.json" && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1
-    then echo "$target is unchanged" && exit 0; fi
+    [ -z "$(changed "$target")" ] ||
+      fail 73 "$target was changed since it was mounted: $(changed "$target"). To discard that, use --replace."
+    # The record of each folder has the digest of the dataset with which it was mounted.
+    grep -q "\"digest\": \"$digest\"" "$target/.mount.json" || unchanged=''
+  done <"$temporary/names"
+  if [ -n "$unchanged" ] && (cd "$root" && sha256sum -c) <"$temporary/sums" >/dev/null 2>&1; then
+    echo "$target is unchanged" && exit 0
   fi
 
   [ ! -t 2 ] || meter='-#'
@@ -93,19 +121,22 @@ main() {
   jobs=$!
   wait $! || fail 65 "files are missing or damaged: $(grep -v ': OK$' "$temporary/checked" | head -n 5)"
   jobs=''
-  # The record of the mount is not among the checksums.
+  # The records of the mount are not among the checksums.
   count=$(($(find "$temporary/new" -type f | wc -l)))
-  if [ ! -f "$temporary/new/$name/.mount.json" ] || [ "$count" != $(($(wc -l <"$temporary/sums") + 1)) ]; then
+  while IFS= read -r name; do [ -f "$temporary/new/$name/.mount.json" ] || count=0; done <"$temporary/names"
+  if [ "$count" != $(($(cat "$temporary/sums" "$temporary/names" | wc -l))) ]; then
     fail 76 'the archive has other files than those of the dataset.'
   fi
 
-  if [ ! -e "$target" ] || ! mv --exchange -T -- "$temporary/new/$name" "$target" 2>/dev/null; then
-    [ ! -e "$target" ] || mv -- "$target" "$temporary/old" || fail 73 "$target can't be replaced."
-    # Not into a folder that was made meanwhile, by another mount. Old versions of busybox have no -T.
-    mv -T -- "$temporary/new/$name" "$target" 2>/dev/null ||
-      { [ ! -e "$target" ] && mv -- "$temporary/new/$name" "$target"; } || fail 73 "$target was made meanwhile. Try again."
-  fi
-  echo "mounted $name in $target: $(grep -c . "$temporary/sums") files"
+  mkdir "$temporary/old"
+  # Only renames are left: a signal between two of them would leave folders of different moments.
+  trap '' INT TERM HUP
+  placing=yes
+  while IFS= read -r name; do put "$name"; done <"$temporary/names"
+  placing=''
+  while IFS= read -r name; do
+    echo "mounted $name in $root/$name: $(($(find "$root/$name" -type f | wc -l) - 1)) files"
+  done <"$temporary/names"
 }
 
 main "$@"

@@ -52,7 +52,8 @@ export function TarLines({ datasetId, digest, root }: TarLinesProps) {
       {link !== undefined && commands !== undefined && (
         <>
           <p role="status" className="text-sm text-muted">
-            Each holder of the link can download this version of the dataset until {momentOf(dateOf(link.expires_at))}.
+            Each holder of the link can download this version of the dataset
+            {link.links !== undefined && ', with its controls and its mask,'} until {momentOf(dateOf(link.expires_at))}.
           </p>
           <p className="text-sm text-muted">Download, check and mount, with curl, tar and sha256sum:</p>
           <CopyLine text={commands.mount} what="the command that mounts without Node" />

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type TarLink, TrainyardError } from '../../client/client.js';
 import { tarCommands } from '../../command-line.js';
+import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { secondsIn } from '../duration.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions } from '../remote.js';
 import { CommandError, EXIT, interruptible } from '../terminal/exit-codes.js';
@@ -21,7 +22,8 @@ const MAX_DAYS = 7;
 
 const HELP = `
 For a machine without Node: the lines need curl (or wget, for the script), tar and sha256sum. Each holder of the link can download
-the dataset in the state it has now, until the link expires or your token does; revoking the token ends it too.
+the dataset in the state it has now, until the link expires or your token does; revoking the token ends it too. A dataset with
+controls and a mask comes with these, each in its folder, all in the state of the same moment.
 
 In a script, write "set -o pipefail" (bash) before the first line: otherwise its exit code is that of tar alone.
 
@@ -72,9 +74,14 @@ function explain(error: unknown): never {
 
 function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {
   const content = `${counted(link.files, 'file')}, ${formatBytes(link.bytes)}, digest ${link.digest.slice(0, 12)}`;
+  const linked = LINK_SLOTS.flatMap((slot) => {
+    const dataset = link.links?.[slot];
+    return dataset === undefined ? [] : [`${slotText(slot)} ${printable(dataset.name)}`];
+  });
+  const names = [printable(link.name), ...(linked.length > 0 ? [`with ${linked.join(', ')}`] : [])].join(' ');
   const until = link.expires_at.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ');
   return [
-    `${printable(link.name)}: ${content}. The link is valid without a token until ${until} UTC.`,
+    `${names}: ${content}. The link is valid without a token until ${until} UTC.`,
     '',
     'Download and unpack:',
     unpack,

@@ -174,18 +174,11 @@ export const WITHDRAWN_UPLOADS: Shape<WireWithdrawnUploads> = object({
   uploads: listOf(object({ filename: text, withdrawn: flag })),
 });
 export const READ_LINK: Shape<WireReadLink> = object({ query: text, expires_at: time });
-export const TAR_LINK: Shape<WireTarLink> = object({
-  url: urlText,
-  sha256sums_url: urlText,
-  script_url: urlText,
-  expires_at: time,
-  dataset_id: text,
-  name: text,
-  revision: number,
-  digest: sha256,
-  files: size,
-  bytes: size,
-});
+const tarLinkFields = {
+  ...{ url: urlText, sha256sums_url: urlText, script_url: urlText, expires_at: time },
+  ...{ dataset_id: text, name: text, revision: number, digest: sha256, files: size, bytes: size },
+};
+export const TAR_LINK: Shape<WireTarLink> = object(tarLinkFields, { links: manifestLinks });
 const webhookFields = { id: text, url: text, events: listOf(text), enabled: flag, created_at: time };
 export const WEBHOOK: Shape<WireWebhook> = object(webhookFields);
 export const WEBHOOKS: Shape<WireWebhooks> = object({ webhooks: listOf(WEBHOOK) });

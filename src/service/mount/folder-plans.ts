@@ -32,7 +32,7 @@ export function folderPlansOf(set: MountSet, choices: FolderChoices): readonly [
     throw new MountError('kind_missing', `"${dataset.name}" has no ${only}. Mount it without --only.`);
   }
   const onlyOf = isNameUnconfirmed ? { datasetId: dataset.datasetId } : undefined;
-  const mountedWith = linked.length === 0 ? undefined : recordedDatasetsOf(set);
+  const mountedWith = recordedDatasetsOf(dataset);
   const plan = { dataset, parts: [own], only, layout, mountedWith, onlyOf } as const;
   if (layout === 'onetrainer') return [{ ...plan, parts: [own, maskPartOf(set, own.files)] }];
   const linkedPlans = linked.map((each): FolderPlan => {
@@ -45,7 +45,7 @@ export function folderPlansOf(set: MountSet, choices: FolderChoices): readonly [
 }
 
 /** Captions of a control or mask are left out: diffusion-pipe would take one for the image (`utils/dataset.py:632-634`). */
-function filesToMount<F extends { readonly filename: string }>(
+export function filesToMount<F extends { readonly filename: string }>(
   { role, files }: Pick<MountableDataset, 'role'> & { readonly files: readonly F[] },
   only?: MediaChoice,
 ): readonly F[] {
@@ -53,14 +53,17 @@ function filesToMount<F extends { readonly filename: string }>(
   return role === 'training' ? chosen : chosen.filter(({ filename }) => mediaTypeOf(filename)?.kind !== 'caption');
 }
 
-function recordedDatasetsOf({ dataset, linked }: MountSet): RecordedDataset[] {
-  const { datasetId, name, digest } = dataset;
-  return [
-    { as: 'target', dataset_id: datasetId, name, digest },
-    ...linked.map(({ link, dataset: { datasetId: id, name: linkedName, digest: linkedDigest } }) => {
-      return { as: link.slot, dataset_id: id, name: linkedName, digest: linkedDigest };
-    }),
-  ];
+/** What the records of a dataset and its linked datasets say of the moment; `undefined` without links. */
+export function recordedDatasetsOf({
+  links,
+  ...target
+}: Pick<MountableDataset, 'datasetId' | 'name' | 'digest'> & {
+  readonly links: readonly Pick<MountableDataset['links'][number], 'slot' | 'datasetId' | 'name' | 'digest'>[];
+}): RecordedDataset[] | undefined {
+  if (links.length === 0) return undefined;
+  return [{ slot: 'target' as const, ...target }, ...links].map(({ slot, datasetId, name, digest }) => {
+    return { as: slot, dataset_id: datasetId, name, digest };
+  });
 }
 
 /** The masks of those images that are mounted, with the names by which OneTrainer finds them beside the images. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { StoredFile } from '../../dataset/dataset.js';
+import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
@@ -10,28 +10,34 @@ import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import type { HistoryService } from '../history/history-service.js';
 import { manifestOf, type RevisionManifest } from '../history/revision-manifests.js';
-import type { WantedState } from './mount-source.js';
-import { RECORD_NAME, recordText } from './mounted-folder.js';
-
-/** A READY state of a dataset as the folder that a mount makes. */
-export interface MountArchive {
-  readonly datasetId: string;
-  /** The name of the dataset, and of the folder. */
-  readonly name: string;
-  readonly digest: string;
-  readonly revision: number;
-  /** The files of the dataset. */
-  readonly files: number;
-  readonly bytes: number;
-}
-
-/** An entry of the archive. `stored` is missing in the record of the mount. */
-interface Entry extends ArchivedFile {
-  readonly stored?: StoredFile;
-}
+import { filesToMount, recordedDatasetsOf } from './folder-plans.js';
+import { statesUnknown, type WantedState } from './mount-source.js';
+import { RECORD_NAME, type RecordedDataset, recordText } from './mounted-folder.js';
 
 interface ReadyState extends RevisionManifest {
   readonly digest: string;
+}
+
+/** A READY state of a dataset, and of its linked datasets at the same moment, as the folders that a mount makes. */
+export interface MountArchive {
+  readonly state: ReadyState;
+  readonly folders: readonly ArchivedFolder[];
+}
+
+interface ArchivedFolder {
+  /** The name of the dataset, and of the folder. */
+  readonly name: string;
+  readonly files: readonly StoredFile[];
+  /** The content of the record of the mount. */
+  readonly record: Buffer;
+  /** In microseconds since 1970, for all of its files: those of one digest may have been uploaded at different times. */
+  readonly modifiedAt: Micros;
+}
+
+/** An entry of the archive. `stored` is missing in the record of a mount. */
+interface Entry extends ArchivedFile {
+  readonly bytes?: Buffer;
+  readonly stored?: StoredFile;
 }
 
 /** Makes READY datasets into tar archives and checksum lists for machines that have no Node. */
@@ -43,55 +49,52 @@ export class MountArchives {
   }
 
   /**
-   * Finds the state that is wanted.
+   * Finds the state that is wanted, with the folders of linked datasets before that of the dataset.
    *
    * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason
    */
-  async summary(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<MountArchive> {
-    const { dataset, digest, revision, files } = await this.#stateOf(key, wanted, signal);
-    const bytes = files.reduce((sum, { upload }) => sum + upload.sizeBytes, 0);
-    return { datasetId: dataset.id, name: dataset.name, digest, revision, files: files.length, bytes };
-  }
-
-  /**
-   * A tar archive of the folder, with the record of the mount as its last entry: an incomplete folder has none. Its bytes are
-   * the same whenever it is made of the same digest. The stream breaks within a file that does not have its SHA-256.
-   *
-   * @returns `sha256` of the record, which names all that the archive has
-   * @throws ServiceError as `summary` does
-   */
-  async tar(
-    key: DatasetKey,
-    wanted: WantedState,
-    signal: AbortSignal,
-  ): Promise<{ name: string; sha256: string } & ReturnType<typeof tarOf>> {
+  async find(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<MountArchive> {
     const state = await this.#stateOf(key, wanted, signal);
-    const { name } = state.dataset;
-    const record = Buffer.from(recordOf(state));
-    const finalizedAt = modifiedAt(state);
-    const entries: Entry[] = state.files.map((stored) => ({
-      id: stored.id,
-      filename: `${name}/${mountedNameOf(stored.filename)}`,
-      upload: { sizeBytes: stored.upload.sizeBytes, finalizedAt },
-      stored,
-    }));
-    entries.push({ id: '', filename: `${name}/${RECORD_NAME}`, upload: { sizeBytes: record.length, finalizedAt } });
-    const read = async ({ stored }: Entry) =>
-      stored === undefined ? Readable.from([record]) : this.#services.downloads.intactBytes(stored);
-    return { name, sha256: createHash('sha256').update(record).digest('hex'), ...tarOf(entries, read) };
+    const { dataset, digest, links = [] } = state;
+    const linked: ReadyState[] = [];
+    for (const link of links) {
+      const found = await this.#services.history.manifest({ ...key, id: link.dataset.id }, link.revision, signal);
+      if (found.digest === undefined || found.digest !== link.digest) {
+        const message = `The files of "${link.dataset.name}" with which "${dataset.name}" was READY are no longer intact. Try again.`;
+        throw new ServiceError('not_ready', message);
+      }
+      linked.push({ ...found, digest: found.digest });
+    }
+    const together = recordedDatasetsOf({
+      ...{ datasetId: dataset.id, name: dataset.name, digest },
+      links: links.map(({ slot }, i) => {
+        const { dataset: each, digest: linkedDigest } = linked[i]!;
+        return { slot, datasetId: each.id, name: each.name, digest: linkedDigest };
+      }),
+    });
+    return { state, folders: [...linked, state].map((each) => folderOf(each, together)) };
   }
 
   /**
-   * The lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
-   * name has (`parseFilename`).
+   * A tar archive of the folders, each with the record of the mount as its last entry: an incomplete folder has none. Its bytes
+   * are the same whenever it is made of the same digest. The stream breaks within a file that does not have its SHA-256.
    *
-   * @throws ServiceError as `summary` does
+   * @returns `sha256` of the records, which name all that the archive has
    */
-  async checksums(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<string> {
-    const { dataset, files } = await this.#stateOf(key, wanted, signal);
-    const lineOf = ({ filename, upload }: StoredFile) =>
-      `${upload.sha256}  ${dataset.name}/${mountedNameOf(filename)}\n`;
-    return files.map(lineOf).join('');
+  tar({ folders }: MountArchive): { sha256: string } & ReturnType<typeof tarOf> {
+    const entries = folders.flatMap(({ name, files, record, modifiedAt: finalizedAt }) => {
+      const stored = files.map((file): Entry => {
+        const upload = { sizeBytes: file.upload.sizeBytes, finalizedAt };
+        return { id: file.id, filename: `${name}/${mountedNameOf(file.filename)}`, upload, stored: file };
+      });
+      const upload = { sizeBytes: record.length, finalizedAt };
+      return [...stored, { id: '', filename: `${name}/${RECORD_NAME}`, upload, bytes: record }];
+    });
+    const read = async ({ stored, bytes }: Entry) =>
+      stored === undefined ? Readable.from([bytes]) : this.#services.downloads.intactBytes(stored);
+    const hash = createHash('sha256');
+    for (const { record } of folders) hash.update(record);
+    return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 
   async #stateOf(key: DatasetKey, { digest, revision }: WantedState, signal: AbortSignal): Promise<ReadyState> {
@@ -101,14 +104,31 @@ export class MountArchives {
     }
     if (revision !== undefined) {
       const manifest = await history.manifest(key, revision, signal);
-      if (manifest.digest !== undefined) return { ...manifest, digest: manifest.digest };
-      const message = `Revision ${revision} of "${manifest.dataset.name}" is not fit to train on, and only a READY one can be mounted.`;
-      throw new ServiceError('not_ready', message);
+      const { name, links } = manifest.dataset;
+      if (manifest.digest === undefined) {
+        const message = `Revision ${revision} of "${name}" is not fit to train on, and only a READY one can be mounted.`;
+        throw new ServiceError('not_ready', message);
+      }
+      if (links.length > 0 && manifest.links === undefined) {
+        throw new ServiceError('not_ready', statesUnknown(name, revision).message);
+      }
+      return { ...manifest, digest: manifest.digest };
     }
     const view = await datasets.view(key);
     if (view.digest === undefined) throw notReady(view);
     return { ...manifestOf(view), digest: view.digest };
   }
+}
+
+/**
+ * The lines that `sha256sum -c` reads, with the names of the archive. It escapes backslashes and line breaks only, which no
+ * name has (`parseFilename`).
+ */
+export function checksumsOf({ folders }: MountArchive): string {
+  const lines = folders.flatMap(({ name, files }) => {
+    return files.map(({ filename, upload }) => `${upload.sha256}  ${name}/${mountedNameOf(filename)}\n`);
+  });
+  return lines.join('');
 }
 
 function notReady({ dataset, status, findings }: DatasetView): ServiceError {
@@ -121,19 +141,19 @@ function notReady({ dataset, status, findings }: DatasetView): ServiceError {
   return new ServiceError('not_ready', message);
 }
 
-/** All files have the time of the dataset: files of one digest may have been uploaded at different times. */
-function modifiedAt({ dataset }: RevisionManifest): number {
-  return dataset.createdAt;
-}
-
 /** Of what differs between two downloads of one digest (time, version, boot), the record has nothing. */
-function recordOf(state: ReadyState): string {
-  const { dataset, digest, files } = state;
-  const mtimeMs = Math.floor(modifiedAt(state) / 1_000_000) * 1000;
-  return recordText({
-    dataset_id: dataset.id,
-    name: dataset.name,
+function folderOf(
+  { dataset, digest, files: all }: ReadyState,
+  together: RecordedDataset[] | undefined,
+): ArchivedFolder {
+  const { id, name, role, createdAt: modifiedAt } = dataset;
+  const files = filesToMount({ role, files: all });
+  const mtimeMs = Math.floor(modifiedAt / 1_000_000) * 1000;
+  const record = recordText({
+    dataset_id: id,
+    name,
     digest,
+    ...(together !== undefined && { mounted_with: together }),
     source: 'tar',
     boot_id: null,
     files: files.map(({ filename, upload }) => ({
@@ -144,4 +164,5 @@ function recordOf(state: ReadyState): string {
       mtime_ms: mtimeMs,
     })),
   });
+  return { name, files, record: Buffer.from(record), modifiedAt };
 }

@@ -1,12 +1,15 @@
 import contentDisposition from 'content-disposition';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../../api/base-path.js';
 import { datasetParams, fileHeaders, manifestQuery } from '../../../api/request-schemas.js';
 import { tarLinkQuery, wireTarLink } from '../../../api/tar-schema.js';
 import { MICROS_PER_SECOND } from '../../../dataset/dataset.js';
+import { ServiceError } from '../../../dataset/errors.js';
+import { checksumsOf, type MountArchive } from '../../../service/mount/mount-archive.js';
+import type { WantedState } from '../../../service/mount/mount-source.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
-import { timeOf } from '../../to-wire.js';
+import { manifestLinksToWire, timeOf } from '../../to-wire.js';
 import { disconnectSignal } from '../events.js';
 import { baseUrlOf } from '../files.js';
 import { NOT_MODIFIED, sendBytes } from './send-bytes.js';
@@ -26,6 +29,16 @@ const HEADERS = {
 export function registerTarRoutes(app: App, context: RouteContext): void {
   const { mountArchives, readLinks, now, publicUrl } = context;
 
+  /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
+  const archiveOf = async (request: TarRequest, reply: FastifyReply): Promise<MountArchive> => {
+    const archive = await mountArchives.find(keyOf(request), request.query, disconnectSignal(reply));
+    const bound = request.grant?.datasetIds ?? undefined;
+    const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
+    if (other === undefined) return archive;
+    const message = `"${archive.state.dataset.name}" is linked to "${other.dataset.name}", which the archive has too, and to which this token is not bound.`;
+    throw new ServiceError('dataset_not_found', message);
+  };
+
   app.get(
     '/:id/tar-link',
     route('A link to the tar archive of a READY state, which needs no token until it expires', {
@@ -37,20 +50,26 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     async (request, reply) => {
       const { grant, query } = request;
       if (grant === undefined) throw new Error('No link leads to another.');
-      const key = keyOf(request);
-      const { datasetId, ...state } = await mountArchives.summary(key, query, disconnectSignal(reply));
+      const { state, folders } = await archiveOf(request, reply);
+      const { dataset, digest, revision, links = [] } = state;
       const expiresAt = now() + query.seconds * MICROS_PER_SECOND;
-      const tar = { digest: state.digest, token: grant.tokenId };
-      const link = readLinks.tarLinkFor(key, tar, { expiresAt, until: grant.expiresAt });
+      const tar = { digest, token: grant.tokenId };
+      const link = readLinks.tarLinkFor(keyOf(request), tar, { expiresAt, until: grant.expiresAt });
       const base = baseUrlOf(request, publicUrl);
-      const dataset = `${base}${BASE_PATH}/${datasetId}`;
+      const url = `${base}${BASE_PATH}/${dataset.id}`;
+      const files = folders.flatMap((folder) => folder.files);
       return {
-        url: `${dataset}/tar?${link.query}`,
-        sha256sums_url: `${dataset}/sha256sums?${link.query}`,
+        url: `${url}/tar?${link.query}`,
+        sha256sums_url: `${url}/sha256sums?${link.query}`,
         script_url: `${base}/mount.sh`,
         expires_at: timeOf(link.expiresAt),
-        dataset_id: datasetId,
-        ...state,
+        dataset_id: dataset.id,
+        name: dataset.name,
+        revision,
+        digest,
+        ...(links.length > 0 && { links: manifestLinksToWire(links) }),
+        files: files.length,
+        bytes: files.reduce((sum, { upload }) => sum + upload.sizeBytes, 0),
       };
     },
   );
@@ -75,12 +94,9 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const { name, sizeBytes, sha256, open } = await mountArchives.tar(
-        keyOf(request),
-        request.query,
-        disconnectSignal(reply),
-      );
-      const filename = `${name}.tar`;
+      const archive = await archiveOf(request, reply);
+      const { sizeBytes, sha256, open } = mountArchives.tar(archive);
+      const filename = `${archive.state.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });
       const content = { name: filename, etag: `"${sha256}"`, sizeBytes, contentType: 'application/x-tar' };
       // A file is checked at its end, so a range that ends within one would send bytes unchecked.
@@ -100,12 +116,14 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
       }),
     },
     async (request, reply) => {
-      const lines = await mountArchives.checksums(keyOf(request), request.query, disconnectSignal(reply));
+      const lines = checksumsOf(await archiveOf(request, reply));
       return reply.type('text/plain; charset=utf-8').header('cache-control', 'private, no-cache').send(lines);
     },
   );
 }
 
-function keyOf({ accountId, params }: FastifyRequest<{ Params: { id: string } }>) {
+type TarRequest = FastifyRequest<{ Params: { id: string }; Querystring: WantedState }>;
+
+function keyOf({ accountId, params }: TarRequest) {
   return { accountId, id: params.id };
 }
