@@ -99,7 +99,10 @@ test('the archive of a control has no captions; one of a target needs a token th
     return new TrainyardClient({ baseUrl: server.url, token: made.stdout.trim() });
   };
   const some = await bound(ids[0], ids[2]);
-  await expect(some.tarLink(ids[0])).rejects.toMatchObject({ status: 404, message: expect.stringContaining(CONTROL) });
+  await expect(some.tarLink(ids[0])).rejects.toMatchObject({
+    status: 404,
+    message: expect.stringContaining('its control 1'),
+  });
   expect((await (await bound(...ids)).tarLink(ids[0])).files).toBe(12);
   // A revision with a pin is not extended by later changes.
   const old = await client.tarLink(ids[0]);
@@ -109,11 +112,6 @@ test('the archive of a control has no captions; one of a target needs a token th
     expect(await client.tarLink(ids[0], wanted)).toMatchObject({ digest: old.digest, links: old.links });
   }
   expect((await client.tarLink(ids[0])).digest).not.toBe(old.digest);
-});
-  await expect(refused).rejects.toMatchObject({ message: expect.stringContaining('--digest') });
-  expect((await client.tarLink(ids[0], { digest: old.digest })).links).toEqual(old.links);
-  const { revision, digest } = await client.tarLink(ids[0]);
-  expect((await client.tarLink(ids[0], { revision })).digest).toBe(digest);
 });
 
 const SHELLS = [['dash'], ...(whyNoBusybox() === undefined ? [['busybox', 'sh']] : [])] as [string, ...string[]][];

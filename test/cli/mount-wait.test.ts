@@ -5,7 +5,7 @@ import { requireWaitable } from '../../src/cli/mount/wait-for-ready.js';
 import { unmountDataset } from '../../src/service/mount/mount.js';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
-import { startCommand } from '../harness/command.js';
+import { type Running, startCommand } from '../harness/command.js';
 import { datasetOf, digestOfFolder, leaveLitter, mountedIn, newRoot } from '../harness/mounting.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
@@ -20,6 +20,8 @@ afterAll(() => discardServer(server));
 const start = (...args: string[]) =>
   startCommand(['mount', ...args], { env: { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token } });
 const run = (...args: string[]) => start(...args).ended;
+const said = (command: Running, words: string) =>
+  eventually(() => (command.stderr().includes(words) ? true : undefined));
 
 describe('--wait', () => {
   test('says what it waits for, mounts once the dataset is READY, and then trains', async () => {
@@ -39,7 +41,7 @@ describe('--wait', () => {
       script,
       join(root, 'late'),
     );
-    await eventually(() => command.stderr().includes('waiting for "late", which is DRAFT: it has no files yet'));
+    await said(command, 'waiting for "late", which is DRAFT: it has no files yet');
     await api.upload(id, 'a.jpg', await media.jpeg({ seed: 1 }));
     expect(await mountedIn(root)).toEqual([]);
     await api.upload(id, 'a.txt', 'a');
@@ -76,7 +78,7 @@ describe('--wait', () => {
     const root = await newRoot();
     const command = start('paired', '--into', root, '--wait', '--timeout', '1h');
     const reason = 'its control 1 "paired-depth" is UPLOADING and has nothing yet for a';
-    await eventually(() => command.stderr().includes(`waiting for "paired", which is UPLOADING: ${reason}`));
+    await said(command, `waiting for "paired", which is UPLOADING: ${reason}`);
     expect((await put(url, image)).status).toBe(200);
     expect((await command.ended).code).toBe(0);
     expect(await mountedIn(root)).toEqual(['paired', 'paired-depth']);

@@ -128,7 +128,7 @@ export async function folderStateOf(folder: string): Promise<FolderState> {
     if (condition === 'changed') changed.push(file.mounted_name);
     if (condition === 'half-written') halfWritten.push(file.mounted_name);
   });
-  const mounted = new Set([...RECORD_NAMES, ...record.files.map((file) => file.mounted_name)]);
+  const mounted = new Set([RECORD_NAME, ...record.files.map((file) => file.mounted_name)]);
   const others = names.filter((name) => !mounted.has(name) && !isTrainerFile(name));
   if (!isSameBoot && changed.length + halfWritten.length === 0) await writeRecord(folder, { ...record, boot_id: boot });
   return {

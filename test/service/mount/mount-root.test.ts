@@ -95,6 +95,9 @@ describe('serve --mount-root', () => {
     await writeFile(join(root, 'ahead', 'mine.txt'), 'mine');
     await api.upload(control, '01.jpg', await media.jpeg({ seed: 21 }));
     await warned('ahead was changed after it was mounted');
+    // Earlier changes are reconciled first.
+    const later = await datasetOf(api, await pairsOf(1), 'later than ahead');
+    await currentStateMounted(later, 'later than ahead');
     expect(await digestOf('ahead-depth')).toBe(before);
     await rm(join(root, 'ahead', 'mine.txt'));
     await api.upload(id, '01.txt', 'another caption');

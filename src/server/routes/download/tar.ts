@@ -5,6 +5,7 @@ import { datasetParams, fileHeaders, manifestQuery } from '../../../api/request-
 import { tarLinkQuery, wireTarLink } from '../../../api/tar-schema.js';
 import { MICROS_PER_SECOND } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
+import { slotText } from '../../../dataset/pairs/roles.js';
 import { checksumsOf, type MountArchive } from '../../../service/mount/mount-archive.js';
 import type { WantedState } from '../../../service/mount/mount-source.js';
 import type { App, RouteContext } from '../../context.js';
@@ -35,7 +36,7 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     const bound = request.grant?.datasetIds ?? undefined;
     const other = archive.state.links?.find(({ dataset }) => bound?.includes(dataset.id) === false);
     if (other === undefined) return archive;
-    const message = `"${archive.state.dataset.name}" is linked to "${other.dataset.name}", which the archive has too, and to which this token is not bound.`;
+    const message = `"${archive.state.dataset.name}" comes with its ${slotText(other.slot)}, to which this token is not bound. Use a token that is bound to all of its datasets.`;
     throw new ServiceError('dataset_not_found', message);
   };
 
