@@ -37,6 +37,7 @@ import { watchAccount } from './service/watch/watch-account.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { BackendUnusable } from './storage/backend-unusable.js';
+import { pruneTokens } from './storage/catalog/accounts/prune-tokens.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
@@ -48,6 +49,7 @@ import { packageVersion } from './version.js';
 const MAX_CLEANUP_PAUSE_MS = 30_000;
 const POLL_PAUSE_MS = 2000;
 const SAVE_USES_PAUSE_MS = 60_000;
+const PRUNE_TOKENS_PAUSE_MS = 600_000;
 const THUMBNAIL_PIXELS = 320;
 
 /** How long inspections in flight may take to finish after SIGTERM. Their clients then send the files again. */
@@ -228,6 +230,10 @@ export async function openApp(config: Config, logger: Logger) {
     pauseMs: SAVE_USES_PAUSE_MS,
     onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
   });
+  const stopPruning = runPeriodically((signal) => pruneTokens(openedCatalog.database, { now: now(), signal }), {
+    pauseMs: PRUNE_TOKENS_PAUSE_MS,
+    onError: (err) => logger.warn({ err }, 'deleting tokens that ended long ago failed; it will be retried'),
+  });
   const stopPolling =
     presignedUploads &&
     runPeriodically(() => presignedUploads.pollAll(), {
@@ -250,7 +256,8 @@ export async function openApp(config: Config, logger: Logger) {
     await server.close();
     clearTimeout(timer);
     clearTimeout(inspectionTimer);
-    await Promise.all([stopRetention(), stopCleanup(), stopSavingUses(), stopPolling?.(), presignedUploads?.stop()]);
+    await Promise.all([stopRetention(), stopCleanup(), stopSavingUses(), stopPruning()]);
+    await Promise.all([stopPolling?.(), presignedUploads?.stop()]);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await pool.close();

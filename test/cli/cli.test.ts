@@ -189,6 +189,24 @@ describe('token', () => {
     expect(await listed()).toMatchObject([{ id, revoked_at: expect.any(String) }]);
   });
 
+  test('revoke --with-made also ends the tokens that it made', async () => {
+    const [made, kept] = await Promise.all(
+      ['studio 2', 'studio 3'].map(async (account) => {
+        const { id, token: secret } = JSON.parse((await token('create', '--account', account, '--json')).stdout);
+        const headers = { authorization: `Bearer ${secret}` };
+        const answer = await fetch(`${server.url}/prod/v1/trainers/datasets/tokens`, { method: 'POST', headers });
+        return { id, secret: ((await answer.json()) as { secret: string }).secret };
+      }),
+    );
+    const revoked = await token('revoke', made!.id, '--with-made');
+    expect([revoked.code, revoked.stdout]).toEqual([
+      0,
+      `Revoked token ${made!.id}. 1 token, session or share of it ended too.\n`,
+    ]);
+    expect((await token('revoke', kept!.id)).stdout).toBe(`Revoked token ${kept!.id}.\n`);
+    expect([await statusWith(made!.secret), await statusWith(kept!.secret)]).toEqual([401, 200]);
+  });
+
   test('tokens of one account see the same datasets; tokens of another account do not', async () => {
     const [one, two, other] = await Promise.all(['a', 'a', 'b'].map((account) => server.api(account)));
     const id = await one!.newDataset();

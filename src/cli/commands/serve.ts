@@ -121,7 +121,7 @@ async function startOf(config: Config, { accounts, now, port, databaseName }: Ap
     data_folder: config.dataFolder,
     ...(databaseName !== undefined && { database: databaseName }),
   };
-  if (await accounts.hasTokens()) return start;
+  if (await accounts.hasAccounts()) return start;
   const account = 'default';
   const { token } = await accounts.createToken(account, now());
   return { ...start, account, token };

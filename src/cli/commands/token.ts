@@ -51,7 +51,7 @@ export function addTokenCommands(program: Command): void {
 
   const list = token
     .command('list')
-    .description('List tokens, and the sessions and share links that they made, without their secrets.')
+    .description('List tokens, and the sessions and share links that they made, until 30 days after their end.')
     .option('--account <name>', 'only tokens of this account')
     .action((options) =>
       withAccounts(options, async (accounts, now) => {
@@ -75,14 +75,19 @@ export function addTokenCommands(program: Command): void {
 
   const revoke = token
     .command('revoke')
-    .description('Revoke a token by its ID. It stops working with the next request.')
+    .description('Revoke a token by its ID, with its sessions and share links. It stops working with the next request.')
     .argument('<id>', 'as "trainyard token list" shows it')
-    .action((id: string, options) =>
+    .option('--with-made', 'also the tokens that it made, directly or through others')
+    .action((id: string, { withMade, ...options }) =>
       withAccounts(options, async (accounts, now) => {
-        const others = (await accounts.revokeToken(id, now())).length - 1;
-        const changed = { action: 'token.revoke', token: id };
-        const ended =
-          others === 0 ? '' : ` ${counted(others, 'session or share', 'sessions and shares')} of it ended too.`;
+        const revoked = await accounts.revokeToken(id, now(), { withMade: withMade === true });
+        const others = revoked.length - 1;
+        const changed = { action: 'token.revoke', token: id, revoked };
+        const what =
+          withMade === true
+            ? counted(others, 'token, session or share', 'tokens, sessions and shares')
+            : counted(others, 'session or share', 'sessions and shares');
+        const ended = others === 0 ? '' : ` ${what} of it ended too.`;
         return { text: `Revoked token ${id}.${ended}`, document: { id, revoked: true }, changed };
       }),
     );
@@ -97,7 +102,7 @@ export function addTokenCommands(program: Command): void {
       ],
     ],
     [list, ['token list', "token list --json | jq -r '.tokens[].id'"]],
-    [revoke, ['token revoke 3f9a1c']],
+    [revoke, ['token revoke 3f9a1c', 'token revoke 3f9a1c --with-made']],
   ] as const;
   for (const [command, lines] of examples) {
     addSettings(command.option('--json', 'print JSON for scripts'), [

@@ -3,7 +3,7 @@ import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
-import { type Database, isUniqueViolation } from '../../database/database.js';
+import type { Database, Transaction } from '../../database/database.js';
 import { rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import type { Grant, TokenKind, TokenRights, TokenSummary } from './grant.js';
@@ -85,8 +85,9 @@ export class Accounts {
     return select.where('id', '=', accountId).executeTakeFirstOrThrow();
   }
 
-  async hasTokens(): Promise<boolean> {
-    return (await this.#db.query.selectFrom('token').select('id').limit(1).executeTakeFirst()) !== undefined;
+  /** True once a token was made, also if it has ended and was deleted since. */
+  async hasAccounts(): Promise<boolean> {
+    return (await this.#db.query.selectFrom('account').select('id').limit(1).executeTakeFirst()) !== undefined;
   }
 
   /**
@@ -112,37 +113,59 @@ export class Accounts {
       throw new ServiceError('invalid_name', `The token name ${JSON.stringify(tokenName)} is not valid. ${NAME_RULE}`);
     }
     const datasetIds = datasets === undefined ? null : await this.#datasetIdsOf(name, datasets);
-    const accountId = await this.#ensureAccount(name, now);
-    const parentExpiresAt = parentId === undefined ? null : await this.#expiryOfMaker({ parentId, accountId, now });
-    const { secret, row } = newToken({
-      kind,
-      account_id: accountId,
-      name: tokenName ?? null,
-      created_at: now,
-      expires_at: earlier(expiresAt, parentExpiresAt),
-      is_read_only: isReadOnly ? 1 : 0,
-      dataset_ids: datasetIds && JSON.stringify(datasetIds),
-      parent_id: parentId ?? null,
+    const { query, transact } = this.#db;
+    const account = { id: randomUUID(), name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 };
+    return transact({ isDurable: true }, async (transaction) => {
+      const [, [found]] = await transaction.send([
+        query
+          .insertInto('account')
+          .values(account)
+          .onConflict((conflict) => conflict.column('name').doNothing()),
+        query.selectFrom('account').select('id').where('name', '=', name),
+      ]);
+      if (found === undefined) throw new Error(`The account "${name}" is not in the catalog.`);
+      const accountId = found.id;
+      const parentExpiresAt =
+        parentId === undefined ? null : await this.#expiryOfMaker(transaction, { parentId, accountId, now });
+      const { secret, row } = newToken({
+        kind,
+        account_id: accountId,
+        name: tokenName ?? null,
+        created_at: now,
+        expires_at: earlier(expiresAt, parentExpiresAt),
+        is_read_only: isReadOnly ? 1 : 0,
+        dataset_ids: datasetIds && JSON.stringify(datasetIds),
+        parent_id: parentId ?? null,
+      });
+      await transaction.commit([query.insertInto('token').values(row)]);
+      return { token: secret, id: row.id };
     });
-    await this.#db.query.insertInto('token').values(row).execute();
-    return { token: secret, id: row.id };
   }
 
-  /** @throws ServiceError `quota_exceeded`; `unauthorized` if the maker was revoked since its request began */
-  async #expiryOfMaker({ parentId, accountId, now }: { parentId: string; accountId: string; now: Micros }) {
-    const { query } = this.#db;
-    const { count } = await validTokens(query, { accountId, now }).executeTakeFirstOrThrow();
-    if (count >= MAX_TOKENS) {
-      const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
-      throw new ServiceError('quota_exceeded', message);
-    }
-    const valid = query
+  /**
+   * The end of the token that makes another. A revocation of it waits for the end of the transaction.
+   *
+   * @throws ServiceError `quota_exceeded`; `unauthorized` if the maker was revoked since its request began
+   */
+  async #expiryOfMaker(
+    { send }: Transaction,
+    { parentId, accountId, now }: { parentId: string; accountId: string; now: Micros },
+  ): Promise<Micros | null> {
+    const { query, hasRowLocks } = this.#db;
+    const unrevoked = query
       .selectFrom('token')
       .select('expires_at')
       .where('id', '=', parentId)
       .where('revoked_at', 'is', null);
-    const maker = await valid.executeTakeFirst();
+    const [[maker], [tokens]] = await send([
+      hasRowLocks ? unrevoked.forShare() : unrevoked,
+      validTokens(query, { accountId, now }),
+    ]);
     if (maker === undefined) throw new ServiceError('unauthorized', 'The token was revoked.');
+    if (tokens === undefined || tokens.count >= MAX_TOKENS) {
+      const message = `The account has ${MAX_TOKENS} tokens and shares, the most that it can have. Revoke some that are no longer needed.`;
+      throw new ServiceError('quota_exceeded', message);
+    }
     return maker.expires_at;
   }
 
@@ -170,22 +193,6 @@ export class Accounts {
       ids.add(found.id);
     }
     return [...ids];
-  }
-
-  async #ensureAccount(name: string, now: Micros): Promise<string> {
-    try {
-      const id = randomUUID();
-      await this.#db.query
-        .insertInto('account')
-        .values({ id, name, created_at: now, datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
-        .execute();
-      return id;
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      const existing = await this.#accountIdOf(name);
-      if (existing === undefined) throw error;
-      return existing;
-    }
   }
 
   async #accountIdOf(name: string): Promise<string | undefined> {
@@ -255,16 +262,31 @@ export class Accounts {
    * @throws ServiceError `token_not_found`
    */
   async revokeToken(id: string, now: Micros, options: RevocationOptions = {}): Promise<string[]> {
-    const { query, transact } = this.#db;
-    const [revoked] = await transact({ isDurable: true }, ({ commit }) =>
-      commit([revocation(query, { id, now, ...options }), ...this.#notifyInstances('tokens')]),
-    );
+    const revoked = await this.#revoke(id, now, options);
     this.#tokens?.clear();
-    if (revoked.length > 0) return revoked.map((row) => row.id);
+    if (revoked.length > 0) return revoked;
     const [noun, advice] =
       options.accountId === undefined
         ? ['token', ' To list all tokens, run: trainyard token list']
         : ['token, session or share', ''];
     throw new ServiceError('token_not_found', `There is no ${noun} ${id}.${advice}`);
+  }
+
+  /**
+   * Where several transactions write at once, a token may make another while this statement waits for the lock of its row. It
+   * finds the new one when it runs again, and all makers that it found before are then revoked and locked.
+   */
+  #revoke(id: string, now: Micros, options: RevocationOptions): Promise<string[]> {
+    const { query, hasRowLocks, transact } = this.#db;
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      for (let found = 0; ; ) {
+        const [revoked] = await send([revocation(query, { id, now, ...options })]);
+        if (!hasRowLocks || revoked.length === found) {
+          await commit(this.#notifyInstances('tokens'));
+          return revoked.map((row) => row.id);
+        }
+        found = revoked.length;
+      }
+    });
   }
 }

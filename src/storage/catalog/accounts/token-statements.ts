@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import type { Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
@@ -21,6 +22,11 @@ export function newToken(
   return { secret, row: { ...token, id, digest, hint, revoked_at: null, last_used_at: null } };
 }
 
+/** A session or share is valid only with the token that made it. If that was deleted after its end, it is no longer there. */
+const hasValidParent = sql<boolean>`
+  (token.kind = 'token' or (parent.id is not null and parent.revoked_at is null))
+`;
+
 export function digestOfSecret(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
@@ -41,7 +47,7 @@ export async function grantByDigest(query: Query, digest: string): Promise<Grant
     .where('token.digest', '=', digest)
     .where('token.kind', '<>', 'code')
     .where('token.revoked_at', 'is', null)
-    .where(({ eb, or }) => or([eb('parent.revoked_at', 'is', null), eb('token.kind', '=', 'token')]))
+    .where(hasValidParent)
     .executeTakeFirst();
   if (row === undefined) return undefined;
   const { id, name, hint, parent_id, parent_name, parent_hint } = row;
@@ -68,7 +74,7 @@ export async function isTokenRevoked(query: Query, id: string): Promise<boolean>
     .select('token.id')
     .where('token.id', '=', id)
     .where('token.revoked_at', 'is', null)
-    .where(({ eb, or }) => or([eb('parent.revoked_at', 'is', null), eb('token.kind', '=', 'token')]));
+    .where(hasValidParent);
   return (await valid.executeTakeFirst()) === undefined;
 }
 
