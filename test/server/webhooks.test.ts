@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { WireNewToken } from '../../src/api/account/token-schemas.js';
 import type { WireDelivery, WireNewWebhook, WireWebhook } from '../../src/api/webhook-schemas.js';
 import * as media from '../fixtures/media.js';
-import type { Api } from '../harness/api.js';
+import { Api as Client, type Api } from '../harness/api.js';
 import { isSigned, type Receiver, startReceiver } from '../harness/receiver.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
@@ -142,6 +143,31 @@ describe('webhooks', () => {
     const { body } = await api.request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
     expect(body.webhooks).toHaveLength(9);
     expect(JSON.stringify(body)).not.toContain('whsec_');
+  });
+
+  test('are listed without the path of their URLs for a token that only reads, and not for one that is bound', async () => {
+    const dataset = await api.newDataset('bound to');
+    const urls = [
+      'https://hooks.example:8443/T0/secret?key=1',
+      'https://queue.example/?key=1',
+      'https://queue.example/',
+    ];
+    for (const url of urls) expect((await add({ url })).body.url).toBe(url);
+    const listedBy = async (rights: object) => {
+      const { secret } = (await api.json<WireNewToken>('POST', '/tokens', rights)).body;
+      return new Client(server.url, secret).request<{ webhooks: WireWebhook[] }>('GET', '/webhooks');
+    };
+    const urlsIn = ({ webhooks }: { webhooks: WireWebhook[] }) => webhooks.map(({ url }) => url).sort();
+    expect(urlsIn((await listedBy({})).body)).toEqual(urls.toSorted());
+    expect(urlsIn((await listedBy({ read_only: true })).body)).toEqual([
+      'https://hooks.example:8443/…',
+      'https://queue.example/',
+      'https://queue.example/…',
+    ]);
+    for (const rights of [{ datasets: [dataset] }, { datasets: [dataset], read_only: true }]) {
+      const { status, body } = await listedBy(rights);
+      expect([status, JSON.stringify(body)]).toEqual([403, expect.not.stringContaining('example')]);
+    }
   });
 
   test.each([

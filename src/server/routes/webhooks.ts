@@ -32,8 +32,15 @@ export function registerWebhookRoutes(app: App, { webhooks }: RouteContext): voi
 
   app.get(
     '/webhooks',
-    route('List the webhooks of the account', { response: { 200: wireWebhooks }, errors: ['not_allowed'] }),
-    async (request) => ({ webhooks: (await webhooks.list(accountOf(request))).map(webhookToWire) }),
+    route('List the webhooks of the account; for a token that only reads, their URLs end after the host', {
+      response: { 200: wireWebhooks },
+      errors: ['not_allowed'],
+    }),
+    async (request) => {
+      const listed = await webhooks.list(accountOf(request));
+      const isReadOnly = request.grant?.isReadOnly !== false;
+      return { webhooks: listed.map((webhook) => webhookToWire(isReadOnly ? withoutPath(webhook) : webhook)) };
+    },
   );
 
   app.post(
@@ -124,6 +131,12 @@ function accountOf({ accountId, grant }: FastifyRequest): string {
 /** For the audit log: the rest of a URL may have a secret. */
 function hostOf({ url }: Webhook): string {
   return new URL(url).host;
+}
+
+/** For a token that only reads, as a training machine has: who knows the path of a URL may send to many a receiver. */
+function withoutPath(webhook: Webhook): Webhook {
+  const { origin, pathname, search } = new URL(webhook.url);
+  return pathname === '/' && search === '' ? webhook : { ...webhook, url: `${origin}/…` };
 }
 
 function webhookToWire({ id, url, events, disabledAt, createdAt }: Webhook): WireWebhook {
