@@ -71,6 +71,6 @@ export interface ServerOptions {
 export interface RouteContext extends ServerDependencies, ServerOptions {
   /** Fires when the server begins to drain. */
   readonly stopping: AbortSignal;
-  /** Delays the answer to a wrong token or code, as `FailedLogins` does. */
-  readonly failedLogins: { delay(address: string): Promise<void> };
+  /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
+  readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
 }

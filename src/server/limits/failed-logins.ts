@@ -11,15 +11,28 @@ const MAX_DELAY_MS = 2000;
 const MAX_DELAYED = 200;
 
 /**
- * Slows down the answers to wrong tokens, by address. A token is always looked up first, so that a valid one is never slowed
- * down, also if it comes from the same address: behind a proxy that is not trusted, all clients share one.
+ * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked up first, so that a valid one is never slowed
+ * down, also if it comes from the same address: behind a proxy that is not trusted, all clients share one. Codes are counted
+ * before they are looked up, the valid ones too: a browser sends one when a person opens a link.
  */
 export class FailedLogins {
   readonly #failures: RateLimiter;
+  readonly #codes: RateLimiter;
   #delayed = 0;
 
   constructor(perSecond: number) {
-    this.#failures = new RateLimiter({ perSecond, burst: perSecond * BURST_SECONDS });
+    const rate = { perSecond, burst: perSecond * BURST_SECONDS };
+    this.#failures = new RateLimiter(rate);
+    this.#codes = new RateLimiter(rate);
+  }
+
+  /** Counts a code that is to be looked up. @throws ServiceError `too_many_requests` */
+  admitCode(address: string): void {
+    const delayMs = this.#codes.take(networkOf(address));
+    if (delayMs === 0) return;
+    const message =
+      'Too many codes that sign in come from this address (--failed-logins-per-second). Try again, or sign in with a token.';
+    throw new ServiceError('too_many_requests', message, { retryAfterSeconds: Math.ceil(delayMs / 1000) });
   }
 
   /** Resolves when a request with a wrong token may be answered. @throws ServiceError `too_many_requests` */

@@ -26,9 +26,9 @@ export function registerSessionRoutes(app: App, context: RouteContext): void {
   };
 
   const startWithCode = async (request: FastifyRequest, code: string): Promise<NewSession> => {
+    failedLogins.admitCode(request.ip);
     const session = await sessions.startWithCode(code, { now: now(), name: browserNameOf(request) });
     if (session !== undefined) return session;
-    await failedLogins.delay(request.ip);
     const message =
       'The link was used already, or has expired: it signs in once, within a minute. To get another one, run: trainyard open';
     throw new ServiceError('unauthorized', message);

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { BASE_PATH } from '../../../src/api/base-path.js';
 import { type Api, Api as Client, put } from '../../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
@@ -81,5 +82,28 @@ describe('a limit', () => {
     // Seven failures still wait for their turn while the valid token has its answer.
     expect(answered).toBeLessThan(12);
     for (const { status } of await Promise.all(failures)) expect(status).toBe(401);
+  });
+
+  test('of failed logins rejects codes that come too fast from one address, and no token from it', async () => {
+    const { server, api } = await serverWith({ 'failed-logins-per-second': 1, 'trusted-proxies': '127.0.0.1' });
+    const { code } = (await api.request<{ code: string }>('POST', '/session/codes')).body;
+    const signIn = (body: object | undefined, headers: Record<string, string>) =>
+      fetch(`${server.url}${BASE_PATH}/session`, {
+        method: 'POST',
+        headers: { 'trainyard-page': '1', 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body ?? null),
+      });
+    const wrong = { code: `tyc_${'x'.repeat(43)}` };
+    const guesses = await Promise.all(
+      Array.from({ length: 40 }, () => signIn(wrong, { 'x-forwarded-for': '192.0.2.1' })),
+    );
+    const statuses = guesses.map(({ status }) => status);
+    expect([...new Set(statuses)].sort()).toEqual([401, 429]);
+    const rejected = guesses.find(({ status }) => status === 429)!;
+    expect(rejected.headers.get('retry-after')).toBe('1');
+    expect(await rejected.text()).toContain('--failed-logins-per-second');
+    const token = { authorization: `Bearer ${api.token}`, 'x-forwarded-for': '192.0.2.1' };
+    expect((await signIn(undefined, token)).status).toBe(200);
+    expect((await signIn({ code }, { 'x-forwarded-for': '192.0.2.2' })).status).toBe(200);
   });
 });

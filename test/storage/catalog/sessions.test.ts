@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
+import { dataFolderPaths } from '../../../src/storage/data-folder.js';
+import { openSqlite } from '../../../src/storage/database/sqlite.js';
 import { temporaryFolder } from '../../harness/server.js';
 
 const MINUTE = 60_000_000;
@@ -77,6 +79,19 @@ test('a token that was revoked makes no other', async () => {
   await accounts.revokeToken(id, NOW, { withMade: true });
   await expect(accounts.createToken('stolen', NOW, { parentId: id })).rejects.toMatchObject({ code: 'unauthorized' });
   expect(await accounts.tokens('stolen')).toHaveLength(1);
+});
+
+test('a wrong code waits for no writer', async () => {
+  const writer = await openSqlite(dataFolderPaths(folder).catalog);
+  try {
+    await writer.transact({ isDurable: false }, async ({ send }) => {
+      await send([writer.query.updateTable('token').set({ last_used_at: NOW }).where('id', '=', 'none')]);
+      const wrong = `tyc_${'x'.repeat(43)}`;
+      expect(await catalog.sessions.startWithCode(wrong, { now: NOW, name: null })).toBeUndefined();
+    });
+  } finally {
+    await writer.close();
+  }
 });
 
 test('a token has at most 50 sessions, and a further one ends the oldest', async () => {

@@ -44,17 +44,22 @@ export class Sessions {
     return this.#make('code', tokenId, { now, name: null });
   }
 
-  /** Starts the session of a code. `undefined` if the code is unknown, was used or has expired, or its token has ended. */
+  /**
+   * Starts the session of a code. `undefined` if the code is unknown, was used or has expired, or its token has ended. An unknown
+   * code costs one read, as an unknown token does. For the time that it takes, see `Accounts`: codes are as random as tokens.
+   */
   async startWithCode(code: string, options: { now: Micros; name: string | null }): Promise<NewSession | undefined> {
-    // Of several requests with one code, the first deletes the row.
-    const used = await this.#db.query
-      .deleteFrom('token')
+    const { query } = this.#db;
+    const valid = query
+      .selectFrom('token')
+      .select('id')
       .where('digest', '=', digestOfSecret(code))
       .where('kind', '=', 'code')
       .where('revoked_at', 'is', null)
-      .where('expires_at', '>', options.now)
-      .returning('parent_id')
-      .executeTakeFirst();
+      .where('expires_at', '>', options.now);
+    if ((await valid.executeTakeFirst()) === undefined) return undefined;
+    // Of several requests with one code, the first deletes the row.
+    const used = await query.deleteFrom('token').where('id', 'in', valid).returning('parent_id').executeTakeFirst();
     return used?.parent_id == null ? undefined : this.start(used.parent_id, options);
   }
 
