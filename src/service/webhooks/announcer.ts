@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
@@ -7,8 +8,8 @@ import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
 import { deletedPayload, readyOrFailedPayload } from './payloads.js';
 
-/** Datasets that are read at once. */
-const PAGE_DATASETS = 500;
+/** Datasets that are read at once. SQLite is read on the thread that answers requests, which have a turn after each page. */
+const PAGE_DATASETS = 200;
 
 /** From the first change to the round that takes it, so that an upload of thousands of files causes only a few rounds. */
 const PAUSE_MS = 250;
@@ -100,50 +101,72 @@ export class Announcer {
   async #compareAllNow(): Promise<void> {
     this.#comparedAllAt = performance.now();
     this.#due.clear();
-    for (let after = ''; !this.#isStopping; ) {
-      const page = await this.#options.announcements.watchedAfter(after, PAGE_DATASETS);
-      for (const watched of page) await this.#look(watched);
+    const { announcements } = this.#options;
+    for (let after = ''; !this.#isStopping; await turn()) {
+      const page = await announcements.watchedAfter(after, PAGE_DATASETS);
+      await this.#look(page);
       after = page.at(-1)?.dataset.id ?? after;
       if (page.length < PAGE_DATASETS) break;
     }
-    await this.#announceDeleted();
+    for (let after: string | null = ''; after !== null && !this.#isStopping; await turn()) {
+      const { ids, last }: { ids: string[]; last: string | null } = await announcements.deletedAfter(
+        after,
+        PAGE_DATASETS,
+      );
+      if (ids.length > 0) await this.#announceDeleted(ids);
+      after = last;
+    }
   }
 
   async #compare(ids: readonly string[]): Promise<void> {
     for (let i = 0; i < ids.length && !this.#isStopping; i += PAGE_DATASETS) {
       const page = ids.slice(i, i + PAGE_DATASETS);
       for (const id of page) this.#due.delete(id);
-      for (const watched of await this.#options.announcements.watched(page)) await this.#look(watched);
+      await this.#look(await this.#options.announcements.watched(page));
       await this.#announceDeleted(page);
+      await turn();
     }
   }
 
-  async #look({ dataset, since, announcement }: WatchedDataset): Promise<void> {
-    if (this.#isStopping) return;
-    const known = announcement ?? (await this.#begin(dataset, since));
+  async #look(page: readonly WatchedDataset[]): Promise<void> {
+    const { announcements } = this.#options;
+    const looked = page.map((watched) => ({ ...watched, known: watched.announcement ?? this.#beginningOf(watched) }));
+    await announcements.begin(
+      looked.filter(({ announcement }) => announcement === undefined).map(({ known }) => known),
+    );
+    for (const { dataset, known } of looked) {
+      if (this.#isStopping) return;
+      const status = this.#dueStatus(dataset, known);
+      if (status === undefined) continue;
+      await this.#announce(dataset, known, status);
+      await turn();
+    }
+  }
+
+  /** The status to announce; `undefined` without one, or if it may be announced later. */
+  #dueStatus(dataset: Dataset, known: Announcement): 'READY' | 'FAILED' | undefined {
     const { now, rules } = this.#dependencies;
     const at = now();
     const status = datasetStatusOf(dataset, at, rules);
     const next = nextStatusChangeOf(dataset, at, rules);
     if (next !== undefined) this.#due.set(dataset.id, next);
-    if (status !== 'READY' && status !== 'FAILED') return;
+    if (status !== 'READY' && status !== 'FAILED') return undefined;
     const isSeen = status === 'FAILED' || known.seenAt === lastActivityOf(dataset);
-    if (known.status === status && isSeen) return;
+    if (known.status === status && isSeen) return undefined;
     // Files that follow in quick succession are one event.
     const quietAt = lastActivityOf(dataset) + rules.captionGrace;
-    if (at < quietAt) this.#due.set(dataset.id, quietAt);
-    else await this.#announce(dataset, known, status);
+    if (at >= quietAt) return status;
+    this.#due.set(dataset.id, quietAt);
+    return undefined;
   }
 
   /** What a dataset was when the first webhook was made is no event. */
-  async #begin(dataset: Dataset, since: Micros): Promise<Announcement> {
+  #beginningOf({ dataset, since }: WatchedDataset): Announcement {
     const { id, accountId, name } = dataset;
     const seenAt = lastActivityOf(dataset);
     const then = seenAt <= since ? datasetStatusOf(dataset, since, this.#dependencies.rules) : undefined;
     const status = then === 'READY' || then === 'FAILED' ? then : null;
-    const begun = { datasetId: id, accountId, name, status, digest: null, seenAt, announcedAt: 0 };
-    await this.#options.announcements.begin(begun);
-    return begun;
+    return { datasetId: id, accountId, name, status, digest: null, seenAt, announcedAt: 0 };
   }
 
   async #announce({ id, accountId }: Dataset, known: Announcement, status: 'READY' | 'FAILED'): Promise<void> {
@@ -168,17 +191,15 @@ export class Announcer {
     }
   }
 
-  async #announceDeleted(ids?: readonly string[]): Promise<void> {
+  async #announceDeleted(ids: readonly string[]): Promise<void> {
     const { announcements, onRecorded } = this.#options;
-    while (!this.#isStopping) {
-      const deleted = await announcements.ofDeleted({ ...(ids && { ids }), limit: PAGE_DATASETS });
-      for (const known of deleted) {
-        const at = this.#timeAfter(known);
-        const newId = messageId(this.#dependencies.newId);
-        const event = { event: 'dataset.deleted', at, payload: deletedPayload(known, at), newId } as const;
-        if (await announcements.record(known, 'deleted', event)) onRecorded();
-      }
-      if (deleted.length < PAGE_DATASETS) return;
+    for (const known of await announcements.ofDeleted(ids)) {
+      if (this.#isStopping) return;
+      const at = this.#timeAfter(known);
+      const newId = messageId(this.#dependencies.newId);
+      const event = { event: 'dataset.deleted', at, payload: deletedPayload(known, at), newId } as const;
+      if (await announcements.record(known, 'deleted', event)) onRecorded();
+      await turn();
     }
   }
 

@@ -63,7 +63,7 @@ onEach(catalogs, (open) => {
     const { accountId, database, deliveries } = await openWebhook();
     const announcements = new Announcements(database);
     const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
-    await announcements.begin(known);
+    await announcements.begin([known]);
     const after = { ...known, status: 'READY', digest: 'd', seenAt: 6 } as const;
     const event = (id: string) => ({ event: 'dataset.ready', at: 7, payload: '{}', newId: () => id }) as const;
     const recorded = await Promise.all(['m1', 'm2'].map((id) => announcements.record(known, after, event(id))));

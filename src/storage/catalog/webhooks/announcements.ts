@@ -87,25 +87,40 @@ export class Announcements {
     });
   }
 
-  /** What was announced of datasets that are deleted, at most `limit`. @param ids only of these */
-  async ofDeleted({ ids, limit }: { ids?: readonly string[]; limit: number }): Promise<Announcement[]> {
-    let select = this.#db.query
+  /** What was announced of those of these datasets that are deleted. @param ids at most `ROWS_PER_STATEMENT` */
+  async ofDeleted(ids: readonly string[]): Promise<Announcement[]> {
+    const select = this.#db.query
       .selectFrom('announcement')
       .selectAll()
       .where(({ not, exists, selectFrom }) =>
         not(exists(selectFrom('dataset').select('id').whereRef('dataset.id', '=', 'announcement.dataset_id'))),
       );
-    if (ids !== undefined) select = select.where('dataset_id', 'in', ids);
-    return (await select.limit(limit).execute()).map(announcementOf);
+    return (await select.where('dataset_id', 'in', ids).execute()).map(announcementOf);
   }
 
-  /** Adds what is known of a dataset without an event, unless there is something already. */
-  async begin(announcement: Announcement): Promise<void> {
-    await this.#db.query
-      .insertInto('announcement')
-      .values(columnsOf(announcement))
-      .onConflict((conflict) => conflict.column('dataset_id').doNothing())
+  /** A page of all announcements: the ids of those whose datasets are deleted, and the last id; `null` after the end. */
+  async deletedAfter(after: string, limit: number): Promise<{ ids: string[]; last: string | null }> {
+    const rows = await this.#db.query
+      .selectFrom('announcement')
+      .leftJoin('dataset', 'dataset.id', 'announcement.dataset_id')
+      .select(['announcement.dataset_id', 'dataset.id'])
+      .where('announcement.dataset_id', '>', after)
+      .orderBy('announcement.dataset_id')
+      .limit(limit)
       .execute();
+    const deleted = rows.filter(({ id }) => id === null).map(({ dataset_id }) => dataset_id);
+    return { ids: deleted, last: rows.at(-1)?.dataset_id ?? null };
+  }
+
+  /** Adds what is known of datasets without an event, except of those of which there is something already. */
+  async begin(announcements: readonly Announcement[]): Promise<void> {
+    for (const chunk of rowChunksOf(announcements.map(columnsOf))) {
+      await this.#db.query
+        .insertInto('announcement')
+        .values(chunk)
+        .onConflict((conflict) => conflict.column('dataset_id').doNothing())
+        .execute();
+    }
   }
 
   /** Records that a dataset is as announced, so that its files need not be read again. */
