@@ -17,8 +17,12 @@ import type {
 } from '../blobs.js';
 import { alreadyExists, fileSink, ingestError, Meter, measure } from '../ingest.js';
 
-/** A client that reads slowly costs two pieces of this size: one that is read ahead, and one that is being sent. */
-const READ_BYTES = 192 * 1024;
+/** A client that reads slowly costs two pieces: one that is read ahead, and one that is being sent. */
+const MAX_READ_BYTES = 192 * 1024;
+const MIN_READ_BYTES = 16 * 1024;
+
+/** Of the pieces of all clients; the more files are being read, the smaller are the pieces of the next one. */
+const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
 /** A long upload is synced after each of so many bytes; otherwise the page cache would hold all of them until the end. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
@@ -37,6 +41,8 @@ export class DiskBlobs implements BlobStore {
   readonly #root: string;
   readonly #staging: string;
   readonly #shards = new Map<string, Promise<FileHandle>>();
+  /** Files that are being read. */
+  #reading = 0;
 
   private constructor(root: string) {
     this.#root = root;
@@ -109,8 +115,12 @@ export class DiskBlobs implements BlobStore {
 
   async read(key: string, { range }: Pick<ReadOptions, 'range'> = {}): Promise<Readable | undefined> {
     const handle = await this.#open(key);
-    const whole = { highWaterMark: READ_BYTES };
-    return handle?.createReadStream(range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 });
+    if (handle === undefined) return undefined;
+    this.#reading++;
+    const fairBytes = Math.floor(READ_BUDGET_BYTES / 2 / this.#reading);
+    const whole = { highWaterMark: Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, fairBytes)) };
+    const bytes = range === undefined ? whole : { ...whole, start: range.start, end: range.end - 1 };
+    return handle.createReadStream(bytes).once('close', () => this.#reading--);
   }
 
   async fetch(key: string, options: FetchOptions): Promise<FetchedBlob | undefined> {
