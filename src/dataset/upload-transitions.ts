@@ -1,12 +1,13 @@
-import type {
-  CompleteFile,
-  DatasetFile,
-  Micros,
-  PendingFile,
-  ReceivedFile,
-  StoredFile,
-  Upload,
-  WriteCondition,
+import {
+  type CompleteFile,
+  type DatasetFile,
+  liveUntil,
+  type Micros,
+  type PendingFile,
+  type ReceivedFile,
+  type StoredFile,
+  type Upload,
+  type WriteCondition,
 } from './dataset.js';
 import { type ErrorProblem, warningIn } from './problems.js';
 import { requireCondition, storedFileIn } from './write-condition.js';
@@ -36,6 +37,18 @@ export function reserve(group: StemGroup, file: PendingFile): StemGroup {
 /** Pending by a signed or presigned link. Unlike a direct upload, it may never begin. */
 function isByLink({ upload }: DatasetFile): boolean {
   return upload.state === 'pending' && upload.via !== 'direct';
+}
+
+/**
+ * Ends the reservations of bytes by links of this service that have expired: no transfer can begin any more. The uploads stay, as
+ * errors of their dataset. Through a presigned link, the bytes may have arrived in the store.
+ */
+export function endReservations(group: StemGroup, now: Micros): StemGroup {
+  return group.map((file) => {
+    const { upload } = file;
+    const isEnded = upload.state === 'pending' && upload.via === 'link' && liveUntil(upload) <= now;
+    return isEnded && upload.expectedBytes !== null ? { ...file, upload: { ...upload, expectedBytes: null } } : file;
+  });
 }
 
 /** Grants the lease to a caller that receives the bytes. Returns `undefined` also while another holder's lease is valid. */

@@ -12,11 +12,17 @@ import {
 import { type StoredDifference, storedDifference } from '../../dataset/history/revisions.js';
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
-import type { StemGroup } from '../../dataset/upload-transitions.js';
+import { endReservations, type StemGroup } from '../../dataset/upload-transitions.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
 import type { Database, RowsOf } from '../database/database.js';
-import { type AccountLimits, addDirectUpload, addUsage, quotaErrorOf } from './accounts/account-usage.js';
+import {
+  type AccountLimits,
+  addDirectUpload,
+  addUsage,
+  expiredReservations,
+  quotaErrorOf,
+} from './accounts/account-usage.js';
 import {
   forgetReadiness,
   historyChangeOf,
@@ -97,6 +103,47 @@ export interface ChangeOptions {
  * @throws ServiceError `quota_exceeded`
  */
 export function changeFiles(
+  db: Database,
+  change: FileChange,
+  transition: Transition,
+  options: ChangeOptions,
+): Promise<ChangedDataset | undefined> {
+  return withinQuota(db, change, options, () => changeOnce(db, change, transition, options));
+}
+
+/**
+ * Runs a change. If it would exceed a limit of the account, runs it once more without the reservations that have expired.
+ *
+ * @throws ServiceError `quota_exceeded`
+ */
+async function withinQuota<T>(
+  db: Database,
+  { datasetId, now }: { datasetId: string; now: Micros },
+  options: ChangeOptions,
+  change: () => Promise<T>,
+): Promise<T> {
+  const throwQuotaError = (error: unknown) => {
+    throw quotaErrorOf(error, options.limits);
+  };
+  try {
+    return await change();
+  } catch (error) {
+    if (quotaErrorOf(error, options.limits) === error) throw error;
+    let hasEnded = false;
+    for (;;) {
+      const expired = await expiredReservations(db.query, { datasetId, now }).execute();
+      const [first] = expired;
+      if (first === undefined) break;
+      const filenames = expired.filter((row) => row.dataset_id === first.dataset_id).map((row) => row.filename);
+      const ending = { datasetId: first.dataset_id, filenames, now, isActivity: false, isDurable: false };
+      hasEnded = (await changeOnce(db, ending, (group) => endReservations(group, now), options)) !== undefined;
+      if (!hasEnded) break;
+    }
+    return hasEnded ? change().catch(throwQuotaError) : throwQuotaError(error);
+  }
+}
+
+function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
@@ -188,8 +235,6 @@ export function changeFiles(
     const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
     return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, recordedIn, startsRecheck };
-  }).catch((error) => {
-    throw quotaErrorOf(error, limits);
   });
 }
 
@@ -229,20 +274,22 @@ function mayHaveBlob({ upload }: DatasetFile, mayHaveBlobs: boolean): boolean {
  * @throws ServiceError `quota_exceeded`
  */
 export async function addReservation(
-  { query, transact }: Database,
+  db: Database,
   { accountId, file }: { accountId: string; file: PendingFile },
-  { limits, notification }: Pick<ChangeOptions, 'limits' | 'notification'>,
+  options: ChangeOptions,
 ): Promise<DatasetRecord | undefined> {
+  const { query, transact } = db;
+  const { limits, notification } = options;
   const { datasetId, createdAt } = file;
-  const [[row]] = await transact({ isDurable: false }, ({ commit }) =>
-    commit([
-      countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
-      addDirectUpload(query, { accountId, file, limits }),
-      insertFile(query, { ...fileColumns(file), accountId }),
-      ...notification({ datasetId, filenames: [file.filename] }),
-    ]),
-  ).catch((error) => {
-    throw quotaErrorOf(error, limits);
-  });
+  const [[row]] = await withinQuota(db, { datasetId, now: createdAt }, options, () =>
+    transact({ isDurable: false }, ({ commit }) =>
+      commit([
+        countReservation(query, { accountId, datasetId, createdAt, aliveUntil: liveUntil(file.upload) }),
+        addDirectUpload(query, { accountId, file, limits }),
+        insertFile(query, { ...fileColumns(file), accountId }),
+        ...notification({ datasetId, filenames: [file.filename] }),
+      ]),
+    ),
+  );
   return row && datasetRecordOf(row);
 }

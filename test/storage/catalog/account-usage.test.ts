@@ -128,6 +128,37 @@ onEach(catalogs, (open) => {
   });
 
   describe('the limits of an account', () => {
+    test('do not count the bytes of links that have expired against other files', async () => {
+      const { accounts, accountId, database } = await open();
+      const catalog = new Catalog(database, { blobGrace: 0, accountLimits: { ...NO_LIMITS, bytes: 100 } });
+      const [one, other] = [newId(), newId()].map((id) => ({ accountId, id }));
+      for (const key of [one!, other!]) await catalog.createDataset({ ...key, name: key.id, createdAt: 1 });
+      const link = (datasetId: string, filename: string, until: { expiresAt: number; leaseUntil: number | null }) => {
+        const file = pending(datasetId, filename, 30);
+        return { ...file, upload: { ...file.upload, ...until, leaseToken: until.leaseUntil === null ? null : 'me' } };
+      };
+      const add = (file: PendingFile, now: number) =>
+        catalog.change({ ...change(file.datasetId, file.filename), now }, (group) => reserve(group, file));
+      await add(link(one!.id, 'a.jpg', { expiresAt: 900, leaseUntil: null }), 50);
+      await add(link(other!.id, 'a.jpg', { expiresAt: 900, leaseUntil: null }), 50);
+      await add(link(other!.id, 'a.txt', { expiresAt: 900, leaseUntil: 2000 }), 50);
+      const late = link(one!.id, 'b.jpg', { expiresAt: 5000, leaseUntil: null });
+      await expect(add(late, 899)).rejects.toMatchObject({
+        code: 'quota_exceeded',
+        message: expect.stringContaining(
+          'limit of 100 bytes (--account-bytes). Delete files that are no longer needed',
+        ),
+      });
+      expect(await accounts.usage(accountId)).toMatchObject({ bytes: 90 });
+      await add(late, 900);
+      // The lease of an upload in flight outlasts its link.
+      expect(await accounts.usage(accountId)).toMatchObject({ files: 4, bytes: 60 });
+      expect((await catalog.files(one!.id)).map(({ upload }) => upload.state)).toEqual(['pending', 'pending']);
+      await add(link(one!.id, 'c.jpg', { expiresAt: 5000, leaseUntil: null }), 901);
+      const fourth = link(one!.id, 'd.jpg', { expiresAt: 5000, leaseUntil: null });
+      await expect(add(fourth, 901)).rejects.toMatchObject({ code: 'quota_exceeded' });
+    });
+
     test('hold for changes at once, and name the setting', async () => {
       const { accounts, accountId, database } = await open();
       const accountLimits = { datasets: 3, files: 5, bytes: 100 };

@@ -1,10 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { PendingFile } from '../../../dataset/dataset.js';
+import type { Micros, PendingFile } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import { stemOf } from '../../../dataset/media.js';
 import type { Usage } from '../../../dataset/counts.js';
 import { type Query, sqlStateOf } from '../../database/database.js';
 import { type ParameterOf, preparedStatement } from '../../database/prepared-statement.js';
+import { IS_PENDING, ROWS_PER_STATEMENT } from '../statements.js';
 
 /** The totals of an account. */
 export interface AccountUsage extends Usage {
@@ -163,6 +164,23 @@ function historyBytesOf(condition: RawBuilder<unknown>) {
   `;
 }
 
+/** Selects names of uploads by links that expired before their bytes arrived, and still count, in all datasets of an account. */
+export function expiredReservations(query: Query, { datasetId, now }: { datasetId: string; now: Micros }) {
+  return query
+    .selectFrom('file')
+    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
+    .select(['file.dataset_id', 'file.filename'])
+    .where('dataset.account_id', '=', (eb) =>
+      eb.selectFrom('dataset as changed').select('changed.account_id').where('changed.id', '=', datasetId),
+    )
+    .where('file.state', '=', IS_PENDING)
+    .where('file.alive_until', '<=', now)
+    .where('file.via', '=', 'link')
+    .where('file.promised_bytes', '>', 0)
+    .orderBy('file.dataset_id')
+    .limit(ROWS_PER_STATEMENT);
+}
+
 /** Counts the files of all accounts again. */
 export function recountUsage(query: Query) {
   const names = query
@@ -190,7 +208,10 @@ export function recountUsage(query: Query) {
 export function quotaErrorOf(error: unknown, limits: AccountLimits): unknown {
   const total = exceededTotal(error);
   if (total === undefined) return error;
-  const advice = 'Delete some that are no longer needed, or ask the operator of this server for more.';
+  const advice =
+    total === 'bytes'
+      ? 'Delete files that are no longer needed, withdraw uploads that never ended, or ask the operator of this server for more.'
+      : 'Delete some that are no longer needed, or ask the operator of this server for more.';
   const message = `The account has reached its limit of ${limits[total]} ${total} (${SETTING_OF[total]}). ${advice}`;
   return new ServiceError('quota_exceeded', message, { cause: error });
 }
