@@ -136,6 +136,15 @@ describe('check --fix', () => {
     );
   });
 
+  test('converts an image whose name has the extension of the conversion', async () => {
+    const gif = await media.gif();
+    const folder = await folderWith({ 'a.png': gif, 'a.txt': 'x' });
+    const { code, stdout } = await fix(folder);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('✓ a.png → a.png: it is a GIF image')]);
+    expect(await sharp(contentsOf(folder)['a.png']).metadata()).toMatchObject({ format: 'png', width: 96, height: 96 });
+    expect(originalsOf(folder)['a.png.orig']?.equals(gif)).toBe(true);
+  });
+
   test('--in-place keeps no originals', async () => {
     const folder = await folderWith(await mendable());
     expect((await fix(folder, '--in-place')).code).toBe(0);

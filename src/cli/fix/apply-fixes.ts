@@ -122,6 +122,11 @@ async function convertFile({ file, folder, name, to }: Fix, options: FileOptions
   await finishNewFile(partial, opened);
   await requireUnchanged(path, opened);
   const original = isInPlace ? undefined : await keepOriginal(folder, name);
+  if (target === path) {
+    await rename(partial, path);
+    await syncFolder(folder);
+    return original;
+  }
   await addName(partial, target);
   await syncFolder(folder);
   try {
