@@ -8,13 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../src/client/client.js';
 import type { Api } from './harness/api.js';
+import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
+import { filesToMend, pageCommands } from './web/page-commands.js';
 
 /*
- * Every command that the README, the docs and the help texts print is run, in a folder and beside a service such as their
- * reader has. What can't be run here is at least one that exists, with options that exist.
+ * Every command that the README, the docs, the help texts and the page print is run, in a folder and beside a service such as
+ * their reader has. What can't be run here is at least one that exists, with options that exist.
  */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -34,11 +36,15 @@ type Names = readonly (readonly [RegExp, string])[];
 
 let server: TestServer;
 let api: Api;
+let pageApi: Api;
 let client: TrainyardClient;
 let home: string;
 /** Takes the events of webhooks. */
 let receiver: Server;
 const helpOf = new Map<string, string>();
+const noBrowser = whyNoBrowser();
+/** Each with the page that shows it; none without a browser. */
+let onPage: ReadonlyMap<string, string> = new Map();
 
 beforeAll(async () => {
   server = await startServer({ 'caption-grace-seconds': 0, 'webhook-allow': '127.0.0.1' });
@@ -64,8 +70,17 @@ beforeAll(async () => {
   await symlink(COMMAND, join(home, 'bin', 'trainyard'));
   await script('npx', '[ "$1" = --yes ] && shift\nshift\nexec trainyard "$@"');
   for (const trainer of ['python', 'jq', 'xdg-open']) await script(trainer, '[ -t 0 ] || cat >/dev/null\nexit 0');
+  await script('npm', 'exec curl -fsS -o /dev/null "$3"');
   await writeFile(join(home, 'token'), api.token);
-});
+  await mkdir(join(home, 'mend'));
+  for (const [name, bytes] of Object.entries(await filesToMend())) await writeFile(join(home, 'mend', name), bytes);
+  if (noBrowser !== undefined) return;
+  const browser = await startBrowser();
+  // An account of its own: examples delete and rename the datasets of the other.
+  pageApi = await server.api('a reader of the page');
+  onPage = await pageCommands(browser, server, pageApi);
+  await browser.close();
+}, 240_000);
 afterAll(async () => {
   receiver.close();
   await discardServer(server);
@@ -167,26 +182,33 @@ function runnable(line: string, names: Names): string {
   return names.reduce((text, [pattern, name]) => text.replace(pattern, name), command);
 }
 
-function run(line: string, cwd: string): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
+function run(line: string, cwd: string, { token } = api): Promise<Pick<Ended, 'code' | 'stdout' | 'stderr'>> {
   const env = {
     PATH: `${join(home, 'bin')}:${process.env.PATH}`,
     XDG_CONFIG_HOME: join(cwd, 'config'),
     TRAINYARD_URL: server.url,
-    TRAINYARD_TOKEN: api.token,
+    TRAINYARD_TOKEN: token,
     TRAINYARD_DATA: server.dataFolder,
   };
   return new Promise((resolve) => {
     execFile('sh', ['-c', line], { cwd, env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : error ? 128 : 0, stdout, stderr });
-    }).stdin?.end(api.token);
+    }).stdin?.end(token);
   });
 }
+
+/** The line as after an installation: the page names the package that the service serves. */
+function installed([line, where]: readonly [string, string]): readonly [string, string] {
+  return [line.replace(/^npx --yes \S+\/cli\S*\.tgz /, 'trainyard '), where];
+}
+
+const isOurs = ([line]: readonly [string, string]) => /^(npx (--yes \S+ )?)?trainyard /.test(line);
 
 describe('every command that is printed', () => {
   test('exists, and has the options that it is given', async () => {
     await readHelp();
     const unknown: string[] = [];
-    for (const [line, where] of await printedLines()) {
+    for (const [line, where] of [...(await printedLines()), ...onPage].map(installed).filter(isOurs)) {
       const words = line.replace(/^npx (--yes \S+ )?/, '').split(/ +/);
       const command = helpOf.has(words.slice(0, 3).join(' '))
         ? words.slice(0, 3).join(' ')
@@ -203,7 +225,7 @@ describe('every command that is printed', () => {
         );
     }
     expect(unknown).toEqual([]);
-  });
+  }, 240_000);
 
   test('does what it says, as far as that can be tried here', async () => {
     const failed: string[] = [];
@@ -222,4 +244,30 @@ describe('every command that is printed', () => {
     expect(failed.join('\n')).toBe('');
     expect(count).toBeGreaterThan(40);
   }, 240_000);
+
+  test.skipIf(noBrowser !== undefined)(
+    `does what it says where the page prints it${noBrowser === undefined ? '' : `, left out: ${noBrowser}`}`,
+    async () => {
+      const lines = [...onPage.keys()];
+      for (const part of ['npm i -g', ' login ', ' push photos', ' mount ', ' --fix', 'tar -x', 'sh -s --']) {
+        expect([part, lines.some((line) => line.includes(part))]).toEqual([part, true]);
+      }
+      const unpack = lines.find((line) => line.includes('tar -x'));
+      const failed: string[] = [];
+      for (const [line, where] of onPage) {
+        const cwd = await temporaryFolder();
+        for (const folder of ['photos', 'mend']) await cp(join(home, folder), join(cwd, folder), { recursive: true });
+        const own = line.replace(/\bFOLDER\b/, 'mend').replaceAll('/workspace/datasets', 'datasets');
+        // It checks what the line before it has unpacked.
+        const isVerifying = line.includes('sha256sum');
+        const command = isVerifying ? `${unpack?.replaceAll('/workspace/datasets', 'datasets')} && ${own}` : own;
+        const { code, stdout, stderr } = await run(command, cwd, pageApi);
+        if (code !== 0) failed.push(`${where}: ${command}\n  ended with ${code}: ${stdout}${stderr}`);
+        if (isVerifying) expect(stdout).toContain('intact');
+        await rm(cwd, { recursive: true });
+      }
+      expect(failed.join('\n')).toBe('');
+    },
+    240_000,
+  );
 });
