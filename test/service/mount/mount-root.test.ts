@@ -189,7 +189,7 @@ describe('serve --mount-root', () => {
     const control = await controlOf(api);
     const id = await datasetOf(api, await pairsOf(1), 'of-two');
     await api.json('PUT', `/${id}/links`, { control_1: control });
-    await warned('the name "their-depth", which it links to');
+    await warned('which it links to, so it is not mounted');
     expect(existsSync(join(root, 'of-two'))).toBe(false);
   });
 

@@ -63,7 +63,7 @@ export function LinkSection({ dataset, link: { slot, ...link }, word }: LinkSect
               ? 'The trainer stops, or counts the wrong region. Replace each mask with one of the shape of its target.'
               : 'The trainer stops at controls that are too small or too narrow. Replace each with a larger one.'}
           </Advice>
-          <SizeList {...lists} stems={misfit} />
+          <SizeList {...lists} label={`Sizes of the ${word} that don't fit`} stems={misfit} />
         </FindingGroup>
       )}
       {stretched.count > 0 && (
@@ -73,7 +73,7 @@ export function LinkSection({ dataset, link: { slot, ...link }, word }: LinkSect
               ? 'The trainer stretches each mask over its target, so that another region counts.'
               : 'Some models stretch each control to its target, others do not.'}
           </Advice>
-          <SizeList {...lists} stems={stretched} />
+          <SizeList {...lists} label={`Other aspect ratios of the ${word}`} stems={stretched} />
         </FindingGroup>
       )}
       {slot === 'mask' && <MaskWarnings datasetId={id} warnings={linked?.warnings ?? []} />}

@@ -22,17 +22,17 @@ export function AmbiguousList({ link, word }: LinkedFiles) {
   );
 }
 
+interface SizeListProps extends Pick<LinkedFiles, 'dataset' | 'link'> {
+  readonly label: string;
+  readonly stems: LinkedFiles['link']['misfit'];
+}
+
 /** Pairs with both sizes. */
-export function SizeList({
-  dataset,
-  link,
-  word,
-  stems,
-}: LinkedFiles & { readonly stems: LinkedFiles['link']['misfit'] }) {
+export function SizeList({ dataset, link, label, stems }: SizeListProps) {
   const targets = filesByStem(dataset.files);
   const counterparts = filesByStem(link.files);
   return (
-    <StemList label={`Sizes of the ${word}`} stems={stems.stems} total={stems.count}>
+    <StemList label={label} stems={stems.stems} total={stems.count}>
       {(stem) => {
         const [target] = targets.get(stem) ?? [];
         const [counterpart] = counterparts.get(stem) ?? [];
