@@ -1,15 +1,19 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { chmod, mkdir, readdir, readFile, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { withRootLock } from '../../src/service/mount/root-lock.js';
 import { whyNoBusybox } from '../harness/available.js';
 import { newRoot } from '../harness/mounting.js';
+import { eventually } from '../harness/server.js';
 
 const run = promisify(execFile);
 const SCRIPT = fileURLToPath(new URL('../../web/public/mount.sh', import.meta.url));
@@ -17,33 +21,66 @@ const SHELLS = [['dash'], ...(whyNoBusybox() === undefined ? [['busybox', 'sh']]
 
 const lineOf = (path: string) => `${createHash('sha256').update('a wagon').digest('hex')}  ${path}\n`;
 
+interface Service {
+  /** Adds to the folder that the archive has. */
+  readonly add?: (folder: string) => unknown;
+  readonly sums?: string;
+  readonly error?: string;
+  /** Answers with another archive. */
+  readonly archive?: (response: ServerResponse, archive: Buffer) => unknown;
+}
+
 /** Serves an archive of `yard` with a caption, the record of a mount, and what `add` makes of it. */
-async function serve({ add, sums, error }: { add?: (folder: string) => unknown; sums?: string; error?: string }) {
+async function serve({ add, sums, error, archive: answer = (response, bytes) => response.end(bytes) }: Service) {
   const source = await newRoot();
   const folder = join(source, 'yard');
   await mkdir(folder);
   await writeFile(join(folder, 'a.txt'), 'a wagon');
   await writeFile(join(folder, '.mount.json'), '{}');
   await add?.(folder);
-  await run('tar', ['-c', '-f', join(source, 'yard.tar'), '-C', source, 'yard']);
+  await run('tar', ['-c', '-S', '-f', join(source, 'yard.tar'), '-C', source, ...(await readdir(source))]);
   const archive = await readFile(join(source, 'yard.tar'));
   const server = createServer(({ url = '' }, response) => {
     if (error !== undefined) response.writeHead(403).end(`{"error_message":"${error}"}`);
-    else response.end(url.startsWith('/d/tar?') ? archive : (sums ?? lineOf('yard/a.txt')));
+    else if (url.startsWith('/d/tar?')) answer(response, archive);
+    else response.end(sums ?? lineOf('yard/a.txt'));
   });
   onTestFinished(() => void server.close());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/d/tar?digest=1`;
 }
 
-async function mountBy([program = '', ...args]: readonly string[], link: string, root: string) {
+function startMount([program = '', ...args]: readonly string[], link: string, root: string) {
   const child = spawn(program, [...args, SCRIPT, link, root], { stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise((resolve) => child.once('close', resolve));
-  const [code, stderr] = await Promise.all([closed, text(child.stderr)]);
-  return { code, stderr };
+  const saysSomething = once(child.stderr, 'data');
+  const ended = Promise.all([closed, text(child.stderr)]).then(([code, stderr]) => ({ code, stderr }));
+  return { ended, saysSomething };
 }
 
-const HOSTILE: [string, Parameters<typeof serve>[0]][] = [
+const mountBy = (shell: readonly string[], link: string, root: string) => startMount(shell, link, root).ended;
+
+/** The entries of a tar archive: empty files, with these names. */
+function* entriesOf(names: Iterable<string>): Generator<Buffer> {
+  for (const name of names) {
+    const header = Buffer.alloc(512);
+    header.write(name);
+    header.write('0000644\0' + '0000000\0'.repeat(2) + '00000000000\0'.repeat(2) + '        0', 100);
+    header.write('ustar\0' + '00', 257);
+    const sum = header.reduce((total, byte) => total + byte, 0);
+    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    yield header;
+  }
+}
+
+/** A hundred empty files at a time, for ever. */
+function* endlessArchive(): Generator<Buffer> {
+  for (let from = 0; ; from += 100) {
+    yield Buffer.concat([...entriesOf(Array.from({ length: 100 }, (_, i) => `yard/${from + i}`))]);
+  }
+}
+
+const HOSTILE: [string, Service][] = [
   ['a link in the archive', { add: (folder) => symlink('/', join(folder, 'b.txt')) }],
   ['a pipe in the archive', { add: (folder) => run('mkfifo', [join(folder, 'b.txt')]) }],
   [
@@ -52,6 +89,7 @@ const HOSTILE: [string, Parameters<typeof serve>[0]][] = [
   ],
   ['a file without a checksum', { add: (folder) => writeFile(join(folder, '.bashrc'), '') }],
   ['a checksum of a file outside', { sums: lineOf('yard/a.txt') + lineOf('yard/../../../../dev/zero') }],
+  ['a folder in the folder', { add: (folder) => mkdir(join(folder, 'b')) }],
   ['a name that a terminal obeys', { sums: lineOf('ya\u001b[2Jrd/a.txt') }],
 ];
 
@@ -70,4 +108,88 @@ test('mount.sh mounts the same without it, and prints no message that a terminal
   expect(await readFile(join(root, 'yard', 'a.txt'), 'utf8')).toBe('a wagon');
   const rejected = await mountBy(SHELLS[0]!, await serve({ error: 'a\u001b[2Jb' }), root);
   expect(rejected).toEqual({ code: 77, stderr: expect.stringContaining('a[2Jb\n') });
+});
+
+test('mount.sh reads no endless list of checksums, and no endless archive', async () => {
+  const longList = lineOf(`yard/${'x'.repeat(64 * 1024)}`).repeat(1100);
+  let taken = 0;
+  const flood = async (response: ServerResponse) => {
+    const files = Readable.from(endlessArchive());
+    files.on('data', () => {
+      taken += 100;
+    });
+    files.on('close', () => response.destroy());
+    response.on('close', () => files.destroy());
+    files.pipe(response);
+  };
+  for (const shell of SHELLS) {
+    const root = await newRoot();
+    expect((await mountBy(shell, await serve({ sums: longList }), root)).code).toBe(69);
+    taken = 0;
+    const flooded = await mountBy(shell, await serve({ archive: flood }), root);
+    expect(flooded).toEqual({ code: 76, stderr: expect.stringContaining('the archive has other files') });
+    expect(taken).toBeLessThan(500_000);
+    expect(await readdir(root)).toEqual([]);
+  }
+});
+
+test('mount.sh unpacks no file that is larger than the disk, although it is sparse', async () => {
+  const large = async (folder: string) => {
+    await writeFile(join(folder, 'b.txt'), '');
+    await truncate(join(folder, 'b.txt'), 2 ** 42);
+  };
+  const root = await newRoot();
+  const link = await serve({ add: large, sums: lineOf('yard/a.txt') + lineOf('yard/b.txt') });
+  expect((await mountBy(SHELLS[0]!, link, root)).code).toBe(74);
+  expect(await readdir(root)).toEqual([]);
+});
+
+const LOCK = '.trainyard-mount.lock';
+
+test.each(SHELLS)(
+  'mount.sh with %s waits for another, and for "trainyard mount", which waits for it',
+  async (...shell) => {
+    const root = await newRoot();
+    const signal = new AbortController().signal;
+    const asked: ServerResponse[] = [];
+    const slow = await serve({ archive: (response) => asked.push(response) });
+    const first = startMount(shell, slow, root);
+    await eventually(() => (asked.length > 0 ? true : undefined));
+    const second = startMount(shell, await serve({}), root);
+    await second.saysSomething;
+    let isWaiting = false;
+    const onWaiting = () => {
+      isWaiting = true;
+    };
+    const command = withRootLock(root, { signal, onWaiting }, async () => {});
+    await eventually(() => (isWaiting ? true : undefined));
+    asked[0]?.destroy();
+    expect((await first.ended).code).toBe(74);
+    expect(await second.ended).toMatchObject({ code: 0, stderr: expect.stringContaining('waiting for another mount') });
+    await command;
+
+    const third = await withRootLock(root, { signal }, async () => {
+      const waiting = startMount(shell, slow, root);
+      await waiting.saysSomething;
+      expect(asked).toHaveLength(1);
+      return waiting;
+    });
+    await eventually(() => (asked.length === 2 ? true : undefined));
+    asked[1]?.destroy();
+    expect((await third.ended).stderr).toContain('waiting for another mount');
+    expect(await readdir(root)).toEqual(['yard']);
+  },
+);
+
+test('mount.sh takes over the lock of a mount that was killed', async () => {
+  for (const shell of SHELLS) {
+    const root = await newRoot();
+    const long = new Date(Date.now() - 600_000);
+    for (const name of [LOCK, `${LOCK}-claim`]) {
+      await writeFile(join(root, name), '{}');
+      await utimes(join(root, name), long, long);
+    }
+    expect((await mountBy(shell, await serve({}), root)).code).toBe(0);
+    expect(await readdir(root)).toEqual(['yard']);
+  }
 });

@@ -6,7 +6,8 @@
 # LINK is what "trainyard link NAME" prints. Unpacks it in ROOT/.mount.sh.XXXXXX, compares every file with its SHA-256, and then
 # renames the folder to ROOT/NAME, after those of the dataset's controls and mask. Until then, folders that are there stay as they
 # are. One that trainyard did not mount, or with files that were changed or added since, is replaced only with --replace. Exit
-# codes are those of "trainyard mount".
+# codes are those of "trainyard mount". It waits while another mount into ROOT runs. It unpacks no more than the listed files, in at
+# most 15/16 of the free space of the disk.
 set -eu
 export LC_ALL=C
 unset CDPATH
@@ -24,14 +25,37 @@ get() {
   if [ -z "${wget-}" ]; then exec curl -f "$meter" "$1"; else exec wget -q -O - "$1"; fi
 }
 
+free_kilobytes() { df -Pk "$root" | awk 'NR == 2 { print $4 }'; }
+
 clean_up() {
   code=$?
   trap '' INT TERM HUP
   # shellcheck disable=SC2086 # process ids, none or several
-  [ -z "$jobs" ] || { kill $jobs && wait; } 2>/dev/null || :
+  [ -z "$jobs" ] || { kill $jobs || :; wait; } 2>/dev/null || :
   [ -z "$placing" ] || put_back
+  [ -z "$lock" ] || [ "$(cat "$lock" 2>/dev/null)" != "$holder" ] || rm -f -- "$lock"
   rm -rf -- "$temporary"
   exit "$code"
+}
+
+# Takes the lock of "trainyard mount", a file that its holder touches every 5 seconds. One that was not touched for two minutes
+# is of a process that has ended. Of several that find it so, the one that makes the claim removes it.
+take_lock() {
+  path=$root/.trainyard-mount.lock holder="{\"id\":\"${temporary##*.}\",\"pid\":$$,\"started\":null,\"machine\":null}"
+  until (set -C && : >"$path") 2>/dev/null; do
+    if [ -h "$path" ] || { [ -e "$path" ] && [ ! -f "$path" ]; }; then fail 73 "$path is in the way. Move it away."; fi
+    [ -n "$told" ] || echo "mount.sh: waiting for another mount into $root" >&2
+    told=yes
+    [ -z "$(find "$path-claim" -mmin +1 2>/dev/null)" ] || rm -f -- "$path-claim"
+    if [ -n "$(find "$path" -mmin +1 2>/dev/null)" ] && (set -C && : >"$path-claim") 2>/dev/null; then
+      [ -z "$(find "$path" -mmin +1 2>/dev/null)" ] || rm -f -- "$path"
+      rm -f -- "$path-claim"
+    else sleep 1; fi
+  done
+  printf %s "$holder" >"$path" || { rm -f -- "$path" && fail 74 "the disk of $root is full."; }
+  lock=$path
+  (while kill -0 $$ && touch -c -- "$lock"; do sleep 5; done) </dev/null >/dev/null 2>&1 &
+  jobs=$!
 }
 
 # Moves a folder from the archive into place. The old one is kept until all are.
@@ -62,7 +86,7 @@ changed() { # FOLDER
 }
 
 main() {
-  replace='' wget='' meter=-sS jobs='' placing='' failed='' unchanged=yes
+  replace='' wget='' meter=-sS jobs='' placing='' failed='' lock='' told='' unchanged=yes
   [ "${1-}" != --replace ] || { replace=yes && shift; }
   [ $# = 2 ] || fail 64 "usage: sh -s -- [--replace] 'LINK' ROOT"
   link=$1
@@ -79,7 +103,8 @@ main() {
   trap 'exit 143' TERM HUP
 
   sums="${link%%/tar\?*}/sha256sums?${link#*/tar\?}"
-  if ! (get "$sums") >"$temporary/sums"; then
+  # 64 MiB, in blocks of 512 bytes.
+  if ! (ulimit -f 131072 && get "$sums") >"$temporary/sums"; then
     reason=$([ -n "$wget" ] || curl -s "$sums" | head -c 4096 | sed -n 's/.*"error_message":"\([^"]*\)".*/\1/p' | printable)
     [ -z "$reason" ] || fail 77 "$reason"
     fail 69 "the service does not answer, or it rejects the link, which may have expired (see above)."
@@ -91,6 +116,7 @@ main() {
   # The dataset's own folder is the last.
   sed 's,^[0-9a-f]*  \([^/]*\)/.*,\1,' "$temporary/sums" | awk '!seen[$0]++' >"$temporary/names"
   [ -s "$temporary/names" ] || fail 76 'the answer is not that of a dataset service.'
+  take_lock
   while IFS= read -r name; do
     target=$root/$name
     if [ -n "$replace" ] || [ -z "$(ls -A -- "$target" 2>/dev/null)" ]; then unchanged='' && continue; fi
@@ -105,28 +131,36 @@ main() {
   fi
 
   [ ! -t 2 ] || meter='-#'
-  mkdir "$temporary/new" && mkfifo "$temporary/pipe"
-  get "$link" >"$temporary/pipe" &
-  sender=$! jobs=$!
-  tar -x -o -C "$temporary/new" <"$temporary/pipe" &
+  others='the archive has other files than those of the dataset.'
+  free=$(free_kilobytes) max=$(($(cat "$temporary/sums" "$temporary/names" | wc -l))) beat=$jobs
+  mkdir "$temporary/new" && mkfifo "$temporary/sent" "$temporary/limited" "$temporary/listed"
+  get "$link" >"$temporary/sent" &
+  sender=$! jobs="$jobs $!"
+  head -c $((free / 16 * 15 * 1024)) <"$temporary/sent" >"$temporary/limited" &
   jobs="$jobs $!"
-  wait $! || failed="the archive could not be unpacked in $root"
+  # A sparse file may be large without needing space.
+  (ulimit -f $((free * 2)) && exec tar -x -v -o -C "$temporary/new") <"$temporary/limited" >"$temporary/listed" &
+  unpacker=$! jobs="$jobs $!"
+  # Ends tar, by SIGPIPE, when there are many entries too many. A few are counted below.
+  head -n $((max + 100)) <"$temporary/listed" >/dev/null &
+  jobs="$jobs $!"
+  wait $unpacker || failed=$?
+  [ "$failed" != 141 ] || fail 76 "$others"
+  [ -z "$failed" ] || failed="the archive could not be unpacked in $root"
   wait $sender || failed="the connection broke, or a file of the service is damaged"
-  jobs=''
-  if [ "$(df -Pk "$root" | awk 'NR == 2 { print $4 }')" -lt 64 ] && [ -n "$failed" ]; then fail 74 "the disk of $root is full."; fi
+  jobs=$beat
+  if [ -n "$failed" ] && [ "$(free_kilobytes)" -lt $((free / 8 + 64)) ]; then fail 74 "the disk of $root is full."; fi
   [ -z "$failed" ] || fail 74 "$failed (see above). Nothing was changed; try again."
   odd=$(find "$temporary/new" ! -type d \( ! -type f -o -perm -4000 -o -perm -2000 \) | head -n 1 | printable)
   [ -z "$odd" ] || fail 76 "the archive has a link, a device or a program: ${odd##*/}"
   (cd "$temporary/new" && exec sha256sum -c) <"$temporary/sums" >"$temporary/checked" 2>&1 &
-  jobs=$!
+  jobs="$beat $!"
   wait $! || fail 65 "files are missing or damaged: $(grep -v ': OK$' "$temporary/checked" | head -n 5)"
-  jobs=''
-  # The records of the mount are not among the checksums.
-  count=$(($(find "$temporary/new" -type f | wc -l)))
+  jobs=$beat
+  # The records of the mount, and the folders, are not among the checksums.
+  count=$(($(find "$temporary/new" | wc -l) - $(wc -l <"$temporary/names") - 1))
   while IFS= read -r name; do [ -f "$temporary/new/$name/.mount.json" ] || count=0; done <"$temporary/names"
-  if [ "$count" != $(($(cat "$temporary/sums" "$temporary/names" | wc -l))) ]; then
-    fail 76 'the archive has other files than those of the dataset.'
-  fi
+  [ "$count" = "$max" ] || fail 76 "$others"
 
   mkdir "$temporary/old"
   # Only renames are left: a signal between two of them would leave folders of different moments.
