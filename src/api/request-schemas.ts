@@ -71,7 +71,7 @@ export const captionsBody = z.object({
 
 export const removalBody = z.object({
   filenames: z.array(rawName).min(1).max(MAX_NAMES_PER_REQUEST),
-  ifMatch: z.record(z.string(), etagOrNull).optional().meta({
+  ifMatch: z.record(rawName, etagOrNull).optional().meta({
     description: 'The ETag that a file must have, by filename. Files that are not named here are deleted in any case.',
   }),
 });

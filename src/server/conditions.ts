@@ -30,6 +30,9 @@ export function conditionOf(headers: IncomingHttpHeaders): WriteCondition | unde
   };
 }
 
+/** A list of a few ETags. A body could have one of millions, which would be stored with the upload. */
+const MAX_ETAG_LENGTH = 1000;
+
 /**
  * The condition of a write that replaces a file with this ETag, or adds a file if the ETag is null.
  *
@@ -38,7 +41,7 @@ export function conditionOf(headers: IncomingHttpHeaders): WriteCondition | unde
  */
 export function expectedConditionOf(etag: unknown, path: string): WriteCondition {
   if (etag === null) return { ifNoneMatch: '*' };
-  if (typeof etag !== 'string') throw malformedTags(path);
+  if (typeof etag !== 'string' || etag.length > MAX_ETAG_LENGTH) throw malformedTags(path);
   return { ifMatch: tagsOf(path, etag, { acceptsWeak: false }) };
 }
 

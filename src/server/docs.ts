@@ -44,7 +44,11 @@ export async function registerDocs(app: App, { version, publicUrl }: ServerOptio
     transform: documentRoute,
     transformObject: documentBodies,
   });
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+  let text: Buffer | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    text ??= Buffer.from(JSON.stringify(app.swagger()));
+    return reply.type('application/json; charset=utf-8').send(text);
+  });
 }
 
 /** Documents the token or read link that `requireToken` requires of a request, and all answers. */

@@ -36,7 +36,7 @@ export function errorResponse(
   const body = {
     error_code: number,
     error_message: shortened(withoutTokens(message)),
-    ...(detail.length > 0 && { detail: [...detail] }),
+    ...(detail.length > 0 && { detail: detail.map(shortenedProblem) }),
   };
   return { status, headers, body };
 }
@@ -44,6 +44,10 @@ export function errorResponse(
 /** Zod's message for a missing field speaks of `undefined`, which JSON does not have. */
 function explained(message: string): string {
   return message.replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1');
+}
+
+function shortenedProblem({ path, message }: FieldProblem): FieldProblem {
+  return { path: shortened(path), message: shortened(message) };
 }
 
 function shortened(message: string): string {

@@ -74,6 +74,14 @@ describe('reading a file', () => {
     expect((await get('dog%201.jpg', { 'if-range': '"x"', range: 'bytes=0-1' })).status).toBe(200);
   });
 
+  test('HEAD returns the headers of the whole file, also with a range', async () => {
+    const ranged = await api.raw('HEAD', `/${id}/files/dog%201.jpg`, { headers: { range: 'bytes=1-2' } });
+    expect({ status: ranged.status, length: ranged.headers.get('content-length') }).toEqual({
+      status: 200,
+      length: String(image.length),
+    });
+  });
+
   test('HEAD returns only the headers', async () => {
     const response = await api.raw('HEAD', `/${id}/files/dog%201.jpg`);
     expect([response.status, response.headers.get('content-length')]).toEqual([200, String(image.length)]);

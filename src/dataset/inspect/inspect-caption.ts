@@ -104,17 +104,36 @@ function notUtf8(reason: string): InspectionError {
   return new InspectionError('CAPTION_NOT_UTF8', `${reason}. ${ADVICE}`);
 }
 
-/** Reads a piece again, character by character, beginning with the last character that began before the piece. */
+/** Reads a piece again, beginning with the last character that began before it, and then character by character. */
 function describeFirstBadByte(file: FileBytes, failedPiece: number): string {
-  let offset = Math.max(0, failedPiece - 3);
-  // A continuation byte can't begin a character, and the character that it belongs to was valid.
-  while (offset < failedPiece && isContinuation(file.at(offset, 1)[0] ?? 0)) offset++;
+  const start = characterNear(file, failedPiece);
+  let offset = characterNear(file, start + validBytes(file.upTo(start, PIECE_BYTES)));
   for (;;) {
     const bytes = file.upTo(offset, 4);
     const length = characterBytes(bytes);
     if (length === 0) return describeByte(bytes, offset);
     offset += length;
   }
+}
+
+/** The beginning of the last character that begins at most three bytes before `offset`. All before it are valid. */
+function characterNear(file: FileBytes, offset: number): number {
+  let start = Math.max(0, offset - 3);
+  // A continuation byte can't begin a character, and the character that it belongs to was valid.
+  while (start < offset && isContinuation(file.at(start, 1)[0] ?? 0)) start++;
+  return start;
+}
+
+/** The length of the longest beginning that is UTF-8, or becomes it with more bytes, by bisection. */
+function validBytes(bytes: Buffer): number {
+  let [valid, invalid] = [0, bytes.length + 1];
+  while (invalid - valid > 1) {
+    const middle = (valid + invalid) >> 1;
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    if (decodePiece(decoder, bytes.subarray(0, middle), { last: false }) === undefined) invalid = middle;
+    else valid = middle;
+  }
+  return valid;
 }
 
 const isContinuation = (byte: number) => byte >= 0x80 && byte <= 0xbf;

@@ -54,15 +54,20 @@ export async function streamAllEvents(reply: FastifyReply, accountId: string, co
   const boundIds = reply.request.grant?.datasetIds;
   const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
   const events = watchAccount(accountId, signal);
-  // Waits for `open`, so that a client misses no change that follows the response headers.
-  await events.next();
-  await stream(reply, { context, signal }, async (send) => {
-    for await (const event of events) {
-      if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
-      if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
-      else if (event.type === 'deleted') await send('deleted', { id: event.id });
-    }
-  });
+  try {
+    // Waits for `open`, so that a client misses no change that follows the response headers.
+    await events.next();
+    await stream(reply, { context, signal }, async (send) => {
+      for await (const event of events) {
+        if (boundIds && event.type !== 'open' && !boundIds.includes(idOf(event))) continue;
+        if (event.type === 'dataset') await send('dataset', datasetToWire(event.summary));
+        else if (event.type === 'deleted') await send('deleted', { id: event.id });
+      }
+    });
+  } finally {
+    // The answer to HEAD takes no event, and the watch would go on.
+    void events.return(undefined);
+  }
 }
 
 function idOf(event: Exclude<AccountEvent, { type: 'open' }>): string {

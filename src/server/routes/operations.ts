@@ -11,6 +11,15 @@ const READY_TIMEOUT_MS = 5000;
 
 /** Routes for load balancers and monitoring. */
 export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg, uploadOrigin }: RouteContext): void {
+  let checking: Promise<void> | undefined;
+  /** Joins a check that is running: probes need no token, and each check writes to the store. */
+  const checkOnce = () => {
+    checking ??= checkReady().finally(() => {
+      checking = undefined;
+    });
+    return checking;
+  };
+
   app.get('/healthz', route('Whether the process is alive', { response: { 200: wireHealth } }), async () => ({
     status: 'ok' as const,
   }));
@@ -23,7 +32,7 @@ export function registerOperationRoutes(app: App, { checkReady, metrics, ffmpeg,
       const timeout = wait(READY_TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
         throw new Error(`No answer within ${READY_TIMEOUT_MS} ms.`);
       });
-      await Promise.race([checkReady(), timeout])
+      await Promise.race([checkOnce(), timeout])
         .catch((error) => {
           throw new ServiceError('unavailable', 'The catalog or the blob store does not answer.', { cause: error });
         })

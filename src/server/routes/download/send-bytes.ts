@@ -34,7 +34,8 @@ export async function sendBytes(
   });
   if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
   reply.type(contentType);
-  const appliesRange = headers['if-range'] === undefined || headers['if-range'] === etag;
+  // Ranges are defined for GET alone (RFC 9110, 14.2).
+  const appliesRange = method === 'GET' && (headers['if-range'] === undefined || headers['if-range'] === etag);
   const rangeHeader = appliesRange && RANGES.test(headers.range ?? '') ? headers.range : undefined;
   const ranges = rangeHeader && parseRange(sizeBytes, rangeHeader);
   if (ranges === -1) {
