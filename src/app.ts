@@ -23,6 +23,7 @@ import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode
 import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js';
 import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
+import { AccountTurns } from './service/limits/account-turns.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
@@ -87,6 +88,8 @@ export async function openApp(config: Config, logger: Logger) {
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, sessions, rechecks, now } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
+  const turns = new AccountTurns();
+  const takeTurn = (accountId: string) => turns.take(accountId);
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
@@ -103,6 +106,7 @@ export async function openApp(config: Config, logger: Logger) {
       decodeClip: clipDecoder(ffmpeg, { runInSlot: (request, work) => pool.runInSlot(request, work) }),
       expectedDecodeSeconds,
     }),
+    takeTurn,
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
     wakeRechecks: () => backgroundRechecks.wake(),
@@ -188,6 +192,7 @@ export async function openApp(config: Config, logger: Logger) {
       webhooks: webhooks.service,
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
+      takeTurn,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => watchAccount(dependencies, accountId, signal),
       checkReady: async () => {

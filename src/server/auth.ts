@@ -5,6 +5,7 @@ import type { ReadLinkParts } from '../service/download/read-links.js';
 import { type Grant, isExpired } from '../storage/catalog/accounts/grant.js';
 import type { RouteContext } from './context.js';
 import { RequestRate } from './limits/request-rate.js';
+import { RequestsInFlight } from './limits/requests-in-flight.js';
 import { cookieOf } from './session/cookie.js';
 import { isFromPage, requireSameSession } from './session/page-request.js';
 import { requireShared } from './session/share-access.js';
@@ -35,7 +36,7 @@ declare module 'fastify' {
 
 type AuthDependencies = Pick<
   RouteContext,
-  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'now'
+  'accounts' | 'readLinks' | 'limits' | 'failedLogins' | 'sessionCookie' | 'takeTurn' | 'maxConnections' | 'now'
 >;
 
 /**
@@ -43,8 +44,9 @@ type AuthDependencies = Pick<
  * does not allow, before their body is read.
  */
 export function requireToken(scope: FastifyInstance, dependencies: AuthDependencies): void {
-  const { accounts, readLinks, limits, failedLogins, sessionCookie, now } = dependencies;
+  const { accounts, readLinks, limits, failedLogins, sessionCookie, takeTurn, maxConnections, now } = dependencies;
   const requestRate = new RequestRate(limits.accountRequestsPerSecond);
+  const requestsInFlight = new RequestsInFlight(Math.ceil(maxConnections / 2));
   scope.decorateRequest('accountId', '');
   scope.decorateRequest('secret', '');
   scope.decorateRequest('grant', undefined);
@@ -88,7 +90,9 @@ export function requireToken(scope: FastifyInstance, dependencies: AuthDependenc
     request.secret = credential?.secret ?? '';
     request.grant = credential && (await grantOf(request, credential));
     request.accountId = request.grant?.accountId ?? (await accountByLink(request));
+    requestsInFlight.admit(request.accountId, reply.raw);
     await requestRate.admit(request.accountId, { isPoll: config.isPolled === true });
+    await takeTurn(request.accountId);
     if (request.grant !== undefined) requireRight(request, request.grant);
     // A cache in between knows that a request with Authorization is one person's (RFC 9111, 3.5), but not of cookies.
     if (credential?.isSession === true) reply.header('cache-control', 'private, no-cache');

@@ -42,6 +42,8 @@ export interface ServerDependencies {
   readonly sessions: Sessions;
   readonly links: UploadLinks;
   readonly readLinks: ReadLinks;
+  /** Resolves when the account may begin another piece of work. */
+  readonly takeTurn: (accountId: string) => Promise<void>;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
@@ -73,4 +75,6 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly stopping: AbortSignal;
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
+  /** The effective limit of connections. */
+  readonly maxConnections: number;
 }

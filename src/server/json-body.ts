@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyRequest } from 'fastify';
+import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
 
@@ -11,25 +13,51 @@ const MIN_BYTES_PER_SECOND = 8 * 1024;
  */
 export const SMALL_BODY_BYTES = 16 * 1024;
 
-let bufferedBytes = 0;
+/** The bytes of larger bodies, from their arrival to the end of the answer. */
+const heldBytes = { total: 0, byRequest: new Map<FastifyRequest, number>(), byAccount: new Map<string, number>() };
 
-/** The bytes of all larger JSON bodies that are arriving. */
+/** The bytes of all larger JSON bodies that are arriving, or whose requests are not answered yet. */
 export function bufferedBodyBytes(): number {
-  return bufferedBytes;
+  return heldBytes.total;
+}
+
+/** Gives back the memory of a request's body. */
+export function releaseBody(request: FastifyRequest): void {
+  holdBody(request, 0);
+}
+
+/** @returns the bytes of all bodies of the request's account */
+function holdBody(request: FastifyRequest, bytes: number): number {
+  const { byRequest, byAccount } = heldBytes;
+  const { accountId } = request;
+  const added = bytes - (byRequest.get(request) ?? 0);
+  const ofAccount = (byAccount.get(accountId) ?? 0) + added;
+  heldBytes.total += added;
+  if (bytes === 0) byRequest.delete(request);
+  else byRequest.set(request, bytes);
+  if (ofAccount === 0) byAccount.delete(accountId);
+  else byAccount.set(accountId, ofAccount);
+  return ofAccount;
 }
 
 /** Limits that are checked before parsing: a byte of a body can become a hundred bytes of memory. */
 const MAX_DEPTH = 32;
-const MAX_VALUES = 200_000;
+/** Far more than a thousand captions or names have; a route whose batches are larger says so. */
+const MAX_VALUES = 20_000;
+
+/** Bytes that are checked in a row. */
+const BYTES_PER_TURN = 1024 * 1024;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
-const OPENING = [0x5b, 0x7b];
-const CLOSING = [0x5d, 0x7d];
+const OPENING_BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 /**
- * Reads a body that is small enough to be held in memory.
+ * Reads a body that is small enough to be held in memory. `releaseBody` must be called when the request is answered.
  *
  * @throws ServiceError `too_large` beyond the limit of the route, `request_too_slow`, `upload_cut_short`, `overloaded` if
  * too many large bodies arrive at once
@@ -44,9 +72,11 @@ export function readBody(
 ): Promise<Buffer> {
   const { raw } = request;
   const tooLarge = `The JSON body has more than ${bodyLimit} bytes. Send smaller batches.`;
-  const chunks: Buffer[] = [];
+  // One account can't keep others from sending theirs.
+  const maxOfAccount = Math.max(maxBufferedBytes / 2, MAX_BATCH_BODY_BYTES);
+  // Chunks are copied: a client can send chunks of one byte, and each of them as an object takes a hundred.
+  let body = Buffer.alloc(0);
   let bytes = 0;
-  let countedBytes = 0;
   let stopReading = () => {};
   return new Promise<Buffer>((resolve, reject) => {
     const fail = (code: ErrorCode, message: string) => reject(new ServiceError(code, message));
@@ -59,15 +89,20 @@ export function readBody(
     };
     let timer = setTimeout(checkPace, requestSeconds * 1000);
     const onData = (chunk: Buffer) => {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > bodyLimit) fail('too_large', tooLarge);
+      if (bytes + chunk.length > bodyLimit) {
+        fail('too_large', tooLarge);
+        return;
+      }
+      if (bytes + chunk.length > body.length) {
+        const larger = Buffer.allocUnsafe(Math.min(bodyLimit, 2 * (bytes + chunk.length)));
+        body.copy(larger, 0, 0, bytes);
+        body = larger;
+      }
+      bytes += chunk.copy(body, bytes);
       if (bytes <= SMALL_BODY_BYTES) return;
-      bufferedBytes += bytes - countedBytes;
-      countedBytes = bytes;
-      if (bufferedBytes > maxBufferedBytes) {
-        const limit = `more than ${maxBufferedBytes} bytes of requests at once (--body-memory-bytes)`;
-        fail('overloaded', `The server is receiving ${limit}. Try again.`);
+      if (holdBody(request, bytes) > maxOfAccount || heldBytes.total > maxBufferedBytes) {
+        const limit = `more than ${maxBufferedBytes} bytes of requests at once, or half of that of this account (--body-memory-bytes)`;
+        fail('overloaded', `The server is handling ${limit}. Try again.`);
       }
     };
     const onClose = () => reject(connectionClosed());
@@ -76,14 +111,25 @@ export function readBody(
     else
       raw
         .on('data', onData)
-        .once('end', () => resolve(Buffer.concat(chunks)))
+        .once('end', () => resolve(body.subarray(0, bytes)))
         .once('close', onClose);
     stopReading = () => {
       clearTimeout(timer);
       raw.off('data', onData).off('close', onClose).pause();
-      bufferedBytes -= countedBytes;
     };
-  }).finally(() => stopReading());
+  })
+    .catch((error) => {
+      releaseBody(request);
+      throw error;
+    })
+    .finally(() => stopReading());
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Values that the JSON body of the route may have; 20,000 by default. */
+    maxValues?: number;
+  }
 }
 
 /**
@@ -91,12 +137,13 @@ export function readBody(
  *
  * @throws ServiceError `unsupported_body`, `malformed_body`
  */
-export function parseJsonBody(contentType: string | undefined, body: Buffer): unknown {
+export async function parseJsonBody({ headers, routeOptions }: FastifyRequest, body: Buffer): Promise<unknown> {
+  const contentType = headers['content-type'];
   if (body.length === 0) return undefined;
   if (contentType !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)) {
     throw new ServiceError('unsupported_body', `The body must be application/json, not ${contentType.slice(0, 100)}.`);
   }
-  checkStructure(body);
+  await checkStructure(body, routeOptions.config.maxValues ?? MAX_VALUES);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
   } catch (error) {
@@ -105,35 +152,39 @@ export function parseJsonBody(contentType: string | undefined, body: Buffer): un
   }
 }
 
-/** Checks the depth and the number of values, outside of strings. @throws ServiceError `malformed_body` */
-function checkStructure(body: Buffer): void {
+/**
+ * Checks the depth and the number of values, outside of strings. Others get their turns in between.
+ *
+ * @throws ServiceError `malformed_body`
+ */
+async function checkStructure(body: Buffer, maxValues: number): Promise<void> {
   let depth = 0;
   let values = 1;
+  let isInString = false;
+  let nextTurnAt = BYTES_PER_TURN;
   for (let at = 0; at < body.length; at++) {
-    const byte = body[at] ?? 0;
-    if (byte === QUOTE) at = endOfString(body, at);
+    if (at >= nextTurnAt) {
+      nextTurnAt += BYTES_PER_TURN;
+      await turn();
+    }
+    const byte = body[at];
+    if (isInString) {
+      if (byte === BACKSLASH) at++;
+      else isInString = byte !== QUOTE;
+    } else if (byte === QUOTE) isInString = true;
     else if (byte === COMMA) values++;
-    else if (OPENING.includes(byte)) {
+    else if (byte === OPENING_BRACKET || byte === OPENING_BRACE) {
       depth++;
       values++;
-    } else if (CLOSING.includes(byte)) depth--;
+    } else if (byte === CLOSING_BRACKET || byte === CLOSING_BRACE) depth--;
     if (depth > MAX_DEPTH) {
       throw new ServiceError('malformed_body', `The JSON body is nested more than ${MAX_DEPTH} levels deep.`);
     }
-    if (values > MAX_VALUES) {
+    if (values > maxValues) {
       throw new ServiceError(
         'malformed_body',
-        `The JSON body has more than ${MAX_VALUES} values. Send smaller batches.`,
+        `The JSON body has more than ${maxValues} values. Send smaller batches.`,
       );
     }
   }
-}
-
-/** The offset of the closing quotation mark, or the end of the body. */
-function endOfString(body: Buffer, start: number): number {
-  for (let at = start + 1; at < body.length; at++) {
-    if (body[at] === BACKSLASH) at++;
-    else if (body[at] === QUOTE) return at;
-  }
-  return body.length;
 }

@@ -12,9 +12,10 @@ import { endStalledResponses } from './connections/stalled-responses.js';
 import type { RouteContext, ServerDependencies, ServerOptions } from './context.js';
 import { registerDocs } from './docs.js';
 import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './errors.js';
-import { bufferedBodyBytes, parseJsonBody, readBody, SMALL_BODY_BYTES } from './json-body.js';
+import { bufferedBodyBytes, parseJsonBody, readBody, releaseBody, SMALL_BODY_BYTES } from './json-body.js';
 import { limitConnections } from './limits/connections.js';
 import { FailedLogins } from './limits/failed-logins.js';
+import { limitUnsentAnswers } from './limits/unsent-answers.js';
 import { registerAccountRoutes } from './routes/account.js';
 import { registerBulkRoutes } from './routes/bulk.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
@@ -74,7 +75,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', async (request: FastifyRequest) =>
-    parseJsonBody(request.headers['content-type'], await readBody(request, bodyLimits)),
+    parseJsonBody(request, await readBody(request, bodyLimits)),
   );
   app.addHook('preParsing', async (request) => {
     // The body of a GET has no meaning, but it has limits.
@@ -96,12 +97,18 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
   const connections = limitConnections(app, limits.maxConnections);
+  const unsentAnswers = limitUnsentAnswers(app);
   metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
-  metrics.gauge('trainyard_body_memory_bytes', 'Request bodies that are held in memory.', bufferedBodyBytes);
+  metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests that are not answered yet.', bufferedBodyBytes);
+  metrics.gauge('trainyard_unsent_answer_bytes', 'Large answers that clients have not read yet.', () =>
+    unsentAnswers.bytes(),
+  );
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
-  const context: RouteContext = { ...dependencies, ...options, stopping, failedLogins };
+  const maxConnections = connections.max;
+  const context: RouteContext = { ...dependencies, ...options, maxConnections, stopping, failedLogins };
   app.addHook('onResponse', async (request, reply) => {
+    releaseBody(request);
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
     const status = reply.statusCode;

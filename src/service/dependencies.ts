@@ -61,6 +61,8 @@ export interface ServiceDependencies {
   readonly checkReceived?: () => void;
   /** Starts to look for rechecks that are not finished and returns at once. */
   readonly wakeRechecks?: () => void;
+  /** Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most. */
+  readonly takeTurn?: (accountId: string) => Promise<void>;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

@@ -59,11 +59,14 @@ test('connections without a request make room for new ones', async () => {
 
 test('if every connection has a request, a further one is told so, until one ends', async () => {
   await start({ 'max-connections': MAX_CONNECTIONS });
-  const events = headOf('GET', new URL(`${api.url}${BASE_PATH}/events`), { Authorization: `Bearer ${api.token}` });
+  // One account may have half of the connections.
+  const tokens = [api.token, (await server.api('other')).token];
+  const eventsOf = (token: string) =>
+    headOf('GET', new URL(`${api.url}${BASE_PATH}/events`), { Authorization: `Bearer ${token}` });
   const clients: RawClient[] = [];
   for (let count = 0; count < MAX_CONNECTIONS; count++) {
     const client = await RawClient.open(server.url);
-    await client.send(events);
+    await client.send(eventsOf(tokens[count % 2] ?? ''));
     await eventually(() => (client.received === '' ? undefined : true));
     clients.push(client);
   }
@@ -76,6 +79,28 @@ test('if every connection has a request, a further one is told so, until one end
   await refused.closed();
   await clients.pop()?.hangUp();
   await eventually(async () => ((await fetch(`${server.url}/openapi.json`)).ok ? true : undefined));
+  for (const client of clients) await client.hangUp();
+});
+
+test('one account takes half of the connections, and others are answered', async () => {
+  await start({ 'max-connections': MAX_CONNECTIONS });
+  const events = headOf('GET', new URL(`${api.url}${BASE_PATH}/events`), { Authorization: `Bearer ${api.token}` });
+  const clients: RawClient[] = [];
+  for (let count = 0; count < MAX_CONNECTIONS / 2; count++) {
+    const client = await RawClient.open(server.url);
+    await client.send(events);
+    await eventually(() => (client.received === '' ? undefined : true));
+    clients.push(client);
+  }
+  const { status, body, headers } = await api.list();
+  expect({ status, message: body.error_message }).toEqual({
+    status: 429,
+    message: expect.stringContaining('20 requests in flight'),
+  });
+  expect(headers.get('retry-after')).toBe('2');
+  expect((await (await server.api('other')).list()).status).toBe(200);
+  await clients.pop()?.hangUp();
+  await eventually(async () => ((await api.list()).status === 200 ? true : undefined));
   for (const client of clients) await client.hangUp();
 });
 

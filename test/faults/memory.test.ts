@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { captionPieces } from './contents.js';
-import { pourDirect, pourLink } from './raw-client.js';
+import { headOf, pourDirect, pourLink } from './raw-client.js';
 import { faultsOf, peakMegabytes } from './remains.js';
 
 const MEGABYTE = 1_000_000;
@@ -42,4 +45,31 @@ test('memory does not grow with the size of concurrent uploads', async () => {
   expect(faultsOf(server)).toEqual([]);
   expect(afterLarge).toBeLessThan(MAX_MEGABYTES);
   expect(afterLarge - afterSmall).toBeLessThan(MAX_GROWTH_MEGABYTES);
+});
+
+test('answers that their clients do not read take a bounded amount of memory', { timeout: 120_000 }, async () => {
+  const id = await api.newDataset();
+  const text = 'word '.repeat(13_000);
+  for (let first = 0; first < 400; first += 200) {
+    const names = Array.from({ length: 200 }, (_, i) => `${first + i}.txt`);
+    const captions = names.map((filename) => ({ filename, text }));
+    expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
+  }
+  const filenames = Array.from({ length: 1000 }, (_, i) => `${i % 400}.txt`);
+  const body = JSON.stringify({ filenames });
+  const url = new URL(`${api.url}${BASE_PATH}/${id}/captions`);
+  const headers = { Authorization: `Bearer ${api.token}`, 'Content-Length': body.length };
+  const clients: Socket[] = [];
+  for (let i = 0; i < 40; i++) {
+    const socket = connect(Number(url.port), url.hostname).pause();
+    await once(socket, 'connect');
+    socket.write(headOf('POST', url, headers) + body);
+    clients.push(socket);
+  }
+  // Each answer has 65 MB.
+  expect(
+    (await api.json<{ captions: { text: string }[] }>('POST', `/${id}/captions`, { filenames })).body.captions,
+  ).toHaveLength(1000);
+  for (const client of clients) client.destroy();
+  expect(peakMegabytes(server)).toBeLessThan(400);
 });

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { MAX_BATCH_BODY_BYTES, MAX_DIRECT_BYTES } from '../../api/limits.js';
+import { MAX_BATCH_BODY_BYTES, MAX_BATCH_FILES, MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { changeHeaders, datasetParams, fileParams, uploadLinksBody, writeHeaders } from '../../api/request-schemas.js';
 import {
   wireBytes,
@@ -21,6 +21,9 @@ import { routesTagged } from '../docs.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
+
+/** A size and a condition for each file of the largest batch. */
+const MAX_BATCH_VALUES = 2 * MAX_BATCH_FILES + 1000;
 
 const DIRECT_LIMIT = {
   bytes: MAX_DIRECT_BODY_BYTES,
@@ -51,6 +54,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
     '/:id/get-upload-endpoint',
     {
       bodyLimit: MAX_BATCH_BODY_BYTES,
+      config: { maxValues: MAX_BATCH_VALUES },
       ...route('Signed links to upload files of known sizes', {
         params: datasetParams,
         headers: changeHeaders,

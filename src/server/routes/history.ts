@@ -16,6 +16,7 @@ import {
   revisionParams,
   revisionsQuery,
 } from '../../api/request-schemas.js';
+import { ServiceError } from '../../dataset/errors.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
 import type { DifferenceWithTexts, RevisionDifference } from '../../service/history/revision-difference.js';
 import { authorOf } from '../author.js';
@@ -26,7 +27,7 @@ import { fileToWire, timeOf } from '../to-wire.js';
 const route = routesTagged('history');
 
 /** Routes to read, restore and pin the revisions of a dataset. */
-export function registerHistoryRoutes(app: App, { history }: RouteContext): void {
+export function registerHistoryRoutes(app: App, { history, accounts, limits }: RouteContext): void {
   app.get(
     '/:id/revisions',
     route('List the kept revisions, newest first', {
@@ -107,9 +108,11 @@ export function registerHistoryRoutes(app: App, { history }: RouteContext): void
       params: revisionParams,
       body: pinBody,
       response: { 200: wireRevision },
-      errors: ['revision_not_found', 'invalid_field'],
+      errors: ['revision_not_found', 'invalid_field', 'quota_exceeded'],
     }),
     async (request) => {
+      const { historyBytes } = await accounts.usage(request.accountId);
+      if (historyBytes > limits.account.bytes) throw historyTooLarge(historyBytes, limits.account.bytes);
       const pin = { by: request.grant?.accountName ?? '', note: request.body?.note ?? null };
       return revisionToWire(await history.setPin(keyOf(request), request.params.number, pin), request);
     },
@@ -126,6 +129,12 @@ export function registerHistoryRoutes(app: App, { history }: RouteContext): void
       return revisionToWire(await history.setPin(keyOf(request), request.params.number, null), request);
     },
   );
+}
+
+/** Retention deletes other revisions, but none that is pinned. */
+function historyTooLarge(historyBytes: number, maxBytes: number): ServiceError {
+  const message = `The history of the account has ${historyBytes} bytes, more than the ${maxBytes} that its files may have (--account-bytes). End the pins of other revisions first.`;
+  return new ServiceError('quota_exceeded', message);
 }
 
 function keyOf({ accountId, params }: FastifyRequest<{ Params: { id: string } }>) {

@@ -60,7 +60,7 @@ export class BulkRemovals {
     removal: Removal,
     author?: Author,
   ): Promise<RemovedFiles> {
-    const { catalog, now } = this.#dependencies;
+    const { catalog, now, takeTurn } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const results = new Map<string, RemovedFile>();
     let revision: number | undefined;
@@ -76,6 +76,7 @@ export class BulkRemovals {
       }
     };
     for (let start = 0; start < filenames.length; start += FILES_PER_TRANSACTION) {
+      if (start > 0) await takeTurn?.(key.accountId);
       const slice = filenames.slice(start, start + FILES_PER_TRANSACTION);
       const change = { datasetId: key.id, filenames: slice, now: now(), isActivity: true, ...(author && { author }) };
       const changed = await catalog.change(change, (group, stem) =>

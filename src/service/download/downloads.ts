@@ -107,15 +107,11 @@ export class Downloads {
   }
 
   /**
-   * Reads captions, in the order of `filenames` and without byte order marks. The text of one over 64 KiB is null.
+   * Finds captions, in the order of `filenames`.
    *
-   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`, `bytes_replaced`; `invalid_field` if a
-   * file is not a caption
+   * @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found`; `invalid_field` if a file is not a caption
    */
-  async captions(
-    key: DatasetSource,
-    filenames: readonly string[],
-  ): Promise<{ file: StoredFile; text: string | null }[]> {
+  async captions(key: DatasetSource, filenames: readonly string[]): Promise<readonly StoredFile[]> {
     const files = await this.files(key, filenames);
     const detail = files.flatMap(({ kind }, i) =>
       kind === 'caption' ? [] : [{ path: `filenames.${i}`, message: 'must name a caption' }],
@@ -124,8 +120,7 @@ export class Downloads {
     if (other !== undefined) {
       throw new ServiceError('invalid_field', `${other.filename} is not a caption. Name .txt files only.`, { detail });
     }
-    const texts = await this.texts(files);
-    return files.map((file) => ({ file, text: texts.get(file) ?? null }));
+    return files;
   }
 
   /** Reads captions of up to 64 KiB, without byte order marks; other files are left out. @throws ServiceError `bytes_replaced` */

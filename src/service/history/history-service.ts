@@ -25,7 +25,7 @@ export class HistoryService {
     this.#dependencies = dependencies;
     this.#datasets = datasets;
     this.#downloads = downloads;
-    this.#manifests = new RevisionManifests(dependencies.catalog);
+    this.#manifests = new RevisionManifests(dependencies.catalog, dependencies.takeTurn);
   }
 
   /**

@@ -63,9 +63,12 @@ export function manifestOf(view: DatasetView): RevisionManifest {
 /** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
 export class RevisionManifests {
   readonly #catalog: Catalog;
+  readonly #takeTurn: (accountId: string) => Promise<void>;
 
-  constructor(catalog: Catalog) {
+  /** @param takeTurn is waited for before each digest is computed */
+  constructor(catalog: Catalog, takeTurn: (accountId: string) => Promise<void> = () => nextTurn()) {
     this.#catalog = catalog;
+    this.#takeTurn = takeTurn;
   }
 
   /**
@@ -195,7 +198,10 @@ export class RevisionManifests {
   }
 
   /** The kept revisions of a range. The states that were not known are computed and stored. */
-  async #completedRange({ id: datasetId, role }: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
+  async #completedRange(
+    { id: datasetId, accountId, role }: Dataset,
+    range: { from: number; to: number },
+  ): Promise<Revision[]> {
     const kept = this.#catalog.revisions;
     const { revisions, files } = await kept.range(datasetId, range);
     const unknown = revisions.filter(({ isReady }) => isReady === null);
@@ -203,7 +209,7 @@ export class RevisionManifests {
     const states = new Map<number, RevisionState>();
     for (const state of revisionStates(files, { numbers, role })) {
       states.set(state.number, state);
-      await nextTurn();
+      await this.#takeTurn(accountId);
     }
     await kept.saveFindings(
       datasetId,

@@ -1,12 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { MAX_BATCH_FILES } from '../../api/limits.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
 /** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
-
-/** The links of a batch are one answer. */
-const MAX_BATCH_FILES = 50_000;
 
 /** Names checked in a row before other requests are served. */
 const NAMES_PER_TURN = 1000;

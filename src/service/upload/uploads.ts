@@ -67,7 +67,7 @@ export class Uploads {
     sizes: ReadonlyMap<string, unknown>,
     { author, conditions }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
   ): Promise<Map<string, PendingFile>> {
-    const { blobs, catalog, now, rules } = this.#dependencies;
+    const { blobs, catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
     const maxPresignedBytes = blobs.presigning?.maxBytes ?? 0;
@@ -99,7 +99,7 @@ export class Uploads {
           throw error;
         },
       );
-      await turn();
+      await takeTurn(key.accountId);
     }
     return reserved;
   }

@@ -26,7 +26,14 @@ export type AccountEvent =
  * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
  */
 export async function* watchAccount(
-  { catalog, rules, now }: Pick<ServiceDependencies, 'catalog' | 'now'> & { readonly rules: StatusRules },
+  {
+    catalog,
+    rules,
+    now,
+    takeTurn,
+  }: Pick<ServiceDependencies, 'catalog' | 'now' | 'takeTurn'> & {
+    readonly rules: StatusRules;
+  },
   accountId: string,
   signal: AbortSignal,
 ): AsyncGenerator<AccountEvent> {
@@ -88,6 +95,7 @@ export async function* watchAccount(
         await waitUnlessAborted(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
         continue;
       }
+      await takeTurn?.(accountId);
       const ids = [...changed].slice(0, MAX_BATCH_DATASETS);
       for (const id of ids) changed.delete(id);
       const found = new Map((await catalog.datasets({ accountId, ids })).map((dataset) => [dataset.id, dataset]));

@@ -28,7 +28,7 @@ export interface DatasetChange extends DatasetSummary {
  * @throws ServiceError `dataset_not_found` if the dataset does not exist at the start
  */
 export async function* watchDataset(
-  { catalog, rules, now, pollPresignedUploads }: ServiceDependencies,
+  { catalog, rules, now, pollPresignedUploads, takeTurn }: ServiceDependencies,
   key: DatasetKey,
   signal: AbortSignal,
 ): AsyncGenerator<DatasetChange> {
@@ -42,7 +42,10 @@ export async function* watchDataset(
   const linkedDatasets = new LinkedDatasets(catalog.changes, () => wake.abort());
   try {
     let lastFingerprint: string | undefined;
-    while (!signal.aborted) {
+    for (;;) {
+      // All watches of a dataset wake at the same moment.
+      await takeTurn?.(key.accountId);
+      if (signal.aborted) return;
       wake = new AbortController();
       // A change during the read is reported with the next one.
       const filenames = changed && [...changed];

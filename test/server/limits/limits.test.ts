@@ -40,6 +40,23 @@ describe('a limit', () => {
     expect((await (await server.api('other')).create('mine')).status).toBe(200);
   });
 
+  test('of bytes stops pins while the history has more', async () => {
+    const { api } = await serverWith({ 'account-bytes': 20 });
+    const id = await api.newDataset('dogs');
+    const pin = async (number: number) => (await api.request('PUT', `/${id}/revisions/${number}/pin`)).body;
+    const upload = async (text: string) => expect((await api.upload(id, 'a.txt', text.repeat(15))).status).toBe(200);
+    await upload('a');
+    expect(await pin(1)).toMatchObject({ number: 1 });
+    await upload('b');
+    expect(await pin(2)).toMatchObject({ number: 2 });
+    await upload('c');
+    expect(await pin(3)).toMatchObject({
+      error_code: 507002,
+      error_message: expect.stringContaining('--account-bytes'),
+    });
+    expect((await api.request('DELETE', `/${id}/revisions/1/pin`)).status).toBe(200);
+  });
+
   test('of requests is 429 with Retry-After, and never for a status', async () => {
     const { server, api } = await serverWith({ 'account-requests-per-second': 1 });
     const id = await api.newDataset('dogs');

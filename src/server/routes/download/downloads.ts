@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
 import {
   datasetParams,
@@ -19,6 +20,7 @@ import { etagOf } from '../../conditions.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
+import { captionTexts } from './caption-texts.js';
 import { matches, NOT_MODIFIED, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 
 const route = routesTagged('files');
@@ -192,19 +194,17 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
         errors: ['revision_not_found', 'file_not_found', 'bytes_replaced'],
       }),
     },
-    async ({ accountId, params, query, body }) => {
+    async ({ accountId, params, query, body }, reply) => {
       const source = { accountId, id: params.id, revision: query.revision };
-      const captions = await downloads.captions(source, body.filenames);
-      return {
-        captions: captions.map(({ file: { filename, upload }, text }) => ({
-          filename,
-          sha256: upload.sha256,
-          etag: etagOf(upload),
-          text,
-        })),
-      };
+      const answer = await captionTexts(downloads, await downloads.captions(source, body.filenames));
+      return answer instanceof Readable ? sendJsonStream(reply, answer) : answer;
     },
   );
+}
+
+/** The route's type of its answer has no streams. */
+function sendJsonStream(reply: { type(type: string): { send(body: never): unknown } }, json: Readable): never {
+  return reply.type('application/json; charset=utf-8').send(json as never) as never;
 }
 
 function cacheControlOf({ upload }: StoredFile, requestedSha256: string | undefined): string {
