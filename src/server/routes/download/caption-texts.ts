@@ -5,13 +5,13 @@ import type { Downloads } from '../../../service/download/downloads.js';
 import { etagOf } from '../../conditions.js';
 
 /** Captions of so many bytes in all are read at a time. */
-const PAGE_BYTES = 1024 * 1024;
+const PAGE_BYTES = 256 * 1024;
 
 /**
- * The answer with the texts of captions. Texts of more than a mebibyte become a stream of JSON, which reads the next ones as the
+ * The answer with the texts of captions. Texts of more than 256 KiB become a stream of JSON, which reads the next ones as the
  * client takes them: whole, a thousand captions of the largest size and their JSON would take hundreds of megabytes.
  *
- * @throws ServiceError `bytes_replaced` if one of the first mebibyte is damaged; later ones destroy the stream
+ * @throws ServiceError `bytes_replaced` if one of the first 256 KiB is damaged; later ones destroy the stream
  */
 export async function captionTexts(
   downloads: Downloads,
