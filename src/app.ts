@@ -88,8 +88,7 @@ export async function openApp(config: Config, logger: Logger) {
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
   const { catalog, accounts, sessions, rechecks, now } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
-  const turns = new AccountTurns();
-  const takeTurn = (accountId: string) => turns.take(accountId);
+  const { take: takeTurn } = new AccountTurns();
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);

@@ -65,7 +65,7 @@ function* entriesOf(names: Iterable<string>): Generator<Buffer> {
   for (const name of names) {
     const header = Buffer.alloc(512);
     header.write(name);
-    header.write('0000644\0' + '0000000\0'.repeat(2) + '00000000000\0'.repeat(2) + '        0', 100);
+    header.write(`0000644\0${'0000000\0'.repeat(2)}${'00000000000\0'.repeat(2)}        0`, 100);
     header.write('ustar\0' + '00', 257);
     const sum = header.reduce((total, byte) => total + byte, 0);
     header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);

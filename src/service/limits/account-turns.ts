@@ -9,7 +9,7 @@ export class AccountTurns {
   #isTaken = false;
 
   /** Resolves when the account may begin another piece of work: at once if none has begun in this turn of the loop. */
-  async take(accountId: string): Promise<void> {
+  readonly take = async (accountId: string): Promise<void> => {
     if (!this.#isTaken) {
       this.#isTaken = true;
       setImmediate(() => this.#next());
@@ -20,7 +20,7 @@ export class AccountTurns {
       if (others === undefined) this.#waiting.set(accountId, [begin]);
       else others.push(begin);
     });
-  }
+  };
 
   /** A callback that `setImmediate` is given within another one runs after the loop has looked for connections and timers. */
   #next(): void {
