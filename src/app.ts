@@ -1,13 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { appendFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import { recordPresignedUpload } from './server/audit.js';
+import { openAuditLog } from './service/audit/open-audit-log.js';
 import { Metrics } from './server/metrics.js';
 import { createServer } from './server/server.js';
 import { datasetToWire } from './server/to-wire.js';
 import { sessionCookieName } from './server/session/cookie.js';
-import { AuditLog } from './service/audit/audit-log.js';
 import { BackgroundChecks } from './service/check/background-checks.js';
 import { BulkRemovals } from './service/bulk/bulk-removals.js';
 import { CaptionWrites } from './service/bulk/caption-writes.js';
@@ -37,7 +36,6 @@ import { Uploads } from './service/upload/uploads.js';
 import { watchAccount } from './service/watch/watch-account.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
-import { BackendUnusable } from './storage/backend-unusable.js';
 import { pruneTokens } from './storage/catalog/accounts/prune-tokens.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
@@ -272,29 +270,4 @@ export async function openApp(config: Config, logger: Logger) {
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
   return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
-}
-
-/** An audit log whose failures are in the log and in the metrics. @throws BackendUnusable if it can't be written at the start */
-async function openAuditLog(
-  options: NonNullable<Config['auditLog']>,
-  { logger, metrics }: { logger: Logger; metrics: Metrics },
-): Promise<AuditLog> {
-  await appendFile(options.path, '', { mode: 0o600 }).catch((error) => {
-    throw new BackendUnusable(`The audit log can't be written: ${error.message}`, { cause: error, isTemporary: false });
-  });
-  const auditLog = new AuditLog({
-    ...options,
-    onStateChange: (err) => {
-      if (err === undefined) logger.warn({ path: options.path }, 'the audit log is written again');
-      else logger.error({ err, path: options.path }, 'THE AUDIT LOG CAN NOT BE WRITTEN; lines wait in memory');
-    },
-  });
-  const writable = 'Whether the audit log can be written.';
-  metrics.gauge('trainyard_audit_log_writable', writable, () => (auditLog.isWritable ? 1 : 0));
-  metrics.gauge(
-    'trainyard_audit_lines_lost',
-    'Lines of the audit log that were never written.',
-    () => auditLog.lostLines,
-  );
-  return auditLog;
 }
