@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config';
-import { COMBINATIONS, IS_QUICK } from './test/harness/available.js';
+import { COMBINATIONS, IS_QUICK, IS_WHOLE } from './test/harness/available.js';
 
 /** Tests of the API, which run on every combination of database and blob store. */
 const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
 
-/** It takes a minute, so it runs on the default combination and on one that shares neither database nor blob store with it. */
-const HISTORY = { combination: 'postgres+s3', test: 'test/fuzz/history/history.test.ts' };
+/** It takes a minute, so it runs on the default combination, and with `npm run test:whole` on one that shares nothing with it. */
+const HISTORY = { combination: IS_WHOLE ? 'postgres+s3' : undefined, test: 'test/fuzz/history/history.test.ts' };
 
 /** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
 const FAULTS = 'test/faults/**/*.test.ts';

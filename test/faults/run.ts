@@ -19,6 +19,7 @@ if (values.help) process.stdout.write(HELP);
 else {
   const env = {
     ...process.env,
+    TEST_WHOLE: 'true',
     ...(values.kills !== undefined && { TRAINYARD_TEST_KILLS: values.kills }),
     ...(values.seed !== undefined && { TRAINYARD_TEST_SEED: values.seed }),
   };
