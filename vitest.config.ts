@@ -10,6 +10,13 @@ const HISTORY = { combination: IS_WHOLE ? 'postgres+s3' : undefined, test: 'test
 /** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
 const FAULTS = 'test/faults/**/*.test.ts';
 
+/** Those that take minutes, in halves: `npm test` runs one of them on each day, `npm run test:whole` and `npm run faults` both. */
+const HALVES_OF_SLOW_FAULTS = [
+  'test/faults/{instances,hostile-fairness,memory-limit,early-refusals,slow}.test.ts',
+  'test/faults/{s3,shared-store,slow-and-away,faulty-store,full-disk}.test.ts',
+];
+const otherHalf = HALVES_OF_SLOW_FAULTS[(new Date().getUTCDate() + 1) % 2]!;
+
 /** Slow tests: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
   FAULTS,
@@ -44,7 +51,13 @@ export default defineConfig({
         : [
             {
               extends: true as const,
-              test: { name: 'faults', include: [FAULTS], maxWorkers: 1, sequence: { groupOrder: 1 } },
+              test: {
+                name: 'faults',
+                include: [FAULTS],
+                exclude: IS_WHOLE ? [] : [otherHalf],
+                maxWorkers: 1,
+                sequence: { groupOrder: 1 },
+              },
             },
           ]),
       ...others

@@ -133,9 +133,11 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async view(key: DatasetKey, { boundIds, isShare }: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
-    const { catalog, now, rules, pollPresignedUploads } = this.#dependencies;
+    const { catalog, now, rules, pollPresignedUploads, takeTurn } = this.#dependencies;
     const found = await catalog.contents(key);
     if (found === undefined) throw datasetNotFound(key.id);
+    // The rows of several requests arrive together from a database over the network.
+    await takeTurn?.(key.accountId);
     const { dataset, files, linkedFiles } = found;
     for (const { id, counts } of [dataset, ...dataset.links.map((link) => link.dataset)]) {
       if (counts.pending > 0) pollPresignedUploads?.(id);

@@ -11,9 +11,10 @@ const MAX_DELAY_MS = 2000;
 const MAX_DELAYED = 200;
 
 /**
- * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked up first, so that a valid one is never slowed
- * down, also if it comes from the same address: behind a proxy that is not trusted, all clients share one. Codes are counted
- * before they are looked up, the valid ones too: a browser sends one when a person opens a link.
+ * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked
+ * up first, so that a valid one is never slowed down, also if it comes from the same address: behind a proxy that is not trusted,
+ * all clients share one. Codes are counted before they are looked up, the valid ones too: a browser sends one when a person
+ * opens a link.
  */
 export class FailedLogins {
   readonly #failures: RateLimiter;

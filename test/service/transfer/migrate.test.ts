@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import * as media from '../../fixtures/media.js';
-import { COMBINATIONS, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
+import { COMBINATIONS, IS_WHOLE, whyNoPostgres, whyNoS3 } from '../../harness/available.js';
 import { type Ended, startCommand, trainyard } from '../../harness/command.js';
 import { pairsOf } from '../../harness/folder.js';
 import { datasetOf } from '../../harness/mounting.js';
@@ -166,6 +166,7 @@ test.skipIf(whyNoPostgres() !== undefined || whyNoS3() !== undefined)(
 
 describe('interrupted', () => {
   const CAPTIONS = 500;
+  const SIGNALS = IS_WHOLE ? (['SIGKILL', 'SIGINT', 'SIGKILL'] as const) : (['SIGKILL', 'SIGINT'] as const);
 
   /** A data folder that is large enough to interrupt its migration several times. */
   let large: string;
@@ -190,7 +191,7 @@ describe('interrupted', () => {
         const run = { env: to.env };
         const args = ['migrate-data', '--from', large, '--to', ...to.args, '--json'];
         let before = 0;
-        for (const signal of ['SIGKILL', 'SIGINT', 'SIGKILL'] as const) {
+        for (const signal of SIGNALS) {
           const running = startCommand(args, run);
           while ((await blobCountIn(to)) <= before && running.process.exitCode === null) await turn();
           running.process.kill(signal);

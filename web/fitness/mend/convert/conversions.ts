@@ -3,6 +3,7 @@ import type { DatasetFile, DatasetWithFiles, TrainyardClient } from '../../../..
 import { extensionForFormat, type ImageFormat, mediaTypeOf, stemOf } from '../../../../src/dataset/media.js';
 import { FIX_ADVICE } from '../../../../src/dataset/problems.js';
 import { type Connect, newChangeId, signOutIfUnauthorized } from '../../../session/client.js';
+import { groupedBy } from '../../../grouped-by.js';
 import { recordChange } from '../../../undo/recent-change.js';
 import { countOf, foldCase, messageOf } from '../../../ui/format.js';
 import { convertedImage, UnconvertibleImage } from './convert-image.js';
@@ -53,14 +54,15 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   const client = connect({ how: 'bulk', id: changeId });
   const tried = new Set(images.map(({ filename }) => filename));
   const faults = new Map([...before.faults].filter(([filename]) => !tried.has(filename)));
+  // Read once: a file that another client adds meanwhile is not overwritten.
+  const reading = client.status(datasetId).then((dataset) => ({ dataset, media: mediaByStem(dataset.files) }));
   let converted = 0;
   const report = (done: number, isRunning: boolean) =>
     put(datasetId, { isRunning, done, total: images.length, faults: new Map(faults) });
   report(0, true);
   for (const [index, image] of images.entries()) {
     try {
-      // The names as they are now: another client may have added files.
-      await convertOne(client, await client.status(datasetId), image);
+      await convertOne(client, await reading, image);
       converted++;
     } catch (error) {
       faults.set(image.filename, faultOf(image, error));
@@ -73,19 +75,36 @@ export async function convertImages(images: readonly ImageToConvert[], options: 
   if (converted > 0) recordChange(datasetId, { text: `${countOf(converted, 'image')} converted.`, made: { changeId } });
 }
 
-async function convertOne(client: TrainyardClient, dataset: DatasetWithFiles, image: ImageToConvert): Promise<void> {
+/** The names of images and clips by their stems, in which upper and lower case are one: those of a stem share a caption. */
+type MediaByStem = Map<string, readonly string[]>;
+
+function mediaByStem(files: readonly DatasetFile[]): MediaByStem {
+  const media = files.filter(({ kind }) => kind !== 'caption').map(({ filename }) => filename);
+  return groupedBy(media, keyOf);
+}
+
+const keyOf = (filename: string) => foldCase(stemOf(filename));
+
+/** @param known.media gets the converted image */
+async function convertOne(
+  client: TrainyardClient,
+  known: { readonly dataset: DatasetWithFiles; readonly media: MediaByStem },
+  image: ImageToConvert,
+): Promise<void> {
+  const { dataset, media } = known;
   const { filename, stored, original } = image;
   const source = original ?? (await (await client.file(dataset.id, filename)).blob());
   const { bytes, format } = await convertedImage(source);
   const name = nameOf(filename, format);
-  const other = dataset.files.find((file) => isTwin(file, { filename, name }));
+  const other = media.get(keyOf(name))?.find((each) => each !== filename);
   if (other !== undefined) {
-    const reason = `is not converted to ${name}, since there is ${other.filename} already. Delete or rename one of them`;
+    const reason = `is not converted to ${name}, since there is ${other} already. Delete or rename one of them`;
     throw new UnconvertibleImage(reason, { canCommand: false });
   }
   const ifMatch = { [name]: name === stored?.filename ? stored.etag : null };
   const { failed } = await client.push(dataset, [{ name, size: bytes.size, open: async () => bytes }], { ifMatch });
   if (failed[0] !== undefined) throw failed[0].error;
+  media.set(keyOf(name), [name]);
   if (name === filename) return;
   if (stored === undefined) await client.bulk.withdraw(dataset.id, [filename]);
   else await removeReplaced(client, dataset.id, { ...stored, name });
@@ -104,12 +123,6 @@ async function removeReplaced(
 /** The name of the converted image: as before if the extension fits. */
 function nameOf(filename: string, format: ImageFormat): string {
   return mediaTypeOf(filename)?.format === format ? filename : stemOf(filename) + extensionForFormat(format);
-}
-
-/** Whether the file would share its caption with the converted image, or be overwritten by it. */
-function isTwin(file: DatasetFile, { filename, name }: { filename: string; name: string }): boolean {
-  if (file.filename === filename || file.kind === 'caption') return false;
-  return foldCase(stemOf(file.filename)) === foldCase(stemOf(name));
 }
 
 function faultOf({ filename, original }: ImageToConvert, error: unknown): string {
