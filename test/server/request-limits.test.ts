@@ -217,5 +217,6 @@ test('a hundred answers about a large dataset are made while other requests are 
     answered++;
   }
   expect((await answering).every(({ status }) => status === 200)).toBe(true);
-  expect(answered).toBeGreaterThan(20);
+  // Without turns, one or two.
+  expect(answered).toBeGreaterThan(5);
 });

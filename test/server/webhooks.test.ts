@@ -31,8 +31,11 @@ describe('a webhook', () => {
     await api.newDataset('there before');
     const { body: webhook } = await add();
     const id = await api.newDataset('wagons');
+    // An image without its caption would be FAILED, and may be announced.
+    const caption = 'a red wagon';
+    const link = await api.link(id, 'a.txt', caption.length);
     await api.upload(id, 'a.jpg', await media.jpeg());
-    await api.upload(id, 'a.txt', 'a red wagon');
+    expect((await fetch(link, { method: 'PUT', body: caption })).status).toBe(200);
     await delivered(1);
     const { digest } = (await api.status(id)).body;
     await api.upload(id, 'a.txt', 'a blue wagon');

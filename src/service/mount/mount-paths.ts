@@ -115,7 +115,8 @@ async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     (error) => {
-      if (hasErrno(error, 'ENOENT')) return false;
+      // A file may be in the way of the folder.
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return false;
       throw error;
     },
   );

@@ -70,6 +70,7 @@ describeInBrowser('mending a FAILED dataset', (site) => {
     // A file goes only when another one has taken its place.
     expect(await replaceable('a.jpg').count()).toBe(1);
     await choose(await media.png());
+    await dockOf(page).getByText('1 file uploaded').waitFor();
     await replaceable('a.jpg').waitFor({ state: 'detached' });
     expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
     await page.getByRole('button', { name: 'Dismiss b.jpg' }).click();
