@@ -1,6 +1,4 @@
-import { useEffect, useEffectEvent, useState } from 'react';
 import { extensionOf, type FileKind, mediaTypeOf, stemOf } from '../../../src/dataset/media.js';
-import { useDataset } from '../../live/dataset.js';
 import { WriteButton } from '../../session/write-button.js';
 import { useAddFiles } from './add-files.js';
 import { chooseFiles } from './dropped-files.js';
@@ -10,30 +8,18 @@ const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*',
 interface ReplaceButtonProps {
   readonly datasetId: string;
   readonly filename: string;
-  /** Called when a new file with another extension, and so another name, is in the dataset. */
+  /** Called when the new file has another extension, and so another name. */
   readonly onRenamed: () => void;
 }
 
 /** Lets the user choose a file, and uploads it in the place of another one. It gets that name, with its own extension. */
 export function ReplaceButton({ datasetId, filename, onRenamed }: ReplaceButtonProps) {
   const addFiles = useAddFiles();
-  const { data: dataset } = useDataset(datasetId);
-  const etagOf = (name: string) => dataset?.files.find((file) => file.filename === name)?.etag;
-  const [awaited, setAwaited] = useState<{ readonly name: string; readonly etagBefore: string | undefined }>();
-  const etag = awaited && etagOf(awaited.name);
-  const hasArrived = etag !== undefined && etag !== awaited?.etagBefore;
-  const finish = useEffectEvent(() => {
-    setAwaited(undefined);
-    onRenamed();
-  });
-  useEffect(() => {
-    if (hasArrived) finish();
-  }, [hasArrived]);
   const replace = (file: File) => {
     const hasSameExtension = extensionOf(file.name) === extensionOf(filename);
     const name = hasSameExtension ? filename : `${stemOf(filename)}${extensionOf(file.name)}`;
     addFiles(Promise.resolve([{ path: name, file: new File([file], name, { type: file.type }) }]), datasetId);
-    if (name !== filename) setAwaited({ name, etagBefore: etagOf(name) });
+    if (name !== filename) onRenamed();
   };
   const accept = ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
   const choose = () => chooseFiles({ accept }, ([file]) => file && replace(file));
