@@ -29,7 +29,7 @@ const endOf = (api: Api, id: string) =>
   eventually(async () => {
     const { body } = await api.status(id);
     return body.status === 'UPLOADING' ? undefined : body;
-  }, 50_000);
+  }, 150_000);
 
 for (const { name, leftOut } of WORLDS) {
   const title = `clips that are decoded after the answer, on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
@@ -56,7 +56,7 @@ for (const { name, leftOut } of WORLDS) {
       expect(failed).not.toHaveProperty('checking');
       for (const file of ['bad.avi', 'bad.txt']) await api.request('DELETE', `/${id}/files/${file}`);
       expect((await api.status(id)).body).toMatchObject({ status: 'READY', warnings: [] });
-    }, 180_000);
+    }, 240_000);
   });
 }
 
@@ -106,5 +106,5 @@ test.skipIf(whyNoFfmpeg())(
     expect(ready).toMatchObject({ status: 'READY', warnings: [] });
     expect(ready.files[0]).toMatchObject({ filename: 'long.mp4', frames: 5000 * 15 });
   },
-  180_000,
+  240_000,
 );
