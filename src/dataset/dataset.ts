@@ -39,6 +39,8 @@ export interface Dataset {
   readonly isLinkedTo: boolean;
   /** The number of the latest revision; 0 if no file was ever stored. */
   readonly revision: number;
+  /** Grows with each change to its name, its role, its links or its files, whether or not they are stored. */
+  readonly version: number;
 }
 
 /** What kind of change made a revision. `import`: the files were there before the history began. */

@@ -24,7 +24,7 @@ import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
 import type { ServiceDependencies } from './dependencies.js';
-import { judgeLinks } from './pairs/link-views.js';
+import { JudgedContentsReader } from './pairs/judged-contents.js';
 
 /** Of the training datasets that link to a control or mask. */
 const MAX_LINKED_FROM = 100;
@@ -85,9 +85,11 @@ interface NewDatasetRequest {
 /** Creates, lists, reads and deletes datasets, and deletes files in them. */
 export class DatasetService {
   readonly #dependencies: ServiceDependencies;
+  readonly #judgedContents: JudgedContentsReader;
 
   constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
+    this.#judgedContents = new JudgedContentsReader(dependencies);
   }
 
   /** Creates an empty dataset, with a random name if none is given. @throws ServiceError `invalid_name`, `name_taken` */
@@ -133,20 +135,16 @@ export class DatasetService {
 
   /** @throws ServiceError `dataset_not_found` */
   async view(key: DatasetKey, { boundIds, isShare }: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
-    const { catalog, now, rules, pollPresignedUploads, takeTurn } = this.#dependencies;
-    const found = await catalog.contents(key);
+    const { rules, pollPresignedUploads } = this.#dependencies;
+    const found = await this.#judgedContents.read(key);
     if (found === undefined) throw datasetNotFound(key.id);
-    // The rows of several requests arrive together from a database over the network.
-    await takeTurn?.(key.accountId);
-    const { dataset, files, linkedFiles } = found;
+    const { dataset, files, links, at } = found;
     for (const { id, counts } of [dataset, ...dataset.links.map((link) => link.dataset)]) {
       if (counts.pending > 0) pollPresignedUploads?.(id);
     }
-    const at = now();
     const status = datasetStatusOf(dataset, at, rules);
     const allStored = storedFilesIn(files);
     const stored = allStored.filter(({ upload }) => upload.problem === undefined);
-    const links = judgeLinks({ dataset, files: stored, linkedFiles }, at, rules);
     // By name, so that the findings do not depend on the order of the rows.
     const own = findingsOf(
       [...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')],

@@ -29,7 +29,7 @@ export async function addDataset(
 ): Promise<Dataset> {
   const counts = countColumns(countsOf([], createdAt));
   const names = { id, account_id: accountId, name, role, created_at: createdAt };
-  const row = { ...names, ...counts, ...NO_HISTORY, linked: LINKED.none };
+  const row = { ...names, ...counts, ...NO_HISTORY, linked: LINKED.none, version: 0 };
   const statements = [
     query.insertInto('dataset').values(row),
     ...addUsage(query, { accountId, added: { datasets: 1 }, limits }),
@@ -80,7 +80,7 @@ export async function changeDataset(
     await commit([
       query
         .updateTable('dataset')
-        .set({ ...changes, updated_at: now })
+        .set((eb) => ({ ...changes, updated_at: now, version: eb('version', '+', 1) }))
         .where('id', '=', key.id),
       // The event of its deletion names it by this.
       ...('name' in changes

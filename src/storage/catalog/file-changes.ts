@@ -234,7 +234,8 @@ function changeOnce(
     const recordedIn = history.revision && revision;
     const dataset = datasetRecordOf(row);
     const changedCounts = countsInRole({ ...counts, unpaired, lastActivity, pendingUntil }, dataset.role);
-    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, recordedIn, startsRecheck };
+    const version = counted?.version ?? dataset.version;
+    return { ...dataset, updatedAt: lastActivity, counts: changedCounts, revision, version, recordedIn, startsRecheck };
   });
 }
 

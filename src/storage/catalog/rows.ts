@@ -24,10 +24,12 @@ export type DatasetRow = Selectable<Schema['dataset']>;
 export type DatasetRecord = Omit<Dataset, 'links'>;
 
 export function datasetRecordOf(row: DatasetRow): DatasetRecord {
-  const { id, account_id: accountId, name, created_at: createdAt, updated_at: updatedAt, revision, linked } = row;
+  const { id, account_id: accountId, name, created_at: createdAt, updated_at: updatedAt } = row;
+  const { revision, version, linked } = row;
   const role = row.role as Role;
   const counts = countsInRole(countsInRow(row), role);
-  return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo: linked === LINKED.to, revision };
+  const isLinkedTo = linked === LINKED.to;
+  return { id, accountId, name, role, createdAt, updatedAt, counts, isLinkedTo, revision, version };
 }
 
 /** The counts of a row, as its files have them in a training dataset. */

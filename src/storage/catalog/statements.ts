@@ -188,6 +188,7 @@ export const countReservation = preparedStatement(
       .updateTable('dataset')
       .set((eb) => ({
         pending: eb('pending', '+', 1),
+        version: eb('version', '+', 1),
         pending_until: eb
           .case()
           .when('pending_until', '>', parameter('aliveUntil'))
@@ -214,6 +215,7 @@ export const writeCounts = preparedStatement(
         ...(Object.fromEntries(COUNT_FIELDS.map((name) => [name, parameter(name)])) as unknown as StemCounts),
         ...(Object.fromEntries(HISTORY_COLUMNS.map((name) => [name, parameter(name)])) as unknown as HistoryColumns),
         updated_at: parameter('lastActivity'),
+        version: eb('version', '+', 1),
         pending_until: eb
           .selectFrom('file')
           .select(({ fn }) => fn.max('alive_until').as('latest'))
@@ -221,7 +223,7 @@ export const writeCounts = preparedStatement(
           .where('state', '=', IS_PENDING),
       }))
       .where('id', '=', parameter('datasetId'))
-      .returning('pending_until'),
+      .returning(['pending_until', 'version']),
 );
 
 /** Adds all blobs of a dataset and its history to the trash, as `trashBlobs` does; a pending upload may or may not have one. */

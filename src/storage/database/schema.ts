@@ -3,6 +3,7 @@ import { addHistory } from './migrations/add-history.js';
 import { addLinkUntil } from './migrations/add-link-until.js';
 import { addLinks, type LinkTables } from './migrations/add-links.js';
 import { addTokenKinds } from './migrations/add-token-kinds.js';
+import { addVersion } from './migrations/add-version.js';
 import { addWebhooks, type WebhookTables } from './migrations/add-webhooks.js';
 import { createInitialTables } from './migrations/create-initial-tables.js';
 
@@ -79,6 +80,8 @@ export interface Schema extends WebhookTables, LinkTables {
     unpaired: number;
     /** 1 if it has links, 2 if others link to it, 0 otherwise: a change of it then needs no look at `link`. */
     linked: number;
+    /** Grows with each change to its name, its role, its links or its files. */
+    version: number;
   };
   file: {
     id: string;
@@ -198,6 +201,7 @@ export const MIGRATIONS: Record<string, Migration> = {
   '0008_token_kinds': { up: addTokenKinds },
   '0009_webhooks': { up: addWebhooks },
   '0010_links': { up: addLinks },
+  '0011_version': { up: addVersion },
 };
 
 /** Received files: finalized names are unique without them, and the background check finds them by an index. */

@@ -32,7 +32,10 @@ export function replaceLinks(
     await commit([
       query.deleteFrom('link').where('dataset_id', '=', id),
       ...(rows.length === 0 ? [] : [query.insertInto('link').values(rows)]),
-      query.updateTable('dataset').set({ linked, unpaired, updated_at: now }).where('id', '=', id),
+      query
+        .updateTable('dataset')
+        .set((eb) => ({ linked, unpaired, updated_at: now, version: eb('version', '+', 1) }))
+        .where('id', '=', id),
       ...markLinkedTo(query, touched),
       ...[id, ...touched].flatMap((datasetId) => notification({ datasetId })),
     ]);

@@ -1,0 +1,108 @@
+import { type DatasetFile, type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
+import { PAIR_FAULTS } from '../../dataset/pairs/pair-faults.js';
+import type { DatasetContents } from '../../storage/catalog/dataset-contents.js';
+import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { type JudgedLinks, judgeLinks } from './link-views.js';
+
+interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now' | 'takeTurn'> {
+  readonly rules: StatusRules;
+}
+
+/** Stems and problems that are remembered, of all datasets; a few hundred bytes each. */
+const MAX_REMEMBERED = 100_000;
+
+/** A dataset and its files at one moment, and what is wrong with its pairs. */
+export interface JudgedContents extends Omit<DatasetContents, 'linkedFiles'> {
+  /** At which its links were judged. */
+  readonly at: Micros;
+  readonly links: JudgedLinks;
+}
+
+interface Remembered {
+  readonly state: string;
+  readonly links: JudgedLinks;
+  readonly size: number;
+}
+
+/**
+ * Reads datasets and judges their links. A client polls a status many times between two changes, and to judge pairs needs
+ * all files of the linked datasets; so it remembers what it found for as long as no dataset of the link changes.
+ */
+export class JudgedContentsReader {
+  readonly #dependencies: Dependencies;
+  /** By the id of the dataset, the most recently used last. */
+  readonly #remembered = new Map<string, Remembered>();
+  #size = 0;
+
+  constructor(dependencies: Dependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** @returns `undefined` if the account has no such dataset */
+  async read(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+    return (await this.#readRemembered(key)) ?? (await this.#readAndJudge(key));
+  }
+
+  /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
+  async #readRemembered(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+    const remembered = this.#remembered.get(key.id);
+    if (remembered === undefined) return undefined;
+    const contents = await this.#contentsOf(key, { isAlone: true });
+    if (contents === undefined || this.#stateOf(contents) !== remembered.state) return undefined;
+    this.#remember(key.id, remembered);
+    return { ...contents, links: remembered.links };
+  }
+
+  async #readAndJudge(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+    const contents = await this.#contentsOf(key, { isAlone: false });
+    if (contents === undefined) return undefined;
+    const { dataset, files, linkedFiles, at } = contents;
+    const links = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
+    if (dataset.links.length > 0) {
+      this.#remember(key.id, { state: this.#stateOf(contents), links, size: sizeOf(links) });
+    }
+    return { dataset, files, at, links };
+  }
+
+  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean }) {
+    const { catalog, now, takeTurn } = this.#dependencies;
+    const contents = await catalog.contents(key, options);
+    // The rows of several requests arrive together from a database over the network.
+    await takeTurn?.(key.accountId);
+    return contents && { ...contents, at: now() };
+  }
+
+  /** Equal for two moments only if the pairs, and what is said of them, are equal. */
+  #stateOf({ dataset, at }: Pick<JudgedContents, 'dataset' | 'at'>): string {
+    const linked = dataset.links.map((link) => {
+      const { id, version, counts } = link.dataset;
+      return [link.slot, id, version, statusOf(counts, at, this.#dependencies.rules)];
+    });
+    return JSON.stringify([dataset.version, linked]);
+  }
+
+  #remember(id: string, remembered: Remembered): void {
+    this.#forget(id);
+    this.#remembered.set(id, remembered);
+    this.#size += remembered.size;
+    for (const oldest of this.#remembered.keys()) {
+      if (this.#size <= MAX_REMEMBERED) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(id: string): void {
+    this.#size -= this.#remembered.get(id)?.size ?? 0;
+    this.#remembered.delete(id);
+  }
+}
+
+function sizeOf({ views, problems }: JudgedLinks): number {
+  const stems = views.flatMap(({ proof }) => PAIR_FAULTS.map((fault) => proof[fault].length));
+  return stems.reduce((sum, count) => sum + count, 1 + problems.length);
+}
+
+function isSound(file: DatasetFile): file is StoredFile {
+  return file.upload.state === 'stored' && file.upload.problem === undefined;
+}
