@@ -1,19 +1,35 @@
 #!/usr/bin/env node
-import { addBackupCommands } from './commands/installation/backup.js';
-import { addCheckStoreCommand } from './commands/installation/check-store.js';
-import { addMigrateDataCommand } from './commands/installation/migrate-data.js';
-import { addServeCommand } from './commands/serve.js';
-import { addTokenCommands } from './commands/token.js';
-import { openLocal } from './mount/local-source.js';
-import { addRemoteCommands } from './remote-commands.js';
+import { addCommands, type CommandModule } from './command-modules.js';
+import type { OpenDataFolder } from './commands/mount.js';
+import { remoteCommands } from './remote-commands.js';
 import { runProgram } from './run-program.js';
-import { configFrom } from './settings.js';
 
-await runProgram('A self-hosted training-dataset service for LoRA training.', (program) => {
-  addRemoteCommands(program, { openDataFolder: (data) => openLocal(configFrom({ data })) });
-  addServeCommand(program);
-  addTokenCommands(program);
-  addBackupCommands(program);
-  addMigrateDataCommand(program);
-  addCheckStoreCommand(program);
-});
+const openDataFolder: OpenDataFolder = async (data) => {
+  const [{ openLocal }, { configFrom }] = await Promise.all([
+    import('./mount/local-source.js'),
+    import('./settings.js'),
+  ]);
+  return openLocal(configFrom({ data }));
+};
+
+/** Those of the machine of a service. */
+const INSTALLATION_COMMANDS: readonly CommandModule[] = [
+  { names: ['serve'], load: async () => (await import('./commands/serve.js')).addServeCommand },
+  { names: ['token'], load: async () => (await import('./commands/token.js')).addTokenCommands },
+  {
+    names: ['backup', 'restore'],
+    load: async () => (await import('./commands/installation/backup.js')).addBackupCommands,
+  },
+  {
+    names: ['migrate-data'],
+    load: async () => (await import('./commands/installation/migrate-data.js')).addMigrateDataCommand,
+  },
+  {
+    names: ['check-store'],
+    load: async () => (await import('./commands/installation/check-store.js')).addCheckStoreCommand,
+  },
+];
+
+await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
+  addCommands(program, name, [...remoteCommands({ openDataFolder }), ...INSTALLATION_COMMANDS]),
+);

@@ -1,37 +1,36 @@
-import type { Command } from 'commander';
-import { addCheckCommand } from './commands/check.js';
-import { addDatasetCommands } from './commands/datasets.js';
-import { addHistoryCommands } from './commands/history/history.js';
-import { addShareCommand } from './commands/access/share.js';
-import { addLinkCommand } from './commands/link.js';
-import { addLoginCommand } from './commands/login.js';
-import { addMountCommand, type OpenDataFolder } from './commands/mount.js';
-import { addPairCommand } from './commands/pairs/pair.js';
-import { addRenameCommand } from './commands/pairs/rename.js';
-import { addRoleCommand } from './commands/pairs/role.js';
-import { addTrainConfigCommand } from './commands/train-config.js';
-import { addPullCommand } from './commands/pull.js';
-import { addPushCommand } from './commands/push.js';
-import { addRecheckCommand } from './commands/recheck.js';
-import { addShowCommands } from './commands/show.js';
-import { addWebhookCommands } from './commands/webhook.js';
+import type { CommandModule } from './command-modules.js';
+import type { OpenDataFolder } from './commands/mount.js';
 
-/** Adds the commands that need a service alone, or none; they are also in the package that a service serves. */
-export function addRemoteCommands(program: Command, options: { openDataFolder?: OpenDataFolder } = {}): void {
-  addLoginCommand(program);
-  addCheckCommand(program);
-  addPushCommand(program);
-  addDatasetCommands(program);
-  addShowCommands(program);
-  addRenameCommand(program);
-  addRoleCommand(program);
-  addPairCommand(program);
-  addHistoryCommands(program);
-  addRecheckCommand(program);
-  addWebhookCommands(program);
-  addPullCommand(program);
-  addMountCommand(program, options);
-  addLinkCommand(program);
-  addShareCommand(program);
-  addTrainConfigCommand(program);
+/** The commands that need a service alone, or none; they are also in the package that a service serves. */
+export function remoteCommands(options: { openDataFolder?: OpenDataFolder } = {}): readonly CommandModule[] {
+  return [
+    { names: ['login'], load: async () => (await import('./commands/login.js')).addLoginCommand },
+    { names: ['check'], load: async () => (await import('./commands/check.js')).addCheckCommand },
+    { names: ['push'], load: async () => (await import('./commands/push.js')).addPushCommand },
+    { names: ['ls', 'status', 'rm'], load: async () => (await import('./commands/datasets.js')).addDatasetCommands },
+    { names: ['show', 'open'], load: async () => (await import('./commands/show.js')).addShowCommands },
+    { names: ['rename'], load: async () => (await import('./commands/pairs/rename.js')).addRenameCommand },
+    { names: ['role'], load: async () => (await import('./commands/pairs/role.js')).addRoleCommand },
+    { names: ['pair'], load: async () => (await import('./commands/pairs/pair.js')).addPairCommand },
+    {
+      names: ['log', 'diff', 'rollback', 'undo', 'pin', 'unpin'],
+      load: async () => (await import('./commands/history/history.js')).addHistoryCommands,
+    },
+    { names: ['recheck'], load: async () => (await import('./commands/recheck.js')).addRecheckCommand },
+    { names: ['webhook'], load: async () => (await import('./commands/webhook.js')).addWebhookCommands },
+    { names: ['pull'], load: async () => (await import('./commands/pull.js')).addPullCommand },
+    {
+      names: ['mount'],
+      load: async () => {
+        const { addMountCommand } = await import('./commands/mount.js');
+        return (program) => addMountCommand(program, options);
+      },
+    },
+    { names: ['link'], load: async () => (await import('./commands/link.js')).addLinkCommand },
+    { names: ['share'], load: async () => (await import('./commands/access/share.js')).addShareCommand },
+    {
+      names: ['train-config', 'mount-config'],
+      load: async () => (await import('./commands/train-config.js')).addTrainConfigCommand,
+    },
+  ];
 }

@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 /* The command of the package that a service serves at /cli.tgz. */
-import { addRemoteCommands } from './remote-commands.js';
+import { addCommands } from './command-modules.js';
+import { remoteCommands } from './remote-commands.js';
 import { runProgram } from './run-program.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'migrate-data', 'check-store'];
 
-await runProgram('The command line of a trainyard service.', (program) => {
-  const [name = ''] = process.argv.slice(2);
+await runProgram('The command line of a trainyard service.', async (program, name) => {
   if (INSTALLATION_COMMANDS.includes(name)) {
     const message = `"${name}" is a command of the whole package, and this is the part of it that talks to a service. Run it on the machine of the service.`;
     throw new CommandError(EXIT.usage, message);
   }
-  addRemoteCommands(program);
+  await addCommands(program, name, remoteCommands());
 });

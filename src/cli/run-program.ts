@@ -12,8 +12,11 @@ Examples:
 
 Every command has examples in its own --help, and --json for scripts.`;
 
-/** Runs the command line of this process to its end, with the commands that `add` adds. */
-export async function runProgram(description: string, add: (program: Command) => void): Promise<void> {
+/** Runs the command line of this process to its end, with the commands that `add` adds; at least the one that is named. */
+export async function runProgram(
+  description: string,
+  add: (program: Command, name: string) => Promise<void>,
+): Promise<void> {
   // A reader such as `head` may close the pipe early.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -32,7 +35,7 @@ export async function runProgram(description: string, add: (program: Command) =>
     })
     .addHelpText('after', EXAMPLES);
   try {
-    add(program);
+    await add(program, args[0] ?? '');
     await program.parseAsync();
   } catch (error) {
     endWith(error, args);
