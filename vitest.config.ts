@@ -1,21 +1,16 @@
 import { defineConfig } from 'vitest/config';
 import { COMBINATIONS, IS_QUICK, IS_WHOLE } from './test/harness/available.js';
+import { notToday, PARTS_OF_SLOW_TESTS } from './test/harness/slow-tests.js';
 
-/** Tests of the API, which run on every combination of database and blob store. */
+/** Tests of the API, which run on every combination of database and blob store; on all but the default one, a part on each day. */
 const API_TESTS = ['test/server/*.test.ts', 'test/client/client.test.ts'];
+const PARTS_OF_API_TESTS = ['test/server/[a-d]*.test.ts', 'test/server/[e-p]*.test.ts', 'test/server/[q-z]*.test.ts'];
 
 /** It takes a minute, so it runs on the default combination, and with `npm run test:whole` on one that shares nothing with it. */
 const HISTORY = { combination: IS_WHOLE ? 'postgres+s3' : undefined, test: 'test/fuzz/history/history.test.ts' };
 
 /** Tests that kill and cut off: they make their own load, and their deadlines assume that no other test shares the cores. */
 const FAULTS = 'test/faults/**/*.test.ts';
-
-/** Those that take minutes, in halves: `npm test` runs one of them on each day, `npm run test:whole` and `npm run faults` both. */
-const HALVES_OF_SLOW_FAULTS = [
-  'test/faults/{instances,hostile-fairness,memory-limit,early-refusals,slow}.test.ts',
-  'test/faults/{s3,shared-store,slow-and-away,faulty-store,full-disk}.test.ts',
-];
-const otherHalf = HALVES_OF_SLOW_FAULTS[(new Date().getUTCDate() + 1) % 2]!;
 
 /** Slow tests: killed processes, full disks, large images, mounts, backup and migration. */
 const NOT_QUICK = [
@@ -26,6 +21,8 @@ const NOT_QUICK = [
   'test/packaging/{npm-package,proxy}.test.ts',
   'test/fuzz/{fuzz,history/history}.test.ts',
 ];
+
+const slowTests = notToday(PARTS_OF_SLOW_TESTS).flat();
 
 const [own, ...others] = COMBINATIONS;
 for (const { name, leftOut } of others)
@@ -44,7 +41,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: own?.name ?? '', include: ['test/**/*.test.ts'], exclude: IS_QUICK ? NOT_QUICK : [FAULTS] },
+        test: {
+          name: own?.name ?? '',
+          include: ['test/**/*.test.ts'],
+          exclude: IS_QUICK ? NOT_QUICK : [FAULTS, ...slowTests],
+        },
       },
       ...(IS_QUICK
         ? []
@@ -54,7 +55,7 @@ export default defineConfig({
               test: {
                 name: 'faults',
                 include: [FAULTS],
-                exclude: IS_WHOLE ? [] : [otherHalf],
+                exclude: slowTests,
                 maxWorkers: 1,
                 sequence: { groupOrder: 1 },
               },
@@ -67,6 +68,7 @@ export default defineConfig({
           test: {
             name,
             include: name === HISTORY.combination ? [...API_TESTS, HISTORY.test] : API_TESTS,
+            exclude: notToday(PARTS_OF_API_TESTS),
             env: { TRAINYARD_TEST_COMBINATION: name },
           },
         })),

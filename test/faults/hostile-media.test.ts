@@ -9,6 +9,7 @@ import { limitsOf } from '../../src/service/inspection/inspection-limits.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { IS_WHOLE } from '../harness/available.js';
+import { partOfToday } from '../harness/slow-tests.js';
 import { trainyard } from '../harness/command.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { FAMILIES } from '../hostile/all.js';
@@ -39,7 +40,7 @@ const GENEROUS = 2;
 const every = Object.values(FAMILIES).flatMap((family) => family.filter(({ isExtra }) => isExtra !== true));
 /** They take minutes, so `npm test` sends every sixth file, from another one on each day; `npm run test:whole` sends all. */
 const STEP = IS_WHOLE ? 1 : 6;
-const first = new Date().getUTCDate() % STEP;
+const first = partOfToday(STEP);
 const files = every.filter((_, i) => i % STEP === first);
 const selection = IS_WHOLE ? 'hostile file' : `hostile file from number ${first} in steps of ${STEP}`;
 
