@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { addCommands, type CommandModule } from './command-modules.js';
+import { addCommands, type CommandModule } from './program/command-modules.js';
 import type { OpenDataFolder } from './commands/mount.js';
-import { remoteCommands } from './remote-commands.js';
-import { runProgram } from './run-program.js';
+import { remoteCommands } from './program/remote-commands.js';
+import { runProgram } from './program/run-program.js';
 
 const openDataFolder: OpenDataFolder = async (data) => {
   const [{ openLocal }, { configFrom }] = await Promise.all([

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /* The command of the package that a service serves at /cli.tgz. */
-import { addCommands } from './command-modules.js';
-import { remoteCommands } from './remote-commands.js';
-import { runProgram } from './run-program.js';
+import { addCommands } from './program/command-modules.js';
+import { remoteCommands } from './program/remote-commands.js';
+import { runProgram } from './program/run-program.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'migrate-data', 'check-store'];

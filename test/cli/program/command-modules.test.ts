@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { addCommands } from '../../src/cli/command-modules.js';
-import { remoteCommands } from '../../src/cli/remote-commands.js';
+import { addCommands } from '../../../src/cli/program/command-modules.js';
+import { remoteCommands } from '../../../src/cli/program/remote-commands.js';
 
 const namesOf = (program: Command) => program.commands.flatMap((command) => [command.name(), ...command.aliases()]);
 

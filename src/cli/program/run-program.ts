@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { packageVersion } from '../version.js';
-import { withOwnCommand } from './terminal/own-command.js';
-import { endWith, wantsJson } from './terminal/exit-codes.js';
+import { packageVersion } from '../../version.js';
+import { withOwnCommand } from '../terminal/own-command.js';
+import { endWith, wantsJson } from '../terminal/exit-codes.js';
 
 const EXAMPLES = `
 Examples:
