@@ -102,8 +102,7 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
-  findings.push(...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem));
-  return findings;
+  return [...findings, ...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem)];
 }
 
 /** The findings of a control or mask dataset: its images and videos have no captions. */
@@ -120,9 +119,8 @@ function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): 
     findings.push(...collisions(group));
   }
   // ai-toolkit looks for masks with the extensions of images alone (`toolkit/dataloader_mixins.py:1576`). Clips alone are an error.
-  if (role === 'mask' && media.some(isImage))
-    findings.push(...media.filter(({ kind }) => kind === 'video').map(clipAsMask));
-  return findings;
+  if (role !== 'mask' || !media.some(isImage)) return findings;
+  return [...findings, ...media.filter(({ kind }) => kind === 'video').map(clipAsMask)];
 }
 
 function isImage({ kind }: NamedFile): boolean {

@@ -73,9 +73,8 @@ function isReady(counts: StemCounts): boolean {
 
 /** The files that were added or removed after revision `number`, up to revision `previous`. */
 function between(groups: ReadonlyMap<number, VersionedFile[]>, number: number, previous: number): VersionedFile[] {
-  const files: VersionedFile[] = [];
-  for (let at = number + 1; at <= previous; at++) files.push(...(groups.get(at) ?? []));
-  return files;
+  const numbers = Array.from({ length: previous - number }, (_, i) => number + 1 + i);
+  return numbers.flatMap((at) => groups.get(at) ?? []);
 }
 
 /** Groups items by a key, each group in the order of the items. */
