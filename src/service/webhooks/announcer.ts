@@ -79,13 +79,13 @@ export class Announcer {
     const { announcements } = this.#options;
     const changed = [...this.#changed];
     this.#changed.clear();
-    if (!(await announcements.hasWebhooks())) {
-      this.#due.clear();
-      return COMPARE_ALL_MS;
-    }
-    const at = this.#dependencies.now();
-    for (const [id, due] of this.#due) if (due <= at) changed.push(id);
     try {
+      if (!(await announcements.hasWebhooks())) {
+        this.#due.clear();
+        return COMPARE_ALL_MS;
+      }
+      const at = this.#dependencies.now();
+      for (const [id, due] of this.#due) if (due <= at) changed.push(id);
       if (performance.now() - this.#comparedAllAt >= COMPARE_ALL_MS) await this.#compareAllNow();
       else await this.#compare([...new Set([...changed, ...(await announcements.linkingTo(changed))])]);
     } catch (error) {
@@ -102,19 +102,22 @@ export class Announcer {
     this.#comparedAllAt = performance.now();
     this.#due.clear();
     const { announcements } = this.#options;
-    for (let after = ''; !this.#isStopping; await turn()) {
-      const page = await announcements.watchedAfter(after, PAGE_DATASETS);
-      await this.#look(page);
-      after = page.at(-1)?.dataset.id ?? after;
-      if (page.length < PAGE_DATASETS) break;
+    for (const account of await announcements.watchedAccounts()) {
+      const read = (after: string) => announcements.watchedAfter(account, { after, limit: PAGE_DATASETS });
+      for await (const { datasets } of this.#pagesOf(read)) await this.#look(datasets);
     }
+    const readDeleted = (after: string) => announcements.deletedAfter(after, PAGE_DATASETS);
+    for await (const { ids } of this.#pagesOf(readDeleted)) if (ids.length > 0) await this.#announceDeleted(ids);
+  }
+
+  /** Reads pages until the one after the last. Requests have a turn after each. */
+  async *#pagesOf<Page extends { readonly last: string | null }>(
+    read: (after: string) => Promise<Page>,
+  ): AsyncGenerator<Page> {
     for (let after: string | null = ''; after !== null && !this.#isStopping; await turn()) {
-      const { ids, last }: { ids: string[]; last: string | null } = await announcements.deletedAfter(
-        after,
-        PAGE_DATASETS,
-      );
-      if (ids.length > 0) await this.#announceDeleted(ids);
-      after = last;
+      const page: Page = await read(after);
+      yield page;
+      after = page.last;
     }
   }
 
@@ -185,8 +188,9 @@ export class Announcer {
     const payload = readyOrFailedPayload(view, { at, toWire });
     const { newId } = this.#dependencies;
     const event = status === 'READY' ? 'dataset.ready' : 'dataset.failed';
-    const after = { ...known, status, digest, seenAt };
-    if (await announcements.record(known, after, { event, at, payload, newId: messageId(newId) })) {
+    if (
+      await announcements.record(known, { status, digest, seenAt }, { event, at, payload, newId: messageId(newId) })
+    ) {
       this.#options.onRecorded();
     }
   }

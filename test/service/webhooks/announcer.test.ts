@@ -2,49 +2,68 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { DatasetService } from '../../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { Announcer } from '../../../src/service/webhooks/announcer.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
 import { type Announcement, Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { eventually } from '../../harness/server.js';
+import { PerTurn } from '../../harness/turns.js';
 
 const DATASETS = 1000;
 const MAX_DATASETS_A_TURN = 200;
 
-/** Counts turns of the event loop, in which requests are answered. */
-function countTurns() {
-  const turns = { count: 0 };
-  let next = setImmediate(function onTurn() {
-    turns.count++;
-    next = setImmediate(onTurn);
-  });
-  onTestFinished(() => clearImmediate(next));
-  return turns;
-}
-
-/** Notes in which turn of the event loop how many datasets were read or written. */
+/** Counts the datasets that are read in each turn of the event loop. */
 class ObservedAnnouncements extends Announcements {
-  readonly turns = countTurns();
-  readonly readIn = new Map<number, number>();
+  readonly read = new PerTurn();
   writes = 0;
+  /** Whether the database is away for the next look. */
+  isAway = false;
 
-  override async watchedAfter(after: string, limit: number) {
-    return this.#noted(await super.watchedAfter(after, limit), ({ length }) => length);
+  override async hasWebhooks() {
+    if (!this.isAway) return super.hasWebhooks();
+    this.isAway = false;
+    throw new Error('the database is away');
+  }
+
+  override async watchedAfter(...page: Parameters<Announcements['watchedAfter']>) {
+    const found = await super.watchedAfter(...page);
+    this.read.add(found.datasets.length);
+    return found;
   }
 
   override async deletedAfter(after: string, limit: number) {
-    return this.#noted(await super.deletedAfter(after, limit), () => limit);
+    this.read.add(limit);
+    return super.deletedAfter(after, limit);
   }
 
   override async begin(announcements: readonly Announcement[]) {
     if (announcements.length > 0) this.writes++;
     return super.begin(announcements);
   }
+}
 
-  #noted<T>(page: T, count: (page: T) => number): T {
-    const { count: turn } = this.turns;
-    this.readIn.set(turn, (this.readIn.get(turn) ?? 0) + count(page));
-    return page;
-  }
+async function addHook(database: Database, accountId: string): Promise<void> {
+  const hook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
+  await new Webhooks(database).add({ ...hook, events: ['dataset.deleted'], disabledAt: null }, 1);
+}
+
+/** An announcer of datasets without files, which have no events but that of their deletion. */
+function start({ catalog, database }: { catalog: Catalog; database: Database }) {
+  const announcements = new ObservedAnnouncements(database);
+  const errors: unknown[] = [];
+  let ids = 0;
+  const dependencies = { catalog, now: () => 1_000_000, newId: () => `${ids++}`, rules: { captionGrace: 0 } };
+  const announcer = new Announcer(dependencies as unknown as ServiceDependencies, {
+    announcements,
+    datasets: {} as DatasetService,
+    toWire: () => ({}),
+    onRecorded: () => {},
+    onError: (error) => errors.push(error),
+  });
+  onTestFinished(() => announcer.stop());
+  announcer.start();
+  return { announcements, announcer, errors };
 }
 
 onEach(catalogs, (open) => {
@@ -57,22 +76,8 @@ onEach(catalogs, (open) => {
       const rows = Array.from({ length: 333 }, (_, i) => ({ ...template, id: `d${from + i}`, name: `d${from + i}` }));
       await query.insertInto('dataset').values(rows).execute();
     }
-    const hook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
-    await new Webhooks(database).add({ ...hook, events: ['dataset.deleted'], disabledAt: null }, 1);
-
-    const announcements = new ObservedAnnouncements(database);
-    const errors: unknown[] = [];
-    let ids = 0;
-    const dependencies = { catalog, now: () => 1_000_000, newId: () => `${ids++}`, rules: { captionGrace: 0 } };
-    const announcer = new Announcer(dependencies as unknown as ServiceDependencies, {
-      announcements,
-      datasets: {} as DatasetService,
-      toWire: () => ({}),
-      onRecorded: () => {},
-      onError: (error) => errors.push(error),
-    });
-    onTestFinished(() => announcer.stop());
-    announcer.start();
+    await addHook(database, accountId);
+    const { announcements, announcer, errors } = start({ catalog, database });
     const known = async () => {
       const count = query.selectFrom('announcement').select(({ fn }) => fn.countAll<number>().as('count'));
       return (await count.executeTakeFirstOrThrow()).count;
@@ -84,8 +89,21 @@ onEach(catalogs, (open) => {
     const left = (await query.selectFrom('dataset').select('id').execute()).length;
     announcer.compareAll();
     await eventually(async () => ((await known()) === left ? true : undefined));
-    expect(Math.max(...announcements.readIn.values())).toBeLessThanOrEqual(MAX_DATASETS_A_TURN);
+    expect(announcements.read.max).toBeLessThanOrEqual(MAX_DATASETS_A_TURN);
     const sent = await query.selectFrom('webhook_delivery').select('event').distinct().execute();
     expect([sent, errors]).toEqual([[{ event: 'dataset.deleted' }], []]);
+  });
+
+  test('a deletion is announced soon after a failure of the database, also if that was before the first read', async () => {
+    const { accountId, catalog, database } = await open();
+    await addHook(database, accountId);
+    await catalog.createDataset({ id: 'dogs', accountId, name: 'dogs', createdAt: 1 });
+    const { announcements, errors } = start({ catalog, database });
+    await eventually(() => (announcements.writes === 1 ? true : undefined));
+    announcements.isAway = true;
+    await catalog.deleteDataset({ accountId, id: 'dogs' }, 5);
+    const sent = () => database.query.selectFrom('webhook_delivery').select('event').executeTakeFirst();
+    expect(await eventually(sent)).toEqual({ event: 'dataset.deleted' });
+    expect(errors).toHaveLength(1);
   });
 });

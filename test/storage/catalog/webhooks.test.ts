@@ -80,4 +80,22 @@ onEach(catalogs, (open) => {
     expect(await haveSameRows(database, copy)).toBe(true);
     expect(await new Deliveries(copy).list('hook')).toEqual(await deliveries.list('hook'));
   });
+
+  test('an event that is recorded while the dataset is renamed keeps the new name for that of its deletion', async () => {
+    const { catalog, accountId, database } = await open();
+    const announcements = new Announcements(database);
+    const key = { accountId, id: 'a' };
+    await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
+    const state = { status: null, digest: null, seenAt: 5 };
+    const before = { datasetId: 'a', accountId, name: 'dogs', ...state, announcedAt: 0 };
+    await announcements.begin([before]);
+    await catalog.changeDataset(key, { name: 'cats' }, 6);
+    const event = { event: 'dataset.ready', at: 7, payload: '{}', newId: () => 'm1' } as const;
+    expect(await announcements.record(before, { ...before, status: 'READY', digest: 'd', seenAt: 6 }, event)).toBe(
+      true,
+    );
+    await catalog.deleteDataset(key, 8);
+    const expected = { name: 'cats', status: 'READY', digest: 'd', seenAt: 6, announcedAt: 7 };
+    expect(await announcements.ofDeleted(['a'])).toMatchObject([expected]);
+  });
 });

@@ -9,25 +9,34 @@ import { rowChunksOf } from '../statements.js';
 import { insertDeliveries } from './deliveries.js';
 import { webhookOf } from './webhooks.js';
 
-/** What the webhooks of an account know of a dataset. */
-export interface Announcement {
-  readonly datasetId: string;
-  readonly accountId: string;
-  readonly name: string;
+/** The state of a dataset that was announced. */
+interface AnnouncedState {
   readonly status: 'READY' | 'FAILED' | null;
   /** Of a READY dataset; `null` if it is not known. */
   readonly digest: string | null;
   /** The last activity of the dataset, and of those that it links to, when it was compared with this. */
   readonly seenAt: Micros;
+}
+
+/** What the webhooks of an account know of a dataset. */
+export interface Announcement extends AnnouncedState {
+  readonly datasetId: string;
+  readonly accountId: string;
+  readonly name: string;
   /** 0 if there was no event yet. */
   readonly announcedAt: Micros;
 }
 
-/** A dataset of an account that has webhooks. */
-export interface WatchedDataset {
-  readonly dataset: Dataset;
-  /** When the first webhook of the account was made. */
+/** An account that has webhooks. */
+export interface WatchedAccount {
+  readonly accountId: string;
+  /** When the first of its webhooks was made. */
   readonly since: Micros;
+}
+
+/** A dataset of an account that has webhooks. */
+export interface WatchedDataset extends Pick<WatchedAccount, 'since'> {
+  readonly dataset: Dataset;
   readonly announcement: Announcement | undefined;
 }
 
@@ -68,10 +77,28 @@ export class Announcements {
     return found.flat().map(({ dataset_id }) => dataset_id);
   }
 
-  /** A page of all watched datasets, by id. */
-  async watchedAfter(after: string, limit: number): Promise<WatchedDataset[]> {
-    const page = watchedDatasets(this.#db.query).where('dataset.id', '>', after).orderBy('dataset.id').limit(limit);
-    return this.#complete(await page.execute());
+  /** The accounts that have webhooks. */
+  async watchedAccounts(): Promise<WatchedAccount[]> {
+    const rows = await watchers(this.#db.query).execute();
+    return rows.map(({ watching, since }) => ({ accountId: watching, since }));
+  }
+
+  /** A page of the datasets of an account that has webhooks, and the last name; `null` after the end. */
+  async watchedAfter(
+    { accountId, since }: WatchedAccount,
+    { after, limit }: { after: string; limit: number },
+  ): Promise<{ datasets: WatchedDataset[]; last: string | null }> {
+    // By name, which has an index within the account: the time of a page does not grow with the datasets of others.
+    const rows = await this.#db.query
+      .selectFrom('dataset')
+      .selectAll()
+      .where('account_id', '=', accountId)
+      .where('name', '>', after)
+      .orderBy('name')
+      .limit(limit)
+      .execute();
+    const datasets = await this.#complete(rows.map((row) => ({ ...row, since })));
+    return { datasets, last: rows.at(-1)?.name ?? null };
   }
 
   async #complete(rows: readonly (DatasetRow & { since: number })[]): Promise<WatchedDataset[]> {
@@ -136,17 +163,17 @@ export class Announcements {
   /**
    * Records an event for the enabled webhooks of the account that receive it, and what it announces.
    *
-   * @returns whether another process was not first
+   * @returns false if another process was first
    */
-  async record(before: Announcement, after: Announcement | 'deleted', event: EventToRecord): Promise<boolean> {
+  async record(before: Announcement, after: AnnouncedState | 'deleted', event: EventToRecord): Promise<boolean> {
     const { query, transact } = this.#db;
     const { datasetId, accountId, announcedAt } = before;
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const update = query.updateTable('announcement');
       const [changed, webhooks] = await send([
-        // It locks the row.
+        // It locks the row. The name stays: the dataset may have been renamed since `before` was read.
         update
-          .set(after === 'deleted' ? { announced_at: event.at } : { ...columnsOf(after), announced_at: event.at })
+          .set({ announced_at: event.at, ...(after !== 'deleted' && findingColumnsOf(after)) })
           .where('dataset_id', '=', datasetId)
           .where('announced_at', '=', announcedAt)
           .returning('dataset_id'),
@@ -165,19 +192,19 @@ export class Announcements {
   }
 }
 
+/** The accounts that have webhooks. */
+function watchers(query: Query) {
+  return query
+    .selectFrom('webhook')
+    .select(({ fn }) => ['account_id as watching', fn.min<number>('created_at').as('since')])
+    .groupBy('account_id');
+}
+
 /** The datasets of accounts that have webhooks. */
 function watchedDatasets(query: Query) {
   return query
     .selectFrom('dataset')
-    .innerJoin(
-      (eb) =>
-        eb
-          .selectFrom('webhook')
-          .select(({ fn }) => ['account_id as watching', fn.min<number>('created_at').as('since')])
-          .groupBy('account_id')
-          .as('watcher'),
-      (join) => join.onRef('watcher.watching', '=', 'dataset.account_id'),
-    )
+    .innerJoin(watchers(query).as('watcher'), (join) => join.onRef('watcher.watching', '=', 'dataset.account_id'))
     .selectAll('dataset')
     .select('watcher.since');
 }
@@ -195,9 +222,11 @@ function announcementOf(row: Selectable<Schema['announcement']>): Announcement {
 }
 
 function columnsOf(announcement: Announcement) {
-  const { datasetId, accountId, name, status, digest, seenAt, announcedAt } = announcement;
-  return {
-    ...{ dataset_id: datasetId, account_id: accountId, name, status, digest },
-    ...{ seen_at: seenAt, announced_at: announcedAt },
-  };
+  const { datasetId, accountId, name, announcedAt } = announcement;
+  const names = { dataset_id: datasetId, account_id: accountId, name };
+  return { ...names, announced_at: announcedAt, ...findingColumnsOf(announcement) };
+}
+
+function findingColumnsOf({ status, digest, seenAt }: AnnouncedState) {
+  return { status, digest, seen_at: seenAt };
 }

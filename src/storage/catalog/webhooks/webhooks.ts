@@ -37,7 +37,7 @@ export class Webhooks {
     const account = query.selectFrom('account').select('id').where('id', '=', accountId);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const own = query.selectFrom('webhook').select('id').where('account_id', '=', accountId);
-      // The lock makes concurrent calls run one after another.
+      // The lock makes concurrent calls run sequentially.
       const [, others] = await send([hasRowLocks ? account.forUpdate() : account, own]);
       if (others.length >= max) return false;
       const events = JSON.stringify(webhook.events);
