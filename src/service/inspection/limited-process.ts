@@ -24,7 +24,7 @@ const SCRIPT = [
 
 /**
  * Starts a program with limits, a low priority, and an environment of these variables alone, so that a program that reads
- * hostile bytes holds no secret. Limits are of Linux; elsewhere only the priority is set.
+ * hostile bytes holds no secret. Limits are of Linux; on other systems only the priority is set.
  */
 export function spawnLimited(
   command: readonly [string, ...string[]],

@@ -197,7 +197,7 @@ export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
 }
 
-/** Writes a file durably and atomically, by way of `PATH.new`. */
+/** Writes a file durably and atomically, through `PATH.new`. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   // An existing one may be a link or a pipe.

@@ -25,8 +25,8 @@ const NOT_PUBLIC_4 = [
 ];
 
 /**
- * Of IPv6, only global unicast is public. All else is refused with it: loopback, link-local, unique local, multicast,
- * IPv4-mapped and NAT64 addresses (https://www.iana.org/assignments/iana-ipv6-special-registry).
+ * Of IPv6, only global unicast is public. All other addresses are rejected: loopback, link-local, unique local, multicast,
+ * IPv4-mapped and NAT64 ones (https://www.iana.org/assignments/iana-ipv6-special-registry).
  */
 const PUBLIC_6 = '2000::/3';
 
@@ -39,7 +39,7 @@ export interface Address {
 }
 
 /** Why a webhook may not be sent to a URL; the message is for the account. */
-export class AddressRefused extends Error {}
+export class AddressNotAllowed extends Error {}
 
 const ASK = 'Ask the operator of this server to list it in --webhook-allow.';
 
@@ -63,14 +63,14 @@ export class AllowedAddresses {
     }
   }
 
-  /** Checks what needs no name server. @throws AddressRefused */
+  /** Checks what needs no name server. @throws AddressNotAllowed */
   checkUrl(url: URL): void {
     const host = hostOf(url);
     const family = isIP(host);
     if (family !== 0) this.#require(url, [{ address: host, family: family as 4 | 6 }]);
   }
 
-  /** The addresses of a URL's host to which a connection may be made. @throws AddressRefused; errors of the resolver */
+  /** The addresses of a URL's host to which a connection may be made. @throws AddressNotAllowed; errors of the resolver */
   async resolve(url: URL): Promise<Address[]> {
     const host = hostOf(url);
     const family = isIP(host);
@@ -96,12 +96,12 @@ export class AllowedAddresses {
   #require(url: URL, addresses: readonly Address[]): Address[] {
     const reachable = addresses.filter((address) => this.#isListed(address) || this.#isPublic(address));
     if (reachable.length === 0) {
-      throw new AddressRefused(`${hostOf(url)} is not a host of the public Internet. ${ASK}`);
+      throw new AddressNotAllowed(`${hostOf(url)} is not a host of the public Internet. ${ASK}`);
     }
     if (url.protocol === 'https:') return reachable;
     const listed = reachable.filter((address) => this.#isListed(address));
     if (listed.length > 0) return listed;
-    throw new AddressRefused(`Webhooks are sent to ${hostOf(url)} over https only. Use an https URL.`);
+    throw new AddressNotAllowed(`Webhooks are sent to ${hostOf(url)} over https only. Use an https URL.`);
   }
 
   #isListed({ address, family }: Address): boolean {

@@ -2,7 +2,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { withTimeout } from '../../with-timeout.js';
-import { type Address, type AllowedAddresses, AddressRefused } from './allowed-addresses.js';
+import { type Address, type AllowedAddresses, AddressNotAllowed } from './allowed-addresses.js';
 
 /** From the question to the name server to the end of the answer. */
 const POST_TIMEOUT_MS = 15_000;
@@ -115,7 +115,7 @@ const REASONS: Record<string, string> = {
 
 /** Not the message itself: that of a refused connection has the address, which may be of a private network. */
 function failureOf(error: unknown): string {
-  if (error instanceof AddressRefused) return error.message;
+  if (error instanceof AddressNotAllowed) return error.message;
   // With several addresses, the error of the last one stands for all.
   const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
   const code = String((cause as { code?: unknown } | undefined)?.code ?? '');

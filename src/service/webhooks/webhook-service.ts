@@ -4,7 +4,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { Deliveries, Delivery } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook, WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { AddressRefused, type AllowedAddresses } from './allowed-addresses.js';
+import { AddressNotAllowed, type AllowedAddresses } from './allowed-addresses.js';
 import { messageId } from './announcer.js';
 import { testPayload } from './payloads.js';
 import { newWebhookSecret } from './sign-delivery.js';
@@ -137,7 +137,7 @@ export class WebhookService {
     try {
       this.#options.allowed.checkUrl(url);
     } catch (error) {
-      if (!(error instanceof AddressRefused)) throw error;
+      if (!(error instanceof AddressNotAllowed)) throw error;
       throw invalidUrl('must lead where this server may send webhooks', error.message);
     }
     url.hash = '';

@@ -139,11 +139,11 @@ class ClipProof {
 
   /** Judges a clip whose frames were decoded without an error. */
   async #judge(decoded: number, facts: VideoFacts): Promise<Inspection> {
-    const promised = this.#facts.frames ?? 0;
+    const declared = this.#facts.frames ?? 0;
     if (decoded === 0) return this.#damaged(0);
-    if (decoded < promised) {
-      const missing = promised - decoded;
-      const isIntact = await isShortfallIntact(this.#ffmpeg, this.#file, { missing, promised, ...this.#limits });
+    if (decoded < declared) {
+      const missing = declared - decoded;
+      const isIntact = await isShortfallIntact(this.#ffmpeg, this.#file, { missing, declared, ...this.#limits });
       if (!isIntact) return this.#damaged(decoded);
     }
     const { inspection } = this.#clip;
@@ -262,10 +262,10 @@ class ClipProof {
   }
 }
 
-function damageText(decoded: number | undefined, promised: number | undefined): string {
+function damageText(decoded: number | undefined, declared: number | undefined): string {
   if (decoded === 0) return 'none of its frames can be decoded';
-  const isFewer = decoded !== undefined && promised !== undefined && decoded < promised;
-  if (isFewer) return `only ${formatCount(decoded)} of its ${formatCount(promised)} frames can be decoded`;
+  const isFewer = decoded !== undefined && declared !== undefined && decoded < declared;
+  if (isFewer) return `only ${formatCount(decoded)} of its ${formatCount(declared)} frames can be decoded`;
   return 'not all of its frames can be decoded';
 }
 

@@ -18,7 +18,7 @@ const MAX_LEADING_FRAMES = 16;
 export async function isShortfallIntact(
   ffmpeg: Ffmpeg,
   file: ClipFile,
-  { missing, promised, ...limits }: RunLimits & { missing: number; promised: number },
+  { missing, declared, ...limits }: RunLimits & { missing: number; declared: number },
 ): Promise<boolean> {
   const first = await firstDecoded(ffmpeg, file, limits);
   const firstPts = first?.pts ?? Number.NEGATIVE_INFINITY;
@@ -34,7 +34,7 @@ export async function isShortfallIntact(
     },
   });
   // If the container does not hold all the packets that it declares, they are missing indeed.
-  if (track === undefined || packets.all < promised) return false;
+  if (track === undefined || packets.all < declared) return false;
   if (missing <= Math.min(packets.leading, MAX_LEADING_FRAMES) || missing <= packets.empty) return true;
   switch (track.codec) {
     case 'mpeg4':
@@ -43,9 +43,9 @@ export async function isShortfallIntact(
     case 'vp8':
       return missing <= (await hiddenFrames(ffmpeg, file, limits));
     case 'h264':
-      return missing <= Math.ceil(promised / 2) && FIELDS_ALLOWED.test(await firstHeaders(ffmpeg, file, limits));
+      return missing <= Math.ceil(declared / 2) && FIELDS_ALLOWED.test(await firstHeaders(ffmpeg, file, limits));
     case 'mpeg2video':
-      return missing <= Math.ceil(promised / 2);
+      return missing <= Math.ceil(declared / 2);
     default:
       return false;
   }
