@@ -10,6 +10,7 @@ export class BackendUnusable extends Error {
   }
 }
 
+const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
 
@@ -17,6 +18,11 @@ const SQLITE_NOTADB = 26;
 export function isDamaged(error: unknown): error is Error {
   const code = sqliteCodeOf(error);
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
+}
+
+/** True if another process holds a lock of the SQLite file. */
+export function isBusy(error: unknown): boolean {
+  return sqliteCodeOf(error) === SQLITE_BUSY;
 }
 
 /** The primary result code (https://sqlite.org/rescode.html) of an error that SQLite reported. */

@@ -1,4 +1,5 @@
 import { DatabaseSync } from '@photostructure/sqlite';
+import { isBusy } from './backend-unusable.js';
 
 /** Another process holds the lock of the folder. */
 export class FolderInUse extends Error {}
@@ -21,10 +22,4 @@ export function lockFolder(path: string): { release: () => void } {
     });
   }
   return { release: () => db.close() };
-}
-
-const SQLITE_BUSY = 5;
-
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

@@ -39,7 +39,7 @@ export async function fetchIntact(
   return lost('were changed in the store');
 }
 
-/** The error of a disk sector that can't be read. */
-function isUnreadable(error: unknown): boolean {
+/** True for the error of a disk sector that can't be read. */
+export function isUnreadable(error: unknown): boolean {
   return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
-import { hasErrno, ServiceError } from '../../dataset/errors.js';
+import { ServiceError } from '../../dataset/errors.js';
 import { type ErrorProblem, errorIn } from '../../dataset/problems.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { BlobStore } from '../../storage/blobs/blobs.js';
 import type { ReferencedBlob } from '../../storage/catalog/copy-catalog.js';
+import { isUnreadable } from '../check/fetch-intact.js';
 
 /** Concurrent copies: enough to hide the latency of a request or of an fsync. */
 const MAX_COPIES = 16;
@@ -165,11 +166,6 @@ async function* checked(
   if (bytes === sizeBytes && hash.digest('hex') === sha256) return;
   onDamage();
   throw new Error('The size or SHA-256 of these bytes is not that of the upload.');
-}
-
-/** The error of a disk sector that can't be read. */
-function isUnreadable(error: unknown): boolean {
-  return hasErrno(error, 'EIO') && (error as NodeJS.ErrnoException).syscall === 'read';
 }
 
 /** The problem of a file whose bytes are lost. */

@@ -1,6 +1,6 @@
 import { type Compilable, type Kysely, Migrator } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
-import { isDamaged, sqliteCodeOf } from '../backend-unusable.js';
+import { isBusy, isDamaged, sqliteCodeOf } from '../backend-unusable.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
 /** Builds statements. Executed directly, each statement is its own transaction. */
@@ -30,6 +30,12 @@ export interface Database {
    * @returns the rows of each statement
    */
   read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+
+  /**
+   * Runs work in which another thread writes to the file of the database for some time. Writes of this thread wait for it for as
+   * long as it takes, and its reads go on. Absent if the database is not a file of this process.
+   */
+  readonly besideWriter?: <T>(work: (path: string) => Promise<T>) => Promise<T>;
 
   close(): Promise<void>;
 }
@@ -75,7 +81,6 @@ export function sqlStateOf(error: unknown): string | undefined {
   return String(error.code);
 }
 
-const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
 const SQLITE_IOERR = 10;
 const SQLITE_FULL = 13;
@@ -105,15 +110,10 @@ export function databaseError(error: unknown): ServiceError | undefined {
     const message = "The server's catalog is damaged. Its log has the reason. Restore a backup.";
     return new ServiceError('unavailable', message, { cause: error });
   }
-  if (sqlite === SQLITE_BUSY || POSTGRES_UNAVAILABLE.test(postgres)) {
+  if (isBusy(error) || POSTGRES_UNAVAILABLE.test(postgres)) {
     return catalogUnavailable(error);
   }
   return undefined;
-}
-
-/** True if another process holds a lock of the SQLite file. */
-export function isBusy(error: unknown): boolean {
-  return sqliteCodeOf(error) === SQLITE_BUSY;
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {

@@ -129,8 +129,17 @@ function payloadOf(sender: string, message: InstanceMessage): string {
 
 function messageIn(text: string): InstanceMessage {
   const [, datasetId, names] = /^dataset (\S+)(?: (.+))?$/s.exec(text) ?? [];
-  if (datasetId === undefined) return 'tokens';
-  return { datasetId, filenames: names === undefined ? undefined : (JSON.parse(names) as string[]) };
+  return datasetId === undefined ? 'tokens' : { datasetId, filenames: namesIn(names) };
+}
+
+/** `undefined`, which stands for all names, also for those in the form of another version or program. */
+function namesIn(json = ''): string[] | undefined {
+  try {
+    const names: unknown = JSON.parse(json);
+    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits for the time, or until the signal fires. */

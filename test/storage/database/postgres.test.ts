@@ -145,6 +145,23 @@ describe.skipIf(whyNoPostgres() !== undefined)('on Postgres', () => {
     expect(calls).toBe(3);
   });
 
+  test('a message that another program sends on the channel, or another version, names no files', async () => {
+    const url = await databaseForTest();
+    const { catalog } = await open(url);
+    const received: (readonly string[] | undefined)[] = [];
+    catalog.changes.onChange('d', (filenames) => received.push(filenames));
+    const send = (payload: string) => onDatabase(url, `select pg_notify('trainyard', 'another ${payload}')`);
+    await eventually(async () => {
+      await send('dataset d ["a.txt"]');
+      return received.some((names) => names?.[0] === 'a.txt') || undefined;
+    });
+    received.length = 0;
+    for (const payload of ['dataset d [', 'dataset d {"a":1}', 'dataset d [1]', 'dataset', '']) await send(payload);
+    await send('dataset d ["b.txt"]');
+    await eventually(() => received.some((names) => names?.[0] === 'b.txt') || undefined);
+    expect(received).toEqual([undefined, undefined, undefined, ['b.txt']]);
+  });
+
   test('a token is cached, and rejected once another process has revoked it', async () => {
     const { url, proxy } = await proxiedForTest(await databaseForTest());
     const [local, remote] = [await open(url), await open(url)];
