@@ -224,7 +224,8 @@ export async function openApp(config: Config, logger: Logger) {
     onError: (err) => logger.error({ err }, 'deleting old revisions failed; it will be retried'),
   });
   // The lease of an upload whose process died is released at most 1.5 lease durations later.
-  const stopCleanup = runPeriodically(() => cleanUp(dependencies, { isReceiving: (id) => uploads.isReceiving(id) }), {
+  const isReceiving = (id: string) => uploads.isReceiving(id);
+  const stopCleanup = runPeriodically((signal) => cleanUp(dependencies, { isReceiving, signal }), {
     pauseMs: cleanupPauseMs,
     onError: (err) => logger.error({ err }, 'the cleanup failed; it will be retried'),
   });

@@ -8,6 +8,8 @@ export interface CleanupOptions {
   readonly everything?: boolean;
   /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
   readonly isReceiving?: (fileId: string) => boolean;
+  /** Ends the work early. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface CleanupOptions {
 export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
   const { catalog, blobs, now } = dependencies;
   await releaseExpiredLeases(dependencies, options);
-  for (;;) {
+  while (!options.signal?.aborted) {
     const time = now();
     const due = await catalog.expiredTrash(time);
     if (due.length === 0) return;
@@ -28,11 +30,12 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
 
 async function releaseExpiredLeases(
   dependencies: ServiceDependencies,
-  { everything = false, isReceiving = () => false }: CleanupOptions,
+  { everything = false, isReceiving = () => false, signal }: CleanupOptions,
 ): Promise<void> {
   const { catalog, blobs, now } = dependencies;
   const expiredBy = everything ? Number.MAX_SAFE_INTEGER : now();
   for (const file of await catalog.expiredLeases(expiredBy)) {
+    if (signal?.aborted) return;
     if (isReceiving(file.id)) continue;
     // Only a lease holder may delete the bytes. Another process, or the client's next attempt, may acquire it first.
     const options = { expiredBy, isActivity: false, isDurable: false };
