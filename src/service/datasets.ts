@@ -29,6 +29,9 @@ import { JudgedContentsReader } from './pairs/judged-contents.js';
 /** Of the training datasets that link to a control or mask. */
 const MAX_LINKED_FROM = 100;
 
+/** Datasets of a list that are read at once. SQLite is read on the thread that answers requests. */
+const PAGE_DATASETS = 500;
+
 /** A dataset id and the account of the request. A dataset of another account counts as not found. */
 export interface DatasetKey {
   readonly accountId: string;
@@ -114,17 +117,20 @@ export class DatasetService {
     after?: { createdAt: number; id: string } | undefined;
     limit?: number | undefined;
   }): Promise<DatasetSummary[]> {
-    const { status, limit, ...page } = query;
+    const { catalog, takeTurn } = this.#dependencies;
+    const { status, limit = Number.POSITIVE_INFINITY, ...filter } = query;
+    // Status depends on time and is not a column, so it is compared here, and a page may have none that match.
+    const pageSize = status === undefined ? Math.min(limit, PAGE_DATASETS) : PAGE_DATASETS;
     const found: DatasetSummary[] = [];
-    let after = page.after;
-    for (;;) {
-      const datasets = await this.#dependencies.catalog.datasets({ ...page, after, limit });
-      const summaries = datasets.map((dataset) => this.#summaryOf(dataset));
-      found.push(...summaries.filter((summary) => status === undefined || summary.status === status));
-      // Status depends on time and is not a column, so the filter runs here and may need several pages.
-      if (limit === undefined || datasets.length < limit) return found;
-      if (found.length >= limit) return found.slice(0, limit);
-      after = datasets.at(-1);
+    for (let { after } = filter; ; await takeTurn?.(filter.accountId)) {
+      const page = await catalog.datasets({ ...filter, after, limit: pageSize });
+      for (const dataset of page) {
+        const summary = this.#summaryOf(dataset);
+        if (status === undefined || summary.status === status) found.push(summary);
+        if (found.length === limit) return found;
+      }
+      if (page.length < pageSize) return found;
+      after = page.at(-1);
     }
   }
 

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
 import { hasErrno } from '../../dataset/errors.js';
@@ -79,12 +79,16 @@ export class MountRoot {
         }
         const done = new Set<string>();
         for (const [id, at] of [...this.#scheduled]) {
-          if (!signal.aborted && at <= Date.now()) await this.#reconcile(id, done);
+          if (signal.aborted) break;
+          if (at > Date.now()) continue;
+          await this.#reconcile(id, done);
+          await turn();
         }
       } catch (err) {
         if (!signal.aborted) this.#options.log.warn({ err }, 'the mount root could not be updated');
       }
-      const next = Math.min(nextFullAt, ...this.#scheduled.values());
+      let next = nextFullAt;
+      for (const at of this.#scheduled.values()) next = Math.min(next, at);
       const stopOrWake = AbortSignal.any([signal, this.#wake.signal]);
       this.#sleepsUntil = next;
       await wait(Math.max(next - Date.now(), 1), undefined, { signal: stopOrWake }).catch(() => {});

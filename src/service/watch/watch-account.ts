@@ -81,7 +81,12 @@ export async function* watchAccount(
     },
   );
   try {
-    for (const dataset of await catalog.datasets({ accountId })) changeIn(dataset);
+    for (let after: Dataset | undefined; ; await takeTurn?.(accountId)) {
+      const page = await catalog.datasets({ accountId, after, limit: MAX_BATCH_DATASETS });
+      for (const dataset of page) changeIn(dataset);
+      after = page.at(-1);
+      if (page.length < MAX_BATCH_DATASETS) break;
+    }
     yield { type: 'open' };
     while (!signal.aborted && !hasGap) {
       wake = new AbortController();

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { countsInRole, recount, type StemCounts, stemGroupsOf, usageOf } from '../../dataset/counts.js';
 import {
   type Author,
@@ -138,6 +139,7 @@ async function withinQuota<T>(
       const ending = { datasetId: first.dataset_id, filenames, now, isActivity: false, isDurable: false };
       hasEnded = (await changeOnce(db, ending, (group) => endReservations(group, now), options)) !== undefined;
       if (!hasEnded) break;
+      await turn();
     }
     return hasEnded ? change().catch(throwQuotaError) : throwQuotaError(error);
   }

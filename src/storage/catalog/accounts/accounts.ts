@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BOUND_DATASETS } from '../../../api/limits.js';
 import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
@@ -38,7 +39,7 @@ export class Accounts {
   readonly #db: Database;
   readonly #tokens: TokenCache | undefined;
   readonly #notifyInstances: NotifyInstances;
-  /** By token id, since `saveLastUses` last ran. */
+  /** By token id; those that `saveLastUses` has not written yet. */
   readonly #lastUses = new Map<string, Micros>();
 
   /** @param options.tokens a cache for a remote database; notifications clear it when a token is revoked */
@@ -65,16 +66,21 @@ export class Accounts {
     this.#lastUses.set(tokenId, now);
   }
 
+  /** Writes some uses at a time, not durably, and gives requests a turn in between. After a failure the others stay. */
   async saveLastUses(): Promise<void> {
-    const uses = [...this.#lastUses];
-    this.#lastUses.clear();
-    for (const [id, usedAt] of uses) {
-      await this.#db.query
-        .updateTable('token')
-        .set({ last_used_at: usedAt })
-        .where('id', '=', id)
-        .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', usedAt)]))
-        .execute();
+    const { query, transact } = this.#db;
+    // In the order of the ids, so that transactions of several instances lock rows in one order.
+    for (const uses of rowChunksOf([...this.#lastUses].sort(([a], [b]) => (a < b ? -1 : 1)))) {
+      const updates = uses.map(([id, usedAt]) =>
+        query
+          .updateTable('token')
+          .set({ last_used_at: usedAt })
+          .where('id', '=', id)
+          .where((eb) => eb.or([eb('last_used_at', 'is', null), eb('last_used_at', '<', usedAt)])),
+      );
+      await transact({ isDurable: false }, ({ commit }) => commit(updates));
+      for (const [id, usedAt] of uses) if (this.#lastUses.get(id) === usedAt) this.#lastUses.delete(id);
+      await turn();
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
@@ -22,7 +23,7 @@ export interface RetentionOptions {
 /**
  * Deletes revisions that need not be kept, and past files that no kept revision has; their blobs go to the trash. It works
  * in short transactions, each under the lock of one dataset, so that any number of processes may do so at once, and any of
- * them may end at any moment. It reads only datasets that are due.
+ * them may end at any moment. Requests have a turn after each. It reads only datasets that are due.
  */
 export class Retention {
   readonly #db: Database;
@@ -62,7 +63,10 @@ export class Retention {
         .orderBy('id')
         .limit(DATASETS_PER_PAGE)
         .execute();
-      for (const { id } of page) await this.#expire(id, { now, through: 0 }, signal);
+      for (const { id } of page) {
+        await this.#expire(id, { now, through: 0 }, signal);
+        await turn();
+      }
       after = page.at(-1)?.id ?? after;
       if (page.length < DATASETS_PER_PAGE) break;
     }
@@ -87,12 +91,13 @@ export class Retention {
           .executeTakeFirst();
         if (oldest === undefined) break;
         await this.#expire(oldest.dataset_id, { now, through: oldest.number }, signal);
+        await turn();
       }
     }
   }
 
   async #expire(datasetId: string, due: { now: Micros; through: number }, signal?: AbortSignal): Promise<void> {
-    while (!signal?.aborted && (await this.#expireSlice(datasetId, due)) === 'more');
+    while (!signal?.aborted && (await this.#expireSlice(datasetId, due)) === 'more') await turn();
   }
 
   /**
