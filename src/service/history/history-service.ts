@@ -1,7 +1,7 @@
 import type { Author, Dataset, StoredFile } from '../../dataset/dataset.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { restoreStem, reverse } from '../../dataset/history/restore-transitions.js';
+import { reverse } from '../../dataset/history/restore-transitions.js';
 import { differencesBetween, filesIn } from '../../dataset/history/revision-states.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
@@ -95,20 +95,8 @@ export class HistoryService {
   ): Promise<{ isRestored: boolean; revision: RevisionView }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const { revisions, files } = await catalog.revisions.range(key.id, { from: number, to: number });
-    if (revisions.length === 0) throw await revisionNotFound(catalog, key.id, number);
-    const target = stemGroupsOf(filesIn(files, number));
     const at = now();
-    const change = {
-      datasetId: key.id,
-      filenames: [...target.values()].flatMap((group) => group.map(({ filename }) => filename)),
-      now: at,
-      isActivity: true,
-      author,
-      isWholeDataset: true,
-      restore: { needs: number, restoredFrom: number },
-    };
-    const changed = await catalog.change(change, (group, stem) => restoreStem(group, target.get(stem) ?? []));
+    const changed = await catalog.restore({ datasetId: key.id, number, author, now: at });
     if (changed === undefined) throw await this.#vanished(key, number);
     if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
     const revision = await this.revision(key, changed.revision);

@@ -10,7 +10,6 @@ import {
   changeDataset,
   type DatasetChanges,
   type DatasetKeyOfAccount,
-  eraseDataset,
   type NewDataset,
 } from './dataset-changes.js';
 import {
@@ -22,6 +21,8 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
+import type { RevisionToRestore } from './long-changes/restore-revision.js';
+import { LongChanges } from './long-changes/run-long-change.js';
 import { Links, withLinks } from './pairs/links.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
@@ -58,6 +59,7 @@ export class Catalog {
   readonly links: Links;
   readonly #db: Database;
   readonly #changeOptions: ChangeOptions;
+  readonly #longChanges: LongChanges;
 
   constructor(db: Database, options: CatalogOptions) {
     const { blobGrace, accountLimits: limits = NO_LIMITS, notifyInstances = () => [] } = options;
@@ -66,6 +68,7 @@ export class Catalog {
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
+    this.#longChanges = new LongChanges(db);
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
@@ -234,9 +237,23 @@ export class Catalog {
 
   /** @returns false if the account has no such dataset @throws ServiceError `dataset_linked` if others link to it */
   async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
-    const ids = await eraseDataset(this.#db, key, { ...this.#changeOptions, now });
+    if ((await this.dataset(key)) === undefined) return false;
+    const { blobGrace, notification } = this.#changeOptions;
+    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now, blobGrace, notification });
     for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
     return ids !== undefined;
+  }
+
+  /**
+   * Makes the stored files of a dataset those of a revision, as `restoreRevision` does, and announces the change.
+   *
+   * @throws ServiceError `quota_exceeded`
+   */
+  async restore(revision: RevisionToRestore): Promise<ChangedDataset | undefined> {
+    const options = { revision, ...this.#changeOptions };
+    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, options);
+    if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
+    return dataset;
   }
 
   /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */

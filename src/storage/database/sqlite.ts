@@ -14,8 +14,8 @@ import {
   type SqliteStatement,
 } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
-import { BackendUnusable, isDamaged } from '../backend-unusable.js';
-import { type Database, isBusy, migrateSchema, type RowsOf, type Transaction } from './database.js';
+import { BackendUnusable, isBusy, isDamaged } from '../backend-unusable.js';
+import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
 
 /** How long a write waits for another process that holds the write lock. */
@@ -47,10 +47,16 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
     hasRowLocks: false,
     // `connection()` is exclusive, so that no other statement runs within a transaction.
     transact: ({ isDurable }, work) =>
-      whileBusy(() =>
+      whileBusy(file, () =>
         query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
       ),
     read: (statements) => query.connection().execute(async () => readSnapshot(file, statements)),
+    besideWriter: async (work) => {
+      // The other thread would make a new file.
+      file.requireInPlace();
+      file.otherWriters++;
+      return work(path).finally(() => file.otherWriters--);
+    },
     close: () => query.destroy(),
   };
 }
@@ -73,7 +79,7 @@ type SqliteFile = ReturnType<typeof openFile>;
 function dialectOver(file: SqliteFile): Dialect {
   return {
     createAdapter: () => new TransactionalAdapter(),
-    createDriver: () => new ImmediateSqliteDriver({ database: async () => file }),
+    createDriver: () => new ImmediateSqliteDriver(file),
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   };
@@ -91,10 +97,17 @@ class TransactionalAdapter extends SqliteAdapter {
 
 /** Kysely uses its own transactions for migrations, and executes single statements itself. */
 class ImmediateSqliteDriver extends SqliteDriver {
+  readonly #file: SqliteFile;
+
+  constructor(file: SqliteFile) {
+    super({ database: async () => file });
+    this.#file = file;
+  }
+
   override async acquireConnection(): Promise<DatabaseConnection> {
     const connection = await super.acquireConnection();
     return {
-      executeQuery: (statement) => whileBusy(() => connection.executeQuery(statement)),
+      executeQuery: (statement) => whileBusy(this.#file, () => connection.executeQuery(statement)),
       streamQuery: (statement, chunkSize) => connection.streamQuery(statement, chunkSize),
     };
   }
@@ -105,15 +118,16 @@ class ImmediateSqliteDriver extends SqliteDriver {
 }
 
 /**
- * Tries again while another process holds the write lock. SQLite's own `busy_timeout` would block this thread meanwhile.
+ * Tries again while another process or thread holds the write lock. SQLite's own `busy_timeout` would block this thread
+ * meanwhile.
  */
-async function whileBusy<T>(work: () => Promise<T>): Promise<T> {
+async function whileBusy<T>(file: SqliteFile, work: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + MAX_BUSY_MS;
   for (;;) {
     try {
       return await work();
     } catch (error) {
-      if (!isBusy(error) || performance.now() > deadline) throw error;
+      if (!isBusy(error) || (performance.now() > deadline && file.otherWriters === 0)) throw error;
       await wait(BUSY_PAUSE_MS);
     }
   }
@@ -218,6 +232,8 @@ function openFile(path: string, journalMode: JournalMode) {
   };
   return {
     prepare,
+    /** Threads of this process that write to the file for some time, each with a connection of its own. */
+    otherWriters: 0,
     /** SQLite goes on to write a file whose folder was deleted or replaced. @throws ServiceError `unavailable` */
     requireInPlace: (): void => {
       if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) {

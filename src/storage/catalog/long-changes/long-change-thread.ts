@@ -1,0 +1,23 @@
+/* The program of a thread that applies one long change to a SQLite file, with a connection of its own. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ServiceError } from '../../../dataset/errors.js';
+import { databaseError } from '../../database/database.js';
+import { openSqlite } from '../../database/sqlite.js';
+import { LONG_CHANGES, type LongChangeAnswer, type LongChangeJob } from './long-change.js';
+
+async function answerTo({ path, name, options }: LongChangeJob): Promise<LongChangeAnswer> {
+  try {
+    const db = await openSqlite(path);
+    const change = LONG_CHANGES[name] as (database: typeof db, options: object) => Promise<unknown>;
+    // A SQLite file has no other instances.
+    const result = await change(db, { ...options, notification: () => [] }).finally(() => db.close());
+    return { result };
+  } catch (error) {
+    const serviceError = error instanceof ServiceError ? error : databaseError(error);
+    if (serviceError === undefined) return { error };
+    const { code, message, detail } = serviceError;
+    return { serviceError: { code, message, detail } };
+  }
+}
+
+parentPort?.postMessage(await answerTo(workerData as LongChangeJob));

@@ -1,0 +1,69 @@
+import { Worker } from 'node:worker_threads';
+import { ServiceError } from '../../../dataset/errors.js';
+import type { Database, Query } from '../../database/database.js';
+import {
+  LONG_CHANGES,
+  type LongChangeAnswer,
+  type LongChangeJob,
+  type LongChangeName,
+  type LongChangeOptions,
+  type LongChangeResult,
+} from './long-change.js';
+
+/** A dataset with fewer rows is changed faster than a thread starts. */
+const MANY_ROWS = 5000;
+
+/**
+ * Applies changes of all files of a dataset, each in one transaction. SQLite runs on the thread that sends statements, so that
+ * the change of a dataset with many files is applied in a thread of its own: requests are answered meanwhile, and see the
+ * dataset as it was until the change is committed.
+ */
+export class LongChanges {
+  readonly #db: Database;
+  /** Settles when the last change in a thread has ended. The next one waits for it. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** @throws as the change does; Error if the thread ends early: the change is not applied then */
+  async apply<Name extends LongChangeName>(
+    name: Name,
+    datasetId: string,
+    options: LongChangeOptions<Name>,
+  ): Promise<LongChangeResult<Name>> {
+    const { query, besideWriter } = this.#db;
+    if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
+      const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
+      return change(this.#db, options);
+    }
+    const { notification: _, ...passed } = options;
+    const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, options: passed })));
+    this.#last = applied.catch(() => {});
+    return applied as Promise<LongChangeResult<Name>>;
+  }
+}
+
+/** Whether a dataset and its history have so many files that a change of all of them takes long. */
+async function hasManyRows(query: Query, datasetId: string): Promise<boolean> {
+  let rows = 0;
+  for (const table of ['file', 'past_file'] as const) {
+    const some = query.selectFrom(table).select('id').where('dataset_id', '=', datasetId).limit(MANY_ROWS).as('some');
+    const counted = query.selectFrom(some).select(({ fn }) => fn.countAll<number>().as('count'));
+    rows += Number((await counted.executeTakeFirst())?.count ?? 0);
+  }
+  return rows >= MANY_ROWS;
+}
+
+async function inThread(job: LongChangeJob): Promise<unknown> {
+  const thread = new Worker(new URL('./long-change-thread.js', import.meta.url), { workerData: job });
+  const answer = await new Promise<LongChangeAnswer>((resolve, reject) => {
+    thread.once('message', resolve).once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`The thread of a change ended early, with ${code}.`)));
+  });
+  if ('result' in answer) return answer.result;
+  if ('error' in answer) throw answer.error;
+  const { code, message, detail } = answer.serviceError;
+  throw new ServiceError(code, message, { detail });
+}

@@ -1,0 +1,131 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { fillCatalog } from '../../../../bench/fill.js';
+import { recountUsage } from '../../../../src/storage/catalog/accounts/account-usage.js';
+import { openCatalog } from '../../../../src/storage/catalog/open-catalog.js';
+import { discardServer, startServer, type TestServer, temporaryFolder } from '../../../harness/server.js';
+
+/** Enough that the change takes longer than many requests, and is applied in a thread of its own. */
+const PAIRS = 12_000;
+
+/** `MANY_ROWS` of the thread is less. */
+const DELETED = 3000;
+
+/** Of a server that answers between the statements of a change, at least so many are answered during it. */
+const MIN_ANSWERS = 20;
+
+/** A server on a dataset with many pairs, whose files have no bytes. */
+async function serveMany() {
+  const dataFolder = await temporaryFolder();
+  const [filled] = await fillCatalog({ dataFolder }, [
+    { account: 'many', datasets: 1, images: PAIRS, captions: PAIRS },
+  ]);
+  const { database, close } = await openCatalog({ dataFolder, blobGrace: 0 });
+  await database.query.executeQuery(recountUsage(database.query).compile());
+  await close();
+  const server = await startServer({}, { dataFolder });
+  onTestFinished(() => discardServer(server));
+  const api = await server.api('many');
+  return { server, api, id: filled!.datasetIds[0]! };
+}
+
+/** Requests `/healthz` until the work has ended. @returns how often it was answered, and what the work returned */
+async function answersDuring<T>({ url }: TestServer, work: Promise<T>): Promise<{ answers: number; result: T }> {
+  let hasEnded = false;
+  const ended = work.finally(() => {
+    hasEnded = true;
+  });
+  let answers = 0;
+  for (; !hasEnded; answers++) await (await fetch(`${url}/healthz`)).arrayBuffer();
+  return { answers, result: await ended };
+}
+
+test('while a dataset of many files is deleted, requests are answered, and see all of it or nothing', async () => {
+  const { server, api, id } = await serveMany();
+  const other = await api.newDataset('other');
+  const deletion = api.request('DELETE', `/${id}`);
+  const { answers, result } = await answersDuring(
+    server,
+    Promise.all([
+      deletion,
+      // It waits for the end of the deletion, however long that takes.
+      api.upload(other, 'a.txt', 'a caption'),
+      (async () => {
+        for (;;) {
+          const { status, body } = await api.request<{ files: unknown[] }>('GET', `/${id}/files?limit=1`);
+          if (status === 404) return;
+          expect(body.files).toHaveLength(1);
+          const [listed] = (await api.list('?limit=1000')).body.datasets.filter((dataset) => dataset.id === id);
+          if (listed !== undefined) expect(listed.counts).toMatchObject({ images: PAIRS, captions: PAIRS });
+        }
+      })(),
+    ]),
+  );
+  expect([result[0].status, result[1].status]).toEqual([200, 200]);
+  expect(answers).toBeGreaterThan(MIN_ANSWERS);
+  expect((await api.request('DELETE', `/${id}`)).status).toBe(404);
+  const { body } = await api.request<{ usage: object }>('GET', '/account');
+  expect(body.usage).toMatchObject({ files: 1, bytes: 9 });
+});
+
+test('a dataset of many files whose deletion is killed is complete, and can be deleted', async () => {
+  const { server, api, id } = await serveMany();
+  const deletion = api.request('DELETE', `/${id}`).catch(() => undefined);
+  const { answers } = await answersDuring(
+    server,
+    (async () => {
+      for (let i = 0; i < 5; i++) await (await fetch(`${server.url}/healthz`)).arrayBuffer();
+    })(),
+  );
+  expect(answers).toBeGreaterThan(0);
+  await server.stop('SIGKILL');
+  await deletion;
+  const restarted = await startServer({}, { dataFolder: server.dataFolder });
+  onTestFinished(() => restarted.stop().then(() => {}));
+  const again = await restarted.api('many');
+  const listed = (await again.list()).body.datasets;
+  // The kill came before the commit or after it.
+  if (listed.length > 0) {
+    expect(listed[0]?.counts).toMatchObject({ images: PAIRS, captions: PAIRS });
+    expect((await again.request('DELETE', `/${id}`)).status).toBe(200);
+  }
+  expect((await again.request<{ usage: object }>('GET', '/account')).body.usage).toMatchObject({ files: 0, bytes: 0 });
+});
+
+test('while many files are restored, requests are answered; the answer has the state of the new revision', async () => {
+  const { server, api, id } = await serveMany();
+  await api.upload(id, 'one-more.txt', 'a caption');
+  const digest = (await api.manifest(id)).body.digest;
+  for (let from = 0; from < DELETED; from += 1000) {
+    const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.jpg`);
+    const headers = { 'content-type': 'application/json', 'trainyard-change': 'bulk; many' };
+    const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
+    expect(removed.status).toBe(200);
+  }
+  const restore = api.request<{ revision: object }>('POST', `/${id}/revisions/1/restore`);
+  const { answers, result } = await answersDuring(server, restore);
+  expect(result.body).toMatchObject({
+    restored: true,
+    revision: { number: 3, restored_from: 1, added: DELETED, files: 2 * PAIRS + 1, is_latest: true },
+  });
+  expect(answers).toBeGreaterThan(MIN_ANSWERS);
+  expect((await api.manifest(id)).body.digest).toBe(digest);
+  const missing = await api.request('POST', `/${id}/revisions/7/restore`);
+  expect([missing.status, missing.body.error_message]).toEqual([404, expect.stringContaining('Revision 7')]);
+});
+
+test('a change in a thread fails with the error and the code that it has without one', async () => {
+  const { server, api, id } = await serveMany();
+  await api.upload(id, 'one-more.txt', 'a caption');
+  const filenames = Array.from({ length: 1000 }, (_, i) => `image_${i}.jpg`);
+  expect((await api.json('DELETE', `/${id}/files`, { filenames })).status).toBe(200);
+  await server.stop();
+  const limited = await startServer({ 'account-files': 2 * PAIRS }, { dataFolder: server.dataFolder });
+  onTestFinished(() => limited.stop().then(() => {}));
+  const again = await limited.api('many');
+  const restored = await again.request('POST', `/${id}/revisions/1/restore`);
+  expect(restored.body).toMatchObject({
+    error_code: expect.any(Number),
+    error_message: expect.stringContaining('--account-files'),
+  });
+  expect((await again.status(id)).body.counts).toMatchObject({ images: PAIRS - 1000 });
+});
