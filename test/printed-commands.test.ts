@@ -80,7 +80,7 @@ beforeAll(async () => {
   pageApi = await server.api('a reader of the page');
   onPage = await pageCommands(browser, server, pageApi);
   await browser.close();
-}, 240_000);
+}, 600_000);
 afterAll(async () => {
   receiver.close();
   await discardServer(server);
@@ -225,7 +225,7 @@ describe('every command that is printed', () => {
         );
     }
     expect(unknown).toEqual([]);
-  }, 240_000);
+  }, 600_000);
 
   test('does what it says, as far as that can be tried here', async () => {
     const failed: string[] = [];
@@ -243,7 +243,7 @@ describe('every command that is printed', () => {
     }
     expect(failed.join('\n')).toBe('');
     expect(count).toBeGreaterThan(40);
-  }, 240_000);
+  }, 600_000);
 
   test.skipIf(noBrowser !== undefined)(
     `does what it says where the page prints it${noBrowser === undefined ? '' : `, left out: ${noBrowser}`}`,
@@ -268,6 +268,6 @@ describe('every command that is printed', () => {
       }
       expect(failed.join('\n')).toBe('');
     },
-    240_000,
+    600_000,
   );
 });
