@@ -8,12 +8,6 @@ import { discardServer, startServer, type TestServer, temporaryFolder } from '..
 
 const why = whyNoFfmpeg();
 
-/** An intact structure, whose frames only a decoder finds damaged. */
-function damagedClip(): Buffer {
-  const bytes = media.clip('old.avi');
-  return bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 2000);
-}
-
 async function withServer(settings: Record<string, string>, use: (server: TestServer) => Promise<void>): Promise<void> {
   const server = await startServer(settings);
   try {
@@ -35,7 +29,7 @@ test.skipIf(why)('with ffmpeg, uploads are accepted or rejected by their frames,
     const id = await api.newDataset();
     expect((await api.upload(id, 'good.mp4', media.clip('faststart.mp4'))).status).toBe(200);
     expect((await api.upload(id, 'old.avi', media.clip('old.avi'))).status).toBe(200);
-    const rejected = await api.upload(id, 'bad.avi', damagedClip());
+    const rejected = await api.upload(id, 'bad.avi', media.damaged.clip());
     expect(rejected.status).toBe(422);
     expect(rejected.body.error_message).toBe(
       'bad.avi is damaged: not all of its frames can be decoded. Upload an intact copy.',
@@ -56,7 +50,7 @@ test('without ffmpeg, each clip has a warning, and the log says what to do', () 
     const api = await server.api();
     const id = await api.newDataset();
     await api.upload(id, 'good.mp4', media.clip('faststart.mp4'));
-    await api.upload(id, 'bad.avi', damagedClip());
+    await api.upload(id, 'bad.avi', media.damaged.clip());
     const { warnings } = (await api.status(id)).body;
     expect(warnings.map(({ code, filename }) => [filename, code])).toEqual([
       ['bad.avi', 'NOT_FULLY_CHECKED'],
@@ -74,7 +68,7 @@ test('an ffmpeg that is named and does not run is a start error', async () => {
 describe('trainyard check', () => {
   test.skipIf(why)('decodes clips and says with what', async () => {
     const folder = await folderWith({
-      'bad.avi': damagedClip(),
+      'bad.avi': media.damaged.clip(),
       'bad.txt': 'x',
       'good.mp4': media.clip('faststart.mp4'),
       'good.txt': 'x',

@@ -19,12 +19,6 @@ const WORLDS = [
   { name: 'postgres+presigned', leftOut: whyNoFfmpeg() ?? whyNoPostgres() ?? whyNoS3() },
 ];
 
-/** An intact structure, whose frames only a decoder finds damaged. */
-function damagedClip(): Buffer {
-  const bytes = media.clip('old.avi');
-  return bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 2000);
-}
-
 const endOf = (api: Api, id: string) =>
   eventually(async () => {
     const { body } = await api.status(id);
@@ -46,7 +40,7 @@ for (const { name, leftOut } of WORLDS) {
       const clip = media.clip('faststart.mp4');
       const link = await api.link(id, 'good.mp4', clip.length);
       expect((await fetch(link, { method: 'PUT', body: new Uint8Array(clip) })).status).toBe(200);
-      const answer = await api.upload(id, 'bad.avi', damagedClip());
+      const answer = await api.upload(id, 'bad.avi', media.damaged.clip());
       expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ checking: true })]);
       expect(answer.body).not.toHaveProperty('warnings');
       const failed = await endOf(api, id);

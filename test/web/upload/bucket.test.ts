@@ -7,6 +7,7 @@ import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { newClient, newPlace } from '../../harness/s3.js';
 import { eventually, startServer, type TestServer } from '../../harness/server.js';
 import { newWorld, type World } from '../../harness/world.js';
+import { failureOf, replaceFile } from './replace-file.js';
 
 /** The CORS rule of docs/scaling.md. */
 function documentedRule(origin: string) {
@@ -52,6 +53,19 @@ describeInBrowser(
       await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
       expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
       await page.getByText('READY').first().waitFor();
+      expect(browserErrors).toEqual([]);
+    });
+
+    test('replaces a file with one of another extension, unless the service rejects what is in the bucket', async () => {
+      const id = await site.api.newDataset();
+      await site.api.upload(id, 'a.txt', 'a caption');
+      await site.api.upload(id, 'a.jpg', media.damaged.html());
+      const { page, browserErrors } = await site.open(`/datasets/${id}/fitness`);
+      await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
+      await failureOf(page, 'a.png').getByText('a.jpg was not replaced.').waitFor();
+      await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: await media.png() });
+      await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
+      expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
       expect(browserErrors).toEqual([]);
     });
   },

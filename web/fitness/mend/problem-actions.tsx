@@ -17,7 +17,7 @@ interface UploadActionsProps {
 export function UploadActions({ datasetId, filename, isWithdrawing, onDismiss }: UploadActionsProps) {
   return (
     <>
-      <ReplaceButton datasetId={datasetId} filename={filename} onRenamed={onDismiss} />
+      <ReplaceButton datasetId={datasetId} filename={filename} etag={undefined} />
       <WriteButton aria-label={`Dismiss ${filename}`} disabled={isWithdrawing} onClick={onDismiss}>
         Dismiss
       </WriteButton>
@@ -40,9 +40,7 @@ export function FileActions({ datasetId, file, problem }: FileActionsProps) {
   const remove = () => deleteFiles([{ stem: stemOf(filename), filename, etag }], { connect, datasetId, refetch });
   return (
     <>
-      {problem.code !== 'NAME_COLLISION' && (
-        <ReplaceButton datasetId={datasetId} filename={filename} onRenamed={() => void remove()} />
-      )}
+      {problem.code !== 'NAME_COLLISION' && <ReplaceButton datasetId={datasetId} filename={filename} etag={etag} />}
       <WriteButton
         kind="danger"
         aria-label={`Delete ${filename}`}

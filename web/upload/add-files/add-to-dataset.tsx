@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useId } from 'react';
-import type { DatasetWithFiles, PushFile, TrainyardClient } from '../../../src/client/client.js';
+import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
 import { Dialog } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { uploadQueue } from '../queue/page-queue.js';
+import type { QueuedFile } from '../queue/replace-entry.js';
 import { checkFiles } from './check-files.js';
 import { type ComparedFiles, compareFiles } from './compare-files.js';
 import type { DroppedFile } from './dropped-files.js';
@@ -38,7 +39,7 @@ export function AddToDataset({ files, datasetId, onDone }: AddToDatasetProps) {
   });
   const canUploadAtOnce = prepared !== undefined && prepared.added.length > 0 && !needsConfirmation(prepared);
 
-  const upload = (chosen: readonly PushFile[]) => {
+  const upload = (chosen: readonly QueuedFile[]) => {
     if (prepared !== undefined && chosen.length > 0) {
       uploadQueue.add(prepared.dataset, chosen, { hidden: prepared.hidden });
     }
@@ -56,7 +57,7 @@ export function AddToDataset({ files, datasetId, onDone }: AddToDatasetProps) {
 
 interface ConfirmUploadProps {
   readonly prepared: PreparedFiles;
-  readonly onUpload: (files: readonly PushFile[]) => void;
+  readonly onUpload: (files: readonly QueuedFile[]) => void;
   readonly onCancel: () => void;
 }
 

@@ -1,12 +1,12 @@
-import type { PushFile } from '../../../src/client/client.js';
 import { mediaTypeOf } from '../../../src/dataset/media.js';
 import { parseFilename } from '../../../src/dataset/names.js';
 import { countOf, messageOf } from '../../ui/format.js';
+import type { QueuedFile } from '../queue/replace-entry.js';
 import type { DroppedFile } from './dropped-files.js';
 
 /** The result of checking files before an upload. */
 export interface CheckedFiles {
-  readonly files: readonly PushFile[];
+  readonly files: readonly QueuedFile[];
   readonly rejected: readonly RejectedFile[];
   /** Number of files that an operating system made, such as `.DS_Store`. */
   readonly hidden: number;
@@ -17,6 +17,8 @@ export interface RejectedFile {
   readonly reason: string;
 }
 
+type ReadableFile = DroppedFile & { readonly file: File };
+
 /** The check yields to the page after this many files. */
 const FILES_PER_TASK = 250;
 
@@ -24,11 +26,11 @@ const SYSTEM_FILES = new Set(['thumbs.db', 'ehthumbs.db', 'desktop.ini', '__maco
 
 /** Applies the service's own rules, so that it rejects the files that the service would reject, and no others. */
 export async function checkFiles(dropped: readonly DroppedFile[]): Promise<CheckedFiles> {
-  const filesByName = new Map<string, { path: string; file: File }[]>();
-  const files: PushFile[] = [];
+  const filesByName = new Map<string, ReadableFile[]>();
+  const files: QueuedFile[] = [];
   const rejected: RejectedFile[] = [];
   let hidden = 0;
-  for (const [index, { path, file }] of dropped.entries()) {
+  for (const [index, { path, file, ...rest }] of dropped.entries()) {
     if (index % FILES_PER_TASK === FILES_PER_TASK - 1) await new Promise((resolve) => setTimeout(resolve));
     if (isHiddenPath(path)) {
       hidden++;
@@ -36,13 +38,13 @@ export async function checkFiles(dropped: readonly DroppedFile[]): Promise<Check
     }
     try {
       const name = parseName(path, file);
-      filesByName.set(name, [...(filesByName.get(name) ?? []), { path, file: file! }]);
+      filesByName.set(name, [...(filesByName.get(name) ?? []), { path, file: file!, ...rest }]);
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
   }
   for (const [name, [first, ...others]] of filesByName) {
-    if (others.length === 0) files.push(pushFileOf(name, first!.file));
+    if (others.length === 0) files.push(queuedFileOf(name, first!));
     else {
       const reason = collisionMessage(name, others.length + 1);
       for (const { path } of [first!, ...others]) rejected.push({ path, reason });
@@ -70,7 +72,7 @@ function collisionMessage(name: string, count: number): string {
   return `${countOf(count, 'file')} would be named ${name}, because a dataset has no folders. Rename all but one of them.`;
 }
 
-function pushFileOf(name: string, file: File): PushFile {
+function queuedFileOf(name: string, { file, replaces }: ReadableFile): QueuedFile {
   const open = async () => {
     // Fails if the file changed on disk. Without this read, the request would fail without a reason.
     await file.slice(0, 1).arrayBuffer();
@@ -79,6 +81,7 @@ function pushFileOf(name: string, file: File): PushFile {
   return {
     name,
     size: file.size,
+    ...(replaces && { replaces }),
     open: () =>
       open().catch(() => {
         throw new Error(`${name} was changed, moved or deleted after you chose it. Choose it again.`);

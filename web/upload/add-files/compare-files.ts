@@ -1,13 +1,14 @@
-import type { DatasetWithFiles, PushFile, TrainyardClient } from '../../../src/client/client.js';
+import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { uploadQueue } from '../queue/page-queue.js';
+import type { QueuedFile } from '../queue/replace-entry.js';
 import type { CheckedFiles } from './check-files.js';
 
 /** Checked files, compared with the dataset that they would be uploaded to. */
 export interface ComparedFiles extends Omit<CheckedFiles, 'files'> {
   /** Files with a new name. */
-  readonly added: readonly PushFile[];
+  readonly added: readonly QueuedFile[];
   /** Files that would replace a file of the same name in the dataset or in the queue. */
-  readonly overwriting: readonly PushFile[];
+  readonly overwriting: readonly QueuedFile[];
   /** Number of files that the dataset has already, with the same bytes. */
   readonly unchanged: number;
 }
@@ -23,10 +24,12 @@ export async function compareFiles(
   const existing = new Set(dataset.files.map(({ filename }) => filename));
   const queued = new Set(uploadQueue.unsentNames(dataset.id));
   const sameName = files.filter(({ name }) => existing.has(name));
-  const different = new Set(sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }));
-  const isUnchanged = (file: PushFile) => existing.has(file.name) && !different.has(file) && !queued.has(file.name);
+  const different = new Set<QueuedFile>(
+    sameName.length === 0 ? [] : await client.missing(dataset, sameName, { signal }),
+  );
+  const isUnchanged = (file: QueuedFile) => existing.has(file.name) && !different.has(file) && !queued.has(file.name);
   const changed = files.filter((file) => !isUnchanged(file));
-  const isOverwriting = ({ name }: PushFile) => existing.has(name) || queued.has(name);
+  const isOverwriting = ({ name }: QueuedFile) => existing.has(name) || queued.has(name);
   return {
     rejected,
     hidden,

@@ -1,9 +1,13 @@
+import type { ReplacedEntry } from '../queue/replace-entry.js';
+
 /** A file that the user dropped or picked. */
 export interface DroppedFile {
   /** Within the dropped folder, such as `dogs/puppies/rex.jpg`; for a single file, its name. */
   readonly path: string;
   /** `undefined` if the browser could not read it. */
   readonly file: File | undefined;
+  /** The entry of another name whose place it takes. */
+  readonly replaces?: ReplacedEntry;
 }
 
 /** Lists all dropped files, in subfolders too. Call it within the event: browsers empty the transfer afterwards. */

@@ -8,18 +8,22 @@ const ACCEPTED: Record<FileKind, string> = { image: 'image/*', video: 'video/*',
 interface ReplaceButtonProps {
   readonly datasetId: string;
   readonly filename: string;
-  /** Called when the new file has another extension, and so another name. */
-  readonly onRenamed: () => void;
+  /** The version of the stored file that is shown; `undefined` for a rejected upload. */
+  readonly etag: string | undefined;
 }
 
-/** Lets the user choose a file, and uploads it in the place of another one. It gets that name, with its own extension. */
-export function ReplaceButton({ datasetId, filename, onRenamed }: ReplaceButtonProps) {
+/**
+ * Lets the user choose a file, and uploads it in the place of another one. It gets that name, with its own extension. If this
+ * is another extension, the old entry is removed once the new file is in the dataset.
+ */
+export function ReplaceButton({ datasetId, filename, etag }: ReplaceButtonProps) {
   const addFiles = useAddFiles();
   const replace = (file: File) => {
     const hasSameExtension = extensionOf(file.name) === extensionOf(filename);
     const name = hasSameExtension ? filename : `${stemOf(filename)}${extensionOf(file.name)}`;
-    addFiles(Promise.resolve([{ path: name, file: new File([file], name, { type: file.type }) }]), datasetId);
-    if (name !== filename) onRenamed();
+    const replaces = name === filename ? {} : { replaces: { filename, etag } };
+    const renamed = new File([file], name, { type: file.type });
+    addFiles(Promise.resolve([{ path: name, file: renamed, ...replaces }]), datasetId);
   };
   const accept = ACCEPTED[mediaTypeOf(filename)?.kind ?? 'image'];
   const choose = () => chooseFiles({ accept }, ([file]) => file && replace(file));

@@ -11,6 +11,8 @@ export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnaps
       return `Comparing with the dataset, ${progress}`;
     case 'sending':
       return `Uploading, ${progress}`;
+    case 'replacing':
+      return `Checking what was sent, ${progress}`;
     case 'waiting':
       return `Waiting for the network, ${progress}`;
     case 'paused':
@@ -37,6 +39,7 @@ export function announcementOf(uploads: UploadsSnapshot): string {
       return '';
     case 'checking':
     case 'sending':
+    case 'replacing':
       return `Uploading.${failed}`;
     case 'waiting':
       return 'Uploads are waiting for the network.';

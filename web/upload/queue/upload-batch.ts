@@ -1,6 +1,5 @@
 import { MAX_LISTED } from '../../../src/api/limits.js';
 import {
-  type PushFile,
   type PushOutcome,
   type PushProgress,
   type TrainyardClient,
@@ -8,6 +7,7 @@ import {
 } from '../../../src/client/client.js';
 import { forEachConcurrent } from '../../../src/for-each-concurrent.js';
 import { messageOf } from '../../ui/format.js';
+import { type QueuedFile, type ReplacedEntry, replaceEntry } from './replace-entry.js';
 import { send } from './send.js';
 import { isTemporaryFailure, pauseOrOnline, waitForService } from './wait-for-service.js';
 
@@ -20,14 +20,15 @@ const CONCURRENT_WITHDRAWALS = 5;
 const RESERVING_MS = 3000;
 
 export type BatchPhase =
-  | { readonly state: 'queued' | 'checking' | 'sending' | 'waiting' | 'cancelling' | 'cancelled' | 'done' }
+  | { readonly state: 'queued' | 'checking' | 'sending' | 'replacing' | 'waiting' }
+  | { readonly state: 'cancelling' | 'cancelled' | 'done' }
   | { readonly state: 'stopped'; readonly reason: string; readonly canRetry: boolean };
 
 let lastKey = 0;
 
 export interface UploadFailure {
   readonly batch: UploadBatch;
-  readonly file: PushFile;
+  readonly file: QueuedFile;
   readonly reason: string;
 }
 
@@ -41,14 +42,16 @@ export class UploadBatch {
   phase: BatchPhase = { state: 'queued' };
   inFlight: PushProgress['inFlight'] = [];
   readonly uploaded = { files: 0, bytes: 0 };
-  readonly #remaining: Map<PushFile, { brokenConnections: number }>;
-  readonly #failures = new Map<PushFile, string>();
+  readonly #remaining: Map<QueuedFile, { brokenConnections: number }>;
+  /** Files that were uploaded, and what they replace once they are checked. */
+  readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
+  readonly #failures = new Map<QueuedFile, string>();
   #wasReserving = false;
   readonly #onChange: () => void;
 
   constructor(
     dataset: { readonly id: string; readonly name: string },
-    files: readonly PushFile[],
+    files: readonly QueuedFile[],
     { hidden, onChange }: { hidden: number; onChange: () => void },
   ) {
     this.dataset = { id: dataset.id, name: dataset.name };
@@ -57,9 +60,13 @@ export class UploadBatch {
     this.#onChange = onChange;
   }
 
-  /** Whether files remain to be sent: leaving the page would lose them. */
+  /** Whether files remain to be sent, or replaced: leaving the page would leave that undone. */
   get isUnfinished(): boolean {
-    return this.#remaining.size > 0 && this.phase.state !== 'cancelling';
+    return this.#hasWork && this.phase.state !== 'cancelling';
+  }
+
+  get #hasWork(): boolean {
+    return this.#remaining.size + this.#replacing.size > 0;
   }
 
   /** Whether the batch is complete or cancelled. */
@@ -89,15 +96,14 @@ export class UploadBatch {
   }
 
   /**
-   * Sends the remaining files. While the service is unreachable, waits for it.
+   * Sends the remaining files, and removes what they replace. While the service is unreachable, waits for it.
    *
    * @throws TrainyardError when the service rejects the whole batch; the signal's reason
    */
   async run(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
-      while (this.#remaining.size > 0) {
-        this.#enter({ state: 'checking' });
-        const wasDisconnected = await this.#push(client, signal).then(
+      while (this.#hasWork) {
+        const wasDisconnected = await this.#sendAndReplace(client, signal).then(
           () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
           (error) => {
             signal.throwIfAborted();
@@ -118,7 +124,7 @@ export class UploadBatch {
 
   /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
   async withdraw(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    const files = [...this.#remaining.keys(), ...this.#failures.keys()];
+    const files = [...this.#remaining.keys(), ...this.#replacing.keys(), ...this.#failures.keys()];
     await this.#withdraw(client, files, signal);
     if (this.#wasReserving) {
       // The request that reserves the uploads was aborted, but the service may still be executing it.
@@ -130,7 +136,7 @@ export class UploadBatch {
 
   /** Ends a cancelled batch. Pending uploads that were not withdrawn expire with their links. */
   endCancelled(): void {
-    this.#remaining.clear();
+    this.#clear();
     this.#enter({ state: 'cancelled' });
   }
 
@@ -147,22 +153,35 @@ export class UploadBatch {
 
   /** Stops the batch until the user retries it, or for good. */
   stop(reason: string, { canRetry }: { canRetry: boolean }): void {
-    if (!canRetry) this.#remaining.clear();
+    if (!canRetry) this.#clear();
     this.#enter({ state: 'stopped', reason, canRetry });
   }
 
   /** Queues a failed file again or, without one, all remaining files of a stopped batch. */
-  retry(failed?: PushFile): void {
+  retry(failed?: QueuedFile): void {
     if (this.phase.state === 'cancelling') return;
     if (failed !== undefined && this.#failures.delete(failed)) this.#remaining.set(failed, { brokenConnections: 0 });
     if (this.hasEnded || this.phase.state === 'stopped') this.phase = { state: 'queued' };
   }
 
-  dismiss(file: PushFile): void {
+  dismiss(file: QueuedFile): void {
     this.#failures.delete(file);
   }
 
+  async #sendAndReplace(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    if (this.#remaining.size > 0) await this.#push(client, signal);
+    for (const [file, replaces] of this.#replacing) {
+      this.#enter({ state: 'replacing' });
+      const reason = await replaceEntry(client, this.dataset.id, { name: file.name, replaces, signal });
+      this.#replacing.delete(file);
+      if (reason === undefined) continue;
+      this.#countUploaded(file, -1);
+      this.#fail(file, reason);
+    }
+  }
+
   async #push(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    this.#enter({ state: 'checking' });
     await client.push(this.dataset, [...this.#remaining.keys()], {
       send,
       signal,
@@ -174,23 +193,38 @@ export class UploadBatch {
     });
   }
 
-  #finishFile(file: PushFile, outcome: PushOutcome): void {
+  #finishFile(file: QueuedFile, outcome: PushOutcome): void {
     const state = this.#remaining.get(file);
     if (state === undefined) return;
     // The connection may have broken because the network was down: try again, but not forever.
     if (outcome instanceof TypeError && ++state.brokenConnections < MAX_BROKEN_CONNECTIONS) return;
     this.#remaining.delete(file);
     if (outcome instanceof Error) {
-      this.#failures.set(file, messageOf(outcome));
+      this.#fail(file, messageOf(outcome));
     } else {
-      this.uploaded.files++;
-      this.uploaded.bytes += file.size;
+      this.#countUploaded(file, 1);
+      if (file.replaces !== undefined) this.#replacing.set(file, file.replaces);
     }
   }
 
-  async #withdraw(client: TrainyardClient, files: readonly PushFile[], signal: AbortSignal): Promise<void> {
+  #fail(file: QueuedFile, reason: string): void {
+    const kept = file.replaces === undefined ? '' : ` ${file.replaces.filename} was not replaced.`;
+    this.#failures.set(file, reason + kept);
+  }
+
+  #countUploaded({ size }: QueuedFile, files: 1 | -1): void {
+    this.uploaded.files += files;
+    this.uploaded.bytes += files * size;
+  }
+
+  #clear(): void {
+    this.#remaining.clear();
+    this.#replacing.clear();
+  }
+
+  async #withdraw(client: TrainyardClient, files: readonly QueuedFile[], signal: AbortSignal): Promise<void> {
     const filesByName = new Map(files.map((file) => [file.name, file]));
-    const withdrawOne = async (file: PushFile) => {
+    const withdrawOne = async (file: QueuedFile) => {
       await client.withdraw(this.dataset.id, file.name, { signal }).catch((error) => {
         // 404: it was withdrawn by another client, or it was uploaded after all.
         if (!(error instanceof TrainyardError && error.status === 404)) throw error;

@@ -1,6 +1,7 @@
-import { type PushFile, type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
+import { type TrainyardClient, TrainyardError } from '../../../src/client/client.js';
 import { checkSession } from '../../session/session.js';
 import { messageOf } from '../../ui/format.js';
+import type { QueuedFile } from './replace-entry.js';
 import { Speed } from './speed.js';
 import { UploadBatch, type UploadFailure } from './upload-batch.js';
 import { snapshotOf, type UploadsSnapshot } from './uploads-snapshot.js';
@@ -32,7 +33,7 @@ export class UploadQueue {
   }
 
   /** Appends a batch, and removes batches that ended without failures. */
-  add(dataset: { id: string; name: string }, files: readonly PushFile[], { hidden }: { hidden: number }): void {
+  add(dataset: { id: string; name: string }, files: readonly QueuedFile[], { hidden }: { hidden: number }): void {
     const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon });
     this.#batches = [...this.#batches.filter(({ hasEnded, failures }) => !hasEnded || failures.length > 0), batch];
     this.#start();

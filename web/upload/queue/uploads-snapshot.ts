@@ -5,6 +5,7 @@ export type QueueState =
   | 'empty'
   | 'checking'
   | 'sending'
+  | 'replacing'
   | 'waiting'
   | 'paused'
   | 'signed-out'
@@ -74,7 +75,7 @@ function queueStateOf(
     if (isSignedOut) return 'signed-out';
     if (isPaused) return 'paused';
   }
-  for (const state of ['sending', 'waiting', 'checking'] as const) if (states.has(state)) return state;
+  for (const state of ['sending', 'replacing', 'waiting', 'checking'] as const) if (states.has(state)) return state;
   if (states.has('queued')) return 'checking';
   return states.has('stopped') ? 'stopped' : 'done';
 }

@@ -1,0 +1,66 @@
+import {
+  type DatasetWithFiles,
+  type PushFile,
+  type TrainyardClient,
+  TrainyardError,
+} from '../../../src/client/client.js';
+
+/** A file to upload, which may take the place of an entry of another name. */
+export interface QueuedFile extends PushFile {
+  readonly replaces?: ReplacedEntry;
+}
+
+/** A stored file, or an upload that was rejected. */
+export interface ReplacedEntry {
+  readonly filename: string;
+  /** The version of the stored file that the user has seen; `undefined` for a rejected upload. */
+  readonly etag: string | undefined;
+}
+
+/** How long one request waits for the end of a check. */
+const WAIT_SECONDS = 30;
+
+/**
+ * Waits until an uploaded file is checked, and then removes the entry that it replaces.
+ *
+ * @returns why the entry stays; `undefined` if it was removed
+ */
+export async function replaceEntry(
+  client: TrainyardClient,
+  datasetId: string,
+  { name, replaces, signal }: { name: string; replaces: ReplacedEntry; signal: AbortSignal },
+): Promise<string | undefined> {
+  const { filename, etag } = replaces;
+  let dataset = await client.status(datasetId, { signal });
+  while (isUnchecked(dataset, name)) {
+    dataset = await client.status(datasetId, { signal, waitSeconds: WAIT_SECONDS });
+  }
+  const rejection = rejectionOf(dataset, name);
+  if (rejection !== undefined) return rejection;
+  const conflict = `${name} was uploaded, but another client changed ${filename} meanwhile. Delete one of them.`;
+  // A removal would also end an upload of this name that another client has begun.
+  if (isUnchecked(dataset, filename)) return conflict;
+  try {
+    if (etag === undefined) await client.withdraw(datasetId, filename, { signal });
+    else await client.removeFile(datasetId, filename, { ifMatch: etag, signal });
+  } catch (error) {
+    const status = error instanceof TrainyardError ? error.status : undefined;
+    if (status === 412) return conflict;
+    // 404: the entry is gone already.
+    if (status !== 404) throw error;
+  }
+  return undefined;
+}
+
+/** Whether an upload of this name has not arrived, or is still being checked. */
+function isUnchecked({ awaited = [], checking = [] }: DatasetWithFiles, name: string): boolean {
+  return [...awaited, ...checking].some(({ filename }) => filename === name);
+}
+
+/** Why the dataset has not stored the upload; `undefined` if it has. */
+function rejectionOf({ files, error }: DatasetWithFiles, name: string): string | undefined {
+  const stored = files.find(({ filename }) => filename === name);
+  if (stored !== undefined) return stored.warnings?.find(({ code }) => code === 'REPLACEMENT_REJECTED')?.message;
+  const problem = error?.problems.find(({ filename }) => filename === name);
+  return problem?.message ?? `${name} was rejected or removed.`;
+}
