@@ -125,7 +125,7 @@ describe('ls, status and show', () => {
       stdout: expect.stringMatching(/^READY {2}digest \w{64}$/m),
     });
     const broken = await run(['status', 'broken']);
-    expect([broken.code, broken.stdout]).toEqual([1, expect.stringContaining('✗ bare.jpg has no caption')]);
+    expect([broken.code, broken.stdout]).toEqual([1, expect.stringMatching(/^FAILED {2}bare\.jpg has no caption/m)]);
     const json = await run(['status', 'broken', '--json']);
     expect([json.code, json.json()]).toMatchObject([
       1,

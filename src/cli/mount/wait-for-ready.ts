@@ -151,11 +151,13 @@ async function problemsOfLinked(client: TrainyardClient, { links = {} }: Dataset
 }
 
 function failedError({ name, error }: DatasetWithFiles, ofLinked: readonly Problem[]): CommandError {
-  const problems = [...(error?.problems ?? []), ...ofLinked];
+  const { message: sentence = '', problems: own = [] } = error ?? {};
+  const problems = [...own, ...ofLinked];
   const lines = [
-    `"${printable(name)}" is FAILED, and only a READY dataset can be mounted. ${printable(error?.message ?? '')}`.trimEnd(),
+    `"${printable(name)}" is FAILED, and only a READY dataset can be mounted. ${printable(sentence)}`.trimEnd(),
     ...firstLines(
-      problems.map(({ message }) => `✗ ${printable(message)}`),
+      // The sentence about a single problem is the message of the problem.
+      problems.flatMap(({ message }) => (message === sentence ? [] : `✗ ${printable(message)}`)),
       'problem',
     ),
   ];

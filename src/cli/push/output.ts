@@ -45,15 +45,16 @@ export function printPushReport({ report }: PushPlan, { dataset, result, removed
   for (const line of statusLines(dataset, paint)) print(line);
 }
 
-/** `READY` with its digest, or `FAILED` with each problem. */
+/** `READY` with its digest, or `FAILED` with each problem: with a single one in the same line. */
 export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[] {
   const { status, digest, error } = dataset;
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
   if (status !== 'FAILED') return [paint('yellow', status)];
-  const problems = (error?.problems ?? []).map(({ message }) =>
-    paint('red', `✗ ${printable(withOwnCommand(message))}`),
-  );
-  return [`${paint('red', 'FAILED')}  ${printable(error?.message ?? '')}`, ...firstLines(problems, 'problem')];
+  const { message: sentence = '', problems = [] } = error ?? {};
+  // The sentence about a single problem is the message of the problem.
+  const others = problems.filter(({ message }) => message !== sentence);
+  const lines = others.map(({ message }) => paint('red', `✗ ${printable(withOwnCommand(message))}`));
+  return [`${paint('red', 'FAILED')}  ${printable(withOwnCommand(sentence))}`, ...firstLines(lines, 'problem')];
 }
 
 function failureOf(name: string, error: Error): string {

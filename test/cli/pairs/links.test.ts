@@ -89,7 +89,7 @@ describe('pair', { timeout: 180_000 }, () => {
     const both = await run(['pair', name, '--control', one, '--control', two]);
     expect(both.code).toBe(1);
     expect(both.stdout).toMatch(new RegExp(`^control 2 {2}${two} {2}READY {2}1 missing$`, 'm'));
-    expect(both.stdout).toMatch(/✗ .*control 2.*03/);
+    expect(both.stdout).toMatch(/^FAILED {2}.*control 2.*03/m);
     expect((await run(['pair', name, '--json'])).json()).toMatchObject({
       dataset: { name, status: 'FAILED' },
       links: { control_1: { name: one }, control_2: { name: two, missing: { count: 1, stems: ['03'] } } },

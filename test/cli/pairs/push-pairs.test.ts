@@ -94,7 +94,7 @@ describe('push --pairs', { timeout: 180_000 }, () => {
       problems: [{ code: 'MISSING_CONTROL', message: expect.stringContaining('07') }],
     });
     const sent = await push([folder, '--allow-unpaired']);
-    expect(sent).toMatchObject({ code: 1, stdout: expect.stringMatching(/FAILED .*\n✗ .*07/) });
+    expect(sent).toMatchObject({ code: 1, stdout: expect.stringMatching(/\nFAILED {2}.*: 07\. .*\n$/) });
     expect((await statusOf(name))?.links?.control_1?.missing).toEqual({ count: 1, stems: ['07'] });
     await writeFile(join(folder, 'control/07.png'), await media.png({ seed: 7 }));
     expect(await push([folder])).toMatchObject({ code: 0, stdout: expect.stringMatching(/READY {2}digest/) });
