@@ -4,7 +4,7 @@ import type { NewToken } from '../../src/client/client.js';
 import { commandLine } from '../../src/command-line.js';
 import { useDatasets } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
-import { DialogForm, useRequesting } from '../session/dialog-form.js';
+import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
 import { Dialog } from '../ui/dialog.js';
@@ -38,7 +38,6 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
   const [readOnly, setReadOnly] = useState(false);
   const [ids, setIds] = useState<readonly string[]>([]);
   const [days, setDays] = useState<number>(0);
-  const requesting = useRequesting();
   const make = async () => {
     const made = await client.tokens.make({
       name: name.trim() || undefined,
@@ -51,45 +50,43 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
   };
 
   return (
-    <Dialog title="New token" onClose={onClose}>
-      <DialogForm requesting={requesting} work={make} label="Make the token" busyLabel="Making …" onCancel={onClose}>
-        <div className="flex flex-col gap-1.5">
-          <label htmlFor={nameId} className="text-sm font-medium">
-            Name
-          </label>
-          <input
-            id={nameId}
-            autoComplete="off"
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-            placeholder="The machine that uses it"
-            className="rounded-lg border border-line bg-page px-3 py-2"
-          />
-        </div>
-        <label className="flex items-center gap-2 text-sm">
-          <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
-          Only reads: lists, downloads and mounts, and changes nothing
+    <FormDialog title="New token" onClose={onClose} work={make} label="Make the token" busyLabel="Making …">
+      <div className="flex flex-col gap-1.5">
+        <label htmlFor={nameId} className="text-sm font-medium">
+          Name
         </label>
-        {datasets.length > 0 && (
-          <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
-            <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
-            {datasets.map((dataset) => (
-              <label key={dataset.id} className="flex items-center gap-2 wrap-anywhere">
-                <input
-                  type="checkbox"
-                  checked={ids.includes(dataset.id)}
-                  onChange={({ target: { checked } }) =>
-                    setIds(checked ? [...ids, dataset.id] : ids.filter((id) => id !== dataset.id))
-                  }
-                />
-                {dataset.name}
-              </label>
-            ))}
-          </fieldset>
-        )}
-        <Choices label="Expires" options={DAYS} value={days} onChange={setDays} />
-      </DialogForm>
-    </Dialog>
+        <input
+          id={nameId}
+          autoComplete="off"
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+          placeholder="The machine that uses it"
+          className="rounded-lg border border-line bg-page px-3 py-2"
+        />
+      </div>
+      <label className="flex items-center gap-2 text-sm">
+        <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
+        Only reads: lists, downloads and mounts, and changes nothing
+      </label>
+      {datasets.length > 0 && (
+        <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
+          <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
+          {datasets.map((dataset) => (
+            <label key={dataset.id} className="flex items-center gap-2 wrap-anywhere">
+              <input
+                type="checkbox"
+                checked={ids.includes(dataset.id)}
+                onChange={({ target: { checked } }) =>
+                  setIds(checked ? [...ids, dataset.id] : ids.filter((id) => id !== dataset.id))
+                }
+              />
+              {dataset.name}
+            </label>
+          ))}
+        </fieldset>
+      )}
+      <Choices label="Expires" options={DAYS} value={days} onChange={setDays} />
+    </FormDialog>
   );
 }
 

@@ -2,9 +2,8 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Token } from '../../src/client/client.js';
 import { useClient } from '../session/client.js';
-import { DialogForm, useRequesting } from '../session/dialog-form.js';
+import { FormDialog } from '../session/dialog-form.js';
 import { checkSession } from '../session/session.js';
-import { Dialog } from '../ui/dialog.js';
 import { countOf } from '../ui/format.js';
 import { titleOf } from './token-list.js';
 import { refetchTokens } from './use-tokens.js';
@@ -21,7 +20,6 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [withMade, setWithMade] = useState(false);
-  const requesting = useRequesting();
   const made = tokens.filter(({ made_by }) => made_by === token.id);
   const numberOfKind = (kind: Token['kind']) => made.filter((each) => each.kind === kind).length;
   const [sessions, shares, others] = [numberOfKind('session'), numberOfKind('share'), numberOfKind('token')];
@@ -44,31 +42,29 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
   };
 
   return (
-    <Dialog title={`${isSession ? 'Sign out' : 'Revoke'} ${titleOf(token)}?`} onClose={onClose}>
-      <DialogForm
-        requesting={requesting}
-        work={revoke}
-        kind="danger"
-        label={isSession ? 'Sign out' : 'Revoke'}
-        busyLabel={isSession ? 'Signing out …' : 'Revoking …'}
-        onCancel={onClose}
-      >
-        <p>
-          {isSession
-            ? 'The browser has to sign in again.'
-            : token.kind === 'share'
-              ? 'The link no longer opens the dataset.'
-              : 'It stops working with the next request, for good.'}
-          {ends.length > 0 && ` The ${ends.join(' and the ')} that it started end too.`}
-        </p>
-        {isOwn && <p className="font-medium">You are signed in with it: this page signs out.</p>}
-        {others > 0 && (
-          <label className="flex items-center gap-2 text-sm">
-            <input type="checkbox" checked={withMade} onChange={(event) => setWithMade(event.target.checked)} />
-            Also revoke the {countOf(others, 'token')} that it made, because it is known to others
-          </label>
-        )}
-      </DialogForm>
-    </Dialog>
+    <FormDialog
+      title={`${isSession ? 'Sign out' : 'Revoke'} ${titleOf(token)}?`}
+      onClose={onClose}
+      work={revoke}
+      kind="danger"
+      label={isSession ? 'Sign out' : 'Revoke'}
+      busyLabel={isSession ? 'Signing out …' : 'Revoking …'}
+    >
+      <p>
+        {isSession
+          ? 'The browser has to sign in again.'
+          : token.kind === 'share'
+            ? 'The link no longer opens the dataset.'
+            : 'It stops working with the next request, for good.'}
+        {ends.length > 0 && ` The ${ends.join(' and the ')} that it started end too.`}
+      </p>
+      {isOwn && <p className="font-medium">You are signed in with it: this page signs out.</p>}
+      {others > 0 && (
+        <label className="flex items-center gap-2 text-sm">
+          <input type="checkbox" checked={withMade} onChange={(event) => setWithMade(event.target.checked)} />
+          Also revoke the {countOf(others, 'token')} that it made, because it is known to others
+        </label>
+      )}
+    </FormDialog>
   );
 }

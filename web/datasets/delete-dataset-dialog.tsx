@@ -5,7 +5,7 @@ import { DatasetNames } from '../links/links-line.js';
 import { datasetQuery } from '../live/dataset.js';
 import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
-import { DialogForm, useRequesting } from '../session/dialog-form.js';
+import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { Dialog } from '../ui/dialog.js';
 import { countOf, sizeOf } from '../ui/format.js';
@@ -56,7 +56,6 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
   const client = useClient();
   const queries = useQueryClient();
   const [typed, setTyped] = useState('');
-  const requesting = useRequesting();
   const { id, name, counts, size_bytes } = dataset;
   const files = counts.images + counts.videos + counts.captions;
   const isConfirmed = typed.trim().normalize('NFC') === name;
@@ -68,36 +67,34 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
   };
 
   return (
-    <Dialog title="Delete this dataset?" onClose={onClose}>
-      <DialogForm
-        requesting={requesting}
-        work={remove}
-        kind="danger"
-        label="Delete permanently"
-        busyLabel="Deleting …"
-        isDisabled={!isConfirmed}
-        onCancel={onClose}
-      >
-        <p>
-          This deletes <strong className="break-all">{name}</strong>
-          {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
-          history. This can't be undone.
-        </p>
-        <div className="flex flex-col gap-1.5">
-          <label htmlFor="dataset-name-again" className="text-sm font-medium">
-            Type the name to confirm
-          </label>
-          <input
-            id="dataset-name-again"
-            autoComplete="off"
-            spellCheck={false}
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-            placeholder={name}
-            className="rounded-lg border border-line bg-page px-3 py-2"
-          />
-        </div>
-      </DialogForm>
-    </Dialog>
+    <FormDialog
+      title="Delete this dataset?"
+      onClose={onClose}
+      work={remove}
+      kind="danger"
+      label="Delete permanently"
+      busyLabel="Deleting …"
+      isDisabled={!isConfirmed}
+    >
+      <p>
+        This deletes <strong className="break-all">{name}</strong>
+        {files === 0 ? ', which is empty' : ` and its ${countOf(files, 'file')} (${sizeOf(size_bytes)})`}, with its
+        history. This can't be undone.
+      </p>
+      <div className="flex flex-col gap-1.5">
+        <label htmlFor="dataset-name-again" className="text-sm font-medium">
+          Type the name to confirm
+        </label>
+        <input
+          id="dataset-name-again"
+          autoComplete="off"
+          spellCheck={false}
+          value={typed}
+          onChange={(event) => setTyped(event.target.value)}
+          placeholder={name}
+          className="rounded-lg border border-line bg-page px-3 py-2"
+        />
+      </div>
+    </FormDialog>
   );
 }

@@ -7,8 +7,7 @@ import { refetchDatasetSoon } from '../live/dataset.js';
 import { putDataset } from '../live/datasets.js';
 import { datasetNameErrorOf, NameField } from '../new-dataset/name-field.js';
 import { useClient } from '../session/client.js';
-import { DialogForm, useRequesting } from '../session/dialog-form.js';
-import { Dialog } from '../ui/dialog.js';
+import { FormDialog } from '../session/dialog-form.js';
 import { numberOf } from '../ui/format.js';
 import { RoleChoice } from '../roles/role-choice.js';
 
@@ -22,7 +21,6 @@ export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles
   const [opened] = useState(dataset);
   const [name, setName] = useState(opened.name);
   const [role, setRole] = useState<Role>(opened.role);
-  const requesting = useRequesting();
   const nameError = datasetNameErrorOf(name, NO_NAMES);
   const { captions } = dataset.counts;
 
@@ -39,28 +37,26 @@ export function SettingsDialog({ dataset, onClose }: { dataset: DatasetWithFiles
   };
 
   return (
-    <Dialog title={`Name and role of ${dataset.name}`} onClose={onClose}>
-      <DialogForm
-        requesting={requesting}
-        work={save}
-        label="Save"
-        busyLabel="Saving …"
-        isDisabled={nameError !== ''}
-        onCancel={onClose}
-      >
-        <NameField
-          name={name}
-          error={nameError}
-          help="Machines that mount the dataset find it under the new name from then on."
-          onChange={setName}
-        />
-        <RoleChoice role={role} onChange={setRole} />
-        {role !== 'training' && captions > 0 && (
-          <p className="text-sm text-warn">
-            The captions of this dataset ({numberOf(captions)}) will not be used. They are kept.
-          </p>
-        )}
-      </DialogForm>
-    </Dialog>
+    <FormDialog
+      title={`Name and role of ${dataset.name}`}
+      onClose={onClose}
+      work={save}
+      label="Save"
+      busyLabel="Saving …"
+      isDisabled={nameError !== ''}
+    >
+      <NameField
+        name={name}
+        error={nameError}
+        help="Machines that mount the dataset find it under the new name from then on."
+        onChange={setName}
+      />
+      <RoleChoice role={role} onChange={setRole} />
+      {role !== 'training' && captions > 0 && (
+        <p className="text-sm text-warn">
+          The captions of this dataset ({numberOf(captions)}) will not be used. They are kept.
+        </p>
+      )}
+    </FormDialog>
   );
 }

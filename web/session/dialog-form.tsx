@@ -1,5 +1,6 @@
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { Button } from '../ui/button.js';
+import { Dialog } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
 import { signOutIfUnauthorized } from './client.js';
 import { WriteButton } from './write-button.js';
@@ -66,5 +67,20 @@ export function DialogForm(props: DialogFormProps) {
         </WriteButton>
       </div>
     </form>
+  );
+}
+
+interface FormDialogProps extends Omit<DialogFormProps, 'requesting' | 'onCancel'> {
+  readonly title: string;
+  readonly onClose: () => void;
+}
+
+/** A dialog that is one form. */
+export function FormDialog({ title, onClose, ...form }: FormDialogProps) {
+  const requesting = useRequesting();
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <DialogForm {...form} requesting={requesting} onCancel={onClose} />
+    </Dialog>
   );
 }

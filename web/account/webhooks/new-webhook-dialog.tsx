@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 import type { WebhookEvent } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
-import { DialogForm, useRequesting } from '../../session/dialog-form.js';
+import { FormDialog } from '../../session/dialog-form.js';
 import { Button } from '../../ui/button.js';
 import { CopyLine } from '../../ui/copy.js';
 import { Dialog } from '../../ui/dialog.js';
@@ -36,7 +36,6 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
   const client = useClient();
   const queries = useQueryClient();
   const id = useId();
-  const requesting = useRequesting();
   const [url, setUrl] = useState('');
   const [chosen, setChosen] = useState<ReadonlySet<WebhookEvent>>(new Set(EVENTS.map(([event]) => event)));
   const make = async () => {
@@ -49,49 +48,47 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       (known) => new Set(EVENTS.flatMap(([each]) => ((each === event ? isChosen : known.has(each)) ? each : []))),
     );
   return (
-    <Dialog title="New webhook" onClose={onClose}>
-      <DialogForm
-        requesting={requesting}
-        work={make}
-        label="Make the webhook"
-        busyLabel="Making …"
-        isDisabled={url.trim() === '' || chosen.size === 0}
-        onCancel={onClose}
-      >
-        <div className="flex flex-col gap-1.5">
-          <label htmlFor={id} className="text-sm font-medium">
-            URL
+    <FormDialog
+      title="New webhook"
+      onClose={onClose}
+      work={make}
+      label="Make the webhook"
+      busyLabel="Making …"
+      isDisabled={url.trim() === '' || chosen.size === 0}
+    >
+      <div className="flex flex-col gap-1.5">
+        <label htmlFor={id} className="text-sm font-medium">
+          URL
+        </label>
+        <input
+          id={id}
+          type="url"
+          autoComplete="off"
+          spellCheck={false}
+          value={url}
+          onChange={(event) => setUrl(event.target.value)}
+          placeholder="https://queue.example/trainyard"
+          aria-describedby={`${id}-help`}
+          className="rounded-lg border border-line bg-page px-3 py-2"
+        />
+        <p id={`${id}-help`} className="text-sm text-muted">
+          Webhooks are sent over https to hosts of the public Internet. All other addresses are refused, unless the
+          operator lists them in <code>--webhook-allow</code>.
+        </p>
+      </div>
+      <fieldset className="flex flex-col gap-1 text-sm">
+        <legend className="mb-1 font-medium">Send when a dataset</legend>
+        {EVENTS.map(([event, word]) => (
+          <label key={event} className="flex items-center gap-2">
+            <input
+              type="checkbox"
+              checked={chosen.has(event)}
+              onChange={({ target: { checked } }) => choose(event, checked)}
+            />
+            {event === 'dataset.deleted' ? 'was deleted' : `has become ${word}`}
           </label>
-          <input
-            id={id}
-            type="url"
-            autoComplete="off"
-            spellCheck={false}
-            value={url}
-            onChange={(event) => setUrl(event.target.value)}
-            placeholder="https://queue.example/trainyard"
-            aria-describedby={`${id}-help`}
-            className="rounded-lg border border-line bg-page px-3 py-2"
-          />
-          <p id={`${id}-help`} className="text-sm text-muted">
-            Webhooks are sent over https to hosts of the public Internet. All other addresses are refused, unless the
-            operator lists them in <code>--webhook-allow</code>.
-          </p>
-        </div>
-        <fieldset className="flex flex-col gap-1 text-sm">
-          <legend className="mb-1 font-medium">Send when a dataset</legend>
-          {EVENTS.map(([event, word]) => (
-            <label key={event} className="flex items-center gap-2">
-              <input
-                type="checkbox"
-                checked={chosen.has(event)}
-                onChange={({ target: { checked } }) => choose(event, checked)}
-              />
-              {event === 'dataset.deleted' ? 'was deleted' : `has become ${word}`}
-            </label>
-          ))}
-        </fieldset>
-      </DialogForm>
-    </Dialog>
+        ))}
+      </fieldset>
+    </FormDialog>
   );
 }

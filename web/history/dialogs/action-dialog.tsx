@@ -1,7 +1,6 @@
 import type { ReactNode } from 'react';
 import type { DatasetWithFiles, Revision, TrainyardClient } from '../../../src/client/client.js';
-import { DialogForm, useRequesting } from '../../session/dialog-form.js';
-import { Dialog } from '../../ui/dialog.js';
+import { FormDialog } from '../../session/dialog-form.js';
 import { useRefetchHistory } from '../use-history.js';
 
 /** What a dialog about one revision needs. */
@@ -28,17 +27,14 @@ interface ActionDialogProps {
 export function ActionDialog(props: ActionDialogProps) {
   const { datasetId, title, children, label, busyLabel, isDisabled = false, act, onClose } = props;
   const refetch = useRefetchHistory(datasetId);
-  const requesting = useRequesting();
   const work = async () => {
     // Also after a failure: the action may have been carried out although its answer was lost.
     await act().finally(refetch);
     onClose();
   };
   return (
-    <Dialog title={title} onClose={onClose}>
-      <DialogForm {...{ requesting, work, label, busyLabel, isDisabled }} onCancel={onClose}>
-        {children}
-      </DialogForm>
-    </Dialog>
+    <FormDialog title={title} onClose={onClose} {...{ work, label, busyLabel, isDisabled }}>
+      {children}
+    </FormDialog>
   );
 }
