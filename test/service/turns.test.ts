@@ -12,7 +12,7 @@ import { Retention } from '../../src/storage/catalog/history/retention.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { catalogs, onEach } from '../harness/backends.js';
 import { eventually, temporaryFolder } from '../harness/server.js';
-import { PerTurn } from '../harness/turns.js';
+import { countTurns, PerTurn } from '../harness/turns.js';
 
 /* SQLite answers on the thread that answers requests: work over many rows lets requests have a turn after some of them. */
 
@@ -153,5 +153,15 @@ onEach(catalogs, (open) => {
     expect(await query.selectFrom('past_file').select('id').execute()).toEqual([]);
     expect(transactions.total).toBeGreaterThan(3);
     expect(transactions.max).toBe(1);
+  });
+
+  test('a search for many names, of which few are stored', async () => {
+    const { accountId, catalog } = await open();
+    await catalog.createDataset({ id: 'd', accountId, name: 'd', createdAt: 1 });
+    const turns = countTurns();
+    const before = turns.count;
+    const filenames = Array.from({ length: 2000 }, (_, i) => `${i}.jpg`);
+    expect(await catalog.storedFiles({ datasetId: 'd', filenames })).toEqual([]);
+    expect(turns.count - before).toBeGreaterThan(2);
   });
 });

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Dataset, DatasetFile, Micros, PendingFile, ReceivedFile, StoredFile } from '../../dataset/dataset.js';
 import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
@@ -121,13 +122,15 @@ export class Catalog {
     return (await storedAfter(this.#db.query, page).execute()).map((row) => fileOf(row) as StoredFile);
   }
 
-  /** The stored files that have one of these names, unordered. */
+  /** The stored files that have one of these names, unordered. Reads some at a time, with turns for requests. */
   async storedFiles(key: { datasetId: string; filenames: readonly string[] }): Promise<StoredFile[]> {
     const wanted = new Set(key.filenames);
-    const selects = filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))]);
-    const rows = await Promise.all(selects.map((select) => select.execute()));
-    const files = rows.flat().map(fileOf);
-    return files.filter((file): file is StoredFile => file.upload.state === 'stored' && wanted.has(file.filename));
+    const found: DatasetFile[] = [];
+    for (const select of filesOfStems(this.#db.query, key.datasetId, [...new Set(key.filenames.map(stemOf))])) {
+      for (const row of await select.execute()) if (wanted.has(row.filename)) found.push(fileOf(row));
+      await turn();
+    }
+    return found.filter((file): file is StoredFile => file.upload.state === 'stored');
   }
 
   /** A file in any state, by the id in links and blob keys. */
