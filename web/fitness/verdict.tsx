@@ -6,6 +6,7 @@ import { contentsOf } from '../live/datasets.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { countOf, numberOf, sizeOf } from '../ui/format.js';
 import { LongList } from '../ui/long-list.js';
+import { useIsSendingTo } from '../upload/queue/page-queue.js';
 
 const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string }> = {
   READY: { Icon: CircleCheck, colours: 'bg-good-soft text-good' },
@@ -17,7 +18,7 @@ const STATUS_STYLES: Record<Status, { Icon: typeof CircleCheck; colours: string 
 /** Says whether the dataset is ready to train on, and what to do next. */
 export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   const { Icon, colours } = STATUS_STYLES[dataset.status];
-  const { title, text, more } = verdictOf(dataset);
+  const { title, text, more } = verdictOf(dataset, useIsSendingTo(dataset.id));
   return (
     <section aria-label="Verdict" className="overflow-hidden rounded-xl border border-line bg-panel">
       <div role="status" className={`flex items-start gap-3 p-4 sm:p-5 ${colours}`}>
@@ -32,7 +33,7 @@ export function Verdict({ dataset }: { dataset: DatasetWithFiles }) {
   );
 }
 
-function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; more?: ReactNode } {
+function verdictOf(dataset: DatasetWithFiles, isSending: boolean): { title: string; text: string; more?: ReactNode } {
   const { role, status, error, counts } = dataset;
   switch (status) {
     case 'READY':
@@ -45,6 +46,7 @@ function verdictOf(dataset: DatasetWithFiles): { title: string; text: string; mo
     case 'UPLOADING':
       return { title: 'Not complete yet', text: waitingTextOf(dataset), more: <OpenUploads dataset={dataset} /> };
     case 'DRAFT':
+      if (isSending) return { title: 'Not complete yet', text: 'Its files are waiting to be sent.' };
       return {
         title: role === 'training' ? 'Nothing to train on yet' : 'No images yet',
         text: `${

@@ -12,6 +12,7 @@ import { useConnect, useIsShared } from '../session/client.js';
 import { Button } from '../ui/button.js';
 import { countOf, messageOf } from '../ui/format.js';
 import { isDialogOpen, isTyping } from '../ui/keys.js';
+import { useIsSendingTo } from '../upload/queue/page-queue.js';
 import { FilterBar } from './filter-bar.js';
 import type { ModifierKeys } from './pair-card.js';
 import {
@@ -234,15 +235,19 @@ function HiddenTarget({
   );
 }
 
-function NoFiles({ dataset: { awaited = [], checking = [] } }: { dataset: DatasetWithFiles }) {
+function NoFiles({ dataset: { id, awaited = [], checking = [] } }: { dataset: DatasetWithFiles }) {
   const isShared = useIsShared();
-  const waiting = awaited.length > 0 ? 'Waiting for the first files' : 'No files yet';
+  // Those of a folder of pairs are sent after the controls and masks.
+  const isSending = useIsSendingTo(id);
+  const waiting = awaited.length > 0 || isSending ? 'Waiting for the first files' : 'No files yet';
   return (
     <div className="flex flex-col items-center gap-2 py-16 text-center">
       <p className="text-lg font-medium">
         {checking.length > 0 ? `Checking ${countOf(checking.length, 'file')}` : waiting}
       </p>
-      {!isShared && <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>}
+      {!isShared && !isSending && (
+        <p className="text-muted">Drop files or a folder anywhere on this page, or use Add files above.</p>
+      )}
     </div>
   );
 }

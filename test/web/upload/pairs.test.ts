@@ -246,6 +246,10 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     const id = idIn(page);
     const control = (await site.api.status(id)).body.links!.control_1!.dataset_id;
     await eventually(async () => ((await site.api.filenames(control)).length === 1 ? true : undefined));
+    // The targets are sent after their controls.
+    await page.getByText('Waiting for the first files').waitFor();
+    await page.getByRole('link', { name: 'Fit to train?' }).click();
+    await page.getByText('Its files are waiting to be sent.').waitFor();
     page.on('dialog', (dialog) => void dialog.accept());
     await page.reload();
     proxy.rule();

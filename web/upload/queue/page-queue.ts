@@ -22,6 +22,13 @@ export function useUploads(): UploadsSnapshot {
   return useSyncExternalStore(uploadQueue.subscribe, uploadQueue.snapshot);
 }
 
+/** Whether this page has files still to send to a dataset. */
+export function useIsSendingTo(datasetId: string): boolean {
+  return useSyncExternalStore(uploadQueue.subscribe, () =>
+    uploadQueue.snapshot().batches.some(({ batch, dataset }) => dataset.id === datasetId && batch.isUnfinished),
+  );
+}
+
 /** Gives the queue the client of the signed-in user while the calling component is mounted. */
 export function useQueueClient(): void {
   const connect = useConnect();
