@@ -23,6 +23,7 @@ import { ffmpegSentence, findFfmpeg } from './service/inspection/clip/ffmpeg.js'
 import { InspectionPool } from './service/inspection/inspection-pool.js';
 import { ProcessEnded } from './service/inspection/inspection-process.js';
 import { AccountTurns } from './service/limits/account-turns.js';
+import { LargeWork } from './service/limits/large-work.js';
 import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
@@ -87,6 +88,7 @@ export async function openApp(config: Config, logger: Logger) {
   const { catalog, accounts, sessions, rechecks, now } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
+  const { run: inPieces } = new LargeWork();
   const metrics = new Metrics();
   const auditLog = config.auditLog && (await openAuditLog(config.auditLog, { logger, metrics }));
   metrics.gauge('trainyard_inspections', 'Files being inspected or waiting for it.', () => pool.queuedFiles);
@@ -104,6 +106,7 @@ export async function openApp(config: Config, logger: Logger) {
       expectedDecodeSeconds,
     }),
     takeTurn,
+    inPieces,
     newId: () => randomUUID().replaceAll('-', ''),
     checkReceived: () => checks.wake(),
     wakeRechecks: () => backgroundRechecks.wake(),

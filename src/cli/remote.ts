@@ -6,7 +6,7 @@ import type { WireDataset } from '../api/schemas.js';
 import { type ClientOptions, TrainyardClient } from '../client/client.js';
 import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
-import { makeFolders } from '../make-folders.js';
+import { makeFolders } from '../storage/make-folders.js';
 import { wholeNumber } from '../setting-values.js';
 import { didYouMean } from './did-you-mean.js';
 import { fetchOnceReached } from './reach.js';

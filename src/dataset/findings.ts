@@ -2,6 +2,7 @@ import { stemGroupsOf } from './counts.js';
 import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } from './dataset.js';
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
+import { finish, ITEMS_PER_PIECE } from '../pieces.js';
 import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
 
 /** All errors and warnings about the files of a dataset. */
@@ -33,14 +34,21 @@ export function withFindings({ errors, warnings }: Findings, problems: readonly 
  * checked and the caption grace is over, there are errors if and only if `statusOf` returns FAILED.
  */
 export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Role = 'training'): Findings {
+  return finish(findingSteps(files, now, role));
+}
+
+/** As `findingsOf`. Yields where others may go on. */
+export function* findingSteps(files: readonly DatasetFile[], now: Micros, role: Role): Generator<void, Findings> {
   const stored: DatasetFile[] = [];
   const uploads: DatasetFile[] = [];
   const ofFiles: Problem[] = [];
   for (const file of files) {
-    (file.upload.state === 'stored' ? stored : uploads).push(file);
+    const others = file.upload.state === 'stored' ? stored : uploads;
+    others.push(file);
     ofFiles.push(...uploadFindings(file, now));
+    if (others.length % ITEMS_PER_PIECE === 0) yield;
   }
-  return allFindings(ofFiles, stored, { uploads, role });
+  return yield* allFindingSteps(ofFiles, stored, { uploads, role });
 }
 
 /**
@@ -53,12 +61,21 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Rol
 export function allFindings(
   ofFiles: readonly Problem[],
   stored: readonly NamedFile[],
-  { uploads = [], role = 'training' }: { uploads?: readonly NamedFile[]; role?: Role } = {},
+  options: { uploads?: readonly NamedFile[]; role?: Role } = {},
 ): Findings {
+  return finish(allFindingSteps(ofFiles, stored, options));
+}
+
+function* allFindingSteps(
+  ofFiles: readonly Problem[],
+  stored: readonly NamedFile[],
+  { uploads = [], role = 'training' }: { uploads?: readonly NamedFile[]; role?: Role },
+): Generator<void, Findings> {
   const uploadedStems = new Set(
     uploads.filter(({ kind }) => kind !== 'caption').map(({ filename }) => stemOf(filename)),
   );
-  const ofStems = role === 'training' ? pairFindings(stored, uploadedStems) : imageFindings(stored, role);
+  const ofStems = role === 'training' ? yield* pairFindings(stored, uploadedStems) : imageFindings(stored, role);
+  yield;
   const findings = [...ofFiles, ...ofStems, ...mediaFindings(stored, role)];
   findings.sort((a, b) => compare(a.filename ?? '', b.filename ?? ''));
   return {
@@ -83,12 +100,14 @@ function uploadFindings({ filename, upload }: DatasetFile, now: Micros): readonl
   }
 }
 
-function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Problem[] {
+function* pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<string>): Generator<void, Problem[]> {
   const findings: Problem[] = [];
   const groups = stemGroupsOf(stored);
   const orphans: NamedFile[] = [];
   const mediaByStem = new Map<string, string>();
+  let judged = 0;
   for (const [stem, group] of groups) {
+    if (++judged % ITEMS_PER_PIECE === 0) yield;
     const paired = pairedMedia(group);
     if (paired !== undefined) {
       mediaByStem.set(stem, paired.filename);
@@ -102,6 +121,7 @@ function pairFindings(stored: readonly NamedFile[], uploadedStems: ReadonlySet<s
     if (media.length > 1) findings.push(sharedStem(media));
     findings.push(...collisions(group));
   }
+  yield;
   return [...findings, ...orphanFindings(orphans, [...mediaByStem.keys()]), ...similarStems(mediaByStem)];
 }
 

@@ -15,15 +15,16 @@ import {
 } from '../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../dataset/digest.js';
 import { ServiceError } from '../dataset/errors.js';
-import { type Findings, findingsOf, withFindings } from '../dataset/findings.js';
+import { type Findings, findingSteps, withFindings } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
+import { finishInPieces, type Pieces } from '../pieces.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
 import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
-import type { ServiceDependencies } from './dependencies.js';
+import { inOnePiece, type ServiceDependencies } from './dependencies.js';
 import { JudgedContentsReader } from './pairs/judged-contents.js';
 
 /** Of the training datasets that link to a control or mask. */
@@ -140,9 +141,19 @@ export class DatasetService {
   }
 
   /** @throws ServiceError `dataset_not_found` */
-  async view(key: DatasetKey, { boundIds, isShare }: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
+  view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
+    return this.viewed(key, scope, async (view) => view);
+  }
+
+  /** Makes something of a view. Of views with many files, there is one at a time until then. @throws as `view` */
+  viewed<T>(key: DatasetKey, scope: DatasetScope, use: (view: DatasetView, pieces: Pieces) => Promise<T>): Promise<T> {
+    const { inPieces = inOnePiece } = this.#dependencies;
+    return inPieces(key.accountId, async (pieces) => use(await this.#view(key, scope, pieces), pieces));
+  }
+
+  async #view(key: DatasetKey, { boundIds, isShare }: DatasetScope, pieces: Pieces): Promise<DatasetView> {
     const { rules, pollPresignedUploads } = this.#dependencies;
-    const found = await this.#judgedContents.read(key);
+    const found = await this.#judgedContents.read(key, pieces);
     if (found === undefined) throw datasetNotFound(key.id);
     const { dataset, files, links, at } = found;
     for (const { id, counts } of [dataset, ...dataset.links.map((link) => link.dataset)]) {
@@ -152,11 +163,9 @@ export class DatasetService {
     const allStored = storedFilesIn(files);
     const stored = allStored.filter(({ upload }) => upload.problem === undefined);
     // By name, so that the findings do not depend on the order of the rows.
-    const own = findingsOf(
-      [...allStored, ...files.filter(({ upload }) => upload.state !== 'stored')],
-      at,
-      dataset.role,
-    );
+    const others = files.filter(({ upload }) => upload.state !== 'stored');
+    const own = await finishInPieces(findingSteps([...allStored, ...others], at, dataset.role), pieces);
+    await pieces.pause();
     const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
     const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
     const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);

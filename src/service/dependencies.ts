@@ -1,6 +1,7 @@
 import type { Micros, Role, StatusRules } from '../dataset/dataset.js';
 import type { Inspection } from '../dataset/inspect/inspection.js';
 import type { BlobContent, BlobStore } from '../storage/blobs/blobs.js';
+import { ONE_PIECE, type Pieces } from '../pieces.js';
 import type { Catalog } from '../storage/catalog/catalog.js';
 
 export interface InspectorOptions {
@@ -45,6 +46,11 @@ export interface ServiceRules extends StatusRules {
   readonly maxInlineDecodeSeconds: number;
 }
 
+export type InPieces = <T>(accountId: string, work: (pieces: Pieces) => Promise<T>) => Promise<T>;
+
+/** For a process that serves no one meanwhile. */
+export const inOnePiece: InPieces = (_accountId, work) => work(ONE_PIECE);
+
 /** The catalog, the blob store, and every source of time and randomness that the service uses. */
 export interface ServiceDependencies {
   readonly catalog: Catalog;
@@ -63,6 +69,8 @@ export interface ServiceDependencies {
   readonly wakeRechecks?: () => void;
   /** Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most. */
   readonly takeTurn?: (accountId: string) => Promise<void>;
+  /** Runs work about many files, one at a time; without it, in one piece. */
+  readonly inPieces?: InPieces;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */
   readonly newId: () => string;
 }

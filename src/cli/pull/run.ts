@@ -3,7 +3,7 @@ import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
-import { makeFolders } from '../../make-folders.js';
+import { makeFolders } from '../../storage/make-folders.js';
 import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
 import { receiveFiles } from '../../service/mount/receive/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';

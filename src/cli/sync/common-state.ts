@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { lstat, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { makeFolders } from '../../make-folders.js';
+import { makeFolders } from '../../storage/make-folders.js';
 import { readRegularFile } from '../../storage/regular-file.js';
 import { settingsFolder } from '../remote.js';
 import { printMessage } from '../terminal/print.js';

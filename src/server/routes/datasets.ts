@@ -15,13 +15,17 @@ import {
   wireManifest,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
+import type { Pieces } from '../../pieces.js';
+import type { DatasetView } from '../../service/datasets.js';
 import { withTimeout } from '../../with-timeout.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
+import { largeJsonOf } from '../limits/large-json.js';
 import { manifestOf } from '../../service/history/revision-manifests.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
+import { sendJson } from './download/send-json.js';
 
 const route = routesTagged('datasets');
 
@@ -102,7 +106,8 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
           return waitForStatusChange(watchDataset(key, signal));
         });
       }
-      return viewToWire(await datasets.view(key, scopeOf(request)));
+      const jsonOf = (view: DatasetView, pieces: Pieces) => largeJsonOf(viewToWire(view), pieces);
+      return sendJson(reply, await datasets.viewed(key, scopeOf(request), jsonOf));
     },
   );
 
@@ -122,7 +127,8 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
         return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), disconnectSignal(reply)));
       }
       if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, disconnectSignal(reply)));
-      return manifestToWire(manifestOf(await datasets.view(key, scopeOf(request))));
+      const jsonOf = (view: DatasetView, pieces: Pieces) => largeJsonOf(manifestToWire(manifestOf(view)), pieces);
+      return sendJson(reply, await datasets.viewed(key, scopeOf(request), jsonOf));
     },
   );
 

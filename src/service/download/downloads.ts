@@ -7,9 +7,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import type { Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
-import type { ServiceDependencies } from '../dependencies.js';
+import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
 
 /** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
@@ -75,17 +76,22 @@ export class Downloads {
   }
 
   /** Returns a dataset with all its stored files, by name. @throws ServiceError `dataset_not_found`, `revision_not_found` */
-  async all(key: DatasetSource): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+  all(key: DatasetSource): Promise<{ dataset: Dataset; files: StoredFile[] }> {
+    const { inPieces = inOnePiece } = this.#dependencies;
+    return inPieces(key.accountId, (pieces) => this.#all(key, pieces));
+  }
+
+  async #all(key: DatasetSource, pieces: Pieces): Promise<{ dataset: Dataset; files: StoredFile[] }> {
     const { catalog } = this.#dependencies;
     const { id, revision: number } = key;
     if (number === undefined) {
-      const found = await catalog.contents(key, { isAlone: true });
+      const found = await catalog.contents(key, { isAlone: true, pieces });
       if (found === undefined) throw datasetNotFound(id);
       return { dataset: found.dataset, files: storedFilesIn(found.files) };
     }
     const dataset = await catalog.dataset(key);
     if (dataset === undefined) throw datasetNotFound(id);
-    const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number });
+    const { revisions, files } = await catalog.revisions.range(id, { from: number, to: number, pieces });
     if (revisions.length === 0) throw await revisionNotFound(catalog, id, number);
     return { dataset, files: filesIn(files, number) };
   }

@@ -5,7 +5,7 @@ import { reverse } from '../../dataset/history/restore-transitions.js';
 import { differencesBetween, filesIn } from '../../dataset/history/revision-states.js';
 import type { StemGroup } from '../../dataset/upload-transitions.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
-import type { ServiceDependencies } from '../dependencies.js';
+import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
@@ -25,7 +25,7 @@ export class HistoryService {
     this.#dependencies = dependencies;
     this.#datasets = datasets;
     this.#downloads = downloads;
-    this.#manifests = new RevisionManifests(dependencies.catalog, dependencies.takeTurn);
+    this.#manifests = new RevisionManifests(dependencies.catalog, dependencies);
   }
 
   /**
@@ -54,7 +54,8 @@ export class HistoryService {
   /** @throws ServiceError `dataset_not_found`, `revision_not_found` */
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
     await this.#findDataset(key);
-    return differenceOfRevisions({ catalog: this.#dependencies.catalog, downloads: this.#downloads }, key, query);
+    const { catalog, inPieces = inOnePiece } = this.#dependencies;
+    return differenceOfRevisions({ catalog, downloads: this.#downloads, inPieces }, key, query);
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
@@ -118,11 +119,7 @@ export class HistoryService {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
     const before = number - 1;
-    const { revisions, files } = await catalog.revisions.range(key.id, {
-      from: before,
-      to: number,
-      isDifference: true,
-    });
+    const { revisions, files } = await this.#range(key, { from: before, to: number, isDifference: true });
     const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
     if (!isKept(number)) throw await revisionNotFound(catalog, key.id, number);
     if (!isKept(before)) throw await this.#cannotUndo(key, number);
@@ -167,6 +164,11 @@ export class HistoryService {
     const isSet = await catalog.revisions.setPin(key.id, number, pin && { at: now(), ...pin });
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return this.revision(key, number);
+  }
+
+  #range(key: DatasetKey, range: { from: number; to: number; isDifference?: boolean }) {
+    const { catalog, inPieces = inOnePiece } = this.#dependencies;
+    return inPieces(key.accountId, (pieces) => catalog.revisions.range(key.id, { ...range, pieces }));
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {

@@ -2,8 +2,10 @@ import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { differencesBetween, type FileDifference, filesIn } from '../../dataset/history/revision-states.js';
+import type { Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetKey } from '../datasets.js';
+import type { InPieces } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import { revisionNotFound } from '../find-revision.js';
 
@@ -35,30 +37,44 @@ export interface DifferenceQuery {
 
 /** Compares two revisions of a dataset that exists. @throws ServiceError `revision_not_found` */
 export async function differenceOfRevisions(
-  { catalog, downloads }: { catalog: Catalog; downloads: Downloads },
-  { id }: DatasetKey,
-  { from, to, after, limit }: DifferenceQuery,
+  { catalog, downloads, inPieces }: { catalog: Catalog; downloads: Downloads; inPieces: InPieces },
+  { accountId, id }: DatasetKey,
+  query: DifferenceQuery,
 ): Promise<RevisionDifference> {
-  const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true };
+  const { total, page, isLast } = await inPieces(accountId, (pieces) =>
+    pageOfRevisions(catalog, id, { ...query, pieces }),
+  );
+  const texts = await textsOf(downloads, page);
+  const files = page.map((file) => ({
+    ...file,
+    fromText: file.from && texts.get(file.from),
+    toText: file.to && texts.get(file.to),
+  }));
+  return { total, files, isLast };
+}
+
+async function pageOfRevisions(
+  catalog: Catalog,
+  id: string,
+  { from, to, after, limit, pieces }: DifferenceQuery & { pieces: Pieces },
+): Promise<Omit<RevisionDifference, 'files'> & { page: FileDifference[] }> {
+  const range = { from: Math.min(from, to), to: Math.max(from, to), isDifference: true, pieces };
   const { revisions, files } = await catalog.revisions.range(id, range);
   const kept = new Set([0, ...revisions.map(({ number }) => number)]);
   const missing = [from, to].find((number) => !kept.has(number));
   if (missing !== undefined) throw await revisionNotFound(catalog, id, missing);
+  await pieces.pause();
   const all = differencesBetween(filesIn(files, from), filesIn(files, to));
+  await pieces.pause();
   const following = all.filter(({ filename }) => filename > after);
   const page = pageOf(following, limit);
-  const texts = await textsOf(downloads, page);
   return {
     total: {
       added: all.filter((file) => file.from === undefined).length,
       removed: all.filter((file) => file.to === undefined).length,
       changed: all.filter((file) => file.from !== undefined && file.to !== undefined).length,
     },
-    files: page.map((file) => ({
-      ...file,
-      fromText: file.from && texts.get(file.from),
-      toText: file.to && texts.get(file.to),
-    })),
+    page,
     isLast: page.length === following.length,
   };
 }

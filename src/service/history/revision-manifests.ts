@@ -4,8 +4,10 @@ import { ServiceError } from '../../dataset/errors.js';
 import { filesIn, type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
+import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../datasets.js';
+import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 
 /** Revisions whose digests are computed between two reads. */
@@ -64,11 +66,16 @@ export function manifestOf(view: DatasetView): RevisionManifest {
 export class RevisionManifests {
   readonly #catalog: Catalog;
   readonly #takeTurn: (accountId: string) => Promise<void>;
+  readonly #inPieces: InPieces;
 
-  /** @param takeTurn is waited for before each digest is computed */
-  constructor(catalog: Catalog, takeTurn: (accountId: string) => Promise<void> = () => nextTurn()) {
+  /** @param options.takeTurn is waited for before each digest is computed */
+  constructor(
+    catalog: Catalog,
+    { takeTurn = () => nextTurn(), inPieces = inOnePiece }: Pick<ServiceDependencies, 'takeTurn' | 'inPieces'> = {},
+  ) {
     this.#catalog = catalog;
     this.#takeTurn = takeTurn;
+    this.#inPieces = inPieces;
   }
 
   /**
@@ -113,11 +120,17 @@ export class RevisionManifests {
    *
    * @throws ServiceError `revision_not_found`
    */
-  async ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
+  ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
+    return this.#inPieces(dataset.accountId, (pieces) => this.#ownManifest(dataset, number, pieces));
+  }
+
+  async #ownManifest(dataset: Dataset, number: number, pieces: Pieces): Promise<RevisionManifest> {
     const { id } = dataset;
-    const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number });
+    const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number, pieces });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
+    await pieces.pause();
     const [state] = revisionStates(files, { numbers: [number], role: dataset.role });
+    await pieces.pause();
     return {
       dataset,
       revision: number,
@@ -198,9 +211,13 @@ export class RevisionManifests {
   }
 
   /** The kept revisions of a range. The states that were not known are computed and stored. */
-  async #completedRange(
+  #completedRange(dataset: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
+    return this.#inPieces(dataset.accountId, (pieces) => this.#completed(dataset, { ...range, pieces }));
+  }
+
+  async #completed(
     { id: datasetId, accountId, role }: Dataset,
-    range: { from: number; to: number },
+    range: { from: number; to: number; pieces: Pieces },
   ): Promise<Revision[]> {
     const kept = this.#catalog.revisions;
     const { revisions, files } = await kept.range(datasetId, range);
@@ -209,7 +226,9 @@ export class RevisionManifests {
     const states = new Map<number, RevisionState>();
     for (const state of revisionStates(files, { numbers, role })) {
       states.set(state.number, state);
-      await this.#takeTurn(accountId);
+      // Large work has its turns already.
+      if (files.length > MAX_ITEMS_AT_ONCE) await range.pieces.pause();
+      else await this.#takeTurn(accountId);
     }
     await kept.saveFindings(
       datasetId,

@@ -1,5 +1,6 @@
 import { type DatasetFile, type Micros, type StatusRules, type StoredFile, statusOf } from '../../dataset/dataset.js';
 import { PAIR_FAULTS } from '../../dataset/pairs/pair-faults.js';
+import { finishInPieces, MAX_ITEMS_AT_ONCE, ONE_PIECE, type Pieces } from '../../pieces.js';
 import type { DatasetContents } from '../../storage/catalog/dataset-contents.js';
 import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -40,36 +41,37 @@ export class JudgedContentsReader {
   }
 
   /** @returns `undefined` if the account has no such dataset */
-  async read(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
-    return (await this.#readRemembered(key)) ?? (await this.#readAndJudge(key));
+  async read(key: DatasetKeyOfAccount, pieces: Pieces = ONE_PIECE): Promise<JudgedContents | undefined> {
+    return (await this.#readRemembered(key, pieces)) ?? (await this.#readAndJudge(key, pieces));
   }
 
   /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
-  async #readRemembered(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
+  async #readRemembered(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
     const remembered = this.#remembered.get(key.id);
     if (remembered === undefined) return undefined;
-    const contents = await this.#contentsOf(key, { isAlone: true });
+    const contents = await this.#contentsOf(key, { isAlone: true, pieces });
     if (contents === undefined || this.#stateOf(contents) !== remembered.state) return undefined;
     this.#remember(key.id, remembered);
     return { ...contents, links: remembered.links };
   }
 
-  async #readAndJudge(key: DatasetKeyOfAccount): Promise<JudgedContents | undefined> {
-    const contents = await this.#contentsOf(key, { isAlone: false });
+  async #readAndJudge(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
+    const contents = await this.#contentsOf(key, { isAlone: false, pieces });
     if (contents === undefined) return undefined;
     const { dataset, files, linkedFiles, at } = contents;
-    const links = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
+    const judging = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
+    const links = await finishInPieces(judging, pieces);
     if (dataset.links.length > 0) {
       this.#remember(key.id, { state: this.#stateOf(contents), links, size: sizeOf(links) });
     }
     return { dataset, files, at, links };
   }
 
-  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean }) {
+  async #contentsOf(key: DatasetKeyOfAccount, options: { isAlone: boolean; pieces: Pieces }) {
     const { catalog, now, takeTurn } = this.#dependencies;
     const contents = await catalog.contents(key, options);
     // The rows of several requests arrive together from a database over the network.
-    await takeTurn?.(key.accountId);
+    if ((contents?.files.length ?? 0) <= MAX_ITEMS_AT_ONCE) await takeTurn?.(key.accountId);
     return contents && { ...contents, at: now() };
   }
 

@@ -4,7 +4,7 @@ import { stemOf } from '../../dataset/media.js';
 import { ChangeFeed, type NotifyInstances } from '../database/change-feed.js';
 import type { Database } from '../database/database.js';
 import { type AccountLimits, NO_LIMITS } from './accounts/account-usage.js';
-import { type DatasetContents, readContents } from './dataset-contents.js';
+import { type ContentsOptions, type DatasetContents, readContents } from './dataset-contents.js';
 import {
   addDataset,
   type ChangedDatasetKey,
@@ -95,8 +95,8 @@ export class Catalog {
   }
 
   /** A dataset with its files, and those of the datasets that it links to unless it is read alone. */
-  contents(key: DatasetKeyOfAccount, { isAlone = false } = {}): Promise<DatasetContents | undefined> {
-    return readContents(this.#db, key, { isAlone });
+  contents(key: DatasetKeyOfAccount, options: ContentsOptions = {}): Promise<DatasetContents | undefined> {
+    return readContents(this.#db, key, options);
   }
 
   /** All files of a dataset of any account, unordered. */

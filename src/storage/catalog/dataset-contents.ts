@@ -1,5 +1,6 @@
 import type { Dataset, DatasetFile, LinkSlot } from '../../dataset/dataset.js';
 import { LINK_SLOTS } from '../../dataset/pairs/roles.js';
+import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import type { Database, Query } from '../database/database.js';
 import { type ParameterOf, preparedStatement } from '../database/prepared-statement.js';
 import type { DatasetKeyOfAccount } from './dataset-changes.js';
@@ -15,29 +16,39 @@ export interface DatasetContents {
   readonly linkedFiles: ReadonlyMap<LinkSlot, readonly LinkedFile[]>;
 }
 
+/** What is read, and how. */
+export interface ContentsOptions {
+  /** Leaves out the files of the datasets that it links to. */
+  readonly isAlone?: boolean;
+  /** In which many files are read. */
+  readonly pieces?: Pieces;
+}
+
 /**
  * Reads a dataset, all its files and those of the datasets that it links to, unordered, from one snapshot, so that the counts
  * agree with the files.
- *
- * @param options.isAlone leaves out the files of the datasets that it links to
  */
 export async function readContents(
   db: Database,
   key: DatasetKeyOfAccount,
-  { isAlone }: { isAlone: boolean },
+  { isAlone = false, pieces = ONE_PIECE }: ContentsOptions,
 ): Promise<DatasetContents | undefined> {
   const { query } = db;
-  const [[dataset], stored, others, links, ...linkedFiles] = await db.read([
-    rowOf(query, key),
-    storedRowsOf(query, key),
-    otherRowsOf(query, key),
-    linkRowsOf(query, key),
-    ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
-  ]);
+  const [[dataset], stored, others, links, ...linkedFiles] = await db.read(
+    [
+      rowOf(query, key),
+      storedRowsOf(query, key),
+      otherRowsOf(query, key),
+      linkRowsOf(query, key),
+      ...(isAlone ? [] : LINKED_ROWS_OF.map((rowsOf) => rowsOf(query, key))),
+    ],
+    pieces,
+  );
   if (dataset === undefined) return undefined;
+  if ([stored, others, ...linkedFiles].some((rows) => rows.length > MAX_ITEMS_AT_ONCE)) await pieces.begin();
   return {
     dataset: { ...datasetRecordOf(dataset), links: datasetLinksOf(links) },
-    files: [...storedFilesOf(stored, key.id), ...others.map(fileOf)],
+    files: [...(await storedFilesOf(stored, key.id, pieces)), ...(await mapInPieces(others, pieces, fileOf))],
     linkedFiles: linkedFilesOf(linkedFiles),
   };
 }

@@ -15,6 +15,7 @@ import {
 import type { Facts } from '../../dataset/inspect/inspection.js';
 import { type FileKind, stemOf } from '../../dataset/media.js';
 import type { Warning } from '../../dataset/problems.js';
+import { mapInPieces, type Pieces } from '../../pieces.js';
 import type { Schema } from '../database/schema.js';
 
 export type FileRow = Selectable<Schema['file']>;
@@ -104,9 +105,9 @@ export function storedFileOf(row: StoredRow, datasetId: string): StoredFile {
 }
 
 /** The files of many rows of one dataset. */
-export function storedFilesOf(rows: readonly StoredRow[], datasetId: string): StoredFile[] {
+export function storedFilesOf(rows: readonly StoredRow[], datasetId: string, pieces: Pieces): Promise<StoredFile[]> {
   const reader = { datasetId, factsOf: factsReader() };
-  return rows.map((row) => storedFile(row, reader));
+  return mapInPieces(rows, pieces, (row) => storedFile(row, reader));
 }
 
 function storedFile(row: StoredRow, { datasetId, factsOf }: { datasetId: string; factsOf: FactsReader }): StoredFile {

@@ -1,5 +1,6 @@
 import { type Compilable, type Kysely, Migrator } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
+import type { Pieces } from '../../pieces.js';
 import { isBusy, isDamaged, sqliteCodeOf } from '../backend-unusable.js';
 import { MIGRATIONS, type Schema } from './schema.js';
 
@@ -27,9 +28,10 @@ export interface Database {
   /**
    * Runs read-only statements on one snapshot of the database, in one round trip.
    *
+   * @param pieces are begun before many rows are read in a way that blocks this process
    * @returns the rows of each statement
    */
-  read<const S extends readonly Compilable<unknown>[]>(statements: S): Promise<RowsOf<S>>;
+  read<const S extends readonly Compilable<unknown>[]>(statements: S, pieces?: Pieces): Promise<RowsOf<S>>;
 
   /**
    * Runs work in which another thread writes to the file of the database for some time. Writes of this thread wait for it for as

@@ -1,6 +1,4 @@
-import { statSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite';
 import {
   type Compilable,
   CompiledQuery,
@@ -11,19 +9,16 @@ import {
   SqliteDriver,
   SqliteIntrospector,
   SqliteQueryCompiler,
-  type SqliteStatement,
 } from 'kysely';
-import { ServiceError } from '../../dataset/errors.js';
+import { ITEMS_PER_PIECE, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import { BackendUnusable, isBusy, isDamaged } from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
+import { type JournalMode, objectOf, openSqliteFile, openForReading, type SqliteFile } from './sqlite-file.js';
 
 /** How long a write waits for another process that holds the write lock. */
 const MAX_BUSY_MS = 10_000;
 const BUSY_PAUSE_MS = 20;
-
-/** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
-const MAX_CACHED_STATEMENTS = 200;
 
 /**
  * Opens a SQLite file and migrates its tables. `@photostructure/sqlite` has the API of `node:sqlite`, which Node 20 lacks.
@@ -50,7 +45,13 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
       whileBusy(file, () =>
         query.connection().execute(() => (isDurable ? transact(file, work) : withoutDurability(file, work))),
       ),
-    read: (statements) => query.connection().execute(async () => readSnapshot(file, statements)),
+    read: async (statements, pieces) => {
+      const limit = pieces === undefined ? undefined : MAX_ITEMS_AT_ONCE;
+      const rows = await query.connection().execute(async () => readSnapshot(file, statements, limit));
+      if (pieces === undefined || rows.every((each) => each.length <= MAX_ITEMS_AT_ONCE)) return rows;
+      await pieces.begin();
+      return readInPieces(path, statements, pieces);
+    },
     besideWriter: async (work) => {
       // The other thread would make a new file.
       file.requireInPlace();
@@ -62,7 +63,7 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
 }
 
 async function openMigrated(path: string, journalMode: JournalMode) {
-  const file = openFile(path, journalMode);
+  const file = openSqliteFile(path, journalMode);
   const query = new Kysely<Schema>({ dialect: dialectOver(file) });
   try {
     await migrateSchema(query);
@@ -72,9 +73,6 @@ async function openMigrated(path: string, journalMode: JournalMode) {
   }
   return { file, query };
 }
-
-type JournalMode = 'wal' | 'delete';
-type SqliteFile = ReturnType<typeof openFile>;
 
 function dialectOver(file: SqliteFile): Dialect {
   return {
@@ -164,11 +162,19 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
   }
 }
 
-/** Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html). */
-function readSnapshot<const S extends readonly Compilable<unknown>[]>(file: SqliteFile, statements: S): RowsOf<S> {
+/**
+ * Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html).
+ *
+ * @param limit of the rows of each statement; there is one more where the limit leaves out some
+ */
+function readSnapshot<const S extends readonly Compilable<unknown>[]>(
+  file: SqliteFile,
+  statements: S,
+  limit: number | undefined,
+): RowsOf<S> {
   file.run('begin');
   try {
-    return statements.map((statement) => allRows(file, statement.compile())) as RowsOf<S>;
+    return statements.map((statement) => rowsOf(file, statement.compile(), limit)) as RowsOf<S>;
   } finally {
     rollBack(file);
   }
@@ -178,12 +184,53 @@ function readSnapshot<const S extends readonly Compilable<unknown>[]>(file: Sqli
  * Reads the rows of a statement as one JSON text, which for many rows takes half the time of fetching each value. JSON
  * represents the types of our columns, text, integers and null, without loss.
  */
-function allRows(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
+function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number | undefined): unknown[] {
   const { columns } = file.prepare(sql);
-  const values = columns.map((column) => `"${column}"`).join(', ');
-  const asJson = file.prepare(`select json_group_array(json_array(${values})) as text from (${sql})`);
+  const from = limit === undefined ? sql : `select * from (${sql}) limit ${limit + 1}`;
+  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${from})`);
   const [{ text }] = asJson.all(parameters) as [{ text: string }];
   return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
+}
+
+function arrayOf(columns: readonly string[]): string {
+  return `json_array(${columns.map((column) => `"${column}"`).join(', ')})`;
+}
+
+/**
+ * Reads one snapshot with pauses, on a connection of its own: others read and write meanwhile, which WAL allows
+ * (https://sqlite.org/wal.html#concurrency).
+ */
+async function readInPieces<const S extends readonly Compilable<unknown>[]>(
+  path: string,
+  statements: S,
+  { pause }: Pieces,
+): Promise<RowsOf<S>> {
+  const file = openForReading(path);
+  try {
+    file.run('begin');
+    const answers: unknown[][] = [];
+    for (const statement of statements) {
+      const { sql, parameters } = statement.compile();
+      const { columns } = file.prepare(sql);
+      const texts: string[] = [];
+      const rows: unknown[] = [];
+      const parse = () => {
+        for (const row of JSON.parse(`[${texts.join()}]`) as unknown[][]) rows.push(objectOf(columns, row));
+        texts.length = 0;
+      };
+      for (const { text } of file.prepare(`select ${arrayOf(columns)} as text from (${sql})`).iterate(parameters)) {
+        texts.push(text as string);
+        if (texts.length < ITEMS_PER_PIECE) continue;
+        parse();
+        await pause();
+      }
+      parse();
+      answers.push(rows);
+    }
+    return answers as RowsOf<S>;
+  } finally {
+    file.close();
+  }
 }
 
 /**
@@ -209,73 +256,4 @@ async function withoutDurability<T>(file: SqliteFile, work: (transaction: Transa
   } finally {
     file.run('pragma synchronous = full');
   }
-}
-
-function openFile(path: string, journalMode: JournalMode) {
-  const db = new DatabaseSync(path);
-  // Opening a file after a crash takes an exclusive lock for a moment.
-  db.exec('pragma busy_timeout = 5000');
-  db.exec(`pragma journal_mode = ${journalMode}`);
-  db.exec('pragma busy_timeout = 0');
-  db.exec('pragma synchronous = full');
-  db.exec('pragma foreign_keys = on');
-  const { ino } = statSync(path);
-  const cache = new Map<string, Prepared>();
-  const prepare = (sql: string): Prepared => {
-    const cached = cache.get(sql);
-    if (cached !== undefined) return cached;
-    const statement = adapt(db.prepare(sql));
-    const oldest = cache.keys().next();
-    if (cache.size >= MAX_CACHED_STATEMENTS && !oldest.done) cache.delete(oldest.value);
-    cache.set(sql, statement);
-    return statement;
-  };
-  return {
-    prepare,
-    /** Threads of this process that write to the file for some time, each with a connection of its own. */
-    otherWriters: 0,
-    /** SQLite goes on to write a file whose folder was deleted or replaced. @throws ServiceError `unavailable` */
-    requireInPlace: (): void => {
-      if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) {
-        throw new ServiceError(
-          'unavailable',
-          `The catalog is no longer at ${path}. Restore it and restart the server.`,
-        );
-      }
-    },
-    /** Runs a statement that has no parameters and returns no rows. */
-    run: (sql: string): void => void prepare(sql).run([]),
-    close: () => {
-      cache.clear();
-      // Moves the write-ahead log into the database, so that a copy of this one file is complete.
-      if (journalMode === 'wal') db.exec('pragma wal_checkpoint(truncate)');
-      db.close();
-    },
-  };
-}
-
-interface Prepared extends SqliteStatement {
-  readonly columns: readonly string[];
-}
-
-function adapt(statement: StatementSyncInstance): Prepared {
-  const columns = statement.columns().map((column) => column.name);
-  // Building objects from arrays here takes a third of the time that the native code takes to set each key.
-  statement.setReturnArrays(true);
-  const toObject = (row: unknown) => objectOf(columns, row as unknown[]);
-  return {
-    columns,
-    reader: columns.length > 0,
-    all: (parameters) => statement.all(...(parameters as never[])).map(toObject),
-    run: (parameters) => statement.run(...(parameters as never[])),
-    *iterate(parameters) {
-      for (const row of statement.iterate(...(parameters as never[]))) yield toObject(row);
-    },
-  };
-}
-
-function objectOf(columns: readonly string[], row: readonly unknown[]): Record<string, unknown> {
-  const object: Record<string, unknown> = {};
-  for (let i = 0; i < columns.length; i++) object[columns[i]!] = row[i];
-  return object;
 }

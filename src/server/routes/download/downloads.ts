@@ -20,6 +20,7 @@ import { etagOf } from '../../conditions.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
+import { sendJson } from './send-json.js';
 import { captionTexts } from './caption-texts.js';
 import { matches, NOT_MODIFIED, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 
@@ -197,14 +198,9 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     async ({ accountId, params, query, body }, reply) => {
       const source = { accountId, id: params.id, revision: query.revision };
       const answer = await captionTexts(downloads, await downloads.captions(source, body.filenames));
-      return answer instanceof Readable ? sendJsonStream(reply, answer) : answer;
+      return answer instanceof Readable ? sendJson(reply, answer) : answer;
     },
   );
-}
-
-/** The route's type of its answer has no streams. */
-function sendJsonStream(reply: { type(type: string): { send(body: never): unknown } }, json: Readable): never {
-  return reply.type('application/json; charset=utf-8').send(json as never) as never;
 }
 
 function cacheControlOf({ upload }: StoredFile, requestedSha256: string | undefined): string {

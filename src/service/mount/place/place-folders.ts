@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../../dataset/errors.js';
 import type { MediaChoice } from '../../../dataset/train/training-dataset.js';
-import { makeFolders } from '../../../make-folders.js';
+import { makeFolders } from '../../../storage/make-folders.js';
 import { syncFolder } from '../../../storage/sync-folder.js';
 import { packageVersion } from '../../../version.js';
 import type { MountableDataset } from '../check-manifest.js';

@@ -2,6 +2,7 @@ import type { Micros, StoredFile } from '../../../dataset/dataset.js';
 import type { RevisionState, VersionedFile } from '../../../dataset/history/revision-states.js';
 import type { Revision } from '../../../dataset/history/revisions.js';
 import { stemOf } from '../../../dataset/media.js';
+import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
 import { datasetById, filesOfStems, lockedDatasetById, rowChunksOf } from '../statements.js';
@@ -66,10 +67,16 @@ export class Revisions {
    * one snapshot. Between kept revisions, files that were in none of them may be missing.
    *
    * @param options.isDifference leaves out files that are in both `from` and `to`
+   * @param options.pieces in which many files are read
    */
   async range(
     datasetId: string,
-    { from, to, isDifference = false }: { from: number; to: number; isDifference?: boolean },
+    {
+      from,
+      to,
+      isDifference = false,
+      pieces = ONE_PIECE,
+    }: { from: number; to: number; isDifference?: boolean; pieces?: Pieces },
   ): Promise<{ revisions: Revision[]; files: VersionedFile[] }> {
     const { query } = this.#db;
     const numbered = this.#ofDataset(datasetId).where('number', '>=', from).where('number', '<=', to);
@@ -85,16 +92,20 @@ export class Revisions {
       .where('dataset_id', '=', datasetId)
       .where('removed_in', '>', from)
       .where('added_in', '<=', to);
-    const [revisions, stored, past] = await this.#db.read([
-      numbered.orderBy('number', 'desc'),
-      isDifference ? files.where('added_in', '>', from) : files,
-      isDifference
-        ? pastFiles.where((eb) => eb.or([eb('added_in', '>', from), eb('removed_in', '<=', to)]))
-        : pastFiles,
-    ]);
+    const [revisions, stored, past] = await this.#db.read(
+      [
+        numbered.orderBy('number', 'desc'),
+        isDifference ? files.where('added_in', '>', from) : files,
+        isDifference
+          ? pastFiles.where((eb) => eb.or([eb('added_in', '>', from), eb('removed_in', '<=', to)]))
+          : pastFiles,
+      ],
+      pieces,
+    );
+    if (stored.length + past.length > MAX_ITEMS_AT_ONCE) await pieces.begin();
     return {
       revisions: revisions.map(revisionOf),
-      files: [...storedFilesOf(stored, datasetId), ...past.map(pastFileOf)],
+      files: [...(await storedFilesOf(stored, datasetId, pieces)), ...(await mapInPieces(past, pieces, pastFileOf))],
     };
   }
 
