@@ -57,7 +57,7 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
         <Link href="/" aria-label="All datasets" title="All datasets" className="rounded-lg p-2 hover:bg-raised">
           <ArrowLeft size={18} aria-hidden />
         </Link>
-        <h1 className="text-xl font-semibold break-all">{name}</h1>
+        <h1 className="text-xl font-semibold wrap-anywhere">{name}</h1>
         <span aria-live="polite">
           <StatusBadge status={status} />
         </span>
