@@ -51,6 +51,8 @@ function filenameFault(raw: string): string | undefined {
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';
+  // Of two names that differ in such bytes, one file would replace the other.
+  if (raw.includes('\ufffd')) return 'has bytes that are not UTF-8, in place of which U+FFFD stands';
   const reordering = raw.match(REORDERING)?.[0];
   if (reordering !== undefined) return `contains ${codePointOf(reordering)}, which changes how text is shown`;
   if (WINDOWS_DEVICE.test(raw)) return 'is the name of a device on Windows, where no file can have it';

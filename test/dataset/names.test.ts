@@ -10,7 +10,9 @@ const isNameError = (error: unknown): error is ServiceError =>
 /** Any text, with the characters that the rules are about made likely. */
 const anyName = fc.oneof(
   fc.string({ unit: 'binary' }),
-  fc.string({ unit: fc.constantFrom('a', 'B', '.', '/', '\\', '\0', ' ', 'e\u0301', '\ud800', '"', '.txt', '.JPG') }),
+  fc.string({
+    unit: fc.constantFrom('a', 'B', '.', '/', '\\', '\0', ' ', 'e\u0301', '\ud800', '\ufffd', '"', '.txt', '.JPG'),
+  }),
 );
 
 describe('any filename', () => {
@@ -49,6 +51,7 @@ test.each([
   ['photo\u202egpj.exe.jpg', /contains U\+202E/],
   ['a\u2066b.txt', /contains U\+2066/],
   ['a\u2028b.txt', /contains U\+2028/],
+  ['caf\ufffd.txt', /not UTF-8/],
   ['CON.txt', /device on Windows/],
   ['nul.tar.png', /device on Windows/],
   ['Com1 .jpg', /device on Windows/],

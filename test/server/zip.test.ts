@@ -107,6 +107,7 @@ test('the archive of a target needs nothing of the datasets that it links to', a
   onTestFinished(close);
   // What can't be read is not read: the status of the target can't do without this row.
   await database.query.updateTable('file').set({ facts: 'no JSON' }).where('dataset_id', '=', control.id).execute();
+  await database.query.updateTable('dataset').set({ version: 1000 }).where('id', '=', control.id).execute();
   expect((await api.status(id)).status).toBe(500);
   const found = await readByPython(await (await api.raw('GET', `/${id}/zip`)).arrayBuffer());
   expect(found.map(([name]) => name)).toEqual(['a.txt']);
