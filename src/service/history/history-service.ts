@@ -1,9 +1,5 @@
 import type { Author, Dataset, StoredFile } from '../../dataset/dataset.js';
-import { stemGroupsOf } from '../../dataset/counts.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { reverse } from '../../dataset/history/restore-transitions.js';
-import { differencesBetween, filesIn } from '../../dataset/history/revision-states.js';
-import type { StemGroup } from '../../dataset/upload-transitions.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
@@ -118,39 +114,18 @@ export class HistoryService {
   ): Promise<{ revision: RevisionView | undefined; undone: string[]; kept: string[] }> {
     await this.#findDataset(key);
     const { catalog, now } = this.#dependencies;
-    const before = number - 1;
-    const { revisions, files } = await this.#range(key, { from: before, to: number, isDifference: true });
-    const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
-    if (!isKept(number)) throw await revisionNotFound(catalog, key.id, number);
-    if (!isKept(before)) throw await this.#cannotUndo(key, number);
-    const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
     const at = now();
-    const outcomes = new Map<string, boolean>();
-    const byStem = stemGroupsOf(differences);
-    const change = {
-      datasetId: key.id,
-      filenames: differences.map(({ filename }) => filename),
-      now: at,
-      isActivity: true,
-      author,
-      restore: { needs: before === 0 ? null : before, restoredFrom: number },
-    };
-    const changed = await catalog.change(change, (group, stem) =>
-      (byStem.get(stem) ?? []).reduce<StemGroup>((files, difference) => {
-        const next = reverse(files, difference);
-        outcomes.set(difference.filename, next !== undefined);
-        return next ?? files;
-      }, group),
-    );
-    if (changed === undefined) throw await this.#vanished(key, before);
-    if (changed.startsRecheck) this.#dependencies.wakeRechecks?.();
-    const names = differences.map(({ filename }) => filename);
-    const latest = changed.revision === 0 ? undefined : await this.revision(key, changed.revision);
-    return {
-      revision: latest?.restoredFrom === number && latest.startedAt === at ? latest : undefined,
-      undone: names.filter((filename) => outcomes.get(filename)),
-      kept: names.filter((filename) => !outcomes.get(filename)),
-    };
+    const outcome = await catalog.undo({ datasetId: key.id, number, author, now: at });
+    if (outcome === undefined) throw await this.#vanished(key, number - 1);
+    if ('missing' in outcome) {
+      const isOwn = outcome.missing === number;
+      throw isOwn ? await revisionNotFound(catalog, key.id, number) : await this.#cannotUndo(key, number);
+    }
+    const { dataset, undone, kept } = outcome;
+    if (dataset.startsRecheck) this.#dependencies.wakeRechecks?.();
+    const latest = dataset.revision === 0 ? undefined : await this.revision(key, dataset.revision);
+    const isNew = latest?.restoredFrom === number && latest.startedAt === at;
+    return { revision: isNew ? latest : undefined, undone, kept };
   }
 
   /** Pins a revision, or ends its pin with `null`. @throws ServiceError `dataset_not_found`, `revision_not_found` */
@@ -164,11 +139,6 @@ export class HistoryService {
     const isSet = await catalog.revisions.setPin(key.id, number, pin && { at: now(), ...pin });
     if (!isSet) throw await revisionNotFound(catalog, key.id, number);
     return this.revision(key, number);
-  }
-
-  #range(key: DatasetKey, range: { from: number; to: number; isDifference?: boolean }) {
-    const { catalog, inPieces = inOnePiece } = this.#dependencies;
-    return inPieces(key.accountId, (pieces) => catalog.revisions.range(key.id, { ...range, pieces }));
   }
 
   async #findDataset(key: DatasetKey): Promise<Dataset> {

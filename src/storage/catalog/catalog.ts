@@ -22,7 +22,9 @@ import {
   type Transition,
 } from './file-changes.js';
 import { Revisions } from './history/revisions.js';
-import type { RevisionToRestore } from './long-changes/restore-revision.js';
+import type { restoreRevision } from './long-changes/restore-revision.js';
+import type { RevisionOfDataset } from './long-changes/revision-of-dataset.js';
+import type { undoRevision } from './long-changes/undo-revision.js';
 import { LongChanges } from './long-changes/run-long-change.js';
 import { Links, withLinks } from './pairs/links.js';
 import { type DatasetRecord, fileOf } from './rows.js';
@@ -69,7 +71,7 @@ export class Catalog {
     this.changes = options.changeFeed ?? new ChangeFeed();
     this.links = new Links(db, { changes: this.changes, notification: notifyInstances });
     this.#changeOptions = { blobGrace, limits, notification: notifyInstances };
-    this.#longChanges = new LongChanges(db);
+    this.#longChanges = new LongChanges(db, this.#changeOptions);
   }
 
   /** @throws ServiceError `name_taken`, `quota_exceeded` */
@@ -241,22 +243,23 @@ export class Catalog {
   /** @returns false if the account has no such dataset @throws ServiceError `dataset_linked` if others link to it */
   async deleteDataset(key: ChangedDatasetKey, now: Micros): Promise<boolean> {
     if ((await this.dataset(key)) === undefined) return false;
-    const { blobGrace, notification } = this.#changeOptions;
-    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now, blobGrace, notification });
+    const ids = await this.#longChanges.apply('eraseDataset', key.id, { key, now });
     for (const datasetId of ids ?? []) this.changes.announce({ datasetId });
     return ids !== undefined;
   }
 
-  /**
-   * Makes the stored files of a dataset those of a revision, as `restoreRevision` does, and announces the change.
-   *
-   * @throws ServiceError `quota_exceeded`
-   */
-  async restore(revision: RevisionToRestore): Promise<ChangedDataset | undefined> {
-    const options = { revision, ...this.#changeOptions };
-    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, options);
+  /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
+  async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
+    const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, { revision });
     if (dataset !== undefined) this.changes.announce({ datasetId: dataset.id });
     return dataset;
+  }
+
+  /** Runs `undoRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
+  async undo(revision: RevisionOfDataset): ReturnType<typeof undoRevision> {
+    const outcome = await this.#longChanges.apply('undoRevision', revision.datasetId, { revision });
+    if (outcome !== undefined && 'dataset' in outcome) this.changes.announce({ datasetId: revision.datasetId });
+    return outcome;
   }
 
   /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */
@@ -270,9 +273,7 @@ export class Catalog {
     return rows.map((row) => row.blob_key);
   }
 
-  /**
-   * Adds blobs that are about to be stored to the trash, durably. If no change of files reclaims them, they are deleted.
-   */
+  /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */
   async addToTrash(blobKeys: readonly string[], deleteAfter: Micros): Promise<void> {
     const rows = rowChunksOf(blobKeys.map((blob_key) => ({ blob_key, delete_after: deleteAfter })));
     const statements = rows.map((chunk) => this.#db.query.insertInto('trash').values(chunk));

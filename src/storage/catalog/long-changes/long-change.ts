@@ -2,14 +2,18 @@ import type { FieldProblem, ErrorCode } from '../../../dataset/errors.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDatasetKey, eraseDataset } from '../dataset-changes.js';
 import type { ChangeOptions } from '../file-changes.js';
-import { type RevisionToRestore, restoreRevision } from './restore-revision.js';
+import { restoreRevision } from './restore-revision.js';
+import type { RevisionOfDataset } from './revision-of-dataset.js';
+import { undoRevision } from './undo-revision.js';
 
 /** The changes of all files of a dataset. What each is given can be passed to another thread, apart from `notification`. */
 export const LONG_CHANGES = {
   eraseDataset: (db: Database, { key, ...options }: { key: ChangedDatasetKey } & Parameters<typeof eraseDataset>[2]) =>
     eraseDataset(db, key, options),
-  restoreRevision: (db: Database, { revision, ...options }: { revision: RevisionToRestore } & ChangeOptions) =>
+  restoreRevision: (db: Database, { revision, ...options }: { revision: RevisionOfDataset } & ChangeOptions) =>
     restoreRevision(db, revision, options),
+  undoRevision: (db: Database, { revision, ...options }: { revision: RevisionOfDataset } & ChangeOptions) =>
+    undoRevision(db, revision, options),
 };
 
 export type LongChangeName = keyof typeof LONG_CHANGES;

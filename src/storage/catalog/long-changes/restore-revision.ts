@@ -1,18 +1,11 @@
 import { stemGroupsOf } from '../../../dataset/counts.js';
-import type { Author, Micros } from '../../../dataset/dataset.js';
 import { restoreStem } from '../../../dataset/history/restore-transitions.js';
-import { filesIn, revisionStates } from '../../../dataset/history/revision-states.js';
+import { filesIn } from '../../../dataset/history/revision-states.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles } from '../file-changes.js';
 import { Revisions } from '../history/revisions.js';
-
-/** A revision of a dataset that becomes the latest again. */
-export interface RevisionToRestore {
-  readonly datasetId: string;
-  readonly number: number;
-  readonly author: Author;
-  readonly now: Micros;
-}
+import type { RevisionOfDataset } from './revision-of-dataset.js';
+import { saveLatestState } from './save-latest-state.js';
 
 /**
  * Makes the stored files of a dataset those of a revision, as a new revision, and computes the state of that. Uploads in
@@ -23,7 +16,7 @@ export interface RevisionToRestore {
  */
 export async function restoreRevision(
   db: Database,
-  { datasetId, number, author, now }: RevisionToRestore,
+  { datasetId, number, author, now }: RevisionOfDataset,
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const kept = new Revisions(db);
@@ -40,15 +33,6 @@ export async function restoreRevision(
     restore: { needs: number, restoredFrom: number },
   };
   const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
-  if (changed !== undefined) await saveState(kept, changed);
+  if (changed !== undefined) await saveLatestState(kept, changed);
   return changed;
-}
-
-/** Computes the state of the latest revision, so that the answer to the client need not read all files again. */
-async function saveState(kept: Revisions, { id, role, revision: number }: ChangedDataset): Promise<void> {
-  const { revisions, files } = await kept.range(id, { from: number, to: number });
-  const [latest] = revisions;
-  if (latest === undefined || latest.isReady !== null) return;
-  const [state] = revisionStates(files, { numbers: [number], role });
-  if (state !== undefined) await kept.saveFindings(id, [{ ...state, changedAt: latest.changedAt }]);
 }

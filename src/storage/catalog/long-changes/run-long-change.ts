@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Database, Query } from '../../database/database.js';
+import type { ChangeOptions } from '../file-changes.js';
 import {
   LONG_CHANGES,
   type LongChangeAnswer,
@@ -20,20 +21,23 @@ const MANY_ROWS = 5000;
  */
 export class LongChanges {
   readonly #db: Database;
+  readonly #changeOptions: ChangeOptions;
   /** Settles when the last change in a thread has ended. The next one waits for it. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(db: Database) {
+  constructor(db: Database, changeOptions: ChangeOptions) {
     this.#db = db;
+    this.#changeOptions = changeOptions;
   }
 
   /** @throws as the change does; Error if the thread ends early: the change is not applied then */
   async apply<Name extends LongChangeName>(
     name: Name,
     datasetId: string,
-    options: LongChangeOptions<Name>,
+    subject: Omit<LongChangeOptions<Name>, keyof ChangeOptions>,
   ): Promise<LongChangeResult<Name>> {
     const { query, besideWriter } = this.#db;
+    const options = { ...subject, ...this.#changeOptions };
     if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
       const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
       return change(this.#db, options);

@@ -113,6 +113,24 @@ test('while many files are restored, requests are answered; the answer has the s
   expect([missing.status, missing.body.error_message]).toEqual([404, expect.stringContaining('Revision 7')]);
 });
 
+test('while a deletion of many files is undone, requests are answered; files that were added again since are kept', async () => {
+  const { server, api, id } = await serveMany();
+  await api.upload(id, 'one-more.txt', 'a caption');
+  for (let from = 0; from < DELETED; from += 1000) {
+    const filenames = Array.from({ length: 1000 }, (_, i) => `image_${from + i}.txt`);
+    const headers = { 'content-type': 'application/json', 'trainyard-change': 'bulk; many' };
+    const removed = await api.request('DELETE', `/${id}/files`, { headers, body: JSON.stringify({ filenames }) });
+    expect(removed.status).toBe(200);
+  }
+  await api.upload(id, 'image_7.txt', 'written again');
+  const undoing = api.request<{ undone: string[]; kept: string[] }>('POST', `/${id}/revisions/2/undo`);
+  const { answers, result } = await answersDuring(server, undoing);
+  expect(result.body).toMatchObject({ revision: { number: 4, added: DELETED - 1, files: 2 * PAIRS + 1 } });
+  expect([result.body.undone.length, result.body.kept]).toEqual([DELETED - 1, ['image_7.txt']]);
+  expect(answers).toBeGreaterThan(MIN_ANSWERS);
+  expect((await api.request('POST', `/${id}/revisions/9/undo`)).status).toBe(404);
+});
+
 test('a change in a thread fails with the error and the code that it has without one', async () => {
   const { server, api, id } = await serveMany();
   await api.upload(id, 'one-more.txt', 'a caption');
