@@ -10,7 +10,7 @@ export interface Pieces {
 export const ONE_PIECE: Pieces = { begin: async () => {}, pause: async () => {} };
 
 /** Work about more items is large. */
-export const MAX_ITEMS_AT_ONCE = 1000;
+export const MAX_ITEMS_AT_ONCE = 10_000;
 
 /** Items that are handled between two pauses: less than a few milliseconds. */
 export const ITEMS_PER_PIECE = 250;

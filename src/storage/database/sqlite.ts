@@ -48,7 +48,7 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
     read: async (statements, pieces) => {
       const limit = pieces === undefined ? undefined : MAX_ITEMS_AT_ONCE;
       const rows = await query.connection().execute(async () => readSnapshot(file, statements, limit));
-      if (pieces === undefined || rows.every((each) => each.length <= MAX_ITEMS_AT_ONCE)) return rows;
+      if (rows !== undefined || pieces === undefined) return rows as RowsOf<typeof statements>;
       await pieces.begin();
       return readInPieces(path, statements, pieces);
     },
@@ -165,16 +165,18 @@ async function transact<T>(file: SqliteFile, work: (transaction: Transaction) =>
 /**
  * Reads in one transaction, which sees one snapshot while other processes write (https://sqlite.org/isolation.html).
  *
- * @param limit of the rows of each statement; there is one more where the limit leaves out some
+ * @returns `undefined` if a statement has more than `limit` rows
  */
 function readSnapshot<const S extends readonly Compilable<unknown>[]>(
   file: SqliteFile,
   statements: S,
   limit: number | undefined,
-): RowsOf<S> {
+): RowsOf<S> | undefined {
+  const compiled = statements.map((statement) => statement.compile());
   file.run('begin');
   try {
-    return statements.map((statement) => rowsOf(file, statement.compile(), limit)) as RowsOf<S>;
+    if (limit !== undefined && compiled.some((statement) => hasMoreRows(file, statement, limit))) return undefined;
+    return compiled.map((statement) => rowsOf(file, statement)) as RowsOf<S>;
   } finally {
     rollBack(file);
   }
@@ -184,12 +186,18 @@ function readSnapshot<const S extends readonly Compilable<unknown>[]>(
  * Reads the rows of a statement as one JSON text, which for many rows takes half the time of fetching each value. JSON
  * represents the types of our columns, text, integers and null, without loss.
  */
-function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number | undefined): unknown[] {
+function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
   const { columns } = file.prepare(sql);
-  const from = limit === undefined ? sql : `select * from (${sql}) limit ${limit + 1}`;
-  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${from})`);
+  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${sql})`);
   const [{ text }] = asJson.all(parameters) as [{ text: string }];
   return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
+}
+
+/** Takes a few milliseconds for ten thousand rows: no value of theirs is read. */
+function hasMoreRows(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number): boolean {
+  const counting = file.prepare(`select count(*) as count from (select 1 from (${sql}) limit ${limit + 1})`);
+  const [{ count }] = counting.all(parameters) as [{ count: number }];
+  return count > limit;
 }
 
 function arrayOf(columns: readonly string[]): string {
