@@ -97,7 +97,8 @@ export function pushDocument(
   const { warnings, skipped, unreadable } = reportDocument(plan.report);
   return {
     dataset: summary,
-    sent: result.stored,
+    // They were stored in any order.
+    sent: [...result.stored].sort(),
     unchanged: result.unchanged,
     removed,
     kept: keptDocument(plan.sync.kept, direction),
