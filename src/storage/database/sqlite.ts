@@ -172,11 +172,15 @@ function readSnapshot<const S extends readonly Compilable<unknown>[]>(
   statements: S,
   limit: number | undefined,
 ): RowsOf<S> | undefined {
-  const compiled = statements.map((statement) => statement.compile());
   file.run('begin');
   try {
-    if (limit !== undefined && compiled.some((statement) => hasMoreRows(file, statement, limit))) return undefined;
-    return compiled.map((statement) => rowsOf(file, statement)) as RowsOf<S>;
+    const answers: unknown[][] = [];
+    for (const statement of statements) {
+      const rows = rowsOf(file, statement.compile(), limit);
+      if (limit !== undefined && rows.length > limit) return undefined;
+      answers.push(rows);
+    }
+    return answers as RowsOf<S>;
   } finally {
     rollBack(file);
   }
@@ -185,19 +189,15 @@ function readSnapshot<const S extends readonly Compilable<unknown>[]>(
 /**
  * Reads the rows of a statement as one JSON text, which for many rows takes half the time of fetching each value. JSON
  * represents the types of our columns, text, integers and null, without loss.
+ *
+ * @param limit of the rows; there is one more if it leaves out some. To count them first would take longer than most reads.
  */
-function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery): unknown[] {
+function rowsOf(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number | undefined): unknown[] {
   const { columns } = file.prepare(sql);
-  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${sql})`);
+  const from = limit === undefined ? sql : `select * from (${sql}) limit ${limit + 1}`;
+  const asJson = file.prepare(`select json_group_array(${arrayOf(columns)}) as text from (${from})`);
   const [{ text }] = asJson.all(parameters) as [{ text: string }];
   return (JSON.parse(text) as unknown[][]).map((row) => objectOf(columns, row));
-}
-
-/** Takes a few milliseconds for ten thousand rows: no value of theirs is read. */
-function hasMoreRows(file: SqliteFile, { sql, parameters }: CompiledQuery, limit: number): boolean {
-  const counting = file.prepare(`select count(*) as count from (select 1 from (${sql}) limit ${limit + 1})`);
-  const [{ count }] = counting.all(parameters) as [{ count: number }];
-  return count > limit;
 }
 
 function arrayOf(columns: readonly string[]): string {
