@@ -59,6 +59,8 @@ describe('--wait', () => {
     const [broken, empty] = ended.json().mounts;
     expect(broken.error).toMatchObject({ exit_code: 65, problems: [{ code: 'NOT_AN_IMAGE', filename: 'a.jpg' }] });
     expect(broken.error.message).toContain('"broken" is FAILED');
+    const { problems } = broken.error as { problems: { message: string }[] };
+    expect(broken.error.message.split(problems[0]!.message), 'the one problem is named once').toHaveLength(2);
     expect(empty.error).toMatchObject({ reason: 'FAILED', message: expect.stringContaining('is DRAFT') });
   });
 

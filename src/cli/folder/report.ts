@@ -37,6 +37,11 @@ export function problemLines({ findings, skipped, faults, unreadable }: FolderRe
   ];
 }
 
+/** The problems of a FAILED dataset beside the sentence about it, which is the message of a single problem. */
+export function problemsBeside<P extends { readonly message: string }>(sentence: string, problems: readonly P[]): P[] {
+  return problems.filter(({ message }) => message !== sentence);
+}
+
 /** The first lines, and how many more there are. */
 export function firstLines(lines: readonly string[], one: string, many = `${one}s`): string[] {
   if (lines.length <= MAX_LINES) return [...lines];

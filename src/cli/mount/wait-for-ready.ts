@@ -11,7 +11,7 @@ import { LINK_SLOTS, slotText } from '../../dataset/pairs/roles.js';
 import { MountError } from '../../service/mount/mount-source.js';
 import { withTimeout } from '../../with-timeout.js';
 import { secondsIn } from '../duration.js';
-import { firstLines } from '../folder/report.js';
+import { firstLines, problemsBeside } from '../folder/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import type { ProgressDisplay } from '../terminal/progress.js';
 import { counted, printable } from '../terminal/text.js';
@@ -156,8 +156,7 @@ function failedError({ name, error }: DatasetWithFiles, ofLinked: readonly Probl
   const lines = [
     `"${printable(name)}" is FAILED, and only a READY dataset can be mounted. ${printable(sentence)}`.trimEnd(),
     ...firstLines(
-      // The sentence about a single problem is the message of the problem.
-      problems.flatMap(({ message }) => (message === sentence ? [] : `✗ ${printable(message)}`)),
+      problemsBeside(sentence, problems).map(({ message }) => `✗ ${printable(message)}`),
       'problem',
     ),
   ];

@@ -1,5 +1,5 @@
 import type { DatasetWithFiles } from '../../client/client.js';
-import { firstLines, kindsOf, problemLines, reportDocument } from '../folder/report.js';
+import { firstLines, kindsOf, problemLines, problemsBeside, reportDocument } from '../folder/report.js';
 import { EXIT, endingOf, errorDocument } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
 import { type Painter, painterOf, print } from '../terminal/print.js';
@@ -51,9 +51,9 @@ export function statusLines(dataset: DatasetWithFiles, paint: Painter): string[]
   if (status === 'READY') return [`${paint('green', 'READY')}${digest === undefined ? '' : `  digest ${digest}`}`];
   if (status !== 'FAILED') return [paint('yellow', status)];
   const { message: sentence = '', problems = [] } = error ?? {};
-  // The sentence about a single problem is the message of the problem.
-  const others = problems.filter(({ message }) => message !== sentence);
-  const lines = others.map(({ message }) => paint('red', `✗ ${printable(withOwnCommand(message))}`));
+  const lines = problemsBeside(sentence, problems).map(({ message }) =>
+    paint('red', `✗ ${printable(withOwnCommand(message))}`),
+  );
   return [`${paint('red', 'FAILED')}  ${printable(withOwnCommand(sentence))}`, ...firstLines(lines, 'problem')];
 }
 
