@@ -63,7 +63,8 @@ export const wireRevisionWithFiles = wireRevision
   .meta({ id: 'RevisionWithFiles' });
 
 const captionText = z.string().optional().meta({
-  description: 'The text of a caption of up to 64 KiB, without a byte order mark.',
+  description:
+    'The text of a caption of up to 64 KiB, without a byte order mark. Missing if the store has lost or changed its bytes.',
 });
 
 const wireFileWithText = wireFile.extend({ text: captionText }).meta({ id: 'FileWithText' });

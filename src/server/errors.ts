@@ -5,6 +5,7 @@ import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
 import { PreconditionFailed } from '../dataset/write-condition.js';
 import { withoutTokens } from '../service/audit/without-tokens.js';
+import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
 import { currentToWire, etagOf } from './conditions.js';
 
@@ -61,6 +62,11 @@ export function errorResponseOf(error: unknown, request: FastifyRequest): ErrorR
     const response = errorResponse(error.code, error.message, error.detail);
     if (error.retryAfterSeconds !== undefined) response.headers['retry-after'] = String(error.retryAfterSeconds);
     return response;
+  }
+  // The stream of a file has failed before its first byte.
+  if (error instanceof BlobChanged) {
+    const message = 'The bytes of the file in the store were changed after they were checked. Upload the file again.';
+    return errorResponse('bytes_replaced', message);
   }
   const serviceError = databaseError(error);
   if (serviceError !== undefined) return errorResponse(serviceError.code, serviceError.message);

@@ -1,5 +1,7 @@
 import { rm, truncate } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TrainyardClient } from '../../src/client/client.js';
+import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, startServer, type TestServer } from '../harness/server.js';
 import { flipBit, pathOfBytes } from '../harness/transferring.js';
@@ -26,6 +28,44 @@ test.each([
   expect(body.error_message).toContain('b.txt');
 });
 
+const LOST = [
+  ['is gone', (path: string) => rm(path)],
+  ['was cut short', (path: string) => truncate(path, 5)],
+  ['has lost all its bytes', (path: string) => truncate(path, 0)],
+] as const;
+
+describe.each(LOST)('a file that %s', (what, damage) => {
+  test('is answered with the reason, of the latest revision and of earlier ones', async () => {
+    const id = await api.newDataset();
+    const image = await media.png({ seed: what.length });
+    await api.upload(id, 'a.png', image);
+    await api.upload(id, 'a.txt', what);
+    for (const bytes of [image, what]) await damage(await pathOfBytes(server.dataFolder, bytes));
+    for (const path of ['a.png', 'a.txt', 'a.txt?revision=1', 'a.png/thumbnail', 'a.png/thumbnail?revision=1']) {
+      const { status, body } = await api.request('GET', `/${id}/files/${path}`);
+      expect([path, status, body.error_code]).toEqual([path, 409, 409003]);
+      expect(body.error_message).toMatch(/The bytes of a\.(png|txt) .*Upload the file again\./);
+    }
+  });
+
+  test('is compared without its text', async () => {
+    const id = await api.newDataset();
+    const client = new TrainyardClient({ baseUrl: server.url, token: api.token });
+    const text = `a dog that ${what}`;
+    await client.bulk.saveCaptions(id, [
+      { filename: 'a.txt', text },
+      { filename: 'b.txt', text: 'a sound dog' },
+    ]);
+    await damage(await pathOfBytes(server.dataFolder, text));
+    const { added, total } = await client.history.diff(id, { from: 0, to: 1 });
+    expect(total.added).toBe(2);
+    expect(added.map(({ filename, text }) => [filename, text])).toEqual([
+      ['a.txt', undefined],
+      ['b.txt', 'a sound dog'],
+    ]);
+  });
+});
+
 describe.each([
   ['zip archive', (id: string) => api.raw('GET', `/${id}/zip`)],
   [
@@ -37,11 +77,7 @@ describe.each([
       }),
   ],
 ])('a %s', (_, ask) => {
-  test.each([
-    ['is gone', (path: string) => rm(path)],
-    ['was cut short', (path: string) => truncate(path, 5)],
-    ['has lost all its bytes', (path: string) => truncate(path, 0)],
-  ])('with a file that %s breaks off before its announced end', async (what, damage) => {
+  test.each(LOST)('with a file that %s breaks off before its announced end', async (what, damage) => {
     const id = await api.newDataset();
     // One that is read ahead, and one that is not.
     for (const text of [what, what.repeat(40_000)]) {

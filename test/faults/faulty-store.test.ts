@@ -91,6 +91,14 @@ describe.skipIf(leftOut !== undefined)(
       expect(problem?.message).toMatch(reason);
     });
 
+    test('a download of which the store returns too few bytes breaks off before its announced end', async () => {
+      const { id, image } = await newPair();
+      const ask = () => api.raw('GET', `/${id}/files/a.jpg`);
+      expect((await (await ask()).arrayBuffer()).byteLength).toBe(image.length);
+      readsWith(shortened, Number.POSITIVE_INFINITY);
+      await expect(ask().then((response) => response.arrayBuffer())).rejects.toThrow();
+    });
+
     test('an object that its client has encrypted with a key of its own is rejected with the reason', async () => {
       const id = await api.newDataset();
       const key = Buffer.alloc(32, 'k');

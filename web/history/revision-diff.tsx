@@ -1,4 +1,5 @@
 import { useMemo } from 'react';
+import { MAX_CAPTION_TEXT_BYTES } from '../../src/api/limits.js';
 import type { DatasetFile, DatasetWithFiles } from '../../src/client/client.js';
 import { stemOf } from '../../src/dataset/media.js';
 import { Difference } from '../captions/difference/marked-difference.js';
@@ -104,8 +105,11 @@ function verbOf({ before, after }: DifferentFile): string {
 }
 
 function CaptionDifference({ caption: { before, after, textBefore, textAfter } }: { caption: DifferentFile }) {
-  const isUnknown = (before && textBefore === undefined) || (after && textAfter === undefined);
-  if (!isUnknown) return <Difference before={textBefore ?? ''} after={textAfter ?? ''} />;
+  const unknown = [textBefore === undefined && before, textAfter === undefined && after].filter((file) => !!file);
+  if (unknown.length === 0) return <Difference before={textBefore ?? ''} after={textAfter ?? ''} />;
   const sizes = [before, after].flatMap((file) => (file === undefined ? [] : sizeOf(file.size_bytes)));
+  if (unknown.some((file) => file.size_bytes <= MAX_CAPTION_TEXT_BYTES)) {
+    return <p className="text-bad">The text can't be compared: it is missing or damaged in the store.</p>;
+  }
   return <p className="text-muted">The text is too long to compare here ({sizes.join(', then ')}).</p>;
 }

@@ -9,6 +9,7 @@ import type { FileKind } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
+import { fetchIntact, isUnreadable } from '../check/fetch-intact.js';
 import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
@@ -129,12 +130,23 @@ export class Downloads {
     return files;
   }
 
-  /** Reads captions of up to 64 KiB, without byte order marks; other files are left out. @throws ServiceError `bytes_replaced` */
-  async texts<F extends StoredFile>(files: readonly F[]): Promise<Map<F, string>> {
+  /**
+   * Reads captions of up to 64 KiB, without byte order marks; other files are left out.
+   *
+   * @throws ServiceError `bytes_replaced` unless such captions are left out too
+   */
+  async texts<F extends StoredFile>(
+    files: readonly F[],
+    { leavesOutDamaged = false }: { leavesOutDamaged?: boolean } = {},
+  ): Promise<Map<F, string>> {
     const texts = new Map<F, string>();
     const small = files.filter(({ kind, upload }) => kind === 'caption' && upload.sizeBytes <= MAX_CAPTION_TEXT_BYTES);
     await forEachConcurrent(small, MAX_CONCURRENT_CAPTIONS, async (file) => {
-      texts.set(file, await this.#textOf(file));
+      const text = await this.#textOf(file).catch((error) => {
+        if (leavesOutDamaged && error instanceof ServiceError && error.code === 'bytes_replaced') return undefined;
+        throw error;
+      });
+      if (text !== undefined) texts.set(file, text);
     });
     return texts;
   }
@@ -153,10 +165,14 @@ export class Downloads {
   async *intactBytes(file: StoredFile): AsyncGenerator<Buffer> {
     const hash = createHash('sha256');
     let last: Buffer | undefined;
-    for await (const chunk of await this.bytes(file)) {
-      if (last !== undefined) yield last;
-      hash.update(chunk);
-      last = chunk;
+    try {
+      for await (const chunk of await this.bytes(file)) {
+        if (last !== undefined) yield last;
+        hash.update(chunk);
+        last = chunk;
+      }
+    } catch (error) {
+      throw error instanceof BlobChanged || isUnreadable(error) ? replaced(file, error) : error;
     }
     if (hash.digest('hex') !== file.upload.sha256) throw replaced(file);
     if (last !== undefined) yield last;
@@ -171,11 +187,11 @@ export class Downloads {
     const body = await read.catch((error) => {
       throw error instanceof BlobChanged ? replaced(file, error) : error;
     });
-    if (body === undefined) throw missing(file);
+    if (body === undefined) throw disappeared(file);
     return body;
   }
 
-  /** Returns the WebP thumbnail of an image, which is made on first use. @throws ServiceError `thumbnail_unavailable`, `file_not_found` */
+  /** Returns the WebP thumbnail of an image, which is made on first use. @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found` */
   async thumbnail(file: StoredFile, options: { accountId: string }): Promise<Readable> {
     const { blobs } = this.#dependencies;
     const key = thumbnailKeyOf(blobKeyOf(file));
@@ -211,31 +227,27 @@ export class Downloads {
   }
 
   async #makeThumbnailOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
-    const { sizeBytes, blobVersion: version } = file.upload;
-    const limit = { bytes: sizeBytes, message: `${file.filename} in the store is larger than ${sizeBytes} bytes.` };
-    const { signal } = new AbortController();
-    const fetched = await this.#dependencies.blobs.fetch(blobKeyOf(file), { limit, version, signal }).catch((error) => {
-      throw error instanceof BlobChanged ? replaced(file, error) : error;
-    });
-    if (fetched === undefined) throw missing(file);
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, new AbortController().signal);
+    if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
     try {
-      const { content } = fetched;
+      const { content, sizeBytes } = fetched.blob;
       if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
       return await this.#makeThumbnail({ path: content.path, sizeBytes }, options);
     } catch (error) {
       const message = `Can't make a thumbnail of ${file.filename}.`;
       throw new ServiceError('thumbnail_unavailable', message, { cause: error });
     } finally {
-      await fetched.discard();
+      await fetched.blob.discard();
     }
   }
 }
 
-function replaced({ filename }: StoredFile, cause?: BlobChanged): ServiceError {
+function replaced({ filename }: StoredFile, cause?: unknown): ServiceError {
   const message = `The bytes of ${filename} in the store were changed after they were checked. Upload the file again.`;
   return new ServiceError('bytes_replaced', message, { cause });
 }
 
-function missing({ filename, id }: StoredFile): Error {
-  return new Error(`The bytes of ${filename} (${id}) are missing from the store.`);
+function disappeared({ filename }: StoredFile): ServiceError {
+  const message = `The bytes of ${filename} disappeared from the store after they were checked. Upload the file again.`;
+  return new ServiceError('bytes_replaced', message);
 }

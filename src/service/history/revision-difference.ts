@@ -1,6 +1,5 @@
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { StoredFile } from '../../dataset/dataset.js';
-import { ServiceError } from '../../dataset/errors.js';
 import { differencesBetween, type FileDifference, filesIn } from '../../dataset/history/revision-states.js';
 import type { Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
@@ -12,7 +11,7 @@ import { revisionNotFound } from '../find-revision.js';
 /** The captions of one page are read into memory. */
 const MAX_TEXT_BYTES_PER_PAGE = 8 * 1024 * 1024;
 
-/** A file that differs between two revisions, with the texts of captions up to 64 KiB. */
+/** A file that differs between two revisions, with the texts of captions up to 64 KiB that the store has intact. */
 export interface DifferenceWithTexts extends FileDifference {
   readonly fromText: string | undefined;
   readonly toText: string | undefined;
@@ -44,7 +43,7 @@ export async function differenceOfRevisions(
   const { total, page, isLast } = await inPieces(accountId, (pieces) =>
     pageOfRevisions(catalog, id, { ...query, pieces }),
   );
-  const texts = await textsOf(downloads, page);
+  const texts = await readableTexts(downloads, page);
   const files = page.map((file) => ({
     ...file,
     fromText: file.from && texts.get(file.from),
@@ -96,14 +95,11 @@ function textBytesOf(file: StoredFile | undefined): number {
   return file.upload.sizeBytes;
 }
 
-async function textsOf(
+/** The differences can be seen and undone without the texts that the store has lost. */
+async function readableTexts(
   downloads: Downloads,
   page: readonly FileDifference[],
 ): Promise<ReadonlyMap<StoredFile, string>> {
   const files = page.flatMap(({ from, to }) => [from, to]).filter((file) => file !== undefined);
-  return downloads.texts<StoredFile>(files).catch((error) => {
-    // The differences can be seen and undone without the texts.
-    if (error instanceof ServiceError && error.code === 'bytes_replaced') return new Map();
-    throw error;
-  });
+  return downloads.texts<StoredFile>(files, { leavesOutDamaged: true });
 }

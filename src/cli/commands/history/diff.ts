@@ -1,3 +1,4 @@
+import { MAX_CAPTION_TEXT_BYTES } from '../../../api/limits.js';
 import type { Dataset, DatasetFile, RevisionDiff, TrainyardClient } from '../../../client/client.js';
 import { differenceOf } from '../../../dataset/history/word-difference.js';
 import { clientFrom, mustFind, type RemoteOptions } from '../../remote.js';
@@ -114,11 +115,19 @@ export function differenceLines({ added, removed, changed }: RevisionDiff, paint
       name: filename,
       lines: [
         paint('yellow', `~ ${printable(filename)}  ${formatBytes(from.size_bytes)} to ${formatBytes(to.size_bytes)}`),
+        ...(isLost(from, from_text) || isLost(to, to_text)
+          ? [paint('red', "    the texts can't be compared: one is missing or damaged in the store")]
+          : []),
         ...(from_text === undefined || to_text === undefined ? [] : wordLines(from_text, to_text, paint)),
       ],
     })),
   ];
   return blocks.sort((a, b) => (a.name < b.name ? -1 : 1)).flatMap(({ lines }) => lines);
+}
+
+/** True for a caption of which the store has lost the bytes. Longer ones come without their texts. */
+function isLost({ kind, size_bytes }: DatasetFile, text: string | undefined): boolean {
+  return kind === 'caption' && text === undefined && size_bytes <= MAX_CAPTION_TEXT_BYTES;
 }
 
 function describe({ filename, size_bytes }: DatasetFile): string {

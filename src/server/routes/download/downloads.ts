@@ -118,7 +118,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
         querystring: thumbnailQuery,
         headers: thumbnailHeaders,
         response: { 200: bytesOf('The image.', { types: ['image/webp'], headers: CACHE_HEADERS }), 304: NOT_MODIFIED },
-        errors: ['revision_not_found', 'file_not_found', 'thumbnail_unavailable', 'no_space'],
+        errors: ['revision_not_found', 'file_not_found', 'thumbnail_unavailable', 'bytes_replaced', 'no_space'],
       }),
     },
     async ({ accountId, params, query, headers }, reply) => {

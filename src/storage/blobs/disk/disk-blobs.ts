@@ -6,14 +6,15 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../../../dataset/errors.js';
 import { syncFolder } from '../../sync-folder.js';
-import type {
-  BlobStore,
-  FetchedBlob,
-  FetchOptions,
-  FoundBlob,
-  ReadOptions,
-  StagedBlob,
-  StageOptions,
+import {
+  BlobDamaged,
+  type BlobStore,
+  type FetchedBlob,
+  type FetchOptions,
+  type FoundBlob,
+  type ReadOptions,
+  type StagedBlob,
+  type StageOptions,
 } from '../blobs.js';
 import { alreadyExists, fileSink, ingestError, Meter, measure } from '../ingest.js';
 
@@ -116,6 +117,7 @@ export class DiskBlobs implements BlobStore {
   async read(key: string, { range }: Pick<ReadOptions, 'range'> = {}): Promise<Readable | undefined> {
     const handle = await this.#open(key);
     if (handle === undefined) return undefined;
+    if (range !== undefined) await requireLength(handle, { key, bytes: range.end });
     this.#reading++;
     const fairBytes = Math.floor(READ_BUDGET_BYTES / 2 / this.#reading);
     const whole = { highWaterMark: Math.min(MAX_READ_BYTES, Math.max(MIN_READ_BYTES, fairBytes)) };
@@ -191,6 +193,17 @@ export class DiskBlobs implements BlobStore {
 /** The part of a key after the dataset's id; the id of a file is unique in all datasets. */
 function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
+}
+
+/** A response that is shorter than its announced length would make its client wait for the rest. */
+async function requireLength(handle: FileHandle, { key, bytes }: { key: string; bytes: number }): Promise<void> {
+  try {
+    const { size } = await handle.stat();
+    if (size < bytes) throw new BlobDamaged(key, `has only ${size} bytes`);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function syncAndClose(handle: FileHandle): Promise<void> {

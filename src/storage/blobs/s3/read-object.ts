@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
+import { BlobDamaged } from '../blobs.js';
 import { totalMsOf } from './connection.js';
 import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
@@ -9,7 +10,7 @@ import type { OpenObject, S3Bucket } from './s3-bucket.js';
  * Reads the body of a GET response. If the response ends early or stalls, it requests the remaining bytes of the same
  * version. The whole wait for the store is limited as for a call with a body of the received size.
  *
- * @throws BlobChanged, ServiceError `unavailable`; the signal's reason
+ * @throws BlobChanged; BlobDamaged if it ends before the range does; ServiceError `unavailable`; the signal's reason
  */
 export async function* resumingBody(
   bucket: S3Bucket,
@@ -39,6 +40,8 @@ export async function* resumingBody(
         attempt = 1;
         yield chunk;
       }
+      const missingBytes = range === undefined ? 0 : range.end - position;
+      if (missingBytes > 0) throw new BlobDamaged(key, `returned ${missingBytes} bytes too few`);
       return;
     } catch (error) {
       signal?.throwIfAborted();
