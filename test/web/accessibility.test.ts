@@ -33,6 +33,45 @@ async function turnDark(page: Page): Promise<void> {
   });
 }
 
+const PHONE = { width: 375, height: 667 };
+
+/** Links, buttons and fields that are less than 24 px high or wide (WCAG 2.2, 2.5.8). A box or a radio has its label. */
+function smallTargets(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const targets = (document.querySelector('dialog[open]') ?? document).querySelectorAll(
+      'a[href], button, input, select, textarea, summary',
+    );
+    return [...targets].flatMap((target) => {
+      const isBox = target instanceof HTMLInputElement && ['checkbox', 'radio'].includes(target.type);
+      const { width, height } = ((isBox && target.closest('label')) || target).getBoundingClientRect();
+      // What is shown to screen readers only is 1 px high.
+      return height > 1 && (height < 24 || width < 24) ? [`${width} x ${height}: ${target.outerHTML}`] : [];
+    });
+  });
+}
+
+/** The buttons that close or submit the dialog, and are not in view when it is scrolled to its start or to its end. */
+function hiddenActions(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const dialog = document.querySelector('dialog[open]');
+    if (dialog === null) return [];
+    const isClose = ({ textContent, ariaLabel }: Element) =>
+      /^(Close|Cancel|Done)$/.test(ariaLabel ?? textContent ?? '');
+    const actions = [...dialog.querySelectorAll('button')].filter(
+      (button) => isClose(button) || button.type === 'submit',
+    );
+    if (actions.length === 0) throw new Error('The dialog has no button that closes it');
+    return [0, dialog.scrollHeight].flatMap((top) => {
+      dialog.scrollTo({ top });
+      return actions.flatMap((button) => {
+        const { left, top, width, height } = button.getBoundingClientRect();
+        const isSeen = button.contains(document.elementFromPoint(left + width / 2, top + height - 2));
+        return isSeen ? [] : `${button.textContent} at ${top}`;
+      });
+    });
+  });
+}
+
 interface Violation {
   readonly id: string;
   readonly impact: string;
@@ -360,12 +399,15 @@ describeInBrowser('serious accessibility violations', (site) => {
     await context.close();
   });
 
-  test.each(PAGES)('there are none with $name', async ({ path, open }) => {
+  test.each(PAGES)('there are none with $name, which fits a phone', async ({ path, open }) => {
     const { page, context, browserErrors } = await site.open(path(), { theme: 'light' });
     await open(page);
     expect(await seriousViolations(page)).toEqual([]);
     await turnDark(page);
     expect(await seriousViolations(page)).toEqual([]);
+    await page.setViewportSize(PHONE);
+    expect(await smallTargets(page)).toEqual([]);
+    expect(await hiddenActions(page)).toEqual([]);
     expect(browserErrors).toEqual([]);
     await context.close();
   });

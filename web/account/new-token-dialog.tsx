@@ -7,7 +7,7 @@ import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { Choices } from '../ui/panel.js';
 import { refetchTokens } from './use-tokens.js';
 
@@ -64,7 +64,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
           className="rounded-lg border border-line bg-page px-3 py-2"
         />
       </div>
-      <label className="flex items-center gap-2 text-sm">
+      <label className="flex min-h-6 items-center gap-2 text-sm">
         <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
         Only reads: lists, downloads and mounts, and changes nothing
       </label>
@@ -72,7 +72,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
         <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
           <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
           {datasets.map((dataset) => (
-            <label key={dataset.id} className="flex items-center gap-2 wrap-anywhere">
+            <label key={dataset.id} className="flex min-h-6 items-center gap-2 wrap-anywhere">
               <input
                 type="checkbox"
                 checked={ids.includes(dataset.id)}
@@ -97,11 +97,11 @@ function NewSecret({ secret, onClose }: { secret: string; onClose: () => void })
       <CopyLine text={secret} what="the token" />
       <p>On the machine that uses it, run this, and paste the token when it asks:</p>
       <CopyLine text={commandLine(location.origin, ['login', location.origin])} what="the command that signs in" />
-      <div className="flex justify-end">
+      <DialogActions>
         <Button kind="primary" onClick={onClose}>
           Done
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

@@ -21,7 +21,7 @@ export const StatisticsPanel = memo(function StatisticsPanel({
   const { captions, shortest, longest, medianLength } = statistics;
   return (
     <Panel title="Statistics">
-      <dl className="grid grid-cols-[1fr_auto] gap-x-4 gap-y-1 text-sm">
+      <dl className="grid grid-cols-[1fr_auto] items-center gap-x-4 gap-y-1 text-sm">
         <Row name="Captions">{numberOf(captions)}</Row>
         <IssueCount name="Missing" issue="missing" {...{ statistics, onFilter }} />
         <IssueCount name="Blank" issue="blank" {...{ statistics, onFilter }} />
@@ -67,7 +67,7 @@ function IssueCount({ name, issue, statistics, onFilter }: IssueCountProps) {
           type="button"
           aria-label={`List ${numberOf(count)} ${name.toLowerCase()}`}
           onClick={() => onFilter({ kind: 'issue', issue })}
-          className="cursor-pointer text-accent underline"
+          className="cursor-pointer text-right text-link"
         >
           {numberOf(count)}
         </button>
@@ -81,7 +81,7 @@ function Length({ datasetId, file }: { datasetId: string; file: DatasetFile }) {
     <Link
       href={`/datasets/${datasetId}?file=${encodeURIComponent(file.filename)}`}
       title={`Show ${file.filename}`}
-      className="text-accent underline"
+      className="text-link"
     >
       {charactersOf(captionLength(file))}
     </Link>

@@ -12,6 +12,7 @@ import { LinksLine } from '../links/links-line.js';
 import { PairsView } from '../pairs/pairs-view.js';
 import { RoleBadge } from '../roles/role-badge.js';
 import { Button } from '../ui/button.js';
+import { CopyButton } from '../ui/copy.js';
 import { messageOf, sizeOf } from '../ui/format.js';
 import { InterruptedUpload } from '../upload/interrupted/interrupted-upload.js';
 import { StatusBadge } from '../ui/status-badge.js';
@@ -50,11 +51,11 @@ export function DatasetPage({ id, view }: { id: string; view: string }) {
 }
 
 function Header({ dataset }: { dataset: DatasetWithFiles }) {
-  const { name, role, status, size_bytes, error } = dataset;
+  const { id, name, role, status, size_bytes, error } = dataset;
   return (
     <header className="flex flex-col gap-1">
-      <div className="flex flex-wrap items-center gap-3">
-        <Link href="/" aria-label="All datasets" title="All datasets" className="rounded-lg p-2 hover:bg-raised">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+        <Link href="/" aria-label="All datasets" title="All datasets" className="-mx-2 rounded-lg p-2 hover:bg-raised">
           <ArrowLeft size={18} aria-hidden />
         </Link>
         <h1 className="text-xl font-semibold wrap-anywhere">{name}</h1>
@@ -62,7 +63,13 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
           <StatusBadge status={status} />
         </span>
         <RoleBadge role={role} />
-        <span className="text-sm text-muted">{[...contentsOf(dataset), sizeOf(size_bytes)].join(' · ')}</span>
+        <span className="flex items-center gap-x-3 text-sm text-muted">
+          {[...contentsOf(dataset), sizeOf(size_bytes)].join(' · ')}
+          <span className="flex items-center font-mono text-xs" title={`Id: ${id}`}>
+            <span className="sr-only">Id</span> {id.slice(0, 8)}
+            <CopyButton text={id} what="the id" />
+          </span>
+        </span>
         <DatasetActions dataset={dataset} />
       </div>
       <LinksLine dataset={dataset} />
@@ -75,7 +82,7 @@ function NotFound() {
   return (
     <p role="alert">
       This dataset does not exist. It may have been deleted.{' '}
-      <Link href="/" className="underline">
+      <Link href="/" className="py-1 underline">
         All datasets
       </Link>
     </p>

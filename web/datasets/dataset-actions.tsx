@@ -7,33 +7,28 @@ import { LinksDialog } from '../links/links-dialog.js';
 import { WriteButton } from '../session/write-button.js';
 import { ShareDialog } from '../share/share-dialog.js';
 import { Button } from '../ui/button.js';
-import { CopyButton } from '../ui/copy.js';
 import { AddFilesButton, AddFolderButton } from '../upload/add-files/add-buttons.js';
 import { DeleteDatasetDialog } from './delete-dataset-dialog.js';
 import { SettingsDialog } from './settings-dialog.js';
 
-/** Actions on a whole dataset: copy its id, add files, download, link, rename, share and delete it. */
+/** Actions on a whole dataset: add files, download, link, rename, share and delete it. On a narrow screen, one row of icons. */
 export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
   const links = useLinks(dataset.id);
   const [, navigate] = useLocation();
   const [dialog, setDialog] = useState<'links' | 'settings' | 'share' | 'delete'>();
   const close = () => setDialog(undefined);
   return (
-    <div className="ml-auto flex flex-wrap items-center gap-1">
-      <span className="flex items-center font-mono text-xs text-muted" title={`Id: ${dataset.id}`}>
-        <span className="sr-only">Id</span> {dataset.id.slice(0, 8)}
-        <CopyButton text={dataset.id} what="the id" />
-      </span>
+    <div className="flex flex-wrap items-center gap-1 max-sm:gap-px sm:ml-auto max-sm:[&>a]:px-2 max-sm:[&>button]:px-2">
       <AddFilesButton datasetId={dataset.id} />
-      <AddFolderButton datasetId={dataset.id} />
+      <AddFolderButton datasetId={dataset.id} isIconIfNarrow />
       {links !== undefined && dataset.files.length > 0 && (
         <a
           href={links.zip()}
           download
           title="Download all files as a zip archive"
-          className="inline-flex min-h-9 items-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
+          className="inline-flex min-h-9 min-w-9 items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-sm:gap-0"
         >
-          <FileArchive size={16} aria-hidden /> Download
+          <FileArchive size={16} aria-hidden /> <span className="max-sm:sr-only">Download</span>
         </a>
       )}
       {dataset.role === 'training' && (

@@ -30,7 +30,7 @@ export const DatasetCard = memo(function DatasetCard({ dataset, canLoad, onDelet
       <div className="flex min-h-0 grow flex-col gap-1 px-4 pt-3 pb-1.5">
         <div className="flex items-center gap-2">
           <h2 className="min-w-0 grow truncate font-semibold" title={name}>
-            <Link href={`/datasets/${id}`} className="after:absolute after:inset-0 after:rounded-xl">
+            <Link href={`/datasets/${id}`} className="py-1 after:absolute after:inset-0 after:rounded-xl">
               {name}
             </Link>
           </h2>

@@ -7,7 +7,7 @@ import { removeDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { FormDialog } from '../session/dialog-form.js';
 import { Button } from '../ui/button.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { countOf, sizeOf } from '../ui/format.js';
 
 interface DeleteDatasetDialogProps {
@@ -45,9 +45,9 @@ function DeleteUnlessUsed(props: DeleteDatasetDialogProps) {
         {dataset.name} is the {dataset.role} of <DatasetNames datasets={users} />. Remove the link there first, under
         “Controls and mask”. Then it can be deleted.
       </p>
-      <div className="flex justify-end">
+      <DialogActions>
         <Button onClick={onClose}>Close</Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

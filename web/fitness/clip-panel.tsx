@@ -67,7 +67,7 @@ export const ClipPanel = memo(function ClipPanel({ datasetId, files }: ClipPanel
                 <p className="flex gap-4 px-3 py-2 text-sm">
                   <Link
                     href={`/datasets/${datasetId}?file=${encodeURIComponent(clip.filename)}`}
-                    className="mr-auto text-accent underline wrap-anywhere"
+                    className="mr-auto text-link wrap-anywhere"
                   >
                     {clip.filename}
                   </Link>

@@ -107,7 +107,7 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
       {canWrite && group.problems.some(({ message }) => message.includes(FIX_ADVICE)) && <FixLine dataset={dataset} />}
       {filter !== undefined && group.problems.length > 1 && (
         <p className="border-t border-line px-3 py-2 text-sm">
-          <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-accent underline">
+          <Link href={`/datasets/${dataset.id}?filter=${filter}`} className="text-link">
             Show these in Files
           </Link>
         </p>
@@ -143,11 +143,7 @@ function Row({ problem, datasetId, file, withdrawal, canConvert, fault }: RowPro
       </div>
       {filename !== undefined && (
         <div className="flex shrink-0 flex-wrap items-center gap-2">
-          <Link
-            href={`/datasets/${datasetId}?${query}`}
-            aria-label={`Show the file ${filename}`}
-            className="text-accent underline"
-          >
+          <Link href={`/datasets/${datasetId}?${query}`} aria-label={`Show the file ${filename}`} className="text-link">
             Show the file
           </Link>
           {canConvert && <ConvertButton datasetId={datasetId} image={{ filename, stored: file }} />}

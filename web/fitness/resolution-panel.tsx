@@ -106,7 +106,7 @@ export const ResolutionPanel = memo(function ResolutionPanel({ datasetId, files 
               type="button"
               aria-expanded={isBelowShown}
               onClick={() => setBelowShown(!isBelowShown)}
-              className="cursor-pointer text-accent underline"
+              className="cursor-pointer text-link"
             >
               {isBelowShown ? 'Hide them' : 'Show them'}
             </button>

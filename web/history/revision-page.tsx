@@ -29,10 +29,7 @@ export function RevisionPage({ dataset, number, from, showsFiles }: RevisionPage
   const { data, error, refetch } = useRevision(dataset.id, number);
   return (
     <>
-      <Link
-        href={`/datasets/${dataset.id}/history`}
-        className="flex items-center gap-2 self-start text-sm text-accent underline"
-      >
+      <Link href={`/datasets/${dataset.id}/history`} className="flex items-center gap-2 self-start text-sm text-link">
         <ArrowLeft size={16} aria-hidden /> All revisions
       </Link>
       {error !== null && (

@@ -40,7 +40,7 @@ export function DatasetNames({ datasets }: { datasets: readonly { readonly id: s
   return datasets.map(({ id, name }, index) => (
     <span key={id}>
       {index > 0 && ', '}
-      <Link href={`/datasets/${id}`} className="break-all text-accent underline">
+      <Link href={`/datasets/${id}`} className="break-all text-link">
         {name}
       </Link>
     </span>

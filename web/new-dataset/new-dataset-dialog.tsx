@@ -7,7 +7,7 @@ import { parseDatasetName } from '../../src/dataset/names.js';
 import { putDataset } from '../live/datasets.js';
 import { useClient } from '../session/client.js';
 import { Button } from '../ui/button.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { RoleChoice } from '../roles/role-choice.js';
 import { messageOf } from '../ui/format.js';
 import { datasetNameErrorOf, NameField } from './name-field.js';
@@ -65,12 +65,12 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
         />
         <RoleChoice role={role} onChange={setRole} />
         {upload?.details}
-        <div className="flex justify-end gap-2">
+        <DialogActions>
           <Button onClick={onClose}>Cancel</Button>
           <Button type="submit" kind="primary" disabled={nameError !== '' || isCreating}>
             {isCreating ? 'Creating …' : (upload?.submitLabel ?? 'Create')}
           </Button>
-        </div>
+        </DialogActions>
       </form>
     </Dialog>
   );

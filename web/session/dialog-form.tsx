@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { Button } from '../ui/button.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
 import { signOutIfUnauthorized } from './client.js';
 import { WriteButton } from './write-button.js';
@@ -59,13 +59,13 @@ export function DialogForm(props: DialogFormProps) {
       <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
         {failure}
       </p>
-      <div className="flex flex-wrap justify-end gap-2">
+      <DialogActions>
         {aside}
         <Button onClick={onCancel}>Cancel</Button>
         <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled}>
           {isBusy ? busyLabel : label}
         </WriteButton>
-      </div>
+      </DialogActions>
     </form>
   );
 }

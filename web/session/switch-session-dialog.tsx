@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { Button } from '../ui/button.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { messageOf } from '../ui/format.js';
 import { declineOffered, type OfferedSignIn, type SignedIn, signIn } from './session.js';
 
@@ -22,14 +22,14 @@ export function SwitchSessionDialog({ current, offered }: { current: SignedIn; o
           {error}
         </p>
       )}
-      <div className="flex justify-end gap-2">
+      <DialogActions>
         <Button onClick={() => void signIn(offered.credential).catch((cause) => setError(messageOf(cause)))}>
           Switch
         </Button>
         <Button kind="primary" autoFocus onClick={declineOffered}>
           Stay signed in
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

@@ -7,7 +7,7 @@ import { useRequesting } from '../session/dialog-form.js';
 import { dateOf, momentOf } from '../ui/ago.js';
 import { Button } from '../ui/button.js';
 import { CopyLine } from '../ui/copy.js';
-import { Dialog } from '../ui/dialog.js';
+import { Dialog, DialogActions } from '../ui/dialog.js';
 import { Choices } from '../ui/panel.js';
 
 const DAY_SECONDS = 86_400;
@@ -91,9 +91,9 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
           ))}
         </ul>
       )}
-      <div className="flex justify-end">
+      <DialogActions>
         <Button onClick={onClose}>Done</Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

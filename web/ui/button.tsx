@@ -1,7 +1,7 @@
 import type { ButtonHTMLAttributes } from 'react';
 
 const STYLES = {
-  primary: 'bg-accent text-on-accent hover:brightness-110 border-transparent',
+  primary: 'bg-accent text-on-accent hover:brightness-110 border-transparent pointer-coarse:min-h-11',
   plain: 'bg-panel hover:bg-raised border-line',
   quiet: 'bg-transparent hover:bg-raised border-transparent',
   danger: 'bg-panel text-bad hover:bg-bad-soft border-bad',

@@ -28,14 +28,23 @@ export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogP
         onClose();
       }}
       onClick={(event) => event.target === dialog.current && onClose()}
-      className={`m-auto w-[calc(100%-2rem)] rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
+      className={`m-auto w-[calc(100%-2rem)] scroll-py-24 rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
     >
-      <div className="flex flex-col gap-4 p-6">
+      <div className="flex flex-col gap-4 p-4 sm:p-6">
         <h2 id={id} className="text-lg font-semibold wrap-anywhere">
           {title}
         </h2>
         {children}
       </div>
     </dialog>
+  );
+}
+
+/** The buttons at the end of a dialog. They stay in view while a long dialog scrolls. */
+export function DialogActions({ children }: { children: ReactNode }) {
+  return (
+    <div className="sticky bottom-0 z-10 -mx-4 -mb-4 flex flex-wrap justify-end gap-2 border-t border-line bg-panel px-4 py-3 sm:-mx-6 sm:-mb-6 sm:px-6">
+      {children}
+    </div>
   );
 }

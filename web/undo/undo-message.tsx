@@ -36,7 +36,7 @@ function Message({ datasetId }: { datasetId: string }) {
           {isUndoing ? 'Undoing …' : isUndo ? 'Redo' : 'Undo'}
         </WriteButton>
       )}
-      <Link href={`/datasets/${datasetId}/history`} className="px-1 text-accent underline">
+      <Link href={`/datasets/${datasetId}/history`} className="px-1 text-link">
         History
       </Link>
       <Button kind="quiet" aria-label="Dismiss the message" onClick={() => forgetChange(datasetId)}>

@@ -203,4 +203,18 @@ describeInBrowser('the page of all datasets', (site) => {
     await card(page, `dataset ${COUNT - 1}`).waitFor();
     expect(browserErrors).toEqual([]);
   });
+
+  test('on a phone, the actions of a dataset are one row', async () => {
+    const id = await site.api.newDataset('wide wagons');
+    await site.api.upload(id, 'one.txt', 'a wagon');
+    const { page, browserErrors } = await site.open(`/datasets/${id}`, { width: 360, height: 640 });
+    const actions = ['Add files', 'Add a folder', 'Controls and mask', 'Name and role', 'Share the dataset'];
+    const tops = new Set<number | undefined>();
+    for (const name of [...actions, 'Delete the dataset']) {
+      tops.add((await page.getByRole('button', { name, exact: true }).boundingBox())?.y);
+    }
+    tops.add((await page.getByRole('link', { name: 'Download' }).boundingBox())?.y);
+    expect(tops.size).toBe(1);
+    expect(browserErrors).toEqual([]);
+  });
 });

@@ -5,7 +5,7 @@ import { useClient } from '../../session/client.js';
 import { FormDialog } from '../../session/dialog-form.js';
 import { Button } from '../../ui/button.js';
 import { CopyLine } from '../../ui/copy.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { EVENT_WORDS } from './deliveries.js';
 import { refetchWebhooks } from './use-webhooks.js';
 
@@ -23,11 +23,11 @@ export function NewWebhookDialog({ onClose }: { onClose: () => void }) {
         the body.
       </p>
       <CopyLine text={secret} what="the secret" />
-      <div className="flex justify-end">
+      <DialogActions>
         <Button kind="primary" onClick={onClose}>
           Done
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }
@@ -73,13 +73,13 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
         />
         <p id={`${id}-help`} className="text-sm text-muted">
           Webhooks are sent over https to hosts of the public Internet. All other addresses are refused, unless the
-          operator lists them in <code>--webhook-allow</code>.
+          operator lists them in <code className="whitespace-nowrap">--webhook-allow</code>.
         </p>
       </div>
       <fieldset className="flex flex-col gap-1 text-sm">
         <legend className="mb-1 font-medium">Send when a dataset</legend>
         {EVENTS.map(([event, word]) => (
-          <label key={event} className="flex items-center gap-2">
+          <label key={event} className="flex min-h-6 items-center gap-2">
             <input
               type="checkbox"
               checked={chosen.has(event)}

@@ -39,10 +39,7 @@ export function JobStatus({ datasetId, job }: { datasetId: string; job: BulkJob 
             reason: (
               <>
                 Not changed: this caption was edited in the meantime.{' '}
-                <Link
-                  href={`/datasets/${datasetId}?file=${encodeURIComponent(change.filename)}`}
-                  className="text-accent underline"
-                >
+                <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(change.filename)}`} className="text-link">
                   Look at it
                 </Link>
               </>

@@ -129,7 +129,7 @@ function TooLong({ datasetId, file }: { datasetId: string; file: DatasetFile }) 
     <div className="flex grow flex-col items-start gap-1 px-2 py-1 text-sm text-muted">
       <p>This caption is too long to edit here ({sizeOf(file.size_bytes)}).</p>
       {links !== undefined && (
-        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-accent underline">
+        <a href={links.file(file, { download: true })} className="flex items-center gap-1 text-link">
           <Download size={14} aria-hidden /> Download {file.filename}
         </a>
       )}

@@ -1,5 +1,5 @@
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { Difference } from '../difference/marked-difference.js';
 import { type Draft, drafts } from './drafts.js';
 import { type CaptionName, displayText } from './save-caption.js';
@@ -39,7 +39,7 @@ export function ConflictDialog({ name, draft, onClose }: ConflictDialogProps) {
           className="rounded-md border border-line bg-page px-2 py-1 font-normal"
         />
       </label>
-      <div className="flex flex-wrap justify-end gap-2">
+      <DialogActions>
         <Button kind="quiet" onClick={onClose}>
           Decide later
         </Button>
@@ -49,7 +49,7 @@ export function ConflictDialog({ name, draft, onClose }: ConflictDialogProps) {
         <Button kind="primary" onClick={() => drafts.keepMine(name)}>
           Save my text
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

@@ -55,10 +55,7 @@ function Row({ entry }: { entry: CaptionEntry }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <li className="flex flex-wrap items-center gap-x-3 py-1">
-      <Link
-        href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`}
-        className="text-accent underline wrap-anywhere"
-      >
+      <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link wrap-anywhere">
         {filename}
       </Link>
       <span className="mr-auto min-w-0 wrap-anywhere text-muted">
@@ -66,7 +63,7 @@ function Row({ entry }: { entry: CaptionEntry }) {
       </span>
       {draft !== undefined && <CopyButton text={draft.text} what={`the unsaved text of ${filename}`} />}
       {draft?.state === 'conflict' && (
-        <button type="button" onClick={() => setOpen(true)} className="cursor-pointer text-accent underline">
+        <button type="button" onClick={() => setOpen(true)} className="cursor-pointer text-link">
           Compare
         </button>
       )}
@@ -77,7 +74,7 @@ function Row({ entry }: { entry: CaptionEntry }) {
         type="button"
         aria-label={`Discard the unsaved text of ${filename}`}
         onClick={() => drafts.revert(entry)}
-        className="cursor-pointer text-bad underline"
+        className="cursor-pointer py-1 text-bad underline"
       >
         Discard
       </button>

@@ -28,7 +28,7 @@ export function LinkSection({ dataset, link: { slot, ...link }, word }: LinkSect
       <div className="flex flex-wrap items-center gap-3">
         <h3 className="text-sm font-medium wrap-anywhere">
           {capitalized(word)}:{' '}
-          <Link href={`/datasets/${id}/fitness`} className="text-accent underline">
+          <Link href={`/datasets/${id}/fitness`} className="text-link">
             {name}
           </Link>
         </h3>
@@ -111,7 +111,7 @@ function StatusText({ noun, link }: { noun: string; link: LinkSectionProps['link
     <p className="text-sm text-muted">
       {text}{' '}
       {status === 'FAILED' && (
-        <Link href={`/datasets/${id}/fitness`} className="text-accent underline">
+        <Link href={`/datasets/${id}/fitness`} className="text-link">
           Show what is wrong with it
         </Link>
       )}

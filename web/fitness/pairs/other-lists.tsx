@@ -94,10 +94,7 @@ function Row({ children }: { children: ReactNode }) {
 
 function FileLink({ datasetId, filename }: { datasetId: string; filename: string }) {
   return (
-    <Link
-      href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`}
-      className="text-accent underline wrap-anywhere"
-    >
+    <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="text-link wrap-anywhere">
       {filename}
     </Link>
   );

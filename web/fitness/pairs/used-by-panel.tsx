@@ -18,7 +18,7 @@ export function UsedByPanel({ dataset: { role, linked_from = [] } }: { dataset: 
           <ul aria-label="Training datasets" className="flex flex-wrap gap-x-4 gap-y-1 text-sm">
             {linked_from.map(({ id, name }) => (
               <li key={id}>
-                <Link href={`/datasets/${id}/fitness`} className="text-accent underline wrap-anywhere">
+                <Link href={`/datasets/${id}/fitness`} className="text-link wrap-anywhere">
                   {name}
                 </Link>
               </li>

@@ -35,7 +35,7 @@ export function Figure({ title, summary, height, table, children }: FigureProps)
           aria-controls={id}
           aria-label={`${title} as a table`}
           onClick={() => setTable(!isTable)}
-          className="cursor-pointer text-muted underline hover:text-text"
+          className="cursor-pointer py-1 text-muted underline hover:text-text"
         >
           {isTable ? 'Hide the table' : 'As a table'}
         </button>

@@ -1,6 +1,6 @@
 import type { Pair } from '../../live/pairs.js';
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
 
 const MAX_NAMES = 5;
@@ -29,12 +29,12 @@ export function DeletePairsDialog({ pairs, onClose, onConfirm }: DeletePairsDial
         ))}
         {names.length > MAX_NAMES && <li>and {numberOf(names.length - MAX_NAMES)} more</li>}
       </ul>
-      <div className="flex justify-end gap-2">
+      <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
         <Button kind="danger" onClick={onConfirm}>
           Delete {countOf(files.length, 'file')}
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

@@ -36,7 +36,7 @@ export function SelectionBar(props: SelectionBarProps) {
       {isShared ? (
         count
       ) : (
-        <label className="flex shrink-0 items-center gap-2 text-sm">
+        <label className="flex min-h-9 shrink-0 items-center gap-2 text-sm">
           <input
             type="checkbox"
             checked={isAll}
@@ -106,10 +106,7 @@ function Failures({ datasetId, deletion: { failures }, onRetry, onDismiss }: Sel
       <LongList label="Not deleted" items={failures}>
         {({ filename, reason }) => (
           <p className="py-1 text-sm wrap-anywhere">
-            <Link
-              href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`}
-              className="font-bold text-accent underline"
-            >
+            <Link href={`/datasets/${datasetId}?file=${encodeURIComponent(filename)}`} className="font-bold text-link">
               {filename}
             </Link>
             : {reason}

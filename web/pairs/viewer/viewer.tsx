@@ -87,7 +87,7 @@ export function Viewer(props: ViewerProps) {
   if (file === undefined) return null;
   return (
     <Dialog title={file.filename} onClose={onClose} width="max-w-7xl">
-      <div className="-mt-2 flex flex-wrap items-center gap-1">
+      <div className="sticky top-0 z-10 -mx-4 -my-2 flex flex-wrap items-center gap-1 bg-panel px-4 py-2 max-sm:gap-0.5 sm:-mx-6 sm:px-6 max-sm:[&>a]:px-2 max-sm:[&>button]:px-2">
         <Button
           aria-label="Previous"
           disabled={previous === undefined}
@@ -110,7 +110,7 @@ export function Viewer(props: ViewerProps) {
               onChange={() => onSelect(pair.stem)}
               className="size-5 cursor-pointer accent-accent"
             />
-            Select
+            <span className="max-sm:sr-only">Select</span>
           </label>
         )}
         <DownloadLink datasetId={datasetId} file={file} />

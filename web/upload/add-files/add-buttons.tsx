@@ -13,11 +13,20 @@ export function AddFilesButton({ datasetId, label = 'Add files' }: { datasetId: 
   );
 }
 
+interface AddFolderButtonProps {
+  readonly datasetId: string | undefined;
+  readonly label?: string;
+  /** Whether it shows only its icon on a narrow screen. */
+  readonly isIconIfNarrow?: boolean;
+}
+
 /** Opens the folder chooser and adds its files to a dataset, or to a new dataset if there is no id. */
-export function AddFolderButton({ datasetId, label }: { datasetId: string | undefined; label?: string }) {
+export function AddFolderButton({ datasetId, label, isIconIfNarrow = false }: AddFolderButtonProps) {
+  const words = label ?? (datasetId === undefined ? 'Upload a folder' : 'Add a folder');
   return (
-    <PickButton datasetId={datasetId} isFolder>
-      <FolderPlus size={16} aria-hidden /> {label ?? (datasetId === undefined ? 'Upload a folder' : 'Add a folder')}
+    <PickButton datasetId={datasetId} isFolder {...(isIconIfNarrow && { className: 'max-sm:gap-0' })}>
+      <FolderPlus size={16} aria-hidden />
+      <span className={isIconIfNarrow ? 'max-sm:sr-only' : ''}>{words}</span>
     </PickButton>
   );
 }
@@ -25,15 +34,18 @@ export function AddFolderButton({ datasetId, label }: { datasetId: string | unde
 interface PickButtonProps {
   readonly datasetId: string | undefined;
   readonly isFolder: boolean;
+  readonly className?: string;
   readonly children: ReactNode;
 }
 
-function PickButton({ datasetId, isFolder, children }: PickButtonProps) {
+function PickButton({ datasetId, isFolder, className = '', children }: PickButtonProps) {
   const addFiles = useAddFiles();
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <WriteButton onClick={() => input.current?.click()}>{children}</WriteButton>
+      <WriteButton className={className} onClick={() => input.current?.click()}>
+        {children}
+      </WriteButton>
       <input
         ref={input}
         type="file"

@@ -3,7 +3,7 @@ import { useEffect, useEffectEvent, useId } from 'react';
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { LongList } from '../../ui/long-list.js';
 import { uploadQueue } from '../queue/page-queue.js';
@@ -80,7 +80,7 @@ function ConfirmUpload({ prepared, onUpload, onCancel }: ConfirmUploadProps) {
       )}
       <SkippedFiles rejected={rejected} hidden={hidden} unchanged={unchanged} />
       {count === 0 && rejected.length + hidden + unchanged === 0 && <p>The folder contains no files.</p>}
-      <div className="flex flex-wrap justify-end gap-2">
+      <DialogActions>
         <Button onClick={onCancel}>{count === 0 ? 'Close' : 'Cancel'}</Button>
         {added.length > 0 && (
           <Button kind={overwriting.length > 0 ? 'plain' : 'primary'} onClick={() => onUpload(added)}>
@@ -92,7 +92,7 @@ function ConfirmUpload({ prepared, onUpload, onCancel }: ConfirmUploadProps) {
             {added.length > 0 ? `Overwrite, and upload all ${countOf(count, 'file')}` : 'Overwrite'}
           </Button>
         )}
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

@@ -4,7 +4,7 @@ import type { Dataset } from '../../../src/client/client.js';
 import { useDatasets } from '../../live/datasets.js';
 import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import { checkFiles } from './check-files.js';
@@ -39,9 +39,9 @@ export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps
       <Dialog title="Nothing to upload" onClose={onDone} width="max-w-2xl">
         {skipped}
         {rejected.length + hidden === 0 && <p>The folder contains no files.</p>}
-        <div className="flex justify-end">
+        <DialogActions>
           <Button onClick={onDone}>Close</Button>
-        </div>
+        </DialogActions>
       </Dialog>
     );
   }

@@ -1,5 +1,5 @@
 import { Button } from '../../ui/button.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { messageOf } from '../../ui/format.js';
 
 interface PreparingProps {
@@ -24,12 +24,12 @@ export function Preparing({ error, onRetry, onCancel }: PreparingProps) {
   return (
     <Dialog title="Nothing was uploaded" onClose={onCancel}>
       <p role="alert">{messageOf(error)}</p>
-      <div className="flex justify-end gap-2">
+      <DialogActions>
         <Button onClick={onCancel}>Cancel</Button>
         <Button kind="primary" onClick={onRetry}>
           Try again
         </Button>
-      </div>
+      </DialogActions>
     </Dialog>
   );
 }

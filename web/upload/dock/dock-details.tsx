@@ -16,7 +16,7 @@ export function DockDetails({ uploads: { batches, inFlight, failures } }: { uplo
       <ul aria-label="Datasets" className="flex flex-col gap-1">
         {batches.map((snapshot) => (
           <li key={snapshot.batch.key} className="flex flex-wrap items-center gap-x-3 text-sm">
-            <Link href={`/datasets/${snapshot.dataset.id}`} className="font-medium break-all underline">
+            <Link href={`/datasets/${snapshot.dataset.id}`} className="py-1 font-medium break-all underline">
               {snapshot.dataset.name}
             </Link>
             <BatchState {...snapshot} />

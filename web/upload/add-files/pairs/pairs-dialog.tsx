@@ -3,7 +3,7 @@ import type { PushFile } from '../../../../src/client/client.js';
 import { type PairDataset, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { NameField } from '../../../new-dataset/name-field.js';
 import { Button } from '../../../ui/button.js';
-import { Dialog } from '../../../ui/dialog.js';
+import { Dialog, DialogActions } from '../../../ui/dialog.js';
 import { capitalized, countOf, messageOf } from '../../../ui/format.js';
 import { SkippedFiles } from '../skipped-files.js';
 import { type NamedPart, PartList } from './part-list.js';
@@ -78,7 +78,7 @@ export function PairsDialog(props: PairsDialogProps) {
         <p role="alert" className="text-sm text-bad wrap-anywhere empty:hidden">
           {failure}
         </p>
-        <div className="flex flex-wrap justify-end gap-2">
+        <DialogActions>
           <Button kind="quiet" className="mr-auto" disabled={isBusy} onClick={onFlat}>
             {flat}
           </Button>
@@ -95,7 +95,7 @@ export function PairsDialog(props: PairsDialogProps) {
               {isBusy ? 'Making the datasets …' : submitTextOf({ toMake: toMake.length, added, overwriting })}
             </Button>
           )}
-        </div>
+        </DialogActions>
       </form>
     </Dialog>
   );
