@@ -8,7 +8,7 @@ import {
   MAX_WAIT_SECONDS,
 } from './limits.js';
 import { fileKind } from './schemas.js';
-import { wireRole, wireStatus } from './values.js';
+import { storedText, wireRole, wireStatus } from './values.js';
 
 /* The schemas of requests. The server validates requests with them and generates the OpenAPI document from them. */
 
@@ -150,7 +150,7 @@ export const revisionDiffQuery = z.object({
 
 export const pinBody = z
   .object({
-    note: z.string().max(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
+    note: storedText(MAX_PIN_NOTE_LENGTH).nullish().meta({ description: 'Why the revision is kept.' }),
   })
   .nullish();
 

@@ -8,6 +8,16 @@ export const wireSha256 = z
   .regex(/^[0-9a-f]{64}$/)
   .meta({ description: 'SHA-256, lower-case hexadecimal.' });
 
+/**
+ * A text of a request that is stored as it was sent. Postgres can't hold NUL (datatype-character.html), and half of a surrogate
+ * pair has no UTF-8. Names have stricter rules, of `dataset/names.ts`.
+ */
+export const storedText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((text) => !/[\0\p{Surrogate}]/u.test(text), 'must be valid Unicode without NUL');
+
 export const wireCount = z.int().min(0);
 
 export const wireStatus = z.enum(['DRAFT', 'UPLOADING', 'READY', 'FAILED']).meta({

@@ -251,6 +251,18 @@ describe('an undo', () => {
 });
 
 describe('a token', () => {
+  test.each(['half a surrogate pair: \ud83d', '\udca9 the other half', 'a\0b'])(
+    "can't be pinned with the note %j, which not every database can hold",
+    async (note) => {
+      await client.bulk.saveCaptions(id, [{ filename: 'a.txt', text: 'a dog' }]);
+      await expect(client.history.pin(id, 1, { note })).rejects.toMatchObject({
+        code: 'invalid_field',
+        detail: [{ path: 'note', message: 'must be valid Unicode without NUL' }],
+      });
+      expect((await client.history.pin(id, 1, { note: 'a 🐕\n' })).pinned?.note).toBe('a 🐕\n');
+    },
+  );
+
   test('that only reads may look, and may not restore, undo or pin', async () => {
     await threeRevisions();
     const opened = await openCatalog({
