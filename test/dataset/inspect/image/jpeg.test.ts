@@ -169,3 +169,30 @@ test('damage that libjpeg reports as an error is found, wherever the bytes are',
     }
   }
 });
+
+// libjpeg-turbo ends at each with an error (`jdmarker.c`, `jdinput.c`), and Pillow raises "broken data stream".
+test('segments of a wrong length, of arithmetic coding or after the whole image are found', async () => {
+  const bytes = readFileSync(join(IMAGES, 'restarts.jpg'));
+  const startOf = (marker: number) => bytes.indexOf(Buffer.from([0xff, marker]));
+  const scan = startOf(0xda);
+  const longer = (marker: number, by: number) => {
+    const end = startOf(marker) + 2 + bytes.readUInt16BE(startOf(marker) + 2);
+    const copy = Buffer.concat([bytes.subarray(0, end), Buffer.alloc(by), bytes.subarray(end)]);
+    copy.writeUInt16BE(copy.readUInt16BE(startOf(marker) + 2) + by, startOf(marker) + 2);
+    return copy;
+  };
+  const inserted = (...segment: number[]) =>
+    Buffer.concat([bytes.subarray(0, scan), Buffer.from(segment), bytes.subarray(scan)]);
+  const damaged: Record<string, [Buffer, string]> = {
+    'frame header': [longer(0xc0, 3), 'invalid length'],
+    'scan header': [longer(0xda, 5), 'invalid length'],
+    'long restart interval': [longer(0xdd, 1), 'invalid length'],
+    'short restart interval': [inserted(0xff, 0xdd, 0, 3, 5), 'invalid length'],
+    'arithmetic tables': [inserted(0xff, 0xcc, 0, 4, 33, 0), 'arithmetic coding'],
+    extension: [inserted(0xff, 0xc8, 0, 4, 0, 0), 'unknown JPEG marker'],
+    'second scan': [Buffer.concat([bytes.subarray(0, -2), bytes.subarray(scan)]), 'has more image data than pixels'],
+  };
+  for (const [name, [copy, message]] of Object.entries(damaged)) {
+    expect(await problemOf(copy), name).toContain(message);
+  }
+});

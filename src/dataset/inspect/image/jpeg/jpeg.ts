@@ -13,10 +13,14 @@ const START_OF_SCAN = 0xda;
 const HUFFMAN_TABLES = 0xc4;
 const QUANTIZATION_TABLES = 0xdb;
 const RESTART_INTERVAL = 0xdd;
+const ARITHMETIC_TABLES = 0xcc;
 const isApplicationSegment = (marker: number) => marker >= 0xe0 && marker <= 0xef;
 const PROGRESSIVE = 0xc2;
-/** SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which lie among them. */
-const isFrame = (marker: number) => marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, 0xc8, 0xcc].includes(marker);
+/** Reserved for extensions. */
+const JPG = 0xc8;
+/** SOF0 to SOF15. */
+const isFrame = (marker: number) =>
+  marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, JPG, ARITHMETIC_TABLES].includes(marker);
 const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker < START_OF_IMAGE);
 
 /** Encoders write about ten scans, and each costs a decoder a pass over the image. */
@@ -44,7 +48,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
     if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
     if (isUnknown(marker.code)) throw new StructureError('is damaged: it contains an unknown JPEG marker');
     const length = file.at(offset, 2).readUInt16BE(0);
-    if (length < 2) throw new StructureError('is damaged: one of its JPEG segments has an invalid length');
+    if (length < 2) throw invalidLength();
     const segment = file.at(offset, length).subarray(2);
     offset += length;
     if (isFrame(marker.code)) {
@@ -53,11 +57,15 @@ export function readJpeg(file: FileBytes): ImageHeader {
       metadata.checkProfile();
     } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
     else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
-    else if (marker.code === RESTART_INTERVAL && segment.length >= 2) restartInterval = segment.readUInt16BE(0);
-    else if (isApplicationSegment(marker.code)) {
+    else if (marker.code === ARITHMETIC_TABLES) throw undecodable('uses arithmetic coding');
+    else if (marker.code === RESTART_INTERVAL) {
+      if (segment.length !== 2) throw invalidLength();
+      restartInterval = segment.readUInt16BE(0);
+    } else if (isApplicationSegment(marker.code)) {
       if (scans.length === 0) metadata.add(marker.code, segment);
     } else if (marker.code === START_OF_SCAN) {
       if (frame === undefined) throw new StructureError('is damaged: image data precedes its frame header');
+      if (isComplete(frame, scans[0])) throw new StructureError('is damaged: it has more image data than pixels');
       const scan = readScan(segment, frame, tables);
       if (scan.components.some(({ component }) => !quantization.has(component.quantization))) {
         throw new StructureError('is damaged: one of its quantization tables is missing');
@@ -109,7 +117,7 @@ const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
 
 /** Markers that libjpeg-turbo does not know, and ends at (`jdmarker.c`, `read_markers`): reserved ones and those of extensions. */
 const isUnknown = (marker: number) =>
-  marker < 0xc0 || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
+  marker < 0xc0 || marker === JPG || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
 
 /** Rejects variants of JPEG that libjpeg-turbo, Pillow's decoder, can't decode in every build. */
 function checkDecodable(code: number, bitsPerSample: number): void {
@@ -121,22 +129,28 @@ function checkDecodable(code: number, bitsPerSample: number): void {
       : bitsPerSample !== 8
         ? `has ${bitsPerSample} bits per sample`
         : undefined;
-  if (trait === undefined) return;
-  throw new InspectionError('IMAGE_CORRUPT', `${trait}, which the trainer can't read. ${SAVE_AS_ORDINARY}`);
+  if (trait !== undefined) throw undecodable(trait);
+}
+
+function undecodable(trait: string): InspectionError {
+  return new InspectionError('IMAGE_CORRUPT', `${trait}, which the trainer can't read. ${SAVE_AS_ORDINARY}`);
+}
+
+/** libjpeg-turbo ends at headers with bytes too few or too many (`jdmarker.c`, `JERR_BAD_LENGTH`). */
+function invalidLength(): StructureError {
+  return new StructureError('is damaged: one of its JPEG segments has an invalid length');
+}
+
+/** Whether the first scan has the whole image. libjpeg-turbo then ends at a second one (`jdinput.c`, `JERR_EOI_EXPECTED`). */
+function isComplete(frame: JpegFrame, first: JpegScan | undefined): boolean {
+  return !frame.isProgressive && first?.components.length === frame.components.length;
 }
 
 /** B.2.2 */
 function readFrame(segment: Buffer, code: number): JpegFrame {
   const count = segment[5] ?? 0;
-  if (count < 1 || segment.length < 6 + count * 3) {
-    throw new StructureError('is damaged: its JPEG frame header is too short');
-  }
-  if (count === 2 || count > 4) {
-    throw new InspectionError(
-      'IMAGE_CORRUPT',
-      `has ${count} colour channels, which the trainer can't read. ${SAVE_AS_ORDINARY}`,
-    );
-  }
+  if (count < 1 || segment.length !== 6 + count * 3) throw invalidLength();
+  if (count === 2 || count > 4) throw undecodable(`has ${count} colour channels`);
   checkDecodable(code, segment[0] ?? 0);
   const height = segment.readUInt16BE(1);
   const width = segment.readUInt16BE(3);
@@ -168,9 +182,7 @@ function readScan(
   tables: HuffmanTables,
 ): Omit<JpegScan, 'offset' | 'restartInterval'> {
   const count = segment[0] ?? 0;
-  if (count < 1 || count > 4 || segment.length < 4 + count * 2) {
-    throw new StructureError('is damaged: a JPEG scan header has an invalid length');
-  }
+  if (count < 1 || count > 4 || segment.length !== 4 + count * 2) throw invalidLength();
   const [first, last, bits] = [segment[1 + count * 2] ?? 0, segment[2 + count * 2] ?? 0, segment[3 + count * 2] ?? 0];
   const band = frame.isProgressive ? { first, last, high: bits >> 4, low: bits & 15 } : SEQUENTIAL;
   const { high, low } = band;
