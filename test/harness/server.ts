@@ -154,7 +154,7 @@ export async function discardServer(server: TestServer | undefined): Promise<voi
 /** Polls until the answer is not `undefined`. @throws Error after `timeoutMs` */
 export async function eventually<T>(
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -13,12 +13,6 @@ const OTHER_FILES = 320;
 
 const CHECK_DESCRIPTORS_MS = 500;
 
-/**
- * Requests of one connection that are answered at the same time. A client that pipelines sends the next one before it has the
- * answer; no more is read from it then.
- */
-const MAX_PIPELINED = 16;
-
 /** Asked by load balancers and monitoring, which must not take a busy server for a dead one. */
 const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics']);
 
@@ -61,11 +55,9 @@ export function limitConnections(app: App, limit: number): Connections {
     idle.delete(socket);
     const inProgress = (requests.get(socket) ?? 0) + 1;
     requests.set(socket, inProgress);
-    if (inProgress >= MAX_PIPELINED) socket.pause();
     response.once('close', () => {
       const remaining = (requests.get(socket) ?? 0) - 1;
       requests.set(socket, remaining);
-      if (remaining === MAX_PIPELINED - 1) socket.resume();
       if (remaining <= 0 && !socket.destroyed) idle.add(socket);
     });
   });

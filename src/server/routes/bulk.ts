@@ -11,10 +11,10 @@ import type { RemovedFile } from '../../service/bulk/bulk-removals.js';
 import type { CaptionResult } from '../../service/bulk/caption-writes.js';
 import { authorOf } from '../author.js';
 import { currentToWire, expectedConditionOf } from '../conditions.js';
+import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { fileToWire, problemToWire } from '../to-wire.js';
-import { disconnectSignal } from './events.js';
 
 const route = routesTagged('files');
 

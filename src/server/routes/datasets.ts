@@ -17,15 +17,16 @@ import {
 import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
 import type { DatasetView } from '../../service/datasets.js';
+import { manifestOf } from '../../service/history/revision-manifests.js';
 import { withTimeout } from '../../with-timeout.js';
+import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
 import { largeJsonOf } from '../limits/large-json.js';
-import { manifestOf } from '../../service/history/revision-manifests.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
-import { disconnectSignal, streamAllEvents, streamEvents } from './events.js';
 import { sendJson } from './download/send-json.js';
+import { streamAllEvents, streamEvents } from './events.js';
 
 const route = routesTagged('datasets');
 
@@ -102,7 +103,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const key = { accountId, id: params.id };
       if (query.wait !== undefined) {
         await withTimeout(Math.ceil(query.wait * 1000), (timeout) => {
-          const signal = AbortSignal.any([stopping, timeout, disconnectSignal(reply)]);
+          const signal = AbortSignal.any([stopping, timeout, hangUpSignal(reply)]);
           return waitForStatusChange(watchDataset(key, signal));
         });
       }

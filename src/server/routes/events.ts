@@ -6,6 +6,7 @@ import type { AccountEvent } from '../../service/watch/watch-account.js';
 import { waitUnlessAborted } from '../../service/watch/watch-dataset.js';
 import { watchWithLinked } from '../../service/watch/watch-with-linked.js';
 import { isExpired } from '../../storage/catalog/accounts/grant.js';
+import { hangUpSignal } from '../connections/disconnect.js';
 import type { RouteContext } from '../context.js';
 import { NOSNIFF } from '../errors.js';
 import { changeToWire, datasetToWire } from '../to-wire.js';
@@ -34,7 +35,7 @@ export async function streamEvents(
   const { watchDataset, datasets, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
   await datasets.summary(key);
-  const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
+  const signal = AbortSignal.any([stopping, hangUpSignal(reply)]);
   await stream(reply, { context, signal }, async (send) => {
     const changes = withLinked ? watchWithLinked(watchDataset, key, signal) : watchDataset(key, signal);
     for await (const change of changes) {
@@ -52,7 +53,7 @@ export async function streamEvents(
 export async function streamAllEvents(reply: FastifyReply, accountId: string, context: RouteContext): Promise<void> {
   const { watchAccount, stopping } = context;
   const boundIds = reply.request.grant?.datasetIds;
-  const signal = AbortSignal.any([stopping, disconnectSignal(reply)]);
+  const signal = AbortSignal.any([stopping, hangUpSignal(reply)]);
   const events = watchAccount(accountId, signal);
   try {
     // Waits for `open`, so that a client misses no change that follows the response headers.
@@ -122,11 +123,4 @@ async function stream(
     clearInterval(heartbeat);
     raw.end();
   }
-}
-
-/** Fires when the connection closes: after the response has been sent, or when the client disconnects before that. */
-export function disconnectSignal(reply: FastifyReply): AbortSignal {
-  const disconnected = new AbortController();
-  reply.raw.once('close', () => disconnected.abort());
-  return disconnected.signal;
 }

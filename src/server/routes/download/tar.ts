@@ -8,10 +8,10 @@ import { ServiceError } from '../../../dataset/errors.js';
 import { slotText } from '../../../dataset/pairs/roles.js';
 import { checksumsOf, type MountArchive } from '../../../service/mount/mount-archive.js';
 import type { WantedState } from '../../../service/mount/mount-source.js';
+import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { manifestLinksToWire, timeOf } from '../../to-wire.js';
-import { disconnectSignal } from '../events.js';
 import { baseUrlOf } from '../files.js';
 import { NOT_MODIFIED, sendBytes } from './send-bytes.js';
 

@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import { headOf, RawClient } from '../faults/raw-client.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer();
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+/** The statuses of all answers received so far, in order. */
+const statusesOf = (client: RawClient) =>
+  [...client.received.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+
+test('thousands of requests that are sent at once leave a turn to other connections', async () => {
+  const request = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
+  const perClient = Math.floor(65_536 / request.length);
+  const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.open(server.url)));
+  const other = await RawClient.open(server.url);
+  await Promise.all(clients.map((client) => client.send(request.repeat(perClient))));
+  await other.send(request);
+  await eventually(() => other.answer());
+  const answered = clients.reduce((sum, client) => sum + statusesOf(client).length, 0);
+  expect(answered).toBeLessThan((clients.length * perClient) / 2);
+  await eventually(() => (clients.every((client) => statusesOf(client).length === perClient) ? true : undefined));
+  for (const client of [...clients, other]) await client.hangUp();
+});
+
+/** A request with its answer's status. Some have bodies of many lines. */
+const request = fc.oneof(
+  fc.constant({ status: 200, bytes: 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n' }),
+  fc.constant({ status: 404, bytes: 'GET /unknown HTTP/1.1\r\nHost: a\r\n\r\n' }),
+  fc.record({ lines: fc.nat(3000), isChunked: fc.boolean(), headers: fc.nat(40) }).map(({ lines, ...options }) => {
+    const body = `{"name":${'\r\n'.repeat(lines)}1}`;
+    return { status: 422, bytes: bytesOf(body, options) };
+  }),
+);
+
+function bytesOf(body: string, { isChunked, headers }: { isChunked: boolean; headers: number }): string {
+  const head = headOf('POST', new URL(`${server.url}${BASE_PATH}`), {
+    Authorization: `Bearer ${api.token}`,
+    'Content-Type': 'application/json',
+    ...Object.fromEntries(Array.from({ length: headers }, (_, i) => [`X-${i}`, 'x'])),
+    ...(isChunked ? { 'Transfer-Encoding': 'chunked' } : { 'Content-Length': body.length }),
+  });
+  if (!isChunked) return head + body;
+  const chunks = body.match(/.{1,500}/gs) ?? [];
+  return `${head}${chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('')}0\r\n\r\n`;
+}
+
+test('requests of any length are answered in order, however their bytes arrive', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(request, { minLength: 1, maxLength: 40 }),
+      fc.array(fc.integer({ min: 1, max: 20_000 }), { minLength: 1, maxLength: 10 }),
+      async (requests, sizes) => {
+        const bytes = requests.map((each) => each.bytes).join('');
+        const client = await RawClient.open(server.url);
+        for (let start = 0, i = 0; start < bytes.length; i++) {
+          const size = sizes[i % sizes.length] ?? bytes.length;
+          await client.send(bytes.slice(start, start + size));
+          start += size;
+        }
+        await eventually(() => (statusesOf(client).length >= requests.length ? true : undefined));
+        expect(statusesOf(client)).toEqual(requests.map(({ status }) => status));
+        await client.hangUp();
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
