@@ -71,6 +71,17 @@ describeInBrowser('uploads with faults', (site) => {
     expect(browserErrors).toEqual([]);
   });
 
+  test('a failure goes once a file of its name is uploaded, and others stay', async () => {
+    const { page, dock, browserErrors } = await uploading(onPut(rejection(422, 'Not today.')));
+    const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');
+    await expect.poll(() => failures.count()).toBe(3);
+    proxy.rule();
+    await page.locator(FILES).setInputFiles([bytesOf('b.txt', 'a caption of b')]);
+    await failures.filter({ hasText: 'b.txt' }).waitFor({ state: 'detached' });
+    expect(await failures.count()).toBe(2);
+    expect(browserErrors).toEqual([]);
+  });
+
   test('failed files can be retried, one or all', async () => {
     const { dock, id, browserErrors } = await uploading(onPut(rejection(422, 'Not today.')));
     const failures = dock.getByRole('list', { name: 'Files that could not be uploaded' }).getByRole('listitem');

@@ -6,7 +6,7 @@ import { describeInBrowser } from '../../harness/describe-in-browser.js';
 import { type BreakingProxy, startProxy } from '../../harness/proxy.js';
 import { eventually, startServer } from '../../harness/server.js';
 import { flipBit, pathOfBytes } from '../../harness/transferring.js';
-import { dockOf } from './drop-files.js';
+import { bytesOf, dockOf, FILES } from './drop-files.js';
 import { failureOf, replaceButton, replaceFile } from './replace-file.js';
 
 describeInBrowser('a file with another extension', (site) => {
@@ -128,8 +128,40 @@ describeInBrowser('a file with another extension', (site) => {
     await site.api.upload(id, 'a.jpg', await media.jpeg({ seed: 32 }));
     proxy.rule();
     proxy.release();
-    await failureOf(page, 'a.png').getByText('another client changed a.jpg meanwhile. Delete one of them.').waitFor();
+    const dock = dockOf(page);
+    await dock.getByRole('heading', { name: '1 old file kept beside the new' }).waitFor();
+    await dock
+      .getByText('a.png is stored. a.jpg was kept, because another client changed it meanwhile. Delete one of them.')
+      .waitFor();
+    await dock.getByText('1 file uploaded').waitFor();
+    expect(await dock.getByText(/could not be uploaded|failed/).count()).toBe(0);
+    expect(await dock.getByRole('button', { name: /^Retry/ }).count()).toBe(0);
     expect(await site.api.filenames(id)).toEqual(['a.jpg', 'a.png', 'a.txt']);
+    await dock.getByRole('button', { name: 'Dismiss a.png' }).click();
+    await dock.getByText('a.png is stored.').waitFor({ state: 'detached' });
+  });
+
+  test('that is checked for long holds no other upload', async () => {
+    const other = await site.api.newDataset('wagons of the meantime');
+    const { id, page, statusOf } = await withRejected();
+    const upload = holdNextUpload();
+    await replaceFile(page, 'a.jpg', png);
+    await upload.isHeld();
+    let endCheck = () => {};
+    const checked = new Promise<undefined>((resolve) => (endCheck = () => resolve(undefined)));
+    proxy.rule(({ method, pathname }) =>
+      method === 'GET' && pathname.endsWith(`/${id}/status`) ? checked : undefined,
+    );
+    proxy.release();
+    await dockOf(page).getByText('Checking what was sent').waitFor();
+    await page.getByRole('link', { name: 'All datasets' }).click();
+    await page.getByRole('link', { name: 'wagons of the meantime' }).click();
+    await page.locator(FILES).setInputFiles([bytesOf('b.txt', 'a green wagon')]);
+    await eventually(async () => ((await site.api.filenames(other)).length > 0 ? true : undefined));
+    expect((await statusOf()).counts.rejected).toBe(1);
+    endCheck();
+    await dockOf(page).getByText('2 files uploaded').waitFor();
+    expect((await statusOf()).counts.rejected).toBe(0);
   });
 });
 

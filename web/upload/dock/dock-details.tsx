@@ -1,4 +1,5 @@
 import { RotateCcw, X } from 'lucide-react';
+import type { ReactNode } from 'react';
 import { Link } from 'wouter';
 import { Button } from '../../ui/button.js';
 import { countOf, numberOf, sizeOf } from '../../ui/format.js';
@@ -8,8 +9,8 @@ import type { UploadFailure } from '../queue/upload-batch.js';
 import type { UploadsSnapshot } from '../queue/uploads-snapshot.js';
 import { ProgressBar } from './progress-bar.js';
 
-/** The progress of each dataset, the files in flight, and the failed files. */
-export function DockDetails({ uploads: { batches, inFlight, failures } }: { uploads: UploadsSnapshot }) {
+/** The progress of each dataset, the files in flight, the failed files, and old files that were kept. */
+export function DockDetails({ uploads: { batches, inFlight, failures, conflicts } }: { uploads: UploadsSnapshot }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled by keyboard too
     <section tabIndex={0} aria-label="Details of uploads" className="flex max-h-[40dvh] flex-col gap-3 overflow-y-auto">
@@ -44,6 +45,7 @@ export function DockDetails({ uploads: { batches, inFlight, failures } }: { uplo
         </ul>
       )}
       {failures.length > 0 && <FailureList failures={failures} />}
+      {conflicts.length > 0 && <ConflictList conflicts={conflicts} />}
     </section>
   );
 }
@@ -78,14 +80,38 @@ function FailureList({ failures }: { failures: readonly UploadFailure[] }) {
       </div>
       <div className="rounded-lg border border-line">
         <LongList label="Files that could not be uploaded" items={failures}>
-          {(failure) => <FailureRow failure={failure} />}
+          {(failure) => (
+            <FailureRow failure={failure}>
+              <Button
+                kind="quiet"
+                aria-label={`Retry ${failure.file.name}`}
+                onClick={() => uploadQueue.retry([failure])}
+              >
+                <RotateCcw size={16} aria-hidden />
+              </Button>
+            </FailureRow>
+          )}
         </LongList>
       </div>
     </section>
   );
 }
 
-function FailureRow({ failure }: { failure: UploadFailure }) {
+/** Files that are stored beside those that they should have replaced. To send them again would not help. */
+function ConflictList({ conflicts }: { conflicts: readonly UploadFailure[] }) {
+  return (
+    <section className="flex flex-col gap-1">
+      <h3 className="text-sm font-medium text-warn">{countOf(conflicts.length, 'old file')} kept beside the new</h3>
+      <div className="rounded-lg border border-line">
+        <LongList label="Old files that were kept" items={conflicts}>
+          {(conflict) => <FailureRow failure={conflict} />}
+        </LongList>
+      </div>
+    </section>
+  );
+}
+
+function FailureRow({ failure, children }: { failure: UploadFailure; children?: ReactNode }) {
   const { file, reason } = failure;
   return (
     <div className="flex items-start gap-1 px-3 py-1.5 text-sm">
@@ -93,9 +119,7 @@ function FailureRow({ failure }: { failure: UploadFailure }) {
         <p className="font-medium break-all">{file.name}</p>
         <p className="text-muted wrap-anywhere">{reason}</p>
       </div>
-      <Button kind="quiet" aria-label={`Retry ${file.name}`} onClick={() => uploadQueue.retry([failure])}>
-        <RotateCcw size={16} aria-hidden />
-      </Button>
+      {children}
       <Button kind="quiet" aria-label={`Dismiss ${file.name}`} onClick={() => uploadQueue.dismiss(failure)}>
         <X size={16} aria-hidden />
       </Button>

@@ -34,6 +34,9 @@ export function Dock() {
             {uploads.failures.length > 0 && (
               <p className="text-sm font-medium text-bad">{numberOf(uploads.failures.length)} failed</p>
             )}
+            {uploads.conflicts.length > 0 && (
+              <p className="text-sm font-medium text-warn">{countOf(uploads.conflicts.length, 'old file')} kept</p>
+            )}
             <p className="mr-auto text-sm text-muted tabular-nums">{progressTextOf(uploads)}</p>
             <div className="flex items-center gap-1">
               {uploads.isUnfinished && uploads.state !== 'signed-out' && <Controls state={uploads.state} />}

@@ -33,7 +33,9 @@ export function uploadsTitleOf({ state, files, failures, batches }: UploadsSnaps
 
 /** The text for screen readers: changes of the state, without the numbers, which change all the time. */
 export function announcementOf(uploads: UploadsSnapshot): string {
-  const failed = uploads.failures.length > 0 ? ' Some files could not be uploaded.' : '';
+  const failed =
+    (uploads.failures.length > 0 ? ' Some files could not be uploaded.' : '') +
+    (uploads.conflicts.length > 0 ? ' Some old files were kept.' : '');
   switch (uploads.state) {
     case 'empty':
       return '';

@@ -20,6 +20,9 @@ export interface ReplacedEntry {
 /** How long one request waits for the end of a check. */
 const WAIT_SECONDS = 30;
 
+/** Why an entry was not replaced: the new file was rejected, or it was stored and another client changed the old one. */
+export type NotReplaced = { readonly why: 'rejected' | 'conflict'; readonly reason: string };
+
 /**
  * Waits until an uploaded file is checked, and then removes the entry that it replaces.
  *
@@ -29,15 +32,18 @@ export async function replaceEntry(
   client: TrainyardClient,
   datasetId: string,
   { name, replaces, signal }: { name: string; replaces: ReplacedEntry; signal: AbortSignal },
-): Promise<string | undefined> {
+): Promise<NotReplaced | undefined> {
   const { filename, etag } = replaces;
   let dataset = await client.status(datasetId, { signal });
   while (isUnchecked(dataset, name)) {
     dataset = await client.status(datasetId, { signal, waitSeconds: WAIT_SECONDS });
   }
   const rejection = rejectionOf(dataset, name);
-  if (rejection !== undefined) return rejection;
-  const conflict = `${name} was uploaded, but another client changed ${filename} meanwhile. Delete one of them.`;
+  if (rejection !== undefined) return { why: 'rejected', reason: rejection };
+  const conflict: NotReplaced = {
+    why: 'conflict',
+    reason: `${name} is stored. ${filename} was kept, because another client changed it meanwhile. Delete one of them.`,
+  };
   // A removal would also end an upload of this name that another client has begun.
   if (isUnchecked(dataset, filename)) return conflict;
   try {

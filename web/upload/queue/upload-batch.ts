@@ -32,6 +32,12 @@ export interface UploadFailure {
   readonly reason: string;
 }
 
+interface BatchOptions {
+  readonly hidden: number;
+  readonly onChange: () => void;
+  readonly onUploaded: (file: QueuedFile) => void;
+}
+
 /** Files that were added to a dataset together, and their progress. */
 export class UploadBatch {
   /** Unique on this page. */
@@ -46,18 +52,22 @@ export class UploadBatch {
   /** Files that were uploaded, and what they replace once they are checked. */
   readonly #replacing = new Map<QueuedFile, ReplacedEntry>();
   readonly #failures = new Map<QueuedFile, string>();
+  /** Files that are stored beside the entry that they should have replaced, and why it was kept. */
+  readonly #conflicts = new Map<QueuedFile, string>();
   #wasReserving = false;
   readonly #onChange: () => void;
+  readonly #onUploaded: (file: QueuedFile) => void;
 
   constructor(
     dataset: { readonly id: string; readonly name: string },
     files: readonly QueuedFile[],
-    { hidden, onChange }: { hidden: number; onChange: () => void },
+    { hidden, onChange, onUploaded }: BatchOptions,
   ) {
     this.dataset = { id: dataset.id, name: dataset.name };
     this.hidden = hidden;
     this.#remaining = new Map(files.map((file) => [file, { brokenConnections: 0 }]));
     this.#onChange = onChange;
+    this.#onUploaded = onUploaded;
   }
 
   /** Whether files remain to be sent, or replaced: leaving the page would leave that undone. */
@@ -90,36 +100,52 @@ export class UploadBatch {
     return [...this.#failures].map(([file, reason]) => ({ batch: this, file, reason }));
   }
 
+  get conflicts(): UploadFailure[] {
+    return [...this.#conflicts].map(([file, reason]) => ({ batch: this, file, reason }));
+  }
+
   /** Names of the files still to be sent. */
   get unsentNames(): string[] {
     return this.isUnfinished ? [...this.#remaining.keys()].map(({ name }) => name) : [];
   }
 
   /**
-   * Sends the remaining files, and removes what they replace. While the service is unreachable, waits for it.
+   * Sends the remaining files. The batch is then done, or has files to replace. While the service is unreachable, waits for it.
    *
    * @throws TrainyardError when the service rejects the whole batch; the signal's reason
    */
-  async run(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+  async send(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
-      while (this.#hasWork) {
-        const wasDisconnected = await this.#sendAndReplace(client, signal).then(
+      while (this.#remaining.size > 0) {
+        const wasDisconnected = await this.#push(client, signal).then(
           () => [...this.#remaining.values()].some(({ brokenConnections }) => brokenConnections > 0),
-          (error) => {
-            signal.throwIfAborted();
-            if (!isTemporaryFailure(error)) throw error;
-            return true;
-          },
+          (error) => throwUnlessTemporary(error, signal),
         );
-        if (!wasDisconnected) continue;
-        this.#enter({ state: 'waiting' });
-        await waitForService(client, this.dataset.id, signal);
+        if (wasDisconnected) await this.#waitForService(client, signal);
       }
       if (this.#failures.size > 0) await this.#withdraw(client, [...this.#failures.keys()], signal);
-      this.#enter({ state: 'done' });
+      this.#enter({ state: this.#replacing.size > 0 ? 'replacing' : 'done' });
     } finally {
       this.inFlight = [];
     }
+  }
+
+  /** Removes what the uploaded files replace, once they are checked. @throws as `send` */
+  async replace(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    while (this.#replacing.size > 0) {
+      const wasDisconnected = await this.#replaceEntries(client, signal).then(
+        () => false,
+        (error) => throwUnlessTemporary(error, signal),
+      );
+      if (wasDisconnected) await this.#waitForService(client, signal);
+    }
+    // A file may have been sent again meanwhile.
+    this.#enter({ state: this.#remaining.size > 0 ? 'queued' : 'done' });
+  }
+
+  async #waitForService(client: TrainyardClient, signal: AbortSignal): Promise<void> {
+    this.#enter({ state: 'waiting' });
+    await waitForService(client, this.dataset.id, signal);
   }
 
   /** Withdraws the pending uploads of a cancelled batch, so that the dataset does not wait for them. */
@@ -148,7 +174,7 @@ export class UploadBatch {
 
   /** Puts an interrupted batch back in the queue. */
   requeue(): void {
-    this.#enter({ state: 'queued' });
+    if (!this.hasEnded) this.#enter({ state: 'queued' });
   }
 
   /** Stops the batch until the user retries it, or for good. */
@@ -166,17 +192,26 @@ export class UploadBatch {
 
   dismiss(file: QueuedFile): void {
     this.#failures.delete(file);
+    this.#conflicts.delete(file);
   }
 
-  async #sendAndReplace(client: TrainyardClient, signal: AbortSignal): Promise<void> {
-    if (this.#remaining.size > 0) await this.#push(client, signal);
+  /** Forgets why a file failed that was uploaded since. */
+  dismissNamed(name: string): void {
+    for (const file of this.#failures.keys()) if (file.name === name) this.#failures.delete(file);
+  }
+
+  async #replaceEntries(client: TrainyardClient, signal: AbortSignal): Promise<void> {
     for (const [file, replaces] of this.#replacing) {
       this.#enter({ state: 'replacing' });
-      const reason = await replaceEntry(client, this.dataset.id, { name: file.name, replaces, signal });
+      const failed = await replaceEntry(client, this.dataset.id, { name: file.name, replaces, signal });
       this.#replacing.delete(file);
-      if (reason === undefined) continue;
-      this.#countUploaded(file, -1);
-      this.#fail(file, reason);
+      if (failed?.why === 'rejected') {
+        this.#countUploaded(file, -1);
+        this.#fail(file, failed.reason);
+      } else {
+        if (failed !== undefined) this.#conflicts.set(file, failed.reason);
+        this.#onUploaded(file);
+      }
     }
   }
 
@@ -204,6 +239,7 @@ export class UploadBatch {
     } else {
       this.#countUploaded(file, 1);
       if (file.replaces !== undefined) this.#replacing.set(file, file.replaces);
+      else this.#onUploaded(file);
     }
   }
 
@@ -246,4 +282,11 @@ export class UploadBatch {
     this.phase = phase;
     this.#onChange();
   }
+}
+
+/** Returns true if the service was unreachable for a while. @throws the signal's reason, and any other error */
+function throwUnlessTemporary(error: unknown, signal: AbortSignal): true {
+  signal.throwIfAborted();
+  if (!isTemporaryFailure(error)) throw error;
+  return true;
 }

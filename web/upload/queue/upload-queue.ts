@@ -11,14 +11,14 @@ import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 const PUBLISH_EVERY_MS = 100;
 
 /**
- * Uploads batches of files sequentially. It lives as long as the page: it continues while the user visits other views, and
+ * Uploads batches of files sequentially; while the files of one are checked that replace others, it sends the next. It lives as long as the page: it continues while the user visits other views, and
  * after the user has signed out and in again.
  */
 export class UploadQueue {
   #batches: readonly UploadBatch[] = [];
   #client: TrainyardClient | undefined;
   #isPaused = false;
-  #isRunning = false;
+  readonly #isRunning = { sending: false, replacing: false };
   #stop = new AbortController();
   readonly #speed = new Speed();
   readonly #listeners = new Set<() => void>();
@@ -32,10 +32,15 @@ export class UploadQueue {
     this.#start();
   }
 
-  /** Appends a batch, and removes batches that ended without failures. */
+  /** Appends a batch, and removes batches that ended without a message. */
   add(dataset: { id: string; name: string }, files: readonly QueuedFile[], { hidden }: { hidden: number }): void {
-    const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon });
-    this.#batches = [...this.#batches.filter(({ hasEnded, failures }) => !hasEnded || failures.length > 0), batch];
+    const onUploaded = ({ name }: QueuedFile) => {
+      for (const other of this.#batches) if (other.dataset.id === dataset.id) other.dismissNamed(name);
+    };
+    const batch = new UploadBatch(dataset, files, { hidden, onChange: this.#publishSoon, onUploaded });
+    const isShown = ({ hasEnded, failures, conflicts }: UploadBatch) =>
+      !hasEnded || failures.length + conflicts.length > 0;
+    this.#batches = [...this.#batches.filter(isShown), batch];
     this.#start();
   }
 
@@ -94,34 +99,38 @@ export class UploadQueue {
 
   #interrupt(): void {
     this.#stop.abort(new DOMException('Interrupted.', 'AbortError'));
+    this.#stop = new AbortController();
     this.#speed.reset();
   }
 
   #start(): void {
     this.#publish();
-    if (!this.#isRunning) void this.#run();
+    void this.#run('sending');
+    void this.#run('replacing');
   }
 
-  async #run(): Promise<void> {
-    this.#isRunning = true;
-    for (let batch = this.#next(); batch !== undefined && this.#client !== undefined; batch = this.#next()) {
-      this.#stop = new AbortController();
+  async #run(work: 'sending' | 'replacing'): Promise<void> {
+    if (this.#isRunning[work]) return;
+    this.#isRunning[work] = true;
+    for (let batch = this.#next(work); batch !== undefined && this.#client !== undefined; batch = this.#next(work)) {
       await this.#runBatch(batch, this.#client, this.#stop.signal);
-      this.#publish();
+      this.#start();
     }
-    this.#isRunning = false;
+    this.#isRunning[work] = false;
   }
 
-  #next(): UploadBatch | undefined {
+  #next(work: 'sending' | 'replacing'): UploadBatch | undefined {
+    const next = work === 'sending' ? 'queued' : 'replacing';
     const isNext = ({ phase: { state } }: UploadBatch) =>
-      state === 'cancelling' || (state === 'queued' && !this.#isPaused);
+      (state === 'cancelling' && work === 'sending') || (state === next && !this.#isPaused);
     return this.#batches.find(isNext);
   }
 
   async #runBatch(batch: UploadBatch, client: TrainyardClient, signal: AbortSignal): Promise<void> {
     try {
       if (batch.phase.state === 'cancelling') await batch.withdraw(client, signal);
-      else await batch.run(client, signal);
+      else if (batch.phase.state === 'replacing') await batch.replace(client, signal);
+      else await batch.send(client, signal);
     } catch (error) {
       if (signal.aborted) return batch.requeue();
       const status = error instanceof TrainyardError ? error.status : undefined;

@@ -24,6 +24,8 @@ export interface UploadsSnapshot {
   readonly secondsLeft: number | undefined;
   readonly inFlight: UploadBatch['inFlight'];
   readonly failures: readonly UploadFailure[];
+  /** Files that are stored beside the entry that they should have replaced. */
+  readonly conflicts: readonly UploadFailure[];
   readonly isUnfinished: boolean;
 }
 
@@ -60,6 +62,7 @@ export function snapshotOf(
     secondsLeft: bytesPerSecond ? (bytes.total - bytes.uploaded - bytes.sent) / bytesPerSecond : undefined,
     inFlight: parts.flatMap(({ inFlight }) => inFlight),
     failures: parts.flatMap(({ failures }) => failures),
+    conflicts: batches.flatMap(({ conflicts }) => conflicts),
     isUnfinished: batches.some(({ isUnfinished }) => isUnfinished),
   };
 }
