@@ -107,7 +107,8 @@ export class CaptionWrites {
     );
     const written: { file: StoredFile; condition: WriteCondition | undefined }[] = [];
     await forEachConcurrent(captions.entries(), MAX_CONCURRENT_WRITES, async ([i, caption]) => {
-      const file = await this.#write(key, { ...caption, id: ids[i]! }, signal);
+      // A stream that is being read has a listener on its signal: one signal for all of them would have too many.
+      const file = await this.#write(key, { ...caption, id: ids[i]! }, AbortSignal.any([signal]));
       if ('upload' in file) written.push({ file, condition: caption.condition });
       else results.push({ filename: caption.filename, outcome: 'rejected', problem: file });
     });
