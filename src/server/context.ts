@@ -6,6 +6,7 @@ import type { CaptionWrites } from '../service/bulk/caption-writes.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
 import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
+import type { InPieces } from '../service/dependencies.js';
 import type { Downloads } from '../service/download/downloads.js';
 import type { ReadLinks } from '../service/download/read-links.js';
 import type { HistoryService } from '../service/history/history-service.js';
@@ -44,6 +45,8 @@ export interface ServerDependencies {
   readonly readLinks: ReadLinks;
   /** Resolves when the account may begin another piece of work. */
   readonly takeTurn: (accountId: string) => Promise<void>;
+  /** Runs work about many files, one at a time. */
+  readonly inPieces: InPieces;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;

@@ -47,7 +47,7 @@ export interface DatasetScope {
   readonly isShare: boolean;
 }
 
-const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
+export const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
 
 /** A dataset and its status at one moment, without its files. */
 export interface DatasetSummary {

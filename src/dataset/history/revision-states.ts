@@ -1,5 +1,6 @@
 import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
+import { ITEMS_PER_PIECE } from '../../pieces.js';
 import { digestOf } from '../digest.js';
 import { stemOf } from '../media.js';
 import type { PastFile } from './revisions.js';
@@ -25,8 +26,8 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
 }
 
 /**
- * Yields the states of revisions, from the newest to the oldest. From one to the next, only the files that differ are
- * looked at, apart from the digest itself.
+ * Yields the states of revisions, from the newest to the oldest, and `undefined` where others may go on. From one to the next,
+ * only the files that differ are looked at, apart from the digest itself.
  *
  * @param versions every file that is in one of these revisions
  * @param options.numbers in descending order
@@ -35,12 +36,18 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
 export function* revisionStates(
   versions: readonly VersionedFile[],
   { numbers, role }: { numbers: readonly number[]; role: Role },
-): Generator<RevisionState> {
+): Generator<RevisionState | undefined> {
   const [newest] = numbers;
   if (newest === undefined) return;
   const files = new Map(filesIn(versions, newest).map((file) => [file.filename, file]));
+  yield;
   const stems = stemGroupsOf([...files.values()]);
-  let counts = [...stems.values()].reduce<StemCounts>((sum, group) => recount(sum, [], group), countsOfStem([]));
+  let counts: StemCounts = countsOfStem([]);
+  let counted = 0;
+  for (const group of stems.values()) {
+    if (counted++ % ITEMS_PER_PIECE === 0) yield;
+    counts = recount(counts, [], group);
+  }
   const [byAdded, byRemoved] = [
     groupByKey(versions, ({ upload }) => upload.addedIn ?? 0),
     groupByKey(versions, ({ removedIn }) => removedIn ?? Number.POSITIVE_INFINITY),
@@ -61,6 +68,7 @@ export function* revisionStates(
       stems.set(stem, after);
       counts = recount(counts, before, after);
     }
+    yield;
     yield { number, digest: digestOf([...files.values()]), isReady: isReady(countsInRole(counts, role)) };
     previous = number;
   }

@@ -17,15 +17,14 @@ import {
 import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
 import type { DatasetView } from '../../service/datasets.js';
-import { manifestOf } from '../../service/history/revision-manifests.js';
+import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
 import { withTimeout } from '../../with-timeout.js';
 import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
-import { largeJsonOf } from '../limits/large-json.js';
+import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
-import { sendJson } from './download/send-json.js';
 import { streamAllEvents, streamEvents } from './events.js';
 
 const route = routesTagged('datasets');
@@ -107,7 +106,7 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
           return waitForStatusChange(watchDataset(key, signal));
         });
       }
-      const jsonOf = (view: DatasetView, pieces: Pieces) => largeJsonOf(viewToWire(view), pieces);
+      const jsonOf = async (view: DatasetView, pieces: Pieces) => largeJsonOf(await viewToWire(view, pieces), pieces);
       return sendJson(reply, await datasets.viewed(key, scopeOf(request), jsonOf));
     },
   );
@@ -124,12 +123,15 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const { accountId, params, query } = request;
       const key = { accountId, id: params.id };
       const { revision, digest } = query;
+      const jsonOf: UseManifest<Buffer> = async (manifest, pieces) =>
+        largeJsonOf(await manifestToWire(manifest, pieces), pieces);
+      const signal = disconnectSignal(reply);
       if (digest !== undefined) {
-        return manifestToWire(await history.manifestWithDigest(key, digest.toLowerCase(), disconnectSignal(reply)));
+        return sendJson(reply, await history.manifestWithDigest(key, digest.toLowerCase(), signal, jsonOf));
       }
-      if (revision !== undefined) return manifestToWire(await history.manifest(key, revision, disconnectSignal(reply)));
-      const jsonOf = (view: DatasetView, pieces: Pieces) => largeJsonOf(manifestToWire(manifestOf(view)), pieces);
-      return sendJson(reply, await datasets.viewed(key, scopeOf(request), jsonOf));
+      if (revision !== undefined) return sendJson(reply, await history.manifest(key, revision, signal, jsonOf));
+      const viewed = (view: DatasetView, pieces: Pieces) => jsonOf(manifestOf(view), pieces);
+      return sendJson(reply, await datasets.viewed(key, scopeOf(request), viewed));
     },
   );
 

@@ -12,12 +12,14 @@ import {
 } from '../../api/schemas.js';
 import type { WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { MAX_ITEMS_AT_ONCE, mapInPieces } from '../../pieces.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
+import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
@@ -63,7 +65,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         errors: ['invalid_name', 'unsupported_type', 'precondition_failed', 'quota_exceeded'],
       }),
     },
-    async (request) => {
+    async (request, reply) => {
       const { accountId, params, body } = request;
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
@@ -76,8 +78,13 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
         headers,
         expires_at: timeOf(expiresAt),
       });
-      const linksByName = await links.linksFor(reserved, context.now());
-      return { uploads: Object.fromEntries([...linksByName].map(([name, link]) => [name, linkToWire(link)])) };
+      const json = await context.inPieces(accountId, async (pieces) => {
+        if (reserved.size > MAX_ITEMS_AT_ONCE) await pieces.begin();
+        const made = [...(await links.linksFor(reserved, context.now()))];
+        const uploads = new Map(await mapInPieces(made, pieces, ([name, link]) => [name, linkToWire(link)] as const));
+        return largeJsonOf({ uploads }, pieces);
+      });
+      return sendJson(reply, json);
     },
   );
 

@@ -17,11 +17,13 @@ import {
   revisionsQuery,
 } from '../../api/request-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
+import { mapInPieces } from '../../pieces.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
 import type { DifferenceWithTexts, RevisionDifference } from '../../service/history/revision-difference.js';
 import { authorOf } from '../author.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
+import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { fileToWire, timeOf } from '../to-wire.js';
 
 const route = routesTagged('history');
@@ -66,11 +68,13 @@ export function registerHistoryRoutes(app: App, { history, accounts, limits }: R
       response: { 200: wireRevisionWithFiles },
       errors: ['revision_not_found', 'invalid_field'],
     }),
-    async (request) => {
+    async (request, reply) => {
       const { number } = request.params;
-      const files = await history.files(keyOf(request), number);
-      const revision = await history.revision(keyOf(request), number);
-      return { ...revisionToWire(revision, request), manifest: files.map(fileToWire) };
+      const revision = revisionToWire(await history.revision(keyOf(request), number), request);
+      const json = await history.ownManifest(keyOf(request), number, async ({ files }, pieces) => {
+        return largeJsonOf({ ...revision, manifest: await mapInPieces(files, pieces, fileToWire) }, pieces);
+      });
+      return sendJson(reply, json);
     },
   );
 

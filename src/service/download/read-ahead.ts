@@ -10,8 +10,9 @@ export interface ArchivedFile {
 /** Files up to this size are read ahead. */
 const SMALL_BYTES = 256 * 1024;
 
-/** Limit of all bytes read ahead. */
+/** Limits of what is read ahead. A megabyte may be a hundred thousand captions, and to open all of them takes seconds. */
 const MAX_AHEAD_BYTES = 1024 * 1024;
+const MAX_AHEAD_FILES = 64;
 
 /**
  * Yields files in order with their bytes, reading small ones ahead. The caller must read the bytes of a file to their end
@@ -28,7 +29,7 @@ export async function* readAhead<F extends ArchivedFile>(
     for (; next < files.length; next++) {
       const file = files[next]!;
       if (file.upload.sizeBytes > SMALL_BYTES) continue;
-      if (aheadBytes + file.upload.sizeBytes > MAX_AHEAD_BYTES) return;
+      if (aheadBytes + file.upload.sizeBytes > MAX_AHEAD_BYTES || ahead.size === MAX_AHEAD_FILES) return;
       aheadBytes += file.upload.sizeBytes;
       const bytes = readWhole(file, read);
       // Prevents an unhandled rejection. The error is thrown when the file's turn comes.

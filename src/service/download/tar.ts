@@ -8,8 +8,7 @@ const BLOCK_BYTES = 512;
 const END = Buffer.alloc(2 * BLOCK_BYTES);
 
 /**
- * Writes files as one tar stream, in order. Memory does not depend on file size, and holds one header of half a kilobyte
- * per file.
+ * Writes files as one tar stream, in order. Memory does not depend on file size: a header is made when its file is sent.
  *
  * @param read opens the bytes of a file; if it fails, the stream is destroyed with its error before `sizeBytes` are sent
  * @returns `open` starts the stream at the byte `from`, 0 by default; files that end before it are not read
@@ -18,13 +17,12 @@ export function tarOf<F extends ArchivedFile>(
   files: readonly F[],
   read: (file: F) => Promise<AsyncIterable<Buffer>>,
 ): { sizeBytes: number; open: (from?: number) => Readable } {
-  const headers = files.map(headerOf);
-  const sizes = files.map(({ upload }, i) => headers[i]!.length + upload.sizeBytes + paddingOf(upload.sizeBytes));
+  const sizes = files.map((file) => headerBytesOf(file) + paddedBytes(file.upload.sizeBytes));
   const sizeBytes = sizes.reduce((sum, size) => sum + size, END.length);
   const open = (from = 0) => {
     let [first, skipped] = [0, 0];
     while (first < files.length && skipped + sizes[first]! <= from) skipped += sizes[first++]!;
-    const parts = partsOf(files.slice(first), headers.slice(first), read);
+    const parts = partsOf(files.slice(first), read);
     return Readable.from(withoutStart(parts, from - skipped), { objectMode: false });
   };
   return { sizeBytes, open };
@@ -32,12 +30,10 @@ export function tarOf<F extends ArchivedFile>(
 
 async function* partsOf<F extends ArchivedFile>(
   files: readonly F[],
-  headers: readonly Buffer[],
   read: (file: F) => Promise<AsyncIterable<Buffer>>,
 ): AsyncGenerator<Buffer> {
-  let i = 0;
   for await (const { file, bytes } of readAhead(files, read)) {
-    yield headers[i++]!;
+    yield headerOf(file);
     yield* bytes;
     const padding = paddingOf(file.upload.sizeBytes);
     if (padding > 0) yield END.subarray(0, padding);
@@ -57,6 +53,10 @@ function paddingOf(sizeBytes: number): number {
   return (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
 }
 
+function paddedBytes(sizeBytes: number): number {
+  return sizeBytes + paddingOf(sizeBytes);
+}
+
 /** The longest name in a header of its own; a longer one may still fit if it can be divided at a slash. */
 const MAX_NAME_BYTES = 100;
 const MAX_PREFIX_BYTES = 155;
@@ -69,15 +69,26 @@ function headerOf({ filename, upload }: ArchivedFile): Buffer {
   const mtime = new Date(Math.floor(upload.finalizedAt / MICROS_PER_SECOND) * 1000);
   const header = blockOf({ type: 'File', path: filename, size: upload.sizeBytes, mode: 0o644, mtime });
   if (fits(filename)) return header;
-  const name = Buffer.from(`${filename}\0`);
+  const name = Buffer.alloc(paddedBytes(longNameBytes(filename)));
+  name.write(filename);
   const longName = blockOf({
     type: 'NextFileHasLongPath',
     path: '././@LongLink',
-    size: name.length,
+    size: longNameBytes(filename),
     mode: 0o644,
     mtime,
   });
-  return Buffer.concat([longName, name, END.subarray(0, paddingOf(name.length)), header]);
+  return Buffer.concat([longName, name, header]);
+}
+
+/** The length of the header of a file, without making it: to make those of all files would take seconds. */
+function headerBytesOf({ filename }: ArchivedFile): number {
+  return fits(filename) ? BLOCK_BYTES : 2 * BLOCK_BYTES + paddedBytes(longNameBytes(filename));
+}
+
+/** The bytes of a name that ends with a zero. */
+function longNameBytes(filename: string): number {
+  return Buffer.byteLength(filename) + 1;
 }
 
 function blockOf(fields: ConstructorParameters<typeof Header>[0]): Buffer {

@@ -37,7 +37,7 @@ const HEADERS_PER_CHUNK = 500;
 /** A file in an archive. */
 interface Entry {
   readonly file: StoredFile;
-  readonly name: Buffer;
+  readonly nameBytes: number;
   readonly sizeBytes: number;
   /** The position of its local header in the archive. */
   readonly offset: number;
@@ -57,11 +57,11 @@ export function zipOf(
   const entries: Entry[] = [];
   let [offset, directoryBytes] = [0, 0];
   for (const file of files) {
-    const name = Buffer.from(file.filename);
-    const entry = { file, name, sizeBytes: file.upload.sizeBytes, offset, crc: 0 };
+    const nameBytes = Buffer.byteLength(file.filename);
+    const entry = { file, nameBytes, sizeBytes: file.upload.sizeBytes, offset, crc: 0 };
     entries.push(entry);
-    offset += localHeaderOf(entry).length + entry.sizeBytes + descriptorOf(entry).length;
-    directoryBytes += centralHeaderOf(entry).length;
+    offset += localHeaderBytes(entry) + entry.sizeBytes + descriptorBytes(entry);
+    directoryBytes += centralHeaderBytes(entry);
   }
   const end = endOf(entries.length, { directoryBytes, directoryAt: offset });
   const body = Readable.from(partsOf(entries, read, end), { objectMode: false });
@@ -92,21 +92,27 @@ async function* partsOf(
 
 /** The header before the bytes (4.3.7). The CRC is not known yet, so CRC and sizes are in the descriptor (4.4.4). */
 function localHeaderOf(entry: Entry): Buffer {
-  // This extra field makes the sizes in the descriptor eight bytes wide (4.3.9.2).
-  const extra = zip64Extra(isLarge(entry) ? [0, 0] : []);
-  const header = Buffer.alloc(30);
+  const header = Buffer.alloc(localHeaderBytes(entry));
   header.writeUInt32LE(0x04034b50, 0);
   writeCommon(header, entry, 4);
   header.writeUInt32LE(isLarge(entry) ? FULL_32 : 0, 18);
   header.writeUInt32LE(isLarge(entry) ? FULL_32 : 0, 22);
-  header.writeUInt16LE(entry.name.length, 26);
-  header.writeUInt16LE(extra.length, 28);
-  return Buffer.concat([header, entry.name, extra]);
+  writeName(header, entry, { lengthAt: 26, nameAt: 30, numbers: localNumbers(entry) });
+  return header;
+}
+
+function localHeaderBytes(entry: Entry): number {
+  return 30 + entry.nameBytes + zip64Bytes(localNumbers(entry));
+}
+
+/** The numbers of the extra field that makes the sizes in the descriptor eight bytes wide (4.3.9.2). */
+function localNumbers(entry: Entry): readonly number[] {
+  return isLarge(entry) ? [0, 0] : [];
 }
 
 /** The data descriptor after the bytes (4.3.9). */
 function descriptorOf(entry: Entry): Buffer {
-  const descriptor = Buffer.alloc(isLarge(entry) ? 24 : 16);
+  const descriptor = Buffer.alloc(descriptorBytes(entry));
   descriptor.writeUInt32LE(0x08074b50, 0);
   descriptor.writeUInt32LE(entry.crc, 4);
   if (isLarge(entry)) {
@@ -119,23 +125,34 @@ function descriptorOf(entry: Entry): Buffer {
   return descriptor;
 }
 
+function descriptorBytes(entry: Entry): number {
+  return isLarge(entry) ? 24 : 16;
+}
+
 /** The file's header in the central directory (4.3.12). */
 function centralHeaderOf(entry: Entry): Buffer {
-  const { crc, name, offset, sizeBytes } = entry;
-  // Only the numbers that do not fit into four bytes, in this order (4.5.3).
-  const extra = zip64Extra([...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])]);
-  const header = Buffer.alloc(46);
+  const { crc, offset, sizeBytes } = entry;
+  const header = Buffer.alloc(centralHeaderBytes(entry));
   header.writeUInt32LE(0x02014b50, 0);
   header.writeUInt16LE(MADE_BY, 4);
   writeCommon(header, entry, 6);
   header.writeUInt32LE(crc, 16);
   header.writeUInt32LE(Math.min(sizeBytes, FULL_32), 20);
   header.writeUInt32LE(Math.min(sizeBytes, FULL_32), 24);
-  header.writeUInt16LE(name.length, 28);
-  header.writeUInt16LE(extra.length, 30);
+  writeName(header, entry, { lengthAt: 28, nameAt: 46, numbers: centralNumbers(entry) });
   header.writeUInt32LE(ATTRIBUTES, 38);
   header.writeUInt32LE(Math.min(offset, FULL_32), 42);
-  return Buffer.concat([header, name, extra]);
+  return header;
+}
+
+function centralHeaderBytes(entry: Entry): number {
+  return 46 + entry.nameBytes + zip64Bytes(centralNumbers(entry));
+}
+
+/** Only the numbers that do not fit into four bytes, in this order (4.5.3). */
+function centralNumbers(entry: Entry): readonly number[] {
+  const { offset, sizeBytes } = entry;
+  return [...(isLarge(entry) ? [sizeBytes, sizeBytes] : []), ...(offset >= FULL_32 ? [offset] : [])];
 }
 
 /** Writes the fields that both headers share: version, flags, method and time. */
@@ -176,14 +193,24 @@ function endOf(
   return Buffer.concat([zip64, end]);
 }
 
-/** The extra field for numbers that do not fit into four bytes (4.5.3). */
-function zip64Extra(numbers: readonly number[]): Buffer {
-  if (numbers.length === 0) return Buffer.alloc(0);
-  const extra = Buffer.alloc(4 + 8 * numbers.length);
-  extra.writeUInt16LE(0x0001, 0);
-  extra.writeUInt16LE(8 * numbers.length, 2);
-  for (const [i, number] of numbers.entries()) extra.writeBigUInt64LE(BigInt(number), 4 + 8 * i);
-  return extra;
+/** Writes the lengths of the name and of the extra field for numbers that do not fit into four bytes (4.5.3), and both. */
+function writeName(
+  header: Buffer,
+  { file, nameBytes }: Entry,
+  { lengthAt, nameAt, numbers }: { lengthAt: number; nameAt: number; numbers: readonly number[] },
+): void {
+  header.writeUInt16LE(nameBytes, lengthAt);
+  header.writeUInt16LE(zip64Bytes(numbers), lengthAt + 2);
+  header.write(file.filename, nameAt);
+  if (numbers.length === 0) return;
+  const extraAt = nameAt + nameBytes;
+  header.writeUInt16LE(0x0001, extraAt);
+  header.writeUInt16LE(8 * numbers.length, extraAt + 2);
+  for (const [i, number] of numbers.entries()) header.writeBigUInt64LE(BigInt(number), extraAt + 4 + 8 * i);
+}
+
+function zip64Bytes(numbers: readonly number[]): number {
+  return numbers.length === 0 ? 0 : 4 + 8 * numbers.length;
 }
 
 function isLarge({ sizeBytes }: Entry): boolean {

@@ -1,11 +1,11 @@
-import type { Author, Dataset, StoredFile } from '../../dataset/dataset.js';
+import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
+import { type DatasetKey, type DatasetService, datasetNotFound, WHOLE_ACCOUNT } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
-import { manifestOf, type RevisionManifest, RevisionManifests, type RevisionView } from './revision-manifests.js';
+import { manifestOf, RevisionManifests, type RevisionView, type UseManifest } from './revision-manifests.js';
 
 /** Lists, restores and pins the revisions of datasets. */
 export class HistoryService {
@@ -54,29 +54,30 @@ export class HistoryService {
     return differenceOfRevisions({ catalog, downloads: this.#downloads, inPieces }, key, query);
   }
 
-  /** @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
-  async manifest(key: DatasetKey, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    return this.#manifests.manifest(await this.#findDataset(key), number, signal);
+  /** Uses a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */
+  async manifest<T>(key: DatasetKey, number: number, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
+    return this.#manifests.manifest(await this.#findDataset(key), number, signal, use);
   }
 
   /**
-   * The files of a revision, by name.
+   * Uses a revision without the states of its linked datasets.
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`
    */
-  async files(key: DatasetKey, number: number): Promise<readonly StoredFile[]> {
-    return (await this.#manifests.ownManifest(await this.#findDataset(key), number)).files;
+  async ownManifest<T>(key: DatasetKey, number: number, use: UseManifest<T>): Promise<T> {
+    return this.#manifests.ownManifest(await this.#findDataset(key), number, use);
   }
 
   /**
-   * The newest kept state with this digest that is READY.
+   * Uses the newest kept state with this digest that is READY.
    *
    * @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason
    */
-  async manifestWithDigest(key: DatasetKey, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
-    const view = await this.#datasets.view(key);
-    if (view.digest === digest) return manifestOf(view);
-    return this.#manifests.withDigest(view.dataset, digest, signal);
+  async manifestWithDigest<T>(key: DatasetKey, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
+    const latest = await this.#datasets.viewed(key, WHOLE_ACCOUNT, async (view, pieces) => {
+      return view.digest === digest ? { used: await use(manifestOf(view), pieces) } : { dataset: view.dataset };
+    });
+    return 'used' in latest ? latest.used : this.#manifests.withDigest(latest.dataset, digest, signal, use);
   }
 
   /**

@@ -47,6 +47,9 @@ export interface RevisionManifest {
   readonly links?: readonly ManifestLink[];
 }
 
+/** Makes something of a manifest. Of those with many files, there is one at a time until then. */
+export type UseManifest<T> = (manifest: RevisionManifest, pieces: Pieces) => Promise<T>;
+
 /** The manifest of a dataset as it is now. */
 export function manifestOf(view: DatasetView): RevisionManifest {
   const { dataset, status, digest, filesDigest, files, links } = view;
@@ -79,34 +82,38 @@ export class RevisionManifests {
   }
 
   /**
-   * The files of a revision, together with the last states that the linked datasets had while it was the latest.
+   * Uses the files of a revision, together with the last states that the linked datasets had while it was the latest.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
-  async manifest(dataset: Dataset, number: number, signal: AbortSignal): Promise<RevisionManifest> {
-    const own = await this.ownManifest(dataset, number);
-    if (own.digest === undefined) return own;
-    const moments = await this.#momentsOf(dataset, signal);
-    for (const moment of moments) if (moment.target.number === number) return manifestAt(moment, own);
-    return own;
+  async manifest<T>(dataset: Dataset, number: number, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
+    const moment = await this.#momentOf(dataset, number, signal);
+    return this.ownManifest(dataset, number, (own, pieces) => {
+      return use(own.digest === undefined || moment === undefined ? own : manifestAt(moment, own), pieces);
+    });
+  }
+
+  async #momentOf(dataset: Dataset, number: number, signal: AbortSignal): Promise<Moment | undefined> {
+    for (const moment of await this.#momentsOf(dataset, signal)) if (moment.target.number === number) return moment;
+    return undefined;
   }
 
   /**
-   * The newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
+   * Uses the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
    * of the linked datasets of that moment.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
-  async withDigest(dataset: Dataset, digest: string, signal: AbortSignal): Promise<RevisionManifest> {
+  async withDigest<T>(dataset: Dataset, digest: string, signal: AbortSignal, use: UseManifest<T>): Promise<T> {
     for await (const number of this.#numbersWithDigest(dataset, digest, signal)) {
-      const manifest = await this.#ownManifestWithDigest(dataset, number, digest);
-      if (manifest !== undefined) return manifest;
+      const found = await this.#withOwnDigest(dataset, { number, digest }, use);
+      if (found !== undefined) return found.used;
     }
     for (const moment of await this.#momentsOf(dataset, signal)) {
       if (moment.digest !== digest) continue;
-      const { target } = moment;
-      const manifest = await this.#ownManifestWithDigest(dataset, target.number, target.digest);
-      if (manifest !== undefined) return manifestAt(moment, manifest);
+      const useAt: UseManifest<T> = (own, pieces) => use(manifestAt(moment, own), pieces);
+      const found = await this.#withOwnDigest(dataset, moment.target, useAt);
+      if (found !== undefined) return found.used;
     }
     const [latest] = await this.viewsOf(dataset, await this.#catalog.revisions.page(dataset.id, { limit: 1 }));
     const now = latest?.isReady ? ` The digest of its files now is ${latest.digest}.` : '';
@@ -116,21 +123,25 @@ export class RevisionManifests {
   }
 
   /**
-   * The files of a revision, without the states of linked datasets.
+   * Uses the files of a revision, without the states of linked datasets.
    *
    * @throws ServiceError `revision_not_found`
    */
-  ownManifest(dataset: Dataset, number: number): Promise<RevisionManifest> {
-    return this.#inPieces(dataset.accountId, (pieces) => this.#ownManifest(dataset, number, pieces));
+  ownManifest<T>(dataset: Dataset, number: number, use: UseManifest<T>): Promise<T> {
+    return this.#inPieces(dataset.accountId, async (pieces) => {
+      return use(await this.#ownManifest(dataset, number, pieces), pieces);
+    });
   }
 
   async #ownManifest(dataset: Dataset, number: number, pieces: Pieces): Promise<RevisionManifest> {
     const { id } = dataset;
     const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number, pieces });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
-    await pieces.pause();
-    const [state] = revisionStates(files, { numbers: [number], role: dataset.role });
-    await pieces.pause();
+    let state: RevisionState | undefined;
+    for (const found of revisionStates(files, { numbers: [number], role: dataset.role })) {
+      state ??= found;
+      await pieces.pause();
+    }
     return {
       dataset,
       revision: number,
@@ -141,15 +152,16 @@ export class RevisionManifests {
   }
 
   /** `undefined` if the files of the revision have no longer the digest that is known of them. */
-  async #ownManifestWithDigest(
+  async #withOwnDigest<T>(
     dataset: Dataset,
-    number: number,
-    digest: string,
-  ): Promise<RevisionManifest | undefined> {
+    { number, digest }: { number: number; digest: string },
+    use: UseManifest<T>,
+  ): Promise<{ used: T } | undefined> {
     try {
-      const manifest = await this.ownManifest(dataset, number);
-      // A recheck may have found a damaged file since the digest was stored.
-      return manifest.digest === digest ? manifest : undefined;
+      return await this.ownManifest(dataset, number, async (own, pieces) => {
+        // A recheck may have found a damaged file since the digest was stored.
+        return own.digest === digest ? { used: await use(own, pieces) } : undefined;
+      });
     } catch (error) {
       // Retention has deleted it in the meantime.
       if (error instanceof ServiceError && error.code === 'revision_not_found') return undefined;
@@ -225,10 +237,10 @@ export class RevisionManifests {
     const numbers = unknown.map(({ number }) => number);
     const states = new Map<number, RevisionState>();
     for (const state of revisionStates(files, { numbers, role })) {
-      states.set(state.number, state);
+      if (state !== undefined) states.set(state.number, state);
       // Large work has its turns already.
       if (files.length > MAX_ITEMS_AT_ONCE) await range.pieces.pause();
-      else await this.#takeTurn(accountId);
+      else if (state !== undefined) await this.#takeTurn(accountId);
     }
     await kept.saveFindings(
       datasetId,

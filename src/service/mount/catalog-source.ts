@@ -20,6 +20,8 @@ import {
 } from './mount-source.js';
 import { copyFromFolder } from './staging/copy-from-folder.js';
 
+const itself = async (manifest: RevisionManifest) => manifest;
+
 /** A dataset of a catalog that this process can read, also while a server uses it. */
 export function catalogSource(
   installation: {
@@ -65,12 +67,12 @@ export function catalogSource(
     const current = await latest();
     const { dataset } = current;
     if (revision !== undefined && revision !== current.revision) {
-      const earlier = await manifests.manifest(dataset, revision, signal);
+      const earlier = await manifests.manifest(dataset, revision, signal, itself);
       if (dataset.links.length > 0 && earlier.links === undefined) throw statesUnknown(dataset.name, revision);
       return earlier;
     }
     if (wanted.digest === undefined || wanted.digest === current.digest) return current;
-    return manifests.withDigest(dataset, wanted.digest, signal).catch((error) => {
+    return manifests.withDigest(dataset, wanted.digest, signal, itself).catch((error) => {
       throw digestNotKept(error) ?? error;
     });
   };

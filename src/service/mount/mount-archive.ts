@@ -4,15 +4,16 @@ import type { Micros, StoredFile } from '../../dataset/dataset.js';
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
-import type { DatasetKey, DatasetService, DatasetView } from '../datasets.js';
+import { mapInPieces, type Pieces } from '../../pieces.js';
+import { type DatasetKey, type DatasetService, type DatasetView, WHOLE_ACCOUNT } from '../datasets.js';
 import type { Downloads } from '../download/downloads.js';
 import type { ArchivedFile } from '../download/read-ahead.js';
 import { tarOf } from '../download/tar.js';
 import type { HistoryService } from '../history/history-service.js';
-import { manifestOf, type RevisionManifest } from '../history/revision-manifests.js';
+import { manifestOf, type RevisionManifest, type UseManifest } from '../history/revision-manifests.js';
 import { filesToMount, recordedDatasetsOf } from './folder-plans.js';
 import { statesUnknown, type WantedState } from './mount-source.js';
-import { RECORD_NAME, type RecordedDataset, recordText } from './mounted-folder.js';
+import { RECORD_NAME, type RecordedDataset, recordInPieces } from './mounted-folder.js';
 
 interface ReadyState extends RevisionManifest {
   readonly digest: string;
@@ -54,25 +55,23 @@ export class MountArchives {
    * @throws ServiceError `not_ready`, `dataset_not_found`, `revision_not_found`; the signal's reason
    */
   async find(key: DatasetKey, wanted: WantedState, signal: AbortSignal): Promise<MountArchive> {
-    const state = await this.#stateOf(key, wanted, signal);
-    const { dataset, digest, links = [] } = state;
-    const linked: ReadyState[] = [];
-    for (const link of links) {
-      const found = await this.#services.history.manifest({ ...key, id: link.dataset.id }, link.revision, signal);
-      if (found.digest === undefined || found.digest !== link.digest) {
-        const message = `The files of "${link.dataset.name}" with which "${dataset.name}" was READY are no longer intact. Try again.`;
-        throw new ServiceError('not_ready', message);
-      }
-      linked.push({ ...found, digest: found.digest });
-    }
-    const together = recordedDatasetsOf({
-      ...{ datasetId: dataset.id, name: dataset.name, digest },
-      links: links.map(({ slot }, i) => {
-        const { dataset: each, digest: linkedDigest } = linked[i]!;
-        return { slot, datasetId: each.id, name: each.name, digest: linkedDigest };
-      }),
+    const { state, own } = await this.#withState(key, wanted, signal, async (found, pieces) => {
+      return { state: found, own: await folderOf(found, togetherOf(found), pieces) };
     });
-    return { state, folders: [...linked, state].map((each) => folderOf(each, together)) };
+    const linked: ArchivedFolder[] = [];
+    for (const { dataset, revision, digest } of state.links ?? []) {
+      const linkedKey = { ...key, id: dataset.id };
+      const folder = await this.#services.history.manifest(linkedKey, revision, signal, (found, pieces) => {
+        if (found.digest === undefined || found.digest !== digest) {
+          const message = `The files of "${dataset.name}" with which "${state.dataset.name}" was READY are no longer intact. Try again.`;
+          throw new ServiceError('not_ready', message);
+        }
+        // Its name may have changed since.
+        return folderOf({ ...found, dataset, digest }, togetherOf(state), pieces);
+      });
+      linked.push(folder);
+    }
+    return { state, folders: [...linked, own] };
   }
 
   /**
@@ -97,27 +96,46 @@ export class MountArchives {
     return { sha256: hash.digest('hex'), ...tarOf(entries, read) };
   }
 
-  async #stateOf(key: DatasetKey, { digest, revision }: WantedState, signal: AbortSignal): Promise<ReadyState> {
+  async #withState<T>(
+    key: DatasetKey,
+    { digest, revision }: WantedState,
+    signal: AbortSignal,
+    use: (state: ReadyState, pieces: Pieces) => Promise<T>,
+  ): Promise<T> {
     const { datasets, history } = this.#services;
     if (digest !== undefined) {
-      return { ...(await history.manifestWithDigest(key, digest.toLowerCase(), signal)), digest: digest.toLowerCase() };
+      const wanted = digest.toLowerCase();
+      const useFound: UseManifest<T> = (found, pieces) => use({ ...found, digest: wanted }, pieces);
+      return history.manifestWithDigest(key, wanted, signal, useFound);
     }
     if (revision !== undefined) {
-      const manifest = await history.manifest(key, revision, signal);
-      const { name, links } = manifest.dataset;
-      if (manifest.digest === undefined) {
-        const message = `Revision ${revision} of "${name}" is not fit to train on, and only a READY one can be mounted.`;
-        throw new ServiceError('not_ready', message);
-      }
-      if (links.length > 0 && manifest.links === undefined) {
-        throw new ServiceError('not_ready', statesUnknown(name, revision).message);
-      }
-      return { ...manifest, digest: manifest.digest };
+      return history.manifest(key, revision, signal, (found, pieces) => use(readyRevision(found), pieces));
     }
-    const view = await datasets.view(key);
-    if (view.digest === undefined) throw notReady(view);
-    return { ...manifestOf(view), digest: view.digest };
+    return datasets.viewed(key, WHOLE_ACCOUNT, (view, pieces) => {
+      if (view.digest === undefined) throw notReady(view);
+      return use({ ...manifestOf(view), digest: view.digest }, pieces);
+    });
   }
+}
+
+/** @throws ServiceError `not_ready` */
+function readyRevision(manifest: RevisionManifest): ReadyState {
+  const { dataset, revision, digest } = manifest;
+  if (digest === undefined) {
+    const message = `Revision ${revision} of "${dataset.name}" is not fit to train on, and only a READY one can be mounted.`;
+    throw new ServiceError('not_ready', message);
+  }
+  if (dataset.links.length > 0 && manifest.links === undefined) {
+    throw new ServiceError('not_ready', statesUnknown(dataset.name, revision).message);
+  }
+  return { ...manifest, digest };
+}
+
+function togetherOf({ dataset: { id, name }, digest, links = [] }: ReadyState): RecordedDataset[] | undefined {
+  const linked = links.map(({ slot, dataset, digest: linkedDigest = '' }) => {
+    return { slot, datasetId: dataset.id, name: dataset.name, digest: linkedDigest };
+  });
+  return recordedDatasetsOf({ datasetId: id, name, digest, links: linked });
 }
 
 /**
@@ -142,27 +160,28 @@ function notReady({ dataset, status, findings }: DatasetView): ServiceError {
 }
 
 /** Of what differs between two downloads of one digest (time, version, boot), the record has nothing. */
-function folderOf(
+async function folderOf(
   { dataset, digest, files: all }: ReadyState,
   together: RecordedDataset[] | undefined,
-): ArchivedFolder {
+  pieces: Pieces,
+): Promise<ArchivedFolder> {
   const { id, name, role, createdAt: modifiedAt } = dataset;
   const files = filesToMount({ role, files: all });
   const mtimeMs = Math.floor(modifiedAt / 1_000_000) * 1000;
-  const record = recordText({
+  const record = {
     dataset_id: id,
     name,
     digest,
     ...(together !== undefined && { mounted_with: together }),
     source: 'tar',
     boot_id: null,
-    files: files.map(({ filename, upload }) => ({
+    files: await mapInPieces(files, pieces, ({ filename, upload }) => ({
       filename,
       mounted_name: mountedNameOf(filename),
       sha256: upload.sha256,
       size_bytes: upload.sizeBytes,
       mtime_ms: mtimeMs,
     })),
-  });
-  return { name, files, record: Buffer.from(record), modifiedAt };
+  };
+  return { name, files, record: await recordInPieces(record, pieces), modifiedAt };
 }

@@ -6,6 +6,7 @@ import type { LinkSlot } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
+import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
 import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
@@ -195,6 +196,25 @@ export async function writeRecord(folder: string, record: Omit<MountRecord, 'for
 /** The content of `.mount.json`. */
 export function recordText(record: Omit<MountRecord, 'format'>): string {
   return `${JSON.stringify({ format: RECORD_FORMAT, ...record }, null, 1)}\n`;
+}
+
+/** The texts around the files of a record, its last field, and around those of a part of them. */
+const RECORD_END = ']\n}\n';
+const PART_BEGIN = '{\n "files": [';
+const PART_END = '\n ]\n}';
+
+/** As `recordText` of a record whose last field are its files, in UTF-8 and in pieces. */
+export async function recordInPieces(record: Omit<MountRecord, 'format'>, { pause }: Pieces): Promise<Buffer> {
+  const { files } = record;
+  if (files.length <= ITEMS_PER_PIECE) return Buffer.from(recordText(record));
+  const parts = [Buffer.from(recordText({ ...record, files: [] }).slice(0, -RECORD_END.length))];
+  for (let from = 0; from < files.length; from += ITEMS_PER_PIECE) {
+    const part = JSON.stringify({ files: files.slice(from, from + ITEMS_PER_PIECE) }, null, 1);
+    parts.push(Buffer.from(`${from === 0 ? '' : ','}${part.slice(PART_BEGIN.length, -PART_END.length)}`));
+    await pause();
+  }
+  parts.push(Buffer.from(`\n ${RECORD_END}`));
+  return Buffer.concat(parts);
 }
 
 /** Writes a file durably and atomically, through `PATH.new`. */

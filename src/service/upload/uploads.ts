@@ -87,6 +87,7 @@ export class Uploads {
         leaseToken: null,
       } as const;
       reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
+      if (reserved.size % FILES_PER_TRANSACTION === 0) await takeTurn(key.accountId);
     }
     const files = [...reserved.values()];
     await this.#requireConditions(key, files);

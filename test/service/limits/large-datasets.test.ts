@@ -45,6 +45,8 @@ test.each([
   ['manifest', () => api.raw('HEAD', `/${id}/manifest`)],
   ['pairs', () => api.raw('GET', `/${id}/pairs`)],
   ['archive', () => api.raw('HEAD', `/${id}/zip`)],
+  ['archive to mount', () => api.raw('HEAD', `/${id}/tar`)],
+  ['list of checksums', () => api.raw('GET', `/${id}/sha256sums`)],
 ])('other requests are answered while the %s of thirty thousand files is made', async (_, ask) => {
   const asking = ask().then(async (response) => {
     expect(response.status).toBe(200);

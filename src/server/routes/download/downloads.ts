@@ -20,7 +20,7 @@ import { etagOf } from '../../conditions.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
-import { sendJson } from './send-json.js';
+import { sendJson } from '../../limits/large-json.js';
 import { captionTexts } from './caption-texts.js';
 import { matches, NOT_MODIFIED, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 

@@ -7,6 +7,6 @@ export async function saveLatestState(kept: Revisions, { id, role, revision: num
   const { revisions, files } = await kept.range(id, { from: number, to: number });
   const [latest] = revisions;
   if (latest === undefined || latest.isReady !== null) return;
-  const [state] = revisionStates(files, { numbers: [number], role });
+  const [state] = [...revisionStates(files, { numbers: [number], role })].filter((found) => found !== undefined);
   if (state !== undefined) await kept.saveFindings(id, [{ ...state, changedAt: latest.changedAt }]);
 }
