@@ -3,7 +3,7 @@ import { type DatasetFile, liveUntil, type Micros, type Role, type StoredFile } 
 import { mediaTypeOf, mountedNameOf, stemOf } from './media.js';
 import { nearestName } from '../nearest-name.js';
 import { finish, ITEMS_PER_PIECE } from '../pieces.js';
-import { type ErrorProblem, errorIn, type Problem, type Warning, warningIn } from './problems.js';
+import { type ErrorProblem, errorIn, listedNames, type Problem, type Warning, warningIn } from './problems.js';
 
 /** All errors and warnings about the files of a dataset. */
 export interface Findings {
@@ -16,9 +16,6 @@ type NamedFile = Pick<StoredFile, 'filename' | 'kind'>;
 
 /** The number of orphaned captions that get a suggestion: the search for the nearest name is quadratic. */
 const MAX_SUGGESTIONS = 20;
-
-/** Names that a message about several files lists. */
-const MAX_NAMES = 10;
 
 /** Findings with others before them. */
 export function withFindings({ errors, warnings }: Findings, problems: readonly Problem[]): Findings {
@@ -133,7 +130,7 @@ function imageFindings(stored: readonly NamedFile[], role: 'control' | 'mask'): 
   for (const group of stemGroupsOf(media).values()) {
     const names = group.map(({ filename }) => filename);
     if (names.length > 1) {
-      const message = `${names.join(' and ')} have the same name before the extension, and the trainer takes one of them. Delete or rename the others.`;
+      const message = `${listedNames(names, ' and ')} have the same name before the extension, and the trainer takes one of them. Delete or rename the others.`;
       findings.push(warningIn(names[0] ?? '', 'SHARED_STEM', message));
     }
     findings.push(...collisions(group));
@@ -153,9 +150,7 @@ function clipAsMask({ filename }: NamedFile): Warning {
 }
 
 function unusedCaptions(filenames: readonly string[], role: 'control' | 'mask'): Warning {
-  const more = filenames.length - MAX_NAMES;
-  const names = `${filenames.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more.toLocaleString('en')} more` : ''}`;
-  const message = `Captions in a ${role} dataset are kept, and the trainer does not read them: ${names}.`;
+  const message = `Captions in a ${role} dataset are kept, and the trainer does not read them: ${listedNames(filenames)}.`;
   return { severity: 'warning', code: 'UNUSED_CAPTION', message };
 }
 
@@ -172,7 +167,7 @@ function missingCaption({ filename }: NamedFile): ErrorProblem {
 
 function sharedStem(media: readonly NamedFile[]): Warning {
   const names = media.map((file) => file.filename);
-  const message = `${names.join(' and ')} have the same name before the extension, so the trainer gives them the same caption.`;
+  const message = `${listedNames(names, ' and ')} have the same name before the extension, so the trainer gives them the same caption.`;
   return warningIn(names[0] ?? '', 'SHARED_STEM', message);
 }
 

@@ -72,6 +72,16 @@ export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.
 /** How the advice begins for an image that the trainer does not read. */
 export const CONVERT_ADVICE = 'Convert it';
 
+/** Names that a message lists. */
+const MAX_LISTED_NAMES = 10;
+
+/** Up to ten names; of more, the first ten and how many others there are. */
+export function listedNames(names: readonly string[], between = ', '): string {
+  const more = names.length - MAX_LISTED_NAMES;
+  if (more <= 0) return names.join(between);
+  return `${names.slice(0, MAX_LISTED_NAMES).join(', ')} and ${more.toLocaleString('en-US')} more`;
+}
+
 /** An error of one file. */
 export function errorIn(filename: string, code: ErrorProblemCode, message: string): ErrorProblem {
   return { severity: 'error', code, filename, message };

@@ -1,13 +1,10 @@
 import { nearestName } from '../../nearest-name.js';
 import type { LinkSlot, Status } from '../dataset.js';
-import type { ErrorProblem, Problem, Warning } from '../problems.js';
+import { type ErrorProblem, listedNames, type Problem, type Warning } from '../problems.js';
 import { imageThatTrainerTakes, PAIR_FAULTS, type PairFault } from './pair-faults.js';
 import type { PairGroups, PairProof } from './pair-proof.js';
 import { MAX_CONTROL_ASPECT, MIN_CONTROL_SIDE } from './pair-sizes.js';
 import { slotText } from './roles.js';
-
-/** Names that a message lists; it says how many more there are. */
-const MAX_NAMES = 10;
 
 /** Stems for which a similar name is looked for: the search is quadratic. */
 const MAX_SUGGESTIONS = 20;
@@ -50,7 +47,7 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
   const [noun, linked] = [isMask ? 'mask' : 'control', textOf(link)];
   const stems = link.proof[fault];
   const n = stems.length;
-  const names = listOf(stems);
+  const names = listedNames(stems);
   switch (fault) {
     case 'missing': {
       const what = `${linked} has no ${noun} for ${count(n, 'image')} of ${quoted(targetName)}: ${names}.`;
@@ -59,7 +56,7 @@ function problemOf(fault: PairFault, link: JudgedLink, targetName: string): Prob
       return { severity: 'error', code, message: [what, advice, ...hintsOf(link)].join(' ') };
     }
     case 'ambiguous': {
-      const choices = listOf(stems.map((stem) => choiceOf(stem, link)));
+      const choices = listedNames(stems.map((stem) => choiceOf(stem, link)));
       const what = `${linked} has several images of one name, of which the trainer takes one: ${choices}.`;
       const code = isMask ? 'AMBIGUOUS_MASK' : 'AMBIGUOUS_CONTROL';
       return { severity: 'error', code, message: `${what} Delete or rename the others.` };
@@ -110,9 +107,11 @@ function hintsOf({ groups, proof }: JudgedLink): string[] {
     return file === undefined ? [] : [`${file.filename} for ${stem}`];
   });
   return [
-    ...(unread.length > 0 ? [`The trainer does not read ${listOf(unread.map((file) => file.filename))} there.`] : []),
+    ...(unread.length > 0
+      ? [`The trainer does not read ${listedNames(unread.map((file) => file.filename))} there.`]
+      : []),
     ...(similar.length > 0
-      ? [`Perhaps these were meant: ${listOf(similar)}. Names must be equal in every letter.`]
+      ? [`Perhaps these were meant: ${listedNames(similar)}. Names must be equal in every letter.`]
       : []),
   ];
 }
@@ -122,18 +121,12 @@ function choiceOf(stem: string, { groups }: JudgedLink): string {
   const images = (groups.get(stem) ?? []).filter(({ kind }) => kind === 'image');
   const taken = imageThatTrainerTakes(images);
   const others = images.filter((file) => file !== taken).map(({ filename }) => filename);
-  return `${taken?.filename ?? stem} (not ${others.join(' or ')})`;
+  return `${taken?.filename ?? stem} (not ${listedNames(others, ' or ')})`;
 }
 
 /** `"railway-depth" (control 1)`. */
 function textOf({ name, slot }: JudgedLink): string {
   return `${quoted(name)} (${slotText(slot)})`;
-}
-
-function listOf(names: readonly string[]): string {
-  const more = names.length - MAX_NAMES;
-  const listed = names.slice(0, MAX_NAMES).join(', ');
-  return more > 0 ? `${listed} and ${more.toLocaleString('en-US')} more` : listed;
 }
 
 function quoted(name: string): string {
