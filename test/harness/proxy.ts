@@ -32,6 +32,8 @@ export type Fault =
   | 'lose-answer'
   /** Forwards the request, and breaks the connection in the middle of the answer. */
   | 'cut-answer'
+  /** Forwards the request, and falls silent in the middle of the answer, until the client disconnects. */
+  | 'stall-answer'
   /** Forwards this many bytes, and holds the rest until `release` is called or the client disconnects. */
   | { readonly holdAfterBytes: number }
   /** Forwards the request, and changes the answer. */
@@ -104,6 +106,7 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     const altered = typeof fault === 'object' && 'alter' in fault ? fault.alter(whole) : whole;
     const sent = altered.body;
     response.writeHead(incoming.statusCode ?? 502, { ...altered.headers, 'content-length': sent.length });
+    if (fault === 'stall-answer') return void response.write(sent.subarray(0, sent.length >> 1));
     if (fault !== 'cut-answer') return void response.end(sent);
     // Not with a reset, which would discard bytes that have arrived and are not read yet.
     response.write(sent.subarray(0, sent.length >> 1), () => request.socket.destroy());

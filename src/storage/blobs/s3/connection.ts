@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { CompleteMultipartUploadCommand, S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import type { Readable } from 'node:stream';
+import {
+  CompleteMultipartUploadCommand,
+  type PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+} from '@aws-sdk/client-s3';
 import { BackendUnusable } from '../../backend-unusable.js';
 import type { S3Location } from './location.js';
 
@@ -155,4 +161,50 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+}
+
+/** Makes the signature cover the SHA-256 of the body, so that the store rejects a body with other bytes. */
+export function withKnownHash(command: PutObjectCommand, sha256: string): PutObjectCommand {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
+      return next(args);
+    },
+    { step: 'build', name: 'knownSha256' },
+  );
+  return command;
+}
+
+/**
+ * Fails when the sender is idle for too long. The time that the reader takes for a chunk does not count.
+ *
+ * @throws Error that `isTransient` accepts
+ */
+export async function* withIdleTimeout(
+  body: Readable,
+  { idleMs, onWait }: { idleMs: number; onWait?: (ms: number) => void },
+): AsyncGenerator<Buffer> {
+  const chunks = body.iterator({ destroyOnReturn: true });
+  try {
+    for (;;) {
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        body.destroy();
+      }, idleMs);
+      const since = performance.now();
+      const next = await chunks.next().finally(() => clearTimeout(timer));
+      onWait?.(performance.now() - since);
+      if (isLate) throw timedOut(`no byte arrived for ${idleMs} ms`);
+      if (next.done) return;
+      yield next.value as Buffer;
+    }
+  } finally {
+    body.destroy();
+  }
+}
+
+/** An error that `isTransient` accepts. */
+export function timedOut(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
 }

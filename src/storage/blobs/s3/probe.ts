@@ -12,7 +12,8 @@ import {
 import { isPreconditionFailed, isTransient, startError, statusOfError } from './errors.js';
 import { presigningOf } from './presigning.js';
 import { PROBE_LINK_SECONDS, putThrough } from './probe-links.js';
-import { type S3Bucket, type StoreCapabilities, versionOf, withKnownHash } from './s3-bucket.js';
+import { withKnownHash } from './connection.js';
+import { type S3Bucket, type StoreCapabilities, versionOf } from './s3-bucket.js';
 
 /** The prefix of the keys of test objects. */
 export const PROBE_FOLDER = '.probe/';

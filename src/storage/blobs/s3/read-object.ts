@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../../dataset/errors.js';
 import { BlobDamaged } from '../blobs.js';
-import { totalMsOf } from './connection.js';
+import { timedOut, totalMsOf, withIdleTimeout } from './connection.js';
 import { isTransient, storeError } from './errors.js';
 import type { OpenObject, S3Bucket } from './s3-bucket.js';
 
@@ -52,33 +51,4 @@ export async function* resumingBody(
       body = again.body;
     }
   }
-}
-
-/** Fails when the sender is idle for too long. The time that the reader takes for a chunk does not count. */
-async function* withIdleTimeout(
-  body: Readable,
-  { idleMs, onWait }: { idleMs: number; onWait: (ms: number) => void },
-): AsyncGenerator<Buffer> {
-  const chunks = body.iterator({ destroyOnReturn: true });
-  try {
-    for (;;) {
-      let isLate = false;
-      const timer = setTimeout(() => {
-        isLate = true;
-        body.destroy();
-      }, idleMs);
-      const since = performance.now();
-      const next = await chunks.next().finally(() => clearTimeout(timer));
-      onWait(performance.now() - since);
-      if (isLate) throw timedOut(`no byte arrived for ${idleMs} ms`);
-      if (next.done) return;
-      yield next.value as Buffer;
-    }
-  } finally {
-    body.destroy();
-  }
-}
-
-function timedOut(message: string): Error {
-  return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
 }

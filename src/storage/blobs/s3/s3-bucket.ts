@@ -12,7 +12,14 @@ import {
 import { ServiceError } from '../../../dataset/errors.js';
 import { withTimeout } from '../../../with-timeout.js';
 import { BlobChanged, BlobDamaged, type FoundBlob, type ObjectPage } from '../blobs.js';
-import { type Connection, type Timeouts, totalMsOf, withDeadline } from './connection.js';
+import {
+  type Connection,
+  type Timeouts,
+  totalMsOf,
+  withDeadline,
+  withIdleTimeout,
+  withKnownHash,
+} from './connection.js';
 import { isMissing, isPreconditionFailed, isRefusedRead, isTransient, storeError } from './errors.js';
 import type { S3Location } from './location.js';
 
@@ -118,7 +125,9 @@ export class S3Bucket {
         });
         // The SDK does not close a body that it has not read to the end.
         const answer = await sent.finally(() => Body.destroy());
-        return hasMd5(answer, body.md5, capabilities) ? versionOf(answer) : await this.#readVersion(key, body.md5);
+        return hasMd5(answer, body.md5, capabilities)
+          ? versionOf(answer)
+          : await this.#readVersion(key, body.md5, deadline);
       });
     } catch (error) {
       if (!isPreconditionFailed(error)) throw storeError(error);
@@ -132,12 +141,20 @@ export class S3Bucket {
    * Reads an object of ours whose ETag is not the MD5 of the bytes that were sent, and deletes it unless the bytes are right.
    *
    * @returns its version
-   * @throws ServiceError `unavailable` if the store has other bytes, or another ETag for them
+   * @throws ServiceError `unavailable` if the store has other bytes, or another ETag for them, or does not return them in time
    */
-  async #readVersion(key: string, md5: string): Promise<string> {
-    const opened = await this.get(key);
+  async #readVersion(key: string, md5: string, deadline: AbortSignal): Promise<string> {
+    const opened = await this.get(key, { signal: deadline });
     const hash = createHash('md5');
-    for await (const chunk of opened?.body ?? []) hash.update(chunk);
+    try {
+      for await (const chunk of opened === undefined ? [] : withIdleTimeout(opened.body, this.timeouts)) {
+        deadline.throwIfAborted();
+        hash.update(chunk);
+      }
+    } catch (error) {
+      // Not to be tried again: another PUT would find the object, and take its ETag for the version.
+      throw storeError(error);
+    }
     if (opened?.version === md5 && hash.digest('hex') === md5) return md5;
     await this.delete([key]);
     throw otherBytes(`The MD5 of ${key} is ${md5}`, opened?.answer ?? {});
@@ -277,16 +294,4 @@ export function otherBytes(expectation: string, { ETag }: TaggedAnswer): Service
   return new ServiceError('unavailable', 'The file store has stored other bytes than it was sent. Try again.', {
     cause: new Error(`${expectation}, and its ETag ${ETag}.`),
   });
-}
-
-/** Makes the signature cover the SHA-256 of the body, so that the store rejects a body with other bytes. */
-export function withKnownHash(command: PutObjectCommand, sha256: string): PutObjectCommand {
-  command.middlewareStack.add(
-    (next) => (args) => {
-      (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
-      return next(args);
-    },
-    { step: 'build', name: 'knownSha256' },
-  );
-  return command;
 }

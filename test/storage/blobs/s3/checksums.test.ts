@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test } from 'vitest';
 import { BlobDamaged } from '../../../../src/storage/blobs/blobs.js';
+import { TIMEOUTS, type Timeouts } from '../../../../src/storage/blobs/s3/connection.js';
 import { onS3, openS3 } from '../../../harness/backends.js';
 import { type Fault, startProxy } from '../../../harness/proxy.js';
 
@@ -26,7 +27,7 @@ const retagged: Fault = {
 };
 
 /** A store behind a proxy that injects a fault into the first `times` requests of a method for a key. */
-async function openFaulty(options: { spoolBytes?: number } = {}) {
+async function openFaulty(options: { spoolBytes?: number; timeouts?: Timeouts } = {}) {
   const proxy = await startProxy(process.env.TEST_S3_ENDPOINT!);
   onTestFinished(() => proxy.close());
   const opened = await openS3({ ...options, parameters: { endpoint: proxy.url } });
@@ -80,6 +81,21 @@ onS3(() => {
     });
     await expect(staged.commit()).rejects.toMatchObject({ code: 'unavailable' });
     expect(await bucket.keys()).toEqual([]);
+  });
+
+  test.each([
+    ['falls silent', 'stall-answer'],
+    ['breaks off', 'cut-answer'],
+  ] as const)('a store that %s while its bytes are compared is unavailable', async (_, fault) => {
+    // Without a limit for the silence, the test would wait for the deadline.
+    const { proxy, stage } = await openFaulty({ timeouts: { ...TIMEOUTS, idleMs: 500, totalMs: 3_600_000 } });
+    const staged = await stage();
+    proxy.rule(({ method, path }) => {
+      if (!path.includes('d/a')) return undefined;
+      return method === 'PUT' ? retagged : method === 'GET' ? fault : undefined;
+    });
+    await expect(staged.commit()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(proxy.requests('PUT', 'd/a')).toHaveLength(1);
   });
 
   test('a part with a wrong ETag is sent once more', async () => {
