@@ -92,7 +92,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
 
 function NewSecret({ secret, onClose }: { secret: string; onClose: () => void }) {
   return (
-    <Dialog title="The new token" onClose={onClose}>
+    <Dialog title="The new token" onClose={onClose} staysOnClickOutside>
       <p>Copy it now. It is not stored, and not shown again.</p>
       <CopyLine text={secret} what="the token" />
       <p>On the machine that uses it, run this, and paste the token when it asks:</p>

@@ -56,10 +56,10 @@ export function DialogForm(props: DialogFormProps) {
   return (
     <form onSubmit={submit} className="flex flex-col gap-4">
       {children}
-      <p role="alert" className="text-sm wrap-anywhere text-bad empty:hidden">
-        {failure}
-      </p>
       <DialogActions>
+        <p role="alert" className="basis-full text-sm wrap-anywhere text-bad empty:hidden">
+          {failure}
+        </p>
         {aside}
         <Button onClick={onCancel}>Cancel</Button>
         <WriteButton type="submit" kind={kind} disabled={isBusy || isDisabled}>

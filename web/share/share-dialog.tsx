@@ -47,7 +47,7 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
     });
 
   return (
-    <Dialog title={`Share ${name}`} onClose={onClose}>
+    <Dialog title={`Share ${name}`} onClose={onClose} staysOnClickOutside={made !== undefined}>
       <p className="text-sm">
         Who has the link sees the current images, clips and captions of this dataset and can download them, without an
         account. It shows no other dataset and no earlier revision, and changes nothing.

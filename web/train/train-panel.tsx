@@ -77,8 +77,18 @@ function Step({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
+/** An absolute path of Linux or Windows. Quoted in the lines, `~` would not be expanded; and no trainer finds a folder without a name. */
+const ABSOLUTE_PATH = /^(\/|[A-Za-z]:[\\/])/;
+
+/** Calls `onChange` with absolute paths only, and says of others that the lines keep the last one. */
 function RootField({ root, onChange }: { root: string; onChange: (root: string) => void }) {
   const id = useId();
+  const [text, setText] = useState(root);
+  const isAbsolute = ABSOLUTE_PATH.test(text.trim());
+  const change = (next: string) => {
+    setText(next);
+    if (ABSOLUTE_PATH.test(next.trim())) onChange(next.trim());
+  };
   return (
     <div className="flex flex-wrap items-center gap-2 text-sm">
       <label htmlFor={id} className="text-muted">
@@ -88,10 +98,15 @@ function RootField({ root, onChange }: { root: string; onChange: (root: string) 
         id={id}
         autoComplete="off"
         spellCheck={false}
-        value={root}
-        onChange={({ target }) => onChange(target.value)}
+        value={text}
+        onChange={({ target }) => change(target.value)}
+        aria-invalid={!isAbsolute}
+        aria-describedby={`${id}-error`}
         className="min-h-9 w-56 rounded-lg border border-line bg-page px-3 font-mono"
       />
+      <p id={`${id}-error`} role="alert" className="text-bad wrap-anywhere empty:hidden">
+        {isAbsolute ? '' : `Write a path from the root, such as ${USUAL_ROOT}. The lines below still have ${root}.`}
+      </p>
     </div>
   );
 }

@@ -6,10 +6,13 @@ interface DialogProps {
   readonly children: ReactNode;
   /** A class that sets the maximum width. */
   readonly width?: string;
+  /** A click outside does not close it: it shows what is not shown again. */
+  readonly staysOnClickOutside?: boolean;
 }
 
 /** A modal dialog, open as long as it is rendered. Escape and a click outside of it call `onClose`. */
-export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogProps) {
+export function Dialog(props: DialogProps) {
+  const { title, onClose, children, width = 'max-w-lg', staysOnClickOutside = false } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   // A layout effect closes it before it leaves the page; the browser then restores the focus.
@@ -27,7 +30,7 @@ export function Dialog({ title, onClose, children, width = 'max-w-lg' }: DialogP
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      onClick={(event) => event.target === dialog.current && !staysOnClickOutside && onClose()}
       className={`m-auto w-[calc(100%-2rem)] scroll-py-24 rounded-xl border border-line bg-panel p-0 text-text backdrop:bg-black/50 ${width}`}
     >
       <div className="flex flex-col gap-4 p-4 sm:p-6">

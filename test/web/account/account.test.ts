@@ -24,6 +24,8 @@ describeInBrowser('the page Account', (site) => {
     const dialog = page.getByRole('dialog', { name: 'The new token' });
     const secret = (await dialog.getByText(/^ty_/).textContent()) ?? '';
     await dialog.getByText(`login ${site.server.url}`).waitFor();
+    // Outside of the dialog, where a stray click must not lose the token.
+    await page.mouse.click(2, 2);
     await dialog.getByRole('button', { name: 'Done' }).click();
     const made = new Api(site.server.url, secret);
     expect((await made.list()).status).toBe(200);
@@ -38,6 +40,23 @@ describeInBrowser('the page Account', (site) => {
       .getByRole('region', { name: 'Storage' })
       .getByText(/of 11\.0 TB/)
       .waitFor();
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('says in view why a token was not made, however long its name is', async () => {
+    for (let i = 0; i < 8; i++) await site.api.newDataset(`wagons to choose ${i}`);
+    const { page, browserErrors } = await site.open('/account', { width: 375, height: 667 });
+    await page.getByRole('button', { name: 'New token' }).click();
+    await page.getByRole('group', { name: /Only these datasets/ }).waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('x'.repeat(300));
+    await page.getByRole('button', { name: 'Make the token' }).click();
+    const alert = page.getByRole('dialog').getByRole('alert');
+    await alert.getByText('is not valid').waitFor();
+    const { y = 0, height = 0 } = (await alert.boundingBox()) ?? {};
+    const isSeen = await alert.evaluate((element, at) => element.contains(document.elementFromPoint(100, at)), y + 4);
+    expect([isSeen, y + height < 667]).toEqual([true, true]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     expect(browserErrors).toEqual([]);
   });
 

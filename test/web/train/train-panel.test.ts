@@ -66,6 +66,21 @@ describeInBrowser('the steps to a training run', (site) => {
     expect(await settings.textContent()).not.toContain('num_frames');
   });
 
+  test('keep the last folder of datasets that is a path from the root, and say so', async () => {
+    const { page, browserErrors } = await readyDataset('for a folder');
+    const root = train(page).getByLabel('Folder of datasets there');
+    await root.fill('/srv/sets');
+    for (const text of ['', '~/sets', 'sets']) {
+      await root.fill(text);
+      await train(page).getByRole('alert').getByText('The lines below still have /srv/sets.').waitFor();
+      await train(page).getByText('--into /srv/sets').waitFor();
+    }
+    await root.fill(' /data ');
+    await train(page).getByText('--into /data').waitFor();
+    expect(await train(page).getByText('still have').count()).toBe(0);
+    expect(browserErrors).toEqual([]);
+  });
+
   test('need no Node, with a link', async () => {
     const { page, browserErrors } = await readyDataset('without node');
     await train(page).getByRole('group', { name: 'The training machine' }).getByText('has curl and tar alone').click();

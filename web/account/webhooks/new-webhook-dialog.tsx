@@ -17,7 +17,7 @@ export function NewWebhookDialog({ onClose }: { onClose: () => void }) {
   return secret === undefined ? (
     <WebhookForm onMade={setSecret} onClose={onClose} />
   ) : (
-    <Dialog title="The secret of the new webhook" onClose={onClose}>
+    <Dialog title="The secret of the new webhook" onClose={onClose} staysOnClickOutside>
       <p>
         Copy it now. It is not shown again. Your receiver compares the signature of each request with it, before it uses
         the body.
