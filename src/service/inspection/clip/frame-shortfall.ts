@@ -8,9 +8,13 @@ const MAX_NOT_CODED_BYTES = 20;
 /** The most frames before a key frame in display order and after it in the file: 16, in H.264 and HEVC. */
 const MAX_LEADING_FRAMES = 16;
 
+/** Less than the time between any two frames. */
+const MAX_ROUNDING_SECONDS = 1e-6;
+
 /**
  * Decides if a clip of which fewer frames than packets were decoded, without an error, is intact. Decoders skip:
- * - frames at the start that refer to frames before it, in clips cut from a longer one (open GOP; RASL pictures of HEVC)
+ * - frames after the first key frame that refer to frames before it, in clips cut from a longer one (open GOP; RASL
+ *   pictures of HEVC)
  * - empty packets, and pictures that are not coded (AVI and MPEG-4 Part 2 have them where the picture does not change)
  * - one of the two packets of a frame whose fields are stored on their own (interlaced H.264 and MPEG-2)
  * - hidden frames of VP8, to which others refer
@@ -22,13 +26,16 @@ export async function isShortfallIntact(
 ): Promise<boolean> {
   const first = await firstDecoded(ffmpeg, file, limits);
   const firstPts = first?.pts ?? Number.NEGATIVE_INFINITY;
+  // Those that precede the first decoded frame in the file as well belong to a damaged key frame.
+  let hasFirst = first?.pts === undefined;
   const packets = { all: 0, leading: 0, empty: 0, notCoded: 0 };
   const track = await listPackets(ffmpeg, file, {
     ...limits,
     onFrame: ({ pts, sizeBytes }) => {
       packets.all++;
       // Matroska has no negative times: frames that are before the first one have none.
-      if (pts === undefined || pts < firstPts) packets.leading++;
+      if (hasFirst && (pts === undefined || pts < firstPts)) packets.leading++;
+      hasFirst ||= pts !== undefined && Math.abs(pts - firstPts) < MAX_ROUNDING_SECONDS;
       if (sizeBytes === 0) packets.empty++;
       if (sizeBytes <= MAX_NOT_CODED_BYTES) packets.notCoded++;
     },

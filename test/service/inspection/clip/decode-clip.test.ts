@@ -112,6 +112,17 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
       );
     });
 
+    test('a damaged key frame at the start is an error, also if the decoder skips the frames up to the next silently', async () => {
+      const bytes = await readFile(new URL('../../../fixtures/clips/upright.mp4', import.meta.url));
+      // The message of x264, which precedes the picture in the first frame, becomes a slice of another picture.
+      bytes[bytes.indexOf(Buffer.of(0x06, 0x05, 0xff))] = 0x01;
+      const inspection = await inspectAndDecode(await written('no-key-frame.mp4', bytes), 'a.mp4');
+      expect(inspection).toMatchObject({
+        ok: false,
+        problem: { message: expect.stringContaining('7 of its 15 frames') },
+      });
+    });
+
     test('fewer frames than the tables promise are an error, also without an error of the decoder', async () => {
       const promised = { ...claimed({ frames: 30, format: 'mp4' }) };
       const inspection = await decodeInspected({ path: clips['h264.mp4'], filename: 'a.mp4', inspection: promised });
