@@ -10,8 +10,8 @@ import { folderWith } from '../harness/folder.js';
 import { newRoot } from '../harness/mounting.js';
 import {
   documentsOf,
-  type ScriptedService,
   type Script,
+  type ScriptedService,
   sendForever,
   sendJson,
   startScriptedService,
@@ -166,6 +166,15 @@ describe('other answers', () => {
       expect([code, stdout, stderr]).toEqual([76, '', expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
     }
   });
+
+  test('a status that HTTP does not have is one line', async () => {
+    const service = await startScriptedService(
+      DATASET,
+      onList((response) => response.socket?.end('HTTP/1.1 999 \r\nContent-Length: 2\r\n\r\n{}')),
+    );
+    const { code, stdout, stderr } = await run(['ls'], service);
+    expect([code, stdout, stderr]).toEqual([76, '', expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
+  });
 });
 
 /** Sets the clipboard, clears the screen, hides text, shows text in another order, and begins another line. */
@@ -296,6 +305,19 @@ describe('an answer without end', () => {
     const { code, stderr, megabytes } = await measured(['ls'], service);
     expect([code, stderr]).toEqual([65, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
     expect(megabytes).toBeLessThan(300);
+  });
+
+  test('is not waited for where it is the error of a file', async () => {
+    const service = await startScriptedService(DATASET, ({ path }, response) => {
+      if (path.endsWith('/archive'))
+        return sendJson(response, 404, { error_code: 404003, error_message: 'no such route' });
+      if (!path.includes('/files/')) return false;
+      response.writeHead(400).write(' ');
+      const timer = setInterval(() => response.write(' '), 1000);
+      return response.on('close', () => clearInterval(timer));
+    });
+    const { code, stderr } = await run(['pull', 'railway', await newRoot()], service);
+    expect([code, stderr]).toEqual([65, expect.stringMatching(/^trainyard: [^\n]{10,400}\n$/)]);
   });
 
   test.each(['mount', 'pull'])('is no file for %s', async (command) => {

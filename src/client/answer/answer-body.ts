@@ -1,3 +1,4 @@
+import { withTimeout } from '../../with-timeout.js';
 import { errorFor, invalidAnswer, type TrainyardError } from '../trainyard-error.js';
 
 /** The longest JSON answer that is read, uncompressed: the list of 100,000 files takes about 40 MB. */
@@ -6,8 +7,9 @@ const MAX_JSON_BYTES = 64 * 1024 * 1024;
 /** More commas and brackets than in any such list; parsing them would take gigabytes. */
 const MAX_JSON_MARKS = 8_000_000;
 
-/** An answer that is not a success is quoted up to this length. */
+/** An answer that is not a success is quoted up to this length, and not at all if it takes longer. */
 const MAX_ERROR_BYTES = 64 * 1024;
+const MAX_ERROR_MS = 10_000;
 
 /** Waits for an answer until the signal aborts. `fetch` may miss the abort, see `abortable`. @throws the signal's reason */
 export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -32,6 +34,8 @@ export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | 
 export function abortable(response: Response, signal: AbortSignal | undefined): Response {
   if (signal === undefined || response.body === null) return response;
   const { status, statusText, headers } = response;
+  // `fetch` of Node passes on any three digits, which no Response may be made of (https://fetch.spec.whatwg.org/#dom-response).
+  if (status > 599) throw invalidAnswer(200, `its status is ${status}.`);
   const reader = response.body.getReader();
   const cancel = (reason: unknown) => reader.cancel(reason).catch(() => {});
   let onAbort = () => {};
@@ -84,7 +88,8 @@ export async function jsonOf(response: Response): Promise<unknown> {
 
 /** The error of an answer that is not a success. */
 export async function errorOf(response: Response): Promise<TrainyardError> {
-  const { text } = await bodyTextOf(response, MAX_ERROR_BYTES).catch(() => ({ text: '' }));
+  const read = (signal: AbortSignal) => bodyTextOf(abortable(response, signal), MAX_ERROR_BYTES);
+  const { text } = await withTimeout(MAX_ERROR_MS, read).catch(() => ({ text: '' }));
   return errorFor(response, text);
 }
 
