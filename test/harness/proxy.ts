@@ -34,7 +34,7 @@ export type Fault =
   | 'cut-answer'
   /** Forwards the request, and falls silent in the middle of the answer, until the client disconnects. */
   | 'stall-answer'
-  /** Forwards this many bytes, and holds the rest until `release` is called or the client disconnects. */
+  /** Forwards less than this many bytes, and holds the rest until `release` is called or the client disconnects. */
   | { readonly holdAfterBytes: number }
   /** Forwards the request, and changes the answer. */
   | { readonly alter: (answer: AlteredAnswer) => AlteredAnswer }
@@ -50,7 +50,7 @@ export interface BreakingProxy {
   readonly requests: (method: string, part: string) => readonly Seen[];
   /** Replaces the rule; without one, every request is forwarded. */
   readonly rule: (rule?: Rule) => void;
-  /** Forwards held bytes. */
+  /** Forwards held bytes, and all further ones of the requests seen so far. */
   readonly release: () => void;
   /** Breaks every connection, and refuses new ones until `comeBack`. */
   readonly goAway: () => Promise<void>;
@@ -66,6 +66,7 @@ export interface BreakingProxy {
 export async function startProxy(target: string, options: { isContractOnly?: boolean } = {}): Promise<BreakingProxy> {
   const seen: Seen[] = [];
   const held = new Set<() => void>();
+  let releases = 0;
   let rule: Rule | undefined;
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
     const { method = '', url = '' } = request;
@@ -73,6 +74,9 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     const time = seen.filter(isSame).length + 1;
     const entry: Seen = { method, path: url, pathname: bare(url), time, bytes: 0, status: undefined };
     seen.push(entry);
+    // A test knows a request once it is seen. The bytes to hold may arrive only after the test has released it.
+    const releasesBefore = releases;
+    const isReleased = () => releases > releasesBefore;
     request.on('error', () => {});
     response.on('error', () => {});
     if (options.isContractOnly && isExtension(method, url)) return answer(response, entry, NOT_FOUND);
@@ -91,7 +95,7 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
     outgoing.once('response', (incoming) => {
       pass(incoming, { request, response, entry, fault }).catch(() => request.socket.destroy());
     });
-    request.pipe(watched({ request, entry, fault, held })).pipe(outgoing);
+    request.pipe(watched({ request, entry, fault, held, isReleased })).pipe(outgoing);
   };
   const pass = async (
     incoming: IncomingMessage,
@@ -127,6 +131,7 @@ export async function startProxy(target: string, options: { isContractOnly?: boo
       rule = next;
     },
     release: () => {
+      releases++;
       for (const release of held) release();
     },
     goAway,
@@ -156,8 +161,9 @@ function watched(context: {
   entry: Seen;
   fault: Fault | undefined;
   held: Set<() => void>;
+  isReleased: () => boolean;
 }): Transform {
-  const { request, entry, fault, held } = context;
+  const { request, entry, fault, held, isReleased } = context;
   return new Transform({
     transform(chunk: Buffer, _, done) {
       entry.bytes += chunk.length;
@@ -165,7 +171,8 @@ function watched(context: {
         request.socket.resetAndDestroy();
         return done();
       }
-      if (typeof fault === 'object' && 'holdAfterBytes' in fault && entry.bytes >= fault.holdAfterBytes) {
+      const holds = typeof fault === 'object' && 'holdAfterBytes' in fault && entry.bytes >= fault.holdAfterBytes;
+      if (holds && !isReleased()) {
         const release = () => {
           held.delete(release);
           done(null, chunk);
