@@ -131,6 +131,8 @@ describe('a PNG mask that is more than shades of grey', () => {
 
   test.each<[string, PngType, number[], number[], string]>([
     ['RGB', { colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 107], 'has colours'],
+    ['RGB with less blue', { colour: 2, depth: 8 }, [90, 90, 90], [107, 107, 90], 'has colours'],
+    ['RGB with less red', { colour: 2, depth: 8 }, [90, 90, 90], [90, 107, 107], 'has colours'],
     ['16-bit RGB', { colour: 2, depth: 16 }, [0, 0, 0], [65_535, 0, 0], 'has colours'],
     ['RGBA', { colour: 6, depth: 8 }, [0, 0, 0, 255], [255, 0, 0, 255], 'has colours'],
     ['a colour of the palette', { colour: 3, depth: 2, palette: GREYS_AND_RED }, [2], [3], 'has colours'],
@@ -159,6 +161,14 @@ describe('a PNG mask that is more than shades of grey', () => {
     const redFirst = { ...SIZE, colour: 3, depth: 8, palette: [200, 0, 0, 255, 255, 255], filter: 2 } as const;
     const bytes = maskPng({ ...redFirst, pixel: (_, y) => [y === 0 ? 0 : 1] });
     expect(await codesOf('a.png', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
+  });
+
+  test('a difference of 16 is grey, and a pixel in the middle of a line is seen', async () => {
+    expect(await codesOf('a.png', spotted({ colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 106]))).toEqual([]);
+    for (const depth of [1, 8] as const) {
+      const bytes = maskPng({ ...SIZE, colour: 0, depth, pixel: (x, y) => [x === 3 && y === 4 ? 1 : 0] });
+      expect(await codesOf('a.png', bytes)).toEqual([]);
+    }
   });
 
   test('16 bits of white, and of nearly white, are read as such', async () => {
