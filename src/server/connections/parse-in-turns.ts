@@ -2,25 +2,38 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { App } from '../context.js';
 
-/** A request has at least two lines, so no more than half as many requests begin in one piece. */
+/** Lines that are parsed at once. A request has at least two. */
 const MAX_LINES = 8;
 
 /**
- * Requests of one connection in progress from which on no more is parsed. A client that pipelines sends the next one before it
- * has the answer.
+ * Requests of one connection in progress from which on no further one is parsed. A client that pipelines sends the next one
+ * before it has the answer.
  */
 const MAX_PIPELINED = 4;
+
+/** How long a connection is parsed before others have their turn. */
+const TURN_MS = 1;
+
+/** Connections that continue before new bytes are read from all. */
+const TURNS_AT_ONCE = 5;
 
 const LINE_FEED = 0x0a;
 
 /**
- * Parses what a connection sends in pieces of few lines, and no further while several of its requests are in progress. Node
- * parses all that it has read at once, which can be 64 KiB, or 2000 requests; each is handled before another connection has its
- * turn.
+ * Parses what a connection sends in pieces of few lines, for a millisecond at a time, and no further while several of its
+ * requests are in progress. Node parses at once all that it has read, up to 64 KiB: 2000 requests, or 10,000 chunks of a body.
  */
 export function parseInTurns({ server }: App): void {
   const parsers = new WeakMap<Socket, TurnParser>();
-  server.on('connection', (socket: Socket) => parsers.set(socket, new TurnParser(socket)));
+  const waiting: TurnParser[] = [];
+  const continueSome = () => {
+    for (const parser of waiting.splice(0, TURNS_AT_ONCE)) parser.continue();
+    if (waiting.length > 0) setImmediate(continueSome);
+  };
+  const waitForTurn = (parser: TurnParser) => {
+    if (waiting.push(parser) === 1) setImmediate(continueSome);
+  };
+  server.on('connection', (socket: Socket) => parsers.set(socket, new TurnParser(socket, waitForTurn)));
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     parsers.get(request.socket)?.begin(request, response);
   });
@@ -28,57 +41,76 @@ export function parseInTurns({ server }: App): void {
 
 class TurnParser {
   readonly #socket: Socket;
-  /** Node's own listener for data, which parses them. Beside another listener, Node does not parse what it reads before that. */
+  readonly #waitForTurn: (parser: TurnParser) => void;
+  /** Node's own listener, which parses. While it is the only one, Node parses what it reads before any listener. */
   readonly #parse: (bytes: Buffer) => void;
+  #latest: IncomingMessage | undefined;
   #inProgress = 0;
   /** Bytes that certainly belong to the body of the latest request, so that no other begins in them. */
   #bodyBytes = 0;
-  #isWaiting = false;
+  #waitsFor: 'turn' | 'answer' | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, waitForTurn: (parser: TurnParser) => void) {
     this.#socket = socket;
+    this.#waitForTurn = waitForTurn;
     const [parse] = socket.listeners('data');
     if (parse === undefined) throw new Error('Node has no parser for this connection.');
     this.#parse = parse.bind(socket) as (bytes: Buffer) => void;
     socket.removeAllListeners('data').on('data', this.#parsePieces);
   }
 
-  begin({ headers }: IncomingMessage, response: ServerResponse): void {
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    this.#latest = request;
     this.#inProgress++;
-    this.#bodyBytes = Number(headers['content-length'] ?? 0);
+    this.#bodyBytes = Number(request.headers['content-length'] ?? 0);
     response.once('close', () => {
       this.#inProgress--;
-      if (!this.#isWaiting || this.#inProgress >= MAX_PIPELINED) return;
-      this.#isWaiting = false;
-      setImmediate(() => this.#socket.resume());
+      if (this.#waitsFor !== 'answer' || this.#inProgress >= MAX_PIPELINED) return;
+      this.#waitsFor = 'turn';
+      this.#waitForTurn(this);
     });
+  }
+
+  continue(): void {
+    this.#waitsFor = undefined;
+    this.#socket.resume();
   }
 
   readonly #parsePieces = (bytes: Buffer): void => {
     const socket = this.#socket;
-    for (let start = 0; start < bytes.length; ) {
-      const isBody = this.#bodyBytes > 0;
-      const end = isBody ? Math.min(start + this.#bodyBytes, bytes.length) : endOfLines(bytes, start);
-      this.#parse(bytes.subarray(start, end));
-      this.#bodyBytes = Math.max(0, this.#bodyBytes - (end - start));
-      start = end;
+    const endMs = performance.now() + TURN_MS;
+    let rest = bytes;
+    // Node pauses the connection where a body, or the answers, are not read.
+    while (rest.length > 0 && this.#waitsFor === undefined && !socket.isPaused()) {
+      const end = this.#bodyBytes > 0 ? this.#bodyBytes : endOfLines(rest, this.#hasMany ? 1 : MAX_LINES);
+      const piece = rest.subarray(0, end);
+      rest = rest.subarray(end);
+      this.#parse(piece);
+      this.#bodyBytes = Math.max(0, this.#bodyBytes - piece.length);
       // An error has ended the parsing.
       if (!socket.listeners('data').includes(this.#parsePieces)) return;
-      this.#isWaiting = !socket.isPaused() && this.#inProgress >= MAX_PIPELINED;
-      if (this.#isWaiting) socket.pause();
-      // Node pauses and resumes the connection of a client that does not read its answers.
-      if (socket.isPaused()) {
-        socket.unshift(bytes.subarray(start));
-        return;
+      if (this.#hasMany && this.#latest?.complete) {
+        this.#waitsFor = 'answer';
+      } else if (performance.now() > endMs) {
+        this.#waitsFor = 'turn';
+        this.#waitForTurn(this);
       }
     }
+    if (rest.length === 0) return;
+    // What reads a body has resumed the connection, although it waits.
+    socket.pause();
+    socket.unshift(rest);
   };
+
+  get #hasMany(): boolean {
+    return this.#inProgress >= MAX_PIPELINED;
+  }
 }
 
-/** The index behind the line with which a piece of `bytes` from `start` on ends. */
-function endOfLines(bytes: Buffer, start: number): number {
-  let end = start;
-  for (let lines = 0; lines < MAX_LINES; lines++) {
+/** The index behind the last of the first lines of `bytes`. */
+function endOfLines(bytes: Buffer, count: number): number {
+  let end = 0;
+  for (let lines = 0; lines < count; lines++) {
     const index = bytes.indexOf(LINE_FEED, end);
     if (index < 0) return bytes.length;
     end = index + 1;
