@@ -14,6 +14,7 @@ import { type StoredDifference, storedDifference } from '../../dataset/history/r
 import { stemOf } from '../../dataset/media.js';
 import { needsRecheck } from '../../dataset/pairs/mask-inspection.js';
 import { endReservations, type StemGroup } from '../../dataset/upload-transitions.js';
+import { ITEMS_PER_PIECE, mapInPieces, ONE_PIECE, type Pieces } from '../../pieces.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { NotifyInstances } from '../database/change-feed.js';
 import type { Database, RowsOf } from '../database/database.js';
@@ -30,6 +31,7 @@ import {
   keepNamedBlobs,
   moveToPast,
   revisionByNumber,
+  withRevision,
   writeRevision,
 } from './history/record-history.js';
 import { type StemChange, shiftUnpaired, unpairedShiftsOf } from './pairs/count-pairs.js';
@@ -92,6 +94,8 @@ export interface ChangeOptions {
   readonly limits: AccountLimits;
   /** Makes the statements that notify other processes of the change when it is committed. */
   readonly notification: NotifyInstances;
+  /** In which many files are changed; in one by default. */
+  readonly pieces?: Pieces;
 }
 
 /**
@@ -149,7 +153,7 @@ function changeOnce(
   db: Database,
   change: FileChange,
   transition: Transition,
-  { blobGrace, limits, notification }: ChangeOptions,
+  { blobGrace, limits, notification, pieces = ONE_PIECE }: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const { query, hasRowLocks, transact } = db;
   const { datasetId, filenames, now, isActivity, isDurable = true, mayHaveBlobs = true, restore } = change;
@@ -165,7 +169,7 @@ function changeOnce(
       ...(change.isWholeDataset ? [filesOfDataset(query, { datasetId })] : groupsOfStems(query, datasetId, ownStems)),
     ]);
     if (row === undefined) return undefined;
-    const before = stemGroupsOf(groups.flat().map(fileOf));
+    const before = stemGroupsOf(await mapInPieces(groups.flat(), pieces, fileOf));
     const stems = new Set([...ownStems, ...before.keys()]);
     const removed: DatasetFile[] = [];
     const written: DatasetFile[] = [];
@@ -178,6 +182,7 @@ function changeOnce(
     const stemChanges: StemChange[] = [];
     let { author } = change;
     for (const stem of stems) {
+      if (stemChanges.length % ITEMS_PER_PIECE === ITEMS_PER_PIECE - 1) await pieces.pause();
       const old = before.get(stem) ?? [];
       const next = transition(old, stem);
       if (next === undefined) return undefined;
@@ -248,11 +253,6 @@ function authorOf(before: StemGroup, after: StemGroup): Author | undefined {
     if (earlier !== undefined && 'author' in earlier) return earlier.author;
   }
   return undefined;
-}
-
-function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
-  const number = addedIn.get(file.id);
-  return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);
 }
 
 function totalsOf({ images, videos, captions, bytes }: StemCounts): { files: number; bytes: number } {

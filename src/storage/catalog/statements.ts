@@ -116,7 +116,8 @@ export function writeFiles(
   return [
     // Deletes first, because a written file may have the name of a removed one.
     ...rowChunksOf(removed.map((file) => file.id)).map((chunk) => query.deleteFrom('file').where('id', 'in', chunk)),
-    ...rowChunksOf(written).map((chunk) => upsert(query, chunk)),
+    // Built when they are sent: those of fifty thousand files take half a second.
+    ...rowChunksOf(written).map((chunk) => ({ compile: () => upsert(query, chunk).compile() })),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Compilable, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
+import { type Compilable, CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, sql } from 'kysely';
 import pg from 'pg';
 import { ServiceError } from '../../dataset/errors.js';
 import { BackendUnusable } from '../backend-unusable.js';
@@ -13,6 +13,7 @@ import {
   type Transaction,
 } from './database.js';
 import type { Schema } from './schema.js';
+import { sendPipelined, withoutNul } from './send-pipelined.js';
 
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;
@@ -218,14 +219,6 @@ function millisecondsUntil(deadline: number): number {
   return Math.min(Math.max(deadline - performance.now(), 1), MAX_TIMER_MS);
 }
 
-/**
- * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html). No
- * stored name has a control character, so a search with another control character finds nothing either.
- */
-function withoutNul(value: unknown): unknown {
-  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
-}
-
 /** Rethrows an error that Postgres reported; any other error means that the server can't be reached. */
 function throwUnavailable(error: unknown): never {
   throw sqlStateOf(error) === undefined ? catalogUnavailable(error) : error;
@@ -245,15 +238,10 @@ async function transact<T>(
   const client = await checkOut(pool, deadline);
   let state: 'not begun' | 'open' | 'committed' = 'not begun';
   const pipeline = async <const S extends readonly Compilable<unknown>[]>(statements: S, end: 'commit' | undefined) => {
-    const queries: pg.QueryConfig[] = statements.map((statement) => {
-      const { sql, parameters } = statement.compile();
-      return { text: sql, values: parameters.map(withoutNul) };
-    });
     const first = state === 'not begun' ? 1 : 0;
-    if (first === 1) queries.unshift({ text: begin });
-    if (end !== undefined) queries.push({ text: end });
     state = 'open';
-    const answers = await allSettled(queries.map((query) => send(client, query, deadline)));
+    const all = [...(first === 1 ? [plain(begin)] : []), ...statements, ...(end === undefined ? [] : [plain(end)])];
+    const answers = await sendPipelined(all, (query) => send(client, query, deadline));
     // Postgres answers COMMIT with ROLLBACK if a statement before it failed.
     if (end !== undefined) {
       if (answers.at(-1)?.command !== 'COMMIT') throw new Error('The transaction was not committed.');
@@ -281,11 +269,6 @@ async function transact<T>(
   }
 }
 
-/** As `Promise.all`, but waits for all promises. Throws the first error, which makes the later statements fail too. */
-async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(promises);
-  return settled.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return outcome.value;
-  });
+function plain(text: string): Compilable<unknown> {
+  return { compile: () => CompiledQuery.raw(text) };
 }

@@ -165,3 +165,9 @@ export function keepNamedBlobs(query: Query, files: readonly DatasetFile[], acco
     ];
   });
 }
+
+/** A file with the revision that adds it. */
+export function withRevision(file: DatasetFile, addedIn: ReadonlyMap<string, number>): DatasetFile {
+  const number = addedIn.get(file.id);
+  return number === undefined ? file : ({ ...file, upload: { ...file.upload, addedIn: number } } as DatasetFile);
+}

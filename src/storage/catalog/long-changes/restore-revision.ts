@@ -1,6 +1,7 @@
 import { stemGroupsOf } from '../../../dataset/counts.js';
 import { restoreStem } from '../../../dataset/history/restore-transitions.js';
 import { filesIn } from '../../../dataset/history/revision-states.js';
+import { ONE_PIECE } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles } from '../file-changes.js';
 import { Revisions } from '../history/revisions.js';
@@ -20,7 +21,8 @@ export async function restoreRevision(
   options: ChangeOptions,
 ): Promise<ChangedDataset | undefined> {
   const kept = new Revisions(db);
-  const { revisions, files } = await kept.range(datasetId, { from: number, to: number });
+  const { pieces = ONE_PIECE } = options;
+  const { revisions, files } = await kept.range(datasetId, { from: number, to: number, pieces });
   if (revisions.length === 0) return undefined;
   const target = stemGroupsOf(filesIn(files, number));
   const change = {
@@ -33,6 +35,6 @@ export async function restoreRevision(
     restore: { needs: number, restoredFrom: number },
   };
   const changed = await changeFiles(db, change, (group, stem) => restoreStem(group, target.get(stem) ?? []), options);
-  if (changed !== undefined) await saveLatestState(kept, changed);
+  if (changed !== undefined) await saveLatestState(kept, changed, pieces);
   return changed;
 }

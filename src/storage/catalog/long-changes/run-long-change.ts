@@ -1,5 +1,7 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
+import type { Pieces } from '../../../pieces.js';
 import type { Database, Query } from '../../database/database.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
@@ -14,8 +16,11 @@ import {
 /** A dataset with fewer rows is changed faster than a thread starts. */
 const MANY_ROWS = 5000;
 
+/** Another request waits for so long in each turn of the event loop. */
+const MAX_PIECE_MS = 5;
+
 /**
- * Applies changes of all files of a dataset, each in one transaction. SQLite runs on the thread that sends statements, so that
+ * Applies changes of all files of a dataset, each in one transaction. Those of Postgres leave turns to requests. SQLite runs on the thread that sends statements, so that
  * the change of a dataset with many files is applied in a thread of its own: requests are answered meanwhile, and see the
  * dataset as it was until the change is committed.
  */
@@ -40,13 +45,23 @@ export class LongChanges {
     const options = { ...subject, ...this.#changeOptions };
     if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
       const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
-      return change(this.#db, options);
+      return change(this.#db, besideWriter === undefined ? { ...options, pieces: inTurns() } : options);
     }
     const { notification: _, ...passed } = options;
     const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, options: passed })));
     this.#last = applied.catch(() => {});
     return applied as Promise<LongChangeResult<Name>>;
   }
+}
+
+function inTurns(): Pieces {
+  let startedAt = performance.now();
+  const pause = async () => {
+    if (performance.now() - startedAt < MAX_PIECE_MS) return;
+    await turn();
+    startedAt = performance.now();
+  };
+  return { begin: async () => {}, pause };
 }
 
 /** Whether a dataset and its history have so many files that a change of all of them takes long. */

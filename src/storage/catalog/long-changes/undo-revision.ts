@@ -2,6 +2,7 @@ import { stemGroupsOf } from '../../../dataset/counts.js';
 import { reverse } from '../../../dataset/history/restore-transitions.js';
 import { differencesBetween, filesIn } from '../../../dataset/history/revision-states.js';
 import type { StemGroup } from '../../../dataset/upload-transitions.js';
+import { ONE_PIECE } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { type ChangedDataset, type ChangeOptions, changeFiles } from '../file-changes.js';
 import { Revisions } from '../history/revisions.js';
@@ -32,7 +33,9 @@ export async function undoRevision(
 ): Promise<UndoneRevision | { readonly missing: number } | undefined> {
   const before = number - 1;
   const kept = new Revisions(db);
-  const { revisions, files } = await kept.range(datasetId, { from: before, to: number, isDifference: true });
+  const { pieces = ONE_PIECE } = options;
+  const range = { from: before, to: number, isDifference: true, pieces };
+  const { revisions, files } = await kept.range(datasetId, range);
   const isKept = (wanted: number) => wanted === 0 || revisions.some((revision) => revision.number === wanted);
   for (const needed of [number, before]) if (!isKept(needed)) return { missing: needed };
   const differences = differencesBetween(filesIn(files, before), filesIn(files, number));
@@ -51,7 +54,7 @@ export async function undoRevision(
     }, group);
   const dataset = await changeFiles(db, change, transition, options);
   if (dataset === undefined) return undefined;
-  await saveLatestState(kept, dataset);
+  await saveLatestState(kept, dataset, pieces);
   return {
     dataset,
     undone: filenames.filter((filename) => outcomes.get(filename)),

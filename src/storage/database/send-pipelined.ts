@@ -1,0 +1,48 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Compilable } from 'kysely';
+
+/** The statements of a change of fifty thousand files are made and sent in pieces: other requests go on in between. */
+const MAX_PIECE_MS = 10;
+
+/**
+ * Sends statements without waiting for the answers to those before.
+ *
+ * @returns the answers, in order
+ * @throws the first error, once all are answered
+ */
+export async function sendPipelined<Answer>(
+  statements: readonly Compilable<unknown>[],
+  send: (query: { text: string; values: unknown[] }) => Promise<Answer>,
+): Promise<Answer[]> {
+  const sent: Promise<Answer>[] = [];
+  let startedAt = performance.now();
+  for (const statement of statements) {
+    if (performance.now() - startedAt > MAX_PIECE_MS) {
+      await turn();
+      startedAt = performance.now();
+    }
+    const { sql, parameters } = statement.compile();
+    const answer = send({ text: sql, values: parameters.map(withoutNul) });
+    // It may be rejected before the last one is sent.
+    answer.catch(() => {});
+    sent.push(answer);
+  }
+  return allSettled(sent);
+}
+
+/**
+ * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html). No
+ * stored name has a control character, so a search with another control character finds nothing either.
+ */
+export function withoutNul(value: unknown): unknown {
+  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
+}
+
+/** As `Promise.all`, but waits for all promises. Throws the first error, which makes the later statements fail too. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}
