@@ -20,9 +20,9 @@ const MANY_ROWS = 5000;
 const MAX_PIECE_MS = 5;
 
 /**
- * Applies changes of all files of a dataset, each in one transaction. Those of Postgres leave turns to requests. SQLite runs on the thread that sends statements, so that
- * the change of a dataset with many files is applied in a thread of its own: requests are answered meanwhile, and see the
- * dataset as it was until the change is committed.
+ * Applies changes of all files of a dataset, each in one transaction. Those of Postgres leave turns to requests. SQLite runs on
+ * the thread that sends statements, so that the change of a dataset with many files is applied in a thread of its own: requests
+ * are answered meanwhile, and see the dataset as it was until the change is committed.
  */
 export class LongChanges {
   readonly #db: Database;
