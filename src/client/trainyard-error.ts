@@ -31,7 +31,7 @@ export class TrainyardError extends Error {
 /** The error of an answer with this body. A body that has no `error_code`, such as that of a proxy, is quoted. */
 export function errorFor(response: Response, text: string): TrainyardError {
   const { status, statusText, headers } = response;
-  const excerpt = text.slice(0, 2000).trim().replace(/\s+/g, ' ').slice(0, 200);
+  const excerpt = text.slice(0, 2000).trim().replace(/\s+/g, ' ').slice(0, 200) || 'its answer is empty';
   const answer = `${status} ${statusText}`.trim();
   const message = isRedirection(response)
     ? `The server redirects to ${headers.get('location') ?? 'another address'}. Redirects are not followed, since they could send the token to another server.`

@@ -132,6 +132,10 @@ describe('the client', () => {
       code: undefined,
     });
     expect(proxy.seen).toHaveLength(2);
+    proxy.rule(() => ({ status: 400, body: '' }));
+    await expect(clientAt(proxy.url).list()).rejects.toThrow(
+      '400 Bad Request, but not as a dataset service: its answer is empty',
+    );
     expect(() => clientAt('nonsense')).toThrow('URL');
   });
 
