@@ -11,8 +11,8 @@ import { isTemporaryFailure, waitForService } from './wait-for-service.js';
 const PUBLISH_EVERY_MS = 100;
 
 /**
- * Uploads batches of files sequentially; while the files of one are checked that replace others, it sends the next. It lives as long as the page: it continues while the user visits other views, and
- * after the user has signed out and in again.
+ * Uploads batches of files sequentially; while the files of one are checked that replace others, it sends the next. It lives as
+ * long as the page: it continues while the user visits other views, and after the user has signed out and in again.
  */
 export class UploadQueue {
   #batches: readonly UploadBatch[] = [];
