@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { notedJpeg } from './contents.js';
+import { directBytes, RawClient } from './raw-client.js';
 import { faultsOf } from './remains.js';
 
 const SECRETS = { AWS_SECRET_ACCESS_KEY: 'not-for-decoders', TRAINYARD_NOTE: 'nor-this' };
@@ -53,18 +54,21 @@ async function openStalledUpload() {
   const opened = await openServer();
   const { server, api, id, pid } = opened;
   process.kill(pid, 'SIGSTOP');
-  const client = new AbortController();
   const body = new FormData();
   body.append('file', new Blob([picture('second') as Uint8Array<ArrayBuffer>]), 'second.jpg');
-  const answer = api.raw('POST', `/${id}/upload`, { body, signal: client.signal }).then(
+  const answer = api.raw('POST', `/${id}/upload`, { body }).then(
     ({ status }) => status,
     () => undefined,
   );
+  await beingInspected(server);
+  return { ...opened, answer };
+}
+
+async function beingInspected(server: TestServer): Promise<void> {
   await eventually(async () => {
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     return /^trainyard_inspections\S* 1$/m.test(metrics) ? true : undefined;
   });
-  return { ...opened, client, answer };
 }
 
 test('a process sees no secret of the server', async () => {
@@ -95,10 +99,13 @@ test('SIGTERM does not wait for a decoder, and the client is told to send the fi
   expect(isRunning(pid)).toBe(false);
 });
 
-test('an upload that is aborted ends its inspection, and the next one gets a new process', async () => {
-  const { server, api, id, pid, client, answer } = await openStalledUpload();
-  client.abort();
-  await answer;
+test('an upload whose connection is reset ends its inspection, and the next one gets a new process', async () => {
+  const { server, api, id, pid } = await openServer();
+  process.kill(pid, 'SIGSTOP');
+  const client = await RawClient.open(server.url);
+  await client.send(directBytes(api, id, 'second.jpg', picture('second')));
+  await beingInspected(server);
+  await client.reset();
   await goneOf(pid);
   expect((await api.upload(id, 'third.jpg', picture('third'))).status).toBe(200);
   expect(inspectionProcesses(server)).not.toContain(pid);

@@ -2,8 +2,8 @@ import type { FastifyReply } from 'fastify';
 import type { App } from '../context.js';
 
 /**
- * Answers clients that close their side of the connection once they have sent the request (RFC 9293, section 3.6). Whether such
- * a client has gone, only sending it something shows.
+ * Answers clients that close their side of the connection once they have sent the request (RFC 9293, section 3.6). A client that
+ * has gone looks the same until something is sent to it, so that what it asked for is done.
  */
 export function answerHalfClosed({ server }: App): void {
   // Node has the option, but not in its types. Without it, Node closes a connection whose request is being answered.
