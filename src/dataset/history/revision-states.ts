@@ -1,6 +1,6 @@
 import { countsInRole, countsOfStem, recount, type StemCounts, stemGroupsOf } from '../counts.js';
 import { type Role, type StoredFile, statusOf } from '../dataset.js';
-import { ITEMS_PER_PIECE } from '../../pieces.js';
+import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
 import { digestOf } from '../digest.js';
 import { stemOf } from '../media.js';
 import type { PastFile } from './revisions.js';
@@ -72,6 +72,19 @@ export function* revisionStates(
     yield { number, digest: digestOf([...files.values()]), isReady: isReady(countsInRole(counts, role)) };
     previous = number;
   }
+}
+
+/** The state of one revision, computed with pauses. */
+export async function stateOfRevision(
+  versions: readonly VersionedFile[],
+  { number, role }: { number: number; role: Role },
+  { pause }: Pieces,
+): Promise<RevisionState | undefined> {
+  for (const state of revisionStates(versions, { numbers: [number], role })) {
+    if (state !== undefined) return state;
+    await pause();
+  }
+  return undefined;
 }
 
 function isReady(counts: StemCounts): boolean {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { filesIn, type RevisionState, revisionStates } from '../../dataset/history/revision-states.js';
+import { filesIn, type RevisionState, revisionStates, stateOfRevision } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
@@ -99,8 +99,8 @@ export class RevisionManifests {
   }
 
   /**
-   * Uses the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the revisions
-   * of the linked datasets of that moment.
+   * Uses the newest kept revision with this digest that is READY; by the digest of a dataset with links, together with the
+   * revisions of the linked datasets of that moment.
    *
    * @throws ServiceError `revision_not_found`; the signal's reason
    */
@@ -137,11 +137,8 @@ export class RevisionManifests {
     const { id } = dataset;
     const { revisions, files } = await this.#catalog.revisions.range(id, { from: number, to: number, pieces });
     if (revisions.length === 0) throw await revisionNotFound(this.#catalog, id, number);
-    let state: RevisionState | undefined;
-    for (const found of revisionStates(files, { numbers: [number], role: dataset.role })) {
-      state ??= found;
-      await pieces.pause();
-    }
+    const state = await stateOfRevision(files, { number, role: dataset.role }, pieces);
+    await pieces.pause();
     return {
       dataset,
       revision: number,

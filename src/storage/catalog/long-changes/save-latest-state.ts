@@ -1,4 +1,4 @@
-import { type RevisionState, revisionStates } from '../../../dataset/history/revision-states.js';
+import { stateOfRevision } from '../../../dataset/history/revision-states.js';
 import type { Pieces } from '../../../pieces.js';
 import type { ChangedDataset } from '../file-changes.js';
 import type { Revisions } from '../history/revisions.js';
@@ -12,10 +12,6 @@ export async function saveLatestState(
   const { revisions, files } = await kept.range(id, { from: number, to: number, pieces });
   const [latest] = revisions;
   if (latest === undefined || latest.isReady !== null) return;
-  let state: RevisionState | undefined;
-  for (const found of revisionStates(files, { numbers: [number], role })) {
-    state ??= found;
-    await pieces.pause();
-  }
+  const state = await stateOfRevision(files, { number, role }, pieces);
   if (state !== undefined) await kept.saveFindings(id, [{ ...state, changedAt: latest.changedAt }]);
 }
