@@ -1,42 +1,38 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Pieces } from '../../pieces.js';
+import { TimeSlice } from '../../storage/time-slice.js';
 import { AccountQueue } from './account-queue.js';
 
-/** A request of another account waits for so long in each of its turns of the event loop. */
-const MAX_PIECE_MS = 5;
+/** The longest that a request of another account waits in each turn of the event loop. */
+const MAX_SLICE_MS = 5;
 
 /**
- * Runs work about many files in pieces, one such work at a time, of one account after the other: a dataset of fifty thousand
+ * Runs tasks about many files in slices of time, one task at a time, of one account after the other: a dataset of fifty thousand
  * files would block the event loop for a second, and several at once would need the memory of each.
  */
 export class LargeWork {
   readonly #waiting = new AccountQueue();
   #isBusy = false;
 
-  /** Runs work, which counts as large once it has called `begin`. It must not wait for other work of this kind. */
-  readonly run = async <T>(accountId: string, work: (pieces: Pieces) => Promise<T>): Promise<T> => {
-    let isLarge = false;
-    let startedAt = 0;
+  /** Runs a task, which counts as large once it has called `begin`. It must not wait for another task of this kind. */
+  readonly run = async <T>(accountId: string, task: (pieces: Pieces) => Promise<T>): Promise<T> => {
+    let slice: TimeSlice | undefined;
     const begin = async () => {
-      if (isLarge) return;
+      if (slice !== undefined) return;
       if (this.#isBusy) await new Promise<void>((resolve) => this.#waiting.add(accountId, resolve));
       this.#isBusy = true;
-      isLarge = true;
-      startedAt = performance.now();
+      slice = new TimeSlice(MAX_SLICE_MS);
     };
     const pause = async () => {
-      if (!isLarge || performance.now() - startedAt < MAX_PIECE_MS) return;
-      await turn();
-      startedAt = performance.now();
+      if (slice?.isOver) await slice.next();
     };
     try {
-      return await work({ begin, pause });
+      return await task({ begin, pause });
     } finally {
-      if (isLarge) this.#end();
+      if (slice !== undefined) this.#end();
     }
   };
 
-  /** Begins the next work, if there is one: then the place does not become free. */
+  /** Lets the next task begin. If there is one, `#isBusy` stays true, so that no other task begins before it. */
   #end(): void {
     const begin = this.#waiting.next();
     if (begin === undefined) this.#isBusy = false;

@@ -1,8 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { Compilable } from 'kysely';
+import { TimeSlice } from '../time-slice.js';
 
-/** The statements of a change of fifty thousand files are made and sent in pieces: other requests go on in between. */
-const MAX_PIECE_MS = 10;
+/** To make and send the statements of a change of fifty thousand files takes seconds. Other requests are served in between. */
+const MAX_SLICE_MS = 10;
 
 /**
  * Sends statements without waiting for the answers to those before.
@@ -15,12 +15,9 @@ export async function sendPipelined<Answer>(
   send: (query: { text: string; values: unknown[] }) => Promise<Answer>,
 ): Promise<Answer[]> {
   const sent: Promise<Answer>[] = [];
-  let startedAt = performance.now();
+  const slice = new TimeSlice(MAX_SLICE_MS);
   for (const statement of statements) {
-    if (performance.now() - startedAt > MAX_PIECE_MS) {
-      await turn();
-      startedAt = performance.now();
-    }
+    if (slice.isOver) await slice.next();
     const { sql, parameters } = statement.compile();
     const answer = send({ text: sql, values: parameters.map(withoutNul) });
     // It may be rejected before the last one is sent.

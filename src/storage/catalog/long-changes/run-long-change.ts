@@ -1,8 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { Pieces } from '../../../pieces.js';
 import type { Database, Query } from '../../database/database.js';
+import { TimeSlice } from '../../time-slice.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
   LONG_CHANGES,
@@ -16,8 +16,8 @@ import {
 /** A dataset with fewer rows is changed faster than a thread starts. */
 const MANY_ROWS = 5000;
 
-/** Another request waits for so long in each turn of the event loop. */
-const MAX_PIECE_MS = 5;
+/** The longest that another request waits in each turn of the event loop. */
+const MAX_SLICE_MS = 5;
 
 /**
  * Applies changes of all files of a dataset, each in one transaction. Those of Postgres leave turns to requests. SQLite runs on
@@ -45,7 +45,7 @@ export class LongChanges {
     const options = { ...subject, ...this.#changeOptions };
     if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
       const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
-      return change(this.#db, besideWriter === undefined ? { ...options, pieces: inTurns() } : options);
+      return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced() } : options);
     }
     const { notification: _, ...passed } = options;
     const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, options: passed })));
@@ -54,12 +54,10 @@ export class LongChanges {
   }
 }
 
-function inTurns(): Pieces {
-  let startedAt = performance.now();
+function timeSliced(): Pieces {
+  const slice = new TimeSlice(MAX_SLICE_MS);
   const pause = async () => {
-    if (performance.now() - startedAt < MAX_PIECE_MS) return;
-    await turn();
-    startedAt = performance.now();
+    if (slice.isOver) await slice.next();
   };
   return { begin: async () => {}, pause };
 }
