@@ -15,7 +15,7 @@ export const wireTime = z
     examples: ['2025-07-22T13:05:16.143086'],
   });
 
-export const wireEtag = z
+const wireEtag = z
   .string()
   .regex(/^"[0-9a-f]{64}"$/)
   .meta({ description: 'The strong ETag of the file: its SHA-256 in quotation marks.' });

@@ -13,7 +13,7 @@ const openDataFolder: OpenDataFolder = async (data) => {
 };
 
 /** Those of the machine of a service. */
-const INSTALLATION_COMMANDS: readonly CommandModule[] = [
+const INSTALLATION_MODULES: readonly CommandModule[] = [
   { names: ['serve'], load: async () => (await import('./commands/serve.js')).addServeCommand },
   { names: ['token'], load: async () => (await import('./commands/token.js')).addTokenCommands },
   {
@@ -31,5 +31,5 @@ const INSTALLATION_COMMANDS: readonly CommandModule[] = [
 ];
 
 await runProgram('A self-hosted training-dataset service for LoRA training.', (program, name) =>
-  addCommands(program, name, [...remoteCommands({ openDataFolder }), ...INSTALLATION_COMMANDS]),
+  addCommands(program, name, [...remoteCommands({ openDataFolder }), ...INSTALLATION_MODULES]),
 );

@@ -1,14 +1,13 @@
 #!/usr/bin/env node
 /* The command of the package that a service serves at /cli.tgz. */
+import { INSTALLATION_COMMANDS } from '../command-line.js';
 import { addCommands } from './program/command-modules.js';
 import { remoteCommands } from './program/remote-commands.js';
 import { runProgram } from './program/run-program.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 
-const INSTALLATION_COMMANDS = ['serve', 'token', 'backup', 'restore', 'migrate-data', 'check-store'];
-
 await runProgram('The command line of a trainyard service.', async (program, name) => {
-  if (INSTALLATION_COMMANDS.includes(name)) {
+  if (INSTALLATION_COMMANDS.some((each) => each === name)) {
     const message = `"${name}" is a command of the whole package, and this is the part of it that talks to a service. Run it on the machine of the service.`;
     throw new CommandError(EXIT.usage, message);
   }

@@ -32,7 +32,7 @@ export async function pushOnce(
 }
 
 /** Prints the numbers of files and their problems. */
-export function printPlan(plan: PushPlan): void {
+function printPlan(plan: PushPlan): void {
   print(totalsOf(plan.report.inspected.map(({ file }) => file)));
   for (const line of planLines(plan, painterOf(process.stdout))) print(line);
 }

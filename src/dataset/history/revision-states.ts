@@ -16,7 +16,7 @@ export interface RevisionState {
   readonly isReady: boolean;
 }
 
-export function isIn({ upload: { addedIn = 0 }, removedIn }: VersionedFile, number: number): boolean {
+function isIn({ upload: { addedIn = 0 }, removedIn }: VersionedFile, number: number): boolean {
   return addedIn <= number && (removedIn === undefined || number < removedIn);
 }
 

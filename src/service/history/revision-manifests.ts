@@ -93,7 +93,13 @@ export class RevisionManifests {
     });
   }
 
+  /** The newest moment of a revision; `undefined` without links, or if the revision is not READY. */
   async #momentOf(dataset: Dataset, number: number, signal: AbortSignal): Promise<Moment | undefined> {
+    if (dataset.links.length === 0) return undefined;
+    // All revisions of several datasets are read for a moment, and their digests computed: first this one alone.
+    const page = await this.#catalog.revisions.page(dataset.id, { before: number + 1, limit: 1 });
+    const [own] = await this.viewsOf(dataset, page);
+    if (own?.number !== number || !own.isReady) return undefined;
     for (const moment of await this.#momentsOf(dataset, signal)) if (moment.target.number === number) return moment;
     return undefined;
   }
