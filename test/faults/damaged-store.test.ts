@@ -1,4 +1,5 @@
-import { rm, truncate } from 'node:fs/promises';
+import { mkdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TrainyardClient } from '../../src/client/client.js';
 import * as media from '../fixtures/media.js';
@@ -32,7 +33,21 @@ const LOST = [
   ['is gone', (path: string) => rm(path)],
   ['was cut short', (path: string) => truncate(path, 5)],
   ['has lost all its bytes', (path: string) => truncate(path, 0)],
+  ['became a folder', becomeFolder],
+  [
+    'became a link to itself',
+    async (path: string) => {
+      await rm(path);
+      await symlink(path, path);
+    },
+  ],
 ] as const;
+
+async function becomeFolder(path: string): Promise<void> {
+  await rm(path);
+  await mkdir(path);
+  await writeFile(join(path, 'other.txt'), 'not of the service');
+}
 
 describe.each(LOST)('a file that %s', (what, damage) => {
   test('is answered with the reason, of the latest revision and of earlier ones', async () => {

@@ -17,8 +17,8 @@ export interface BlobStore {
   /**
    * Opens a blob for reading; `undefined` if there is none.
    *
-   * @throws BlobChanged if the blob does not have the `version`, BlobDamaged if it ends before the range does, both perhaps
-   * from the stream; ServiceError `unavailable`
+   * @throws BlobChanged if the blob does not have the `version`, BlobDamaged if it is no file or ends before the range does,
+   * both perhaps from the stream; ServiceError `unavailable`
    */
   read(key: string, options?: ReadOptions): Promise<Readable | undefined>;
 
