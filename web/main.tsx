@@ -1,5 +1,6 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
+import { keepFocus } from './keep-focus.js';
 import { Root } from './root.js';
 import { startSession } from './session/session.js';
 import './style.css';
@@ -7,6 +8,7 @@ import { applyTheme } from './ui/theme.js';
 
 startSession();
 applyTheme();
+keepFocus();
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <Root />

@@ -170,7 +170,8 @@ function useCurrentIndex({ pairs, indexes, current, onCurrent, list }: CurrentCa
     lastIndex.current = index;
     if (current === undefined || known !== undefined) return;
     onCurrent(successor);
-    const isLost = document.activeElement === null || document.activeElement === document.body;
+    // Gone to the page as a whole, with a button that left before the card did; see keep-focus.ts.
+    const isLost = document.activeElement?.matches('body, main') ?? true;
     if (!isLost || successor === undefined) return;
     const card = list.current?.querySelector(`[data-stem="${CSS.escape(successor)}"] [data-opens]`);
     if (card instanceof HTMLElement) card.focus({ preventScroll: true });

@@ -11,14 +11,20 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly kind?: keyof typeof STYLES;
 }
 
-/** A button. A button with only an icon needs an `aria-label`, which is also its tooltip. */
-export function Button({ kind = 'plain', className = '', type = 'button', ...rest }: ButtonProps) {
+/**
+ * A button. A button with only an icon needs an `aria-label`, which is also its tooltip. A disabled one keeps the focus, so
+ * that it has it still when its request has ended, and its tooltip can say why it is disabled.
+ */
+export function Button(props: ButtonProps) {
+  const { kind = 'plain', className = '', type = 'button', disabled = false, onClick, ...rest } = props;
   return (
     <button
       {...rest}
       type={type}
       title={rest.title ?? rest['aria-label']}
-      className={`inline-flex min-h-9 min-w-9 cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium disabled:cursor-not-allowed disabled:opacity-50 ${STYLES[kind]} ${className}`}
+      aria-disabled={disabled || undefined}
+      onClick={disabled ? (event) => event.preventDefault() : onClick}
+      className={`inline-flex min-h-9 min-w-9 cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium aria-disabled:cursor-not-allowed aria-disabled:opacity-50 ${STYLES[kind]} ${className}`}
     />
   );
 }

@@ -1,0 +1,101 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import * as media from '../fixtures/media.js';
+import { describeInBrowser } from '../harness/describe-in-browser.js';
+
+const soon = { timeout: 60_000 };
+
+/** Clicks the button as a keyboard does. */
+async function press(page: Page, name: string | RegExp, within = 'body'): Promise<void> {
+  await page.locator(within).getByRole('button', { name, exact: true }).first().focus();
+  await page.keyboard.press('Enter');
+}
+
+/** The element that has the focus: its role or kind, and its name or the start of its text. */
+function focused(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const { activeElement } = document;
+    if (activeElement === null || activeElement === document.body) return 'nothing';
+    const { localName, ariaLabel, textContent } = activeElement;
+    return `${localName} ${ariaLabel ?? textContent}`;
+  });
+}
+
+async function expectFocus(page: Page, pattern: RegExp): Promise<void> {
+  await expect.poll(() => focused(page), soon).toMatch(pattern);
+}
+
+describeInBrowser('the focus of a keyboard', (site) => {
+  test('stays in the dialog whose links are made and revoked', async () => {
+    const id = await site.api.newDataset('shared wagons');
+    const { page, browserErrors } = await site.open(`/datasets/${id}`);
+    await press(page, 'Share the dataset');
+    const links = page.getByRole('list', { name: 'Links to this dataset' }).getByRole('listitem');
+    for (const count of [1, 2]) {
+      await press(page, 'Make a link');
+      await expect.poll(() => links.count(), soon).toBe(count);
+      await expectFocus(page, /^button Make a link/);
+    }
+    await press(page, /^Revoke the link/);
+    await expect.poll(() => links.count(), soon).toBe(1);
+    await expectFocus(page, /^li ty_/);
+    await press(page, /^Revoke the link/);
+    await expect.poll(() => links.count(), soon).toBe(0);
+    await expectFocus(page, /^dialog Share shared wagons/);
+    await press(page, 'Done');
+    await expectFocus(page, /^button Share the dataset/);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('goes to the neighbour of what is dismissed or revoked, and to the view that is left', async () => {
+    const id = await site.api.newDataset('rejected wagons');
+    for (const name of ['a.jpg', 'b.jpg']) await site.api.upload(id, name, media.damaged.html());
+    for (const name of ['gpu', 'gpu too']) await site.api.json('POST', '/tokens', { name });
+    const { page, browserErrors } = await site.open(`/datasets/${id}?filter=rejected`);
+    await press(page, 'Dismiss a.jpg');
+    await page.getByText('a.jpg', { exact: true }).waitFor({ state: 'detached' });
+    await expectFocus(page, /^button Dismiss b.jpg/);
+    await press(page, 'Dismiss b.jpg');
+    await page.getByText('b.jpg', { exact: true }).waitFor({ state: 'detached' });
+    await expectFocus(page, /^main /);
+    await page.getByRole('link', { name: 'Account' }).focus();
+    await page.keyboard.press('Enter');
+    await press(page, /^Revoke gpu ty_/);
+    await press(page, 'Revoke', 'dialog');
+    await page.getByText('gpu', { exact: true }).waitFor({ state: 'detached' });
+    await expectFocus(page, /^li /);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('goes to the next dataset when one is deleted, and to the view that a link leads to', async () => {
+    for (const name of ['left wagons', 'deleted wagons']) await site.api.newDataset(name);
+    const { page, browserErrors } = await site.open();
+    await press(page, 'Delete deleted wagons');
+    await page.getByRole('dialog').getByRole('textbox').fill('deleted wagons');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await expectFocus(page, /^li .*left wagons/);
+    await page.getByRole('link', { name: 'left wagons' }).focus();
+    await page.keyboard.press('Enter');
+    await expectFocus(page, /^main left wagons/);
+    expect(browserErrors).toEqual([]);
+  });
+
+  test('reaches a disabled button, whose description says why it is disabled', async () => {
+    const id = await site.api.newDataset('locked wagons');
+    const { body } = await site.api.json<{ secret: string }>('POST', '/tokens', { read_only: true });
+    const { page, browserErrors } = await site.open(`/datasets/${id}`, { token: body.secret });
+    await page.getByText('a token that only reads').waitFor();
+    const button = page.getByRole('button', { name: 'Name and role' });
+    await button.focus();
+    await expectFocus(page, /^button Name and role/);
+    expect([await button.isDisabled(), await button.getAttribute('title')]).toEqual([
+      true,
+      expect.stringMatching(/reads/),
+    ]);
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Space');
+    expect(await page.getByRole('dialog').count()).toBe(0);
+    expect(browserErrors).toEqual([]);
+  });
+});
