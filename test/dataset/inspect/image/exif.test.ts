@@ -142,7 +142,25 @@ describe('in a JPEG', () => {
   const good = exifOf([turned]);
   const half = Math.floor(good.length / 2);
   const oneDigit = exifOf([text(0x011a, '7'), short(0x0128, 2)]);
+  const entries = (count: number, format = 0) =>
+    Buffer.from(Array.from({ length: count * 16 }, (_, at) => (at % 16 === 3 ? format : 0)));
+  const pictureList = (list: Buffer) => ({ tag: 0xb002, type: 7, count: list.length, value: list });
+  const pictures = (number: number, list: Buffer) => [long(0xb001, number), pictureList(list)];
+  const index = (...args: Parameters<typeof exifOf>) =>
+    jpegSegment(0xe2, Buffer.concat([Buffer.from('MPF\0'), exifOf(...args)]));
   test.each<[string, readonly Buffer[], Outcome]>([
+    ['an index of two pictures', [index(pictures(2, entries(2)))], 'upright'],
+    ['an index with fewer pictures than it counts', [index(pictures(2, entries(1)))], 'rejected'],
+    ['an index with half of its last picture', [index(pictures(2, entries(2).subarray(0, 24)))], 'rejected'],
+    ['an index with fewer pictures, the last one counts', [index([]), index(pictures(9, entries(2)))], 'rejected'],
+    [
+      'an index with a picture of another format before those that it lacks',
+      [index(pictures(9, entries(2, 1)))],
+      'upright',
+    ],
+    ['an index without a number', [index([pictureList(entries(1))])], 'upright'],
+    ['an index without pictures', [index([long(0xb001, 2)])], 'upright'],
+    ['an index without a TIFF header', [index(pictures(2, entries(1)), 'XX\0*')], 'upright'],
     ['an invalid block matters after a density', [jfif(1), broken], 'rejected'],
     ['an invalid block matters before a density', [broken, jfif(2)], 'rejected'],
     // Pillow looks for the density in the EXIF data then, fails, and never looks again.

@@ -1,5 +1,5 @@
 import { StructureError } from '../../inspection-error.js';
-import { decodeExifValues, readExifDirectory } from '../exif/exif-directory.js';
+import { decodeExifValues, type ExifBlock, readExifDirectory } from '../exif/exif-directory.js';
 import { brokenExif, exifBlockOf, MAX_EXIF_BYTES, orientationOf } from '../orientation.js';
 
 const APP0 = 0xe0;
@@ -11,6 +11,9 @@ const RESOLUTION_UNIT = 0x0128;
 const X_RESOLUTION = 0x011a;
 const JFIF_UNIT = 7;
 const RESOLUTION_INFO = 0x03ed;
+const NUMBER_OF_PICTURES = 0xb001;
+const PICTURES = 0xb002;
+const PICTURE_BYTES = 16;
 
 /**
  * The metadata of a JPEG as Pillow reads it (11.1, `JpegImagePlugin.py`): the segments before the first scan, in order. Pillow
@@ -21,6 +24,7 @@ export class ApplicationSegments {
   private exifBytes = 0;
   private hasDensity = false;
   private profile: Buffer[] = [];
+  private index: Buffer | undefined;
 
   /** @param segment without its marker and length; copied if it is kept. @throws StructureError if Pillow rejects it */
   add(marker: number, segment: Buffer): void {
@@ -31,6 +35,7 @@ export class ApplicationSegments {
       this.exifBytes += part.length;
       if (this.exifBytes <= MAX_EXIF_BYTES) this.exif.push(Buffer.from(part));
     } else if (marker === APP2 && startsWith('ICC_PROFILE\0')) this.profile.push(Buffer.from(segment.subarray(0, 14)));
+    else if (marker === APP2 && startsWith('MPF\0')) this.index = Buffer.from(segment.subarray(4));
     else if (marker === APP13 && startsWith('Photoshop 3.0\0')) checkPhotoshop(segment);
     else if (marker === APP14 && startsWith('Adobe') && segment.length < 7) throw tooShort('Adobe');
   }
@@ -40,6 +45,28 @@ export class ApplicationSegments {
     const [first] = this.profile.sort(Buffer.compare);
     if (first !== undefined && first.length < 14) throw tooShort('colour profile');
     this.profile = [];
+  }
+
+  /**
+   * Checks the index of a file of several pictures (CIPA DC-007). Pillow can't open one that counts more pictures than it lists,
+   * and reads one with any other fault as a single picture. @throws StructureError
+   */
+  checkIndex(): void {
+    const block = this.index && unlessUnreadable(this.index);
+    if (this.index === undefined || block === undefined) return;
+    const fields = readExifDirectory(block, block.firstDirectory);
+    const [number, pictures] = [NUMBER_OF_PICTURES, PICTURES].map((tag) => {
+      const field = fields.get(tag);
+      return field && decodeExifValues(block, field);
+    });
+    if (number?.kind !== 'integers' || pictures?.kind !== 'bytes') return;
+    const formatAt = this.index.toString('latin1', 0, 4) === 'MM\0*' ? 0 : 3;
+    for (let picture = 0; picture < (number.items[0] ?? 0); picture++) {
+      const at = picture * PICTURE_BYTES;
+      if (at + PICTURE_BYTES > pictures.bytes.length) throw tooShort('MPF');
+      const isJpeg = ((pictures.bytes[at + formatAt] ?? 0) & 7) === 0;
+      if (!isJpeg) return;
+    }
   }
 
   /** @throws InspectionError where Pillow's `exif_transpose` raises */
@@ -53,7 +80,7 @@ export class ApplicationSegments {
       checkResolution(exif);
       return orientationOf(exif);
     } catch (error) {
-      if (isUnreadable(exif)) return 1;
+      if (unlessUnreadable(exif) === undefined) return 1;
       throw error;
     }
   }
@@ -64,12 +91,12 @@ export class ApplicationSegments {
   }
 }
 
-function isUnreadable(exif: Buffer): boolean {
+/** The TIFF structure of these bytes, if they have one. */
+function unlessUnreadable(bytes: Buffer): ExifBlock | undefined {
   try {
-    exifBlockOf(exif);
-    return false;
+    return exifBlockOf(bytes);
   } catch {
-    return true;
+    return undefined;
   }
 }
 

@@ -21,7 +21,8 @@ const JPG = 0xc8;
 /** SOF0 to SOF15. */
 const isFrame = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && ![HUFFMAN_TABLES, JPG, ARITHMETIC_TABLES].includes(marker);
-const standsAlone = (marker: number) => marker === 0x01 || (marker >= 0xd0 && marker < START_OF_IMAGE);
+/** For the temporary use of arithmetic coding. It has no content. */
+const TEM = 0x01;
 
 /** Encoders write about ten scans, and each costs a decoder a pass over the image. */
 const MAX_SCANS = 500;
@@ -44,7 +45,8 @@ export function readJpeg(file: FileBytes): ImageHeader {
     const marker = nextMarker(file, offset);
     offset = marker.end;
     if (marker.code === END_OF_IMAGE) break;
-    if (standsAlone(marker.code)) continue;
+    // Pillow, which reads the markers before the first scan, opens no file with one there. libjpeg-turbo skips it.
+    if (marker.code === TEM && scans.length > 0) continue;
     if (marker.code === START_OF_IMAGE) throw new StructureError('is damaged: a second image begins inside it');
     if (isUnknown(marker.code)) throw new StructureError('is damaged: it contains an unknown JPEG marker');
     const length = file.at(offset, 2).readUInt16BE(0);
@@ -80,6 +82,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
   const { width, height } = frame;
   const foundFrame = frame;
   const provePixels = async () => walkScans(file, foundFrame, scans);
+  metadata.checkIndex();
   const orientation = metadata.orientation();
   return { width, height, orientation, animated: false, decoderBytes: coefficientBytes(frame), provePixels };
 }
