@@ -12,7 +12,7 @@ import { startBrowser, whyNoBrowser } from './harness/browser.js';
 import { type Ended, trainyard } from './harness/command.js';
 import { pairsOf } from './harness/folder.js';
 import { COMMAND, discardServer, startServer, type TestServer, temporaryFolder } from './harness/server.js';
-import { filesToMend, pageCommands } from './web/page-commands.js';
+import { filesToFix, pageCommands } from './web/page-commands.js';
 
 /*
  * Every command that the README, the docs, the help texts and the page print is run, in a folder and beside a service such as
@@ -72,8 +72,8 @@ beforeAll(async () => {
   for (const trainer of ['python', 'jq', 'xdg-open']) await script(trainer, '[ -t 0 ] || cat >/dev/null\nexit 0');
   await script('npm', 'exec curl -fsS -o /dev/null "$3"');
   await writeFile(join(home, 'token'), api.token);
-  await mkdir(join(home, 'mend'));
-  for (const [name, bytes] of Object.entries(await filesToMend())) await writeFile(join(home, 'mend', name), bytes);
+  await mkdir(join(home, 'fix'));
+  for (const [name, bytes] of Object.entries(await filesToFix())) await writeFile(join(home, 'fix', name), bytes);
   if (noBrowser !== undefined) return;
   const browser = await startBrowser();
   // An account of its own: examples delete and rename the datasets of the other.
@@ -256,8 +256,8 @@ describe('every command that is printed', () => {
       const failed: string[] = [];
       for (const [line, where] of onPage) {
         const cwd = await temporaryFolder();
-        for (const folder of ['photos', 'mend']) await cp(join(home, folder), join(cwd, folder), { recursive: true });
-        const own = line.replace(/\bFOLDER\b/, 'mend').replaceAll('/workspace/datasets', 'datasets');
+        for (const folder of ['photos', 'fix']) await cp(join(home, folder), join(cwd, folder), { recursive: true });
+        const own = line.replace(/\bFOLDER\b/, 'fix').replaceAll('/workspace/datasets', 'datasets');
         // It checks what the line before it has unpacked.
         const isVerifying = line.includes('sha256sum');
         const command = isVerifying ? `${unpack?.replaceAll('/workspace/datasets', 'datasets')} && ${own}` : own;

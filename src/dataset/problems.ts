@@ -66,7 +66,7 @@ export interface Warning {
 
 export type Problem = ErrorProblem | Warning;
 
-/** The advice for a problem that `--fix` can mend without guessing. */
+/** The advice for a problem that `--fix` can solve without guessing. */
 export const FIX_ADVICE = 'The command "trainyard check FOLDER --fix" does that.';
 
 /** How the advice begins for an image that the trainer does not read. */

@@ -22,8 +22,8 @@ function contentsOf(folder: string): Record<string, Buffer> {
 
 const originalsOf = (folder: string) => (existsSync(`${folder}.orig`) ? contentsOf(`${folder}.orig`) : {});
 
-/** A file of each kind that can be mended; each image has a caption. */
-async function mendable(): Promise<Record<string, Buffer | string>> {
+/** A file of each kind that can be fixed; each image has a caption. */
+async function fixable(): Promise<Record<string, Buffer | string>> {
   return {
     'accents.webp': await media.webp(),
     'accents.txt': media.captionBytes('a café, a wagon’s wheel', 'windows-1252'),
@@ -49,16 +49,16 @@ async function mendable(): Promise<Record<string, Buffer | string>> {
 }
 
 describe('check --fix', () => {
-  test('mends files of every kind; the folder then is fit to train on, and becomes READY when it is pushed', async () => {
-    const files = await mendable();
-    const folder = await folderWith(files, 'mended wagons');
+  test('fixes files of every kind; the folder then is fit to train on, and becomes READY when it is pushed', async () => {
+    const files = await fixable();
+    const folder = await folderWith(files, 'fixed wagons');
     const before = contentsOf(folder);
     const plain = await trainyard(['check', folder]);
-    expect([plain.code, plain.stdout]).toEqual([1, expect.stringContaining('10 files can be mended')]);
+    expect([plain.code, plain.stdout]).toEqual([1, expect.stringContaining('10 files can be fixed')]);
     const { code, stdout, stderr } = await fix(folder);
     expect([code, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('To mend: 10 files.');
-    expect(stdout).toContain(`Mended 10 files. The originals are in ${folder}.orig.`);
+    expect(stdout).toContain('To fix: 10 files.');
+    expect(stdout).toContain(`Fixed 10 files. The originals are in ${folder}.orig.`);
     expect(stdout).toMatch(
       /^✓ accents\.txt: from Windows-1252 \(assumed\) to UTF-8; it reads “a café, a wagon’s wheel”\.$/m,
     );
@@ -108,12 +108,12 @@ describe('check --fix', () => {
     } finally {
       await discardServer(server);
     }
-    expect((await fix(folder)).stdout).toContain('No file can be mended without guessing.');
+    expect((await fix(folder)).stdout).toContain('No file can be fixed without guessing.');
     expect(contentsOf(folder)).toEqual(after);
   }, 180_000);
 
   test('--dry-run lists the same, and changes nothing', async () => {
-    const folder = await folderWith(await mendable());
+    const folder = await folderWith(await fixable());
     const before = contentsOf(folder);
     const dry = await fix(folder, '--dry-run', '--json');
     expect(dry.code).toBe(1);
@@ -125,7 +125,7 @@ describe('check --fix', () => {
       new_filename: 'hidden.png',
       message: expect.stringContaining('AVIF'),
     });
-    expect((await fix(folder, '--dry-run')).stdout).toContain('Would mend: 10 files.');
+    expect((await fix(folder, '--dry-run')).stdout).toContain('Would fix: 10 files.');
     expect(contentsOf(folder)).toEqual(before);
     expect(originalsOf(folder)).toEqual({});
     const done = (await fix(folder, '--json')).json();
@@ -146,20 +146,20 @@ describe('check --fix', () => {
   });
 
   test('--in-place keeps no originals', async () => {
-    const folder = await folderWith(await mendable());
+    const folder = await folderWith(await fixable());
     expect((await fix(folder, '--in-place')).code).toBe(0);
     expect(await readdir(join(folder, '..'))).toEqual([basename(folder)]);
   });
 
-  test('mends single files that are named', async () => {
-    const folder = await folderWith(await mendable());
+  test('fixes single files that are named', async () => {
+    const folder = await folderWith(await fixable());
     const { code, stdout } = await trainyard([
       'check',
       join(folder, 'modern.avif'),
       join(folder, 'modern.txt'),
       '--fix',
     ]);
-    expect([code, stdout]).toEqual([0, expect.stringContaining('Mended 1 file.')]);
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Fixed 1 file.')]);
     expect(existsSync(join(folder, 'modern.png'))).toBe(true);
     expect(existsSync(join(folder, 'scan.tif'))).toBe(true);
   });
@@ -180,16 +180,16 @@ describe('check --fix', () => {
     const before = contentsOf(folder);
     const { stdout, code } = await fix(folder);
     expect(code).toBe(1);
-    expect(stdout).toContain('No file can be mended without guessing.');
-    expect(stdout).toMatch(/^- Not mended: moving\.gif is animated/m);
-    expect(stdout).toMatch(/^- Not mended: pages\.tif has 2 pages/m);
-    expect(stdout).toMatch(/^- Not mended: phone\.heic is a HEIC image.*Export it as JPEG\.$/m);
-    expect(stdout).toMatch(/^- Not mended: russian\.txt is not UTF-8.*iconv/m);
-    expect(stdout).toMatch(/^- Not mended: bare\.txt contains zero bytes.*iconv -f UTF-16LE/m);
-    expect(stdout).toMatch(/^- Not mended: broken\.heic is a JPEG image that can't be used/m);
-    expect(stdout).not.toMatch(/Not mended: page\.jpg/);
+    expect(stdout).toContain('No file can be fixed without guessing.');
+    expect(stdout).toMatch(/^- Not fixed: moving\.gif is animated/m);
+    expect(stdout).toMatch(/^- Not fixed: pages\.tif has 2 pages/m);
+    expect(stdout).toMatch(/^- Not fixed: phone\.heic is a HEIC image.*Export it as JPEG\.$/m);
+    expect(stdout).toMatch(/^- Not fixed: russian\.txt is not UTF-8.*iconv/m);
+    expect(stdout).toMatch(/^- Not fixed: bare\.txt contains zero bytes.*iconv -f UTF-16LE/m);
+    expect(stdout).toMatch(/^- Not fixed: broken\.heic is a JPEG image that can't be used/m);
+    expect(stdout).not.toMatch(/Not fixed: page\.jpg/);
     expect(contentsOf(folder)).toEqual(before);
-    expect((await trainyard(['check', folder])).stdout).not.toContain('can be mended');
+    expect((await trainyard(['check', folder])).stdout).not.toContain('can be fixed');
   });
 
   test('never writes over a file, and never makes two images of one name', async () => {
@@ -205,16 +205,12 @@ describe('check --fix', () => {
       'clash.webp': await media.png({ seed: 4 }),
     });
     const { stdout } = await fix(folder);
+    expect(stdout).toMatch(/^- Not fixed: both\.avif is not converted to both\.png, since there is both\.jpg already/m);
+    expect(stdout).toMatch(/^- Not fixed: taken\.jpg is not renamed to taken\.png, since there is taken\.PNG already/m);
+    expect(stdout).toMatch(/^- Not fixed: twins\.bmp is not converted .* twins\.gif/m);
+    expect(stdout).toMatch(/^- Not fixed: twins\.gif is not converted .* twins\.bmp/m);
     expect(stdout).toMatch(
-      /^- Not mended: both\.avif is not converted to both\.png, since there is both\.jpg already/m,
-    );
-    expect(stdout).toMatch(
-      /^- Not mended: taken\.jpg is not renamed to taken\.png, since there is taken\.PNG already/m,
-    );
-    expect(stdout).toMatch(/^- Not mended: twins\.bmp is not converted .* twins\.gif/m);
-    expect(stdout).toMatch(/^- Not mended: twins\.gif is not converted .* twins\.bmp/m);
-    expect(stdout).toMatch(
-      /^- Not mended: clash\.webp is not renamed to clash\.png, since there is clash\.png already/m,
+      /^- Not fixed: clash\.webp is not renamed to clash\.png, since there is clash\.png already/m,
     );
     const names = Object.keys(contentsOf(folder)).sort();
     expect(names).toEqual([
@@ -235,9 +231,9 @@ describe('check --fix', () => {
     await symlink('real.txt', join(folder, 'linked.txt'));
     await chmod(join(folder, 'fixed.txt'), 0o444);
     const { stdout } = await fix(folder);
-    expect(stdout).toMatch(/^- Not mended: linked\.txt is a link/m);
-    expect(stdout).toMatch(/^- Not mended: fixed\.txt is read-only/m);
-    expect(stdout).toContain('Mended 1 file.');
+    expect(stdout).toMatch(/^- Not fixed: linked\.txt is a link/m);
+    expect(stdout).toMatch(/^- Not fixed: fixed\.txt is read-only/m);
+    expect(stdout).toContain('Fixed 1 file.');
     const after = contentsOf(folder);
     expect([after['fixed.txt'], after['real.txt']?.toString()]).toEqual([windows, 'a wagon’s']);
   });
@@ -267,7 +263,7 @@ describe('check --fix', () => {
     });
     await writeFile(`${folder}.orig`, 'a file of a person');
     const { stdout } = await fix(folder);
-    expect(stdout).toMatch(/^- Not mended: 01\.txt is left alone, since its original can't be kept in .*--in-place/m);
+    expect(stdout).toMatch(/^- Not fixed: 01\.txt is left alone, since its original can't be kept in .*--in-place/m);
     expect(contentsOf(folder)['01.txt']).toEqual(media.captionBytes('a wagon’s', 'windows-1252'));
     expect(readFileSync(`${folder}.orig`, 'utf8')).toBe('a file of a person');
   });
@@ -291,22 +287,22 @@ describe('check --fix', () => {
     const captions = fc.sample(bytes, { numRuns: 150, seed: 1 });
     const files = Object.fromEntries(captions.map((caption, index) => [`${index}.txt`, caption]));
     const folder = await folderWith({ ...files, '0.jpg': await media.jpeg() });
-    const { mended } = (await fix(folder, '--json')).json().fix;
+    const { mended: fixed } = (await fix(folder, '--json')).json().fix;
     const [after, originals] = [contentsOf(folder), originalsOf(folder)];
-    expect(mended.length).toBeGreaterThan(50);
+    expect(fixed.length).toBeGreaterThan(50);
     const { errors } = (await trainyard(['check', folder, '--json'])).json();
     const unreadable = new Set(errors.map(({ filename }: { filename: string }) => filename));
     for (const [name, caption] of Object.entries(files)) {
-      const isMended = mended.some(({ filename }: { filename: string }) => filename === name);
-      expect(isMended ? originals[`${name}.orig`] : after[name]).toEqual(caption);
-      if (isMended) expect(unreadable).not.toContain(name);
+      const isFixed = fixed.some(({ filename }: { filename: string }) => filename === name);
+      expect(isFixed ? originals[`${name}.orig`] : after[name]).toEqual(caption);
+      if (isFixed) expect(unreadable).not.toContain(name);
     }
   });
 });
 
 describe('an interrupted fix', () => {
   test('by kill -9 leaves each file old or new, and the same command ends it', async () => {
-    const files = await mendable();
+    const files = await fixable();
     const big = await media.tiff({ width: 1600, height: 1600 });
     let killedInBetween = 0;
     for (let round = 1; round <= 3; round++) {
@@ -379,7 +375,7 @@ describe('an interrupted fix', () => {
     });
     await appendFile(join(folder, 'big.tif'), 'x');
     const { stdout } = await running.ended;
-    expect(stdout).toMatch(/^- Not mended: big\.tif has changed meanwhile/m);
+    expect(stdout).toMatch(/^- Not fixed: big\.tif has changed meanwhile/m);
     expect(Object.keys(contentsOf(folder)).sort()).toEqual(['big.tif', 'big.txt']);
   });
 });
@@ -393,7 +389,7 @@ describe('on a terminal', () => {
     });
     const terminal = await openTerminal({});
     await terminal.trainyard(`check ${folder} --fix`);
-    await terminal.waitFor(/Mend 1 file\? The originals are kept in .*\.orig\./);
+    await terminal.waitFor(/Fix 1 file\? The originals are kept in .*\.orig\./);
     await terminal.answer('n');
     expect(await terminal.waitFor(/ended with/)).toContain('ended with 1');
     expect(contentsOf(folder)['01.txt']).toEqual(media.captionBytes('a wagon’s', 'windows-1252'));
@@ -404,15 +400,15 @@ describe('on a terminal', () => {
 });
 
 describe('push --fix', () => {
-  test('mends files before it sends them; --dry-run only lists them', async () => {
+  test('fixes files before it sends them; --dry-run only lists them', async () => {
     const server = await startServer();
     onTestFinished(() => discardServer(server));
     const api = await server.api();
     const env = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token };
     const push = (...args: string[]) => trainyard(['push', ...args], { env });
-    const folder = await folderWith(await mendable(), 'pushed wagons');
+    const folder = await folderWith(await fixable(), 'pushed wagons');
     const dry = await push(folder, '--fix', '--dry-run');
-    expect([dry.code, dry.stdout]).toEqual([65, expect.stringContaining('Would mend: 10 files.')]);
+    expect([dry.code, dry.stdout]).toEqual([65, expect.stringContaining('Would fix: 10 files.')]);
     expect(originalsOf(folder)).toEqual({});
     const pushed = await push(folder, '--fix', '--json');
     expect(pushed.code).toBe(0);
@@ -441,8 +437,8 @@ describe('push --fix', () => {
       65,
       expect.stringMatching(/^✗ a\.txt is UTF-16.*check FOLDER --fix/m),
     ]);
-    const mended = await push(utf16, '--fix', '--json');
-    expect([mended.code, mended.json().made_up]).toEqual([0, []]);
+    const fixed = await push(utf16, '--fix', '--json');
+    expect([fixed.code, fixed.json().made_up]).toEqual([0, []]);
     const capital = await folderWith({ 'a.jpg': image, 'a.TXT': 'my own words' }, 'capital');
     expect((await push(capital, '--json')).json()).toMatchObject({ made_up: [], dataset: { status: 'READY' } });
     const locked = await folderWith({ 'a.jpg': image, 'a.txt': 'my own words', 'b.jpg': image }, 'locked');

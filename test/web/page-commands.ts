@@ -6,7 +6,7 @@ import type { TestServer } from '../harness/server.js';
 import { controlsOf, datasetWith, linkDatasets, targetsOf } from './linked-datasets.js';
 
 /** The files of the FAILED dataset, as they are in the folder that they came from. */
-export async function filesToMend(): Promise<Record<string, Buffer | string>> {
+export async function filesToFix(): Promise<Record<string, Buffer | string>> {
   return { 'a.png': await gif(), 'a.txt': 'a wagon' };
 }
 
@@ -38,7 +38,7 @@ export async function pageCommands(browser: Browser, server: TestServer, api: Ap
   const control = await datasetWith(api, await controlsOf(['a', 'b']), { name: 'night-edges', role: 'control' });
   await linkDatasets(api, linked, { control_1: control });
   const failed = await api.newDataset('the drivers cab');
-  for (const [name, bytes] of Object.entries(await filesToMend())) await api.upload(failed, name, bytes);
+  for (const [name, bytes] of Object.entries(await filesToFix())) await api.upload(failed, name, bytes);
   const shows = (text: string) => (page: Page) => page.getByText(text).first().waitFor();
   await collect('READY', { path: `/datasets/${ready}/fitness`, open: shows('--digest') });
   await collect('READY, without Node', {
@@ -50,7 +50,7 @@ export async function pageCommands(browser: Browser, server: TestServer, api: Ap
     },
   });
   await collect('linked', { path: `/datasets/${linked}/fitness`, open: shows('--digest') });
-  await collect('FAILED', { path: `/datasets/${failed}/fitness`, open: shows('mend them in the folder') });
+  await collect('FAILED', { path: `/datasets/${failed}/fitness`, open: shows('fix them in the folder') });
   return commands;
 }
 

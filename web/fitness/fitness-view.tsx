@@ -7,7 +7,7 @@ import { useCanWrite } from '../session/account.js';
 import { TrainPanel } from '../train/train-panel.js';
 import { ClipPanel } from './clip-panel.js';
 import { ImageFindingsPanel } from './image-findings/image-findings-panel.js';
-import { MissingCaptionsPanel } from './mend/missing-captions-panel.js';
+import { MissingCaptionsPanel } from './fixes/missing-captions-panel.js';
 import { PairsPanel } from './pairs/pairs-panel.js';
 import { ProblemsPanel } from './problems-panel.js';
 import { ResolutionPanel } from './resolution-panel.js';

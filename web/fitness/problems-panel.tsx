@@ -12,10 +12,10 @@ import { Button } from '../ui/button.js';
 import { LongList } from '../ui/long-list.js';
 import { Panel } from '../ui/panel.js';
 import { FindingGroup } from './finding-group.js';
-import { ConvertAll, ConvertButton } from './mend/convert/convert-actions.js';
-import { useConversion } from './mend/convert/conversions.js';
-import { convertibleNames, isConvertible } from './mend/convert/convertible.js';
-import { FileActions, UploadActions } from './mend/problem-actions.js';
+import { ConvertAll, ConvertButton } from './fixes/convert/convert-actions.js';
+import { useConversion } from './fixes/convert/conversions.js';
+import { convertibleNames, isConvertible } from './fixes/convert/convertible.js';
+import { FileActions, UploadActions } from './fixes/problem-actions.js';
 import { groupProblems, type ProblemGroup } from './problem-kinds.js';
 
 interface ProblemsPanelProps {
@@ -29,7 +29,7 @@ interface ProblemsPanelProps {
   readonly isTruncated: boolean;
 }
 
-/** Lists problems by kind, each with a link to its file and, for errors, with what mends it. */
+/** Lists problems by kind, each with a link to its file and, for errors, with the actions that resolve it. */
 export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelProps) {
   const { title, problems, isTruncated } = props;
   const groups = useMemo(() => groupProblems(problems), [problems]);
@@ -53,7 +53,7 @@ export const ProblemsPanel = memo(function ProblemsPanel(props: ProblemsPanelPro
 
 interface GroupProps extends ProblemsPanelProps {
   readonly group: ProblemGroup;
-  /** The files of the problems that a conversion may mend. */
+  /** The files of the problems that a conversion may fix. */
   readonly convertible: ReadonlySet<string>;
 }
 
@@ -66,10 +66,10 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
     [group, files],
   );
   const filter = group.filter ?? (areErrors && uploads.length > 0 ? 'rejected' : undefined);
-  const canMend = areErrors && canWrite;
+  const canFix = areErrors && canWrite;
   return (
     <FindingGroup title={group.title} count={group.problems.length} areErrors={areErrors}>
-      {canMend && (group.advice !== undefined || uploads.length > 1) && (
+      {canFix && (group.advice !== undefined || uploads.length > 1) && (
         <div className="flex flex-wrap items-center gap-3 border-b border-line px-3 py-2 text-sm text-muted">
           <p className="mr-auto max-w-prose">{group.advice}</p>
           {uploads.length > 1 && (
@@ -98,7 +98,7 @@ function Group({ group, dataset, files, areErrors, convertible }: GroupProps) {
             problem={problem}
             datasetId={dataset.id}
             file={files.get(problem.filename ?? '')}
-            withdrawal={canMend ? withdrawal : undefined}
+            withdrawal={canFix ? withdrawal : undefined}
             canConvert={canWrite && isConvertible(problem, convertible)}
             fault={faults.get(problem.filename ?? '')}
           />
@@ -121,7 +121,7 @@ interface RowProps {
   readonly datasetId: string;
   /** `undefined` if the problem is about an upload, or about the whole dataset. */
   readonly file: DatasetFile | undefined;
-  /** `undefined` where nothing can be mended. */
+  /** `undefined` where nothing can be fixed. */
   readonly withdrawal: ReturnType<typeof useWithdrawal> | undefined;
   readonly canConvert: boolean;
   /** Why the file was not converted. */
@@ -164,16 +164,16 @@ function Row({ problem, datasetId, file, withdrawal, canConvert, fault }: RowPro
   );
 }
 
-/** The command that mends the files in the folder that they came from, and uploads them again. */
+/** The command that fixes the files in the folder that they came from, and uploads them again. */
 function FixLine({ dataset: { name } }: Pick<ProblemsPanelProps, 'dataset'>) {
   return (
     <div className="flex flex-col gap-1 border-t border-line px-3 py-2 text-sm">
       <p className="text-muted">
-        Or mend them in the folder that they came from, here FOLDER, and upload them again. The originals are kept:
+        Or fix them in the folder that they came from, here FOLDER, and upload them again. The originals are kept:
       </p>
       <CopyLine
         text={commandLine(location.origin, ['push', 'FOLDER', '--name', name, '--fix'])}
-        what="the line that mends files and uploads them"
+        what="the line that fixes files and uploads them"
       />
     </div>
   );

@@ -78,7 +78,7 @@ function problemSummaryOf(problems: readonly Problem[]): string {
   const { length } = problems.filter(({ code }) => code !== 'UPLOAD_EXPIRED');
   return length === 0
     ? 'An upload was interrupted.'
-    : `${countOf(length, 'problem')}, listed below with what mends them.`;
+    : `${countOf(length, 'problem')}, listed below with ways to fix them.`;
 }
 
 function waitingTextOf({ role, counts, links }: DatasetWithFiles): string {

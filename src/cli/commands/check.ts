@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Role } from '../../dataset/dataset.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { ffmpegSentence, findFfmpeg } from '../../service/inspection/clip/ffmpeg.js';
-import { countMendable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
+import { countFixable, FIX_HELP, type FixFlags, fixFiles, requireFix } from '../fix/fix-files.js';
 import { fixDocument } from '../fix/fix-output.js';
 import { FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { errorCount, problemLines, reportDocument, totalsOf, trainerLines } from '../folder/report.js';
@@ -19,7 +19,7 @@ Examples:
   $ trainyard check photos/*_new.*          some of them
   $ trainyard check photos --json | jq '.errors[].message'
   $ trainyard check photos --fix --dry-run  lists what --fix would change
-  $ trainyard check photos --fix            mends files, and keeps the originals in photos.orig
+  $ trainyard check photos --fix            fixes files, and keeps the originals in photos.orig
   $ trainyard check depth --role control    control images, which need no captions
 
 ${FIX_HELP}
@@ -35,7 +35,7 @@ export function addCheckCommand(program: Command): void {
     .argument('<paths...>', 'a folder, or files')
     .addOption(roleOption('what the files are for: training (default), control or mask; these two need no captions'))
     .option('--follow', 'follow links that lead out of the folder')
-    .option('--fix', 'mend files where that needs no guessing')
+    .option('--fix', 'fix files where that needs no guessing')
     .option('--dry-run', 'with --fix: list what would be changed, and change nothing')
     .option('--in-place', 'with --fix: keep no originals')
     .option('--yes', 'with --fix: do not ask on a terminal')
@@ -67,15 +67,15 @@ async function check(paths: string[], options: CheckOptions, signal: AbortSignal
       return printJson({ fit: process.exitCode === 0, ffmpeg: ffmpeg ?? null, ...fix, ...reportDocument(report) });
     }
     printReport(report, { role: options.role, decoding: ffmpegSentence(ffmpeg, choice) });
-    if (fixed === undefined) await printMendable(report, signal);
+    if (fixed === undefined) await printFixable(report, signal);
   } finally {
     display.clear();
   }
 }
 
-async function printMendable(report: FolderReport, signal: AbortSignal): Promise<void> {
-  const count = await countMendable(report, signal);
-  if (count > 0) print(`${counted(count, 'file')} can be mended. To do so, run the same command with --fix.`);
+async function printFixable(report: FolderReport, signal: AbortSignal): Promise<void> {
+  const count = await countFixable(report, signal);
+  if (count > 0) print(`${counted(count, 'file')} can be fixed. To do so, run the same command with --fix.`);
 }
 
 function checkExitCode(report: FolderReport): number {

@@ -54,7 +54,7 @@ against its SHA-256. Mounted again, an unchanged dataset is left alone; a change
 trainer's caches in the folder. A folder with files that you changed or added is replaced only with --replace.
 
 --wait waits while a dataset is DRAFT or UPLOADING, and says for what. A FAILED dataset ends it with 65 and its problems, since
-a person has to mend it. --only mounts one kind of media with its captions; a later mount without it brings back the other.
+a person has to fix it. --only mounts one kind of media with its captions; a later mount without it brings back the other.
 
 Examples:
   $ trainyard mount railway --into /workspace/datasets

@@ -28,7 +28,7 @@ Examples:
   $ trainyard push photos --replace                also removes files that were removed from the folder
   $ trainyard push photos --ours                   in conflicts, replaces the dataset's version
   $ trainyard push photos --trigger wgn1           uses "wgn1" as the caption of images without one
-  $ trainyard push photos --fix                    mends files first; with --dry-run it only lists what it would change
+  $ trainyard push photos --fix                    fixes files first; with --dry-run it only lists what it would change
   $ trainyard push photos --watch                  pushes every change of the folder, until ctrl-C
   $ trainyard push photos --watch --both           also pulls every change of the dataset
   $ trainyard push depth --role control            control images for an edit model, which need no captions
@@ -74,7 +74,7 @@ export function addPushCommand(program: Command): void {
     .option('--skip-bad', 'leave out files with errors, and media without a caption')
     .option('--allow-uncaptioned', 'send media without a caption, to caption them later')
     .option('--allow-unpaired', 'with --pairs: send targets without a control or mask, to add them later')
-    .option('--fix', 'mend files first where that needs no guessing')
+    .option('--fix', 'fix files first where that needs no guessing')
     .option('--in-place', 'with --fix: keep no originals')
     .option('--yes', 'with --fix: do not ask on a terminal')
     .option('--trigger <word>', 'use this word as the caption of media that have none', notBlank)

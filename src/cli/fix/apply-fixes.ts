@@ -1,6 +1,6 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mendCaption } from '../../dataset/fix/mend-caption.js';
+import { fixCaption } from '../../dataset/fix/fix-caption.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { convertInProcess } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
@@ -15,14 +15,14 @@ import {
   openUnchanged,
   requireUnchanged,
 } from './file-changes.js';
-import { type Fix, type FixPlan, type NotMended, notMendedBecause } from './plan-fixes.js';
+import { type Fix, type FixPlan, type NotFixed, notFixedBecause } from './plan-fixes.js';
 import { closeWorkspace, newPartialFile, removePartialFile } from './workspace.js';
 
 /** Conversions at a time: each may hold two large pictures. */
 const CONCURRENCY = 2;
 
-/** A file that was mended. */
-export interface Mended {
+/** A file that was fixed. */
+export interface AppliedFix {
   readonly fix: Fix;
   /** The path of the original; `undefined` if none is kept: after a change of the name alone, or in place. */
   readonly original: string | undefined;
@@ -32,9 +32,9 @@ export interface Mended {
 export interface FixReport {
   readonly state: 'done' | 'dry run' | 'declined';
   readonly plan: FixPlan;
-  readonly mended: readonly Mended[];
-  /** Files that could not be mended, by the plan or afterwards. */
-  readonly notMended: readonly NotMended[];
+  readonly fixed: readonly AppliedFix[];
+  /** Files that could not be fixed, by the plan or afterwards. */
+  readonly notFixed: readonly NotFixed[];
   /** The paths of the command, with the new names of files that it named. */
   readonly paths: readonly string[];
 }
@@ -48,26 +48,26 @@ interface ApplyOptions {
 }
 
 /**
- * Mends files, each atomically: whenever the process or the machine stops, each has its old content or its new one, and the
+ * Fixes files, each atomically: whenever the process or the machine stops, each has its old content or its new one, and the
  * original is kept before it is replaced. Stops between two files when the signal is aborted.
  */
 export async function applyFixes(
   fixes: readonly Fix[],
   options: ApplyOptions,
-): Promise<{ mended: Mended[]; notMended: NotMended[] }> {
-  const mended: Mended[] = [];
-  const notMended: NotMended[] = [];
+): Promise<{ fixed: AppliedFix[]; notFixed: NotFixed[] }> {
+  const fixed: AppliedFix[] = [];
+  const notFixed: NotFixed[] = [];
   await forEachConcurrent(fixes, CONCURRENCY, async (fix) => {
     if (options.signal.aborted) return;
     try {
-      mended.push({ fix, original: await applyFix(fix, options) });
+      fixed.push({ fix, original: await applyFix(fix, options) });
     } catch (error) {
-      if (!options.signal.aborted) notMended.push(notMendedBecause(fix.file.filename, error));
+      if (!options.signal.aborted) notFixed.push(notFixedBecause(fix.file.filename, error));
     }
-    options.onDone(mended.length + notMended.length);
+    options.onDone(fixed.length + notFixed.length);
   });
   for (const folder of new Set(fixes.map((fix) => fix.folder))) await closeWorkspace(folder);
-  return { mended: mended.sort((a, b) => byName(a.fix.file, b.fix.file)), notMended: notMended.sort(byName) };
+  return { fixed: fixed.sort((a, b) => byName(a.fix.file, b.fix.file)), notFixed: notFixed.sort(byName) };
 }
 
 async function applyFix(fix: Fix, options: ApplyOptions): Promise<string | undefined> {
@@ -100,7 +100,7 @@ async function renameFile({ folder, name, to }: Fix, opened: OpenedFile): Promis
 async function rewriteCaption({ folder, name }: Fix, options: FileOptions): Promise<string | undefined> {
   const { opened, partial, isInPlace } = options;
   const path = join(folder, name);
-  const caption = mendCaption(await opened.handle.readFile());
+  const caption = fixCaption(await opened.handle.readFile());
   if (!caption.ok) throw new FileLeftAlone(caption.reason);
   await writeFile(partial, caption.bytes, { flag: 'wx' });
   await finishNewFile(partial, opened);

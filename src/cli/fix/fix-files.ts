@@ -6,15 +6,15 @@ import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
 import { counted } from '../terminal/text.js';
-import { applyFixes, type FixReport, type Mended } from './apply-fixes.js';
+import { type AppliedFix, applyFixes, type FixReport } from './apply-fixes.js';
 import { originalsFolderOf } from './file-changes.js';
-import { fixDocument, printFixPlan, printMended } from './fix-output.js';
+import { fixDocument, printFixPlan, printFixed } from './fix-output.js';
 import { type FixPlan, planFixes } from './plan-fixes.js';
 import { finishInterruptedFixes } from './workspace.js';
 
 /** The part of a help text that explains `--fix`. */
 export const FIX_HELP = `--fix converts captions from UTF-16 and Windows-1252 to UTF-8, removes byte order marks, corrects extensions, and converts
-AVIF, BMP, TIFF and GIF images to PNG. Files that can't be mended without guessing are listed, and left as they are. Originals
+AVIF, BMP, TIFF and GIF images to PNG. Files that can't be fixed without guessing are listed, and left as they are. Originals
 are kept as NAME.orig in FOLDER.orig beside the folder, unless --in-place is given. On a terminal it asks before it changes.`;
 
 /** The options of `--fix`. */
@@ -42,7 +42,7 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
 }
 
 /**
- * Mends files where that needs no guessing: lists what will be done, asks on a terminal, does it, and lists what was done.
+ * Fixes files where that needs no guessing: lists what will be done, asks on a terminal, does it, and lists what was done.
  *
  * @throws CommandError with 66 if the paths contain no file for a dataset; the signal's reason
  */
@@ -54,7 +54,7 @@ export async function fixFiles(paths: readonly string[], flags: FixFlags, task: 
   try {
     const { inspected } = await inspectPaths(paths, task);
     const plan = await planFixes(inspected, { pool, signal });
-    const unchanged = { plan, mended: [], notMended: plan.notMended, paths };
+    const unchanged = { plan, fixed: [], notFixed: plan.notFixed, paths };
     if (!isQuiet) printFixPlan(plan, { isDryRun: flags.dryRun === true });
     if (flags.dryRun) return { state: 'dry run', ...unchanged };
     if (plan.fixes.length === 0) return { state: 'done', ...unchanged };
@@ -62,22 +62,22 @@ export async function fixFiles(paths: readonly string[], flags: FixFlags, task: 
     if (mustAsk && !(await confirms(questionFor(plan, flags), signal))) return { state: 'declined', ...unchanged };
     const total = counted(plan.fixes.length, 'file');
     const onDone = (done: number) =>
-      display.update(() => [`${bar(done, plan.fixes.length)} mended ${done} of ${total}`]);
-    const { mended, notMended } = await applyFixes(plan.fixes, {
+      display.update(() => [`${bar(done, plan.fixes.length)} fixed ${done} of ${total}`]);
+    const { fixed, notFixed } = await applyFixes(plan.fixes, {
       pool,
       signal,
       isInPlace: flags.inPlace === true,
       onDone,
     });
     display.clear();
-    if (!isQuiet) printMended(mended, notMended);
+    if (!isQuiet) printFixed(fixed, notFixed);
     signal.throwIfAborted();
     return {
       state: 'done',
       plan,
-      mended,
-      notMended: [...plan.notMended, ...notMended],
-      paths: paths.map((path) => pathAfter(path, mended)),
+      fixed,
+      notFixed: [...plan.notFixed, ...notFixed],
+      paths: paths.map((path) => pathAfter(path, fixed)),
     };
   } finally {
     await pool.close();
@@ -90,7 +90,7 @@ export interface FixedFiles {
 }
 
 /**
- * Mends files before they are pushed, if `--fix` is given.
+ * Fixes files before they are pushed, if `--fix` is given.
  *
  * @returns the paths to push, and a field of the JSON document. @throws CommandError with 65 if a person declines
  */
@@ -105,8 +105,8 @@ export async function fixBeforePush(
   return { paths: report.paths, fixed: { fix: fixDocument(report) } };
 }
 
-/** The number of files that `fixFiles` would mend. */
-export async function countMendable({ inspected }: FolderReport, signal: AbortSignal): Promise<number> {
+/** The number of files that `fixFiles` would fix. */
+export async function countFixable({ inspected }: FolderReport, signal: AbortSignal): Promise<number> {
   const pool = new InspectionPool();
   try {
     return (await planFixes(inspected, { pool, signal })).fixes.length;
@@ -120,15 +120,15 @@ async function foldersOf(paths: readonly string[]): Promise<string[]> {
   return [...new Set(folders)];
 }
 
-function pathAfter(path: string, mended: readonly Mended[]): string {
-  const found = mended.find(({ fix }) => fix.file.path === path);
+function pathAfter(path: string, fixed: readonly AppliedFix[]): string {
+  const found = fixed.find(({ fix }) => fix.file.path === path);
   return found === undefined ? path : join(dirname(path), found.fix.to);
 }
 
 function questionFor({ fixes }: FixPlan, { inPlace }: FixFlags): string {
   const files = counted(fixes.length, 'file');
-  if (inPlace) return `Mend ${files} in place? No originals are kept.`;
+  if (inPlace) return `Fix ${files} in place? No originals are kept.`;
   const folders = new Set(fixes.filter(({ kind }) => kind !== 'rename').map(({ folder }) => originalsFolderOf(folder)));
   const kept = folders.size === 0 ? '' : ` The originals are kept in ${[...folders].join(' and ')}.`;
-  return `Mend ${files}?${kept}`;
+  return `Fix ${files}?${kept}`;
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
-import { MAX_MENDED_CAPTION_BYTES, mendCaption } from '../../dataset/fix/mend-caption.js';
+import { fixCaption, MAX_FIXED_CAPTION_BYTES } from '../../dataset/fix/fix-caption.js';
 import { extensionForFormat, mediaTypeOf, stemOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { examineInProcess, NotConverted } from '../../service/inspection/image-conversion.js';
@@ -12,7 +12,7 @@ import type { LocalFile } from '../folder/read-folder.js';
 import { errorMessage, printable } from '../terminal/text.js';
 import { FileLeftAlone, isSameFile, readUnchanged } from './file-changes.js';
 
-/** How one file is mended. */
+/** How one file is fixed. */
 export interface Fix {
   readonly kind: 'rewrite' | 'rename' | 'convert';
   readonly file: LocalFile;
@@ -26,27 +26,27 @@ export interface Fix {
 }
 
 /** A file with a problem that is left as it is, and why. */
-export interface NotMended {
+export interface NotFixed {
   readonly filename: string;
   readonly message: string;
 }
 
 export interface FixPlan {
   readonly fixes: readonly Fix[];
-  readonly notMended: readonly NotMended[];
+  readonly notFixed: readonly NotFixed[];
 }
 
 /** Codes of errors and warnings that a change of the file's encoding, name or format can remove. */
 const CAPTION_CODES = new Set(['CAPTION_NOT_UTF8', 'CAPTION_HAS_NUL', 'CAPTION_BOM']);
 const MEDIA_CODES = new Set(['NOT_AN_IMAGE', 'NOT_A_VIDEO', 'CONTENT_DIFFERS', 'NOT_TRAINED_ON']);
 
-/** Finds the files that can be mended without guessing. Changes nothing. @throws the signal's reason */
+/** Finds the files that can be fixed without guessing. Changes nothing. @throws the signal's reason */
 export async function planFixes(
   inspected: readonly InspectedFile[],
   { pool, signal }: { pool: InspectionPool; signal: AbortSignal },
 ): Promise<FixPlan> {
   const fixes: Fix[] = [];
-  const notMended: NotMended[] = [];
+  const notFixed: NotFixed[] = [];
   const folders = new Map<string, Promise<FolderNames>>();
   for (const { file, inspection } of inspected) {
     const codes = inspection.ok ? inspection.warnings.map(({ code }) => code) : [inspection.problem.code];
@@ -61,23 +61,23 @@ export async function planFixes(
       if (fix !== undefined) fixes.push(fix);
     } catch (error) {
       signal.throwIfAborted();
-      notMended.push(notMendedBecause(file.filename, error));
+      notFixed.push(notFixedBecause(file.filename, error));
     }
   }
-  return { fixes, notMended };
+  return { fixes, notFixed };
 }
 
 /** A file that was left alone, with the message of the error that says why. */
-export function notMendedBecause(filename: string, error: unknown): NotMended {
+export function notFixedBecause(filename: string, error: unknown): NotFixed {
   const isExplained = error instanceof FileLeftAlone || error instanceof NotConverted;
-  const reason = isExplained ? error.message : `can't be mended: ${errorMessage(error)}`;
+  const reason = isExplained ? error.message : `can't be fixed: ${errorMessage(error)}`;
   return { filename, message: `${printable(filename)} ${reason.replace(/\.?$/, '.')}` };
 }
 
 /** @throws FileLeftAlone for a link, or a file or folder that is read-only */
 async function requireChangeable({ path }: LocalFile): Promise<void> {
   const stats = await lstat(path);
-  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Mend the file that it leads to');
+  if (stats.isSymbolicLink()) throw new FileLeftAlone('is a link, and is left alone. Fix the file that it leads to');
   // For root, `access` allows everything.
   const isReadOnly = (stats.mode & 0o222) === 0 || !(await isWritable(path));
   if (isReadOnly) throw new FileLeftAlone('is read-only, and is left alone. Make it writable first');
@@ -93,10 +93,10 @@ function isWritable(path: string): Promise<boolean> {
 
 async function captionFix(file: LocalFile, { folder }: FolderNames): Promise<Fix> {
   const name = basename(file.path);
-  if (file.sizeBytes > MAX_MENDED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
-  const mended = mendCaption(await readUnchanged(file));
-  if (!mended.ok) throw new FileLeftAlone(mended.reason);
-  return { kind: 'rewrite', file, folder, name, to: name, message: `${printable(name)}: ${mended.change}` };
+  if (file.sizeBytes > MAX_FIXED_CAPTION_BYTES) throw new FileLeftAlone('is too long to be a caption');
+  const fixed = fixCaption(await readUnchanged(file));
+  if (!fixed.ok) throw new FileLeftAlone(fixed.reason);
+  return { kind: 'rewrite', file, folder, name, to: name, message: `${printable(name)}: ${fixed.change}` };
 }
 
 /** `undefined` if the file needs no change of its name or format: its content is none of an image or video. */

@@ -4,7 +4,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { stemOf } from '../../dataset/media.js';
 import { isSameFile, makeRealFolder } from './file-changes.js';
 
-/** The folder of incomplete files within the folder that is mended, where renaming is atomic. Trainers skip hidden folders. */
+/** The folder of incomplete files within the folder that is fixed, where renaming is atomic. Trainers skip hidden folders. */
 const NAME = '.trainyard-fix';
 
 /** Its sub-folders, one for each file. */

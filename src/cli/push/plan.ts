@@ -96,7 +96,7 @@ export function planOf(
   // Neither sent nor in the dataset, such as a file that was removed from it.
   const heldBack = new Set([...sync.kept['removed-from-target'], ...sync.kept['target-wins'], ...sync.conflicts]);
   for (const name of sides.dataset.keys()) heldBack.delete(name);
-  // A caption that can't be used was written by a person: it is mended, never replaced by a generated one.
+  // A caption that can't be used was written by a person: it is fixed, never replaced by a generated one.
   const captionStems = new Set([...inFolder].filter((name) => mediaTypeOf(name)?.kind === 'caption').map(stemOf));
   const hasOwnCaption = (name: string) => captionStems.has(stemOf(name));
   const leftOut = new Map(without.map((problem) => [problem.filename ?? '', problem]));

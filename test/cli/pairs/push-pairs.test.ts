@@ -235,7 +235,7 @@ describe('push --pairs', { timeout: 180_000 }, () => {
     expect(again.json().parts.control_1.unchanged.length).toBeGreaterThan(0);
   });
 
-  test('--fix mends the files of each folder', async () => {
+  test('--fix corrects the files of each folder', async () => {
     const files = await editPairsOf(2);
     files['control/02.bmp'] = media.bmp({ width: 96, height: 72 });
     delete files['control/02.jpg'];

@@ -10,7 +10,7 @@ interface NamedMask {
   readonly shown: string;
 }
 
-/** What is wrong with a mask: one warning, since all is mended by saving it anew. */
+/** What is wrong with a mask: one warning, since saving it again solves all of them. */
 export function maskWarnings({ filename, shown }: NamedMask, traits: MaskReading): Warning[] {
   if ('unread' in traits) return [warningIn(filename, 'NOT_FULLY_CHECKED', `${shown} ${traits.unread}.`)];
   if (traits.isBlack) {

@@ -19,14 +19,14 @@ const NONE: readonly Pair[] = [];
 export function MissingCaptionsPanel({ dataset }: { dataset: DatasetWithFiles }) {
   const { id, status } = dataset;
   const job = useJob(id);
-  const isMending = useIsMending(status);
+  const isBeingFixed = useIsBeingFixed(status);
   const pairs = useMemo(() => pairsOf(dataset), [dataset]);
   const missing = useMemo(
-    () => (isMending ? pairs.filter((pair) => isInCategory(pair, 'missing')) : NONE),
-    [pairs, isMending],
+    () => (isBeingFixed ? pairs.filter((pair) => isInCategory(pair, 'missing')) : NONE),
+    [pairs, isBeingFixed],
   );
   // A field stays listed after it was saved, so that the others do not move while the user types.
-  const listed = useStickySelection(String(isMending), pairs, missing);
+  const listed = useStickySelection(String(isBeingFixed), pairs, missing);
   if (missing.length === 0 && job === undefined) return null;
   return (
     <Panel title={titleOf(missing)}>
@@ -58,11 +58,11 @@ function titleOf(missing: readonly Pair[]): string {
  * Whether missing captions are asked for: from FAILED until READY. Each saved caption makes the dataset UPLOADING for a while,
  * because others may follow.
  */
-function useIsMending(status: Status): boolean {
+function useIsBeingFixed(status: Status): boolean {
   const [wasFailed, setWasFailed] = useState(status === 'FAILED');
-  const isMending = status === 'FAILED' || (wasFailed && status === 'UPLOADING');
-  if (wasFailed !== isMending) setWasFailed(isMending);
-  return isMending;
+  const isBeingFixed = status === 'FAILED' || (wasFailed && status === 'UPLOADING');
+  if (wasFailed !== isBeingFixed) setWasFailed(isBeingFixed);
+  return isBeingFixed;
 }
 
 function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly Pair[] }) {

@@ -13,7 +13,7 @@ interface UploadActionsProps {
   readonly onDismiss: () => void;
 }
 
-/** What mends a rejected upload: another file, or the dataset without it. */
+/** The actions for a rejected upload: send another file, or go on without it. */
 export function UploadActions({ datasetId, filename, isWithdrawing, onDismiss }: UploadActionsProps) {
   return (
     <>
@@ -31,7 +31,7 @@ interface FileActionsProps {
   readonly problem: Problem;
 }
 
-/** What mends an error about a file that is in the dataset. */
+/** The actions for an error about a file that is in the dataset. */
 export function FileActions({ datasetId, file, problem }: FileActionsProps) {
   const connect = useConnect();
   const { refetch } = useDataset(datasetId);

@@ -2,9 +2,9 @@ import { firstWordsOf } from '../inspect/caption-content.js';
 import { decodeWindows1252, isPlausibleWindows1252 } from './windows-1252.js';
 
 /** Longer texts are no captions, and are not read. */
-export const MAX_MENDED_CAPTION_BYTES = 64 * 1024;
+export const MAX_FIXED_CAPTION_BYTES = 64 * 1024;
 
-export type MendedCaption =
+export type FixedCaption =
   | {
       readonly ok: true;
       /** In UTF-8, without a byte order mark. */
@@ -12,7 +12,7 @@ export type MendedCaption =
       /** What was changed, with the text as it reads afterwards. */
       readonly change: string;
     }
-  /** The rest of a sentence that begins with the file's name: why the caption is left as it is, and how a person mends it. */
+  /** The rest of a sentence that begins with the file's name: why the caption is left as it is, and how a person fixes it. */
   | { readonly ok: false; readonly reason: string };
 
 const BYTE_ORDER_MARKS = /^\ufeff+/;
@@ -24,9 +24,9 @@ const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/;
  * Converts a caption to UTF-8 where its encoding is certain: by a byte order mark, or Windows-1252 in which each character beyond
  * ASCII makes sense where it stands.
  */
-export function mendCaption(bytes: Buffer): MendedCaption {
+export function fixCaption(bytes: Buffer): FixedCaption {
   const utf16 = utf16In(bytes);
-  if (utf16 !== undefined) return mendUtf16(bytes, utf16);
+  if (utf16 !== undefined) return fixUtf16(bytes, utf16);
   const text = decoded(bytes, 'utf-8');
   if (bytes.includes(0)) {
     const reason = 'contains zero bytes, so its encoding is not certain. If it is UTF-16, convert it with';
@@ -54,7 +54,7 @@ function utf16In(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
   return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
 }
 
-function mendUtf16(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): MendedCaption {
+function fixUtf16(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): FixedCaption {
   const text = decoded(bytes, encoding);
   if (text === undefined || CONTROL.test(text)) {
     const reason = 'begins like UTF-16, but is no valid text in it. Write the caption again.';

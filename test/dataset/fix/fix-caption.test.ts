@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mendCaption } from '../../../src/dataset/fix/mend-caption.js';
+import { fixCaption } from '../../../src/dataset/fix/fix-caption.js';
 
 /** The bytes 0x80 to 0x9F of Windows-1252; `\0` for the five that it leaves out. */
 const HIGH = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
@@ -16,8 +16,8 @@ const windows1252 = (text: string) =>
 const utf16be = (text: string) => Buffer.from(text, 'utf16le').swap16();
 
 const textOf = (bytes: Buffer) => {
-  const mended = mendCaption(bytes);
-  return mended.ok ? mended.bytes.toString() : undefined;
+  const fixed = fixCaption(bytes);
+  return fixed.ok ? fixed.bytes.toString() : undefined;
 };
 
 describe('a caption in Windows-1252', () => {
@@ -35,13 +35,13 @@ describe('a caption in Windows-1252', () => {
     'cœur, œuvre, créée',
     '640×512, ½ size, Brand™',
   ])('is converted: %s', (text) => {
-    expect(mendCaption(windows1252(text))).toMatchObject({ ok: true, change: expect.stringContaining('(assumed)') });
+    expect(fixCaption(windows1252(text))).toMatchObject({ ok: true, change: expect.stringContaining('(assumed)') });
     expect(textOf(windows1252(text))).toBe(text);
   });
 
   test('is shown as it will read, around its first letter beyond ASCII', () => {
     const text = `${'a red wagon, '.repeat(20)}and the wagon’s wheel`;
-    expect(mendCaption(windows1252(text))).toMatchObject({ change: expect.stringMatching(/“.*the wagon’s wheel”$/) });
+    expect(fixCaption(windows1252(text))).toMatchObject({ change: expect.stringMatching(/“.*the wagon’s wheel”$/) });
   });
 
   /** Captions in other encodings, as `iconv` writes them. */
@@ -70,8 +70,8 @@ describe('a caption in Windows-1252', () => {
     ['a control character', '', '61e91b62'],
     ['UTF-8 and Windows-1252 in one file', 'é ’', '636166c3a920776167 6f6e9273'],
   ])('is not guessed from %s (%s)', (_, __, hex) => {
-    const mended = mendCaption(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
-    expect(mended).toMatchObject({ ok: false, reason: expect.stringContaining('iconv -f ENCODING -t UTF-8') });
+    const fixed = fixCaption(Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    expect(fixed).toMatchObject({ ok: false, reason: expect.stringContaining('iconv -f ENCODING -t UTF-8') });
   });
 });
 
@@ -95,16 +95,16 @@ describe('a caption with a byte order mark', () => {
     ['a zero', Buffer.from('\ufeffa\0', 'utf16le')],
     ['a control character', Buffer.from('\ufeffa\u001b', 'utf16le')],
   ])('that is no text is left as it is: %s', (_, bytes) => {
-    expect(mendCaption(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('no valid text') });
+    expect(fixCaption(bytes)).toMatchObject({ ok: false, reason: expect.stringContaining('no valid text') });
   });
 });
 
 test('zero bytes are never removed', () => {
-  expect(mendCaption(Buffer.from('cat', 'utf16le'))).toMatchObject({
+  expect(fixCaption(Buffer.from('cat', 'utf16le'))).toMatchObject({
     ok: false,
     reason: expect.stringContaining('UTF-16LE'),
   });
-  expect(mendCaption(Buffer.from('\ufeffa\0'))).toMatchObject({
+  expect(fixCaption(Buffer.from('\ufeffa\0'))).toMatchObject({
     ok: false,
     reason: expect.stringContaining('zero bytes'),
   });
@@ -115,18 +115,18 @@ test('random bytes become valid UTF-8 without a byte order mark and without zero
   const latin = fc.array(part, { maxLength: 30 }).map((parts) => windows1252(parts.join('')));
   const any = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
   const marked = any.map((bytes) => Buffer.concat([Buffer.from([0xff, 0xfe]), bytes]));
-  let mendedLatin = 0;
+  let fixedLatin = 0;
   fc.assert(
     fc.property(fc.oneof(latin, any, marked), (bytes) => {
       const before = Buffer.from(bytes);
-      const mended = mendCaption(bytes);
+      const fixed = fixCaption(bytes);
       expect(bytes).toEqual(before);
-      if (!mended.ok) return;
-      if (mended.change.includes('1252')) mendedLatin++;
-      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(mended.bytes);
+      if (!fixed.ok) return;
+      if (fixed.change.includes('1252')) fixedLatin++;
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(fixed.bytes);
       expect(text).not.toMatch(/^\ufeff|\0/);
     }),
     { numRuns: 3000 },
   );
-  expect(mendedLatin).toBeGreaterThan(50);
+  expect(fixedLatin).toBeGreaterThan(50);
 });

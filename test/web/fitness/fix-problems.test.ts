@@ -9,7 +9,7 @@ const panel = (page: Page, name: string | RegExp) => page.getByRole('region', { 
 const verdict = (page: Page, name: string) =>
   panel(page, 'Verdict').getByRole('heading', { name, exact: true }).waitFor();
 
-describeInBrowser('mending a FAILED dataset', (site) => {
+describeInBrowser('fixing a FAILED dataset', (site) => {
   /** A dataset of these images without captions, and its view "Fit to train?". */
   async function imagesWithoutCaptions(...names: readonly string[]) {
     const id = await site.api.newDataset();
