@@ -1,12 +1,11 @@
-import { useQuery } from '@tanstack/react-query';
-import { createContext, type ReactNode, useCallback, useContext, useId, useState } from 'react';
+import { createContext, type ReactNode, useCallback, useContext, useState } from 'react';
 import { useQueueClient } from '../queue/page-queue.js';
 import { AddToDataset } from './add-to-dataset.js';
 import { AddToNewDataset } from './add-to-new-dataset.js';
 import { type AddFiles, DropTarget } from './drop-target.js';
 import { AddPairs } from './pairs/add-pairs.js';
 import { droppedPairsOf } from './pairs/dropped-pairs.js';
-import { Preparing } from './preparing.js';
+import { Preparing, usePrepared } from './preparing.js';
 
 interface Addition {
   readonly key: number;
@@ -54,12 +53,7 @@ interface AddingProps extends Omit<Addition, 'key'> {
 
 /** Adds files to a dataset or to a new one, and a folder of pairs to several. */
 function Adding({ files, datasetId, onDone }: AddingProps) {
-  const { data: dropped, error } = useQuery({
-    queryKey: ['dropped-pairs', useId()],
-    queryFn: async () => droppedPairsOf(await files) ?? null,
-    gcTime: 0,
-    structuralSharing: false,
-  });
+  const { prepared: dropped, error } = usePrepared(async () => droppedPairsOf(await files) ?? null);
   const flat =
     datasetId === undefined ? (
       <AddToNewDataset files={files} onDone={onDone} />

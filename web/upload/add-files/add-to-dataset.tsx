@@ -1,5 +1,4 @@
-import { useQuery } from '@tanstack/react-query';
-import { useEffect, useEffectEvent, useId } from 'react';
+import { useEffect, useEffectEvent } from 'react';
 import type { DatasetWithFiles, TrainyardClient } from '../../../src/client/client.js';
 import { useClient } from '../../session/client.js';
 import { Button } from '../../ui/button.js';
@@ -11,7 +10,7 @@ import type { QueuedFile } from '../queue/replace-entry.js';
 import { checkFiles } from './check-files.js';
 import { type ComparedFiles, compareFiles } from './compare-files.js';
 import type { DroppedFile } from './dropped-files.js';
-import { Preparing } from './preparing.js';
+import { Preparing, usePrepared } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
 
 interface PreparedFiles extends ComparedFiles {
@@ -27,16 +26,7 @@ interface AddToDatasetProps {
 /** Uploads files into a dataset. Asks first if files would be overwritten or are rejected. */
 export function AddToDataset({ files, datasetId, onDone }: AddToDatasetProps) {
   const client = useClient();
-  const {
-    data: prepared,
-    error,
-    refetch,
-  } = useQuery({
-    queryKey: ['prepare-files', useId()],
-    queryFn: ({ signal }) => prepare(client, datasetId, files, signal),
-    gcTime: 0,
-    structuralSharing: false,
-  });
+  const { prepared, error, retry } = usePrepared((signal) => prepare(client, datasetId, files, signal));
   const canUploadAtOnce = prepared !== undefined && prepared.added.length > 0 && !needsConfirmation(prepared);
 
   const upload = (chosen: readonly QueuedFile[]) => {
@@ -51,7 +41,7 @@ export function AddToDataset({ files, datasetId, onDone }: AddToDatasetProps) {
   }, [canUploadAtOnce]);
 
   if (canUploadAtOnce) return null;
-  if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
+  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
   return <ConfirmUpload prepared={prepared} onUpload={upload} onCancel={onDone} />;
 }
 

@@ -1,5 +1,3 @@
-import { useQuery } from '@tanstack/react-query';
-import { useId } from 'react';
 import type { Dataset } from '../../../src/client/client.js';
 import { useDatasets } from '../../live/datasets.js';
 import { NewDatasetDialog } from '../../new-dataset/new-dataset-dialog.js';
@@ -9,7 +7,7 @@ import { countOf } from '../../ui/format.js';
 import { uploadQueue } from '../queue/page-queue.js';
 import { checkFiles } from './check-files.js';
 import { commonFolderOf, type DroppedFile } from './dropped-files.js';
-import { Preparing } from './preparing.js';
+import { Preparing, usePrepared } from './preparing.js';
 import { SkippedFiles } from './skipped-files.js';
 import { suggestName } from './suggest-name.js';
 
@@ -21,17 +19,10 @@ interface AddToNewDatasetProps {
 /** Asks for the name of a new dataset, creates it and uploads the files into it. */
 export function AddToNewDataset({ files: dropped, onDone }: AddToNewDatasetProps) {
   const { data: datasets } = useDatasets();
-  const {
-    data: prepared,
-    error,
-    refetch,
-  } = useQuery({
-    queryKey: ['prepare-files', useId()],
-    queryFn: async () => ({ ...(await dropped.then(checkFiles)), folder: commonFolderOf(await dropped) }),
-    gcTime: 0,
-    structuralSharing: false,
+  const { prepared, error, retry } = usePrepared(async () => {
+    return { ...(await dropped.then(checkFiles)), folder: commonFolderOf(await dropped) };
   });
-  if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
+  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
   const { files, rejected, hidden, folder } = prepared;
   const skipped = <SkippedFiles rejected={rejected} hidden={hidden} />;
   if (files.length === 0) {

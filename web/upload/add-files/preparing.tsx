@@ -1,6 +1,19 @@
+import { useQuery } from '@tanstack/react-query';
+import { useId } from 'react';
 import { Button } from '../../ui/button.js';
 import { Dialog, DialogActions } from '../../ui/dialog.js';
 import { messageOf } from '../../ui/format.js';
+
+/** Prepares an upload once for each mounted component. `prepared` is `undefined` until then. */
+export function usePrepared<T>(prepare: (signal: AbortSignal) => Promise<T>) {
+  const { data, error, refetch } = useQuery({
+    queryKey: ['prepared-upload', useId()],
+    queryFn: ({ signal }) => prepare(signal),
+    gcTime: 0,
+    structuralSharing: false,
+  });
+  return { prepared: data, error, retry: () => void refetch() };
+}
 
 interface PreparingProps {
   readonly error: Error | null;

@@ -1,5 +1,5 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useId, useState } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { type ReactNode, useState } from 'react';
 import { useLocation } from 'wouter';
 import { PAIR_PARTS, pairDatasetsOf } from '../../../../src/dataset/pairs/pair-folders.js';
 import { refetchDatasetSoon } from '../../../live/dataset.js';
@@ -7,7 +7,7 @@ import { putDataset, useDatasets } from '../../../live/datasets.js';
 import { signOutIfUnauthorized, useClient } from '../../../session/client.js';
 import { messageOf } from '../../../ui/format.js';
 import { uploadQueue } from '../../queue/page-queue.js';
-import { Preparing } from '../preparing.js';
+import { Preparing, usePrepared } from '../preparing.js';
 import { suggestName } from '../suggest-name.js';
 import type { DroppedPairs } from './dropped-pairs.js';
 import { makePairedDatasets } from './make-datasets.js';
@@ -32,15 +32,8 @@ export function AddPairs({ dropped, datasetId, flat, onDone }: AddPairsProps) {
   const [isFlat, setFlat] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState('');
-  const {
-    data: prepared,
-    error,
-    refetch,
-  } = useQuery({
-    queryKey: ['prepare-pairs', useId()],
-    queryFn: async ({ signal }) => (await preparePairUpload(client, dropped, datasetId, signal)) ?? null,
-    gcTime: 0,
-    structuralSharing: false,
+  const { prepared, error, retry } = usePrepared(async (signal) => {
+    return (await preparePairUpload(client, dropped, datasetId, signal)) ?? null;
   });
 
   const upload = async (prepared: PairsToUpload, { toMake, filesOf }: ChosenUpload) => {
@@ -66,7 +59,7 @@ export function AddPairs({ dropped, datasetId, flat, onDone }: AddPairsProps) {
   };
 
   if (isFlat || prepared === null) return flat;
-  if (prepared === undefined) return <Preparing error={error} onRetry={() => void refetch()} onCancel={onDone} />;
+  if (prepared === undefined) return <Preparing error={error} onRetry={retry} onCancel={onDone} />;
   const taken = new Set(datasets?.map(({ name }) => name));
   const isFreeName = (name: string) => pairDatasetsOf(name, prepared.parts).every((each) => !taken.has(each.name));
   return (

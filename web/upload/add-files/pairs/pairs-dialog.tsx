@@ -92,7 +92,7 @@ export function PairsDialog(props: PairsDialogProps) {
           )}
           {added + overwriting + toMake.length > 0 && (
             <Button type="submit" kind="primary" disabled={!canUpload}>
-              {isBusy ? 'Making the datasets …' : submitTextOf({ toMake: toMake.length, added, overwriting })}
+              {isBusy ? 'Creating the datasets …' : submitTextOf({ toMake: toMake.length, added, overwriting })}
             </Button>
           )}
         </DialogActions>
@@ -104,14 +104,14 @@ export function PairsDialog(props: PairsDialogProps) {
 function titleOf({ target, folder }: PairsToUpload, toMake: number): string {
   if (target !== undefined && toMake === 0) return `Add to ${target.name} and what it is linked to`;
   const of = folder === '' ? 'this folder' : folder;
-  return target === undefined ? `Make linked datasets of ${of}` : `Add to ${target.name} and link new datasets`;
+  return target === undefined ? `Create linked datasets from ${of}` : `Add to ${target.name} and link new datasets`;
 }
 
 function submitTextOf(counts: { toMake: number; added: number; overwriting: number }): string {
   const { toMake, added, overwriting } = counts;
   const upload = `${overwriting > 0 ? 'overwrite and upload' : 'upload'} ${countOf(added + overwriting, 'file')}`;
   if (toMake === 0) return capitalized(upload);
-  return `Make and link ${countOf(toMake, 'dataset')}, ${upload}`;
+  return `Create and link ${countOf(toMake, 'dataset')}, ${upload}`;
 }
 
 function datasetsNamed(name: string, parts: readonly PreparedPart[]): PairDataset[] {
