@@ -17,7 +17,7 @@ export function nearestName(name: string, candidates: readonly string[], maxEdit
   let leastEdits = Math.floor(maxEdits) + 1;
   let steps = 0;
   for (const candidate of candidates) {
-    // It differs at least by so many characters as it is longer or shorter.
+    // The difference in length is a lower bound of the distance.
     if (Math.abs(candidate.length - name.length) >= leastEdits) continue;
     steps += candidate.length * Math.ceil(name.length / CHARACTERS_PER_STEP);
     if (steps > MAX_STEPS) break;

@@ -39,7 +39,7 @@ export function addressList(text: string): string[] {
   return listOf(text, isAddress, 'IP addresses or networks such as 10.0.0.0/8');
 }
 
-/** Letters and digits of which one is no number, so that a mistyped address is no name. */
+/** Letters and digits at least one of them not a digit, so that a mistyped address does not count as a name. */
 const HOST_NAME = /^(?=.*[a-z])[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
 
 export function hostList(text: string): string[] {

@@ -12,7 +12,7 @@ const openDataFolder: OpenDataFolder = async (data) => {
   return openLocal(configFrom({ data }));
 };
 
-/** Those of the machine of a service. */
+/** The commands that open an installation: they run on the machine that holds its data. */
 const INSTALLATION_MODULES: readonly CommandModule[] = [
   { names: ['serve'], load: async () => (await import('./commands/serve.js')).addServeCommand },
   { names: ['token'], load: async () => (await import('./commands/token.js')).addTokenCommands },

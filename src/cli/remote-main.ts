@@ -8,7 +8,7 @@ import { CommandError, EXIT } from './terminal/exit-codes.js';
 
 await runProgram('The command line of a trainyard service.', async (program, name) => {
   if (INSTALLATION_COMMANDS.some((each) => each === name)) {
-    const message = `"${name}" is a command of the whole package, and this is the part of it that talks to a service. Run it on the machine of the service.`;
+    const message = `"${name}" is not in this package, which has only the commands that talk to a service. Run it on the machine that holds the data.`;
     throw new CommandError(EXIT.usage, message);
   }
   await addCommands(program, name, remoteCommands());

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 
-/** Hosts that stand for all addresses of a machine. They are no addresses to connect to. */
+/** Hosts that stand for all addresses of a machine. A client can't connect to them. */
 const ANY_HOST: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /**

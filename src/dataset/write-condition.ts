@@ -48,6 +48,6 @@ export function meetsCondition(
 
 /** The problem of an upload whose condition was no longer met when its bytes had been checked after the client's answer. */
 export function changedMeanwhile(filename: string): ErrorProblem {
-  const message = `${filename} was changed by another upload in the meantime, and this one was only to replace the file that it was made from. Upload it again if it is to replace the new one.`;
+  const message = `${filename} was changed by another upload in the meantime, and this upload was meant to replace only the earlier file. Upload it again to replace the new one.`;
   return errorIn(filename, 'FILE_CHANGED', message);
 }

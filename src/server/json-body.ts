@@ -4,7 +4,7 @@ import { MAX_BATCH_BODY_BYTES } from '../api/limits.js';
 import { type ErrorCode, ServiceError } from '../dataset/errors.js';
 import { type BodyTimeouts, connectionClosed, contentLengthOf } from './bodies.js';
 
-/** Each second, at least so many bytes of a body must arrive, after a first grace of `requestSeconds`. */
+/** The lowest rate at which a body must arrive, after a grace period of `requestSeconds`. */
 const MIN_BYTES_PER_SECOND = 8 * 1024;
 
 /**
@@ -21,7 +21,7 @@ export function bufferedBodyBytes(): number {
   return heldBytes.total;
 }
 
-/** Gives back the memory of a request's body. */
+/** Releases the memory of a request's body. */
 export function releaseBody(request: FastifyRequest): void {
   holdBody(request, 0);
 }

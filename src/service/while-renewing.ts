@@ -2,7 +2,7 @@ import type { Micros } from '../dataset/dataset.js';
 
 const RENEWALS_PER_LEASE = 5;
 
-/** Another holder has taken over a lease, or what it was for is gone. */
+/** Another holder has taken over a lease, or its subject was deleted. */
 export class LeaseLost extends Error {
   constructor() {
     super('The lease was lost.');

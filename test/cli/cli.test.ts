@@ -52,7 +52,10 @@ describe('serve', () => {
       const advice = `port ${port} of 127.0.0.1 is taken by another process. Stop that one, or take another port: --port`;
       expect([taken.code, taken.stderr]).toEqual([78, expect.stringContaining(advice)]);
       const foreign = await trainyard(['serve', '--host', '192.0.2.1', '--port', '0', '--data', folder]);
-      expect([foreign.code, foreign.stderr]).toEqual([78, expect.stringContaining('192.0.2.1 is no address of this')]);
+      expect([foreign.code, foreign.stderr]).toEqual([
+        78,
+        expect.stringContaining('192.0.2.1 is not an address of this'),
+      ]);
       const none = await trainyard(['serve', '--port', '0', '--data', join(folder, 'catalog.sqlite', 'x')]);
       expect([none.code, none.stderr]).toEqual([78, expect.stringContaining("can't start")]);
     } finally {

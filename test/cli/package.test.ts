@@ -109,7 +109,7 @@ describe('the package that the service serves', () => {
     const served = await sh('trainyard serve', home);
     expect([served.code, served.stderr]).toEqual([
       64,
-      expect.stringContaining('Run it on the machine of the service.'),
+      expect.stringContaining('Run it on the machine that holds the data.'),
     ]);
     expect((await sh('trainyard mount --help', home)).stdout).not.toContain('--data');
   });

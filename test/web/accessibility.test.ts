@@ -309,7 +309,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       path: () => '/account',
       open: async (page) => {
         await page.getByRole('button', { name: 'New token' }).click();
-        await page.getByRole('button', { name: 'Make the token' }).click();
+        await page.getByRole('button', { name: 'Create token' }).click();
         await page.getByRole('dialog', { name: 'The new token' }).waitFor();
       },
     },
@@ -319,7 +319,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       open: async (page) => {
         await page.getByRole('button', { name: 'New webhook' }).click();
         await page.getByLabel('URL').fill('https://10.0.0.1/');
-        await page.getByRole('button', { name: 'Make the webhook' }).click();
+        await page.getByRole('button', { name: 'Create webhook' }).click();
         await page.getByRole('alert').filter({ hasText: 'not a host of the public Internet' }).waitFor();
       },
     },
@@ -352,7 +352,7 @@ describeInBrowser('serious accessibility violations', (site) => {
       path: () => `/datasets/${empty}`,
       open: async (page) => {
         await page.getByRole('button', { name: 'Share the dataset' }).click();
-        await page.getByRole('button', { name: 'Make a link' }).click();
+        await page.getByRole('button', { name: 'Create a link' }).click();
         await page.getByRole('list', { name: 'Links to this dataset' }).waitFor();
       },
     },

@@ -27,7 +27,7 @@ export async function pageCommands(browser: Browser, server: TestServer, api: Ap
     path: '/account',
     open: async (page) => {
       await page.getByRole('button', { name: 'New token' }).click();
-      await page.getByRole('button', { name: 'Make the token' }).click();
+      await page.getByRole('button', { name: 'Create token' }).click();
       await page.getByRole('dialog', { name: 'The new token' }).waitFor();
     },
   });
@@ -45,7 +45,7 @@ export async function pageCommands(browser: Browser, server: TestServer, api: Ap
     path: `/datasets/${ready}/fitness`,
     open: async (page) => {
       await page.getByText('has curl and tar alone').click();
-      await page.getByRole('button', { name: 'Make a link' }).click();
+      await page.getByRole('button', { name: 'Create a link' }).click();
       await page.getByText('compare every file with its SHA-256').waitFor();
     },
   });

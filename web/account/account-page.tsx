@@ -36,7 +36,7 @@ export function AccountPage() {
           {messageOf(error)} <Button onClick={() => void refetch()}>Try again</Button>
         </p>
       )}
-      {whyNot !== undefined && <p className="text-sm text-muted">{whyNot} It can't make or revoke tokens.</p>}
+      {whyNot !== undefined && <p className="text-sm text-muted">{whyNot} It can't create or revoke tokens.</p>}
       <Panel
         title="Tokens"
         aside={
@@ -58,7 +58,7 @@ export function AccountPage() {
       </Panel>
       <Panel title="Share links">
         <p className="text-sm text-muted">
-          Each shows the current files of one dataset to a person without an account. Make them on the page of a
+          Each shows the current files of one dataset to a person without an account. Create them on the page of a
           dataset.
         </p>
         {list('share', 'No dataset is shared.')}

@@ -50,7 +50,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
   };
 
   return (
-    <FormDialog title="New token" onClose={onClose} work={make} label="Make the token" busyLabel="Making …">
+    <FormDialog title="New token" onClose={onClose} work={make} label="Create token" busyLabel="Creating …">
       <div className="flex flex-col gap-1.5">
         <label htmlFor={nameId} className="text-sm font-medium">
           Name

@@ -84,7 +84,7 @@ async function followDataset(
   const linked = new Set<string>();
   for await (const change of client.events(id, { signal, linked: true })) {
     applyChange(queries, change);
-    // A change of a control or the mask changes what is said about the pairs. The first event of each is no change.
+    // A change of a control or the mask changes what is said about the pairs. The first event of each stream is not a change.
     if (linked.has(change.id)) refetchDatasetSoon(queries, id);
     if (change.id !== id) linked.add(change.id);
   }

@@ -71,7 +71,7 @@ export function isInView(pair: Pair, view: View, linked: readonly LinkedDataset[
   }
 }
 
-/** The number of pairs in each of the views. Rejected uploads are no pairs. */
+/** The number of pairs in each of the views. Rejected uploads are not pairs. */
 export function viewCounts(
   pairs: readonly Pair[],
   views: readonly View[],

@@ -56,11 +56,11 @@ export function ShareDialog({ dataset, onClose }: { dataset: Dataset; onClose: (
         <form onSubmit={submit} className="flex flex-wrap items-center gap-3">
           <Choices label="Valid for" options={DAYS} value={days} onChange={setDays} />
           <Button type="submit" kind="primary" disabled={isBusy}>
-            Make a link
+            Create a link
           </Button>
         </form>
       ) : (
-        <p className="text-sm">{ONLY_READS} It can't make or revoke links.</p>
+        <p className="text-sm">{ONLY_READS} It can't create or revoke links.</p>
       )}
       {made !== undefined && (
         <div className="flex flex-col gap-1">

@@ -18,7 +18,7 @@ interface MountStepsOptions {
   readonly root: string;
   /** Mounts the images or the clips alone. */
   readonly only: MediaChoice | undefined;
-  /** With it, exactly these files are mounted, also if the dataset has changed since. */
+  /** With it, exactly these files are mounted, even if the dataset has changed since. */
   readonly digest: string | undefined;
 }
 

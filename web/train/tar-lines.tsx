@@ -41,7 +41,7 @@ export function TarLines({ datasetId, digest, root }: TarLinesProps) {
       <div className="flex flex-wrap items-center gap-3">
         <Choices label="Valid for" options={VALIDITIES} value={seconds} onChange={setSeconds} />
         <Button disabled={isPending} onClick={() => mutate()}>
-          Make a link
+          Create a link
         </Button>
       </div>
       {error !== null && (

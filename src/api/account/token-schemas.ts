@@ -46,7 +46,7 @@ export const wireRevokedToken = z
   })
   .meta({ id: 'RevokedToken' });
 
-/** Of a token or a share. */
+/** The lifetime of a token or a share. */
 const expiresIn = z.int().min(1).meta({ description: 'Seconds until it expires.' });
 
 export const tokenBody = z

@@ -69,7 +69,7 @@ function explain(error: unknown): never {
   if (!(error instanceof TrainyardError)) throw error;
   if (error.code === 'not_ready') throw new CommandError(EXIT.dataError, printable(error.message), { cause: error });
   if (error.code !== 'route_not_found') throw error;
-  throw new CommandError(EXIT.unavailable, 'this service makes no such links.', { cause: error });
+  throw new CommandError(EXIT.unavailable, 'this service does not create such links.', { cause: error });
 }
 
 function linesOf(link: TarLink, { unpack, verify, mount }: ReturnType<typeof tarCommands>): string[] {

@@ -60,7 +60,7 @@ Examples:
   $ trainyard mount railway --into /workspace/datasets
   $ trainyard mount railway --into /workspace/datasets --wait --timeout 2h --exec python run.py job.yaml
   $ trainyard mount railway railway-depth --into /app/ai-toolkit/datasets --exec python run.py job.yaml
-  $ trainyard mount railway --into datasets --digest 3f9a…   exactly these files, also if the dataset has changed since
+  $ trainyard mount railway --into datasets --digest 3f9a…   exactly these files, even if the dataset has changed since
   $ trainyard mount railway --into datasets --revision 12 --pin   as "trainyard log railway" lists them; kept from now on`;
 
 const DATA_HELP = `

@@ -75,7 +75,7 @@ function reasonNotToListen(error: unknown, { host, port }: Config): string | und
   if (hasErrno(error, 'EACCES')) {
     return `only root may listen on port ${port}. Take a port from 1024 on, such as --port 8787, behind a proxy.`;
   }
-  return `${host} is no address of this machine. Take --host 127.0.0.1, or --host 0.0.0.0 for all of its networks.`;
+  return `${host} is not an address of this machine. Use --host 127.0.0.1, or --host 0.0.0.0 for all of its networks.`;
 }
 
 function reasonOfFolder(error: unknown): string | undefined {

@@ -72,7 +72,7 @@ export function addWebhookCommands(program: Command): void {
       });
   };
   const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value];
-  add('add <url>', 'Make a webhook and print its secret. It is not shown again.', addWebhook).option(
+  add('add <url>', 'Create a webhook and print its secret. It is not shown again.', addWebhook).option(
     '--event <type>',
     'an event that it receives: dataset.ready, dataset.failed or dataset.deleted; repeatable (default: all)',
     collect,
@@ -114,7 +114,7 @@ const listWebhooks: Work = async (client, _args, _options, signal) => {
   const webhooks = await client.webhooks.list({ signal });
   const rows = webhooks.map((each) => [each.id, stateOf(each), each.events.join(', '), each.url].map(printable));
   const table = tableOf([['ID', 'STATE', 'EVENTS', 'URL'], ...rows]);
-  const lines = rows.length > 0 ? table : ['You have no webhooks yet. To make one, run: trainyard webhook add URL'];
+  const lines = rows.length > 0 ? table : ['You have no webhooks yet. To create one, run: trainyard webhook add URL'];
   return { lines, document: { webhooks } };
 };
 

@@ -98,7 +98,7 @@ export async function makeRealFolder(path: string, mode: number): Promise<void> 
   await mkdir(path, { mode }).catch((error) => {
     if (!hasErrno(error, 'EEXIST')) throw error;
   });
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is in the way: it is no folder. Move it away.`);
+  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is in the way: it is not a folder. Move it away.`);
 }
 
 /** The folder that keeps the originals of a folder: beside it, since trainers read all that is inside. */

@@ -17,7 +17,7 @@ export interface PairFolderContents {
  * Finds the sub-folders with targets, controls and masks.
  *
  * @param options.follow follows links that lead out of the folder
- * @throws CommandError with 64 if the path is no folder, 66 if it has no such sub-folders, 65 if they don't make pairs
+ * @throws CommandError with 64 if the path is not a folder, 66 if it has no such sub-folders, 65 if they don't make pairs
  */
 export async function readPairFolder(root: string, { follow }: { follow: boolean }): Promise<PairFolderContents> {
   const shown = printable(root);
@@ -30,7 +30,7 @@ export async function readPairFolder(root: string, { follow }: { follow: boolean
   for (const name of visible) if (await isFolderOrLink(join(root, name))) folders.push(name);
   const pairs = pairFoldersOf(folders);
   if (pairs === undefined) {
-    const message = `${shown} is no folder of pairs. It needs a folder target/ with the images to train on and their captions, and control/ (or control_1/ to control_3/) or mask/ with images of the same names.`;
+    const message = `${shown} is not a folder of pairs. It needs a folder target/ with the images to train on and their captions, and control/ (or control_1/ to control_3/) or mask/ with images of the same names.`;
     throw new CommandError(EXIT.noInput, message);
   }
   if (pairs.fault !== undefined) throw new CommandError(EXIT.dataError, `${shown}: ${printable(pairs.fault)}`);
@@ -60,6 +60,6 @@ function isOfOriginals(name: string, folders: readonly PairFolder[]): boolean {
 
 function leftOutText(name: string, { isFolder: isDirectory }: { isFolder: boolean }): string {
   return isDirectory
-    ? `${printable(name)}/ is no folder of targets, controls or masks.`
+    ? `${printable(name)}/ is not a folder of targets, controls or masks.`
     : `${printable(name)} is in no folder of targets, controls or masks.`;
 }

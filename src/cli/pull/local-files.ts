@@ -25,7 +25,7 @@ export interface PulledFile {
  *
  * @param options.isCompared whether the SHA-256 of a file is needed
  * @returns the files by their names in a dataset, which are in Unicode form NFC, and the names of folders, links and others
- * @throws CommandError with 73 if it is no folder that can be read
+ * @throws CommandError with 73 if it is not a folder, or can't be read
  */
 export async function readLocalFiles(
   folder: string,

@@ -1,7 +1,7 @@
 import { firstWordsOf } from '../inspect/caption-content.js';
 import { decodeWindows1252, isPlausibleWindows1252 } from './windows-1252.js';
 
-/** Longer texts are no captions, and are not read. */
+/** Longer texts are not captions, and are not read. */
 export const MAX_FIXED_CAPTION_BYTES = 64 * 1024;
 
 export type FixedCaption =
@@ -57,7 +57,7 @@ function utf16In(bytes: Buffer): 'utf-16le' | 'utf-16be' | undefined {
 function fixUtf16(bytes: Buffer, encoding: 'utf-16le' | 'utf-16be'): FixedCaption {
   const text = decoded(bytes, encoding);
   if (text === undefined || CONTROL.test(text)) {
-    const reason = 'begins like UTF-16, but is no valid text in it. Write the caption again.';
+    const reason = 'begins like UTF-16, but is not valid UTF-16. Write the caption again.';
     return { ok: false, reason };
   }
   return { ok: true, bytes: utf8(text), change: `from UTF-16 to UTF-8; it reads ${quotationOf(text)}` };

@@ -28,7 +28,7 @@ export function truncation(reason: string): StructureError {
   return new StructureError(`is truncated: ${reason}`);
 }
 
-/** The error for a file that lacks at least so many bytes at its end. */
+/** The error for a file that lacks at least `bytes` bytes at its end. */
 export function truncationBy(bytes: number): StructureError {
   return truncation(`at least ${formatCount(bytes)} ${bytes === 1 ? 'byte is' : 'bytes are'} missing at its end`);
 }
@@ -38,7 +38,7 @@ export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** True for failures of the operating system, and for code that can't be loaded. They are no problem of the file, so inspection throws them. */
+/** True for failures of the operating system, and for code that can't be loaded. They are not a problem of the file, so inspection throws them. */
 export function isInputOutputError(error: unknown): boolean {
   return hasErrno(
     error,

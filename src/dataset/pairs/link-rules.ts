@@ -7,7 +7,7 @@ export const MAX_NAMED = 10;
 
 type Named = Pick<Dataset, 'name' | 'role'>;
 
-/** @throws ServiceError `wrong_role` if the dataset is no training dataset */
+/** @throws ServiceError `wrong_role` if the dataset is not a training dataset */
 export function requireTraining({ name, role }: Named): void {
   if (role === 'training') return;
   const message = `"${name}" has the role ${role}, and only training datasets have controls and masks. To make it a training dataset, run: ${roleCommand(name, 'training')}`;

@@ -34,7 +34,7 @@ export function pairFindingsOf(targetName: string, links: readonly JudgedLink[])
   ]);
 }
 
-/** A linked dataset that is still uploaded to is no error: the target is UPLOADING, too. */
+/** A linked dataset that is UPLOADING is not an error: the target is UPLOADING too. */
 function notReady(link: JudgedLink): ErrorProblem[] {
   if (link.status !== 'FAILED' && link.status !== 'DRAFT') return [];
   const reason =

@@ -4,7 +4,7 @@ import type { WireErrorCode } from '../../api/error-codes.js';
 import type { App } from '../context.js';
 import { type ErrorResponse, errorResponse, NOSNIFF } from '../errors.js';
 
-/** After an answer, so many bytes are read and discarded for so long, since a client may send before it reads. */
+/** The bytes that are read and discarded after an answer, and for how long, since a client may send before it reads. */
 const LINGER_BYTES = 8 * 1024 * 1024;
 const LINGER_MS = 2000;
 

@@ -4,7 +4,7 @@ import { type ErrorResponse, NOSNIFF } from '../errors.js';
 
 const MAX_DISCARD_MS = 20_000;
 
-/** A client that sends nothing for so long has read the answer, or has gone. */
+/** A client that sends nothing for this long has read the answer, or has disconnected. */
 const MAX_PAUSE_MS = 5000;
 
 /** Connections whose whole body is discarded at one time. */

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
 import { RateLimiter } from '../../service/limits/rate-limiter.js';
 
-/** A person or a script that has a wrong token gets so many answers at once. */
+/** A client with a wrong token gets this many seconds' worth of answers at once. */
 const BURST_SECONDS = 5;
 const MAX_DELAY_MS = 2000;
 
@@ -12,7 +12,7 @@ const MAX_DELAYED = 200;
 
 /**
  * Limits wrong tokens, and codes that sign in, by address. It slows down the answers to wrong tokens. A token is always looked
- * up first, so that a valid one is never slowed down, also if it comes from the same address: behind a proxy that is not trusted,
+ * up first, so that a valid one is never slowed down, even if it comes from the same address: behind a proxy that is not trusted,
  * all clients share one. Codes are counted before they are looked up, the valid ones too: a browser sends one when a person
  * opens a link.
  */

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
 import { RateLimiter } from '../../service/limits/rate-limiter.js';
 
-/** An account may save up the requests of so many seconds, since clients send many at once and then none. */
+/** An account may save up the requests of this many seconds, since clients send many at once and then none. */
 const BURST_SECONDS = 10;
 
 /** The longest time that a poll waits for its turn. */

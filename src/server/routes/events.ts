@@ -14,7 +14,7 @@ import { changeToWire, datasetToWire } from '../to-wire.js';
 /** Many proxies close a connection that is idle for a minute. */
 const HEARTBEAT_MS = 15_000;
 
-/** A stream whose client has read nothing during so many heartbeats is ended. */
+/** A stream ends when its client has read nothing during this many heartbeats. */
 const MAX_UNREAD_HEARTBEATS = 8;
 
 /** Between two events of a dataset, so that an upload of thousands of files causes only a few a second. */

@@ -124,7 +124,8 @@ export function registerWebhookRoutes(app: App, { webhooks }: RouteContext): voi
  */
 function accountOf({ accountId, grant }: FastifyRequest): string {
   if (grant?.datasetIds === null) return accountId;
-  const message = 'This token is bound to datasets, and webhooks tell of all datasets. Use a token without --dataset.';
+  const message =
+    'This token is bound to datasets, and webhooks report on all datasets. Use a token without --dataset.';
   throw new ServiceError('not_allowed', message);
 }
 

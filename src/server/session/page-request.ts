@@ -25,7 +25,7 @@ export function requireSameSession({ headers }: FastifyRequest, { sessionId }: G
   throw new ServiceError('unauthorized', 'This browser has signed in again in another tab. Load the page again.');
 }
 
-/** `Firefox on Linux`, for the list of sessions; null for a client that is no known browser. */
+/** `Firefox on Linux`, for the list of sessions; null for an unknown client. */
 export function browserNameOf({ headers }: FastifyRequest): string | null {
   const agent = headers['user-agent'] ?? '';
   const nameIn = (names: Readonly<Record<string, RegExp>>) =>

@@ -79,7 +79,7 @@ export class BackgroundRechecks {
         if (!(await this.#recheck(next, until))) failed.add(next.datasetId);
       } catch (error) {
         if (signal.aborted) return;
-        // Another instance has it, or it was started anew, as after a change of the role.
+        // Another instance has it, or it was restarted, as after a change of the role.
         if (error instanceof LeaseLost) continue;
         failed.add(next.datasetId);
         this.#options.onError(error, `the recheck of dataset ${next.datasetId} paused`);

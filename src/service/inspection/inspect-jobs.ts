@@ -19,7 +19,7 @@ export interface ImageDecoder {
   readonly convertImage: (image: { path: string; target: string }) => Promise<void>;
 }
 
-/** Returns false at the end of the stream: the server is gone. */
+/** Returns false at the end of the stream: the server has ended. */
 function readFully(target: Buffer): boolean {
   for (let length = 0; length < target.length; ) {
     const read = readSync(SOCKET, target, length, target.length - length, null);
@@ -89,7 +89,7 @@ function failureOf(error: unknown): JobResult {
 }
 
 /**
- * Runs an inspection process: waits for a job, does it, and answers, until the server closes the socket or is gone. The process
+ * Runs an inspection process: waits for a job, does it, and answers, until the server closes the socket or ends. The process
  * holds no secret, and the server may kill it at any time.
  */
 export async function inspectInProcess(decoder: ImageDecoder): Promise<never> {

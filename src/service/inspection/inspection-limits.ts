@@ -26,7 +26,7 @@ const MAX_BUDGET_SECONDS = 600;
 
 const MAX_SLEEP_SECONDS = 60;
 
-/** A process is replaced after so much processor time, so that its last job is never ended by the kernel's limit. */
+/** A process is replaced after this much processor time, so that its last job is never ended by the kernel's limit. */
 export const RECYCLE_CPU_SECONDS = 60;
 
 export const KERNEL_LIMITS: KernelLimits = {

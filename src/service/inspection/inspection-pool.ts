@@ -18,11 +18,11 @@ const SMALL_CAPTION_BYTES = 64 * 1024;
 /** An idle process is ended after this time. */
 const IDLE_MS = 60_000;
 
-/** A process is replaced after so many files, or when it keeps more memory than one that has decoded an ordinary image. */
+/** A process is replaced after this many files, or when it keeps more memory than one that has decoded an ordinary image. */
 const RECYCLE_JOBS = 2000;
 const RECYCLE_RESIDENT_BYTES = 110_000_000;
 
-/** The files of a process that used so much more processor time than expected are suspicious. */
+/** The files of a process that used this many times the expected processor time are suspicious. */
 const OVERRUN_FACTOR = 10;
 const MIN_OVERRUN_SECONDS = 2;
 

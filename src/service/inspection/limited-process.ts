@@ -4,7 +4,7 @@ import { constants, setPriority } from 'node:os';
 export interface KernelLimits {
   /** `RLIMIT_DATA`: private writable memory. An allocation beyond it fails, however fast it comes. */
   readonly maxDataBytes: number;
-  /** `RLIMIT_CPU`: the kernel ends the process after so much processor time, also when this process is gone. */
+  /** `RLIMIT_CPU`: the kernel ends the process after this much processor time, even when this process has ended. */
   readonly maxCpuSeconds: number;
 }
 

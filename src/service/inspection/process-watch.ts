@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const POLL_MS = 50;
 
-/** Counts for one comparison at most: after this process, or the whole machine, stood still, nothing was observed. */
+/** Counts for one comparison at most: while this process or the whole machine was suspended, nothing was observed. */
 const MAX_STEP_SECONDS = 1;
 
 /** Of `/proc/PID/stat`: `sysconf(_SC_CLK_TCK)` is 100 on every Linux platform of Node. */
@@ -15,11 +15,11 @@ export interface ProcessLimits {
   readonly maxBytes: number;
   /** Processor time from now on. */
   readonly maxCpuSeconds: number;
-  /** A process that sleeps for so long, without using the processor, hangs. One that waits for a core or a disk does not. */
+  /** A process that sleeps for this long, without using the processor, hangs. One that waits for a core or a disk does not. */
   readonly maxSleepSeconds: number;
   /** Enforced where the operating system does not tell the processor time (outside Linux). */
   readonly maxWallSeconds: number;
-  /** True while the process waits for this process, which is no hang. */
+  /** True while the process waits for this process, which is not a hang. */
   readonly isWaitingForUs?: () => boolean;
 }
 

@@ -1,12 +1,12 @@
 /** A task expected to take longer, in seconds, waits behind shorter ones and never gets all slots. */
 const LONG_SECONDS = 2;
 
-/** A long task that has waited for so many seconds no longer waits behind short ones, so that it can't starve. */
+/** A long task that has waited for this many seconds no longer waits behind short ones, so that it can't starve. */
 const MAX_LONG_WAIT_SECONDS = 30;
 
 const DISTRUST_SECONDS = 60;
 
-/** One background task may run for so many slots, and at least one. */
+/** The number of slots for which one background task may run; at least one task may. */
 const SLOTS_PER_BACKGROUND_TASK = 4;
 
 export interface SlotRequest {
@@ -100,7 +100,7 @@ export class SlotScheduler {
     const now = this.#now();
     const isActive = [...this.#accounts.values()].some(({ tasks }) => tasks > 0);
     for (const [id, { tasks, distrustedUntil }] of this.#accounts) {
-      // The time used by an idle account counts as long as others are active, or it could start anew with each task.
+      // The time used by an idle account counts as long as others are active, or it could start from zero with each task.
       if (tasks === 0 && !isActive && distrustedUntil <= now) this.#accounts.delete(id);
     }
   }

@@ -1,6 +1,6 @@
-/** What waits to begin, of one account after the other. */
+/** A queue of callbacks that takes from one account after the other. */
 export class AccountQueue {
-  /** By account, beginning with the one whose turn is next. */
+  /** By account, the one whose turn is next first. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
   add(accountId: string, begin: () => void): void {
@@ -9,7 +9,7 @@ export class AccountQueue {
     else others.push(begin);
   }
 
-  /** Removes what begins next; `undefined` if nothing waits. */
+  /** Removes the next callback; `undefined` if none waits. */
   next(): (() => void) | undefined {
     const [first] = this.#waiting;
     if (first === undefined) return undefined;

@@ -153,7 +153,7 @@ export class MountRoot {
     return records.some(({ mounted_with: together = [] }) => together.some(({ dataset_id: each }) => each === id));
   }
 
-  /** The folder that a dataset has under an earlier name goes, since it will have none under its name. */
+  /** Removes the folder that a dataset has under an earlier name, since it will have none under its name. */
   async #leaveToOlder(dataset: Dataset, { id, name }: Pick<Dataset, 'id' | 'name'>): Promise<void> {
     const which = id === dataset.id ? 'this name' : `the name "${name}", which it links to`;
     this.#warnOnce(dataset, `another account has an older dataset of ${which}, so it is not mounted`);

@@ -42,7 +42,7 @@ export interface MountRecord {
   readonly trainyard?: string;
   readonly dataset_id: string;
   readonly name: string;
-  /** Of all files of the dataset and its linked datasets, also if only one kind of media is mounted. */
+  /** Of all files of the dataset and its linked datasets, even if only one kind of media is mounted. */
   readonly digest: string;
   /** The one kind of media that is mounted, with its captions; missing if everything is. */
   readonly only?: MediaChoice;

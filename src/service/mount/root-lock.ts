@@ -11,7 +11,7 @@ const LOCK_NAME = '.trainyard-mount.lock';
 const POLL_MS = 50;
 const HEARTBEAT_MS = 5000;
 
-/** A lock of another machine or container without a heartbeat for so long belongs to a process that has ended. */
+/** A lock of another machine or container without a heartbeat for this long belongs to a process that has ended. */
 const MAX_SILENCE_MS = 60_000;
 
 /** A claim on an abandoned lock is held for as long as one file is read and removed. */

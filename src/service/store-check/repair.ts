@@ -5,7 +5,7 @@ import { checkCounts, markPastFile } from '../../storage/catalog/catalog-check.j
 import type { CheckState, StoreFinding, StoreFindingKind, LostFile, StrayObject } from './findings.js';
 import { type StrayContext, straysIn } from './find-strays.js';
 
-/** If a store has none of so many files, or a catalog names none of so many objects, the two may not belong together. */
+/** If a store has none of this many files, or a catalog names none of this many objects, the two may not belong together. */
 const MIN_FILES_FOR_DOUBT = 10;
 
 /** What `repair` did with a finding: `solved`, or the reason why it is left. */

@@ -47,7 +47,7 @@ export interface BackedUp {
 }
 
 /**
- * Copies a data folder as it is at one moment into `folder`, also while a server uses it. The backup is itself a data folder.
+ * Copies a data folder as it is at one moment into `folder`, even while a server uses it. The backup is itself a data folder.
  * An earlier backup there stays valid until its catalog is replaced atomically, and its files are not copied again.
  *
  * @throws TransferError, ServiceError; the signal's reason

@@ -163,7 +163,7 @@ export class Announcer {
     return undefined;
   }
 
-  /** What a dataset was when the first webhook was made is no event. */
+  /** The state of a dataset when the first webhook was created is not an event. */
   #beginningOf({ dataset, since }: WatchedDataset): Announcement {
     const { id, accountId, name } = dataset;
     const seenAt = lastActivityOf(dataset);

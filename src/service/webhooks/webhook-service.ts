@@ -95,7 +95,7 @@ export class WebhookService {
     const { deliveries, onDue } = this.#options;
     const delivery = await deliveries.resend({ webhookId: key.id, id: deliveryId }, this.#dependencies.now());
     if (delivery === undefined) {
-      const message = `The webhook has no delivery ${deliveryId}. The last ones of each webhook are kept.`;
+      const message = `The webhook has no delivery ${deliveryId}. Only the latest deliveries of each webhook are kept.`;
       throw new ServiceError('delivery_not_found', message);
     }
     onDue();

@@ -33,7 +33,7 @@ export interface BlobStore {
   /** Finds which of these blobs of one dataset exist, by key; costs much less than reading them. */
   find(keys: readonly string[]): Promise<Map<string, FoundBlob>>;
 
-  /** Deletes blobs; a missing one is no error. */
+  /** Deletes blobs; a missing one is not an error. */
   delete(keys: readonly string[]): Promise<void>;
 
   /** Rejects if the store can't store blobs at the moment. */

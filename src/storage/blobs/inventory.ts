@@ -32,7 +32,7 @@ export interface BlobInventory extends Pick<BlobStore, 'fetch'> {
   /** True if the object is still there, unchanged. */
   has(object: StoredObject): Promise<boolean>;
 
-  /** Removes an object; a missing one is no error. */
+  /** Removes an object; a missing one is not an error. */
   remove(object: StoredObject): Promise<void>;
 
   close(): Promise<void>;

@@ -9,7 +9,7 @@ import { syncFolder } from '../sync-folder.js';
 const SUFFIXES = ['-wal', '-shm', '-journal'];
 
 /**
- * Copies one snapshot of a SQLite catalog into a single file, also while a server writes to the catalog
+ * Copies one snapshot of a SQLite catalog into a single file, even while a server writes to the catalog
  * (https://sqlite.org/lang_vacuum.html). It deletes the copy of an earlier attempt.
  */
 export async function snapshotCatalog(from: string, to: string): Promise<void> {

@@ -76,7 +76,7 @@ async function requireCatalogOfBlobs(dataFolder: string): Promise<void> {
   const file = entries.find((entry) => entry.isFile() && basename(entry.parentPath) !== STAGING);
   if (file === undefined) return;
   throw new BackendUnusable(
-    `The catalog ${catalog} is missing or empty, but ${blobs} has files of datasets. Put the catalog back, or restore a backup into a new folder (trainyard restore). To start anew, move ${blobs} away.`,
+    `The catalog ${catalog} is missing or empty, but ${blobs} has files of datasets. Put the catalog back, or restore a backup into a new folder (trainyard restore). To start from scratch, move ${blobs} away.`,
     { isTemporary: false },
   );
 }

@@ -92,7 +92,7 @@ export class Rechecks {
       .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', lease.expiredBy)]))
       .returningAll()
       .executeTakeFirst();
-    // Read afterwards: a later change of the role starts the recheck anew, so that this lease is lost.
+    // Read afterwards: a later change of the role restarts the recheck, so that this lease is lost.
     const dataset = await this.#db.query
       .selectFrom('dataset')
       .select('role')
@@ -147,7 +147,7 @@ export class Rechecks {
 }
 
 /**
- * The statement that starts a recheck of a dataset, or starts one that is running anew. It is part of a transaction that has
+ * The statement that starts a recheck of a dataset, or restarts one that is running. It is part of a transaction that has
  * the lock of the dataset, and covers all files that are stored then.
  */
 export function restartRecheck(query: Query, dataset: { datasetId: string; now: Micros }) {
@@ -162,7 +162,7 @@ function fromTheStart(ref: ExpressionBuilder<Schema & { excluded: Schema['rechec
   return { ...UNCHECKED, started_at: ref('excluded.started_at'), total: ref('excluded.total') };
 }
 
-/** Adds a recheck of the files that are stored, also of one whose time is later than `now`: of another instance. */
+/** Adds a recheck of the files that are stored, including those whose time is later than `now`: of another instance. */
 function startOf(query: Query, { datasetId, now }: { datasetId: string; now: Micros }) {
   const columns = Object.keys(UNCHECKED) as (keyof typeof UNCHECKED)[];
   return query

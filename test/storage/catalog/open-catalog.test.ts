@@ -84,7 +84,7 @@ test.each([
   const { code, message } = await serve();
   expect(code).toBe(78);
   expect(message).toMatch(
-    /^trainyard: [^\n]*missing or empty[^\n]*restore a backup[^\n]*To start anew, move [^\n]*\n$/,
+    /^trainyard: [^\n]*missing or empty[^\n]*restore a backup[^\n]*To start from scratch, move [^\n]*\n$/,
   );
   expect(await filesOf()).toEqual(before);
 });

@@ -20,7 +20,7 @@ describeInBrowser('the page Account', (site) => {
     await page.getByRole('button', { name: 'New token' }).click();
     await page.getByLabel('Name', { exact: true }).fill('gpu');
     await page.getByLabel('Only reads').check();
-    await page.getByRole('button', { name: 'Make the token' }).click();
+    await page.getByRole('button', { name: 'Create token' }).click();
     const dialog = page.getByRole('dialog', { name: 'The new token' });
     const secret = (await dialog.getByText(/^ty_/).textContent()) ?? '';
     await dialog.getByText(`login ${site.server.url}`).waitFor();
@@ -49,7 +49,7 @@ describeInBrowser('the page Account', (site) => {
     await page.getByRole('button', { name: 'New token' }).click();
     await page.getByRole('group', { name: /Only these datasets/ }).waitFor();
     await page.getByLabel('Name', { exact: true }).fill('x'.repeat(300));
-    await page.getByRole('button', { name: 'Make the token' }).click();
+    await page.getByRole('button', { name: 'Create token' }).click();
     const alert = page.getByRole('dialog').getByRole('alert');
     await alert.getByText('is not valid').waitFor();
     const { y = 0, height = 0 } = (await alert.boundingBox()) ?? {};
@@ -66,7 +66,7 @@ describeInBrowser('the page Account', (site) => {
     await site.api.upload(id, 'one.txt', 'a red wagon');
     const { page, browserErrors } = await site.open(`/datasets/${id}`);
     await page.getByRole('button', { name: 'Share the dataset' }).click();
-    await page.getByRole('button', { name: 'Make a link' }).click();
+    await page.getByRole('button', { name: 'Create a link' }).click();
     const url = (await page.getByRole('dialog').getByText('#share=').textContent()) ?? '';
     const guest = await visit(site.browser, { url: '' }, { path: url });
     await guest.page.getByRole('heading', { name: 'shared wagons' }).waitFor();
@@ -121,7 +121,7 @@ describeInBrowser('the page Account', (site) => {
     await page.getByRole('button', { name: 'Share the dataset' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('list', { name: 'Links to this dataset' }).getByText('for Ada').waitFor();
-    await dialog.getByText("It can't make or revoke links.").waitFor();
+    await dialog.getByText("It can't create or revoke links.").waitFor();
     const buttons = await dialog.getByRole('button').allTextContents();
     expect(buttons.filter((button) => /Make|Revoke/.test(button))).toEqual([]);
   });

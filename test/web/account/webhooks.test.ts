@@ -38,7 +38,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
     await form.getByText('All other addresses are refused').waitFor();
     await form.getByLabel('URL').fill(url);
     await form.getByLabel('was deleted').uncheck();
-    await form.getByRole('button', { name: 'Make the webhook' }).click();
+    await form.getByRole('button', { name: 'Create webhook' }).click();
     const dialog = page.getByRole('dialog', { name: 'The secret of the new webhook' });
     const secret = (await dialog.getByText(/^whsec_/).textContent()) ?? '';
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
@@ -109,7 +109,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
     await page.getByRole('button', { name: 'New webhook' }).click();
     const form = page.getByRole('dialog', { name: 'New webhook' });
     await form.getByLabel('URL').fill('https://10.0.0.1/hook');
-    await form.getByRole('button', { name: 'Make the webhook' }).click();
+    await form.getByRole('button', { name: 'Create webhook' }).click();
     await form
       .getByRole('alert')
       .filter({ hasText: '10.0.0.1 is not a host of the public Internet. Ask the operator of this server' })
@@ -130,7 +130,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
     const datasets = [await site.api.newDataset('bound')];
     const bound = await site.api.json<{ secret: string }>('POST', '/tokens', { datasets });
     const other = await visit(site.browser, site.server, { path: '/account', token: bound.body.secret });
-    await panel(other.page).getByText('webhooks tell of all datasets').waitFor();
+    await panel(other.page).getByText('webhooks report on all datasets').waitFor();
     expect(await other.page.getByRole('button', { name: 'New webhook' }).count()).toBe(0);
     expect(await other.page.getByRole('list', { name: 'Webhooks' }).count()).toBe(0);
     expect(other.browserErrors).toEqual([]);

@@ -85,7 +85,7 @@ describeInBrowser('the steps to a training run', (site) => {
     const { page, browserErrors } = await readyDataset('without node');
     await train(page).getByRole('group', { name: 'The training machine' }).getByText('has curl and tar alone').click();
     expect(await train(page).getByText('npm i -g').count()).toBe(0);
-    await train(page).getByRole('button', { name: 'Make a link' }).click();
+    await train(page).getByRole('button', { name: 'Create a link' }).click();
     await train(page).getByText('| tar -x -C /workspace/datasets').waitFor();
     expect(browserErrors).toEqual([]);
   });

@@ -52,7 +52,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await dialogOf(page).getByText('README.md').waitFor();
     await dialogOf(page).getByLabel('Name').fill('stations');
     expect(sends).toEqual([]);
-    await dialogOf(page).getByRole('button', { name: 'Make and link 3 datasets, upload 12 files' }).click();
+    await dialogOf(page).getByRole('button', { name: 'Create and link 3 datasets, upload 12 files' }).click();
     await page.getByRole('heading', { name: 'stations', exact: true }).waitFor();
     await dockOf(page).getByText('12 files uploaded').waitFor();
     const id = idIn(page);
@@ -82,7 +82,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await part(page, 'depots-control').getByText('A dataset named "depots-control" already exists.').waitFor();
     expect(
       await dialogOf(page)
-        .getByRole('button', { name: /^Make and link/ })
+        .getByRole('button', { name: /^Create and link/ })
         .isDisabled(),
     ).toBe(true);
     await name.fill('a/b');
@@ -99,7 +99,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     );
     const { page } = await site.open('/', { at: proxy });
     await pick(page, folder);
-    const make = dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' });
+    const make = dialogOf(page).getByRole('button', { name: 'Create and link 2 datasets, upload 3 files' });
     await make.waitFor();
     proxy.rule(({ method, path }) => (method === 'PUT' && path.endsWith('/links') ? { status: 409 } : undefined));
     await make.click();
@@ -122,7 +122,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
       goOn = () => resolve(undefined);
     });
     proxy.rule((seen) => (isLinking(seen) ? held : undefined));
-    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' }).click();
+    await dialogOf(page).getByRole('button', { name: 'Create and link 2 datasets, upload 3 files' }).click();
     await eventually(() => proxy.seen.findLast(isLinking));
     await page.keyboard.press('Escape');
     expect(await dialogOf(page).getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
@@ -164,7 +164,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     const folder = await folderOfPairs({ control_2: await controlsOf(['a']) }, 'second');
     const { page } = await site.open(`/datasets/${id}`);
     await pick(page, folder);
-    await dialogOf(page).getByRole('button', { name: 'Make and link 1 dataset, upload 1 file' }).click();
+    await dialogOf(page).getByRole('button', { name: 'Create and link 1 dataset, upload 1 file' }).click();
     await dockOf(page).getByText('1 file uploaded').waitFor();
     const { links } = (await site.api.status(id)).body;
     expect([links?.control_1?.dataset_id, links?.control_2?.name]).toEqual([control, 'sidings-control-2']);
@@ -184,7 +184,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await pick(page, folder);
     await part(page, 'training dataset').getByText('4 files there already').waitFor();
     await part(page, 'bridges-control-2').getByText('No control for 1 target: b.').waitFor();
-    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 3 files' }).click();
+    await dialogOf(page).getByRole('button', { name: 'Create and link 2 datasets, upload 3 files' }).click();
     await dockOf(page).getByText('3 files uploaded').waitFor();
     const { links } = (await site.api.status(id)).body;
     expect([links?.control_1?.name, links?.control_2?.name]).toEqual(['bridges-control-1', 'bridges-control-2']);
@@ -241,7 +241,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
       isUpload(seen) && proxy.seen.filter(isUpload).length > before + 1 ? { holdAfterBytes: 1 } : undefined,
     );
     await pick(page, folder);
-    await dialogOf(page).getByRole('button', { name: 'Make and link 2 datasets, upload 6 files' }).click();
+    await dialogOf(page).getByRole('button', { name: 'Create and link 2 datasets, upload 6 files' }).click();
     await page.getByRole('heading', { name: 'tunnels', exact: true }).waitFor();
     const id = idIn(page);
     const control = (await site.api.status(id)).body.links!.control_1!.dataset_id;

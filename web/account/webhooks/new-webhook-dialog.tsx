@@ -52,8 +52,8 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       title="New webhook"
       onClose={onClose}
       work={make}
-      label="Make the webhook"
-      busyLabel="Making …"
+      label="Create webhook"
+      busyLabel="Creating …"
       isDisabled={url.trim() === '' || chosen.size === 0}
     >
       <div className="flex flex-col gap-1.5">

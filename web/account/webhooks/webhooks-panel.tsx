@@ -14,7 +14,7 @@ import { WebhookItem } from './webhook-item.js';
 /** The webhooks of the account: made, tested, disabled and deleted, each with its last deliveries. */
 export function WebhooksPanel() {
   const account = useAccount();
-  // Webhooks tell of all datasets, so that the service does not list them to a token that is bound to some.
+  // Webhooks report on all datasets, so the service does not list them to a token that is bound to some.
   const isBound = Boolean(account?.token.datasets);
   const { data: webhooks, error, refetch } = useWebhooks({ enabled: account !== undefined && !isBound });
   const [isMaking, setMaking] = useState(false);
@@ -36,8 +36,8 @@ export function WebhooksPanel() {
       </p>
       {isBound && (
         <p className="text-sm">
-          Your token is bound to certain datasets, and webhooks tell of all datasets. Sign in with another token to see
-          them.
+          Your token is bound to certain datasets, and webhooks report on all datasets. Sign in with another token to
+          see them.
         </p>
       )}
       {error !== null && (

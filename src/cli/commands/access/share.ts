@@ -26,7 +26,7 @@ interface ShareOptions extends RemoteOptions {
 export function addShareCommand(program: Command): void {
   const command = program
     .command('share')
-    .description('Make a link that shows a dataset to a person without an account, or list or revoke such links.')
+    .description('Create a link that shows a dataset to a person without an account, or list or revoke such links.')
     .argument('<dataset>', 'its name or ID')
     .option('--days <number>', 'how long the link is valid, 1 to 365', daysOf, 7)
     .option('--for <name>', 'for whom it is, for the list')

@@ -9,7 +9,7 @@ import { explainNoHistory, latestRevision } from './revisions.js';
 /** Names on one page, which has their captions. */
 const PAGE_SIZE = 500;
 
-/** Of a longer run of equal text, only so many characters at its start and end are printed. */
+/** Of a longer run of equal text, only this many characters at its start and at its end are printed. */
 const CONTEXT_CHARACTERS = 60;
 
 interface DiffOptions extends RemoteOptions {

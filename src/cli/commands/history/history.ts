@@ -69,7 +69,7 @@ export function addHistoryCommands(program: Command): void {
     );
   addRemoteOptions(diff).addHelpText('after', DIFF_HELP);
 
-  const rollback = command('rollback', 'Make the files of a dataset those of an earlier revision.')
+  const rollback = command('rollback', 'Restore the files of an earlier revision of a dataset.')
     .argument('<revision>', 'its number, as "trainyard log" shows it', revisionArgument)
     .option('--yes', 'do not ask for confirmation')
     .action((name, number, options) =>

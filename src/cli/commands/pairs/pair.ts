@@ -20,7 +20,7 @@ Examples:
 A link needs datasets with the roles control and mask: see trainyard role --help. --control replaces all controls, in this order,
 and --mask the mask; what is not named stays. A control or mask belongs to the image of the same name before the extension.
 
-To make and link the datasets of one folder at once, see --pairs of: trainyard push --help
+To create and link the datasets of one folder at once, see --pairs in: trainyard push --help
 
 Exit codes: 0 the pairs are complete, 1 the dataset is FAILED, 65 the service rejected the links, 66 no such dataset.`;
 

@@ -24,7 +24,7 @@ export function orientationOf(exif: Buffer): number {
   return validOrientation(orientation ?? 1);
 }
 
-/** The value of the orientation tag; `undefined` if the block has none. A value that is no number is 1. */
+/** The value of the orientation tag; `undefined` if the block has none. A value that is not a number counts as 1. */
 export function storedOrientation(block: ExifBlock): number | undefined {
   const field = readExifDirectory(block, block.firstDirectory).get(ORIENTATION);
   if (field === undefined) return undefined;

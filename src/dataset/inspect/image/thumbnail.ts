@@ -17,7 +17,7 @@ export class NoThumbnail extends Error {
  * Makes a WebP of the first frame: upright, at most `maxPixels` on its longer side, never enlarged, without metadata, in
  * sRGB.
  *
- * @throws NoThumbnail for a file that is no image, can't be decoded, or would exceed the memory budget of a decoder;
+ * @throws NoThumbnail for a file that is not an image, can't be decoded, or would exceed the memory budget of a decoder;
  * OutOfMemory; the operating system's errors otherwise.
  */
 export async function makeThumbnail(source: { path: string; maxPixels: number }): Promise<Buffer> {

@@ -15,7 +15,7 @@ export interface SizedElement extends EbmlElement {
 /**
  * Reads the header of the EBML element at `offset`.
  *
- * @throws StructureError if the bytes are no element, or if the element ends after its parent or after the file
+ * @throws StructureError if the bytes are not an element, or if the element ends after its parent or after the file
  */
 export function elementAt(file: FileBytes, offset: number, parentEnd: number): EbmlElement {
   const bytes = file.upTo(offset, 12);

@@ -119,7 +119,7 @@ function longestFrame({ tracks, last }: Recording): number {
   return (2 * last) / frames;
 }
 
-/** Reads the scale and the duration. FFmpeg ignores a scale of zero and a duration that is no number of units. */
+/** Reads the scale and the duration. FFmpeg ignores a scale of zero and a duration that is not a number of units. */
 function readInfo(file: FileBytes, info: SizedElement, recording: Recording): void {
   for (const element of elementsOf(file, info)) {
     if (element.id === TIMESTAMP_SCALE) recording.scale = unsignedValue(file, element) || DEFAULT_SCALE;

@@ -4,7 +4,7 @@ import type { StoredFile } from '../../../dataset/dataset.js';
 import type { Downloads } from '../../../service/download/downloads.js';
 import { etagOf } from '../../conditions.js';
 
-/** Captions of so many bytes in all are read at a time. */
+/** The total size of the captions that are read at a time. */
 const PAGE_BYTES = 256 * 1024;
 
 /**

@@ -128,7 +128,7 @@ class ClipProof {
       return this.#judge(strict.frames, listed);
     const exceeded = await this.#exceeded(strict.end);
     if (exceeded !== undefined) return exceeded;
-    // A clip that was cut from a longer one may begin with frames that need earlier ones. That is no damage.
+    // A clip that was cut from a longer one may begin with frames that need earlier ones. That is not damage.
     const mayBeH264 = /avc|h264/i.test(listed.codec ?? '');
     if (mayBeH264 && (await startsWithoutKeyFrame(this.#ffmpeg, this.#file, this.#limits))) {
       const lenient = await this.#decode('lenient');
@@ -269,7 +269,7 @@ function damageText(decoded: number | undefined, declared: number | undefined): 
   return 'not all of its frames can be decoded';
 }
 
-/** The inspection of a clip that can't be decoded here for a reason that is no damage. */
+/** The inspection of a clip that can't be decoded here for a reason other than damage. */
 function undecoded({ filename, inspection }: ClipToDecode, reason: string): Inspection {
   const advice = 'Convert it to H.264 in an MP4 file to have all of it checked.';
   const message = `The frames of ${shownFilename(filename)} were not decoded: ${reason}. ${advice}`;

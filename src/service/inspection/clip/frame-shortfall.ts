@@ -2,7 +2,7 @@ import type { Ffmpeg } from './ffmpeg.js';
 import { firstDecoded, listPackets } from './packet-list.js';
 import { type ClipFile, inputOptions, type RunLimits, runFfmpeg } from './run-ffmpeg.js';
 
-/** Packets of MPEG-4 Part 2 without a picture ("not coded": the previous frame stays) have a header of so many bytes. */
+/** Packets of MPEG-4 Part 2 without a picture ("not coded": the previous frame stays) have a header of at most this size. */
 const MAX_NOT_CODED_BYTES = 20;
 
 /** The most frames before a key frame in display order and after it in the file: 16, in H.264 and HEVC. */

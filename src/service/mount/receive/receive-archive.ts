@@ -10,7 +10,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
  * Extracts these files of a tar stream, each to its path, checks each against its size and SHA-256, and ignores other entries.
  * `onFile` is called for each complete file with its modification time in milliseconds since 1970.
  *
- * Returns early if the stream ends early, is no archive, or is longer than one of these files; the remaining files may then exist in part.
+ * Returns early if the stream ends early, is not an archive, or is longer than one of these files; the remaining files may then exist in part.
  *
  * @throws the operating system's errors; the reason of a signal that aborts the body
  */

@@ -25,7 +25,7 @@ const MIN_READ_BYTES = 16 * 1024;
 /** Of the pieces of all clients; the more files are being read, the smaller are the pieces of the next one. */
 const READ_BUDGET_BYTES = 64 * 1024 * 1024;
 
-/** A long upload is synced after each of so many bytes; otherwise the page cache would hold all of them until the end. */
+/** A long upload is synced each time it has grown by this much; otherwise the page cache would hold all of it until the end. */
 const WRITEBACK_BYTES = 32 * 1024 * 1024;
 
 /** The folder of files in flight. */

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { MICROS_PER_SECOND, type Micros } from '../../../dataset/dataset.js';
 import type { Database } from '../../database/database.js';
 
-/** `token list` shows a token for so long after its end. It is longer than any link of a token lives. */
+/** How long `token list` shows a token after its end; longer than any link of a token is valid. */
 export const ENDED_TOKEN_LIFETIME: Micros = 30 * 86_400 * MICROS_PER_SECOND;
 
 /** Of one account. Those that ended first are deleted earlier: a client that makes and revokes tokens can't fill the catalog. */

@@ -14,7 +14,7 @@ const RULES_SETTING = 'history-rules';
 
 export interface RetentionOptions {
   readonly rules: HistoryRules;
-  /** Beyond so many bytes of history, the oldest revisions of an account are deleted earlier. */
+  /** If the history of an account has more bytes, its oldest revisions are deleted earlier. */
   readonly maxBytes: number;
   /** How long a blob stays readable after the last revision that names it is deleted. */
   readonly blobGrace: Micros;

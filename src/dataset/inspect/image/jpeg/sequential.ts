@@ -116,7 +116,7 @@ export class SequentialBlocks {
   }
 }
 
-/** Walks blocks in parts that are buffered. @param walkBuffered walks at most so many; returns how many, at least one */
+/** Walks blocks in parts that are buffered. @param walkBuffered walks at most `maxBlocks`; returns how many, at least one */
 function walkInParts(bits: EntropyBits, blocks: number, walkBuffered: (maxBlocks: number) => number): void {
   for (let left = blocks; left > 0; ) {
     bits.bufferBlock();

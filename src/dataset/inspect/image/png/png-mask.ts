@@ -6,7 +6,7 @@ import { type PixelLayout, type PixelSink, passesOf } from './png-pixels.js';
 /** Two lines are held at a time. */
 const MAX_LINE_BYTES = 8_000_000;
 
-/** Undoing the filters of so many bytes takes a few seconds, which the limits of an inspection allow for a file of any size. */
+/** Undoing the filters of this many bytes takes a few seconds, which the limits of an inspection allow for a file of any size. */
 const MAX_PIXEL_BYTES = 600_000_000;
 
 /** Types of colour (PNG specification, third edition, 11.2.1). */
