@@ -28,7 +28,7 @@ import { UploadSlots } from './service/limits/upload-slots.js';
 import { MountArchives } from './service/mount/mount-archive.js';
 import { MountRoot } from './service/mount/mount-root.js';
 import { PairService } from './service/pair-service.js';
-import { runPeriodically } from './service/run-periodically.js';
+import { startPeriodicWork } from './service/periodic-work.js';
 import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
 import { cleanUp } from './service/upload/cleanup.js';
 import { PresignedUploads } from './service/upload/presigned-uploads.js';
@@ -37,7 +37,6 @@ import { Uploads } from './service/upload/uploads.js';
 import { watchAccount } from './service/watch/watch-account.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
-import { pruneTokens } from './storage/catalog/accounts/prune-tokens.js';
 import { Retention } from './storage/catalog/history/retention.js';
 import { installationSetting } from './storage/catalog/installation-setting.js';
 import { openCatalog } from './storage/catalog/open-catalog.js';
@@ -46,10 +45,6 @@ import { lockFolder } from './storage/folder-lock.js';
 import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
-const MAX_CLEANUP_PAUSE_MS = 30_000;
-const POLL_PAUSE_MS = 2000;
-const SAVE_USES_PAUSE_MS = 60_000;
-const PRUNE_TOKENS_PAUSE_MS = 600_000;
 const THUMBNAIL_PIXELS = 320;
 
 /** How long inspections in flight may take to finish after SIGTERM. Their clients then send the files again. */
@@ -74,14 +69,7 @@ export async function openApp(config: Config, logger: Logger) {
   const openedCatalog = await openCatalog({ ...config, accountLimits: config.limits.account }, { onWarning });
   const blobs = await openBlobs(config, (level, facts, message) => logger[level](facts, message));
   await requireOwnCatalog(openedCatalog.database, config);
-  const pool = new InspectionPool({
-    processes: config.inspectionProcesses,
-    onError: (err) => {
-      if (err instanceof ProcessEnded) {
-        logger.warn({ reason: err.reason, detail: err.message }, 'a file ended its inspection process');
-      } else logger.error({ err }, 'an inspection process could not be started');
-    },
-  });
+  const pool = openPool(config, logger);
   const ffmpeg = await findingFfmpeg;
   const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
@@ -218,35 +206,14 @@ export async function openApp(config: Config, logger: Logger) {
   const mountRoot = root === undefined ? undefined : new MountRoot(dependencies, { root, dataFolder, log: logger });
   await server.listen({ host: config.host, port: config.port });
 
-  const cleanupPauseMs = Math.min(MAX_CLEANUP_PAUSE_MS, config.rules.leaseDuration / 1000 / 2);
   mountRoot?.start();
   checks.start();
   backgroundRechecks.start();
   webhooks.start();
-  const stopRetention = runPeriodically((signal) => retention.run(now(), signal), {
-    pauseMs: cleanupPauseMs,
-    onError: (err) => logger.error({ err }, 'deleting old revisions failed; it will be retried'),
+  const stopPeriodicWork = startPeriodicWork(dependencies, {
+    ...{ retention, uploads, accounts, presignedUploads, logger },
+    database: openedCatalog.database,
   });
-  // The lease of an upload whose process died is released at most 1.5 lease durations later.
-  const isReceiving = (id: string) => uploads.isReceiving(id);
-  const stopCleanup = runPeriodically((signal) => cleanUp(dependencies, { isReceiving, signal }), {
-    pauseMs: cleanupPauseMs,
-    onError: (err) => logger.error({ err }, 'the cleanup failed; it will be retried'),
-  });
-  const stopSavingUses = runPeriodically(() => accounts.saveLastUses(), {
-    pauseMs: SAVE_USES_PAUSE_MS,
-    onError: (err) => logger.warn({ err }, 'the last uses of tokens could not be saved'),
-  });
-  const stopPruning = runPeriodically((signal) => pruneTokens(openedCatalog.database, { now: now(), signal }), {
-    pauseMs: PRUNE_TOKENS_PAUSE_MS,
-    onError: (err) => logger.warn({ err }, 'deleting tokens that ended long ago failed; it will be retried'),
-  });
-  const stopPolling =
-    presignedUploads &&
-    runPeriodically(() => presignedUploads.pollAll(), {
-      pauseMs: POLL_PAUSE_MS,
-      onError: (err) => logger.error({ err }, 'polling the store for presigned uploads failed; it will be retried'),
-    });
 
   /** Rejects new requests, gives those in flight `stopSeconds` to finish, then closes everything. */
   const stop = async () => {
@@ -263,8 +230,7 @@ export async function openApp(config: Config, logger: Logger) {
     await server.close();
     clearTimeout(timer);
     clearTimeout(inspectionTimer);
-    await Promise.all([stopRetention(), stopCleanup(), stopSavingUses(), stopPruning()]);
-    await Promise.all([stopPolling?.(), presignedUploads?.stop()]);
+    await Promise.all([stopPeriodicWork(), presignedUploads?.stop()]);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();
     await pool.close();
@@ -275,4 +241,15 @@ export async function openApp(config: Config, logger: Logger) {
   const [address] = server.addresses();
   const port = typeof address === 'object' ? address.port : config.port;
   return { accounts, now, port, databaseName: openedCatalog.databaseName, stop };
+}
+
+function openPool(config: Config, logger: Logger): InspectionPool {
+  return new InspectionPool({
+    processes: config.inspectionProcesses,
+    onError: (err) => {
+      if (err instanceof ProcessEnded) {
+        logger.warn({ reason: err.reason, detail: err.message }, 'a file ended its inspection process');
+      } else logger.error({ err }, 'an inspection process could not be started');
+    },
+  });
 }

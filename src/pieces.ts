@@ -1,18 +1,18 @@
-/** Work about many files is done in pieces, between which other work goes on. */
+/** Cooperative scheduling: work about many files runs in pieces, and other work runs between them. */
 export interface Pieces {
-  /** Resolves when the work may go on as a large one. A work that never calls it is done in one piece. */
+  /** Resolves when this work may continue as large work. Work that never calls it runs in one piece. */
   readonly begin: () => Promise<void>;
-  /** Lets other work go on, if this is a large one and the piece has taken long enough. */
+  /** Lets other work run, if this is large work and the piece has taken long enough. */
   readonly pause: () => Promise<void>;
 }
 
 /** For a process that serves no one meanwhile. */
 export const ONE_PIECE: Pieces = { begin: async () => {}, pause: async () => {} };
 
-/** Work about more items is large. */
+/** Work about more items than this is large. */
 export const MAX_ITEMS_AT_ONCE = 10_000;
 
-/** Items that are handled between two pauses: less than a few milliseconds. */
+/** Items that are handled between two pauses; they take less than a few milliseconds. */
 export const ITEMS_PER_PIECE = 250;
 
 /** As `items.map(work)`, with pauses. */

@@ -128,7 +128,7 @@ export const wireDatasetWithFiles = wireDataset
     }),
     checking: z.array(wireChecking).optional().meta({
       description:
-        'Complete uploads whose check goes on after their answer, ordered by filename, at most 1,000; absent if there are none. Each ends in `files` or in `error.problems`.',
+        'Complete uploads whose check continues after their answer, ordered by filename, at most 1,000; absent if there are none. Each ends in `files` or in `error.problems`.',
     }),
     damaged: z.array(wireFile).optional().meta({
       description:
@@ -176,7 +176,7 @@ export const wireUploadedFile = wireFile
     dataset_id: z.string(),
     revision: wireRevisionNumber,
     checking: z.literal(true).optional().meta({
-      description: 'The upload is complete, and its check goes on. The dataset is UPLOADING until it ends.',
+      description: 'The upload is complete, and its check continues. The dataset is UPLOADING until it ends.',
     }),
   })
   .meta({ id: 'UploadedFile' });

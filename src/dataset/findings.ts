@@ -34,7 +34,7 @@ export function findingsOf(files: readonly DatasetFile[], now: Micros, role: Rol
   return finish(findingSteps(files, now, role));
 }
 
-/** As `findingsOf`. Yields where others may go on. */
+/** As `findingsOf`. Yields where other work may run. */
 export function* findingSteps(files: readonly DatasetFile[], now: Micros, role: Role): Generator<void, Findings> {
   const stored: DatasetFile[] = [];
   const uploads: DatasetFile[] = [];

@@ -9,7 +9,7 @@ import { useRevisionFiles, useRevisionTexts } from './use-history.js';
 
 const ONE_COLUMN = { heightRem: 10.5, gapRem: 0, leastWidthRem: Number.POSITIVE_INFINITY, overscanRows: 4 };
 
-/** So many pairs share one request for their captions. */
+/** The number of pairs that share one request for their captions. */
 const PAIRS_PER_REQUEST = 50;
 
 /** All files of a revision: pictures with their captions, to look at. */

@@ -4,7 +4,7 @@ import { useClient, useIsShared } from './client.js';
 /** Why a control is disabled. */
 export const ONLY_READS = 'Your token only reads.';
 
-/** The account of the token, and what the token allows. `undefined` until it is known, and for a share, to which it is not told. */
+/** The account of the token, and what the token allows. `undefined` until it is known, and for a share, which may not know it. */
 export function useAccount() {
   const client = useClient();
   const enabled = !useIsShared();

@@ -1,6 +1,6 @@
 import { useCanWrite } from './account.js';
 
-/** Says that changes will be refused, before a person has typed any. */
+/** Says that changes will be rejected, before the user has typed any. */
 export function ReadOnlyNotice() {
   const canWrite = useCanWrite();
   if (canWrite) return null;

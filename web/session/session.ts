@@ -7,7 +7,7 @@ import { messageOf } from '../ui/format.js';
  * and forgotten. In an address, it follows the `#`, a part that browsers never send to a server.
  */
 
-/** Remembers that this browser is signed in, so that the end of the session is told and a first visit is not. */
+/** Remembers that this browser was signed in: then the sign-in page says that the session has ended. */
 const SIGNED_IN = 'trainyard-signed-in';
 
 /** Tells other tabs that this browser has signed in or out. */

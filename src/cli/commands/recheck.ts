@@ -17,7 +17,7 @@ Examples:
   $ trainyard recheck                     of all your datasets
   $ trainyard recheck wagons --no-start   the progress or the result of the last recheck
 
-The service inspects files again that it accepted before, with the checks that it has today. It goes on if the command is
+The service inspects files again that it accepted before, with the checks that it has today. It continues if the command is
 interrupted; the same command then continues to show the progress. A damaged file is kept, and makes its dataset FAILED.
 
 Exit codes: 0 no file is damaged, 1 some are, 66 no such dataset, 69 or 75 the service is unavailable, 130 interrupted.`;
@@ -58,7 +58,7 @@ async function recheck(name: string | undefined, options: RecheckOptions, signal
     else for (const line of linesOf(checked)) print(line);
   } catch (error) {
     if (endingOf(error).code !== EXIT.interrupted) throw error;
-    const message = 'interrupted. The service goes on; to see the progress, run the same command again.';
+    const message = 'interrupted. The service continues; to see the progress, run the same command again.';
     throw new CommandError(EXIT.interrupted, message, { cause: error });
   } finally {
     display.clear();

@@ -81,7 +81,7 @@ export async function mountAfter<T>(wait: () => Promise<void>, mount: () => Prom
 
 /**
  * Waits until a dataset and those that it is linked to are READY, and shows what it waits for. A FAILED dataset ends the wait,
- * since a person has to fix it and a training queue can go on meanwhile. DRAFT and UPLOADING change by themselves.
+ * since a person has to fix it and a training queue can continue meanwhile. DRAFT and UPLOADING change by themselves.
  *
  * @throws CommandError with 65 and the problems if the dataset is FAILED, 75 when the time is over; the signal's reason
  */

@@ -26,7 +26,7 @@ export function filesIn(files: readonly VersionedFile[], number: number): Versio
 }
 
 /**
- * Yields the states of revisions, from the newest to the oldest, and `undefined` where others may go on. From one to the next,
+ * Yields the states of revisions, from the newest to the oldest, and `undefined` where other work may run. From one to the next,
  * only the files that differ are looked at, apart from the digest itself.
  *
  * @param versions every file that is in one of these revisions

@@ -54,7 +54,7 @@ export interface StoredDifference {
   readonly changed: readonly Replacement[];
   readonly identical: readonly Replacement[];
   /** Whether a check found a file damaged, or sound again: revisions that have it may be READY no longer, or again. */
-  readonly isJudgedAnew: boolean;
+  readonly isJudgedAgain: boolean;
 }
 
 interface Replacement {
@@ -67,17 +67,17 @@ export function storedDifference(before: StemGroup, after: StemGroup): StoredDif
   const added: StoredFile[] = [];
   const changed: Replacement[] = [];
   const identical: Replacement[] = [];
-  let isJudgedAnew = false;
+  let isJudgedAgain = false;
   const left = new Map(before.filter(isStored).map((file) => [file.filename, file]));
   for (const to of after.filter(isStored)) {
     const from = left.get(to.filename);
     left.delete(to.filename);
     if (from === undefined) added.push(to);
-    else if (from.id === to.id) isJudgedAnew ||= isDamaged(from) !== isDamaged(to);
+    else if (from.id === to.id) isJudgedAgain ||= isDamaged(from) !== isDamaged(to);
     else if (from.upload.sha256 === to.upload.sha256) identical.push({ from, to });
     else changed.push({ from, to });
   }
-  return { added, removed: [...left.values()], changed, identical, isJudgedAnew };
+  return { added, removed: [...left.values()], changed, identical, isJudgedAgain };
 }
 
 /**

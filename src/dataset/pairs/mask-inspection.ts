@@ -5,7 +5,7 @@ import type { WarningCode } from '../problems.js';
 const OF_MASKS: readonly WarningCode[] = ['BLACK_MASK', 'MASK_NOT_GRAYSCALE', 'NOT_FULLY_CHECKED'];
 
 /** Whether the files of a dataset must be inspected again when its role changes. */
-export function isInspectedAnew(before: Role, after: Role): boolean {
+export function isInspectedAgain(before: Role, after: Role): boolean {
   return (before === 'mask') !== (after === 'mask');
 }
 
@@ -22,7 +22,7 @@ export function needsRecheck(change: {
   restored: readonly StoredFile[];
 }): boolean {
   const { role, inspectedAs, restored } = change;
-  if (inspectedAs !== undefined && isInspectedAnew(inspectedAs, role)) return true;
+  if (inspectedAs !== undefined && isInspectedAgain(inspectedAs, role)) return true;
   return restored.some(({ kind, upload }) => kind === 'image' && (role === 'mask' || hasMaskWarning(upload)));
 }
 

@@ -18,7 +18,7 @@ import { fileToWire, problemToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
 
-/** So many captions of the largest size fit. */
+/** Room for 256 captions of the largest size. */
 const MAX_CAPTIONS_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Routes that write or remove many files in one request. */

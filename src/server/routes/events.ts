@@ -66,7 +66,7 @@ export async function streamAllEvents(reply: FastifyReply, accountId: string, co
       }
     });
   } finally {
-    // The answer to HEAD takes no event, and the watch would go on.
+    // The answer to HEAD takes no event, and the watch would continue.
     void events.return(undefined);
   }
 }
@@ -105,7 +105,7 @@ async function stream(
     unread = raw.writableLength > 0 ? unread + 1 : 0;
     if (unread > MAX_UNREAD_HEARTBEATS) raw.destroy();
     raw.write(': still here\n\n');
-    // While the catalog does not answer, the stream goes on until the token expires.
+    // While the catalog does not answer, the stream continues until the token expires.
     const grant = context.accounts.grantOf(secret).catch(() => reply.request.grant);
     void grant.then((found) => (found === undefined || isExpired(found, context.now())) && raw.end());
   }, HEARTBEAT_MS);

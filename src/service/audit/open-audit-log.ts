@@ -2,7 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import { BackendUnusable } from '../../storage/backend-unusable.js';
 import { AuditLog, type AuditLogOptions } from './audit-log.js';
 
-/** Where failures of the audit log are told; a pino logger and the metrics of the server can be passed. */
+/** Where failures of the audit log are reported; a pino logger and the metrics of the server can be passed. */
 interface AuditReporters {
   readonly logger: Readonly<Record<'warn' | 'error', (details: object, message: string) => void>>;
   readonly metrics: { gauge(name: string, help: string, read: () => number): void };

@@ -35,7 +35,7 @@ interface CheckOptions {
 }
 
 /**
- * Inspects the stored files of datasets again, one file at a time, so that uploads go on. A lease on each recheck decides
+ * Inspects the stored files of datasets again, one file at a time, so that uploads continue. A lease on each recheck decides
  * which instance continues it. After a restart it continues with the next file.
  */
 export class BackgroundRechecks {

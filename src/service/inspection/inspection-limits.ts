@@ -11,7 +11,7 @@ const MEGABYTE = 1_000_000;
 const MAX_PROCESS_BYTES = 160 * MEGABYTE;
 
 /**
- * The kernel refuses allocations beyond. It counts what is reserved, and libwebp reserves all pixels, at 4 bytes, before it
+ * The kernel rejects allocations beyond it. It counts what is reserved, and libwebp reserves all pixels, at 4 bytes, before it
  * scales the image down: 716 MB for the largest one, of which it touches little.
  */
 const MAX_DATA_BYTES = 1000 * MEGABYTE;

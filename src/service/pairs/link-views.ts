@@ -25,7 +25,7 @@ export interface JudgedLinks {
 const NO_LINKS: JudgedLinks = { views: [], problems: [] };
 
 /**
- * Judges all pairs of a dataset. Yields where others may go on.
+ * Judges all pairs of a dataset. Yields where other work may run.
  *
  * @param contents the dataset, its stored files without problems, and all stored files of the linked datasets
  */

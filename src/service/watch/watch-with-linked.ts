@@ -50,7 +50,7 @@ export async function* watchWithLinked(
   const end = ({ id, ending, changes }: Watch) => {
     watches.delete(id);
     ending.abort();
-    // Without this, a watch whose change is not taken would go on listening.
+    // Without this, a watch whose change is not taken would continue to listen.
     void changes.return?.();
   };
   try {

@@ -42,7 +42,7 @@ export interface DelivererOptions {
 
 /**
  * Sends waiting deliveries. A lease on each webhook decides which process sends its next one, so that the deliveries of a
- * webhook are sent one at a time. One that fails waits for longer each time; other datasets' go on meanwhile.
+ * webhook are sent one at a time. One that fails waits for longer each time; those of other datasets continue meanwhile.
  */
 export class Deliverer {
   readonly #dependencies: ServiceDependencies;

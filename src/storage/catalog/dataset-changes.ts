@@ -2,7 +2,7 @@ import { countsOf } from '../../dataset/counts.js';
 import type { Dataset, Micros, Role } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
-import { isInspectedAnew } from '../../dataset/pairs/mask-inspection.js';
+import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
 import { addUsage, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
@@ -88,7 +88,7 @@ export async function changeDataset(
         : []),
       // A control without captions is READY, a training dataset is not.
       ...('role' in changes ? [forgetReadiness(query, key.id)] : []),
-      ...(role !== undefined && isInspectedAnew(row.role as Role, role)
+      ...(role !== undefined && isInspectedAgain(row.role as Role, role)
         ? [restartRecheck(query, { datasetId: key.id, now })]
         : []),
       ...notification({ datasetId: key.id }),

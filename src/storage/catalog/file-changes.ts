@@ -229,7 +229,7 @@ function changeOnce(
       ),
       ...keepNamedBlobs(query, history.identical, accountId),
       ...(history.revision === undefined ? [] : [writeRevision(query, { ...history.revision, ...totalsOf(counts) })]),
-      ...(differences.some(({ isJudgedAnew }) => isJudgedAnew) ? [forgetReadiness(query, datasetId)] : []),
+      ...(differences.some(({ isJudgedAgain }) => isJudgedAgain) ? [forgetReadiness(query, datasetId)] : []),
       ...shifts.map((shift) => shiftUnpaired(query, shift)),
       ...(startsRecheck ? [restartRecheck(query, { datasetId, now })] : []),
       ...addUsage(query, { accountId, added, historyBytes, limits }),

@@ -35,7 +35,7 @@ export interface Database {
 
   /**
    * Runs work in which another thread writes to the file of the database for some time. Writes of this thread wait for it for as
-   * long as it takes, and its reads go on. Absent if the database is not a file of this process.
+   * long as it takes, and its reads continue. Absent if the database is not a file of this process.
    */
   readonly besideWriter?: <T>(work: (path: string) => Promise<T>) => Promise<T>;
 

@@ -25,7 +25,7 @@ export function openSqliteFile(path: string, journalMode: JournalMode) {
     run,
     /** Threads of this process that write to the file for some time, each with a connection of its own. */
     otherWriters: 0,
-    /** SQLite goes on to write a file whose folder was deleted or replaced. @throws ServiceError `unavailable` */
+    /** SQLite continues to write to a file whose folder was deleted or replaced. @throws ServiceError `unavailable` */
     requireInPlace: (): void => {
       if (statSync(path, { throwIfNoEntry: false })?.ino !== ino) {
         throw new ServiceError(

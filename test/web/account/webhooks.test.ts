@@ -35,7 +35,7 @@ describeInBrowser('webhooks on the page Account', { start }, (site) => {
     await panel(page).getByText('There are no webhooks.').waitFor();
     await page.getByRole('button', { name: 'New webhook' }).click();
     const form = page.getByRole('dialog', { name: 'New webhook' });
-    await form.getByText('All other addresses are refused').waitFor();
+    await form.getByText('All other addresses are rejected').waitFor();
     await form.getByLabel('URL').fill(url);
     await form.getByLabel('was deleted').uncheck();
     await form.getByRole('button', { name: 'Create webhook' }).click();

@@ -72,7 +72,7 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
           className="rounded-lg border border-line bg-page px-3 py-2"
         />
         <p id={`${id}-help`} className="text-sm text-muted">
-          Webhooks are sent over https to hosts of the public Internet. All other addresses are refused, unless the
+          Webhooks are sent over https to hosts of the public Internet. All other addresses are rejected, unless the
           operator lists them in <code className="whitespace-nowrap">--webhook-allow</code>.
         </p>
       </div>

@@ -25,7 +25,7 @@ export function summaryOf({ changed, skipped, failed, remaining }: BulkResult): 
 /** The captions that exist, by filename. */
 type Captions = ReadonlyMap<string, Caption>;
 
-/** So many captions are written in one request. Progress is reported, and a cancel takes effect, after each. */
+/** Progress is reported, and a cancel takes effect, after each request. */
 const CAPTIONS_PER_REQUEST = 100;
 
 /**

@@ -4,7 +4,7 @@ import { type Connect, newChangeId, signOutIfUnauthorized } from '../../session/
 import { recordChange } from '../../undo/recent-change.js';
 import { countOf, messageOf } from '../../ui/format.js';
 
-/** So many files are deleted in one request. Progress is reported after each. */
+/** Progress is reported after each request. */
 const FILES_PER_REQUEST = 100;
 
 export interface FileToDelete {

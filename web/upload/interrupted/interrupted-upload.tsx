@@ -42,7 +42,7 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
           <CircleAlert size={18} className="mt-0.5 shrink-0 text-warn" aria-hidden />
           <span>
             Interrupted: {countOf(counts.pending, 'file')} {counts.pending === 1 ? 'was' : 'were'} announced and not
-            sent.{canWrite && ' Choose the folder again to go on: only what is missing is sent. Or withdraw them.'}
+            sent.{canWrite && ' Choose the folder again to continue: only what is missing is sent. Or withdraw them.'}
           </span>
         </p>
         {canWrite && (

@@ -27,7 +27,7 @@ export class FrameWalk {
     throw new StructureError('is damaged: its table of chunks refers to a codec that its header does not have');
   }
 
-  /** Checks frames one behind the other from byte `start`. Frames of no bytes repeat the one before. */
+  /** Checks consecutive frames from byte `start`. Frames of no bytes repeat the one before. */
   checkRun(check: FrameCheck, run: { start: number; frames: number; bytesOf: (index: number) => number }): void {
     let at = run.start;
     for (let index = 0; index < run.frames && this.bytesLeft > 0; index++) {

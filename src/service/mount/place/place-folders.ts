@@ -204,7 +204,7 @@ async function stage({ plan, paths, warnings }: Placement, options: PlacementOpt
   await closeStaging(paths);
 }
 
-/** Whether a later mount can go on with the files that were staged. */
+/** Whether a later mount can resume from the files that were staged. */
 function canResume(error: unknown, placements: readonly Placement[], { isLast }: PlacementOptions): boolean {
   const isUnstable = error instanceof DatasetChanged && isLast;
   const isDamaged = error instanceof MountError && error.code === 'damaged';
