@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
@@ -222,13 +222,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.new`;
   // An existing one may be a link or a pipe.
   await rm(temporary, { force: true });
-  const handle = await open(temporary, 'wx');
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await writeFile(temporary, text, { flag: 'wx', flush: true });
   await rename(temporary, path);
 }
 

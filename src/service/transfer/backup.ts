@@ -141,7 +141,7 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {
   const path = join(folder, MARKER);
-  await writeFile(`${path}.next`, `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`, { mode: 0o600 });
+  await writeFile(`${path}.next`, `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`, { mode: 0o600, flush: true });
   await rename(`${path}.next`, path);
   await syncFolder(folder);
 }
