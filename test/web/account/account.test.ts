@@ -123,6 +123,6 @@ describeInBrowser('the page Account', (site) => {
     await dialog.getByRole('list', { name: 'Links to this dataset' }).getByText('for Ada').waitFor();
     await dialog.getByText("It can't create or revoke links.").waitFor();
     const buttons = await dialog.getByRole('button').allTextContents();
-    expect(buttons.filter((button) => /Make|Revoke/.test(button))).toEqual([]);
+    expect(buttons.filter((button) => /Create|Revoke/.test(button))).toEqual([]);
   });
 });
