@@ -141,7 +141,8 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {
   const path = join(folder, MARKER);
-  await writeFile(`${path}.next`, `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`, { mode: 0o600, flush: true });
+  const text = `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`;
+  await writeFile(`${path}.next`, text, { mode: 0o600, flush: true });
   await rename(`${path}.next`, path);
   await syncFolder(folder);
 }

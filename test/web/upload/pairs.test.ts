@@ -139,7 +139,8 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     const { page } = await site.open();
     await pick(page, folder);
     await dialogOf(page).getByText('control/ and control_1/ are both control 1.').waitFor();
-    expect(await dialogOf(page).getByRole('button', { name: /^Create/ }).isDisabled()).toBe(true);
+    const create = dialogOf(page).getByRole('button', { name: /^Create/ });
+    expect(await create.isDisabled()).toBe(true);
     await dialogOf(page).getByRole('button', { name: 'Upload as one dataset' }).click();
     await page.getByRole('button', { name: 'Create and upload 4 files' }).click();
     await dockOf(page).getByText('4 files uploaded').waitFor();
@@ -153,7 +154,8 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     await pick(page, folder);
     const alert = dialogOf(page).getByRole('alert').filter({ hasText: 'there is no control_1/' });
     await alert.getByText('Rename control_2/ to control_1/, or add control_1/.').waitFor();
-    expect(await dialogOf(page).getByRole('button', { name: /^Create/ }).isDisabled()).toBe(true);
+    const create = dialogOf(page).getByRole('button', { name: /^Create/ });
+    expect(await create.isDisabled()).toBe(true);
     expect([sends, [...(await datasets()).keys()].filter((name) => name.startsWith('gap'))]).toEqual([[], []]);
   });
 
