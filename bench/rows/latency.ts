@@ -4,7 +4,7 @@ import { discardServer, startServer } from '../../test/harness/server.js';
 import type { EmptyInstallation } from '../backends.js';
 import type { Benchmark, Run } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';
-import { fillCatalog } from '../fill.js';
+import { type Filled, fillCatalog } from '../fill.js';
 import { median } from '../measure.js';
 import { formatFigure, type Row, rowWithTarget } from '../table.js';
 
@@ -51,10 +51,9 @@ async function latencyOn(
   try {
     const toFew = await Connection.open(few.url);
     const toFull = await Connection.open(full.url);
-    const statusOf = (filled: { token: string; datasetIds: readonly string[] } | undefined) => {
-      const { token, datasetIds } = filled!;
-      return requestFor(`/${datasetIds[datasetIds.length >> 1]}/status`, token);
-    };
+    const statusOf = (filled: Filled | undefined) => requestFor(`/${middleOf(filled!)}/status`, filled!.token);
+    const renameOf = (filled: Filled | undefined, name: string) =>
+      requestFor(`/${middleOf(filled!)}`, filled!.token, { method: 'PATCH', body: { name } });
     const status = await latencies(isQuick ? 300 : 1000, {
       few: [toFew, statusOf(amongFew)],
       many: [toFull, statusOf(amongMany)],
@@ -62,7 +61,10 @@ async function latencyOn(
     const list = await latencies(isQuick ? 11 : 31, {
       thin: [toFull, requestFor('', thin!.token)],
       thick: [toFull, requestFor('', thick!.token)],
+      rename: [toFull, renameOf(big, 'renamed')],
       big: [toFull, statusOf(big)],
+      again: [toFull, statusOf(big)],
+      'rename back': [toFull, renameOf(big, 'as before')],
     });
     toFew.close();
     toFull.close();
@@ -79,15 +81,22 @@ async function latencyOn(
       ratio: list.thick / list.thin,
     };
     const bigStatus = {
-      what: `status of a dataset of 10,000 files${on}`,
+      what: `status of a dataset of 10,000 files after a change${on}`,
       measured: `${formatFigure(list.big)} ms`,
       reference: `limit ${STATUS_LIMIT_MS} ms`,
       ratio: list.big / STATUS_LIMIT_MS,
+    };
+    const polled = {
+      what: `the same, polled again${on}`,
+      measured: `${formatFigure(list.again)} ms`,
+      reference: `limit ${STATUS_LIMIT_MS} ms`,
+      ratio: list.again / STATUS_LIMIT_MS,
     };
     return [
       rowWithTarget(flat, { atMost: 1.2 }),
       rowWithTarget(listing, { atMost: 3 }),
       rowWithTarget(bigStatus, { atMost: 1 }),
+      rowWithTarget(polled, { atMost: 1 }),
     ];
   } finally {
     await discardServer(few);
@@ -95,8 +104,18 @@ async function latencyOn(
   }
 }
 
-function requestFor(path: string, token: string): string {
-  return `GET ${BASE_PATH}${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+function middleOf({ datasetIds }: Filled): string {
+  return datasetIds[datasetIds.length >> 1]!;
+}
+
+function requestFor(
+  path: string,
+  token: string,
+  { method = 'GET', body }: { method?: string; body?: object } = {},
+): string {
+  const json = body === undefined ? '' : JSON.stringify(body);
+  const ofBody = json === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${json.length}\r\n`;
+  return `${method} ${BASE_PATH}${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\n${ofBody}\r\n${json}`;
 }
 
 /** Sends the requests alternately, `rounds` times after a warm-up, and returns the medians in milliseconds. */

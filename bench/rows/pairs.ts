@@ -78,7 +78,7 @@ export const benchPairs: Benchmark = async ({ folder, isQuick, log }) => {
       { atMost: 1 },
     ),
     rowWithoutTarget({
-      what: `status of ${images} pairs with two controls for each, proved before; list of 4 datasets ${formatFigure(median(times.list))} ms`,
+      what: `status of ${images} pairs with two controls for each, polled again; list of 4 datasets ${formatFigure(median(times.list))} ms`,
       measured: `${formatFigure(withLinks)} ms`,
       reference: `without links: ${formatFigure(without)} ms`,
       ratio: withLinks / without,

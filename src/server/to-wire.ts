@@ -24,7 +24,7 @@ import type { Facts } from '../dataset/inspect/inspection.js';
 import type { LinkView } from '../dataset/pairs/links.js';
 import type { ErrorProblem, Problem } from '../dataset/problems.js';
 import { mapInPieces, type Pieces } from '../pieces.js';
-import type { DatasetSummary, DatasetView } from '../service/datasets.js';
+import type { DatasetSummary, DatasetView } from '../service/dataset-view.js';
 import type { ManifestLink, RevisionManifest } from '../service/history/revision-manifests.js';
 import type { FinalizedFile } from '../service/upload/upload-lease.js';
 import type { DatasetChange } from '../service/watch/watch-dataset.js';

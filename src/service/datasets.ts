@@ -1,34 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import {
-  type Author,
-  areInterrupted,
-  type Dataset,
-  type DatasetFile,
-  liveUntil,
-  type Micros,
-  type PendingFile,
-  type ReceivedFile,
-  type Role,
-  type Status,
-  type StoredFile,
-  type WriteCondition,
-} from '../dataset/dataset.js';
-import { digestOf, digestWithLinks } from '../dataset/digest.js';
+import type { Author, Dataset, Role, Status, StoredFile, WriteCondition } from '../dataset/dataset.js';
 import { ServiceError } from '../dataset/errors.js';
-import { type Findings, findingSteps, withFindings } from '../dataset/findings.js';
 import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
-import type { LinkView } from '../dataset/pairs/links.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
-import { finishInPieces, type Pieces } from '../pieces.js';
+import type { Pieces } from '../pieces.js';
 import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
-import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
+import {
+  type DatasetScope,
+  type DatasetSummary,
+  type DatasetView,
+  datasetViewOf,
+  storedFilesIn,
+  viewStateOf,
+  WHOLE_ACCOUNT,
+} from './dataset-view.js';
 import { inOnePiece, type ServiceDependencies } from './dependencies.js';
 import { JudgedContentsReader } from './pairs/judged-contents.js';
-
-/** Of the training datasets that link to a control or mask. */
-const MAX_LINKED_FROM = 100;
 
 /** Datasets of a list that are read at once. SQLite is read on the thread that answers requests. */
 const PAGE_DATASETS = 500;
@@ -37,47 +26,6 @@ const PAGE_DATASETS = 500;
 export interface DatasetKey {
   readonly accountId: string;
   readonly id: string;
-}
-
-/** What a request may learn of the account's other datasets. */
-export interface DatasetScope {
-  /** The datasets that an answer or error may name because they link to this one; null: all of the account. */
-  readonly boundIds: readonly string[] | null;
-  /** Whether a share reads: it learns nothing of the datasets that this one is linked to. */
-  readonly isShare: boolean;
-}
-
-export const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
-
-/** A dataset and its status at one moment, without its files. */
-export interface DatasetSummary {
-  readonly dataset: Dataset;
-  readonly status: Status;
-}
-
-/** A dataset at one moment, with its files and findings. */
-export interface DatasetView extends DatasetSummary {
-  /** Stored files without a problem, by name. */
-  readonly files: readonly StoredFile[];
-  /** Stored files that a recheck found damaged, by name. */
-  readonly damagedFiles: readonly StoredFile[];
-  readonly findings: Findings;
-  /** Uploads that are pending and not expired, by name. */
-  readonly pendingUploads: readonly PendingFile[];
-  /** Whether no client seems to send them. */
-  readonly areUploadsInterrupted: boolean;
-  /** Files that are still being checked, by name. */
-  readonly receivedFiles: readonly ReceivedFile[];
-  /** Identifies exactly this set of files, and those of the linked datasets; only of a READY dataset. */
-  readonly digest: string | undefined;
-  /** Identifies the own files of a READY dataset with links. */
-  readonly filesDigest: string | undefined;
-  /** Its controls and its mask, in the order of the slots; none for a share. */
-  readonly links: readonly LinkView[];
-  /** Whether it has links that are not in this view, neither in `links` nor in the findings. */
-  readonly hidesLinks: boolean;
-  /** The training datasets that link to it, by name, at most `MAX_LINKED_FROM`. */
-  readonly linkedFrom: readonly LinkingDataset[];
 }
 
 interface NewDatasetRequest {
@@ -140,6 +88,12 @@ export class DatasetService {
     return this.#summaryOf(await this.#findDataset(key));
   }
 
+  /** The state that a view would have now, without reading files. @throws ServiceError `dataset_not_found` */
+  async state(key: DatasetKey): Promise<string | undefined> {
+    const { now, rules } = this.#dependencies;
+    return viewStateOf({ dataset: await this.#findDataset(key), at: now() }, rules);
+  }
+
   /** @throws ServiceError `dataset_not_found` */
   view(key: DatasetKey, scope: DatasetScope = WHOLE_ACCOUNT): Promise<DatasetView> {
     return this.viewed(key, scope, async (view) => view);
@@ -151,50 +105,19 @@ export class DatasetService {
     return inPieces(key.accountId, async (pieces) => use(await this.#view(key, scope, pieces), pieces));
   }
 
-  async #view(key: DatasetKey, { boundIds, isShare }: DatasetScope, pieces: Pieces): Promise<DatasetView> {
-    const { rules, pollPresignedUploads } = this.#dependencies;
+  async #view(key: DatasetKey, scope: DatasetScope, pieces: Pieces): Promise<DatasetView> {
     const found = await this.#judgedContents.read(key, pieces);
     if (found === undefined) throw datasetNotFound(key.id);
-    const { dataset, files, links, at } = found;
-    for (const { id, counts } of [dataset, ...dataset.links.map((link) => link.dataset)]) {
-      if (counts.pending > 0) pollPresignedUploads?.(id);
+    for (const { id, counts } of [found.dataset, ...found.dataset.links.map((link) => link.dataset)]) {
+      if (counts.pending > 0) this.#dependencies.pollPresignedUploads?.(id);
     }
-    const status = datasetStatusOf(dataset, at, rules);
-    const allStored = storedFilesIn(files);
-    const stored = allStored.filter(({ upload }) => upload.problem === undefined);
-    // By name, so that the findings do not depend on the order of the rows.
-    const others = files.filter(({ upload }) => upload.state !== 'stored');
-    const own = await finishInPieces(findingSteps([...allStored, ...others], at, dataset.role), pieces);
-    await pieces.pause();
-    const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
-    const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
-    const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
-    return {
-      dataset,
-      status,
-      files: stored,
-      damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
-      findings: isShare ? own : withFindings(own, links.problems),
-      pendingUploads,
-      areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
-      receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
-      digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
-      filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
-      links: isShare ? [] : links.views,
-      hidesLinks: isShare && links.views.length > 0,
-      linkedFrom: dataset.isLinkedTo ? await this.#linkedFrom(key.id, boundIds) : [],
-    };
-  }
-
-  #linkedFrom(id: string, boundIds: readonly string[] | null): Promise<LinkingDataset[]> {
-    const { links } = this.#dependencies.catalog;
-    return boundIds === null ? links.linkingTo(id, MAX_LINKED_FROM) : links.linkingAmong(boundIds, id);
+    return datasetViewOf(found, scope, { ...this.#dependencies, pieces });
   }
 
   /** Reads those of the named files that are stored and without a problem, by name. */
   async filesNamed(datasetId: string, filenames: readonly string[]): Promise<StoredFile[]> {
     const stored = await this.#dependencies.catalog.storedFiles({ datasetId, filenames });
-    return stored.filter(({ upload }) => upload.problem === undefined).sort(byName);
+    return storedFilesIn(stored.filter(({ upload }) => upload.problem === undefined));
   }
 
   /**
@@ -270,19 +193,6 @@ export class DatasetService {
     if (dataset === undefined) throw datasetNotFound(key.id);
     return dataset;
   }
-}
-
-/** The stored files among `files`, by name. */
-export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
-  return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
-}
-
-function byName(a: DatasetFile, b: DatasetFile): number {
-  return a.filename < b.filename ? -1 : 1;
-}
-
-function isLivePending({ upload }: DatasetFile, now: Micros): boolean {
-  return upload.state === 'pending' && liveUntil(upload) > now;
 }
 
 /** The same message for a dataset that never existed, was deleted, or belongs to another account. */

@@ -16,13 +16,14 @@ import {
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
-import type { DatasetView } from '../../service/datasets.js';
+import type { DatasetView } from '../../service/dataset-view.js';
 import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
 import { withTimeout } from '../../with-timeout.js';
 import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
 import { largeJsonOf, sendJson } from '../limits/large-json.js';
+import { RememberedStatuses } from '../limits/remembered-statuses.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { streamAllEvents, streamEvents } from './events.js';
@@ -42,6 +43,7 @@ const EVENTS = bytesOf(
 /** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
   const { datasets, history, watchDataset, stopping } = context;
+  const statuses = new RememberedStatuses();
 
   app.post(
     '',
@@ -106,8 +108,16 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
           return waitForStatusChange(watchDataset(key, signal));
         });
       }
-      const jsonOf = async (view: DatasetView, pieces: Pieces) => largeJsonOf(await viewToWire(view, pieces), pieces);
-      return sendJson(reply, await datasets.viewed(key, scopeOf(request), jsonOf));
+      const scope = scopeOf(request);
+      const answer = async (view: DatasetView, pieces: Pieces) => {
+        const json = await largeJsonOf(await viewToWire(view, pieces), pieces);
+        // A share does not show the links.
+        if (!scope.isShare) statuses.remember(key.id, view.state, json);
+        return json;
+      };
+      const isKnown = !scope.isShare && statuses.has(key.id);
+      const remembered = isKnown ? statuses.find(key.id, await datasets.state(key)) : undefined;
+      return sendJson(reply, remembered ?? (await datasets.viewed(key, scope, answer)));
     },
   );
 

@@ -1,7 +1,7 @@
 import { linksBody, wireLinkStates } from '../../api/pair-schemas.js';
 import { datasetChangeBody, datasetParams } from '../../api/request-schemas.js';
 import { wireDataset } from '../../api/schemas.js';
-import type { DatasetView } from '../../service/datasets.js';
+import type { DatasetView } from '../../service/dataset-view.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { scopeOf } from '../session/share-access.js';

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { BASE_PATH } from '../../api/base-path.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { DatasetScope } from '../../service/datasets.js';
+import type { DatasetScope } from '../../service/dataset-view.js';
 
 /** The routes that a share may use, by method and path below the base path: those that read the current files of a dataset. */
 const SHARED_ROUTES: ReadonlySet<string> = new Set([

@@ -10,7 +10,8 @@ import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
 import { fetchIntact, isUnreadable } from '../check/fetch-intact.js';
-import { type DatasetKey, datasetNotFound, fileNotFound, storedFilesIn } from '../datasets.js';
+import { storedFilesIn } from '../dataset-view.js';
+import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
 

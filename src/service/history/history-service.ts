@@ -1,6 +1,7 @@
 import type { Author, Dataset } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { type DatasetKey, type DatasetService, datasetNotFound, WHOLE_ACCOUNT } from '../datasets.js';
+import { WHOLE_ACCOUNT } from '../dataset-view.js';
+import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import type { Downloads } from '../download/downloads.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';

@@ -6,7 +6,7 @@ import type { Revision } from '../../dataset/history/revisions.js';
 import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
 import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import type { DatasetView } from '../datasets.js';
+import type { DatasetView } from '../dataset-view.js';
 import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
 

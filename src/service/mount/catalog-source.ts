@@ -3,7 +3,8 @@ import { digestOf, digestWithLinks } from '../../dataset/digest.js';
 import { datasetStatusOf } from '../../dataset/pairs/linked-status.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
-import { type DatasetKey, storedFilesIn } from '../datasets.js';
+import { storedFilesIn } from '../dataset-view.js';
+import type { DatasetKey } from '../datasets.js';
 import { type RevisionManifest, RevisionManifests } from '../history/revision-manifests.js';
 import {
   DatasetChanged,

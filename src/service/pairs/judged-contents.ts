@@ -50,7 +50,7 @@ export class JudgedContentsReader {
     const remembered = this.#remembered.get(key.id);
     if (remembered === undefined) return undefined;
     const contents = await this.#contentsOf(key, { isAlone: true, pieces });
-    if (contents === undefined || this.#stateOf(contents) !== remembered.state) return undefined;
+    if (contents === undefined || stateOf(contents, this.#dependencies.rules) !== remembered.state) return undefined;
     this.#remember(key.id, remembered);
     return { ...contents, links: remembered.links };
   }
@@ -62,7 +62,7 @@ export class JudgedContentsReader {
     const judging = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
     const links = await finishInPieces(judging, pieces);
     if (dataset.links.length > 0) {
-      this.#remember(key.id, { state: this.#stateOf(contents), links, size: sizeOf(links) });
+      this.#remember(key.id, { state: stateOf(contents, this.#dependencies.rules), links, size: sizeOf(links) });
     }
     return { dataset, files, at, links };
   }
@@ -73,15 +73,6 @@ export class JudgedContentsReader {
     // The rows of several requests arrive together from a database over the network.
     if ((contents?.files.length ?? 0) <= MAX_ITEMS_AT_ONCE) await takeTurn?.(key.accountId);
     return contents && { ...contents, at: now() };
-  }
-
-  /** Equal for two moments only if the pairs, and what is said of them, are equal. */
-  #stateOf({ dataset, at }: Pick<JudgedContents, 'dataset' | 'at'>): string {
-    const linked = dataset.links.map((link) => {
-      const { id, version, counts } = link.dataset;
-      return [link.slot, id, version, statusOf(counts, at, this.#dependencies.rules)];
-    });
-    return JSON.stringify([dataset.version, linked]);
   }
 
   #remember(id: string, remembered: Remembered): void {
@@ -98,6 +89,15 @@ export class JudgedContentsReader {
     this.#size -= this.#remembered.get(id)?.size ?? 0;
     this.#remembered.delete(id);
   }
+}
+
+/** Equal for two moments only if the stored files, the pairs, and what is said of both are equal. */
+export function stateOf({ dataset, at }: Pick<JudgedContents, 'dataset' | 'at'>, rules: StatusRules): string {
+  const linked = dataset.links.map((link) => {
+    const { id, version, counts } = link.dataset;
+    return [link.slot, id, version, statusOf(counts, at, rules)];
+  });
+  return JSON.stringify([dataset.version, linked]);
 }
 
 function sizeOf({ views, problems }: JudgedLinks): number {

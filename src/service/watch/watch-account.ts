@@ -1,6 +1,6 @@
 import type { Dataset, Micros, StatusRules } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
-import type { DatasetSummary } from '../datasets.js';
+import type { DatasetSummary } from '../dataset-view.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { fingerprintOf } from './linked-datasets.js';
 import { waitUnlessAborted } from './watch-dataset.js';

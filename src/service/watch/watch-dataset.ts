@@ -1,7 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Micros } from '../../dataset/dataset.js';
 import { datasetStatusOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
-import { type DatasetKey, type DatasetSummary, datasetNotFound } from '../datasets.js';
+import type { DatasetSummary } from '../dataset-view.js';
+import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { fingerprintOf, LinkedDatasets } from './linked-datasets.js';
 

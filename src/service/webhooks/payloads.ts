@@ -1,5 +1,5 @@
 import type { Micros } from '../../dataset/dataset.js';
-import type { DatasetView } from '../datasets.js';
+import type { DatasetView } from '../dataset-view.js';
 
 /** The specification of Standard Webhooks recommends payloads under 20 kB. */
 const MAX_PAYLOAD_BYTES = 20_000;

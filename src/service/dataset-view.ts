@@ -1,0 +1,127 @@
+import {
+  areInterrupted,
+  type Dataset,
+  type DatasetFile,
+  liveUntil,
+  type Micros,
+  type PendingFile,
+  type ReceivedFile,
+  type Status,
+  type StatusRules,
+  type StoredFile,
+} from '../dataset/dataset.js';
+import { digestOf, digestWithLinks } from '../dataset/digest.js';
+import { type Findings, findingSteps, withFindings } from '../dataset/findings.js';
+import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
+import type { LinkView } from '../dataset/pairs/links.js';
+import { finishInPieces, type Pieces } from '../pieces.js';
+import type { LinkingDataset } from '../storage/catalog/pairs/links.js';
+import type { ServiceDependencies } from './dependencies.js';
+import { type JudgedContents, stateOf } from './pairs/judged-contents.js';
+
+/** Of the training datasets that link to a control or mask. */
+const MAX_LINKED_FROM = 100;
+
+/** What a request may learn of the account's other datasets. */
+export interface DatasetScope {
+  /** The datasets that an answer or error may name because they link to this one; null: all of the account. */
+  readonly boundIds: readonly string[] | null;
+  /** Whether a share reads: it learns nothing of the datasets that this one is linked to. */
+  readonly isShare: boolean;
+}
+
+export const WHOLE_ACCOUNT: DatasetScope = { boundIds: null, isShare: false };
+
+/** A dataset and its status at one moment, without its files. */
+export interface DatasetSummary {
+  readonly dataset: Dataset;
+  readonly status: Status;
+}
+
+/** A dataset at one moment, with its files and findings. */
+export interface DatasetView extends DatasetSummary {
+  /** Stored files without a problem, by name. */
+  readonly files: readonly StoredFile[];
+  /** Stored files that a recheck found damaged, by name. */
+  readonly damagedFiles: readonly StoredFile[];
+  readonly findings: Findings;
+  /** Uploads that are pending and not expired, by name. */
+  readonly pendingUploads: readonly PendingFile[];
+  /** Whether no client seems to send them. */
+  readonly areUploadsInterrupted: boolean;
+  /** Files that are still being checked, by name. */
+  readonly receivedFiles: readonly ReceivedFile[];
+  /** Identifies exactly this set of files, and those of the linked datasets; only of a READY dataset. */
+  readonly digest: string | undefined;
+  /** Identifies the own files of a READY dataset with links. */
+  readonly filesDigest: string | undefined;
+  /** Its controls and its mask, in the order of the slots; none for a share. */
+  readonly links: readonly LinkView[];
+  /** Whether it has links that are not in this view, neither in `links` nor in the findings. */
+  readonly hidesLinks: boolean;
+  /** The training datasets that link to it, by name, at most `MAX_LINKED_FROM`. */
+  readonly linkedFrom: readonly LinkingDataset[];
+  /** Two views of one dataset and scope with the same state are equal; `undefined` if it may change without a trace. */
+  readonly state: string | undefined;
+}
+
+/** @param options.pieces in which the files are judged */
+export async function datasetViewOf(
+  { dataset, files, links, at }: JudgedContents,
+  { boundIds, isShare }: DatasetScope,
+  { catalog, rules, pieces }: Pick<ServiceDependencies, 'catalog' | 'rules'> & { pieces: Pieces },
+): Promise<DatasetView> {
+  const status = datasetStatusOf(dataset, at, rules);
+  const allStored = storedFilesIn(files);
+  const stored = allStored.filter(({ upload }) => upload.problem === undefined);
+  // By name, so that the findings do not depend on the order of the rows.
+  const others = files.filter(({ upload }) => upload.state !== 'stored');
+  const own = await finishInPieces(findingSteps([...allStored, ...others], at, dataset.role), pieces);
+  await pieces.pause();
+  const filesDigest = status === 'READY' ? digestOf(stored) : undefined;
+  const linkDigests = links.views.map(({ slot, digest = '' }) => ({ slot, digest }));
+  const pendingUploads = files.filter((file): file is PendingFile => isLivePending(file, at)).sort(byName);
+  const linkedFrom = async () => {
+    if (!dataset.isLinkedTo) return [];
+    return boundIds === null
+      ? catalog.links.linkingTo(dataset.id, MAX_LINKED_FROM)
+      : catalog.links.linkingAmong(boundIds, dataset.id);
+  };
+  return {
+    dataset,
+    status,
+    files: stored,
+    damagedFiles: stored.length === allStored.length ? [] : allStored.filter(({ upload }) => upload.problem),
+    findings: isShare ? own : withFindings(own, links.problems),
+    pendingUploads,
+    areUploadsInterrupted: areInterrupted(pendingUploads, dataset.counts.lastActivity, at),
+    receivedFiles: files.filter((file): file is ReceivedFile => file.upload.state === 'received').sort(byName),
+    digest: filesDigest && digestWithLinks(filesDigest, linkDigests),
+    filesDigest: dataset.links.length === 0 ? undefined : filesDigest,
+    links: isShare ? [] : links.views,
+    hidesLinks: isShare && links.views.length > 0,
+    linkedFrom: await linkedFrom(),
+    state: viewStateOf({ dataset, at }, rules),
+  };
+}
+
+/** The `state` of a view of a dataset, which it has without its files. */
+export function viewStateOf({ dataset, at }: { dataset: Dataset; at: Micros }, rules: StatusRules): string | undefined {
+  // Pending uploads expire as time passes, and the datasets that link to this one change without a change of this one.
+  const isPending = [dataset, ...dataset.links.map((link) => link.dataset)].some(({ counts }) => counts.pending > 0);
+  if (isPending || dataset.isLinkedTo) return undefined;
+  return `${datasetStatusOf(dataset, at, rules)} ${stateOf({ dataset, at }, rules)}`;
+}
+
+/** The stored files among `files`, by name. */
+export function storedFilesIn(files: readonly DatasetFile[]): StoredFile[] {
+  return files.filter((file): file is StoredFile => file.upload.state === 'stored').sort(byName);
+}
+
+function byName(a: DatasetFile, b: DatasetFile): number {
+  return a.filename < b.filename ? -1 : 1;
+}
+
+function isLivePending({ upload }: DatasetFile, now: Micros): boolean {
+  return upload.state === 'pending' && liveUntil(upload) > now;
+}
