@@ -52,8 +52,30 @@ export function inspectVideo(
   }
   const facts = videoFactsOf(movie, video);
   warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', notDecoded(shown, video)));
+  const doubt = doubtAboutDuration(movie, video);
+  if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt} ${COPY_ADVICE}`));
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
 }
+
+/** How far the duration in the header may be from that of the frames: sound may be longer, and the last frame last long. */
+const DURATION_FACTOR = 1.5;
+const DURATION_SECONDS = 1;
+
+const COPY_ADVICE = 'Export it again, or copy it with ffmpeg and the options "-c copy -shortest".';
+
+/**
+ * The trainer spreads the frames that it reads over the number that OpenCV derives from the duration (ai-toolkit
+ * `toolkit/dataloader_mixins.py`, `load_and_process_video`). Without a duration that number is negative.
+ */
+function doubtAboutDuration({ headerSeconds }: Movie, { frames, seconds }: Track): string | undefined {
+  if (headerSeconds === undefined || frames < 2) return undefined;
+  if (headerSeconds === 0) return 'has no duration in its header, so the trainer would read its first frame alone.';
+  const [shorter, longer] = headerSeconds < seconds ? [headerSeconds, seconds] : [seconds, headerSeconds];
+  if (longer <= DURATION_FACTOR * shorter + DURATION_SECONDS) return undefined;
+  return `lasts ${shownSeconds(seconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads.`;
+}
+
+const shownSeconds = (seconds: number): string => `${seconds.toFixed(1)} s`;
 
 function notDecoded(shown: string, { codec, codecName }: Track): string {
   const advice = 'To have every frame checked, install ffmpeg on the machine that checks it.';

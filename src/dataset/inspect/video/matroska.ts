@@ -100,7 +100,7 @@ export function readMatroska(wholeFile: FileBytes): Movie {
     // The last frame counts as long as the others on average.
     if (track.frames > 1) track.seconds = ((track.last - track.first) * seconds * track.frames) / (track.frames - 1);
   }
-  return { tracks, durationSeconds };
+  return { tracks, durationSeconds, headerSeconds: recording.declared * seconds };
 }
 
 /** Reads the header of an element, at most `MAX_ELEMENTS` of them in a file. */

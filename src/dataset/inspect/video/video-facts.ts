@@ -21,6 +21,8 @@ export interface Track {
 export interface Movie {
   readonly tracks: readonly Track[];
   readonly durationSeconds: number;
+  /** The duration in the header of a container without a number of frames: OpenCV counts frames by it. 0 without one. */
+  readonly headerSeconds?: number;
 }
 
 type VideoFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;
