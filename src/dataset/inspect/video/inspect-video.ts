@@ -67,12 +67,16 @@ const COPY_ADVICE = 'Export it again, or copy it with ffmpeg and the options "-c
  * The trainer spreads the frames that it reads over the number that OpenCV derives from the duration (ai-toolkit
  * `toolkit/dataloader_mixins.py`, `load_and_process_video`). Without a duration that number is negative.
  */
-function doubtAboutDuration({ headerSeconds }: Movie, { frames, seconds }: Track): string | undefined {
+function doubtAboutDuration(
+  { headerSeconds }: Movie,
+  { frames, seconds, frameSeconds = 0 }: Track,
+): string | undefined {
   if (headerSeconds === undefined || frames < 2) return undefined;
   if (headerSeconds === 0) return 'has no duration in its header, so the trainer would read its first frame alone.';
-  const [shorter, longer] = headerSeconds < seconds ? [headerSeconds, seconds] : [seconds, headerSeconds];
+  const clipSeconds = frameSeconds > 0 ? frames * frameSeconds : seconds;
+  const [shorter, longer] = [headerSeconds, clipSeconds].sort((a, b) => a - b) as [number, number];
   if (longer <= DURATION_FACTOR * shorter + DURATION_SECONDS) return undefined;
-  return `lasts ${shownSeconds(seconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads.`;
+  return `has frames for ${shownSeconds(clipSeconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads.`;
 }
 
 const shownSeconds = (seconds: number): string => `${seconds.toFixed(1)} s`;

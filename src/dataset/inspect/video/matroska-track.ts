@@ -10,6 +10,7 @@ import type { Track } from './video-facts.js';
 /** Element identifiers of RFC 9559, section 5.1.4. */
 const TRACK_NUMBER = 0xd7;
 const TRACK_TYPE = 0x83;
+const DEFAULT_DURATION = 0x23e383;
 const CODEC = 0x86;
 const CODEC_PRIVATE = 0x63a2;
 const CONTENT_ENCODINGS = 0x6d80;
@@ -36,13 +37,14 @@ export function readTrackEntry(
   entry: SizedElement,
   { checksVideo }: { checksVideo: boolean },
 ): MatroskaTrack {
-  let [number, type, name, isEncoded] = [0, 0, '', false];
+  let [number, type, name, isEncoded, frameSeconds] = [0, 0, '', false, 0];
   let size = { width: 0, height: 0 };
   let configuration: Buffer | undefined;
   for (const element of elementsOf(file, entry)) {
     const bytes = element.end - element.payload;
     if (element.id === TRACK_NUMBER) number = unsignedValue(file, element);
     if (element.id === TRACK_TYPE) type = unsignedValue(file, element);
+    if (element.id === DEFAULT_DURATION) frameSeconds = unsignedValue(file, element) / 1e9;
     if (element.id === CODEC) name = textOf(file.at(element.payload, Math.min(MAX_NAME_BYTES, bytes)));
     if (element.id === CODEC_PRIVATE && bytes > 0) {
       configuration = Buffer.from(file.at(element.payload, Math.min(MAX_PRIVATE_BYTES, bytes)));
@@ -57,7 +59,7 @@ export function readTrackEntry(
   const check = isChecked ? checkOf(file, { name, codec, configuration }) : undefined;
   const walk = check && new FrameWalk(file, [check]);
   const times = { first: Number.POSITIVE_INFINITY, last: 0 };
-  return { number, kind, codec, codecName: name, frames: 0, seconds: 0, ...size, ...times, walk };
+  return { number, kind, codec, codecName: name, frames: 0, seconds: 0, frameSeconds, ...size, ...times, walk };
 }
 
 function checkOf(

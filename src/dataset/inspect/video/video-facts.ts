@@ -8,6 +8,8 @@ export interface Track {
   frames: number;
   /** The duration of its frames; 0 if unknown. */
   seconds: number;
+  /** The duration of a frame in the header, by which OpenCV counts frames; 0 without one. */
+  readonly frameSeconds?: number;
   /** Of the first video track; `undefined` if its name is unknown here. */
   readonly codec: VideoCodec | undefined;
   /** The container's name for it: `avc1`, `V_VP9`. */

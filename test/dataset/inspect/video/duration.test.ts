@@ -19,11 +19,16 @@ async function doubtsAbout(bytes: Buffer): Promise<string[]> {
   return found.warnings.filter(({ code }) => code === 'WRONG_DURATION').map(({ message }) => message);
 }
 
-/** A clip of 10 s with this duration in its header (RFC 9559, elements 0x2AD7B1 and 0x4489). */
-function declaring(seconds: number): Buffer {
+const FRAME_NANOSECONDS = 66_666_666;
+
+/** A clip of 15 frames in 10 s with these durations in its header (RFC 9559, elements 0x2AD7B1, 0x4489 and 0x23E383). */
+function declaring(seconds: number, frameNanoseconds = FRAME_NANOSECONDS * 10): Buffer {
   const bytes = Buffer.from(media.clip('vp8.webm'));
   const scale = bytes.indexOf(Buffer.from('2ad7b1', 'hex'));
   const duration = bytes.indexOf(Buffer.from('448988', 'hex'));
+  const frame = bytes.indexOf(Buffer.from('23e383', 'hex'));
+  expect(bytes.readUInt32BE(frame + 4)).toBe(FRAME_NANOSECONDS);
+  bytes.writeUInt32BE(frameNanoseconds, frame + 4);
   expect(bytes.readUIntBE(scale + 4, 3)).toBe(1_000_000);
   expect(bytes.readDoubleBE(duration + 3)).toBe(1000);
   bytes.writeUIntBE(10_000_000, scale + 4, 3);
@@ -42,7 +47,9 @@ test('a duration of fewer frames than the clip has is a warning, one that is nea
   expect(await doubtsAbout(declaring(10))).toEqual([]);
   expect(await doubtsAbout(declaring(7))).toEqual([]);
   expect(await doubtsAbout(declaring(2))).toEqual([
-    'a.webm lasts 10.0 s, but its header says 2.0 s, by which the trainer chooses the frames that it reads. ' +
+    'a.webm has frames for 10.0 s, but its header says 2.0 s, by which the trainer chooses the frames that it reads. ' +
       'Export it again, or copy it with ffmpeg and the options "-c copy -shortest".',
   ]);
+  expect(await doubtsAbout(declaring(10, FRAME_NANOSECONDS))).toHaveLength(1);
+  expect(await doubtsAbout(declaring(10, 0))).toEqual([]);
 });
