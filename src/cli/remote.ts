@@ -72,14 +72,17 @@ export function remoteFrom({ url, token }: RemoteOptions): Remote {
   return { url: found.url, token: found.token };
 }
 
-/** Normalizes the URL of a service. @throws CommandError with 78 if it is not an HTTP URL */
+/** The addresses of the page and of the API documentation, as copied from a browser. */
+const PAGE_PATH = /\/(docs|account|(shared\/)?datasets\/[^/]+(\/[^/]+)?)$/;
+
+/** Normalizes the URL of a service, or of a view of its page. @throws CommandError with 78 if it is not an HTTP URL */
 export function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     const message = `${JSON.stringify(text)} is not the URL of a service. Write it like http://127.0.0.1:8787.`;
     throw new CommandError(EXIT.configError, message);
   }
-  return url.origin + url.pathname.replace(/\/+$/, '');
+  return url.origin + url.pathname.replace(/\/+$/, '').replace(PAGE_PATH, '');
 }
 
 /** The token in the environment or else the saved one, if it belongs to this service. */

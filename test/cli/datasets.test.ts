@@ -70,13 +70,24 @@ describe('login', () => {
     ['a URL without http://', () => ['127.0.0.1:8787'], 'x', 78, 'http://127.0.0.1:8787'],
     ['a stopped service', () => [stopped], 'x', 69, 'Is the service running'],
     ['a host that does not exist', () => ['http://trainyard.invalid'], 'x', 69, "can't be reached"],
-    ['a page that is not a service', () => [`${server.url}/docs?`], 'x', 66, 'does not exist'],
+    ['a page that is not a service', () => [`${server.url}/elsewhere`], 'x', 66, 'does not exist'],
   ])('rejects %s', async (_, args, input, code, reason) => {
     const fresh = await temporaryFolder();
     const ended = await run(['login', ...args()], { env: { XDG_CONFIG_HOME: fresh }, input });
     expect([ended.code, ended.stderr]).toEqual([code, expect.stringMatching(new RegExp(reason, 'i'))]);
     await expect(stat(join(fresh, 'trainyard'))).rejects.toThrow('ENOENT');
     await rm(fresh, { recursive: true });
+  });
+
+  test.each([
+    '/datasets/abc/captions?filter=blank',
+    '/shared/datasets/abc#share=ty_x',
+    '/account',
+    '/docs?',
+    '/#token=ty_x',
+  ])('takes the address %s of the page', async (address) => {
+    const ended = await run(['login', server.url + address, '--token', api.token, '--json']);
+    expect([ended.code, ended.json().url]).toEqual([0, server.url]);
   });
 
   test('flags override the environment, and the environment overrides what is saved', async () => {
