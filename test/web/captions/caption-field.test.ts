@@ -44,6 +44,13 @@ describeInBrowser("a caption's field", (site) => {
     expect(browserErrors).toEqual([]);
   });
 
+  test('runs from right to left where its text does', async () => {
+    const { page } = await open(await datasetOf({ arabic: 'قطار أحمر, عربة', english: 'a wagon' }));
+    await shows(page, 'arabic.jpg', 'قطار أحمر, عربة');
+    const isRightToLeft = (name: string) => fieldOf(page, name).evaluate((field) => field.matches(':dir(rtl)'));
+    expect([await isRightToLeft('arabic.jpg'), await isRightToLeft('english.jpg')]).toEqual([true, false]);
+  });
+
   test('is saved on blur and by Ctrl+Enter; Enter alone inserts a line break', async () => {
     const id = await datasetOf({ one: 'a wagon', two: undefined });
     const { page, browserErrors } = await open(id);

@@ -53,6 +53,8 @@ function Text({ caption, pair }: { caption: Caption; pair: Pair }) {
   const isMissing = saved === undefined && state.state === 'read';
   return (
     <textarea
+      // A caption in Arabic or Hebrew runs from right to left.
+      dir="auto"
       aria-label={`Caption of ${pair.media[0]?.filename ?? name.filename}`}
       aria-invalid={failureOf(draft) !== undefined || draft?.state === 'conflict' || undefined}
       rows={4}
