@@ -19,14 +19,14 @@ export function Frame({ children }: { children: ReactNode }) {
         Skip to content
       </a>
       <header className="flex items-center gap-2 border-b border-line bg-panel px-4 py-2">
-        <Link href="/" className="mr-auto flex items-center gap-2 font-semibold">
+        <Link href="/" className="mr-auto flex touch items-center gap-2 font-semibold">
           <img src="/favicon.svg" alt="" className="size-6" /> trainyard
         </Link>
         <a
           href="/docs"
           aria-label="API documentation"
           title="API documentation"
-          className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
+          className="inline-flex size-9 touch items-center justify-center rounded-lg hover:bg-raised"
         >
           <BookOpen size={18} aria-hidden />
         </a>
@@ -34,7 +34,7 @@ export function Frame({ children }: { children: ReactNode }) {
           href="/account"
           aria-label="Account"
           title="Account"
-          className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
+          className="inline-flex size-9 touch items-center justify-center rounded-lg hover:bg-raised"
         >
           <UserRound size={18} aria-hidden />
         </Link>

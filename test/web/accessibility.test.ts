@@ -35,17 +35,30 @@ async function turnDark(page: Page): Promise<void> {
 
 const PHONE = { width: 375, height: 667 };
 
-/** Links, buttons and fields that are less than 24 px high or wide (WCAG 2.2, 2.5.8). A box or a radio has its label. */
+/** The page is touched with a finger from now on, as the media query `pointer: coarse` says. */
+async function turnToTouch(page: Page): Promise<void> {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Emulation.setTouchEmulationEnabled', { enabled: true });
+  await page.waitForFunction(() => matchMedia('(pointer: coarse)').matches);
+}
+
+/**
+ * Links, buttons and fields that are less than 24 px high or wide (WCAG 2.2, 2.5.8); for fingers, less than 44 px (2.5.5),
+ * unless they are in a list, a figure or in text. A box or a radio has its label.
+ */
 function smallTargets(page: Page): Promise<string[]> {
   return page.evaluate(() => {
+    const isTouched = matchMedia('(pointer: coarse)').matches;
     const targets = (document.querySelector('dialog[open]') ?? document).querySelectorAll(
       'a[href], button, input, select, textarea, summary',
     );
     return [...targets].flatMap((target) => {
       const isBox = target instanceof HTMLInputElement && ['checkbox', 'radio'].includes(target.type);
       const { width, height } = ((isBox && target.closest('label')) || target).getBoundingClientRect();
+      const isInText = getComputedStyle(target).textDecorationLine.includes('underline');
+      const least = !isTouched || isInText || target.closest('li, figure, p') !== null ? 24 : 44;
       // What is shown to screen readers only is 1 px high.
-      return height > 1 && (height < 24 || width < 24) ? [`${width} x ${height}: ${target.outerHTML}`] : [];
+      return height > 1 && (height < least || width < least) ? [`${width} x ${height}: ${target.outerHTML}`] : [];
     });
   });
 }
@@ -406,6 +419,8 @@ describeInBrowser('serious accessibility violations', (site) => {
     await turnDark(page);
     expect(await seriousViolations(page)).toEqual([]);
     await page.setViewportSize(PHONE);
+    expect(await smallTargets(page)).toEqual([]);
+    await turnToTouch(page);
     expect(await smallTargets(page)).toEqual([]);
     expect(await hiddenActions(page)).toEqual([]);
     expect(browserErrors).toEqual([]);

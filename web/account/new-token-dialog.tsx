@@ -61,10 +61,10 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
           value={name}
           onChange={(event) => setName(event.target.value)}
           placeholder="The machine that uses it"
-          className="rounded-lg border border-line bg-page px-3 py-2"
+          className="touch rounded-lg border border-line bg-page px-3 py-2"
         />
       </div>
-      <label className="flex min-h-6 items-center gap-2 text-sm">
+      <label className="flex min-h-6 touch items-center gap-2 text-sm">
         <input type="checkbox" checked={readOnly} onChange={(event) => setReadOnly(event.target.checked)} />
         Only reads: lists, downloads and mounts, and changes nothing
       </label>
@@ -72,7 +72,7 @@ function RightsForm({ onMade, onClose }: { onMade: (token: NewToken) => void; on
         <fieldset className="flex max-h-40 flex-col gap-1 overflow-y-auto rounded-lg border border-line p-3 text-sm">
           <legend className="px-1 font-medium">Only these datasets (none chosen: all)</legend>
           {datasets.map((dataset) => (
-            <label key={dataset.id} className="flex min-h-6 items-center gap-2 wrap-anywhere">
+            <label key={dataset.id} className="flex min-h-6 touch items-center gap-2 wrap-anywhere">
               <input
                 type="checkbox"
                 checked={ids.includes(dataset.id)}

@@ -60,7 +60,7 @@ export function RevokeDialog({ token, tokens, onClose }: RevokeDialogProps) {
       </p>
       {isOwn && <p className="font-medium">You are signed in with it: this page signs out.</p>}
       {others > 0 && (
-        <label className="flex min-h-6 items-center gap-2 text-sm">
+        <label className="flex min-h-6 touch items-center gap-2 text-sm">
           <input type="checkbox" checked={withMade} onChange={(event) => setWithMade(event.target.checked)} />
           Also revoke the {countOf(others, 'token')} that it made, because it is known to others
         </label>

@@ -55,7 +55,12 @@ function Header({ dataset }: { dataset: DatasetWithFiles }) {
   return (
     <header className="flex flex-col gap-1">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-        <Link href="/" aria-label="All datasets" title="All datasets" className="-mx-2 rounded-lg p-2 hover:bg-raised">
+        <Link
+          href="/"
+          aria-label="All datasets"
+          title="All datasets"
+          className="-mx-2 inline-flex touch items-center justify-center rounded-lg p-2 hover:bg-raised"
+        >
           <ArrowLeft size={18} aria-hidden />
         </Link>
         <h1 className="text-xl font-semibold wrap-anywhere">{name}</h1>

@@ -37,7 +37,7 @@ export function DatasetViews({
             key={name}
             href={name === 'files' ? `/datasets/${id}` : `/datasets/${id}/${name}`}
             aria-current={name === current ? 'page' : undefined}
-            className="border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text aria-[current=page]:border-accent aria-[current=page]:text-text"
+            className="touch content-center border-b-2 border-transparent px-3 py-2 text-sm font-medium text-muted hover:text-text aria-[current=page]:border-accent aria-[current=page]:text-text"
           >
             {label}
           </Link>

@@ -26,7 +26,7 @@ export function DatasetActions({ dataset }: { dataset: DatasetWithFiles }) {
           href={links.zip()}
           download
           title="Download all files as a zip archive"
-          className="inline-flex min-h-9 min-w-9 items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-sm:gap-0"
+          className="inline-flex min-h-9 min-w-9 touch items-center justify-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised max-sm:gap-0"
         >
           <FileArchive size={16} aria-hidden /> <span className="max-sm:sr-only">Download</span>
         </a>

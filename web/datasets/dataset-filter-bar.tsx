@@ -38,7 +38,7 @@ export function DatasetFilterBar({ filter, counts, onChange }: DatasetFilterBarP
           placeholder="Search"
           value={filter.search}
           onChange={(event) => onChange({ ...filter, search: event.target.value })}
-          className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
+          className="w-full touch rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
         />
       </div>
       <fieldset className="flex flex-wrap gap-1">
@@ -57,7 +57,7 @@ export function DatasetFilterBar({ filter, counts, onChange }: DatasetFilterBarP
         <select
           value={filter.sort}
           onChange={(event) => onChange({ ...filter, sort: event.target.value as Sort })}
-          className="min-h-9 rounded-lg border border-line bg-panel px-2 text-text"
+          className="min-h-9 touch rounded-lg border border-line bg-panel px-2 text-text"
         >
           {Object.entries(SORTS).map(([sort, label]) => (
             <option key={sort} value={sort}>

@@ -92,7 +92,7 @@ function DeleteForm({ dataset, onClose, onDeleted }: DeleteDatasetDialogProps) {
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
           placeholder={name}
-          className="rounded-lg border border-line bg-page px-3 py-2"
+          className="touch rounded-lg border border-line bg-page px-3 py-2"
         />
       </div>
     </FormDialog>

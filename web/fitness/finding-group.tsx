@@ -14,7 +14,7 @@ interface FindingGroupProps {
 export function FindingGroup({ title, count, areErrors, children }: FindingGroupProps) {
   return (
     <details open className="group rounded-lg border border-line">
-      <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
+      <summary className="flex touch cursor-pointer items-center gap-2 rounded-lg px-3 py-2 font-medium hover:bg-raised">
         <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
         <span className="mr-auto">{title}</span>
         <span

@@ -27,7 +27,7 @@ export function CompareWith({ datasetId, number, value, onChange }: CompareWithP
         id={id}
         value={value ?? ''}
         onChange={({ target }) => (target.value === 'older' ? void fetchNextPage() : onChange(Number(target.value)))}
-        className="min-h-9 max-w-full rounded-lg border border-line bg-panel px-2"
+        className="min-h-9 touch max-w-full rounded-lg border border-line bg-panel px-2"
       >
         {value === undefined && <option value="">Choose a revision</option>}
         {value !== undefined && !isListed && <option value={value}>Revision {value}</option>}

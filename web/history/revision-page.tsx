@@ -80,7 +80,7 @@ function Header({ dataset, revision }: { dataset: DatasetWithFiles; revision: Re
               href={links.zip({ revision: number })}
               download
               title="Download the files of this revision as a zip archive"
-              className="inline-flex min-h-9 items-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
+              className="inline-flex min-h-9 touch items-center gap-2 rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
             >
               <FileArchive size={16} aria-hidden /> Download
             </a>
@@ -109,7 +109,7 @@ function Tabs({ datasetId, number, from, showsFiles }: Omit<RevisionPageProps, '
           href={revisionHref(datasetId, number, parameters)}
           replace
           aria-current={isCurrent ? 'page' : undefined}
-          className="inline-flex min-h-9 items-center rounded-full border border-line px-3 text-sm hover:bg-raised aria-[current=page]:border-accent aria-[current=page]:bg-accent aria-[current=page]:text-on-accent"
+          className="inline-flex min-h-9 touch items-center rounded-full border border-line px-3 text-sm hover:bg-raised aria-[current=page]:border-accent aria-[current=page]:bg-accent aria-[current=page]:text-on-accent"
         >
           {label}
         </Link>

@@ -33,7 +33,7 @@ export function LinkField({ label, value, fitting, others, onChange }: LinkField
         disabled={!canWrite}
         value={value?.id ?? NOTHING}
         onChange={({ target }) => onChange(target.value === NOTHING ? undefined : target.value)}
-        className="min-h-9 min-w-0 grow rounded-lg border border-line bg-page px-2"
+        className="min-h-9 touch min-w-0 grow rounded-lg border border-line bg-page px-2"
       >
         <option value={NOTHING}>None</option>
         {value !== undefined && option(value)}

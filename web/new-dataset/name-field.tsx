@@ -25,7 +25,7 @@ export function NameField({ label = 'Name', name, error, help, onChange }: NameF
         onChange={(event) => onChange(event.target.value)}
         aria-invalid={error !== ''}
         aria-describedby="dataset-name-help dataset-name-error"
-        className="rounded-lg border border-line bg-page px-3 py-2"
+        className="touch rounded-lg border border-line bg-page px-3 py-2"
       />
       <p id="dataset-name-help" className="text-sm text-muted">
         Letters, digits, spaces and <code>. _ -</code>. The trainer finds the dataset in a folder of this name. {help}

@@ -30,7 +30,7 @@ export function FilterBar({ filter, counts, onChange }: FilterBarProps) {
           placeholder="Search by name"
           value={filter.search}
           onChange={(event) => onChange({ ...filter, search: event.target.value, file: undefined })}
-          className="w-full rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
+          className="w-full touch rounded-lg border border-line bg-panel py-1.5 pr-2 pl-9"
         />
       </div>
     </search>

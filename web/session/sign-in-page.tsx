@@ -45,7 +45,7 @@ export function SignInPage() {
           onChange={(event) => setToken(event.target.value)}
           placeholder="ty_…"
           aria-describedby="token-help token-error"
-          className="rounded-lg border border-line bg-page px-3 py-2 font-mono"
+          className="touch rounded-lg border border-line bg-page px-3 py-2 font-mono"
         />
         <p id="token-error" role="alert" className="text-sm text-bad empty:hidden">
           {error ?? reason}

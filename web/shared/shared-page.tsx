@@ -56,7 +56,7 @@ function SharedDataset({ id, view }: { id: string; view: string }) {
           <a
             href={links.zip()}
             download
-            className="ml-auto rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
+            className="ml-auto touch content-center rounded-lg border border-line bg-panel px-3 py-1.5 text-sm font-medium hover:bg-raised"
           >
             Download all files
           </a>

@@ -102,7 +102,7 @@ function RootField({ root, onChange }: { root: string; onChange: (root: string) 
         onChange={({ target }) => change(target.value)}
         aria-invalid={!isAbsolute}
         aria-describedby={`${id}-error`}
-        className="min-h-9 w-56 rounded-lg border border-line bg-page px-3 font-mono"
+        className="min-h-9 touch w-56 rounded-lg border border-line bg-page px-3 font-mono"
       />
       <p id={`${id}-error`} role="alert" className="text-bad wrap-anywhere empty:hidden">
         {isAbsolute ? '' : `Write a path from the root, such as ${USUAL_ROOT}. The lines below still have ${root}.`}

@@ -38,7 +38,7 @@ export function TrainerConfig({ dataset, root, only }: TrainerConfigProps) {
           id={id}
           value={trainer}
           onChange={({ target }) => setTrainer(CHOICES.find((name) => name === target.value) ?? trainer)}
-          className="min-h-9 rounded-lg border border-line bg-page px-2 text-text"
+          className="min-h-9 touch rounded-lg border border-line bg-page px-2 text-text"
         >
           {CHOICES.map((name) => (
             <option key={name}>{name}</option>

@@ -1,7 +1,7 @@
 import type { ButtonHTMLAttributes } from 'react';
 
 const STYLES = {
-  primary: 'bg-accent text-on-accent hover:brightness-110 border-transparent pointer-coarse:min-h-11',
+  primary: 'bg-accent text-on-accent hover:brightness-110 border-transparent',
   plain: 'bg-panel hover:bg-raised border-line',
   quiet: 'bg-transparent hover:bg-raised border-transparent',
   danger: 'bg-panel text-bad hover:bg-bad-soft border-bad',
@@ -24,7 +24,7 @@ export function Button(props: ButtonProps) {
       title={rest.title ?? rest['aria-label']}
       aria-disabled={disabled || undefined}
       onClick={disabled ? (event) => event.preventDefault() : onClick}
-      className={`inline-flex min-h-9 min-w-9 cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium aria-disabled:cursor-not-allowed aria-disabled:opacity-50 ${STYLES[kind]} ${className}`}
+      className={`inline-flex min-h-9 min-w-9 touch cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium aria-disabled:cursor-not-allowed aria-disabled:opacity-50 ${STYLES[kind]} ${className}`}
     />
   );
 }

@@ -7,7 +7,7 @@ export function Chip({ isOn, onClick, children }: { isOn: boolean; onClick: () =
       type="button"
       aria-pressed={isOn}
       onClick={onClick}
-      className="inline-flex min-h-9 cursor-pointer items-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
+      className="inline-flex min-h-9 touch cursor-pointer items-center justify-center gap-1.5 rounded-full border border-line px-3 text-sm hover:bg-raised aria-pressed:border-accent aria-pressed:bg-accent aria-pressed:text-on-accent"
     >
       {children}
     </button>

@@ -46,7 +46,7 @@ export function Choices<T extends string | number>(props: ChoicesProps<T>) {
         {options.map((option) => (
           <label
             key={option.value}
-            className="cursor-pointer rounded-md px-2.5 py-1 tabular-nums hover:bg-raised has-checked:bg-accent has-checked:text-on-accent has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent"
+            className="inline-flex touch cursor-pointer items-center justify-center rounded-md px-2.5 py-1 tabular-nums hover:bg-raised has-checked:bg-accent has-checked:text-on-accent has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent"
           >
             <input
               type="radio"

@@ -69,7 +69,7 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
           onChange={(event) => setUrl(event.target.value)}
           placeholder="https://queue.example/trainyard"
           aria-describedby={`${id}-help`}
-          className="rounded-lg border border-line bg-page px-3 py-2"
+          className="touch rounded-lg border border-line bg-page px-3 py-2"
         />
         <p id={`${id}-help`} className="text-sm text-muted">
           Webhooks are sent over https to hosts of the public Internet. All other addresses are rejected, unless the
@@ -79,7 +79,7 @@ function WebhookForm({ onMade, onClose }: { onMade: (secret: string) => void; on
       <fieldset className="flex flex-col gap-1 text-sm">
         <legend className="mb-1 font-medium">Send when a dataset</legend>
         {EVENTS.map(([event, word]) => (
-          <label key={event} className="flex min-h-6 items-center gap-2">
+          <label key={event} className="flex min-h-6 touch items-center gap-2">
             <input
               type="checkbox"
               checked={chosen.has(event)}

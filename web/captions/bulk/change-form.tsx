@@ -143,7 +143,7 @@ function Field({ label, value, onChange, help }: FieldProps) {
         value={value}
         onChange={(event) => onChange(event.target.value)}
         aria-describedby={help && `${id}-help`}
-        className="min-h-9 rounded-lg border border-line bg-page px-3 py-1.5"
+        className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5"
       />
       {help !== undefined && (
         <p id={`${id}-help`} className="text-muted">
@@ -164,7 +164,7 @@ function Check({
   children: ReactNode;
 }) {
   return (
-    <label className="flex min-h-9 cursor-pointer items-center gap-2 text-sm">
+    <label className="flex min-h-9 touch cursor-pointer items-center gap-2 text-sm">
       <input
         type="checkbox"
         checked={isOn}

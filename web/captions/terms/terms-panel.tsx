@@ -52,14 +52,14 @@ export const TermsPanel = memo(function TermsPanel({ kind, counts, selected, onK
             placeholder={`Search ${noun}s`}
             value={search}
             onChange={(event) => setSearch(event.target.value)}
-            className="min-h-9 w-full rounded-lg border border-line bg-page py-1 pr-2 pl-8"
+            className="min-h-9 touch w-full rounded-lg border border-line bg-page py-1 pr-2 pl-8"
           />
         </div>
         <select
           aria-label="Order"
           value={order}
           onChange={(event) => setOrder(event.target.value as Order)}
-          className="min-h-9 rounded-lg border border-line bg-page px-2"
+          className="min-h-9 touch rounded-lg border border-line bg-page px-2"
         >
           <option value="frequent">Frequent first</option>
           <option value="rare">Rare first</option>

@@ -85,7 +85,7 @@ function FillForm({ datasetId, missing }: { datasetId: string; missing: readonly
           value={text}
           onChange={(event) => setText(event.target.value)}
           placeholder="such as the trigger word"
-          className="min-h-9 rounded-lg border border-line bg-page px-3 py-1.5"
+          className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5"
         />
       </div>
       <Button type="submit" disabled={text.trim() === '' || missing.length === 0}>

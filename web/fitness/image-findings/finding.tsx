@@ -22,7 +22,7 @@ export function Finding({ title, count, none, summary, isOpen = true, controls, 
   const [isOpenAtFirst] = useState(isOpen);
   return (
     <details open={isOpenAtFirst} className="group rounded-lg border border-line">
-      <summary className="flex cursor-pointer items-center gap-2 rounded-lg px-3 py-2 hover:bg-raised">
+      <summary className="flex touch cursor-pointer items-center gap-2 rounded-lg px-3 py-2 hover:bg-raised">
         <ChevronRight size={16} className="shrink-0 transition-transform group-open:rotate-90" aria-hidden />
         <span className="mr-auto font-medium">{title}</span>
         <span
@@ -66,7 +66,7 @@ export function Slider({ label, value, onChange, min, max, text }: SliderProps) 
         value={value}
         aria-valuetext={text}
         onChange={(event) => onChange(event.target.valueAsNumber)}
-        className="h-6 w-48 max-w-full cursor-pointer accent-accent"
+        className="h-6 w-48 touch max-w-full cursor-pointer accent-accent"
       />
       <span className="text-muted tabular-nums">{text}</span>
     </div>

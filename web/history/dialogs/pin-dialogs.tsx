@@ -29,7 +29,7 @@ export function PinDialog({ client, dataset, revision: { number }, onClose }: Re
           value={note}
           onChange={(event) => setNote(event.target.value)}
           placeholder="Why it is kept"
-          className="min-h-9 rounded-lg border border-line bg-page px-3 py-1.5"
+          className="min-h-9 touch rounded-lg border border-line bg-page px-3 py-1.5"
         />
       </div>
     </ActionDialog>

@@ -36,7 +36,7 @@ export function SelectionBar(props: SelectionBarProps) {
       {isShared ? (
         count
       ) : (
-        <label className="flex min-h-9 shrink-0 items-center gap-2 text-sm">
+        <label className="flex min-h-9 touch shrink-0 items-center gap-2 text-sm">
           <input
             type="checkbox"
             checked={isAll}

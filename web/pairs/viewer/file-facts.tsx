@@ -15,7 +15,7 @@ export function DownloadLink({ datasetId, file }: { datasetId: string; file: Dat
       download
       aria-label={`Download ${file.filename}`}
       title={`Download ${file.filename}`}
-      className="inline-flex size-9 items-center justify-center rounded-lg hover:bg-raised"
+      className="inline-flex size-9 touch items-center justify-center rounded-lg hover:bg-raised"
     >
       <Download size={18} aria-hidden />
     </a>

@@ -39,7 +39,7 @@ export function Overlay({ target, compared, word, isMask, percent, onChange }: O
               aria-valuetext={`${percent} %`}
               onChange={({ target: { valueAsNumber } }) => onChange(valueAsNumber)}
               onPointerUp={({ currentTarget }) => currentTarget.blur()}
-              className="h-6 w-32 cursor-pointer accent-accent"
+              className="h-6 w-32 touch cursor-pointer accent-accent"
             />
             <span className="w-10 tabular-nums">{percent} %</span>
           </label>

@@ -87,7 +87,7 @@ export function Viewer(props: ViewerProps) {
   if (file === undefined) return null;
   return (
     <Dialog title={file.filename} onClose={onClose} width="max-w-7xl">
-      <div className="sticky top-0 z-10 -mx-4 -my-2 flex flex-wrap items-center gap-1 bg-panel px-4 py-2 max-sm:gap-0.5 sm:-mx-6 sm:px-6 max-sm:[&>a]:px-2 max-sm:[&>button]:px-2">
+      <div className="sticky top-0 z-10 -mx-4 -my-2 flex flex-wrap items-center gap-1 bg-panel px-4 py-2 max-sm:gap-0.5 sm:-mx-6 sm:px-6 max-sm:[&_a]:px-2 max-sm:[&_button]:px-2">
         <Button
           aria-label="Previous"
           disabled={previous === undefined}
@@ -101,30 +101,31 @@ export function Viewer(props: ViewerProps) {
         <span aria-live="polite" className="px-2 text-sm text-muted tabular-nums">
           {numberOf(index + 1)} of {numberOf(pairs.length)}
         </span>
-        <span className="ml-auto" />
-        {!isShared && (
-          <label className="flex min-h-9 cursor-pointer items-center gap-2 px-2 text-sm">
-            <input
-              type="checkbox"
-              checked={isSelected}
-              onChange={() => onSelect(pair.stem)}
-              className="size-5 cursor-pointer accent-accent"
-            />
-            <span className="max-sm:sr-only">Select</span>
-          </label>
-        )}
-        <DownloadLink datasetId={datasetId} file={file} />
-        <WriteButton
-          kind="quiet"
-          aria-label="Delete this pair"
-          onClick={() => onDelete(pair)}
-          className="hover:text-bad"
-        >
-          <Trash2 size={18} aria-hidden />
-        </WriteButton>
-        <Button kind="quiet" aria-label="Close" onClick={onClose}>
-          <X size={18} aria-hidden />
-        </Button>
+        <div className="ml-auto flex items-center gap-1 max-sm:gap-0.5">
+          {!isShared && (
+            <label className="flex min-h-9 touch cursor-pointer items-center gap-2 px-2 text-sm">
+              <input
+                type="checkbox"
+                checked={isSelected}
+                onChange={() => onSelect(pair.stem)}
+                className="size-5 cursor-pointer accent-accent"
+              />
+              <span className="max-sm:sr-only">Select</span>
+            </label>
+          )}
+          <DownloadLink datasetId={datasetId} file={file} />
+          <WriteButton
+            kind="quiet"
+            aria-label="Delete this pair"
+            onClick={() => onDelete(pair)}
+            className="hover:text-bad"
+          >
+            <Trash2 size={18} aria-hidden />
+          </WriteButton>
+          <Button kind="quiet" aria-label="Close" onClick={onClose}>
+            <X size={18} aria-hidden />
+          </Button>
+        </div>
       </div>
       {counterparts.length > 0 && file.kind !== 'caption' && <ComparisonBar {...{ counterparts, choice, onChoose }} />}
       <div className="grid gap-4 lg:grid-cols-[1fr_22rem]">

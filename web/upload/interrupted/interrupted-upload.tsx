@@ -57,7 +57,7 @@ export function InterruptedUpload({ dataset }: { dataset: DatasetWithFiles }) {
       </div>
       {withdrawal.error !== null && <p role="alert">Could not withdraw them. {messageOf(withdrawal.error)}</p>}
       <details>
-        <summary className="w-fit cursor-pointer rounded py-1">
+        <summary className="w-fit touch cursor-pointer content-center rounded py-1">
           {unsent.length < counts.pending ? `The first ${numberOf(unsent.length)} names` : 'Their names'}
         </summary>
         <div className="mt-2 rounded-lg border border-line bg-panel">
