@@ -3,6 +3,7 @@ import { BASE_PATH } from '../api/base-path.js';
 import type { WireErrorCode } from '../api/error-codes.js';
 import type { DatasetFile } from '../dataset/dataset.js';
 import type { AuditLog } from '../service/audit/audit-log.js';
+import { onceAnswered } from './connections/disconnect.js';
 import { timeOf } from './to-wire.js';
 
 declare module 'fastify' {
@@ -52,7 +53,7 @@ const ACTIONS: Record<string, string> = {
 export function recordRequests(scope: FastifyInstance, auditLog: AuditLog | undefined, now: () => number): void {
   scope.decorateRequest('audited', undefined);
   if (auditLog === undefined) return;
-  scope.addHook('onResponse', async (request, reply) => {
+  onceAnswered(scope, (request, reply) => {
     const { method, routeOptions, grant, audited, failure } = request;
     const isRead = method === 'GET' || method === 'HEAD' || routeOptions.config.isRead === true;
     if (audited === undefined && (isRead || grant === undefined)) return;

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { Busboy } from '@fastify/busboy';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -25,8 +25,13 @@ export interface BodyTimeouts {
 
 /** The error of a request whose connection closed before its end. */
 export function connectionClosed(): ServiceError {
-  const message = 'The connection closed before the whole file had arrived. Send it again.';
-  return new ServiceError('upload_cut_short', message);
+  return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
+}
+
+/** Calls `work` when the response closes; at once if it has closed already, as while its request waited for its turn. */
+export function onceClosed(response: ServerResponse, work: () => void): void {
+  if (response.destroyed) work();
+  else response.once('close', work);
 }
 
 /**
@@ -54,6 +59,7 @@ export async function filePartOf(
   raw: IncomingMessage,
   { limit, signal }: { limit: { bytes: number; message: string }; signal: AbortSignal },
 ): Promise<{ filename: string; body: Readable }> {
+  signal.throwIfAborted();
   const parser = multipartParser(raw);
   const body = bodyOf(raw);
   signal.addEventListener('abort', () => body.destroy(signal.reason), { once: true });
@@ -164,7 +170,7 @@ export function uploadSignal(
     };
     timers.push(setInterval(check, (idleSeconds * 1000) / IDLE_CHECKS));
   }
-  reply.raw.once('close', () => {
+  onceClosed(reply.raw, () => {
     for (const timer of timers) clearTimeout(timer);
     if (!reply.raw.writableFinished) abort.abort(connectionClosed());
   });

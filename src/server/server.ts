@@ -5,7 +5,7 @@ import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
-import { answerHalfClosed } from './connections/disconnect.js';
+import { answerHalfClosed, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
 import { parseInTurns } from './connections/parse-in-turns.js';
@@ -111,7 +111,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
   const maxConnections = connections.max;
   const context: RouteContext = { ...dependencies, ...options, maxConnections, stopping, failedLogins };
-  app.addHook('onResponse', async (request, reply) => {
+  onceAnswered(app, (request, reply) => {
     releaseBody(request);
     const route = request.routeOptions.url ?? 'unknown';
     const { method } = request;
@@ -167,10 +167,10 @@ function handleError(error: unknown, request: FastifyRequest, reply: FastifyRepl
 }
 
 function sendError(request: FastifyRequest, reply: FastifyReply, response: ErrorResponse): void {
-  if (reply.raw.headersSent || reply.raw.destroyed) {
+  if (reply.raw.headersSent) {
     // The response has begun, so only closing the connection tells the client that it failed.
     reply.raw.destroy();
-  } else if (hasUnreadBody(request)) {
+  } else if (hasUnreadBody(request) && !reply.raw.destroyed) {
     rejectEarly(request, reply, response);
   } else {
     // Headers of the intended response, such as cache-control, don't apply to the error.

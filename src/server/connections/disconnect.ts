@@ -1,4 +1,5 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { connectionClosed, onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
 /**
@@ -10,10 +11,28 @@ export function answerHalfClosed({ server }: App): void {
   Object.assign(server, { httpAllowHalfOpen: true });
 }
 
+/**
+ * Calls `work` once for each request of a scope: when the response has been sent, or else when the handler has ended and the
+ * client has gone. Fastify's own `onResponse` is not called for a client that has gone.
+ */
+export function onceAnswered(
+  scope: FastifyInstance,
+  work: (request: FastifyRequest, reply: FastifyReply) => void,
+): void {
+  const answered = new WeakSet<FastifyRequest>();
+  const end = (request: FastifyRequest, reply: FastifyReply) => {
+    if (answered.has(request)) return;
+    answered.add(request);
+    work(request, reply);
+  };
+  scope.addHook('onResponse', async (request, reply) => end(request, reply));
+  scope.addHook('onSend', async (request, reply) => onceClosed(reply.raw, () => end(request, reply)));
+}
+
 /** Fires when the connection closes: after the response has been sent, or when the client disconnects before that. */
 export function disconnectSignal(reply: FastifyReply): AbortSignal {
   const disconnected = new AbortController();
-  reply.raw.once('close', () => disconnected.abort());
+  onceClosed(reply.raw, () => disconnected.abort(connectionClosed()));
   return disconnected.signal;
 }
 
@@ -24,7 +43,7 @@ export function hangUpSignal(reply: FastifyReply): AbortSignal {
   const hangUp = () => hungUp.abort();
   if (socket.readableEnded) hangUp();
   socket.once('end', hangUp);
-  reply.raw.once('close', () => {
+  onceClosed(reply.raw, () => {
     socket.off('end', hangUp);
     hangUp();
   });

@@ -45,7 +45,7 @@ class TurnParser {
   /** Node's own listener, which parses. While it is the only one, Node parses what it reads before any listener. */
   readonly #parse: (bytes: Buffer) => void;
   #latest: IncomingMessage | undefined;
-  #inProgress = 0;
+  readonly #inProgress = new Set<ServerResponse>();
   /** Bytes that certainly belong to the body of the latest request, so that no other begins in them. */
   #bodyBytes = 0;
   #waitsFor: 'turn' | 'answer' | undefined;
@@ -57,15 +57,19 @@ class TurnParser {
     if (parse === undefined) throw new Error('Node has no parser for this connection.');
     this.#parse = parse.bind(socket) as (bytes: Buffer) => void;
     socket.removeAllListeners('data').on('data', this.#parsePieces);
+    // Of a connection that breaks, Node closes the first response alone (`socketOnClose` in its `lib/_http_server.js`).
+    socket.once('close', () => {
+      for (const response of this.#inProgress) response.destroy().emit('close');
+    });
   }
 
   begin(request: IncomingMessage, response: ServerResponse): void {
     this.#latest = request;
-    this.#inProgress++;
+    this.#inProgress.add(response);
     this.#bodyBytes = Number(request.headers['content-length'] ?? 0);
     response.once('close', () => {
-      this.#inProgress--;
-      if (this.#waitsFor !== 'answer' || this.#inProgress >= MAX_PIPELINED) return;
+      this.#inProgress.delete(response);
+      if (this.#waitsFor !== 'answer' || this.#hasMany) return;
       this.#waitsFor = 'turn';
       this.#waitForTurn(this);
     });
@@ -103,7 +107,7 @@ class TurnParser {
   };
 
   get #hasMany(): boolean {
-    return this.#inProgress >= MAX_PIPELINED;
+    return this.#inProgress.size >= MAX_PIPELINED;
   }
 }
 

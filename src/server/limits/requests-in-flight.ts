@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { ServiceError } from '../../dataset/errors.js';
+import { onceClosed } from '../bodies.js';
 
 const RETRY_AFTER_SECONDS = 2;
 
@@ -23,7 +24,7 @@ export class RequestsInFlight {
       throw new ServiceError('too_many_requests', message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
     this.#ofAccounts.set(accountId, inFlight + 1);
-    response.once('close', () => {
+    onceClosed(response, () => {
       const left = (this.#ofAccounts.get(accountId) ?? 1) - 1;
       if (left === 0) this.#ofAccounts.delete(accountId);
       else this.#ofAccounts.set(accountId, left);

@@ -42,7 +42,7 @@ export function limitUnsentAnswers(app: App): { bytes: () => number } {
   };
   app.addHook('onSend', async ({ accountId = '' }, { raw: response }, payload) => {
     const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
-    if (bytes < LARGE_BYTES) return;
+    if (bytes < LARGE_BYTES || response.destroyed) return;
     while (ofAccounts.has(accountId) && (ofAccounts.get(accountId) ?? 0) + bytes > MAX_BYTES_OF_ACCOUNT) {
       endOldestOf(accountId);
     }

@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
+import { headOf, RawClient } from '../faults/raw-client.js';
+import type { Api } from '../harness/api.js';
+import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
+
+/* What is left of a request whose client resets the connection before it is answered. */
+
+let server: TestServer;
+let api: Api;
+let auditLog: string;
+beforeAll(async () => {
+  auditLog = join(await temporaryFolder(), 'audit.log');
+  server = await startServer({ 'max-connections': 12, 'audit-log': auditLog });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+const urlOf = (path: string) => new URL(`${server.url}${BASE_PATH}${path}`);
+const headers = () => ({ Authorization: `Bearer ${api.token}` });
+
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+}
+
+test('a change is recorded, and the memory for its body and answer is free again', async () => {
+  const id = await api.newDataset();
+  const sizes = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${i}.png`, 1000]));
+  const body = JSON.stringify({ filenameToByteSize: sizes });
+  const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
+  const client = await RawClient.open(server.url);
+  await client.send(headOf('POST', urlOf(`/${id}/get-upload-endpoint`), head), body);
+  await eventually(async () => (await metric('trainyard_body_memory_bytes')) > 0 || undefined);
+  await client.reset();
+  const recorded = await eventually(async () => {
+    const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
+    return lines.map((line) => JSON.parse(line)).find(({ dataset, files }) => dataset === id && files === 20_000);
+  });
+  expect(recorded.outcome).toBe('done');
+  expect(await metric('trainyard_body_memory_bytes')).toBe(0);
+  expect(await metric('trainyard_unsent_answer_bytes')).toBe(0);
+});
+
+test('requests behind an unanswered one on the same connection are no longer counted as in flight', async () => {
+  const waited = await api.newDataset();
+  for (let i = 0; i < 4; i++) {
+    const client = await RawClient.open(server.url);
+    const name = `made-by-${i}`;
+    const body = JSON.stringify({ name });
+    const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
+    await client.send(
+      headOf('GET', urlOf(`/${waited}/status?wait=60`), headers()),
+      headOf('GET', urlOf('/account'), headers()),
+      headOf('POST', urlOf(''), head),
+      body,
+    );
+    // The last request has had its turn.
+    await eventually(async () => {
+      const { body: list } = await api.request<{ datasets: unknown[] }>('GET', `?name=${name}`);
+      return list.datasets[0];
+    });
+    await client.reset();
+  }
+  expect((await api.request('GET', '/account')).status).toBe(200);
+});
