@@ -78,6 +78,8 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly stopping: AbortSignal;
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
+  /** Limits the files of archives that are being sent, as `FilesInFlight` does. */
+  readonly filesInFlight: { admit(accountId: string, files: number, response: ServerResponse): void };
   /** The effective limit of connections. */
   readonly maxConnections: number;
 }

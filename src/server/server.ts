@@ -17,6 +17,7 @@ import { type ErrorResponse, errorResponse, errorResponseOf, NOSNIFF } from './e
 import { bufferedBodyBytes, parseJsonBody, readBody, releaseBody, SMALL_BODY_BYTES } from './json-body.js';
 import { limitConnections } from './limits/connections.js';
 import { FailedLogins } from './limits/failed-logins.js';
+import { FilesInFlight } from './limits/files-in-flight.js';
 import { limitUnsentAnswers } from './limits/unsent-answers.js';
 import { registerAccountRoutes } from './routes/account.js';
 import { registerBulkRoutes } from './routes/bulk.js';
@@ -110,7 +111,9 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
   const maxConnections = connections.max;
-  const context: RouteContext = { ...dependencies, ...options, maxConnections, stopping, failedLogins };
+  const filesInFlight = new FilesInFlight();
+  metrics.gauge('trainyard_files_in_flight', 'Files of archives that are being sent.', () => filesInFlight.total);
+  const context: RouteContext = { ...dependencies, ...options, maxConnections, stopping, failedLogins, filesInFlight };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);
     const route = request.routeOptions.url ?? 'unknown';

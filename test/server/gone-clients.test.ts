@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
+import * as media from '../fixtures/media.js';
 import { headOf, RawClient } from '../faults/raw-client.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer, temporaryFolder } from '../harness/server.js';
@@ -42,6 +43,17 @@ test('a change is recorded, and the memory for its body and answer is free again
   expect(recorded.outcome).toBe('done');
   expect(await metric('trainyard_body_memory_bytes')).toBe(0);
   expect(await metric('trainyard_unsent_answer_bytes')).toBe(0);
+});
+
+test('the files of an archive that is not read are in flight until its connection ends', async () => {
+  const id = await api.newDataset();
+  // More than the buffers of the connection hold.
+  const image = media.bmp({ width: 2000, height: 2000 });
+  for (const name of ['a.bmp', 'b.bmp', 'c.bmp']) await api.upload(id, name, image);
+  const unread = await api.raw('GET', `/${id}/zip`);
+  expect(await metric('trainyard_files_in_flight')).toBe(3);
+  await unread.body?.cancel();
+  await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
 });
 
 test('requests behind an unanswered one on the same connection are no longer counted as in flight', async () => {

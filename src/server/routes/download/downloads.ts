@@ -45,7 +45,7 @@ const RANGE_HEADERS = { ...FILE_HEADERS, 'Content-Range': 'The range and the siz
 
 /** Routes to read the files of a dataset. */
 export function registerDownloadRoutes(app: App, context: RouteContext): void {
-  const { datasets, downloads, readLinks, now } = context;
+  const { datasets, downloads, readLinks, filesInFlight, now } = context;
 
   app.get(
     '/:id/links',
@@ -146,6 +146,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     async ({ accountId, params, query, body }, reply) => {
       const source = { accountId, id: params.id, revision: query.revision };
       const files = await downloads.files(source, body.filenames);
+      filesInFlight.admit(accountId, files.length, reply.raw);
       const archive = tarOf(files, (file) => downloads.bytes(file));
       reply.headers({ 'cache-control': CACHE_CONTROL, 'content-length': archive.sizeBytes });
       return reply.type('application/x-tar').send(archive.open());
@@ -171,6 +172,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     async ({ accountId, params, query, method }, reply) => {
       const { revision } = query;
       const { dataset, files } = await downloads.all({ accountId, id: params.id, revision });
+      filesInFlight.admit(accountId, files.length, reply.raw);
       const zip = zipOf(files, (file) => downloads.bytes(file));
       reply.headers({
         'cache-control': CACHE_CONTROL,
@@ -197,7 +199,9 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
     },
     async ({ accountId, params, query, body }, reply) => {
       const source = { accountId, id: params.id, revision: query.revision };
-      const answer = await captionTexts(downloads, await downloads.captions(source, body.filenames));
+      const captions = await downloads.captions(source, body.filenames);
+      filesInFlight.admit(accountId, captions.length, reply.raw);
+      const answer = await captionTexts(downloads, captions);
       return answer instanceof Readable ? sendJson(reply, answer) : answer;
     },
   );

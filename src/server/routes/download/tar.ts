@@ -28,7 +28,7 @@ const HEADERS = {
 
 /** The routes for machines that mount a dataset without Node: links, archives and their checksums. */
 export function registerTarRoutes(app: App, context: RouteContext): void {
-  const { mountArchives, readLinks, now, publicUrl } = context;
+  const { mountArchives, readLinks, filesInFlight, now, publicUrl } = context;
 
   /** @throws ServiceError as `find`; `dataset_not_found` for a linked dataset that the token is not bound to */
   const archiveOf = async (request: TarRequest, reply: FastifyReply): Promise<MountArchive> => {
@@ -96,6 +96,8 @@ export function registerTarRoutes(app: App, context: RouteContext): void {
     },
     async (request, reply) => {
       const archive = await archiveOf(request, reply);
+      const count = archive.folders.reduce((sum, { files }) => sum + files.length, 0);
+      filesInFlight.admit(request.accountId, count, reply.raw);
       const { sizeBytes, sha256, open } = mountArchives.tar(archive);
       const filename = `${archive.state.dataset.name}.tar`;
       reply.headers({ 'cache-control': 'private, no-cache', 'content-disposition': contentDisposition(filename) });

@@ -1,0 +1,50 @@
+import type { ServerResponse } from 'node:http';
+import { ServiceError } from '../../dataset/errors.js';
+import { onceClosed } from '../bodies.js';
+
+/** Of one account, and of all. A file of an archive takes some hundred bytes until the archive is sent. */
+const MAX_FILES_OF_ACCOUNT = 200_000;
+const MAX_FILES = 400_000;
+
+const RETRY_AFTER_SECONDS = 10;
+
+/**
+ * Limits the memory of archives, and of answers with many captions, whose clients do not read them: the bytes stream, but
+ * which files follow is kept until the end.
+ */
+export class FilesInFlight {
+  readonly #ofAccounts = new Map<string, number>();
+  #total = 0;
+
+  /** The files of all such answers. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /**
+   * Counts the files of an answer until the response is closed. The only one of an account may have any number.
+   *
+   * @throws ServiceError `too_many_requests`, `overloaded`
+   */
+  admit(accountId: string, files: number, response: ServerResponse): void {
+    const inFlight = this.#ofAccounts.get(accountId) ?? 0;
+    const retryAfterSeconds = RETRY_AFTER_SECONDS;
+    if (inFlight > 0 && inFlight + files > MAX_FILES_OF_ACCOUNT) {
+      const message = `The account downloads archives of ${inFlight} files, and this one has ${files}; the limit is ${MAX_FILES_OF_ACCOUNT}. Wait until one of them ends.`;
+      throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
+    }
+    if (this.#total > 0 && this.#total + files > MAX_FILES) {
+      const message = `The server sends archives of ${this.#total} files, and this one has ${files}; the limit is ${MAX_FILES}. Try again later.`;
+      throw new ServiceError('overloaded', message, { retryAfterSeconds });
+    }
+    this.#add(accountId, files);
+    onceClosed(response, () => this.#add(accountId, -files));
+  }
+
+  #add(accountId: string, files: number): void {
+    const sum = (this.#ofAccounts.get(accountId) ?? 0) + files;
+    if (sum === 0) this.#ofAccounts.delete(accountId);
+    else this.#ofAccounts.set(accountId, sum);
+    this.#total += files;
+  }
+}
