@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
@@ -20,6 +20,15 @@ afterAll(() => discardServer(server));
 const environment = (url = server.url) => ({ TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token });
 const run = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   trainyard(args, { ...options, env: { ...environment(), ...options.env } });
+
+/** The path of a file in the store. */
+async function storedFile(content: string): Promise<string> {
+  const blobs = await readdir(join(server.dataFolder, 'blobs'), { recursive: true, withFileTypes: true });
+  for (const { parentPath, name } of blobs.filter((entry) => entry.isFile())) {
+    if ((await readFile(join(parentPath, name))).equals(Buffer.from(content))) return join(parentPath, name);
+  }
+  throw new Error(`The store has no file with the content ${JSON.stringify(content)}.`);
+}
 
 describe('the command', () => {
   beforeAll(async () => {
@@ -66,17 +75,28 @@ describe('the command', () => {
       { 'a.jpg': await media.jpeg({ seed: 50 }), 'a.txt': 'a caption of its own' },
       'rotten',
     );
-    const blobs = await readdir(join(server.dataFolder, 'blobs'), { recursive: true, withFileTypes: true });
-    for (const { parentPath, name } of blobs.filter((entry) => entry.isFile())) {
-      const bytes = await readFile(join(parentPath, name));
-      if (bytes.equals(Buffer.from('a caption of its own')))
-        await writeFile(join(parentPath, name), 'A caption of its own');
-    }
+    await writeFile(await storedFile('a caption of its own'), 'A caption of its own');
     const root = await newRoot();
     for (const source of [[], ['--data', server.dataFolder]]) {
       const ended = await run(['mount', id, '--into', root, ...source]);
       expect([ended.code, ended.stderr]).toEqual([65, expect.stringContaining('a.txt')]);
       expect(await mountedIn(root)).toEqual([]);
+    }
+  });
+
+  test.each([
+    ['have disappeared', async (path: string) => rm(path)],
+    ['are a folder', async (path: string) => rm(path).then(() => mkdir(path))],
+  ])('says which file to upload again if its bytes in the store %s', async (what, damage) => {
+    const caption = `the bytes that ${what}`;
+    const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 51 }), 'a.txt': caption }, what);
+    await damage(await storedFile(caption));
+    const root = await newRoot();
+    for (const source of [[], ['--data', server.dataFolder]]) {
+      const ended = await run(['mount', id, '--into', root, ...source]);
+      expect([ended.code, ended.stderr]).toEqual([65, expect.stringMatching(/a\.txt.* store.*Upload the file again/s)]);
+      // What was received over HTTP is kept, hidden, for the next attempt.
+      expect((await mountedIn(root)).filter((name) => !name.startsWith('.'))).toEqual([]);
     }
   });
 

@@ -1,6 +1,7 @@
 import type { Micros, StatusRules, StoredFile } from '../../dataset/dataset.js';
 import { digestOf, digestWithLinks } from '../../dataset/digest.js';
 import { datasetStatusOf } from '../../dataset/pairs/linked-status.js';
+import { ONE_PIECE, type Pieces } from '../../pieces.js';
 import { BlobChanged, type BlobStore, blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import { storedFilesIn } from '../dataset-view.js';
@@ -31,11 +32,13 @@ export function catalogSource(
     readonly blobs: Pick<BlobStore, 'pathOf' | 'read'>;
     readonly rules: StatusRules;
     readonly now: () => Micros;
+    /** In which many files are read. */
+    readonly pieces?: Pieces;
   },
   { accountId, id: datasetId }: DatasetKey,
   wanted: WantedState = {},
 ): MountSource {
-  const { catalog, dataFolder, blobs, rules, now } = installation;
+  const { catalog, dataFolder, blobs, rules, now, pieces = ONE_PIECE } = installation;
   const manifests = new RevisionManifests(catalog);
   let byName = new Map<string, StoredFile>();
   const storedFile = ({ filename }: MountFile): StoredFile => {
@@ -44,7 +47,7 @@ export function catalogSource(
     return file;
   };
   const latest = async (): Promise<RevisionManifest> => {
-    const found = await catalog.contents({ accountId, id: datasetId });
+    const found = await catalog.contents({ accountId, id: datasetId }, { pieces });
     if (found === undefined) throw new MountError('failed', `Dataset ${datasetId} has been deleted.`);
     const { dataset, linkedFiles } = found;
     const at = now();
@@ -93,6 +96,14 @@ export function catalogSource(
       files: files.map(({ filename, upload: { sizeBytes, sha256 } }) => ({ filename, sizeBytes, sha256 })),
     };
   };
+  /** The error for a file without bytes. One that was removed has lost its row before its bytes. */
+  const missing = async (file: MountFile): Promise<Error> => {
+    const { id, filename } = storedFile(file);
+    const isNamed = (await catalog.file(id)) !== undefined || (await catalog.revisions.isPast(id));
+    if (!isNamed) return new DatasetChanged(`${filename} has been removed from the store`);
+    const message = `The bytes of ${JSON.stringify(filename)} disappeared from the store after they were checked. Upload the file again.`;
+    return new MountError('damaged', message);
+  };
   const linked = (link: MountLink): MountSource =>
     catalogSource(installation, { accountId, id: link.datasetId }, stateOfLink(link));
   const pathOf = blobs.pathOf?.bind(blobs);
@@ -101,7 +112,8 @@ export function catalogSource(
     const storedPathOf = (file: MountFile) => pathOf(blobKeyOf(storedFile(file)));
     return {
       ...source,
-      copyInto: (folder, files, options) => copyFromFolder(folder, files, { ...options, pathOf: storedPathOf }),
+      copyInto: (folder, files, options) =>
+        copyFromFolder(folder, files, { ...options, pathOf: storedPathOf, missing }),
     };
   }
   const read = async (file: MountFile, from: number, signal: AbortSignal): Promise<RangeResponse> => {
@@ -113,7 +125,7 @@ export function catalogSource(
       const message = `The stored bytes of ${file.filename} were replaced after they were checked. Upload it again.`;
       throw new MountError('damaged', message);
     });
-    if (body === undefined) throw new DatasetChanged(`${file.filename} has been removed from the store`);
+    if (body === undefined) throw await missing(file);
     return { from, body };
   };
   return { kind: 'http', name: dataFolder, manifest, linked, read };

@@ -3,6 +3,7 @@ import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
 import { parseDatasetName, parseFilename } from '../../dataset/names.js';
 import { slotText } from '../../dataset/pairs/roles.js';
+import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
 import { MountError, type MountLink, type MountManifest, type WantedState } from './mount-source.js';
 
 /** A control or mask dataset that is READY. */
@@ -21,10 +22,11 @@ export interface MountableDataset extends MountManifest {
  *
  * @throws MountError `not_ready`, `failed`, `digest_differs`, `damaged`
  */
-export function checkManifest(
+export async function checkManifest(
   manifest: MountManifest,
   { digest: requiredDigest, revision }: WantedState,
-): MountableDataset {
+  pieces: Pieces,
+): Promise<MountableDataset> {
   const { name, status, digest } = manifest;
   if ((digest === undefined || status !== 'READY') && revision !== undefined) {
     const message = `Revision ${manifest.revision} of "${name}" is not fit to train on, and can't be mounted. To see which are, run: trainyard log ${JSON.stringify(name)}`;
@@ -43,32 +45,40 @@ export function checkManifest(
   }
   const links = manifest.links.filter((link): link is MountableLink => link.digest !== undefined);
   const checked = { ...manifest, digest, links };
-  const fault = faultIn(manifest) ?? linkFaultIn(manifest) ?? digestFaultIn(checked);
+  const fault = (await faultIn(manifest, pieces)) ?? linkFaultIn(manifest) ?? digestFaultIn(checked);
   if (fault !== undefined) throw new MountError('damaged', `The manifest of "${name}" is invalid: ${fault}`);
   return checked;
 }
 
-function faultIn({ name, files }: Pick<MountManifest, 'name' | 'files'>): string | undefined {
+async function faultIn({ name, files }: MountManifest, { pause }: Pieces): Promise<string | undefined> {
+  const names = new Set<string>();
+  const fault = nameFaultIn(name, parseDatasetName);
+  if (fault !== undefined) return fault;
+  for (const [i, { filename }] of files.entries()) {
+    const ownFault = nameFaultIn(filename, parseFilename);
+    if (ownFault !== undefined) return ownFault;
+    names.add(mountedNameOf(filename));
+    if (i % ITEMS_PER_PIECE === 0) await pause();
+  }
+  return names.size < files.length
+    ? 'several files have the same name once their extensions are lower-cased.'
+    : undefined;
+}
+
+function nameFaultIn(name: string, parse: (raw: string) => string): string | undefined {
   try {
-    if (parseDatasetName(name) !== name) return `the name ${JSON.stringify(name)} is not normalized.`;
-    for (const { filename } of files) {
-      if (parseFilename(filename) !== filename) return `the name ${JSON.stringify(filename)} is not normalized.`;
-    }
+    return parse(name) === name ? undefined : `the name ${JSON.stringify(name)} is not normalized.`;
   } catch (error) {
     if (error instanceof ServiceError) return error.message;
     throw error;
   }
-  const names = new Set(files.map(({ filename }) => mountedNameOf(filename)));
-  return names.size < files.length
-    ? 'several files have the same name once their extensions are lower-cased.'
-    : undefined;
 }
 
 /** Each linked dataset becomes a folder beside that of the dataset. */
 function linkFaultIn({ name, links }: MountManifest): string | undefined {
   const names = new Set([name]);
   for (const link of links) {
-    const fault = faultIn({ name: link.name, files: [] });
+    const fault = nameFaultIn(link.name, parseDatasetName);
     if (fault !== undefined) return `of its ${slotText(link.slot)}, ${fault}`;
     if (link.digest === undefined) return `its ${slotText(link.slot)} ${JSON.stringify(link.name)} has no digest.`;
     if (names.has(link.name)) return `the name ${JSON.stringify(link.name)} is that of two of its datasets.`;

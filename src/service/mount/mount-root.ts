@@ -2,11 +2,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
-import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
 import { hasErrno } from '../../dataset/errors.js';
+import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
+import { TimeSlice } from '../../storage/time-slice.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { mountDataset, unmountDataset } from './mount.js';
 import { catalogSource } from './catalog-source.js';
+import { mountDataset, unmountDataset } from './mount.js';
 import { MountError } from './mount-source.js';
 import { type MountRecord, readRecord } from './mounted-folder.js';
 
@@ -18,6 +19,9 @@ const FULL_INTERVAL_MS = 60_000;
 
 /** Targets that are reconciled when a dataset changes that they link to; the others are in the next full round. */
 const MAX_TARGETS = 1000;
+
+/** The longest that a request waits while a manifest is read and checked. */
+const MAX_SLICE_MS = 5;
 
 /** Receives log lines; a pino logger can be passed. */
 export interface MountLog {
@@ -166,9 +170,15 @@ export class MountRoot {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#dependencies;
     const { signal } = this.#stopping;
+    const slice = new TimeSlice(MAX_SLICE_MS);
+    const pause = async () => {
+      if (slice.isOver) await slice.next();
+    };
+    const pieces = { begin: async () => {}, pause };
     try {
-      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now }, dataset), {
+      const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now, pieces }, dataset), {
         root,
+        pieces,
         signal,
         wanted: {},
         replaces: false,

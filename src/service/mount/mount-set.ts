@@ -1,4 +1,5 @@
 import { slotText } from '../../dataset/pairs/roles.js';
+import type { Pieces } from '../../pieces.js';
 import { checkManifest, type MountableDataset } from './check-manifest.js';
 import { DatasetChanged, MountError, type MountLink, type MountSource } from './mount-source.js';
 
@@ -27,7 +28,7 @@ const CHANGED = ['dataset_not_found', 'revision_not_found', 'digest_differs', 'n
  */
 export async function readLinkedDatasets(
   { dataset, source }: SourcedDataset,
-  signal: AbortSignal,
+  { signal, pieces }: { signal: AbortSignal; pieces: Pieces },
 ): Promise<SourcedLink[]> {
   const linked: SourcedLink[] = [];
   for (const link of dataset.links) {
@@ -35,7 +36,7 @@ export async function readLinkedDatasets(
     const linkedSource = source.linked(link);
     const found = await linkedSource
       .manifest(signal)
-      .then((manifest) => checkManifest(manifest, { digest: link.digest }))
+      .then((manifest) => checkManifest(manifest, { digest: link.digest }, pieces))
       .catch((error) => {
         const hasChanged = error instanceof Error && 'code' in error && CHANGED.includes(String(error.code));
         throw hasChanged

@@ -40,6 +40,9 @@ export type CopyOutcome =
 /** Used instead of an errno if the size or the SHA-256 differs. */
 export const MISMATCH = 'MISMATCH';
 
+/** Used instead of an errno if a part of the disk can't be read. */
+export const UNREADABLE = 'UNREADABLE';
+
 const BUFFER_BYTES = 256 * 1024;
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
@@ -54,8 +57,8 @@ export function copyFiles({ files, done }: CopyJob): CopyOutcome {
       mtimesMs.push(copy(file, done));
       Atomics.add(done, 0, 1n);
     } catch (error) {
-      const { code = '', message } = error as NodeJS.ErrnoException;
-      return { ok: false, index, errno: code, message };
+      const { code = '', syscall, message } = error as NodeJS.ErrnoException;
+      return { ok: false, index, errno: code === 'EIO' && syscall === 'read' ? UNREADABLE : code, message };
     }
   }
   return { ok: true, mtimesMs };

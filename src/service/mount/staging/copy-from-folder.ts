@@ -4,8 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { mediaTypeOf } from '../../../dataset/media.js';
 import { forEachConcurrent } from '../../../for-each-concurrent.js';
-import { type CopyOptions, DatasetChanged, MountError, type MountFile } from '../mount-source.js';
-import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH } from './copy-files.js';
+import { type CopyOptions, MountError, type MountFile } from '../mount-source.js';
+import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH, UNREADABLE } from './copy-files.js';
 
 /** Enough to saturate a disk. */
 const MAX_THREADS = Math.min(availableParallelism(), 4);
@@ -17,6 +17,8 @@ const MAX_JOB_BYTES = 16 * 1024 * 1024;
 interface StoreCopyOptions extends CopyOptions {
   /** The file that holds the bytes of a file. */
   readonly pathOf: (file: MountFile) => string;
+  /** The error for a file without bytes. */
+  readonly missing: (file: MountFile) => Promise<Error>;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function copyFromFolder(
   const threads = new CopyThreads(count - (options.copiesOnMainThread ? 1 : 0));
   const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
     const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, options)), done });
-    if (!outcome.ok) throw copyError(outcome, job);
+    if (!outcome.ok) throw await copyError(outcome, job, options);
     for (const [i, file] of job.entries()) onFile(file, outcome.mtimesMs[i] ?? 0);
   };
   const inWorkers = copyWith((job) => threads.copy(job, signal));
@@ -114,16 +116,22 @@ function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
   if (job.length > 0) yield job;
 }
 
-function copyError({ index, errno, message }: CopyOutcome & { ok: false }, job: readonly MountFile[]): Error {
-  const name = JSON.stringify(job[index]?.filename);
+async function copyError(
+  { index, errno, message }: CopyOutcome & { ok: false },
+  job: readonly MountFile[],
+  { missing }: StoreCopyOptions,
+): Promise<Error> {
+  const file = job[index]!;
+  const name = JSON.stringify(file.filename);
   switch (errno) {
-    case MISMATCH: {
-      const damage = `The stored bytes of ${name} are damaged: their SHA-256 is not that of the upload.`;
-      return new MountError('damaged', `${damage} Upload the file again.`);
-    }
+    case MISMATCH:
+    // A folder is in the place of the stored file, or a part of the disk can't be read.
+    case 'EISDIR':
+    case UNREADABLE:
+      return new MountError('damaged', `The bytes of ${name} in the store are damaged. Upload the file again.`);
     // Only the stored file can be missing: the target folder was created by this mount.
     case 'ENOENT':
-      return new DatasetChanged(`${name} has been removed from the store`);
+      return missing(file);
     case 'EXDEV':
       return new MountError('cannot_link', 'Hard links need the data and the mounted folder on the same file system.');
     case 'EPERM':
