@@ -21,11 +21,12 @@ export async function waitUntilReady(
   let dataset = await status();
   onStatus?.(dataset);
   while (dataset.status !== 'READY' && dataset.status !== 'FAILED') {
-    const requestedAt = Date.now();
+    // Not the time of day, which may be set back meanwhile.
+    const requestedAt = performance.now();
     dataset = await status(WAIT_SECONDS);
     onStatus?.(dataset);
     if (dataset.status === 'UPLOADING' || dataset.status === 'DRAFT') {
-      await sleep(Math.max(0, requestedAt + POLL_INTERVAL_MS - Date.now()), signal);
+      await sleep(Math.max(0, requestedAt + POLL_INTERVAL_MS - performance.now()), signal);
     }
   }
   return dataset;

@@ -51,7 +51,8 @@ export class Changes {
   }
 
   #note(): void {
-    this.#changedAt = Date.now();
+    // Not the time of day, which may be set back meanwhile.
+    this.#changedAt = performance.now();
     this.#changed.abort();
   }
 
@@ -66,6 +67,6 @@ export class Changes {
     const either = AbortSignal.any([this.#signal, this.#changed.signal]);
     if (!either.aborted) await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
     this.#signal.throwIfAborted();
-    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - Date.now()) await sleep(ms, this.#signal);
+    for (let ms = QUIET_MS; ms > 0; ms = this.#changedAt + QUIET_MS - performance.now()) await sleep(ms, this.#signal);
   }
 }

@@ -38,7 +38,7 @@ class TerminalDisplay implements ProgressDisplay {
   update(lines: () => string[]): void {
     this.#lines = lines;
     // The timer also draws the last of several quick updates.
-    this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + REDRAW_MS - Date.now()));
+    this.#timer ??= setTimeout(() => this.#draw(), Math.max(0, this.#drawnAt + REDRAW_MS - performance.now()));
   }
 
   note(line: string): void {
@@ -65,7 +65,7 @@ class TerminalDisplay implements ProgressDisplay {
       .map((line, index) => this.#paint(index === 0 ? 'cyan' : 'dim', truncated(printable(line), columns - 1)));
     this.#stream.write(`${this.#erasure()}${lines.map((line) => `${line}\n`).join('')}`);
     this.#drawnLines = lines.length;
-    this.#drawnAt = Date.now();
+    this.#drawnAt = performance.now();
   }
 
   /** Moves the cursor up to the first line drawn, and clears from there to the end of the screen. */
@@ -78,11 +78,11 @@ class TerminalDisplay implements ProgressDisplay {
 }
 
 class LogDisplay implements ProgressDisplay {
-  #writtenAt = Date.now();
+  #writtenAt = performance.now();
 
   update(lines: () => string[]): void {
-    if (Date.now() - this.#writtenAt < LOG_INTERVAL_MS) return;
-    this.#writtenAt = Date.now();
+    if (performance.now() - this.#writtenAt < LOG_INTERVAL_MS) return;
+    this.#writtenAt = performance.now();
     this.note(lines()[0]?.trim() ?? '');
   }
 
