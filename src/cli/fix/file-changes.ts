@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { syncFolder } from '../../storage/sync-folder.js';
-import type { LocalFile } from '../folder/read-folder.js';
+import { type LocalFile, versionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
 
 /** Why a file is left as it is, as the rest of a sentence that begins with its name. */
@@ -25,13 +25,13 @@ export interface OpenedFile {
 }
 
 /** Opens the file itself, not the target of a link. @throws FileLeftAlone if it has changed since it was inspected */
-export async function openUnchanged({ path, sizeBytes, modifiedMs }: LocalFile): Promise<OpenedFile> {
+export async function openUnchanged({ path, version }: LocalFile): Promise<OpenedFile> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((error) => {
     throw hasErrno(error, 'ENOENT', 'ELOOP') ? new FileLeftAlone(CHANGED, { cause: error }) : error;
   });
   const stats = await handle.stat();
-  if (stats.isFile() && stats.size === sizeBytes && stats.mtimeMs === modifiedMs) return { handle, stats };
+  if (stats.isFile() && versionOf(await handle.stat({ bigint: true })) === version) return { handle, stats };
   await handle.close();
   throw new FileLeftAlone(CHANGED);
 }

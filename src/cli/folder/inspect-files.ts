@@ -36,8 +36,10 @@ export interface FolderReport extends FolderInspection {
   readonly faults: readonly Notice[];
 }
 
-/** Results by path. A result is valid while the file keeps its size and modification time. */
-type Results<T> = Map<string, Pick<LocalFile, 'sizeBytes' | 'modifiedMs'> & { result: T }>;
+/** Results by path. A result is valid while the file keeps its version. */
+type Results<T> = Map<string, Pick<LocalFile, 'version'> & { result: T }>;
+
+type FileVersion = Pick<LocalFile, 'path' | 'version'>;
 
 /** Inspects files as the service does, concurrently, and remembers the results of unchanged files. */
 export class FileInspector {
@@ -95,17 +97,20 @@ export class FileInspector {
   }
 
   /** The SHA-256 of a file's bytes, in lower-case hexadecimal. */
-  sha256(file: LocalFile): Promise<string> {
+  sha256(file: FileVersion): Promise<string> {
     return remembered(this.#hashes, file, () => sha256Of(file.path));
   }
 }
 
-async function remembered<T>(results: Results<T>, file: LocalFile, compute: () => Promise<T>): Promise<T> {
-  const { path, sizeBytes, modifiedMs } = file;
+async function remembered<T>(
+  results: Results<T>,
+  { path, version }: FileVersion,
+  compute: () => Promise<T>,
+): Promise<T> {
   const known = results.get(path);
-  if (known?.sizeBytes === sizeBytes && known.modifiedMs === modifiedMs) return known.result;
+  if (known?.version === version) return known.result;
   const result = await compute();
-  results.set(path, { sizeBytes, modifiedMs, result });
+  results.set(path, { version, result });
   return result;
 }
 

@@ -1,11 +1,11 @@
-import type { Dirent } from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { escaped, errorMessage, printable } from '../terminal/text.js';
+import { errorMessage, escaped, printable } from '../terminal/text.js';
 
 /** A local file that a dataset could take. */
 export interface LocalFile {
@@ -13,8 +13,13 @@ export interface LocalFile {
   readonly filename: string;
   readonly path: string;
   readonly sizeBytes: number;
-  /** When it was last written, in milliseconds since 1970. */
-  readonly modifiedMs: number;
+  /** Changes with each write to the file. */
+  readonly version: string;
+}
+
+/** Each write to a file changes its `ctime`, also one that keeps its size and sets its modification time back. */
+export function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join();
 }
 
 /** An entry of a folder that is left out, and why. */
@@ -116,7 +121,7 @@ async function entryOf(
 
 async function fileEntry({ name, path, isNamed }: { name: string; path: string; isNamed: boolean }): Promise<Entry> {
   try {
-    const found = await stat(path);
+    const found = await stat(path, { bigint: true });
     if (found.isDirectory()) return { as: 'skipped', notice: folderNotice(name) };
     if (!found.isFile()) {
       return { as: 'skipped', notice: notice('NOT_A_FILE', name, 'is not a file but a device, a pipe or a socket.') };
@@ -126,7 +131,7 @@ async function fileEntry({ name, path, isNamed }: { name: string; path: string; 
       return { as: isNamed ? 'faults' : 'skipped', notice: notice('OTHER_TYPE', name, message) };
     }
     const filename = parseFilename(name);
-    return { file: { filename, path, sizeBytes: found.size, modifiedMs: found.mtimeMs } };
+    return { file: { filename, path, sizeBytes: Number(found.size), version: versionOf(found) } };
   } catch (error) {
     if (error instanceof ServiceError) {
       return { as: 'faults', notice: { code: 'INVALID_NAME', filename: name, message: error.message } };

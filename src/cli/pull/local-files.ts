@@ -1,10 +1,11 @@
-import { type BigIntStats, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { FileInspector } from '../folder/inspect-files.js';
+import { versionOf } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
 
@@ -47,11 +48,11 @@ export async function readLocalFiles(
     const filename = name.normalize('NFC');
     const path = join(folder, name);
     const stats = await lstat(path, { bigint: true });
-    const [sizeBytes, modifiedMs] = [Number(stats.size), Number(stats.mtimeNs) / 1e6];
     if (!stats.isFile()) others.add(filename);
     else {
-      const sha256 = isCompared(filename) ? await inspector.sha256({ filename, path, sizeBytes, modifiedMs }) : '';
-      files.set(filename, { path, sizeBytes, sha256, version: versionOf(stats) });
+      const version = versionOf(stats);
+      const sha256 = isCompared(filename) ? await inspector.sha256({ path, version }) : '';
+      files.set(filename, { path, sizeBytes: Number(stats.size), sha256, version });
     }
   }).catch((error) => {
     signal.throwIfAborted();
@@ -103,9 +104,4 @@ export function removeUnchanged(path: string, version: string): boolean {
 function versionAt(path: string): string | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   return stats && versionOf(stats);
-}
-
-/** Each write to a file changes its `ctime`. */
-function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join();
 }
