@@ -1,19 +1,20 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { WireDataset } from '../api/schemas.js';
 import { type ClientOptions, TrainyardClient } from '../client/client.js';
 import { shellWord } from '../command-line.js';
 import { hasErrno } from '../dataset/errors.js';
-import { makeFolders } from '../storage/make-folders.js';
 import { wholeNumber } from '../setting-values.js';
+import { makeFolders } from '../storage/make-folders.js';
 import { didYouMean } from './did-you-mean.js';
+import { replaceOwnFile } from './own-file.js';
 import { fetchOnceReached } from './reach.js';
-import { warningOfVersion } from './version-warning.js';
 import { CommandError, EXIT } from './terminal/exit-codes.js';
 import { ownCommand } from './terminal/own-command.js';
 import { errorMessage } from './terminal/text.js';
+import { warningOfVersion } from './version-warning.js';
 
 interface Remote {
   readonly url: string;
@@ -121,29 +122,52 @@ export function datasetIn(datasets: readonly WireDataset[], nameOrId: string): W
 
 /** Saves a service and its token for later commands in a file that only its owner can read. @returns its path */
 export async function saveRemote(remote: Remote): Promise<string> {
-  const path = configPath();
+  const folder = settingsFolder();
+  if (folder === undefined) throw new CommandError(EXIT.configError, `nothing can be saved: ${NO_HOME}`);
+  const path = configIn(folder);
   await makeFolders(dirname(path), { mode: 0o700 });
-  writeFileSync(path, `${JSON.stringify(remote, null, 2)}\n`, { mode: 0o600 });
+  await replaceOwnFile(path, `${JSON.stringify(remote, null, 2)}\n`);
   return path;
 }
 
 function readSaved(): Partial<Remote> {
-  const path = configPath();
+  const folder = settingsFolder();
+  if (folder === undefined) return {};
+  const path = configIn(folder);
   try {
     // Opening a pipe would wait for a writer forever.
     if (!statSync(path).isFile()) throw new Error('it is not a file');
-    return JSON.parse(readFileSync(path, 'utf8')) as Partial<Remote>;
+    const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
+    const isText = (value: unknown) => value === undefined || typeof value === 'string';
+    if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is no text');
+    return saved;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
-    throw new CommandError(EXIT.configError, `${path} can't be read: ${errorMessage(error)}`);
+    const message = `${path} can't be read: ${errorMessage(error)}. Remove it, and log in again.`;
+    throw new CommandError(EXIT.configError, message);
   }
 }
 
-function configPath(): string {
-  return join(settingsFolder(), 'config.json');
+function configIn(folder: string): string {
+  return join(folder, 'config.json');
 }
 
-/** The folder of what commands save for later ones: `~/.config/trainyard`. */
-export function settingsFolder(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'trainyard');
+/** Why `settingsFolder` is `undefined`, and what to do. */
+export const NO_HOME = 'this user has no home folder. Set HOME or XDG_CONFIG_HOME';
+
+/** The folder of what commands save for later ones: `~/.config/trainyard`. `undefined` if this user has no home folder. */
+export function settingsFolder(): string | undefined {
+  const { XDG_CONFIG_HOME, HOME } = process.env;
+  if (XDG_CONFIG_HOME) return join(XDG_CONFIG_HOME, 'trainyard');
+  const home = HOME || homeOfUser();
+  return home && join(home, '.config', 'trainyard');
+}
+
+/** `undefined` for a user of a container that its system does not know. */
+function homeOfUser(): string | undefined {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { packageVersion } from '../../version.js';
+import { endUnwritable, endWith, wantsJson } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
-import { endWith, wantsJson } from '../terminal/exit-codes.js';
 
 const EXAMPLES = `
 Examples:
@@ -17,11 +17,7 @@ export async function runProgram(
   description: string,
   add: (program: Command, name: string) => Promise<void>,
 ): Promise<void> {
-  // A reader such as `head` may close the pipe early.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error) => endUnwritable(error));
   const args = process.argv.slice(2);
   const program = new Command('trainyard')
     .description(description)

@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { lstat, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolders } from '../../storage/make-folders.js';
 import { readRegularFile } from '../../storage/regular-file.js';
-import { settingsFolder } from '../remote.js';
+import { replaceOwnFile } from '../own-file.js';
+import { NO_HOME, settingsFolder } from '../remote.js';
 import { printMessage } from '../terminal/print.js';
 import { errorMessage } from '../terminal/text.js';
 import type { Hashes } from './compare.js';
@@ -27,11 +28,12 @@ export interface SyncPair {
  * since trainers read the folder.
  */
 export class CommonState {
-  readonly #path: string;
+  /** `undefined` if this user has no folder for it. */
+  readonly #path: string | undefined;
   readonly #pair: SyncPair;
   #files: Map<string, string>;
 
-  private constructor(pair: SyncPair, path: string, files: Map<string, string>) {
+  private constructor(pair: SyncPair, path: string | undefined, files: Map<string, string>) {
     this.#pair = pair;
     this.#path = path;
     this.#files = files;
@@ -40,7 +42,8 @@ export class CommonState {
   /** Reads the state. A file that is missing or damaged counts as no state. */
   static async open(pair: SyncPair): Promise<CommonState> {
     const key = createHash('sha256').update(JSON.stringify([pair.folders, pair.url, pair.datasetId]));
-    const path = join(settingsFolder(), 'sync', `${key.digest('hex')}.json`);
+    const folder = settingsFolder();
+    const path = folder && join(folder, 'sync', `${key.digest('hex')}.json`);
     return new CommonState(pair, path, await readFiles(path));
   }
 
@@ -64,6 +67,7 @@ export class CommonState {
     const { folders, url, datasetId } = this.#pair;
     const document = { format: FORMAT, folders, url, dataset_id: datasetId, files: Object.fromEntries(files) };
     try {
+      if (this.#path === undefined) throw new Error(NO_HOME);
       await makeFolders(dirname(this.#path), { mode: 0o700 });
       await replaceOwnFile(this.#path, `${JSON.stringify(document)}\n`);
     } catch (error) {
@@ -78,7 +82,8 @@ export async function realFolders(folders: readonly string[]): Promise<string[]>
   return [...new Set(await Promise.all(folders.map((folder) => realpath(folder))))].sort();
 }
 
-async function readFiles(path: string): Promise<Map<string, string>> {
+async function readFiles(path: string | undefined): Promise<Map<string, string>> {
+  if (path === undefined) return new Map();
   try {
     if (!(await lstat(path)).isFile()) return new Map();
     const { format, files } = JSON.parse(await readRegularFile(path, { maxBytes: MAX_BYTES }));
@@ -92,16 +97,4 @@ async function readFiles(path: string): Promise<Map<string, string>> {
 
 function isHash([, sha256]: [string, unknown]): boolean {
   return typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
-}
-
-/** Replaces a file that only its owner can read, atomically and durably. */
-async function replaceOwnFile(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, text, { flag: 'wx', mode: 0o600, flush: true });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { TrainyardError } from '../../client/trainyard-error.js';
 import { ServiceError } from '../../dataset/errors.js';
@@ -22,6 +23,8 @@ export const EXIT = {
   noPermission: 77,
   configError: 78,
   interrupted: 130,
+  /** As a shell reports a program that SIGPIPE has ended. */
+  closedPipe: 141,
 } as const;
 
 const MOUNT_EXIT: Record<MountErrorCode, number> = {
@@ -67,6 +70,20 @@ export function endWith(error: unknown, args: readonly string[]): never {
   }
   printJson({ error: errorDocument(error) });
   process.exit(code);
+}
+
+/**
+ * Ends the process when standard output or standard error can't be written: what the caller does not see must not count as done.
+ * The reader of a pipe, such as `head`, may have ended.
+ */
+export function endUnwritable(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(EXIT.closedPipe);
+  try {
+    writeSync(process.stderr.fd, `trainyard: the output can't be written: ${error.message}\n`);
+  } catch {
+    // Standard error can't be written either.
+  }
+  process.exit(EXIT.ioError);
 }
 
 /** Whether the arguments of a command include `--json`. Arguments after `--` or after `mount --exec` don't count. */
