@@ -139,7 +139,7 @@ function readSaved(): Partial<Remote> {
     if (!statSync(path).isFile()) throw new Error('it is not a file');
     const saved: Partial<Remote> = JSON.parse(readFileSync(path, 'utf8')) ?? {};
     const isText = (value: unknown) => value === undefined || typeof value === 'string';
-    if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is no text');
+    if (!isText(saved.url) || !isText(saved.token)) throw new Error('its URL or its token is not text');
     return saved;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return {};
