@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { syncFolder } from '../../storage/sync-folder.js';
-import { type LocalFile, versionOf } from '../folder/read-folder.js';
+import { type LocalFile, fileVersionOf } from '../folder/read-folder.js';
 import { errorMessage } from '../terminal/text.js';
 
 /** Why a file is left as it is, as the rest of a sentence that begins with its name. */
@@ -31,7 +31,7 @@ export async function openUnchanged({ path, version }: LocalFile): Promise<Opene
     throw hasErrno(error, 'ENOENT', 'ELOOP') ? new FileLeftAlone(CHANGED, { cause: error }) : error;
   });
   const stats = await handle.stat();
-  if (stats.isFile() && versionOf(await handle.stat({ bigint: true })) === version) return { handle, stats };
+  if (stats.isFile() && fileVersionOf(await handle.stat({ bigint: true })) === version) return { handle, stats };
   await handle.close();
   throw new FileLeftAlone(CHANGED);
 }

@@ -18,7 +18,7 @@ export interface LocalFile {
 }
 
 /** Each write to a file changes its `ctime`, also one that keeps its size and sets its modification time back. */
-export function versionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+export function fileVersionOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [dev, ino, size, mtimeNs, ctimeNs].join();
 }
 
@@ -131,7 +131,7 @@ async function fileEntry({ name, path, isNamed }: { name: string; path: string; 
       return { as: isNamed ? 'faults' : 'skipped', notice: notice('OTHER_TYPE', name, message) };
     }
     const filename = parseFilename(name);
-    return { file: { filename, path, sizeBytes: Number(found.size), version: versionOf(found) } };
+    return { file: { filename, path, sizeBytes: Number(found.size), version: fileVersionOf(found) } };
   } catch (error) {
     if (error instanceof ServiceError) {
       return { as: 'faults', notice: { code: 'INVALID_NAME', filename: name, message: error.message } };

@@ -5,7 +5,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { FileInspector } from '../folder/inspect-files.js';
-import { versionOf } from '../folder/read-folder.js';
+import { fileVersionOf } from '../folder/read-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { errorMessage, printable } from '../terminal/text.js';
 
@@ -50,7 +50,7 @@ export async function readLocalFiles(
     const stats = await lstat(path, { bigint: true });
     if (!stats.isFile()) others.add(filename);
     else {
-      const version = versionOf(stats);
+      const version = fileVersionOf(stats);
       const sha256 = isCompared(filename) ? await inspector.sha256({ path, version }) : '';
       files.set(filename, { path, sizeBytes: Number(stats.size), sha256, version });
     }
@@ -103,5 +103,5 @@ export function removeUnchanged(path: string, version: string): boolean {
 
 function versionAt(path: string): string | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && versionOf(stats);
+  return stats && fileVersionOf(stats);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as media from '../../fixtures/media.js';
@@ -225,7 +225,8 @@ describe('serve --mount-root', () => {
     expect(await server.stop()).toBe(0);
     const blob = await storedIn(server.dataFolder, caption);
     await rm(blob);
-    await mkdir(blob);
+    // A link to itself can't be opened.
+    await symlink(blob, blob);
     const otherRoot = join(root, '..', 'other');
     const settings = { 'caption-grace-seconds': 0, 'mount-root': otherRoot };
     server = await startServer(settings, { dataFolder: server.dataFolder });
