@@ -13,7 +13,14 @@ import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
 import { errorMessage, printable } from '../terminal/text.js';
-import { installFile, type PulledFile, readLocalFiles, removeUnchanged, unusableFolder } from './local-files.js';
+import {
+  flushFiles,
+  installFile,
+  type PulledFile,
+  readLocalFiles,
+  removeUnchanged,
+  unusableFolder,
+} from './local-files.js';
 
 const CONNECTIONS = 8;
 
@@ -107,6 +114,7 @@ export async function runPull(
   const conflicts = [...plan.conflicts];
   const folder = new Map([...local].map(([name, { sha256 }]) => [name, sha256]));
   const [pulled, removed]: [string[], string[]] = [[], []];
+  const pathOf = (name: string) => local.get(name)?.path ?? join(task.folder, name);
   let bytes = 0;
   try {
     if (files.length > 0) {
@@ -127,7 +135,10 @@ export async function runPull(
     }
   } finally {
     const saved = state ?? (await stateOf(task.folder, { url: task.url, datasetId: manifest.datasetId }));
-    await saved?.change(commonChanges(saved.files, folder, hashesIn(manifest)));
+    if (saved !== undefined) {
+      await flushFiles(task.folder, { paths: pulled.map(pathOf), concurrency: CONNECTIONS });
+      await saved.change(commonChanges(saved.files, folder, hashesIn(manifest)));
+    }
   }
   return { pulled: pulled.sort(), removed, conflicts: conflicts.sort(), bytes };
 }
