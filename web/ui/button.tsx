@@ -16,13 +16,18 @@ export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
  * that it has it still when its request has ended, and its tooltip can say why it is disabled.
  */
 export function Button(props: ButtonProps) {
-  const { kind = 'plain', className = '', type = 'button', disabled = false, onClick, ...rest } = props;
+  const { kind = 'plain', className = '', type = 'button', disabled = false, onClick, onKeyDown, ...rest } = props;
   return (
     <button
       {...rest}
       type={type}
       title={rest.title ?? rest['aria-label']}
       aria-disabled={disabled || undefined}
+      onKeyDown={(event) => {
+        // A key that is held presses a button once: the focus may have moved to the same button of the next entry.
+        if (event.repeat && event.key === 'Enter') event.preventDefault();
+        onKeyDown?.(event);
+      }}
       onClick={disabled ? (event) => event.preventDefault() : onClick}
       className={`inline-flex min-h-9 min-w-9 touch cursor-pointer items-center justify-center gap-2 rounded-lg border px-3 py-1.5 text-sm font-medium aria-disabled:cursor-not-allowed aria-disabled:opacity-50 ${STYLES[kind]} ${className}`}
     />
