@@ -52,8 +52,8 @@ export function inspectVideo(
   }
   const facts = videoFactsOf(movie, video);
   warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', notDecoded(shown, video)));
-  const doubt = doubtAboutDuration(movie, video);
-  if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt} ${COPY_ADVICE}`));
+  const doubt = doubtAboutDuration(movie, video) ?? doubtAboutHiddenFrames(video);
+  if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt}`));
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
 }
 
@@ -72,11 +72,22 @@ function doubtAboutDuration(
   { frames, seconds, frameSeconds = 0 }: Track,
 ): string | undefined {
   if (headerSeconds === undefined || frames < 2) return undefined;
-  if (headerSeconds === 0) return 'has no duration in its header, so the trainer would read its first frame alone.';
+  if (headerSeconds === 0)
+    return `has no duration in its header, so the trainer would read its first frame alone. ${COPY_ADVICE}`;
   const clipSeconds = frameSeconds > 0 ? frames * frameSeconds : seconds;
   const [shorter, longer] = [headerSeconds, clipSeconds].sort((a, b) => a - b) as [number, number];
   if (longer <= DURATION_FACTOR * shorter + DURATION_SECONDS) return undefined;
-  return `has frames for ${shownSeconds(clipSeconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads.`;
+  return `has frames for ${shownSeconds(clipSeconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads. ${COPY_ADVICE}`;
+}
+
+/** Fewer are a frame or two at a cut, which most clips that were cut have. */
+const MIN_HIDDEN_FRAMES = 2;
+const MIN_HIDDEN_SHARE = 0.05;
+
+/** OpenCV counts the frames that an edit list hides, and does not read them: the trainer repeats the last one in their place. */
+function doubtAboutHiddenFrames({ frames, hiddenFrames = 0 }: Track): string | undefined {
+  if (hiddenFrames < MIN_HIDDEN_FRAMES || hiddenFrames < MIN_HIDDEN_SHARE * frames) return undefined;
+  return `has ${frames} frames, of which its edit list hides ${hiddenFrames}, as after trimming. The trainer counts these, and would repeat the last frame in their place. Export it again, or convert it with ffmpeg, without "-c copy".`;
 }
 
 const shownSeconds = (seconds: number): string => `${seconds.toFixed(1)} s`;

@@ -5,6 +5,7 @@
 import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError, truncation } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox, requiredBox, uintAt } from '../isobmff.js';
+import { hiddenFramesOf } from './edit-list.js';
 import { type FragmentedTrack, NO_DEFAULTS, readFragment, type SampleDefaults } from './fragments.js';
 import { FrameWalk } from './frame-walk.js';
 import { MediaRanges } from './media-ranges.js';
@@ -42,6 +43,8 @@ interface TrackHeader extends FragmentedTrack {
   readonly declared: number;
   /** The samples in the tables, not in fragments. */
   readonly table: ReturnType<typeof checkSamples>;
+  /** Of the first video track: the samples in the tables that its edit list leaves out. */
+  readonly hidden: number;
   readonly name: string;
   readonly entry: VideoEntry | undefined;
   readonly size: { readonly width: number; readonly height: number; readonly isTurned: boolean };
@@ -71,7 +74,7 @@ export function readMp4(file: FileBytes): Movie {
   const movie = firstBox(file, moov, 'mvhd');
   if (movie === undefined) throw new StructureError('is damaged: its mvhd box, the header of the video, is missing');
   const { timescale } = timing(file, movie);
-  const tracks = readTracks(file, moov, layout);
+  const tracks = readTracks(file, moov, { layout, timescale });
   const byId = new Map(tracks.map((track) => [track.id, track]));
   for (let at = 0; at < layout.fragments.length; at += 3) {
     const [start = 0, payload = 0, end = 0] = layout.fragments.slice(at, at + 3);
@@ -158,14 +161,14 @@ function tooManyTracks(): StructureError {
   return new StructureError('is damaged: it has hundreds of tracks');
 }
 
-function readTracks(file: FileBytes, moov: Box, layout: Layout): TrackHeader[] {
+function readTracks(file: FileBytes, moov: Box, movie: { layout: Layout; timescale: number }): TrackHeader[] {
   const defaults = trackDefaults(file, moov);
   const tracks: TrackHeader[] = [];
   for (const box of boxesOf(file, moov)) {
     if (box.type !== 'trak') continue;
     if (tracks.length >= MAX_TRACKS) throw tooManyTracks();
     const isFirstVideo = !tracks.some(({ kind }) => kind === 'video');
-    tracks.push(readTrack(file, box, { layout, defaults, isFirstVideo }));
+    tracks.push(readTrack(file, box, { ...movie, defaults, isFirstVideo }));
   }
   return tracks;
 }
@@ -173,7 +176,7 @@ function readTracks(file: FileBytes, moov: Box, layout: Layout): TrackHeader[] {
 function readTrack(
   file: FileBytes,
   box: Box,
-  movie: { layout: Layout; defaults: ReadonlyMap<number, SampleDefaults>; isFirstVideo: boolean },
+  movie: { layout: Layout; timescale: number; defaults: ReadonlyMap<number, SampleDefaults>; isFirstVideo: boolean },
 ): TrackHeader {
   const header = requiredBox(file, box, 'tkhd');
   const isLong = file.at(header.payload, 1)[0] === 1;
@@ -191,12 +194,15 @@ function readTrack(
       file,
       entries.map(({ check }) => check),
     );
+  const samples = checkSamples(file, table, { media: movie.layout.media, walk });
+  const times = { count: samples.count, timescale, movieTimescale: movie.timescale };
   return {
     id,
     kind,
     timescale,
     declared: duration,
-    table: checkSamples(file, table, { media: movie.layout.media, walk }),
+    table: samples,
+    hidden: walk === undefined ? 0 : hiddenFramesOf(file, { track: box, table }, times),
     name: entries?.[0]?.name ?? '',
     entry: entries?.[0],
     size: displaySize(file, header),
@@ -230,6 +236,7 @@ function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFra
     codec: entry?.codec,
     codecName: name,
     frames,
+    hiddenFrames: header.hidden,
     seconds: timescale > 0 ? covered / timescale : 0,
     ...(header.size.isTurned ? { width: height, height: width } : { width, height }),
   };

@@ -122,7 +122,7 @@ function timesOf(file: FileBytes, table: Box): { duration: number; timed: number
 }
 
 /** Opens a table of entries of equal size, which follow their number. An entry is valid until the next one is read. */
-function openTable(
+export function openTable(
   file: FileBytes,
   box: Box | undefined,
   { contents, entryBytes }: { contents: string; entryBytes: number },

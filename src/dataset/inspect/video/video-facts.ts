@@ -8,6 +8,8 @@ export interface Track {
   frames: number;
   /** The duration of its frames; 0 if unknown. */
   seconds: number;
+  /** Those of `frames` that an edit list leaves out. */
+  readonly hiddenFrames?: number;
   /** The duration of a frame in the header, by which OpenCV counts frames; 0 without one. */
   readonly frameSeconds?: number;
   /** Of the first video track; `undefined` if its name is unknown here. */
