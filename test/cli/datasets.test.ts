@@ -176,7 +176,7 @@ describe('ls, status and show', () => {
   test('end silently when their output is closed', async () => {
     const running = startCommand(['show', 'railway', '--json'], { env: { XDG_CONFIG_HOME: home } });
     running.process.stdout!.destroy();
-    expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await running.ended).toMatchObject({ code: 141, stderr: '' });
   });
 
   test('work with a service that has only the API of the contract', async () => {
