@@ -104,7 +104,10 @@ test(`each ${selection} gets its verdict and costs only itself`, async () => {
     const thumbnails: number[] = [];
     await forEachConcurrent(files, 2, async (file) => {
       const path = await writeHostile(folder, file);
-      const verdict = await sendFile(server!, { api: attacker, id, filename: file.filename }, path);
+      const send = () => sendFile(server!, { api: attacker, id, filename: file.filename }, path);
+      let verdict = await send();
+      // On a busy machine, a check may take longer than an answer may. The file is then sent again, as the answer says.
+      for (let repeats = 0; verdict.status === 503 && repeats < 3; repeats++) verdict = await send();
       verdicts.push(verdict);
       if (verdict.status === 200) thumbnails.push(await thumbnailStatus(attacker, id, file.filename));
       await rm(path);

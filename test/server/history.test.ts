@@ -54,6 +54,13 @@ beforeEach(async () => {
   id = await api.newDataset();
 });
 
+test('ending a pin that there is none of leaves the latest revision open', async () => {
+  await api.upload(id, 'a.txt', 'a dog');
+  expect((await api.request('DELETE', `/${id}/revisions/1/pin`)).status).toBe(200);
+  await api.upload(id, 'b.txt', 'a cat');
+  expect((await revisions()).map(({ number }) => number)).toEqual([1]);
+});
+
 describe('revisions', () => {
   test('say what was changed, how and by which token, newest first, and page by page', async () => {
     expect((await client.history.revisions(id)).revisions).toEqual([]);

@@ -159,7 +159,7 @@ export class Revisions {
   }
 
   /**
-   * Pins a revision, or ends its pin. The latest one is closed: the next change begins another.
+   * Pins a revision, or ends its pin. The latest one is closed when it is pinned: the next change begins another.
    *
    * @returns false if the revision is not kept
    */
@@ -172,7 +172,7 @@ export class Revisions {
         this.#ofDataset(datasetId).where('number', '=', number),
       ]);
       if (dataset === undefined || revision === undefined) return false;
-      const closed = dataset.revision === number ? { revision_group: null, revision_since: null } : {};
+      const closed = pin !== null && dataset.revision === number ? { revision_group: null, revision_since: null } : {};
       await commit([
         query
           .updateTable('revision')
