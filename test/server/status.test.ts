@@ -64,7 +64,7 @@ async function statusOf(id: string): Promise<WireDatasetWithFiles> {
   return again.body;
 }
 
-test('a status that is polled again says what is true now, whatever changed in between', async () => {
+test('a repeated status request returns the current files, digest and links after each kind of change', async () => {
   const step = fc.record({ change: fc.constantFrom(...Object.keys(CHANGES)), seed: fc.nat(20) });
   const answered = new Set<string>();
   await fc.assert(

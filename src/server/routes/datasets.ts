@@ -18,17 +18,21 @@ import { ServiceError } from '../../dataset/errors.js';
 import type { Pieces } from '../../pieces.js';
 import type { DatasetView } from '../../service/dataset-view.js';
 import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
+import { StateCache } from '../../service/state-cache.js';
 import { withTimeout } from '../../with-timeout.js';
 import { disconnectSignal, hangUpSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { bytesOf, routesTagged } from '../docs.js';
 import { largeJsonOf, sendJson } from '../limits/large-json.js';
-import { RememberedStatuses } from '../limits/remembered-statuses.js';
 import { scopeOf } from '../session/share-access.js';
 import { datasetToWire, manifestToWire, viewToWire } from '../to-wire.js';
 import { streamAllEvents, streamEvents } from './events.js';
 
 const route = routesTagged('datasets');
+
+/** The memory for the JSON of statuses, of all datasets, and about what an entry takes beside its JSON. */
+const MAX_STATUS_BYTES = 32 * 1024 * 1024;
+const ENTRY_BYTES = 500;
 
 const EVENT_STREAM = { types: ['text/event-stream'] };
 const ALL_EVENTS = bytesOf(
@@ -43,7 +47,8 @@ const EVENTS = bytesOf(
 /** Routes to create, list, read, watch and delete datasets. */
 export function registerDatasetRoutes(app: App, context: RouteContext): void {
   const { datasets, history, watchDataset, stopping } = context;
-  const statuses = new RememberedStatuses();
+  // Clients poll a status many times between two changes, and that of ten thousand files takes a tenth of a second to compute.
+  const statuses = new StateCache<Buffer>(MAX_STATUS_BYTES);
 
   app.post(
     '',
@@ -112,11 +117,11 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
       const answer = async (view: DatasetView, pieces: Pieces) => {
         const json = await largeJsonOf(await viewToWire(view, pieces), pieces);
         // A share does not show the links.
-        if (!scope.isShare) statuses.remember(key.id, view.state, json);
+        if (!scope.isShare) statuses.set(key.id, view.state, { value: json, size: json.length + ENTRY_BYTES });
         return json;
       };
       const isKnown = !scope.isShare && statuses.has(key.id);
-      const remembered = isKnown ? statuses.find(key.id, await datasets.state(key)) : undefined;
+      const remembered = isKnown ? statuses.get(key.id, await datasets.state(key)) : undefined;
       return sendJson(reply, remembered ?? (await datasets.viewed(key, scope, answer)));
     },
   );

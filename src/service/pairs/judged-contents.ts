@@ -4,6 +4,7 @@ import { finishInPieces, MAX_ITEMS_AT_ONCE, ONE_PIECE, type Pieces } from '../..
 import type { DatasetContents } from '../../storage/catalog/dataset-contents.js';
 import type { DatasetKeyOfAccount } from '../../storage/catalog/dataset-changes.js';
 import type { ServiceDependencies } from '../dependencies.js';
+import { StateCache } from '../state-cache.js';
 import { type JudgedLinks, judgeLinks } from './link-views.js';
 
 interface Dependencies extends Pick<ServiceDependencies, 'catalog' | 'now' | 'takeTurn'> {
@@ -20,21 +21,13 @@ export interface JudgedContents extends Omit<DatasetContents, 'linkedFiles'> {
   readonly links: JudgedLinks;
 }
 
-interface Remembered {
-  readonly state: string;
-  readonly links: JudgedLinks;
-  readonly size: number;
-}
-
 /**
  * Reads datasets and judges their links. A client polls a status many times between two changes, and to judge pairs needs
  * all files of the linked datasets; so it remembers what it found for as long as no dataset of the link changes.
  */
 export class JudgedContentsReader {
   readonly #dependencies: Dependencies;
-  /** By the id of the dataset, the most recently used last. */
-  readonly #remembered = new Map<string, Remembered>();
-  #size = 0;
+  readonly #remembered = new StateCache<JudgedLinks>(MAX_REMEMBERED);
 
   constructor(dependencies: Dependencies) {
     this.#dependencies = dependencies;
@@ -47,12 +40,10 @@ export class JudgedContentsReader {
 
   /** Reads no file of the linked datasets. @returns `undefined` if what is remembered is no longer true */
   async #readRemembered(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
-    const remembered = this.#remembered.get(key.id);
-    if (remembered === undefined) return undefined;
+    if (!this.#remembered.has(key.id)) return undefined;
     const contents = await this.#contentsOf(key, { isAlone: true, pieces });
-    if (contents === undefined || stateOf(contents, this.#dependencies.rules) !== remembered.state) return undefined;
-    this.#remember(key.id, remembered);
-    return { ...contents, links: remembered.links };
+    const links = contents && this.#remembered.get(key.id, stateOf(contents, this.#dependencies.rules));
+    return contents && links && { ...contents, links };
   }
 
   async #readAndJudge(key: DatasetKeyOfAccount, pieces: Pieces): Promise<JudgedContents | undefined> {
@@ -62,7 +53,8 @@ export class JudgedContentsReader {
     const judging = judgeLinks({ dataset, files: files.filter(isSound), linkedFiles }, at, this.#dependencies.rules);
     const links = await finishInPieces(judging, pieces);
     if (dataset.links.length > 0) {
-      this.#remember(key.id, { state: stateOf(contents, this.#dependencies.rules), links, size: sizeOf(links) });
+      const state = stateOf(contents, this.#dependencies.rules);
+      this.#remembered.set(key.id, state, { value: links, size: sizeOf(links) });
     }
     return { dataset, files, at, links };
   }
@@ -73,21 +65,6 @@ export class JudgedContentsReader {
     // The rows of several requests arrive together from a database over the network.
     if ((contents?.files.length ?? 0) <= MAX_ITEMS_AT_ONCE) await takeTurn?.(key.accountId);
     return contents && { ...contents, at: now() };
-  }
-
-  #remember(id: string, remembered: Remembered): void {
-    this.#forget(id);
-    this.#remembered.set(id, remembered);
-    this.#size += remembered.size;
-    for (const oldest of this.#remembered.keys()) {
-      if (this.#size <= MAX_REMEMBERED) break;
-      this.#forget(oldest);
-    }
-  }
-
-  #forget(id: string): void {
-    this.#size -= this.#remembered.get(id)?.size ?? 0;
-    this.#remembered.delete(id);
   }
 }
 
