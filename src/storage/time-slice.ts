@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Pieces } from '../pieces.js';
 
 /** Divides long work into slices of time: other requests are served between two of them. */
 export class TimeSlice {
@@ -9,13 +10,16 @@ export class TimeSlice {
     this.#maxMs = maxMs;
   }
 
-  get isOver(): boolean {
-    return performance.now() - this.#startedAt >= this.#maxMs;
-  }
-
-  /** Resolves in a later turn of the event loop, when the next slice begins. */
-  async next(): Promise<void> {
+  /** Resolves in a later turn of the event loop if the slice is over; then the next one begins. */
+  async pause(): Promise<void> {
+    if (performance.now() - this.#startedAt < this.#maxMs) return;
     await turn();
     this.#startedAt = performance.now();
   }
+}
+
+/** The pieces of work that never waits for other large work. @param maxMs the longest time between two pauses */
+export function timeSliced(maxMs: number): Pieces {
+  const slice = new TimeSlice(maxMs);
+  return { begin: async () => {}, pause: () => slice.pause() };
 }

@@ -23,7 +23,7 @@ export class LargeWork {
       slice = new TimeSlice(MAX_SLICE_MS);
     };
     const pause = async () => {
-      if (slice?.isOver) await slice.next();
+      await slice?.pause();
     };
     try {
       return await task({ begin, pause });

@@ -4,7 +4,7 @@ import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { type Dataset, MICROS_PER_SECOND, type Micros } from '../../dataset/dataset.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf } from '../../dataset/pairs/linked-status.js';
-import { TimeSlice } from '../../storage/time-slice.js';
+import { timeSliced } from '../../storage/time-slice.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { catalogSource } from './catalog-source.js';
 import { mountDataset, unmountDataset } from './mount.js';
@@ -170,11 +170,7 @@ export class MountRoot {
     const { root, dataFolder, log } = this.#options;
     const { catalog, blobs, rules, now } = this.#dependencies;
     const { signal } = this.#stopping;
-    const slice = new TimeSlice(MAX_SLICE_MS);
-    const pause = async () => {
-      if (slice.isOver) await slice.next();
-    };
-    const pieces = { begin: async () => {}, pause };
+    const pieces = timeSliced(MAX_SLICE_MS);
     try {
       const mounted = await mountDataset(catalogSource({ catalog, blobs, dataFolder, rules, now, pieces }, dataset), {
         root,

@@ -17,7 +17,7 @@ export async function sendPipelined<Answer>(
   const sent: Promise<Answer>[] = [];
   const slice = new TimeSlice(MAX_SLICE_MS);
   for (const statement of statements) {
-    if (slice.isOver) await slice.next();
+    await slice.pause();
     const { sql, parameters } = statement.compile();
     const answer = send({ text: sql, values: parameters.map(withoutNul) });
     // It may be rejected before the last one is sent.

@@ -1,8 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../dataset/errors.js';
-import type { Pieces } from '../../../pieces.js';
 import type { Database, Query } from '../../database/database.js';
-import { TimeSlice } from '../../time-slice.js';
+import { timeSliced } from '../../time-slice.js';
 import type { ChangeOptions } from '../file-changes.js';
 import {
   LONG_CHANGES,
@@ -45,21 +44,13 @@ export class LongChanges {
     const options = { ...subject, ...this.#changeOptions };
     if (besideWriter === undefined || !(await hasManyRows(query, datasetId))) {
       const change = LONG_CHANGES[name] as (db: Database, options: object) => Promise<LongChangeResult<Name>>;
-      return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced() } : options);
+      return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced(MAX_SLICE_MS) } : options);
     }
     const { notification: _, ...passed } = options;
     const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, options: passed })));
     this.#last = applied.catch(() => {});
     return applied as Promise<LongChangeResult<Name>>;
   }
-}
-
-function timeSliced(): Pieces {
-  const slice = new TimeSlice(MAX_SLICE_MS);
-  const pause = async () => {
-    if (slice.isOver) await slice.next();
-  };
-  return { begin: async () => {}, pause };
 }
 
 /** Whether a dataset and its history have so many files that a change of all of them takes long. */
