@@ -59,7 +59,7 @@ export function readJpeg(file: FileBytes): ImageHeader {
       metadata.checkProfile();
     } else if (marker.code === QUANTIZATION_TABLES) addQuantizationTables(segment, quantization);
     else if (marker.code === HUFFMAN_TABLES) tables.read(segment);
-    else if (marker.code === ARITHMETIC_TABLES) throw undecodable('uses arithmetic coding');
+    else if (marker.code === ARITHMETIC_TABLES) throw undecodable(ARITHMETIC);
     else if (marker.code === RESTART_INTERVAL) {
       if (segment.length !== 2) throw invalidLength();
       restartInterval = segment.readUInt16BE(0);
@@ -122,21 +122,23 @@ const SAVE_AS_ORDINARY = 'Save it as an ordinary JPEG and upload it again.';
 const isUnknown = (marker: number) =>
   marker < 0xc0 || marker === JPG || marker === 0xde || marker === 0xdf || (marker >= 0xf0 && marker < 0xfe);
 
-/** Rejects variants of JPEG that libjpeg-turbo, Pillow's decoder, can't decode in every build. */
+/**
+ * Rejects variants of JPEG that Pillow can't read, or not everywhere. libjpeg-turbo can be built without arithmetic decoding, and
+ * gets 64 KiB at a time from Pillow, after which its arithmetic decoder can't wait for more (`jdarith.c`, `JERR_CANT_SUSPEND`).
+ * Versions before 3 decode no lossless JPEG. Pillow itself opens no samples of more than 8 bits.
+ */
 function checkDecodable(code: number, bitsPerSample: number): void {
-  const trait =
-    code > PROGRESSIVE
-      ? code >= 0xc9
-        ? 'uses arithmetic coding'
-        : 'is a lossless or hierarchical JPEG'
-      : bitsPerSample !== 8
-        ? `has ${bitsPerSample} bits per sample`
-        : undefined;
-  if (trait !== undefined) throw undecodable(trait);
+  if (code >= 0xc9) throw undecodable(ARITHMETIC);
+  if (code > PROGRESSIVE)
+    throw undecodable('is a lossless or hierarchical JPEG, which the trainer may not be able to read');
+  if (bitsPerSample !== 8) throw undecodable(`has ${bitsPerSample} bits per sample, which the trainer can't read`);
 }
 
-function undecodable(trait: string): InspectionError {
-  return new InspectionError('IMAGE_CORRUPT', `${trait}, which the trainer can't read. ${SAVE_AS_ORDINARY}`);
+const ARITHMETIC = 'uses arithmetic coding, of which the trainer reads small files at most';
+
+/** @param reason the rest of a sentence that begins with the file's name */
+function undecodable(reason: string): InspectionError {
+  return new InspectionError('IMAGE_CORRUPT', `${reason}. ${SAVE_AS_ORDINARY}`);
 }
 
 /** libjpeg-turbo ends at headers with bytes too few or too many (`jdmarker.c`, `JERR_BAD_LENGTH`). */
