@@ -1,10 +1,11 @@
 // `npm run test:node -- 22 24`: runs the quick tests on other versions of Node, whose programs are packages of npm. File names after
 // the versions select tests. The last line is `N passed, N failed`.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { countsOf } from './test-report.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const versions = process.argv.slice(2).filter((word) => /^\d+(\.\d+)*$/.test(word));
@@ -41,12 +42,3 @@ try {
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
-
-function countsOf(report) {
-  try {
-    const { numPassedTests, numTotalTests, numPendingTests } = JSON.parse(readFileSync(report, 'utf8'));
-    return { passed: numPassedTests, failed: numTotalTests - numPassedTests - numPendingTests };
-  } catch {
-    return { passed: 0, failed: 1 };
-  }
-}
