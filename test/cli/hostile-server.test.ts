@@ -421,7 +421,7 @@ describe('a mount over HTTP', () => {
     running.process.kill('SIGINT');
     const ended = await Promise.race([
       running.ended,
-      new Promise<undefined>((resolve) => setTimeout(resolve, 10_000, undefined)),
+      new Promise<undefined>((resolve) => setTimeout(resolve, 60_000, undefined)),
     ]);
     running.process.kill('SIGKILL');
     expect(ended?.code).toBe(130);

@@ -53,6 +53,6 @@ describe.skipIf(leftOut !== undefined).each(['sqlite+presigned', 'postgres+presi
         return isThere;
       }),
     );
-    for (const isThere of replayed) await eventually(async () => ((await isThere()) ? undefined : true), 30_000);
+    for (const isThere of replayed) await eventually(async () => ((await isThere()) ? undefined : true));
   });
 });

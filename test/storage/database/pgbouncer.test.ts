@@ -76,7 +76,7 @@ describe.skipIf(whyNoPgBouncer() !== undefined)('PgBouncer', () => {
       () => {},
       () => gaps++,
     );
-    await eventually(() => (gaps >= 1 ? true : undefined), 50_000);
+    await eventually(() => (gaps >= 1 ? true : undefined), 150_000);
     expect(warnings).toEqual([expect.stringMatching(/pool_mode = session/)]);
     await opened.catalog.ping();
   });

@@ -19,7 +19,7 @@ describeInBrowser("a caption's field", (site) => {
   const open = (id: string, options?: OpenOptions) => site.open(`/datasets/${id}/captions`, options);
   const fieldOf = (page: Page, filename: string) => page.getByLabel(`Caption of ${filename}`, { exact: true });
   const shows = (page: Page, filename: string, text: string) =>
-    expect.poll(() => fieldOf(page, filename).inputValue(), { timeout: 15_000 }).toBe(text);
+    expect.poll(() => fieldOf(page, filename).inputValue()).toBe(text);
   const bytesOf = async (id: string, filename: string) =>
     Buffer.from(await (await site.api.raw('GET', `/${id}/files/${filename}`)).arrayBuffer()).toString();
   const isSave = (request: Request) => request.method() === 'PUT' && request.url().endsWith('/captions');
@@ -35,12 +35,8 @@ describeInBrowser("a caption's field", (site) => {
     const { page, browserErrors } = await open(id);
     await shows(page, 'written.jpg', 'a wagon');
     await shows(page, 'orphan.txt', 'without an image');
-    await expect
-      .poll(() => fieldOf(page, 'blank.jpg').getAttribute('placeholder'), { timeout: 15_000 })
-      .toBe('Blank caption');
-    await expect
-      .poll(() => fieldOf(page, 'missing.jpg').getAttribute('placeholder'), { timeout: 15_000 })
-      .toBe('No caption yet');
+    await expect.poll(() => fieldOf(page, 'blank.jpg').getAttribute('placeholder')).toBe('Blank caption');
+    await expect.poll(() => fieldOf(page, 'missing.jpg').getAttribute('placeholder')).toBe('No caption yet');
     expect(browserErrors).toEqual([]);
   });
 

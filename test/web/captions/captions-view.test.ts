@@ -42,7 +42,7 @@ describeInBrowser('the view Captions', (site) => {
   const preview = (page: Page) => page.getByRole('list', { name: 'Planned changes' }).getByRole('listitem');
   /** A change to many captions that runs or has work left. */
   const jobOf = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
-  const poll = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 20_000 });
+  const poll = <T>(look: () => Promise<T>) => expect.poll(look);
 
   test('counts tags and words, sorts them, and lists the captions of one', async () => {
     const id = await datasetOf({
@@ -202,7 +202,7 @@ describeInBrowser('the view Captions', (site) => {
     await jobOf(page, 'Prepend “sks” to 2 captions').getByText('1 caption changed, 1 caption skipped.').waitFor();
     expect(await captionsOf(id)).toEqual({ one: 'theirs', two: 'sks, a signal' });
     await page.getByRole('listitem').filter({ hasText: 'one.txt' }).getByRole('link', { name: 'Look at it' }).click();
-    await expect.poll(() => page.getByLabel('Caption of one.jpg').inputValue(), { timeout: 15_000 }).toBe('theirs');
+    await expect.poll(() => page.getByLabel('Caption of one.jpg').inputValue()).toBe('theirs');
   });
 
   test('lists failures with the reason, retries them, and undoes them as well', async () => {

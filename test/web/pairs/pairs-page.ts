@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { Visit } from '../../harness/browser.js';
 
 /** Polls a value until it meets the expectation, for up to 20 s: the machine may be busy. */
-export const soon = <T>(read: () => T, message = '') => expect.poll(read, { timeout: 20_000, message });
+export const soon = <T>(read: () => T, message = '') => expect.poll(read, { message });
 
 // Elements of the page with the files of a dataset, found by what a user sees or hears.
 export const cardOf = (page: Page, name: string) => page.getByRole('article', { name, exact: true });

@@ -53,7 +53,7 @@ onS3(() => {
       const { blobs } = await openS3();
       const { presign } = blobs.presigning!;
       const { url } = await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1 });
-      await expect.poll(() => put(url, bytesOf(10)), { timeout: 10_000, interval: 500 }).toBe(403);
+      await expect.poll(() => put(url, bytesOf(10)), { interval: 500 }).toBe(403);
       expect((await presign('d/a', { sizeBytes: 10, expiresInSeconds: 1e7 })).expiresInSeconds).toBe(604_800);
     });
 
