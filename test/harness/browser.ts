@@ -12,6 +12,9 @@ const EXECUTABLES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
+/** For the browser and for a page on a busy machine. */
+const WAIT_MS = 60_000;
+
 const FLAGS = [
   // Chromium's own sandbox does not work as root, and the only pages that it loads are ours.
   '--no-sandbox',
@@ -34,7 +37,7 @@ export function whyNoBrowser(): string | undefined {
 }
 
 export function startBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS });
+  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS, timeout: WAIT_MS });
 }
 
 export interface Visit {
@@ -61,6 +64,7 @@ export async function visit(
 ): Promise<Visit> {
   const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
+  context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const browserErrors: string[] = [];
   page.on('pageerror', (error) => browserErrors.push(String(error)));
