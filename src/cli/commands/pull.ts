@@ -11,7 +11,7 @@ import {
   pullDocument,
   pullPlanDocument,
 } from '../pull/output.js';
-import { type PreparedPull, type PullTask, preparePull, runPull } from '../pull/run.js';
+import { intoLockedFolder, type PreparedPull, type PullTask, preparePull, runPull } from '../pull/run.js';
 import { addRemoteOptions, clientFrom, mustFind, type RemoteOptions, remoteFrom } from '../remote.js';
 import type { SyncPlan } from '../sync/compare.js';
 import { askAboutConflicts } from '../sync/conflicts.js';
@@ -92,7 +92,9 @@ async function pull(
     direction: pullDirection({ id, name }, { folder, url: options.url, replaces: options.replace === true }),
   };
   try {
-    await pullUntilStable(task, options);
+    await (options.dryRun
+      ? pullUntilStable(task, options)
+      : intoLockedFolder(task, () => pullUntilStable(task, options)));
   } finally {
     task.display.clear();
   }

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
 import { isFolder } from '../folder/read-folder.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { canAsk, confirms } from '../terminal/prompts.js';
@@ -47,6 +48,11 @@ export function requireFix(flags: FixFlags, names: readonly ('inPlace' | 'yes' |
  * @throws CommandError with 66 if the paths contain no file for a dataset; the signal's reason
  */
 export async function fixFiles(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
+  if (flags.dryRun) return fixUnlocked(paths, flags, task);
+  return withLockedFolders(await foldersOf(paths), task, () => fixUnlocked(paths, flags, task));
+}
+
+async function fixUnlocked(paths: readonly string[], flags: FixFlags, task: FixTask): Promise<FixReport> {
   const { display, signal } = task;
   const isQuiet = flags.json === true;
   if (!flags.dryRun) await Promise.all((await foldersOf(paths)).map(finishInterruptedFixes));

@@ -1,5 +1,6 @@
 import { type FixedFiles, fixBeforePush } from '../fix/fix-files.js';
 import type { PushFlags, PushTools } from '../push/push-flags.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { printJson } from '../terminal/print.js';
 import { canAsk } from '../terminal/prompts.js';
 import { readPairFolder } from './pair-folder.js';
@@ -14,7 +15,7 @@ import {
   printPairs,
   printPairsDryRun,
 } from './pairs-output.js';
-import { askAboutPairs, type PlannedPairs, planPairs, runPairs } from './push-pairs.js';
+import { askAboutPairs, type PlannedPairs, planPairs, runPairs, waitForPairs } from './push-pairs.js';
 
 /**
  * Pushes the sub-folders of a folder of pairs to a dataset each, links them, and prints what was done.
@@ -34,18 +35,25 @@ export async function pushPairsOnce(
   for (const { folder, path } of folders) {
     fixed.set(folder, (await fixBeforePush([path], flags, { ...tools, follow: flags.follow === true })).fixed);
   }
-  let pairs = planPairs(await preparePairs(flags, { name, folders, tools }), { skipsBad });
-  if (!isJson) printPairs(pairs, leftOut);
-  requireUnblocked(pairs, flags);
+  const planOnce = async () => {
+    const planned = planPairs(await preparePairs(flags, { name, folders, tools }), { skipsBad });
+    if (!isJson) printPairs(planned, leftOut);
+    requireUnblocked(planned, flags);
+    return planned;
+  };
   if (flags.dryRun) {
-    process.exitCode = pairsDryRunExitCode(pairs);
-    return isJson ? printJson(pairsDryRunDocument(pairs, { leftOut, fixed })) : printPairsDryRun(pairs);
+    const planned = await planOnce();
+    process.exitCode = pairsDryRunExitCode(planned);
+    return isJson ? printJson(pairsDryRunDocument(planned, { leftOut, fixed })) : printPairsDryRun(planned);
   }
-  if (!isJson && canAsk()) {
-    pairs = await askAboutPairs(pairs);
-    requireUnblocked(pairs, flags);
-  }
-  const ended = await runPairs(pairs, tools);
+  const paths = folders.map(({ path }) => path);
+  const { pairs, sent } = await withLockedFolders(paths, tools, async () => {
+    const planned = await planOnce();
+    const asked = isJson || !canAsk() ? planned : await askAboutPairs(planned);
+    requireUnblocked(asked, flags);
+    return { pairs: asked, sent: await runPairs(asked, tools) };
+  });
+  const ended = await waitForPairs(pairs, sent, tools);
   process.exitCode = pairsExitCode(ended);
   if (isJson) printJson(endedPairsDocument(pairs, ended, { leftOut, fixed }));
   else await printEndedPairs(ended);

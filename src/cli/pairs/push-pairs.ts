@@ -20,6 +20,13 @@ export interface EndedPart extends PartPush {
   readonly report: PushReport;
 }
 
+/** What a push of pairs has sent, removed and linked. */
+interface SentPairs extends Pick<EndedPairs, 'linked'> {
+  readonly target: Dataset;
+  readonly reports: ReadonlyMap<PairPart, PushReport>;
+  readonly isComplete: boolean;
+}
+
 /** What a push of pairs has done. */
 export interface EndedPairs {
   /** In the order target, controls, mask. */
@@ -67,14 +74,14 @@ export async function askAboutPairs(pairs: PlannedPairs): Promise<PlannedPairs> 
 
 /**
  * Sends controls and masks, links them, and sends the targets, so that no target is without its pair in between. Removals of
- * controls and masks come after those of targets, for the same reason. Then waits for READY.
+ * controls and masks come after those of targets, for the same reason.
  */
-export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTools): Promise<EndedPairs> {
+export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTools): Promise<SentPairs> {
   const targetPart = pairs.parts.find(({ part }) => part === 'target');
   const others = pairs.parts.filter((each) => each !== targetPart);
   const reports = new Map<PairPart, PushReport>();
   const run = async ({ part, task }: PartPush, plan: PushPlan) => {
-    const report = await runPush({ ...task, waits: false }, plan);
+    const report = await runPush(task, plan);
     reports.set(part, withEarlier(reports.get(part), report));
   };
   for (const each of others) await run(each, { ...each.prepared.plan, toRemove: [], toWithdraw: [] });
@@ -87,6 +94,15 @@ export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTool
     const { toRemove, toWithdraw } = each.prepared.plan;
     if (toRemove.length + toWithdraw.length > 0) await run(each, { ...each.prepared.plan, files: [], toSend: [] });
   }
+  return { target, linked, reports, isComplete };
+}
+
+/** Waits for READY, if the pushes wait for it and all files were sent. */
+export async function waitForPairs(
+  pairs: PlannedPairs,
+  { target, linked, reports, isComplete }: SentPairs,
+  { client, signal }: PushTools,
+): Promise<EndedPairs> {
   const [first] = pairs.parts;
   const ended =
     first?.task.waits && isComplete ? await waitFor(first.task, target) : await client.status(target.id, { signal });
@@ -94,7 +110,7 @@ export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTool
   for (const each of pairs.parts) {
     const report = reports.get(each.part);
     if (report === undefined) continue;
-    const dataset = each === targetPart ? ended : await client.status(report.dataset.id, { signal });
+    const dataset = each.part === 'target' ? ended : await client.status(report.dataset.id, { signal });
     parts.push({ ...each, report: { ...report, dataset } });
   }
   return { target: ended, parts, linked };

@@ -9,6 +9,7 @@ import { receiveFiles } from '../../service/mount/receive/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
 import { commonChanges, type Decisions, type SyncPlan, type SyncRules, syncPlanOf } from '../sync/compare.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
@@ -62,6 +63,20 @@ export interface PullReport {
   /** Files that were left alone because both sides have changed them, some perhaps during the pull. */
   readonly conflicts: readonly string[];
   readonly bytes: number;
+}
+
+/** Runs a pull while no other command uses its folder. A missing folder is created, and removed again if it stays empty. */
+export async function intoLockedFolder(task: PullTask, pull: () => Promise<void>): Promise<void> {
+  const { folder } = task;
+  const created = await makeFolders(folder).catch((error) => {
+    throw unusableFolder(folder, error);
+  });
+  try {
+    await withLockedFolders([folder], task, pull);
+  } finally {
+    // `rmdir` fails for a folder with files.
+    if (created !== undefined) await rmdir(folder).catch(() => {});
+  }
 }
 
 /** Reads the manifest and the folder, and compares the two. Changes nothing. */
@@ -150,48 +165,43 @@ async function fetchFiles(
   onReceived: (file: MountFile, isInstalled: boolean) => void,
 ): Promise<void> {
   const partial = join(folder, PARTIAL_FOLDER);
-  const created = await makePartialFolder(partial);
+  await makePartialFolder(partial);
   const totalBytes = bytesOf(all);
   let [doneBytes, doneFiles] = [totalBytes - bytesOf(files), all.length - files.length];
   const report = () => {
     const progress = { totalFiles: all.length, doneFiles, totalBytes, doneBytes };
     display.update(() => [`${printable(name)}  ${transferLine(progress)}`]);
   };
-  try {
-    await receiveFiles(partial, files, source, {
-      started: new Set(await readdir(partial)),
-      connections: CONNECTIONS,
-      nameOf: partialNameOf,
-      signal,
-      onBytes: (bytes) => {
-        doneBytes += bytes;
-        report();
-      },
-      onFile: (file) => {
-        const entry = local.get(file.filename);
-        const path = entry?.path ?? join(folder, file.filename);
-        onReceived(file, installFile(join(partial, partialNameOf(file)), path, entry?.version));
-        doneFiles++;
-        report();
-      },
-    });
-    await removePartialFolder(partial);
-  } finally {
-    // Removes a new folder that stayed empty; `rmdir` fails for one with files.
-    if (created !== undefined && created !== partial) await rmdir(folder).catch(() => {});
-  }
+  await receiveFiles(partial, files, source, {
+    started: new Set(await readdir(partial)),
+    connections: CONNECTIONS,
+    nameOf: partialNameOf,
+    signal,
+    onBytes: (bytes) => {
+      doneBytes += bytes;
+      report();
+    },
+    onFile: (file) => {
+      const entry = local.get(file.filename);
+      const path = entry?.path ?? join(folder, file.filename);
+      onReceived(file, installFile(join(partial, partialNameOf(file)), path, entry?.version));
+      doneFiles++;
+      report();
+    },
+  });
+  await removePartialFolder(partial);
 }
 
 function bytesOf(files: readonly MountFile[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-/** @returns the topmost folder that was created. @throws CommandError with 73 */
-async function makePartialFolder(path: string): Promise<string | undefined> {
+/** @throws CommandError with 73 */
+async function makePartialFolder(path: string): Promise<void> {
   try {
-    const created = await makeFolders(path);
+    await makeFolders(path);
     // A link could lead to files of a person.
-    if ((await lstat(path)).isDirectory()) return created;
+    if ((await lstat(path)).isDirectory()) return;
   } catch (error) {
     const message = `${dirname(path)} can't be written: ${errorMessage(error)}.`;
     throw new CommandError(EXIT.cannotCreate, message, { cause: error });

@@ -1,6 +1,7 @@
 import type { FixedFiles } from '../fix/fix-files.js';
 import { totalsOf } from '../folder/report.js';
 import { askAboutConflicts, printConflicts } from '../sync/conflicts.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { painterOf, print, printJson } from '../terminal/print.js';
 import { canAsk } from '../terminal/prompts.js';
@@ -9,26 +10,36 @@ import { dryRunDocument, dryRunExitCode, printDryRun } from './dry-run.js';
 import { conflictsOf, planLines, printKept, printPushReport, pushDocument, pushExitCode } from './output.js';
 import type { PushPlan } from './plan.js';
 import { type PreparedPush, type PushTask, preparePush } from './prepare.js';
-import { type PushReport, runPush } from './run.js';
+import { type PushReport, runPush, waitForEnd } from './run.js';
 
 /** Pushes files to one dataset, and prints what was done. @throws CommandError with 65 if errors prevent it */
 export async function pushOnce(
   task: PushTask,
   { isJson, isDryRun, fixed }: { isJson: boolean; isDryRun: boolean; fixed: FixedFiles },
 ): Promise<void> {
-  const prepared = await preparePush(task);
-  if (!isJson) printPlan(prepared.plan);
-  if (prepared.plan.blockers.length > 0) throw blockedError(prepared.plan.blockers);
   if (isDryRun) {
+    const prepared = await planOnce(task, isJson);
     process.exitCode = dryRunExitCode(prepared);
     return isJson ? printJson({ ...fixed, ...dryRunDocument(task, prepared) }) : printDryRun(task, prepared);
   }
-  const plan = isJson || !canAsk() ? prepared.plan : await askedPlan(task, prepared);
-  if (plan.blockers.length > 0) throw blockedError(plan.blockers);
-  const report = await runPush(task, plan);
+  const { prepared, plan, sent } = await withLockedFolders(task.pair.folders, task, async () => {
+    const planned = await planOnce(task, isJson);
+    const asked = isJson || !canAsk() ? planned.plan : await askedPlan(task, planned);
+    if (asked.blockers.length > 0) throw blockedError(asked.blockers);
+    return { prepared: planned, plan: asked, sent: await runPush(task, asked) };
+  });
+  const report = await waitForEnd(task, plan, sent);
   process.exitCode = pushExitCode(plan, report);
   if (isJson) return printJson({ ...fixed, ...pushDocument(plan, report, task.directionTo(report.dataset)) });
   await printEnded(task, prepared, { plan, report });
+}
+
+/** Plans a push, and prints what it is about. @throws CommandError with 65 if errors prevent it */
+async function planOnce(task: PushTask, isJson: boolean): Promise<PreparedPush> {
+  const prepared = await preparePush(task);
+  if (!isJson) printPlan(prepared.plan);
+  if (prepared.plan.blockers.length > 0) throw blockedError(prepared.plan.blockers);
+  return prepared;
 }
 
 /** Prints the numbers of files and their problems. */

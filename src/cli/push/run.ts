@@ -34,7 +34,7 @@ export interface PushReport {
   readonly conflicts: readonly string[];
 }
 
-/** Creates the dataset if it is new, sends missing files, removes files as planned, and waits for the status. */
+/** Creates the dataset if it is new, sends missing files, and removes files as planned. */
 export async function runPush(task: PushTask, plan: PushPlan): Promise<PushReport> {
   const { client, signal, display, name, concurrency } = task;
   let counts: FileCounts = { totalFiles: plan.files.length, finishedFiles: 0, failedFiles: 0 };
@@ -58,8 +58,7 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
       const isComplete = result.failed.length === 0;
       const removal = isComplete ? await removeFiles(task, dataset, plan) : { removed: [], changed: [] };
       display.clear();
-      const ended =
-        task.waits && isComplete ? await waitFor(task, dataset) : await client.status(dataset.id, { signal });
+      const ended = await client.status(dataset.id, { signal });
       const conflicts = [...new Set([...plan.sync.conflicts, ...changed, ...removal.changed])].sort();
       return { dataset: ended, result, removed: removal.removed, conflicts };
     });
@@ -67,6 +66,24 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
     throw withAdvice(error, counts, name);
   } finally {
     display.clear();
+  }
+}
+
+/** The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was. */
+export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushReport): Promise<PushReport> {
+  if (!task.waits || report.result.failed.length > 0) return report;
+  const { stored, unchanged } = report.result;
+  const counts = {
+    totalFiles: plan.files.length,
+    finishedFiles: stored.length + unchanged.length,
+    failedFiles: 0,
+  };
+  try {
+    return { ...report, dataset: await waitFor(task, report.dataset) };
+  } catch (error) {
+    throw withAdvice(error, counts, task.name);
+  } finally {
+    task.display.clear();
   }
 }
 

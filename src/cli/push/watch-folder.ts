@@ -6,13 +6,15 @@ import { printPullReport, pullDocument } from '../pull/output.js';
 import { type PullTask, preparePull, runPull } from '../pull/run.js';
 import { Changes } from '../sync/changes.js';
 import { conflictLines } from '../sync/conflicts.js';
+import { withLockedFolders } from '../sync/lock-folders.js';
 import { keptLines } from '../sync/report.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
 import { painterOf, print } from '../terminal/print.js';
 import { jsonText } from '../../json-text.js';
 import { conflictsOf, planLines, printPushReport, pushDocument } from './output.js';
 import { type PreparedPush, type PushTask, preparePush } from './prepare.js';
-import { runPush } from './run.js';
+import type { PushPlan } from './plan.js';
+import { type PushReport, runPush } from './run.js';
 
 /** The pause before another attempt when the service does not answer. */
 const RETRY_MS = 5000;
@@ -74,21 +76,12 @@ class FolderWatch {
   /** @param changed fires at the next change, and ends the wait for READY */
   async push(changed: AbortSignal): Promise<void> {
     const { signal, isJson, pullOf, newClient } = this.#task;
-    // The wait for READY is below, since the next change ends it.
-    const task = { ...this.#task, client: newClient(), waits: false };
-    const prepared = await preparePush(task);
-    const { plan } = prepared;
-    if (pullOf !== undefined && this.#dataset !== undefined && prepared.dataset?.id !== this.#dataset.id) {
-      throw new DatasetDeleted(EXIT.noInput, `the dataset "${this.#dataset.name}" was deleted.`);
-    }
-    if (!isJson) await this.#printPlan(prepared);
-    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
-    if (plan.blockers.length > 0) return;
-    const conflicts = plan.sync.conflicts.join();
-    const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
-    if (this.#dataset !== undefined && isIdle && conflicts === this.#conflicts) return;
-    const report = await runPush(task, plan);
+    const task = { ...this.#task, client: newClient() };
+    const sent = await withLockedFolders(task.pair.folders, task, () => this.#send(task));
+    if (sent === undefined) return;
+    const { plan, report } = sent;
     let { dataset } = report;
+    // Outside of the lock, since the next change ends it.
     if (pullOf === undefined) {
       const either = AbortSignal.any([signal, changed]);
       dataset = await task.client.waitUntilReady(dataset.id, { signal: either }).catch((error) => {
@@ -97,10 +90,26 @@ class FolderWatch {
       });
     }
     this.#dataset = dataset;
-    this.#conflicts = conflicts;
+    this.#conflicts = conflictsIn(plan);
     const ended = { ...report, dataset };
     if (isJson) print(jsonText(pushDocument(plan, ended, task.directionTo(dataset))));
     else printPushReport(plan, ended);
+  }
+
+  /** @returns `undefined` if there is nothing to send or remove */
+  async #send(task: PushTask): Promise<{ plan: PushPlan; report: PushReport } | undefined> {
+    const { isJson, pullOf } = this.#task;
+    const prepared = await preparePush(task);
+    const { plan } = prepared;
+    if (pullOf !== undefined && this.#dataset !== undefined && prepared.dataset?.id !== this.#dataset.id) {
+      throw new DatasetDeleted(EXIT.noInput, `the dataset "${this.#dataset.name}" was deleted.`);
+    }
+    if (!isJson) await this.#printPlan(prepared);
+    // Blockers concern the whole folder, such as captions without any image; the next change may remove them.
+    if (plan.blockers.length > 0) return undefined;
+    const isIdle = plan.toSend.length + plan.toRemove.length + plan.toWithdraw.length === 0;
+    if (this.#dataset !== undefined && isIdle && conflictsIn(plan) === this.#conflicts) return undefined;
+    return { plan, report: await runPush(task, plan) };
   }
 
   /** Prints what is left out, kept or in conflict, unless the previous plan had it too. */
@@ -120,18 +129,28 @@ class FolderWatch {
 
   /** Fetches what was changed in the dataset. */
   async pull(): Promise<void> {
-    const { pullOf, isJson, client } = this.#task;
+    const { pullOf, isJson, client, pair } = this.#task;
     if (pullOf === undefined || this.#dataset === undefined) return;
     this.#changes.follow(client, this.#dataset.id);
     const task = pullOf(this.#dataset);
-    const prepared = await preparePull(task);
-    const { plan } = prepared;
-    if (plan.write.length + plan.remove.length === 0) return;
-    const report = await runPull(task, prepared, plan);
+    const pulled = await withLockedFolders(pair.folders, task, async () => {
+      const prepared = await preparePull(task);
+      const { write, remove } = prepared.plan;
+      return write.length + remove.length === 0
+        ? undefined
+        : { prepared, report: await runPull(task, prepared, prepared.plan) };
+    });
     task.display.clear();
+    if (pulled === undefined) return;
+    const { prepared, report } = pulled;
+    const { plan } = prepared;
     if (isJson) print(jsonText(pullDocument(prepared, plan, { report, task })));
     else printPullReport(prepared, plan, { report, task });
   }
+}
+
+function conflictsIn({ sync }: PushPlan): string {
+  return sync.conflicts.join();
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LinkSlot } from '../../dataset/dataset.js';
@@ -7,6 +7,7 @@ import { hasErrno } from '../../dataset/errors.js';
 import type { MediaChoice } from '../../dataset/train/training-dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { ITEMS_PER_PIECE, type Pieces } from '../../pieces.js';
+import { bootId } from '../../storage/boot-id.js';
 import { openRegularFile, readRegularFile, UnreadableFile } from '../../storage/regular-file.js';
 
 /** The trainer skips names that begin with a dot (ai-toolkit `toolkit/data_loader.py:437-441`). */
@@ -224,14 +225,6 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await rm(temporary, { force: true });
   await writeFile(temporary, text, { flag: 'wx', flush: true });
   await rename(temporary, path);
-}
-
-/** The kernel's random ID of the current boot (random(4)); `null` on other systems than Linux. */
-export async function bootId(): Promise<string | null> {
-  return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
-    (text) => text.trim(),
-    () => null,
-  );
 }
 
 /** Lower-case hexadecimal. @throws UnreadableFile; the system's errors */

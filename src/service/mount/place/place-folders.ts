@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../../../dataset/errors.js';
 import type { MediaChoice } from '../../../dataset/train/training-dataset.js';
+import { bootId } from '../../../storage/boot-id.js';
 import { makeFolders } from '../../../storage/make-folders.js';
 import { syncFolder } from '../../../storage/sync-folder.js';
 import { packageVersion } from '../../../version.js';
@@ -16,7 +17,6 @@ import {
 } from '../mount-paths.js';
 import { DatasetChanged, MountError } from '../mount-source.js';
 import {
-  bootId,
   type FolderState,
   folderStateOf,
   type MountLayout,

@@ -1,0 +1,169 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { acquireLock } from '../../../src/storage/lock-file.js';
+import type { Api } from '../../harness/api.js';
+import { startCommand } from '../../harness/command.js';
+import { folderWith, pairsOf } from '../../harness/folder.js';
+import { newRoot } from '../../harness/mounting.js';
+import { startProxy } from '../../harness/proxy.js';
+import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
+
+const LOCK = '.trainyard-sync.lock';
+const NOBODY = 65534;
+
+let server: TestServer;
+let api: Api;
+beforeAll(async () => {
+  server = await startServer({ 'caption-grace-seconds': 0 });
+  api = await server.api();
+});
+afterAll(() => discardServer(server));
+
+let names = 0;
+const newName = () => `locked ${++names}`;
+
+async function newMachine(url = server.url, uid?: number) {
+  const home = await newRoot();
+  await chmod(home, 0o777);
+  const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: api.token, XDG_CONFIG_HOME: home };
+  const start = (...args: string[]) => startCommand(args, { env, ...(uid !== undefined && { uid }) });
+  return { start, run: (...args: string[]) => start(...args).ended };
+}
+
+const lockOf = (folder: string) => acquireLock(join(folder, LOCK), { signal: new AbortController().signal });
+
+async function namesIn(folder: string): Promise<string[]> {
+  const { datasets } = (await api.list()).body;
+  const { id } = datasets.find(({ name }) => name === basename(folder))!;
+  return (await api.status(id)).body.files.map(({ filename }) => filename).sort();
+}
+
+/** Leaves a lock behind as a process that was killed does. */
+async function abandonLock(folder: string): Promise<void> {
+  await lockOf(folder);
+  const path = join(folder, LOCK);
+  const { pid } = spawnSync('true');
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), pid }));
+}
+
+describe('several commands at once', () => {
+  test('that pull into one folder, and push it, find no conflicts and lose nothing', async () => {
+    const { run } = await newMachine();
+    const source = await folderWith(await pairsOf(30), newName());
+    expect((await run('push', source)).code).toBe(0);
+    const folder = join(await newRoot(), 'pulled', basename(source));
+    const pulls = await Promise.all(Array.from({ length: 4 }, () => run('pull', basename(source), folder, '--json')));
+    expect(pulls.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(pulls.map((each) => each.json().pulled.length).sort()).toEqual([0, 0, 0, 60]);
+    await Promise.all(
+      (await readdir(folder)).filter((name) => /^0.*txt$/.test(name)).map((name) => rm(join(folder, name))),
+    );
+    const both = await Promise.all([
+      run('pull', basename(source), folder, '--theirs', '--json'),
+      run('push', folder, '--json'),
+      run('pull', basename(source), folder, '--json'),
+      run('push', folder, '--json'),
+    ]);
+    expect(both.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(await readdir(folder)).toEqual((await readdir(source)).sort());
+    expect(await namesIn(folder)).toEqual((await readdir(source)).sort());
+  });
+
+  test.each([['push'], ['pull'], ['check']])(
+    '%s waits for the other, says for which, and can be interrupted',
+    async (what) => {
+      const { run, start } = await newMachine();
+      const folder = await folderWith(await pairsOf(2), newName());
+      expect((await run('push', folder)).code).toBe(0);
+      await writeFile(join(folder, '01.txt'), Buffer.from('\ufeffa wagon', 'utf16le'));
+      const args = {
+        push: ['push', folder, '--fix'],
+        pull: ['pull', basename(folder), folder],
+        check: ['check', folder, '--fix'],
+      }[what]!;
+      const release = await lockOf(folder);
+      const [waiting, interrupted] = [start(...args), start(...args)];
+      for (const each of [waiting, interrupted]) {
+        await eventually(() => (each.stderr().includes(`(process ${process.pid})`) ? true : undefined));
+      }
+      interrupted.process.kill('SIGINT');
+      expect((await interrupted.ended).code).toBe(130);
+      expect(waiting.process.exitCode).toBe(null);
+      await release();
+      expect((await waiting.ended).code).toBe(0);
+      expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
+    },
+  );
+
+  test('of which one was killed: the others go on, and complete its work', async () => {
+    const { run } = await newMachine();
+    const source = await folderWith(await pairsOf(5), newName());
+    expect((await run('push', source)).code).toBe(0);
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = join(await newRoot(), 'folder');
+    const killed = (await newMachine(proxy.url)).start('pull', basename(source), folder);
+    proxy.rule(async ({ pathname }) => {
+      if (!pathname.endsWith('/archive')) return undefined;
+      killed.process.kill('SIGKILL');
+      await killed.ended;
+      return undefined;
+    });
+    await killed.ended;
+    expect(await readdir(folder)).toContain(LOCK);
+    const { code, stderr, json } = await run('pull', basename(source), folder, '--json');
+    expect([code, stderr, json().pulled.length]).toEqual([0, '', 10]);
+    expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
+  });
+
+  test('push --watch has the lock only while it transfers', async () => {
+    const { run, start } = await newMachine();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const watching = start('push', folder, '--watch');
+    await eventually(() => (watching.stderr().includes('Watching') ? true : undefined));
+    expect(await readdir(folder)).not.toContain(LOCK);
+    const release = await lockOf(folder);
+    await writeFile(join(folder, '01.txt'), 'edited');
+    await eventually(() => (watching.stderr().includes(`(process ${process.pid})`) ? true : undefined));
+    await release();
+    await eventually(() => (/Sent 1 caption/.test(watching.stdout()) ? true : undefined));
+    expect((await run('pull', basename(folder), folder)).code).toBe(0);
+    watching.process.kill('SIGINT');
+    expect((await watching.ended).code).toBe(0);
+  });
+});
+
+describe('a folder', () => {
+  test('that a user can only read is pushed, also with the lock of a killed command in it', async () => {
+    const { run } = await newMachine(server.url, NOBODY);
+    for (const isAbandoned of [false, true]) {
+      const folder = await folderWith(await pairsOf(2), newName());
+      if (isAbandoned) await abandonLock(folder);
+      for (let at = folder; at !== '/tmp' && at !== '/'; at = join(at, '..')) await chmod(at, 0o755);
+      expect((await run('push', folder)).code).toBe(0);
+      expect(await namesIn(folder)).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
+    }
+  });
+
+  test('that is renamed while a command waits for it ends the command in words', async () => {
+    const { start } = await newMachine();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const release = await lockOf(folder);
+    const waiting = start('push', folder);
+    await eventually(() => (waiting.stderr().includes('Waiting for') ? true : undefined));
+    await rename(folder, `${folder} renamed`);
+    const { code, stderr } = await waiting.ended;
+    expect([code, stderr]).toEqual([66, expect.stringContaining('was removed or renamed meanwhile')]);
+    await release();
+  });
+
+  test('with something else under the name of the lock ends the command in words', async () => {
+    const { run } = await newMachine();
+    const folder = await folderWith({ ...(await pairsOf(1)), [`${LOCK}/mine.txt`]: 'a file of a person' }, newName());
+    const { code, stderr } = await run('push', folder);
+    expect([code, stderr]).toEqual([73, expect.stringContaining('is in the way')]);
+    expect(await readFile(join(folder, LOCK, 'mine.txt'), 'utf8')).toBe('a file of a person');
+  });
+});
