@@ -4,13 +4,13 @@ import { abortable, errorOf, untilAborted } from './answer/answer-body.js';
 import { compareContent, openFile, type PushFile } from './push-file.js';
 import { PushCounter, type PushListeners, type PushResult } from './push-progress.js';
 import type { CallOptions, WriteOptions } from './requests.js';
-import { withRetries } from './retry.js';
+import { delayBefore, sleep, withRetries } from './retry.js';
 import { TrainyardError } from './trainyard-error.js';
 
 const DEFAULT_CONCURRENCY = 4;
 
 /** Links requested for one file before it fails. */
-const MAX_LINKS = 3;
+const MAX_LINKS = 5;
 
 /** Sends a body to a link, and reports how many of its bytes have been sent. Must not throw for an HTTP status. */
 export type SendBody = (
@@ -69,7 +69,13 @@ export async function pushFiles(
   // The service makes no links for empty files; `upload` sends them.
   const nonEmpty = missing.filter((file) => file.size > 0);
   const { links, rejected } = await reserve(calls, id, nonEmpty, { ifMatch, signal });
-  for (const [file, error] of rejected) progress.finish(file, error);
+  // Another client may be storing the same bytes at the same time. One request at the end tells for all of these files.
+  const contested = new Map<PushFile, Error>();
+  const finishFailed = (file: PushFile, error: Error) => {
+    if (isContested(error)) contested.set(file, error);
+    else progress.finish(file, error);
+  };
+  for (const [file, error] of rejected) finishFailed(file, error);
 
   const sendOnce = async (file: PushFile, attemptSignal: AbortSignal | undefined): Promise<void> => {
     progress.sent(file, 0);
@@ -103,6 +109,9 @@ export async function pushFiles(
         if (status === 409 && (await isStored(file))) return;
         // 403: the link has expired or was replaced by a newer one. 409: it has been used.
         if ((status !== 403 && status !== 409) || used >= MAX_LINKS) throw error;
+        // Another client uploads the same file: each new link ends the other's upload, so one of the two has to wait.
+        if (error instanceof TrainyardError && error.code === 'link_withdrawn')
+          await sleep(delayBefore(used, error), signal);
         const renewed = await reserve(calls, id, [file], { ifMatch, signal });
         const link = renewed.links.get(file);
         if (link === undefined) throw renewed.rejected.get(file) ?? error;
@@ -111,7 +120,7 @@ export async function pushFiles(
     }
   };
   await forEachConcurrent(missing, concurrency, async (file) => {
-    if (progress.isFinished(file)) return;
+    if (progress.isFinished(file) || contested.has(file)) return;
     signal?.throwIfAborted();
     try {
       await sendFile(file);
@@ -121,13 +130,20 @@ export async function pushFiles(
       // Ends the push if the service does not answer or the dataset is gone; otherwise every file would fail in turn.
       if (mayConcernAllFiles(error)) await calls.status(id, { signal });
       if (error instanceof TrainyardError && error.status === 507) throw error;
-      progress.finish(file, error instanceof Error ? error : new Error(String(error)));
+      finishFailed(file, error instanceof Error ? error : new Error(String(error)));
       // The reservation of a file that can't be read would keep the dataset UPLOADING until its link expires.
       // Services other than trainyard can't withdraw it.
       if (!isServiceError(error)) await calls.withdraw(id, file.name, { signal }).catch(() => {});
       signal?.throwIfAborted();
     }
   });
+  if (contested.size > 0) {
+    const now = await storedFiles(calls, id, { signal });
+    for (const [file, error] of contested) {
+      const isThere = (await compareContent(file, now.get(storedName(file)))) === 'same';
+      progress.finish(file, isThere ? 'unchanged' : error);
+    }
+  }
   return progress.result();
 }
 
@@ -206,6 +222,11 @@ function errorsByFilename({ status, errorCode, detail }: TrainyardError): Map<st
 /** True for an answer of the service and for the `TypeError` that `fetch` throws without one; false for local errors. */
 function isServiceError(error: unknown): boolean {
   return error instanceof TrainyardError || error instanceof TypeError;
+}
+
+/** True if another client has changed the file, or has reserved or used up its links. */
+function isContested(error: Error): boolean {
+  return error instanceof TrainyardError && [403, 409, 412].includes(error.status);
 }
 
 /** True for service errors that may occur for other files too; a 412, 413, 415 or 422 concerns one file. */

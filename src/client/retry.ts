@@ -52,7 +52,8 @@ function isTimeout(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'TimeoutError';
 }
 
-function delayBefore(attempt: number, error: unknown): number {
+/** The pause after a failed attempt, in milliseconds. */
+export function delayBefore(attempt: number, error: unknown): number {
   const retryAfter = error instanceof TrainyardError ? error.retryAfterSeconds : undefined;
   const longest = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS);
   return retryAfter === undefined

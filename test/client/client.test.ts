@@ -365,6 +365,25 @@ describe('push', () => {
     expect(await (await client.file(dataset.id, 'a.txt')).text()).toBe('train');
   });
 
+  test('counts as unchanged what another client stores with the same bytes meanwhile', async () => {
+    const other = clientAt(server.url);
+    const dataset = await other.create();
+    const own = fileOf('3.txt', 'a wagon of this client');
+    const files = [...(await pairs(2)), own];
+    const isFirst = (method: string) => proxy.requests(method, '').length === 1;
+    proxy.rule(async ({ method }) => {
+      if (method === 'POST' && isFirst('POST'))
+        await other.push(dataset, [files[0]!, fileOf('3.txt', 'a wagon of another client')]);
+      if (method === 'PUT' && isFirst('PUT')) await other.push(dataset, files.slice(1, -1));
+      return undefined;
+    });
+    const ifMatch = Object.fromEntries(files.map(({ name }) => [name, null]));
+    const { stored, unchanged, failed } = await clientAt(proxy.url).push(dataset, files, { ifMatch, concurrency: 1 });
+    expect([stored, unchanged.toSorted()]).toEqual([[], namesOf(files.slice(0, -1))]);
+    expect(failed).toMatchObject([{ name: '3.txt', error: { status: 412 } }]);
+    expect(proxy.requests('GET', '')).toHaveLength(2);
+  });
+
   test('sends the other files if the service rejects some names of the batch', async () => {
     const client = clientAt(proxy.url);
     const dataset = await client.create();

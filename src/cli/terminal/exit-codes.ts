@@ -113,7 +113,9 @@ export function endingOf(error: unknown): { code: number; message: string } {
   }
   if (error instanceof CommandError) return { code: error.exitCode, message: error.message };
   if (error instanceof TrainyardError) {
-    return { code: exitCodeOfStatus(error.status), message: printable(error.message) };
+    // Another client uploads the same file at this moment.
+    const code = error.code === 'link_withdrawn' ? EXIT.temporaryFailure : exitCodeOfStatus(error.status);
+    return { code, message: printable(error.message) };
   }
   if (error instanceof MountError) return { code: MOUNT_EXIT[error.code], message: error.message };
   if (error instanceof ServiceError) return { code: exitCodeOfService(error), message: error.message };
