@@ -39,6 +39,11 @@ export function hiddenFramesOf(
   return hidden;
 }
 
+/** The time of a track at which its edit list begins, in units of the track; 0 without one. */
+export function shownFrom(file: FileBytes, track: Box): number {
+  return shownPart(file, track)?.start ?? 0;
+}
+
 /** The only part of a track that is shown, in units of the track and of the movie; `undefined` if it has none or several. */
 function shownPart(file: FileBytes, track: Box): { start: number; duration: number } | undefined {
   const edits = firstBox(file, track, 'edts');

@@ -20,6 +20,9 @@ export interface FragmentedTrack {
   readonly walk: FrameWalk | undefined;
   samples: number;
   duration: number;
+  /** The times at which the first of its samples in fragments is shown and the last one ends, without an edit list. */
+  starts: number | undefined;
+  ends: number;
 }
 
 const BASE_OFFSET = 0x1;
@@ -51,6 +54,7 @@ export function readFragment(
     const header = firstBox(file, traf, 'tfhd');
     if (header === undefined) throw new StructureError('is damaged: one of its fragments belongs to no track');
     const { track, base, defaults } = readTrackHeader(file, header, { fragment, tracks: movie.tracks });
+    let time = track && (decodeTime(file, traf) ?? track.ends);
     const check = track?.walk && (track.walk.checkFor(defaults.description) ?? track.walk.checkFor(1));
     for (const run of boxesOf(file, traf)) {
       if (run.type !== 'trun') continue;
@@ -60,12 +64,21 @@ export function readFragment(
       if (start < 0) throw outside();
       file.requireSize(end);
       if (samples.bytes > 0 && !movie.media.contains(start, end)) throw outside();
-      if (track === undefined) continue;
+      if (track === undefined || time === undefined) continue;
       track.samples += samples.count;
       track.duration += samples.duration;
+      track.starts ??= time + samples.firstOffset;
+      time += samples.duration;
+      track.ends = time;
       if (check !== undefined) checkFrames(track.walk, check, { start, ...samples });
     }
   }
+}
+
+/** The time of the first sample of a fragment; `undefined` if it follows the fragment before it. */
+function decodeTime(file: FileBytes, traf: Box): number | undefined {
+  const box = firstBox(file, traf, 'tfdt');
+  return box && uintAt(file, box.payload + 4, file.at(box.payload, 1)[0] === 1 ? 8 : 4);
 }
 
 function outside(): StructureError {
@@ -120,7 +133,8 @@ function readRun(wholeFile: FileBytes, run: Box, defaults: SampleDefaults) {
   if ((flags & FIRST_FLAGS) !== 0) at += 4;
   const hasDurations = (flags & SAMPLE_DURATION) !== 0;
   const hasSizes = (flags & SAMPLE_BYTES) !== 0;
-  const fields = [hasDurations, hasSizes, (flags & SAMPLE_FLAGS) !== 0, (flags & SAMPLE_COMPOSITION) !== 0];
+  const hasOffsets = (flags & SAMPLE_COMPOSITION) !== 0;
+  const fields = [hasDurations, hasSizes, (flags & SAMPLE_FLAGS) !== 0, hasOffsets];
   const entryBytes = 4 * fields.filter(Boolean).length;
   const list = at;
   if (list + count * entryBytes > run.end) {
@@ -129,8 +143,9 @@ function readRun(wholeFile: FileBytes, run: Box, defaults: SampleDefaults) {
   const sizeAt = hasDurations ? 4 : 0;
   const bytesOf = (index: number): number =>
     hasSizes ? wholeFile.at(list + index * entryBytes + sizeAt, 4).readUInt32BE(0) : defaults.bytes;
+  const firstOffset = hasOffsets && count > 0 ? wholeFile.at(list + entryBytes - 4, 4).readInt32BE(0) : 0;
   if (!hasDurations && !hasSizes) {
-    return { offset, count, bytes: count * defaults.bytes, duration: count * defaults.duration, bytesOf };
+    return { offset, count, bytes: count * defaults.bytes, duration: count * defaults.duration, bytesOf, firstOffset };
   }
   let [bytes, duration] = [0, 0];
   for (let sample = 0; sample < count; sample++) {
@@ -138,5 +153,5 @@ function readRun(wholeFile: FileBytes, run: Box, defaults: SampleDefaults) {
     duration += hasDurations ? entry.readUInt32BE(0) : defaults.duration;
     bytes += hasSizes ? entry.readUInt32BE(sizeAt) : defaults.bytes;
   }
-  return { offset, count, bytes, duration, bytesOf };
+  return { offset, count, bytes, duration, bytesOf, firstOffset };
 }

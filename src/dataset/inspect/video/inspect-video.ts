@@ -3,9 +3,10 @@ import { type Warning, warningIn } from '../../problems.js';
 import type { FileBytes } from '../byte-source.js';
 import { contentDiffers, type DetectedContent } from '../detect-content.js';
 import type { Inspection } from '../inspection.js';
-import { InspectionError } from '../inspection-error.js';
+import { formatCount, InspectionError } from '../inspection-error.js';
+import { readAvi } from './avi.js';
 import { shownName } from './codec/video-codecs.js';
-import { readMatroska } from './matroska.js';
+import { readMatroska } from './matroska/matroska.js';
 import { readMp4 } from './mp4.js';
 import { type Movie, type Track, videoFactsOf } from './video-facts.js';
 
@@ -37,8 +38,12 @@ export function inspectVideo(
   const warnings: Warning[] = [];
   if (mediaTypeOf(filename)?.format !== format) warnings.push(contentDiffers(named, content));
   const parse = PARSERS[format];
+  const warnOf = (doubt: string | undefined): void => {
+    if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt}`));
+  };
   if (parse === undefined) {
-    file.requireSize(declaredEnd(file, format));
+    if (format === 'avi') warnOf(doubtAboutFrameCount(readAvi(file)));
+    else file.requireSize(declaredEnd(file, format));
     const advice = 'Convert it to MP4 to have all of it checked.';
     const message = `${shown} is ${content.description}, of which only the header is checked. ${advice}`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
@@ -52,45 +57,43 @@ export function inspectVideo(
   }
   const facts = videoFactsOf(movie, video);
   warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', notDecoded(shown, video)));
-  const doubt = doubtAboutDuration(movie, video) ?? doubtAboutHiddenFrames(video);
-  if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt}`));
+  warnOf(doubtAboutFrameCount(video) ?? doubtAboutHiddenFrames(video));
   return { ok: true, contentType, facts: { kind: 'video', format, ...facts }, warnings };
 }
 
-/** How far the duration in the header may be from that of the frames: sound may be longer, and the last frame last long. */
-const DURATION_FACTOR = 1.5;
-const DURATION_SECONDS = 1;
+/** Fewer are a frame or two at a cut, or a little sound after the last frame, which most clips have. */
+const MIN_REPEATED_FRAMES = 2;
+const MIN_REPEATED_SHARE = 0.05;
+/** Frames that the trainer leaves out do no harm to the others, and VP8 has hidden ones, which no reader counts. */
+const MIN_OMITTED_SHARE = 1 / 3;
 
-const COPY_ADVICE = 'Export it again, or copy it with ffmpeg and the options "-c copy -shortest".';
+const MP4_ADVICE = 'Export it again as an ordinary MP4 file, or convert it to one with ffmpeg.';
 
 /**
- * The trainer spreads the frames that it reads over the number that OpenCV derives from the duration (ai-toolkit
- * `toolkit/dataloader_mixins.py`, `load_and_process_video`). Without a duration that number is negative.
+ * The trainer spreads the frames that it reads over the number that OpenCV takes from the header (ai-toolkit
+ * `toolkit/dataloader_mixins.py`, `load_and_process_video`), and in place of one that is not there reads one before it.
  */
-function doubtAboutDuration(
-  { headerSeconds }: Movie,
-  { frames, seconds, frameSeconds = 0 }: Track,
-): string | undefined {
-  if (headerSeconds === undefined || frames < 2) return undefined;
-  if (headerSeconds === 0)
-    return `has no duration in its header, so the trainer would read its first frame alone. ${COPY_ADVICE}`;
-  const clipSeconds = frameSeconds > 0 ? frames * frameSeconds : seconds;
-  const [shorter, longer] = [headerSeconds, clipSeconds].sort((a, b) => a - b) as [number, number];
-  if (longer <= DURATION_FACTOR * shorter + DURATION_SECONDS) return undefined;
-  return `has frames for ${shownSeconds(clipSeconds)}, but its header says ${shownSeconds(headerSeconds)}, by which the trainer chooses the frames that it reads. ${COPY_ADVICE}`;
+function doubtAboutFrameCount({
+  frames,
+  declaredFrames,
+}: Pick<Track, 'frames' | 'declaredFrames'>): string | undefined {
+  if (declaredFrames === undefined || frames < 2) return undefined;
+  if (declaredFrames === 0)
+    return `has no duration in its header, so the trainer would read its first frame alone. ${MP4_ADVICE}`;
+  const counts = `has ${formatCount(frames)} frames, but the trainer counts ${formatCount(declaredFrames)} by its header`;
+  if (isRepeated(declaredFrames - frames, frames)) return `${counts}, and would repeat some of them. ${MP4_ADVICE}`;
+  if (frames - declaredFrames < MIN_OMITTED_SHARE * frames) return undefined;
+  return `${counts}, and would leave out the last ones. ${MP4_ADVICE}`;
 }
 
-/** Fewer are a frame or two at a cut, which most clips that were cut have. */
-const MIN_HIDDEN_FRAMES = 2;
-const MIN_HIDDEN_SHARE = 0.05;
+const isRepeated = (repeated: number, frames: number): boolean =>
+  repeated >= MIN_REPEATED_FRAMES && repeated >= MIN_REPEATED_SHARE * frames;
 
 /** OpenCV counts the frames that an edit list hides, and does not read them: the trainer repeats the last one in their place. */
 function doubtAboutHiddenFrames({ frames, hiddenFrames = 0 }: Track): string | undefined {
-  if (hiddenFrames < MIN_HIDDEN_FRAMES || hiddenFrames < MIN_HIDDEN_SHARE * frames) return undefined;
+  if (!isRepeated(hiddenFrames, frames)) return undefined;
   return `has ${frames} frames, of which its edit list hides ${hiddenFrames}, as after trimming. The trainer counts these, and would repeat the last frame in their place. Export it again, or convert it with ffmpeg, without "-c copy".`;
 }
-
-const shownSeconds = (seconds: number): string => `${seconds.toFixed(1)} s`;
 
 function notDecoded(shown: string, { codec, codecName }: Track): string {
   const advice = 'To have every frame checked, install ffmpeg on the machine that checks it.';
@@ -99,9 +102,8 @@ function notDecoded(shown: string, { codec, codecName }: Track): string {
   return `${shown} has the codec ${name}, which is unknown here: the trainer may not be able to read it. ${advice}`;
 }
 
-/** The end of the whole AVI file, or of the ASF (WMV) or FLV header, by the header: only this much of these is checked. */
+/** The end of the ASF (WMV) or FLV header, by the header: only this much of these is checked. */
 function declaredEnd(file: FileBytes, format: VideoFormat): number {
-  if (format === 'avi') return 8 + file.at(4, 4).readUInt32LE(0);
   if (format === 'wmv') return Number(file.at(16, 8).readBigUInt64LE(0));
   return file.at(5, 4).readUInt32BE(0) + 4;
 }

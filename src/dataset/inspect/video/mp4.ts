@@ -5,7 +5,7 @@
 import type { FileBytes } from '../byte-source.js';
 import { formatCount, StructureError, truncation } from '../inspection-error.js';
 import { type Box, boxesOf, firstBox, requiredBox, uintAt } from '../isobmff.js';
-import { hiddenFramesOf } from './edit-list.js';
+import { hiddenFramesOf, shownFrom } from './edit-list.js';
 import { type FragmentedTrack, NO_DEFAULTS, readFragment, type SampleDefaults } from './fragments.js';
 import { FrameWalk } from './frame-walk.js';
 import { MediaRanges } from './media-ranges.js';
@@ -45,6 +45,8 @@ interface TrackHeader extends FragmentedTrack {
   readonly table: ReturnType<typeof checkSamples>;
   /** Of the first video track: the samples in the tables that its edit list leaves out. */
   readonly hidden: number;
+  /** The time at which its edit list begins, in units of the time scale. */
+  readonly shownFrom: number;
   readonly name: string;
   readonly entry: VideoEntry | undefined;
   readonly size: { readonly width: number; readonly height: number; readonly isTurned: boolean };
@@ -81,7 +83,9 @@ export function readMp4(file: FileBytes): Movie {
     readFragment(headers, { start, payload, end }, { tracks: byId, media: layout.media });
   }
   const isFragmented = layout.fragments.length > 0;
-  const described = tracks.map((track) => trackOf(file, track, { isFragmented }));
+  const described = tracks.map((track) =>
+    trackOf(file, track, { isFragmented, declaredFrames: framesIn(tracks, track) }),
+  );
   const durationSeconds = Math.max(0, ...described.filter(({ kind }) => kind === 'video').map((each) => each.seconds));
   checkFragmentDuration(file, moov, { timescale, seconds: durationSeconds });
   return { tracks: described, durationSeconds };
@@ -208,8 +212,11 @@ function readTrack(
     size: displaySize(file, header),
     defaults: movie.defaults.get(id) ?? NO_DEFAULTS,
     walk,
+    shownFrom: shownFrom(file, box),
     samples: 0,
     duration: 0,
+    starts: undefined,
+    ends: 0,
   };
 }
 
@@ -220,7 +227,30 @@ function displaySize(file: FileBytes, header: Box): TrackHeader['size'] {
   return { width: bytes.readUInt16BE(36), height: bytes.readUInt16BE(40), isTurned };
 }
 
-function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFragmented: boolean }): Track {
+/**
+ * OpenCV reads as many frames as the table of times lists. If it is empty, as in a file of fragments, OpenCV derives the number
+ * from the duration that FFmpeg computes (7.1, `libavformat/mov.c`, `mov_read_trun`): each track lasts, from its first frame on,
+ * for the time at which its last frame ends.
+ */
+function framesIn(tracks: readonly TrackHeader[], video: TrackHeader): number | undefined {
+  const { table } = video;
+  if (table.timed !== undefined && table.timed > 0) return table.timed;
+  let [start, end] = [Number.POSITIVE_INFINITY, 0];
+  for (const { kind, starts, ends, shownFrom, timescale } of tracks) {
+    if (kind === 'other' || starts === undefined || timescale === 0) continue;
+    start = Math.min(start, (starts - shownFrom) / timescale);
+    end = Math.max(end, (starts + ends - 2 * shownFrom) / timescale);
+  }
+  const framesPerSecond = (video.samples / video.duration) * video.timescale;
+  const frames = Math.round((end - start) * framesPerSecond);
+  return frames > 0 && Number.isFinite(frames) ? frames : undefined;
+}
+
+function trackOf(
+  file: FileBytes,
+  header: TrackHeader,
+  { isFragmented, declaredFrames }: { isFragmented: boolean; declaredFrames: number | undefined },
+): Track {
   const { kind, name, table, timescale, entry } = header;
   const frames = table.count + header.samples;
   if (frames > file.size) {
@@ -236,6 +266,7 @@ function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFra
     codec: entry?.codec,
     codecName: name,
     frames,
+    declaredFrames,
     hiddenFrames: header.hidden,
     seconds: timescale > 0 ? covered / timescale : 0,
     ...(header.size.isTurned ? { width: height, height: width } : { width, height }),
@@ -247,7 +278,7 @@ function trackOf(file: FileBytes, header: TrackHeader, { isFragmented }: { isFra
  * end of the clip, and the trainer reads with it.
  */
 function checkTimes({ declared, timescale, table }: TrackHeader): void {
-  if (declared === 0 || timescale === 0 || table.count <= 2 || !table.isTimedExactly) return;
+  if (declared === 0 || timescale === 0 || table.count <= 2 || table.timed !== table.count) return;
   if (table.duration <= MAX_TIMES_FACTOR * declared) return;
   const [summed, stated] = [table.duration, declared].map((units) => (units / timescale).toFixed(1));
   throw new StructureError(`is damaged: its frames last ${summed} s together, but its header says ${stated} s`);

@@ -11,22 +11,21 @@ const CURSOR_BYTES = 1 << 15;
  * media data of the file, and each frame of a video. All tables are read at once in small pieces, so that memory does not
  * grow with them.
  *
- * @returns `isTimedExactly`: the table of times has exactly as many samples as there are
+ * @returns `timed`: how many samples the table of times has; `undefined` if it is empty
  * @throws StructureError
  */
 export function checkSamples(
   file: FileBytes,
   table: Box,
   movie: { media: MediaRanges; walk: FrameWalk | undefined },
-): { count: number; duration: number; isTimedExactly: boolean } {
+): { count: number; duration: number; timed: number | undefined } {
   const { media, walk } = movie;
   const sizes = sizesOf(file, table);
   if (sizes.uniform > 0 && sizes.count > file.size) {
     throw new StructureError(`is damaged: its tables list ${formatCount(sizes.count)} frames, more than it has bytes`);
   }
   const { duration, timed } = timesOf(file, table);
-  const isTimedExactly = timed === sizes.count;
-  if (sizes.count === 0) return { count: 0, duration, isTimedExactly };
+  if (sizes.count === 0) return { count: 0, duration, timed };
   if (walk !== undefined && timed === undefined)
     throw new StructureError('is damaged: its table of frame times is empty');
   const chunks = chunkOffsets(file, table);
@@ -55,7 +54,7 @@ export function checkSamples(
     const frames = `${formatCount(sizes.count)} frames but locate only ${formatCount(sample)}`;
     throw new StructureError(`is damaged: its tables list ${frames}`);
   }
-  return { count: sizes.count, duration, isTimedExactly };
+  return { count: sizes.count, duration, timed };
 }
 
 function sizesOf(file: FileBytes, table: Box): { count: number; uniform: number; at: (index: number) => number } {

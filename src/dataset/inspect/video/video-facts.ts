@@ -10,8 +10,8 @@ export interface Track {
   seconds: number;
   /** Those of `frames` that an edit list leaves out. */
   readonly hiddenFrames?: number;
-  /** The duration of a frame in the header, by which OpenCV counts frames; 0 without one. */
-  readonly frameSeconds?: number;
+  /** The number of frames that OpenCV takes from the header, or derives from the durations in it; 0 without any. */
+  readonly declaredFrames?: number | undefined;
   /** Of the first video track; `undefined` if its name is unknown here. */
   readonly codec: VideoCodec | undefined;
   /** The container's name for it: `avc1`, `V_VP9`. */
@@ -25,8 +25,6 @@ export interface Track {
 export interface Movie {
   readonly tracks: readonly Track[];
   readonly durationSeconds: number;
-  /** The duration in the header of a container without a number of frames: OpenCV counts frames by it. 0 without one. */
-  readonly headerSeconds?: number;
 }
 
 type VideoFacts = Omit<Extract<Facts, { kind: 'video' }>, 'kind' | 'format'>;

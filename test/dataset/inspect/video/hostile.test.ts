@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FileBytes } from '../../../../src/dataset/inspect/byte-source.js';
 import { InspectionError, StructureError } from '../../../../src/dataset/inspect/inspection-error.js';
-import { readMatroska } from '../../../../src/dataset/inspect/video/matroska.js';
+import { readMatroska } from '../../../../src/dataset/inspect/video/matroska/matroska.js';
 import { readMp4 } from '../../../../src/dataset/inspect/video/mp4.js';
 import type { Movie } from '../../../../src/dataset/inspect/video/video-facts.js';
 import * as media from '../../../fixtures/media.js';

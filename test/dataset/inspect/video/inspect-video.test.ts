@@ -46,7 +46,10 @@ describe('the facts of a clip', () => {
     ['hevc.mkv', 'video/matroska', { ...landscape, format: 'mkv', codec: 'hevc', hasAudio: false }],
   ] as const)('%s', async (name, contentType, facts) => {
     const found = await inspect({ path: media.clipPath(name), filename: name });
-    expect(found).toMatchObject({ ok: true, contentType, warnings: NOT_DECODED });
+    // OpenCV counts 17 and 8 frames of these.
+    const isMiscounted = ['fragmented.mp4', 'hybrid-fragments.mp4'].includes(name);
+    const warnings = isMiscounted ? [...NOT_DECODED, { code: 'WRONG_DURATION' }] : NOT_DECODED;
+    expect(found).toMatchObject({ ok: true, contentType, warnings });
     expect(found).toMatchObject({ facts: { ...facts, framesPerSecond: expect.closeTo(15, 1) } });
   });
 

@@ -1,11 +1,11 @@
-import type { FileBytes } from '../byte-source.js';
-import { StructureError } from '../inspection-error.js';
-import type { FrameCheck } from './codec/frame-check.js';
-import { frameCheckOf, unknownCodecCheck } from './codec/frame-checks.js';
-import { codecOfMatroska, shownName, type VideoCodec } from './codec/video-codecs.js';
+import type { FileBytes } from '../../byte-source.js';
+import { StructureError } from '../../inspection-error.js';
+import type { FrameCheck } from '../codec/frame-check.js';
+import { frameCheckOf, unknownCodecCheck } from '../codec/frame-checks.js';
+import { codecOfMatroska, shownName, type VideoCodec } from '../codec/video-codecs.js';
 import { elementsOf, floatValue, type SizedElement, unsignedValue } from './ebml.js';
-import { FrameWalk } from './frame-walk.js';
-import type { Track } from './video-facts.js';
+import { FrameWalk } from '../frame-walk.js';
+import type { Track } from '../video-facts.js';
 
 /** Element identifiers of RFC 9559, section 5.1.4. */
 const TRACK_NUMBER = 0xd7;
@@ -28,6 +28,8 @@ export interface MatroskaTrack extends Track {
   readonly number: number;
   first: number;
   last: number;
+  /** The duration of a frame in the header; 0 without one. */
+  readonly frameSeconds: number;
   readonly walk: FrameWalk | undefined;
 }
 

@@ -2,8 +2,8 @@
  * Checks the structure of Matroska and WebM files. Demuxers report no error for a truncated file: of a clip of 15 packets,
  * cut to 90 %, they list fewer.
  */
-import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncation } from '../inspection-error.js';
+import type { FileBytes } from '../../byte-source.js';
+import { formatCount, StructureError, truncation } from '../../inspection-error.js';
 import { ClusterChecksums } from './cluster-checksum.js';
 import {
   type EbmlElement,
@@ -16,7 +16,7 @@ import {
   unsignedValue,
 } from './ebml.js';
 import { type MatroskaTrack, readTrackEntry } from './matroska-track.js';
-import type { Movie } from './video-facts.js';
+import type { Movie } from '../video-facts.js';
 
 /** Element identifiers of RFC 9559, section 5. */
 const SEGMENT = 0x18538067;
@@ -100,7 +100,17 @@ export function readMatroska(wholeFile: FileBytes): Movie {
     // The last frame counts as long as the others on average.
     if (track.frames > 1) track.seconds = ((track.last - track.first) * seconds * track.frames) / (track.frames - 1);
   }
-  return { tracks, durationSeconds, headerSeconds: recording.declared * seconds };
+  const declaredSeconds = recording.declared * seconds;
+  return {
+    tracks: tracks.map((track) => ({ ...track, declaredFrames: framesIn(declaredSeconds, track) })),
+    durationSeconds,
+  };
+}
+
+/** Matroska has no number of frames. OpenCV divides the duration of the whole clip by that of a frame. */
+function framesIn(declaredSeconds: number, { frames, seconds, frameSeconds }: MatroskaTrack): number | undefined {
+  const each = frameSeconds || seconds / frames;
+  return each > 0 ? Math.round(declaredSeconds / each) : undefined;
 }
 
 /** Reads the header of an element, at most `MAX_ELEMENTS` of them in a file. */

@@ -1,5 +1,5 @@
-import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError, truncation } from '../inspection-error.js';
+import type { FileBytes } from '../../byte-source.js';
+import { formatCount, StructureError, truncation } from '../../inspection-error.js';
 
 export interface EbmlElement {
   readonly id: number;

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { FileBytes } from '../byte-source.js';
-import { formatCount, StructureError } from '../inspection-error.js';
+import type { FileBytes } from '../../byte-source.js';
+import { formatCount, StructureError } from '../../inspection-error.js';
 import { elementAt, type SizedElement } from './ebml.js';
 
 const CRC_32 = 0xbf;
