@@ -181,7 +181,6 @@ export async function openApp(config: Config, logger: Logger) {
       links: new UploadLinks(linkKey, presigning),
       readLinks: new ReadLinks(linkKey),
       takeTurn,
-      inPieces,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
       watchAccount: (accountId, signal) => watchAccount(dependencies, accountId, signal),
       checkReady: async () => {

@@ -45,8 +45,6 @@ export interface ServerDependencies {
   readonly readLinks: ReadLinks;
   /** Resolves when the account may begin another piece of work. */
   readonly takeTurn: (accountId: string) => Promise<void>;
-  /** Runs work about many files, one at a time. */
-  readonly inPieces: InPieces;
   readonly now: () => number;
   readonly watchDataset: (key: DatasetKey, signal: AbortSignal) => AsyncIterable<DatasetChange>;
   readonly watchAccount: (accountId: string, signal: AbortSignal) => AsyncGenerator<AccountEvent>;
@@ -78,8 +76,10 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   readonly stopping: AbortSignal;
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
-  /** Limits the files of archives that are being sent, as `FilesInFlight` does. */
+  /** Limits the files of archives and batches, as `FilesInFlight` does. */
   readonly filesInFlight: { admit(accountId: string, files: number, response: ServerResponse): void };
+  /** Runs large batches of upload links one at a time, of one account after the other. */
+  readonly batchInTurn: InPieces;
   /** The effective limit of connections. */
   readonly maxConnections: number;
 }

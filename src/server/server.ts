@@ -2,6 +2,7 @@ import fastify, { type FastifyReply, type FastifyRequest, LogController } from '
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { BASE_PATH } from '../api/base-path.js';
 import { errorCodeOf, type WireErrorCode } from '../api/error-codes.js';
+import { LargeWork } from '../service/limits/large-work.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
@@ -112,8 +113,10 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
   const maxConnections = connections.max;
   const filesInFlight = new FilesInFlight();
-  metrics.gauge('trainyard_files_in_flight', 'Files of archives that are being sent.', () => filesInFlight.total);
-  const context: RouteContext = { ...dependencies, ...options, maxConnections, stopping, failedLogins, filesInFlight };
+  metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
+  const { run: batchInTurn } = new LargeWork();
+  const limiting = { maxConnections, failedLogins, filesInFlight, batchInTurn };
+  const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);
     const route = request.routeOptions.url ?? 'unknown';

@@ -73,3 +73,21 @@ test('answers that their clients do not read take a bounded amount of memory', {
   for (const client of clients) client.destroy();
   expect(peakMegabytes(server)).toBeLessThan(400);
 });
+
+test('large batches of upload links take turns, and a bounded amount of memory', { timeout: 300_000 }, async () => {
+  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`img_${i}.txt`, 5]));
+  const ids = await Promise.all(Array.from({ length: 8 }, () => api.newDataset()));
+  const statuses = await Promise.all(
+    ids.map(async (id) => {
+      const response = await api.raw('POST', `/${id}/get-upload-endpoint`, {
+        body: JSON.stringify({ filenameToByteSize: sizes }),
+        headers: { 'content-type': 'application/json' },
+      });
+      await response.arrayBuffer();
+      return response.status;
+    }),
+  );
+  // An account has at most 200,000 files in flight.
+  expect(statuses.sort()).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
+  expect(peakMegabytes(server)).toBeLessThan(500);
+});

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { ServiceError } from '../../dataset/errors.js';
 import { onceClosed } from '../bodies.js';
 
-/** Of one account, and of all. A file of an archive takes some hundred bytes until the archive is sent. */
+/** Of one account, and of all. A file of an archive or a batch takes some hundred bytes until the answer is sent. */
 const MAX_FILES_OF_ACCOUNT = 200_000;
 const MAX_FILES = 400_000;
 
@@ -10,7 +10,7 @@ const RETRY_AFTER_SECONDS = 10;
 
 /**
  * Limits the memory of archives, and of answers with many captions, whose clients do not read them: the bytes stream, but
- * which files follow is kept until the end.
+ * which files follow is kept until the end. Also that of batches of upload links, which wait for each other.
  */
 export class FilesInFlight {
   readonly #ofAccounts = new Map<string, number>();
@@ -30,11 +30,11 @@ export class FilesInFlight {
     const inFlight = this.#ofAccounts.get(accountId) ?? 0;
     const retryAfterSeconds = RETRY_AFTER_SECONDS;
     if (inFlight > 0 && inFlight + files > MAX_FILES_OF_ACCOUNT) {
-      const message = `The account downloads archives of ${inFlight} files, and this one has ${files}; the limit is ${MAX_FILES_OF_ACCOUNT}. Wait until one of them ends.`;
+      const message = `The account has archives and batches of ${inFlight} files in flight, and this one has ${files}; the limit is ${MAX_FILES_OF_ACCOUNT}. Wait until one of them ends.`;
       throw new ServiceError('too_many_requests', message, { retryAfterSeconds });
     }
     if (this.#total > 0 && this.#total + files > MAX_FILES) {
-      const message = `The server sends archives of ${this.#total} files, and this one has ${files}; the limit is ${MAX_FILES}. Try again later.`;
+      const message = `The server has archives and batches of ${this.#total} files in flight, and this one has ${files}; the limit is ${MAX_FILES}. Try again later.`;
       throw new ServiceError('overloaded', message, { retryAfterSeconds });
     }
     this.#add(accountId, files);

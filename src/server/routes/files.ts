@@ -12,14 +12,14 @@ import {
 } from '../../api/schemas.js';
 import type { WriteCondition } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { MAX_ITEMS_AT_ONCE, mapInPieces } from '../../pieces.js';
+import { MAX_ITEMS_AT_ONCE } from '../../pieces.js';
 import type { UploadLink } from '../../service/upload/upload-links.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
-import { largeJsonOf, sendJson } from '../limits/large-json.js';
+import { jsonOfParts, sendJson } from '../limits/large-json.js';
 import { timeOf, uploadedToWire } from '../to-wire.js';
 
 const route = routesTagged('files');
@@ -71,18 +71,23 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       request.audited = { files: sizes.size };
       const options = { author: authorOf(request, 'upload'), conditions: conditionsIn(body) };
-      const reserved = await uploads.reserveBatch({ accountId, id: params.id }, sizes, options);
       const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
         headers,
         expires_at: timeOf(expiresAt),
       });
-      const json = await context.inPieces(accountId, async (pieces) => {
-        if (reserved.size > MAX_ITEMS_AT_ONCE) await pieces.begin();
-        const made = [...(await links.linksFor(reserved, context.now()))];
-        const uploads = new Map(await mapInPieces(made, pieces, ([name, link]) => [name, linkToWire(link)] as const));
-        return largeJsonOf({ uploads }, pieces);
+      const reserved = uploads.reserveBatch({ accountId, id: params.id }, sizes, options);
+      const linked = async function* () {
+        for await (const files of reserved) {
+          const made = await links.linksFor(files, context.now());
+          yield Object.fromEntries([...made].map(([name, link]) => [name, linkToWire(link)]));
+        }
+      };
+      context.filesInFlight.admit(accountId, sizes.size, reply.raw);
+      const json = await context.batchInTurn(accountId, async ({ begin }) => {
+        if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
+        return jsonOfParts('uploads', linked());
       });
       return sendJson(reply, json);
     },

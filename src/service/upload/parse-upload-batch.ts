@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BATCH_FILES } from '../../api/limits.js';
+import type { WriteCondition } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
@@ -18,6 +19,7 @@ export interface BatchEntry {
   /** The name as stored. */
   readonly filename: string;
   readonly sizeBytes: number;
+  readonly condition: WriteCondition | undefined;
 }
 
 /**
@@ -25,7 +27,10 @@ export interface BatchEntry {
  *
  * @throws ServiceError with the code of the first error, and the first 100 errors in `detail`
  */
-export async function parseUploadBatch(sizes: ReadonlyMap<string, unknown>, maxBytes: number): Promise<BatchEntry[]> {
+export async function parseUploadBatch(
+  sizes: ReadonlyMap<string, unknown>,
+  { maxBytes, conditions }: { maxBytes: number; conditions: ReadonlyMap<string, WriteCondition> | undefined },
+): Promise<BatchEntry[]> {
   if (sizes.size > MAX_BATCH_FILES) {
     const message = `The batch has ${sizes.size} files, but at most ${MAX_BATCH_FILES} are allowed. Send several batches.`;
     throw new ServiceError('too_large', message);
@@ -44,7 +49,7 @@ export async function parseUploadBatch(sizes: ReadonlyMap<string, unknown>, maxB
         throw new ServiceError('invalid_name', message);
       }
       names.add(filename);
-      entries.push({ raw, filename, sizeBytes });
+      entries.push({ raw, filename, sizeBytes, condition: conditions?.get(raw) });
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
       errors.push({

@@ -2,7 +2,13 @@ import type { Readable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_DIRECT_BYTES } from '../../api/limits.js';
 import { stemGroupsOf } from '../../dataset/counts.js';
-import { type Author, DETECTION_MARGIN, type PendingFile, type WriteCondition } from '../../dataset/dataset.js';
+import {
+  type Author,
+  DETECTION_MARGIN,
+  type Micros,
+  type PendingFile,
+  type WriteCondition,
+} from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
@@ -13,7 +19,7 @@ import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { UploadSlots } from '../limits/upload-slots.js';
 import { unmetConditions } from '../unmet-conditions.js';
-import { parseUploadBatch } from './parse-upload-batch.js';
+import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
 
@@ -54,7 +60,8 @@ export class Uploads {
   }
 
   /**
-   * Reserves uploads through signed links. If a reservation fails, those before it are withdrawn.
+   * Reserves uploads through signed links, and yields them some at a time: a large batch, all at once, would take a hundred
+   * megabytes. None is durable before the last; if a reservation fails, or the caller stops early, those before are withdrawn.
    *
    * @param sizes the exact size in bytes of each file, by name
    * @param options.conditions of files among them, by the same names
@@ -62,53 +69,54 @@ export class Uploads {
    * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`;
    * PreconditionFailed, with the names in `detail`, if conditions are not met
    */
-  async reserveBatch(
+  async *reserveBatch(
     key: DatasetKey,
     sizes: ReadonlyMap<string, unknown>,
     { author, conditions }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
-  ): Promise<Map<string, PendingFile>> {
-    const { blobs, catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
+  ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
+    const { catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
     const createdAt = now();
-    const maxPresignedBytes = blobs.presigning?.maxBytes ?? 0;
-    const reserved = new Map<string, PendingFile>();
-    for (const { raw, filename, sizeBytes } of await parseUploadBatch(sizes, rules.maxLinkBytes)) {
-      const isPresigned = sizeBytes <= maxPresignedBytes;
-      const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
-      const via = isPresigned ? 'presigned' : 'link';
-      const condition = conditions?.get(raw);
-      const upload = {
-        via,
-        expectedBytes: sizeBytes,
-        ...(condition !== undefined && { condition }),
-        author,
-        expiresAt,
-        leaseUntil: null,
-        leaseToken: null,
-      } as const;
-      reserved.set(raw, this.#pendingFile(key, filename, { createdAt, upload }));
-      if (reserved.size % FILES_PER_TRANSACTION === 0) await takeTurn(key.accountId);
+    const entries = await parseUploadBatch(sizes, { maxBytes: rules.maxLinkBytes, conditions });
+    await this.#requireConditions(key, entries);
+    const reservedIds = new Set<string>();
+    let isComplete = false;
+    try {
+      for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
+        const end = start + FILES_PER_TRANSACTION;
+        const linked = (entry: BatchEntry) => [entry.raw, this.#linkedFile(key, entry, { createdAt, author })] as const;
+        const slice = new Map(entries.slice(start, end).map(linked));
+        const files = [...slice.values()];
+        // The last commit makes those before it durable too.
+        await this.#reserveSlice(key, files, { isDurable: end >= entries.length });
+        for (const { id } of files) reservedIds.add(id);
+        yield slice;
+        await takeTurn(key.accountId);
+      }
+      isComplete = true;
+    } finally {
+      if (!isComplete) await this.#withdraw(key, entries.slice(0, reservedIds.size), reservedIds).catch(() => {});
     }
-    const files = [...reserved.values()];
-    await this.#requireConditions(key, files);
-    for (let start = 0; start < files.length; start += FILES_PER_TRANSACTION) {
-      const end = start + FILES_PER_TRANSACTION;
-      // The last commit makes those before it durable too.
-      await this.#reserveSlice(key, files.slice(start, end), { isDurable: end >= files.length }).catch(
-        async (error) => {
-          await this.#withdraw(key, files.slice(0, start)).catch(() => {});
-          throw error;
-        },
-      );
-      await takeTurn(key.accountId);
-    }
-    return reserved;
+  }
+
+  #linkedFile(
+    key: DatasetKey,
+    { filename, sizeBytes, condition }: BatchEntry,
+    { createdAt, author }: { createdAt: Micros; author: Author },
+  ): PendingFile {
+    const { blobs, rules } = this.#dependencies;
+    const isPresigned = sizeBytes <= (blobs.presigning?.maxBytes ?? 0);
+    const expiresAt = createdAt + rules.linkLifetime + (isPresigned ? DETECTION_MARGIN : 0);
+    const via = isPresigned ? 'presigned' : 'link';
+    const conditional = condition !== undefined && { condition };
+    const lease = { leaseUntil: null, leaseToken: null };
+    const upload = { via, expectedBytes: sizeBytes, ...conditional, author, expiresAt, ...lease } as const;
+    return this.#pendingFile(key, filename, { createdAt, upload });
   }
 
   /** Reports conditions that are not met before any file is sent. Finalizing an upload decides. */
-  async #requireConditions(key: DatasetKey, files: readonly PendingFile[]): Promise<void> {
-    const writes = files.map(({ filename, upload: { condition } }) => ({ filename, condition }));
-    const conflicts = [...(await unmetConditions(this.#dependencies, key.id, writes))];
+  async #requireConditions(key: DatasetKey, entries: readonly BatchEntry[]): Promise<void> {
+    const conflicts = [...(await unmetConditions(this.#dependencies, key.id, entries))];
     const [first] = conflicts;
     if (first === undefined) return;
     const detail = conflicts.slice(0, MAX_REPORTED_CONFLICTS).map(([filename, current]) => {
@@ -134,10 +142,9 @@ export class Uploads {
   }
 
   /** Removes reservations of a batch that failed. */
-  async #withdraw(key: DatasetKey, files: readonly PendingFile[]): Promise<void> {
-    const ids = new Set(files.map(({ id }) => id));
-    for (let start = 0; start < files.length; start += FILES_PER_TRANSACTION) {
-      const filenames = files.slice(start, start + FILES_PER_TRANSACTION).map(filenameOf);
+  async #withdraw(key: DatasetKey, entries: readonly BatchEntry[], ids: ReadonlySet<string>): Promise<void> {
+    for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
+      const filenames = entries.slice(start, start + FILES_PER_TRANSACTION).map(filenameOf);
       const change = { datasetId: key.id, filenames, now: this.#dependencies.now(), isActivity: true };
       await this.#dependencies.catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
     }
@@ -284,6 +291,6 @@ export class Uploads {
   }
 }
 
-function filenameOf({ filename }: PendingFile): string {
+function filenameOf({ filename }: { filename: string }): string {
   return filename;
 }

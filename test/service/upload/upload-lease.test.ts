@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { laptop } from '../../harness/author.js';
+import type { PendingFile } from '../../../src/dataset/dataset.js';
 import { inspect } from '../../../src/dataset/inspect/inspect.js';
 import { acquireLease } from '../../../src/dataset/upload-transitions.js';
 import type { ServiceDependencies } from '../../../src/service/dependencies.js';
@@ -54,7 +55,10 @@ async function openService(databaseUrl?: string) {
   const { token } = await accounts.createToken('tester', 1);
   const key = { accountId: (await accounts.grantOf(token))!.accountId, id: dependencies.newId() };
   await catalog.createDataset({ ...key, name: 'dogs', createdAt: 1 });
-  const [file] = (await uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]), { author: laptop })).values();
+  const reserved: PendingFile[] = [];
+  const batch = uploads.reserveBatch(key, new Map([['a.txt', BYTES.length]]), { author: laptop });
+  for await (const files of batch) reserved.push(...files.values());
+  const [file] = reserved;
   if (file?.upload.expectedBytes == null) throw new Error('nothing was reserved');
   const link = { fileId: file.id, sizeBytes: BYTES.length, expiresAt: file.upload.expiresAt } as SignedUpload;
   return {
