@@ -177,9 +177,12 @@ test('a command warns once of a service of another version, and prints the line 
     response.setHeader('trainyard-version', '9.8.7');
     return false;
   });
-  const ended = await trainyard(['show', 'wagons', '--url', service.url, '--token', 'ty_x']);
-  expect([ended.code, ended.stderr]).toEqual([
-    0,
-    `trainyard: this command is version ${packageVersion()}, and ${service.url} is 9.8.7. To get that one, run: npm i -g ${service.url}/cli.tgz\n`,
-  ]);
+  for (const json of [[], ['--json']]) {
+    const ended = await trainyard(['show', 'wagons', '--url', service.url, '--token', 'ty_x', ...json]);
+    expect([ended.code, ended.stderr]).toEqual([
+      0,
+      `trainyard: this command is version ${packageVersion()}, and ${service.url} is 9.8.7. To get that one, run: npm i -g ${service.url}/cli.tgz\n`,
+    ]);
+    if (json.length > 0) expect(ended.json()).toMatchObject({ name: 'wagons' });
+  }
 });

@@ -2,17 +2,12 @@ import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
 import { acquireLock, LockObstructed } from '../../storage/lock-file.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import type { ProgressDisplay } from '../terminal/progress.js';
+import { printMessage } from '../terminal/print.js';
 import { errorMessage, printable } from '../terminal/text.js';
 import { realFolders } from './common-state.js';
 
 /** It begins with a dot: trainers and `push` skip it, and `push --watch` does not take it for a change. */
 const LOCK_NAME = '.trainyard-sync.lock';
-
-interface Waiting {
-  readonly display: ProgressDisplay;
-  readonly signal: AbortSignal;
-}
 
 /**
  * Runs `work` while no other command pushes these folders, pulls into them or fixes their files; on any machine that shares
@@ -23,13 +18,13 @@ interface Waiting {
  */
 export async function withLockedFolders<T>(
   folders: readonly string[],
-  waiting: Waiting,
+  { signal }: { signal: AbortSignal },
   work: () => Promise<T>,
 ): Promise<T> {
   const releases: (() => Promise<void>)[] = [];
   try {
     // Sorted: of two commands with the same folders, each could have a lock that the other waits for.
-    for (const folder of await realFolders(folders).catch(throwGone)) releases.push(await lock(folder, waiting));
+    for (const folder of await realFolders(folders).catch(throwGone)) releases.push(await lock(folder, signal));
     return await work();
   } finally {
     // A lock that can't be removed is that of an ended process soon, and the next command removes it.
@@ -37,10 +32,10 @@ export async function withLockedFolders<T>(
   }
 }
 
-async function lock(folder: string, { display, signal }: Waiting): Promise<() => Promise<void>> {
+async function lock(folder: string, signal: AbortSignal): Promise<() => Promise<void>> {
   const onWaiting = (pid: number | undefined) => {
     const holder = pid === undefined ? 'on another machine or in a container' : `(process ${pid})`;
-    display.note(`Waiting for another trainyard command ${holder} that uses ${printable(folder)}.`);
+    printMessage(`waiting for another trainyard command ${holder} that uses ${printable(folder)}.`);
   };
   try {
     return await acquireLock(join(folder, LOCK_NAME), { signal, onWaiting });
