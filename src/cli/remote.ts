@@ -76,11 +76,19 @@ export function remoteFrom({ url, token }: RemoteOptions): Remote {
 /** The addresses of the page and of the API documentation, as copied from a browser. */
 const PAGE_PATH = /\/(docs|account|(shared\/)?datasets\/[^/]+(\/[^/]+)?)$/;
 
-/** Normalizes the URL of a service, or of a view of its page. @throws CommandError with 78 if it is not an HTTP URL */
+/** Normalizes the URL of a service, or of a view of its page. @throws CommandError with 78 if it is not an HTTP URL, or has a password */
 export function serviceUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    const message = `${JSON.stringify(text)} is not the URL of a service. Write it like http://127.0.0.1:8787.`;
+    // What is before an @ may be a password.
+    const shown = JSON.stringify(text.replace(/^(\w+:\/\/)?.*@/s, '$1…@'));
+    throw new CommandError(
+      EXIT.configError,
+      `${shown} is not the URL of a service. Write it like http://127.0.0.1:8787.`,
+    );
+  }
+  if (url.username !== '' || url.password !== '') {
+    const message = `the URL of ${url.host} has a user or a password, and a service takes neither. Write ${url.origin}, and give your token with --token or TRAINYARD_TOKEN.`;
     throw new CommandError(EXIT.configError, message);
   }
   return url.origin + url.pathname.replace(/\/+$/, '').replace(PAGE_PATH, '');

@@ -59,3 +59,38 @@ describe('what login has saved', () => {
     },
   );
 });
+
+describe('a URL', () => {
+  test.each([
+    [
+      'https://me:secret@data.example/',
+      'has a user or a password, and a service takes neither. Write https://data.example',
+    ],
+    ['https://secret@data.example', 'has a user or a password'],
+    ['https://me:secret@data.example:99999', 'is not the URL of a service'],
+    ['https://me:secret/@1@data.example:99999', 'is not the URL of a service'],
+    ['ftp://me:secret@data.example', 'is not the URL of a service'],
+    ['me:secret@data.example', 'is not the URL of a service'],
+  ])('%s is rejected, and its password is not printed', async (url, reason) => {
+    const home = await folderWith({});
+    for (const [args, env] of [
+      [['ls', '--url', url], {}],
+      [['ls'], { TRAINYARD_URL: url }],
+      [['ls', '--json'], { TRAINYARD_URL: url }],
+      [['login', url], {}],
+    ] as const) {
+      const { code, stdout, stderr } = await trainyard(args, {
+        env: { TRAINYARD_TOKEN: 'x', XDG_CONFIG_HOME: home, ...env },
+        input: 'token',
+      });
+      expect([code, stdout + stderr]).toEqual([78, expect.stringContaining(reason)]);
+      expect(stdout + stderr).not.toContain('secret');
+    }
+  });
+
+  test('with a port that no client connects to is named, with advice', async () => {
+    const env = { TRAINYARD_URL: 'http://127.0.0.1:6000', TRAINYARD_TOKEN: 'x' };
+    const { code, stderr } = await trainyard(['ls'], { env });
+    expect([code, stderr]).toEqual([78, expect.stringMatching(/http:\/\/127\.0\.0\.1:6000 .*port.* such as 8787/)]);
+  });
+});

@@ -161,6 +161,7 @@ test('a command names other commands as they are called where it was started', a
       return ownCommandOf(join(folder, name, 'node_modules/.bin/trainyard'), {}).command;
     };
     expect(await started('url', ['http://host:8787/cli.tgz'])).toBe('npx --yes http://host:8787/cli.tgz');
+    expect(await started('password', ['https://me:secret@host/cli.tgz'])).toBe('npx --yes https://host/cli.tgz');
     expect(await started('clone', ['/home/me/trainyard'])).toBe('npx trainyard');
     expect(ownCommandOf(join(folder, 'project/node_modules/.bin/trainyard'), {}).command).toBe('npx trainyard');
     expect(ownCommandOf('/usr/local/bin/trainyard', {}).command).toBe('trainyard');

@@ -20,7 +20,8 @@ export function ownCommandOf(script: string, environment: Record<string, string 
   }
   const modules = dirname(dirname(script));
   if (basename(modules) !== 'node_modules') return installed;
-  const [source] = npxPackages(dirname(modules));
+  // A user and a password in the URL are not for messages.
+  const source = npxPackages(dirname(modules))[0]?.replace(/^(https?:\/\/)[^/]*@/, '$1');
   if (source === undefined || !/\.tgz$|^https?:/.test(source)) return { ...installed, command: 'npx trainyard' };
   const [, serviceUrl] = /^(https?:.+)\/cli[^/]*\.tgz$/.exec(source) ?? [];
   const command = `npx --yes ${shellWord(source)}`;

@@ -93,7 +93,7 @@ describe('several commands at once', () => {
       expect(waiting.process.exitCode).toBe(null);
       await release();
       const { code, stderr } = await waiting.ended;
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/^(trainyard: waiting for another [^\n]*\n)+$/)]);
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/^(trainyard: waiting for another [^\n]*\n)+$/)]);
       expect((await readdir(folder)).sort()).toEqual(['01.jpg', '01.txt', '02.jpg', '02.txt']);
     },
   );
