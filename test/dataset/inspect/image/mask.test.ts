@@ -163,6 +163,13 @@ describe('a PNG mask that is more than shades of grey', () => {
     expect(await codesOf('a.png', bytes)).toEqual(['MASK_NOT_GRAYSCALE']);
   });
 
+  test('a colour of which the palette has a part is black, as one that it does not have', async () => {
+    for (const palette of [GREYS_AND_RED.slice(0, 3), [0, 0, 0, 200], [0, 0, 0, 200, 200]]) {
+      const bytes = spotted({ colour: 3, depth: 8, palette }, [0], [1]);
+      expect(await codesOf('a.png', bytes), palette.join()).toEqual(['BLACK_MASK']);
+    }
+  });
+
   test('a difference of 16 is grey, and a pixel in the middle of a line is seen', async () => {
     expect(await codesOf('a.png', spotted({ colour: 2, depth: 8 }, [90, 90, 90], [90, 90, 106]))).toEqual([]);
     for (const depth of [1, 8] as const) {

@@ -5,6 +5,7 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
 import { withChunks } from '../../../fixtures/exif.js';
+import { maskPng } from '../../../fixtures/masks.js';
 import * as media from '../../../fixtures/media.js';
 
 let folder: string;
@@ -98,6 +99,13 @@ describe('chunks that Pillow 11.1 takes or rejects, wherever they are', () => {
   test('a transparent grey takes two bytes', async () => {
     expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(2)]]))).toBe('accepted');
     expect(await problemOf(withChunks(images.grey, [['tRNS', Buffer.alloc(1)]]))).toContain('tRNS');
+  });
+
+  test('a palette has no more than 256 transparencies', async () => {
+    const ofPalette = (transparency: number[]) =>
+      maskPng({ width: 3, height: 3, colour: 3, depth: 8, palette: [0, 0, 0], transparency, pixel: () => [0] });
+    expect(await problemOf(ofPalette(Array(256).fill(9)))).toBe('accepted');
+    expect(await problemOf(ofPalette(Array(257).fill(9)))).toContain('tRNS');
   });
 
   test('a chunk without a name matters before the pixels only', async () => {

@@ -140,11 +140,11 @@ export class PngMaskReader implements PixelSink {
     }
   }
 
-  /** Pillow takes black for colours that the palette does not have. */
+  /** Pillow takes black for colours that the palette does not have, or has a part of. */
   #addPaletteColour(index: number): void {
     const { palette, transparency } = this.#layout;
-    const [red = 0, green = 0, blue = 0] = palette?.subarray(index * 3, index * 3 + 3) ?? [];
-    this.#traits.addColour(red, green, blue);
+    const [red = 0, green = 0, blue] = palette?.subarray(index * 3, index * 3 + 3) ?? [];
+    if (blue !== undefined) this.#traits.addColour(red, green, blue);
     this.#traits.addAlpha(transparency?.[index] ?? 255);
   }
 }

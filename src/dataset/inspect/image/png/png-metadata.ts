@@ -59,6 +59,7 @@ export class PngMetadata {
       case 'tRNS':
         if (chunk.length < (this.image.colour === 0 ? 2 : this.image.colour === 2 ? 6 : 0))
           throw invalidLength(chunk.type);
+        if (this.image.colour === 3 && chunk.length > 256) throw invalidLength(chunk.type);
         break;
       case 'PLTE':
         if (this.image.colour === 3 && Math.floor(chunk.length / 3) > 256) throw invalidLength(chunk.type);
