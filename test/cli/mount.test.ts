@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -87,6 +88,7 @@ describe('the command', () => {
   test.each([
     ['have disappeared', async (path: string) => rm(path)],
     ['are a folder', async (path: string) => rm(path).then(() => mkdir(path))],
+    ['are a pipe', async (path: string) => rm(path).then(() => execFileSync('mkfifo', [path]))],
   ])('says which file to upload again if its bytes in the store %s', async (what, damage) => {
     const caption = `the bytes that ${what}`;
     const id = await datasetOf(api, { 'a.jpg': await media.jpeg({ seed: 51 }), 'a.txt': caption }, what);

@@ -9,6 +9,7 @@ import {
   lstatSync,
   openSync,
   readSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -65,6 +66,8 @@ export function copyFiles({ files, done }: CopyJob): CopyOutcome {
 }
 
 function copy(file: FileToCopy, done: BigInt64Array): number {
+  // Opening a pipe would wait for a writer.
+  if (!statSync(file.from).isFile()) throw mismatch(file);
   if (file.isHardLinked) linkSync(file.from, file.to);
   const sharesBytes = file.isHardLinked || clone(file);
   const input = openSync(sharesBytes ? file.to : file.from, 'r');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { constants, existsSync, mkdirSync } from 'node:fs';
 import { type FileHandle, link, mkdir, open, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -135,7 +135,8 @@ export class DiskBlobs implements BlobStore {
   async #open(key: string, bytes = 0): Promise<FileHandle | undefined> {
     let handle: FileHandle;
     try {
-      handle = await open(this.pathOf(key));
+      // Opening a pipe would otherwise wait for a writer, for ever, in one of the few threads for files.
+      handle = await open(this.pathOf(key), constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       // Of a socket, and of a symbolic link to itself.

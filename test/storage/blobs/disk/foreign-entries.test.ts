@@ -1,16 +1,23 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { BlobDamaged } from '../../../../src/storage/blobs/blobs.js';
 import { DiskBlobs } from '../../../../src/storage/blobs/disk/disk-blobs.js';
 import { temporaryFolder } from '../../../harness/server.js';
 
-test('a folder in place of a blob stays, and the blobs after it are deleted', async () => {
+async function openBlobs() {
   const folder = await temporaryFolder();
   const blobs = await DiskBlobs.open(folder);
   onTestFinished(async () => {
     await blobs.close();
     await rm(folder, { recursive: true });
   });
+  return { folder, blobs };
+}
+
+test('a folder in place of a blob stays, and the blobs after it are deleted', async () => {
+  const { folder, blobs } = await openBlobs();
   const other = join(blobs.pathOf('d/aa11'), 'other.txt');
   await mkdir(dirname(other));
   await writeFile(other, 'not of the service');
@@ -18,4 +25,13 @@ test('a folder in place of a blob stays, and the blobs after it are deleted', as
   await blobs.delete(['d/aa11', 'd/aa22']);
   expect(await readdir(join(folder, 'aa'))).toEqual(['aa11']);
   expect(await readdir(dirname(other))).toEqual(['other.txt']);
+});
+
+test('a pipe in place of a blob is damage, which reading it does not wait for', async () => {
+  const { blobs } = await openBlobs();
+  execFileSync('mkfifo', [blobs.pathOf('d/aa11')]);
+  const limit = { bytes: 10, message: 'too large' };
+  const { signal } = new AbortController();
+  await expect(blobs.read('d/aa11')).rejects.toThrow(BlobDamaged);
+  await expect(blobs.fetch('d/aa11', { limit, signal })).rejects.toThrow(BlobDamaged);
 });
