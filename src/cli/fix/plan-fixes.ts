@@ -1,16 +1,17 @@
 import { constants } from 'node:fs';
-import { access, lstat, readdir, realpath } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { access, lstat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { ServiceError } from '../../dataset/errors.js';
 import { fixCaption, MAX_FIXED_CAPTION_BYTES } from '../../dataset/fix/fix-caption.js';
-import { extensionForFormat, mediaTypeOf, stemOf } from '../../dataset/media.js';
+import { extensionForFormat, stemOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
 import { examineInProcess, NotConverted } from '../../service/inspection/image-conversion.js';
 import type { InspectionPool } from '../../service/inspection/inspection-pool.js';
 import type { InspectedFile } from '../folder/inspect-files.js';
 import type { LocalFile } from '../folder/read-folder.js';
 import { errorMessage, printable } from '../terminal/text.js';
-import { FileLeftAlone, isSameFile, readUnchanged } from './file-changes.js';
+import { FileLeftAlone, readUnchanged } from './file-changes.js';
+import { FolderNames } from './folder-names.js';
 
 /** How one file is fixed. */
 export interface Fix {
@@ -135,58 +136,4 @@ function requireName(name: string): void {
     if (!(error instanceof ServiceError)) throw error;
     throw new FileLeftAlone(`can't be renamed. ${error.message}`);
   }
-}
-
-/** The names in a folder, and those that planned fixes will create. */
-class FolderNames {
-  /** The real path. */
-  readonly folder: string;
-  /** The spelling of each name, by the name that it has on a file system that ignores case. */
-  readonly #names: Map<string, string>;
-
-  private constructor(folder: string, names: readonly string[]) {
-    this.folder = folder;
-    this.#names = new Map(names.map((name) => [folded(name), name]));
-  }
-
-  static async read(path: string): Promise<FolderNames> {
-    const folder = await realpath(path);
-    return new FolderNames(folder, await readdir(folder));
-  }
-
-  /**
-   * Reserves the name that a file will get.
-   *
-   * @throws FileLeftAlone if another file has it, or if a converted image would share its stem with another image or video
-   */
-  async claim(to: string, options: { from: string; isConverted?: boolean }): Promise<void> {
-    const { from, isConverted = false } = options;
-    const others = [...this.#names.values()].filter((name) => name !== from);
-    const taken = others.find((name) => folded(name) === folded(to));
-    const twin = isConverted
-      ? others.find((name) => isMedia(name) && folded(stemOf(name)) === folded(stemOf(from)))
-      : undefined;
-    const other = taken ?? twin;
-    if (other !== undefined && !(await this.#isOneFile(from, other))) {
-      const action = isConverted ? 'converted' : 'renamed';
-      const message = `is not ${action} to ${printable(to)}, since there is ${printable(other)} already. Delete or rename one of them`;
-      throw new FileLeftAlone(message);
-    }
-    this.#names.set(folded(to), to);
-  }
-
-  /** Whether an interrupted run left a file with its old name and its new one. */
-  async #isOneFile(from: string, to: string): Promise<boolean> {
-    const paths = [from, to].map((name) => join(this.folder, name));
-    // A planned fix creates the other one.
-    const [one, other] = await Promise.all(paths.map((path) => lstat(path).catch(() => undefined)));
-    return one !== undefined && other !== undefined && isSameFile(one, other);
-  }
-}
-
-const folded = (name: string) => name.normalize('NFC').toLowerCase();
-
-function isMedia(name: string): boolean {
-  const kind = mediaTypeOf(name)?.kind;
-  return kind === 'image' || kind === 'video';
 }
