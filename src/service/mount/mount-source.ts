@@ -137,6 +137,21 @@ export class MountError extends Error {
   }
 }
 
+/** The error for a new file whose name the file system already has, although no two files of a folder have one name. */
+export function nameTaken(
+  file: MountFile,
+  { files, nameOf, cause }: { files: readonly MountFile[]; nameOf: (file: MountFile) => string; cause: unknown },
+): MountError {
+  const folded = (each: MountFile) => nameOf(each).toLowerCase();
+  const twin = files.find((each) => each !== file && folded(each) === folded(file));
+  const names = [twin, file].map((each) => JSON.stringify(each?.filename));
+  const message =
+    twin === undefined
+      ? `${names[1]} can't be written: another file has its name.`
+      : `${names.join(' and ')} would be one file, since the file system ignores case. Rename one of them in the dataset, or use another file system.`;
+  return new MountError('cannot_write', message, { cause });
+}
+
 /** The error of a mount for one that says that no kept revision has the digest; `undefined` for others. */
 export function digestNotKept(error: unknown): MountError | undefined {
   const isOther = !(error instanceof Error && 'code' in error && error.code === 'revision_not_found');

@@ -22,11 +22,12 @@ export class PartialFile {
   /**
    * Opens the file at `path`, or creates it.
    *
-   * @param onBytes called with the number of bytes added; negative if bytes are discarded
+   * @param options.isNew fails with EEXIST if the file exists. A file system that ignores case may have it under another name.
+   * @param options.onBytes called with the number of bytes added; negative if bytes are discarded
    */
-  constructor(path: string, file: MountFile, onBytes: (bytes: number) => void) {
-    const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-    this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o666);
+  constructor(path: string, file: MountFile, { isNew, onBytes }: { isNew: boolean; onBytes: (bytes: number) => void }) {
+    const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+    this.#fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (isNew ? O_EXCL : 0), 0o666);
     if (!fstatSync(this.#fd).isFile()) {
       closeSync(this.#fd);
       throw new UnreadableFile(`${path} is not a file`);

@@ -1,13 +1,13 @@
 import { Parser } from 'tar/parse';
 import type { ReadEntry } from 'tar/read-entry';
 import type { MountFile } from '../mount-source.js';
-import { PartialFile } from './partial-file.js';
+import type { PartialFile } from './partial-file.js';
 
 /** More than the headers of one file, and the end of an archive, take. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
- * Extracts these files of a tar stream, each to its path, checks each against its size and SHA-256, and ignores other entries.
+ * Extracts these files of a tar stream, checks each against its size and SHA-256, and ignores other entries.
  * `onFile` is called for each complete file with its modification time in milliseconds since 1970.
  *
  * Returns early if the stream ends early, is not an archive, or is longer than one of these files; the remaining files may then exist in part.
@@ -18,8 +18,8 @@ export async function receiveArchive(
   body: AsyncIterable<Uint8Array>,
   files: readonly MountFile[],
   options: {
-    pathOf: (file: MountFile) => string;
-    onBytes: (bytes: number) => void;
+    /** Opens the file to write. */
+    open: (file: MountFile) => PartialFile;
     onFile: (file: MountFile, mtimeMs: number) => void;
   },
 ): Promise<void> {
@@ -34,7 +34,7 @@ export async function receiveArchive(
       return;
     }
     wanted.delete(file.filename);
-    const part = new PartialFile(options.pathOf(file), file, options.onBytes);
+    const part = options.open(file);
     current = part;
     entry.on('data', (chunk) => part.append(chunk));
     entry.on('end', () => {

@@ -1,26 +1,25 @@
 import { DatasetChanged, type HttpSource, MountError, type MountFile } from '../mount-source.js';
-import { PartialFile } from './partial-file.js';
+import type { PartialFile } from './partial-file.js';
 
 type Read = HttpSource['read'];
 
 export interface ReceiveOptions {
-  readonly path: string;
+  /** Opens the file to write. */
+  readonly open: (file: MountFile) => PartialFile;
   readonly signal: AbortSignal;
-  /** Called with the number of bytes received; negative if bytes are discarded. */
-  readonly onBytes: (bytes: number) => void;
 }
 
 /** Consecutive connections that break without delivering a byte. */
 const MAX_EMPTY_READS = 5;
 
 /**
- * Downloads a file to `path`, resumes after the bytes of an earlier attempt, and checks size and SHA-256.
+ * Downloads a file, resumes after the bytes of an earlier attempt, and checks size and SHA-256.
  *
  * @returns the file's modification time in milliseconds since 1970
  * @throws MountError `damaged`; DatasetChanged; the errors of `read`; the signal's reason. Received bytes are kept.
  */
 export async function receiveFile(read: Read, file: MountFile, options: ReceiveOptions): Promise<number> {
-  const part = new PartialFile(options.path, file, options.onBytes);
+  const part = options.open(file);
   try {
     part.resume();
     const isResumed = part.bytes > 0;

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { hasErrno } from '../../../dataset/errors.js';
 import { forEachConcurrent } from '../../../for-each-concurrent.js';
-import type { HttpSource, MountFile } from '../mount-source.js';
+import { type HttpSource, type MountFile, nameTaken } from '../mount-source.js';
+import { PartialFile } from './partial-file.js';
 import { receiveFile } from './receive-file.js';
 
 /** Small files are requested together, so that none of them costs a round trip of its own. */
@@ -53,6 +55,17 @@ export async function receiveFiles(
       inFlight.delete(own);
     }
   };
+  const begun = new Set<MountFile>();
+  const open = (file: MountFile): PartialFile => {
+    const name = nameOf(file);
+    const isNew = !started.has(name) && !begun.has(file);
+    begun.add(file);
+    try {
+      return new PartialFile(join(folder, name), file, { isNew, onBytes });
+    } catch (error) {
+      throw isNew && hasErrno(error, 'EEXIST') ? nameTaken(file, { files, nameOf, cause: error }) : error;
+    }
+  };
   const receiveGroup = async (group: readonly MountFile[]) => {
     const missing = new Set(group);
     if (group.length > 1 && readTogether !== undefined) {
@@ -64,13 +77,11 @@ export async function receiveFiles(
         const body = await readTogether(group, own);
         if (body === undefined) return;
         const { receiveArchive } = await import('./receive-archive.js');
-        const pathOf = (file: MountFile) => join(folder, nameOf(file));
-        await receiveArchive(body, group, { pathOf, onBytes, onFile: onReceived });
+        await receiveArchive(body, group, { open, onFile: onReceived });
       });
     }
     for (const file of missing) {
-      const path = join(folder, nameOf(file));
-      await withSignal(async (own) => onFile(file, await receiveFile(read, file, { path, signal: own, onBytes })));
+      await withSignal(async (own) => onFile(file, await receiveFile(read, file, { open, signal: own })));
     }
   };
   try {

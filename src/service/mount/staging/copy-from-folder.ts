@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
 import { mediaTypeOf } from '../../../dataset/media.js';
 import { forEachConcurrent } from '../../../for-each-concurrent.js';
-import { type CopyOptions, MountError, type MountFile } from '../mount-source.js';
+import { type CopyOptions, MountError, type MountFile, nameTaken } from '../mount-source.js';
 import { type CopyJob, type CopyOutcome, copyFiles, type FileToCopy, MISMATCH, UNREADABLE } from './copy-files.js';
 
 /** Enough to saturate a disk. */
@@ -36,7 +36,7 @@ export async function copyFromFolder(
   const threads = new CopyThreads(count - (options.copiesOnMainThread ? 1 : 0));
   const copyWith = (copy: (job: CopyJob) => Promise<CopyOutcome>) => async (job: MountFile[]) => {
     const outcome = await copy({ files: job.map((file) => fileToCopy(folder, file, options)), done });
-    if (!outcome.ok) throw await copyError(outcome, job, options);
+    if (!outcome.ok) throw await copyError(outcome, { job, files, options });
     for (const [i, file] of job.entries()) onFile(file, outcome.mtimesMs[i] ?? 0);
   };
   const inWorkers = copyWith((job) => threads.copy(job, signal));
@@ -118,8 +118,7 @@ function* jobsOf(files: readonly MountFile[]): Generator<MountFile[]> {
 
 async function copyError(
   { index, errno, message }: CopyOutcome & { ok: false },
-  job: readonly MountFile[],
-  { missing }: StoreCopyOptions,
+  { job, files, options }: { job: readonly MountFile[]; files: readonly MountFile[]; options: StoreCopyOptions },
 ): Promise<Error> {
   const file = job[index]!;
   const name = JSON.stringify(file.filename);
@@ -131,7 +130,9 @@ async function copyError(
       return new MountError('damaged', `The bytes of ${name} in the store are damaged. Upload the file again.`);
     // Only the stored file can be missing: the target folder was created by this mount.
     case 'ENOENT':
-      return missing(file);
+      return options.missing(file);
+    case 'EEXIST':
+      return nameTaken(file, { files, nameOf: options.nameOf, cause: message });
     case 'EXDEV':
       return new MountError('cannot_link', 'Hard links need the data and the mounted folder on the same file system.');
     case 'EPERM':
