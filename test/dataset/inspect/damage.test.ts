@@ -72,6 +72,23 @@ describe('a file that is truncated anywhere is rejected', () => {
     expect(await undetectedCuts(name, media.clip(name))).toEqual([]);
   });
 
+  test('flash.flv, except in the number after its last tag', async () => {
+    const bytes = media.clip('flash.flv');
+    expect(Math.min(...(await undetectedCuts('flash.flv', bytes)), bytes.length)).toBeGreaterThanOrEqual(
+      bytes.length - 4,
+    );
+  });
+
+  test('windows.wmv, by the length in its header, of which a twentieth may be missing', async () => {
+    const bytes = media.clip('windows.wmv');
+    const properties = bytes.indexOf(Buffer.from('a1dcab8c47a9cf118ee400c00c205365', 'hex'));
+    const cuts = await undetectedCuts('windows.wmv', bytes);
+    expect(Math.min(...cuts, bytes.length)).toBeGreaterThan(bytes.length * 0.94);
+    // A recording of a broadcast does not have its length.
+    bytes[properties + 88] = 1;
+    expect((await inspectBytes('windows.wmv', bytes.subarray(0, bytes.length / 2))).ok).toBe(true);
+  });
+
   test('an MP4 that is truncated between two indexed fragments', async () => {
     const bytes = media.clip('indexed-fragments.mp4');
     const border = bytes.lastIndexOf('moof') - 4;

@@ -1,8 +1,10 @@
 import type { FileBytes } from '../byte-source.js';
+import { StructureError } from '../inspection-error.js';
 import type { Track } from './video-facts.js';
 
 const WINDOW_BYTES = 4096;
 const HEADER_BYTES = 8;
+const IDENTIFIER = /^[\x20-\x7e]{4}$/;
 const LISTS = ['RIFF', 'LIST'];
 /** A program that writes to a pipe can't fill in the sizes, and leaves one of these. */
 const UNKNOWN_SIZES = [0, 0xffffffff];
@@ -15,7 +17,7 @@ const LENGTH_AT = 32;
 /**
  * Counts the frames of an AVI file (Microsoft, "AVI RIFF File Reference", and OpenDML 1.02), up to what is not a chunk.
  *
- * @throws StructureError if the file ends before its header says
+ * @throws StructureError if the file ends before its header says, or has none of the frames that it lists
  */
 export function readAvi(wholeFile: FileBytes): Pick<Track, 'frames' | 'declaredFrames'> {
   const file = wholeFile.cursor(WINDOW_BYTES);
@@ -32,9 +34,10 @@ export function readAvi(wholeFile: FileBytes): Pick<Track, 'frames' | 'declaredF
       }
       streams++;
     }
-    // An empty chunk repeats the frame before it. OpenCV reads no frame of it.
-    if (end > payload && (id === `${video}dc` || id === `${video}db`)) frames++;
+    // An empty chunk repeats the frame before it, and OpenCV reads no frame of it. The other one changes a palette.
+    else if (end > payload && video !== undefined && id.startsWith(video) && id !== `${video}pc`) frames++;
   }
+  if (declaredFrames !== undefined && frames === 0) throw new StructureError('is damaged: it has no frames of video');
   return { frames, declaredFrames };
 }
 
@@ -47,12 +50,14 @@ function* chunksOf(
     const header = file.at(at, HEADER_BYTES);
     const id = header.toString('latin1', 0, 4);
     const bytes = header.readUInt32LE(4);
-    if (!/^[\x20-\x7e]{4}$/.test(id)) return;
+    if (!IDENTIFIER.test(id)) return;
     const isList = LISTS.includes(id);
     const payload = at + HEADER_BYTES;
     const end = isList && UNKNOWN_SIZES.includes(bytes) ? to : Math.min(to, payload + bytes);
     if (!isList) yield { id, payload, end };
     else if (depth < MAX_DEPTH) yield* chunksOf(file, { from: payload + 4, to: end, depth: depth + 1 });
-    at = end + (bytes & 1);
+    // Some programs write no byte after a chunk of odd length.
+    const isPadded = end % 2 === 1 && !IDENTIFIER.test(file.upTo(end, 4).toString('latin1'));
+    at = isPadded ? end + 1 : end;
   }
 }

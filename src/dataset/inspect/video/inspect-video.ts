@@ -6,6 +6,7 @@ import type { Inspection } from '../inspection.js';
 import { formatCount, InspectionError } from '../inspection-error.js';
 import { readAvi } from './avi.js';
 import { shownName } from './codec/video-codecs.js';
+import { readFlv } from './flv.js';
 import { readMatroska } from './matroska/matroska.js';
 import { readMp4 } from './mp4.js';
 import { type Movie, type Track, videoFactsOf } from './video-facts.js';
@@ -15,6 +16,12 @@ const PARSERS: Partial<Record<VideoFormat, (file: FileBytes) => Movie>> = {
   mov: readMp4,
   webm: readMatroska,
   mkv: readMatroska,
+};
+
+/** Of containers of which the frames are counted only. */
+const COUNTERS: Partial<Record<VideoFormat, (file: FileBytes) => Pick<Track, 'frames' | 'declaredFrames'>>> = {
+  avi: readAvi,
+  flv: readFlv,
 };
 
 /**
@@ -42,8 +49,9 @@ export function inspectVideo(
     if (doubt !== undefined) warnings.push(warningIn(filename, 'WRONG_DURATION', `${shown} ${doubt}`));
   };
   if (parse === undefined) {
-    if (format === 'avi') warnOf(doubtAboutFrameCount(readAvi(file)));
-    else file.requireSize(declaredEnd(file, format));
+    const count = COUNTERS[format];
+    if (count === undefined) requireWholeAsf(file);
+    else warnOf(doubtAboutFrameCount(count(file)));
     const advice = 'Convert it to MP4 to have all of it checked.';
     const message = `${shown} is ${content.description}, of which only the header is checked. ${advice}`;
     warnings.push(warningIn(filename, 'NOT_FULLY_CHECKED', message));
@@ -102,8 +110,20 @@ function notDecoded(shown: string, { codec, codecName }: Track): string {
   return `${shown} has the codec ${name}, which is unknown here: the trainer may not be able to read it. ${advice}`;
 }
 
-/** The end of the ASF (WMV) or FLV header, by the header: only this much of these is checked. */
-function declaredEnd(file: FileBytes, format: VideoFormat): number {
-  if (format === 'wmv') return Number(file.at(16, 8).readBigUInt64LE(0));
-  return file.at(5, 4).readUInt32BE(0) + 4;
+/** The object in the header of an ASF (WMV) file that has its size (Microsoft, "Advanced Systems Format", 3.2). */
+const FILE_PROPERTIES = Buffer.from('a1dcab8c47a9cf118ee400c00c205365', 'hex');
+const MAX_ASF_HEADER_BYTES = 1 << 16;
+const BROADCAST = 1;
+/** If the file is smaller by more, FFmpeg ignores the duration (7.1, `libavformat/asfdec_f.c`), and the trainer reads one frame. */
+const MAX_MISSING_SHARE = 0.05;
+
+/** @throws StructureError if an ASF file is smaller than its header says */
+function requireWholeAsf(file: FileBytes): void {
+  const headerEnd = Number(file.at(16, 8).readBigUInt64LE(0));
+  file.requireSize(headerEnd);
+  const header = file.upTo(0, Math.min(headerEnd, MAX_ASF_HEADER_BYTES));
+  const at = header.indexOf(FILE_PROPERTIES);
+  if (at === -1 || at + 92 > header.length || (header.readUInt32LE(at + 88) & BROADCAST) !== 0) return;
+  const bytes = Number(header.readBigUInt64LE(at + 40));
+  if (bytes > file.size * (1 + MAX_MISSING_SHARE)) file.requireSize(bytes);
 }

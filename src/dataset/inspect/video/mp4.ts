@@ -45,7 +45,7 @@ interface TrackHeader extends FragmentedTrack {
   readonly table: ReturnType<typeof checkSamples>;
   /** Of the first video track: the samples in the tables that its edit list leaves out. */
   readonly hidden: number;
-  /** The time at which its edit list begins, in units of the time scale. */
+  /** The time at which its edit list begins, in units of the time scale, if the file has fragments. */
   readonly shownFrom: number;
   readonly name: string;
   readonly entry: VideoEntry | undefined;
@@ -212,7 +212,7 @@ function readTrack(
     size: displaySize(file, header),
     defaults: movie.defaults.get(id) ?? NO_DEFAULTS,
     walk,
-    shownFrom: shownFrom(file, box),
+    shownFrom: movie.layout.fragments.length > 0 ? shownFrom(file, box) : 0,
     samples: 0,
     duration: 0,
     starts: undefined,

@@ -136,12 +136,12 @@ describe.skipIf(whyNoFfmpeg() !== undefined)('the number of frames of a clip tha
 });
 
 /** An AVI of a stream of sound and one of video, with these frames, and this number of them in its header. */
-function avi(frames: readonly string[], declared: number): Buffer {
+function avi(frames: readonly string[], declared: number, { isPadded = true } = {}): Buffer {
   const chunk = (id: string, ...parts: readonly (string | Buffer)[]): Buffer => {
     const content = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
     const header = Buffer.alloc(8, id);
     header.writeUInt32LE(content.length, 4);
-    return Buffer.concat([header, content, Buffer.alloc(content.length % 2)]);
+    return Buffer.concat([header, content, Buffer.alloc(isPadded ? content.length % 2 : 0)]);
   };
   const stream = (type: string, length: number) => {
     const header = Buffer.alloc(56);
@@ -155,11 +155,22 @@ function avi(frames: readonly string[], declared: number): Buffer {
   return Buffer.concat([chunk('RIFF', 'AVI ', headers, first!), chunk('RIFF', 'AVIX', ...others)]);
 }
 
+test('an FLV that ends between two tags has a duration of more frames', async () => {
+  const bytes = media.clip('flash.flv');
+  expect(await doubtsAbout(bytes, 'a.flv')).toEqual([]);
+  const ends: number[] = [];
+  for (let at = 13; at < bytes.length; at = ends.at(-1)!) ends.push(at + 15 + bytes.readUIntBE(at + 1, 3));
+  // The first tag has the metadata.
+  expect(await doubtsAbout(bytes.subarray(0, ends[10]), 'a.flv')).toEqual([repeats('a.flv', 10, '15')]);
+});
+
 test('the frames of an AVI are counted in all its lists, without empty ones', async () => {
   const frames = ['one', 'two', '', 'four', 'five', 'six'];
   expect(await doubtsAbout(avi(frames, 5), 'a.avi')).toEqual([]);
   expect(await doubtsAbout(avi(frames, 6), 'a.avi')).toEqual([]);
+  expect(await doubtsAbout(avi(frames, 6, { isPadded: false }), 'a.avi')).toEqual([]);
   expect(await doubtsAbout(avi(frames, 7), 'a.avi')).toEqual([repeats('a.avi', 5, '7')]);
   expect(await doubtsAbout(avi(frames, 1), 'a.avi')).toEqual([leavesOut('a.avi', 5, '1')]);
   expect(await doubtsAbout(avi(frames, 0), 'a.avi')).toHaveLength(1);
+  await expect(doubtsAbout(avi([''], 5), 'a.avi')).rejects.toThrow('a.avi is damaged: it has no frames of video');
 });

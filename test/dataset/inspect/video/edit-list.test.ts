@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { inspect } from '../../../../src/dataset/inspect/inspect.js';
+import { clip } from '../../../fixtures/media.js';
 import { whyNoFfmpeg } from '../../../harness/available.js';
 import { temporaryFolder } from '../../../harness/server.js';
 
@@ -25,6 +26,16 @@ async function doubtsAbout(path: string): Promise<string[]> {
   if (!found.ok) throw new Error(found.problem.message);
   return found.warnings.filter(({ code }) => code === 'WRONG_DURATION').map(({ message }) => message);
 }
+
+test('the edit list of the sound does not matter', async () => {
+  const folder = await temporaryFolder();
+  const bytes = Buffer.from(clip('faststart.mp4'));
+  const list = bytes.lastIndexOf('elst');
+  expect(list).toBeGreaterThan(bytes.indexOf('vmhd'));
+  bytes.writeUInt32BE(500, list - 4);
+  writeFileSync(join(folder, 'sound.mp4'), bytes);
+  expect(await doubtsAbout(join(folder, 'sound.mp4'))).toEqual([]);
+});
 
 describe.skipIf(whyNoFfmpeg() !== undefined)('the edit list of a clip', () => {
   let folder: string;
