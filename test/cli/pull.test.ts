@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { mountSmallDisk } from '../faults/small-disk.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { trainyard } from '../harness/command.js';
@@ -99,6 +100,40 @@ describe('pull', () => {
     expect([pulled.code, pulled.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
     const mounted = await run(['mount', name, '--into', await newRoot()], proxy.url);
     expect([mounted.code, mounted.stderr]).toEqual([69, expect.stringContaining('offers no downloads')]);
+  });
+
+  test('on a full disk says so, keeps what it has received, and fetches the rest once there is space', async () => {
+    const disk = await mountSmallDisk(1);
+    if ('refusal' in disk) return;
+    onTestFinished(disk.unmount);
+    const large = { ...(await pairsOf(1)), '02.txt': 'a'.repeat(60_000), '03.txt': 'b'.repeat(60_000) };
+    await datasetOf(api, large, 'large');
+    await writeFile(join(disk.folder, 'filler'), Buffer.alloc(930_000));
+    const folder = join(disk.folder, 'folder');
+    const full = await run(['pull', 'large', folder]);
+    expect([full.code, full.stderr]).toEqual([
+      74,
+      expect.stringMatching(/does not fit on the disk of .* Free some space/),
+    ]);
+    disk.release();
+    const { code, json } = await run(['pull', 'large', folder, '--json']);
+    expect([code, json()]).toMatchObject([0, { conflicts: [], removed: [] }]);
+    expect((await readdir(folder)).sort()).toEqual(Object.keys(large).sort());
+  });
+
+  test('into a folder that is renamed meanwhile ends in words, and fetches all files the next time', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const folder = join(await newRoot(), 'folder');
+    proxy.rule(async ({ pathname }) => {
+      if (pathname.endsWith('/archive')) await rename(folder, `${folder} renamed`);
+      return undefined;
+    });
+    const ended = await run(['pull', name, folder], proxy.url);
+    expect([ended.code, ended.stderr]).toEqual([73, expect.stringMatching(/was removed or renamed during the pull/)]);
+    proxy.rule();
+    const { code, json } = await run(['pull', name, folder, '--json'], proxy.url);
+    expect([code, json().pulled.length]).toEqual([0, 6]);
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

@@ -1,4 +1,4 @@
-import { constants, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { constants, existsSync, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../../dataset/errors.js';
@@ -71,6 +71,21 @@ export async function readLocalFiles(
 export function unusableFolder(folder: string, cause: unknown): CommandError {
   const message = `${printable(folder)} can't be used as a folder: ${errorMessage(cause)}.`;
   return new CommandError(EXIT.cannotCreate, message, { cause });
+}
+
+/** The error in words, if it is one of the system's about a folder that a pull writes; otherwise the same error. */
+export function unwritableFolder(folder: string, error: unknown): unknown {
+  const shown = printable(folder);
+  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
+    const message = `the dataset does not fit on the disk of ${shown}. Free some space, and run the same command again to fetch the rest.`;
+    return new CommandError(EXIT.ioError, message, { cause: error });
+  }
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR') && !existsSync(folder)) {
+    const message = `${shown} was removed or renamed during the pull. Run the same command again to fetch all files.`;
+    return new CommandError(EXIT.cannotCreate, message, { cause: error });
+  }
+  if (!hasErrno(error, 'EACCES', 'EPERM', 'EROFS')) return error;
+  return new CommandError(EXIT.cannotCreate, `${shown} can't be written: ${errorMessage(error)}.`, { cause: error });
 }
 
 /**

@@ -21,6 +21,7 @@ import {
   readLocalFiles,
   removeUnchanged,
   unusableFolder,
+  unwritableFolder,
 } from './local-files.js';
 
 const CONNECTIONS = 8;
@@ -117,13 +118,16 @@ async function stateOf(folder: string, dataset: { url: string; datasetId: string
 /**
  * Downloads and removes files as planned. A local file that a person changes in the meantime stays as it is.
  *
- * @throws DatasetChanged if the dataset has changed; MountError; the errors of the client; the signal's reason
+ * @throws CommandError if the folder can't be written; DatasetChanged if the dataset has changed; MountError; the errors of the client; the signal's reason
  */
-export async function runPull(
-  task: PullTask,
-  { manifest, local, state }: PreparedPull,
-  plan: SyncPlan,
-): Promise<PullReport> {
+export async function runPull(task: PullTask, prepared: PreparedPull, plan: SyncPlan): Promise<PullReport> {
+  return transfer(task, prepared, plan).catch((error) => {
+    task.signal.throwIfAborted();
+    throw unwritableFolder(task.folder, error);
+  });
+}
+
+async function transfer(task: PullTask, { manifest, local, state }: PreparedPull, plan: SyncPlan): Promise<PullReport> {
   const writes = new Set(plan.write);
   const files = manifest.files.filter(({ filename }) => writes.has(filename));
   const conflicts = [...plan.conflicts];
