@@ -172,5 +172,11 @@ test('the frames of an AVI are counted in all its lists, without empty ones', as
   expect(await doubtsAbout(avi(frames, 7), 'a.avi')).toEqual([repeats('a.avi', 5, '7')]);
   expect(await doubtsAbout(avi(frames, 1), 'a.avi')).toEqual([leavesOut('a.avi', 5, '1')]);
   expect(await doubtsAbout(avi(frames, 0), 'a.avi')).toHaveLength(1);
+  // As FFmpeg does, after damage, and with sizes of lists that are wrong.
+  const damaged = avi(frames, 6);
+  damaged.fill(0, damaged.indexOf('two') - 8, damaged.indexOf('two'));
+  damaged.writeUInt32LE(3, damaged.indexOf('hdrl') - 4);
+  damaged.writeUInt32LE(2 ** 31, damaged.lastIndexOf('01dc') + 4);
+  expect(await doubtsAbout(damaged, 'a.avi')).toEqual([repeats('a.avi', 3, '6')]);
   await expect(doubtsAbout(avi([''], 5), 'a.avi')).rejects.toThrow('a.avi is damaged: it has no frames of video');
 });
