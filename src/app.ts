@@ -47,8 +47,8 @@ import { packageVersion } from './version.js';
 
 const THUMBNAIL_PIXELS = 320;
 
-/** How long inspections in flight may take to finish after SIGTERM. Their clients then send the files again. */
-const MAX_INSPECTION_STOP_MS = 2000;
+/** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
+const MAX_INSPECTION_STOP_MS = 5000;
 
 /**
  * Starts the server and its background work. The server listens when this resolves.
@@ -218,7 +218,7 @@ export async function openApp(config: Config, logger: Logger) {
   const stop = async () => {
     const stopMs = config.stopSeconds * 1000;
     const timer = setTimeout(() => server.server.closeAllConnections(), stopMs);
-    const inspectionTimer = setTimeout(() => pool.close(), Math.min(stopMs, MAX_INSPECTION_STOP_MS));
+    pool.hurry(MAX_INSPECTION_STOP_MS);
     await Promise.all([
       server.drain(stopMs),
       mountRoot?.stop(),
@@ -228,7 +228,6 @@ export async function openApp(config: Config, logger: Logger) {
     ]);
     await server.close();
     clearTimeout(timer);
-    clearTimeout(inspectionTimer);
     await Promise.all([stopPeriodicWork(), presignedUploads?.stop()]);
     await accounts.saveLastUses().catch(() => {});
     await auditLog?.close();

@@ -59,6 +59,8 @@ export class InspectionPool {
   readonly #scheduler: SlotScheduler;
   /** Aborts what runs or waits, one for each task. */
   readonly #stops = new Set<AbortController>();
+  /** What each task may take, once `hurry` was called. */
+  #maxTaskMs: number | undefined;
   #isClosed = false;
   /** All processes that have not ended. */
   readonly #processes = new Set<InspectionProcess>();
@@ -154,6 +156,7 @@ export class InspectionPool {
     const onAbort = () => stop.abort(request.signal.reason);
     request.signal.addEventListener('abort', onAbort, { once: true });
     this.#stops.add(stop);
+    if (this.#maxTaskMs !== undefined) abortAfter(this.#maxTaskMs, stop);
     try {
       return await this.#scheduler.run({ ...request, signal: stop.signal }, () => work(stop.signal));
     } finally {
@@ -165,6 +168,15 @@ export class InspectionPool {
   /** The number of files that are being inspected or wait for a process. */
   get queuedFiles(): number {
     return this.#scheduler.size;
+  }
+
+  /**
+   * Lets no task take longer than `maxMs`, its wait for a slot included: one in flight counts from now, and a later one from its
+   * start. Those that take longer reject with ServiceError `shutting_down`.
+   */
+  hurry(maxMs: number): void {
+    this.#maxTaskMs = maxMs;
+    for (const stop of this.#stops) abortAfter(maxMs, stop);
   }
 
   /** Ends all processes at once. Inspections in flight reject with ServiceError `shutting_down`. */
@@ -262,6 +274,10 @@ export class InspectionPool {
     clearTimeout(this.#idle.get(process));
     this.#idle.delete(process);
   }
+}
+
+function abortAfter(ms: number, stop: AbortController): void {
+  setTimeout(() => stop.abort(shuttingDown()), ms).unref();
 }
 
 function shuttingDown(): ServiceError {

@@ -130,6 +130,16 @@ describe('an abort', () => {
     expect(existsSync(`/proc/${pid}`)).toBe(false);
   });
 
+  test('comes once the time is over that a stop leaves to each file, and not before', async () => {
+    const pool = poolOf({ program: PROGRAM });
+    const before = pool.inspect(file('hang.png'), options);
+    before.catch(() => {});
+    pool.hurry(1000);
+    await expect(before).rejects.toThrow('shutting down');
+    expect(await pool.inspect(file('good.png'), options)).toMatchObject({ ok: true });
+    await expect(pool.inspect(file('hang.png'), options)).rejects.toThrow('shutting down');
+  });
+
   test('takes a waiting file out of the queue', async () => {
     const pool = poolOf({ program: PROGRAM });
     const running = ['hang.png', 'spin.png'].map((name) => pool.inspect(file(name), options));
