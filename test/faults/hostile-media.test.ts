@@ -136,7 +136,7 @@ test(`each ${selection} gets its verdict and costs only itself`, async () => {
   expect(faultsOf(server)).toEqual([]);
   await server.stop();
   expect(remainsIn(server.dataFolder)).toMatchObject({ staged: [], strays: [], missing: [] });
-}, 600_000);
+}, 1_800_000);
 
 test('trainyard check of a folder with all of them ends, with a verdict for each', async () => {
   const all = join(folder, 'all');
@@ -156,4 +156,4 @@ test('trainyard check of a folder with all of them ends, with a verdict for each
     report.files.filter(({ content_type, filename }) => content_type === undefined && !refused.has(filename)),
   ).toEqual([]);
   expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
-}, 600_000);
+}, 1_800_000);
