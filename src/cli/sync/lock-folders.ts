@@ -34,8 +34,11 @@ export async function withLockedFolders<T>(
 
 async function lock(folder: string, signal: AbortSignal): Promise<() => Promise<void>> {
   const onWaiting = (pid: number | undefined) => {
-    const holder = pid === undefined ? 'on another machine or in a container' : `(process ${pid})`;
-    printMessage(`waiting for another trainyard command ${holder} that uses ${printable(folder)}.`);
+    const [holder, end] =
+      pid === undefined
+        ? ['perhaps on another machine', ' If it was killed, the wait ends after a minute.']
+        : [`process ${pid}`, ''];
+    printMessage(`waiting for another trainyard command (${holder}) that uses ${printable(folder)}.${end}`);
   };
   try {
     return await acquireLock(join(folder, LOCK_NAME), { signal, onWaiting });

@@ -42,10 +42,16 @@ async function namesIn(folder: string): Promise<string[]> {
 
 /** Leaves a lock behind as a process that was killed does. */
 async function abandonLock(folder: string): Promise<void> {
-  await lockOf(folder);
-  const path = join(folder, LOCK);
   const { pid } = spawnSync('true');
-  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), pid }));
+  await (await lockAs(folder, { pid }))();
+}
+
+/** Locks a folder as another process. @returns ends its heartbeat; the lock stays */
+async function lockAs(folder: string, holder: { pid: number } | { machine: string }): Promise<() => Promise<void>> {
+  const path = join(folder, LOCK);
+  const release = await lockOf(folder);
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), ...holder }));
+  return release;
 }
 
 describe('several commands at once', () => {
@@ -117,6 +123,17 @@ describe('several commands at once', () => {
     const { code, stderr, json } = await run('pull', basename(source), folder, '--json');
     expect([code, stderr, json().pulled.length]).toEqual([0, '', 10]);
     expect((await readdir(folder)).sort()).toEqual((await readdir(source)).sort());
+  });
+
+  test('on another machine: a command says that it waits, and ends with 130 by ctrl-C', async () => {
+    const { start } = await newMachine();
+    const folder = await folderWith(await pairsOf(1), newName());
+    const end = await lockAs(folder, { machine: 'another' });
+    const waiting = start('push', folder);
+    await eventually(() => (/perhaps on another machine.*after a minute/.test(waiting.stderr()) ? true : undefined));
+    waiting.process.kill('SIGINT');
+    expect((await waiting.ended).code).toBe(130);
+    await end();
   });
 
   test('push --watch has the lock only while it transfers', async () => {
