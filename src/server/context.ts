@@ -77,7 +77,10 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
   /** Delays the answer to a wrong token, and rejects codes that come too fast, as `FailedLogins` does. */
   readonly failedLogins: { delay(address: string): Promise<void>; admitCode(address: string): void };
   /** Limits the files of archives and batches, as `FilesInFlight` does. */
-  readonly filesInFlight: { admit(accountId: string, files: number, response: ServerResponse): void };
+  readonly filesInFlight: {
+    admit(accountId: string, files: number, response: ServerResponse): void;
+    hold(accountId: string, files: number): () => void;
+  };
   /** Runs large batches of upload links one at a time, of one account after the other. */
   readonly batchInTurn: InPieces;
   /** The effective limit of connections. */

@@ -45,6 +45,18 @@ test('a change is recorded, and the memory for its body and answer is free again
   expect(await metric('trainyard_unsent_answer_bytes')).toBe(0);
 });
 
+test('the files of a batch whose client has gone are in flight until its work ends', async () => {
+  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`${i}.png`, 1000]));
+  const body = JSON.stringify({ filenameToByteSize: sizes });
+  const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
+  const client = await RawClient.open(server.url);
+  await client.send(headOf('POST', urlOf(`/${await api.newDataset()}/get-upload-endpoint`), head), body);
+  await eventually(async () => (await metric('trainyard_files_in_flight')) > 0 || undefined);
+  await client.reset();
+  expect(await metric('trainyard_files_in_flight')).toBe(50_000);
+  await eventually(async () => (await metric('trainyard_files_in_flight')) === 0 || undefined);
+});
+
 test('the files of an archive that is not read are in flight until its connection ends', async () => {
   const id = await api.newDataset();
   // More than the buffers of the connection hold.

@@ -21,12 +21,17 @@ export class FilesInFlight {
     return this.#total;
   }
 
+  /** As `hold`, until the response is closed. */
+  admit(accountId: string, files: number, response: ServerResponse): void {
+    onceClosed(response, this.hold(accountId, files));
+  }
+
   /**
-   * Counts the files of an answer until the response is closed. The only one of an account may have any number.
+   * Counts the files of an answer until the returned callback is called. The only one of an account may have any number.
    *
    * @throws ServiceError `too_many_requests`, `overloaded`
    */
-  admit(accountId: string, files: number, response: ServerResponse): void {
+  hold(accountId: string, files: number): () => void {
     const inFlight = this.#ofAccounts.get(accountId) ?? 0;
     const retryAfterSeconds = RETRY_AFTER_SECONDS;
     if (inFlight > 0 && inFlight + files > MAX_FILES_OF_ACCOUNT) {
@@ -38,7 +43,7 @@ export class FilesInFlight {
       throw new ServiceError('overloaded', message, { retryAfterSeconds });
     }
     this.#add(accountId, files);
-    onceClosed(response, () => this.#add(accountId, -files));
+    return () => this.#add(accountId, -files);
   }
 
   #add(accountId: string, files: number): void {

@@ -84,11 +84,16 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
           yield Object.fromEntries([...made].map(([name, link]) => [name, linkToWire(link)]));
         }
       };
-      context.filesInFlight.admit(accountId, sizes.size, reply.raw);
-      const json = await context.batchInTurn(accountId, async ({ begin }) => {
-        if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
-        return jsonOfParts('uploads', linked());
-      });
+      // Until the work ends: for a client that has gone, it goes on.
+      const release = context.filesInFlight.hold(accountId, sizes.size);
+      const json = await context
+        .batchInTurn(accountId, async ({ begin }) => {
+          if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
+          if (context.stopping.aborted)
+            throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
+          return jsonOfParts('uploads', linked());
+        })
+        .finally(release);
       return sendJson(reply, json);
     },
   );
