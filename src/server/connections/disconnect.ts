@@ -1,14 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionClosed, onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
+/** After which a client that has gone has refused what was sent to it, on most networks. */
+const PROBE_MS = 1000;
+
 /**
  * Answers clients that close their side of the connection once they have sent the request (RFC 9293, section 3.6). A client that
- * has gone looks the same until something is sent to it, so that what it asked for is done.
+ * has gone looks the same until something is sent to it, so an interim answer is (RFC 9110, section 15.2): the system of a client
+ * that has gone refuses the first, and the second finds the connection closed.
  */
 export function answerHalfClosed({ server }: App): void {
   // Node has the option, but not in its types. Without it, Node closes a connection whose request is being answered.
   Object.assign(server, { httpAllowHalfOpen: true });
+  /** The requests of a connection that are not answered yet, in order. */
+  const unanswered = new WeakMap<Socket, Set<ServerResponse>>();
+  server.on('connection', (socket: Socket) => {
+    const responses = new Set<ServerResponse>();
+    unanswered.set(socket, responses);
+    const probe = () => {
+      const [first] = responses;
+      if (first?.headersSent === false) first.writeContinue();
+    };
+    socket.once('end', () => {
+      probe();
+      setTimeout(probe, PROBE_MS).unref();
+    });
+  });
+  server.on('request', ({ socket, httpVersionMinor }: IncomingMessage, response: ServerResponse) => {
+    // Clients of HTTP/1.0 know no interim answers.
+    if (httpVersionMinor < 1) return;
+    const responses = unanswered.get(socket);
+    responses?.add(response);
+    response.once('close', () => responses?.delete(response));
+  });
 }
 
 /**
