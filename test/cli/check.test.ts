@@ -16,7 +16,7 @@ const codesOf = (problems: readonly { filename?: string | undefined; code: strin
 describe('check', () => {
   test('prints what the trainer will see, and exits with 0', async () => {
     const { code, stdout, stderr } = await trainyard(['check', RAILWAY]);
-    expect([code, stderr]).toEqual([0, '']);
+    expect([code, stderr]).toEqual([0, expect.not.stringContaining('trainyard:')]);
     expect(stdout).toContain('12 images, 1 video and 13 captions, 223 kB');
     expect(stdout).toContain('The trainer will see 12 images, each with its caption, from 640×512 to 640×640 pixels.');
     expect(stdout).toContain('Fit to train on.');

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
+import { freePort } from '../harness/postgres.js';
 import { COMMAND } from '../harness/server.js';
 
 describe('an output that can not be written', () => {
@@ -53,7 +54,8 @@ describe('what login has saved', () => {
   test.skipIf(process.getuid?.() !== 0)(
     'is not needed: a user without a home folder can name the service',
     async () => {
-      const env = { TRAINYARD_URL: 'http://127.0.0.1:1', TRAINYARD_TOKEN: 'x', XDG_CONFIG_HOME: '' };
+      const url = `http://127.0.0.1:${await freePort()}`;
+      const env = { TRAINYARD_URL: url, TRAINYARD_TOKEN: 'x', XDG_CONFIG_HOME: '' };
       const ended = await trainyard(['ls'], { uid: 54_321, env });
       expect(ended.code).toBe(69);
     },
