@@ -14,6 +14,16 @@ import { eventually, temporaryFolder } from '../../../harness/server.js';
 
 const why = whyNoFfmpeg();
 
+/** Those of which OpenCV 4.10 counts at least two frames more than it reads. */
+const MISCOUNTED: ReadonlySet<EncodedClip> = new Set([
+  'h264-variable.mkv',
+  'h264.flv',
+  'late.mkv',
+  'cut.mp4',
+  'cut-h264.mp4',
+  'cut-hevc.mp4',
+] as const);
+
 describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${why})`}`, { timeout: 120_000 }, () => {
   let folder: string;
   let ffmpeg: Ffmpeg;
@@ -48,8 +58,8 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
   test.each(Object.entries(ENCODED_CLIPS) as [EncodedClip, number][])(
     '%s is intact, and %d frames are read',
     async (name, frames) => {
-      const inspection = await inspectAndDecode(clips[name], name);
-      expect(inspection).toMatchObject({ ok: true, facts: { frames }, warnings: [] });
+      const warnings = MISCOUNTED.has(name) ? [{ code: 'WRONG_DURATION' }] : [];
+      expect(await inspectAndDecode(clips[name], name)).toMatchObject({ ok: true, facts: { frames }, warnings });
     },
   );
 
