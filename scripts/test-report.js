@@ -37,7 +37,9 @@ function readReport(path) {
 
 if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const [, , what, path] = process.argv;
-  const { passed, failed } = countsOf(path);
-  if (what === 'counts') console.log(passed, failed);
-  else if (what === 'failures') for (const text of failuresOf(path)) console.log(text);
+  if (what === 'failures') for (const text of failuresOf(path)) console.log(text);
+  else {
+    const { passed, failed } = countsOf(path);
+    console.log(passed, failed);
+  }
 }

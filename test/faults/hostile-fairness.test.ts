@@ -119,6 +119,11 @@ test('when their client hangs up, uploads stop to use the processor, and leave n
   await ended;
   const before = cpuSecondsOf(server.process.pid!);
   await eventually(() => stagedIn(server.dataFolder).length === 0 || undefined);
+  await eventually(async () => {
+    const secondsBefore = busySeconds();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return Math.abs(busySeconds() - secondsBefore) < 0.1 || undefined;
+  });
   // Until the clients are found gone, two files are inspected. Each of them takes longer by itself.
   expect(cpuSecondsOf(server.process.pid!) - before).toBeLessThan(6);
 }, 120_000);

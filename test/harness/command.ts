@@ -39,6 +39,9 @@ export interface RunOptions {
   readonly detached?: boolean;
 }
 
+/** Standard error without a message. A command that takes over ten seconds, as on a busy machine, shows its progress. */
+export const ONLY_PROGRESS = /^(?:[━╌]+ [^\n]+\n)*$/;
+
 /** Starts the built command, without a terminal. */
 export function startCommand(args: readonly string[], options: RunOptions = {}): Running {
   const { env = {}, input, ...rest } = options;

@@ -12,7 +12,7 @@ const MAX_DRAIN_MS = 3000;
  * drains the server, closes it, and then stops everything behind it.
  */
 export interface Drain {
-  /** Fires when draining begins. */
+  /** Fires when draining begins, with ServiceError `shutting_down` as its reason. */
   readonly stopping: AbortSignal;
   /**
    * Keeps answering 503 until no connection has arrived for 300 ms, but at most for `maxMs` or 3 s. A load balancer retries
@@ -25,7 +25,7 @@ export interface Drain {
 export function registerDrain(app: App): Drain {
   const stopping = new AbortController();
   app.addHook('onRequest', async () => {
-    if (stopping.signal.aborted) throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
+    stopping.signal.throwIfAborted();
   });
   app.addHook('onSend', async (_request, reply) => {
     if (stopping.signal.aborted) reply.header('connection', 'close');
@@ -47,7 +47,7 @@ export function registerDrain(app: App): Drain {
     });
   });
   const drain = async (maxMs: number) => {
-    stopping.abort();
+    stopping.abort(new ServiceError('shutting_down', 'The server is shutting down. Try again.'));
     const deadline = performance.now() + Math.min(maxMs, MAX_DRAIN_MS);
     for (;;) {
       const remainingMs = Math.min(lastArrivalMs + QUIET_MS, deadline) - performance.now();

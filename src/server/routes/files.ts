@@ -89,8 +89,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const json = await context
         .batchInTurn(accountId, async ({ begin }) => {
           if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
-          if (context.stopping.aborted)
-            throw new ServiceError('shutting_down', 'The server is shutting down. Try again.');
+          context.stopping.throwIfAborted();
           return jsonOfParts('uploads', linked());
         })
         .finally(release);

@@ -11,7 +11,7 @@ import { startProxy } from '../../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../../harness/server.js';
 
 const LOCK = '.trainyard-sync.lock';
-const NOBODY = 65534;
+const OTHER_UID = 65_534;
 
 let server: TestServer;
 let api: Api;
@@ -155,7 +155,7 @@ describe('several commands at once', () => {
 
 describe('a folder', () => {
   test('that a user can only read is pushed, also with the lock of a killed command in it', async () => {
-    const { run } = await newMachine(server.url, NOBODY);
+    const { run } = await newMachine(server.url, OTHER_UID);
     for (const isAbandoned of [false, true]) {
       const folder = await folderWith(await pairsOf(2), newName());
       if (isAbandoned) await abandonLock(folder);
