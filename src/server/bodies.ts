@@ -28,10 +28,26 @@ export function connectionClosed(): ServiceError {
   return new ServiceError('upload_cut_short', 'The connection closed before the request was answered. Send it again.');
 }
 
+/** What is called when a response closes, in order. */
+const worksOf = new WeakMap<ServerResponse, (() => void)[]>();
+
 /** Calls `work` when the response closes; at once if it has closed already, as while its request waited for its turn. */
 export function onceClosed(response: ServerResponse, work: () => void): void {
-  if (response.destroyed) work();
-  else response.once('close', work);
+  if (response.destroyed) {
+    work();
+    return;
+  }
+  const works = worksOf.get(response);
+  if (works !== undefined) {
+    works.push(work);
+    return;
+  }
+  // One listener for all of them: Node warns of more than ten, and some are its own and Fastify's.
+  const all = [work];
+  worksOf.set(response, all);
+  response.once('close', () => {
+    for (const each of all) each();
+  });
 }
 
 /**

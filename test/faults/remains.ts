@@ -63,12 +63,14 @@ export async function remainsAfterRestart(server: TestServer): Promise<Remains> 
   }
 }
 
-/** Lines of the log about a fault of the server: every error but a 503 or 507 answer, and the stack of a dying process. */
+/** Lines of the log about a fault of the server: every error but a 503 or 507 answer, warnings of Node, the stack of a dying process. */
 export function faultsOf(server: TestServer): string[] {
   return server
     .output()
     .split('\n')
-    .filter((line) => /"level":[56]0|"status":500|^\s+at |Error:/.test(line) && !/"status":50[37]/.test(line));
+    .filter(
+      (line) => /"level":[56]0|"status":500|^\s+at |Error:|^\(node:\d+\)/.test(line) && !/"status":50[37]/.test(line),
+    );
 }
 
 export function openFiles({ process: { pid } }: TestServer): number {

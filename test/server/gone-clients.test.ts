@@ -34,7 +34,9 @@ test('a change is recorded, and the memory for its body and answer is free again
   const head = { ...headers(), 'Content-Type': 'application/json', 'Content-Length': body.length };
   const client = await RawClient.open(server.url);
   await client.send(headOf('POST', urlOf(`/${id}/get-upload-endpoint`), head), body);
-  await eventually(async () => (await metric('trainyard_body_memory_bytes')) > 0 || undefined);
+  // The body has arrived: it is counted from its first bytes on.
+  await eventually(async () => (await metric('trainyard_files_in_flight')) > 0 || undefined);
+  expect(await metric('trainyard_body_memory_bytes')).toBeGreaterThan(0);
   await client.reset();
   const recorded = await eventually(async () => {
     const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
 import { directBytes, headOf, RawClient } from '../faults/raw-client.js';
 import { notedJpeg } from '../faults/contents.js';
+import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
@@ -49,4 +50,19 @@ test('an event stream ends when its client closes its side of the connection', a
   await eventually(() => (client.received.includes('event: dataset') ? true : undefined));
   client.finish();
   await client.closed();
+});
+
+test('a file and its thumbnail are sent without a warning of Node in the log', async () => {
+  const own = await startServer();
+  const account = await own.api();
+  const dataset = await account.newDataset();
+  await account.upload(dataset, 'a.jpg', await media.jpeg({ width: 900, height: 700 }));
+  for (const path of ['files/a.jpg', 'files/a.jpg/thumbnail']) {
+    const answer = await account.raw('GET', `/${dataset}/${path}`);
+    expect(answer.status).toBe(200);
+    await answer.arrayBuffer();
+  }
+  expect(await own.stop()).toBe(0);
+  expect(own.output()).not.toContain('Warning: ');
+  await discardServer(own);
 });

@@ -34,7 +34,7 @@ export function answerHalfClosed({ server }: App): void {
     if (httpVersionMinor < 1) return;
     const responses = unanswered.get(socket);
     responses?.add(response);
-    response.once('close', () => responses?.delete(response));
+    onceClosed(response, () => responses?.delete(response));
   });
 }
 

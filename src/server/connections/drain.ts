@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ServiceError } from '../../dataset/errors.js';
+import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
 /** Draining ends when no connection or request has arrived for this long. */
@@ -42,7 +43,7 @@ export function registerDrain(app: App): Drain {
     lastArrivalMs = performance.now();
     unusedSockets.delete(socket);
     // Responses whose headers were sent before draining began have no "connection: close", so their connections stay open.
-    response.once('close', () => {
+    onceClosed(response, () => {
       if (!app.server.listening) app.server.closeIdleConnections();
     });
   });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
 /** Lines that are parsed at once. A request has at least two. */
@@ -67,7 +68,7 @@ class TurnParser {
     this.#latest = request;
     this.#inProgress.add(response);
     this.#bodyBytes = Number(request.headers['content-length'] ?? 0);
-    response.once('close', () => {
+    onceClosed(response, () => {
       this.#inProgress.delete(response);
       if (this.#waitsFor !== 'answer' || this.#hasMany) return;
       this.#waitsFor = 'turn';

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ServiceError } from '../../dataset/errors.js';
 import { hasFreeDescriptor, openFileLimit } from '../../open-file-limit.js';
+import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
 /** Connections beyond the limit that get an answer instead of being closed at once. */
@@ -55,7 +56,7 @@ export function limitConnections(app: App, limit: number): Connections {
     idle.delete(socket);
     const inProgress = (requests.get(socket) ?? 0) + 1;
     requests.set(socket, inProgress);
-    response.once('close', () => {
+    onceClosed(response, () => {
       const remaining = (requests.get(socket) ?? 0) - 1;
       requests.set(socket, remaining);
       if (remaining <= 0 && !socket.destroyed) idle.add(socket);

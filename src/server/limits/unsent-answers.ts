@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 
 /** Smaller answers don't count: the kernel takes them. */
@@ -53,7 +54,7 @@ export function limitUnsentAnswers(app: App): { bytes: () => number } {
     const answer = { response, accountId, bytes };
     answers.add(answer);
     add(accountId, bytes);
-    response.once('close', () => remove(answer));
+    onceClosed(response, () => remove(answer));
   });
   return { bytes: () => total };
 }
