@@ -4,8 +4,11 @@ import type { LookupFunction } from 'node:net';
 import { withTimeout } from '../../with-timeout.js';
 import { type Address, type AllowedAddresses, AddressNotAllowed } from './allowed-addresses.js';
 
-/** From the question to the name server to the end of the answer. */
+/** From the question to the name server to the status of the answer, and to the end of what is read of its body. */
 const POST_TIMEOUT_MS = 15_000;
+
+/** Answers such as 100 and 103 before the final one. Each costs little to send, and blocks the event loop to parse. */
+const MAX_INTERIM_ANSWERS = 20;
 
 /** Of an answer's body, so that a receiver that sends one sees its end. Nothing is done with it. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -33,8 +36,7 @@ export async function post(url: URL, options: PostOptions): Promise<Posted> {
     const ending = AbortSignal.any([signal, timeout]);
     try {
       const addresses = await untilAborted(allowed.resolve(url), ending);
-      const status = statusOf(url, addresses, { ...options, signal: ending });
-      return { status: await untilAborted(status, ending) };
+      return { status: await statusOf(url, addresses, { ...options, signal: ending }) };
     } catch (error) {
       signal.throwIfAborted();
       if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
@@ -56,10 +58,25 @@ function statusOf(url: URL, addresses: readonly Address[], options: PostOptions)
       signal,
     });
     sent.on('error', reject);
-    sent.on('response', (response) => discard(response).then(() => resolve(response.statusCode ?? 0)));
+    let interim = 0;
+    sent.on('information', () => {
+      if (++interim > MAX_INTERIM_ANSWERS) sent.destroy(new TooManyInterimAnswers());
+    });
+    sent.on('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve(response.statusCode ?? 0);
+    });
+    sent.on('response', (response) => {
+      // The status decides, also if the body fails or does not end in time.
+      const answered = () => resolve(response.statusCode ?? 0);
+      sent.off('error', reject).on('error', answered);
+      discard(response).then(answered);
+    });
     sent.end(body);
   });
 }
+
+class TooManyInterimAnswers extends Error {}
 
 /** Answers with the addresses that were checked. */
 function lookupIn(addresses: readonly Address[]): LookupFunction {
@@ -79,7 +96,7 @@ async function discard(response: IncomingMessage): Promise<void> {
       if (bytes > MAX_BODY_BYTES) break;
     }
   } catch {
-    // The status has arrived, which decides.
+    // Nothing is done with it.
   } finally {
     response.destroy();
   }
@@ -116,6 +133,7 @@ const REASONS: Record<string, string> = {
 /** Not the message itself: that of a refused connection has the address, which may be of a private network. */
 function failureOf(error: unknown): string {
   if (error instanceof AddressNotAllowed) return error.message;
+  if (error instanceof TooManyInterimAnswers) return 'The receiver sent only interim answers, such as 100 Continue.';
   // With several addresses, the error of the last one stands for all.
   const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
   const code = String((cause as { code?: unknown } | undefined)?.code ?? '');
