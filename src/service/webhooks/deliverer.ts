@@ -50,6 +50,9 @@ export class Deliverer {
   readonly #stopping = new AbortController();
   /** By the id of the webhook. */
   readonly #inFlight = new Map<string, { accountId: string; done: Promise<void> }>();
+  /** The accounts that wait, with the number of the request that was last started for each. */
+  #lastStarted = new Map<string, number>();
+  #started = 0;
   #loop: WakeableLoop | undefined;
 
   constructor(dependencies: ServiceDependencies, options: DelivererOptions) {
@@ -84,12 +87,16 @@ export class Deliverer {
     const waiting = await this.#options.deliveries.waiting();
     const now = this.#dependencies.now();
     const expiredBy = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : now;
-    for (const webhook of waiting) {
-      if (webhook.nextAt > now) return (webhook.nextAt - now) / 1000;
+    const turnOf = ({ accountId }: WaitingWebhook) => this.#lastStarted.get(accountId) ?? 0;
+    this.#lastStarted = new Map(waiting.map((webhook) => [webhook.accountId, turnOf(webhook)]));
+    // The accounts take turns: the slow receivers of some would otherwise delay those of all others by their whole backlog.
+    const due = waiting.filter(({ nextAt }) => nextAt <= now).sort((a, b) => turnOf(a) - turnOf(b));
+    for (const webhook of due) {
       if (this.#inFlight.size >= MAX_IN_FLIGHT || this.#stopping.signal.aborted) break;
       if (this.#mayStart(webhook, expiredBy)) this.#start(webhook, expiredBy);
     }
-    return undefined;
+    const next = waiting.find(({ nextAt }) => nextAt > now);
+    return next && (next.nextAt - now) / 1000;
   }
 
   #mayStart({ id, accountId, leaseUntil }: WaitingWebhook, expiredBy: Micros): boolean {
@@ -112,6 +119,7 @@ export class Deliverer {
         else if (!this.#stopping.signal.aborted) setTimeout(() => this.wake(), RETRY_MS).unref();
       });
     this.#inFlight.set(id, { accountId, done });
+    this.#lastStarted.set(accountId, ++this.#started);
   }
 
   async #deliverNext(webhookId: string, expiredBy: Micros): Promise<void> {
@@ -136,7 +144,8 @@ export class Deliverer {
     const { webhooks, deliveries, allowed, userAgent, onAttempt, onDisabled } = this.#options;
     const delivery = await deliveries.due(webhook.id, now());
     if (delivery === undefined) return;
-    const timestamp = Math.floor(now() / 1_000_000);
+    // The time of the machine: `now` is ahead of it for hours after the machine's clock was set back, and receivers reject it.
+    const timestamp = Math.floor(Date.now() / 1000);
     const headers = {
       'content-type': 'application/json',
       'user-agent': userAgent,
