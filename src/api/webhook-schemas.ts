@@ -68,7 +68,9 @@ export const wireDelivery = z
   .meta({ id: 'WebhookDelivery' });
 
 export const wireDeliveries = z
-  .object({ deliveries: z.array(wireDelivery).meta({ description: 'The last 100, newest first.' }) })
+  .object({
+    deliveries: z.array(wireDelivery).meta({ description: 'The last 100, and older ones that wait; newest first.' }),
+  })
   .meta({ id: 'WebhookDeliveries' });
 
 export type WireWebhook = z.infer<typeof wireWebhook>;

@@ -2,7 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Dataset, Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { datasetStatusOf, lastActivityOf, nextStatusChangeOf } from '../../dataset/pairs/linked-status.js';
-import type { Announcement, Announcements, WatchedDataset } from '../../storage/catalog/webhooks/announcements.js';
+import type {
+  Announcement,
+  Announcements,
+  EventToRecord,
+  WatchedDataset,
+} from '../../storage/catalog/webhooks/announcements.js';
 import type { DatasetView } from '../dataset-view.js';
 import type { DatasetService } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
@@ -185,32 +190,28 @@ export class Announcer {
     const seenAt = lastActivityOf(view.dataset);
     const digest = view.digest ?? null;
     if (known.status === status && known.digest === digest) return announcements.markSeen(known, seenAt);
-    const at = this.#timeAfter(known);
-    const payload = readyOrFailedPayload(view, { at, toWire });
-    const { newId } = this.#dependencies;
-    const event = status === 'READY' ? 'dataset.ready' : 'dataset.failed';
-    if (
-      await announcements.record(known, { status, digest, seenAt }, { event, at, payload, newId: messageId(newId) })
-    ) {
-      this.#options.onRecorded();
-    }
+    const next = this.#nextAfter(known);
+    const payload = readyOrFailedPayload(view, { at: next.at, toWire });
+    const event = { event: status === 'READY' ? 'dataset.ready' : 'dataset.failed', payload, ...next } as const;
+    if (await announcements.record(known, { status, digest, seenAt }, event)) this.#options.onRecorded();
   }
 
   async #announceDeleted(ids: readonly string[]): Promise<void> {
     const { announcements, onRecorded } = this.#options;
     for (const known of await announcements.ofDeleted(ids)) {
       if (this.#isStopping) return;
-      const at = this.#timeAfter(known);
-      const newId = messageId(this.#dependencies.newId);
-      const event = { event: 'dataset.deleted', at, payload: deletedPayload(known, at), newId } as const;
+      const next = this.#nextAfter(known);
+      const event = { event: 'dataset.deleted', payload: deletedPayload(known, next.at), ...next } as const;
       if (await announcements.record(known, 'deleted', event)) onRecorded();
       await turn();
     }
   }
 
-  /** Now, and later than the last event of the dataset, which another process may have recorded with its clock. */
-  #timeAfter({ announcedAt }: Announcement): Micros {
-    return Math.max(this.#dependencies.now(), announcedAt + 1);
+  /** An event is due now. Its time is later than that of the last one of the dataset, which a clock that is ahead may have. */
+  #nextAfter({ announcedAt }: Announcement): Pick<EventToRecord, 'at' | 'dueAt' | 'newId'> {
+    const { now, newId } = this.#dependencies;
+    const dueAt = now();
+    return { at: Math.max(dueAt, announcedAt + 1), dueAt, newId: messageId(newId) };
   }
 }
 

@@ -15,8 +15,8 @@ onEach(catalogs, (open) => {
     const [webhooks, deliveries] = [new Webhooks(database), new Deliveries(database)];
     const webhook = { id: 'hook', accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1 };
     await webhooks.add({ ...webhook, events: ['dataset.ready'], disabledAt: null }, 1);
-    const add = (id: string, datasetId: string | null, createdAt: number) =>
-      deliveries.add({ id, webhookId: 'hook', datasetId, event: 'dataset.ready', payload: '{}', createdAt });
+    const add = (id: string, datasetId: string | null, createdAt: number, dueAt = createdAt) =>
+      deliveries.add({ id, webhookId: 'hook', datasetId, event: 'dataset.ready', payload: '{}', createdAt, dueAt });
     const due = async (now: number) => (await deliveries.due('hook', now)) as Delivery;
     return { accountId, database, webhooks, deliveries, add, due };
   };
@@ -59,13 +59,33 @@ onEach(catalogs, (open) => {
     expect(await deliveries.renew(two!, null)).toBe(true);
   });
 
+  test('one that waits is kept, however many others end after it, and however far a clock was ahead of it', async () => {
+    const { deliveries, add, due } = await openWebhook();
+    await add('waits', 'a', 1);
+    await deliveries.record(await due(1), retryAt(10_000));
+    for (let i = 1; i <= KEPT_DELIVERIES; i++) {
+      await add(`d${i}`, null, 5000 + i, 10);
+      await deliveries.record(await due(10), DELIVERED);
+    }
+    // The clock was ahead, and the server has been started again.
+    await add('after the clock was set back', 'b', 20);
+    expect((await due(20)).id).toBe('after the clock was set back');
+    const kept = (await deliveries.list('hook')).map(({ id }) => id);
+    expect([kept.length, kept.slice(-2)]).toEqual([KEPT_DELIVERIES + 2, ['after the clock was set back', 'waits']]);
+    await add('next', 'a', 6000, 30);
+    expect((await due(30)).id).toBe('after the clock was set back');
+    await deliveries.record(await due(30), DELIVERED);
+    expect((await due(30)).id).toBe('waits');
+  });
+
   test('of two processes that notice an event, one records it; a copy of the catalog has it', async () => {
     const { accountId, database, deliveries } = await openWebhook();
     const announcements = new Announcements(database);
     const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
     await announcements.begin([known]);
     const after = { ...known, status: 'READY', digest: 'd', seenAt: 6 } as const;
-    const event = (id: string) => ({ event: 'dataset.ready', at: 7, payload: '{}', newId: () => id }) as const;
+    const event = (id: string) =>
+      ({ event: 'dataset.ready', at: 7, dueAt: 7, payload: '{}', newId: () => id }) as const;
     const recorded = await Promise.all(['m1', 'm2'].map((id) => announcements.record(known, after, event(id))));
     expect(recorded.sort()).toEqual([false, true]);
     expect(await deliveries.list('hook')).toHaveLength(1);
@@ -90,7 +110,7 @@ onEach(catalogs, (open) => {
     const before = { datasetId: 'a', accountId, name: 'dogs', ...state, announcedAt: 0 };
     await announcements.begin([before]);
     await catalog.changeDataset(key, { name: 'cats' }, 6);
-    const event = { event: 'dataset.ready', at: 7, payload: '{}', newId: () => 'm1' } as const;
+    const event = { event: 'dataset.ready', at: 7, dueAt: 7, payload: '{}', newId: () => 'm1' } as const;
     expect(await announcements.record(before, { ...before, status: 'READY', digest: 'd', seenAt: 6 }, event)).toBe(
       true,
     );

@@ -42,7 +42,9 @@ export interface WatchedDataset extends Pick<WatchedAccount, 'since'> {
 
 export interface EventToRecord {
   readonly event: WebhookEvent;
+  /** Later than the last event of the dataset. */
   readonly at: Micros;
+  readonly dueAt: Micros;
   readonly payload: string;
   readonly newId: () => string;
 }
@@ -182,7 +184,7 @@ export class Announcements {
       if (changed.length === 0) return false;
       const receivers = webhooks.map(webhookOf).filter(({ events }) => events.includes(event.event));
       const deliveries = receivers.map(({ id: webhookId }) => ({
-        ...{ id: event.newId(), webhookId, datasetId, createdAt: event.at },
+        ...{ id: event.newId(), webhookId, datasetId, createdAt: event.at, dueAt: event.dueAt },
         ...{ event: event.event, payload: event.payload },
       }));
       const end = query.deleteFrom('announcement').where('dataset_id', '=', datasetId);

@@ -5,7 +5,7 @@ import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { type Webhook, webhookOf } from './webhooks.js';
 
-/** Deliveries that are kept for each webhook, the latest. */
+/** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
 export const KEPT_DELIVERIES = 100;
 
 /** Webhooks with waiting deliveries that are read at a time. */
@@ -29,7 +29,11 @@ export interface Delivery {
   readonly error: string | null;
 }
 
-export type NewDelivery = Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'>;
+export interface NewDelivery
+  extends Pick<Delivery, 'id' | 'webhookId' | 'datasetId' | 'event' | 'payload' | 'createdAt'> {
+  /** Before `createdAt` if that follows an event that was recorded with a clock that is ahead. */
+  readonly dueAt: Micros;
+}
 
 /** An enabled webhook with deliveries that wait. */
 export interface WaitingWebhook {
@@ -174,30 +178,32 @@ export class Deliveries {
   }
 }
 
-/** Adds deliveries, which are due at once; earlier ones of the same dataset become due before them. */
+/** Adds deliveries; earlier ones of the same dataset become due before them. */
 export function insertDeliveries(query: Query, deliveries: readonly NewDelivery[]): Compilable<unknown>[] {
-  return deliveries.flatMap(({ id, webhookId, datasetId, event, payload, createdAt }) => {
+  return deliveries.flatMap(({ id, webhookId, datasetId, event, payload, createdAt, dueAt }) => {
     const ofWebhook = sql<boolean>`webhook_id = ${webhookId}`;
-    const lastKept = query
+    const kept = query
       .selectFrom('webhook_delivery as kept')
       .select('kept.created_at')
       .where('kept.webhook_id', '=', webhookId)
       .orderBy('kept.created_at', 'desc')
       .limit(1)
       .offset(KEPT_DELIVERIES - 1);
+    const old = query.deleteFrom('webhook_delivery').where(ofWebhook);
     const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
     return [
       query.insertInto('webhook_delivery').values({
         ...{ id, webhook_id: webhookId, dataset_id: datasetId, event, payload },
-        ...{ created_at: createdAt, next_at: createdAt, ...outcome },
+        ...{ created_at: createdAt, next_at: dueAt, ...outcome },
       }),
       query
         .updateTable('webhook_delivery')
-        .set({ next_at: createdAt })
+        .set({ next_at: dueAt })
         .where(ofWebhook)
         .where('dataset_id', '=', datasetId)
-        .where('next_at', '>', createdAt),
-      query.deleteFrom('webhook_delivery').where(ofWebhook).where('created_at', '<', lastKept),
+        .where('next_at', '>', dueAt),
+      old.where('next_at', 'is', null).where('created_at', '<', kept),
+      old.where('next_at', 'is not', null).where('created_at', '<', kept.where('kept.next_at', 'is not', null)),
     ];
   });
 }
