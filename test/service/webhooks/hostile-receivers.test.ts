@@ -29,7 +29,7 @@ const endless = (head: string, repeated: string) => (socket: Socket) => {
   };
   socket.write(head, write);
 };
-const all = (text: string, body?: Buffer) => (socket: Socket) => {
+const all = (text: string, body: string | Buffer = '') => (socket: Socket) => {
   socket.write(text);
   socket.end(body);
 };
