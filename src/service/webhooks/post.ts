@@ -70,7 +70,7 @@ function statusOf(url: URL, addresses: readonly Address[], options: PostOptions)
       // The status decides, also if the body fails or does not end in time.
       const answered = () => resolve(response.statusCode ?? 0);
       sent.off('error', reject).on('error', answered);
-      discard(response).then(answered);
+      return discard(response).then(answered);
     });
     sent.end(body);
   });

@@ -29,10 +29,12 @@ const endless = (head: string, repeated: string) => (socket: Socket) => {
   };
   socket.write(head, write);
 };
-const all = (text: string, body: string | Buffer = '') => (socket: Socket) => {
-  socket.write(text);
-  socket.end(body);
-};
+const all =
+  (text: string, body: string | Buffer = '') =>
+  (socket: Socket) => {
+    socket.write(text);
+    socket.end(body);
+  };
 const start = (text: string) => (socket: Socket) => socket.write(text);
 
 const OK = 'HTTP/1.1 200 OK\r\n';
