@@ -6,11 +6,16 @@ import { ServiceError } from '../../dataset/errors.js';
 /** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
 
-export type JournalMode = 'wal' | 'delete';
+export interface SqliteFileOptions {
+  readonly journalMode: 'wal' | 'delete';
+  /** Of pages in memory; by default that of SQLite, 2 MB. */
+  readonly cacheMegabytes?: number | undefined;
+}
+
 export type SqliteFile = ReturnType<typeof openSqliteFile>;
 
 /** Opens a file for reading and writing. */
-export function openSqliteFile(path: string, journalMode: JournalMode) {
+export function openSqliteFile(path: string, { journalMode, cacheMegabytes }: SqliteFileOptions) {
   const db = new DatabaseSync(path);
   // Opening a file after a crash takes an exclusive lock for a moment.
   db.exec('pragma busy_timeout = 5000');
@@ -18,6 +23,8 @@ export function openSqliteFile(path: string, journalMode: JournalMode) {
   db.exec('pragma busy_timeout = 0');
   db.exec('pragma synchronous = full');
   db.exec('pragma foreign_keys = on');
+  // Negative: in KiB, not in pages (https://www.sqlite.org/pragma.html#pragma_cache_size).
+  if (cacheMegabytes !== undefined) db.exec(`pragma cache_size = ${-1024 * cacheMegabytes}`);
   const { ino } = statSync(path);
   const { prepare, run, forget } = statementsOf(db);
   return {

@@ -14,7 +14,7 @@ import { ITEMS_PER_PIECE, MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js
 import { BackendUnusable, isBusy, isDamaged } from '../backend-unusable.js';
 import { type Database, migrateSchema, type RowsOf, type Transaction } from './database.js';
 import type { Schema } from './schema.js';
-import { type JournalMode, objectOf, openSqliteFile, openForReading, type SqliteFile } from './sqlite-file.js';
+import { objectOf, openForReading, openSqliteFile, type SqliteFile, type SqliteFileOptions } from './sqlite-file.js';
 
 /** How long a write waits for another process that holds the write lock. */
 const MAX_BUSY_MS = 10_000;
@@ -27,10 +27,15 @@ const BUSY_PAUSE_MS = 20;
  * returns, so that a power cut never undoes what the service has acknowledged.
  *
  * @param options.isSingleFile without WAL, so that the database is this one file; no other process may have it open
+ * @param options.cacheMegabytes of pages in memory; by default that of SQLite, 2 MB
  * @throws BackendUnusable if it is damaged, can't be opened, or is of a newer version
  */
-export async function openSqlite(path: string, options: { isSingleFile?: boolean } = {}): Promise<Database> {
-  const { file, query } = await openMigrated(path, options.isSingleFile === true ? 'delete' : 'wal').catch((error) => {
+export async function openSqlite(
+  path: string,
+  { isSingleFile = false, cacheMegabytes }: { isSingleFile?: boolean; cacheMegabytes?: number } = {},
+): Promise<Database> {
+  const journalMode = isSingleFile ? 'delete' : 'wal';
+  const { file, query } = await openMigrated(path, { journalMode, cacheMegabytes }).catch((error) => {
     const reason = isDamaged(error) ? `it is damaged (${error.message}). Restore a backup.` : error.message;
     throw new BackendUnusable(`The catalog ${path} can't be used: ${reason}`, {
       cause: error,
@@ -62,8 +67,8 @@ export async function openSqlite(path: string, options: { isSingleFile?: boolean
   };
 }
 
-async function openMigrated(path: string, journalMode: JournalMode) {
-  const file = openSqliteFile(path, journalMode);
+async function openMigrated(path: string, options: SqliteFileOptions) {
+  const file = openSqliteFile(path, options);
   const query = new Kysely<Schema>({ dialect: dialectOver(file) });
   try {
     await migrateSchema(query);

@@ -29,6 +29,7 @@ export interface LongChangeJob {
   /** Of the SQLite file. */
   readonly path: string;
   readonly name: LongChangeName;
+  readonly datasetId: string;
   readonly options: object;
 }
 

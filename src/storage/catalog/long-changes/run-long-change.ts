@@ -47,7 +47,7 @@ export class LongChanges {
       return change(this.#db, besideWriter === undefined ? { ...options, pieces: timeSliced(MAX_SLICE_MS) } : options);
     }
     const { notification: _, ...passed } = options;
-    const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, options: passed })));
+    const applied = this.#last.then(() => besideWriter((path) => inThread({ path, name, datasetId, options: passed })));
     this.#last = applied.catch(() => {});
     return applied as Promise<LongChangeResult<Name>>;
   }
