@@ -19,6 +19,8 @@ import { type CopyProgress, copyBlobs, type LostBlob } from './copy-blobs.js';
 import { lockFolders, requireExisting, TransferError } from './installation.js';
 
 const MARKER = 'backup.json';
+/** Becomes the marker by a rename. A first backup that is killed before that leaves it alone in the folder. */
+const NEXT_MARKER = 'backup.json.next';
 const NEXT_CATALOG = 'catalog.next.sqlite';
 
 /** Each round copies only the files that are new since the round before. */
@@ -129,7 +131,8 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
     if (!hasErrno(error, 'ENOENT')) throw error;
   });
   if (text === undefined) {
-    const [other] = (await readdir(folder)).filter((name) => !name.startsWith(DATA_FOLDER_NAMES.lock));
+    const isOwn = (name: string) => name === NEXT_MARKER || name.startsWith(DATA_FOLDER_NAMES.lock);
+    const other = (await readdir(folder)).find((name) => !isOwn(name));
     if (other === undefined) return undefined;
     throw new TransferError('occupied', `${folder} already holds other files (${other}). Name a new or empty folder.`);
   }
@@ -140,9 +143,9 @@ async function markerIn(folder: string): Promise<Marker | undefined> {
 }
 
 async function writeMarker(folder: string, marker: Omit<Marker, 'trainyard_backup'>): Promise<void> {
-  const path = join(folder, MARKER);
+  const next = join(folder, NEXT_MARKER);
   const text = `${JSON.stringify({ trainyard_backup: 1, ...marker })}\n`;
-  await writeFile(`${path}.next`, text, { mode: 0o600, flush: true });
-  await rename(`${path}.next`, path);
+  await writeFile(next, text, { mode: 0o600, flush: true });
+  await rename(next, join(folder, MARKER));
   await syncFolder(folder);
 }

@@ -198,6 +198,16 @@ describe('a backup', () => {
     expect((await backUp(dir)).json()).toMatchObject({ files: 606, copied_files: 606 - kept });
   });
 
+  test('that was killed as it began is continued', async () => {
+    await datasetOf(api, await pairsOf(1), 'wagons');
+    const dir = await newFolder();
+    await mkdir(dir);
+    // Written and not yet renamed, perhaps in part.
+    await writeFile(join(dir, 'backup.json.next'), '{"trainyard');
+    expect(await backUp(dir)).toMatchObject({ code: 0 });
+    expect(await readdir(dir)).not.toContain('backup.json.next');
+  });
+
   test('of a folder with a damaged and a missing file has all others, and lists those two', async () => {
     const id = await datasetOf(api, await pairsOf(3), 'wagons');
     const dir = await newFolder();
