@@ -6,7 +6,8 @@ const HELP = `npm run faults -- [NAME…] [--kills N] [--seed N]
 Runs the tests that break disks, clocks, networks and processes, all of them or those of a NAME such as full-disk. Some need root.
 
   --kills N  kills a server N times under mixed load with SIGKILL. After each kill, every acknowledged file is there and whole,
-             the counts are right, and nothing is left over
+             the counts are right, and nothing is left over. With the NAME killed: each kind of change and each command by
+             itself, N times with SIGKILL and a quarter as often with SIGTERM; prints how each kind ended
   --seed N   the seed that a failed run printed
 `;
 
@@ -23,7 +24,7 @@ else {
     ...(values.kills !== undefined && { TRAINYARD_TEST_KILLS: values.kills }),
     ...(values.seed !== undefined && { TRAINYARD_TEST_SEED: values.seed }),
   };
-  const names = values.kills === undefined ? positionals : ['crash'];
+  const names = values.kills !== undefined && positionals.length === 0 ? ['crash'] : positionals;
   const files = names.map((name) => `test/faults/${name}`);
   const run = spawnSync('npx', ['vitest', 'run', '--project', 'faults', ...files], { stdio: 'inherit', env });
   process.exitCode = run.status ?? 1;

@@ -1,0 +1,243 @@
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from '@photostructure/sqlite';
+import type { WireTokenList } from '../../../src/api/account/token-schemas.js';
+import type { Api } from '../../harness/api.js';
+import { trainyard } from '../../harness/command.js';
+import { contentOf, sha256 } from '../contents.js';
+import { ABSENT } from '../ledger.js';
+import { must, range } from './change.js';
+
+/** Where commands run: a server, and a folder of their own. */
+export interface Scene {
+  readonly api: Api;
+  readonly dataFolder: string;
+  readonly folder: string;
+}
+
+/** One run of a command, and how to tell whether it was done. */
+export interface CommandRun {
+  readonly args: readonly string[];
+  readonly env?: Record<string, string>;
+  /** Reads the state that it changes. */
+  readonly read: () => Promise<unknown>;
+  readonly after: unknown;
+  /** `read` and `after` are objects; each field is as before or as after. */
+  readonly isPerFile?: boolean;
+  /** The exit code when it is done, if that is not 0. */
+  readonly code?: number;
+  /** The same command does not succeed a second time. */
+  readonly isOnce?: boolean;
+}
+
+/** Prepares, and returns the run of each round. */
+export type KilledCommand = (scene: Scene) => Promise<(round: number) => Promise<CommandRun>>;
+
+const PAIRS = 40;
+const NAMES = range(PAIRS).flatMap((i) => [`${i}.jpg`, `${i}.txt`]);
+
+type Files = Record<string, string>;
+const LOST = 'lost';
+const MARKED = 'lost, and marked as lost';
+
+/** The files of a dataset in one state, with sizes up to 100 KB. */
+const stateOf = (note: string) =>
+  new Map(NAMES.map((name, i) => [name, contentOf(name, `${name} ${note}`, (i % 5) * 25_000)]));
+const hashesOf = (files: ReadonlyMap<string, Buffer>): Files =>
+  Object.fromEntries([...files].map(([name, bytes]) => [name, sha256(bytes)]));
+
+async function upload(api: Api, id: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
+  for (const [name, bytes] of files) must(await api.upload(id, name, bytes));
+}
+
+async function write(folder: string, files: ReadonlyMap<string, Buffer>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, bytes] of files) await writeFile(join(folder, name), bytes);
+}
+
+/** The files that a folder shows. */
+async function filesIn(folder: string): Promise<Files> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith('.'));
+  const hashes = names.map(async (name) => [name, sha256(await readFile(join(folder, name)))]);
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+const blobPath = (dataFolder: string, id: string) => join(dataFolder, 'blobs', id.slice(0, 2), id);
+
+/**
+ * The files of the catalog of a data folder, and the SHA-256 of their bytes. A catalog without files is one that an
+ * interrupted copy left: a server rejects it beside blobs.
+ */
+async function storedIn(dataFolder: string): Promise<Files | string> {
+  if (!existsSync(join(dataFolder, 'catalog.sqlite'))) return ABSENT;
+  const rows = rowsIn(dataFolder);
+  if (rows.length === 0) return ABSENT;
+  const hashes = rows.map(async ({ dataset_id, id, filename, problem }) => {
+    const bytes = await readFile(blobPath(dataFolder, id)).catch(() => undefined);
+    return [`${dataset_id}/${filename}`, bytes !== undefined ? sha256(bytes) : problem === null ? LOST : MARKED];
+  });
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+function rowsIn(dataFolder: string): { dataset_id: string; id: string; filename: string; problem: string | null }[] {
+  const db = new DatabaseSync(join(dataFolder, 'catalog.sqlite'), { readOnly: true });
+  const rows = db.prepare(`select dataset_id, id, filename, problem from file where state = 'stored'`).all();
+  db.close();
+  return rows as unknown as ReturnType<typeof rowsIn>;
+}
+
+const remote = ({ api }: Scene) => ({ TRAINYARD_URL: api.url, TRAINYARD_TOKEN: api.token });
+
+async function succeed(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
+  const ended = await trainyard(args, { env });
+  if (ended.code !== 0) throw new Error(`${args.join(' ')}: ${ended.code} ${ended.stderr}`);
+}
+
+/** A dataset that alternates between two states. */
+async function alternating({ api }: Scene, name: string) {
+  const id = await api.newDataset(name);
+  const turn = async (round: number) => {
+    const files = stateOf(`state ${round % 2}`);
+    await upload(api, id, files);
+    return hashesOf(files);
+  };
+  await turn(1);
+  return { id, turn };
+}
+
+/** A backup of the server, and its contents. */
+async function backUp({ dataFolder, folder }: Scene): Promise<{ dir: string; files: Files | string }> {
+  const dir = join(folder, 'backup');
+  await succeed(['backup', dir, '--data', dataFolder]);
+  return { dir, files: await storedIn(dir) };
+}
+
+/** Copies a backup to a new folder in each round; without its catalog, the folder can't be served. */
+const copies =
+  (argsOf: (dir: string, to: string) => string[]): KilledCommand =>
+  async (scene) => {
+    const { id } = await alternating(scene, 'copied');
+    const { dir, files } = await backUp(scene);
+    must(await scene.api.request('DELETE', `/${id}`));
+    return async (round) => {
+      const to = join(scene.folder, `copy-${round}`);
+      return { args: argsOf(dir, to), read: () => storedIn(to), after: files, isOnce: true };
+    };
+  };
+
+export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
+  'token create':
+    async ({ api, dataFolder }) =>
+    async (round) => {
+      const name = `created ${round}`;
+      return {
+        args: ['token', 'create', '--name', name, '--data', dataFolder],
+        read: async () =>
+          must(await api.request<WireTokenList>('GET', '/tokens')).tokens.filter((token) => token.name === name).length,
+        after: 1,
+        isOnce: true,
+      };
+    },
+  'token revoke':
+    async ({ api, dataFolder }) =>
+    async () => {
+      const { id, secret } = must(await api.json<{ id: string; secret: string }>('POST', '/tokens', {}));
+      const headers = { authorization: `Bearer ${secret}` };
+      return {
+        args: ['token', 'revoke', id, '--data', dataFolder],
+        read: async () => (await api.raw('GET', '/account', { headers })).status,
+        after: 401,
+        isOnce: true,
+      };
+    },
+  backup: async (scene) => {
+    const { turn } = await alternating(scene, 'backed-up');
+    const { dir } = await backUp(scene);
+    return async (round) => {
+      await turn(round);
+      const args = ['backup', dir, '--data', scene.dataFolder];
+      return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
+    };
+  },
+  'backup to a new folder': async (scene) => {
+    await alternating(scene, 'first-backup');
+    return async (round) => {
+      const dir = join(scene.folder, `backup-${round}`);
+      const args = ['backup', dir, '--data', scene.dataFolder];
+      return { args, read: () => storedIn(dir), after: await storedIn(scene.dataFolder) };
+    };
+  },
+  restore: copies((dir, to) => ['restore', dir, '--data', to]),
+  'migrate-data': copies((dir, to) => ['migrate-data', '--from', dir, '--to', to]),
+  'check-store --repair': async (scene) => {
+    await alternating(scene, 'repaired');
+    const { dir } = await backUp(scene);
+    return async () => {
+      const copy = join(scene.folder, 'damaged');
+      await rm(copy, { recursive: true, force: true });
+      await cp(dir, copy, { recursive: true });
+      const [lost] = rowsIn(copy);
+      const orphan = blobPath(copy, `${lost!.id.slice(0, 2)}${'0'.repeat(lost!.id.length - 2)}`);
+      await rm(blobPath(copy, lost!.id));
+      await writeFile(orphan, 'no row names this');
+      const read = async () => ({ ...((await storedIn(copy)) as Files), orphan: String(existsSync(orphan)) });
+      const after = Object.entries(await read()).map(([name, hash]) => [name, hash === LOST ? MARKED : hash]);
+      return {
+        args: ['check-store', '--repair', '--blob-grace-seconds', '0', '--data', copy],
+        read,
+        after: { ...Object.fromEntries(after), orphan: 'false' },
+        // The lost file is marked, and stays lost.
+        code: 65,
+        isPerFile: true,
+      };
+    };
+  },
+  mount: async (scene) => {
+    const { turn } = await alternating(scene, 'mounted');
+    return async (round) => {
+      const after = await turn(round);
+      const args = ['mount', 'mounted', '--into', scene.folder];
+      return { args, env: remote(scene), read: () => filesIn(join(scene.folder, 'mounted')), after };
+    };
+  },
+  pull: async (scene) => {
+    const { turn } = await alternating(scene, 'pulled');
+    const folder = join(scene.folder, 'pulled');
+    return async (round) => ({
+      after: await turn(round),
+      args: ['pull', 'pulled', folder],
+      env: remote(scene),
+      read: () => filesIn(folder),
+      isPerFile: true,
+    });
+  },
+  push: async (scene) => {
+    const folder = join(scene.folder, 'pushed');
+    const read = async () => {
+      const [dataset] = (await scene.api.list('?name=pushed')).body.datasets;
+      const files = dataset === undefined ? [] : (await scene.api.status(dataset.id)).body.files;
+      return Object.fromEntries(files.map((file) => [file.filename, file.sha256]));
+    };
+    return async (round) => {
+      const files = stateOf(`state ${round % 2}`);
+      await write(folder, files);
+      return { args: ['push', folder], env: remote(scene), read, after: hashesOf(files), isPerFile: true };
+    };
+  },
+  login: async (scene) => {
+    const { api, folder } = scene;
+    const read = () => filesIn(join(folder, 'trainyard'));
+    return async (round) => {
+      const env = { XDG_CONFIG_HOME: folder };
+      const login = (token: string) => ['login', api.url, '--token', token];
+      const { secret } = must(await api.json<{ secret: string }>('POST', '/tokens', { name: `login ${round}` }));
+      const before = await read();
+      await succeed(login(secret), env);
+      const after = await read();
+      await rm(join(folder, 'trainyard'), { recursive: true });
+      if (Object.keys(before).length > 0) await succeed(login(api.token), env);
+      return { args: login(secret), env, read, after };
+    };
+  },
+};

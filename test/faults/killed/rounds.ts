@@ -1,0 +1,56 @@
+import { expect } from 'vitest';
+import { IS_WHOLE } from '../../harness/available.js';
+import { partOfToday } from '../../harness/slow-tests.js';
+import { seededRandom } from '../random.js';
+
+/** `npm run faults -- killed --kills 20` sets another number, of each kind of change. */
+export const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? 2);
+
+export const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
+const random = seededRandom(seed);
+
+const DAYS = 3;
+
+/** The kinds of change that run: in `npm test` a part on each day, otherwise all. */
+export function ofToday<Kind>(kinds: Readonly<Record<string, Kind>>): [string, Kind][] {
+  return Object.entries(kinds).filter((_, i) => IS_WHOLE || i % DAYS === partOfToday(DAYS));
+}
+
+export interface Round {
+  readonly number: number;
+  readonly signal: NodeJS.Signals;
+  /** When the signal is sent, from the beginning of the change to its usual end. */
+  readonly part: number;
+}
+
+/** The rounds of a kind of change: kills, and a quarter as many ends by SIGTERM. Each has a part of the time to itself. */
+export function roundsOf(): Round[] {
+  const roundsWith = (signal: NodeJS.Signals, count: number) =>
+    Array.from({ length: count }, (_, i) => ({ signal, part: (i + random()) / count }));
+  const rounds = [...roundsWith('SIGKILL', KILLS), ...roundsWith('SIGTERM', Math.ceil(KILLS / 4))];
+  return rounds.map((round, i) => ({ ...round, number: i + 1 }));
+}
+
+/** A state that was read, and those before and after a change. */
+interface States {
+  readonly found: unknown;
+  readonly before: unknown;
+  readonly after: unknown;
+  /** The states are objects; each field may be as before or as after. */
+  readonly isPerFile?: boolean;
+}
+
+/** The state is that before the change, or that after it. */
+export function expectBeforeOrAfter({ found, before, after, isPerFile }: States): void {
+  if (isPerFile) {
+    const [now, old, made] = [found, before, after] as Record<string, unknown>[];
+    const names = [...new Set([now, old, made].flatMap((files) => Object.keys(files!)))];
+    expect(names.filter((name) => now![name] !== old![name] && now![name] !== made![name])).toEqual([]);
+  } else expect([before, after]).toContainEqual(found);
+}
+
+/** Prints what happened, where a number of kills was given. */
+export function report(kind: string, usualMs: number, counts: Readonly<Record<string, number>>): void {
+  if (process.env.TRAINYARD_TEST_KILLS === undefined) return;
+  console.info(`${kind}: ${Math.round(usualMs)} ms, ${JSON.stringify(counts)}`);
+}
