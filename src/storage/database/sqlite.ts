@@ -109,8 +109,14 @@ class ImmediateSqliteDriver extends SqliteDriver {
 
   override async acquireConnection(): Promise<DatabaseConnection> {
     const connection = await super.acquireConnection();
+    // A statement of its own that waits for the write lock lets others read with the connection.
+    const pause = async () => {
+      await this.releaseConnection();
+      await wait(BUSY_PAUSE_MS);
+      await super.acquireConnection();
+    };
     return {
-      executeQuery: (statement) => whileBusy(this.#file, () => connection.executeQuery(statement)),
+      executeQuery: (statement) => whileBusy(this.#file, () => connection.executeQuery(statement), pause),
       streamQuery: (statement, chunkSize) => connection.streamQuery(statement, chunkSize),
     };
   }
@@ -124,14 +130,18 @@ class ImmediateSqliteDriver extends SqliteDriver {
  * Tries again while another process or thread holds the write lock. SQLite's own `busy_timeout` would block this thread
  * meanwhile.
  */
-async function whileBusy<T>(file: SqliteFile, work: () => Promise<T>): Promise<T> {
+async function whileBusy<T>(
+  file: SqliteFile,
+  work: () => Promise<T>,
+  pause: () => Promise<void> = () => wait(BUSY_PAUSE_MS),
+): Promise<T> {
   const deadline = performance.now() + MAX_BUSY_MS;
   for (;;) {
     try {
       return await work();
     } catch (error) {
       if (!isBusy(error) || (performance.now() > deadline && file.otherWriters === 0)) throw error;
-      await wait(BUSY_PAUSE_MS);
+      await pause();
     }
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Api } from '../../harness/api.js';
+import { catalogs } from '../../harness/backends.js';
 import { findingsOf } from '../../harness/checking.js';
 import { discardServer, startServer, type TestServer, temporaryFolder } from '../../harness/server.js';
 
@@ -52,6 +53,19 @@ test('while another process holds the write lock, reads are answered and writes 
   other.exec('commit');
   other.close();
   expect((await upload).status).toBe(200);
+});
+
+test('while a single statement waits for the write lock, others read', async () => {
+  const { database, openAnother, accountId } = await catalogs[0]!.open();
+  const { database: other } = await openAnother();
+  const account = database.query.selectFrom('account').select('name').where('id', '=', accountId);
+  let renaming: Promise<unknown> | undefined;
+  await other.transact({ isDurable: true }, async () => {
+    renaming = database.query.updateTable('account').set({ name: 'renamed' }).where('id', '=', accountId).execute();
+    for (let count = 0; count < 20; count++) expect(await account.execute()).toEqual([{ name: 'tester' }]);
+  });
+  await renaming;
+  expect(await account.execute()).toEqual([{ name: 'renamed' }]);
 });
 
 test('a write that waits too long for another process is answered with 503', async () => {
