@@ -1,10 +1,19 @@
 import { execFile } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
 import { Agent, get as httpGet } from 'node:http';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { Api } from '../harness/api.js';
 import { Balancer } from '../harness/balancer.js';
-import { COMMAND, discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
+import {
+  COMMAND,
+  discardServer,
+  eventually,
+  startServer,
+  type TestServer,
+  temporaryFolder,
+} from '../harness/server.js';
 import { notedJpeg, sha256 } from './contents.js';
 import { directHead, formOf, headOf, putBytes, RawClient } from './raw-client.js';
 import { faultsOf, NOTHING_REMAINS, remainsIn, stagedIn } from './remains.js';
@@ -127,6 +136,32 @@ test('an upload that does not finish is cut off after the time for it, and its l
   expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
   const { body } = await (await server.api()).status(id);
   expect(body).toMatchObject({ status: 'UPLOADING', files: [], counts: { pending: 1 } });
+});
+
+test('a large batch of upload links ends, reserves nothing, and is recorded as failed; so does one that waits for it', async () => {
+  const folder = await temporaryFolder();
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const auditLog = join(folder, 'audit.log');
+  server = await startServer({ ...FOR_EVER, 'audit-log': auditLog });
+  const api = await server.api();
+  const id = await api.newDataset();
+  const sizes = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`${i}.png`, 1000]));
+  const batches = [api.links(id, sizes), api.links(await api.newDataset(), sizes)];
+  await eventually(async () => {
+    const [listed] = (await api.list()).body.datasets.filter((dataset) => dataset.id === id);
+    return listed !== undefined && listed.counts.pending > 0 ? true : undefined;
+  });
+  const { exitCode } = await stopping('SIGTERM');
+  for (const batch of batches) expect(await batch).toMatchObject({ status: 503 });
+  expect(await exitCode).toBe(0);
+  const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
+  const recorded = lines.map((line) => JSON.parse(line)).filter(({ action }) => action === 'upload.reserve');
+  const failed = { outcome: 'failed', error: 'shutting_down', files: 50_000 };
+  expect(recorded).toMatchObject([failed, failed]);
+  const { dataFolder } = server;
+  server = await startServer({}, { dataFolder });
+  const again = await server.api();
+  expect((await again.list()).body.datasets.map(({ counts }) => counts.pending)).toEqual([0, 0]);
 });
 
 test('a client that keeps its connection and asks again and again does not keep the server', async () => {

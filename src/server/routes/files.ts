@@ -17,6 +17,7 @@ import type { UploadLink } from '../../service/upload/upload-links.js';
 import { authorOf } from '../author.js';
 import { contentLengthOf, filePartOf, MAX_DIRECT_BODY_BYTES, uploadSignal } from '../bodies.js';
 import { conditionOf, etagOf, expectedConditionOf } from '../conditions.js';
+import { disconnectSignal } from '../connections/disconnect.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { jsonOfParts, sendJson } from '../limits/large-json.js';
@@ -70,7 +71,7 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
       const base = baseUrlOf(request, context.publicUrl);
       const sizes = new Map(Object.entries(body.filenameToByteSize));
       request.audited = { files: sizes.size };
-      const options = { author: authorOf(request, 'upload'), conditions: conditionsIn(body) };
+      const options = { author: authorOf(request, 'upload'), conditions: conditionsIn(body), signal: context.stopping };
       const linkToWire = ({ url, headers, expiresAt }: UploadLink) => ({
         upload_url: url.startsWith('/') ? `${base}${url}` : url,
         method: 'PUT' as const,
@@ -84,11 +85,13 @@ export function registerFileRoutes(app: App, context: RouteContext): void {
           yield Object.fromEntries([...made].map(([name, link]) => [name, linkToWire(link)]));
         }
       };
-      // Until the work ends: for a client that has gone, it goes on.
+      // Until the work ends: once it has begun, it goes on for a client that has gone.
+      const gone = disconnectSignal(reply);
       const release = context.filesInFlight.hold(accountId, sizes.size);
       const json = await context
         .batchInTurn(accountId, async ({ begin }) => {
           if (sizes.size > MAX_ITEMS_AT_ONCE) await begin();
+          gone.throwIfAborted();
           context.stopping.throwIfAborted();
           return jsonOfParts('uploads', linked());
         })

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BATCH_FILES } from '../../api/limits.js';
-import type { WriteCondition } from '../../dataset/dataset.js';
+import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
 
@@ -20,6 +20,13 @@ export interface BatchEntry {
   readonly filename: string;
   readonly sizeBytes: number;
   readonly condition: WriteCondition | undefined;
+}
+
+export interface BatchOptions {
+  readonly author: Author;
+  readonly conditions?: ReadonlyMap<string, WriteCondition>;
+  /** Ends the batch. */
+  readonly signal?: AbortSignal;
 }
 
 /**

@@ -19,12 +19,12 @@ import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import type { UploadSlots } from '../limits/upload-slots.js';
 import { unmetConditions } from '../unmet-conditions.js';
-import { type BatchEntry, parseUploadBatch } from './parse-upload-batch.js';
+import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-upload-batch.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
 
-/** A transaction blocks all other writes, so a large batch is reserved in several. */
-const FILES_PER_TRANSACTION = 500;
+/** A transaction blocks all other writes, so a large batch is reserved in several; one takes some 10 ms. */
+const FILES_PER_TRANSACTION = 100;
 
 /** Conflicts of a batch that an answer lists. */
 const MAX_REPORTED_CONFLICTS = 100;
@@ -61,18 +61,19 @@ export class Uploads {
 
   /**
    * Reserves uploads through signed links, and yields them some at a time: a large batch, all at once, would take a hundred
-   * megabytes. None is durable before the last; if a reservation fails, or the caller stops early, those before are withdrawn.
+   * megabytes. None is durable before the last; if a reservation fails, the signal fires, or the caller stops early, those before
+   * are withdrawn.
    *
    * @param sizes the exact size in bytes of each file, by name
    * @param options.conditions of files among them, by the same names
    * @returns the pending file of each name as given
    * @throws ServiceError `dataset_not_found`; `invalid_name`, `unsupported_type` and others, with the first 100 errors in `detail`;
-   * PreconditionFailed, with the names in `detail`, if conditions are not met
+   * PreconditionFailed, with the names in `detail`, if conditions are not met; the signal's reason
    */
   async *reserveBatch(
     key: DatasetKey,
     sizes: ReadonlyMap<string, unknown>,
-    { author, conditions }: { author: Author; conditions?: ReadonlyMap<string, WriteCondition> },
+    { author, conditions, signal }: BatchOptions,
   ): AsyncGenerator<ReadonlyMap<string, PendingFile>> {
     const { catalog, now, rules, takeTurn = () => turn() } = this.#dependencies;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(key.id);
@@ -83,6 +84,7 @@ export class Uploads {
     let isComplete = false;
     try {
       for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
+        signal?.throwIfAborted();
         const end = start + FILES_PER_TRANSACTION;
         const linked = (entry: BatchEntry) => [entry.raw, this.#linkedFile(key, entry, { createdAt, author })] as const;
         const slice = new Map(entries.slice(start, end).map(linked));
@@ -131,7 +133,7 @@ export class Uploads {
     const changed = await this.#dependencies.catalog.change(
       {
         datasetId: key.id,
-        filenames: files.map(filenameOf),
+        filenames: files.map(({ filename }) => filename),
         now: this.#dependencies.now(),
         isActivity: true,
         ...options,
@@ -141,12 +143,16 @@ export class Uploads {
     if (changed === undefined) throw datasetNotFound(key.id);
   }
 
-  /** Removes reservations of a batch that failed. */
+  /** Removes reservations of a batch that failed. As with those, the last commit makes the others durable. */
   async #withdraw(key: DatasetKey, entries: readonly BatchEntry[], ids: ReadonlySet<string>): Promise<void> {
+    const { catalog, now, takeTurn = () => turn() } = this.#dependencies;
     for (let start = 0; start < entries.length; start += FILES_PER_TRANSACTION) {
-      const filenames = entries.slice(start, start + FILES_PER_TRANSACTION).map(filenameOf);
-      const change = { datasetId: key.id, filenames, now: this.#dependencies.now(), isActivity: true };
-      await this.#dependencies.catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
+      const end = start + FILES_PER_TRANSACTION;
+      const filenames = entries.slice(start, end).map(({ filename }) => filename);
+      const isDurable = end >= entries.length;
+      const change = { datasetId: key.id, filenames, now: now(), isActivity: true, isDurable };
+      await catalog.change(change, (group) => group.filter(({ id }) => !ids.has(id)));
+      await takeTurn(key.accountId);
     }
   }
 
@@ -289,8 +295,4 @@ export class Uploads {
     const id = this.#dependencies.newId();
     return { id, datasetId: key.id, filename, kind: type.kind, createdAt, upload: { state: 'pending', ...upload } };
   }
-}
-
-function filenameOf({ filename }: { filename: string }): string {
-  return filename;
 }
