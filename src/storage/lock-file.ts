@@ -24,12 +24,16 @@ interface LockHolder {
   readonly machine: string | null;
 }
 
+/** The locks that this process has, by their ids. */
+const held = new Set<string>();
+
 /** Something else than a file has the name of a lock. */
 export class LockObstructed extends Error {}
 
 /**
  * Takes the lock at `path`, and waits while another process has it. The lock is a file that names its process, since a command
- * that is installed from a service has neither SQLite nor another lock of the kernel. One of a process that has ended is removed.
+ * that is installed from a service has neither SQLite nor another lock of the kernel. One of a process that has ended is removed,
+ * and so is one of this process that it could not remove when it released it.
  *
  * @param options.onWaiting called once, before it waits; with the process that has the lock, if that is of this machine
  * @returns releases the lock
@@ -65,15 +69,18 @@ async function tryToAcquire(path: string): Promise<(() => Promise<void>) | undef
     throw error;
   });
   if (handle === undefined) return undefined;
+  held.add(holder.id);
   try {
     await handle.writeFile(text).finally(() => handle.close());
   } catch (error) {
+    held.delete(holder.id);
     await rm(path, { force: true });
     throw error;
   }
   const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), HEARTBEAT_MS);
   return async () => {
     clearInterval(heartbeat);
+    held.delete(holder.id);
     if ((await textOf(path)) === text) await rm(path, { force: true });
   };
 }
@@ -156,9 +163,10 @@ async function machine(): Promise<string | null> {
   return boot === null || namespace === null ? null : `${boot} ${namespace}`;
 }
 
-/** Whether a process of this machine has ended. Where /proc hides the processes of other users, a signal still tells. */
-async function hasEnded({ pid, started }: LockHolder): Promise<boolean> {
+/** Whether a process of this machine has ended, or has released its lock. Where /proc hides others' processes, a signal tells. */
+async function hasEnded({ id, pid, started }: LockHolder): Promise<boolean> {
   const now = await startOf(pid);
+  if (pid === process.pid && now === started) return !held.has(id);
   return now === null ? !isRunning(pid) : now !== started;
 }
 
