@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { mountSmallDisk } from '../faults/small-disk.js';
@@ -134,6 +134,34 @@ describe('pull', () => {
     proxy.rule();
     const { code, json } = await run(['pull', name, folder, '--json'], proxy.url);
     expect([code, json().pulled.length]).toEqual([0, 6]);
+  });
+
+  test('of names that are one path, as where case is ignored, says so', async () => {
+    const proxy = await startProxy(server.url);
+    onTestFinished(() => proxy.close());
+    const id = await api.newDataset('case');
+    for (const filename of ['a.txt', 'A.txt']) await api.upload(id, filename, `${filename[0]} caption`);
+    const folder = join(await newRoot(), 'folder');
+    await mkdir(folder);
+    await writeFile(join(folder, 'a.txt'), 'a caption');
+    proxy.rule(async ({ pathname }) => {
+      if (pathname.includes('/archive') || pathname.includes('/files')) {
+        await link(join(folder, 'a.txt'), join(folder, 'A.txt')).catch(() => {});
+      }
+      return undefined;
+    });
+    const { code, stderr } = await run(['pull', 'case', folder, '--theirs'], proxy.url);
+    expect([code, stderr]).toEqual([73, expect.stringMatching(/"a.txt" and "A.txt" would be one file/)]);
+  });
+
+  test('says the same of a disk that is full before the first byte', async () => {
+    const disk = await mountSmallDisk(1, { inodes: 3 });
+    if ('refusal' in disk) return;
+    onTestFinished(disk.unmount);
+    for (const folder of [join(disk.folder, 'a', 'b'), join(disk.folder, 'a')]) {
+      const { code, stderr } = await run(['pull', name, folder]);
+      expect([code, stderr]).toEqual([74, expect.stringContaining('does not fit on the disk of')]);
+    }
   });
 
   test('works for a dataset that is not READY, and creates no folder for an empty or missing dataset', async () => {

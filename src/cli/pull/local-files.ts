@@ -69,17 +69,20 @@ export async function readLocalFiles(
 
 /** The error for a path that can't be the folder of a pull. */
 export function unusableFolder(folder: string, cause: unknown): CommandError {
+  if (hasErrno(cause, 'ENOSPC', 'EDQUOT')) return fullDisk(folder, cause);
   const message = `${printable(folder)} can't be used as a folder: ${errorMessage(cause)}.`;
   return new CommandError(EXIT.cannotCreate, message, { cause });
+}
+
+function fullDisk(folder: string, cause: unknown): CommandError {
+  const message = `the dataset does not fit on the disk of ${printable(folder)}. Free some space, and run the same command again to fetch the rest.`;
+  return new CommandError(EXIT.ioError, message, { cause });
 }
 
 /** The error in words, if it is one of the system's about a folder that a pull writes; otherwise the same error. */
 export function unwritableFolder(folder: string, error: unknown): unknown {
   const shown = printable(folder);
-  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
-    const message = `the dataset does not fit on the disk of ${shown}. Free some space, and run the same command again to fetch the rest.`;
-    return new CommandError(EXIT.ioError, message, { cause: error });
-  }
+  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) return fullDisk(folder, error);
   if (hasErrno(error, 'ENOENT', 'ENOTDIR') && !existsSync(folder)) {
     const message = `${shown} was removed or renamed during the pull. Run the same command again to fetch all files.`;
     return new CommandError(EXIT.cannotCreate, message, { cause: error });

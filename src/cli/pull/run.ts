@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { lstatSync } from 'node:fs';
 import { lstat, readdir, rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { TrainyardClient } from '../../client/client.js';
 import { hasErrno } from '../../dataset/errors.js';
 import { makeFolders } from '../../storage/make-folders.js';
-import type { HttpSource, MountFile, MountManifest } from '../../service/mount/mount-source.js';
+import { type HttpSource, type MountFile, type MountManifest, nameTaken } from '../../service/mount/mount-source.js';
 import { receiveFiles } from '../../service/mount/receive/receive-files.js';
 import type { FileInspector } from '../folder/inspect-files.js';
 import { CommonState, realFolders } from '../sync/common-state.js';
@@ -13,7 +14,7 @@ import { withLockedFolders } from '../sync/lock-folders.js';
 import type { SyncDirection } from '../sync/report.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { type ProgressDisplay, transferLine } from '../terminal/progress.js';
-import { errorMessage, printable } from '../terminal/text.js';
+import { printable } from '../terminal/text.js';
 import {
   flushFiles,
   installFile,
@@ -188,7 +189,9 @@ async function fetchFiles(
     onFile: (file) => {
       const entry = local.get(file.filename);
       const path = entry?.path ?? join(folder, file.filename);
-      onReceived(file, installFile(join(partial, partialNameOf(file)), path, entry?.version));
+      const isInstalled = installFile(join(partial, partialNameOf(file)), path, entry?.version);
+      if (!isInstalled && entry === undefined) requireOwnPath(file, { files: all, folder });
+      onReceived(file, isInstalled);
       doneFiles++;
       report();
     },
@@ -196,21 +199,27 @@ async function fetchFiles(
   await removePartialFolder(partial);
 }
 
+/** @throws MountError if a file that could not be installed has the path of another one of the dataset */
+function requireOwnPath(file: MountFile, { files, folder }: { files: readonly MountFile[]; folder: string }): void {
+  const folded = ({ filename }: MountFile) => filename.toLowerCase();
+  const inodeOf = ({ filename }: MountFile) => lstatSync(join(folder, filename), { throwIfNoEntry: false })?.ino;
+  const twin = files.find((each) => each !== file && folded(each) === folded(file));
+  if (twin === undefined || inodeOf(twin) !== inodeOf(file)) return;
+  throw nameTaken(file, { files, nameOf: ({ filename }) => filename, cause: undefined });
+}
+
 function bytesOf(files: readonly MountFile[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-/** @throws CommandError with 73 */
+/** @throws CommandError with 73 if something else has its name; the system's errors */
 async function makePartialFolder(path: string): Promise<void> {
-  try {
-    await makeFolders(path);
-    // A link could lead to files of a person.
-    if ((await lstat(path)).isDirectory()) return;
-  } catch (error) {
-    const message = `${dirname(path)} can't be written: ${errorMessage(error)}.`;
-    throw new CommandError(EXIT.cannotCreate, message, { cause: error });
-  }
-  throw new CommandError(EXIT.cannotCreate, `${path} is in the way: it is a link. Move it away.`);
+  await makeFolders(path).catch((error) => {
+    if (!hasErrno(error, 'EEXIST')) throw error;
+  });
+  // A link could lead to files of a person.
+  if ((await lstat(path)).isDirectory()) return;
+  throw new CommandError(EXIT.cannotCreate, `${printable(path)} is in the way: it is not a folder. Move it away.`);
 }
 
 /** A name that no file of a person has. It belongs to these bytes, so that a file that changed is not resumed. */
