@@ -322,6 +322,21 @@ describe('an interrupted push', () => {
     expect((await push([folder])).stdout).toContain('READY');
   });
 
+  test('by the removal of the folder says so once, and ends with 66', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(3), newName());
+    let isReleased = false;
+    proxy.rule(({ method }) => (method === 'PUT' && !isReleased ? { holdAfterBytes: 1 } : undefined));
+    const running = startPush([folder, '--concurrency', '1'], proxy.url);
+    await eventually(() => (proxy.requests('PUT', '').some(({ bytes }) => bytes > 0) ? true : undefined));
+    await rm(folder, { recursive: true });
+    isReleased = true;
+    proxy.release();
+    const { code, stdout, stderr } = await running.ended;
+    expect([code, stdout]).toEqual([66, expect.not.stringContaining('is gone')]);
+    expect(stderr.match(/was removed or renamed meanwhile/g)).toHaveLength(1);
+  });
+
   test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {
     const proxy = await proxyFor();
     const folder = await folderWith({ ...(await pairsOf(1)), '02.txt': 'an extra caption' }, newName());

@@ -16,7 +16,7 @@ import { sha256Of } from '../../service/mount/mounted-folder.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
 import { bar, type ProgressDisplay } from '../terminal/progress.js';
 import { counted, errorMessage, printable } from '../terminal/text.js';
-import { byName, type LocalFile, type Notice, readPaths } from './read-folder.js';
+import { byName, type LocalFile, type Notice, readPaths, requireStillThere } from './read-folder.js';
 
 export interface InspectedFile {
   readonly file: LocalFile;
@@ -118,7 +118,7 @@ async function remembered<T>(
  * Reads and inspects local files, and shows the progress.
  *
  * @param options.role that of the dataset that the files are for, `training` by default
- * @throws CommandError with 66 if the paths contain no file for a dataset
+ * @throws CommandError with 66 if the paths contain no file for a dataset, or one of them is removed meanwhile
  */
 export async function inspectPaths(
   paths: readonly string[],
@@ -137,6 +137,7 @@ export async function inspectPaths(
   };
   const { inspected, unreadable } = await inspector.inspectAll(files, { role, signal, onInspected });
   display.clear();
+  if (unreadable.length + contents.unreadable.length > 0) await requireStillThere(paths);
   return {
     inspected,
     findings: findingsIn(inspected, { role }),

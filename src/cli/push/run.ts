@@ -8,6 +8,7 @@ import {
   type SendBody,
   TrainyardError,
 } from '../../client/client.js';
+import { requireStillThere } from '../folder/read-folder.js';
 import { CommonState } from '../sync/common-state.js';
 import { commonChanges } from '../sync/compare.js';
 import { CommandError, EXIT, endingOf } from '../terminal/exit-codes.js';
@@ -56,6 +57,7 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
       });
       const { result, changed } = withoutConflicts(pushed);
       const isComplete = result.failed.length === 0;
+      if (!isComplete) await requireStillThere(task.paths);
       const removal = isComplete ? await removeFiles(task, dataset, plan) : { removed: [], changed: [] };
       display.clear();
       const ended = await client.status(dataset.id, { signal });
@@ -71,7 +73,8 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
 
 /** The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was. */
 export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushReport): Promise<PushReport> {
-  if (!task.waits || report.result.failed.length > 0) return report;
+  const hasEnded = report.dataset.status === 'READY' || report.dataset.status === 'FAILED';
+  if (!task.waits || hasEnded || report.result.failed.length > 0) return report;
   const { stored, unchanged } = report.result;
   const counts = {
     totalFiles: plan.files.length,
