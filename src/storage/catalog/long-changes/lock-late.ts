@@ -4,6 +4,9 @@ import type { Database, Query } from '../../database/database.js';
 
 const CHANGED = Symbol('changed');
 
+/** Retention changes the row of a dataset too, some time after a change of its files. */
+const MAX_LATE_ATTEMPTS = 2;
+
 /**
  * The database of a change of one dataset that reads and computes for long. SQLite has one write lock for all datasets: the
  * change takes it when it has computed what to write, and keeps it only while that is written. If the dataset has changed
@@ -12,23 +15,25 @@ const CHANGED = Symbol('changed');
 export function lockingLate(db: Database, datasetId: string): Database {
   const state = stateOf(db.query, datasetId);
   const transact: Database['transact'] = async (options, work) => {
-    const before = await db.read(state);
-    try {
-      return await work({
-        send: (statements) => db.read(statements, ONE_PIECE),
-        commit: (statements) => {
-          // Before the lock: those of fifty thousand files take half a second.
-          const compiled = statements.map((statement) => statement.compile());
-          return db.transact(options, async ({ send, commit }) => {
-            if (!isDeepStrictEqual(await send(state), before)) throw CHANGED;
-            return commit(compiled.map((each) => ({ compile: () => each })) as unknown as typeof statements);
-          });
-        },
-      });
-    } catch (error) {
-      if (error !== CHANGED) throw error;
-      return db.transact(options, work);
+    for (let attempt = 1; attempt <= MAX_LATE_ATTEMPTS; attempt++) {
+      const before = await db.read(state);
+      try {
+        return await work({
+          send: (statements) => db.read(statements, ONE_PIECE),
+          commit: (statements) => {
+            // Before the lock: those of fifty thousand files take half a second.
+            const compiled = statements.map((statement) => statement.compile());
+            return db.transact(options, async ({ send, commit }) => {
+              if (!isDeepStrictEqual(await send(state), before)) throw CHANGED;
+              return commit(compiled.map((each) => ({ compile: () => each })) as unknown as typeof statements);
+            });
+          },
+        });
+      } catch (error) {
+        if (error !== CHANGED) throw error;
+      }
     }
+    return db.transact(options, work);
   };
   return { ...db, transact };
 }

@@ -88,6 +88,15 @@ test('a file that is added while a restore computes is removed by it, and stays 
   expect(await miscounted()).toBeUndefined();
 });
 
+test('a dataset that changes whenever a restore has read it is restored all the same', async () => {
+  const { datasets, beside, id, restore, miscounted } = await setUp();
+  const { changed } = await restore({
+    afterRead: (read) => datasets.put(id, [`added-${read}.jpg`], { catalog: beside }),
+  });
+  expect(changed).toMatchObject({ counts: { images: NAMES.length, unpaired: 0 } });
+  expect(await miscounted()).toBeUndefined();
+});
+
 test('a file of a linked dataset that is removed while a restore computes is an error of its pair', async () => {
   const { datasets, beside, control, restore, miscounted } = await setUp();
   const last = (await alone()).reads - READS_AFTER;
