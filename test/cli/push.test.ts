@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
-import { type Running, startCommand, trainyard } from '../harness/command.js';
+import { ONLY_PROGRESS, type Running, startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
@@ -56,7 +56,7 @@ describe('push', () => {
   test('uploads a folder as a dataset, waits for READY, and sends nothing the second time', async () => {
     const folder = await folderWith(await pairsOf(3), newName());
     const first = await push([folder]);
-    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringMatching(ONLY_PROGRESS) });
     expect(first.stdout).toContain(`Sent 3 images and 3 captions to "${basename(folder)}".`);
     expect(first.stdout).toContain(`READY  digest ${digestOf(folder)}`);
     expect(first.stdout).not.toContain('\u001b');
