@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
@@ -188,6 +188,9 @@ describe.each(MACHINES)('mount.sh with %s', (name, machineOf) => {
     await expectMounted(root);
     expect(existsSync(join(root, NAME, '_latent_cache'))).toBe(false);
     await writeFile(join(root, NAME, 'mine.txt'), 'mine');
+    // By a clock that is behind that of the service.
+    const hourAgo = Date.now() / 1000 - 3600;
+    await utimes(join(root, NAME, 'mine.txt'), hourAgo, hourAgo);
     expect(await mountBy(machine, next.url, root)).toMatchObject({
       code: 73,
       stderr: expect.stringContaining('mine.txt'),
@@ -202,6 +205,17 @@ describe.each(MACHINES)('mount.sh with %s', (name, machineOf) => {
       stderr: expect.stringContaining('--replace'),
     });
     expect(await readdir(foreign, { recursive: true })).toEqual([NAME, join(NAME, 'photo.jpg')]);
+  });
+
+  test('ends at once with 73 each time, however soon after it took the lock', async () => {
+    const machine = await machineOf();
+    const { url } = await client.tarLink(id);
+    for (let i = 0; i < 10; i++) {
+      const roots = await Promise.all([1, 2, 3, 4].map(() => newRoot()));
+      for (const root of roots) await mkdir(join(root, NAME, 'mine'), { recursive: true });
+      const codes = await Promise.all(roots.map(async (root) => (await mountBy(machine, url, root)).code));
+      expect(codes).toEqual([73, 73, 73, 73]);
+    }
   });
 
   test('names what is wrong, and changes nothing', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { Micros, StoredFile } from '../../dataset/dataset.js';
+import { MICROS_PER_SECOND, type Micros, type StoredFile } from '../../dataset/dataset.js';
 import { datasetErrorOf } from '../../dataset/dataset-error.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { mountedNameOf } from '../../dataset/media.js';
@@ -32,7 +32,7 @@ interface ArchivedFolder {
   readonly files: readonly StoredFile[];
   /** The content of the record of the mount. */
   readonly record: Buffer;
-  /** In microseconds since 1970, for all of its files: those of one digest may have been uploaded at different times. */
+  /** In microseconds since 1970, for all of its files. */
   readonly modifiedAt: Micros;
 }
 
@@ -41,6 +41,12 @@ interface Entry extends ArchivedFile {
   readonly bytes?: Buffer;
   readonly stored?: StoredFile;
 }
+
+/**
+ * How long before the creation of a dataset its files in an archive were modified. Those of one digest may have been uploaded at
+ * different times. `mount.sh` takes files that are newer for changed ones: with busybox in whole seconds, and by another clock.
+ */
+const BEFORE_CREATION = 24 * 60 * 60 * MICROS_PER_SECOND;
 
 /** Makes READY datasets into tar archives and checksum lists for machines that have no Node. */
 export class MountArchives {
@@ -166,7 +172,8 @@ async function folderOf(
   together: RecordedDataset[] | undefined,
   pieces: Pieces,
 ): Promise<ArchivedFolder> {
-  const { id, name, role, createdAt: modifiedAt } = dataset;
+  const { id, name, role } = dataset;
+  const modifiedAt = dataset.createdAt - BEFORE_CREATION;
   const files = filesToMount({ role, files: all });
   const mtimeMs = Math.floor(modifiedAt / 1_000_000) * 1000;
   const record = {
