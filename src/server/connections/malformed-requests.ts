@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { WireErrorCode } from '../../api/error-codes.js';
+import { onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
 import { type ErrorResponse, errorResponse, NOSNIFF } from '../errors.js';
 
@@ -76,7 +77,7 @@ export function answerParseError(error: Error & { code?: string }, socket: Socke
   } else if (exchange.request.complete) {
     // The bytes follow a valid request, whose response comes first.
     stopParsing(socket);
-    exchange.response.once('close', () => socket.writable && answer());
+    onceClosed(exchange.response, () => socket.writable && answer());
   } else if (exchange.response.headersSent) {
     // Sends what has been written, such as an early rejection of the same request.
     socket.destroySoon();
