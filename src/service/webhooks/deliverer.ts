@@ -1,6 +1,12 @@
 import type { Micros } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Attempt, Deliveries, Delivery, WaitingWebhook } from '../../storage/catalog/webhooks/deliveries.js';
+import type {
+  Attempt,
+  Deliveries,
+  Delivery,
+  WaitingAccount,
+  WaitingWebhook,
+} from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
 import type { ServiceDependencies } from '../dependencies.js';
 import { runOnWake, type WakeableLoop } from '../run-on-wake.js';
@@ -83,24 +89,33 @@ export class Deliverer {
   }
 
   /** @returns milliseconds until the next delivery is due */
-  async #startDue(): Promise<number | undefined> {
-    const waiting = await this.#options.deliveries.waiting();
+  async #startDue(): Promise<number> {
+    const { deliveries, isAlone } = this.#options;
+    const waiting = await deliveries.waitingAccounts();
     const now = this.#dependencies.now();
-    const expiredBy = this.#options.isAlone ? Number.MAX_SAFE_INTEGER : now;
-    const turnOf = ({ accountId }: WaitingWebhook) => this.#lastStarted.get(accountId) ?? 0;
-    this.#lastStarted = new Map(waiting.map((webhook) => [webhook.accountId, turnOf(webhook)]));
+    const expiredBy = isAlone ? Number.MAX_SAFE_INTEGER : now;
+    const turnOf = ({ accountId }: WaitingAccount) => this.#lastStarted.get(accountId) ?? 0;
+    this.#lastStarted = new Map(waiting.map((account) => [account.accountId, turnOf(account)]));
     // The accounts take turns: the slow receivers of some would otherwise delay those of all others by their whole backlog.
     const due = waiting.filter(({ nextAt }) => nextAt <= now).sort((a, b) => turnOf(a) - turnOf(b));
-    for (const webhook of due) {
-      if (this.#inFlight.size >= MAX_IN_FLIGHT || this.#stopping.signal.aborted) break;
-      if (this.#mayStart(webhook, expiredBy)) this.#start(webhook, expiredBy);
+    let next = waiting[due.length]?.nextAt ?? Number.POSITIVE_INFINITY;
+    for (let i = 0; i < due.length && this.#hasPlace(); i += MAX_IN_FLIGHT) {
+      const accounts = due.slice(i, i + MAX_IN_FLIGHT).map(({ accountId }) => accountId);
+      const webhooks = await deliveries.waitingOf(accounts);
+      for (const webhook of webhooks.sort((a, b) => turnOf(a) - turnOf(b))) {
+        if (webhook.nextAt > now) next = Math.min(next, webhook.nextAt);
+        else if (this.#mayStart(webhook, expiredBy)) this.#start(webhook, expiredBy);
+      }
     }
-    const next = waiting.find(({ nextAt }) => nextAt > now);
-    return next && (next.nextAt - now) / 1000;
+    return (next - now) / 1000;
+  }
+
+  #hasPlace(): boolean {
+    return this.#inFlight.size < MAX_IN_FLIGHT && !this.#stopping.signal.aborted;
   }
 
   #mayStart({ id, accountId, leaseUntil }: WaitingWebhook, expiredBy: Micros): boolean {
-    if (this.#inFlight.has(id) || (leaseUntil !== null && leaseUntil > expiredBy)) return false;
+    if (!this.#hasPlace() || this.#inFlight.has(id) || (leaseUntil !== null && leaseUntil > expiredBy)) return false;
     const ofAccount = [...this.#inFlight.values()].filter((other) => other.accountId === accountId);
     return ofAccount.length < MAX_IN_FLIGHT_PER_ACCOUNT;
   }

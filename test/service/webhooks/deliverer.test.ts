@@ -5,9 +5,9 @@ import type { ServiceDependencies } from '../../../src/service/dependencies.js';
 import { AllowedAddresses } from '../../../src/service/webhooks/allowed-addresses.js';
 import { Deliverer } from '../../../src/service/webhooks/deliverer.js';
 import { newWebhookSecret } from '../../../src/service/webhooks/sign-delivery.js';
-import type { Accounts } from '../../../src/storage/catalog/accounts/accounts.js';
 import { Deliveries } from '../../../src/storage/catalog/webhooks/deliveries.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import { rowChunksOf } from '../../../src/storage/catalog/statements.js';
 import type { Database } from '../../../src/storage/database/database.js';
 import { catalogs, onEach } from '../../harness/backends.js';
 import { isSigned, type Receiver, startReceiver } from '../../harness/receiver.js';
@@ -16,6 +16,8 @@ import { eventually } from '../../harness/server.js';
 const MAX_IN_FLIGHT = 32;
 /** Each has two requests in flight at most. */
 const SLOW_ACCOUNTS = MAX_IN_FLIGHT / 2 + 1;
+/** Accounts with ten webhooks each, so many that these are more than a thousand. */
+const BACKLOGS = 101;
 const HOUR = 3_600_000_000;
 
 let receiver: Receiver;
@@ -26,44 +28,56 @@ afterEach(() => receiver.close());
 
 const received = (count: number) => eventually(() => (receiver.received.length >= count ? true : undefined));
 
+const names = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`);
+
 /** A deliverer whose clock is `ahead` microseconds ahead of the machine's, and webhooks of new accounts. */
-async function open({ database, accounts }: { database: Database; accounts: Accounts }, ahead = 0) {
-  const [webhooks, deliveries] = [new Webhooks(database), new Deliveries(database)];
+async function open({ database }: { database: Database }, ahead = 0) {
+  const { query } = database;
+  const account = await query.selectFrom('account').selectAll().executeTakeFirstOrThrow();
+  const webhooks = new Webhooks(database);
   let ids = 0;
   const newId = () => `id${ids++}`;
   const now = () => Date.now() * 1000 + ahead;
   const errors: unknown[] = [];
   const dependencies = { now, newId, rules: { leaseDuration: 60_000_000 } } as unknown as ServiceDependencies;
   const deliverer = new Deliverer(dependencies, {
-    ...{ webhooks, deliveries, allowed: new AllowedAddresses(['127.0.0.1'], new Resolver()), isAlone: true },
+    ...{
+      webhooks,
+      deliveries: new Deliveries(database),
+      allowed: new AllowedAddresses(['127.0.0.1'], new Resolver()),
+      isAlone: true,
+    },
     ...{ userAgent: 'test', onAttempt: () => {}, onDisabled: () => {}, onError: (error) => errors.push(error) },
   });
   onTestFinished(() => deliverer.stop());
   const secret = newWebhookSecret();
-  const addAccount = async (name: string, { hooks, waiting }: { hooks: number; waiting: number }) => {
-    const accountId = (await accounts.grantOf((await accounts.createToken(name, 1)).token))!.accountId;
-    for (let hook = 0; hook < hooks; hook++) {
-      const webhookId = newId();
-      const webhook = { id: webhookId, accountId, url: `${receiver.url}/${name}`, secret, createdAt: 1 };
-      await webhooks.add({ ...webhook, events: ['dataset.ready'], disabledAt: null }, hooks);
-      for (let i = 0; i < waiting; i++) {
-        const event = { datasetId: null, event: 'webhook.test', payload: '{}' } as const;
-        await deliveries.add({ id: newId(), webhookId, ...event, createdAt: now(), dueAt: now() });
-      }
-    }
+  const addAccounts = async (names: readonly string[], { hooks, waiting }: { hooks: number; waiting: number }) => {
+    const accountRows = names.map((name) => ({ ...account, id: newId(), name }));
+    const hook = { events: '[]', secret, created_at: 1, disabled_at: null, lease_until: null, lease_token: null };
+    const hookRows = accountRows.flatMap(({ id, name }) =>
+      Array.from({ length: hooks }, () => ({ ...hook, id: newId(), account_id: id, url: `${receiver.url}/${name}` })),
+    );
+    const test = { dataset_id: null, event: 'webhook.test', payload: '{}', created_at: now(), next_at: now() };
+    const outcome = { attempts: 0, attempted_at: null, delivered_at: null, answer: null, error: null };
+    const deliveryRows = hookRows.flatMap(({ id }) =>
+      Array.from({ length: waiting }, () => ({ ...test, ...outcome, id: newId(), webhook_id: id })),
+    );
+    for (const rows of rowChunksOf(accountRows)) await query.insertInto('account').values(rows).execute();
+    for (const rows of rowChunksOf(hookRows)) await query.insertInto('webhook').values(rows).execute();
+    for (const rows of rowChunksOf(deliveryRows)) await query.insertInto('webhook_delivery').values(rows).execute();
   };
-  return { deliverer, addAccount, secret, errors };
+  return { deliverer, addAccounts, secret, errors };
 }
 
 onEach(catalogs, (openCatalog) => {
   test('slow receivers of many accounts delay an event of another account by one answer at most', async () => {
-    const { deliverer, addAccount, errors } = await open(await openCatalog());
+    const { deliverer, addAccounts, errors } = await open(await openCatalog());
     const unanswered: ServerResponse[] = [];
     receiver.answer = (response) => unanswered.push(response);
-    for (let i = 0; i < SLOW_ACCOUNTS; i++) await addAccount(`slow${i}`, { hooks: 2, waiting: 2 });
+    await addAccounts(names('slow', SLOW_ACCOUNTS), { hooks: 2, waiting: 2 });
     deliverer.start();
     await received(MAX_IN_FLIGHT);
-    await addAccount('other', { hooks: 1, waiting: 1 });
+    await addAccounts(['other'], { hooks: 1, waiting: 1 });
     unanswered.shift()?.writeHead(500).end();
     await received(MAX_IN_FLIGHT + 1);
     // The account that had no request in flight is first, since it waits for longer.
@@ -73,9 +87,24 @@ onEach(catalogs, (openCatalog) => {
     expect([last.includes('/hook/other'), receiver.received.length, errors]).toEqual([true, MAX_IN_FLIGHT + 2, []]);
   });
 
+  test('a thousand webhooks with a backlog do not hide a later event of another account', async () => {
+    const { deliverer, addAccounts, errors } = await open(await openCatalog());
+    await addAccounts(names('backlog', BACKLOGS), { hooks: 10, waiting: 5 });
+    await addAccounts(['other'], { hooks: 1, waiting: 1 });
+    const isReceived = () => receiver.received.some(({ path }) => path === '/hook/other');
+    receiver.answer = (response) => {
+      response.writeHead(204).end();
+      if (isReceived()) void deliverer.stop();
+    };
+    deliverer.start();
+    const turns = 2 * BACKLOGS + MAX_IN_FLIGHT;
+    await eventually(() => (isReceived() || receiver.received.length > turns ? true : undefined));
+    expect([isReceived(), errors]).toEqual([true, []]);
+  });
+
   test('requests are signed with the time of the machine, also while the clock of the service is ahead of it', async () => {
-    const { deliverer, addAccount, secret } = await open(await openCatalog(), HOUR);
-    await addAccount('account', { hooks: 1, waiting: 1 });
+    const { deliverer, addAccounts, secret } = await open(await openCatalog(), HOUR);
+    await addAccounts(['account'], { hooks: 1, waiting: 1 });
     deliverer.start();
     await received(1);
     expect(receiver.received.map((request) => isSigned(request, secret))).toEqual([true]);

@@ -25,7 +25,7 @@ onEach(catalogs, (open) => {
   const retryAt = (nextAt: number) => ({ at: 50, answer: 500, error: 'failed', nextAt });
 
   test('events of a dataset are due in their order, those of others meanwhile', async () => {
-    const { deliveries, add, due } = await openWebhook();
+    const { accountId, deliveries, add, due } = await openWebhook();
     await add('a1', 'a', 10);
     await add('a2', 'a', 20);
     await add('b1', 'b', 30);
@@ -34,7 +34,8 @@ onEach(catalogs, (open) => {
     expect((await due(60)).id).toBe('b1');
     await deliveries.record(await due(60), DELIVERED);
     expect(await due(99)).toBeUndefined();
-    expect(await deliveries.waiting()).toMatchObject([{ id: 'hook', nextAt: 100 }]);
+    expect(await deliveries.waitingAccounts()).toEqual([{ accountId, nextAt: 100 }]);
+    expect(await deliveries.waitingOf([accountId])).toMatchObject([{ id: 'hook', nextAt: 100 }]);
     // A new event makes the earlier ones due before it.
     await add('a3', 'a', 70);
     const order: string[] = [];
@@ -43,7 +44,7 @@ onEach(catalogs, (open) => {
       await deliveries.record(next, DELIVERED);
     }
     expect(order).toEqual(['a1', 'a2', 'a3']);
-    expect(await deliveries.waiting()).toEqual([]);
+    expect(await deliveries.waitingAccounts()).toEqual([]);
   });
 
   test('the last deliveries of a webhook are kept, and one holder sends them', async () => {

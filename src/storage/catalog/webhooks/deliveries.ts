@@ -8,9 +8,6 @@ import { type Webhook, webhookOf } from './webhooks.js';
 /** Deliveries that are kept for each webhook: the latest that wait, and of those that have ended what is among the latest of all. */
 export const KEPT_DELIVERIES = 100;
 
-/** Webhooks with waiting deliveries that are read at a time. */
-const MAX_WAITING_WEBHOOKS = 1000;
-
 /** An event of a webhook, and how its last attempt ended. */
 export interface Delivery {
   readonly id: string;
@@ -35,11 +32,15 @@ export interface NewDelivery
   readonly dueAt: Micros;
 }
 
-/** An enabled webhook with deliveries that wait. */
-export interface WaitingWebhook {
-  readonly id: string;
+/** An account with enabled webhooks of which deliveries wait, and when the first of these is due. */
+export interface WaitingAccount {
   readonly accountId: string;
   readonly nextAt: Micros;
+}
+
+/** An enabled webhook with deliveries that wait. */
+export interface WaitingWebhook extends WaitingAccount {
+  readonly id: string;
   readonly leaseUntil: Micros | null;
 }
 
@@ -83,25 +84,25 @@ export class Deliveries {
     return row && deliveryOf(row);
   }
 
-  /** The enabled webhooks with waiting deliveries, in the order in which these are due. */
-  async waiting(): Promise<WaitingWebhook[]> {
-    const rows = await this.#db.query
-      .selectFrom('webhook')
-      .innerJoin(
-        (eb) =>
-          eb
-            .selectFrom('webhook_delivery')
-            .select(({ fn }) => ['webhook_id', fn.min<number>('next_at').as('next_at')])
-            .where('next_at', 'is not', null)
-            .groupBy('webhook_id')
-            .as('first'),
-        (join) => join.onRef('first.webhook_id', '=', 'webhook.id'),
-      )
-      .select(['webhook.id', 'account_id', 'lease_until', 'first.next_at'])
-      .where('disabled_at', 'is', null)
-      .orderBy('first.next_at')
-      .orderBy('webhook.id')
-      .limit(MAX_WAITING_WEBHOOKS)
+  /** All accounts with waiting deliveries of enabled webhooks, in the order in which the first of each is due. */
+  async waitingAccounts(): Promise<WaitingAccount[]> {
+    const rows = await waitingWebhooks(this.#db.query)
+      .select(({ fn }) => ['account_id', fn.min<number>('next_at').as('first_at')])
+      .groupBy('account_id')
+      .orderBy('first_at')
+      .orderBy('account_id')
+      .execute();
+    return rows.map(({ account_id, first_at }) => ({ accountId: account_id, nextAt: first_at }));
+  }
+
+  /** The enabled webhooks of accounts with waiting deliveries, in the order in which these are due. */
+  async waitingOf(accountIds: readonly string[]): Promise<WaitingWebhook[]> {
+    const rows = await waitingWebhooks(this.#db.query)
+      .select(['id', 'account_id', 'lease_until', 'next_at'])
+      .where('account_id', 'in', accountIds)
+      .orderBy('next_at')
+      .orderBy('id')
+      .$narrowType<{ next_at: number }>()
       .execute();
     return rows.map((row) => ({
       id: row.id,
@@ -176,6 +177,27 @@ export class Deliveries {
       ]),
     );
   }
+}
+
+/** Selects enabled webhooks with the time of their first waiting delivery. It reads one of each, however many wait. */
+function waitingWebhooks(query: Query) {
+  return query
+    .selectFrom((eb) =>
+      eb
+        .selectFrom('webhook')
+        .select((webhook) => [
+          ...(['id', 'account_id', 'lease_until'] as const),
+          webhook
+            .selectFrom('webhook_delivery')
+            .select(({ fn }) => fn.min<number>('next_at').as('first'))
+            .whereRef('webhook_id', '=', 'webhook.id')
+            .where('next_at', 'is not', null)
+            .as('next_at'),
+        ])
+        .where('disabled_at', 'is', null)
+        .as('waiting'),
+    )
+    .where('next_at', 'is not', null);
 }
 
 /** Adds deliveries; earlier ones of the same dataset become due before them. */
