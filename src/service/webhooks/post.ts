@@ -34,19 +34,27 @@ export async function post(url: URL, options: PostOptions): Promise<Posted> {
   const { allowed, timeoutMs = POST_TIMEOUT_MS, signal } = options;
   return withTimeout(timeoutMs, async (timeout) => {
     const ending = AbortSignal.any([signal, timeout]);
+    let overdue = 'No answer';
+    const onWaiting = (step: string) => {
+      overdue = step;
+    };
     try {
       const addresses = await untilAborted(allowed.resolve(url), ending);
-      return { status: await statusOf(url, addresses, { ...options, signal: ending }) };
+      return { status: await statusOf(url, addresses, { ...options, signal: ending, onWaiting }) };
     } catch (error) {
       signal.throwIfAborted();
-      if (timeout.aborted) return { failure: `No answer within ${timeoutMs / 1000} seconds.` };
+      if (timeout.aborted) return { failure: `${overdue} within ${timeoutMs / 1000} seconds.` };
       return { failure: failureOf(error) };
     }
   });
 }
 
-function statusOf(url: URL, addresses: readonly Address[], options: PostOptions): Promise<number> {
-  const { headers, body, signal } = options;
+function statusOf(
+  url: URL,
+  addresses: readonly Address[],
+  options: PostOptions & { onWaiting: (overdue: string) => void },
+): Promise<number> {
+  const { headers, body, signal, onWaiting } = options;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const sent: ClientRequest = send(url, {
@@ -58,6 +66,12 @@ function statusOf(url: URL, addresses: readonly Address[], options: PostOptions)
       signal,
     });
     sent.on('error', reject);
+    if (url.protocol === 'https:') {
+      sent.on('socket', (socket) => {
+        socket.once('connect', () => onWaiting('The TLS handshake did not end'));
+        socket.once('secureConnect', () => onWaiting('No answer'));
+      });
+    }
     let interim = 0;
     sent.on('information', () => {
       if (++interim > MAX_INTERIM_ANSWERS) sent.destroy(new TooManyInterimAnswers());
@@ -110,6 +124,9 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
+const UNKNOWN_AUTHORITY =
+  'The certificate of the receiver is not signed by a known authority. Send all certificates of its chain, or ask the operator of this server to add your authority with NODE_EXTRA_CA_CERTS.';
+
 const REASONS: Record<string, string> = {
   ENOTFOUND: 'The name of its host is unknown.',
   ENODATA: 'The name of its host has no address.',
@@ -120,14 +137,16 @@ const REASONS: Record<string, string> = {
   EHOSTUNREACH: 'The host is unreachable.',
   ENETUNREACH: 'The host is unreachable.',
   ETIMEDOUT: 'The host did not answer.',
-  ERR_SSL_WRONG_VERSION_NUMBER:
-    'The receiver does not speak TLS. Check that the URL begins with http or https as it should.',
-  EPROTO: 'The receiver does not speak TLS. Check that the URL begins with http or https as it should.',
-  CERT_HAS_EXPIRED: 'The certificate of the receiver has expired.',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'The certificate of the receiver is not signed by a known authority.',
-  SELF_SIGNED_CERT_IN_CHAIN: 'The certificate of the receiver is not signed by a known authority.',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'The certificate of the receiver is not signed by a known authority.',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the receiver is for another name.',
+  CERT_HAS_EXPIRED: 'The certificate of the receiver has expired. Renew it.',
+  CERT_NOT_YET_VALID:
+    'The certificate of the receiver is not valid yet. Compare its dates with the clock of this server.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'The certificate of the receiver is for another name. Use a URL with a name that the certificate has.',
 };
 
 /** Not the message itself: that of a refused connection has the address, which may be of a private network. */
@@ -138,5 +157,15 @@ function failureOf(error: unknown): string {
   const cause = error instanceof AggregateError ? error.errors.at(-1) : error;
   const code = String((cause as { code?: unknown } | undefined)?.code ?? '');
   if (code.startsWith('HPE_')) return 'The answer is not valid HTTP.';
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) return tlsFailureOf(String(cause));
   return REASONS[code] ?? `The request failed${code === '' ? '' : ` (${code})`}.`;
+}
+
+/** OpenSSL names an alert that the receiver sent by its number (RFC 8446, section 6); Node has one code for most failures. */
+function tlsFailureOf(message: string): string {
+  const [, alert] = /SSL alert number (\d+)/.exec(message) ?? [];
+  if (alert === undefined) {
+    return 'The receiver does not speak TLS. Check that the URL begins with http or https as it should.';
+  }
+  return `The receiver rejected the TLS connection with alert ${alert}. It must accept TLS 1.2 or 1.3, the name of the URL, and a client without a certificate.`;
 }

@@ -76,3 +76,22 @@ test.each<[string, (socket: Socket) => void, object]>([
   const options = { headers: {}, body: '{}', allowed, timeoutMs: 500, signal };
   expect(await post(await startRaw(answer), options)).toEqual(outcome);
 });
+
+const NO_TLS = { failure: expect.stringMatching(/^The receiver does not speak TLS\. Check that the URL begins/) };
+const NO_HANDSHAKE = { failure: 'The TLS handshake did not end within 0.5 seconds.' };
+const REJECTED = { failure: expect.stringMatching(/^The receiver rejected the TLS connection with alert 40\./) };
+const HANDSHAKE_FAILURE = Buffer.from([21, 3, 3, 0, 2, 2, 40]);
+
+test.each<[string, (socket: Socket) => void, object]>([
+  ['nothing', () => {}, NO_HANDSHAKE],
+  ['the beginning of a record', start('\x16\x03\x03'), NO_HANDSHAKE],
+  ['a valid answer without TLS', all(`${OK}\r\n`), NO_TLS],
+  ['an alert', all('', HANDSHAKE_FAILURE), REJECTED],
+  ['the end of the connection', all(''), CLOSED],
+])('a receiver that answers a TLS handshake with %s', async (_, answer, outcome) => {
+  const allowed = new AllowedAddresses(['127.0.0.1'], new Resolver());
+  const url = await startRaw(answer);
+  url.protocol = 'https:';
+  const options = { headers: {}, body: '{}', allowed, timeoutMs: 500, signal: new AbortController().signal };
+  expect(await post(url, options)).toEqual(outcome);
+});
