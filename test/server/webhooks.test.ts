@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { WireNewToken } from '../../src/api/account/token-schemas.js';
 import type { WireDelivery, WireNewWebhook, WireWebhook } from '../../src/api/webhook-schemas.js';
@@ -104,6 +105,24 @@ describe('a webhook', () => {
     await eventually(async () => ((await deliveriesOf(webhook))[0]?.state === 'delivered' ? true : undefined));
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([sent.id, sent.id]);
+  });
+
+  test('that is deleted while a request is in flight and others wait receives none of these', async () => {
+    const { body: webhook } = await add();
+    const unanswered: ServerResponse[] = [];
+    receiver.answer = (response) => void unanswered.push(response);
+    for (let i = 0; i < 3; i++) await api.request('POST', `/webhooks/${webhook.id}/test`);
+    await delivered(1);
+    expect((await api.request('DELETE', `/webhooks/${webhook.id}`)).status).toBe(200);
+    receiver.answer = (response) => response.writeHead(204).end();
+    unanswered[0]?.writeHead(500).end();
+    const { body: other } = await add({ url: `${receiver.url}/other` });
+    await api.request('POST', `/webhooks/${other.id}/test`);
+    await delivered(2);
+    expect(receiver.received.map(({ path }) => path)).toEqual(['/hook', '/hook/other']);
+    const { body } = await api.request('POST', `/webhooks/${webhook.id}/test`);
+    expect(body).toMatchObject({ error_code: 404008 });
+    expect(server.output()).not.toMatch(/"level":50/);
   });
 
   test('is disabled by an answer of 410, and receives nothing until it is enabled', async () => {

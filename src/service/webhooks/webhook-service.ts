@@ -116,7 +116,7 @@ export class WebhookService {
       },
       ...{ payload: testPayload(key.id, createdAt), createdAt },
     };
-    await deliveries.add({ ...delivery, dueAt: createdAt });
+    if (!(await deliveries.add({ ...delivery, dueAt: createdAt }))) throw webhookNotFound(key.id);
     onDue();
     const outcome = { attempts: 0, attemptedAt: null, deliveredAt: null, answer: null, error: null };
     return { ...delivery, nextAt: createdAt, ...outcome };

@@ -1,13 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { copyCatalog, haveSameRows } from '../../../src/storage/catalog/copy-catalog.js';
 import { Announcements } from '../../../src/storage/catalog/webhooks/announcements.js';
 import { Deliveries, type Delivery, KEPT_DELIVERIES } from '../../../src/storage/catalog/webhooks/deliveries.js';
 import { Webhooks } from '../../../src/storage/catalog/webhooks/webhooks.js';
+import type { Database } from '../../../src/storage/database/database.js';
 import { openSqlite } from '../../../src/storage/database/sqlite.js';
+import { whyNoPostgres } from '../../harness/available.js';
 import { catalogs, onEach } from '../../harness/backends.js';
-import { temporaryFolder } from '../../harness/server.js';
+import { eventually, temporaryFolder } from '../../harness/server.js';
 
 onEach(catalogs, (open) => {
   const openWebhook = async () => {
@@ -102,6 +105,13 @@ onEach(catalogs, (open) => {
     expect(await new Deliveries(copy).list('hook')).toEqual(await deliveries.list('hook'));
   });
 
+  test('a delivery of a webhook that was deleted is not added', async () => {
+    const { accountId, webhooks, deliveries } = await openWebhook();
+    expect(await webhooks.remove({ accountId, id: 'hook' })).toBe(true);
+    const event = { datasetId: null, event: 'webhook.test', payload: '{}', createdAt: 1, dueAt: 1 } as const;
+    expect(await deliveries.add({ id: 'd1', webhookId: 'hook', ...event })).toBe(false);
+  });
+
   test('an event that is recorded while the dataset is renamed keeps the new name for that of its deletion', async () => {
     const { catalog, accountId, database } = await open();
     const announcements = new Announcements(database);
@@ -120,3 +130,46 @@ onEach(catalogs, (open) => {
     expect(await announcements.ofDeleted(['a'])).toMatchObject([expected]);
   });
 });
+
+test.skipIf(whyNoPostgres() !== undefined)(
+  'a webhook that is deleted while an event is recorded is no error',
+  async () => {
+    const { accountId, database, openAnother } = await catalogs.find(({ name }) => name === 'Postgres')!.open();
+    const { database: beside } = await openAnother();
+    const webhook = { accountId, url: 'https://queue.example/', secret: 'whsec_', createdAt: 1, disabledAt: null };
+    for (const id of ['hook', 'other']) {
+      await new Webhooks(database).add({ ...webhook, id, events: ['dataset.ready'] }, 2);
+    }
+    const known = { datasetId: 'a', accountId, name: 'dogs', status: null, digest: null, seenAt: 5, announcedAt: 0 };
+    await new Announcements(database).begin([known]);
+    const waitsForLock = async () => {
+      const { rows } =
+        await sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+          database.query,
+        );
+      return rows[0];
+    };
+    let removal: Promise<boolean> | undefined;
+    const observed: Database = {
+      ...database,
+      transact: (options, work) =>
+        database.transact(options, ({ send, commit }) =>
+          work({
+            send,
+            commit: async (statements) => {
+              removal ??= new Webhooks(beside).remove({ accountId, id: 'hook' });
+              await Promise.race([removal, eventually(waitsForLock)]);
+              return commit(statements);
+            },
+          }),
+        ),
+    };
+    let ids = 0;
+    const event = { event: 'dataset.ready', at: 7, dueAt: 7, payload: '{}', newId: () => `m${ids++}` } as const;
+    const after = { ...known, status: 'READY', digest: 'd', seenAt: 6 } as const;
+    expect(await new Announcements(observed).record(known, after, event)).toBe(true);
+    expect(await removal).toBe(true);
+    const deliveries = new Deliveries(database);
+    expect([await deliveries.list('hook'), await deliveries.list('other')]).toMatchObject([[], [{ datasetId: 'a' }]]);
+  },
+);

@@ -168,18 +168,24 @@ export class Announcements {
    * @returns false if another process was first
    */
   async record(before: Announcement, after: AnnouncedState | 'deleted', event: EventToRecord): Promise<boolean> {
-    const { query, transact } = this.#db;
+    const { query, hasRowLocks, transact } = this.#db;
     const { datasetId, accountId, announcedAt } = before;
+    const enabled = query
+      .selectFrom('webhook')
+      .selectAll()
+      .where('account_id', '=', accountId)
+      .where('disabled_at', 'is', null);
     return transact({ isDurable: true }, async ({ send, commit }) => {
       const update = query.updateTable('announcement');
-      const [changed, webhooks] = await send([
+      const [webhooks, changed] = await send([
+        // The lock makes a deletion of a webhook wait, which itself locks the webhook before the announcements.
+        hasRowLocks ? enabled.forKeyShare() : enabled,
         // It locks the row. The name stays: the dataset may have been renamed since `before` was read.
         update
           .set({ announced_at: event.at, ...(after !== 'deleted' && findingColumnsOf(after)) })
           .where('dataset_id', '=', datasetId)
           .where('announced_at', '=', announcedAt)
           .returning('dataset_id'),
-        query.selectFrom('webhook').selectAll().where('account_id', '=', accountId).where('disabled_at', 'is', null),
       ]);
       if (changed.length === 0) return false;
       const receivers = webhooks.map(webhookOf).filter(({ events }) => events.includes(event.event));

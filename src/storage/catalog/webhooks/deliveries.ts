@@ -61,9 +61,16 @@ export class Deliveries {
     this.#db = db;
   }
 
-  async add(delivery: NewDelivery): Promise<void> {
-    const statements = insertDeliveries(this.#db.query, [delivery]);
-    await this.#db.transact({ isDurable: true }, ({ commit }) => commit(statements));
+  /** @returns false if the webhook was deleted */
+  async add(delivery: NewDelivery): Promise<boolean> {
+    const { query, hasRowLocks, transact } = this.#db;
+    const webhook = query.selectFrom('webhook').select('id').where('id', '=', delivery.webhookId);
+    return transact({ isDurable: true }, async ({ send, commit }) => {
+      const [found] = await send([hasRowLocks ? webhook.forKeyShare() : webhook]);
+      if (found.length === 0) return false;
+      await commit(insertDeliveries(query, [delivery]));
+      return true;
+    });
   }
 
   /** The deliveries of a webhook, newest first. */
