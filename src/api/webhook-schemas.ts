@@ -6,7 +6,8 @@ import { wireTime } from './schemas.js';
 export const WEBHOOK_EVENTS = ['dataset.ready', 'dataset.failed', 'dataset.deleted'] as const;
 export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
 
-const MAX_URL_LENGTH = 2000;
+/** Of a URL as it is kept and sent, which is longer than what was typed if that has other characters than ASCII. */
+export const MAX_URL_LENGTH = 2000;
 
 const url = z
   .string()

@@ -192,6 +192,14 @@ describe('webhooks', () => {
     }
   });
 
+  test('may have a URL of 2,000 characters, counted as they are sent', async () => {
+    const url = `https://queue.example/${'é'.repeat(329)}abcd`;
+    const { status, body } = await add({ url });
+    expect([status, body.url.length]).toEqual([200, 2000]);
+    const longer = await add({ url: `${url}e` });
+    expect([longer.status, longer.body.detail?.[0]?.path]).toEqual([422, 'url']);
+  });
+
   test.each([
     ['ftp://queue.example/hook'],
     ['https://user:password@queue.example/'],

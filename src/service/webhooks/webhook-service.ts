@@ -1,5 +1,4 @@
-import type { WebhookEvent } from '../../api/webhook-schemas.js';
-import { WEBHOOK_EVENTS } from '../../api/webhook-schemas.js';
+import { MAX_URL_LENGTH, WEBHOOK_EVENTS, type WebhookEvent } from '../../api/webhook-schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
 import type { Deliveries, Delivery } from '../../storage/catalog/webhooks/deliveries.js';
 import type { Webhook, WebhookKey, Webhooks } from '../../storage/catalog/webhooks/webhooks.js';
@@ -141,6 +140,9 @@ export class WebhookService {
       throw invalidUrl('must lead where this server may send webhooks', error.message);
     }
     url.hash = '';
+    if (url.href.length > MAX_URL_LENGTH) {
+      throw invalidUrl(`must have at most ${MAX_URL_LENGTH} characters when it is percent-encoded`);
+    }
     return url.href;
   }
 }
