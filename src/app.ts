@@ -34,7 +34,7 @@ import { cleanUp } from './service/upload/cleanup.js';
 import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
-import { watchAccount } from './service/watch/watch-account.js';
+import { AccountWatches } from './service/watch/account-watches.js';
 import { watchDataset } from './service/watch/watch-dataset.js';
 import { openWebhooks } from './service/webhooks/open-webhooks.js';
 import { Retention } from './storage/catalog/history/retention.js';
@@ -147,6 +147,7 @@ export async function openApp(config: Config, logger: Logger) {
   const { query } = openedCatalog.database;
   const linkKey = Buffer.from(await installationSetting(query, 'link-key', makeLinkKey), 'base64');
   const datasets = new DatasetService(dependencies);
+  const accountWatches = new AccountWatches(dependencies);
   const downloads = new Downloads(dependencies, (image, options) =>
     pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
   );
@@ -182,7 +183,7 @@ export async function openApp(config: Config, logger: Logger) {
       readLinks: new ReadLinks(linkKey),
       takeTurn,
       watchDataset: (key, signal) => watchDataset(dependencies, key, signal),
-      watchAccount: (accountId, signal) => watchAccount(dependencies, accountId, signal),
+      watchAccount: (accountId, signal) => accountWatches.follow(accountId, signal),
       checkReady: async () => {
         await Promise.all([catalog.ping(), blobs.ping()]);
       },

@@ -5,8 +5,8 @@ import { parseDatasetName } from '../dataset/names.js';
 import { datasetStatusOf } from '../dataset/pairs/linked-status.js';
 import { remove, type StemGroup, withdrawUploads } from '../dataset/upload-transitions.js';
 import type { Pieces } from '../pieces.js';
-import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import type { DatasetChanges } from '../storage/catalog/dataset-changes.js';
+import type { ChangedDataset } from '../storage/catalog/file-changes.js';
 import {
   type DatasetScope,
   type DatasetSummary,
@@ -34,6 +34,18 @@ interface NewDatasetRequest {
   readonly role?: Role | undefined;
 }
 
+export interface DatasetListQuery {
+  readonly accountId: string;
+  readonly ids?: readonly string[] | undefined;
+  readonly name?: string | undefined;
+  readonly role?: Role | undefined;
+  readonly status?: Status | undefined;
+  readonly after?: { readonly createdAt: number; readonly id: string } | undefined;
+  readonly limit?: number | undefined;
+  /** Ends the list early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Creates, lists, reads and deletes datasets, and deletes files in them. */
 export class DatasetService {
   readonly #dependencies: ServiceDependencies;
@@ -56,22 +68,35 @@ export class DatasetService {
     return this.#summaryOf(dataset);
   }
 
-  /** Lists an account's datasets, newest first: all, or up to `limit` that follow `after`; with `ids`, only these. */
-  async list(query: {
-    accountId: string;
-    ids?: readonly string[] | undefined;
-    name?: string | undefined;
-    role?: Role | undefined;
-    status?: Status | undefined;
-    after?: { createdAt: number; id: string } | undefined;
-    limit?: number | undefined;
-  }): Promise<DatasetSummary[]> {
+  /**
+   * Lists an account's datasets, newest first: all, or up to `limit` that follow `after`; with `ids`, only these. Makes something
+   * of the list. Of long lists, there is one at a time until then: one of twenty thousand datasets takes tens of megabytes.
+   *
+   * @throws the signal's reason
+   */
+  listed<T>(query: DatasetListQuery, use: (list: DatasetSummary[], pieces: Pieces) => Promise<T>): Promise<T> {
+    const { inPieces = inOnePiece, takeTurn } = this.#dependencies;
+    return inPieces(query.accountId, async (pieces) => {
+      const short = await this.#list(query, 1);
+      if (short !== undefined) return use(short, pieces);
+      // A list that waits for others holds nothing, and begins again.
+      await pieces.begin();
+      await takeTurn?.(query.accountId);
+      return use((await this.#list(query)) ?? [], pieces);
+    });
+  }
+
+  /** Returns undefined if the list needs more than `maxPages`. */
+  async #list(query: DatasetListQuery, maxPages = Number.POSITIVE_INFINITY): Promise<DatasetSummary[] | undefined> {
     const { catalog, takeTurn } = this.#dependencies;
-    const { status, limit = Number.POSITIVE_INFINITY, ...filter } = query;
+    const { status, limit = Number.POSITIVE_INFINITY, signal, ...filter } = query;
     // Status depends on time and is not a column, so it is compared here, and a page may have none that match.
     const pageSize = status === undefined ? Math.min(limit, PAGE_DATASETS) : PAGE_DATASETS;
     const found: DatasetSummary[] = [];
-    for (let { after } = filter; ; await takeTurn?.(filter.accountId)) {
+    let { after } = filter;
+    for (let pages = 0; pages < maxPages; pages++) {
+      if (pages > 0) await takeTurn?.(filter.accountId);
+      signal?.throwIfAborted();
       const page = await catalog.datasets({ ...filter, after, limit: pageSize });
       for (const dataset of page) {
         const summary = this.#summaryOf(dataset);
@@ -81,6 +106,7 @@ export class DatasetService {
       if (page.length < pageSize) return found;
       after = page.at(-1);
     }
+    return undefined;
   }
 
   /** @throws ServiceError `dataset_not_found` */

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { DatasetService } from '../../src/service/datasets.js';
 import type { ServiceDependencies } from '../../src/service/dependencies.js';
+import { LargeWork } from '../../src/service/limits/large-work.js';
 import { MountRoot } from '../../src/service/mount/mount-root.js';
 import { watchAccount } from '../../src/service/watch/watch-account.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
@@ -75,7 +76,7 @@ onEach(catalogs, (open) => {
     const datasets = new DatasetService(dependencies);
     const list = async (query: object) => {
       await turn();
-      return datasets.list({ accountId, ...query });
+      return datasets.listed({ accountId, ...query }, async (found) => found);
     };
     const ids = async (query: object) => (await list(query)).map(({ dataset }) => dataset.id);
     const all = Array.from({ length: DATASETS }, (_, i) => `d${DATASETS - 1 - i}`);
@@ -86,6 +87,26 @@ onEach(catalogs, (open) => {
     expect(await ids({ after, limit: 600 })).toEqual(all.slice(-700, -100));
     expect(catalog.rows.max).toBeLessThanOrEqual(MAX_DATASETS_A_TURN);
     expect(catalog.reads.total).toBeLessThan(15);
+  });
+
+  test('of long lists, there is one at a time until its answer is made', async () => {
+    const { accountId, dependencies } = await openMany();
+    const { run: inPieces } = new LargeWork();
+    const datasets = new DatasetService({ ...dependencies, inPieces });
+    let made = 0;
+    const list = (signal?: AbortSignal) =>
+      datasets.listed({ accountId, signal }, async (found) => {
+        expect(++made).toBe(1);
+        await turn();
+        made--;
+        return found.length;
+      });
+    const leaving = new AbortController();
+    const lists = [list(), list(leaving.signal), list()];
+    leaving.abort(new Error('gone'));
+    const results = await Promise.allSettled(lists);
+    const whole = { status: 'fulfilled', value: DATASETS };
+    expect(results).toEqual([whole, { status: 'rejected', reason: new Error('gone') }, whole]);
   });
 
   test('the beginning of a stream of all events', async () => {

@@ -15,7 +15,7 @@ import {
   wireManifest,
 } from '../../api/schemas.js';
 import { ServiceError } from '../../dataset/errors.js';
-import type { Pieces } from '../../pieces.js';
+import { mapInPieces, type Pieces } from '../../pieces.js';
 import type { DatasetView } from '../../service/dataset-view.js';
 import { manifestOf, type UseManifest } from '../../service/history/revision-manifests.js';
 import { StateCache } from '../../service/state-cache.js';
@@ -69,20 +69,20 @@ export function registerDatasetRoutes(app: App, context: RouteContext): void {
   app.get(
     '',
     route('List datasets, newest first', { querystring: listQuery, response: { 200: wireDatasetList } }),
-    async ({ accountId, grant, query }) => {
+    async ({ accountId, grant, query }, reply) => {
       const { limit, status, name, role } = query;
       const ids = grant?.datasetIds ?? undefined;
       const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+      const filter = { accountId, ids, name, role, status, after, signal: disconnectSignal(reply) };
       // One more than requested shows whether there is another page.
-      const found = await datasets.list({ accountId, ids, name, role, status, after, limit: limit && limit + 1 });
-      const page = limit === undefined ? found : found.slice(0, limit);
-      const last = page.at(-1);
-      return {
-        datasets: page.map((summary) => datasetToWire(summary)),
-        ...(limit !== undefined && {
-          next_cursor: found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null,
-        }),
-      };
+      const json = await datasets.listed({ ...filter, limit: limit && limit + 1 }, async (found, pieces) => {
+        const page = limit === undefined ? found : found.slice(0, limit);
+        const last = page.at(-1);
+        const next = found.length > page.length && last !== undefined ? cursorOf(last.dataset) : null;
+        const wire = await mapInPieces(page, pieces, (summary) => datasetToWire(summary));
+        return largeJsonOf({ datasets: wire, ...(limit !== undefined && { next_cursor: next }) }, pieces);
+      });
+      return sendJson(reply, json);
     },
   );
 

@@ -24,6 +24,9 @@ export type AccountEvent =
  * Yields `open`, then each dataset of an account after a change, including changes of datasets that it links to and changes
  * that only time causes. Changes in quick succession are combined, and only changed rows are read. Ends when notifications may
  * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
+ *
+ * @param joining `hasNew` is set when a reader joins after `open`. It may have listed a change that is not read yet, and that is
+ *   reversed before it is: until all changes are read, datasets are reported also if they are as before.
  */
 export async function* watchAccount(
   {
@@ -36,6 +39,7 @@ export async function* watchAccount(
   },
   accountId: string,
   signal: AbortSignal,
+  joining = { hasNew: false },
 ): AsyncGenerator<AccountEvent> {
   const changed = new Set<string>();
   const foreignIds = new Set<string>();
@@ -63,7 +67,7 @@ export async function* watchAccount(
     // A linked dataset that is new may have changed before.
     if (ids.some((linkedId) => !known.includes(linkedId))) changed.add(id);
     const fingerprint = fingerprintOf(dataset, status);
-    if (fingerprint === fingerprints.get(id)) return undefined;
+    if (fingerprint === fingerprints.get(id) && !joining.hasNew) return undefined;
     fingerprints.set(id, fingerprint);
     return { dataset, status };
   };
@@ -84,6 +88,7 @@ export async function* watchAccount(
     for (let after: Dataset | undefined; ; await takeTurn?.(accountId)) {
       const page = await catalog.datasets({ accountId, after, limit: MAX_BATCH_DATASETS });
       for (const dataset of page) changeIn(dataset);
+      if (signal.aborted) return;
       after = page.at(-1);
       if (page.length < MAX_BATCH_DATASETS) break;
     }
@@ -97,6 +102,7 @@ export async function* watchAccount(
         nextChange = Math.min(nextChange, moment);
       }
       if (changed.size === 0) {
+        joining.hasNew = false;
         await waitUnlessAborted(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
         continue;
       }
