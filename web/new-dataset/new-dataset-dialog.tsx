@@ -18,6 +18,7 @@ interface NewDatasetDialogProps {
   readonly onClose: () => void;
   /** Files to upload into the new dataset. */
   readonly upload?: {
+    /** Stands in the field until something is typed; changes when the names of the datasets arrive. */
     readonly suggestedName: string;
     readonly details: ReactNode;
     readonly submitLabel: string;
@@ -30,7 +31,8 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
   const client = useClient();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
-  const [name, setName] = useState(upload?.suggestedName ?? '');
+  const [typed, setTyped] = useState<string>();
+  const name = typed ?? upload?.suggestedName ?? '';
   const [role, setRole] = useState<Role>('training');
   const [failure, setFailure] = useState('');
   const [isCreating, setCreating] = useState(false);
@@ -40,6 +42,8 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
     event.preventDefault();
     if (nameError !== '') return;
     setCreating(true);
+    // The suggestion is another one as soon as the dataset has this name.
+    setTyped(name);
     try {
       const created = await client.create(name.trim() === '' ? undefined : parseDatasetName(name), { role });
       putDataset(queries, created);
@@ -59,7 +63,7 @@ export function NewDatasetDialog({ taken, onClose, upload }: NewDatasetDialogPro
           error={nameError || failure}
           help="Leave it empty to get a generated name."
           onChange={(next) => {
-            setName(next);
+            setTyped(next);
             setFailure('');
           }}
         />

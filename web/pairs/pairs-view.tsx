@@ -107,7 +107,10 @@ function Pairs({ dataset, linked, pairs, filter, onFilter }: PairsProps) {
       isShared || setSelection((known) => (shiftKey ? extended(known, stem, shown) : toggled(known, stem))),
     [shown, isShared],
   );
-  const confirmDeletion = (of: readonly Pair[]) => canWrite && of.length > 0 && !deletion.isRunning && setToDelete(of);
+  const confirmDeletion = (of: readonly Pair[]) => {
+    const remaining = of.filter(({ stem }) => !(deletion.isRunning && deletion.stems.has(stem)));
+    if (canWrite && remaining.length > 0) setToDelete(remaining);
+  };
   const deleting = { connect, datasetId: id, refetch };
 
   useEffect(() => {
@@ -181,6 +184,7 @@ function Pairs({ dataset, linked, pairs, filter, onFilter }: PairsProps) {
       {toDelete !== undefined && (
         <DeletePairsDialog
           pairs={toDelete}
+          isOtherRunning={deletion.isRunning}
           onClose={() => setToDelete(undefined)}
           onConfirm={() => {
             setToDelete(undefined);

@@ -119,6 +119,36 @@ describeInBrowser('changes to files', (site) => {
     await close(visited);
   });
 
+  test('are asked about while the one before has no answer, and follow it', async () => {
+    const visited = await open(NAMES.slice(0, 3));
+    const { page, id } = visited;
+    let answer = () => {};
+    const isAwaited = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route(/\/files$/, async (route) => {
+      const response = await route.fetch();
+      await isAwaited;
+      await route.fulfill({ response });
+    });
+    await pictureOf(page, 'p00.jpg').click();
+    await page.keyboard.press('Delete');
+    await page.getByRole('button', { name: 'Delete 2 files' }).click();
+    // The viewer goes on as soon as the files are gone.
+    await page.getByRole('dialog').getByRole('heading', { name: 'p01.jpg' }).waitFor();
+    await page.keyboard.press('Delete');
+    const confirm = page
+      .getByRole('dialog', { name: 'Delete 2 files?' })
+      .getByRole('button', { name: 'Delete 2 files' });
+    await confirm.waitFor();
+    expect(await confirm.isDisabled()).toBe(true);
+    answer();
+    await confirm.click();
+    await page.getByRole('dialog').getByRole('heading', { name: 'p02.jpg' }).waitFor();
+    expect(await site.api.filenames(id)).toEqual(['p02.jpg', 'p02.txt']);
+    await close(visited);
+  });
+
   test('that fail are listed until they are retried', async () => {
     const visited = await open(NAMES.slice(0, 3));
     const { page, context, id } = visited;

@@ -76,8 +76,7 @@ describeInBrowser('a folder of targets, controls and masks', (site) => {
     const { page, browserErrors } = await site.open();
     await pick(page, folder);
     const name = dialogOf(page).getByLabel('Name');
-    await name.waitFor();
-    expect(await name.inputValue()).toBe('depots 2');
+    await expect.poll(() => name.inputValue()).toBe('depots 2');
     await name.fill('depots');
     await part(page, 'depots-control').getByText('A dataset named "depots-control" already exists.').waitFor();
     expect(

@@ -98,10 +98,22 @@ describeInBrowser('adding files', (site) => {
   test('a folder picked on the list becomes a new dataset, and its name is suggested in a valid form', async () => {
     await site.api.newDataset('red-wagons');
     const { page } = await site.open();
+    // The dialog opens before the names of the datasets have arrived.
+    let answerList = () => {};
+    const isAwaited = new Promise<void>((resolve) => {
+      answerList = resolve;
+    });
+    await page.route(/\/datasets$/, async (route) => {
+      await isAwaited;
+      await route.continue();
+    });
+    await page.reload();
     await page.locator(FOLDER).setInputFiles(await folderWith(await pairsOf(1), 'red&wagons'));
     const field = page.getByRole('dialog').getByLabel('Name');
     await field.waitFor();
-    expect(await field.inputValue()).toBe('red-wagons 2');
+    expect(await field.inputValue()).toBe('red-wagons');
+    answerList();
+    await expect.poll(() => field.inputValue()).toBe('red-wagons 2');
     await page.getByRole('button', { name: 'Create and upload 2 files' }).click();
     await dockOf(page).getByText('2 files uploaded').waitFor();
   });

@@ -7,12 +7,14 @@ const MAX_NAMES = 5;
 
 interface DeletePairsDialogProps {
   readonly pairs: readonly Pair[];
+  /** Whether an earlier deletion still runs. */
+  readonly isOtherRunning: boolean;
   readonly onClose: () => void;
   readonly onConfirm: () => void;
 }
 
 /** Asks for confirmation before pairs are deleted, and lists their files. */
-export function DeletePairsDialog({ pairs, onClose, onConfirm }: DeletePairsDialogProps) {
+export function DeletePairsDialog({ pairs, isOtherRunning, onClose, onConfirm }: DeletePairsDialogProps) {
   const files = pairs.flatMap((pair) => pair.files);
   const bytes = files.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
   const names = files.map(({ filename }) => filename);
@@ -31,7 +33,12 @@ export function DeletePairsDialog({ pairs, onClose, onConfirm }: DeletePairsDial
       </ul>
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>
-        <Button kind="danger" onClick={onConfirm}>
+        <Button
+          kind="danger"
+          disabled={isOtherRunning}
+          title={isOtherRunning ? 'Another deletion is still running.' : undefined}
+          onClick={onConfirm}
+        >
           Delete {countOf(files.length, 'file')}
         </Button>
       </DialogActions>

@@ -17,6 +17,7 @@ export interface ChosenUpload {
 
 interface PairsDialogProps {
   readonly prepared: PairsToUpload;
+  /** Stands in the field until something is typed; changes when the names of the datasets arrive. */
   readonly suggestedName: string;
   /** Names of existing datasets. */
   readonly taken: ReadonlySet<string>;
@@ -33,7 +34,8 @@ interface PairsDialogProps {
 export function PairsDialog(props: PairsDialogProps) {
   const { prepared, suggestedName, taken, isBusy, failure, onUpload, onFlat, onCancel } = props;
   const { target, rejected, hidden, fault } = prepared;
-  const [name, setName] = useState(suggestedName);
+  const [typed, setTyped] = useState<string>();
+  const name = typed ?? suggestedName;
   const parts = useMemo(() => namedPartsOf(prepared, name, taken), [prepared, name, taken]);
   const toMake = parts.filter(({ dataset }) => dataset === undefined);
   const added = parts.reduce((sum, { files }) => sum + files.added.length, 0);
@@ -41,11 +43,14 @@ export function PairsDialog(props: PairsDialogProps) {
   const canUpload = fault === undefined && !isBusy && parts.every(({ nameError }) => nameError === '');
   const flat = target === undefined ? 'Upload as one dataset' : 'Add all to one dataset';
 
-  const upload = (withOverwriting: boolean) =>
+  const upload = (withOverwriting: boolean) => {
+    // The suggestion is another one as soon as a dataset has this name.
+    setTyped(name);
     onUpload({
       toMake: toMake.length === 0 ? [] : datasetsNamed(name, toMake),
       filesOf: ({ files }) => (withOverwriting ? [...files.added, ...files.overwriting] : files.added),
     });
+  };
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (canUpload) upload(true);
@@ -68,7 +73,7 @@ export function PairsDialog(props: PairsDialogProps) {
                 name={name}
                 error=""
                 help="Controls and masks get it with their part after it."
-                onChange={setName}
+                onChange={setTyped}
               />
             )}
             <PartList parts={parts} />
