@@ -7,6 +7,7 @@ import * as media from '../fixtures/media.js';
 import { type Api, put } from '../harness/api.js';
 import { ONLY_PROGRESS, type Running, startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
+import { descendantsOf } from '../harness/process-tree.js';
 import { type BreakingProxy, startProxy } from '../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 
@@ -335,6 +336,39 @@ describe('an interrupted push', () => {
     const { code, stdout, stderr } = await running.ended;
     expect([code, stdout]).toEqual([66, expect.not.stringContaining('is gone')]);
     expect(stderr.match(/was removed or renamed meanwhile/g)).toHaveLength(1);
+  });
+
+  test('by the removal of the folder while its files are checked says so once, and ends with 66', async () => {
+    // They take long to decode: most have not been read yet when the folder is removed.
+    const image = await media.png({ width: 1600, height: 1600 });
+    const images = Array.from({ length: 30 }, (_, i) => [`${i}.png`, image]);
+    const folder = await folderWith(Object.fromEntries(images), newName());
+    const running = startPush([folder], server.url);
+    // The processes that check files are started once the folder has been listed.
+    await eventually(async () => (await descendantsOf(running.process.pid!)).length > 0 || undefined);
+    await rm(folder, { recursive: true });
+    const { code, stdout, stderr } = await running.ended;
+    expect([code, stdout]).toEqual([66, '']);
+    expect(stderr.split('\n').filter((line) => !ONLY_PROGRESS.test(`${line}\n`))).toEqual([
+      expect.stringContaining(`${basename(folder)} was removed or renamed meanwhile. Run the command again`),
+      '',
+    ]);
+  });
+
+  test('by the removal of the folder while its files are compared says so once, and ends with 66', async () => {
+    const proxy = await proxyFor();
+    const folder = await folderWith(await pairsOf(3), newName());
+    expect((await push([folder])).code).toBe(0);
+    await writeFile(join(folder, '01.txt'), 'other words');
+    // It is asked for once the files have been checked.
+    proxy.rule(async ({ path }) => {
+      if (path.includes('/status')) await rm(folder, { recursive: true, force: true });
+      return undefined;
+    });
+    const { code, stdout, stderr } = await push([folder], proxy.url);
+    expect([code, stdout]).toEqual([66, expect.not.stringContaining('is gone')]);
+    expect(stderr.match(/was removed or renamed meanwhile/g)).toHaveLength(1);
+    expect(await filesOf(basename(folder))).toHaveLength(6);
   });
 
   test('by a file that vanishes exits with 74, even if the dataset is READY', async () => {

@@ -12,7 +12,8 @@ export async function descendantsMegabytes(pid: number): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function descendantsOf(pid: number): Promise<number[]> {
+/** The processes that a process has started, and those have started. */
+export async function descendantsOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
   const children = text.trim().split(' ').filter(Boolean).map(Number);
   const further = await Promise.all(children.map(descendantsOf));

@@ -3,7 +3,7 @@ import { shellWord } from '../../command-line.js';
 import type { Role } from '../../dataset/dataset.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import { type FileInspector, type FolderReport, inspectPaths } from '../folder/inspect-files.js';
-import type { LocalFile } from '../folder/read-folder.js';
+import { type LocalFile, requireStillThere } from '../folder/read-folder.js';
 import { CommonState, type SyncPair } from '../sync/common-state.js';
 import type { Decisions, Hashes } from '../sync/compare.js';
 import type { SyncDirection } from '../sync/report.js';
@@ -47,7 +47,11 @@ export interface PreparedPush {
   readonly decide: (decisions: Decisions, without?: readonly PushProblem[]) => PushPlan;
 }
 
-/** Inspects the files, reads the dataset, and compares the two. Changes nothing. */
+/**
+ * Inspects the files, reads the dataset, and compares the two. Changes nothing.
+ *
+ * @throws CommandError with 66 if the folder is removed meanwhile
+ */
 export async function preparePush(task: PushTask): Promise<PreparedPush> {
   const { client, signal, inspector } = task;
   const found = await client.find(task.name, { signal });
@@ -80,7 +84,7 @@ export function wrongRole({ id, name, role }: Dataset, wanted: Role): CommandErr
 }
 
 async function sidesOf(
-  { pair, inspector, display, signal }: PushTask,
+  { paths, pair, inspector, display, signal }: PushTask,
   { inspected, faults, unreadable }: FolderReport,
   dataset: DatasetWithFiles | undefined,
 ): Promise<PushSides> {
@@ -94,6 +98,7 @@ async function sidesOf(
     ]);
   });
   display.clear();
+  if ([...folder.values()].includes('')) await requireStillThere(paths);
   const withProblems = (dataset?.error?.problems ?? []).flatMap(({ filename }) => filename ?? []);
   const stored = dataset === undefined ? new Map() : hashesOf(dataset);
   const damaged = new Map((dataset?.damaged ?? []).map(({ filename, sha256 = '' }) => [filename, sha256]));
