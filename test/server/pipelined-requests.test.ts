@@ -46,6 +46,16 @@ test.each(BURSTS)('%s, on many connections: others have their turn', async (_, b
   for (const client of clients) await client.hangUp();
 });
 
+test('large answers to requests that are sent at once are all received', async () => {
+  // The package of the command line has some hundred kilobytes.
+  expect((await fetch(`${server.url}/cli.tgz`, { method: 'HEAD' })).status).toBe(200);
+  const client = await RawClient.open(server.url);
+  await client.send('GET /cli.tgz HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(12) + HEALTH);
+  await eventually(() => (statusesOf(client).length === 13 ? true : undefined));
+  expect(new Set(statusesOf(client))).toEqual(new Set([200]));
+  await client.hangUp();
+});
+
 /** A request with its answer's status. Some have bodies of many lines. */
 const request = fc.oneof(
   fc.constant({ status: 200, bytes: HEALTH }),

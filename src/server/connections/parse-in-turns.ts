@@ -85,8 +85,8 @@ class TurnParser {
     const socket = this.#socket;
     const endMs = performance.now() + TURN_MS;
     let rest = bytes;
-    // Node pauses the connection where a body, or the answers, are not read.
-    while (rest.length > 0 && this.#waitsFor === undefined && !socket.isPaused()) {
+    // Node pauses the connection where a body, or the answers, are not read. While it does so for the answers, nothing may be parsed.
+    while (rest.length > 0 && this.#waitsFor === undefined && !socket.isPaused() && !waitsForReader(socket)) {
       const end = this.#bodyBytes > 0 ? this.#bodyBytes : endOfLines(rest, this.#hasMany ? 1 : MAX_LINES);
       const piece = rest.subarray(0, end);
       rest = rest.subarray(end);
@@ -110,6 +110,14 @@ class TurnParser {
   get #hasMany(): boolean {
     return this.#inProgress.size >= MAX_PIPELINED;
   }
+}
+
+/**
+ * Whether the answers that the client has not read fill the buffer of the connection. Node resumes it then once they don't. If it
+ * parses before, it ends the process (`socketOnData` in its `lib/_http_server.js`), and only this property tells.
+ */
+function waitsForReader(socket: Socket & { _paused?: boolean }): boolean {
+  return socket._paused === true;
 }
 
 /** The index behind the last of the first lines of `bytes`. */
