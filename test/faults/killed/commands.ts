@@ -227,7 +227,8 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
   },
   login: async (scene) => {
     const { api, folder } = scene;
-    const read = () => filesIn(join(folder, 'trainyard'));
+    // Not what a kill may leave beside it.
+    const read = async () => (await filesIn(join(folder, 'trainyard')))['config.json'] ?? ABSENT;
     return async (round) => {
       const env = { XDG_CONFIG_HOME: folder };
       const login = (token: string) => ['login', api.url, '--token', token];
@@ -236,7 +237,7 @@ export const COMMANDS: Readonly<Record<string, KilledCommand>> = {
       await succeed(login(secret), env);
       const after = await read();
       await rm(join(folder, 'trainyard'), { recursive: true });
-      if (Object.keys(before).length > 0) await succeed(login(api.token), env);
+      if (before !== ABSENT) await succeed(login(api.token), env);
       return { args: login(secret), env, read, after };
     };
   },

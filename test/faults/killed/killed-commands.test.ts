@@ -1,6 +1,10 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vitest';
+import { whyNoCompiler } from '../../harness/available.js';
 import { findingsOf } from '../../harness/checking.js';
 import { killGroup, type Running, startCommand, trainyard } from '../../harness/command.js';
 import { newRoot } from '../../harness/mounting.js';
@@ -60,4 +64,32 @@ test.each(ofToday(COMMANDS))(
     report(name, usualMs, counts);
   },
   120_000 + KILLS * 60_000,
+);
+
+const SOURCE = fileURLToPath(new URL('killed-at.c', import.meta.url));
+
+test.skipIf(whyNoCompiler() !== undefined).each(['login'])(
+  'trainyard %s that is killed right before one of its writes has done its work, or none of it, and continues',
+  async (name) => {
+    const folder = await newRoot();
+    const library = join(await newRoot(), 'killed-at.so');
+    const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-o', library, SOURCE, '-ldl'], { encoding: 'utf8' });
+    expect(compiled).toMatchObject({ status: 0, stderr: '' });
+    const begins = await COMMANDS[name]!({ api: await server.api(), dataFolder: server.dataFolder, folder });
+    let [kills, isDone] = [0, false];
+    for (let write = 1; !isDone; write++) {
+      const run = await begins(kills);
+      const before = await run.read();
+      const env = { LD_PRELOAD: library, KILLED_BELOW: folder, KILLED_AT: String(write) };
+      const ended = await begin({ ...run, env: { ...run.env, ...env } }).ended;
+      const found = await run.read();
+      isDone = ended.code === 0;
+      if (isDone) expect(found).toEqual(run.after);
+      else expectBeforeOrAfter({ ...run, before, found });
+      if (!isDone) kills++;
+      await expectDone(run);
+    }
+    expect(kills).toBeGreaterThan(0);
+  },
+  300_000,
 );
