@@ -123,7 +123,7 @@ describeInBrowser('the history', (site) => {
     expect(await textOf(id, 'one.txt')).toBe('a wagon');
     expect(await textOf(id, 'two.txt')).toBe('sks, a signal at dusk');
     await messageOf(page).getByRole('button', { name: 'Redo' }).click();
-    await messageOf(page).getByRole('button', { name: 'Undo' }).waitFor();
+    await messageOf(page).getByRole('button', { name: 'Undo', exact: true }).waitFor();
     expect(await textOf(id, 'one.txt')).toBe('sks, a wagon');
     await messageOf(page).getByRole('button', { name: 'Dismiss the message' }).click();
     await page.reload();
