@@ -16,6 +16,7 @@ import { DatasetService } from './service/datasets.js';
 import type { ServiceDependencies } from './service/dependencies.js';
 import { Downloads } from './service/download/downloads.js';
 import { ReadLinks } from './service/download/read-links.js';
+import { Thumbnails } from './service/download/thumbnails.js';
 import { HistoryService } from './service/history/history-service.js';
 import { clipDecoder } from './service/inspection/clip/decode-clip.js';
 import { expectedDecodeSeconds } from './service/inspection/clip/expected-decode.js';
@@ -46,6 +47,9 @@ import { openBlobs } from './storage/open-blobs.js';
 import { packageVersion } from './version.js';
 
 const THUMBNAIL_PIXELS = 320;
+
+/** So that some images are read and hashed while others are decoded. */
+const THUMBNAILS_PER_PROCESS = 2;
 
 /** How long an inspection may take after SIGTERM, or after its file has arrived. Its client then sends the file again. */
 const MAX_INSPECTION_STOP_MS = 5000;
@@ -148,9 +152,11 @@ export async function openApp(config: Config, logger: Logger) {
   const linkKey = Buffer.from(await installationSetting(query, 'link-key', makeLinkKey), 'base64');
   const datasets = new DatasetService(dependencies);
   const accountWatches = new AccountWatches(dependencies);
-  const downloads = new Downloads(dependencies, (image, options) =>
-    pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
-  );
+  const downloads = new Downloads(dependencies);
+  const thumbnails = new Thumbnails(dependencies, {
+    make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
+    atOnce: THUMBNAILS_PER_PROCESS * pool.size,
+  });
   const history = new HistoryService(dependencies, { datasets, downloads });
   const webhooks = openWebhooks(dependencies, {
     database: openedCatalog.database,
@@ -172,6 +178,7 @@ export async function openApp(config: Config, logger: Logger) {
       datasets,
       uploads,
       downloads,
+      thumbnails,
       history,
       mountArchives: new MountArchives({ datasets, history, downloads }),
       captionWrites: new CaptionWrites(dependencies),

@@ -8,6 +8,7 @@ import type { RecheckService } from '../service/check/recheck-service.js';
 import type { DatasetKey, DatasetService } from '../service/datasets.js';
 import type { InPieces } from '../service/dependencies.js';
 import type { Downloads } from '../service/download/downloads.js';
+import type { Thumbnails } from '../service/download/thumbnails.js';
 import type { ReadLinks } from '../service/download/read-links.js';
 import type { HistoryService } from '../service/history/history-service.js';
 import type { Ffmpeg } from '../service/inspection/clip/ffmpeg.js';
@@ -32,6 +33,7 @@ export interface ServerDependencies {
   readonly datasets: DatasetService;
   readonly uploads: Uploads;
   readonly downloads: Downloads;
+  readonly thumbnails: Thumbnails;
   readonly mountArchives: MountArchives;
   readonly history: HistoryService;
   readonly captionWrites: CaptionWrites;

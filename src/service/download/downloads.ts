@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { MAX_CAPTION_TEXT_BYTES } from '../../api/limits.js';
 import type { Dataset, StoredFile } from '../../dataset/dataset.js';
@@ -9,22 +9,11 @@ import type { FileKind } from '../../dataset/media.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
-import { fetchIntact, isUnreadable } from '../check/fetch-intact.js';
+import { isUnreadable } from '../check/fetch-intact.js';
 import { storedFilesIn } from '../dataset-view.js';
 import { type DatasetKey, datasetNotFound, fileNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { findRevision, revisionNotFound } from '../find-revision.js';
-
-/** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
-export type Thumbnailer = (
-  image: { path: string; sizeBytes: number },
-  options: { accountId: string },
-) => Promise<Buffer>;
-
-/** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
-export function thumbnailKeyOf(blobKey: string): string {
-  return `${blobKey}.thumbnail`;
-}
 
 /** With a remote store, reading a caption takes one request. */
 const MAX_CONCURRENT_CAPTIONS = 16;
@@ -34,16 +23,12 @@ export interface DatasetSource extends DatasetKey {
   readonly revision?: number | undefined;
 }
 
-/** Reads stored files: facts, bytes, captions and thumbnails. */
+/** Reads stored files: facts, bytes and captions. */
 export class Downloads {
   readonly #dependencies: ServiceDependencies;
-  readonly #makeThumbnail: Thumbnailer;
-  /** Thumbnails that are being made, by key. */
-  readonly #thumbnailsInFlight = new Map<string, Promise<void>>();
 
-  constructor(dependencies: ServiceDependencies, makeThumbnail: Thumbnailer) {
+  constructor(dependencies: ServiceDependencies) {
     this.#dependencies = dependencies;
-    this.#makeThumbnail = makeThumbnail;
   }
 
   /** @throws ServiceError `dataset_not_found`, `revision_not_found`, `file_not_found` */
@@ -190,56 +175,6 @@ export class Downloads {
     });
     if (body === undefined) throw disappeared(file);
     return body;
-  }
-
-  /** Returns the WebP thumbnail of an image, which is made on first use. @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found` */
-  async thumbnail(file: StoredFile, options: { accountId: string }): Promise<Readable> {
-    const { blobs } = this.#dependencies;
-    const key = thumbnailKeyOf(blobKeyOf(file));
-    const existing = await blobs.read(key);
-    if (existing !== undefined) return existing;
-    let storing = this.#thumbnailsInFlight.get(key);
-    if (storing === undefined) {
-      storing = this.#storeThumbnail(file, { key, ...options }).finally(() => this.#thumbnailsInFlight.delete(key));
-      this.#thumbnailsInFlight.set(key, storing);
-    }
-    await storing;
-    const thumbnail = await blobs.read(key);
-    // The file was deleted in the meantime.
-    if (thumbnail === undefined) throw fileNotFound(file.filename);
-    return thumbnail;
-  }
-
-  async #storeThumbnail(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<void> {
-    const { blobs, catalog } = this.#dependencies;
-    if (file.kind !== 'image') {
-      throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
-    }
-    const thumbnail = await this.#makeThumbnailOf(file, { accountId });
-    const limit = { bytes: thumbnail.length, message: '' };
-    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
-    await staged.commit().catch((error) => {
-      // Another instance stored the same thumbnail first.
-      if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
-    });
-    // If the file was deleted in the meantime, cleanup may have run already and will not delete this thumbnail.
-    const isGone = (await catalog.file(file.id)) === undefined && !(await catalog.revisions.isPast(file.id));
-    if (isGone) await blobs.delete([key]);
-  }
-
-  async #makeThumbnailOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
-    const fetched = await fetchIntact(this.#dependencies.blobs, file, new AbortController().signal);
-    if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
-    try {
-      const { content, sizeBytes } = fetched.blob;
-      if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
-      return await this.#makeThumbnail({ path: content.path, sizeBytes }, options);
-    } catch (error) {
-      const message = `Can't make a thumbnail of ${file.filename}.`;
-      throw new ServiceError('thumbnail_unavailable', message, { cause: error });
-    } finally {
-      await fetched.blob.discard();
-    }
   }
 }
 

@@ -1,6 +1,6 @@
 import { blobKeyOf } from '../../storage/blobs/blobs.js';
 import type { ServiceDependencies } from '../dependencies.js';
-import { thumbnailKeyOf } from '../download/downloads.js';
+import { thumbnailKeyOf } from '../download/thumbnails.js';
 import { UploadLease } from './upload-lease.js';
 
 export interface CleanupOptions {

@@ -17,6 +17,7 @@ import { MEDIA } from '../../../dataset/media.js';
 import { tarOf } from '../../../service/download/tar.js';
 import { zipOf } from '../../../service/download/zip.js';
 import { etagOf } from '../../conditions.js';
+import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
@@ -45,7 +46,7 @@ const RANGE_HEADERS = { ...FILE_HEADERS, 'Content-Range': 'The range and the siz
 
 /** Routes to read the files of a dataset. */
 export function registerDownloadRoutes(app: App, context: RouteContext): void {
-  const { datasets, downloads, readLinks, filesInFlight, now } = context;
+  const { datasets, downloads, thumbnails, readLinks, filesInFlight, now } = context;
 
   app.get(
     '/:id/links',
@@ -122,12 +123,13 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       }),
     },
     async ({ accountId, params, query, headers }, reply) => {
+      const signal = disconnectSignal(reply);
       const file = await downloads.file({ accountId, id: params.id, revision: query.revision }, params.filename);
       const etag = `"${file.upload.sha256}-thumbnail"`;
       const cacheControl = cacheControlOf(file, query.sha256);
       reply.headers({ etag, 'cache-control': cacheControl });
       if (matches(headers['if-none-match'], etag)) return sendNotModified(reply);
-      return reply.type('image/webp').send(await downloads.thumbnail(file, { accountId }));
+      return reply.type('image/webp').send(await thumbnails.read(file, { accountId, signal }));
     },
   );
 

@@ -1,0 +1,137 @@
+import { Readable } from 'node:stream';
+import type { StoredFile } from '../../dataset/dataset.js';
+import { ServiceError } from '../../dataset/errors.js';
+import { blobKeyOf } from '../../storage/blobs/blobs.js';
+import { fetchIntact } from '../check/fetch-intact.js';
+import { fileNotFound } from '../datasets.js';
+import type { ServiceDependencies } from '../dependencies.js';
+import { expectedSecondsOf } from '../inspection/inspection-limits.js';
+import { SlotScheduler } from '../inspection/slot-scheduler.js';
+
+/** Makes a WebP thumbnail of the image at `path`, for this account. Rejects if the image can't be decoded. */
+type Thumbnailer = (image: { path: string; sizeBytes: number }, options: { accountId: string }) => Promise<Buffer>;
+
+/** A thumbnail that is being made, or waits for it. */
+interface Making {
+  readonly stored: Promise<void>;
+  /** Aborted when no request waits for a thumbnail that has not begun. */
+  readonly abandoned: AbortController;
+  requests: number;
+  hasBegun: boolean;
+}
+
+/** The key of a blob's thumbnail. Cleanup deletes it with the blob. */
+export function thumbnailKeyOf(blobKey: string): string {
+  return `${blobKey}.thumbnail`;
+}
+
+/** Reads the thumbnails of stored images, and makes them on first use: a few at a time, shared fairly between accounts. */
+export class Thumbnails {
+  readonly #dependencies: ServiceDependencies;
+  readonly #make: Thumbnailer;
+  readonly #slots: SlotScheduler;
+  readonly #inFlight = new Map<string, Making>();
+
+  /** @param options.atOnce how many are made at once, at least 2; with a bucket, each has a copy of its image in the spool */
+  constructor(dependencies: ServiceDependencies, { make, atOnce }: { make: Thumbnailer; atOnce: number }) {
+    this.#dependencies = dependencies;
+    this.#make = make;
+    this.#slots = new SlotScheduler({ slots: atOnce, now: () => performance.now() / 1000 });
+  }
+
+  /**
+   * Returns the WebP thumbnail of an image. Once it has begun to make one, it goes on when the signal is aborted.
+   *
+   * @throws ServiceError `thumbnail_unavailable`, `bytes_replaced`, `file_not_found`; the signal's reason
+   */
+  async read(file: StoredFile, { accountId, signal }: { accountId: string; signal: AbortSignal }): Promise<Readable> {
+    const { blobs } = this.#dependencies;
+    const key = thumbnailKeyOf(blobKeyOf(file));
+    const existing = await blobs.read(key);
+    if (existing !== undefined) return existing;
+    signal.throwIfAborted();
+    let making = this.#inFlight.get(key);
+    if (making === undefined || making.abandoned.signal.aborted) making = this.#begin(file, { key, accountId });
+    await waitFor(making, signal);
+    signal.throwIfAborted();
+    const thumbnail = await blobs.read(key);
+    // The file was deleted in the meantime.
+    if (thumbnail === undefined) throw fileNotFound(file.filename);
+    return thumbnail;
+  }
+
+  #begin(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Making {
+    if (file.kind !== 'image') {
+      throw new ServiceError('thumbnail_unavailable', `${file.filename} is not an image, so it has no thumbnail.`);
+    }
+    const abandoned = new AbortController();
+    const { sizeBytes } = file.upload;
+    const isRemote = this.#dependencies.blobs.pathOf === undefined;
+    const expectedSeconds = expectedSecondsOf({ kind: 'image', sizeBytes, isRemote });
+    const request = { accountId, expectedSeconds, signal: abandoned.signal };
+    const store = () => {
+      making.hasBegun = true;
+      return this.#store(file, { key, accountId });
+    };
+    const stored = Promise.resolve()
+      .then(() => this.#slots.run(request, store))
+      .finally(() => {
+        if (this.#inFlight.get(key) === making) this.#inFlight.delete(key);
+      });
+    const making: Making = { stored, abandoned, requests: 0, hasBegun: false };
+    this.#inFlight.set(key, making);
+    return making;
+  }
+
+  async #store(file: StoredFile, { key, accountId }: { key: string; accountId: string }): Promise<void> {
+    const { blobs } = this.#dependencies;
+    // It may have waited for long.
+    if (await this.#isGone(file)) throw fileNotFound(file.filename);
+    const thumbnail = await this.#makeOf(file, { accountId });
+    const limit = { bytes: thumbnail.length, message: '' };
+    const staged = await blobs.stage(Readable.from([thumbnail]), { key, limit, signal: new AbortController().signal });
+    await staged.commit().catch((error) => {
+      // Another instance stored the same thumbnail first.
+      if (!(error instanceof ServiceError && error.code === 'upload_finalized')) throw error;
+    });
+    // Cleanup may have run already and will not delete this thumbnail.
+    if (await this.#isGone(file)) await blobs.delete([key]);
+  }
+
+  async #isGone({ id }: StoredFile): Promise<boolean> {
+    const { catalog } = this.#dependencies;
+    return (await catalog.file(id)) === undefined && !(await catalog.revisions.isPast(id));
+  }
+
+  async #makeOf(file: StoredFile, options: { accountId: string }): Promise<Buffer> {
+    const fetched = await fetchIntact(this.#dependencies.blobs, file, new AbortController().signal);
+    if ('problem' in fetched) throw new ServiceError('bytes_replaced', fetched.problem.message);
+    try {
+      const { content, sizeBytes } = fetched.blob;
+      if (!('path' in content)) throw new Error(`${file.filename} does not fit into the spool folder.`);
+      return await this.#make({ path: content.path, sizeBytes }, options);
+    } catch (error) {
+      // The server stops, or could not start a process: the image itself may well have a thumbnail.
+      if (error instanceof ServiceError) throw error;
+      const message = `Can't make a thumbnail of ${file.filename}.`;
+      throw new ServiceError('thumbnail_unavailable', message, { cause: error });
+    } finally {
+      await fetched.blob.discard();
+    }
+  }
+}
+
+/** Waits as one of the requests for a thumbnail. */
+async function waitFor(making: Making, signal: AbortSignal): Promise<void> {
+  making.requests++;
+  const leave = () => {
+    making.requests--;
+    if (making.requests === 0 && !making.hasBegun) making.abandoned.abort(signal.reason);
+  };
+  signal.addEventListener('abort', leave, { once: true });
+  try {
+    await making.stored;
+  } finally {
+    signal.removeEventListener('abort', leave);
+  }
+}
