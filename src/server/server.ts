@@ -6,7 +6,7 @@ import { LargeWork } from '../service/limits/large-work.js';
 import { recordRequests } from './audit.js';
 import { requireToken } from './auth.js';
 import { hasUnreadBody } from './bodies.js';
-import { answerHalfClosed, onceAnswered } from './connections/disconnect.js';
+import { answerHalfClosed, endUnsentStreams, onceAnswered } from './connections/disconnect.js';
 import { registerDrain } from './connections/drain.js';
 import { answerParseError, malformedRequestOf, registerMalformedRequests } from './connections/malformed-requests.js';
 import { parseInTurns } from './connections/parse-in-turns.js';
@@ -100,6 +100,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   parseInTurns(app);
   registerMalformedRequests(app);
   answerHalfClosed(app);
+  endUnsentStreams(app);
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
   const connections = limitConnections(app, limits.maxConnections);

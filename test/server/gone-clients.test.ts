@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BASE_PATH } from '../../src/api/base-path.js';
@@ -103,3 +103,35 @@ test('requests behind an unanswered one on the same connection are no longer cou
   }
   expect((await api.request('GET', '/account')).status).toBe(200);
 });
+
+test('files are closed that were opened for requests behind others', async () => {
+  const id = await api.newDataset();
+  await api.upload(id, 'a.png', await media.png());
+  const path = `/${id}/files/a.png`;
+  const answered = async () => {
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    return [...text.matchAll(/^trainyard_http_request_duration_seconds_count{.*} (\d+)$/gm)].reduce(
+      (sum, [, count]) => sum + Number(count),
+      0,
+    );
+  };
+  const before = await answered();
+  for (let i = 0; i < 30; i++) {
+    const client = await RawClient.open(server.url);
+    await client.send(headOf('GET', urlOf(path), headers()).repeat(4));
+    await client.reset();
+  }
+  // Most of the requests have arrived.
+  await eventually(async () => (await answered()) > before + 60 || undefined);
+  await eventually(async () => ((await openBlobs()).length === 0 ? true : undefined));
+  expect(server.output()).not.toContain('on garbage collection');
+});
+
+/** The files of the data folder's `blobs/` that the server has open. */
+async function openBlobs(): Promise<string[]> {
+  const descriptors = `/proc/${server.process.pid}/fd`;
+  const targets = await Promise.all(
+    (await readdir(descriptors)).map((name) => readlink(join(descriptors, name)).catch(() => '')),
+  );
+  return targets.filter((target) => /\/blobs\/[^/]+\/[^/]+$/.test(target));
+}

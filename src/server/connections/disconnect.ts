@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { connectionClosed, onceClosed } from '../bodies.js';
 import type { App } from '../context.js';
@@ -54,6 +55,18 @@ export function onceAnswered(
   };
   scope.addHook('onResponse', async (request, reply) => end(request, reply));
   scope.addHook('onSend', async (request, reply) => onceClosed(reply.raw, () => end(request, reply)));
+}
+
+/**
+ * Sends no stream to a client that went while it was opened. Of requests that wait behind others of their connection, Fastify
+ * does not notice that the client has gone, and the stream would keep its file open.
+ */
+export function endUnsentStreams(app: App): void {
+  app.addHook('onSend', async (_request, { raw: response }, payload) => {
+    if (!response.destroyed || !(payload instanceof Readable)) return payload;
+    payload.destroy();
+    return null;
+  });
 }
 
 /** Fires when the connection closes: after the response has been sent, or when the client disconnects before that. */
