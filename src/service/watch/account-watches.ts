@@ -17,7 +17,6 @@ interface Follower {
 interface SharedWatch {
   readonly followers: Set<Follower>;
   readonly ending: AbortController;
-  readonly joining: { hasNew: boolean };
   isOpen: boolean;
 }
 
@@ -40,10 +39,7 @@ export class AccountWatches {
     const watch = this.#watches.get(accountId) ?? this.#begin(accountId);
     const follower: Follower = { waiting: new Map(), wake: () => {}, hasEnded: false };
     watch.followers.add(follower);
-    if (watch.isOpen) {
-      watch.joining.hasNew = true;
-      deliver(follower, { type: 'open' });
-    }
+    if (watch.isOpen) deliver(follower, { type: 'open' });
     const wake = () => follower.wake();
     signal.addEventListener('abort', wake);
     try {
@@ -70,22 +66,17 @@ export class AccountWatches {
   }
 
   #begin(accountId: string): SharedWatch {
-    const watch = {
-      followers: new Set<Follower>(),
-      ending: new AbortController(),
-      joining: { hasNew: false },
-      isOpen: false,
-    };
+    const watch = { followers: new Set<Follower>(), ending: new AbortController(), isOpen: false };
     this.#watches.set(accountId, watch);
     void this.#distribute(accountId, watch);
     return watch;
   }
 
   async #distribute(accountId: string, watch: SharedWatch): Promise<void> {
-    const { followers, ending, joining } = watch;
+    const { followers, ending } = watch;
     let error: unknown;
     try {
-      for await (const event of watchAccount(this.#dependencies, accountId, ending.signal, joining)) {
+      for await (const event of watchAccount(this.#dependencies, accountId, ending.signal)) {
         if (event.type === 'open') watch.isOpen = true;
         for (const follower of followers) deliver(follower, event);
       }

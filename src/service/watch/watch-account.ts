@@ -24,9 +24,6 @@ export type AccountEvent =
  * Yields `open`, then each dataset of an account after a change, including changes of datasets that it links to and changes
  * that only time causes. Changes in quick succession are combined, and only changed rows are read. Ends when notifications may
  * have been lost, so that the client lists all datasets again, or, without an error, when the signal fires.
- *
- * @param joining `hasNew` is set when a reader joins after `open`. It may have listed a change that is not read yet, and that is
- *   reversed before it is: until all changes are read, datasets are reported also if they are as before.
  */
 export async function* watchAccount(
   {
@@ -39,11 +36,10 @@ export async function* watchAccount(
   },
   accountId: string,
   signal: AbortSignal,
-  joining = { hasNew: false },
 ): AsyncGenerator<AccountEvent> {
   const changed = new Set<string>();
   const foreignIds = new Set<string>();
-  /** The last reported state of each dataset of the account. */
+  /** The last reported state of each dataset of the account. A change that was reversed has left another: it has its time. */
   const fingerprints = new Map<string, string>();
   /** When time will change the status of a dataset. */
   const nextChanges = new Map<string, Micros>();
@@ -67,7 +63,7 @@ export async function* watchAccount(
     // A linked dataset that is new may have changed before.
     if (ids.some((linkedId) => !known.includes(linkedId))) changed.add(id);
     const fingerprint = fingerprintOf(dataset, status);
-    if (fingerprint === fingerprints.get(id) && !joining.hasNew) return undefined;
+    if (fingerprint === fingerprints.get(id)) return undefined;
     fingerprints.set(id, fingerprint);
     return { dataset, status };
   };
@@ -102,7 +98,6 @@ export async function* watchAccount(
         nextChange = Math.min(nextChange, moment);
       }
       if (changed.size === 0) {
-        joining.hasNew = false;
         await waitUnlessAborted(nextChange - at, { signal: AbortSignal.any([signal, wake.signal]) });
         continue;
       }
