@@ -82,7 +82,11 @@ async function storedIn(dataFolder: string): Promise<Files | string> {
 
 function rowsIn(dataFolder: string): { dataset_id: string; id: string; filename: string; problem: string | null }[] {
   const db = new DatabaseSync(join(dataFolder, 'catalog.sqlite'), { readOnly: true });
-  const rows = db.prepare(`select dataset_id, id, filename, problem from file where state = 'stored'`).all();
+  // A catalog has no tables before the first migration.
+  const hasFiles = db.prepare(`select 1 from sqlite_schema where name = 'file'`).get() !== undefined;
+  const rows = hasFiles
+    ? db.prepare(`select dataset_id, id, filename, problem from file where state = 'stored'`).all()
+    : [];
   db.close();
   return rows as unknown as ReturnType<typeof rowsIn>;
 }
