@@ -101,6 +101,9 @@ afterAll(() => discardServer(server));
 
 const nameOf = ({ method, path }: Operation) => `${method} ${path}`;
 
+/** A connection is kept if the body of its request had arrived when it was answered. */
+const VARYING_HEADERS = ['date', 'content-length', 'connection', 'keep-alive'];
+
 /** The answer without what differs between any two answers. */
 async function ask(
   { method, path }: Operation,
@@ -127,7 +130,7 @@ async function ask(
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
   const text = isStream ? '' : await response.text();
   leaving.abort();
-  const kept = [...response.headers].filter(([name]) => !['date', 'content-length', 'keep-alive'].includes(name));
+  const kept = [...response.headers].filter(([name]) => !VARYING_HEADERS.includes(name));
   return { status: response.status, headers: kept.sort(), text };
 }
 
