@@ -334,8 +334,10 @@ describe('push', () => {
         }),
       );
       expect(await client.push(dataset, [fileOf('a.txt', 'wagon')])).toMatchObject({ stored: ['a.txt'] });
-      expect(between.requests('PUT', '').map(({ status }) => status)).toEqual([403, 200]);
-      expect(between.requests('POST', 'get-upload-endpoint')).toHaveLength(2);
+      // On a busy machine, the second link may expire, too.
+      const statuses = between.requests('PUT', '').map(({ status }) => status);
+      expect([...new Set(statuses)]).toEqual([403, 200]);
+      expect(between.requests('POST', 'get-upload-endpoint')).toHaveLength(statuses.length);
     } finally {
       await between.close();
       await discardServer(hasty);

@@ -23,7 +23,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
   const running = startCommand(args, {
     env: { TRAINYARD_URL: service.url, TRAINYARD_TOKEN: 'x', HOME: '/nowhere', ...env },
   });
-  const timer = setTimeout(() => running.process.kill('SIGKILL'), 20_000);
+  const timer = setTimeout(() => running.process.kill('SIGKILL'), 60_000);
   return running.ended.finally(() => clearTimeout(timer));
 }
 const mount = (...flags: string[]) => run(['mount', 'railway', '--into', root, ...flags]);

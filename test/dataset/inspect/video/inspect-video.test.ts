@@ -12,6 +12,12 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** Processor time of this process, which other work on the machine does not lengthen. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 const inspectBytes = (filename: string, bytes: Buffer): Promise<Inspection> =>
   inspect({ path: media.writeMedia(folder, 'upload', bytes), filename });
 /** Each clip has this warning, as none of its frames is decoded here. */
@@ -138,12 +144,12 @@ describe('hostile and unusual files', () => {
     for (const table of ['stsz', 'stco', 'stsc', 'stts']) {
       const large = Buffer.from(bytes);
       large.writeUInt32BE(0xffff_fff0, bytes.indexOf(table) + (table === 'stsz' ? 12 : 8));
-      const started = performance.now();
+      const before = cpuMs();
       const found = await inspectBytes('a.mp4', large);
       expect(found, table).toMatchObject({
         problem: { code: 'VIDEO_CORRUPT', message: expect.stringContaining(longer) },
       });
-      expect(performance.now() - started).toBeLessThan(500);
+      expect(cpuMs() - before).toBeLessThan(500);
     }
   });
 
@@ -287,7 +293,7 @@ describe('hostile and unusual files', () => {
     expect(found).toMatchObject({ problem: { message: expect.stringContaining('before the duration') } });
   });
 
-  test('a gigabyte is inspected in less than 300 ms', async () => {
+  test('a gigabyte is inspected in less than 300 ms of processor time', async () => {
     const whole = media.clip('moov-last.mp4');
     const at = whole.indexOf('mdat') - 4;
     const moov = whole.subarray(whole.indexOf('moov') - 4);
@@ -302,8 +308,8 @@ describe('hostile and unusual files', () => {
     );
     truncateSync(path, at + whole.readUInt32BE(at) + 2 ** 30);
     media.appendTo(path, moov);
-    const started = performance.now();
+    const before = cpuMs();
     expect(await inspect({ path, filename: 'a.mp4' })).toMatchObject({ ok: true, facts: { frames: 15 } });
-    expect(performance.now() - started).toBeLessThan(300);
+    expect(cpuMs() - before).toBeLessThan(300);
   });
 });
