@@ -200,7 +200,8 @@ describe.skipIf(whyNoPostgres() !== undefined)('two instances on one Postgres', 
         seen.add(status);
         return counts.pending === 0 || undefined;
       });
-      expect([...seen].sort()).toEqual(['READY', 'UPLOADING']);
+      // On a busy machine, the lease of the dead instance may have ended before the first look.
+      expect([...seen].filter((status) => status !== 'UPLOADING')).toEqual(['READY']);
     } finally {
       await discardServer(victim);
     }
