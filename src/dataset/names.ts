@@ -9,6 +9,9 @@ export const MAX_RAW_NAME_LENGTH = 1024;
 
 const MAX_FILENAME_BYTES = 255;
 
+/** The longest form of a filename, in UTF-16 code units: decomposed, the two bytes of U+0390 are three. */
+const MAX_FILENAME_LENGTH = 1.5 * MAX_FILENAME_BYTES;
+
 /**
  * Characters that are not seen, but reorder the text after them, so that `photo[U+202E]gpj.exe` is shown as `photoexe.jpg`
  * (https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing), or that break its line. Marks and joiners, such as
@@ -45,9 +48,14 @@ export function parseFilename(raw: string): string {
   return filename;
 }
 
+/** A filename of a request in NFC. One that is too long for a filename stays as it is, since normalizing it takes a millisecond. */
+export function normalizedFilename(raw: string): string {
+  return raw.length > MAX_FILENAME_LENGTH ? raw : raw.normalize('NFC');
+}
+
 function filenameFault(raw: string): string | undefined {
   if (raw === '') return 'is empty';
-  if (raw.length > MAX_RAW_NAME_LENGTH) return `is too long; at most ${MAX_FILENAME_BYTES} bytes fit`;
+  if (raw.length > MAX_FILENAME_LENGTH) return `is too long; at most ${MAX_FILENAME_BYTES} bytes fit`;
   if (/[/\\]/.test(raw)) return 'contains a slash or backslash; a dataset is one flat folder';
   if (/\p{Cc}/u.test(raw)) return 'contains a control character';
   if (/\p{Surrogate}/u.test(raw)) return 'is not valid Unicode';

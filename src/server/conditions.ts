@@ -30,8 +30,9 @@ export function conditionOf(headers: IncomingHttpHeaders): WriteCondition | unde
   };
 }
 
-/** A list of a few ETags. A body could have one of millions, which would be stored with the upload. */
-const MAX_ETAG_LENGTH = 1000;
+/** A list of a few ETags. A body could have millions, which would take a second to read, and be stored with the uploads. */
+const MAX_ETAGS_LENGTH = 1000;
+const MAX_ETAGS = 10;
 
 /**
  * The condition of a write that replaces a file with this ETag, or adds a file if the ETag is null.
@@ -41,23 +42,27 @@ const MAX_ETAG_LENGTH = 1000;
  */
 export function expectedConditionOf(etag: unknown, path: string): WriteCondition {
   if (etag === null) return { ifNoneMatch: '*' };
-  if (typeof etag !== 'string' || etag.length > MAX_ETAG_LENGTH) throw malformedTags(path);
-  return { ifMatch: tagsOf(path, etag, { acceptsWeak: false }) };
+  if (typeof etag !== 'string' || etag.length > MAX_ETAGS_LENGTH) throw malformedTags(path);
+  return { ifMatch: tagsOf(path, etag, { acceptsWeak: false, maxTags: MAX_ETAGS }) };
 }
 
 /** One entity tag of a list, and the comma after it. */
 const LISTED_TAG = /\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/y;
 
-function tagsOf(path: string, value: string, { acceptsWeak }: { acceptsWeak: boolean }): Tags {
+function tagsOf(
+  path: string,
+  value: string,
+  { acceptsWeak, maxTags = Number.POSITIVE_INFINITY }: { acceptsWeak: boolean; maxTags?: number },
+): Tags {
   if (value.trim() === '*') return '*';
   const tags: string[] = [];
   LISTED_TAG.lastIndex = 0;
-  do {
+  for (let count = 1; ; count++) {
     const [, weak, tag = ''] = LISTED_TAG.exec(value) ?? [];
-    if (LISTED_TAG.lastIndex === 0) throw malformedTags(path);
+    if (LISTED_TAG.lastIndex === 0 || count > maxTags) throw malformedTags(path);
     if (weak === undefined || acceptsWeak) tags.push(tag);
-  } while (LISTED_TAG.lastIndex < value.length);
-  return tags;
+    if (LISTED_TAG.lastIndex >= value.length) return tags;
+  }
 }
 
 function malformedTags(path: string): ServiceError {

@@ -18,6 +18,9 @@ export const NOSNIFF = { 'x-content-type-options': 'nosniff' } as const;
 /** Names, ids and paths in a message are the client's, and can have any length. */
 const MAX_MESSAGE_LENGTH = 600;
 
+/** Clients print messages: these characters control a terminal or the direction of text, and half of a surrogate pair has no UTF-8. */
+const NOT_PRINTED = /[\p{Cc}\p{Surrogate}\p{Bidi_Control}\u2028\u2029]/gu;
+
 export interface ErrorResponse {
   readonly status: number;
   readonly body: WireErrorBody;
@@ -36,8 +39,8 @@ export function errorResponse(
   if (status === 503) headers['retry-after'] = '2';
   const body = {
     error_code: number,
-    error_message: shortened(withoutTokens(message)),
-    ...(detail.length > 0 && { detail: detail.map(shortenedProblem) }),
+    error_message: shown(withoutTokens(message)),
+    ...(detail.length > 0 && { detail: detail.map(shownProblem) }),
   };
   return { status, headers, body };
 }
@@ -47,12 +50,13 @@ function explained(message: string): string {
   return message.replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be of type $1');
 }
 
-function shortenedProblem({ path, message }: FieldProblem): FieldProblem {
-  return { path: shortened(path), message: shortened(message) };
+function shownProblem({ path, message }: FieldProblem): FieldProblem {
+  return { path: shown(path), message: shown(message) };
 }
 
-function shortened(message: string): string {
-  return message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`;
+function shown(message: string): string {
+  const short = message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`;
+  return short.replace(NOT_PRINTED, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The response for any error thrown while a request was served; unexpected errors become `internal`. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ServiceError } from '../../src/dataset/errors.js';
 import { extensionOf, MEDIA, mediaTypeOf, mountedNameOf, stemOf } from '../../src/dataset/media.js';
-import { parseDatasetName, parseFilename } from '../../src/dataset/names.js';
+import { normalizedFilename, parseDatasetName, parseFilename } from '../../src/dataset/names.js';
 
 const isNameError = (error: unknown): error is ServiceError =>
   error instanceof ServiceError && ['invalid_name', 'unsupported_type'].includes(error.code);
@@ -45,6 +45,16 @@ describe('any filename', () => {
     expect([stemOf('noextension'), extensionOf('noextension')]).toEqual(['noextension', '']);
     expect(mediaTypeOf('a.constructor')).toBeUndefined();
   });
+});
+
+test('the longest form of a filename is accepted, and a longer one is rejected without normalizing it', () => {
+  const longest = `${'\u0390'.repeat(125)}.txt`;
+  expect(parseFilename(longest.normalize('NFD'))).toBe(longest);
+  // The time that normalizing takes grows with the square of the marks.
+  const marks = `a${'\u0301'.repeat(500)}${'\u0323'.repeat(500)}.txt`;
+  expect(() => parseFilename(marks)).toThrow('is too long');
+  expect(normalizedFilename(marks)).toBe(marks);
+  expect(normalizedFilename('e\u0301.txt')).toBe('\u00e9.txt');
 });
 
 test.each([

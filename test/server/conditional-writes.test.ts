@@ -141,9 +141,16 @@ describe('links with a condition', () => {
       [{ 'b.txt': null }, 'ifMatch.b.txt'],
       [{ 'a.txt': 1 }, 'ifMatch.a.txt'],
       [{ 'a.txt': 'no tag' }, 'ifMatch.a.txt'],
+      [{ 'a.txt': '"x", '.repeat(10) + etagOf('old') }, 'ifMatch.a.txt'],
+      [{ 'a.txt': 'W/"x", '.repeat(10) + etagOf('old') }, 'ifMatch.a.txt'],
     ] as const) {
       expect(await reserve(ifMatch)).toMatchObject({ status: 422, body: { detail: [{ path }] } });
     }
+  });
+
+  test('have any of up to ten ETags', async () => {
+    await upload('old');
+    expect((await reserve({ 'a.txt': '"x", '.repeat(9) + etagOf('old') })).status).toBe(200);
   });
 });
 

@@ -129,6 +129,54 @@ test.each([
   await client.hangUp();
 });
 
+test('names of a request to delete files are normalized only if a file can have them', async () => {
+  const tooLong = `a${'\u0301'.repeat(500)}${'\u0323'.repeat(500)}.txt`;
+  const { body } = await api.json('DELETE', `/${id}/files`, { filenames: [tooLong, 'e\u0301.txt'] });
+  expect(body).toMatchObject({
+    files: [
+      { filename: tooLong, deleted: false },
+      { filename: '\u00e9.txt', deleted: false },
+    ],
+  });
+});
+
+/** Controls of a terminal, of lines and of the direction of text. */
+const UNPRINTABLE = 'x\u001b[2J\n\u009b\u202e\u2028\u061c';
+
+/** Its message is cut within the pair of surrogates. */
+const CUT = `${'x'.repeat(565)}\u{1f600}`;
+
+test.each([
+  ['a file that does not exist', () => api.raw('DELETE', `/${id}/files/${encodeURIComponent(UNPRINTABLE)}`)],
+  ['a dataset that does not exist', () => api.raw('GET', `/${encodeURIComponent(UNPRINTABLE)}/status`)],
+  ['the name of a dataset', () => api.raw('POST', '', asJson({ name: UNPRINTABLE }))],
+  ['the name of a file', () => links({ filenameToByteSize: { [UNPRINTABLE]: 1 } })],
+  ['the name of a linked dataset', () => api.raw('PUT', `/${id}/links`, asJson({ mask: UNPRINTABLE }))],
+  ['a condition', () => links({ filenameToByteSize: {}, ifMatch: { [UNPRINTABLE]: null } })],
+  ['a long condition', () => links({ filenameToByteSize: {}, ifMatch: { [CUT]: null } })],
+  ['JSON', () => api.raw('POST', '', { ...asJson(0), body: `{"a":${UNPRINTABLE}` })],
+])('the error about %s can be printed', async (_, ask) => {
+  const answer = await ask();
+  expect(answer.status).toBeOneOf([404, 422]);
+  const { error_message: message, detail = [] } = (await answer.json()) as ErrorBody;
+  for (const text of [message, ...detail.flatMap((problem) => [problem.path, problem.message])]) {
+    expect(text).not.toMatch(/[\p{Cc}\p{Surrogate}\p{Bidi_Control}\u2028\u2029]/u);
+  }
+});
+
+interface ErrorBody {
+  readonly error_message: string;
+  readonly detail?: readonly { path: string; message: string }[];
+}
+
+function asJson(body: unknown): RequestInit {
+  return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+}
+
+function links(body: unknown): Promise<Response> {
+  return api.raw('POST', `/${id}/get-upload-endpoint`, asJson(body));
+}
+
 test('a decomposed name of 255 bytes once composed is accepted', async () => {
   const filename = `${'é'.repeat(125)}.txt`;
   expect((await api.upload(id, filename.normalize('NFD'), 'a caption')).body.filename).toBe(filename);

@@ -7,6 +7,7 @@ import {
   wireWithdrawnUploads,
 } from '../../api/bulk-schemas.js';
 import { captionsBody, changeHeaders, datasetParams, removalBody, withdrawalBody } from '../../api/request-schemas.js';
+import { normalizedFilename } from '../../dataset/names.js';
 import type { RemovedFile } from '../../service/bulk/bulk-removals.js';
 import type { CaptionResult } from '../../service/bulk/caption-writes.js';
 import { authorOf } from '../author.js';
@@ -61,7 +62,7 @@ export function registerBulkRoutes(app: App, { captionWrites, bulkRemovals }: Ro
       const filenames = namesOf(body);
       const conditions = new Map(
         Object.entries(body.ifMatch ?? {}).map(([name, etag]) => [
-          name.normalize('NFC'),
+          normalizedFilename(name),
           expectedConditionOf(etag, `ifMatch.${name}`),
         ]),
       );
@@ -89,7 +90,7 @@ export function registerBulkRoutes(app: App, { captionWrites, bulkRemovals }: Ro
 
 /** The names of a request, each once. */
 function namesOf({ filenames }: z.infer<typeof withdrawalBody>): string[] {
-  return [...new Set(filenames.map((name) => name.normalize('NFC')))];
+  return [...new Set(filenames.map(normalizedFilename))];
 }
 
 function savedToWire(saved: CaptionResult): WireSavedCaptions['captions'][number] {

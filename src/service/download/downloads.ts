@@ -6,6 +6,7 @@ import type { Dataset, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
 import { filesIn } from '../../dataset/history/revision-states.js';
 import type { FileKind } from '../../dataset/media.js';
+import { normalizedFilename } from '../../dataset/names.js';
 import { forEachConcurrent } from '../../for-each-concurrent.js';
 import type { Pieces } from '../../pieces.js';
 import { BlobChanged, blobKeyOf } from '../../storage/blobs/blobs.js';
@@ -50,7 +51,7 @@ export class Downloads {
     const { catalog } = this.#dependencies;
     const { id: datasetId, revision: number } = key;
     if ((await catalog.dataset(key)) === undefined) throw datasetNotFound(datasetId);
-    const names = filenames.map((filename) => filename.normalize('NFC'));
+    const names = filenames.map(normalizedFilename);
     const wanted = { datasetId, filenames: names };
     const found = number === undefined ? catalog.storedFiles(wanted) : catalog.revisions.files({ ...wanted, number });
     const byName = new Map((await found).map((file) => [file.filename, file]));

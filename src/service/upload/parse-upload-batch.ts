@@ -1,14 +1,14 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { MAX_BATCH_FILES } from '../../api/limits.js';
 import type { Author, WriteCondition } from '../../dataset/dataset.js';
 import { type FieldProblem, ServiceError } from '../../dataset/errors.js';
 import { parseFilename } from '../../dataset/names.js';
+import { TimeSlice } from '../../storage/time-slice.js';
 
 /** Errors in `detail`. The errors of a large batch usually have one cause. */
 const MAX_REPORTED_ERRORS = 100;
 
-/** Names checked in a row before other requests are served. */
-const NAMES_PER_TURN = 1000;
+/** The longest that others wait for the check of names. */
+const MAX_SLICE_MS = 5;
 
 /** Characters of an invalid name in `detail`. */
 const MAX_SHOWN_CHARACTERS = 80;
@@ -45,9 +45,9 @@ export async function parseUploadBatch(
   const entries: BatchEntry[] = [];
   const errors: { code: ServiceError['code']; problem: FieldProblem }[] = [];
   const names = new Set<string>();
-  let seen = 0;
+  const slice = new TimeSlice(MAX_SLICE_MS);
   for (const [raw, size] of sizes) {
-    if (++seen % NAMES_PER_TURN === 0) await turn();
+    await slice.pause();
     try {
       const filename = parseFilename(raw);
       const sizeBytes = parseSize(raw, size, maxBytes);
