@@ -24,6 +24,11 @@ async function tokenWith(...flags: string[]): Promise<Api> {
   return new Api(server.url, stdout.trim());
 }
 
+/** Creates a token that ends soon. The end of a command may take as long on a busy machine. */
+async function endingToken(rights: object): Promise<Api> {
+  return new Api(server.url, (await api.json<WireNewToken>('POST', '/tokens', rights)).body.secret);
+}
+
 describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a token', () => {
   test('that only reads lists, reads and archives, and changes nothing', async () => {
     const reader = await tokenWith('--read-only');
@@ -83,7 +88,7 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a token',
   });
 
   test('that expires ends its event streams, and so does a session that is revoked', async () => {
-    const expiring = await tokenWith('--expires', '10s');
+    const expiring = await endingToken({ expires_in: 10 });
     const page = { 'trainyard-page': '1' };
     const signedIn = await api.raw('POST', '/session', { headers: page });
     const [cookie = ''] = signedIn.headers.getSetCookie()[0]?.split(';') ?? [];
@@ -101,10 +106,7 @@ describe.skipIf(process.env.TRAINYARD_TEST_COMBINATION !== undefined)('a token',
   });
 
   test('that expires is refused then, with its links, and the list shows rights and last use', async () => {
-    // Not made by a command, whose end may take as long on a busy machine.
-    const rights = { expires_in: 3, read_only: true, datasets: [mine] };
-    const made = await api.json<WireNewToken>('POST', '/tokens', rights);
-    const expiring = new Api(server.url, made.body.secret);
+    const expiring = await endingToken({ expires_in: 3, read_only: true, datasets: [mine] });
     const { body } = await expiring.request<{ query: string }>('GET', `/${mine}/links`);
     const link = `${server.url}/prod/v1/trainers/datasets/${mine}/files/a.txt?${body.query}`;
     expect((await fetch(link)).status).toBe(200);
