@@ -138,5 +138,6 @@ test('the history ends with its dataset', async () => {
   await upload('a.txt', 'another');
   expect(await past()).toHaveLength(1);
   expect((await api.request('DELETE', `/${id}`)).status).toBe(200);
+  await opened.catalog.trashDeleted();
   expect([await past(), await revisions()]).toEqual([[], []]);
 });

@@ -11,6 +11,7 @@ import {
   snapshotCatalog,
 } from '../../storage/catalog/catalog-snapshot.js';
 import { referencedBlobs, storedTotals } from '../../storage/catalog/copy-catalog.js';
+import { trashDeleted } from '../../storage/catalog/long-changes/trash-deleted.js';
 import { DATA_FOLDER_NAMES, dataFolderPaths, makePrivateFolder } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openSqlite } from '../../storage/database/sqlite.js';
@@ -98,6 +99,8 @@ async function copyUntilComplete(
     const catalog = await openSqlite(join(folder, NEXT_CATALOG), { isSingleFile: true });
     try {
       if (round === 1) await claimFolder(folder, marker, catalog);
+      // The files of deleted datasets are not copied.
+      await trashDeleted(catalog, { blobGrace: 0 });
       const extent = await storedTotals(catalog);
       const copy = await copyBlobs(referencedBlobs(catalog), stores, { extent, signal, onProgress });
       copiedFiles += copy.copiedFiles;

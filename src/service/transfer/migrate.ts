@@ -9,6 +9,7 @@ import {
   rewriteVersions,
   storedTotals,
 } from '../../storage/catalog/copy-catalog.js';
+import { trashDeleted } from '../../storage/catalog/long-changes/trash-deleted.js';
 import { dataFolderPaths } from '../../storage/data-folder.js';
 import type { Database } from '../../storage/database/database.js';
 import { openBlobs } from '../../storage/open-blobs.js';
@@ -66,6 +67,8 @@ export async function migrate(from: Installation, to: Installation, options: Mig
   };
   try {
     const source = closeLater(await openDatabase(from));
+    // The files of deleted datasets are not copied.
+    await trashDeleted(source, { blobGrace: 0 });
     if (await isEmptyCatalog(source))
       throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : closeLater(await openDatabase(to));

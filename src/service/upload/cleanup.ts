@@ -14,11 +14,12 @@ export interface CleanupOptions {
 
 /**
  * Removes leftovers of crashes and disconnects: uploads whose lease has expired, with any bytes they stored, and the bytes
- * of replaced or deleted files whose grace period is over.
+ * of replaced or deleted files whose grace period is over. Moves the files of deleted datasets to the trash.
  */
 export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
   const { catalog, blobs, now } = dependencies;
   await releaseExpiredLeases(dependencies, options);
+  await catalog.trashDeleted(options.signal);
   while (!options.signal?.aborted) {
     const time = now();
     const due = await catalog.expiredTrash(time);

@@ -7,7 +7,7 @@ import { inSnapshot, type RunStatement, runOn } from './catalog-rows.js';
 import { pastFileOf } from './history/revision-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countsInRow, type DatasetRow, fileOf, LINKED } from './rows.js';
-import { datasetById, lockedDatasetById, rowChunksOf, writeCounts } from './statements.js';
+import { datasetById, IS_LIVE, lockedDatasetById, rowChunksOf, writeCounts } from './statements.js';
 
 /** Files of one stem may fall on two pages. */
 const FILES_PER_PAGE = 1000;
@@ -31,6 +31,7 @@ export async function completeFilesAfter({ query }: Database, { after, limit }: 
     .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
     .selectAll('file')
     .select('dataset.name as dataset_name')
+    .where(IS_LIVE)
     .where('file.id', '>', after)
     .where('file.state', 'in', ['received', 'stored'])
     .orderBy('file.id')
@@ -46,6 +47,7 @@ export async function pastFilesAfter({ query }: Database, { after, limit }: Chec
     .innerJoin('dataset', 'dataset.id', 'past_file.dataset_id')
     .selectAll('past_file')
     .select('dataset.name as dataset_name')
+    .where(IS_LIVE)
     .where('past_file.id', '>', after)
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('file').select('file.id').whereRef('file.id', '=', 'past_file.id'))),
@@ -113,8 +115,8 @@ export async function datasetIdsAfter(
   { query }: Database,
   { after, limit }: { after: string; limit: number },
 ): Promise<string[]> {
-  const select = query.selectFrom('dataset').select('id').where('id', '>', after).orderBy('id').limit(limit);
-  return (await select.execute()).map(({ id }) => id);
+  const select = query.selectFrom('dataset').select('id').where(IS_LIVE).where('id', '>', after);
+  return (await select.orderBy('id').limit(limit).execute()).map(({ id }) => id);
 }
 
 /** A value in the row of a dataset that is not that of its files and links. */

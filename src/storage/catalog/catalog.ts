@@ -26,6 +26,7 @@ import type { restoreRevision } from './long-changes/restore-revision.js';
 import type { RevisionOfDataset } from './long-changes/revision-of-dataset.js';
 import type { undoRevision } from './long-changes/undo-revision.js';
 import { LongChanges } from './long-changes/run-long-change.js';
+import { trashDeleted } from './long-changes/trash-deleted.js';
 import { Links, withLinks } from './pairs/links.js';
 import { type DatasetRecord, fileOf } from './rows.js';
 import {
@@ -34,6 +35,7 @@ import {
   endOfTrash,
   type FilePage,
   filesOfStems,
+  hasDataset,
   IS_PENDING,
   IS_PRESIGNED,
   IS_RECEIVED,
@@ -137,25 +139,23 @@ export class Catalog {
 
   /** A file in any state, by the id in links and blob keys. */
   async file(id: string): Promise<DatasetFile | undefined> {
-    const row = await this.#db.query.selectFrom('file').selectAll().where('id', '=', id).executeTakeFirst();
+    const row = await this.#files().selectAll().where('id', '=', id).executeTakeFirst();
     return row && fileOf(row);
+  }
+
+  #files() {
+    return this.#db.query.selectFrom('file').where(hasDataset('file'));
   }
 
   /** Pending uploads whose lease expired at or before `until`. */
   async expiredLeases(until: Micros): Promise<PendingFile[]> {
-    const rows = await this.#db.query
-      .selectFrom('file')
-      .selectAll()
-      .where('arriving_until', '<=', until)
-      .where('state', '=', IS_PENDING)
-      .execute();
-    return rows.map((row) => fileOf(row) as PendingFile);
+    const select = this.#files().selectAll().where('arriving_until', '<=', until).where('state', '=', IS_PENDING);
+    return (await select.execute()).map((row) => fileOf(row) as PendingFile);
   }
 
   /** Received files that no lease holds after `until`, oldest first, at most `limit`. */
   async receivedFiles({ until, limit }: { until: Micros; limit: number }): Promise<ReceivedFile[]> {
-    const rows = await this.#db.query
-      .selectFrom('file')
+    const rows = await this.#files()
       .selectAll()
       .where('state', '=', IS_RECEIVED)
       .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', until)]))
@@ -199,8 +199,7 @@ export class Catalog {
   }
 
   #pendingPresigned(now: Micros) {
-    return this.#db.query
-      .selectFrom('file')
+    return this.#files()
       .where('state', '=', IS_PENDING)
       .where('via', '=', IS_PRESIGNED)
       .where((eb) => eb.or([eb('arriving_until', 'is', null), eb('arriving_until', '<=', now)]));
@@ -248,6 +247,11 @@ export class Catalog {
     return ids !== undefined;
   }
 
+  /** Moves the blobs of deleted datasets to the trash, or a part of them if the signal fires. */
+  trashDeleted(signal?: AbortSignal): Promise<void> {
+    return trashDeleted(this.#db, { blobGrace: this.#changeOptions.blobGrace, signal });
+  }
+
   /** Runs `restoreRevision`, and announces the change. @throws ServiceError `quota_exceeded` */
   async restore(revision: RevisionOfDataset): ReturnType<typeof restoreRevision> {
     const dataset = await this.#longChanges.apply('restoreRevision', revision.datasetId, { revision });
@@ -264,13 +268,8 @@ export class Catalog {
 
   /** The keys of blobs in the trash after their grace period, at most `ROWS_PER_STATEMENT`. */
   async expiredTrash(now: Micros): Promise<string[]> {
-    const rows = await this.#db.query
-      .selectFrom('trash')
-      .select('blob_key')
-      .where('delete_after', '<=', now)
-      .limit(ROWS_PER_STATEMENT)
-      .execute();
-    return rows.map((row) => row.blob_key);
+    const select = this.#db.query.selectFrom('trash').select('blob_key').where('delete_after', '<=', now);
+    return (await select.limit(ROWS_PER_STATEMENT).execute()).map((row) => row.blob_key);
   }
 
   /** Adds blobs that are about to be stored to the trash, durably. They are deleted unless a change reclaims them. */

@@ -15,7 +15,7 @@ import {
 } from './catalog-rows.js';
 import { recountUnpaired } from './pairs/recount-pairs.js';
 import { countColumns, type DatasetRow, type FileRow, fileColumns, fileOf } from './rows.js';
-import { rowChunksOf } from './statements.js';
+import { hasDataset, rowChunksOf } from './statements.js';
 
 /** The blob of a received or stored file, or of a past one. */
 export interface ReferencedBlob {
@@ -77,6 +77,7 @@ export async function storedTotals({ query }: Database): Promise<{ files: number
   const past = query
     .selectFrom('past_file')
     .select(['id', 'size_bytes'])
+    .where(hasDataset('past_file'))
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('file').select('file.id').whereRef('file.id', '=', 'past_file.id'))),
     );
@@ -84,6 +85,7 @@ export async function storedTotals({ query }: Database): Promise<{ files: number
     .selectFrom('file')
     .select(['id', 'size_bytes'])
     .where('state', 'in', ['received', 'stored'])
+    .where(hasDataset('file'))
     // Without duplicates.
     .union(past)
     .as('blob');

@@ -4,14 +4,14 @@ import { ServiceError } from '../../dataset/errors.js';
 import { hasLinksError, linkedToError, MAX_NAMED } from '../../dataset/pairs/link-rules.js';
 import { isInspectedAgain } from '../../dataset/pairs/mask-inspection.js';
 import { type Database, isUniqueViolation, type Query, type Transaction } from '../database/database.js';
-import { addUsage, quotaErrorOf, subtractDataset } from './accounts/account-usage.js';
+import { addUsage, quotaErrorOf, usageOfDataset } from './accounts/account-usage.js';
 import type { ChangeOptions } from './file-changes.js';
 import { forgetReadiness } from './history/record-history.js';
 import { linkingTo } from './pairs/links.js';
 import { markLinkedTo, withLockedLinks } from './pairs/locked-links.js';
 import { restartRecheck } from './rechecks.js';
 import { countColumns, datasetRecordOf, LINKED, NO_HISTORY } from './rows.js';
-import { datasetById, lockedDatasetById, trashDataset } from './statements.js';
+import { DELETED, datasetById, lockedDatasetById } from './statements.js';
 
 /** A dataset id and the account that it must belong to. */
 export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
@@ -20,6 +20,9 @@ export type DatasetKeyOfAccount = Pick<Dataset, 'accountId' | 'id'>;
 export type ChangedDatasetKey = DatasetKeyOfAccount & { readonly boundIds?: readonly string[] | null };
 
 export type NewDataset = Pick<Dataset, 'id' | 'accountId' | 'name' | 'createdAt'> & { readonly role?: Role };
+
+/** Not one that an account can be given. */
+const NAME_OF_DELETED = '(deleted)';
 
 /** @throws ServiceError `name_taken`, `quota_exceeded` */
 export async function addDataset(
@@ -119,7 +122,8 @@ async function errorOfLinked(
 }
 
 /**
- * Deletes a dataset with its links, and adds its blobs to the trash.
+ * Deletes a dataset with its links: it belongs to `DELETED` from then on. Its files are removed later, some at a time
+ * (`trashDeleted`): with SQLite, the changes of others would wait for the removal of all at once.
  *
  * @returns the ids of the dataset and of those that it was linked to; `undefined` if the account has no such dataset
  * @throws ServiceError `dataset_linked` if others link to it
@@ -127,20 +131,34 @@ async function errorOfLinked(
 export function eraseDataset(
   db: Database,
   key: ChangedDatasetKey,
-  { now, blobGrace, notification }: Pick<ChangeOptions, 'blobGrace' | 'notification'> & { now: Micros },
+  { now, limits, notification }: ChangeOptions & { now: Micros },
 ): Promise<string[] | undefined> {
   const { query } = db;
-  // The row locks come first: they wait for a change in flight, so that files of that change are trashed too.
+  // The row locks come first: they wait for a change in flight, so that files of that change are counted too.
   return withLockedLinks(db, key, [], async ({ row, links }, { send, commit }) => {
     if (row.linked === LINKED.to) throw await errorOfLinked(query, send, { ...key, name: row.name });
     const linkedIds = links.map(({ linked_id }) => linked_id);
+    const [[usage]] = await send([usageOfDataset(query, key.id)]);
+    const { files = 0, bytes = 0, historyBytes = 0 } = usage ?? {};
+    const { accountId, id } = key;
+    const added = { datasets: -1, files: -files, bytes: -bytes };
+    const account = { id: DELETED, name: NAME_OF_DELETED, created_at: now };
     await commit([
-      ...trashDataset(query, key, { now, blobGrace }),
-      subtractDataset(query, key),
-      query.deleteFrom('dataset').where('id', '=', key.id),
+      query
+        .insertInto('account')
+        .values({ ...account, datasets: 0, files: 0, bytes: 0, history_bytes: 0 })
+        .onConflict((conflict) => conflict.column('id').doNothing()),
+      query
+        .updateTable('dataset')
+        // The name is free again: ids don't repeat.
+        .set({ account_id: DELETED, name: id, linked: LINKED.none, history_due: null, updated_at: now })
+        .where('id', '=', id),
+      query.deleteFrom('link').where('dataset_id', '=', id),
+      query.deleteFrom('recheck').where('dataset_id', '=', id),
+      ...addUsage(query, { accountId, added, historyBytes: -historyBytes, limits }),
       ...markLinkedTo(query, linkedIds),
-      ...[key.id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),
+      ...[id, ...linkedIds].flatMap((datasetId) => notification({ datasetId })),
     ]);
-    return [key.id, ...linkedIds];
+    return [id, ...linkedIds];
   });
 }

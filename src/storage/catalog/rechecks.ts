@@ -3,7 +3,7 @@ import type { Micros, Role, StoredFile } from '../../dataset/dataset.js';
 import type { Database, Query } from '../database/database.js';
 import type { Schema } from '../database/schema.js';
 import { fileOf } from './rows.js';
-import { storedAfter } from './statements.js';
+import { IS_LIVE, storedAfter } from './statements.js';
 
 /** The last recheck of a dataset. */
 export interface Recheck {
@@ -181,6 +181,7 @@ function startOf(query: Query, { datasetId, now }: { datasetId: string; now: Mic
           ...columns.map((name) => of.val(UNCHECKED[name]).as(name)),
         ])
         .where('dataset.id', '=', datasetId)
+        .where(IS_LIVE)
         .groupBy('dataset.id'),
     );
 }

@@ -1,13 +1,6 @@
 import { type Compilable, sql } from 'kysely';
 import { COUNT_FIELDS, type StemCounts } from '../../dataset/counts.js';
-import {
-  type DatasetFile,
-  DETECTION_MARGIN,
-  linkUntil,
-  MICROS_PER_SECOND,
-  type Micros,
-  type Role,
-} from '../../dataset/dataset.js';
+import { type DatasetFile, linkUntil, MICROS_PER_SECOND, type Micros, type Role } from '../../dataset/dataset.js';
 import type { FileKind } from '../../dataset/media.js';
 import { blobKeyOf } from '../blobs/blobs.js';
 import type { Query } from '../database/database.js';
@@ -21,6 +14,20 @@ export const ROWS_PER_STATEMENT = 500;
 export const IS_PENDING = sql<string>`'pending'`;
 export const IS_RECEIVED = sql<string>`'received'`;
 export const IS_PRESIGNED = sql<string>`'presigned'`;
+
+/**
+ * The account of deleted datasets, whose rows stay until their files are removed. It has no tokens, so that no request finds
+ * them; only a statement that does not name an account has to leave them out.
+ */
+export const DELETED = 'deleted';
+
+/** The dataset is not deleted. */
+export const IS_LIVE = sql<boolean>`dataset.account_id <> ${sql.lit(DELETED)}`;
+
+/** The dataset of a row of a file is not deleted. */
+export function hasDataset(table: 'file' | 'past_file') {
+  return sql<boolean>`exists (select 1 from dataset where id = ${sql.ref(`${table}.dataset_id`)} and ${IS_LIVE})`;
+}
 
 /** Which datasets to read; an empty filter matches all. */
 export interface DatasetFilter {
@@ -37,7 +44,7 @@ export interface DatasetFilter {
 /** Selects datasets, newest first. */
 export function datasetsBy(query: Query, { accountId, ids, name, role, after, limit }: DatasetFilter) {
   let select = query.selectFrom('dataset').selectAll().orderBy('created_at', 'desc').orderBy('id', 'desc');
-  if (accountId !== undefined) select = select.where('account_id', '=', accountId);
+  select = accountId === undefined ? select.where(IS_LIVE) : select.where('account_id', '=', accountId);
   if (ids !== undefined) select = select.where('id', 'in', ids);
   if (name !== undefined) select = select.where('name', '=', name);
   if (role !== undefined) select = select.where('role', '=', role);
@@ -50,12 +57,12 @@ export function datasetsBy(query: Query, { accountId, ids, name, role, after, li
 }
 
 export const datasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')),
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE),
 );
 
 /** Selects a dataset and locks its row until the end of the transaction. */
 export const lockedDatasetById = preparedStatement((query, parameter: ParameterOf<{ id: string }>) =>
-  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).forNoKeyUpdate(),
+  query.selectFrom('dataset').selectAll().where('id', '=', parameter('id')).where(IS_LIVE).forNoKeyUpdate(),
 );
 
 const filesOfStem = preparedStatement((query, parameter: ParameterOf<{ datasetId: string; stem: string }>) =>
@@ -226,46 +233,6 @@ export const writeCounts = preparedStatement(
       .where('id', '=', parameter('datasetId'))
       .returning(['pending_until', 'version']),
 );
-
-/** Adds all blobs of a dataset and its history to the trash, as `trashBlobs` does; a pending upload may or may not have one. */
-export function trashDataset(
-  query: Query,
-  key: { accountId: string; id: string },
-  { now, blobGrace }: { now: Micros; blobGrace: Micros },
-) {
-  // The key that `blobKeyOf` makes.
-  const keyOf = (id: string) => sql<string>`dataset.id || '/' || ${sql.ref(id)}`.as('blob_key');
-  const files = query
-    .selectFrom('file')
-    .innerJoin('dataset', 'dataset.id', 'file.dataset_id')
-    .where('dataset.id', '=', key.id)
-    .where('dataset.account_id', '=', key.accountId)
-    .where('file.state', '<>', 'rejected')
-    .select((eb) => [
-      keyOf('file.id'),
-      eb.val(now + blobGrace).as('delete_after'),
-      // As `linkUntil` of a pending upload.
-      eb
-        .case()
-        .when('file.via', '=', IS_PRESIGNED)
-        .then(eb('file.expires_at', '-', DETECTION_MARGIN))
-        .else(eb.ref('file.link_until'))
-        .end()
-        .as('link_until'),
-    ]);
-  const past = query
-    .selectFrom('past_file')
-    .innerJoin('dataset', 'dataset.id', 'past_file.dataset_id')
-    .where('dataset.id', '=', key.id)
-    .where('dataset.account_id', '=', key.accountId)
-    .select((eb) => [keyOf('past_file.id'), eb.val(now + blobGrace).as('delete_after'), 'past_file.link_until']);
-  const trash = query.insertInto('trash').columns(['blob_key', 'delete_after', 'link_until']);
-  return [
-    trash.expression(files),
-    // The history may name a blob several times, and that of a stored file.
-    trash.expression(past).onConflict((conflict) => conflict.column('blob_key').doNothing()),
-  ] as const;
-}
 
 /** When the store is searched again for a blob in the trash, after the end of its presigned link. */
 const LOOKS_AFTER_LINK: readonly Micros[] = [0, 2 * 60, 3600, 24 * 3600].map((seconds) => seconds * MICROS_PER_SECOND);

@@ -84,9 +84,9 @@ function rowsIn(dataFolder: string): { dataset_id: string; id: string; filename:
   const db = new DatabaseSync(join(dataFolder, 'catalog.sqlite'), { readOnly: true });
   // A catalog has no tables before the first migration.
   const hasFiles = db.prepare(`select 1 from sqlite_schema where name = 'file'`).get() !== undefined;
-  const rows = hasFiles
-    ? db.prepare(`select dataset_id, id, filename, problem from file where state = 'stored'`).all()
-    : [];
+  const select = `select dataset_id, file.id, filename, problem from file join dataset on dataset.id = dataset_id
+    where state = 'stored' and account_id <> 'deleted'`;
+  const rows = hasFiles ? db.prepare(select).all() : [];
   db.close();
   return rows as unknown as ReturnType<typeof rowsIn>;
 }

@@ -271,6 +271,8 @@ onEach(catalogs, (open) => {
       expect((await catalog.expiredTrash(1050)).sort()).toEqual([replaced, removed].sort());
       await catalog.removeFromTrash([replaced, removed], 1050);
       await catalog.deleteDataset({ accountId, id: datasetId }, 60);
+      await catalog.trashDeleted();
+      expect(await catalog.expiredTrash(1059)).toEqual([]);
       expect(await catalog.expiredTrash(1060)).toEqual([last]);
     });
 
@@ -463,6 +465,7 @@ onEach(catalogs, (open) => {
     await catalog.deleteDataset({ accountId, id: datasetId }, 60);
     expect(calls).toBe(3);
     stop();
+    await catalog.trashDeleted();
     const { id } = await catalog.createDataset({ id: datasetId, accountId, name: 'again', createdAt: 10 });
     await upload(catalog, id, 'a.txt');
     expect(calls).toBe(3);

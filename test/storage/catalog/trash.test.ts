@@ -138,6 +138,7 @@ onEach(catalogs, (open) => {
   const looksAt = async ({ catalog, file }: Context, times: readonly number[]): Promise<number[]> => {
     const looks: number[] = [];
     for (const time of times) {
+      await catalog.trashDeleted();
       const due = await catalog.expiredTrash(time);
       if (due.includes(blobKeyOf(file))) looks.push(time);
       await catalog.removeFromTrash(due, time);

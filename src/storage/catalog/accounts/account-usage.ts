@@ -135,23 +135,22 @@ const updateForDirectUpload = preparedStatement(
   },
 );
 
-/** Subtracts a dataset and its files from the totals, before they are deleted. Does nothing if the account has no such dataset. */
-export function subtractDataset(query: Query, { accountId, id }: { accountId: string; id: string }) {
-  const names = sql`
-    select max(coalesce(size_bytes, promised_bytes, 0)) as bytes from file where dataset_id = ${id} group by filename
-  `;
+/** Selects what a dataset adds to the totals of its account. */
+export function usageOfDataset(query: Query, id: string) {
+  const names = query
+    .selectFrom('file')
+    .select(sql<number>`max(coalesce(size_bytes, promised_bytes, 0))`.as('bytes'))
+    .where('dataset_id', '=', id)
+    .groupBy('filename')
+    .as('name');
+  const historyBytes = historyBytesOf(sql`past_file.dataset_id = ${id}`);
   return query
-    .updateTable('account')
-    .set({
-      datasets: sql<number>`datasets - 1`,
-      files: sql<number>`files - (select count(*) from (${names}) as name)`,
-      bytes: sql<number>`account.bytes - (select coalesce(sum(name.bytes), 0) from (${names}) as name)`,
-      history_bytes: sql<number>`history_bytes - (${historyBytesOf(sql`past_file.dataset_id = ${id}`)})`,
-    })
-    .where('id', '=', accountId)
-    .where(({ exists, selectFrom }) =>
-      exists(selectFrom('dataset').select('id').where('id', '=', id).where('account_id', '=', accountId)),
-    );
+    .selectFrom(names)
+    .select(({ fn }) => [
+      fn.countAll<number>().as('files'),
+      sql<number>`cast(coalesce(sum(name.bytes), 0) as bigint)`.as('bytes'),
+      sql<number>`cast((${historyBytes}) as bigint)`.as('historyBytes'),
+    ]);
 }
 
 /** The size of the blobs that only the history names, among the past files of a condition. */

@@ -5,7 +5,7 @@ import type { Micros } from '../../../dataset/dataset.js';
 import { ServiceError } from '../../../dataset/errors.js';
 import type { NotifyInstances } from '../../database/change-feed.js';
 import type { Database, Transaction } from '../../database/database.js';
-import { rowChunksOf } from '../statements.js';
+import { IS_LIVE, rowChunksOf } from '../statements.js';
 import type { AccountUsage } from './account-usage.js';
 import type { Grant, TokenKind, TokenRights, TokenSummary } from './grant.js';
 import type { TokenCache } from './token-cache.js';
@@ -255,8 +255,8 @@ export class Accounts {
   async #datasetNames(ids: readonly string[]): Promise<Map<string, string>> {
     const names = new Map<string, string>();
     for (const chunk of rowChunksOf([...new Set(ids)])) {
-      const rows = await this.#db.query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk).execute();
-      for (const { id, name } of rows) names.set(id, name);
+      const select = this.#db.query.selectFrom('dataset').select(['id', 'name']).where('id', 'in', chunk);
+      for (const { id, name } of await select.where(IS_LIVE).execute()) names.set(id, name);
     }
     return names;
   }

@@ -5,7 +5,7 @@ import { stemOf } from '../../../dataset/media.js';
 import { MAX_ITEMS_AT_ONCE, mapInPieces, ONE_PIECE, type Pieces } from '../../../pieces.js';
 import type { Database } from '../../database/database.js';
 import { STORED_COLUMNS, storedFileOf, storedFilesOf } from '../rows.js';
-import { datasetById, filesOfStems, lockedDatasetById, rowChunksOf } from '../statements.js';
+import { datasetById, filesOfStems, hasDataset, lockedDatasetById, rowChunksOf } from '../statements.js';
 import { PAST_FILE_COLUMNS, pastFileOf, revisionOf } from './revision-rows.js';
 
 /** The state of a revision as it was after the change at this time. */
@@ -140,8 +140,12 @@ export class Revisions {
 
   /** Whether the history has a file of this id, and so its blob. */
   async isPast(id: string): Promise<boolean> {
-    const select = this.#db.query.selectFrom('past_file').select('id').where('id', '=', id).limit(1);
-    return (await select.executeTakeFirst()) !== undefined;
+    const select = this.#db.query
+      .selectFrom('past_file')
+      .select('id')
+      .where('id', '=', id)
+      .where(hasDataset('past_file'));
+    return (await select.limit(1).executeTakeFirst()) !== undefined;
   }
 
   /** Stores what revisions were found to be, unless they have changed since. */

@@ -39,13 +39,14 @@ export function lockingLate(db: Database, datasetId: string): Database {
 }
 
 /**
- * Selects rows that differ once a file of the dataset, or of a dataset across its links, has changed, or a revision of the
- * dataset was deleted. The version of a dataset grows with each change of its files.
+ * Selects rows that differ once a file of the dataset, or of a dataset across its links, has changed, or a revision or
+ * a past file of the dataset was deleted. The version of a dataset grows with each change of its files.
  */
 function stateOf(query: Query, id: string) {
   const linked = query.selectFrom('link').select('linked_id').where('dataset_id', '=', id);
   const linking = query.selectFrom('link').select('dataset_id').where('linked_id', '=', id);
   const revisions = query.selectFrom('revision').where('dataset_id', '=', id);
+  const past = query.selectFrom('past_file').where('dataset_id', '=', id);
   return [
     query
       .selectFrom('dataset')
@@ -53,5 +54,6 @@ function stateOf(query: Query, id: string) {
       .where((eb) => eb.or([eb('id', '=', id), eb('id', 'in', linked), eb('id', 'in', linking)]))
       .orderBy('id'),
     revisions.select(({ fn }) => fn.countAll<number>().as('count')),
+    past.select(({ fn }) => fn.countAll<number>().as('count')),
   ] as const;
 }

@@ -5,7 +5,7 @@ import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
 import { withLinks } from '../pairs/links.js';
 import type { DatasetRow } from '../rows.js';
-import { rowChunksOf } from '../statements.js';
+import { IS_LIVE, rowChunksOf } from '../statements.js';
 import { insertDeliveries } from './deliveries.js';
 import { webhookOf } from './webhooks.js';
 
@@ -122,7 +122,7 @@ export class Announcements {
       .selectFrom('announcement')
       .selectAll()
       .where(({ not, exists, selectFrom }) =>
-        not(exists(selectFrom('dataset').select('id').whereRef('dataset.id', '=', 'announcement.dataset_id'))),
+        not(exists(selectFrom('dataset').select('id').whereRef('id', '=', 'announcement.dataset_id').where(IS_LIVE))),
       );
     return (await select.where('dataset_id', 'in', ids).execute()).map(announcementOf);
   }
@@ -131,7 +131,7 @@ export class Announcements {
   async deletedAfter(after: string, limit: number): Promise<{ ids: string[]; last: string | null }> {
     const rows = await this.#db.query
       .selectFrom('announcement')
-      .leftJoin('dataset', 'dataset.id', 'announcement.dataset_id')
+      .leftJoin('dataset', (join) => join.onRef('dataset.id', '=', 'announcement.dataset_id').on(IS_LIVE))
       .select(['announcement.dataset_id', 'dataset.id'])
       .where('announcement.dataset_id', '>', after)
       .orderBy('announcement.dataset_id')

@@ -262,6 +262,7 @@ onEach(catalogs, (open) => {
         [...(await subject.past()), ...(await catalog.files(subject.id))].map(({ id }) => `${subject.id}/${id}`),
       );
       expect(await catalog.deleteDataset(key, 50)).toBe(true);
+      await catalog.trashDeleted();
       expect((await trashIn(database)).sort()).toEqual([...keys].sort());
       expect([await subject.past(), await subject.revisions()]).toEqual([[], []]);
       expect(await historyBytes(database)).toBe(0);

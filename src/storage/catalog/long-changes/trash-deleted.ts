@@ -1,0 +1,94 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Expression, sql } from 'kysely';
+import { DETECTION_MARGIN, type Micros } from '../../../dataset/dataset.js';
+import type { Database, Query } from '../../database/database.js';
+import type { Schema } from '../../database/schema.js';
+import { DELETED, IS_PRESIGNED } from '../statements.js';
+
+/** Other changes wait for a piece, and requests too: SQLite runs on the thread that answers them. */
+const FILES_PER_PIECE = 100;
+
+interface TrashOptions {
+  /** How long blobs stay after the deletion of their dataset. */
+  readonly blobGrace: Micros;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Moves the blobs of deleted datasets to the trash, and removes the rows of their files and then their own, in short
+ * transactions. Any number of processes may do so at once, and any of them may end at any moment.
+ */
+export async function trashDeleted(db: Database, { blobGrace, signal }: TrashOptions): Promise<void> {
+  const deleted = db.query.selectFrom('dataset').select('id').where('account_id', '=', DELETED);
+  for (const { id } of await deleted.execute()) {
+    while (!signal?.aborted && !(await trashPiece(db, id, blobGrace))) await turn();
+  }
+}
+
+/** @returns whether nothing is left of the dataset */
+function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blobGrace: Micros): Promise<boolean> {
+  // What a power cut undoes is done again.
+  return transact({ isDurable: false }, async ({ send, commit }) => {
+    const dataset = query.selectFrom('dataset').select('updated_at').where('id', '=', id);
+    const fileRows = query.selectFrom('file').select('id').where('dataset_id', '=', id);
+    const pastRows = query.selectFrom('past_file').select('id').where('dataset_id', '=', id);
+    // The rows of a piece are close to each other, in the order of an index.
+    const [[deleted], files, past] = await send([
+      hasRowLocks ? dataset.forUpdate() : dataset,
+      fileRows.orderBy('stem').limit(FILES_PER_PIECE),
+      pastRows.orderBy('filename').limit(FILES_PER_PIECE),
+    ]);
+    if (deleted === undefined) return true;
+    const fileIds = files.map((file) => file.id);
+    const pastIds = past.slice(0, FILES_PER_PIECE - files.length).map((file) => file.id);
+    const isLast = files.length + past.length < FILES_PER_PIECE;
+    const deleteAfter = deleted.updated_at + blobGrace;
+    await commit([
+      ...(fileIds.length === 0 ? [] : trashFiles(query, fileIds, deleteAfter)),
+      ...(pastIds.length === 0 ? [] : trashPast(query, pastIds, deleteAfter)),
+      ...(isLast ? [query.deleteFrom('dataset').where('id', '=', id)] : []),
+    ]);
+    return isLast;
+  });
+}
+
+/** The key that `blobKeyOf` makes. */
+const BLOB_KEY = sql<string>`dataset_id || '/' || id`.as('blob_key');
+
+/** As `trashBlobs` does; a pending upload may or may not have a blob. */
+function trashFiles(query: Query, ids: readonly string[], deleteAfter: Micros) {
+  const files = query
+    .selectFrom('file')
+    .where('id', 'in', ids)
+    .where('state', '<>', 'rejected')
+    .select((eb) => [
+      BLOB_KEY,
+      sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'),
+      // As `linkUntil` of a pending upload.
+      eb
+        .case()
+        .when('via', '=', IS_PRESIGNED)
+        .then(eb('expires_at', '-', DETECTION_MARGIN))
+        .else(eb.ref('link_until'))
+        .end()
+        .as('link_until'),
+    ]);
+  return [addToTrash(query, files), query.deleteFrom('file').where('id', 'in', ids)];
+}
+
+function trashPast(query: Query, ids: readonly string[], deleteAfter: Micros) {
+  const files = query
+    .selectFrom('past_file')
+    .where('id', 'in', ids)
+    .select([BLOB_KEY, sql<number>`cast(${deleteAfter} as bigint)`.as('delete_after'), 'link_until']);
+  return [addToTrash(query, files), query.deleteFrom('past_file').where('id', 'in', ids)];
+}
+
+/** The history may name a blob several times, and that of a stored file. */
+function addToTrash(query: Query, blobs: Expression<Schema['trash']>) {
+  return query
+    .insertInto('trash')
+    .columns(['blob_key', 'delete_after', 'link_until'])
+    .expression(blobs)
+    .onConflict((conflict) => conflict.column('blob_key').doNothing());
+}

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest';
+import type { Micros, PendingFile, Upload } from '../../../src/dataset/dataset.js';
+import type { Catalog } from '../../../src/storage/catalog/catalog.js';
+import { completeFilesAfter, datasetIdsAfter, pastFilesAfter } from '../../../src/storage/catalog/catalog-check.js';
+import type { Database } from '../../../src/storage/database/database.js';
+import { remove } from '../../../src/dataset/upload-transitions.js';
+import { laptop } from '../../harness/author.js';
+import { catalogs, onEach } from '../../harness/backends.js';
+
+/** The grace of `catalogs`. */
+const GRACE = 1000;
+const DELETED_AT = 60;
+const END = DELETED_AT + GRACE;
+/** The store is no longer searched for what a link may have written. */
+const LONG_AFTER = END + 48 * 3600 * 1_000_000;
+
+/** Several pieces, the last of them not full. */
+const FILES = 1130;
+const REMOVED = 30;
+const REJECTED = 150;
+
+const bytes = {
+  ...{ sizeBytes: 10, sha256: 'ab'.repeat(32), contentType: 'text/plain', warnings: [], blobVersion: null },
+  facts: { kind: 'caption', characters: 10 },
+} as const;
+const stored = { state: 'stored', ...bytes, finalizedAt: 50 } as const;
+const lease = { leaseUntil: null, leaseToken: null } as const;
+const received = { state: 'received', ...bytes, receivedAt: 50, ...lease } as const;
+const pending = { state: 'pending', via: 'presigned', expectedBytes: 5, expiresAt: 900, ...lease } as const;
+const problem = { severity: 'error', code: 'FILE_EMPTY', message: '' } as const;
+const rejected = { state: 'rejected', problem, finalizedAt: 50 } as const;
+
+const fileOf = <Kind extends Upload>(datasetId: string, name: string, upload: Kind) => {
+  const id = `${datasetId}-${name}`;
+  return { id, datasetId, filename: `${name}.txt`, kind: 'caption' as const, createdAt: 1, upload };
+};
+
+/** @returns the keys of their blobs */
+async function add(catalog: Catalog, datasetId: string, names: readonly string[], upload: Upload) {
+  const files = new Map(names.map((name) => [name, fileOf(datasetId, name, upload)]));
+  const filenames = names.map((name) => `${name}.txt`);
+  await catalog.change({ datasetId, filenames, now: 50, isActivity: true, author: laptop }, (_, stem) => [
+    files.get(stem) as PendingFile,
+  ]);
+  return [...files.values()].map(({ id }) => `${datasetId}/${id}`);
+}
+
+const named = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${10_000 + i}`);
+
+async function rowsIn({ query }: Database): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const table of ['dataset', 'file', 'past_file', 'revision', 'trash'] as const) {
+    const rows = await query
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .execute();
+    counts[table] = Number(rows[0]?.count);
+  }
+  return counts;
+}
+
+const NO_ROWS = { dataset: 0, file: 0, past_file: 0, revision: 0, trash: 0 };
+
+/** Deletes what is due until nothing is, as the cleanup does. */
+async function cleanUp(catalog: Catalog, now: Micros): Promise<string[]> {
+  const deleted: string[] = [];
+  await catalog.trashDeleted();
+  for (;;) {
+    const due = await catalog.expiredTrash(now);
+    if (due.length === 0) return deleted;
+    await catalog.removeFromTrash(due, now);
+    deleted.push(...due);
+  }
+}
+
+onEach(catalogs, (open) => {
+  /** A dataset of files in every state, of which the history has some. */
+  const fill = async () => {
+    const opened = await open();
+    const { catalog, accountId } = opened;
+    const key = { accountId, id: 'full' };
+    await catalog.createDataset({ ...key, name: 'full', createdAt: 1 });
+    const blobs = await add(catalog, 'full', named('file', FILES), stored);
+    const removed = named('file', REMOVED).map((name) => `${name}.txt`);
+    await catalog.change(
+      { datasetId: 'full', filenames: removed, now: 55, isActivity: true, author: laptop },
+      (group) => remove(group, group[0]!.filename),
+    );
+    blobs.push(...(await add(catalog, 'full', ['link'], pending)));
+    blobs.push(...(await add(catalog, 'full', ['video'], received)));
+    // They have no blobs, and come before all others.
+    await add(catalog, 'full', named('bad', REJECTED), rejected);
+    return { ...opened, key, blobs: blobs.sort() };
+  };
+
+  describe('a deleted dataset', () => {
+    test('is gone at once, and its name and its usage are free', async () => {
+      const { catalog, accounts, accountId, database, key } = await fill();
+      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 1, historyBytes: REMOVED * 10 });
+      expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(true);
+      expect(await catalog.deleteDataset(key, DELETED_AT)).toBe(false);
+      expect(await accounts.usage(accountId)).toMatchObject({ datasets: 0, files: 0, bytes: 0, historyBytes: 0 });
+      expect(await catalog.datasets({ accountId })).toEqual([]);
+      expect(await catalog.contents(key)).toBeUndefined();
+      await catalog.createDataset({ accountId, id: 'other', name: 'full', createdAt: 70 });
+      expect((await catalog.datasets({})).map(({ id }) => id)).toEqual(['other']);
+      const all = { after: '', limit: 10 };
+      expect([await completeFilesAfter(database, all), await pastFilesAfter(database, all)]).toEqual([[], []]);
+      expect(await datasetIdsAfter(database, all)).toEqual(['other']);
+    });
+
+    test('has no files that work in the background or an upload finds', async () => {
+      const { catalog, key } = await fill();
+      await catalog.deleteDataset(key, DELETED_AT);
+      for (const name of ['link', 'video', 'file10100']) expect(await catalog.file(`full-${name}`)).toBeUndefined();
+      expect(await catalog.revisions.isPast('full-file10000')).toBe(false);
+      expect(await catalog.receivedFiles({ until: 100, limit: 10 })).toEqual([]);
+      expect(await catalog.pendingPresignedIds({ now: 100, datasetId: 'full' })).toEqual([]);
+      expect(await catalog.datasetsWithPresignedUploads({ now: 100, expiringFrom: 0 })).toEqual([]);
+    });
+
+    test('changes no more, and nothing is added to it', async () => {
+      const { catalog, accountId, key } = await fill();
+      await catalog.deleteDataset(key, DELETED_AT);
+      const change = { datasetId: 'full', filenames: ['file10100.txt'], now: 70, isActivity: true };
+      expect(await catalog.change(change, () => [])).toBeUndefined();
+      const file = fileOf('full', 'new', { ...pending, via: 'direct', leaseUntil: 80, leaseToken: 'token' });
+      expect(await catalog.reserveDirect({ accountId, file })).toBeUndefined();
+      expect(await catalog.changeDataset(key, { name: 'new' }, 70)).toBe(false);
+      expect(await catalog.revisions.setPin('full', 1, { at: 70, by: 'me', note: null })).toBe(false);
+    });
+
+    test('keeps its blobs for the grace period; then each is deleted once, and no row remains', async () => {
+      const { catalog, database, key, blobs } = await fill();
+      await catalog.deleteDataset(key, DELETED_AT);
+      expect(await cleanUp(catalog, END - 1)).toEqual([]);
+      expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
+      expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
+      expect(await rowsIn(database)).toEqual(NO_ROWS);
+    });
+
+    test('is removed by several processes, at once and after one of them has ended early', async () => {
+      const { catalog, database, openAnother, key, blobs } = await fill();
+      await catalog.deleteDataset(key, DELETED_AT);
+      let pieces = 0;
+      await catalog.trashDeleted({
+        get aborted() {
+          return ++pieces > 3;
+        },
+      } as AbortSignal);
+      const { dataset, trash } = await rowsIn(database);
+      expect([dataset, trash! > 0, trash! < blobs.length]).toEqual([1, true, true]);
+      await Promise.all([catalog, (await openAnother()).catalog].map((each) => each.trashDeleted()));
+      expect(await rowsIn(database)).toEqual({ ...NO_ROWS, trash: blobs.length });
+      expect((await cleanUp(catalog, LONG_AFTER)).sort()).toEqual(blobs);
+    });
+
+    test('leaves the files of others as they are', async () => {
+      const { catalog, accountId, key } = await fill();
+      await catalog.createDataset({ accountId, id: 'other', name: 'other', createdAt: 1 });
+      await add(catalog, 'other', named('file', 3), stored);
+      await catalog.deleteDataset(key, DELETED_AT);
+      await cleanUp(catalog, LONG_AFTER);
+      expect(await catalog.files('other')).toHaveLength(3);
+      expect((await catalog.file('other-file10000'))?.filename).toBe('file10000.txt');
+    });
+  });
+});
