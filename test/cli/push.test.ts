@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { appendFile, chmod, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import * as media from '../fixtures/media.js';
@@ -399,6 +399,17 @@ describe('an interrupted push', () => {
     expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ alone\.txt can't be read: EACCES/m)]);
     expect(stderr).toContain('what folder and dataset have in common could not be saved: ENOENT');
     expect(await datasetNamed(basename(folder))).toMatchObject({ status: 'READY', files: { length: 2 } });
+  });
+
+  test.each([
+    ['that are all unreadable', [], { code: 74, message: /^✗ a\.jpg is a broken link\.$/m }],
+    ['that are all left out', ['--skip-bad'], { code: 65, message: /^Sent nothing to /m }],
+  ])('by files %s ends, since the dataset would stay DRAFT', async (_, flags, { code, message }) => {
+    const folder = await folderWith(flags.length === 0 ? {} : { 'b.jpg': 'no image' }, newName());
+    if (flags.length === 0) await symlink('nowhere', join(folder, 'a.jpg'));
+    const pushed = await push([folder, ...flags]);
+    expect([pushed.code, pushed.stdout]).toEqual([code, expect.stringMatching(message)]);
+    expect(pushed.stdout).toMatch(/^DRAFT$/m);
   });
 
   test('sends a large file again after a broken connection, and with a fresh link', async () => {

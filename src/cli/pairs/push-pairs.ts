@@ -97,15 +97,18 @@ export async function runPairs(pairs: PlannedPairs, { client, signal }: PushTool
   return { target, linked, reports, isComplete };
 }
 
-/** Waits for READY, if the pushes wait for it and all files were sent. */
+/** Waits for READY, if the pushes wait for it and all files were sent. Without files, the dataset would stay DRAFT. */
 export async function waitForPairs(
   pairs: PlannedPairs,
   { target, linked, reports, isComplete }: SentPairs,
   { client, signal }: PushTools,
 ): Promise<EndedPairs> {
   const [first] = pairs.parts;
+  const isEmpty = (reports.get('target')?.dataset ?? target).status === 'DRAFT';
   const ended =
-    first?.task.waits && isComplete ? await waitFor(first.task, target) : await client.status(target.id, { signal });
+    first?.task.waits && isComplete && !isEmpty
+      ? await waitFor(first.task, target)
+      : await client.status(target.id, { signal });
   const parts: EndedPart[] = [];
   for (const each of pairs.parts) {
     const report = reports.get(each.part);

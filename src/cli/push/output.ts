@@ -75,7 +75,10 @@ export function conflictsOf(
   return readConflicts(names, { folder: local, dataset: files, client, datasetId: dataset?.id ?? '', signal });
 }
 
-/** 73 after conflicts; otherwise 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read; otherwise 0. */
+/**
+ * 73 after conflicts; otherwise 1 if the dataset is FAILED; otherwise the code of the first file that could not be sent or read;
+ * otherwise 65 if all files were left out, and the dataset has none; otherwise 0.
+ */
 export function pushExitCode({ report }: PushPlan, { dataset, result, conflicts }: PushReport): number {
   if (conflicts.length > 0) return EXIT.cannotCreate;
   if (dataset.status === 'FAILED') return EXIT.notFit;
@@ -84,7 +87,8 @@ export function pushExitCode({ report }: PushPlan, { dataset, result, conflicts 
     const { code } = endingOf(first.error);
     return code === EXIT.software ? EXIT.ioError : code;
   }
-  return report.unreadable.length > 0 ? EXIT.ioError : 0;
+  if (report.unreadable.length > 0) return EXIT.ioError;
+  return dataset.status === 'DRAFT' ? EXIT.dataError : 0;
 }
 
 /** The result of a push for `--json`. */

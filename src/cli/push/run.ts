@@ -71,10 +71,13 @@ export async function runPush(task: PushTask, plan: PushPlan): Promise<PushRepor
   }
 }
 
-/** The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was. */
+/**
+ * The report with the dataset once it is READY or FAILED. Unless the task waits for it and all files were sent, it is as it was;
+ * so is a dataset without files, which would stay DRAFT.
+ */
 export async function waitForEnd(task: PushTask, plan: PushPlan, report: PushReport): Promise<PushReport> {
-  const hasEnded = report.dataset.status === 'READY' || report.dataset.status === 'FAILED';
-  if (!task.waits || hasEnded || report.result.failed.length > 0) return report;
+  const isUploading = report.dataset.status === 'UPLOADING';
+  if (!task.waits || !isUploading || report.result.failed.length > 0) return report;
   const { stored, unchanged } = report.result;
   const counts = {
     totalFiles: plan.files.length,

@@ -214,6 +214,17 @@ describe('push --pairs', { timeout: 180_000 }, () => {
     });
   });
 
+  test('ends if all files are unreadable, since the datasets would stay DRAFT', async () => {
+    const folder = await folderWith({}, newName());
+    for (const part of ['target', 'control']) {
+      await mkdir(join(folder, part));
+      await symlink('nowhere', join(folder, part, 'a.png'));
+    }
+    const { code, stdout } = await push([folder]);
+    expect([code, stdout]).toEqual([74, expect.stringMatching(/^✗ a\.png is a broken link\.$/m)]);
+    expect(await statusOf(basename(folder))).toMatchObject({ status: 'DRAFT' });
+  });
+
   test('continues after ctrl-C', async () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
