@@ -121,13 +121,13 @@ describe.skipIf(leftOut !== undefined)(
         const { id, image } = await newPair();
         const follower = new Follower(id, { instances: () => [server.url], token: api.token, first: 0 });
         onTestFinished(() => follower.stop());
-        await follower.sees(({ status }) => status === 'READY', 20_000);
+        await follower.sees(({ status }) => status === 'READY');
         const bytes = Buffer.from(await make());
         if (fault !== undefined) readsWith(fault, Number.POSITIVE_INFINITY);
         const url = await api.link(id, 'a.jpg', bytes.length);
-        await follower.sees(({ counts }) => counts.pending === 1, 20_000);
+        await follower.sees(({ counts }) => counts.pending === 1);
         expect((await fetch(url, { method: 'PUT', body: new Uint8Array(bytes) })).status).toBe(200);
-        await follower.sees(({ status, counts }) => status === 'READY' && counts.pending === 0, 20_000);
+        await follower.sees(({ status, counts }) => status === 'READY' && counts.pending === 0);
         const { body } = await api.status(id);
         expect([body.status, body.files[0]?.sha256]).toEqual(['READY', sha256(image)]);
         const warning = { code: 'REPLACEMENT_REJECTED', filename: 'a.jpg' };

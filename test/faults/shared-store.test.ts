@@ -97,13 +97,13 @@ describe.skipIf(leftOut !== undefined)(
       const id = await api.newDataset();
       const follower = new Follower(id, { instances: () => [other.server.url], token: api.token, first: 0 });
       onTestFinished(() => follower.stop());
-      await follower.sees(({ status }) => status === 'DRAFT', 20_000);
+      await follower.sees(({ status }) => status === 'DRAFT');
       const image = await media.jpeg();
       await putTo(await api.link(id, 'a.jpg', image.length), image);
       await api.upload(id, 'a.txt', 'a');
-      await follower.sees(({ status, counts }) => status === 'READY' && counts.images === 1, 20_000);
+      await follower.sees(({ status, counts }) => status === 'READY' && counts.images === 1);
       await api.request('DELETE', `/${id}/files/a.txt`);
-      await follower.sees(({ counts }) => counts.captions === 0, 20_000);
+      await follower.sees(({ counts }) => counts.captions === 0);
     });
 
     test('a poll costs the store one listing at the most, and each object one read', async () => {

@@ -71,9 +71,9 @@ describe('twelve targets and eleven controls', () => {
     expect(listed).toMatchObject({ status: 'FAILED', error: { code: 'MISSING_CONTROL', problems: [] } });
 
     const follower = new Follower(target, { instances: () => [server.url], token: api.token, first: 0 });
-    await follower.sees(({ status }) => status === 'FAILED', 20_000);
+    await follower.sees(({ status }) => status === 'FAILED');
     await api.upload(control, 'pair_12.jpg', images[1]!);
-    await follower.sees(({ status, counts }) => status === 'READY' && counts.unpaired === 0, 20_000);
+    await follower.sees(({ status, counts }) => status === 'READY' && counts.unpaired === 0);
     await follower.stop();
     expect(await statusOf(target)).toMatchObject({ status: 'READY', counts: { unpaired: 0 }, warnings: [] });
   });

@@ -31,14 +31,14 @@ test.skipIf(whyNoPostgres() !== undefined)(
       }
       await there.json('PUT', `/${target}/links`, { control_1: control });
       const follower = new Follower(target, { instances: () => [one.url], token: here.token, first: 0 });
-      await follower.sees(({ status, counts }) => status === 'FAILED' && counts.unpaired === 1, 20_000);
+      await follower.sees(({ status, counts }) => status === 'FAILED' && counts.unpaired === 1);
       // The link makes the target wait for the upload.
       const link = await there.link(control, 'pair_12.jpg', image.length);
-      await follower.sees(({ status }) => status === 'UPLOADING', 20_000);
+      await follower.sees(({ status }) => status === 'UPLOADING');
       const waiting = here.status(target, '?wait=30');
       await fetch(link, { method: 'PUT', body: new Uint8Array(image) });
       expect((await waiting).body.status).toBe('READY');
-      await follower.sees(({ status }) => status === 'READY', 20_000);
+      await follower.sees(({ status }) => status === 'READY');
       // Both sides change at both instances at once.
       const changes = TWELVE.flatMap((stem, i) => {
         const [a, b] = i % 2 === 0 ? [here, there] : [there, here];
@@ -53,7 +53,7 @@ test.skipIf(whyNoPostgres() !== undefined)(
       const { counts, links } = (await here.status(target)).body;
       expect(counts).toMatchObject({ images: 8, unpaired: 0 });
       expect(links?.control_1?.extra.count).toBe(4);
-      await follower.sees((dataset) => dataset.counts.images === 8 && dataset.counts.unpaired === 0, 20_000);
+      await follower.sees((dataset) => dataset.counts.images === 8 && dataset.counts.unpaired === 0);
       await follower.stop();
     } finally {
       for (const server of servers) await discardServer(server);
