@@ -34,8 +34,9 @@ export default defineConfig({
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     // More workers than the two cores only slow each other down.
     maxWorkers: 2,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    // For a test that hangs. On a busy machine, backups and decodes of clips take minutes.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     // The default of a second is too short for a page on a busy machine.
     expect: { poll: { timeout: 60_000 } },
     projects: [

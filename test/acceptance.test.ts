@@ -20,7 +20,7 @@ function acceptance(...args: string[]): Promise<{ code: number | string | undefi
   });
 }
 
-test('a running server passes the acceptance tests, with two accounts', { timeout: 300_000 }, async () => {
+test('a running server passes the acceptance tests, with two accounts', async () => {
   const [first, second] = [await server.api('first'), await server.api('second')];
   const { code, output } = await acceptance(server.url, first.token, second.token);
   expect(code, output).toBe(0);

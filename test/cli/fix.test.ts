@@ -110,7 +110,7 @@ describe('check --fix', () => {
     }
     expect((await fix(folder)).stdout).toContain('No file can be fixed without guessing.');
     expect(contentsOf(folder)).toEqual(after);
-  }, 180_000);
+  });
 
   test('--dry-run lists the same, and changes nothing', async () => {
     const folder = await folderWith(await fixable());
@@ -337,7 +337,7 @@ describe('an interrupted fix', () => {
       expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
     }
     expect(killedInBetween).toBeGreaterThan(0);
-  }, 180_000);
+  });
 
   test('after a conversion was written: the original goes, unless it was written to since', async () => {
     for (const isWritten of [false, true]) {

@@ -73,7 +73,7 @@ describe.skipIf(leftOut !== undefined)(`a slice of the corpus${leftOut ? `, left
       inspection,
       log: () => {},
     });
-  }, 240_000);
+  });
   afterAll(async () => {
     await inspection?.close();
     rmSync(folder, { recursive: true });

@@ -35,7 +35,7 @@ describe.skipIf(leftOut !== undefined)(
       const settings = { 'caption-grace-seconds': 0, 'blob-grace-seconds': 0 };
       server = await startServer(settings, { env: { ...world.env, BLOBS_URL: blobs.href } });
       api = await server.api();
-    }, 300_000);
+    });
     afterEach(() => proxy.rule());
     afterAll(async () => {
       await discardServer(server);

@@ -122,7 +122,7 @@ test('when their client hangs up, uploads stop to use the processor, and leave n
   });
   // Until the clients are found gone, two files are inspected. Each of them takes longer by itself.
   expect(cpuSecondsOf(server.process.pid!) - before).toBeLessThan(6);
-}, 120_000);
+});
 
 test('SIGTERM does not wait for a decoder', async () => {
   const over = new AbortController();
@@ -139,7 +139,7 @@ test('SIGTERM does not wait for a decoder', async () => {
   await ended;
   expect(used).toBeLessThan(SLOTS * STOP_SECONDS + 2);
   await eventually(() => !below.some(isRunning) || undefined);
-}, 120_000);
+});
 
 test('a server that is killed leaves no process at work', async () => {
   const over = new AbortController();
@@ -149,4 +149,4 @@ test('a server that is killed leaves no process at work', async () => {
   over.abort();
   await ended;
   await eventually(() => !below.some(isRunning) || undefined);
-}, 120_000);
+});

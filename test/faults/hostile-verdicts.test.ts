@@ -82,4 +82,4 @@ test('damaged files get the same verdict and message in every order and beside a
     for (const [name, lines] of found) verdicts.get(name)!.add(lines.join('\n'));
   }
   for (const [name, seen] of verdicts) expect([...seen], name).toHaveLength(1);
-}, 300_000);
+});

@@ -97,7 +97,7 @@ describe.skipIf(leftOut !== undefined)(
         { token, patienceMs: PATIENCE_MS },
       );
       load = new Load(balancer, { token, workers: WORKERS });
-    }, 300_000);
+    });
 
     afterAll(async () => {
       await load?.stop();
@@ -111,7 +111,7 @@ describe.skipIf(leftOut !== undefined)(
       if (network !== undefined && !('refusal' in network)) network.close();
       await gateway?.stop();
       await postgres?.discard();
-    }, 60_000);
+    });
 
     test('no request fails without a fault', async () => {
       const tries = await triesDuring(() => load.progress(SOME));
@@ -165,7 +165,7 @@ describe.skipIf(leftOut !== undefined)(
       await gateway.start();
       expect([(await brought).status, (await sent).status]).toEqual([200, 200]);
       await load.progress(2 * SOME);
-    }, 120_000);
+    });
 
     test.each(LINES)('the connection to the %s is slow', async (line) => {
       lines[line].delay(DELAY_MS);
@@ -221,7 +221,7 @@ describe.skipIf(leftOut !== undefined)(
         metadata,
       );
       expect(load.violations).toEqual([]);
-    }, 240_000);
+    });
 
     test('and no client saw a violation meanwhile', () => {
       const ofInstances = balancer.tries.filter(({ to }) => to === 'instance');

@@ -13,7 +13,7 @@ beforeAll(async () => {
   opened = await openCatalog({ dataFolder: server.dataFolder, blobGrace: 0, databaseUrl });
   const { token } = await opened.accounts.createToken('default', opened.now(), { name: 'laptop' });
   api = new Api(server.url, token);
-}, 300_000);
+});
 afterAll(async () => {
   await opened?.close();
   await discardServer(server);

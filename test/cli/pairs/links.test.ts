@@ -34,7 +34,7 @@ async function datasetsWith({ targets, controls }: { targets: number; controls: 
   return { name, control };
 }
 
-describe('rename and role', { timeout: 180_000 }, () => {
+describe('rename and role', () => {
   test('rename gives a dataset another name, under the same ID', async () => {
     const { name } = await datasetsWith({ targets: 1, controls: [] });
     const { id } = (await client.find(name))!;
@@ -75,7 +75,7 @@ describe('rename and role', { timeout: 180_000 }, () => {
   });
 });
 
-describe('pair', { timeout: 180_000 }, () => {
+describe('pair', () => {
   test('links controls, shows what is missing, and removes links', async () => {
     const { name, control } = await datasetsWith({ targets: 3, controls: [3, 2] });
     const [one = '', two = ''] = control;
@@ -131,7 +131,7 @@ describe('pair', { timeout: 180_000 }, () => {
   });
 });
 
-describe('roles and links in other commands', { timeout: 180_000 }, () => {
+describe('roles and links in other commands', () => {
   test('ls, status and show', async () => {
     const { name, control } = await datasetsWith({ targets: 2, controls: [1] });
     const [one = ''] = control;

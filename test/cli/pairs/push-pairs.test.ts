@@ -36,7 +36,7 @@ const namesIn = async (name: string) => (await statusOf(name))?.files.map(({ fil
 const datasetsOf = async (name: string) =>
   (await client.list()).map((dataset) => dataset.name).filter((each) => each.startsWith(name));
 
-describe('push --pairs', { timeout: 180_000 }, () => {
+describe('push --pairs', () => {
   test('makes a dataset of each folder, links them, waits for READY, and sends nothing the second time', async () => {
     const folder = await folderWith(await editPairsOf(3, ['control', 'mask']), newName());
     const name = basename(folder);
@@ -261,7 +261,7 @@ describe('push --pairs', { timeout: 180_000 }, () => {
   });
 });
 
-describe('what push --pairs rejects', { timeout: 180_000 }, () => {
+describe('what push --pairs rejects', () => {
   test.each([
     ['a folder without controls and masks', ['target/01.jpg', 'notes/a.txt'], 66, 'It needs a folder target/'],
     ['two folders of one control', ['target/01.jpg', 'control/a.jpg', 'control_1/a.jpg'], 65, 'are both control 1'],

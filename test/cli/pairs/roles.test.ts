@@ -23,7 +23,7 @@ const run = (args: readonly string[]) =>
 let names = 0;
 const newName = () => `roles-${++names}`;
 
-describe('push --role', { timeout: 180_000 }, () => {
+describe('push --role', () => {
   test('makes a dataset of that role, whose images need no captions; later pushes need no --role', async () => {
     const name = newName();
     const folder = await folderWith({ ...(await imagesOf(2)), '01.txt': 'unused' }, name);
@@ -98,7 +98,7 @@ test('check and push read masks as the trainer does', async () => {
   expect(warnings.map(({ code }) => code)).toEqual(['MASK_NOT_GRAYSCALE', 'BLACK_MASK']);
 });
 
-describe('roles in other commands', { timeout: 180_000 }, () => {
+describe('roles in other commands', () => {
   test('ls and show print them', async () => {
     const folder = await folderWith(await imagesOf(1), newName());
     const name = basename(folder);

@@ -111,7 +111,7 @@ test('the largest images that are decoded stay within it', async () => {
     expect(codes, filename).not.toContain('INSPECTION_FAILED');
     expect(codes, filename).not.toContain('NOT_FULLY_CHECKED');
   }
-}, 300_000);
+});
 
 function pixels(side: number) {
   return { create: { width: side, height: side, channels: 3, background: '#963' } } as const;

@@ -48,7 +48,7 @@ const SOURCES = [
   ['from a data folder', () => ['--data', server.dataFolder]],
 ] as const;
 
-describe.each(SOURCES)('a mount of a dataset with links that is killed, %s', { timeout: 300_000 }, (_, sourceArgs) => {
+describe.each(SOURCES)('a mount of a dataset with links that is killed, %s', (_, sourceArgs) => {
   const begin = (root: string, more: Record<string, string> = {}): Running => {
     const own = { TRAINYARD_URL: server.url, TRAINYARD_TOKEN: api.token, TRAINYARD_CAPTION_GRACE_SECONDS: '0' };
     const env = { ...own, ...more };

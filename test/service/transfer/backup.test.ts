@@ -117,7 +117,7 @@ describe('while the service is in use', () => {
     const restored = await newFolder();
     await restore(dir, restored);
     expect(await servedHoldings(restored, { token: api.token })).toEqual(await holdingsOf(api));
-  }, 180_000);
+  });
 
   /** Name and SHA-256 of every stored file of a catalog, by dataset. */
   async function catalogIn(dataFolder: string): Promise<Record<string, string[]>> {

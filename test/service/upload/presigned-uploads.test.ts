@@ -43,7 +43,7 @@ for (const { name, leftOut } of BACKENDS) {
         { env: world.env },
       );
       api = await server.api();
-    }, 300_000);
+    });
     afterAll(async () => {
       await discardServer(server);
       await world.discard();

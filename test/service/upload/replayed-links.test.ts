@@ -22,7 +22,7 @@ describe.skipIf(leftOut !== undefined).each(['sqlite+presigned', 'postgres+presi
     const settings = { 'link-seconds': LINK_SECONDS, 'lease-seconds': 1, ...NO_HISTORY, 'blob-grace-seconds': 0 };
     server = await startServer(settings, { env: world.env });
     api = await server.api();
-  }, 300_000);
+  });
   afterAll(async () => {
     await discardServer(server);
     await world.discard();

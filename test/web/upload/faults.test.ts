@@ -211,7 +211,7 @@ describeInBrowser('uploads with faults', (site) => {
     expect(manifest.files.find(({ filename }) => filename === 'clip.mp4')?.sha256).toBe(await sha256Of(path));
     expect(browserErrors).toEqual([]);
     await rm(folder, { recursive: true });
-  }, 180_000);
+  });
 });
 
 /** Collects the PUTs that the page aborts. */

@@ -24,7 +24,7 @@ const MISCOUNTED: ReadonlySet<EncodedClip> = new Set([
   'cut-hevc.mp4',
 ] as const);
 
-describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${why})`}`, { timeout: 120_000 }, () => {
+describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${why})`}`, () => {
   let folder: string;
   let ffmpeg: Ffmpeg;
   let clips: Record<EncodedClip, string>;
@@ -32,7 +32,7 @@ describe.skipIf(why)(`decoding a clip${why === undefined ? '' : ` (left out: ${w
     folder = await temporaryFolder();
     ffmpeg = (await findFfmpeg(ffmpegChoiceOf(undefined, process.env.PATH))) as Ffmpeg;
     clips = await encodeClips(folder);
-  }, 120_000);
+  });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const decodeInspected = async (

@@ -435,5 +435,5 @@ onEach(catalogs, (open) => {
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 });
