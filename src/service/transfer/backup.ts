@@ -100,7 +100,8 @@ async function copyUntilComplete(
     try {
       if (round === 1) await claimFolder(folder, marker, catalog);
       // The files of deleted datasets are not copied.
-      await trashDeleted(catalog, { blobGrace: 0 });
+      await trashDeleted(catalog, { blobGrace: 0, signal });
+      signal.throwIfAborted();
       const extent = await storedTotals(catalog);
       const copy = await copyBlobs(referencedBlobs(catalog), stores, { extent, signal, onProgress });
       copiedFiles += copy.copiedFiles;

@@ -67,8 +67,6 @@ export async function migrate(from: Installation, to: Installation, options: Mig
   };
   try {
     const source = closeLater(await openDatabase(from));
-    // The files of deleted datasets are not copied.
-    await trashDeleted(source, { blobGrace: 0 });
     if (await isEmptyCatalog(source))
       throw new TransferError('not_found', `${await displayNameOf(from)} holds no datasets.`);
     const target = same.catalog ? source : closeLater(await openDatabase(to));
@@ -78,6 +76,9 @@ export async function migrate(from: Installation, to: Installation, options: Mig
       const message = `${await displayNameOf(to)} already holds another catalog. Name an empty target.`;
       throw new TransferError('occupied', message);
     }
+    // The files of deleted datasets are not copied.
+    await trashDeleted(source, { blobGrace: 0, signal: options.signal });
+    options.signal.throwIfAborted();
     const targetBlobs = closeLater(await openStore(to, options));
     const sourceBlobs = same.store ? undefined : closeLater(await openForReading(from, options));
     const opened = { source, target, from: sourceBlobs, to: targetBlobs };
