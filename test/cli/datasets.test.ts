@@ -282,6 +282,12 @@ describe('every command', () => {
     ]);
   });
 
+  test('prints no control characters of an invalid argument', async () => {
+    for (const args of [['\u001b[2J'], ['ls', '--\u001b[2J']]) {
+      expect(await run(args)).toMatchObject({ code: 64, stderr: expect.stringContaining('\\u{1b}[2J') });
+    }
+  });
+
   test('prints an error of the service with its code', async () => {
     const { code, json } = await run(['ls', '--json', '--token', 'ty_no']);
     expect([code, json().error]).toMatchObject([77, { code: 'NO_PERMISSION', error_code: 401001 }]);

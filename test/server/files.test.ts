@@ -93,9 +93,19 @@ describe('reading a file', () => {
     expect([response.status, await response.text()]).toEqual([200, '']);
   });
 
-  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.png'])('%s is 404', async (path) => {
-    const response = await get(path);
-    expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
+  test.each(['nothing.jpg', '..%2f..%2fcatalog.sqlite', '%00', 'dog%201.png', 'dog%201.jpg%00', 'dog%201.jpg%00x'])(
+    '%s is 404',
+    async (path) => {
+      const response = await get(path);
+      expect([response.status, await response.json()]).toEqual([404, expect.objectContaining({ error_code: 404002 })]);
+    },
+  );
+
+  test('of an id with NUL after it is that of no dataset', async () => {
+    for (const path of [`/${id}%00/files/dog%201.jpg`, `/${id}%00x/status`]) {
+      expect(await api.request('GET', path)).toMatchObject({ status: 404, body: { error_code: 404001 } });
+    }
+    expect((await api.request('DELETE', `/${id}%00`)).status).toBe(404);
   });
 
   test('is found under any Unicode form of its name', async () => {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { packageVersion } from '../../version.js';
 import { endUnwritable, endWith, wantsJson } from '../terminal/exit-codes.js';
 import { withOwnCommand } from '../terminal/own-command.js';
+import { printableLines } from '../terminal/text.js';
 
 const EXAMPLES = `
 Examples:
@@ -27,7 +28,7 @@ export async function runProgram(
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void process.stdout.write(withOwnCommand(text)),
-      writeErr: wantsJson(args) ? () => {} : (text) => void process.stderr.write(withOwnCommand(text)),
+      writeErr: wantsJson(args) ? () => {} : (text) => void process.stderr.write(printableLines(withOwnCommand(text))),
     })
     .addHelpText('after', EXAMPLES);
   try {

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { SqliteStatement } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
+import { withoutNul } from './send-pipelined.js';
 
 /** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
@@ -94,13 +95,14 @@ function adapt(statement: StatementSyncInstance): Prepared {
   // Building objects from arrays here takes a third of the time that the native code takes to set each key.
   statement.setReturnArrays(true);
   const toObject = (row: unknown) => objectOf(columns, row as unknown[]);
+  const bound = (parameters: readonly unknown[]) => parameters.map(withoutNul) as never[];
   return {
     columns,
     reader: columns.length > 0,
-    all: (parameters) => statement.all(...(parameters as never[])).map(toObject),
-    run: (parameters) => statement.run(...(parameters as never[])),
+    all: (parameters) => statement.all(...bound(parameters)).map(toObject),
+    run: (parameters) => statement.run(...bound(parameters)),
     *iterate(parameters) {
-      for (const row of statement.iterate(...(parameters as never[]))) yield toObject(row);
+      for (const row of statement.iterate(...bound(parameters))) yield toObject(row);
     },
   };
 }
