@@ -82,7 +82,7 @@ test.skipIf(whyNoFfmpeg())(
     await api.upload(id, 'long.txt', 'a dog');
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       // Its process is decoding.
-      await eventually(async () => (await isDecoding(server.process.pid)) || undefined);
+      await eventually(async () => (await isDecoding(server.process.pid)) || undefined, 150_000);
       await server.stop(signal);
       const { catalog, close } = await openCatalog({ dataFolder, blobGrace: 0 });
       const received = await catalog.receivedFiles({ until: Number.MAX_SAFE_INTEGER, limit: 5 }).finally(close);
