@@ -3,6 +3,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import type { WireTokenList } from '../../../src/api/account/token-schemas.js';
+import { DELETED } from '../../../src/storage/catalog/statements.js';
 import type { Api } from '../../harness/api.js';
 import { trainyard } from '../../harness/command.js';
 import { contentOf, sha256 } from '../contents.js';
@@ -85,7 +86,7 @@ function rowsIn(dataFolder: string): { dataset_id: string; id: string; filename:
   // A catalog has no tables before the first migration.
   const hasFiles = db.prepare(`select 1 from sqlite_schema where name = 'file'`).get() !== undefined;
   const select = `select dataset_id, file.id, filename, problem from file join dataset on dataset.id = dataset_id
-    where state = 'stored' and account_id <> 'deleted'`;
+    where state = 'stored' and account_id <> '${DELETED}'`;
   const rows = hasFiles ? db.prepare(select).all() : [];
   db.close();
   return rows as unknown as ReturnType<typeof rowsIn>;
