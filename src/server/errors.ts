@@ -55,8 +55,15 @@ function shownProblem({ path, message }: FieldProblem): FieldProblem {
 }
 
 function shown(message: string): string {
-  const short = message.length <= MAX_MESSAGE_LENGTH ? message : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`;
-  return short.replace(NOT_PRINTED, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  // Cut afterwards too: each of these characters becomes six.
+  const text = message.slice(0, MAX_MESSAGE_LENGTH + 1).replace(NOT_PRINTED, escapeOf);
+  return text.length <= MAX_MESSAGE_LENGTH
+    ? text
+    : `${text.slice(0, MAX_MESSAGE_LENGTH).replace(/\p{Surrogate}$/u, '')}…`;
+}
+
+function escapeOf(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** The response for any error thrown while a request was served; unexpected errors become `internal`. */

@@ -154,6 +154,7 @@ test.each([
   ['the name of a linked dataset', () => api.raw('PUT', `/${id}/links`, asJson({ mask: UNPRINTABLE }))],
   ['a condition', () => links({ filenameToByteSize: {}, ifMatch: { [UNPRINTABLE]: null } })],
   ['a long condition', () => links({ filenameToByteSize: {}, ifMatch: { [CUT]: null } })],
+  ['an id of controls', () => api.raw('GET', `/${'%00'.repeat(250)}/status`)],
   ['JSON', () => api.raw('POST', '', { ...asJson(0), body: `{"a":${UNPRINTABLE}` })],
 ])('the error about %s can be printed', async (_, ask) => {
   const answer = await ask();
@@ -161,6 +162,7 @@ test.each([
   const { error_message: message, detail = [] } = (await answer.json()) as ErrorBody;
   for (const text of [message, ...detail.flatMap((problem) => [problem.path, problem.message])]) {
     expect(text).not.toMatch(/[\p{Cc}\p{Surrogate}\p{Bidi_Control}\u2028\u2029]/u);
+    expect(text.length).toBeLessThanOrEqual(601);
   }
 });
 
