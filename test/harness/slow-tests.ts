@@ -17,7 +17,7 @@ export const PARTS_OF_SLOW_TESTS: readonly (readonly string[])[] = [
     'test/web/live/large-dataset.test.ts',
     'test/web/pairs/many.test.ts',
     'test/web/upload/pairs.test.ts',
-    'test/faults/{instances,slow}.test.ts',
+    'test/faults/{instances,killed/killed-cleanup,slow}.test.ts',
   ],
   [
     'test/cli/hostile-server.test.ts',
