@@ -205,7 +205,7 @@ describe('reading a folder', () => {
       const status = await readFile(`/proc/${running.process.pid}/status`, 'utf8').catch(() => '');
       peakMegabytes = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? peakMegabytes * 1024) / 1024;
       return Promise.race([ended, Promise.resolve(undefined)]);
-    });
+    }, 150_000);
     const { code, json } = await running.ended;
     expect([code, json().files.length]).toEqual([0, 10_000]);
     expect(peakMegabytes).toBeGreaterThan(50);

@@ -23,7 +23,7 @@ const endOf = (api: Api, id: string) =>
   eventually(async () => {
     const { body } = await api.status(id);
     return body.status === 'UPLOADING' ? undefined : body;
-  });
+  }, 150_000);
 
 for (const { name, leftOut } of WORLDS) {
   const title = `clips that are decoded after the answer, on ${name}${leftOut === undefined ? '' : `, left out: ${leftOut}`}`;
