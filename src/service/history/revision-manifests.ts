@@ -1,17 +1,14 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dataset, LinkSlot, Status, StoredFile } from '../../dataset/dataset.js';
 import { ServiceError } from '../../dataset/errors.js';
-import { filesIn, type RevisionState, revisionStates, stateOfRevision } from '../../dataset/history/revision-states.js';
+import { filesIn, stateOfRevision } from '../../dataset/history/revision-states.js';
 import type { Revision } from '../../dataset/history/revisions.js';
 import { type LinkedHistory, type LinkedMoment, linkedMoments } from '../../dataset/pairs/linked-moments.js';
-import { MAX_ITEMS_AT_ONCE, type Pieces } from '../../pieces.js';
+import type { Pieces } from '../../pieces.js';
 import type { Catalog } from '../../storage/catalog/catalog.js';
 import type { DatasetView } from '../dataset-view.js';
 import { type InPieces, inOnePiece, type ServiceDependencies } from '../dependencies.js';
 import { keptSentence, revisionNotFound } from '../find-revision.js';
-
-/** Revisions whose digests are computed between two reads. */
-const REVISIONS_PER_SEARCH = 200;
+import { REVISIONS_PER_SEARCH, RevisionCompletion } from './revision-completion.js';
 
 type Moment = LinkedMoment<RevisionView>;
 
@@ -68,17 +65,13 @@ export function manifestOf(view: DatasetView): RevisionManifest {
 /** Reads the files and digests of revisions. A digest is computed when it is first asked for, and stored. */
 export class RevisionManifests {
   readonly #catalog: Catalog;
-  readonly #takeTurn: (accountId: string) => Promise<void>;
   readonly #inPieces: InPieces;
+  readonly #completion: RevisionCompletion;
 
-  /** @param options.takeTurn is waited for before each digest is computed */
-  constructor(
-    catalog: Catalog,
-    { takeTurn = () => nextTurn(), inPieces = inOnePiece }: Pick<ServiceDependencies, 'takeTurn' | 'inPieces'> = {},
-  ) {
+  constructor(catalog: Catalog, dependencies: Pick<ServiceDependencies, 'takeTurn' | 'inPieces'> = {}) {
     this.#catalog = catalog;
-    this.#takeTurn = takeTurn;
-    this.#inPieces = inPieces;
+    this.#inPieces = dependencies.inPieces ?? inOnePiece;
+    this.#completion = new RevisionCompletion(catalog, dependencies);
   }
 
   /**
@@ -213,43 +206,14 @@ export class RevisionManifests {
   /** Completes revisions, newest first, with their digests. */
   async viewsOf(dataset: Dataset, revisions: readonly Revision[]): Promise<RevisionView[]> {
     const unknown = revisions.filter(({ isReady }) => isReady === null).map(({ number }) => number);
-    const [to, from] = [unknown[0], unknown.at(-1)];
-    const completed = from === undefined || to === undefined ? [] : await this.#completedRange(dataset, { from, to });
-    const found = new Map(completed.map((revision) => [revision.number, revision]));
+    const completed = unknown.length === 0 ? undefined : await this.#completion.complete(dataset, unknown);
     return revisions.flatMap((revision) => {
-      const complete = found.get(revision.number) ?? revision;
+      const complete = completed?.get(revision.number) ?? revision;
       const { number, digest, isReady } = complete;
       // Retention has deleted it in the meantime.
       if (digest === null || isReady === null) return [];
       return [{ ...complete, digest, isReady, isLatest: number === dataset.revision }];
     });
-  }
-
-  /** The kept revisions of a range. The states that were not known are computed and stored. */
-  #completedRange(dataset: Dataset, range: { from: number; to: number }): Promise<Revision[]> {
-    return this.#inPieces(dataset.accountId, (pieces) => this.#completed(dataset, { ...range, pieces }));
-  }
-
-  async #completed(
-    { id: datasetId, accountId, role }: Dataset,
-    range: { from: number; to: number; pieces: Pieces },
-  ): Promise<Revision[]> {
-    const kept = this.#catalog.revisions;
-    const { revisions, files } = await kept.range(datasetId, range);
-    const unknown = revisions.filter(({ isReady }) => isReady === null);
-    const numbers = unknown.map(({ number }) => number);
-    const states = new Map<number, RevisionState>();
-    for (const state of revisionStates(files, { numbers, role })) {
-      if (state !== undefined) states.set(state.number, state);
-      // Large work has its turns already.
-      if (files.length > MAX_ITEMS_AT_ONCE) await range.pieces.pause();
-      else if (state !== undefined) await this.#takeTurn(accountId);
-    }
-    await kept.saveFindings(
-      datasetId,
-      unknown.map(({ number, changedAt }) => ({ ...states.get(number)!, changedAt })),
-    );
-    return revisions.map((revision) => ({ ...revision, ...states.get(revision.number) }));
   }
 }
 
