@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { freePort } from '../../test/harness/free-port.js';
 import { COMMAND, NODE_FLAGS, startServer } from '../../test/harness/server.js';
 import type { Benchmark } from '../bench.js';
 import { Connection, mustSucceed } from '../connection.js';
 import { alternate } from '../measure.js';
-import { freePort } from '../nginx.js';
 import { formatFigure, rowWithTarget } from '../table.js';
 
 const ROUNDS = 7;

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
-import { freePort } from '../harness/postgres.js';
+import { freePort } from '../harness/free-port.js';
 import { COMMAND } from '../harness/server.js';
 
 describe('an output that can not be written', () => {

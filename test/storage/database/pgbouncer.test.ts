@@ -7,7 +7,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type OpenCatalog, openCatalog } from '../../../src/storage/catalog/open-catalog.js';
 import { whyNoPgBouncer } from '../../harness/available.js';
 import { trainyard } from '../../harness/command.js';
-import { databaseForTest, freePort } from '../../harness/postgres.js';
+import { freePort } from '../../harness/free-port.js';
+import { databaseForTest } from '../../harness/postgres.js';
 import { eventually, temporaryFolder } from '../../harness/server.js';
 
 const IGNORED = 'ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout';
