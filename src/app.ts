@@ -31,7 +31,7 @@ import { MountRoot } from './service/mount/mount-root.js';
 import { PairService } from './service/pair-service.js';
 import { startPeriodicWork } from './service/periodic-work.js';
 import { requireOwnCatalog } from './service/store-check/require-own-catalog.js';
-import { cleanUp } from './service/upload/cleanup.js';
+import { releaseLeases } from './service/upload/cleanup.js';
 import { PresignedUploads } from './service/upload/presigned-uploads.js';
 import { UploadLinks } from './service/upload/upload-links.js';
 import { Uploads } from './service/upload/uploads.js';
@@ -137,9 +137,9 @@ export async function openApp(config: Config, logger: Logger) {
     });
   const pollPresignedUploads = presignedUploads && ((id: string) => presignedUploads.poll(id));
   const dependencies = { ...core, ...(pollPresignedUploads && { pollPresignedUploads }) };
-  // Only this process uses a local catalog, so every lease in it is from an earlier process. A Postgres catalog may hold
-  // live leases of other instances.
-  await cleanUp(dependencies, { everything: isCatalogLocal });
+  // So that uploads which an earlier process was receiving can be sent again at once. Only this process uses a local catalog; a
+  // Postgres catalog may hold live leases of other instances.
+  await releaseLeases(dependencies, { isLiveToo: isCatalogLocal });
   const retention = new Retention(openedCatalog.database, {
     rules: config.history,
     maxBytes: config.limits.account.bytes,

@@ -38,6 +38,7 @@ export function startPeriodicWork(dependencies: ServiceDependencies, work: Perio
     // The lease of an upload whose process died is released at most 1.5 lease durations later.
     runPeriodically((signal) => cleanUp(dependencies, { isReceiving, signal }), {
       pauseMs: cleanupPauseMs,
+      isFirstAtOnce: true,
       onError: (err) => logger.error({ err }, 'the cleanup failed; it will be retried'),
     }),
     runPeriodically(() => accounts.saveLastUses(), {

@@ -1,5 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 
+interface PeriodicOptions {
+  readonly pauseMs: number;
+  /** The first run does not wait for `pauseMs`. */
+  readonly isFirstAtOnce?: boolean;
+  readonly onError: (error: unknown) => void;
+}
+
 /**
  * Runs `work` repeatedly, `pauseMs` after each end, whether it succeeds or fails. The signal fires when it is to end.
  *
@@ -7,13 +14,13 @@ import { setTimeout as wait } from 'node:timers/promises';
  */
 export function runPeriodically(
   work: (signal: AbortSignal) => Promise<void>,
-  { pauseMs, onError }: { pauseMs: number; onError: (error: unknown) => void },
+  { pauseMs, isFirstAtOnce = false, onError }: PeriodicOptions,
 ): () => Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const run = async () => {
-    for (;;) {
-      await wait(pauseMs, undefined, { signal }).catch(() => {});
+    for (let isFirst = true; ; isFirst = false) {
+      if (!(isFirst && isFirstAtOnce)) await wait(pauseMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;
       await work(signal).catch(onError);
     }

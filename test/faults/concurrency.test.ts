@@ -3,7 +3,7 @@ import { type Api, put } from '../harness/api.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { contentOf, notedJpeg, sha256 } from './contents.js';
 import { putBytes, RawClient } from './raw-client.js';
-import { faultsOf, NOTHING_REMAINS, remainsAfterRestart, remainsIn, stagedIn } from './remains.js';
+import { expectNothingAfterRestart, faultsOf, remainsIn, stagedIn } from './remains.js';
 
 let server: TestServer;
 let api: Api;
@@ -40,7 +40,7 @@ test('many direct uploads of one name at once end in one of them, whole', async 
   expect(answers.map(({ status }) => status)).toEqual(contents.map(() => 200));
   await expectOneWhole(id, 'same.jpg', contents);
   expect((await api.list()).body.datasets[0]?.counts).toMatchObject({ images: 1, pending: 0 });
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });
 
 test('direct uploads and links of one name at once end in one of them, whole', async () => {
@@ -58,7 +58,7 @@ test('direct uploads and links of one name at once end in one of them, whole', a
   expect(statuses.filter((_, i) => i % 2 === 0)).toEqual(numbered(10).map(() => 200));
   const acknowledged = contents.filter((_, i) => statuses[i] === 200);
   await expectOneWhole(id, 'same.jpg', acknowledged);
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });
 
 test('fifty uploads at once to one dataset are all there', async () => {
@@ -73,7 +73,7 @@ test('fifty uploads at once to one dataset are all there', async () => {
     new Map(names.toSorted().map((name) => [name, sha256(sent.get(name)!)])),
   );
   expect(size_bytes).toBe([...sent.values()].reduce((sum, bytes) => sum + bytes.length, 0));
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });
 
 test('of concurrent PUTs to one link, one is stored whole and the others are rejected', async () => {
@@ -88,7 +88,7 @@ test('of concurrent PUTs to one link, one is stored whole and the others are rej
     expect(sha256(await bytesOf(id, filename))).toBe(sha256(kept[0]!));
     await api.request('DELETE', `/${id}/files/${filename}`);
   }
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });
 
 test('a second PUT takes over from one that is stuck', async () => {
@@ -124,7 +124,7 @@ test('uploads that race with the deletion of their dataset leave no orphans', as
     expect((await api.status(id)).status).toBe(404);
     expect(remainsIn(server.dataFolder)).toMatchObject({ staged: [], strays: [], missing: [] });
   }
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });
 
 test('uploads that race with the removal of their file leave no orphans', async () => {
@@ -141,5 +141,5 @@ test('uploads that race with the removal of their file leave no orphans', async 
   expect(outcomes.filter(({ uploaded }) => ![200, 403].includes(uploaded))).toEqual([]);
   expect(outcomes.filter(({ removed }) => removed !== 200)).toEqual([]);
   expect(await api.filenames(id)).toEqual([]);
-  expect(await remainsAfterRestart(server)).toEqual(NOTHING_REMAINS);
+  await expectNothingAfterRestart(server);
 });

@@ -83,7 +83,7 @@ test('a PUT larger than what is left is answered with 507, and its link can be u
   again.port = new URL(server.url).port;
   await eventually(async () => ((await put(again.href, caption(24))).status === 200 ? true : undefined));
   expect(await api.filenames(id)).toEqual(['large.txt']);
-  expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
+  await expect.poll(() => remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
 });
 
 test('concurrent uploads that do not all fit are each stored whole or rejected with 507', async () => {

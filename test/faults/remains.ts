@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
+import { expect } from 'vitest';
 import { DELETED } from '../../src/storage/catalog/statements.js';
 import { startServer, type TestServer } from '../harness/server.js';
 
@@ -56,13 +57,13 @@ export function stagedBytes(dataFolder: string): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** The leftovers after a restart, which cleans up; needs a blob grace of 0. */
-export async function remainsAfterRestart(server: TestServer): Promise<Remains> {
+/** Restarts a server, whose cleanup then removes what a blob grace of 0 kept. */
+export async function expectNothingAfterRestart(server: TestServer): Promise<void> {
   if (server.process.exitCode === null && server.process.signalCode === null) await server.stop();
   const { dataFolder } = server;
   const next = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder });
   try {
-    return remainsIn(dataFolder);
+    await expect.poll(() => remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
   } finally {
     await next.stop();
   }

@@ -4,8 +4,6 @@ import { thumbnailKeyOf } from '../download/thumbnails.js';
 import { UploadLease } from './upload-lease.js';
 
 export interface CleanupOptions {
-  /** Ends live leases too. Only for the start of a process that alone uses the catalog. */
-  readonly everything?: boolean;
   /** Whether this process is receiving the upload. Such a lease is live, even if its renewals failed. */
   readonly isReceiving?: (fileId: string) => boolean;
   /** Ends the work early. */
@@ -18,7 +16,7 @@ export interface CleanupOptions {
  */
 export async function cleanUp(dependencies: ServiceDependencies, options: CleanupOptions = {}): Promise<void> {
   const { catalog, blobs, now } = dependencies;
-  await releaseExpiredLeases(dependencies, options);
+  await releaseLeases(dependencies, options);
   await catalog.trashDeleted(options.signal);
   while (!options.signal?.aborted) {
     const time = now();
@@ -29,12 +27,18 @@ export async function cleanUp(dependencies: ServiceDependencies, options: Cleanu
   }
 }
 
-async function releaseExpiredLeases(
+/**
+ * Releases the leases that have expired, and deletes any bytes their uploads stored.
+ *
+ * @param options.isLiveToo releases live leases too. Only for the start of a process that alone uses the catalog: all of them
+ * are from an earlier process
+ */
+export async function releaseLeases(
   dependencies: ServiceDependencies,
-  { everything = false, isReceiving = () => false, signal }: CleanupOptions,
+  { isLiveToo = false, isReceiving = () => false, signal }: CleanupOptions & { readonly isLiveToo?: boolean },
 ): Promise<void> {
   const { catalog, blobs, now } = dependencies;
-  const expiredBy = everything ? Number.MAX_SAFE_INTEGER : now();
+  const expiredBy = isLiveToo ? Number.MAX_SAFE_INTEGER : now();
   for (const file of await catalog.expiredLeases(expiredBy)) {
     if (signal?.aborted) return;
     if (isReceiving(file.id)) continue;

@@ -8,7 +8,7 @@ import { killGroup, startCommand } from '../../harness/command.js';
 import { discardServer, eventually, startServer, temporaryFolder } from '../../harness/server.js';
 import { NOTHING_REMAINS, remainsIn } from '../remains.js';
 
-/** So many that a start takes seconds to remove them. */
+/** So many that it takes seconds to remove them. */
 const PAIRS = 10_000;
 const KILLS = 3;
 /** One of so many files has bytes. */
@@ -46,7 +46,7 @@ test('a server that is killed while it removes the files of a deleted dataset go
   }
   const last = await startServer({ 'blob-grace-seconds': 0 }, { dataFolder });
   onTestFinished(() => last.stop().then(() => {}));
-  expect(idsLeft()).toEqual([]);
-  expect(remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
+  await expect.poll(idsLeft).toEqual([]);
+  await expect.poll(() => remainsIn(dataFolder)).toEqual(NOTHING_REMAINS);
   expect(await findingsOf(last)).toEqual([]);
 });

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { laptop } from '../../harness/author.js';
 import type { ReceivedFile } from '../../../src/dataset/dataset.js';
 import { ServiceError } from '../../../src/dataset/errors.js';
 import { CheckLease } from '../../../src/service/check/check-lease.js';
-import { cleanUp } from '../../../src/service/upload/cleanup.js';
+import { cleanUp, releaseLeases } from '../../../src/service/upload/cleanup.js';
 import { blobKeyOf } from '../../../src/storage/blobs/blobs.js';
+import { laptop } from '../../harness/author.js';
 import { eventually } from '../../harness/server.js';
 import { decoded, LEASE, openPlace, PLACES, SECOND, undecodable } from './check-service.js';
 
@@ -162,7 +162,8 @@ for (const place of PLACES) {
       const { dependencies, upload } = newInstance();
       const file = await upload('long.mp4');
       time.ahead = 1000 * LEASE;
-      await cleanUp(dependencies, { everything: true });
+      await releaseLeases(dependencies, { isLiveToo: true });
+      await cleanUp(dependencies);
       expect((await blobs.find([blobKeyOf(file)])).size).toBe(1);
     });
 
