@@ -67,8 +67,12 @@ export interface ServiceDependencies {
   readonly checkReceived?: () => void;
   /** Starts to look for rechecks that are not finished and returns at once. */
   readonly wakeRechecks?: () => void;
-  /** Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most. */
-  readonly takeTurn?: (accountId: string) => Promise<void>;
+  /**
+   * Resolves when the account may begin another piece of work, which blocks the event loop for some milliseconds at most.
+   *
+   * @param tookMs of the piece before, for as long as which others go first if there are any
+   */
+  readonly takeTurn?: (accountId: string, tookMs?: number) => Promise<void>;
   /** Runs work about many files, one at a time; without it, in one piece. */
   readonly inPieces?: InPieces;
   /** Makes a URL-safe, unique and unguessable id that begins with two lower-case hexadecimal digits. */

@@ -5,8 +5,8 @@ import { type CurrentFile, PreconditionFailed } from '../../dataset/write-condit
 import { type DatasetKey, datasetNotFound } from '../datasets.js';
 import type { ServiceDependencies } from '../dependencies.js';
 
-/** A transaction blocks all other writes, so many files are removed in several. */
-const FILES_PER_TRANSACTION = 250;
+/** With SQLite, a transaction blocks all other writes, several of which each upload waits for: these take some 4 ms. */
+const FILES_PER_TRANSACTION = 50;
 
 /** What became of one file. */
 export type RemovedFile =
@@ -75,10 +75,15 @@ export class BulkRemovals {
         return group;
       }
     };
+    let beganAt = performance.now();
     for (let start = 0; start < filenames.length; start += FILES_PER_TRANSACTION) {
-      if (start > 0) await takeTurn?.(key.accountId);
-      const slice = filenames.slice(start, start + FILES_PER_TRANSACTION);
-      const change = { datasetId: key.id, filenames: slice, now: now(), isActivity: true, ...(author && { author }) };
+      if (start > 0) await takeTurn?.(key.accountId, performance.now() - beganAt);
+      beganAt = performance.now();
+      const end = start + FILES_PER_TRANSACTION;
+      const slice = filenames.slice(start, end);
+      // The last commit makes those before it durable too.
+      const options = { now: now(), isActivity: true, isDurable: end >= filenames.length };
+      const change = { datasetId: key.id, filenames: slice, ...options, ...(author && { author }) };
       const changed = await catalog.change(change, (group, stem) =>
         slice.filter((filename) => stemOf(filename) === stem).reduce(apply, group),
       );

@@ -1,4 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { AccountQueue } from './account-queue.js';
+
+/** An account whose last piece of work began longer ago waits for nothing. */
+const RECENT_MS = 1000;
 
 /**
  * Begins the work of accounts in turns: one piece in each turn of the event loop, from one account after the other. A piece
@@ -7,10 +11,26 @@ import { AccountQueue } from './account-queue.js';
  */
 export class AccountTurns {
   readonly #waiting = new AccountQueue();
+  readonly #nowMs: () => number;
+  readonly #wait: (ms: number) => Promise<unknown>;
+  /** When the last two accounts that took a turn did so, the latest at the end. */
+  readonly #latest = new Map<string, number>();
   #isTaken = false;
 
-  /** Resolves when the account may begin another piece of work: at once if none has begun in this turn of the loop. */
-  readonly take = async (accountId: string): Promise<void> => {
+  constructor({ nowMs = () => performance.now(), waitMs = (ms: number) => wait(ms) } = {}) {
+    this.#nowMs = nowMs;
+    this.#wait = waitMs;
+  }
+
+  /**
+   * Resolves when the account may begin another piece of work: at once if none has begun in this turn of the loop. With SQLite, a
+   * large write of one account goes before each of the small writes of another's request, unless it pauses between its pieces.
+   *
+   * @param tookMs of the piece before, for as long as which others go first if there are any
+   */
+  readonly take = async (accountId: string, tookMs = 0): Promise<void> => {
+    if (tookMs > 0 && this.#othersAreActive(accountId)) await this.#wait(tookMs);
+    this.#remember(accountId);
     if (!this.#isTaken) {
       this.#isTaken = true;
       setImmediate(() => this.#next());
@@ -18,6 +38,18 @@ export class AccountTurns {
     }
     await new Promise<void>((begin) => this.#waiting.add(accountId, begin));
   };
+
+  #othersAreActive(accountId: string): boolean {
+    const since = this.#nowMs() - RECENT_MS;
+    return [...this.#latest].some(([other, at]) => other !== accountId && at >= since);
+  }
+
+  #remember(accountId: string): void {
+    this.#latest.delete(accountId);
+    this.#latest.set(accountId, this.#nowMs());
+    const [oldest] = this.#latest.keys();
+    if (this.#latest.size > 2 && oldest !== undefined) this.#latest.delete(oldest);
+  }
 
   /** A callback that `setImmediate` is given within another one runs after the loop has looked for connections and timers. */
   #next(): void {

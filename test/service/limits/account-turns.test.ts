@@ -33,3 +33,19 @@ test('work that begins while none else does waits for nothing', async () => {
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
   }
 });
+
+test('work whose last piece took long waits for as long, if another account has begun some within a second', async () => {
+  let now = 0;
+  const waits: number[] = [];
+  const turns = new AccountTurns({ nowMs: () => now, waitMs: async (ms) => void waits.push(ms) });
+  await turns.take('a', 20);
+  await turns.take('a', 21);
+  for (const other of ['b', 'c']) await turns.take(other);
+  await turns.take('a', 22);
+  await turns.take('a');
+  now = 999;
+  await turns.take('a', 23);
+  now = 1001;
+  await turns.take('a', 24);
+  expect(waits).toEqual([22, 23]);
+});
