@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { COMBINATIONS, IS_QUICK, IS_WHOLE } from './test/harness/available.js';
+import { HANGS_AFTER_MS } from './test/harness/hangs-after.js';
 import { notToday, PARTS_OF_SLOW_TESTS } from './test/harness/slow-tests.js';
 
 /** Tests of the API, which run on every combination of database and blob store; on all but the default one, a part on each day. */
@@ -38,7 +39,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     // The default of a second is too short for a page on a busy machine.
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: HANGS_AFTER_MS } },
     projects: [
       {
         extends: true,

@@ -7,6 +7,7 @@ import { BASE_PATH } from '../../src/api/base-path.js';
 import * as media from '../fixtures/media.js';
 import { type Ended, startCommand, trainyard } from '../harness/command.js';
 import { folderWith } from '../harness/folder.js';
+import { HANGS_AFTER_MS } from '../harness/hangs-after.js';
 import { newRoot } from '../harness/mounting.js';
 import {
   documentsOf,
@@ -424,7 +425,7 @@ describe('a mount over HTTP', () => {
     running.process.kill('SIGINT');
     const ended = await Promise.race([
       running.ended,
-      new Promise<undefined>((resolve) => setTimeout(resolve, 60_000, undefined)),
+      new Promise<undefined>((resolve) => setTimeout(resolve, HANGS_AFTER_MS, undefined)),
     ]);
     running.process.kill('SIGKILL');
     expect(ended?.code).toBe(130);

@@ -90,5 +90,5 @@ test(
       await discardServer(server);
     }
   },
-  120_000 + KILLS * 10_000,
+  600_000 + KILLS * 10_000,
 );

@@ -71,7 +71,7 @@ async function attack(api: Api, signal: AbortSignal): Promise<{ ended: Promise<u
       await sendFile(server, to, path, signal).catch(() => {});
     }
   });
-  await eventually(() => busySeconds() > 1 || undefined, 60_000);
+  await eventually(() => busySeconds() > 1 || undefined);
   return { ended: Promise.all(connections) };
 }
 

@@ -8,7 +8,7 @@ import { contentOf, sha256 } from './contents.js';
 import { ABSENT, Ledger } from './ledger.js';
 
 /** Time for a poll or an event to show a change, lost connections and leases included. */
-const SHOWN_MS = 90_000;
+const SHOWN_MS = 180_000;
 
 /** The answers that a worker has seen about one of its datasets. */
 export interface Owed {
@@ -41,7 +41,7 @@ export class Load {
   }
 
   /** Waits until this many more requests are acknowledged. */
-  async progress(acknowledged: number, timeoutMs = 60_000): Promise<void> {
+  async progress(acknowledged: number, timeoutMs?: number): Promise<void> {
     const goal = this.acknowledged + acknowledged;
     await eventually(() => this.acknowledged >= goal || undefined, timeoutMs);
   }

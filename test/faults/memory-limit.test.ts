@@ -22,7 +22,6 @@ const where = 'refusal' in cgroup ? `, as /proc counts it: ${cgroup.refusal}` : 
 
 test.skipIf(process.platform !== 'linux')(
   `mixed load and large uploads stay within 1 GB with all processes${where}`,
-  { timeout: 300_000 },
   async () => {
     const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
     onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));

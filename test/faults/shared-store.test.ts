@@ -54,7 +54,7 @@ describe.skipIf(leftOut !== undefined)(
         const { status, body } = await at.status(id);
         expect(status).toBe(200);
         return body.status === 'UPLOADING' ? undefined : body;
-      }, 120_000);
+      });
     const readsOf = (key: string) => proxy.requests('GET', key);
 
     test('an upload that one instance was finalizing when it was killed is finalized by another', async () => {

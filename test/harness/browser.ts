@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
 import { IS_QUICK } from './available.js';
+import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { TestServer } from './server.js';
 
 /** Where Debian, other Linux distributions and macOS install Chromium. */
@@ -11,9 +12,6 @@ const EXECUTABLES = [
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
-
-/** For the browser and for a page on a busy machine. */
-const WAIT_MS = 60_000;
 
 const FLAGS = [
   // Chromium's own sandbox does not work as root, and the only pages that it loads are ours.
@@ -37,7 +35,7 @@ export function whyNoBrowser(): string | undefined {
 }
 
 export function startBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS, timeout: WAIT_MS });
+  return chromium.launch({ executablePath: executablePath ?? '', args: FLAGS, timeout: HANGS_AFTER_MS });
 }
 
 export interface Visit {
@@ -64,7 +62,7 @@ export async function visit(
 ): Promise<Visit> {
   const { token, path = '/', theme = 'light', width = 1280, height = 800 } = options;
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, acceptDownloads: true });
-  context.setDefaultTimeout(WAIT_MS);
+  context.setDefaultTimeout(HANGS_AFTER_MS);
   const page = await context.newPage();
   const browserErrors: string[] = [];
   page.on('pageerror', (error) => browserErrors.push(String(error)));

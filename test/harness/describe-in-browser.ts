@@ -23,7 +23,6 @@ interface Setup {
   readonly start?: () => Promise<TestServer>;
   /** Why the tests can't run on this machine, apart from a missing browser. */
   readonly whyNot?: string | undefined;
-  readonly timeoutMs?: number;
 }
 
 type Tests = (site: Site) => void;
@@ -34,14 +33,14 @@ type Tests = (site: Site) => void;
  */
 export function describeInBrowser(title: string, ...rest: [Tests] | [Setup, Tests]): void {
   const [setup, tests] = rest.length === 1 ? [{}, rest[0]] : rest;
-  const { start = () => startServer({ 'caption-grace-seconds': 0 }), whyNot, timeoutMs = 60_000 }: Setup = setup;
+  const { start = () => startServer({ 'caption-grace-seconds': 0 }), whyNot }: Setup = setup;
   const leftOut = whyNoBrowser() ?? whyNot;
   describe.skipIf(leftOut !== undefined)(leftOut === undefined ? title : `${title}, left out: ${leftOut}`, () => {
     const site = new Site();
     beforeAll(async () => {
       [site.browser, site.server] = await Promise.all([startBrowser(), start()]);
       site.api = await site.server.api();
-    }, timeoutMs);
+    });
     afterAll(async () => {
       await site.browser?.close();
       await discardServer(site.server);

@@ -14,7 +14,7 @@ export class Follower {
     this.#running = this.#run(id, options);
   }
 
-  /** Waits until the dataset of the latest event matches. @throws Error after `timeoutMs`, by default a minute */
+  /** Waits until the dataset of the latest event matches. @throws Error after `timeoutMs` */
   async sees(isSo: (dataset: WireDataset) => boolean, timeoutMs?: number): Promise<void> {
     await eventually(() => (this.#last !== undefined && isSo(this.#last)) || undefined, timeoutMs).catch((cause) => {
       throw new Error(`The last event was ${JSON.stringify(this.#last)}`, { cause });

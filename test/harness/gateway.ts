@@ -47,13 +47,11 @@ export async function startGateway(): Promise<Gateway> {
       { stdio: 'ignore' },
     );
     running = { child, exited: once(child, 'exit') };
-    await eventually(
-      () =>
-        fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) }).then(
-          (response) => response.ok || undefined,
-          () => undefined,
-        ),
-      60_000,
+    await eventually(() =>
+      fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2000) }).then(
+        (response) => response.ok || undefined,
+        () => undefined,
+      ),
     );
   };
   await start();

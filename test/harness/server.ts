@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openCatalog } from '../../src/storage/catalog/open-catalog.js';
 import { Api } from './api.js';
+import { HANGS_AFTER_MS } from './hangs-after.js';
 import type { World } from './world.js';
 
 /** The built command, as `npm start` runs it. */
@@ -154,7 +155,7 @@ export async function discardServer(server: TestServer | undefined): Promise<voi
 /** Polls until the answer is not `undefined`. @throws Error after `timeoutMs` */
 export async function eventually<T>(
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 60_000,
+  timeoutMs = HANGS_AFTER_MS,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

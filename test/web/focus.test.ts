@@ -3,8 +3,6 @@ import { expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { describeInBrowser } from '../harness/describe-in-browser.js';
 
-const soon = { timeout: 60_000 };
-
 /** Clicks the button as a keyboard does. */
 async function press(page: Page, name: string | RegExp, within = 'body'): Promise<void> {
   await page.locator(within).getByRole('button', { name, exact: true }).first().focus();
@@ -22,7 +20,7 @@ function focused(page: Page): Promise<string> {
 }
 
 async function expectFocus(page: Page, pattern: RegExp): Promise<void> {
-  await expect.poll(() => focused(page), soon).toMatch(pattern);
+  await expect.poll(() => focused(page)).toMatch(pattern);
 }
 
 describeInBrowser('the focus of a keyboard', (site) => {
@@ -33,14 +31,14 @@ describeInBrowser('the focus of a keyboard', (site) => {
     const links = page.getByRole('list', { name: 'Links to this dataset' }).getByRole('listitem');
     for (const count of [1, 2]) {
       await press(page, 'Create a link');
-      await expect.poll(() => links.count(), soon).toBe(count);
+      await expect.poll(() => links.count()).toBe(count);
       await expectFocus(page, /^button Create a link/);
     }
     await press(page, /^Revoke the link/);
-    await expect.poll(() => links.count(), soon).toBe(1);
+    await expect.poll(() => links.count()).toBe(1);
     await expectFocus(page, /^li ty_/);
     await press(page, /^Revoke the link/);
-    await expect.poll(() => links.count(), soon).toBe(0);
+    await expect.poll(() => links.count()).toBe(0);
     await expectFocus(page, /^dialog Share shared wagons/);
     await press(page, 'Done');
     await expectFocus(page, /^button Share the dataset/);

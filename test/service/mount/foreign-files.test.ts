@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Ended, startCommand } from '../../harness/command.js';
+import { HANGS_AFTER_MS } from '../../harness/hangs-after.js';
 import { leaveStaging, mountedIn, newRoot } from '../../harness/mounting.js';
 import { type ScriptedService, startScriptedService } from '../../harness/scripted-service.js';
 
@@ -23,7 +24,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
   const running = startCommand(args, {
     env: { TRAINYARD_URL: service.url, TRAINYARD_TOKEN: 'x', HOME: '/nowhere', ...env },
   });
-  const timer = setTimeout(() => running.process.kill('SIGKILL'), 60_000);
+  const timer = setTimeout(() => running.process.kill('SIGKILL'), HANGS_AFTER_MS);
   return running.ended.finally(() => clearTimeout(timer));
 }
 const mount = (...flags: string[]) => run(['mount', 'railway', '--into', root, ...flags]);

@@ -25,7 +25,7 @@ async function start(): Promise<TestServer> {
 
 const smallOf = (page: Page, name: string) => cardOf(page, name).getByRole('button', { name: /^Compare with/ });
 
-describeInBrowser('ten thousand pairs with controls', { start, timeoutMs: 180_000 }, (site) => {
+describeInBrowser('ten thousand pairs with controls', { start }, (site) => {
   test('read the names of the controls once, render few at a time, and follow changes', async () => {
     const { api } = site;
     expect((await api.json('PATCH', `/${control}`, { role: 'control' })).status).toBe(200);

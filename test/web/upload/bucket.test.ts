@@ -27,46 +27,42 @@ async function start(): Promise<TestServer> {
 // Registered outside the group, so that it runs after the server has stopped.
 afterAll(() => world?.discard());
 
-describeInBrowser(
-  'the page with presigned uploads to a bucket',
-  { start, whyNot: whyNoS3(), timeoutMs: 300_000 },
-  (site) => {
-    test('uploads files directly to the bucket, with the CORS rule of the documentation', async () => {
-      const { bucket } = newPlace();
-      await newClient().send(
-        new PutBucketCorsCommand({
-          Bucket: bucket,
-          CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] },
-        }),
-      );
-      const id = await site.api.newDataset();
-      const { page, context, browserErrors } = await site.open(`/datasets/${id}`);
-      const straight: string[] = [];
-      context.on('request', (request) => {
-        if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
-      });
-      const buffer = await media.jpeg();
-      await page.locator('input[type=file]:not([webkitdirectory])').setInputFiles([
-        { name: 'a.jpg', mimeType: 'image/jpeg', buffer },
-        { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a caption') },
-      ]);
-      await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
-      expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
-      await page.getByText('READY').first().waitFor();
-      expect(browserErrors).toEqual([]);
+describeInBrowser('the page with presigned uploads to a bucket', { start, whyNot: whyNoS3() }, (site) => {
+  test('uploads files directly to the bucket, with the CORS rule of the documentation', async () => {
+    const { bucket } = newPlace();
+    await newClient().send(
+      new PutBucketCorsCommand({
+        Bucket: bucket,
+        CORSConfiguration: { CORSRules: [documentedRule(site.server.url)] },
+      }),
+    );
+    const id = await site.api.newDataset();
+    const { page, context, browserErrors } = await site.open(`/datasets/${id}`);
+    const straight: string[] = [];
+    context.on('request', (request) => {
+      if (request.method() === 'PUT') straight.push(new URL(request.url()).origin);
     });
+    const buffer = await media.jpeg();
+    await page.locator('input[type=file]:not([webkitdirectory])').setInputFiles([
+      { name: 'a.jpg', mimeType: 'image/jpeg', buffer },
+      { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('a caption') },
+    ]);
+    await eventually(async () => ((await site.api.status(id)).body.status === 'READY' ? true : undefined));
+    expect(straight).toEqual(Array(2).fill(new URL(world.env.TEST_S3_ENDPOINT!).origin));
+    await page.getByText('READY').first().waitFor();
+    expect(browserErrors).toEqual([]);
+  });
 
-    test('replaces a file with one of another extension, unless the service rejects what is in the bucket', async () => {
-      const id = await site.api.newDataset();
-      await site.api.upload(id, 'a.txt', 'a caption');
-      await site.api.upload(id, 'a.jpg', media.damaged.html());
-      const { page, browserErrors } = await site.open(`/datasets/${id}/fitness`);
-      await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
-      await failureOf(page, 'a.png').getByText('a.jpg was not replaced.').waitFor();
-      await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: await media.png() });
-      await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
-      expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
-      expect(browserErrors).toEqual([]);
-    });
-  },
-);
+  test('replaces a file with one of another extension, unless the service rejects what is in the bucket', async () => {
+    const id = await site.api.newDataset();
+    await site.api.upload(id, 'a.txt', 'a caption');
+    await site.api.upload(id, 'a.jpg', media.damaged.html());
+    const { page, browserErrors } = await site.open(`/datasets/${id}/fitness`);
+    await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: media.damaged.html() });
+    await failureOf(page, 'a.png').getByText('a.jpg was not replaced.').waitFor();
+    await replaceFile(page, 'a.jpg', { name: 'any.png', buffer: await media.png() });
+    await page.getByRole('heading', { name: 'Fit to train', exact: true }).waitFor();
+    expect(await site.api.filenames(id)).toEqual(['a.png', 'a.txt']);
+    expect(browserErrors).toEqual([]);
+  });
+});

@@ -204,7 +204,7 @@ describeInBrowser('uploads with faults', (site) => {
     await proxy.goAway();
     await dockOf(page).getByText('Waiting for the network').waitFor();
     await proxy.comeBack();
-    await dockOf(page).getByText('2 files uploaded').waitFor({ timeout: 60_000 });
+    await dockOf(page).getByText('2 files uploaded').waitFor();
     expect(puts()).toHaveLength(2);
     const manifest = (await site.api.manifest(id)).body;
     expect(manifest.status).toBe('READY');
