@@ -13,7 +13,8 @@ import {
   type Transaction,
 } from './database.js';
 import type { Schema } from './schema.js';
-import { sendPipelined, withoutNul } from './send-pipelined.js';
+import { sendPipelined } from './send-pipelined.js';
+import { withoutNul } from './without-nul.js';
 
 const MIN_VERSION = 15;
 const DEFAULT_POOL_SIZE = 10;

@@ -1,5 +1,6 @@
 import type { Compilable } from 'kysely';
 import { TimeSlice } from '../time-slice.js';
+import { withoutNul } from './without-nul.js';
 
 /** To make and send the statements of a change of fifty thousand files takes seconds. Other requests are served in between. */
 const MAX_SLICE_MS = 10;
@@ -25,15 +26,6 @@ export async function sendPipelined<Answer>(
     sent.push(answer);
   }
   return allSettled(sent);
-}
-
-/**
- * Replaces NUL, which text in Postgres can't hold (https://www.postgresql.org/docs/current/datatype-character.html), and at
- * which the SQLite driver cuts a text off. No stored name has a control character, so a search with another control character
- * finds nothing either.
- */
-export function withoutNul(value: unknown): unknown {
-  return typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\u0001') : value;
 }
 
 /** As `Promise.all`, but waits for all promises. Throws the first error, which makes the later statements fail too. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite';
 import type { SqliteStatement } from 'kysely';
 import { ServiceError } from '../../dataset/errors.js';
-import { withoutNul } from './send-pipelined.js';
+import { withoutNul } from './without-nul.js';
 
 /** The catalog has a few dozen statements, and bulk inserts of different lengths add more. */
 const MAX_CACHED_STATEMENTS = 200;
