@@ -4,6 +4,7 @@ import { ERROR_NUMBERS, type WireErrorCode } from '../api/error-codes.js';
 import type { WireErrorBody } from '../api/schemas.js';
 import { type FieldProblem, hasErrno, ServiceError } from '../dataset/errors.js';
 import { PreconditionFailed } from '../dataset/write-condition.js';
+import { escapeOf } from '../json-text.js';
 import { withoutTokens } from '../service/audit/without-tokens.js';
 import { BlobChanged } from '../storage/blobs/blobs.js';
 import { databaseError } from '../storage/database/database.js';
@@ -60,10 +61,6 @@ function shown(message: string): string {
   return text.length <= MAX_MESSAGE_LENGTH
     ? text
     : `${text.slice(0, MAX_MESSAGE_LENGTH).replace(/\p{Surrogate}$/u, '')}…`;
-}
-
-function escapeOf(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** The response for any error thrown while a request was served; unexpected errors become `internal`. */

@@ -26,7 +26,11 @@ const PAGES = {
  */
 export async function registerWeb(app: App, { uploadOrigin }: { uploadOrigin: string | undefined }): Promise<void> {
   const policies = { 'index.html': policyOf(uploadOrigin), 'docs/index.html': DOCS_POLICY };
-  app.addHook('onRequest', async (_request, reply) => void reply.headers(HEADERS));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(HEADERS);
+    // Only GET has ranges (RFC 9110, section 14.2), and the library answers HEAD with 206.
+    if (request.method === 'HEAD') delete request.headers.range;
+  });
   // Without a build, only the API is served.
   if (!existsSync(FOLDER)) return;
   await app.register(statics, {

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import * as media from '../fixtures/media.js';
 import { ONLY_PROGRESS, startCommand, trainyard } from '../harness/command.js';
 import { folderWith, pairsOf } from '../harness/folder.js';
+import { HANGS_AFTER_MS } from '../harness/hangs-after.js';
 import { discardServer, eventually, startServer } from '../harness/server.js';
 
 const RAILWAY = fileURLToPath(new URL('../../examples/railway', import.meta.url));
@@ -148,7 +149,7 @@ describe('reading a folder', () => {
     const folder = await folderWith({ 'é.txt': 'x', 'e\u0301.txt': 'y', 'é.jpg': await media.jpeg() });
     const { json, code } = await trainyard(['check', '--json', folder]);
     expect([code, json().errors]).toEqual([1, [expect.objectContaining({ code: 'SAME_NAME', filename: 'é.txt' })]]);
-    expect(json().errors[0].message).toMatch(/\\u\{e9\}\.txt.*e\\u\{301\}\.txt|e\\u\{301\}\.txt.*\\u\{e9\}\.txt/);
+    expect(json().errors[0].message).toMatch(/\\u00e9\.txt.*e\\u0301\.txt|e\\u0301\.txt.*\\u00e9\.txt/);
     const other = await folderWith({ 'a.txt': 'x' });
     const same = await trainyard(['check', '--json', await folderWith({ 'a.txt': 'x' }), other]);
     expect(codesOf(same.json().errors)).toContain('a.txt SAME_NAME');
@@ -175,7 +176,7 @@ describe('reading a folder', () => {
     const { errors } = await noticesIn(folder);
     expect(errors).toEqual(['a\u0007.jpg INVALID_NAME', 'a\\b.jpg INVALID_NAME', 'caf\ufffd.jpg INVALID_NAME']);
     const { stdout } = await trainyard(['check', folder]);
-    expect(stdout).toContain('- a\\u{1b}[2J.md is not an image');
+    expect(stdout).toContain('- a\\u001b[2J.md is not an image');
     expect(stdout).not.toMatch(/[\u0007\u001b]/);
   });
 
@@ -205,7 +206,7 @@ describe('reading a folder', () => {
       const status = await readFile(`/proc/${running.process.pid}/status`, 'utf8').catch(() => '');
       peakMegabytes = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? peakMegabytes * 1024) / 1024;
       return Promise.race([ended, Promise.resolve(undefined)]);
-    }, 150_000);
+    }, 2 * HANGS_AFTER_MS);
     const { code, json } = await running.ended;
     expect([code, json().files.length]).toEqual([0, 10_000]);
     expect(peakMegabytes).toBeGreaterThan(50);

@@ -58,7 +58,7 @@ describe('the history on the command line', () => {
         'wagons, revision 1 to 2: 1 file added, 1 changed',
         '+ blue.txt  12 bytes',
         '~ red.txt  20 bytes to 26 bytes',
-        '    a [-red-]{+rusty+} wagon, at dusk{+\\u{1b}[2J+}',
+        '    a [-red-]{+rusty+} wagon, at dusk{+\\u001b[2J+}',
         '',
       ],
     ]);

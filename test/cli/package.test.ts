@@ -130,6 +130,8 @@ describe('the package that the service serves', () => {
     expect(unchanged.stdout).toMatch(/^HTTP\/1\.1 304/);
     const part = await fetch(url, { headers: { range: 'bytes=10-19' } });
     expect([part.status, Buffer.from(await part.arrayBuffer())]).toEqual([206, bytes.subarray(10, 20)]);
+    const headOfPart = await fetch(url, { method: 'HEAD', headers: { range: 'bytes=10-19' } });
+    expect([headOfPart.status, headOfPart.headers.get('content-length')]).toEqual([200, String(bytes.length)]);
     const versioned = await fetch(`${server.url}/cli-${packageVersion()}.tgz`);
     expect(versioned.headers.get('cache-control')).toContain('immutable');
     expect(Buffer.from(await versioned.arrayBuffer()).equals(bytes)).toBe(true);

@@ -4,8 +4,9 @@ import { basename, dirname, join, resolve, sep } from 'node:path';
 import { hasErrno, ServiceError } from '../../dataset/errors.js';
 import { extensionOf, mediaTypeOf } from '../../dataset/media.js';
 import { parseFilename } from '../../dataset/names.js';
+import { escapeOf } from '../../json-text.js';
 import { CommandError, EXIT } from '../terminal/exit-codes.js';
-import { errorMessage, escaped, printable } from '../terminal/text.js';
+import { errorMessage, printable } from '../terminal/text.js';
 
 /** A local file that a dataset could take. */
 export interface LocalFile {
@@ -169,7 +170,7 @@ function withoutDuplicates(files: readonly LocalFile[]): { unique: LocalFile[]; 
 
 /** Escapes characters beyond ASCII, since two Unicode forms of a name look the same. */
 function spelled(path: string): string {
-  return printable(path).replace(/[^ -~]/gu, escaped);
+  return printable(path).replace(/[^ -~]/gu, escapeOf);
 }
 
 function folderNotice(name: string): Notice {

@@ -1,3 +1,5 @@
+import { escapeOf } from '../../json-text.js';
+
 /** Characters that move the cursor, clear the screen, set the clipboard, or show a text in another order than it has. */
 const UNSAFE = /\p{Cc}|\p{Bidi_Control}|[\u2028\u2029]/gu;
 
@@ -7,7 +9,7 @@ const MAX_PRINTED_LENGTH = 4096;
 /** Makes a text from a server or a file name safe to print: one line without control characters. */
 export function printable(text: string): string {
   const isLong = text.length > MAX_PRINTED_LENGTH;
-  return `${text.slice(0, MAX_PRINTED_LENGTH).replace(UNSAFE, escaped)}${isLong ? '…' : ''}`;
+  return `${text.slice(0, MAX_PRINTED_LENGTH).replace(UNSAFE, escapeOf)}${isLong ? '…' : ''}`;
 }
 
 /** Makes lines safe to print; keeps the line ends, and with `hasColours` the colours of `painterOf`. */
@@ -15,13 +17,8 @@ export function printableLines(lines: string, { hasColours = false } = {}): stri
   const kept = hasColours ? /(\n|\u001b\[(?:[12]|22|3\d)m)/ : /(\n)/;
   return lines
     .split(kept)
-    .map((part, index) => (index % 2 === 1 ? part : part.replace(UNSAFE, escaped)))
+    .map((part, index) => (index % 2 === 1 ? part : part.replace(UNSAFE, escapeOf)))
     .join('');
-}
-
-/** The escape of a character in JavaScript: `\u{1b}`. */
-export function escaped(character: string): string {
-  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
 }
 
 /** The message of an error; another thrown value as text. */

@@ -2,6 +2,7 @@ import { appendFile, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
 import { withoutTokens } from './without-tokens.js';
+import { escapeOf } from '../../json-text.js';
 
 /** Lines that wait for the disk; later ones are lost, and counted. */
 const MAX_WAITING_LINES = 10_000;
@@ -122,7 +123,6 @@ async function sizeOf(path: string): Promise<number> {
 
 /** Characters that control a terminal or the direction of text are escaped. */
 function lineOf(entry: AuditEntry): string {
-  const escapeOf = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   const json = withoutTokens(JSON.stringify(entry));
-  return `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) => found.split('').map(escapeOf).join(''))}\n`;
+  return `${json.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeOf)}\n`;
 }

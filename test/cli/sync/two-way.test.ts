@@ -100,7 +100,7 @@ describe('push', () => {
     const { code, stdout, stderr } = await run('push', folder);
     expect(code).toBe(73);
     expect(stdout).toContain('✗ 01.txt is in conflict');
-    expect(stdout).toContain('  - of the folder\n  + of the page \\u{202e}\n');
+    expect(stdout).toContain('  - of the folder\n  + of the page \\u202e\n');
     expect(stdout).not.toContain('first line');
     expect(stderr).toMatch(/1 file is in conflict and was left alone: 01\.txt\. .* add --ours; .* add --theirs\./);
     expect(await inDataset(id, '01.txt')).toContain('of the page');
