@@ -157,7 +157,7 @@ export async function openApp(config: Config, logger: Logger) {
     make: (image, options) => pool.thumbnail({ ...image, maxPixels: THUMBNAIL_PIXELS }, options),
     atOnce: THUMBNAILS_PER_PROCESS * pool.size,
   });
-  const history = new HistoryService(dependencies, { datasets, downloads });
+  const history = new HistoryService(dependencies, datasets);
   const webhooks = openWebhooks(dependencies, {
     database: openedCatalog.database,
     allow: config.webhookAllow,

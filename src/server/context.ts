@@ -83,6 +83,8 @@ export interface RouteContext extends ServerDependencies, ServerOptions {
     admit(accountId: string, files: number, response: ServerResponse): void;
     hold(accountId: string, files: number): () => void;
   };
+  /** Limits the pages of answers that clients have not read yet, as `UnsentAnswers` does. */
+  readonly unsentAnswers: { hold(response: ServerResponse, page: { accountId: string; bytes: number }): void };
   /** Runs large batches of upload links one at a time, of one account after the other. */
   readonly batchInTurn: InPieces;
   /** The effective limit of connections. */

@@ -19,7 +19,7 @@ import { bufferedBodyBytes, parseJsonBody, readBody, releaseBody, SMALL_BODY_BYT
 import { limitConnections } from './limits/connections.js';
 import { FailedLogins } from './limits/failed-logins.js';
 import { FilesInFlight } from './limits/files-in-flight.js';
-import { limitUnsentAnswers } from './limits/unsent-answers.js';
+import { countUnsentAnswers, UnsentAnswers } from './limits/unsent-answers.js';
 import { registerAccountRoutes } from './routes/account.js';
 import { registerBulkRoutes } from './routes/bulk.js';
 import { registerDatasetRoutes } from './routes/datasets.js';
@@ -104,11 +104,14 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   endStalledResponses(app);
   const { drain, stopping } = registerDrain(app);
   const connections = limitConnections(app, limits.maxConnections);
-  const unsentAnswers = limitUnsentAnswers(app);
+  const unsentAnswers = new UnsentAnswers();
+  countUnsentAnswers(app, unsentAnswers);
   metrics.gauge('trainyard_connections', 'Open connections.', () => connections.open());
   metrics.gauge('trainyard_body_memory_bytes', 'JSON bodies of requests that are not answered yet.', bufferedBodyBytes);
-  metrics.gauge('trainyard_unsent_answer_bytes', 'Large answers that clients have not read yet.', () =>
-    unsentAnswers.bytes(),
+  metrics.gauge(
+    'trainyard_unsent_answer_bytes',
+    'Large answers that clients have not read yet.',
+    () => unsentAnswers.bytes,
   );
   metrics.limits({ ...limits, maxConnections: connections.max });
   const failedLogins = new FailedLogins(limits.failedLoginsPerSecond);
@@ -116,7 +119,7 @@ export async function createServer(dependencies: ServerDependencies, options: Se
   const filesInFlight = new FilesInFlight();
   metrics.gauge('trainyard_files_in_flight', 'Files of archives and batches in flight.', () => filesInFlight.total);
   const { run: batchInTurn } = new LargeWork();
-  const limiting = { maxConnections, failedLogins, filesInFlight, batchInTurn };
+  const limiting = { maxConnections, failedLogins, filesInFlight, unsentAnswers, batchInTurn };
   const context: RouteContext = { ...dependencies, ...options, ...limiting, stopping };
   onceAnswered(app, (request, reply) => {
     releaseBody(request);

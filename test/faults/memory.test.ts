@@ -92,3 +92,45 @@ test('large batches of upload links take turns, and a bounded amount of memory',
   expect(new Set(statuses)).toEqual(new Set([200, 429]));
   expect(peakMegabytes(server)).toBeLessThan(500);
 });
+
+test('texts of the largest captions and archives of them take a bounded amount of memory, read or not', async () => {
+  const id = await api.newDataset();
+  // JSON has six bytes for each of its characters.
+  const text = '\u0001'.repeat(65_530);
+  const filenames = Array.from({ length: 190 }, (_, i) => `${i}.txt`);
+  for (const revision of ['before', 'after']) {
+    for (let first = 0; first < filenames.length; first += 38) {
+      const captions = filenames.slice(first, first + 38).map((filename) => ({ filename, text: text + revision }));
+      expect((await api.json('PUT', `/${id}/captions`, { captions })).status).toBe(200);
+    }
+  }
+  const statuses = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const response = await api.raw('GET', `/${id}/revisions/diff?from=1&to=2&limit=1000`);
+      for await (const _ of response.body!);
+      return response.status;
+    }),
+  );
+  expect(new Set(statuses)).toEqual(new Set([200]));
+  await leaveUnread(200, 'POST', `/${id}/captions`, JSON.stringify({ filenames }));
+  await leaveUnread(300, 'GET', `/${id}/zip`);
+  expect(peakMegabytes(server)).toBeLessThan(500);
+});
+
+/** Sends a request on each of many connections, and reads the answer of one more only. */
+async function leaveUnread(connections: number, method: string, path: string, body = ''): Promise<void> {
+  const url = new URL(`${api.url}${BASE_PATH}${path}`);
+  const headers = { Authorization: `Bearer ${api.token}`, 'Content-Type': 'application/json' };
+  const clients: Socket[] = [];
+  for (let i = 0; i < connections; i++) {
+    const client = connect(Number(url.port), url.hostname).pause();
+    // The server resets those that have waited for longest.
+    client.on('error', () => {});
+    await once(client, 'connect');
+    client.write(headOf(method, url, { ...headers, 'Content-Length': body.length }) + body);
+    clients.push(client);
+  }
+  const read = await fetch(url, { method, headers, ...(body !== '' && { body }) });
+  expect((await read.arrayBuffer()).byteLength).toBeGreaterThan(190 * 65_000);
+  for (const client of clients) client.destroy();
+}

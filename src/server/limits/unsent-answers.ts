@@ -9,52 +9,81 @@ const LARGE_BYTES = 64 * 1024;
 const MAX_BYTES_OF_ACCOUNT = 128 * 1024 * 1024;
 const MAX_BYTES = 256 * 1024 * 1024;
 
-interface UnsentAnswer {
-  readonly response: ServerResponse;
+interface Unsent {
   readonly accountId: string;
   readonly bytes: number;
 }
 
 /**
- * Limits the memory of answers that were made as a whole and wait for their clients to read them. Beyond it, the connection
- * whose answer has waited for longest is reset: of the account that has reached its limit, or else of the one that holds most.
+ * Limits the memory of answers that wait for their clients to read them: of those that were made as a whole, and of the
+ * pages of those that are made page by page. Beyond it, the connection whose answer or page has waited for longest is reset: of
+ * the account that has reached its limit, or else of the one that holds most.
  */
-export function limitUnsentAnswers(app: App): { bytes: () => number } {
+export class UnsentAnswers {
   /** In the order in which they were made. */
-  const answers = new Set<UnsentAnswer>();
-  const ofAccounts = new Map<string, number>();
-  let total = 0;
-  const add = (accountId: string, bytes: number) => {
-    const sum = (ofAccounts.get(accountId) ?? 0) + bytes;
-    if (sum === 0) ofAccounts.delete(accountId);
-    else ofAccounts.set(accountId, sum);
-    total += bytes;
-  };
-  const remove = (answer: UnsentAnswer) => {
-    if (answers.delete(answer)) add(answer.accountId, -answer.bytes);
-  };
-  const endOldestOf = (accountId: string) => {
-    for (const answer of answers) {
+  readonly #answers = new Map<ServerResponse, Unsent>();
+  /** Those that are removed when they close. */
+  readonly #known = new WeakSet<ServerResponse>();
+  readonly #ofAccounts = new Map<string, number>();
+  #total = 0;
+
+  /** The bytes of all such answers. */
+  get bytes(): number {
+    return this.#total;
+  }
+
+  /** Counts what of an answer is not sent, instead of what was counted before, until the response is closed. */
+  hold(response: ServerResponse, { accountId, bytes }: Unsent): void {
+    if (response.destroyed) return;
+    if (!this.#known.has(response)) {
+      this.#known.add(response);
+      onceClosed(response, () => this.#remove(response));
+    }
+    this.#remove(response);
+    if (bytes === 0) return;
+    while (this.#ofAccounts.has(accountId) && this.#bytesOf(accountId) + bytes > MAX_BYTES_OF_ACCOUNT) {
+      this.#endOldestOf(accountId);
+    }
+    while (this.#ofAccounts.size > 0 && this.#total + bytes > MAX_BYTES) {
+      const [most] = [...this.#ofAccounts].reduce((one, other) => (other[1] > one[1] ? other : one));
+      this.#endOldestOf(most);
+    }
+    this.#answers.set(response, { accountId, bytes });
+    this.#add(accountId, bytes);
+  }
+
+  #bytesOf(accountId: string): number {
+    return this.#ofAccounts.get(accountId) ?? 0;
+  }
+
+  #add(accountId: string, bytes: number): void {
+    const sum = this.#bytesOf(accountId) + bytes;
+    if (sum === 0) this.#ofAccounts.delete(accountId);
+    else this.#ofAccounts.set(accountId, sum);
+    this.#total += bytes;
+  }
+
+  #remove(response: ServerResponse): void {
+    const answer = this.#answers.get(response);
+    if (answer === undefined) return;
+    this.#answers.delete(response);
+    this.#add(answer.accountId, -answer.bytes);
+  }
+
+  #endOldestOf(accountId: string): void {
+    for (const [response, answer] of this.#answers) {
       if (answer.accountId !== accountId) continue;
-      remove(answer);
-      answer.response.socket?.resetAndDestroy();
+      this.#remove(response);
+      response.socket?.resetAndDestroy();
       return;
     }
-  };
-  app.addHook('onSend', async ({ accountId = '' }, { raw: response }, payload) => {
+  }
+}
+
+/** Counts the answers of an app that were made as a whole. */
+export function countUnsentAnswers(app: App, answers: UnsentAnswers): void {
+  app.addHook('onSend', async ({ accountId = '' }, { raw }, payload) => {
     const bytes = typeof payload === 'string' || Buffer.isBuffer(payload) ? payload.length : 0;
-    if (bytes < LARGE_BYTES || response.destroyed) return;
-    while (ofAccounts.has(accountId) && (ofAccounts.get(accountId) ?? 0) + bytes > MAX_BYTES_OF_ACCOUNT) {
-      endOldestOf(accountId);
-    }
-    while (ofAccounts.size > 0 && total + bytes > MAX_BYTES) {
-      const [most] = [...ofAccounts].reduce((one, other) => (other[1] > one[1] ? other : one));
-      endOldestOf(most);
-    }
-    const answer = { response, accountId, bytes };
-    answers.add(answer);
-    add(accountId, bytes);
-    onceClosed(response, () => remove(answer));
+    if (bytes >= LARGE_BYTES) answers.hold(raw, { accountId, bytes });
   });
-  return { bytes: () => total };
 }

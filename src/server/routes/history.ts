@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import {
   type WireRevision,
-  type WireRevisionDiff,
   wireRestored,
   wireRevision,
   wireRevisionDiff,
@@ -19,17 +18,20 @@ import {
 import { ServiceError } from '../../dataset/errors.js';
 import { mapInPieces } from '../../pieces.js';
 import type { RevisionView } from '../../service/history/revision-manifests.js';
-import type { DifferenceWithTexts, RevisionDifference } from '../../service/history/revision-difference.js';
 import { authorOf } from '../author.js';
 import type { App, RouteContext } from '../context.js';
 import { routesTagged } from '../docs.js';
 import { largeJsonOf, sendJson } from '../limits/large-json.js';
 import { fileToWire, timeOf } from '../to-wire.js';
+import { differenceTexts } from './download/difference-texts.js';
+import { sendJsonPages } from './download/json-pages.js';
 
 const route = routesTagged('history');
 
 /** Routes to read, restore and pin the revisions of a dataset. */
-export function registerHistoryRoutes(app: App, { history, accounts, limits }: RouteContext): void {
+export function registerHistoryRoutes(app: App, context: RouteContext): void {
+  const { history, downloads, accounts, limits, filesInFlight } = context;
+
   app.get(
     '/:id/revisions',
     route('List the kept revisions, newest first', {
@@ -54,10 +56,12 @@ export function registerHistoryRoutes(app: App, { history, accounts, limits }: R
       response: { 200: wireRevisionDiff },
       errors: ['revision_not_found'],
     }),
-    async (request) => {
+    async (request, reply) => {
       const { from, to, limit, after = '' } = request.query;
       const query = { from, to, limit, after: after.normalize('NFC') };
-      return { from, to, ...differenceToWire(await history.difference(keyOf(request), query)) };
+      const difference = await history.difference(keyOf(request), query);
+      filesInFlight.admit(request.accountId, difference.files.length, reply.raw);
+      return sendJsonPages(reply, differenceTexts(downloads, query, difference), context);
     },
   );
 
@@ -162,27 +166,5 @@ function revisionToWire(revision: RevisionView, { grant }: Pick<FastifyRequest, 
     ready: isReady,
     is_latest: revision.isLatest,
     pinned: pin && { at: timeOf(pin.at), by: pin.by, note: pin.note },
-  };
-}
-
-function differenceToWire({ total, files, isLast }: RevisionDifference): Omit<WireRevisionDiff, 'from' | 'to'> {
-  const added: WireRevisionDiff['added'] = [];
-  const removed: WireRevisionDiff['removed'] = [];
-  const changed: WireRevisionDiff['changed'] = [];
-  for (const { filename, from, to, ...texts } of files) {
-    if (from !== undefined && to !== undefined) {
-      changed.push({ filename, from: fileToWire(from), to: fileToWire(to), ...changedTexts(texts) });
-    } else if (to !== undefined)
-      added.push({ ...fileToWire(to), ...(texts.toText !== undefined && { text: texts.toText }) });
-    else if (from !== undefined)
-      removed.push({ ...fileToWire(from), ...(texts.fromText !== undefined && { text: texts.fromText }) });
-  }
-  return { total, added, removed, changed, next_after: isLast ? null : (files.at(-1)?.filename ?? null) };
-}
-
-function changedTexts({ fromText, toText }: Pick<DifferenceWithTexts, 'fromText' | 'toText'>) {
-  return {
-    ...(fromText !== undefined && { from_text: fromText }),
-    ...(toText !== undefined && { to_text: toText }),
   };
 }

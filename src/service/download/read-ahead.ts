@@ -14,6 +14,12 @@ const SMALL_BYTES = 256 * 1024;
 const MAX_AHEAD_BYTES = 1024 * 1024;
 const MAX_AHEAD_FILES = 64;
 
+/** Shared by all archives: what is read ahead stays in memory while the client of an archive does not read. */
+const AHEAD_BUDGET_BYTES = 32 * 1024 * 1024;
+
+/** Archives that are being sent. */
+let archives = 0;
+
 /**
  * Yields files in order with their bytes, reading small ones ahead. The caller must read the bytes of a file to their end
  * before it requests the next file. Throws if `read` fails, or if a file does not have its recorded size:
@@ -26,10 +32,11 @@ export async function* readAhead<F extends ArchivedFile>(
   const ahead = new Map<F, Promise<Buffer[]>>();
   let [next, aheadBytes] = [0, 0];
   const startReads = () => {
+    const maxBytes = Math.min(MAX_AHEAD_BYTES, AHEAD_BUDGET_BYTES / archives);
     for (; next < files.length; next++) {
       const file = files[next]!;
       if (file.upload.sizeBytes > SMALL_BYTES) continue;
-      if (aheadBytes + file.upload.sizeBytes > MAX_AHEAD_BYTES || ahead.size === MAX_AHEAD_FILES) return;
+      if (aheadBytes + file.upload.sizeBytes > maxBytes || ahead.size === MAX_AHEAD_FILES) return;
       aheadBytes += file.upload.sizeBytes;
       const bytes = readWhole(file, read);
       // Prevents an unhandled rejection. The error is thrown when the file's turn comes.
@@ -37,11 +44,17 @@ export async function* readAhead<F extends ArchivedFile>(
       ahead.set(file, bytes);
     }
   };
-  for (const file of files) {
-    startReads();
-    const whole = ahead.get(file);
-    yield { file, bytes: checkSize(file, () => whole ?? read(file)) };
-    if (ahead.delete(file)) aheadBytes -= file.upload.sizeBytes;
+  archives++;
+  try {
+    for (const [i, file] of files.entries()) {
+      next = Math.max(next, i);
+      startReads();
+      const whole = ahead.get(file);
+      yield { file, bytes: checkSize(file, () => whole ?? read(file)) };
+      if (ahead.delete(file)) aheadBytes -= file.upload.sizeBytes;
+    }
+  } finally {
+    archives--;
   }
 }
 

@@ -3,7 +3,6 @@ import { ServiceError } from '../../dataset/errors.js';
 import { WHOLE_ACCOUNT } from '../dataset-view.js';
 import { type DatasetKey, type DatasetService, datasetNotFound } from '../datasets.js';
 import { inOnePiece, type ServiceDependencies } from '../dependencies.js';
-import type { Downloads } from '../download/downloads.js';
 import { findRevision, keptSentence, revisionNotFound } from '../find-revision.js';
 import { type DifferenceQuery, differenceOfRevisions, type RevisionDifference } from './revision-difference.js';
 import { manifestOf, RevisionManifests, type RevisionView, type UseManifest } from './revision-manifests.js';
@@ -12,16 +11,11 @@ import { manifestOf, RevisionManifests, type RevisionView, type UseManifest } fr
 export class HistoryService {
   readonly #dependencies: ServiceDependencies;
   readonly #datasets: DatasetService;
-  readonly #downloads: Downloads;
   readonly #manifests: RevisionManifests;
 
-  constructor(
-    dependencies: ServiceDependencies,
-    { datasets, downloads }: { datasets: DatasetService; downloads: Downloads },
-  ) {
+  constructor(dependencies: ServiceDependencies, datasets: DatasetService) {
     this.#dependencies = dependencies;
     this.#datasets = datasets;
-    this.#downloads = downloads;
     this.#manifests = new RevisionManifests(dependencies.catalog, dependencies);
   }
 
@@ -52,7 +46,7 @@ export class HistoryService {
   async difference(key: DatasetKey, query: DifferenceQuery): Promise<RevisionDifference> {
     await this.#findDataset(key);
     const { catalog, inPieces = inOnePiece } = this.#dependencies;
-    return differenceOfRevisions({ catalog, downloads: this.#downloads, inPieces }, key, query);
+    return differenceOfRevisions({ catalog, inPieces }, key, query);
   }
 
   /** Uses a revision. @throws ServiceError `dataset_not_found`, `revision_not_found`; the signal's reason */

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import contentDisposition from 'content-disposition';
 import {
   datasetParams,
@@ -21,8 +20,8 @@ import { disconnectSignal } from '../../connections/disconnect.js';
 import type { App, RouteContext } from '../../context.js';
 import { bytesOf, routesTagged } from '../../docs.js';
 import { fileToWire, timeOf } from '../../to-wire.js';
-import { sendJson } from '../../limits/large-json.js';
 import { captionTexts } from './caption-texts.js';
+import { sendJsonPages } from './json-pages.js';
 import { matches, NOT_MODIFIED, noBytes, sendBytes, sendNotModified } from './send-bytes.js';
 
 const route = routesTagged('files');
@@ -203,8 +202,7 @@ export function registerDownloadRoutes(app: App, context: RouteContext): void {
       const source = { accountId, id: params.id, revision: query.revision };
       const captions = await downloads.captions(source, body.filenames);
       filesInFlight.admit(accountId, captions.length, reply.raw);
-      const answer = await captionTexts(downloads, captions);
-      return answer instanceof Readable ? sendJson(reply, answer) : answer;
+      return sendJsonPages(reply, captionTexts(downloads, captions), context);
     },
   );
 }
