@@ -21,6 +21,12 @@ export class PerTurn {
     this.#counts.set(turn, (this.#counts.get(turn) ?? 0) + count);
   }
 
+  /** The turns from the first to the last in which something happened. */
+  get turns(): number {
+    const turns = [...this.#counts.keys()];
+    return Math.max(...turns) - Math.min(...turns);
+  }
+
   /** The most in one turn. */
   get max(): number {
     return Math.max(0, ...this.#counts.values());

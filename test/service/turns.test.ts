@@ -10,6 +10,7 @@ import { watchAccount } from '../../src/service/watch/watch-account.js';
 import { Accounts } from '../../src/storage/catalog/accounts/accounts.js';
 import { Catalog } from '../../src/storage/catalog/catalog.js';
 import { Retention } from '../../src/storage/catalog/history/retention.js';
+import { trashDeleted } from '../../src/storage/catalog/long-changes/trash-deleted.js';
 import type { Database } from '../../src/storage/database/database.js';
 import { catalogs, onEach } from '../harness/backends.js';
 import { eventually, temporaryFolder } from '../harness/server.js';
@@ -19,6 +20,7 @@ import { countTurns, PerTurn } from '../harness/turns.js';
 
 const DATASETS = 1600;
 const MAX_DATASETS_A_TURN = 500;
+const MIN_TURNS_A_PIECE = 4;
 
 /** Counts the datasets that are read in each turn of the event loop, and the reads. */
 class ObservedCatalog extends Catalog {
@@ -151,7 +153,7 @@ onEach(catalogs, (open) => {
     expect(transactions.total).toBe(3);
   });
 
-  test('the deletion of old revisions', async () => {
+  test('the deletion of old revisions, and of the rows of deleted datasets', async () => {
     const { accountId, catalog, database } = await open();
     await catalog.createDataset({ id: 'd', accountId, name: 'd', createdAt: 1 });
     const { query } = database;
@@ -161,12 +163,15 @@ onEach(catalogs, (open) => {
       ...{ size_bytes: 1, sha256: 'ab', content_type: 'text/plain', facts: '{}', warnings: '[]' },
       ...{ blob_version: null, problem: null, link_until: null, added_in: 1, removed_in: 2 },
     }));
-    for (let from = 0; from < past.length; from += 400) {
-      await query
-        .insertInto('past_file')
-        .values(past.slice(from, from + 400))
-        .execute();
-    }
+    const addPast = async () => {
+      for (let from = 0; from < past.length; from += 400) {
+        await query
+          .insertInto('past_file')
+          .values(past.slice(from, from + 400))
+          .execute();
+      }
+    };
+    await addPast();
     await query.updateTable('dataset').set({ revision: 2, history_due: 0 }).where('id', '=', 'd').execute();
     const { database: counting, transactions } = observed(database);
     const rules = { count: 1, lifetime: 0 };
@@ -174,6 +179,15 @@ onEach(catalogs, (open) => {
     expect(await query.selectFrom('past_file').select('id').execute()).toEqual([]);
     expect(transactions.total).toBeGreaterThan(3);
     expect(transactions.max).toBe(1);
+    await addPast();
+    await catalog.deleteDataset({ accountId, id: 'd' }, 20);
+    const { database: trashing, transactions: pieces } = observed(database);
+    await trashDeleted(trashing, { blobGrace: 0 });
+    expect(await query.selectFrom('past_file').select('id').execute()).toEqual([]);
+    expect(pieces.total).toBeGreaterThan(10);
+    // With a pause, the loop turns many times between two pieces.
+    expect(transactions.turns / transactions.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
+    expect(pieces.turns / pieces.total).toBeGreaterThan(MIN_TURNS_A_PIECE);
   });
 
   test('a search for many names, of which few are stored', async () => {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Micros } from '../../../dataset/dataset.js';
 import { expiryOf, type HistoryRules } from '../../../dataset/history/revisions.js';
 import type { Database, Query, Transaction } from '../../database/database.js';
+import { runWithPauses } from '../../time-slice.js';
 import { datasetById, lockedDatasetById, ROWS_PER_STATEMENT } from '../statements.js';
 import { revisionOf } from './revision-rows.js';
 
@@ -97,20 +98,21 @@ export class Retention {
   }
 
   async #expire(datasetId: string, due: { now: Micros; through: number }, signal?: AbortSignal): Promise<void> {
-    while (!signal?.aborted && (await this.#expireSlice(datasetId, due)) === 'more') await turn();
+    await runWithPauses(() => this.#expireSlice(datasetId, due), signal);
   }
 
   /**
    * Deletes some revisions, or else some past files.
    *
+   * @returns whether there are more
    * @param due.through revisions up to this number are due, unless they are pinned or the latest
    */
-  #expireSlice(datasetId: string, { now, through }: { now: Micros; through: number }): Promise<'more' | 'all'> {
+  #expireSlice(datasetId: string, { now, through }: { now: Micros; through: number }): Promise<boolean> {
     const { query, hasRowLocks, transact } = this.#db;
     return transact({ isDurable: true }, async (transaction) => {
       const { send, commit } = transaction;
       const [[dataset]] = await send([(hasRowLocks ? lockedDatasetById : datasetById)(query, { id: datasetId })]);
-      if (dataset === undefined) return 'all';
+      if (dataset === undefined) return false;
       const latest = dataset.revision;
       const [rows] = await send([
         query
@@ -132,17 +134,17 @@ export class Retention {
           // Until the past files of these revisions are deleted too.
           query.updateTable('dataset').set({ history_due: 0 }).where('id', '=', datasetId),
         ]);
-        return 'more';
+        return true;
       }
       const before = rows[0]?.number ?? latest;
       const past = await unneededPastFiles(query, transaction, { datasetId, before });
       if (past.length > 0) {
         await commit(await this.#deletionOf(past, { accountId: dataset.account_id, now, transaction }));
-        return 'more';
+        return true;
       }
       const due = expiries[0] ?? null;
       await commit([query.updateTable('dataset').set({ history_due: due }).where('id', '=', datasetId)]);
-      return 'all';
+      return false;
     });
   }
 

@@ -1,8 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { type Expression, sql } from 'kysely';
 import { DETECTION_MARGIN, type Micros } from '../../../dataset/dataset.js';
 import type { Database, Query } from '../../database/database.js';
 import type { Schema } from '../../database/schema.js';
+import { runWithPauses } from '../../time-slice.js';
 import { DELETED, IS_PRESIGNED } from '../statements.js';
 
 /** Other changes wait for a piece, and requests too: SQLite runs on the thread that answers them. */
@@ -21,11 +21,11 @@ interface TrashOptions {
 export async function trashDeleted(db: Database, { blobGrace, signal }: TrashOptions): Promise<void> {
   const deleted = db.query.selectFrom('dataset').select('id').where('account_id', '=', DELETED);
   for (const { id } of await deleted.execute()) {
-    while (!signal?.aborted && !(await trashPiece(db, id, blobGrace))) await turn();
+    await runWithPauses(() => trashPiece(db, id, blobGrace), signal);
   }
 }
 
-/** @returns whether nothing is left of the dataset */
+/** @returns whether something is left of the dataset */
 function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blobGrace: Micros): Promise<boolean> {
   // What a power cut undoes is done again.
   return transact({ isDurable: false }, async ({ send, commit }) => {
@@ -38,7 +38,7 @@ function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blob
       fileRows.orderBy('stem').limit(FILES_PER_PIECE),
       pastRows.orderBy('filename').limit(FILES_PER_PIECE),
     ]);
-    if (deleted === undefined) return true;
+    if (deleted === undefined) return false;
     const fileIds = files.map((file) => file.id);
     const pastIds = past.slice(0, FILES_PER_PIECE - files.length).map((file) => file.id);
     const isLast = files.length + past.length < FILES_PER_PIECE;
@@ -48,7 +48,7 @@ function trashPiece({ query, hasRowLocks, transact }: Database, id: string, blob
       ...(pastIds.length === 0 ? [] : trashPast(query, pastIds, deleteAfter)),
       ...(isLast ? [query.deleteFrom('dataset').where('id', '=', id)] : []),
     ]);
-    return isLast;
+    return !isLast;
   });
 }
 
