@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { StructureError, truncationBy } from './inspection-error.js';
 
 const MAX_READ_BYTES = 1 << 20;
@@ -106,10 +106,13 @@ export class FileBytes {
 }
 
 function fileSource(path: string): ByteSource {
-  const fd = openSync(path, 'r');
+  // A pipe that has replaced the file would wait for a writer for ever.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new Error('it is no longer a file');
     return {
-      size: fstatSync(fd).size,
+      size: stats.size,
       read: (target, targetOffset, offset) => readSync(fd, target, targetOffset, target.length - targetOffset, offset),
       close: () => closeSync(fd),
     };

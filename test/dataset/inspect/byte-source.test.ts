@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,4 +48,11 @@ test('at returns exactly the requested bytes, or throws where the file ends befo
       }
     }),
   );
+});
+
+test('a pipe in place of the file is an error, and does not wait for a writer', () => {
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  expect(() => FileBytes.open(pipe)).toThrow('it is no longer a file');
+  expect(() => FileBytes.open(folder)).toThrow('it is no longer a file');
 });
