@@ -1,8 +1,8 @@
 import { appendFile, rename, rm, stat } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { hasErrno } from '../../dataset/errors.js';
-import { withoutTokens } from './without-tokens.js';
 import { escapeOf } from '../../json-text.js';
+import { withoutTokens } from './without-tokens.js';
 
 /** Lines that wait for the disk; later ones are lost, and counted. */
 const MAX_WAITING_LINES = 10_000;

@@ -3,7 +3,7 @@ import type { Downloads } from '../../../service/download/downloads.js';
 import { etagOf } from '../../conditions.js';
 import { jsonElements, textPages } from './json-pages.js';
 
-/** The answer with the texts of captions, as `sendJsonPages` takes it. @throws ServiceError `bytes_replaced` */
+/** The answer with the texts of at least one caption, as `sendJsonPages` takes it. @throws ServiceError `bytes_replaced` */
 export async function* captionTexts(
   downloads: Downloads,
   files: readonly StoredFile[],
