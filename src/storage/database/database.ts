@@ -91,9 +91,15 @@ const SQLITE_CANTOPEN = 14;
 /**
  * The SQLSTATEs of temporary failures (https://www.postgresql.org/docs/current/errcodes-appendix.html): connection
  * exceptions (08), insufficient resources (53), operator intervention (57), system errors (58), a lock timeout (55P03), an
- * idle transaction timeout (25P03), a read-only server after a failover (25006), serialization failures and deadlocks (40).
+ * idle transaction timeout (25P03) or one of a transaction (25P04), a read-only server after a failover (25006), serialization
+ * failures and deadlocks (40).
  */
-const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25006|40001|40P01)/;
+const POSTGRES_UNAVAILABLE = /^(08|53|57|58|55P03|25P03|25P04|25006|40001|40P01)/;
+/**
+ * The SQLSTATEs by which Postgres turns the service away until its operator changes something: the role or its password (28), no
+ * database of that name (3D000) or one that accepts no connections (55000), a missing privilege (42501).
+ */
+const POSTGRES_REJECTED = /^(28|3D000|55000|42501)/;
 const POSTGRES_DISK_FULL = '53100';
 
 /** The answer to a client for an error of the database; `undefined` if the error is a bug of ours. */
@@ -112,10 +118,19 @@ export function databaseError(error: unknown): ServiceError | undefined {
     const message = "The server's catalog is damaged. Its log has the reason. Restore a backup.";
     return new ServiceError('unavailable', message, { cause: error });
   }
+  if (isRejected(error)) {
+    const message = 'The database rejects the server. Its log has the reason.';
+    return new ServiceError('unavailable', message, { cause: error });
+  }
   if (isBusy(error) || POSTGRES_UNAVAILABLE.test(postgres)) {
     return catalogUnavailable(error);
   }
   return undefined;
+}
+
+/** True if Postgres turns the service away, and will until its operator changes something. */
+export function isRejected(error: unknown): boolean {
+  return POSTGRES_REJECTED.test(sqlStateOf(error) ?? '');
 }
 
 export function catalogUnavailable(cause: unknown): ServiceError {

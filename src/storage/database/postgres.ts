@@ -7,6 +7,7 @@ import {
   catalogUnavailable,
   type Database,
   databaseError,
+  isRejected,
   migrateSchema,
   type RowsOf,
   sqlStateOf,
@@ -83,7 +84,7 @@ export async function openPostgres(url: string): Promise<Database> {
       : '';
     throw new BackendUnusable(`The database ${databaseNameOf(url)} can't be used: ${reason}${advice}`, {
       cause: error,
-      isTemporary: serviceError?.code === 'unavailable' && !isRefusal,
+      isTemporary: serviceError?.code === 'unavailable' && !isRefusal && !isRejected(error),
     });
   });
   const pool = poolOf({
