@@ -20,6 +20,7 @@ import type { ServiceDependencies } from '../dependencies.js';
 import type { UploadSlots } from '../limits/upload-slots.js';
 import { unmetConditions } from '../unmet-conditions.js';
 import { type BatchEntry, type BatchOptions, parseUploadBatch } from './parse-upload-batch.js';
+import { UnreleasedLeases } from './unreleased-leases.js';
 import { type FinalizedFile, UploadLease } from './upload-lease.js';
 import type { SignedUpload } from './upload-links.js';
 
@@ -49,8 +50,7 @@ export class Uploads {
   readonly #linkUploads = new Map<string, { replace: AbortController; ended: Promise<unknown> }>();
   /** Ids of all files that this process is receiving. */
   readonly #receivingIds = new Set<string>();
-  /** Leases of failed uploads that are not released yet. On a full disk the catalog can't release them. */
-  readonly #unreleasedLeases = new Set<UploadLease>();
+  readonly #unreleasedLeases = new UnreleasedLeases();
 
   readonly #slots: UploadSlots;
 
@@ -173,7 +173,7 @@ export class Uploads {
   ): Promise<FinalizedFile> {
     const { catalog, now, rules, newId } = this.#dependencies;
     const filename = parseFilename(rawFilename);
-    await this.#releaseLeases();
+    await this.#unreleasedLeases.release();
     const createdAt = now();
     const expiresAt = createdAt + rules.leaseDuration;
     const token = newId();
@@ -213,7 +213,7 @@ export class Uploads {
     const earlier = this.#linkUploads.get(link.fileId);
     earlier?.replace.abort(new ServiceError('upload_finalized', 'A newer request uploads the same file.'));
     await earlier?.ended;
-    await this.#releaseLeases();
+    await this.#unreleasedLeases.release();
     const file = await catalog.file(link.fileId);
     if (file === undefined) {
       const reason = 'This upload link was replaced by a newer one, or its file was deleted.';
@@ -268,20 +268,10 @@ export class Uploads {
       });
     } catch (error) {
       this.#unreleasedLeases.add(lease);
-      await this.#releaseLeases();
+      await this.#unreleasedLeases.release();
       throw error;
     } finally {
       this.#receivingIds.delete(id);
-    }
-  }
-
-  /**
-   * Releases the leases of failed uploads. Never throws, so that the client receives the upload's own error. A failed
-   * release is retried with the next upload; at the latest, the lease expires.
-   */
-  async #releaseLeases(): Promise<void> {
-    for (const lease of [...this.#unreleasedLeases]) {
-      if (this.#unreleasedLeases.delete(lease)) await lease.release().catch(() => this.#unreleasedLeases.add(lease));
     }
   }
 
