@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { BASE_PATH } from '../../src/api/base-path.js';
 import * as media from '../fixtures/media.js';
 import type { Api } from '../harness/api.js';
 import { whyNoS3 } from '../harness/available.js';
@@ -7,6 +8,7 @@ import { Follower } from '../harness/follower.js';
 import { type BreakingProxy, type Fault, startProxy } from '../harness/proxy.js';
 import { discardServer, eventually, startServer, type TestServer } from '../harness/server.js';
 import { newWorld, type World } from '../harness/world.js';
+import { headOf, RawClient } from './raw-client.js';
 
 const leftOut = whyNoS3();
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
@@ -97,6 +99,34 @@ describe.skipIf(leftOut !== undefined)(
       expect((await (await ask()).arrayBuffer()).byteLength).toBe(image.length);
       readsWith(shortened, Number.POSITIVE_INFINITY);
       await expect(ask().then((response) => response.arrayBuffer())).rejects.toThrow();
+    });
+
+    test('a download of which the store returns too many bytes ends where it was announced to', async () => {
+      const { id, image } = await newPair();
+      const more: Fault = { alter: ({ headers, body }) => ({ headers, body: Buffer.concat([body, body]) }) };
+      for (const range of ['bytes=0-', 'bytes=10-19']) {
+        readsWith(more, Number.POSITIVE_INFINITY);
+        const client = await RawClient.open(server.url);
+        const url = new URL(`${api.url}${BASE_PATH}/${id}/files/a.jpg`);
+        await client.send(
+          headOf('GET', url, { Authorization: `Bearer ${api.token}`, Range: range, Connection: 'close' }),
+        );
+        await client.closed();
+        const [head = '', ...body] = client.received.split('\r\n\r\n');
+        const announced = Number(/content-length: (\d+)/i.exec(head)?.[1]);
+        expect(announced).toBeLessThanOrEqual(image.length);
+        expect(body.join('\r\n\r\n').length).toBeLessThanOrEqual(announced);
+      }
+    });
+
+    test('a part of which the store returns the whole file is not taken for the part', async () => {
+      const { id, image } = await newPair();
+      readsWith(
+        { alter: ({ headers: { 'content-range': _, ...headers } }) => ({ headers, body: image }) },
+        Number.POSITIVE_INFINITY,
+      );
+      const { status, body } = await api.request('GET', `/${id}/files/a.jpg`, { headers: { range: 'bytes=10-19' } });
+      expect([status, body.error_code]).toEqual([409, expect.any(Number)]);
     });
 
     test('an object that its client has encrypted with a key of its own is rejected with the reason', async () => {

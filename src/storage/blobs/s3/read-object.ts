@@ -9,7 +9,8 @@ import type { OpenObject, S3Bucket } from './s3-bucket.js';
  * Reads the body of a GET response. If the response ends early or stalls, it requests the remaining bytes of the same
  * version. The whole wait for the store is limited as for a call with a body of the received size.
  *
- * @throws BlobChanged; BlobDamaged if it ends before the range does; ServiceError `unavailable`; the signal's reason
+ * @throws BlobChanged; BlobDamaged if it ends before the range does, or would go on after it; ServiceError `unavailable`; the
+ * signal's reason
  */
 export async function* resumingBody(
   bucket: S3Bucket,
@@ -35,6 +36,8 @@ export async function* resumingBody(
     try {
       for await (const chunk of withIdleTimeout(body, { idleMs, onWait })) {
         position += chunk.length;
+        // Its receiver has announced the length, and would take the rest for the beginning of another answer.
+        if (range !== undefined && position > range.end) throw new BlobDamaged(key, 'returned too many bytes');
         if (isTooSlow()) throw timedOut(`only ${position - start} bytes arrived in ${Math.round(waitedMs)} ms`);
         attempt = 1;
         yield chunk;

@@ -170,7 +170,7 @@ export class S3Bucket {
     }
   }
 
-  /** Sends a GET and returns its unread body. @throws BlobChanged */
+  /** Sends a GET and returns its unread body. @throws BlobChanged, BlobDamaged if it is not that of the range */
   async get(
     key: string,
     options: {
@@ -189,10 +189,12 @@ export class S3Bucket {
       const answer = await this.connection.reader.send(command, signal === undefined ? {} : { abortSignal: signal });
       const body = answer.Body as Readable;
       const found = versionOf(answer);
-      if (version && found !== version) {
-        body.destroy();
-        throw new BlobChanged(key);
-      }
+      const isOtherVersion = version && found !== version;
+      // A server may ignore a range (RFC 9110, 14.2).
+      const isOtherRange = range && range.start > 0 && !answer.ContentRange?.startsWith(`bytes ${range.start}-`);
+      if (isOtherVersion || isOtherRange) body.destroy();
+      if (isOtherVersion) throw new BlobChanged(key);
+      if (isOtherRange) throw new BlobDamaged(key, `returned other bytes than those from ${range.start}`);
       return { body, version: found, answer };
     } catch (error) {
       signal?.throwIfAborted();
