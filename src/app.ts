@@ -77,7 +77,7 @@ export async function openApp(config: Config, logger: Logger) {
   const ffmpeg = await findingFfmpeg;
   const isMissing = ffmpeg === undefined && config.ffmpeg.kind !== 'none';
   logger[isMissing ? 'warn' : 'info']({ ffmpeg: ffmpeg ?? null }, ffmpegSentence(ffmpeg, config.ffmpeg));
-  const { catalog, accounts, sessions, rechecks, now } = openedCatalog;
+  const { catalog, accounts, sessions, rechecks, now, machineTime } = openedCatalog;
   const uploadSlots = new UploadSlots(config.limits.accountUploads);
   const { take: takeTurn } = new AccountTurns();
   const { run: inPieces } = new LargeWork();
@@ -165,6 +165,7 @@ export async function openApp(config: Config, logger: Logger) {
     toWire: (view, problems) => datasetToWire(view, view.findings.errors.slice(0, problems)),
     isAlone: isCatalogLocal,
     userAgent: `trainyard/${packageVersion()}`,
+    machineTime,
     onAttempt: (outcome) => metrics.webhookAttempted(outcome),
     onDisabled: ({ id }) => logger.warn({ webhook: id }, 'a receiver answered 410, so its webhook was disabled'),
     onError: (err, failure) => logger.warn({ err }, failure),

@@ -50,7 +50,7 @@ export const PARTS_OF_SLOW_TESTS: readonly (readonly string[])[] = [
     'test/web/page.test.ts',
     'test/web/pairs/{changes,pairs-view}.test.ts',
     'test/web/upload/{faults,interrupted,replace}.test.ts',
-    'test/faults/{concurrency,early-refusals,faulty-store,memory-limit,slow-and-away}.test.ts',
+    'test/faults/{concurrency,early-refusals,faulty-store,instance-clock,memory-limit,slow-and-away}.test.ts',
   ],
 ];
 

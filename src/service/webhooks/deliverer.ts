@@ -40,6 +40,8 @@ export interface DelivererOptions {
   /** True if this process alone uses the catalog: then every other lease in it is from an earlier process. */
   readonly isAlone: boolean;
   readonly userAgent: string;
+  /** The time that receivers compare with theirs. */
+  readonly machineTime: () => Micros;
   readonly onAttempt: (outcome: DeliveryOutcome) => void;
   /** A receiver has answered that it is gone. */
   readonly onDisabled: (webhook: Webhook) => void;
@@ -156,11 +158,11 @@ export class Deliverer {
 
   async #attempt(webhook: Webhook, signal: AbortSignal): Promise<void> {
     const { now } = this.#dependencies;
-    const { webhooks, deliveries, allowed, userAgent, onAttempt, onDisabled } = this.#options;
+    const { webhooks, deliveries, allowed, userAgent, machineTime, onAttempt, onDisabled } = this.#options;
     const delivery = await deliveries.due(webhook.id, now());
     if (delivery === undefined) return;
-    // The time of the machine: `now` is ahead of it for hours after the machine's clock was set back, and receivers reject it.
-    const timestamp = Math.floor(Date.now() / 1000);
+    // `now` is ahead of it for hours after the machine's clock was set back, and receivers reject it.
+    const timestamp = Math.floor(machineTime() / 1_000_000);
     const headers = {
       'content-type': 'application/json',
       'user-agent': userAgent,

@@ -14,7 +14,7 @@ const DNS_TIMEOUT_MS = 3000;
 
 export interface WebhookOptions
   extends Pick<AnnouncerOptions, 'datasets' | 'toWire' | 'onError'>,
-    Pick<DelivererOptions, 'isAlone' | 'userAgent' | 'onAttempt' | 'onDisabled'> {
+    Pick<DelivererOptions, 'isAlone' | 'userAgent' | 'machineTime' | 'onAttempt' | 'onDisabled'> {
   readonly database: Database;
   /** Hosts and networks to which webhooks may be sent, besides public addresses. */
   readonly allow: readonly string[];

@@ -32,6 +32,8 @@ export interface OpenCatalog {
   readonly rechecks: Rechecks;
   readonly database: Database;
   readonly now: () => Micros;
+  /** The time of the database's machine for others, which don't know `now`: that is ahead after the clock was set back. */
+  readonly machineTime: () => Micros;
   /** The Postgres database, without its password; `undefined` for SQLite. */
   readonly databaseName: string | undefined;
   readonly close: () => Promise<void>;
@@ -63,6 +65,7 @@ export async function openCatalog(
     rechecks: new Rechecks(db),
     database: db,
     now: microsClock(options.localClock, options.localClock),
+    machineTime: () => Date.now() * 1000,
     databaseName: undefined,
     close: () => db.close(),
   };
@@ -132,6 +135,7 @@ async function openOnPostgres(
     rechecks: new Rechecks(db),
     database: db,
     now: clock.now,
+    machineTime: clock.estimate,
     databaseName: databaseNameOf(url),
     close: async () => {
       clock.close();

@@ -12,6 +12,8 @@ const MEASUREMENTS = 3;
  */
 export class DatabaseClock {
   readonly now: () => Micros;
+  /** The last estimate, which may be earlier than the one before. */
+  readonly estimate: () => Micros;
   readonly #query: Query;
   readonly #local: () => Micros;
   readonly #timer: NodeJS.Timeout;
@@ -20,7 +22,8 @@ export class DatabaseClock {
   private constructor(query: Query, local: () => Micros) {
     this.#query = query;
     this.#local = local;
-    this.now = microsClock(() => local() + this.#offset, local);
+    this.estimate = () => local() + this.#offset;
+    this.now = microsClock(this.estimate, local);
     // While the database does not answer, the last offset stays in use.
     this.#timer = setInterval(() => this.#measure().catch(() => {}), MEASURE_INTERVAL_MS).unref();
   }

@@ -46,6 +46,7 @@ async function open({ database }: { database: Database }, ahead = 0) {
       deliveries: new Deliveries(database),
       allowed: new AllowedAddresses(['127.0.0.1'], new Resolver()),
       isAlone: true,
+      machineTime: () => Date.now() * 1000,
     },
     ...{ userAgent: 'test', onAttempt: () => {}, onDisabled: () => {}, onError: (error) => errors.push(error) },
   });

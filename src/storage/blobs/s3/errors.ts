@@ -12,6 +12,8 @@ const TRANSIENT_NAMES = [
   'RequestTimeout',
   'OperationAborted',
   'ConditionalRequestConflict',
+  // The clock of this machine was set. The SDK has corrected its own by the time of the answer.
+  'RequestTimeTooSkewed',
 ];
 const TRANSIENT_ERRNOS = [
   'ECONNREFUSED',
