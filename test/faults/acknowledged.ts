@@ -28,7 +28,7 @@ export const HEALED: Unhealed = { notReady: [], pending: [], trash: [], strays: 
 export async function unhealed(at: {
   instances: readonly string[];
   databaseUrl: string;
-  bucket: TestBucket;
+  bucket: Pick<TestBucket, 'keys'>;
 }): Promise<Unhealed> {
   const answers = await Promise.all(at.instances.map((instance) => fetch(`${instance}/readyz`)));
   // Objects before rows, so that an upload in flight does not count as an orphan.

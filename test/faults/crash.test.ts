@@ -2,15 +2,16 @@ import { EventEmitter, once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFailed, test } from 'vitest';
 import { findingsOf } from '../harness/checking.js';
-import { discardServer, startServer, temporaryFolder } from '../harness/server.js';
+import type { TestServer } from '../harness/server.js';
+import { Instances } from './killed/instances.js';
 import { Ledger } from './ledger.js';
 import { expectLedger, type MixedLoad, mixedClient } from './mixed-load.js';
 import { seededRandom } from './random.js';
-import { faultsOf, NOTHING_REMAINS, remainsIn } from './remains.js';
+import { faultsOf } from './remains.js';
 
 /** `npm run faults -- --kills 200` sets another number. */
 const KILLS = Number(process.env.TRAINYARD_TEST_KILLS ?? 14);
-const CLIENTS = 6;
+const CLIENTS = [0, 1, 2, 3, 4, 5];
 
 /** `check-store` takes a second, so it runs after every so many kills and after the last one. */
 const CHECK_INTERVAL = 7;
@@ -27,43 +28,49 @@ test(
     const seed = Number(process.env.TRAINYARD_TEST_SEED ?? Date.now() % 1_000_000);
     onTestFailed(() => console.error(`run it again with TRAINYARD_TEST_SEED=${seed}`));
     const random = seededRandom(seed);
-    const dataFolder = await temporaryFolder();
     const ledger = new Ledger();
     const known = new Set<string>();
-    let server = await startServer(SETTINGS, { dataFolder });
+    const instances = await Instances.start(SETTINGS);
     try {
-      const datasetId = await (await server.api()).newDataset('crashes');
+      const datasetId = await (await instances.victim.api()).newDataset('crashes');
       for (let kill = 1; kill <= KILLS; kill++) {
-        const api = await server.api();
+        const { victim, survivor } = instances;
         let answersLeft = 1 + Math.floor(random() * MAX_ANSWERS);
         const delayMs = random() * MAX_DELAY_MS;
-        const exited = once(server.process, 'exit');
+        const exited = once(victim.process, 'exit');
         const answered = new EventEmitter();
         const enough = once(answered, 'enough');
         const onAnswer = () => --answersLeft === 0 && answered.emit('enough');
-        const load: MixedLoad = { api, datasetId, ledger, isStopped: false, onAnswer };
-        const clients = Array.from({ length: CLIENTS }, (_, i) =>
-          mixedClient(load, i, seededRandom(random() * 2 ** 32)),
-        );
-        const working = Promise.all(clients);
-        await Promise.race([enough, working]);
+        const loadOn = async (server: TestServer): Promise<MixedLoad> => {
+          return { api: await server.api(), datasetId, ledger, isStopped: false, onAnswer };
+        };
+        const clientsOf = (load: MixedLoad, numbers: readonly number[]) =>
+          Promise.all(numbers.map((i) => mixedClient(load, i, seededRandom(random() * 2 ** 32))));
+        const load = await loadOn(victim);
+        // Every second client of two instances is one of the survivor: its requests go on, and none may fail.
+        const beside = survivor && (await loadOn(survivor));
+        const [even, odd] = [CLIENTS.filter((i) => i % 2 === 0), CLIENTS.filter((i) => i % 2 === 1)];
+        const working = clientsOf(load, beside === undefined ? CLIENTS : even);
+        const workingBeside = beside && clientsOf(beside, odd);
+        await Promise.race([enough, working, ...(workingBeside ? [workingBeside] : [])]);
         await wait(delayMs);
         load.isStopped = true;
-        server.process.kill('SIGKILL');
+        victim.process.kill('SIGKILL');
         await Promise.all([exited, working]);
-        expect(faultsOf(server)).toEqual([]);
+        await instances.restart();
+        if (beside !== undefined) beside.isStopped = true;
+        await workingBeside;
+        expect([victim, ...instances.all].flatMap(faultsOf)).toEqual([]);
 
-        server = await startServer(SETTINGS, { dataFolder });
-        await expectLedger(await server.api(), datasetId, ledger);
-        // Captions that were being saved stay in the trash for as long as that may take.
-        expect({ ...remainsIn(dataFolder), trash: [] }).toEqual(NOTHING_REMAINS);
-        if (kill % CHECK_INTERVAL === 0 || kill === KILLS) expect(await findingsOf(server)).toEqual([]);
+        for (const server of instances.all) await expectLedger(await server.api(), datasetId, ledger);
+        await instances.expectNothingRemains();
+        if (kill % CHECK_INTERVAL === 0 || kill === KILLS) expect(await findingsOf(instances.victim)).toEqual([]);
         for (const name of ledger.names()) known.add(name);
       }
       expect(ledger.unanswered).toBeGreaterThan(KILLS);
-      expect(known.size).toBeGreaterThan(CLIENTS);
+      expect(known.size).toBeGreaterThan(CLIENTS.length);
     } finally {
-      await discardServer(server);
+      await instances.discard();
     }
   },
   600_000 + KILLS * 10_000,

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { WireSavedCaptions } from '../../src/api/bulk-schemas.js';
 import type { WireDataset, WireDatasetWithFiles, WireUploadLink } from '../../src/api/schemas.js';
 import * as media from '../fixtures/media.js';
 import type { Balancer, Response } from '../harness/balancer.js';
@@ -82,6 +83,8 @@ export class Load {
       else for (const filename of ['c.jpg', 'c.txt']) await this.#upload(owed, filename, content(filename));
       await this.#bring(owed, new Map([['a.jpg', content('a.jpg', 2)]]));
       await this.#upload(owed, 'b.txt', content('b.txt', 2));
+      await this.#edit(owed, 'a.txt', `edited ${name}`);
+      await this.#expect([200], 'GET', `/${id}/files/a.jpg/thumbnail`);
       await this.#upload(owed, 'd.txt', content('d.txt'));
       await this.#remove(owed, 'd.txt');
       const ready = await this.#finalized(owed);
@@ -113,6 +116,14 @@ export class Load {
     form.append('file', new Blob([new Uint8Array(bytes)]), filename);
     await files.attempt(filename, sha256(bytes), async () => {
       await this.#expect([200], 'POST', `/${id}/upload`, form);
+    });
+  }
+
+  async #edit({ id, files }: Owed, filename: string, text: string): Promise<void> {
+    await files.attempt(filename, sha256(Buffer.from(text)), async () => {
+      const answer = await this.#expect([200], 'PUT', `/${id}/captions`, { captions: [{ filename, text }] });
+      const [saved] = json<WireSavedCaptions>(answer).captions;
+      if (saved?.saved !== true) throw new Error(`not saved: ${answer.body}`);
     });
   }
 

@@ -139,14 +139,26 @@ export function newClient(): S3Client {
   });
 }
 
-/** The keys of a store below `prefix`, at most 1000. @param blobsUrl as `TestBucket.url` makes it */
+/** The keys of a store below `prefix`. @param blobsUrl as `TestBucket.url` makes it */
 export async function keysBelow(blobsUrl: string, prefix: string): Promise<string[]> {
   const { hostname: Bucket, pathname } = new URL(blobsUrl);
   const root = decodeURIComponent(pathname).replace(/^\/|\/$/g, '');
   const client = newClient();
-  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix: `${root}/${prefix}` }));
+  const found = await keysIn(client, { Bucket, Prefix: `${root}/${prefix}` });
   client.destroy();
-  return Contents.map(({ Key = '' }) => Key.slice(root.length + 1));
+  return found.map((key) => key.slice(root.length + 1));
+}
+
+async function keysIn(client: S3Client, where: { Bucket: string; Prefix: string }): Promise<string[]> {
+  const found: string[] = [];
+  for (let ContinuationToken: string | undefined; ; ) {
+    const page = await client.send(
+      new ListObjectsV2Command({ ...where, ...(ContinuationToken !== undefined && { ContinuationToken }) }),
+    );
+    found.push(...(page.Contents ?? []).map(({ Key = '' }) => Key));
+    if (!page.IsTruncated) return found;
+    ContinuationToken = page.NextContinuationToken;
+  }
 }
 
 /** An unused prefix of the bucket. */
@@ -177,17 +189,7 @@ export function newPlace(): TestBucket {
   const prefix = `t/${randomUUID()}`;
   const client = newClient();
   const ofPrefix = { Bucket: BUCKET, Prefix: `${prefix}/` };
-  const keys = async () => {
-    const found: string[] = [];
-    for (let ContinuationToken: string | undefined; ; ) {
-      const page = await client.send(
-        new ListObjectsV2Command({ ...ofPrefix, ...(ContinuationToken !== undefined && { ContinuationToken }) }),
-      );
-      found.push(...(page.Contents ?? []).map(({ Key = '' }) => Key.slice(prefix.length + 1)));
-      if (!page.IsTruncated) return found.sort();
-      ContinuationToken = page.NextContinuationToken;
-    }
-  };
+  const keys = async () => (await keysIn(client, ofPrefix)).map((key) => key.slice(prefix.length + 1)).sort();
   const uploads = async () => (await client.send(new ListMultipartUploadsCommand(ofPrefix))).Uploads ?? [];
   const empty = async () => {
     for (const { Key, UploadId } of await uploads()) {
