@@ -72,8 +72,8 @@ export function noBytes(): Readable {
   return Readable.from([]);
 }
 
-/** Whether an `If-None-Match` header names this ETag. */
+/** Whether an `If-None-Match` header names this ETag, weak or not (RFC 9110, 13.1.2). Tags may contain commas. */
 export function matches(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
-  return ifNoneMatch.split(',').some((tag) => tag.trim() === '*' || tag.trim().replace(/^W\//, '') === etag);
+  return ifNoneMatch.trim() === '*' || ifNoneMatch.match(/"[^"]*"/g)?.includes(etag) === true;
 }
